@@ -1,0 +1,1 @@
+"""Look inside language models from a notebook."""
