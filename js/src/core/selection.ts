@@ -1,0 +1,133 @@
+/** Heads and tokens that are selected, shared at once by all views of the page with the same `selection_id`. */
+import type { AnyModel } from "./bridge";
+
+export type Head = [layer: number, head: number];
+
+export interface Selection {
+  readonly heads: Head[];
+  readonly tokens: number[];
+  setHeads(h: Head[]): void;
+  setTokens(t: number[]): void;
+  subscribe(cb: () => void, signal: AbortSignal): void;
+}
+
+const TRAITS = ["selected_heads", "selected_tokens"] as const;
+type Trait = (typeof TRAITS)[number];
+const OWN = Symbol("written by this view itself");
+
+/** Views come as separate bundles; only `globalThis` is common to them. */
+const KEY = Symbol.for("scope-widgets.selections");
+const registry: Map<string, Shared> = ((globalThis as any)[KEY] ??= new Map());
+
+export function selectionOf(model: AnyModel, signal: AbortSignal): Selection {
+  const id = String(model.get("selection_id") ?? "");
+  let shared = registry.get(id);
+  if (!shared) registry.set(id, (shared = new Shared(model)));
+  const member = new Member(model, shared);
+  signal.addEventListener("abort", () => {
+    member.leave();
+    if (!shared.members.size) registry.delete(id);
+  });
+  return member;
+}
+
+class Shared {
+  readonly members = new Set<Member>();
+  readonly listeners = new Set<() => void>();
+  readonly values: Record<Trait, string>; // JSON: equal selections are equal strings
+
+  constructor(model: AnyModel) {
+    this.values = { selected_heads: read(model, "selected_heads"), selected_tokens: read(model, "selected_tokens") };
+  }
+
+  /** True when this was a change. */
+  put(trait: Trait, value: string): boolean {
+    if (this.values[trait] === value) return false;
+    this.values[trait] = value;
+    return true;
+  }
+
+  tell(): void {
+    for (const listener of [...this.listeners]) listener();
+  }
+}
+
+const read = (model: AnyModel, trait: Trait): string => JSON.stringify(model.get(trait) ?? []);
+
+/**
+ * One view's part. It writes its own model when the change was made in it; Python's Selection then carries the value to
+ * the other views' models. Those arrive here as late echoes: were they obeyed, two quick clicks would flip the
+ * selection back and forth without end. So each member remembers what is still to come (`expected`).
+ */
+class Member implements Selection {
+  #expected: Record<Trait, (string | typeof OWN)[]> = { selected_heads: [], selected_tokens: [] };
+  #writing = false;
+  #hear: Record<Trait, () => void>;
+
+  constructor(
+    readonly model: AnyModel,
+    readonly shared: Shared,
+  ) {
+    this.#hear = {
+      selected_heads: () => this.#arrived("selected_heads"),
+      selected_tokens: () => this.#arrived("selected_tokens"),
+    };
+    for (const trait of TRAITS) model.on(`change:${trait}`, this.#hear[trait]);
+    shared.members.add(this);
+  }
+
+  get heads(): Head[] {
+    return JSON.parse(this.shared.values.selected_heads);
+  }
+
+  get tokens(): number[] {
+    return JSON.parse(this.shared.values.selected_tokens);
+  }
+
+  setHeads(heads: Head[]): void {
+    this.#set("selected_heads", heads);
+  }
+
+  setTokens(tokens: number[]): void {
+    this.#set("selected_tokens", tokens);
+  }
+
+  subscribe(cb: () => void, signal: AbortSignal): void {
+    this.shared.listeners.add(cb);
+    signal.addEventListener("abort", () => this.shared.listeners.delete(cb));
+  }
+
+  leave(): void {
+    for (const trait of TRAITS) this.model.off(`change:${trait}`, this.#hear[trait]);
+    this.shared.members.delete(this);
+  }
+
+  #set(trait: Trait, items: unknown[]): void {
+    const value = JSON.stringify([...new Set(items.map((item) => JSON.stringify(item)))].map((item) => JSON.parse(item)));
+    if (!this.shared.put(trait, value)) return;
+    for (const member of this.shared.members) member.#expect(trait, member === this ? OWN : value);
+    this.#writing = true;
+    this.model.set(trait, JSON.parse(value));
+    this.#writing = false;
+    this.model.save_changes();
+    this.shared.tell();
+  }
+
+  #expect(trait: Trait, what: string | typeof OWN): void {
+    const list = this.#expected[trait];
+    if (what === OWN && !list.length) return; // nothing older can still arrive
+    list.push(what);
+    if (list.length > 64) list.shift(); // a page without a kernel never echoes
+  }
+
+  #arrived(trait: Trait): void {
+    if (this.#writing) return;
+    const value = read(this.model, trait);
+    const list = this.#expected[trait];
+    const echo = list.indexOf(value);
+    const newer = echo < 0 ? [] : list.slice(echo + 1);
+    this.#expected[trait] = newer;
+    if (newer.length) return; // an echo of something that a later choice has replaced
+    if (this.shared.put(trait, value)) this.shared.tell();
+  }
+}
