@@ -1,1 +1,5 @@
 """Compiled kernels (sources in cython_ext/): they know arrays, nothing else."""
+
+from ._statistics import entropy_per_query, head_statistics
+
+__all__ = ["entropy_per_query", "head_statistics"]

@@ -1,0 +1,78 @@
+"""Checks shared by the kernels' public functions: compiled code trusts what it is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def array(given: object, name: str, axes: tuple[str, ...], dtypes: tuple[type, ...]) -> Array:
+    """Return `given` where it is a C-contiguous, non-empty array of these axes and one of these dtypes."""
+    layout = f"[{', '.join(axes)}]"
+    if not isinstance(given, np.ndarray):
+        raise TypeError(
+            f"{name} is a {type(given).__name__}, expected a NumPy array {layout}: convert it, "
+            "for a tensor with .detach().cpu().numpy()."
+        )
+    expected = " or ".join(np.dtype(dtype).name for dtype in dtypes)
+    if given.dtype not in [np.dtype(dtype) for dtype in dtypes]:
+        raise TypeError(f"{name} has dtype {given.dtype}, expected {expected}: convert it with .astype().")
+    if given.ndim != len(axes):
+        raise ValueError(f"{name} has shape {given.shape}, expected {layout}: give it {len(axes)} axes.")
+    if given.size == 0:
+        raise ValueError(f"{name} has shape {given.shape} and so no cell, expected at least one along every axis.")
+    if not given.flags.c_contiguous:
+        raise ValueError(f"{name} is not C-contiguous: pass numpy.ascontiguousarray({name}).")
+    return given
+
+
+def attention(given: object) -> Array:
+    """Return `given` where it is attention [head, query, key], float32 or float16."""
+    checked = array(given, "attention", ("head", "query", "key"), (np.float32, np.float16))
+    square(checked, "attention")
+    return checked
+
+
+def square(checked: Array, name: str) -> None:
+    """Refuse a `checked` array whose last two axes, query and key, differ."""
+    n_queries, n_keys = checked.shape[-2:]
+    if n_queries != n_keys:
+        raise ValueError(
+            f"{name} has {n_queries} queries and {n_keys} keys, expected as many keys as queries: "
+            "pass the attention of one whole prompt."
+        )
+
+
+def tokens(given: object, n_queries: int) -> Array:
+    """Return `given` where it is int64 token ids, one per query."""
+    checked = array(given, "tokens", ("query",), (np.int64,))
+    if len(checked) != n_queries:
+        raise ValueError(f"tokens holds {len(checked)} ids for {n_queries} queries: pass one token id per query.")
+    return checked
+
+
+def threads(given: int | None) -> int:
+    """Return the number of threads, 0 for "as many as OpenMP would take"."""
+    if given is not None and given < 1:
+        raise ValueError(f"threads is {given}, expected 1 or more, or None for one per CPU.")
+    return given or 0
+
+
+def finite(totals: Array, name: str) -> None:
+    """Refuse where a head's total [head] shows that one of its cells is NaN or infinite."""
+    bad = np.flatnonzero(~np.isfinite(totals))
+    if bad.size:
+        heads = ", ".join(map(str, bad[:8])) + (", ..." if bad.size > 8 else "")
+        raise ValueError(
+            f"{name} of head {heads} holds NaN or infinite cells, expected finite ones: "
+            "look for an overflow (float16?) or a fully masked row where it was computed."
+        )
+
+
+def cells(checked: Array) -> Array:
+    """View float16 as its bits, which is how the compiled code takes it."""
+    return checked.view(np.uint16) if checked.dtype == np.float16 else checked
