@@ -1,0 +1,32 @@
+"""Views for the notebook; each takes a result or a trace, and all can share one `Selection`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._html import save_html
+    from ._selection import Selection
+    from .attention_view import AttentionView
+    from .head_table import HeadTable
+
+__all__ = ["AttentionView", "HeadTable", "Selection", "save_html"]
+
+_HOMES = {
+    "AttentionView": "attention_view",
+    "HeadTable": "head_table",
+    "Selection": "_selection",
+    "save_html": "_html",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a view when it is first asked for: anywidget is slow to load and often not needed."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,260 @@
+"""What every view shares: bundle, selection, answers to the browser, and what it shows without a kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anywidget
+import numpy.typing as npt
+import traitlets
+
+from ._fallback import fallback_html
+from ._png import png
+from ._selection import Head, Selection, as_heads, as_tokens, check_range
+
+STATIC = Path(__file__).parent.parent / "static"
+Answer = tuple[dict[str, Any], list[bytes]]
+
+_log = logging.getLogger("scope_widgets")
+_NO_BUNDLE = "The browser half of {name} is not built. Build it with `make build` in the project's folder."
+
+
+def bundle(name: str) -> str:
+    """Return the JavaScript of ``static/<name>.js``.
+
+    Raises
+    ------
+    FileNotFoundError
+        With a sentence that says how to build it.
+    """
+    try:
+        return (STATIC / f"{name}.js").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise FileNotFoundError(_NO_BUNDLE.format(name=f"'{name}'")) from None
+
+
+class View(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
+    """A view of a result.
+
+    A subclass names its bundle, adds its traits and answers requests with methods ``answer_<name>(**args)``
+    that return ``(data, buffers)``. An answer that takes long is a generator: it yields
+    ``(done, total, text)`` as it goes and returns ``(data, buffers)``; the browser can stop it at each yield.
+
+    Parameters
+    ----------
+    selection : Selection, optional
+        Shared with the other views that are given the same; without it the view has one of its own.
+    selected_heads : list of (layer, head), optional
+    selected_tokens : list of int, optional
+        Positions. Both replace what `selection` holds.
+    **traits
+        Values of other traits, such as ``title``.
+
+    Raises
+    ------
+    traitlets.TraitError
+        When a selected head is not one of the model, or a value has the wrong form.
+    """
+
+    bundle: ClassVar[str] = ""
+
+    title = traitlets.Unicode().tag(sync=True)
+    theme = traitlets.Enum(["auto", "dark", "light"], "auto").tag(sync=True)
+    n_layers = traitlets.Int(None, allow_none=True).tag(sync=True)
+    n_heads = traitlets.Int(None, allow_none=True).tag(sync=True)
+    selection_id = traitlets.Unicode(read_only=True).tag(sync=True)
+    selected_heads = traitlets.Any().tag(sync=True)
+    selected_tokens = traitlets.Any().tag(sync=True)
+    _esm = traitlets.Unicode().tag(sync=True)
+
+    def __init__(
+        self,
+        *,
+        selection: Selection | None = None,
+        selected_heads: Iterable[Head] | None = None,
+        selected_tokens: Iterable[int] | None = None,
+        **traits: Any,
+    ) -> None:
+        self.selection = selection or Selection()
+        self._running: dict[str, bool] = {}
+        self._following = False
+        self.set_trait("selection_id", self.selection.id)
+        self.follow("selected_heads", self.selection.heads)
+        self.follow("selected_tokens", self.selection.tokens)
+        if selected_heads is not None:
+            traits["selected_heads"] = selected_heads
+        if selected_tokens is not None:
+            traits["selected_tokens"] = selected_tokens
+        super().__init__(**traits)
+        self.selection.join(self)
+        self.on_msg(self._hear)
+
+    # -- selection
+
+    def follow(self, name: str, value: list[Any]) -> None:
+        """Take over a value of the shared selection, even heads that only another view's model has."""
+        self._following = True
+        try:
+            self.set_trait(name, value)
+        finally:
+            self._following = False
+
+    @traitlets.default("selected_heads")
+    def _no_heads(self) -> list[Head]:
+        return []
+
+    @traitlets.default("selected_tokens")
+    def _no_tokens(self) -> list[int]:
+        return []
+
+    @traitlets.validate("selected_heads")
+    def _check_heads(self, proposal: Any) -> list[Head]:
+        heads = as_heads(proposal["value"])
+        if not self._following:
+            check_range(heads, self.n_layers, self.n_heads)
+        return heads
+
+    @traitlets.validate("selected_tokens")
+    def _check_tokens(self, proposal: Any) -> list[int]:
+        return as_tokens(proposal["value"])
+
+    @traitlets.observe("selected_heads", "selected_tokens")
+    def _share(self, change: Any) -> None:
+        setattr(self.selection, change["name"].removeprefix("selected_"), change["new"])
+
+    def close(self) -> None:
+        """Remove the view from the notebook and from its selection."""
+        self.selection.leave(self)
+        super().close()
+
+    # -- requests of the browser
+
+    def _hear(self, _widget: Any, message: Any, buffers: list[Any]) -> None:
+        if not isinstance(message, dict) or message.get("v") != 1:
+            return
+        request = str(message.get("id"))
+        if message.get("kind") == "cancel":
+            self._running.pop(request, None)
+        elif message.get("kind") == "req":
+            self._running[request] = True
+            steps = self._steps(request, str(message.get("name")), message.get("args") or {})
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                for _ in steps:
+                    pass
+            else:
+                self._step(loop, steps)
+
+    def _step(self, loop: asyncio.AbstractEventLoop, steps: Iterator[None]) -> None:
+        """Do one step and queue the next, so that the kernel can hear a cancel between two."""
+        for _ in steps:
+            loop.call_soon(self._step, loop, steps)
+            return
+
+    def _steps(self, request: str, name: str, args: dict[str, Any]) -> Iterator[None]:
+        try:
+            answer = self._method(name, args)(**args)
+            if inspect.isgenerator(answer):
+                answer = yield from self._report(request, answer)
+            if request in self._running:
+                data, buffers = answer
+                self.send({"v": 1, "id": request, "kind": "res", "data": data}, buffers)
+        except Exception as failure:
+            _log.debug("request %r failed", name, exc_info=failure)
+            self.send({"v": 1, "id": request, "kind": "err", "message": _sentence(name, failure)})
+        finally:
+            self._running.pop(request, None)
+
+    def _report(self, request: str, answer: Any) -> Any:
+        while True:
+            try:
+                done, total, text = next(answer)
+            except StopIteration as end:
+                return end.value
+            if request not in self._running:
+                answer.close()
+                return None
+            self.send({"v": 1, "id": request, "kind": "progress", "done": done, "total": total, "text": text})
+            yield
+
+    def _method(self, name: str, args: dict[str, Any]) -> Any:
+        method = getattr(self, f"answer_{name}", None)
+        if method is None:
+            raise ValueError(f"This view has no answer to '{name}'.")
+        try:
+            inspect.signature(method).bind(**args)
+        except TypeError as problem:
+            raise ValueError(f"'{name}' was asked with the wrong arguments: {problem}.") from None
+        return method
+
+    def answer_html(self) -> Answer:
+        """Return the saved page, for the browser's own save button."""
+        from ._html import page
+
+        return {}, [page([self]).encode()]
+
+    # -- without a kernel
+
+    def saved_answers(self) -> Iterable[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
+        """Return the requests that a saved page can make: (name, args, data, buffers) each."""
+        return ()
+
+    def provenance_lines(self) -> list[str]:
+        """Return what a saved page says below the view: model, prompts, versions."""
+        return []
+
+    def fallback_table(self) -> tuple[list[str], list[list[str]]] | None:
+        """Return (header, rows) of a small table for hosts that cannot run the widget, or None."""
+        return None
+
+    def fallback_image(self) -> npt.NDArray[Any] | None:
+        """Return a picture for such hosts, uint8 [row, column] or [row, column, 3 or 4], or None."""
+        return None
+
+    def to_html(self, path: str | Path) -> Path:
+        """Save this view as one HTML file that works from disk, without a kernel or a network.
+
+        Raises
+        ------
+        FileNotFoundError
+            When the browser half is not built.
+        """
+        from ._html import save_html
+
+        return save_html([self], path)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        shown = super()._repr_mimebundle_(**kwargs)
+        if shown is None:
+            return None
+        data, metadata = shown
+        image = self.fallback_image()
+        picture = None if image is None else b64encode(png(image)).decode()
+        if picture:
+            data["image/png"] = picture
+        data["text/html"] = fallback_html(self.title, self.fallback_table(), picture)
+        return data, metadata
+
+    @traitlets.default("_esm")
+    def _read_bundle(self) -> str:
+        try:
+            return bundle(self.bundle)
+        except FileNotFoundError as missing:  # say so in the cell: the Python half works without
+            return f"export default {{ render({{ el }}) {{ el.textContent = {str(missing)!r}; }} }};"
+
+
+def _sentence(name: str, failure: Exception) -> str:
+    """Return what went wrong in words, without the path of any file of ours."""
+    if isinstance(failure, OSError) and failure.strerror:
+        return f"'{name}' failed: {failure.strerror}."
+    spoken = (ValueError, OSError, RuntimeError, traitlets.TraitError)
+    if isinstance(failure, spoken) and str(failure):
+        return str(failure)
+    return f"'{name}' failed: {type(failure).__name__}: {failure}"

@@ -1,0 +1,162 @@
+"""The heads and tokens that are selected, shared by several views."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any, Protocol
+from uuid import uuid4
+from weakref import WeakSet
+
+import traitlets
+
+Head = tuple[int, int]
+
+
+class Follower(Protocol):
+    """What a `Selection` needs to know of a view."""
+
+    n_layers: int | None
+    n_heads: int | None
+
+    def follow(self, name: str, value: list[Any]) -> None: ...
+
+
+def as_heads(value: object) -> list[Head]:
+    """Check and tidy heads: pairs of integers, each once, in the order given.
+
+    Raises
+    ------
+    traitlets.TraitError
+        With a sentence, when `value` is not a list of ``(layer, head)`` pairs.
+    """
+    heads: list[Head] = []
+    for item in _items(value, "Heads", "[(5, 1), (7, 3)]"):
+        try:
+            layer, head = (operator.index(part) for part in item)
+        except (TypeError, ValueError):
+            raise traitlets.TraitError(f"A head is a pair (layer, head) of integers, not {item!r}.") from None
+        if layer < 0 or head < 0:
+            raise traitlets.TraitError(f"Layers and heads count from 0, so {(layer, head)} names no head.")
+        heads.append((layer, head))
+    return list(dict.fromkeys(heads))
+
+
+def as_tokens(value: object) -> list[int]:
+    """Check and tidy token positions: integers from 0, each once, in the order given.
+
+    Raises
+    ------
+    traitlets.TraitError
+        With a sentence, when `value` is not a list of positions.
+    """
+    tokens: list[int] = []
+    for item in _items(value, "Tokens", "[3, 4]"):
+        try:
+            token = operator.index(item)
+        except TypeError:
+            raise traitlets.TraitError(f"A token is its position, an integer, not {item!r}.") from None
+        if token < 0:
+            raise traitlets.TraitError(f"Positions of tokens count from 0, so {token} names no token.")
+        tokens.append(token)
+    return list(dict.fromkeys(tokens))
+
+
+def check_range(heads: Iterable[Head], n_layers: int | None, n_heads: int | None) -> None:
+    """Raise a TraitError that names the first head which the model does not have."""
+    for layer, head in heads:
+        if n_layers is not None and layer >= n_layers:
+            raise traitlets.TraitError(
+                f"Head {layer}.{head} is not there: the model has layers 0 to {n_layers - 1}."
+            )
+        if n_heads is not None and head >= n_heads:
+            raise traitlets.TraitError(
+                f"Head {layer}.{head} is not there: each layer has heads 0 to {n_heads - 1}."
+            )
+
+
+def _items(value: object, what: str, example: str) -> list[Any]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise traitlets.TraitError(f"{what} are given as a list such as {example}, not as {value!r}.")
+    return list(value)
+
+
+class Selection(traitlets.HasTraits):
+    """Heads and tokens that are selected in every view which was given this object.
+
+    Parameters
+    ----------
+    heads : list of (layer, head), optional
+    tokens : list of int, optional
+        Positions of tokens.
+
+    Raises
+    ------
+    traitlets.TraitError
+        When a head is not a pair of integers, a token not an integer, or no view that shares the selection
+        has such a head.
+
+    Examples
+    --------
+    >>> chosen = Selection(heads=[(5, 1)])
+    >>> chosen.heads
+    [(5, 1)]
+    """
+
+    id = traitlets.Unicode(read_only=True, help="Views of one page share by it.")
+    heads = traitlets.Any(help="[(layer, head), ...]")
+    tokens = traitlets.Any(help="[position, ...]")
+
+    def __init__(self, heads: Iterable[Head] = (), tokens: Iterable[int] = ()) -> None:
+        self._views: WeakSet[Any] = WeakSet()
+        super().__init__()
+        self.set_trait("id", uuid4().hex)
+        self.heads = heads
+        self.tokens = tokens
+
+    def __repr__(self) -> str:
+        return f"Selection(heads={self.heads}, tokens={self.tokens})"
+
+    def clear(self) -> None:
+        """Select nothing."""
+        self.heads, self.tokens = [], []
+
+    def join(self, view: Follower) -> None:
+        """Keep `view` informed; views call this themselves."""
+        self._views.add(view)
+
+    def leave(self, view: Follower) -> None:
+        """Forget `view`."""
+        self._views.discard(view)
+
+    @traitlets.default("heads")
+    def _no_heads(self) -> list[Head]:
+        return []
+
+    @traitlets.default("tokens")
+    def _no_tokens(self) -> list[int]:
+        return []
+
+    @traitlets.validate("heads")
+    def _check_heads(self, proposal: Any) -> list[Head]:
+        heads = as_heads(proposal["value"])
+        refusals = []
+        for view in list(self._views):  # models of different sizes may share: one that has the head is enough
+            try:
+                check_range(heads, view.n_layers, view.n_heads)
+            except traitlets.TraitError as refusal:
+                refusals.append(refusal)
+            else:
+                return heads
+        if refusals:
+            raise refusals[0]
+        return heads
+
+    @traitlets.validate("tokens")
+    def _check_tokens(self, proposal: Any) -> list[int]:
+        return as_tokens(proposal["value"])
+
+    @traitlets.observe("heads", "tokens")
+    def _tell(self, change: Any) -> None:
+        for view in list(self._views):
+            view.follow(f"selected_{change['name']}", change["new"])
