@@ -1,0 +1,34 @@
+/** Signals, with clean-up by AbortSignal. */
+import { effect, signal, type ReadonlySignal } from "@preact/signals-core";
+import type { AnyModel } from "./bridge";
+
+export { batch, computed, signal, untracked, type ReadonlySignal, type Signal } from "@preact/signals-core";
+
+/** Run `action` now and whenever a signal that it read has changed, until `until` aborts. */
+export function watch(until: AbortSignal, action: () => void): void {
+  if (until.aborted) return;
+  const dispose = effect(action);
+  until.addEventListener("abort", dispose);
+}
+
+/** A trait of the model as a signal that follows it. */
+export function trait<T>(model: AnyModel, name: string, until: AbortSignal): ReadonlySignal<T> {
+  const value = signal<T>(model.get(name));
+  const follow = (): void => void (value.value = model.get(name));
+  model.on(`change:${name}`, follow);
+  until.addEventListener("abort", () => model.off(`change:${name}`, follow));
+  return value;
+}
+
+/** The element's inner size as a signal, [0, 0] until it is laid out. */
+export function sizeOf(element: Element, until: AbortSignal): ReadonlySignal<readonly [number, number]> {
+  const size = signal<readonly [number, number]>([0, 0]);
+  const observer = new ResizeObserver(([entry]) => {
+    const { width, height } = entry!.contentRect;
+    const [w, h] = size.peek();
+    if (Math.abs(w - width) >= 1 || Math.abs(h - height) >= 1) size.value = [width, height];
+  });
+  observer.observe(element);
+  until.addEventListener("abort", () => observer.disconnect());
+  return size;
+}

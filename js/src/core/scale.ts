@@ -1,0 +1,61 @@
+/** From a value to a place on the colour scale, linear or logarithmic, between two limits. */
+import type { Table } from "./colour";
+
+export interface Scale {
+  kind: "linear" | "log";
+  low: number;
+  high: number;
+  /** Magnitudes below it are drawn as ground. */
+  threshold: number;
+}
+
+/** What a logarithmic scale that starts at zero starts at instead. */
+export const LOG_FLOOR = 1e-4;
+
+/** 0 at the lower limit, 1 at the upper one; outside of them below 0 and above 1. */
+export function positionOf(value: number, { kind, low, high }: Scale): number {
+  if (kind === "linear") return high > low ? (value - low) / (high - low) : value > high ? Infinity : -Infinity;
+  const floor = Math.max(low, LOG_FLOOR);
+  return value > 0 ? Math.log(value / floor) / Math.log(Math.max(high, floor * 1.001) / floor) : -Infinity;
+}
+
+/** The inverse of `positionOf`. */
+export function valueAt(position: number, { kind, low, high }: Scale): number {
+  if (kind === "linear") return low + position * (high - low);
+  const floor = Math.max(low, LOG_FLOOR);
+  return floor * (high / floor) ** position;
+}
+
+/** The entry of a 256-entry table; -1 for NaN. */
+export function entryOf(value: number, scale: Scale): number {
+  if (Number.isNaN(value)) return -1;
+  if (Math.abs(value) < scale.threshold) return scale.low < 0 ? 127 : 0;
+  return Math.max(0, Math.min(255, Math.floor(positionOf(value, scale) * 256)));
+}
+
+/** Colours of the 256 quantised values 0, step, ... 255 step. */
+export function quantisedColours(step: number, scale: Scale, table: Table): Table {
+  return Uint32Array.from({ length: 256 }, (_, i) => table[entryOf(i * step, scale)]!);
+}
+
+/** 1, 2 or 5 times a power of ten, the smallest not below `value`. */
+export function niceCeiling(value: number): number {
+  if (!(value > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(value));
+  const nice = [1, 2, 5, 10].find((step) => step * power >= value * (1 - 1e-9))! * power;
+  return Number(nice.toPrecision(1));
+}
+
+/** A short number for a legend: 0, 0.05, 1, 2e-4. */
+export function short(value: number): string {
+  if (Number.isNaN(value)) return "NaN";
+  const text = value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(1).replace(".0e", "e") : String(Number(value.toPrecision(2)));
+  return text.replace("-", "−");
+}
+
+/** An exact value for a tooltip or a table: float32 has seven digits, of which six are shown. */
+export function exact(value: number): string {
+  if (Number.isNaN(value)) return "NaN";
+  if (value !== 0 && Math.abs(value) < 1e-4) return value.toExponential(3).replace("-", "−").replace("e-", "e−");
+  return value.toFixed(6).replace("-", "−");
+}

@@ -1,0 +1,43 @@
+/** How a token is shown: spaces as middle dots, line ends as arrows, byte tokens as hex; never as markup. */
+import { h } from "./dom";
+
+export interface Part {
+  text: string;
+  /** A stand-in for something unprintable, drawn dimmed. */
+  dim: boolean;
+}
+
+const STAND_INS: Record<string, string> = { " ": "·", "\u00a0": "⍽", "\n": "↵", "\r": "␍", "\t": "⇥", "\u200b": "␣" };
+const BYTE = /^<0x([0-9A-Fa-f]{2})>$/;
+
+/** Split a token into plain parts and dimmed stand-ins. */
+export function parts(token: string): Part[] {
+  const byte = BYTE.exec(token);
+  if (byte) return [{ text: `0x${byte[1]!.toUpperCase()}`, dim: true }];
+  if (token === "") return [{ text: "∅", dim: true }];
+  const found: Part[] = [];
+  for (const char of token) {
+    const code = char.codePointAt(0)!;
+    // Controls and bidirectional overrides could reorder or hide the text around them.
+    const control = code < 32 || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+    const standIn = STAND_INS[char] ?? (control ? `U+${code.toString(16).toUpperCase().padStart(4, "0")}` : undefined);
+    const last = found.at(-1);
+    const part = { text: standIn ?? char, dim: standIn !== undefined };
+    if (last && last.dim === part.dim) last.text += part.text;
+    else found.push(part);
+  }
+  return found;
+}
+
+/** The token as one string, cut after `limit` characters. */
+export function plain(token: string, limit = Infinity): string {
+  const chars = [...parts(token).map((part) => part.text).join("")];
+  return chars.length > limit ? chars.slice(0, limit - 1).join("") + "…" : chars.join("");
+}
+
+/** The token as a span, its stand-ins dimmed. */
+export function tokenSpan(token: string): HTMLSpanElement {
+  const span = h("span", { class: "sw-token", dir: "ltr" });
+  span.append(...parts(token).map((part) => (part.dim ? h("i", {}, part.text) : part.text)));
+  return span;
+}
