@@ -1,0 +1,254 @@
+"""Attention patterns of every head of one prompt, or of two prompts side by side with their difference."""
+
+from __future__ import annotations
+
+import operator
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+import traitlets
+
+from scope_widgets import _kernels
+
+from ._base import Answer, View
+
+Side = Literal["a", "b"]
+Float32 = npt.NDArray[np.float32]
+
+#: up to this many tokens a head travels as exact float32, above it as uint8 with exact rows on request
+EXACT_TOKENS = 1024
+MOST_TOKENS = 4096
+SAVED_EXACT_BYTES = 8_000_000
+SAVED_BYTES = 20_000_000
+FIRST_MESSAGE_BYTES = 1_200_000
+#: how long the cell may wait for thumbnails; the browser asks for the rest layer by layer
+PATIENCE_S = 0.25
+
+
+class AttentionView(View):
+    """Attention of one prompt: all heads as thumbnails, each to be opened to its full pattern.
+
+    Parameters
+    ----------
+    trace : Trace
+        Of a single prompt, with ``attention(layer)`` of shape [head, query, key].
+    versus : Trace, optional
+        A second prompt or model of as many tokens, layers and heads: B beside A, with the difference B - A.
+    labels : HeadLabels or mapping of (layer, head) to letter, optional
+        Classes of heads; each letter stands at the border of its thumbnail.
+    selection : Selection, optional
+        Shared with other views; see ``selected_heads`` (the last one is open) and ``selected_tokens``.
+    scale : {"linear", "log"}
+    limits : (low, high), optional
+        Of the colour scale, default (0, 1).
+    threshold : float
+        Attention below it is not drawn.
+    **traits
+        ``selected_heads``, ``selected_tokens``, ``title``, ``theme``, ``height`` (pixels).
+
+    Raises
+    ------
+    ValueError
+        With a sentence: for a trace of several prompts or too many tokens, or a `versus` that does not match.
+
+    Examples
+    --------
+    >>> AttentionView(trace, selected_heads=[(5, 1)])  # doctest: +SKIP
+    """
+
+    bundle: ClassVar[str] = "attention_view"
+
+    tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    versus_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    thumbnails = traitlets.Bytes(help="uint8 [side, layer, head, row, column]").tag(sync=True)
+    thumbnail_size = traitlets.Int().tag(sync=True)
+    thumbnail_layers = traitlets.Int(help="how many layers `thumbnails` holds so far").tag(sync=True)
+    letters: Any = traitlets.List(help="[[layer, head, letter], ...]").tag(sync=True)
+    scale = traitlets.Enum(["linear", "log"], "linear").tag(sync=True)
+    limits = traitlets.List(traitlets.Float(), [0.0, 1.0], minlen=2, maxlen=2).tag(sync=True)
+    threshold = traitlets.Float(0.0, min=0.0).tag(sync=True)
+    height = traitlets.Int(520, min=240).tag(sync=True)
+
+    def __init__(self, trace: Any, versus: Any = None, *, labels: Any = None, **traits: Any) -> None:
+        self.traces: dict[Side, Any] = {"a": _single(trace, "trace")}
+        if versus is not None:
+            self.traces["b"] = _matching(trace, _single(versus, "versus"))
+        self._kept: dict[Side, tuple[int, Float32]] = {}
+        cells = len(self.traces) * trace.n_layers * trace.n_heads
+        size = 32 if cells * 32 * 32 <= FIRST_MESSAGE_BYTES else 16
+        self._pictures = np.zeros((len(self.traces), trace.n_layers, trace.n_heads, size, size), np.uint8)
+        self._finished = 0
+        self._draw_thumbnails(PATIENCE_S)
+        traits.setdefault("title", _title(self.traces))
+        super().__init__(
+            n_layers=trace.n_layers,
+            n_heads=trace.n_heads,
+            tokens=list(trace.tokens),
+            versus_tokens=[] if versus is None else list(versus.tokens),
+            thumbnails=self._pictures.tobytes(),
+            thumbnail_size=size,
+            thumbnail_layers=self._finished,
+            letters=_letters(labels, trace.n_layers, trace.n_heads),
+            **traits,
+        )
+
+    @traitlets.validate("limits")
+    def _check_limits(self, proposal: Any) -> list[float]:
+        low, high = proposal["value"]
+        if not 0 <= low < high:
+            raise traitlets.TraitError(f"Limits are (low, high) with 0 <= low < high, not {(low, high)}.")
+        return [low, high]
+
+    # -- thumbnails
+
+    def _draw_thumbnails(self, patience: float = np.inf) -> None:
+        """Draw the layers that are missing until `patience` seconds are over, at least one."""
+        start = time.monotonic()
+        _, n_layers, _, size, _ = self._pictures.shape
+        while self._finished < n_layers:
+            layer = self._finished
+            for row, side in enumerate(self.traces):
+                self._pictures[row, layer] = _kernels.thumbnails(self._layer(side, layer), size)
+            self._finished += 1
+            if time.monotonic() - start > patience:
+                return
+
+    def answer_thumbnails(self, layer: int) -> Answer:
+        """Draw layers up to `layer`: uint8 [side, head, row, column] of that layer."""
+        layer = _within(layer, self._pictures.shape[1], "layer")
+        while self._finished <= layer:
+            self._draw_thumbnails(0)
+        if self._finished == self._pictures.shape[1] != self.thumbnail_layers:
+            # Complete: from now on the state, and with it a saved notebook, holds them.
+            with self.hold_sync():
+                self.thumbnails, self.thumbnail_layers = self._pictures.tobytes(), self._finished
+        return {}, [self._pictures[:, layer].tobytes()]
+
+    # -- patterns
+
+    def _layer(self, side: Side, layer: int) -> Float32:
+        """Attention of a layer, float32 [head, query, key]; the last one is kept, for walks along a layer."""
+        if side not in self._kept or self._kept[side][0] != layer:
+            attention = self.traces[side].attention(layer)
+            self._kept[side] = layer, np.ascontiguousarray(attention.detach().float().cpu().numpy())
+        return self._kept[side][1]
+
+    def _head(self, layer: int, head: int, side: Side) -> Float32:
+        if side not in self.traces:
+            raise ValueError(f"There is no side '{side}' in this view, only {', '.join(self.traces)}.")
+        _, n_layers, n_heads, _, _ = self._pictures.shape
+        layer, head = _within(layer, n_layers, "layer"), _within(head, n_heads, "head")
+        return self._layer(side, layer)[head]
+
+    def answer_head(self, layer: int, head: int, side: Side = "a") -> Answer:
+        """Return the lower triangle of a head, row by row: exact float32, or uint8 above `EXACT_TOKENS`."""
+        return _packed(self._head(layer, head, side), exact=len(self.tokens) <= EXACT_TOKENS)
+
+    def answer_rows(self, layer: int, head: int, side: Side, first: int, last: int) -> Answer:
+        """Return the exact rows `first` to `last` - 1 of a head's lower triangle, float32."""
+        pattern = self._head(layer, head, side)
+        first, last = max(0, operator.index(first)), min(len(pattern), operator.index(last))
+        rows = [pattern[query, : query + 1] for query in range(first, last)]
+        return {}, [np.concatenate(rows).tobytes() if rows else b""]
+
+    # -- without a kernel
+
+    def saved_answers(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
+        """Return what a saved page can ask for: all heads while they are small, else the selected ones."""
+        for layer in range(self.thumbnail_layers, self._pictures.shape[1]):
+            yield "thumbnails", {"layer": layer}, *self.answer_thumbnails(layer)
+        exact, heads = self._saved()
+        for layer, head in heads:
+            for side in self.traces:
+                answer = _packed(self._head(layer, head, side), exact)
+                yield "head", {"layer": layer, "head": head, "side": side}, *answer
+
+    def _saved(self) -> tuple[bool, list[tuple[int, int]]]:
+        """Whether a saved page holds exact values, and the heads that it holds."""
+        everything = list(np.ndindex(self._pictures.shape[1:3]))
+        cells = len(self.traces) * len(self.tokens) * (len(self.tokens) + 1) // 2
+        if 4 * cells * len(everything) <= SAVED_EXACT_BYTES:
+            return True, everything
+        if cells * len(everything) <= SAVED_BYTES:
+            return False, everything
+        return False, list(self.selected_heads[: max(1, SAVED_BYTES // cells)])
+
+    def provenance_lines(self) -> list[str]:
+        """Return the models and prompts, and what a saved page does not hold."""
+        lines = [f"{trace.model_id}: {trace.prompt}" for trace in self.traces.values()]
+        if len(lines) > 1:
+            lines = [f"{name}: {line}" for name, line in zip("AB", lines, strict=True)]
+        exact, heads = self._saved()
+        if len(heads) < self._pictures.shape[1] * self._pictures.shape[2]:
+            names = ", ".join(f"{layer}.{head}" for layer, head in heads) or "none was selected"
+            lines.append(f"The page holds all thumbnails but only the selected heads ({names}).")
+        if not exact:
+            lines.append("Attention is stored in 255 steps a head in this page, not exactly.")
+        return lines
+
+    def fallback_image(self) -> npt.NDArray[Any]:
+        """Return the thumbnails as one grey picture, layers down, heads across, uint8 [row, column]."""
+        framed = np.pad(255 - self._pictures[0], ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=200)
+        layers, heads, size, _ = framed.shape
+        return framed.transpose(0, 2, 1, 3).reshape(layers * size, heads * size)
+
+
+def _single(trace: Any, name: str) -> Any:
+    tokens = list(trace.tokens)
+    if tokens and not isinstance(tokens[0], str):
+        raise ValueError(
+            f"AttentionView shows one prompt and `{name}` has {len(tokens)}: choose one with {name}[i]."
+        )
+    if not 0 < len(tokens) <= MOST_TOKENS:
+        raise ValueError(
+            f"AttentionView shows prompts of 1 to {MOST_TOKENS:,} tokens and `{name}` has {len(tokens):,}. "
+            "Trace a shorter prompt."
+        )
+    return trace
+
+
+def _matching(trace: Any, versus: Any) -> Any:
+    def size(of: Any) -> tuple[int, int, int]:
+        return len(of.tokens), of.n_layers, of.n_heads
+
+    if size(trace) != size(versus):
+        raise ValueError(
+            "`versus` must have as many tokens, layers and heads as `trace`: "
+            f"{' x '.join(map(str, size(versus)))} is not {' x '.join(map(str, size(trace)))}."
+        )
+    return versus
+
+
+def _title(traces: Mapping[Side, Any]) -> str:
+    models = dict.fromkeys(trace.model_id.rstrip("/").rsplit("/", 1)[-1] for trace in traces.values())
+    count = len(traces["a"].tokens)
+    return f"Attention, {' and '.join(models)}, {count:,} token{'s' * (count != 1)}"
+
+
+def _letters(labels: Any, n_layers: int, n_heads: int) -> list[list[Any]]:
+    if labels is None:
+        return []
+    letters = labels.letters() if hasattr(labels, "letters") else labels
+    for layer, head in letters:
+        if not (0 <= layer < n_layers and 0 <= head < n_heads):
+            raise ValueError(
+                f"`labels` names head {layer}.{head}, but there are {n_layers} layers of {n_heads} heads."
+            )
+    return [[int(layer), int(head), str(letter)] for (layer, head), letter in letters.items()]
+
+
+def _packed(pattern: Float32, exact: bool) -> Answer:
+    if exact:
+        return {"exact": True, "step": 1}, [pattern[np.tril_indices(len(pattern))].tobytes()]
+    quantised, scale = _kernels.pack_triangle(pattern)
+    return {"exact": False, "step": float(scale) / 255}, [quantised.tobytes()]
+
+
+def _within(index: int, count: int | None, what: str) -> int:
+    index = operator.index(index)
+    if not 0 <= index < (count or 0):
+        raise ValueError(f"There is no {what} {index}: they are counted from 0 to {(count or 0) - 1}.")
+    return index
