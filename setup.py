@@ -18,6 +18,7 @@ extensions = [
     Extension(
         f"scope_widgets._kernels.{source.stem}",
         [str(source)],
+        depends=[str(header) for header in Path("cython_ext").glob("*.h")],
         include_dirs=["cython_ext"],
         extra_compile_args=compile_args,
         extra_link_args=link_args,

@@ -1,12 +1,11 @@
-/* What every kernel shares: SIMD chosen at run time, reading cells, logarithm and exponential.
+/* What every kernel shares: SIMD chosen at run time, vectors of cells, logarithm and exponential.
 
-   The loops are plain C that the compiler vectorises. A CLONED function is compiled once per instruction set and
-   the loader picks the best one for the CPU at hand; compilers without that keep the one portable version.
-   Cython's prange bodies do not go together with clones: Cython calls these helpers, they hold the inner loops. */
+   A CLONED function is compiled once per instruction set and the loader picks the best for the CPU at hand;
+   compilers without that keep one portable version. Cython's prange bodies do not go together with clones: Cython
+   calls these helpers, they hold the inner loops. */
 #ifndef SCOPE_WIDGETS_SIMD_H
 #define SCOPE_WIDGETS_SIMD_H
 
-#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -21,86 +20,167 @@
 #define CLONED
 #endif
 
-#ifdef _MSC_VER
-#define INLINE static __forceinline
-#define SIMD(clauses)
-#else
+/* A vector holds LANES cells. GCC and clang have vector arithmetic and split what is too wide for the CPU;
+   elsewhere a vector is one cell. Comparisons give -1 (all bits) for true. */
+#ifdef __GNUC__
+#pragma GCC diagnostic ignored "-Wpsabi" /* vectors never pass between functions that are not inlined */
 #define INLINE static inline __attribute__((always_inline))
-#define PRAGMA(text) _Pragma(#text)
-#define SIMD(clauses) PRAGMA(omp simd clauses)
-#endif
-
-/* Rows are worked through in whole blocks of LANES cells: no slow remainder loop. */
 #define LANES 16
+typedef float Floats __attribute__((vector_size(64)));
+typedef int32_t Ints __attribute__((vector_size(64)));
+typedef uint16_t Halves __attribute__((vector_size(32)));
+#define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 
-INLINE float float_of_bits(uint32_t bits)
+INLINE Floats floats_of_bits(Ints bits) { return (Floats)bits; }
+INLINE Ints bits_of_floats(Floats values) { return (Ints)values; }
+INLINE Floats to_floats(Ints values) { return __builtin_convertvector(values, Floats); }
+INLINE Ints to_ints(Floats values) { return __builtin_convertvector(values, Ints); }
+INLINE Ints widen(Halves values) { return __builtin_convertvector(values, Ints); }
+INLINE Ints less(Floats a, Floats b) { return a < b; }
+
+INLINE float sum_floats(Floats values)
 {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+    typedef float Eight __attribute__((vector_size(32)));
+    typedef float Four __attribute__((vector_size(16)));
+    Eight eights[2];
+    Four fours[2];
+    memcpy(eights, &values, sizeof eights);
+    eights[0] += eights[1];
+    memcpy(fours, eights, sizeof fours);
+    fours[0] += fours[1];
+    return (fours[0][0] + fours[0][1]) + (fours[0][2] + fours[0][3]);
 }
 
-INLINE uint32_t bits_of_float(float value)
+INLINE void prefetch(const void *address) { __builtin_prefetch(address); }
+#else
+#ifdef _MSC_VER
+#define INLINE static __forceinline
+#else
+#define INLINE static inline
+#endif
+#define LANES 1
+typedef float Floats;
+typedef int32_t Ints;
+typedef uint16_t Halves;
+#define LANE_NUMBERS 0
+
+INLINE Floats floats_of_bits(Ints bits)
 {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
+    Floats values;
+    memcpy(&values, &bits, sizeof values);
+    return values;
+}
+
+INLINE Ints bits_of_floats(Floats values)
+{
+    Ints bits;
+    memcpy(&bits, &values, sizeof bits);
     return bits;
 }
 
-/* IEEE half to float, exact. Subnormals go through a subtraction, as multiplying them stalls many CPUs. */
-INLINE float float_of_half(uint16_t half)
+INLINE Floats to_floats(Ints values) { return (Floats)values; }
+INLINE Ints to_ints(Floats values) { return (Ints)values; }
+INLINE Ints widen(Halves values) { return values; }
+INLINE Ints less(Floats a, Floats b) { return -(a < b); }
+INLINE float sum_floats(Floats values) { return values; }
+INLINE void prefetch(const void *address) { (void)address; }
+#endif
+
+INLINE Floats all_floats(float value) { return (Floats){0} + value; }
+
+INLINE Floats choose(Ints condition, Floats yes, Floats no)
 {
-    uint32_t magnitude = (uint32_t)(half & 0x7fff) << 13, sign = (uint32_t)(half & 0x8000) << 16;
-    uint32_t subnormal =
-        bits_of_float(float_of_bits(magnitude + 0x38800000u) - float_of_bits(0x38800000u));
-    uint32_t normal = magnitude + (magnitude >= 0x0f800000u ? 0x70000000u : 0x38000000u);
-    return float_of_bits((magnitude < 0x00800000u ? subnormal : normal) | sign);
+    return floats_of_bits((bits_of_floats(yes) & condition) | (bits_of_floats(no) & ~condition));
 }
 
-/* A cell of a row of float32, or of float16 where `half` (a constant wherever this is inlined). */
-INLINE float cell(const void *row, ptrdiff_t i, int half)
+INLINE Floats larger(Floats a, Floats b) { return choose(less(a, b), b, a); }
+
+/* `values`, standing at i, i + 1, ..., where they stand before n; 0 elsewhere. */
+INLINE Floats zero_from(Floats values, int32_t i, int32_t n)
 {
-    return half ? float_of_half(((const uint16_t *)row)[i]) : ((const float *)row)[i];
+    const Ints lanes = LANE_NUMBERS;
+    return floats_of_bits(bits_of_floats(values) & ((lanes + (i - n)) >> 31));
 }
+
+/* IEEE half to float, exact. Subnormals go through a subtraction, as multiplying them stalls many CPUs. */
+INLINE Floats floats_of_halves(Halves halves)
+{
+    const Ints bits = widen(halves), magnitude = (bits & 0x7fff) << 13, sign = (bits & 0x8000) << 16;
+    const Ints is_subnormal = (magnitude - 0x00800000) >> 31, is_finite = (magnitude - 0x0f800000) >> 31;
+    const Floats subnormal = floats_of_bits(magnitude + 0x38800000) - floats_of_bits((Ints){0} + 0x38800000);
+    const Ints normal = magnitude + 0x38000000 + (~is_finite & 0x38000000);
+    return floats_of_bits(bits_of_floats(choose(is_subnormal, subnormal, floats_of_bits(normal))) | sign);
+}
+
+/* Cells i, i + 1, ... of a row of float32, or of float16 where `half` (a constant wherever this is inlined). */
+INLINE Floats load(const void *row, ptrdiff_t i, int half)
+{
+    Halves halves;
+    Floats values;
+    if (half) {
+        memcpy(&halves, (const uint16_t *)row + i, sizeof halves);
+        return floats_of_halves(halves);
+    }
+    memcpy(&values, (const float *)row + i, sizeof values);
+    return values;
+}
+
+INLINE void store(float *row, ptrdiff_t i, Floats values) { memcpy(row + i, &values, sizeof values); }
 
 INLINE const void *cells_from(const void *row, ptrdiff_t i, int half)
 {
-    return (const char *)row + i * (half ? sizeof(uint16_t) : sizeof(float));
+    return (const char *)row + i * (ptrdiff_t)(half ? sizeof(uint16_t) : sizeof(float));
 }
 
-/* ln of a normal positive float, relative error below 1e-6; some finite number for 0. */
-INLINE float fast_log(float value)
+/* The one cell i. */
+INLINE float cell(const void *row, ptrdiff_t i, int half)
 {
-    const uint32_t root_half = 0x3f3504f3u; /* sqrt(1/2): the mantissa comes to lie in [0.707, 1.414) */
-    int32_t offset = (int32_t)(bits_of_float(value) - root_half);
-    float exponent = (float)(offset >> 23);
-    float r = float_of_bits((uint32_t)(offset & 0x7fffff) + root_half) - 1.0f;
+    uint32_t bits, magnitude;
+    float value, smallest_normal = 6.103515625e-05f;
+    if (!half)
+        return ((const float *)row)[i];
+    bits = ((const uint16_t *)row)[i];
+    magnitude = (bits & 0x7fff) << 13;
+    if (magnitude < 0x00800000) /* subnormal: as above */
+        magnitude += 0x38800000;
+    else
+        magnitude += magnitude < 0x0f800000 ? 0x38000000 : 0x70000000;
+    memcpy(&value, &magnitude, sizeof value);
+    if ((bits & 0x7c00) == 0)
+        value -= smallest_normal;
+    return bits & 0x8000 ? -value : value;
+}
+
+/* ln of normal positive floats, relative error below 1e-6; some finite number for 0. */
+INLINE Floats fast_log(Floats values)
+{
+    const int32_t root_half = 0x3f3504f3; /* sqrt(1/2): the mantissa comes to lie in [0.707, 1.414) */
+    const Ints offset = bits_of_floats(values) - root_half;
+    const Floats r = floats_of_bits((offset & 0x7fffff) + root_half) - 1.0f;
     /* minimax polynomial of ln(1 + r) / r */
-    float p = -0.10106896909067917f;
-    p = p * r + 0.1622258573770523f;
-    p = p * r + -0.17250831425189972f;
+    Floats p = r * -0.10106896909067917f + 0.1622258573770523f;
+    p = p * r - 0.17250831425189972f;
     p = p * r + 0.19900165498256683f;
-    p = p * r + -0.24969908595085144f;
+    p = p * r - 0.24969908595085144f;
     p = p * r + 0.33335059881210327f;
-    p = p * r + -0.5000036358833313f;
+    p = p * r - 0.5000036858333313f;
     p = p * r + 0.9999999403953552f;
-    return exponent * 0.6931471805599453f + r * p;
+    return to_floats(offset >> 23) * 0.6931471805599453f + r * p;
 }
 
-/* exp of a number <= 0, relative error below 1e-6; below -87 it stays at about 1e-38. */
-INLINE float fast_exp(float value)
+/* exp of numbers <= 0, relative error below 1e-6; below -87 it stays at about 1e-38. */
+INLINE Floats fast_exp(Floats values)
 {
-    float scaled = (value > -87.0f ? value : -87.0f) * 1.4426950408889634f;
-    float whole = (float)(int32_t)(scaled - 0.5f);
-    float r = scaled - whole;
+    const Floats scaled = larger(values, all_floats(-87.0f)) * 1.4426950408889634f;
+    const Ints whole = to_ints(scaled - 0.5f);
+    const Floats r = scaled - to_floats(whole);
     /* minimax polynomial of 2^r */
-    float p = 0.0013276474872460f;
-    p = p * r + 0.009675541892647743f;
+    Floats p = r * 0.0013276474872460f + 0.009675541892647743f;
     p = p * r + 0.05550713092088699f;
     p = p * r + 0.24022120237350464f;
     p = p * r + 0.6931469440460205f;
     p = p * r + 1.0000001192092896f;
-    return p * float_of_bits((uint32_t)((int32_t)whole + 127) << 23);
+    return p * floats_of_bits((whole + 127) << 23);
 }
 
 /* Threads to use: `wanted`, or as many as OpenMP would take where that is 0. */

@@ -24,7 +24,9 @@ def array(given: object, name: str, axes: tuple[str, ...], dtypes: tuple[type, .
     if given.ndim != len(axes):
         raise ValueError(f"{name} has shape {given.shape}, expected {layout}: give it {len(axes)} axes.")
     if given.size == 0:
-        raise ValueError(f"{name} has shape {given.shape} and so no cell, expected at least one along every axis.")
+        raise ValueError(
+            f"{name} has shape {given.shape} and so no cell, expected one or more along every axis."
+        )
     if not given.flags.c_contiguous:
         raise ValueError(f"{name} is not C-contiguous: pass numpy.ascontiguousarray({name}).")
     return given
@@ -51,7 +53,9 @@ def tokens(given: object, n_queries: int) -> Array:
     """Return `given` where it is int64 token ids, one per query."""
     checked = array(given, "tokens", ("query",), (np.int64,))
     if len(checked) != n_queries:
-        raise ValueError(f"tokens holds {len(checked)} ids for {n_queries} queries: pass one token id per query.")
+        raise ValueError(
+            f"tokens holds {len(checked)} ids for {n_queries} queries: pass one token id per query."
+        )
     return checked
 
 

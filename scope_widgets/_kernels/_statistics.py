@@ -20,7 +20,7 @@ def head_statistics(
     Parameters
     ----------
     attention
-        [head, query, key], float32 or float16, C-contiguous; rows are softmax outputs. Only keys <= query are read.
+        [head, query, key], float32 or float16, C-contiguous, after the softmax. Only keys <= query are read.
     tokens
         [query], int64 token ids.
     threads
@@ -38,8 +38,8 @@ def head_statistics(
         - first_token: mean of A[q, 0] over q >= 1; row 0 is trivially 1 and does not count
         - duplicate_token: mean, over the queries with an earlier equal token, of the attention to all such
           tokens (TransformerLens' head detector)
-        - induction: the same for the positions right after such tokens (Olsson et al. 2022); where the token was
-          repeated at once, that position is the query itself and counts
+        - induction: the same for the positions right after such tokens (Olsson et al. 2022); where the token
+          was repeated at once, that position is the query itself and counts
         - sparsity: share of the causal cells (key <= query) with A < 0.01
 
     Raises
@@ -88,7 +88,7 @@ def entropy_per_query(
         BLOCK,
         _checks.threads(threads),
     )
-    _checks.finite(sums.sum(axis=1)[:, -1], "attention")
+    _checks.finite(sums.sum(axis=1)[:, 0], "attention")
     return entropies
 
 
@@ -112,14 +112,16 @@ def earlier_equal_tokens(tokens: NDArray[np.int64]) -> NDArray[np.int32]:
 
 def inverse_log(n_visible: NDArray[np.int64]) -> NDArray[np.float64]:
     """1 / ln(number of visible keys) [query], 0 where only one is visible."""
-    return np.divide(1.0, np.log(n_visible), out=np.zeros(len(n_visible)), where=n_visible > 1)
+    inverse = np.zeros(len(n_visible))
+    inverse[n_visible > 1] = 1.0 / np.log(n_visible[n_visible > 1])
+    return inverse
 
 
 def means(
     sums: NDArray[np.float64], n_visible: NDArray[np.int64], earlier: NDArray[np.int32]
 ) -> dict[str, NDArray[np.float64]]:
     """Turn sums [head, statistic], in the order of attention_rows.h, into the named means."""
-    _checks.finite(sums[:, -1], "attention")
+    _checks.finite(sums[:, 0], "attention")  # a cell that is not finite spoils the entropy
     n_tokens = len(n_visible)
     n_repeats = np.count_nonzero(earlier[2])
     counts = {
