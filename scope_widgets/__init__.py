@@ -1,1 +1,38 @@
-"""Look inside language models from a notebook."""
+"""See, touch and change what happens inside a language model, from a notebook.
+
+Names load on first use, so that `import scope_widgets` is instant and brings no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scope_widgets import heads, widgets
+    from scope_widgets._result import Provenance
+    from scope_widgets.models.microscope import Microscope
+    from scope_widgets.traces.trace import Trace
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Microscope": "scope_widgets.models.microscope",
+    "Trace": "scope_widgets.traces.trace",
+    "Provenance": "scope_widgets._result",
+}
+_MODULES = ("heads", "widgets")
+
+__all__ = ["Microscope", "Provenance", "Trace", "heads", "widgets"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"scope_widgets.{name}")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'scope_widgets' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

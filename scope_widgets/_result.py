@@ -1,0 +1,140 @@
+"""What every result shares: where it came from, its JSON, and the widget that shows it."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import platform
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Give the versions of what a figure depends on."""
+    found = {"python": platform.python_version()}
+    for package in ("scope-widgets", "torch", "transformers", "nnsight", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result came from.
+
+    Attributes
+    ----------
+    model : str
+        Hub id or folder name; "local" where the user's own model has none.
+    revision : str or None
+        Commit of the weights where they came from a hub.
+    prompts : tuple of str
+    seed : int or None
+        None where nothing was random.
+    ablation : str or None
+        What was taken away, over what and at which positions; None where nothing was.
+    note : str
+        Anything else that a reader must know, as a sentence.
+    versions : dict
+        Versions of this package and of those it computes with.
+    """
+
+    model: str
+    revision: str | None = None
+    prompts: tuple[str, ...] = ()
+    seed: int | None = None
+    ablation: str | None = None
+    note: str = ""
+    versions: dict[str, str] = field(default_factory=versions)
+
+    def lines(self) -> list[str]:
+        """Say it in a few lines, as a caption."""
+        model = self.model if self.revision is None else f"{self.model} at {self.revision[:12]}"
+        shown = f"{len(self.prompts)} prompts" if len(self.prompts) > 1 else " ".join(self.prompts)[:200]
+        parts = [model, shown, "" if self.seed is None else f"seed {self.seed}", self.ablation or "", self.note]
+        used = ", ".join(f"{name} {number}" for name, number in self.versions.items())
+        return [part for part in [*parts, used] if part]
+
+
+class Shown:
+    """Mixin of what displays as a widget, named as a string so that this floor does not import the widgets."""
+
+    view: ClassVar[str]
+
+    def widget(self, **options: Any) -> Any:
+        """Make the widget that shows this."""
+        module, name = self.view.split(":")
+        return getattr(importlib.import_module(module), name)(self, **options)
+
+    def to_html(self, path: str | Path) -> None:
+        """Write the widget as one HTML file that works without a network and without a kernel."""
+        self.widget().to_html(path)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self.widget()._repr_mimebundle_(**options)
+
+
+class Result(Shown):
+    """Mixin of the frozen dataclasses that analyses give: numbers, names and a provenance."""
+
+    def to_json(self) -> str:
+        """Write this result as JSON, arrays with their dtype and shape, NaN as null."""
+        fields = {f.name: _encode(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        return json.dumps({"result": type(self).__name__, **fields}, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            When the text is not JSON of this kind of result.
+        """
+        try:
+            fields = json.loads(text)
+            if fields.pop("result") != cls.__name__:
+                raise KeyError
+            fields = {name: _decode(value) for name, value in fields.items()}
+            fields["provenance"] = Provenance(**{**fields["provenance"], "prompts": tuple(fields["provenance"]["prompts"])})
+            return cls(**fields)
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError):
+            raise ValueError(
+                f"This text is not a {cls.__name__} written by to_json(): it begins {text[:40]!r}."
+            ) from None
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        flat = value.ravel().tolist()
+        if value.dtype.kind == "f":
+            flat = [x if np.isfinite(x) else None for x in flat]
+        return {"dtype": value.dtype.name, "shape": list(value.shape), "values": flat}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _encode(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_encode(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, dict) and set(value) == {"dtype", "shape", "values"}:
+        values = [np.nan if x is None else x for x in value["values"]]
+        return np.array(values, dtype=value["dtype"]).reshape(value["shape"])
+    if isinstance(value, dict):
+        return {key: _decode(item) for key, item in value.items()}
+    return [_decode(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,1 @@
+"""Models under the microscope: the only place that knows nnsight and transformers."""

@@ -1,0 +1,102 @@
+"""One attention function for every family, which shows what happens inside it.
+
+Registered with transformers under `NAME`, it computes what "eager" computes and hands every quantity on its way to the
+probe of the running thread, which may replace it: reading and changing attention needs no code of the architecture.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.masking_utils import eager_mask
+
+NAME = "scope_widgets"
+
+#: (site, attention module, value) -> the value to go on with; sites in the order of SITES
+Probe = Callable[[str, torch.nn.Module, Tensor], Tensor]
+
+#: q [batch, head, query, d_head], k and v [batch, kv_head, key, d_head], both after rotary embedding;
+#: attention [batch, head, query, key] after softmax, in float32 at least; z [batch, query, head, d_head]
+SITES = ("q", "k", "v", "attention", "z")
+
+_running = threading.local()
+
+
+@contextmanager
+def probing(model: Any, probe: Probe, spec: Callable[[torch.nn.Module, dict[str, Any]], None]) -> Iterator[None]:
+    """Route the attention of `model` through `probe` in this thread, and restore the model afterwards.
+
+    `spec` is told each attention module and how it scales, caps and windows its scores.
+    """
+    before = getattr(_running, "probe", None)
+    implementation = model.config._attn_implementation
+    switches = getattr(model, "_can_set_attn_implementation", lambda: False)()  # GPT-Neo computes attention itself
+    _running.probe = (probe, spec)
+    try:
+        if switches:
+            model.set_attn_implementation(NAME)
+        yield
+    finally:
+        if switches:
+            model.set_attn_implementation(implementation)
+        _running.probe = before
+
+
+def _pass(site: str, module: torch.nn.Module, value: Tensor) -> Tensor:
+    return value
+
+
+def attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    softcap: float | None = None,
+    sliding_window: int | None = None,
+    **_: Any,
+) -> tuple[Tensor, Tensor]:
+    """Compute attention as transformers' eager functions do, through the running probe.
+
+    Parameters
+    ----------
+    query : [batch, head, query, d_head]
+    key, value : [batch, kv_head, key, d_head]
+    attention_mask : [batch, 1, query, key], added to the scores
+
+    Returns
+    -------
+    z : [batch, query, head, d_head]
+    weights : [batch, head, query, key]
+    """
+    probe, spec = getattr(_running, "probe", None) or (_pass, None)
+    scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
+    if spec is not None:
+        spec(module, {"scaling": scale, "softcap": softcap, "window": sliding_window})
+    query, key, value = probe("q", module, query), probe("k", module, key), probe("v", module, value)
+    group = query.shape[1] // key.shape[1]
+    scores = torch.matmul(query, _repeat(key, group).transpose(2, 3)) * scale
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
+    if attention_mask is not None:
+        scores = scores + attention_mask[..., : key.shape[-2]]
+    weights = probe("attention", module, torch.softmax(scores, dim=-1, dtype=torch.float32))
+    weights = torch.nn.functional.dropout(weights.to(query.dtype), p=dropout, training=module.training)
+    z = torch.matmul(weights, _repeat(value, group)).transpose(1, 2).contiguous()
+    return probe("z", module, z), weights
+
+
+def _repeat(heads: Tensor, group: int) -> Tensor:
+    return heads if group == 1 else heads.repeat_interleave(group, dim=1)
+
+
+AttentionInterface.register(NAME, attention)
+AttentionMaskInterface.register(NAME, eager_mask)

@@ -1,0 +1,133 @@
+"""Recording a forward: which quantities there are, and the two ways to read them (an nnsight trace, plain hooks)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from scope_widgets.models.anatomy import Anatomy
+from scope_widgets.models.attention import probing
+from scope_widgets.models.wrapped import Wrapped
+from scope_widgets.traces.trace import SITES
+
+
+class Site(NamedTuple):
+    """One quantity at one module: its input or its output."""
+
+    name: str
+    layer: int
+    module: nn.Module
+    side: str
+    read: Callable[[Any], Tensor]
+
+
+class Recorder:
+    """Collects the wanted quantities of one forward, each `[batch, ...]`, by site and layer."""
+
+    def __init__(self, anatomy: Anatomy, wanted: tuple[str, ...]) -> None:
+        unknown = set(wanted) - set(SITES)
+        if unknown:
+            raise ValueError(
+                f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are {', '.join(SITES)}."
+            )
+        self._anatomy = anatomy
+        self._wanted = frozenset(wanted)
+        self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
+        self.values: dict[str, dict[int, Tensor]] = {name: {} for name in SITES if name in self._wanted}
+        self.scoring: dict[int, dict[str, Any]] = {}
+
+    def sites(self) -> Iterator[Site]:
+        """Yield the wanted sites outside of attention functions, in the order in which a forward reaches them."""
+        for layer, block in enumerate(self._anatomy.blocks):
+            if "residual" in self._wanted:
+                yield Site("residual", layer, block.block, "input", first)
+            yield from self._own_attention(layer, block.attention)
+            if "attention_out" in self._wanted:
+                yield Site("attention_out", layer, block.attention_out, "output", first)
+            if "mlp_out" in self._wanted:
+                yield Site("mlp_out", layer, block.mlp_out, "output", first)
+        if "residual" in self._wanted:
+            # What enters the final norm; not read there because OPT-350m has none.
+            yield Site("residual", self._anatomy.n_layers, self._anatomy.blocks[-1].block, "output", first)
+
+    def _own_attention(self, layer: int, attention: nn.Module) -> Iterator[Site]:
+        """Yield the sites of a family that computes attention without transformers' interface (GPT-Neo)."""
+        if getattr(attention, "config", None) is None or attention.config.model_type != "gpt_neo":
+            return
+        n_heads = self._anatomy.n_heads
+        for name, projection in (("q", "q_proj"), ("k", "k_proj"), ("v", "v_proj")):
+            if name in self._wanted:
+                module = attention.get_submodule(projection)
+                yield Site(name, layer, module, "output", lambda x: x.unflatten(-1, (n_heads, -1)).transpose(1, 2))
+        if "z" in self._wanted:
+            module = attention.get_submodule("out_proj")
+            yield Site("z", layer, module, "input", lambda x: first(x).unflatten(-1, (n_heads, -1)))
+        if "attention" in self._wanted:
+            yield Site("attention", layer, attention, "output", lambda x: x[1])
+        local = attention.config.attention_layers[layer] == "local"
+        window = attention.config.window_size if local else None
+        self.scoring[layer] = {"scaling": 1.0, "softcap": None, "window": window}
+
+    def keep(self, name: str, layer: int, value: Tensor) -> None:
+        """Keep the value of a site; the first forward counts (`watch` over a generation sees many)."""
+        self.values[name].setdefault(layer, value.detach())
+
+    def probe(self, name: str, attention: nn.Module, value: Tensor) -> Tensor:
+        """Keep what passes through the attention function."""
+        if name in self._wanted:
+            self.keep(name, self._layer_of[attention], value)
+        return value
+
+    def spec(self, attention: nn.Module, scoring: dict[str, Any]) -> None:
+        """Keep how a layer makes its scores."""
+        self.scoring.setdefault(self._layer_of[attention], scoring)
+
+
+def first(value: Any) -> Tensor:
+    """Give the tensor of a module's input or output, which some families wrap in a tuple."""
+    return value[0] if isinstance(value, tuple) else value
+
+
+def record(wrapped: Wrapped, model: Any, recorder: Recorder, inputs: dict[str, Any]) -> Tensor:
+    """Run `inputs` through an nnsight trace and record; gives the logits `[batch, position, vocabulary]`."""
+    logits: list[Tensor] = []
+    sites = [(site, wrapped.envoy(site.module)) for site in recorder.sites()]
+
+    def body() -> None:
+        for site, envoy in sites:
+            recorder.keep(site.name, site.layer, site.read(getattr(envoy, site.side)))
+        logits.append(wrapped.nnsight.output.logits)
+
+    with probing(model, recorder.probe, recorder.spec):
+        wrapped.run(body, {**inputs, "use_cache": False})
+    return logits[0]
+
+
+@contextmanager
+def recording(model: Any, recorder: Recorder, seen: Callable[[dict[str, Any], Any], None]) -> Iterator[None]:
+    """Record whatever forward the user runs inside, with plain hooks; `seen` gets its inputs and its output."""
+
+    def reader(site: Site) -> torch.utils.hooks.RemovableHandle:
+        def on_input(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+            recorder.keep(site.name, site.layer, site.read(args or kwargs["hidden_states"]))
+
+        def on_output(_: nn.Module, args: Any, output: Any) -> None:
+            recorder.keep(site.name, site.layer, site.read(output))
+
+        if site.side == "input":
+            return site.module.register_forward_pre_hook(on_input, with_kwargs=True)
+        return site.module.register_forward_hook(on_output)
+
+    def on_model(_: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+        seen({"input_ids": args[0], **kwargs} if args else kwargs, output)
+
+    with ExitStack() as stack:
+        for site in recorder.sites():
+            stack.callback(reader(site).remove)
+        stack.callback(model.register_forward_hook(on_model, with_kwargs=True).remove)
+        stack.enter_context(probing(model, recorder.probe, recorder.spec))
+        yield

@@ -1,0 +1,33 @@
+"""The one place that opens an nnsight trace.
+
+nnsight finds the code of a `with model.trace(...)` block by file name and line and does not read the file again, so a
+block that is edited (a reloaded module, a re-run marimo cell) would silently run as it was; and it needs the source of
+the caller. One block that never changes, in a file that is not compiled, cures both.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+_imported_by_user = "nnsight" in sys.modules
+import nnsight  # noqa: E402
+
+if not _imported_by_user:
+    # nnsight hangs `.save` on every object of the process, which breaks dataclasses with a field of that name and
+    # `import marimo`. Whoever imported it first keeps what they have; nnsight.save(value) works in any case.
+    from nnsight import _c
+
+    if _c.unmount is not None:
+        _c.unmount("save")
+
+from nnsight import TransformersModel  # noqa: E402
+
+__all__ = ["TransformersModel", "run"]
+
+
+def run(model: TransformersModel, body: Callable[[], None], *inputs: Any, **options: Any) -> None:
+    """Run `model` on `inputs` in an nnsight trace, with `body` as its block."""
+    with model.trace(*inputs, **options):
+        body()

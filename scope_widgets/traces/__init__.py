@@ -1,0 +1,1 @@
+"""Recorded forwards: tokens and arrays, and their files."""

@@ -1,0 +1,43 @@
+"""How a layer turns queries and keys into attention, so that patterns can be had again from a trace without them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """Scores are `cap * tanh(scaling * q . k / cap)` over keys that are not later and, with a window, not too early.
+
+    Attributes
+    ----------
+    scaling : float
+    softcap : float or None
+        None: no soft-capping.
+    window : int or None
+        A query sees its own position and the `window - 1` before it; None: all before it.
+    """
+
+    scaling: float
+    softcap: float | None = None
+    window: int | None = None
+
+    def attention(self, q: Tensor, k: Tensor) -> Tensor:
+        """Compute the patterns `[head, query, key]` of one prompt.
+
+        Parameters
+        ----------
+        q : [position, head, d_head]
+        k : [position, kv_head, d_head]
+        """
+        keys = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
+        scores = torch.einsum("qhd,khd->hqk", q, keys) * self.scaling
+        if self.softcap is not None:
+            scores = torch.tanh(scores / self.softcap) * self.softcap
+        seen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
+        if self.window is not None:
+            seen &= ~seen.tril(-self.window)
+        return scores.masked_fill(~seen, -torch.inf).softmax(-1, dtype=torch.float32)

@@ -1,0 +1,279 @@
+"""A recorded forward: tokens and arrays, nothing that refers to the model."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets._result import Provenance, Shown
+from scope_widgets.traces.scoring import Scoring
+
+#: every quantity that a forward can be asked for
+SITES = ("residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out")
+
+
+class NotCapturedError(ValueError):
+    """A trace was asked for a quantity that it did not record."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trace(Shown):
+    """The quantities of one forward over one prompt or several.
+
+    One prompt has no batch axis; several have it first, and positions behind the end of a shorter prompt are NaN.
+    Layers are counted from 0, negative ones from the end.
+
+    Attributes
+    ----------
+    token_ids : Tensor of int [position] or [batch, position]
+    tokens : list of str, or a list of such lists
+        The text of each token, spaces included; never the padding.
+    logits : Tensor [position, vocabulary] or [batch, position, vocabulary]
+    n_layers, n_heads, n_kv_heads : int
+    provenance : Provenance
+    captured : tuple of str
+        The quantities that were recorded.
+    """
+
+    view: ClassVar[str] = "scope_widgets.widgets.attention_view:AttentionView"
+
+    token_ids: Tensor
+    tokens: list[Any]
+    logits: Tensor
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    provenance: Provenance
+    mask: Tensor
+    scoring: tuple[Scoring, ...]
+    values: Mapping[str, Sequence[Tensor]]
+
+    # --- what it is -------------------------------------------------------------------------------------------------
+
+    @property
+    def batched(self) -> bool:
+        """Whether there is a batch axis."""
+        return self.token_ids.ndim == 2
+
+    @property
+    def captured(self) -> tuple[str, ...]:
+        """Names of the quantities that were recorded."""
+        return tuple(self.values)
+
+    @property
+    def model_id(self) -> str:
+        """Hub id or folder name of the model."""
+        return self.provenance.model
+
+    @property
+    def prompt(self) -> str:
+        """The text of the prompt (of the first one, where there are several)."""
+        return self.provenance.prompts[0] if self.provenance.prompts else ""
+
+    @property
+    def lengths(self) -> list[int]:
+        """Number of tokens of each prompt."""
+        return [int(row.sum()) for row in self.mask.reshape(-1, self.mask.shape[-1])]
+
+    def __len__(self) -> int:
+        """Give the number of prompts."""
+        return self.token_ids.shape[0] if self.batched else 1
+
+    def __getitem__(self, index: int) -> Trace:
+        """Give the trace of one prompt of several, without its padding.
+
+        Raises
+        ------
+        IndexError
+            When there is no such prompt.
+        """
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"This trace has {len(self)} prompts (0 to {len(self) - 1}); {index} is not one of them.")
+        if not self.batched:
+            return self
+        index %= len(self)
+        at = torch.nonzero(self.mask[index]).squeeze(-1)
+
+        def cut(site: str, value: Tensor) -> Tensor:
+            value = value[index]
+            for axis in _POSITION_AXES[site]:
+                value = value.index_select(axis, at.to(value.device))
+            return value
+
+        prompts = self.provenance.prompts
+        return dataclasses.replace(
+            self,
+            token_ids=self.token_ids[index][at],
+            tokens=self.tokens[index],
+            logits=self.logits[index][at],
+            mask=self.mask[index][at],
+            values={site: [cut(site, value) for value in layers] for site, layers in self.values.items()},
+            provenance=dataclasses.replace(self.provenance, prompts=prompts[index : index + 1]),
+        )
+
+    def __repr__(self) -> str:
+        """Say what was recorded, without the numbers."""
+        what = f"{len(self)} prompts" if self.batched else f"{len(self.tokens)} tokens"
+        return f"Trace({self.model_id}, {what}, {self.n_layers} layers, {', '.join(self.captured)})"
+
+    # --- what was recorded ------------------------------------------------------------------------------------------
+
+    def residual(self, layer: int) -> Tensor:
+        """Residual stream `[position, d_model]` that enters block `layer`; `n_layers` is what enters the final norm.
+
+        Layer 0 is the embeddings. Hugging Face's last hidden state is `residual(n_layers)` after the final norm.
+        """
+        return self._value("residual", layer, self.n_layers + 1)
+
+    def attention_out(self, layer: int) -> Tensor:
+        """What the attention of a layer adds to the residual stream, `[position, d_model]`."""
+        return self._value("attention_out", layer)
+
+    def mlp_out(self, layer: int) -> Tensor:
+        """What the MLP of a layer adds to the residual stream, `[position, d_model]`."""
+        return self._value("mlp_out", layer)
+
+    def q(self, layer: int) -> Tensor:
+        """Queries `[position, head, d_head]`, after rotary embedding."""
+        return self._value("q", layer)
+
+    def k(self, layer: int) -> Tensor:
+        """Keys `[position, kv_head, d_head]`, after rotary embedding."""
+        return self._value("k", layer)
+
+    def v(self, layer: int) -> Tensor:
+        """Values `[position, kv_head, d_head]`."""
+        return self._value("v", layer)
+
+    def z(self, layer: int) -> Tensor:
+        """Outputs of the heads before the output matrix, `[position, head, d_head]`."""
+        return self._value("z", layer)
+
+    def attention(self, layer: int) -> Tensor:
+        """Attention patterns `[head, query, key]`, causal; rows sum to 1.
+
+        Where they were not recorded they are computed from the recorded queries and keys.
+        """
+        if "attention" not in self.values and {"q", "k"} <= set(self.values) and not self.batched:
+            return self.scoring[self._layer(layer)].attention(self.q(layer), self.k(layer))
+        return self._value("attention", layer)
+
+    def token_norms(self, layer: int) -> Tensor:
+        """Euclidean norm of the residual stream at each position, `[position]`."""
+        return self.residual(layer).float().norm(dim=-1)
+
+    def _layer(self, layer: int, count: int | None = None) -> int:
+        count = self.n_layers if count is None else count
+        if not -self.n_layers <= layer < count:
+            raise IndexError(f"Layer {layer} is out of range: this quantity has layers 0 to {count - 1}.")
+        return layer % self.n_layers if layer < 0 else layer
+
+    def _value(self, site: str, layer: int, count: int | None = None) -> Tensor:
+        if site not in self.values:
+            raise NotCapturedError(
+                f"This trace did not capture '{site}', only {', '.join(self.captured) or 'logits'}. "
+                f"Trace again with capture=(..., '{site}')."
+            )
+        return self.values[site][self._layer(layer, count)]
+
+    # --- what is made of it -----------------------------------------------------------------------------------------
+
+    def activation_statistics(self, site: str = "residual") -> Any:
+        """Table of mean, standard deviation (population), minimum, maximum and mean norm, one row a layer.
+
+        Padding is left out.
+        """
+        import pandas as pd
+
+        rows = []
+        for layer in range(len(self.values.get(site, ()))):
+            value = self.values[site][layer]
+            rows.append({"layer": layer, **_statistics(value[~torch.isnan(value)], value)})
+        if not rows:
+            self._value(site, 0)
+        return pd.DataFrame(rows)
+
+    def to_circuitsvis(self, layer: int) -> Any:
+        """Show the patterns of a layer with circuitsvis, for comparison or for its other views.
+
+        circuitsvis loads its own front-end from a content delivery network.
+        """
+        from circuitsvis.attention import attention_patterns
+
+        self._single("to_circuitsvis")
+        return attention_patterns(tokens=self.tokens, attention=self.attention(layer).float().cpu())
+
+    def _single(self, what: str) -> None:
+        if self.batched:
+            raise ValueError(f"{what} shows one prompt and this trace has {len(self)}: choose one with trace[i].")
+
+    # --- files ------------------------------------------------------------------------------------------------------
+
+    def save(self, folder: str | Path) -> None:
+        """Write the trace as a folder of safetensors and JSON."""
+        from scope_widgets.traces.files import save
+
+        save(self, Path(folder))
+
+    @staticmethod
+    def load(folder: str | Path) -> Trace:
+        """Read a folder that `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            When it is not such a folder, or is damaged.
+        """
+        from scope_widgets.traces.files import load
+
+        return load(Path(folder))
+
+    def to_json(self) -> str:
+        """Write the trace as JSON (for short prompts: numbers become text)."""
+        from scope_widgets.traces.files import to_json
+
+        return to_json(self)
+
+    @staticmethod
+    def from_json(text: str) -> Trace:
+        """Read what `to_json` wrote."""
+        from scope_widgets.traces.files import from_json
+
+        return from_json(text)
+
+    def to_npz(self, path: str | Path) -> None:
+        """Write the trace as a NumPy archive, without pickled objects."""
+        from scope_widgets.traces.files import to_npz
+
+        to_npz(self, Path(path))
+
+    @staticmethod
+    def from_npz(path: str | Path) -> Trace:
+        """Read what `to_npz` wrote."""
+        from scope_widgets.traces.files import from_npz
+
+        return from_npz(Path(path))
+
+
+#: axes of one prompt's value that run over positions
+_POSITION_AXES: dict[str, tuple[int, ...]] = {site: (0,) for site in SITES} | {"attention": (1, 2)}
+
+
+def _statistics(valid: Tensor, value: Tensor) -> dict[str, float]:
+    numbers: np.ndarray[Any, Any] = valid.double().cpu().numpy()
+    norms = value.double().flatten(value.ndim - 1).norm(dim=-1)
+    reduce: Callable[..., Any] = np.nanmean
+    return {
+        "mean": float(numbers.mean()),
+        "std": float(numbers.std()),
+        "min": float(numbers.min()),
+        "max": float(numbers.max()),
+        "mean_norm": float(reduce(norms.cpu().numpy())),
+    }

@@ -1,0 +1,301 @@
+"""Traces against the plain Hugging Face forward, for every family."""
+
+import copy
+import gc
+import threading
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from scope_widgets import Microscope, Trace
+from scope_widgets.models.anatomy import UnsupportedModelError
+from scope_widgets.traces.trace import SITES, NotCapturedError
+from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
+
+IDS = [3, 17, 5, 44, 9, 17, 5, 80, 12, 3]
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def family(request):
+    """A model as a user has it (default attention), the same in eager mode, and its plain forward."""
+    model = tiny_model(request.param)
+    eager = copy.deepcopy(model)
+    if request.param != "gpt_neo":
+        eager.set_attn_implementation("eager")
+    with torch.no_grad():
+        plain = eager(torch.tensor([IDS]), output_hidden_states=True, output_attentions=True)
+    scope = Microscope.for_model(model, tiny_tokenizer())
+    return scope, plain, scope.trace(IDS)
+
+
+def close(a, b, tolerance=1e-5):
+    torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+def test_sizes(family):
+    scope, _, _ = family
+    config = scope.model.config
+    assert scope.n_layers == config.num_hidden_layers
+    assert scope.n_heads == config.num_attention_heads
+    assert scope.d_model == config.hidden_size
+
+
+def test_residual_is_hidden_states(family):
+    scope, plain, trace = family
+    for layer in range(scope.n_layers):
+        assert torch.equal(trace.residual(layer), plain.hidden_states[layer][0])
+        close(trace.token_norms(layer), plain.hidden_states[layer][0].norm(dim=-1))
+    final_norm = scope.anatomy.final_norm
+    close(final_norm(trace.residual(scope.n_layers)), plain.hidden_states[-1][0])
+    assert torch.equal(trace.logits, plain.logits[0])
+
+
+def test_attention_is_eager_attention(family):
+    scope, plain, trace = family
+    for layer in range(scope.n_layers):
+        close(trace.attention(layer), plain.attentions[layer][0], 1e-6)
+        close(trace.attention(layer).sum(-1), torch.ones(scope.n_heads, len(IDS)))
+
+
+def test_attention_again_from_queries_and_keys(family):
+    scope, plain, _ = family
+    trace = scope.trace(IDS, capture=("q", "k"))
+    for layer in range(scope.n_layers):
+        close(trace.attention(layer), plain.attentions[layer][0])
+
+
+def test_z_reassembles_the_attention_output(family):
+    scope, _, trace = family
+    for layer, block in enumerate(scope.anatomy.blocks):
+        with torch.no_grad():
+            written = block.out(trace.z(layer).flatten(-2))
+            if block.attention_out is not block.attention:
+                written = block.attention_out(written)
+        close(written, trace.attention_out(layer))
+
+
+def test_blocks_add_to_the_residual_stream(family):
+    scope, _, trace = family
+    for layer in range(scope.n_layers):
+        total = trace.residual(layer) + trace.attention_out(layer) + trace.mlp_out(layer)
+        close(total, trace.residual(layer + 1))
+
+
+def test_values_make_z(family):
+    scope, _, trace = family
+    group = scope.n_heads // scope.anatomy.n_kv_heads
+    for layer in range(scope.n_layers):
+        v = trace.v(layer).repeat_interleave(group, dim=1)
+        close(torch.einsum("hqk,khd->qhd", trace.attention(layer), v), trace.z(layer))
+
+
+def test_padded_batch_equals_single_prompts(family):
+    scope, _, _ = family
+    prompts = [IDS, IDS[:4], IDS[2:9]]
+    batch = scope.trace(prompts)
+    assert batch.batched
+    assert batch.lengths == [10, 4, 7]
+    assert torch.isnan(batch.residual(1)[1, 4:]).all()
+    for i, prompt in enumerate(prompts):
+        alone, cut = scope.trace(prompt), batch[i]
+        assert cut.tokens == alone.tokens == batch.tokens[i]
+        close(cut.logits, alone.logits, 1e-4)
+        for site in SITES:
+            for layer in range(scope.n_layers):
+                close(getattr(cut, site)(layer), getattr(alone, site)(layer), 1e-4)
+
+
+def test_watch_records_the_users_own_call(family):
+    scope, _, trace = family
+    with scope.watch() as watched, torch.no_grad():
+        output = scope.model(input_ids=torch.tensor([IDS]))
+    assert type(watched) is Trace
+    assert torch.equal(watched.logits, output.logits[0])
+    for site in SITES:
+        for layer in range(scope.n_layers):
+            close(getattr(watched, site)(layer), getattr(trace, site)(layer))
+
+
+def test_nothing_stays_on_the_model(family):
+    scope, _, _ = family
+    model = scope.model
+    before = snapshot(model)
+    scope.trace(IDS)
+    with pytest.raises(ValueError, match="Nothing was recorded"), scope.watch():
+        pass
+    with pytest.raises(ZeroDivisionError), scope.watch():
+        raise ZeroDivisionError
+    block = scope.anatomy.blocks[1].mlp
+    handle = block.register_forward_pre_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        scope.trace(IDS)
+    handle.remove()
+    assert snapshot(model) == before
+    assert torch.isfinite(scope.trace(IDS).logits).all()
+
+
+def snapshot(model):
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+    return [
+        (name, sorted(k for k in vars(module) if k not in hooks), [len(getattr(module, h)) for h in hooks])
+        for name, module in model.named_modules()
+    ] + [model.config._attn_implementation]
+
+
+def test_attention_under_sdpa():
+    for family in ("gpt2", "llama", "opt"):
+        model = tiny_model(family, "sdpa")
+        trace = Microscope.for_model(model, tiny_tokenizer()).trace(IDS)
+        assert model.config._attn_implementation == "sdpa"
+        model.set_attn_implementation("eager")
+        with torch.no_grad():
+            plain = model(torch.tensor([IDS]), output_attentions=True)
+        close(trace.attention(2), plain.attentions[2][0], 1e-6)
+
+
+def test_left_padding_of_the_users_call():
+    scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
+    ids = torch.tensor([[0, 0, 5, 6, 7], [3, 4, 5, 6, 7]])
+    mask = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]])
+    with scope.watch() as trace, torch.no_grad():
+        scope.model(input_ids=ids, attention_mask=mask)
+    assert trace[0].tokens == ["w5", "w6", "w7"]
+    close(trace[0].attention(1), scope.trace([5, 6, 7]).attention(1))
+    close(trace[1].logits, scope.trace([3, 4, 5, 6, 7]).logits)
+
+
+def test_capture_only_what_is_asked_for():
+    scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
+    trace = scope.trace(IDS, capture=("residual", "attention"))
+    assert trace.captured == ("residual", "attention")
+    with pytest.raises(NotCapturedError, match=r"did not capture 'z'.*capture="):
+        trace.z(0)
+    with pytest.raises(ValueError, match="'neurons'.*known are residual"):
+        scope.trace(IDS, capture=("neurons",))
+    with pytest.raises(IndexError, match="Layer 3 is out of range: this quantity has layers 0 to 2"):
+        trace.attention(3)
+    assert torch.equal(trace.attention(-1), trace.attention(2))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("", "prompt is empty"),
+        ([], "prompt is empty"),
+        (["w3 w4", ""], "prompt is empty"),
+        ("w3 " * 65, "65 tokens and local reads at most 64"),
+        ([3, 96], "must be 0 to 95 for local; got 96"),
+    ],
+)
+def test_bad_prompts_get_a_sentence(prompt, message):
+    scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer(), "local")
+    with pytest.raises(ValueError, match=message):
+        scope.trace(prompt)
+    with pytest.raises(TypeError, match="A prompt is a text"):
+        scope.trace(3.5)
+
+
+def test_prompt_forms_agree():
+    scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
+    forms = ["w3 w4 w5", [3, 4, 5], torch.tensor([3, 4, 5])]
+    logits = [scope.trace(form).logits for form in forms]
+    assert torch.equal(logits[0], logits[1])
+    assert torch.equal(logits[0], logits[2])
+    assert scope.trace("w3 w4", prepend_bos=True).tokens == ["<bos>", "w3", "w4"]
+    assert scope.trace(["w3 w4"]).logits.shape == (1, 2, 96)
+
+
+def test_models_that_do_not_fit_get_a_sentence():
+    with pytest.raises(UnsupportedModelError, match="Expected a Hugging Face causal language model"):
+        Microscope.for_model(torch.nn.Linear(2, 2), None)
+    import transformers
+
+    config = transformers.MambaConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, state_size=4)
+    with pytest.raises(UnsupportedModelError, match=r"MambaForCausalLM has no part '\w+' that this package knows"):
+        Microscope.for_model(transformers.MambaForCausalLM(config), None)
+
+
+def test_several_threads():
+    scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
+    prompts = [[3 + i, 4, 5 + 2 * i, 6] for i in range(4)]
+    expected = [scope.trace(prompt).logits for prompt in prompts]
+    wrong = []
+
+    def work(i):
+        for _ in range(10):
+            if not torch.equal(scope.trace(prompts[i]).logits, expected[i]):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_memory_does_not_grow_over_1000_traces():
+    scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
+    process = psutil.Process()
+
+    def used(count):
+        for _ in range(count):
+            scope.trace(IDS)
+        gc.collect()
+        return process.memory_info().rss
+
+    start = used(200)
+    assert used(1000) - start < 8 * 2**20
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_files_round_trip(tmp_path, batch):
+    scope = Microscope.for_model(tiny_model("gemma2"), tiny_tokenizer())
+    trace = scope.trace([IDS, IDS[:3]] if batch else IDS)
+    trace.save(tmp_path / "folder")
+    trace.to_npz(tmp_path / "trace.npz")
+    for again in (
+        Trace.load(tmp_path / "folder"),
+        Trace.from_npz(tmp_path / "trace.npz"),
+        Trace.from_json(trace.to_json()),
+    ):
+        assert again.tokens == trace.tokens
+        assert again.provenance == trace.provenance
+        assert again.scoring == trace.scoring
+        assert torch.equal(again.token_ids, trace.token_ids)
+        torch.testing.assert_close(again.logits, trace.logits, rtol=0, atol=0, equal_nan=True)
+        for site in SITES:
+            for layer in range(trace.n_layers):
+                a, b = getattr(again, site)(layer), getattr(trace, site)(layer)
+                torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)
+
+
+def test_damaged_files_get_a_sentence(tmp_path):
+    trace = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer()).trace(IDS)
+    trace.save(tmp_path)
+    (tmp_path / "tensors.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="is not a whole trace folder"):
+        Trace.load(tmp_path)
+    with pytest.raises(ValueError, match="is not a whole trace folder"):
+        Trace.load(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="is not a trace written by"):
+        Trace.from_json("{}")
+    (tmp_path / "x.npz").write_bytes(b"nonsense")
+    with pytest.raises(ValueError, match="is not a trace written by"):
+        Trace.from_npz(tmp_path / "x.npz")
+
+
+def test_activation_statistics_equal_numpy():
+    scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
+    batch = scope.trace([IDS, IDS[:3]])
+    table = batch.activation_statistics("residual")
+    for layer in range(scope.n_layers + 1):
+        valid = np.concatenate([batch[i].residual(layer).double().numpy() for i in range(2)])
+        row = table.iloc[layer]
+        np.testing.assert_allclose(
+            [row["mean"], row["std"], row["min"], row["max"], row["mean_norm"]],
+            [valid.mean(), valid.std(), valid.min(), valid.max(), np.linalg.norm(valid, axis=-1).mean()],
+            rtol=1e-9,
+        )
