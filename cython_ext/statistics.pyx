@@ -2,7 +2,7 @@
 """Sums of attention statistics over the cells of [head, query, key]."""
 
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, uint16_t
+from libc.stdint cimport int16_t, int32_t
 
 import numpy as np
 
@@ -26,13 +26,13 @@ cdef extern from "attention_rows.h" nogil:
         EarlierTokens earlier, const double *inverse_log, double *sums, float *entropies)
 
 
-ctypedef fused Cell:
-    float
-    uint16_t  # the bits of a float16
+ctypedef fused Bits:  # of float32 and float16 (see _checks.bits)
+    int32_t
+    int16_t
 
 
 def sum_rows(
-    const Cell[:, :, ::1] attention,
+    const Bits[:, :, ::1] attention,
     const int32_t[:, ::1] earlier_tokens,
     const double[::1] inverse_log,
     int block,
@@ -57,7 +57,7 @@ def sum_rows(
     for item in prange(n_heads * n_blocks, nogil=True, schedule="dynamic", num_threads=threads_to_use(threads)):
         head = item // n_blocks
         first = item % n_blocks * block
-        if Cell is float:
+        if Bits is int32_t:
             add_queries_float(
                 &attention[head, 0, 0], (n_heads - head) * n_tokens * n_tokens, n_tokens,
                 first, min(first + block, n_tokens), earlier, &inverse_log[0],

@@ -1,5 +1,6 @@
 """Compiled kernels (sources in cython_ext/): they know arrays, nothing else."""
 
+from ._display import pack_triangle, thumbnails
 from ._statistics import entropy_per_query, head_statistics
 
-__all__ = ["entropy_per_query", "head_statistics"]
+__all__ = ["entropy_per_query", "head_statistics", "pack_triangle", "thumbnails"]

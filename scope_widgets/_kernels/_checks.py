@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+FLOATS = (np.float32, np.float16)
+FINITE_HINT = "look for an overflow (float16?) or a fully masked row where it was computed."
 
 
 def array(given: object, name: str, axes: tuple[str, ...], dtypes: tuple[type, ...]) -> Array:
@@ -34,7 +36,7 @@ def array(given: object, name: str, axes: tuple[str, ...], dtypes: tuple[type, .
 
 def attention(given: object) -> Array:
     """Return `given` where it is attention [head, query, key], float32 or float16."""
-    checked = array(given, "attention", ("head", "query", "key"), (np.float32, np.float16))
+    checked = array(given, "attention", ("head", "query", "key"), FLOATS)
     square(checked, "attention")
     return checked
 
@@ -66,17 +68,16 @@ def threads(given: int | None) -> int:
     return given or 0
 
 
-def finite(totals: Array, name: str) -> None:
-    """Refuse where a head's total [head] shows that one of its cells is NaN or infinite."""
-    bad = np.flatnonzero(~np.isfinite(totals))
+def all_finite(is_finite: Array, name: str) -> None:
+    """Refuse where `is_finite` [head] says that a head of `name` has cells that are NaN or infinite."""
+    bad = np.flatnonzero(~is_finite)
     if bad.size:
         heads = ", ".join(map(str, bad[:8])) + (", ..." if bad.size > 8 else "")
         raise ValueError(
-            f"{name} of head {heads} holds NaN or infinite cells, expected finite ones: "
-            "look for an overflow (float16?) or a fully masked row where it was computed."
+            f"{name} of head {heads} holds NaN or infinite cells, expected finite ones: {FINITE_HINT}"
         )
 
 
-def cells(checked: Array) -> Array:
-    """View float16 as its bits, which is how the compiled code takes it."""
-    return checked.view(np.uint16) if checked.dtype == np.float16 else checked
+def bits(checked: Array) -> Array:
+    """View float32 or float16 as integers of the same bits, which is how the compiled code takes them."""
+    return checked.view(np.int16 if checked.dtype == np.float16 else np.int32)

@@ -52,7 +52,7 @@ def head_statistics(
     earlier = earlier_equal_tokens(_checks.tokens(tokens, n_tokens))
     n_visible = np.arange(1, n_tokens + 1)
     sums, _ = statistics.sum_rows(
-        _checks.cells(attention), earlier, inverse_log(n_visible), BLOCK, _checks.threads(threads)
+        _checks.bits(attention), earlier, inverse_log(n_visible), BLOCK, _checks.threads(threads)
     )
     return means(sums.sum(axis=1), n_visible, earlier)
 
@@ -82,13 +82,13 @@ def entropy_per_query(
     attention = _checks.attention(attention)
     n_visible = np.arange(1, attention.shape[1] + 1)
     sums, entropies = statistics.sum_rows(
-        _checks.cells(attention),
+        _checks.bits(attention),
         earlier_equal_tokens(n_visible),  # all different: nothing repeats
         inverse_log(n_visible),
         BLOCK,
         _checks.threads(threads),
     )
-    _checks.finite(sums.sum(axis=1)[:, 0], "attention")
+    _checks.all_finite(np.isfinite(sums.sum(axis=1)[:, 0]), "attention")
     return entropies
 
 
@@ -121,12 +121,12 @@ def means(
     sums: NDArray[np.float64], n_visible: NDArray[np.int64], earlier: NDArray[np.int32]
 ) -> dict[str, NDArray[np.float64]]:
     """Turn sums [head, statistic], in the order of attention_rows.h, into the named means."""
-    _checks.finite(sums[:, 0], "attention")  # a cell that is not finite spoils the entropy
+    _checks.all_finite(np.isfinite(sums[:, 0]), "attention")  # a cell that is not finite spoils the entropy
     n_tokens = len(n_visible)
-    n_repeats = np.count_nonzero(earlier[2])
-    counts = {
+    n_repeats = int(np.count_nonzero(earlier[2]))
+    counts: dict[str, int] = {
         "entropy": n_tokens,
-        "normalised_entropy": np.count_nonzero(n_visible > 1),
+        "normalised_entropy": int(np.count_nonzero(n_visible > 1)),
         "previous_token": n_tokens - 1,
         "current_token": n_tokens,
         "first_token": n_tokens - 1,

@@ -2,7 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 def sum_rows(
-    attention: NDArray[np.float32] | NDArray[np.uint16],
+    attention: NDArray[np.int32] | NDArray[np.int16],
     earlier_tokens: NDArray[np.int32],
     inverse_log: NDArray[np.float64],
     block: int,

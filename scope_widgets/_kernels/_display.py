@@ -1,0 +1,84 @@
+"""Attention made small enough to send to a browser."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _checks, display
+
+
+def thumbnails(
+    attention: NDArray[np.float32] | NDArray[np.float16], size: int = 32, threads: int | None = None
+) -> NDArray[np.uint8]:
+    """Small pictures of every head's attention, max-pooled so that a single bright cell stays visible.
+
+    Parameters
+    ----------
+    attention
+        [head, query, key], float32 or float16, C-contiguous.
+    size
+        Rows and columns of a picture; where there are fewer tokens, their number. Row i shows queries
+        i * T // size to (i + 1) * T // size of T, the columns do so with the keys.
+    threads
+        Number of threads; None for as many as OpenMP would take.
+
+    Returns
+    -------
+    array
+        [head, row, column] uint8, attention 0..1 as 0..255, rounded half up (below 1/510 it is 0) and cut at
+        both ends.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the array has the wrong type, shape or layout or is not finite, or size is below 1.
+    """
+    attention = _checks.attention(attention)
+    if size < 1:
+        raise ValueError(
+            f"size is {size}, expected 1 or more: it is the number of rows and columns of a picture."
+        )
+    levels, spoilt = display.max_pool(
+        _checks.bits(attention), min(size, attention.shape[1]), _checks.threads(threads)
+    )
+    _checks.all_finite(spoilt.sum(axis=1) == 0, "attention")
+    return levels
+
+
+def pack_triangle(
+    matrix: NDArray[np.float32] | NDArray[np.float16], scale: float | None = None
+) -> tuple[NDArray[np.uint8], float]:
+    """Quantise the lower triangle of one head's attention, row by row.
+
+    Parameters
+    ----------
+    matrix
+        [query, key], float32 or float16, C-contiguous. Only keys <= query are read.
+    scale
+        The attention that becomes 255; larger values are cut. None: the largest of the triangle.
+
+    Returns
+    -------
+    levels, scale
+        uint8 [T * (T + 1) / 2], in which query q starts at q * (q + 1) / 2, rounded half up; attention is
+        about levels * scale / 255. The scale is 0, as are the levels, where all of the attention is.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the matrix has the wrong type, shape or layout or is not finite, or scale is not a positive number.
+    """
+    matrix = _checks.array(matrix, "matrix", ("query", "key"), _checks.FLOATS)
+    _checks.square(matrix, "matrix")
+    if scale is not None and not (0 < scale < math.inf):
+        raise ValueError(
+            f"scale is {scale}, expected a positive number: pass the attention that becomes 255."
+        )
+    maximum = display.triangle_maximum(_checks.bits(matrix))
+    if not math.isfinite(maximum):
+        raise ValueError(f"matrix holds NaN or infinite cells, expected finite ones: {_checks.FINITE_HINT}")
+    scale = maximum if scale is None else float(scale)
+    return display.triangle_levels(_checks.bits(matrix), scale), scale
