@@ -1,0 +1,179 @@
+"""A table of heads as the browser wants it: a description a column, numbers as bytes, text as lists."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+LETTERS = {
+    "name_mover": "N",
+    "negative_name_mover": "-",
+    "s_inhibition": "S",
+    "induction": "I",
+    "duplicate_token": "D",
+    "previous_token": "P",
+    "backup_name_mover": "B",
+    "first_token": "F",
+    "uniform": "U",
+}
+
+HELP = {
+    "entropy": "Mean over queries of -sum A ln A, in nats.",
+    "normalised_entropy": "Entropy of each query divided by ln(q + 1), its largest possible value; 1 is uniform.",
+    "previous_token": "Mean attention from each token to the one before it (Wang et al. 2022, app. H).",
+    "current_token": "Mean attention from each token to itself.",
+    "first_token": "Mean attention to the first token.",
+    "duplicate_token": "Mean attention to earlier copies of the same token.",
+    "induction": "Mean attention to the tokens that followed earlier copies of this one (Olsson et al. 2022).",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """What is known of a column before its data: `kind` is "integer", "number" or "text"."""
+
+    name: str
+    kind: str
+    shown: bool = True
+    threshold: float | None = None
+    low: str | None = None
+    high: str | None = None
+
+    @classmethod
+    def of(
+        cls, frame: pd.DataFrame, wanted: Sequence[str] | None, thresholds: Mapping[str, float]
+    ) -> list[Column]:
+        """Describe the columns of `frame`, the shown ones in the order `wanted`.
+
+        Raises
+        ------
+        ValueError
+            When `wanted` or `thresholds` name a column that is not there, or a threshold is not a number.
+        """
+        for name in [*(wanted or ()), *thresholds]:
+            if name not in frame.columns:
+                raise ValueError(f"There is no column {name!r}: the columns are {', '.join(frame.columns)}.")
+        for name, threshold in thresholds.items():
+            if not math.isfinite(threshold):
+                raise ValueError(f"The threshold of {name!r} must be a number, not {threshold!r}.")
+        whiskers = _whiskers(frame)
+        ends = {end for pair in whiskers.values() for end in pair}
+        heads = [name for name in ("layer", "head") if name not in (wanted or ())]
+        order = [*heads, *(wanted or [name for name in frame.columns if name not in ("layer", "head")])]
+        order += [name for name in frame.columns if name not in order]
+        return [
+            cls(
+                name,
+                _kind(frame[name]),
+                shown=name in (wanted or ()) or (wanted is None and name not in ends) or name in heads,
+                threshold=None if name not in thresholds else float(thresholds[name]),
+                low=whiskers.get(name, (None, None))[0],
+                high=whiskers.get(name, (None, None))[1],
+            )
+            for name in order
+        ]
+
+
+def read_frame(scores: Any) -> pd.DataFrame:
+    """Return `scores` as a DataFrame that has layer and head.
+
+    Raises
+    ------
+    TypeError
+        When `scores` is neither a DataFrame nor a result with ``to_dataframe()``.
+    ValueError
+        When layer or head is missing or not a whole number from 0, or a name is there twice.
+    """
+    frame = scores.to_dataframe() if hasattr(scores, "to_dataframe") else scores
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(
+            f"HeadTable shows a result with to_dataframe(), such as heads.score(trace), or a DataFrame, "
+            f"not a {type(scores).__name__}."
+        )
+    frame = frame.rename(columns=str).reset_index(drop=True)
+    if not frame.columns.is_unique:
+        twice = ", ".join(sorted(set(frame.columns[frame.columns.duplicated()])))
+        raise ValueError(f"Each column needs a name of its own; twice there: {twice}.")
+    for name in ("layer", "head"):
+        if name not in frame.columns:
+            raise ValueError(f"A table of heads needs a column {name!r}; there are {', '.join(frame.columns)}.")
+        values = pd.to_numeric(frame[name], errors="coerce")
+        if not ((values >= 0) & (values % 1 == 0)).all():
+            raise ValueError(f"The column {name!r} must hold whole numbers from 0.")
+        frame[name] = values.astype(np.int64)
+    return frame
+
+
+def pack(frame: pd.DataFrame, columns: Sequence[Column]) -> tuple[list[dict[str, Any]], bytes, dict[str, Any]]:
+    """Return (descriptions, numbers, texts).
+
+    Numbers stand one column after another, little-endian float64, or float32 where the column is; each description
+    says at which byte its column starts.
+    """
+    specs: list[dict[str, Any]] = []
+    parts: list[bytes] = []
+    texts: dict[str, list[str]] = {}
+    start = 0
+    for column in columns:
+        spec = {**vars(column), "title": column.name.replace("_", " "), "help": HELP.get(column.name, "")}
+        values = frame[column.name]
+        if column.kind == "text":
+            texts[column.name] = ["" if pd.isna(value) else str(value) for value in values]
+        else:
+            spec["dtype"] = "float32" if values.dtype in (np.float16, np.float32) else "float64"
+            spec["start"] = start
+            data = values.to_numpy(dtype=f"<f{spec['dtype'][-2:] == '64' and 8 or 4}", na_value=np.nan).tobytes()
+            parts.append(data)
+            start += len(data)
+        specs.append(spec)
+    return specs, b"".join(parts), texts
+
+
+def class_letters(frame: pd.DataFrame, labels: Any) -> list[str]:
+    """Return the class letter of each row, "" for none; from `labels`, else from a column "label" or "class"."""
+    if labels is not None:
+        letters = labels.letters()
+        return [letters.get(head, "") for head in zip(frame["layer"], frame["head"], strict=True)]
+    for name in ("label", "class"):
+        if name in frame.columns and _kind(frame[name]) == "text":
+            return [LETTERS.get(str(value), "") for value in frame[name]]
+    return []
+
+
+def evidence_of(frame: pd.DataFrame, why: pd.DataFrame | None) -> list[str]:
+    """Say for each row what earned its class, "" for none."""
+    if why is None:
+        return []
+    said: dict[tuple[int, int], list[str]] = {}
+    for row in why.to_dict("records"):
+        text = f"{row['label'].replace('_', ' ')}: {row['statistic'].replace('_', ' ')} {row['score']:.2f}"
+        text += f" ≥ threshold {row['threshold']:.2f}"
+        if row.get("null_p") is not None and not pd.isna(row["null_p"]):
+            text += f"; null p = {row['null_p']:.3g}"
+        said.setdefault((row["layer"], row["head"]), []).append(text)
+    return ["; ".join(said.get(head, ())) for head in zip(frame["layer"], frame["head"], strict=True)]
+
+
+def _kind(values: pd.Series) -> str:
+    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
+        return "text"
+    return "integer" if pd.api.types.is_integer_dtype(values) else "number"
+
+
+def _whiskers(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Find the interval of each column: name_low and name_high, or low and high for the number before them."""
+    found = {
+        name: (f"{name}_low", f"{name}_high")
+        for name in frame.columns
+        if {f"{name}_low", f"{name}_high"} <= set(frame.columns)
+    }
+    if {"low", "high"} <= set(frame.columns):
+        before = [name for name in frame.columns[: frame.columns.get_loc("low")] if _kind(frame[name]) == "number"]
+        if before:
+            found[before[-1]] = ("low", "high")
+    return found

@@ -1,0 +1,165 @@
+"""One row a head: its class, its statistics with bars on one scale a column, sorted and filtered in the browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import traitlets
+
+from ._base import View
+from ._columns import Column, class_letters, evidence_of, pack, read_frame
+from ._selection import Head, Selection
+
+_FALLBACK_ROWS = 12
+
+
+class HeadTable(View):
+    """A table of attention heads.
+
+    Parameters
+    ----------
+    scores : HeadScores, any result with ``to_dataframe()``, or a DataFrame
+        Columns ``layer`` and ``head``, then numbers and text. ``<name>_low`` and ``<name>_high`` are the interval
+        of ``<name>`` and drawn as its whisker; plain ``low`` and ``high`` belong to the number column before them.
+    labels : HeadLabels, optional
+        Classes with the score that justifies each.
+    columns : list of str, optional
+        The columns to show, in this order; default all.
+    thresholds : dict of str to float, optional
+        Where the hairline in a column's bar stands; default those of `labels`.
+    filter : str, optional
+        Such as ``"induction > .4 and layer < 12"``.
+    sort : list of (column, "ascending" or "descending"), optional
+    selection, selected_heads, selected_tokens
+        See `View`.
+    title : str, optional
+
+    Raises
+    ------
+    TypeError
+        When `scores` is not a table.
+    ValueError
+        When a column is missing, named twice or not there, or a layer or head is not a whole number from 0.
+
+    Examples
+    --------
+    >>> table = HeadTable(pd.DataFrame({"layer": [0, 0], "head": [0, 1], "induction": [0.1, 0.9]}))
+    >>> table.selected_heads = [(0, 1)]
+    """
+
+    bundle = "head_table"
+
+    n_rows = traitlets.Int().tag(sync=True)
+    columns = traitlets.List(traitlets.Dict()).tag(sync=True)
+    numbers = traitlets.Bytes().tag(sync=True)
+    texts = traitlets.Dict().tag(sync=True)
+    letters = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    evidence = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    filter = traitlets.Unicode().tag(sync=True)
+    sort = traitlets.List().tag(sync=True)
+
+    def __init__(
+        self,
+        scores: Any,
+        labels: Any = None,
+        *,
+        columns: Sequence[str] | None = None,
+        thresholds: Mapping[str, float] | None = None,
+        filter: str = "",
+        sort: Iterable[tuple[str, str]] = (),
+        selection: Selection | None = None,
+        selected_heads: Iterable[Head] | None = None,
+        selected_tokens: Iterable[int] | None = None,
+        title: str | None = None,
+        **traits: Any,
+    ) -> None:
+        frame = read_frame(scores)
+        why = None if labels is None else labels.to_dataframe()
+        if why is not None:
+            frame = _with_labels(frame, why)
+        known = Column.of(frame, columns, _thresholds(why) if thresholds is None else thresholds)
+        specs, numbers, texts = pack(frame, known)
+        self._frame = frame
+        self._shown = [column.name for column in known if column.shown]
+        self._provenance = getattr(scores, "provenance", None)
+        model = getattr(self._provenance, "model", "") or getattr(scores, "model_id", "")
+        super().__init__(
+            selection=selection,
+            selected_heads=selected_heads,
+            selected_tokens=selected_tokens,
+            title=title or ", ".join(filter_out(["Heads", model, f"{len(frame):,} rows"])),
+            n_layers=getattr(scores, "n_layers", None),
+            n_heads=getattr(scores, "n_heads", None),
+            n_rows=len(frame),
+            columns=specs,
+            numbers=numbers,
+            texts=texts,
+            letters=class_letters(frame, labels),
+            evidence=evidence_of(frame, why),
+            filter=filter,
+            sort=[list(key) for key in sort],
+            **traits,
+        )
+
+    @traitlets.validate("sort")
+    def _check_sort(self, proposal: Any) -> list[list[str]]:
+        keys = [list(key) for key in proposal["value"]]
+        for key in keys:
+            if len(key) != 2 or key[1] not in ("ascending", "descending"):
+                raise traitlets.TraitError(f"Sort by [(column, 'ascending' or 'descending'), ...], not by {key!r}.")
+            if key[0] not in self._frame.columns:
+                raise traitlets.TraitError(f"There is no column {key[0]!r} to sort by: {_names(self._frame)}.")
+        return keys
+
+    def provenance_lines(self) -> list[str]:
+        """Return where the scores came from."""
+        return [] if self._provenance is None else list(self._provenance.lines())
+
+    def fallback_table(self) -> tuple[list[str], list[list[str]]]:
+        """Return the first rows, as sorted; without an order, those that have a class first."""
+        frame = self._frame
+        if self.sort:
+            names = [name for name, _ in self.sort]
+            frame = frame.sort_values(names, ascending=[way == "ascending" for _, way in self.sort], kind="stable")
+        elif "label" in frame:
+            frame = frame.sort_values("label", key=lambda label: label == "", kind="stable")
+        names = [name for name in self._shown if name not in ("layer", "head")][:8]
+        rows = [
+            [f"{head['layer']}.{head['head']}", *(_written(head[name]) for name in names)]
+            for head in frame.head(_FALLBACK_ROWS).to_dict("records")
+        ]
+        left = len(frame) - len(rows)
+        if left:
+            rows.append([f"and {left:,} more", *("" for _ in names)])
+        return ["head", *(name.replace("_", " ") for name in names)], rows
+
+
+def filter_out(parts: Iterable[str]) -> list[str]:
+    """Drop what is empty."""
+    return [part for part in parts if part]
+
+
+def _with_labels(frame: pd.DataFrame, why: pd.DataFrame) -> pd.DataFrame:
+    names = why.groupby(["layer", "head"])["label"].agg(", ".join)
+    keys = pd.MultiIndex.from_frame(frame[["layer", "head"]])
+    return frame.drop(columns="label", errors="ignore").assign(label=names.reindex(keys).fillna("").to_numpy())
+
+
+def _thresholds(why: pd.DataFrame | None) -> dict[str, float]:
+    """Take the thresholds that the labels passed, where a statistic has one only."""
+    if why is None:
+        return {}
+    by_name = why.groupby("statistic")["threshold"].unique()
+    return {str(name): float(found[0]) for name, found in by_name.items() if len(found) == 1}
+
+
+def _names(frame: pd.DataFrame) -> str:
+    return "the columns are " + ", ".join(map(str, frame.columns))
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if value != value else f"{value:.3g}"
+    return str(value)
