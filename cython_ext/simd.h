@@ -51,6 +51,20 @@ INLINE float sum_floats(Floats values)
     return (fours[0][0] + fours[0][1]) + (fours[0][2] + fours[0][3]);
 }
 
+/* Whether any lane is set. */
+INLINE int any(Ints condition)
+{
+    typedef int64_t Four __attribute__((vector_size(32)));
+    typedef int64_t Two __attribute__((vector_size(16)));
+    Four fours[2];
+    Two twos[2];
+    memcpy(fours, &condition, sizeof fours);
+    fours[0] |= fours[1];
+    memcpy(twos, fours, sizeof twos);
+    twos[0] |= twos[1];
+    return (twos[0][0] | twos[0][1]) != 0;
+}
+
 INLINE void prefetch(const void *address) { __builtin_prefetch(address); }
 #else
 #ifdef _MSC_VER
@@ -83,6 +97,7 @@ INLINE Ints to_ints(Floats values) { return (Ints)values; }
 INLINE Ints widen(Halves values) { return values; }
 INLINE Ints less(Floats a, Floats b) { return -(a < b); }
 INLINE float sum_floats(Floats values) { return values; }
+INLINE int any(Ints condition) { return condition != 0; }
 INLINE void prefetch(const void *address) { (void)address; }
 #endif
 

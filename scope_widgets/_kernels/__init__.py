@@ -1,6 +1,7 @@
 """Compiled kernels (sources in cython_ext/): they know arrays, nothing else."""
 
 from ._display import pack_triangle, thumbnails
+from ._ranking import top_keys
 from ._statistics import entropy_per_query, head_statistics
 
-__all__ = ["entropy_per_query", "head_statistics", "pack_triangle", "thumbnails"]
+__all__ = ["entropy_per_query", "head_statistics", "pack_triangle", "thumbnails", "top_keys"]

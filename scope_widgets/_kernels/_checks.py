@@ -1,4 +1,4 @@
-"""Checks shared by the kernels' public functions: compiled code trusts what it is given."""
+"""What the kernels' public functions share, above all checks: compiled code trusts what it is given."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+BLOCK = 32  # queries that one thread takes at a time
 FLOATS = (np.float32, np.float16)
 FINITE_HINT = "look for an overflow (float16?) or a fully masked row where it was computed."
 

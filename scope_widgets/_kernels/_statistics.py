@@ -7,8 +7,6 @@ from numpy.typing import NDArray
 
 from . import _checks, statistics
 
-BLOCK = 32  # queries summed by one thread at a time
-
 
 def head_statistics(
     attention: NDArray[np.float32] | NDArray[np.float16],
@@ -52,7 +50,7 @@ def head_statistics(
     earlier = earlier_equal_tokens(_checks.tokens(tokens, n_tokens))
     n_visible = np.arange(1, n_tokens + 1)
     sums, _ = statistics.sum_rows(
-        _checks.bits(attention), earlier, inverse_log(n_visible), BLOCK, _checks.threads(threads)
+        _checks.bits(attention), earlier, inverse_log(n_visible), _checks.BLOCK, _checks.threads(threads)
     )
     return means(sums.sum(axis=1), n_visible, earlier)
 
@@ -85,7 +83,7 @@ def entropy_per_query(
         _checks.bits(attention),
         earlier_equal_tokens(n_visible),  # all different: nothing repeats
         inverse_log(n_visible),
-        BLOCK,
+        _checks.BLOCK,
         _checks.threads(threads),
     )
     _checks.all_finite(np.isfinite(sums.sum(axis=1)[:, 0]), "attention")
