@@ -21,6 +21,9 @@ NAME = "scope_widgets"
 #: (site, attention module, value) -> the value to go on with; sites in the order of SITES
 Probe = Callable[[str, torch.nn.Module, Tensor], Tensor]
 
+#: told each attention module and how it scales, caps and windows its scores
+Spec = Callable[[torch.nn.Module, dict[str, Any]], None]
+
 #: q [batch, head, query, d_head], k and v [batch, kv_head, key, d_head], both after rotary embedding;
 #: attention [batch, head, query, key] after softmax, in float32 at least; z [batch, query, head, d_head]
 SITES = ("q", "k", "v", "attention", "z")
@@ -28,15 +31,17 @@ SITES = ("q", "k", "v", "attention", "z")
 _running = threading.local()
 
 
-@contextmanager
-def probing(model: Any, probe: Probe, spec: Callable[[torch.nn.Module, dict[str, Any]], None]) -> Iterator[None]:
-    """Route the attention of `model` through `probe` in this thread, and restore the model afterwards.
+def shows_attention(model: Any) -> bool:
+    """Whether the model computes attention through transformers' interface (all families but GPT-Neo)."""
+    return bool(getattr(model, "_can_set_attn_implementation", lambda: False)())
 
-    `spec` is told each attention module and how it scales, caps and windows its scores.
-    """
+
+@contextmanager
+def probing(model: Any, probe: Probe, spec: Spec | None = None) -> Iterator[None]:
+    """Route the attention of `model` through `probe` in this thread, and restore the model afterwards."""
     before = getattr(_running, "probe", None)
     implementation = model.config._attn_implementation
-    switches = getattr(model, "_can_set_attn_implementation", lambda: False)()  # GPT-Neo computes attention itself
+    switches = shows_attention(model)
     _running.probe = (probe, spec)
     try:
         if switches:

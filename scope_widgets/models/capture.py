@@ -9,10 +9,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.anatomy import Anatomy
-from scope_widgets.models.attention import probing
+from scope_widgets.models.anatomy import Anatomy, UnsupportedModelError
+from scope_widgets.models.attention import probing, shows_attention
 from scope_widgets.models.wrapped import Wrapped
 from scope_widgets.traces.trace import SITES
+
+
+#: (site, layer, value) -> the value to go on with
+Edit = Callable[[str, int, Tensor], Tensor]
 
 
 class Site(NamedTuple):
@@ -94,17 +98,27 @@ def first(value: Any) -> Tensor:
 
 def record(wrapped: Wrapped, model: Any, recorder: Recorder, inputs: dict[str, Any]) -> Tensor:
     """Run `inputs` through an nnsight trace and record; gives the logits `[batch, position, vocabulary]`."""
-    logits: list[Tensor] = []
     sites = [(site, wrapped.envoy(site.module)) for site in recorder.sites()]
 
     def body() -> None:
         for site, envoy in sites:
             recorder.keep(site.name, site.layer, site.read(getattr(envoy, site.side)))
-        logits.append(wrapped.nnsight.output.logits)
 
     with probing(model, recorder.probe, recorder.spec):
-        wrapped.run(body, {**inputs, "use_cache": False})
-    return logits[0]
+        return wrapped.logits(inputs, body)
+
+
+def forward(wrapped: Wrapped, model: Any, anatomy: Anatomy, inputs: dict[str, Any], edit: Edit | None) -> Tensor:
+    """Run `inputs` with `edit` inside attention; gives the logits `[batch, position, vocabulary]`."""
+    if edit is None:
+        return wrapped.logits(inputs)
+    if not shows_attention(model):
+        raise UnsupportedModelError(
+            f"{type(model).__name__} computes attention by itself, so nothing inside it can be changed from here."
+        )
+    layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
+    with probing(model, lambda site, module, value: edit(site, layer_of[module], value)):
+        return wrapped.logits(inputs)
 
 
 @contextmanager

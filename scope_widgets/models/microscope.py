@@ -13,7 +13,7 @@ from torch import Tensor
 from scope_widgets._result import Provenance
 from scope_widgets.models import loading
 from scope_widgets.models.anatomy import Anatomy
-from scope_widgets.models.capture import Recorder, record, recording
+from scope_widgets.models.capture import Edit, Recorder, forward, record, recording
 from scope_widgets.models.tokens import encode, pad, token_texts
 from scope_widgets.models.wrapped import Wrapped, lock_of
 from scope_widgets.traces.scoring import Scoring
@@ -183,6 +183,25 @@ class Microscope:
         mask = inputs.get("attention_mask")
         mask = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
         watched.become(self._trace(recorder, ids, mask, output.logits.detach(), len(ids) > 1))
+
+    def logits(self, token_ids: Tensor, edit: Edit | None = None) -> Tensor:
+        """Run token ids `[batch, position]` of equal length, with `edit` applied inside attention.
+
+        Parameters
+        ----------
+        token_ids : Tensor of int [batch, position]
+        edit : callable, optional
+            `edit(site, layer, value) -> value`, called for the sites "q", "k", "v" `[batch, head, position, d_head]`,
+            "attention" `[batch, head, query, key]` and "z" `[batch, position, head, d_head]` of each layer.
+
+        Returns
+        -------
+        Tensor [batch, position, vocabulary]
+        """
+        self._check(token_ids.tolist())
+        ids = token_ids.to(self.model.device)
+        with lock_of(self.model):
+            return forward(self._under_nnsight(), self.model, self.anatomy, {"input_ids": ids}, edit)
 
     @contextmanager
     def nnsight(self) -> Iterator[Any]:

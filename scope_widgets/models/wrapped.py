@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from scope_widgets.models.anatomy import nnsight_names
 from scope_widgets.models.running import TransformersModel, run
@@ -63,10 +63,18 @@ class Wrapped:
         """Give nnsight's envoy of a module of the model."""
         return self.nnsight.interleaver.envoys[id(module)]
 
-    def run(self, body: Callable[[], None], inputs: dict[str, Any], *, grad: bool = False) -> None:
-        """Run the model on `inputs` with `body` as the block of the trace."""
-        with torch.set_grad_enabled(grad), self.controllers():
-            run(self.nnsight, body, **inputs)
+    def logits(self, inputs: dict[str, Any], body: Callable[[], None] | None = None) -> Tensor:
+        """Run the model on `inputs`, with `body` in the block of the trace; gives the logits."""
+        logits: list[Tensor] = []
+
+        def block() -> None:
+            if body is not None:
+                body()
+            logits.append(self.nnsight.output.logits)
+
+        with torch.no_grad(), self.controllers():
+            run(self.nnsight, block, **inputs, use_cache=False)
+        return logits[0]
 
 
 _ABSENT = object()

@@ -1,0 +1,69 @@
+"""How much each head matters on a prompt: every one is taken out in turn."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from scope_widgets._result import Provenance
+from scope_widgets.heads.scores import HeadScores
+from scope_widgets.models.capture import Edit
+from scope_widgets.models.microscope import Microscope
+
+
+def importance(scope: Microscope, prompt: str | list[int], *, ablation: str = "zero", batch: int = 32) -> HeadScores:
+    """Ablate each head alone and measure what it changes: exact, one forward a layer (all its heads in a batch).
+
+    Parameters
+    ----------
+    scope : Microscope
+    prompt : str or token ids
+    ablation : {"zero", "mean"}
+        Replace the head's output z at all positions by 0, or by its mean over the positions of this prompt.
+    batch : int
+        Heads ablated in one forward at the most.
+
+    Returns
+    -------
+    HeadScores
+        kl : mean over positions of the Kullback-Leibler divergence in nats from the model's next-token distribution to
+        that without the head. loss : rise of the mean cross-entropy of the prompt's tokens, in nats.
+    """
+    if ablation not in ("zero", "mean"):
+        raise ValueError(f"ablation= is 'zero' or 'mean'; got {ablation!r}.")
+    trace = scope.trace(prompt, capture=())
+    ids = trace.token_ids
+    base = trace.logits.log_softmax(-1)
+    kl, loss = (torch.zeros(scope.n_layers, scope.n_heads, dtype=torch.float64) for _ in range(2))
+    for layer in tqdm(range(scope.n_layers), desc="Ablating heads", leave=False):
+        for heads in torch.arange(scope.n_heads).split(batch):
+            log_p = scope.logits(ids.expand(len(heads), -1), _without(layer, heads, ablation)).log_softmax(-1)
+            kl[layer, heads] = (base.exp() * (base - log_p)).sum(-1).mean(-1).double().cpu()
+            loss[layer, heads] = (_nats(log_p, ids) - _nats(base[None], ids)).double().cpu()
+    provenance = Provenance(
+        model=scope.model_id,
+        revision=scope.revision,
+        prompts=trace.provenance.prompts,
+        ablation=f"{ablation} of z at all positions" + (", mean over them" if ablation == "mean" else ""),
+    )
+    return HeadScores(statistics={"kl": kl.numpy(), "loss": loss.numpy()}, null_p={}, n_prompts=1, provenance=provenance)
+
+
+def _without(layer: int, heads: Tensor, ablation: str) -> Edit:
+    rows = torch.arange(len(heads))
+
+    def edit(site: str, at: int, value: Tensor) -> Tensor:
+        if site != "z" or at != layer:
+            return value
+        value = value.clone()
+        new = 0.0 if ablation == "zero" else value[rows, :, heads].mean(1, keepdim=True)
+        value[rows, :, heads] = new
+        return value
+
+    return edit
+
+
+def _nats(log_p: Tensor, ids: Tensor) -> Tensor:
+    ids = ids.to(log_p.device)
+    return -log_p[:, :-1].gather(-1, ids[1:].expand(len(log_p), -1)[..., None]).squeeze(-1).mean(-1)

@@ -1,0 +1,122 @@
+"""Names for heads, each with the score that earned it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from scope_widgets._result import Provenance, Result
+from scope_widgets.heads.scores import HeadScores
+
+#: label -> (statistic, threshold). 0.4 is the customary threshold: a convention, not a finding.
+THRESHOLDS: dict[str, float] = {
+    "induction": 0.4,
+    "duplicate_token": 0.4,
+    "previous_token": 0.4,
+    "current_token": 0.4,
+    "first_token": 0.4,
+    "uniform": 0.95,
+}
+_STATISTIC = {"uniform": "normalised_entropy"}
+_LETTERS = {
+    "induction": "I",
+    "duplicate_token": "D",
+    "previous_token": "P",
+    "current_token": "C",
+    "first_token": "F",
+    "uniform": "U",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class HeadLabels(Result):
+    """Labels of heads, one row a label; a head may have several, the best first.
+
+    Attributes
+    ----------
+    layer, head : ndarray of int [row]
+    label, statistic : list of str [row]
+        The statistic is the one that was held against the threshold.
+    score, threshold, null_p : ndarray [row]
+        null_p is NaN where the statistic has no null.
+    provenance : Provenance
+    """
+
+    view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
+
+    layer: np.ndarray[Any, Any]
+    head: np.ndarray[Any, Any]
+    label: list[str]
+    statistic: list[str]
+    score: np.ndarray[Any, Any]
+    threshold: np.ndarray[Any, Any]
+    null_p: np.ndarray[Any, Any]
+    provenance: Provenance
+
+    def letters(self) -> dict[tuple[int, int], str]:
+        """Give each labelled head the letter of its best label."""
+        best: dict[tuple[int, int], str] = {}
+        for layer, head, name in zip(self.layer, self.head, self.label, strict=True):
+            best.setdefault((int(layer), int(head)), _LETTERS[name])
+        return best
+
+    def of(self, layer: int, head: int) -> list[str]:
+        """Give the labels of one head, the best first."""
+        return [name for name, *where in zip(self.label, self.layer, self.head, strict=True) if where == [layer, head]]
+
+    def to_dataframe(self) -> Any:
+        """Make a table: layer, head, label, statistic, score, threshold, null_p."""
+        import pandas as pd
+
+        names = ("layer", "head", "label", "statistic", "score", "threshold", "null_p")
+        return pd.DataFrame({name: getattr(self, name) for name in names})
+
+
+def label(
+    scores: HeadScores, thresholds: Mapping[str, float] | None = None, *, max_null_p: float = 0.1
+) -> HeadLabels:
+    """Label the heads whose score reaches its threshold and stands out from its null.
+
+    Parameters
+    ----------
+    scores : HeadScores
+    thresholds : mapping of label to float, optional
+        Replaces single values of `THRESHOLDS`; a label with threshold infinity is not given.
+    max_null_p : float
+        A label is given only where at most this share of null draws reaches the score. It guards short prompts, in
+        which a head attends anywhere by chance.
+
+    Raises
+    ------
+    ValueError
+        For an unknown label.
+    """
+    unknown = set(thresholds or ()) - set(THRESHOLDS)
+    if unknown:
+        raise ValueError(f"No label {', '.join(sorted(unknown))}; thresholds can be set for {', '.join(THRESHOLDS)}.")
+    rows: list[tuple[int, int, str, str, float, float, float]] = []
+    for name, threshold in {**THRESHOLDS, **(thresholds or {})}.items():
+        statistic = _STATISTIC.get(name, name)
+        values = scores.statistics.get(statistic)
+        if values is None:
+            continue
+        p = scores.null_p.get(statistic, np.full_like(values, np.nan))
+        for layer, head in np.argwhere((values >= threshold) & ~(p > max_null_p)):
+            where = int(layer), int(head)
+            rows.append((*where, name, statistic, float(values[where]), threshold, float(p[where])))
+    # heads with nothing to do rest on the first token, so that name says least about a head that earned another
+    rows.sort(key=lambda row: (row[0], row[1], row[2] != "uniform", row[2] == "first_token", -row[4]))
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 7
+    return HeadLabels(
+        layer=np.array(columns[0], dtype=np.int64),
+        head=np.array(columns[1], dtype=np.int64),
+        label=list(columns[2]),
+        statistic=list(columns[3]),
+        score=np.array(columns[4], dtype=np.float64),
+        threshold=np.array(columns[5], dtype=np.float64),
+        null_p=np.array(columns[6], dtype=np.float64),
+        provenance=scores.provenance,
+    )

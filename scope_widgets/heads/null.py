@@ -1,0 +1,46 @@
+"""What the statistics of a head would be if it did not look at what they are about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from scope_widgets import _kernels
+
+Array = np.ndarray[Any, Any]
+
+#: statistics whose null shuffles the tokens over the positions
+SHUFFLED_TOKENS = ("duplicate_token", "induction")
+#: statistics whose null draws each query's key among those that it sees, with the first query that counts
+RANDOM_KEY = {"previous_token": 1, "current_token": 0, "first_token": 1}
+
+
+def shuffled_token_draws(attention: Array, tokens: Array, draws: int, rng: np.random.Generator) -> dict[str, Array]:
+    """Score the same patterns `[head, query, key]` with the tokens in random order; gives `[draw, head]` each."""
+    if len(np.unique(tokens)) == len(tokens):
+        undefined = np.full((draws, len(attention)), np.nan)
+        return dict.fromkeys(SHUFFLED_TOKENS, undefined)
+    scored = [_kernels.head_statistics(attention, rng.permutation(tokens)) for _ in range(draws)]
+    return {name: np.stack([one[name] for one in scored]) for name in SHUFFLED_TOKENS}
+
+
+def random_key_draws(
+    attention: Array, draws: int, rng: np.random.Generator, queries: Array | None = None
+) -> Any:
+    """Score patterns `[head, query, key]` at keys drawn uniformly among those that each query sees.
+
+    Gives `[draw, head]` for the given queries, or for each statistic of `RANDOM_KEY` where there are none.
+    """
+    if queries is None:
+        every = np.arange(attention.shape[1])
+        return {name: random_key_draws(attention, draws, rng, every[first:]) for name, first in RANDOM_KEY.items()}
+    keys = rng.integers(0, queries + 1, size=(draws, len(queries)))
+    return np.stack([attention[:, queries, row].mean(-1, dtype=np.float64) for row in keys])
+
+
+def shared_p(observed: Array, draws: Array) -> Array:
+    """Share of `draws` `[draw, ...]` that reach `observed`, the observation counted among them; NaN where undefined."""
+    # float32 sums of equal weights may differ in the last digits: a tie is a draw that reaches the score
+    reached = (draws >= observed - 1e-6).sum(0)
+    return np.where(np.isfinite(observed) & np.isfinite(draws).all(0), (1 + reached) / (1 + len(draws)), np.nan)

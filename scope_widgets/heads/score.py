@@ -1,0 +1,172 @@
+"""Scoring heads: on a trace, and on repeated random tokens."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from scope_widgets import _kernels
+from scope_widgets._result import Provenance
+from scope_widgets.heads.null import (
+    SHUFFLED_TOKENS,
+    random_key_draws,
+    shared_p,
+    shuffled_token_draws,
+)
+from scope_widgets.heads.scores import HeadScores
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.traces.trace import NotCapturedError, Trace
+
+Array = np.ndarray[Any, Any]
+
+
+def score(trace: Trace, *, null_draws: int = 200, seed: int = 0) -> HeadScores:
+    """Compute every head statistic of a trace, averaged over its prompts.
+
+    Parameters
+    ----------
+    trace : Trace
+        One that recorded attention, or queries and keys (from which the statistics are then computed in tiles, without
+        a null, never holding a pattern).
+    null_draws : int
+        How many draws the null has; 0 for none. Tokens are shuffled for duplicate_token and induction; for
+        previous_token, current_token and first_token each query's key is drawn among those that it sees.
+    seed : int
+        Of the null.
+
+    Returns
+    -------
+    HeadScores
+        Entropy: mean over queries of -sum A ln A; normalised by ln(q + 1) for q >= 1. previous_token: mean A[q, q-1]
+        (Wang et al. 2022, app. H); current_token: mean A[q, q]; first_token: mean A[q, 0] over q >= 1;
+        duplicate_token: attention to earlier equal tokens; induction: to the tokens after those (Olsson et al. 2022).
+
+    Raises
+    ------
+    NotCapturedError
+        When the trace recorded neither attention nor queries and keys.
+    """
+    if "attention" not in trace.captured and not {"q", "k"} <= set(trace.captured):
+        raise NotCapturedError(
+            f"Head statistics need attention and this trace captured {', '.join(trace.captured) or 'logits only'}. "
+            "Trace again with capture=('attention',) or, for long prompts, capture=('q', 'k')."
+        )
+    rng = np.random.default_rng(seed)
+    prompts = [trace[i] for i in range(len(trace))]
+    observed: list[dict[str, Array]] = []
+    drawn: list[dict[str, Array]] = []
+    for prompt in tqdm(prompts, desc="Scoring heads", leave=False, disable=len(prompts) < 8):
+        statistics, draws = _score_one(prompt, null_draws, rng)
+        observed.append(statistics)
+        drawn.append(draws)
+    mean = {name: _mean([one[name] for one in observed]) for name in observed[0]}
+    p = {name: shared_p(mean[name], _mean([one[name] for one in drawn])) for name in drawn[0]}
+    provenance = dataclasses.replace(trace.provenance, seed=seed if p else None)
+    return HeadScores(statistics=mean, null_p=p, n_prompts=len(prompts), provenance=provenance)
+
+
+def _score_one(prompt: Trace, null_draws: int, rng: np.random.Generator) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Score one prompt; gives statistics `[layer, head]` and null draws `[draw, layer, head]`."""
+    tokens = prompt.token_ids.numpy().astype(np.int64)
+    exact = "attention" in prompt.captured
+    statistics, draws = [], []
+    for layer in range(prompt.n_layers):
+        if not exact:
+            statistics.append(_from_queries_and_keys(prompt, layer, tokens))
+            continue
+        attention = pattern(prompt, layer)
+        statistics.append(_kernels.head_statistics(attention, tokens))
+        if null_draws and len(tokens) > 1:
+            shuffled = shuffled_token_draws(attention, tokens, null_draws, rng)
+            draws.append(shuffled | random_key_draws(attention, null_draws, rng))
+    stacked = {name: np.stack([one[name] for one in statistics]) for name in statistics[0]}
+    return stacked, {name: np.stack([one[name] for one in draws], axis=1) for name in draws[0]} if draws else {}
+
+
+def _from_queries_and_keys(prompt: Trace, layer: int, tokens: Array) -> dict[str, Array]:
+    q, k = (np.ascontiguousarray(x(layer).float().cpu().numpy().swapaxes(0, 1)) for x in (prompt.q, prompt.k))
+    scoring = prompt.scoring[layer]
+    return _kernels.head_statistics_from_qk(
+        q, k, tokens, scaling=scoring.scaling, window=scoring.window, softcap=scoring.softcap
+    )
+
+
+def score_repeated_tokens(
+    scope: Microscope, n: int = 4, *, length: int = 100, seed: int = 0, null_draws: int = 200
+) -> HeadScores:
+    """Score heads on uniform random tokens that are repeated once: the test of induction and duplicate-token heads.
+
+    Parameters
+    ----------
+    scope : Microscope
+    n : int
+        Number of sequences.
+    length : int
+        Random tokens in each, before they are repeated (shorter where the model's context is); the
+        beginning-of-sequence token comes first where the tokenizer has one.
+    seed : int
+        Of the tokens and of the null (each query's key drawn among those that it sees).
+
+    Returns
+    -------
+    HeadScores
+        induction is the mean of A[q, q - length + 1] and duplicate_token that of A[q, q - length] over the second
+        half (Wang et al. 2022, app. H and I; Olsson et al. 2022); the others are those of `score`.
+    """
+    if n < 1 or length < 2:
+        raise ValueError(f"Give at least one sequence of at least 2 tokens; got n={n}, length={length}.")
+    rng = np.random.default_rng(seed)
+    bos = [] if scope.tokenizer.bos_token_id is None else [int(scope.tokenizer.bos_token_id)]
+    length = min(length, (scope.anatomy.context - len(bos)) // 2)
+    words = np.setdiff1d(np.arange(len(scope.tokenizer)), scope.tokenizer.all_special_ids)
+    words = words[words < scope.anatomy.d_vocab]
+    half = slice(len(bos) + length, None)
+    observed, drawn, losses = [], [], []
+    for _ in tqdm(range(n), desc="Repeated random tokens", leave=False):
+        random = rng.choice(words, length).tolist()
+        trace = scope.trace([*bos, *random, *random], capture=("attention",))
+        patterns = np.stack([pattern(trace, layer) for layer in range(trace.n_layers)])
+        statistics, _ = _score_one(trace, 0, rng)
+        queries = np.arange(len(trace.tokens))[half]
+        statistics["induction"] = patterns[:, :, queries, queries - length + 1].mean(-1, dtype=np.float64)
+        statistics["duplicate_token"] = patterns[:, :, queries, queries - length].mean(-1, dtype=np.float64)
+        observed.append(statistics)
+        if null_draws:
+            flat = patterns.reshape(-1, *patterns.shape[2:])
+            draws = random_key_draws(flat, null_draws, rng)
+            late = random_key_draws(flat, null_draws, rng, queries)
+            draws |= dict.fromkeys(SHUFFLED_TOKENS, late)
+            drawn.append({name: values.reshape(null_draws, *patterns.shape[:2]) for name, values in draws.items()})
+        losses.append(_losses(trace, len(bos), length))
+    mean = {name: _mean([one[name] for one in observed]) for name in observed[0]}
+    p = {name: shared_p(mean[name], _mean([one[name] for one in drawn])) for name in drawn[0]} if drawn else {}
+    first, second = np.mean(losses, axis=0)
+    note = (
+        f"{n} x {length} uniform random tokens, repeated once{' after ' + repr(scope.tokenizer.bos_token) if bos else ''}; "
+        f"cross-entropy {first:.2f} nats per token on the first half, {second:.2f} on the second"
+    )
+    provenance = Provenance(model=scope.model_id, revision=scope.revision, seed=seed, note=note)
+    return HeadScores(statistics=mean, null_p=p, n_prompts=n, provenance=provenance)
+
+
+def pattern(trace: Trace, layer: int) -> Array:
+    """Give the patterns `[head, query, key]` of a layer as the kernels take them."""
+    return np.ascontiguousarray(trace.attention(layer).float().cpu().numpy())
+
+
+def _losses(trace: Trace, start: int, length: int) -> tuple[float, float]:
+    logits, ids = trace.logits.float().cpu().log_softmax(-1), trace.token_ids
+    nats = -logits[:-1].gather(1, ids[1:, None]).squeeze(1)
+    # nats[q] is the loss of token q + 1: the first half's tokens end at start + length, its own first has no context
+    return float(nats[start : start + length - 1].mean()), float(nats[start + length : start + 2 * length - 1].mean())
+
+
+def _mean(arrays: list[Array]) -> Array:
+    """Mean over prompts, each counting alike; prompts where a statistic is undefined do not count."""
+    stacked = np.stack(arrays)
+    defined = np.isfinite(stacked)
+    with np.errstate(invalid="ignore"):
+        return np.where(defined, stacked, 0.0).sum(0) / np.where(defined.any(0), defined.sum(0), np.nan)

@@ -1,0 +1,86 @@
+"""`HeadScores`: one number a layer, head and statistic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from scope_widgets._result import Provenance, Result
+
+
+@dataclass(frozen=True, eq=False)
+class HeadScores(Result):
+    """Statistics of all heads of a model.
+
+    Attributes
+    ----------
+    statistics : dict of str to ndarray [layer, head]
+        By the names of the field: entropy (nats), normalised_entropy, previous_token, current_token, first_token,
+        duplicate_token, induction (shares of attention, 0 to 1), sparsity. NaN where the prompt leaves it undefined.
+    null_p : dict of str to ndarray [layer, head]
+        Share of null draws that reach the score, `(1 + reached) / (1 + draws)`; which null, says `label`.
+    n_prompts : int
+    provenance : Provenance
+    """
+
+    view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
+
+    statistics: dict[str, np.ndarray[Any, Any]]
+    null_p: dict[str, np.ndarray[Any, Any]]
+    n_prompts: int
+    provenance: Provenance
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+        return int(next(iter(self.statistics.values())).shape[0])
+
+    @property
+    def n_heads(self) -> int:
+        """Number of heads of each layer."""
+        return int(next(iter(self.statistics.values())).shape[1])
+
+    @property
+    def model_id(self) -> str:
+        """Hub id or folder name of the model."""
+        return self.provenance.model
+
+    def __getitem__(self, statistic: str) -> np.ndarray[Any, Any]:
+        """Give one statistic, `[layer, head]`.
+
+        Raises
+        ------
+        KeyError
+            When there is no such statistic; names those that there are.
+        """
+        if statistic not in self.statistics:
+            raise KeyError(f"No statistic {statistic!r} here; there are {', '.join(self.statistics)}.")
+        return self.statistics[statistic]
+
+    def top(self, statistic: str, n: int = 10) -> list[tuple[int, int, float]]:
+        """Give the `n` heads with the largest score as (layer, head, score)."""
+        scores = self[statistic]
+        order = [i for i in np.argsort(-scores, axis=None, kind="stable") if np.isfinite(scores.flat[i])][:n]
+        return [(int(i) // self.n_heads, int(i) % self.n_heads, float(scores.flat[i])) for i in order]
+
+    def to_dataframe(self) -> Any:
+        """Make a table: layer, head, then one column a statistic."""
+        import pandas as pd
+
+        layers, heads = np.mgrid[: self.n_layers, : self.n_heads]
+        columns = {"layer": layers.ravel(), "head": heads.ravel()}
+        return pd.DataFrame(columns | {name: values.ravel() for name, values in self.statistics.items()})
+
+    def plot(self, statistic: str, n: int = 20) -> Any:
+        """Draw the `n` largest scores as a plotly bar chart."""
+        import plotly.graph_objects as go
+
+        top = self.top(statistic, n)
+        bars = go.Bar(x=[f"{layer}.{head}" for layer, head, _ in top], y=[score for *_, score in top])
+        figure = go.Figure(bars)
+        figure.update_layout(
+            title=f"{statistic}, {self.model_id}", xaxis={"title": "layer.head", "type": "category"}, yaxis_title=statistic
+        )
+        return figure
