@@ -78,7 +78,7 @@ class AttentionView(View):
             self.traces["b"] = _matching(trace, _single(versus, "versus"))
         self._kept: dict[Side, tuple[int, Float32]] = {}
         cells = len(self.traces) * trace.n_layers * trace.n_heads
-        size = 32 if cells * 32 * 32 <= FIRST_MESSAGE_BYTES else 16
+        size = min(len(trace.tokens), 32 if cells * 32 * 32 <= FIRST_MESSAGE_BYTES else 16)
         self._pictures = np.zeros((len(self.traces), trace.n_layers, trace.n_heads, size, size), np.uint8)
         self._finished = 0
         self._draw_thumbnails(PATIENCE_S)
@@ -111,7 +111,7 @@ class AttentionView(View):
         while self._finished < n_layers:
             layer = self._finished
             for row, side in enumerate(self.traces):
-                self._pictures[row, layer] = _kernels.thumbnails(self._layer(side, layer), size)
+                self._pictures[row, layer] = _kernels.thumbnails(_finite(self._layer(side, layer)), size)
             self._finished += 1
             if time.monotonic() - start > patience:
                 return
@@ -141,7 +141,8 @@ class AttentionView(View):
             raise ValueError(f"There is no side '{side}' in this view, only {', '.join(self.traces)}.")
         _, n_layers, n_heads, _, _ = self._pictures.shape
         layer, head = _within(layer, n_layers, "layer"), _within(head, n_heads, "head")
-        return self._layer(side, layer)[head]
+        pattern: Float32 = self._layer(side, layer)[head]
+        return pattern
 
     def answer_head(self, layer: int, head: int, side: Side = "a") -> Answer:
         """Return the lower triangle of a head, row by row: exact float32, or uint8 above `EXACT_TOKENS`."""
@@ -240,10 +241,16 @@ def _letters(labels: Any, n_layers: int, n_heads: int) -> list[list[Any]]:
     return [[int(layer), int(head), str(letter)] for (layer, head), letter in letters.items()]
 
 
+def _finite(attention: Float32) -> Float32:
+    """Return the same with 0 for NaN, which coarse pictures cannot show; exact values keep it."""
+    # A sum is NaN where any term is, and several times cheaper than asking each.
+    return attention if np.isfinite(attention.sum()) else np.nan_to_num(attention, posinf=1.0, neginf=0.0)
+
+
 def _packed(pattern: Float32, exact: bool) -> Answer:
     if exact:
         return {"exact": True, "step": 1}, [pattern[np.tril_indices(len(pattern))].tobytes()]
-    quantised, scale = _kernels.pack_triangle(pattern)
+    quantised, scale = _kernels.pack_triangle(_finite(pattern))
     return {"exact": False, "step": float(scale) / 255}, [quantised.tobytes()]
 
 

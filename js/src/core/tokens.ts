@@ -8,12 +8,11 @@ export interface Part {
 }
 
 const STAND_INS: Record<string, string> = { " ": "·", "\u00a0": "⍽", "\n": "↵", "\r": "␍", "\t": "⇥", "\u200b": "␣" };
-const BYTE = /^<0x([0-9A-Fa-f]{2})>$/;
+const BYTES = /^(<0x[0-9A-Fa-f]{2}>)+$/;
 
 /** Split a token into plain parts and dimmed stand-ins. */
 export function parts(token: string): Part[] {
-  const byte = BYTE.exec(token);
-  if (byte) return [{ text: `0x${byte[1]!.toUpperCase()}`, dim: true }];
+  if (BYTES.test(token)) return [{ text: token.replace(/<0x(..)>/g, "0x$1 ").trim().toUpperCase().replaceAll("0X", "0x"), dim: true }];
   if (token === "") return [{ text: "∅", dim: true }];
   const found: Part[] = [];
   for (const char of token) {
@@ -40,4 +39,26 @@ export function tokenSpan(token: string): HTMLSpanElement {
   const span = h("span", { class: "sw-token", dir: "ltr" });
   span.append(...parts(token).map((part) => (part.dim ? h("i", {}, part.text) : part.text)));
   return span;
+}
+
+/** How many columns of a monospaced font the token takes, at most `limit`. */
+export function columns(token: string, limit: number): number {
+  let count = 0;
+  for (const char of plain(token, limit)) count += char.codePointAt(0)! >= 0x1100 ? 2 : 1;
+  return Math.min(count, limit);
+}
+
+/** Draw a token at (`x`, `y`), cut after `limit` characters; gives its width. */
+export function drawToken(pen: CanvasRenderingContext2D, token: string, x: number, y: number, ink: string, dim: string, limit: number): number {
+  let [at, left] = [x, limit];
+  for (const part of parts(token)) {
+    const chars = [...part.text];
+    const text = chars.length > left ? chars.slice(0, Math.max(0, left - 1)).join("") + "…" : part.text;
+    pen.fillStyle = part.dim ? dim : ink;
+    pen.fillText(text, at, y);
+    at += pen.measureText(text).width;
+    left -= chars.length;
+    if (left <= 0) break;
+  }
+  return at - x;
 }

@@ -1,0 +1,192 @@
+/** The attention of every head of a prompt: the grid of heads, the opened head, the sentence. */
+import { Requests, bytes, type AnyModel } from "./core/bridge";
+import { createBar, type Bar } from "./core/bar";
+import { className } from "./core/colour";
+import { h } from "./core/dom";
+import { download, fileName, pngOf } from "./core/export";
+import { createLegend } from "./core/legend";
+import { computed, sizeOf, trait, watch, type ReadonlySignal } from "./core/reactive";
+import { resizable } from "./core/resize";
+import { largestMagnitude } from "./attention_view/pattern";
+import { selectionOf } from "./core/selection";
+import { createRoot } from "./core/theme";
+import { createTooltip, type Tooltip } from "./core/tooltip";
+import { createDetails } from "./attention_view/details";
+import { figure } from "./attention_view/figure";
+import { csv, pythonCode } from "./attention_view/files";
+import { createHeadGrid, panelSwitch } from "./attention_view/head_grid";
+import { zoomed } from "./attention_view/layout";
+import { createMatrix } from "./attention_view/matrix";
+import { Patterns } from "./attention_view/patterns";
+import { createSentence } from "./attention_view/sentence";
+import { headText, PANEL_TITLES, State, type PanelName } from "./attention_view/state";
+import css from "./attention_view/attention_view.css";
+
+const DETAILS_WIDTH = 232;
+const LEAST_MATRIX = 240;
+const LEAST_PANEL = 170;
+
+const KEYS = [
+  ["arrows, Home, End", "walk the heads, the cells or the tokens"],
+  ["Enter", "open a head, select a token"],
+  ["Shift + Enter, Shift + click", "add to what is selected, or take away"],
+  ["Escape", "step back: zoom, tokens, heads"],
+  ["Ctrl + wheel, + and −", "zoom the opened head"],
+  ["0, double click", "see all of it"],
+  ["drag", "select the tokens of a rectangle"],
+  ["Alt + drag", "move the zoomed part"],
+  ["d", "exact values on or off"],
+  ["?", "this list"],
+] as const;
+
+export default {
+  render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
+    const life = new AbortController();
+    build(model, el, life.signal);
+    return () => life.abort();
+  },
+};
+
+function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
+  const { root, theme } = createRoot(el, model, css, until);
+  const requests = new Requests(model, until);
+  const patterns = new Patterns(model, requests, until);
+  const state = new State(model, selectionOf(model, until), patterns, theme, until);
+  const tooltip = createTooltip(root);
+  const title = trait<string>(model, "title", until);
+
+  const chips = computed(() => [
+    ...state.heads.value.map((head) => ({
+      text: head.join("."),
+      current: head === state.open.value,
+      open: () => state.choose(head),
+      clear: () => state.dropHead(head),
+    })),
+    ...(state.selectedTokens.value.length
+      ? [{ text: tokenCount(state.selectedTokens.value), clear: () => state.selection.setTokens([]) }]
+      : []),
+  ]);
+  const name = (): string => fileName([title.peek(), ...(state.open.peek() ? [headText(state.open.peek()!)] : [])].join(" "));
+  const bar = createBar(root, {
+    title,
+    chips,
+    keys: KEYS,
+    code: () => pythonCode(state),
+    saves: {
+      SVG: () => download(`${name()}.svg`, new Blob([figure(state, title.peek()).svg], { type: "image/svg+xml" })),
+      PNG: async () => {
+        const { svg, width, height } = figure(state, title.peek());
+        download(`${name()}.png`, await pngOf(svg, width, height));
+      },
+      CSV: async () => download(`${name()}.csv`, new Blob([await csv(state)], { type: "text/csv" })),
+      HTML: async () => {
+        const { buffers } = await requests.ask("html");
+        download(`${fileName(title.peek())}.html`, new Blob([bytes(buffers[0]!).slice()], { type: "text/html" }));
+      },
+    },
+  }, until);
+  detailsButton(state, bar, until);
+  watch(until, () => bar.say(patterns.problem.value, true));
+
+  const body = h("div", { class: "av-body" });
+  body.append(createHeadGrid(state, body, tooltip, until), rightPart(state, tooltip, until));
+  root.append(body, createSentence(state, tooltip, until));
+  resizable(root, model.get("height"), (height) => {
+    model.set("height", height);
+    model.save_changes();
+  });
+  listenForKeys(root, state, bar);
+}
+
+const tokenCount = (tokens: number[]): string => (tokens.length === 1 ? `token ${tokens[0]}` : `${tokens.length} tokens`);
+
+function detailsButton(state: State, bar: Bar, until: AbortSignal): void {
+  const button = h("button", { class: "sw-button", type: "button", title: "Exact values as a table", onclick: () => toggleDetails(state) }, "values");
+  bar.controls.append(button);
+  watch(until, () => button.setAttribute("aria-pressed", String(state.details.value !== false)));
+}
+
+const toggleDetails = (state: State): void => void (state.details.value = state.details.peek() === false);
+
+/** Name and legends above, the matrices and the exact values below. */
+function rightPart(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElement {
+  const panels = h("div", { class: "av-panels" });
+  const element = h("div", { class: "av-right" }, headLine(state, until), panels);
+  const size = sizeOf(element, until);
+  const details = createDetails(state, until);
+  const three = state.panels.length > 1;
+  const frames = state.panels.map((panel) => ({ panel, frame: h("div", { class: "av-panel" }, ...(three ? [h("b", {}, PANEL_TITLES[panel])] : []), createMatrix(state, panel, tooltip, until)) }));
+  const choice = three ? panelSwitch(state, until) : h("span");
+  const empty = h("div", { class: "av-empty" }, h("div", {}, "Point at a head to look at it, click to open it."), h("div", {}, "Shift-click opens several."));
+  panels.append(...frames.map(({ frame }) => frame), empty, details);
+
+  const fits = computed(() => {
+    const [width] = size.value;
+    const wanted = state.details.value ?? width >= DETAILS_WIDTH + (three ? 3 * LEAST_PANEL : LEAST_MATRIX);
+    return { details: wanted && width > 0, all: !three || width - (wanted ? DETAILS_WIDTH : 0) >= 3 * LEAST_PANEL };
+  });
+  watch(until, () => {
+    const shown: ReadonlySignal<unknown> = state.shown;
+    details.hidden = !fits.value.details || !shown.value;
+    for (const { panel, frame } of frames) frame.hidden = !shown.value || (!fits.value.all && panel !== state.panel.value);
+    empty.hidden = !!shown.value;
+    choice.hidden = fits.value.all;
+  });
+  return element;
+}
+
+function headLine(state: State, until: AbortSignal): HTMLElement {
+  const name = h("span", { class: "av-name", role: "status", "aria-live": "polite" });
+  const legends = h("span", { class: "av-legends" }, legendOf(state, "a", until));
+  if (state.panels.length > 1) legends.append(legendOf(state, "difference", until));
+  watch(until, () => {
+    const head = state.shown.value;
+    const letter = head && state.letters.value.get(head.join("."));
+    const notes = [letter && className(letter), state.patterns.loading.value || (head && !state.open.value && "click to open")];
+    name.replaceChildren(head ? headText(head) : "", h("span", {}, notes.filter(Boolean).map((note) => `, ${note}`).join("")));
+  });
+  return h("div", { class: "av-head" }, name, legends);
+}
+
+function legendOf(state: State, panel: PanelName, until: AbortSignal): HTMLElement {
+  const signed = panel === "difference";
+  const limit = computed(() => state.scaleOf(panel));
+  // A signed scale follows what is shown until it is dragged.
+  const scale = signed
+    ? { get value() { return limit.value; }, set value(next) { state.signedLimit.value = next; }, peek: () => limit.peek() }
+    : state.scale;
+  const shownPatterns = () => (signed ? (["difference"] as const) : state.sides).map((side) => state.shown.peek() && state.patterns.get(state.shown.peek()!, side).peek());
+  return createLegend({
+    name: signed ? "B − A" : "attention",
+    scale: scale as typeof state.scale,
+    initial: () => (signed ? state.fittedSigned() : { kind: "linear", low: 0, high: 1, threshold: 0 }),
+    largest: () => Math.max(...shownPatterns().map((pattern) => (pattern ? largestMagnitude(pattern) : 1))),
+    clipped: computed(() => (signed ? state.clipped.difference.value : state.clipped.a.value + state.clipped.b.value)),
+    table: computed(() => state.tableOf(panel)),
+    theme: state.theme,
+    onCommit: () => state.commitScale(),
+  }, until);
+}
+
+function listenForKeys(root: HTMLElement, state: State, bar: Bar): void {
+  const zoom = (factor: number): void => {
+    const view = state.window.peek();
+    const { query, key = query } = state.hover.peek() ?? { query: view.query + view.span / 2, key: view.key + view.span / 2 };
+    state.window.value = zoomed(view, factor, query, key, state.size);
+  };
+  const actions: Record<string, () => void> = {
+    Escape: () => bar.say(state.stepBack()),
+    "+": () => zoom(1 / 1.5),
+    "=": () => zoom(1 / 1.5),
+    "-": () => zoom(1.5),
+    "0": () => state.resetWindow(),
+    d: () => toggleDetails(state),
+  };
+  root.addEventListener("keydown", (event) => {
+    const action = actions[event.key];
+    if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    action();
+  });
+}

@@ -1,0 +1,54 @@
+/** Exact values as tables: what a token attends to, and what attends to it. */
+import { cssColour } from "../core/colour";
+import { h } from "../core/dom";
+import { watch } from "../core/reactive";
+import { entryOf, exact } from "../core/scale";
+import { tokenSpan } from "../core/tokens";
+import { topKeys, topQueries, type Ranked } from "./pattern";
+import { PANEL_TITLES, type State } from "./state";
+
+const KEYS = 10;
+const QUERIES = 6;
+
+export function createDetails(state: State, until: AbortSignal): HTMLElement {
+  const element = h("div", { class: "av-details", role: "region", "aria-label": "Exact values", tabindex: 0 });
+  watch(until, () => {
+    const panel = state.hover.value?.panel ?? state.panel.value;
+    const head = state.shown.value;
+    const pattern = head && state.patterns.get(head, panel).value;
+    const tokens = state.tokensOf(panel);
+    const query = state.query.value;
+    if (!pattern || query >= tokens.length) {
+      element.replaceChildren();
+      return;
+    }
+    const side = state.panels.length > 1 ? `${PANEL_TITLES[panel]}: ` : "";
+    const title = (text: string): HTMLElement => h("caption", {}, side, tokenSpan(tokens[query]!), h("span", { class: "sw-dim" }, ` ${query}`), ` ${text}`);
+    const keys = topKeys(pattern, query, KEYS);
+    const queries = topQueries(pattern, query, QUERIES);
+    element.replaceChildren(
+      table(state, title("attends to"), keys, tokens, query + 1 - keys.length),
+      table(state, title("is attended by"), queries, tokens, state.size - query - queries.length),
+    );
+  });
+  return element;
+}
+
+function table(state: State, caption: HTMLElement, rows: Ranked[], tokens: string[], others: number): HTMLElement {
+  const panel = state.hover.value?.panel ?? state.panel.value;
+  const scale = state.scaleOf(panel);
+  const colours = state.tableOf(panel);
+  const largest = Math.max(1e-12, ...rows.map(({ value }) => Math.abs(value) || 0));
+  const body = h("tbody");
+  for (const { position, value, exact: isExact } of rows) {
+    const bar = h("i");
+    bar.style.width = `${(Math.abs(value) / largest) * 100 || 0}%`;
+    bar.style.background = cssColour(colours[Math.max(0, entryOf(value, scale))]!);
+    body.append(
+      h("tr", {}, h("td", { class: "sw-dim" }, String(position)), h("td", { class: "av-word" }, tokenSpan(tokens[position]!)), h("td", { class: "av-number" }, `${isExact ? "" : "≈ "}${exact(value)}`), h("td", { class: "av-bar", "aria-hidden": "true" }, bar)),
+    );
+  }
+  if (others > 0) body.append(h("tr", {}, h("td"), h("td", { class: "sw-dim", colspan: 3 }, `and ${others.toLocaleString("en")} more`)));
+  const head = h("tr", { class: "sw-hidden-row" }, ...["position", "token", "attention"].map((name) => h("th", { scope: "col" }, name)));
+  return h("table", {}, caption, h("thead", {}, head), body);
+}

@@ -1,0 +1,138 @@
+/** The view as an SVG for papers: text as text, cells as rectangles or, where they are many, as a picture. */
+import { hexColour, type Table } from "../core/colour";
+import { xml } from "../core/export";
+import { entryOf, short, valueAt, type Scale } from "../core/scale";
+import { columns, plain } from "../core/tokens";
+import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, labelPositions, labelStep } from "./layout";
+import { forVisible } from "./matrix_drawing";
+import { read } from "./pattern";
+import { paint, rasterise } from "./raster";
+import { headText, PANEL_TITLES, type PanelName, type State } from "./state";
+import { thumbnail } from "./thumbnails";
+
+export interface Figure {
+  svg: string;
+  width: number;
+  height: number;
+}
+
+const MOST_RECTANGLES = 5000;
+const SIDE = 360;
+const CHARACTER = 6.62;
+const MARGIN = 16;
+
+export function figure(state: State, title: string): Figure {
+  const head = state.open.peek();
+  const { svg, width, height } = head ? panels(state, headText(head)) : grid(state);
+  const theme = state.theme.peek();
+  const full = { width: Math.max(width, title.length * 7) + 2 * MARGIN, height: height + 2 * MARGIN + 20 };
+  return {
+    ...full,
+    svg:
+      `<svg xmlns="http://www.w3.org/2000/svg" width="${full.width}" height="${full.height}" viewBox="0 0 ${full.width} ${full.height}" font-family="system-ui, sans-serif" font-size="11" fill="${theme.ink}">` +
+      `<rect width="100%" height="100%" fill="${theme.ground}"/><text x="${MARGIN}" y="${MARGIN + 10}" font-size="12" font-weight="600">${xml(title)}</text>` +
+      `<g transform="translate(${MARGIN} ${MARGIN + 20})">${svg}</g></svg>`,
+  };
+}
+
+function panels(state: State, name: string): Figure {
+  let left = 0;
+  let bottom = 0;
+  const parts = state.panels.map((panel) => {
+    const part = matrix(state, panel, state.panels.length > 1 ? `${name}, ${PANEL_TITLES[panel]}` : name);
+    const placed = `<g transform="translate(${left} 0)">${part.svg}</g>`;
+    left += part.width + MARGIN;
+    bottom = Math.max(bottom, part.height);
+    return placed;
+  });
+  return { svg: parts.join(""), width: left - MARGIN, height: bottom };
+}
+
+function matrix(state: State, panel: PanelName, name: string): Figure {
+  const tokens = state.tokensOf(panel);
+  const { query, key, span } = state.window.peek();
+  const theme = state.theme.peek();
+  const cell = SIDE / span;
+  const step = labelStep(cell);
+  const label = (at: number): string => (step > 1 ? `${at} ` : "") + plain(tokens[at]!, LABEL_CHARACTERS);
+  const queries = labelPositions(query, span, state.size, step);
+  const keys = labelPositions(key, span, state.size, step);
+  const longest = (positions: number[]): number => Math.max(0, ...positions.map((at) => columns(label(at), 99))) * CHARACTER;
+  const left = longest(queries) + 8;
+  const top = 20 - longest(keys) * Math.sin(KEY_LABEL_ANGLE) + 8;
+  const [x, y] = [(at: number): number => left + (at - key) * cell, (at: number): number => top + (at - query) * cell];
+  const mono = `font-family="ui-monospace, Menlo, Consolas, monospace" xml:space="preserve"`;
+  const degrees = (KEY_LABEL_ANGLE * 180) / Math.PI;
+  return {
+    width: left + SIDE + longest(keys.slice(-1)) * Math.cos(KEY_LABEL_ANGLE),
+    height: top + SIDE + 48,
+    svg:
+      `<text y="10">${xml(name)}</text>` +
+      cells(state, panel, x, y, cell) +
+      `<path d="M${left} ${top}v${SIDE}h${SIDE}" fill="none" stroke="${theme.line}"/>` +
+      queries.map((at) => `<text x="${left - 6}" y="${y(at + 0.5) + 4}" text-anchor="end" ${mono}>${xml(label(at))}</text>`).join("") +
+      keys.map((at) => `<text transform="translate(${x(at + 0.5)} ${top - 6}) rotate(${degrees})" ${mono}>${xml(label(at))}</text>`).join("") +
+      legend(state.scaleOf(panel), state.tableOf(panel), panel, left, top + SIDE + 16),
+  };
+}
+
+function cells(state: State, panel: PanelName, x: (key: number) => number, y: (query: number) => number, cell: number): string {
+  const head = state.open.peek()!;
+  const pattern = state.patterns.get(head, panel).peek();
+  const view = state.window.peek();
+  const [scale, table] = [state.scaleOf(panel), state.tableOf(panel)];
+  const clip = `<clipPath id="cells-${panel}"><rect x="${x(view.key)}" y="${y(view.query)}" width="${SIDE}" height="${SIDE}"/></clipPath>`;
+  let count = 0;
+  forVisible(view, state.size, () => count++);
+  let inside = "";
+  if (pattern && count < MOST_RECTANGLES)
+    forVisible(view, state.size, (query, key) => {
+      const { value } = read(pattern, query, key);
+      const fill = Number.isNaN(value) ? "none" : hexColour(table[entryOf(value, scale)]!);
+      inside += `<rect x="${round(x(key))}" y="${round(y(query))}" width="${round(cell)}" height="${round(cell)}" fill="${fill}"/>`;
+    });
+  else {
+    const raster = pattern ? rasterise(pattern, view, SIDE * 4) : thumbnail(state, head, panel);
+    if (!raster) throw new Error("The head is still loading.");
+    inside = image(paint(raster, scale, table).picture, x(raster.key), y(raster.query), raster.width * raster.cells * cell);
+  }
+  return `${clip}<g clip-path="url(#cells-${panel})" shape-rendering="crispEdges">${inside}</g>`;
+}
+
+const round = (value: number): number => Math.round(value * 100) / 100;
+
+const image = (picture: HTMLCanvasElement, x: number, y: number, side: number): string =>
+  `<image x="${round(x)}" y="${round(y)}" width="${round(side)}" height="${round(side)}" preserveAspectRatio="none" style="image-rendering:pixelated" href="${picture.toDataURL()}"/>`;
+
+function legend(scale: Scale, table: Table, panel: PanelName, left: number, top: number): string {
+  const width = 160;
+  const stops = Array.from({ length: 17 }, (_, i) => `<stop offset="${i / 16}" stop-color="${hexColour(table[Math.min(255, i * 16)]!)}"/>`).join("");
+  const numbers = [0, 0.5, 1].map((at) => `<text x="${left + at * width}" y="${top + 22}" text-anchor="middle">${short(valueAt(at, scale))}</text>`).join("");
+  const name = `${panel === "difference" ? "B − A" : "attention"}${scale.kind === "log" ? ", log" : ""}`;
+  return (
+    `<linearGradient id="legend-${panel}">${stops}</linearGradient>` +
+    `<rect x="${left}" y="${top}" width="${width}" height="10" fill="url(#legend-${panel})"/>${numbers}<text x="${left + width + 12}" y="${top + 9}">${name}</text>`
+  );
+}
+
+/** No head is open: all thumbnails. */
+function grid(state: State): Figure {
+  const [pitch, side, header] = [36, 32, 20];
+  const panel = state.panel.peek();
+  const [scale, table, theme] = [state.scaleOf(panel), state.tableOf(panel), state.theme.peek()];
+  let svg = "";
+  for (let head = 0; head < state.headsPerLayer; head++) svg += `<text x="${header + head * pitch + side / 2}" y="12" text-anchor="middle">${head}</text>`;
+  for (let layer = 0; layer < state.layers; layer++) {
+    svg += `<text x="${header - 6}" y="${header + layer * pitch + side / 2 + 4}" text-anchor="end">${layer}</text>`;
+    for (let head = 0; head < state.headsPerLayer; head++) {
+      const [x, y] = [header + head * pitch, header + layer * pitch];
+      const raster = thumbnail(state, [layer, head], panel);
+      if (raster) svg += image(paint(raster, scale, table).picture, x, y, side);
+      svg += `<rect x="${x}" y="${y}" width="${side}" height="${side}" fill="none" stroke="${theme.line}"/>`;
+      const letter = state.letters.peek().get(`${layer}.${head}`);
+      if (letter) svg += `<text x="${x + side - 2}" y="${y + 10}" text-anchor="end" font-weight="600">${xml(letter)}</text>`;
+    }
+  }
+  const height = header + state.layers * pitch;
+  return { svg: svg + legend(scale, table, panel, header, height + 8), width: header + state.headsPerLayer * pitch, height: height + 40 };
+}

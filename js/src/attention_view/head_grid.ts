@@ -1,0 +1,164 @@
+/** All heads as thumbnails: layers down, heads across. */
+import { classHue, className } from "../core/colour";
+import { context, h } from "../core/dom";
+import { computed, sizeOf, watch } from "../core/reactive";
+import type { Tooltip } from "../core/tooltip";
+import { createWalker } from "../core/walker";
+import type { Head } from "../core/selection";
+import { thumbnailPitch } from "./layout";
+import { paint } from "./raster";
+import { headText, PANEL_TITLES, type State } from "./state";
+import { thumbnail } from "./thumbnails";
+
+const GAP = 4;
+const HEADER = 20;
+
+export function createHeadGrid(state: State, space: HTMLElement, tooltip: Tooltip, until: AbortSignal): HTMLElement {
+  const canvas = h("canvas", { class: "av-thumbnails", "aria-hidden": "true" });
+  const columns = h("div", { class: "av-columns", "aria-hidden": "true" });
+  const rows = h("div", { class: "av-rows", "aria-hidden": "true" });
+  const cells = h("div", { class: "av-cells" }, canvas);
+  const scroller = h("div", { class: "av-heads" }, h("div", { class: "av-corner" }), columns, rows, cells);
+  const box = h("div", { class: "av-left" }, ...(state.panels.length > 1 ? [panelSwitch(state, until)] : []), scroller);
+
+  const size = sizeOf(space, until);
+  const pitch = computed(() => {
+    const [width, height] = size.value;
+    const header = HEADER + (state.panels.length > 1 ? 28 : 0);
+    return thumbnailPitch(state.layers, state.headsPerLayer, width * (width < 640 ? 0.38 : 0.42) - HEADER - 12, height - header - 12);
+  });
+
+  const walker = createWalker({
+    name: "Heads: layers down, heads across",
+    rows: () => state.layers,
+    columns: () => state.headsPerLayer,
+    place: (layer, head) => ({ left: head * pitch.peek(), top: layer * pitch.peek(), width: pitch.peek() - GAP, height: pitch.peek() - GAP }),
+    describe: (layer, head) => describe(state, [layer, head]),
+    onMove: (layer, head) => {
+      state.pointed.value = [layer, head];
+      scrollTo(scroller, [layer, head], pitch.peek());
+    },
+    onEnter: (layer, head, extend) => state.openHead([layer, head], extend),
+    onLeave: () => (state.pointed.value = undefined),
+  });
+  cells.append(walker.element);
+
+  watch(until, () => {
+    const step = pitch.value;
+    columns.replaceChildren(...numbers(state.headsPerLayer, step, "left"));
+    rows.replaceChildren(...numbers(state.layers, step, "top"));
+    columns.style.width = `${state.headsPerLayer * step}px`;
+    rows.style.height = `${state.layers * step}px`;
+    walker.refresh();
+  });
+  // The pictures and, apart from them, their frames: a click redraws only the frames.
+  const frames = h("canvas", { class: "av-frames", "aria-hidden": "true" });
+  canvas.after(frames);
+  watch(until, () => drawThumbnails(state, canvas, pitch.value));
+  watch(until, () => drawFrames(state, frames, pitch.value));
+  watch(until, () => {
+    const head = state.open.value;
+    if (!head || !size.value[0]) return;
+    walker.stand(...head);
+    scrollTo(scroller, head, pitch.value);
+  });
+
+  const at = (event: MouseEvent): Head | undefined => {
+    const frame = cells.getBoundingClientRect();
+    const head = Math.floor((event.clientX - frame.left) / pitch.peek());
+    const layer = Math.floor((event.clientY - frame.top) / pitch.peek());
+    return layer >= 0 && layer < state.layers && head >= 0 && head < state.headsPerLayer ? [layer, head] : undefined;
+  };
+  cells.addEventListener("pointermove", (event) => {
+    const head = at(event);
+    state.pointed.value = head;
+    if (head) tooltip.show(event.clientX, event.clientY, [describe(state, head)]);
+    else tooltip.hide();
+  });
+  cells.addEventListener("pointerleave", () => {
+    state.pointed.value = undefined;
+    tooltip.hide();
+  });
+  cells.addEventListener("click", (event) => {
+    const head = at(event);
+    if (!head) return;
+    walker.stand(...head);
+    state.openHead(head, event.shiftKey);
+  });
+  return box;
+}
+
+function describe(state: State, head: Head): string {
+  const letter = state.letters.value.get(head.join("."));
+  return headText(head) + (letter ? `, ${className(letter)} (${letter})` : "") + (state.isSelected(head) ? ", selected" : "");
+}
+
+function drawThumbnails(state: State, canvas: HTMLCanvasElement, pitch: number): void {
+  const pen = context(canvas, state.headsPerLayer * pitch, state.layers * pitch);
+  const panel = state.panel.value;
+  const scale = state.scaleOf(panel);
+  const table = state.tableOf(panel);
+  for (let layer = 0; layer < state.layers; layer++)
+    for (let head = 0; head < state.headsPerLayer; head++) {
+      const raster = thumbnail(state, [layer, head], panel);
+      if (!raster) continue;
+      const side = pitch - GAP;
+      pen.imageSmoothingEnabled = raster.width > side * window.devicePixelRatio;
+      pen.drawImage(paint(raster, scale, table).picture, head * pitch, layer * pitch, side, side);
+    }
+}
+
+function drawFrames(state: State, canvas: HTMLCanvasElement, pitch: number): void {
+  const pen = context(canvas, state.headsPerLayer * pitch, state.layers * pitch);
+  const theme = state.theme.value;
+  const side = pitch - GAP;
+  const frame = ([layer, head]: Head, colour: string, width: number, out: number): void => {
+    pen.strokeStyle = colour;
+    pen.lineWidth = width;
+    pen.strokeRect(head * pitch - out + width / 2, layer * pitch - out + width / 2, side + 2 * out - width, side + 2 * out - width);
+  };
+  for (let layer = 0; layer < state.layers; layer++)
+    for (let head = 0; head < state.headsPerLayer; head++) frame([layer, head], theme.line, 1, 0);
+  const pointed = state.pointed.value;
+  if (pointed) frame(pointed, theme.dim, 1, 0);
+  for (const head of state.heads.value) frame(head, theme.select, 2, 2);
+  pen.font = `600 9px ${theme.font}`;
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  for (const [name, letter] of state.letters.value) {
+    const [layer, head] = name.split(".").map(Number) as Head;
+    const hue = classHue(letter, theme.dark);
+    if (!state.isSelected([layer, head])) frame([layer, head], hue, 1, 0);
+    // In the empty corner above the diagonal.
+    const [x, y] = [head * pitch + side - 6, layer * pitch + 6];
+    pen.fillStyle = hue;
+    pen.fillRect(x - 6, y - 6, 12, 12);
+    pen.fillStyle = theme.dark ? "#111" : "#fff";
+    pen.fillText(letter === "-" ? "−" : letter, x, y + 0.5);
+  }
+}
+
+function numbers(count: number, pitch: number, edge: "left" | "top"): HTMLElement[] {
+  return Array.from({ length: count }, (_, i) => {
+    const number = h("span", {}, String(i));
+    number.style[edge] = `${i * pitch + (pitch - GAP) / 2}px`;
+    return number;
+  });
+}
+
+/** Scroll a head into view, within the grid only: scrollIntoView would move the notebook too. */
+function scrollTo(scroller: HTMLElement, [layer, head]: Head, pitch: number): void {
+  const move = (from: number, length: number, room: number): number => Math.min(length, Math.max(from, length + pitch + HEADER - room));
+  scroller.scrollTop = move(scroller.scrollTop, layer * pitch, scroller.clientHeight);
+  scroller.scrollLeft = move(scroller.scrollLeft, head * pitch, scroller.clientWidth);
+}
+
+/** A, B, B - A: what the thumbnails show. */
+export function panelSwitch(state: State, until: AbortSignal): HTMLElement {
+  const buttons = state.panels.map((panel) => {
+    const button = h("button", { class: "sw-button", type: "button", role: "radio", onclick: () => (state.panel.value = panel) }, PANEL_TITLES[panel]);
+    watch(until, () => button.setAttribute("aria-checked", String(state.panel.value === panel)));
+    return button;
+  });
+  return h("div", { class: "av-switch", role: "radiogroup", "aria-label": "Shown prompt" }, ...buttons);
+}

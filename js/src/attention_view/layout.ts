@@ -1,0 +1,64 @@
+/** Where things stand: thumbnails, the matrix and its labels. Plain arithmetic. */
+import type { Window } from "./raster";
+
+/** Room a label needs along its axis. */
+export const LABEL_PITCH = 15;
+export const LABEL_CHARACTERS = 16;
+export const KEY_LABEL_ANGLE = -Math.PI / 3.4;
+
+export interface Frame {
+  /** The square of cells. */
+  left: number;
+  top: number;
+  side: number;
+}
+
+/** The side of a thumbnail's cell, gap included: as large as fits into the space, between 22 and 64 pixels. */
+export function thumbnailPitch(layers: number, heads: number, width: number, height: number): number {
+  return Math.floor(Math.max(22, Math.min(64, width / heads, height / layers)));
+}
+
+/**
+ * The largest square that fits beside labels of `queryWidth` and below labels of `keyHeight`; a whole number of pixels
+ * a cell where cells are large enough, so that they are all alike.
+ */
+export function matrixFrame(width: number, height: number, queryWidth: number, keyHeight: number, tailWidth: number, span: number): Frame {
+  const room = Math.max(40, Math.floor(Math.min(width - queryWidth - tailWidth, height - keyHeight - 2)));
+  const whole = Math.min(64, Math.floor(room / span)) * span;
+  const side = Number.isInteger(span) && room / span >= 3 && whole > 0 ? whole : room;
+  return { left: queryWidth, top: keyHeight, side };
+}
+
+/** Show every nth label: 1, 2, 5, 10, 20, ... so that neighbours do not touch. */
+export function labelStep(cell: number, pitch = LABEL_PITCH): number {
+  const least = pitch / cell;
+  for (let power = 1; ; power *= 10)
+    for (const step of [1, 2, 5]) if (step * power >= least) return step * power;
+}
+
+/** Positions of the labels that a window of an axis shows. */
+export function labelPositions(first: number, span: number, size: number, step: number): number[] {
+  const positions: number[] = [];
+  for (let at = Math.ceil(Math.ceil(first - 0.5) / step) * step; at < Math.min(size, first + span - 0.25); at += step) positions.push(at);
+  return positions;
+}
+
+/** Zoom by `factor` with the cell under (`query`, `key`) kept in its place. */
+export function zoomed(window: Window, factor: number, query: number, key: number, size: number): Window {
+  let span = Math.max(Math.min(4, size), Math.min(size, window.span * factor));
+  if (span > size * 0.98) span = size;
+  const ratio = span / window.span;
+  return inside({ query: query - (query - window.query) * ratio, key: key - (key - window.key) * ratio, span }, size);
+}
+
+/** A window pushed back into the square. */
+export function inside({ query, key, span }: Window, size: number): Window {
+  const clamp = (value: number): number => Math.max(0, Math.min(size - span, value));
+  return { query: clamp(query), key: clamp(key), span };
+}
+
+/** A window moved as little as needed to show a cell. */
+export function showing(window: Window, query: number, key: number, size: number): Window {
+  const move = (first: number, at: number): number => Math.min(at, Math.max(first, at + 1 - window.span));
+  return inside({ query: move(window.query, query), key: move(window.key, key), span: window.span }, size);
+}

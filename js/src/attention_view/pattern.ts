@@ -1,0 +1,71 @@
+/** The attention of one head: a causal triangle of values, row after row. */
+
+export interface Pattern {
+  /** Number of tokens. */
+  readonly size: number;
+  /** Lower triangle; the value of a cell is `values[i] * step`. */
+  readonly values: Float32Array | Uint8Array;
+  readonly step: number;
+  readonly exact: boolean;
+  /** Exact rows of a pattern whose triangle is quantised. */
+  readonly rows: Map<number, Float32Array>;
+  readonly signed: boolean;
+}
+
+export interface Reading {
+  value: number;
+  exact: boolean;
+}
+
+/** Where row `query` begins in the triangle. */
+export const rowStart = (query: number): number => (query * (query + 1)) / 2;
+
+export function makePattern(size: number, values: Float32Array | Uint8Array, step: number, exact: boolean, signed = false): Pattern {
+  if (values.length !== rowStart(size))
+    throw new Error(`A pattern of ${size} tokens has ${rowStart(size)} cells, but ${values.length} arrived.`);
+  return { size, values, step, exact, rows: new Map(), signed };
+}
+
+export function read(pattern: Pattern, query: number, key: number): Reading {
+  const row = pattern.rows.get(query);
+  if (row) return { value: row[key]!, exact: true };
+  return { value: pattern.values[rowStart(query) + key]! * pattern.step, exact: pattern.exact };
+}
+
+/** B - A, exact where both are. */
+export function difference(a: Pattern, b: Pattern): Pattern {
+  const values = new Float32Array(a.values.length);
+  for (let i = 0; i < values.length; i++) values[i] = b.values[i]! * b.step - a.values[i]! * a.step;
+  const pattern = makePattern(a.size, values, 1, a.exact && b.exact, true);
+  for (const [query, row] of a.rows) {
+    const other = b.rows.get(query);
+    if (other) pattern.rows.set(query, other.map((value, key) => value - row[key]!));
+  }
+  return pattern;
+}
+
+export function largestMagnitude(pattern: Pattern): number {
+  let largest = 0;
+  for (const value of pattern.values) if (Math.abs(value) > largest) largest = Math.abs(value);
+  return largest * pattern.step;
+}
+
+/** Whether row `query` can be read exactly without asking the kernel. */
+export const isExact = (pattern: Pattern, query: number): boolean => pattern.exact || pattern.rows.has(query);
+
+export interface Ranked extends Reading {
+  position: number;
+}
+
+/** The keys that `query` attends to most (by magnitude). */
+export const topKeys = (pattern: Pattern, query: number, count: number): Ranked[] =>
+  top(Array.from({ length: query + 1 }, (_, key) => ({ position: key, ...read(pattern, query, key) })), count);
+
+/** The queries that attend to `key` most. */
+export const topQueries = (pattern: Pattern, key: number, count: number): Ranked[] =>
+  top(Array.from({ length: pattern.size - key }, (_, i) => ({ position: key + i, ...read(pattern, key + i, key) })), count);
+
+function top(all: Ranked[], count: number): Ranked[] {
+  const size = ({ value }: Ranked): number => (Number.isNaN(value) ? -1 : Math.abs(value));
+  return all.sort((one, other) => size(other) - size(one) || one.position - other.position).slice(0, count);
+}

@@ -1,0 +1,136 @@
+/** Fetches patterns and thumbnails from Python, and keeps those that were looked at last. */
+import { bytes, float32, type AnyModel, type Requests } from "../core/bridge";
+import { signal, type ReadonlySignal, type Signal } from "../core/reactive";
+import type { Head } from "../core/selection";
+import { difference, isExact, makePattern, type Pattern } from "./pattern";
+
+export type Side = "a" | "b";
+
+const KEPT_BYTES = 96_000_000;
+/** Exact rows come in blocks: hovering goes to neighbours next. */
+const BLOCK = 32;
+
+export class Patterns {
+  readonly #found = new Map<string, Signal<Pattern | undefined>>();
+  readonly #asking = new Map<string, { head: Head; controller: AbortController }>();
+  readonly #rowsAsked = new Set<string>();
+  readonly #size: number;
+  /** Thumbnails, uint8 [side, layer, head, row, column]; the signal changes as layers arrive. */
+  readonly thumbnails: Signal<{ values: Uint8Array; layers: number }>;
+  readonly thumbnailSize: number;
+  /** What is under way, in words. */
+  readonly loading = signal("");
+  readonly problem = signal("");
+
+  constructor(
+    readonly model: AnyModel,
+    readonly requests: Requests,
+    until: AbortSignal,
+  ) {
+    this.#size = model.get("tokens").length;
+    this.thumbnailSize = model.get("thumbnail_size");
+    this.thumbnails = signal({ values: bytes(model.get("thumbnails")).slice(), layers: model.get("thumbnail_layers") });
+    void this.#restOfThumbnails(until);
+  }
+
+  /** The pattern, undefined until it is there. "difference" is B - A. */
+  get(head: Head, panel: Side | "difference"): ReadonlySignal<Pattern | undefined> {
+    return this.#entry(`${head} ${panel}`);
+  }
+
+  /** Ask for a pattern unless it is there; patterns that are asked for and no longer wanted are given up. */
+  async load(head: Head, side: Side): Promise<void> {
+    const key = `${head} ${side}`;
+    const entry = this.#entry(key);
+    this.#touch(key, entry);
+    if (entry.peek() || this.#asking.has(key)) return;
+    for (const other of this.#asking.values()) if (`${other.head}` !== `${head}`) other.controller.abort();
+    const controller = new AbortController();
+    this.#asking.set(key, { head, controller });
+    this.loading.value = `Loading layer ${head[0]}, head ${head[1]} …`;
+    try {
+      const { data, buffers } = await this.requests.ask("head", { layer: head[0], head: head[1], side }, { signal: controller.signal });
+      entry.value = makePattern(this.#size, data.exact ? float32(buffers[0]!) : bytes(buffers[0]!), data.step, data.exact);
+      this.problem.value = "";
+      this.#combine(head);
+    } catch (error) {
+      if ((error as Error).name !== "AbortError") this.problem.value = (error as Error).message;
+    } finally {
+      this.#asking.delete(key);
+      if (!this.#asking.size) this.loading.value = "";
+      this.#forgetOldest();
+    }
+  }
+
+  /** Make rows `first` to `last` - 1 exact (both sides); resolves when they are. Rejects without a kernel. */
+  async loadRows(head: Head, sides: Side[], first: number, last: number): Promise<void> {
+    for (const side of sides) {
+      const entry = this.#entry(`${head} ${side}`);
+      const pattern = entry.peek();
+      if (!pattern || pattern.exact) continue;
+      const { buffers } = await this.requests.ask("rows", { layer: head[0], head: head[1], side, first, last });
+      const values = float32(buffers[0]!);
+      let at = 0;
+      for (let query = first; query < Math.min(last, this.#size); query++) {
+        pattern.rows.set(query, values.subarray(at, at + query + 1));
+        at += query + 1;
+      }
+      entry.value = { ...pattern };
+    }
+    this.#combine(head);
+  }
+
+  /** Ask for the exact block around a row, once. */
+  wantRow(head: Head, sides: Side[], query: number): void {
+    const pattern = this.#entry(`${head} ${sides[0]}`).peek();
+    const first = Math.floor(query / BLOCK) * BLOCK;
+    const key = `${head} ${first}`;
+    if (!pattern || isExact(pattern, query) || this.#rowsAsked.has(key)) return;
+    this.#rowsAsked.add(key);
+    // Refused (a saved page has no kernel): the key stays, so that it is not asked again and again.
+    this.loadRows(head, sides, first, first + BLOCK).then(() => this.#rowsAsked.delete(key), () => {});
+  }
+
+  #combine(head: Head): void {
+    const [a, b] = [this.#entry(`${head} a`).peek(), this.#entry(`${head} b`).peek()];
+    if (a && b) this.#entry(`${head} difference`).value = difference(a, b);
+  }
+
+  #entry(key: string): Signal<Pattern | undefined> {
+    let entry = this.#found.get(key);
+    if (!entry) this.#found.set(key, (entry = signal(undefined)));
+    return entry;
+  }
+
+  #touch(key: string, entry: Signal<Pattern | undefined>): void {
+    this.#found.delete(key);
+    this.#found.set(key, entry);
+  }
+
+  #forgetOldest(): void {
+    let total = 0;
+    for (const [key, entry] of [...this.#found].reverse()) {
+      total += entry.peek()?.values.byteLength ?? 0;
+      if (total > KEPT_BYTES) this.#found.delete(key);
+    }
+  }
+
+  /** Layers that Python had no time for before the cell ended. */
+  async #restOfThumbnails(until: AbortSignal): Promise<void> {
+    const { values, layers: ready } = this.thumbnails.peek();
+    const layers: number = this.model.get("n_layers");
+    const layerBytes = this.model.get("n_heads") * this.thumbnailSize ** 2;
+    for (let layer = ready; layer < layers && !until.aborted; layer++) {
+      try {
+        const { buffers } = await this.requests.ask("thumbnails", { layer });
+        const fresh = bytes(buffers[0]!);
+        for (let side = 0; side * layerBytes < fresh.length; side++)
+          values.set(fresh.subarray(side * layerBytes, (side + 1) * layerBytes), (side * layers + layer) * layerBytes);
+        this.thumbnails.value = { values, layers: layer + 1 };
+      } catch (error) {
+        if ((error as Error).name !== "AbortError") this.problem.value = (error as Error).message;
+        return;
+      }
+    }
+  }
+}

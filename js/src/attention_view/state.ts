@@ -1,0 +1,185 @@
+/** What an attention view shows, as signals; everything else follows from them. */
+import type { AnyModel } from "../core/bridge";
+import { magnitudeTable, signedTable, type Table } from "../core/colour";
+import { batch, computed, signal, trait, untracked, watch, type ReadonlySignal, type Signal } from "../core/reactive";
+import type { Scale } from "../core/scale";
+import type { Head, Selection } from "../core/selection";
+import type { Theme } from "../core/theme";
+import { largestMagnitude } from "./pattern";
+import type { Patterns, Side } from "./patterns";
+import type { Window } from "./raster";
+import { niceCeiling } from "../core/scale";
+
+/** A panel of the right part. */
+export type PanelName = Side | "difference";
+
+export interface Hover {
+  query: number;
+  /** undefined: the whole row, as from the sentence. */
+  key?: number;
+  panel: PanelName;
+}
+
+export const PANEL_TITLES: Record<PanelName, string> = { a: "A", b: "B", difference: "B − A" };
+export const headText = ([layer, head]: Head): string => `Layer ${layer}, head ${head}`;
+const same = (one: Head | undefined, other: Head | undefined): boolean => !!one && !!other && one[0] === other[0] && one[1] === other[1];
+
+export class State {
+  readonly layers: number;
+  readonly headsPerLayer: number;
+  readonly tokens: Record<Side, string[]>;
+  readonly panels: PanelName[];
+  readonly letters: ReadonlySignal<Map<string, string>>;
+
+  readonly heads: Signal<Head[]>;
+  readonly selectedTokens: Signal<number[]>;
+  readonly open: ReadonlySignal<Head | undefined>;
+  /** The opened head or, while none is open, the one under the pointer. */
+  readonly shown: ReadonlySignal<Head | undefined>;
+  readonly #chosen = signal<Head | undefined>(undefined);
+  readonly pointed = signal<Head | undefined>(undefined);
+  readonly hover = signal<Hover | undefined>(undefined);
+  readonly window: Signal<Window>;
+  /** Which panel the grid and the sentence speak of, and which is shown where there is room for only one. */
+  readonly panel = signal<PanelName>("a");
+  /** undefined: shown when there is room beside the matrix. */
+  readonly details = signal<boolean | undefined>(undefined);
+
+  readonly scale: Signal<Scale>;
+  readonly signedLimit = signal<Scale | undefined>(undefined);
+  readonly table: ReadonlySignal<Table>;
+  readonly signedTable: ReadonlySignal<Table>;
+  readonly clipped: Record<PanelName, Signal<number>> = { a: signal(0), b: signal(0), difference: signal(0) };
+
+  constructor(
+    readonly model: AnyModel,
+    readonly selection: Selection,
+    readonly patterns: Patterns,
+    readonly theme: ReadonlySignal<Theme>,
+    until: AbortSignal,
+  ) {
+    this.layers = model.get("n_layers");
+    this.headsPerLayer = model.get("n_heads");
+    const versus: string[] = model.get("versus_tokens") ?? [];
+    this.tokens = { a: model.get("tokens"), b: versus };
+    this.panels = versus.length ? ["a", "b", "difference"] : ["a"];
+    this.window = signal({ query: 0, key: 0, span: this.size });
+
+    const letters = trait<[number, number, string][]>(model, "letters", until);
+    this.letters = computed(() => new Map(letters.value.map(([layer, head, letter]) => [`${layer}.${head}`, letter])));
+
+    this.heads = signal(this.#ownHeads());
+    this.selectedTokens = signal(this.#ownTokens());
+    selection.subscribe(() => batch(() => {
+      this.heads.value = this.#ownHeads();
+      this.selectedTokens.value = this.#ownTokens();
+    }), until);
+    this.open = computed(() => this.heads.value.find((head) => same(head, this.#chosen.value)) ?? this.heads.value.at(-1));
+    this.shown = computed(() => this.open.value ?? this.pointed.value);
+
+    this.scale = signal(this.#scaleOfModel());
+    for (const name of ["scale", "limits", "threshold"]) {
+      const follow = (): void => void (this.scale.value = this.#scaleOfModel());
+      model.on(`change:${name}`, follow);
+      until.addEventListener("abort", () => model.off(`change:${name}`, follow));
+    }
+    this.table = computed(() => magnitudeTable(theme.value.groundRgb, theme.value.dark));
+    this.signedTable = computed(() => signedTable(theme.value.groundRgb, theme.value.dark));
+    watch(until, () => {
+      const head = this.open.value;
+      if (head) untracked(() => this.sides.forEach((side) => patterns.load(head, side)));
+    });
+  }
+
+  get size(): number {
+    return this.tokens.a.length;
+  }
+
+  get sides(): Side[] {
+    return this.panels.length > 1 ? ["a", "b"] : ["a"];
+  }
+
+  /** Tokens that differ between A and B need two sets of labels. */
+  tokensOf(panel: PanelName): string[] {
+    return panel === "a" ? this.tokens.a : this.panels.length > 1 ? this.tokens.b : this.tokens.a;
+  }
+
+  scaleOf(panel: PanelName): Scale {
+    return panel === "difference" ? (this.signedLimit.value ?? this.fittedSigned()) : this.scale.value;
+  }
+
+  tableOf(panel: PanelName): Table {
+    return panel === "difference" ? this.signedTable.value : this.table.value;
+  }
+
+  /** Symmetric limits around what the open head's difference holds. */
+  fittedSigned(): Scale {
+    const head = this.shown.value;
+    const pattern = head && this.patterns.get(head, "difference").value;
+    const high = pattern ? niceCeiling(largestMagnitude(pattern)) : 1;
+    return { kind: "linear", low: -high, high, threshold: 0 };
+  }
+
+  isSelected = (head: Head): boolean => this.heads.value.some((other) => same(head, other));
+
+  openHead(head: Head, extend: boolean): void {
+    const others = this.heads.peek().filter((other) => !same(other, head));
+    const close = extend && others.length < this.heads.peek().length && same(head, this.open.peek());
+    this.#chosen.value = close ? undefined : head;
+    this.selection.setHeads(extend ? (close ? others : [...others, head]) : [head]);
+  }
+
+  /** Show a head that is selected already. */
+  choose(head: Head): void {
+    this.#chosen.value = head;
+  }
+
+  dropHead(head: Head): void {
+    this.selection.setHeads(this.heads.peek().filter((other) => !same(other, head)));
+  }
+
+  selectTokens(positions: number[], extend: boolean): void {
+    const before = this.selectedTokens.peek();
+    const [only] = positions;
+    if (positions.length === 1 && before.includes(only!) && (extend || before.length === 1))
+      this.selection.setTokens(before.filter((token) => token !== only));
+    else this.selection.setTokens(extend ? [...before, ...positions] : positions);
+  }
+
+  /** The query that details and sentence speak of: under the pointer, else selected, else the last. */
+  readonly query = computed(() => this.hover.value?.query ?? this.selectedTokens.value.at(-1) ?? this.size - 1);
+
+  resetWindow(): void {
+    this.window.value = { query: 0, key: 0, span: this.size };
+  }
+
+  /** Escape: undo the last kind of choice. Returns what was done, for the live region; "" when nothing was left. */
+  stepBack(): string {
+    if (this.window.peek().span < this.size) return this.resetWindow(), "Zoom reset.";
+    if (this.selectedTokens.peek().length) return this.selection.setTokens([]), "No token selected.";
+    if (this.heads.peek().length) return this.selection.setHeads([]), "No head selected.";
+    return "";
+  }
+
+  /** Write the colour scale to Python. */
+  commitScale(): void {
+    const { kind, low, high, threshold } = this.scale.peek();
+    this.model.set("scale", kind);
+    this.model.set("limits", [low, high]);
+    this.model.set("threshold", threshold);
+    this.model.save_changes();
+  }
+
+  #scaleOfModel(): Scale {
+    const [low, high] = this.model.get("limits");
+    return { kind: this.model.get("scale"), low, high, threshold: this.model.get("threshold") };
+  }
+
+  #ownHeads(): Head[] {
+    return this.selection.heads.filter(([layer, head]) => layer < this.layers && head < this.headsPerLayer);
+  }
+
+  #ownTokens(): number[] {
+    return this.selection.tokens.filter((token) => token < this.size);
+  }
+}
