@@ -127,7 +127,8 @@ def pack(frame: pd.DataFrame, columns: Sequence[Column]) -> tuple[list[dict[str,
         else:
             spec["dtype"] = "float32" if values.dtype in (np.float16, np.float32) else "float64"
             spec["start"] = start
-            data = values.to_numpy(dtype=f"<f{spec['dtype'][-2:] == '64' and 8 or 4}", na_value=np.nan).tobytes()
+            size = "<f4" if spec["dtype"] == "float32" else "<f8"
+            data = values.to_numpy(dtype=size, na_value=np.nan).tobytes()
             parts.append(data)
             start += len(data)
         specs.append(spec)
@@ -151,8 +152,8 @@ def evidence_of(frame: pd.DataFrame, why: pd.DataFrame | None) -> list[str]:
         return []
     said: dict[tuple[int, int], list[str]] = {}
     for row in why.to_dict("records"):
-        text = f"{row['label'].replace('_', ' ')}: {row['statistic'].replace('_', ' ')} {row['score']:.2f}"
-        text += f" ≥ threshold {row['threshold']:.2f}"
+        text = "" if row["label"] == row["statistic"] else f"{row['label']}: "
+        text = f"{text}{row['statistic']} {row['score']:.2f} ≥ threshold {row['threshold']:.2f}".replace("_", " ")
         if row.get("null_p") is not None and not pd.isna(row["null_p"]):
             text += f"; null p = {row['null_p']:.3g}"
         said.setdefault((row["layer"], row["head"]), []).append(text)

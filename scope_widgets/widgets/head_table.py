@@ -89,7 +89,7 @@ class HeadTable(View):
             selection=selection,
             selected_heads=selected_heads,
             selected_tokens=selected_tokens,
-            title=title or ", ".join(filter_out(["Heads", model, f"{len(frame):,} rows"])),
+            title=title or (f"Head scores, {model}" if model else "Head scores"),
             n_layers=getattr(scores, "n_layers", None),
             n_heads=getattr(scores, "n_heads", None),
             n_rows=len(frame),
@@ -136,15 +136,12 @@ class HeadTable(View):
         return ["head", *(name.replace("_", " ") for name in names)], rows
 
 
-def filter_out(parts: Iterable[str]) -> list[str]:
-    """Drop what is empty."""
-    return [part for part in parts if part]
-
-
 def _with_labels(frame: pd.DataFrame, why: pd.DataFrame) -> pd.DataFrame:
     names = why.groupby(["layer", "head"])["label"].agg(", ".join)
     keys = pd.MultiIndex.from_frame(frame[["layer", "head"]])
-    return frame.drop(columns="label", errors="ignore").assign(label=names.reindex(keys).fillna("").to_numpy())
+    frame = frame.drop(columns="label", errors="ignore")
+    frame.insert(2, "label", names.reindex(keys).fillna("").to_numpy())
+    return frame
 
 
 def _thresholds(why: pd.DataFrame | None) -> dict[str, float]:

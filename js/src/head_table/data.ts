@@ -113,6 +113,9 @@ export function exact(value: number, numbers: Numbers): string {
   return String(Number(value.toPrecision(9)));
 }
 
-/** The exact value of a cell for reading. */
-export const spoken = (value: number, numbers: Numbers): string =>
-  Number.isNaN(value) ? "not computed" : exact(value, numbers).replaceAll("-", MINUS);
+/** A value to six significant digits. */
+export const spoken = (value: number): string => (Number.isNaN(value) ? "not computed" : String(Number(value.toPrecision(6))).replaceAll("-", MINUS));
+
+/** Names of classes are written with spaces; other text is shown as it is. */
+export const isClass = (column: string): boolean => column === "label" || column === "class";
+export const reads = (column: string, text: string): string => (isClass(column) ? text.replaceAll("_", " ") : text);

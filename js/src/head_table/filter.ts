@@ -155,7 +155,7 @@ class Parser {
 const literal = (word: string): Operand => ({ kind: "text", of: () => word });
 
 function compareTexts(a: (row: number) => string, sign: string, b: (row: number) => string): Predicate {
-  const fold = (text: string): string => text.toLowerCase();
+  const fold = (text: string): string => text.toLowerCase().replace(/[_-]/g, " "); // as the table writes classes
   if (sign === "=") return (row) => fold(a(row)) === fold(b(row));
   if (sign === "!=") return (row) => fold(a(row)) !== fold(b(row));
   if (sign === "contains") return (row) => fold(a(row)).includes(fold(b(row)));

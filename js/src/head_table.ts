@@ -1,0 +1,125 @@
+/** HeadTable: one row a head, its statistics as numbers with bars, sorted, filtered and selected. */
+import { createBar } from "./core/bar";
+import { Requests, type AnyModel } from "./core/bridge";
+import { h } from "./core/dom";
+import type { Key } from "./core/keys";
+import partsCss from "./core/parts.css";
+import { computed, sizeOf, trait, watch } from "./core/reactive";
+import { resizable } from "./core/resize";
+import { selectionOf } from "./core/selection";
+import { createRoot } from "./core/theme";
+import { createTooltip } from "./core/tooltip";
+import { createChoice } from "./head_table/choice";
+import { headName, readTable, type Table } from "./head_table/data";
+import { figureOf } from "./head_table/figure";
+import { code } from "./head_table/files";
+import { createFilterBox } from "./head_table/filter_box";
+import { createGrid } from "./head_table/grid";
+import css from "./head_table/head_table.css";
+import { firstDirection, namesAt } from "./head_table/header";
+import { HEADER, ROW, type Layout, type Measure } from "./head_table/layout";
+import { clicked, orderOf, type SortKey } from "./head_table/order";
+import { createReadout } from "./head_table/readout";
+import { savesOf } from "./head_table/saves";
+
+const KEYS: Key[] = [
+  ["↑ ↓ ← →", "move; above the first row are the column names"],
+  ["Home, End, Page ↑ ↓", "first and last row, a page up and down"],
+  ["Enter", "select the head; on a column name: sort"],
+  ["Space, Ctrl+click", "add the head or take it away"],
+  ["Shift+↑ ↓, Shift+click", "select a range; on a column name: sort further"],
+  ["Escape", "clear the selection; in the filter: clear it"],
+];
+const TALLEST = 520;
+/** Bar, filter, the line below the rows, the edge. */
+const AROUND = 112;
+
+function render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
+  const life = new AbortController();
+  const until = life.signal;
+  const { root, theme } = createRoot(el, model, partsCss + css, until);
+  root.classList.add("sw-ht");
+  const table = readTable(model);
+  const title = trait<string>(model, "title", until);
+  const filter = trait<string>(model, "filter", until);
+  const keys = trait<SortKey[]>(model, "sort", until);
+  const keep = (name: string, value: unknown): void => {
+    if (JSON.stringify(model.get(name)) === JSON.stringify(value)) return;
+    model.set(name, value);
+    model.save_changes();
+  };
+
+  const filters = createFilterBox(table, filter, (text) => keep("filter", text), until);
+  const rows = computed(() => orderOf(table, keys.value, filters.passes.value));
+  const selection = selectionOf(model, until);
+  const choice = createChoice(table, rows, selection, (heads) => void grid.reveal(heads), until);
+  const width = sizeOf(root, until);
+  const measure = measureIn(theme.peek().font);
+  const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
+  const readout = createReadout(table, createTooltip(root));
+  const grid = createGrid(
+    {
+      table, title, rows, keys, choice,
+      dark: () => theme.value.dark,
+      width: computed(() => width.value[0]),
+      measure,
+      onSort(layout: Layout, at: number, add: boolean) {
+        keep("sort", clicked(keys.peek(), namesAt(layout, at), firstDirection(layout, at), add));
+        const said = keys.peek().map(([name, direction]) => `${name.replaceAll("_", " ")} ${direction}`);
+        announcement.textContent = said.length ? `Sorted by ${said.join(", ")}.` : "In the original order.";
+      },
+      onPoint: (position, at, event) => readout.show(rows.peek()[position], grid.layout.peek().placed[at - 1]?.column, event),
+    },
+    until,
+  );
+  watch(until, () => {
+    const text = countText(table, rows.value, choice.heads.value.length, choice.has);
+    filters.say(text);
+    announcement.textContent = text;
+  });
+
+  createBar(
+    root,
+    {
+      title,
+      chips: computed(() =>
+        choice.heads.value.map((head) => ({
+          text: headName(head),
+          open: () => void grid.reveal([head]),
+          clear: () => selection.setHeads(selection.heads.filter((one) => String(one) !== String(head))),
+        })),
+      ),
+      code: () => code(filter.peek(), keys.peek(), choice.heads.peek(), table.evidence.length > 0),
+      saves: savesOf({
+        table,
+        title: () => title.peek(),
+        rows: () => rows.peek(),
+        figure: () => figureOf(table, rows.peek(), grid.layout.peek(), theme.peek(), title.peek(), measure, choice.has),
+        requests: new Requests(model, until),
+      }),
+      keys: KEYS,
+    },
+    until,
+  );
+  root.append(filters.element, grid.element, readout.element, announcement);
+  resizable(root, Math.min(TALLEST, AROUND + HEADER + table.n * ROW), () => {});
+  grid.reveal(choice.heads.peek());
+  return () => life.abort();
+}
+
+function measureIn(font: string): Measure {
+  const pen = document.createElement("canvas").getContext("2d")!;
+  pen.font = `12px ${font}`;
+  return (text) => pen.measureText(text).width;
+}
+
+function countText(table: Table, rows: Int32Array, selected: number, has: (row: number) => boolean): string {
+  const all = table.n.toLocaleString("en");
+  const noun = table.n === 1 ? "head" : "heads";
+  const shown = rows.length === table.n ? `${all} ${noun}` : `${rows.length.toLocaleString("en")} of ${all} ${noun}`;
+  if (!selected) return shown;
+  const visible = rows.reduce((n, row) => n + Number(has(row)), 0);
+  return `${shown}, ${selected.toLocaleString("en")} selected${visible ? "" : " (not among the rows shown)"}`;
+}
+
+export default { render };

@@ -1,0 +1,104 @@
+/** The table as an SVG: what is shown, in its order, for a paper or a slide. */
+import { classHue } from "../core/colour";
+import { xml } from "../core/export";
+import type { Theme } from "../core/theme";
+import { headName, headOf, place, reads, shown, type NumberColumn, type Table } from "./data";
+import { PAD, ROW, type Layout, type Measure, type Placed } from "./layout";
+
+export interface Figure {
+  svg: string;
+  width: number;
+  height: number;
+}
+
+const MOST = 200;
+const TOP = 64;
+
+export function figureOf(
+  table: Table,
+  rows: Int32Array,
+  layout: Layout,
+  theme: Theme,
+  title: string,
+  measure: Measure,
+  isSelected: (row: number) => boolean,
+): Figure {
+  const some = rows.subarray(0, MOST);
+  const left = rows.length - some.length;
+  const width = layout.total + 2 * PAD;
+  const height = TOP + some.length * ROW + (left ? ROW : 0) + PAD;
+  const out: string[] = [];
+  const clip = (words: string, most: number): string => {
+    let kept = words.slice(0, 100);
+    if (kept === words && measure(words) <= most) return words;
+    while (kept && measure(`${kept}\u2026`) > most) kept = kept.slice(0, -1);
+    return `${kept}\u2026`;
+  };
+  const text = (x: number, y: number, words: string, style = ""): number => out.push(`<text x="${x}" y="${y}" ${style}>${xml(words)}</text>`);
+  const box = (x: number, y: number, w: number, h: number, fill: string, more = ""): number =>
+    out.push(`<rect x="${round(x)}" y="${round(y)}" width="${round(w)}" height="${h}" fill="${fill}" ${more}/>`);
+
+  text(PAD, 20, title, 'font-weight="600"');
+  text(PAD, 44, "head", `fill="${theme.dim}"`);
+  columns(layout, ({ column, width: room, numberWidth }, x) => {
+    text(x + PAD, 44, clip(column.title, room - PAD), `fill="${theme.dim}"`);
+    if (column.kind === "text") return;
+    const bar = barOf(room, numberWidth);
+    const style = `fill="${theme.dim}" font-size="10"`;
+    text(x + bar.from, 57, shown(column.domain[0], column.digits), style);
+    text(x + bar.from + bar.width, 57, shown(column.domain[1], column.digits), `${style} text-anchor="end"`);
+  });
+  box(0, TOP - 2, width, 1, theme.line);
+
+  some.forEach((row, i) => {
+    const y = TOP + i * ROW;
+    if (isSelected(row)) box(0, y, width, ROW, theme.select, 'fill-opacity=".14"');
+    const letter = table.letters[row] ?? "";
+    const chipped = table.letters.some(Boolean);
+    if (letter) {
+      box(PAD, y + 4, 16, 16, "none", `rx="2" stroke="${classHue(letter, theme.dark)}"`);
+      text(PAD + 8, y + 16, letter === "-" ? "\u2212" : letter, `text-anchor="middle" font-weight="600" fill="${classHue(letter, theme.dark)}"`);
+    }
+    text(PAD + (chipped ? 22 : 0), y + 16, headName(headOf(table, row)));
+    columns(layout, ({ column, width: room, numberWidth }, x) => {
+      if (column.kind === "text") text(x + PAD, y + 16, clip(reads(column.name, column.values[row]!), room - PAD));
+      else numbers(column, row, x, y, room, numberWidth);
+    });
+  });
+  if (left) text(PAD, TOP + some.length * ROW + 16, `and ${left.toLocaleString("en")} more`, `fill="${theme.dim}"`);
+
+  function numbers(column: NumberColumn, row: number, x: number, y: number, room: number, numberWidth: number): void {
+    const value = column.values[row]!;
+    const { domain, threshold, low, high } = column;
+    const bar = barOf(room, numberWidth);
+    const at = (v: number): number => x + bar.from + place(v, domain) * bar.width;
+    text(x + PAD + numberWidth, y + 16, shown(value, column.digits), 'text-anchor="end"');
+    if (!Number.isNaN(value)) {
+      const [from, to] = [Math.min(at(0), at(value)), Math.max(at(0), at(value))];
+      box(from, y + 7, to - from, 10, value < 0 ? theme.warn : theme.accent, `fill-opacity="${threshold === null || value < 0 ? 0.6 : value >= threshold ? 0.85 : 0.38}"`);
+    }
+    if (low && high && Number.isFinite(low[row]) && Number.isFinite(high[row])) {
+      const [from, to] = [round(at(low[row]!)), round(at(high[row]!))];
+      out.push(`<path d="M${from} ${y + 9}v6M${to} ${y + 9}v6M${from} ${y + 12}H${to}" stroke="${theme.ink}" fill="none"/>`);
+    }
+    if (threshold !== null) box(at(threshold), y + 4, 1, 16, theme.ink, 'fill-opacity=".6"');
+  }
+
+  const family = xml(theme.font);
+  const svg =
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" ` +
+    `font-family="${family}" font-size="12" fill="${theme.ink}" style="font-variant-numeric:tabular-nums">` +
+    `<rect width="100%" height="100%" fill="${theme.ground}"/>${out.join("")}</svg>`;
+  return { svg, width, height };
+}
+
+const round = (value: number): number => Math.round(value * 10) / 10;
+const barOf = (room: number, numberWidth: number): { from: number; width: number } => ({ from: 2 * PAD + numberWidth, width: room - numberWidth - 3 * PAD });
+
+function columns(layout: Layout, draw: (placed: Placed, x: number) => void): void {
+  let x = layout.head;
+  for (const placed of layout.placed) {
+    draw(placed, x);
+    x += placed.width;
+  }
+}

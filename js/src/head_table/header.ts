@@ -1,0 +1,71 @@
+/** The row of column names: a click sorts, shift adds a key; under each name the scale of its bars. */
+import { h } from "../core/dom";
+import { place, shown, type Column, type NumberColumn } from "./data";
+import type { Layout, Measure, Placed } from "./layout";
+import type { Direction, SortKey } from "./order";
+
+export interface Header {
+  element: HTMLElement;
+  cells: HTMLElement[];
+  mark(keys: readonly SortKey[]): void;
+}
+
+/** What a click on each header sorts by: the first column stands for layer and head. */
+export const namesAt = ({ placed }: Layout, at: number): string[] => (at === 0 ? ["layer", "head"] : [placed[at - 1]!.column.name]);
+
+/** Numbers are most often sought at their largest. */
+export const firstDirection = ({ placed }: Layout, at: number): Direction =>
+  at === 0 || placed[at - 1]!.column.kind === "text" ? "ascending" : "descending";
+
+export function createHeader(layout: Layout, measure: Measure, onSort: (at: number, add: boolean) => void): Header {
+  const arrows = Array.from({ length: layout.placed.length + 1 }, () => h("span", { class: "sw-arrow", "aria-hidden": "true" }));
+  const name = (text: string, at: number): HTMLElement => h("span", { class: "sw-name" }, h("span", {}, text), arrows[at]!);
+  const cells = [
+    h("div", { class: "sw-cell-head", role: "columnheader", title: "Layer and head. Click to sort." }, name("head", 0)),
+    ...layout.placed.map((one, i) =>
+      h("div", { class: `sw-column-${one.column.kind === "text" ? "text" : "number"}`, role: "columnheader", title: explain(one.column) },
+        name(one.column.title, i + 1),
+        ...(one.column.kind === "text" ? [] : [scale(one, measure)]),
+      ),
+    ),
+  ];
+  cells.forEach((cell, at) => {
+    cell.setAttribute("aria-colindex", String(at + 1));
+    cell.addEventListener("click", (event) => onSort(at, event.shiftKey));
+    cell.addEventListener("mousedown", (event) => event.shiftKey && event.preventDefault()); // else shift selects text
+  });
+  return {
+    element: h("div", { class: "sw-header", role: "row", "aria-rowindex": 1 }, ...cells),
+    cells,
+    mark(keys) {
+      const sorted = keys.filter(([name], i) => !(name === "head" && keys[i - 1]?.[0] === "layer"));
+      cells.forEach((cell, at) => {
+        const rank = sorted.findIndex(([name]) => namesAt(layout, at).includes(name));
+        const direction = sorted[rank]?.[1];
+        cell.setAttribute("aria-sort", direction ?? "none");
+        arrows[at]!.textContent = direction ? (direction === "ascending" ? "\u2191" : "\u2193") + (sorted.length > 1 ? rank + 1 : "") : "";
+      });
+    },
+  };
+}
+
+function explain(column: Column): string {
+  const threshold = column.kind !== "text" && column.threshold !== null ? `Threshold ${column.threshold}, the line in the bars.` : "";
+  return [column.help, threshold, "Click to sort, shift-click to add to the order."].filter(Boolean).join("\n");
+}
+
+/** The numbers at both ends of the bars, and the threshold's where it does not touch them. */
+function scale({ column, width, numberWidth }: Placed, measure: Measure): HTMLElement {
+  const { domain, digits, threshold } = column as NumberColumn;
+  const bar = width - numberWidth - 24;
+  const short = (value: number): string => shown(value, digits).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+  const marks = [h("span", {}, short(domain[0])), h("span", {}, short(domain[1]))];
+  if (threshold !== null) {
+    const at = place(threshold, domain);
+    const text = short(threshold);
+    const half = measure(text) / 2 + 4;
+    const clear = at * bar - half > measure(short(domain[0])) && (1 - at) * bar - half > measure(short(domain[1]));
+    marks.push(h("u", { style: `left: ${100 * at}%` }, clear ? text : ""));
+  }
+  return h("span", { class: "sw-scale", style: `margin-left: ${numberWidth + 8}px`, "aria-hidden": "true" }, ...marks);
+}

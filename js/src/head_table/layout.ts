@@ -1,0 +1,75 @@
+/** How wide the columns are: enough for their numbers and names, the rest shared by the bars. */
+import { headName, headOf, shown, type Column, type NumberColumn, type Table, type TextColumn } from "./data";
+
+export const ROW = 24;
+export const HEADER = 44;
+export const PAD = 8;
+const CHIP = 22;
+const ARROW = 22;
+const LEAST_BAR = 48;
+const WIDEST = { number: 220, text: 260, title: 170 };
+
+/** Width of a text in the view's font, in pixels. */
+export type Measure = (text: string) => number;
+
+export interface Placed {
+  column: Column;
+  width: number;
+  /** Of the number before the bar. */
+  numberWidth: number;
+}
+
+export interface Layout {
+  /** Of the column that names the head. */
+  head: number;
+  placed: Placed[];
+  total: number;
+}
+
+/** All columns but layer and head, which stand together in the first one. */
+export const dataColumns = (table: Table): Column[] =>
+  table.columns.filter((column) => column.shown && column.name !== "layer" && column.name !== "head");
+
+export function layoutOf(table: Table, room: number, measure: Measure): Layout {
+  const head = Math.ceil(2 * PAD + (table.letters.some(Boolean) ? CHIP : 0) + Math.max(measure("head") + ARROW, measure(longestName(table))));
+  const placed = dataColumns(table).map((column) => (column.kind === "text" ? placeText(column, measure) : placeNumbers(column, measure)));
+  const bars = placed.filter(({ column }) => column.kind !== "text");
+  widen(bars, room - head - placed.reduce((sum, { width }) => sum + width, 0));
+  return { head, placed, total: head + placed.reduce((sum, { width }) => sum + width, 0) };
+}
+
+/** Spend `spare` pixels on the narrowest columns first, so that bars of different columns come to equal lengths. */
+function widen(columns: Placed[], spare: number): void {
+  const rising = [...columns].sort((a, b) => a.width - b.width);
+  let level = 0;
+  rising.forEach(({ width }, i) => {
+    const next = Math.min(WIDEST.number, rising[i + 1]?.width ?? WIDEST.number);
+    level = Math.max(level, Math.min(next, width + Math.max(0, Math.floor(spare / (i + 1)))));
+    spare -= Math.max(0, level - width) * (i + 1);
+  });
+  for (const column of columns) column.width = Math.max(column.width, level);
+}
+
+function longestName(table: Table): string {
+  let longest = "";
+  for (let row = 0; row < table.n; row++) {
+    const name = headName(headOf(table, row));
+    if (name.length > longest.length) longest = name;
+  }
+  return longest;
+}
+
+function placeText(column: TextColumn, measure: Measure): Placed {
+  const long = [...new Set(column.values)].sort((a, b) => b.length - a.length).slice(0, 8);
+  const widest = Math.max(0, ...long.map((text) => measure(text.slice(0, 100))));
+  const width = Math.max(titleWidth(column, measure), Math.min(WIDEST.text, widest + 2 * PAD + 2));
+  return { column, width: Math.ceil(width), numberWidth: 0 };
+}
+
+function placeNumbers(column: NumberColumn, measure: Measure): Placed {
+  const numberWidth = Math.ceil(Math.max(...column.domain.map((end) => measure(shown(end, column.digits)))));
+  const width = Math.max(titleWidth(column, measure), numberWidth + LEAST_BAR + 3 * PAD);
+  return { column, width: Math.ceil(width), numberWidth };
+}
+
+const titleWidth = (column: Column, measure: Measure): number => Math.min(WIDEST.title, measure(column.title) + 2 * PAD + ARROW);
