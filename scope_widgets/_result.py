@@ -108,7 +108,8 @@ class Result(Shown):
             if fields.pop("result") != cls.__name__:
                 raise KeyError
             fields = {name: _decode(value) for name, value in fields.items()}
-            fields["provenance"] = Provenance(**{**fields["provenance"], "prompts": tuple(fields["provenance"]["prompts"])})
+            origin = fields["provenance"]
+            fields["provenance"] = Provenance(**{**origin, "prompts": tuple(origin["prompts"])})
             return cls(**fields)
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError):
             raise ValueError(

@@ -47,7 +47,8 @@ def main() -> None:
     rows.insert(2, "label", [", ".join(labels.of(int(r.layer), int(r.head))) for r in rows.itertuples()])
     rows = rows[rows["label"] != ""].sort_values("induction", ascending=False)
     print(rows.head(20).to_string(index=False, float_format="{:.2f}".format))
-    print(f"\n{len(rows)} of {scope.n_layers * scope.n_heads} heads pass a threshold and its null; the first 20 are above.")
+    every = scope.n_layers * scope.n_heads
+    print(f"\n{len(rows)} of {every} heads pass a threshold and its null; the table shows at most 20.")
     print(f"Open {arguments.out.resolve()} in a browser, or the notebook with: make notebook")
 
 

@@ -52,7 +52,9 @@ def uniform(length):
 
 
 def random(length, rng, sharpness=1.0):
-    scores = np.where(np.tril(np.ones((length, length), dtype=bool)), rng.normal(size=(length, length)) * sharpness, -np.inf)
+    scores = np.where(
+        np.tril(np.ones((length, length), dtype=bool)), rng.normal(size=(length, length)) * sharpness, -np.inf
+    )
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     return (weights / weights.sum(-1, keepdims=True)).astype(np.float32)
 

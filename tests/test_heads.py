@@ -5,10 +5,11 @@ import pytest
 import scipy.stats
 import torch
 
-from planted import current, duplicate, first, induction, planted_trace, previous, random, uniform
 from scope_widgets import Microscope, heads
 from scope_widgets.heads import HeadLabels, HeadScores
 from scope_widgets.traces.trace import NotCapturedError
+
+from planted import current, duplicate, first, induction, planted_trace, previous, random, uniform
 from tiny_models import tiny_model, tiny_tokenizer
 
 
@@ -175,7 +176,9 @@ def test_importance_is_brute_force_ablation(family, ablation):
 
     with torch.no_grad():
         base = model(torch.tensor([ids])).logits[0].log_softmax(-1)
-    brute = np.array([[float((base.exp() * (base - without(a, b))).sum(-1).mean()) for b in range(4)] for a in range(3)])
+    brute = np.array(
+        [[float((base.exp() * (base - without(a, b))).sum(-1).mean()) for b in range(4)] for a in range(3)]
+    )
     np.testing.assert_allclose(scores["kl"], brute, atol=1e-5)
     assert scipy.stats.spearmanr(scores["kl"].ravel(), brute.ravel()).statistic >= 0.99
     with pytest.raises(ValueError, match="'zero' or 'mean'"):

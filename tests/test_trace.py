@@ -12,6 +12,7 @@ import torch
 from scope_widgets import Microscope, Trace
 from scope_widgets.models.anatomy import UnsupportedModelError
 from scope_widgets.traces.trace import SITES, NotCapturedError
+
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 IDS = [3, 17, 5, 44, 9, 17, 5, 80, 12, 3]

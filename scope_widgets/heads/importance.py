@@ -37,7 +37,7 @@ def importance(scope: Microscope, prompt: str | list[int], *, ablation: str = "z
     base = trace.logits.log_softmax(-1)
     kl, loss = (torch.zeros(scope.n_layers, scope.n_heads, dtype=torch.float64) for _ in range(2))
     for layer in tqdm(range(scope.n_layers), desc="Ablating heads", leave=False):
-        for heads in torch.arange(scope.n_heads).split(batch):
+        for heads in torch.split(torch.arange(scope.n_heads), batch):
             log_p = scope.logits(ids.expand(len(heads), -1), _without(layer, heads, ablation)).log_softmax(-1)
             kl[layer, heads] = (base.exp() * (base - log_p)).sum(-1).mean(-1).double().cpu()
             loss[layer, heads] = (_nats(log_p, ids) - _nats(base[None], ids)).double().cpu()
@@ -47,7 +47,9 @@ def importance(scope: Microscope, prompt: str | list[int], *, ablation: str = "z
         prompts=trace.provenance.prompts,
         ablation=f"{ablation} of z at all positions" + (", mean over them" if ablation == "mean" else ""),
     )
-    return HeadScores(statistics={"kl": kl.numpy(), "loss": loss.numpy()}, null_p={}, n_prompts=1, provenance=provenance)
+    return HeadScores(
+        statistics={"kl": kl.numpy(), "loss": loss.numpy()}, null_p={}, n_prompts=1, provenance=provenance
+    )
 
 
 def _without(layer: int, heads: Tensor, ablation: str) -> Edit:

@@ -75,9 +75,7 @@ class HeadLabels(Result):
         return pd.DataFrame({name: getattr(self, name) for name in names})
 
 
-def label(
-    scores: HeadScores, thresholds: Mapping[str, float] | None = None, *, max_null_p: float = 0.1
-) -> HeadLabels:
+def label(scores: HeadScores, thresholds: Mapping[str, float] | None = None, *, max_null_p: float = 0.1) -> HeadLabels:
     """Label the heads whose score reaches its threshold and stands out from its null.
 
     Parameters

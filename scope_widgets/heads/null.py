@@ -25,9 +25,7 @@ def shuffled_token_draws(attention: Array, tokens: Array, draws: int, rng: np.ra
     return {name: np.stack([one[name] for one in scored]) for name in SHUFFLED_TOKENS}
 
 
-def random_key_draws(
-    attention: Array, draws: int, rng: np.random.Generator, queries: Array | None = None
-) -> Any:
+def random_key_draws(attention: Array, draws: int, rng: np.random.Generator, queries: Array | None = None) -> Any:
     """Score patterns `[head, query, key]` at keys drawn uniformly among those that each query sees.
 
     Gives `[draw, head]` for the given queries, or for each statistic of `RANDOM_KEY` where there are none.

@@ -10,12 +10,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets import _kernels
 from scope_widgets._result import Provenance
-from scope_widgets.heads.null import (
-    SHUFFLED_TOKENS,
-    random_key_draws,
-    shared_p,
-    shuffled_token_draws,
-)
+from scope_widgets.heads.null import SHUFFLED_TOKENS, random_key_draws, shared_p, shuffled_token_draws
 from scope_widgets.heads.scores import HeadScores
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.traces.trace import NotCapturedError, Trace
@@ -144,8 +139,9 @@ def score_repeated_tokens(
     mean = {name: _mean([one[name] for one in observed]) for name in observed[0]}
     p = {name: shared_p(mean[name], _mean([one[name] for one in drawn])) for name in drawn[0]} if drawn else {}
     first, second = np.mean(losses, axis=0)
+    after = f" after {scope.tokenizer.bos_token!r}" if bos else ""
     note = (
-        f"{n} x {length} uniform random tokens, repeated once{' after ' + repr(scope.tokenizer.bos_token) if bos else ''}; "
+        f"{n} x {length} uniform random tokens, repeated once{after}; "
         f"cross-entropy {first:.2f} nats per token on the first half, {second:.2f} on the second"
     )
     provenance = Provenance(model=scope.model_id, revision=scope.revision, seed=seed, note=note)
@@ -169,4 +165,5 @@ def _mean(arrays: list[Array]) -> Array:
     stacked = np.stack(arrays)
     defined = np.isfinite(stacked)
     with np.errstate(invalid="ignore"):
-        return np.where(defined, stacked, 0.0).sum(0) / np.where(defined.any(0), defined.sum(0), np.nan)
+        total: Array = np.where(defined, stacked, 0.0).sum(0)
+        return total / np.where(defined.any(0), defined.sum(0), np.nan)

@@ -81,6 +81,8 @@ class HeadScores(Result):
         bars = go.Bar(x=[f"{layer}.{head}" for layer, head, _ in top], y=[score for *_, score in top])
         figure = go.Figure(bars)
         figure.update_layout(
-            title=f"{statistic}, {self.model_id}", xaxis={"title": "layer.head", "type": "category"}, yaxis_title=statistic
+            title=f"{statistic}, {self.model_id}",
+            xaxis={"title": "layer.head", "type": "category"},
+            yaxis_title=statistic,
         )
         return figure

@@ -11,12 +11,10 @@ from typing import Any
 
 from torch import nn
 
-FAMILIES = (
-    "GPT-2, GPT-Neo, GPT-NeoX/Pythia, Llama, Qwen2, Qwen3, Mistral, Gemma 2, Gemma 3, OLMo 2, Phi, Phi-3 and OPT"
-)
+FAMILIES = "GPT-2, GPT-Neo, GPT-NeoX/Pythia, Llama, Qwen2, Qwen3, Mistral, Gemma 2, Gemma 3, OLMo 2, Phi, Phi-3 and OPT"
 
 #: uniform name -> the spellings of the families, looked up in the model
-_IN_MODEL = {
+_IN_MODEL: dict[str, tuple[str, ...]] = {
     "layers": ("transformer.h", "gpt_neox.layers", "model.layers", "model.decoder.layers"),
     "embed": ("transformer.wte", "gpt_neox.embed_in", "model.embed_tokens", "model.decoder.embed_tokens"),
     "final_norm": (
@@ -29,12 +27,12 @@ _IN_MODEL = {
     "unembed": ("lm_head", "embed_out"),
 }
 #: the same, looked up in a block; the first that is there wins
-_IN_BLOCK = {
+_IN_BLOCK: dict[str, tuple[str, ...]] = {
     "attention": ("attn.attention", "self_attn", "attn", "attention"),
     "mlp": ("mlp", "fc2"),
 }
 #: the same, looked up in an attention module
-_IN_ATTENTION = {"out": ("o_proj", "c_proj", "out_proj", "dense")}
+_IN_ATTENTION: dict[str, tuple[str, ...]] = {"out": ("o_proj", "c_proj", "out_proj", "dense")}
 
 
 class UnsupportedModelError(ValueError):

@@ -14,7 +14,6 @@ from scope_widgets.models.attention import probing, shows_attention
 from scope_widgets.models.wrapped import Wrapped
 from scope_widgets.traces.trace import SITES
 
-
 #: (site, layer, value) -> the value to go on with
 Edit = Callable[[str, int, Tensor], Tensor]
 
@@ -60,20 +59,24 @@ class Recorder:
 
     def _own_attention(self, layer: int, attention: nn.Module) -> Iterator[Site]:
         """Yield the sites of a family that computes attention without transformers' interface (GPT-Neo)."""
-        if getattr(attention, "config", None) is None or attention.config.model_type != "gpt_neo":
+        config: Any = getattr(attention, "config", None)
+        if getattr(config, "model_type", None) != "gpt_neo":
             return
-        n_heads = self._anatomy.n_heads
+
+        def heads(x: Tensor) -> Tensor:
+            return x.reshape(*x.shape[:-1], self._anatomy.n_heads, -1)
+
         for name, projection in (("q", "q_proj"), ("k", "k_proj"), ("v", "v_proj")):
             if name in self._wanted:
                 module = attention.get_submodule(projection)
-                yield Site(name, layer, module, "output", lambda x: x.unflatten(-1, (n_heads, -1)).transpose(1, 2))
+                yield Site(name, layer, module, "output", lambda x: heads(x).transpose(1, 2))
         if "z" in self._wanted:
             module = attention.get_submodule("out_proj")
-            yield Site("z", layer, module, "input", lambda x: first(x).unflatten(-1, (n_heads, -1)))
+            yield Site("z", layer, module, "input", lambda x: heads(first(x)))
         if "attention" in self._wanted:
             yield Site("attention", layer, attention, "output", lambda x: x[1])
-        local = attention.config.attention_layers[layer] == "local"
-        window = attention.config.window_size if local else None
+        local = config.attention_layers[layer] == "local"
+        window = config.window_size if local else None
         self.scoring[layer] = {"scaling": 1.0, "softcap": None, "window": window}
 
     def keep(self, name: str, layer: int, value: Tensor) -> None:
@@ -93,7 +96,8 @@ class Recorder:
 
 def first(value: Any) -> Tensor:
     """Give the tensor of a module's input or output, which some families wrap in a tuple."""
-    return value[0] if isinstance(value, tuple) else value
+    tensor: Tensor = value[0] if isinstance(value, tuple) else value
+    return tensor
 
 
 def record(wrapped: Wrapped, model: Any, recorder: Recorder, inputs: dict[str, Any]) -> Tensor:

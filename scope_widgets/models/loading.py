@@ -42,7 +42,7 @@ def load(name: str | Path, *, dtype: Any, revision: str | None, device: str | No
 def _from(source: str | Path, dtype: Any, device: str | None, revision: str | None = None, **extra: Any) -> Any:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype or "auto", revision=revision, **extra)
+    model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype or "auto", revision=revision, **extra)
     tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, **extra)
     return (model if device is None else model.to(device)).eval(), tokenizer
 

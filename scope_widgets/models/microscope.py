@@ -170,9 +170,8 @@ class Microscope:
             if not seen:
                 seen.append((inputs, output))
 
-        with lock_of(self.model):
-            with recording(self.model, recorder, on_forward):
-                yield watched
+        with lock_of(self.model), recording(self.model, recorder, on_forward):
+            yield watched
         if not seen:
             raise ValueError("Nothing was recorded: call the model inside `with scope.watch() as trace:`.")
         inputs, output = seen[0]
@@ -252,7 +251,9 @@ class Microscope:
         rows = [[int(i) for i in row[keep]] for row, keep in zip(ids, mask, strict=True)]
         texts = [token_texts(self.tokenizer, row) for row in rows]
         values = {
-            site: [_arranged(site, recorder.values[site][layer], mask, several) for layer in sorted(recorder.values[site])]
+            site: [
+                _arranged(site, recorder.values[site][layer], mask, several) for layer in sorted(recorder.values[site])
+            ]
             for site in recorder.values
         }
         return Trace(

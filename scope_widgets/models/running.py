@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 _imported_by_user = "nnsight" in sys.modules
-import nnsight  # noqa: E402
 
 if not _imported_by_user:
     # nnsight hangs `.save` on every object of the process, which breaks dataclasses with a field of that name and

@@ -58,7 +58,8 @@ def encode(tokenizer: Any, prompt: Any, prepend_bos: bool | None) -> tuple[list[
         rows, several = [[int(i) for i in row] for row in prompt], True
     else:
         raise TypeError(
-            f"A prompt is a text, a list of texts, or token ids (list, list of lists, tensor); got {type(prompt).__name__}."
+            "A prompt is a text, a list of texts, or token ids (list, list of lists, tensor); "
+            f"got {type(prompt).__name__}."
         )
     if prepend_bos is not None:
         rows = [_with_bos(tokenizer, row, prepend_bos) for row in rows]

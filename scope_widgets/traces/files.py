@@ -80,14 +80,12 @@ def from_npz(path: Path) -> Trace:
             }
         return _trace(header, tensors)
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a trace written by trace.to_npz() ({type(error).__name__}: {error}).") from error
+        raise ValueError(f"{path} is not a trace written by trace.to_npz() ({error}).") from error
 
 
 def _tensors(trace: Trace) -> dict[str, Tensor]:
     own = {"token_ids": trace.token_ids, "logits": trace.logits, "mask": trace.mask}
-    recorded = {
-        f"{site}.{layer}": value for site, layers in trace.values.items() for layer, value in enumerate(layers)
-    }
+    recorded = {f"{site}.{layer}": value for site, layers in trace.values.items() for layer, value in enumerate(layers)}
     return {name: value.detach().cpu() for name, value in (own | recorded).items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -167,7 +167,8 @@ class Trace(Shown):
 
     def token_norms(self, layer: int) -> Tensor:
         """Euclidean norm of the residual stream at each position, `[position]`."""
-        return self.residual(layer).float().norm(dim=-1)
+        norms: Tensor = torch.linalg.vector_norm(self.residual(layer).float(), dim=-1)
+        return norms
 
     def _layer(self, layer: int, count: int | None = None) -> int:
         count = self.n_layers if count is None else count
@@ -263,17 +264,16 @@ class Trace(Shown):
 
 
 #: axes of one prompt's value that run over positions
-_POSITION_AXES: dict[str, tuple[int, ...]] = {site: (0,) for site in SITES} | {"attention": (1, 2)}
+_POSITION_AXES: dict[str, tuple[int, ...]] = dict.fromkeys(SITES, (0,)) | {"attention": (1, 2)}
 
 
 def _statistics(valid: Tensor, value: Tensor) -> dict[str, float]:
     numbers: np.ndarray[Any, Any] = valid.double().cpu().numpy()
-    norms = value.double().flatten(value.ndim - 1).norm(dim=-1)
-    reduce: Callable[..., Any] = np.nanmean
+    norms = torch.linalg.vector_norm(value.double(), dim=-1)
     return {
         "mean": float(numbers.mean()),
         "std": float(numbers.std()),
         "min": float(numbers.min()),
         "max": float(numbers.max()),
-        "mean_norm": float(reduce(norms.cpu().numpy())),
+        "mean_norm": float(np.nanmean(norms.cpu().numpy())),
     }
