@@ -78,9 +78,10 @@ class Shown:
         module, name = self.view.split(":")
         return getattr(importlib.import_module(module), name)(self, **options)
 
-    def to_html(self, path: str | Path) -> None:
+    def to_html(self, path: str | Path) -> Path:
         """Write the widget as one HTML file that works without a network and without a kernel."""
-        self.widget().to_html(path)
+        written: Path = self.widget().to_html(path)
+        return written
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return self.widget()._repr_mimebundle_(**options)

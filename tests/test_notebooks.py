@@ -1,0 +1,23 @@
+"""Every notebook runs from its first cell to its last."""
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs(path, tmp_path):
+    shutil.copy(path, tmp_path)
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    shown = [output.data for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs if "data" in output]
+    views = [data for data in shown if "application/vnd.jupyter.widget-view+json" in data]
+    if path.stem == "quickstart":
+        assert len(views) == 4
+        assert all("text/html" in data and "image/png" in data for data in views[:2])
+        assert (tmp_path / "heads.html").stat().st_size > 50_000
