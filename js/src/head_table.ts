@@ -3,7 +3,6 @@ import { createBar } from "./core/bar";
 import { Requests, type AnyModel } from "./core/bridge";
 import { h } from "./core/dom";
 import type { Key } from "./core/keys";
-import partsCss from "./core/parts.css";
 import { computed, sizeOf, trait, watch } from "./core/reactive";
 import { resizable } from "./core/resize";
 import { selectionOf } from "./core/selection";
@@ -37,7 +36,7 @@ const AROUND = 112;
 function render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
   const life = new AbortController();
   const until = life.signal;
-  const { root, theme } = createRoot(el, model, partsCss + css, until);
+  const { root, theme } = createRoot(el, model, css, until);
   root.classList.add("sw-ht");
   const table = readTable(model);
   const title = trait<string>(model, "title", until);
@@ -63,6 +62,7 @@ function render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void
       dark: () => theme.value.dark,
       width: computed(() => width.value[0]),
       measure,
+      onClear: filters.clear,
       onSort(layout: Layout, at: number, add: boolean) {
         keep("sort", clicked(keys.peek(), namesAt(layout, at), firstDirection(layout, at), add));
         const said = keys.peek().map(([name, direction]) => `${name.replaceAll("_", " ")} ${direction}`);

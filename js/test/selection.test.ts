@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { selectionOf } from "../src/core/selection";
 import { FakeModel } from "./fake_model";
 
@@ -69,4 +69,16 @@ test("other ids are other selections, and a closed view hears nothing", () => {
   a!.selection.setHeads([[3, 3]]);
   expect(other!.selection.heads).toEqual([]);
   expect(b!.model.listening()).toBe(0);
+});
+
+test("views share though each has its own copy of the code", async () => {
+  const [a] = views(1);
+  vi.resetModules();
+  const other = await import("../src/core/selection");
+  const model = new FakeModel({ selection_id: a!.model.state.selection_id, selected_heads: [], selected_tokens: [] });
+  const b = other.selectionOf(model, new AbortController().signal);
+  a!.selection.setHeads([[1, 2]]);
+  expect(b.heads).toEqual([[1, 2]]);
+  b.setHeads([[3, 4]]);
+  expect(a!.selection.heads).toEqual([[3, 4]]);
 });

@@ -45,9 +45,7 @@ class Column:
     high: str | None = None
 
     @classmethod
-    def of(
-        cls, frame: pd.DataFrame, wanted: Sequence[str] | None, thresholds: Mapping[str, float]
-    ) -> list[Column]:
+    def of(cls, frame: pd.DataFrame, wanted: Sequence[str] | None, thresholds: Mapping[str, float]) -> list[Column]:
         """Describe the columns of `frame`, the shown ones in the order `wanted`.
 
         Raises

@@ -52,13 +52,13 @@ class HeadTable(View):
     bundle = "head_table"
 
     n_rows = traitlets.Int().tag(sync=True)
-    columns = traitlets.List(traitlets.Dict()).tag(sync=True)
-    numbers = traitlets.Bytes().tag(sync=True)
+    columns = traitlets.List(traitlets.Dict(), help="See `_columns.pack`.").tag(sync=True)
+    numbers = traitlets.Bytes(help="float64 or float32, one column after another").tag(sync=True)
     texts = traitlets.Dict().tag(sync=True)
     letters = traitlets.List(traitlets.Unicode()).tag(sync=True)
     evidence = traitlets.List(traitlets.Unicode()).tag(sync=True)
     filter = traitlets.Unicode().tag(sync=True)
-    sort = traitlets.List().tag(sync=True)
+    sort: Any = traitlets.List().tag(sync=True)
 
     def __init__(
         self,

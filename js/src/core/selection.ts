@@ -15,7 +15,10 @@ const TRAITS = ["selected_heads", "selected_tokens"] as const;
 type Trait = (typeof TRAITS)[number];
 const OWN = Symbol("written by this view itself");
 
-/** Views come as separate bundles; only `globalThis` is common to them. */
+/**
+ * Each view imports its own copy of this module, so only `globalThis` is common to them: members of one `Shared` may be
+ * of different copies of the class, and must not touch each other's #private parts.
+ */
 const KEY = Symbol.for("scope-widgets.selections");
 const registry: Map<string, Shared> = ((globalThis as any)[KEY] ??= new Map());
 
@@ -105,7 +108,7 @@ class Member implements Selection {
   #set(trait: Trait, items: unknown[]): void {
     const value = JSON.stringify([...new Set(items.map((item) => JSON.stringify(item)))].map((item) => JSON.parse(item)));
     if (!this.shared.put(trait, value)) return;
-    for (const member of this.shared.members) member.#expect(trait, member === this ? OWN : value);
+    for (const member of this.shared.members) member.expect(trait, member === this ? OWN : value);
     this.#writing = true;
     this.model.set(trait, JSON.parse(value));
     this.#writing = false;
@@ -113,7 +116,7 @@ class Member implements Selection {
     this.shared.tell();
   }
 
-  #expect(trait: Trait, what: string | typeof OWN): void {
+  expect(trait: Trait, what: string | typeof OWN): void {
     const list = this.#expected[trait];
     if (what === OWN && !list.length) return; // nothing older can still arrive
     list.push(what);

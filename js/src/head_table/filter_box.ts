@@ -10,6 +10,7 @@ export interface FilterBox {
   passes: ReadonlySignal<Predicate | undefined>;
   /** What the filter leaves, in words. */
   say(text: string): void;
+  clear(): void;
 }
 
 const PATIENCE = 600;
@@ -56,10 +57,11 @@ export function createFilterBox(
     event.stopPropagation();
     write("");
   });
-  wipe.addEventListener("click", () => {
+  const clear = (): void => {
     write("");
     input.focus();
-  });
+  };
+  wipe.addEventListener("click", clear);
   watch(until, () => {
     if (given.value !== input.value.trim()) write(given.value);
   });
@@ -73,6 +75,7 @@ export function createFilterBox(
   return {
     element: h("div", { class: "sw-filters" }, h("span", { class: "sw-field" }, input, wipe), said, alert),
     passes,
+    clear,
     say: (text) => void (said.textContent = text),
   };
 }

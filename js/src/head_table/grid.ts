@@ -20,6 +20,7 @@ export interface GridOptions {
   dark(): boolean;
   width: ReadonlySignal<number>;
   measure: Measure;
+  onClear(): void;
   onSort(layout: Layout, at: number, add: boolean): void;
   /** The cell under the pointer or the keyboard; a position of -1 is none. */
   onPoint(position: number, at: number, event?: PointerEvent): void;
@@ -107,6 +108,10 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
     void options.dark();
     list.refresh();
   });
+  const empty = h("div", { class: "sw-empty", hidden: true }, "No head passes the filter. ");
+  empty.append(h("button", { class: "sw-button", type: "button", onclick: () => options.onClear() }, "Clear the filter"));
+  const box = h("div", { class: "sw-box" }, element, empty);
+  watch(until, () => void (empty.hidden = rows.value.length > 0 || table.n === 0));
   element.addEventListener("scroll", () => list.update(), { passive: true });
   const size = new ResizeObserver(() => list.update());
   size.observe(element);
@@ -163,7 +168,7 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
   });
 
   return {
-    element,
+    element: box,
     layout,
     reveal(heads) {
       const wanted = new Set(heads.map(String));

@@ -5,7 +5,7 @@ export const ROW = 24;
 export const HEADER = 44;
 export const PAD = 8;
 const CHIP = 22;
-const ARROW = 22;
+const ARROW = 16;
 const LEAST_BAR = 48;
 const WIDEST = { number: 220, text: 260, title: 170 };
 
@@ -31,7 +31,7 @@ export const dataColumns = (table: Table): Column[] =>
   table.columns.filter((column) => column.shown && column.name !== "layer" && column.name !== "head");
 
 export function layoutOf(table: Table, room: number, measure: Measure): Layout {
-  const head = Math.ceil(2 * PAD + (table.letters.some(Boolean) ? CHIP : 0) + Math.max(measure("head") + ARROW, measure(longestName(table))));
+  const head = Math.ceil(2 * PAD + (table.letters.some(Boolean) ? CHIP : 0) + Math.max(measure("head") + ARROW - CHIP, measure(longestName(table))));
   const placed = dataColumns(table).map((column) => (column.kind === "text" ? placeText(column, measure) : placeNumbers(column, measure)));
   const bars = placed.filter(({ column }) => column.kind !== "text");
   widen(bars, room - head - placed.reduce((sum, { width }) => sum + width, 0));
@@ -40,13 +40,14 @@ export function layoutOf(table: Table, room: number, measure: Measure): Layout {
 
 /** Spend `spare` pixels on the narrowest columns first, so that bars of different columns come to equal lengths. */
 function widen(columns: Placed[], spare: number): void {
-  const rising = [...columns].sort((a, b) => a.width - b.width);
-  let level = 0;
-  rising.forEach(({ width }, i) => {
-    const next = Math.min(WIDEST.number, rising[i + 1]?.width ?? WIDEST.number);
-    level = Math.max(level, Math.min(next, width + Math.max(0, Math.floor(spare / (i + 1)))));
-    spare -= Math.max(0, level - width) * (i + 1);
-  });
+  const rising = columns.map(({ width }) => width).sort((a, b) => a - b);
+  let level = rising[0] ?? 0;
+  for (let n = 1; n <= rising.length && spare >= n; n++) {
+    const next = Math.min(WIDEST.number, rising[n] ?? WIDEST.number);
+    const more = Math.max(0, Math.min(next - level, Math.floor(spare / n)));
+    level += more;
+    spare -= more * n;
+  }
   for (const column of columns) column.width = Math.max(column.width, level);
 }
 

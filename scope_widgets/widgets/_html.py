@@ -1,0 +1,146 @@
+"""One HTML file with views that work from disk: without a kernel, without a network, their selections linked."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ._base import View, bundle
+
+_STYLE = """
+:root { color-scheme: light dark; }
+body { margin: 16px auto; max-width: 1400px; padding: 0 16px; background: #fff; color: #1c1e21;
+  font: 12px/16px system-ui, sans-serif; }
+figure { margin: 0 0 32px; }
+figcaption { margin-top: 8px; color: #62666d; overflow-wrap: anywhere; }
+figcaption div { white-space: pre-wrap; }
+@media (prefers-color-scheme: dark) {
+  body { background: #111317; color: #e4e6ea; }
+  figcaption { color: #9aa0a8; }
+}
+"""
+
+# Nothing may be fetched or sent. The one script of the page is named by its hash, so that no other can run; the bundles
+# are made of text that stands in the page, and imported from blobs.
+_POLICY = (
+    "default-src 'none'; script-src 'sha256-{hash}' blob:; style-src 'unsafe-inline'; img-src data: blob:; "
+    "font-src data:; base-uri 'none'; form-action 'none'"
+)
+
+
+def save_html(views: Any, path: str | Path) -> Path:
+    """Save views as one HTML file that works from disk.
+
+    Parameters
+    ----------
+    views : View, result, or list of them
+        A result is anything with ``.widget()``. Views that share a `Selection` stay linked in the file; results
+        are linked with each other.
+    path : str or Path
+        Replaced when it exists.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    TypeError
+        When something in `views` is neither a view nor a result.
+    ValueError
+        When `views` is empty.
+    FileNotFoundError
+        When the browser half is not built, or the folder of `path` is not there.
+    """
+    text = page(views if isinstance(views, (list, tuple)) else [views])
+    path = Path(path)
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to save {path.name!r} in.")
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def page(views: Iterable[Any]) -> str:
+    """Return the text of the file that `save_html` writes."""
+    items = list(views)
+    shown = [_as_view(item) for item in items]
+    if not shown:
+        raise ValueError("There is nothing to save: give at least one view or result.")
+    buffers = _Buffers()
+    saved = [_saved(view, buffers) for view in shown]
+    made_here = [state["state"] for item, view, state in zip(items, shown, saved, strict=True) if item is not view]
+    for state in made_here:
+        state["selection_id"] = made_here[0]["selection_id"]
+    script = bundle("page").replace("</script", "<\\/script")
+    digest = b64encode(sha256(script.encode()).digest()).decode()
+    title = escape(", ".join(dict.fromkeys(view.title for view in shown if view.title)) or "scope-widgets")
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY.format(hash=digest)}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{title}</title><style>{_STYLE}</style></head><body>",
+            *(_figure(at, view) for at, view in enumerate(shown)),
+            *(_data(f"bundle-{name}", bundle(name)) for name in dict.fromkeys(view.bundle for view in shown)),
+            *buffers.elements(),
+            _data("views", saved),
+            f'<script type="module">{script}</script>',
+            "</body></html>\n",
+        ]
+    )
+
+
+class _Buffers:
+    """The binary values of a page, each once."""
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, int] = {}
+
+    def place(self, value: Any) -> int:
+        return self._places.setdefault(bytes(value), len(self._places))
+
+    def elements(self) -> Iterable[str]:
+        for value, at in self._places.items():
+            yield f'<script type="text/plain" id="buffer-{at}">{b64encode(value).decode()}</script>'
+
+
+def _as_view(item: Any) -> View:
+    view = item if isinstance(item, View) or not hasattr(item, "widget") else item.widget()
+    if not isinstance(view, View):
+        raise TypeError(f"A view or a result with .widget() can be saved, not a {type(item).__name__}.")
+    return view
+
+
+def _saved(view: View, buffers: _Buffers) -> dict[str, Any]:
+    state = {name: value for name, value in view.get_state().items() if not name.startswith("_")}
+    for name in ("layout", "tabbable", "tooltip"):
+        state.pop(name, None)
+    binary = {name: value for name, value in state.items() if isinstance(value, (bytes, bytearray, memoryview))}
+    return {
+        "bundle": view.bundle,
+        "state": {name: value for name, value in state.items() if name not in binary},
+        "binary": {name: buffers.place(value) for name, value in binary.items()},
+        "answers": [
+            {"name": name, "args": args, "data": data, "buffers": [buffers.place(one) for one in parts]}
+            for name, args, data, parts in view.saved_answers()
+        ],
+    }
+
+
+def _figure(at: int, view: View) -> str:
+    lines = "".join(f"<div>{escape(line)}</div>" for line in view.provenance_lines())
+    caption = f"<figcaption>{lines}</figcaption>" if lines else ""
+    return f'<figure><div id="view-{at}"></div>{caption}</figure>'
+
+
+def _data(name: str, value: Any) -> str:
+    # With no "<" in it, nothing in the data can end the script element or open a comment.
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json" id="{name}">{text}</script>'
