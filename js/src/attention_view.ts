@@ -5,7 +5,7 @@ import { className } from "./core/colour";
 import { h } from "./core/dom";
 import { download, fileName, pngOf } from "./core/export";
 import { createLegend } from "./core/legend";
-import { computed, sizeOf, trait, watch, type ReadonlySignal } from "./core/reactive";
+import { computed, sizeOf, trait, watch } from "./core/reactive";
 import { resizable } from "./core/resize";
 import { largestMagnitude } from "./attention_view/pattern";
 import { selectionOf } from "./core/selection";
@@ -14,7 +14,7 @@ import { createTooltip, type Tooltip } from "./core/tooltip";
 import { createDetails } from "./attention_view/details";
 import { figure } from "./attention_view/figure";
 import { csv, pythonCode } from "./attention_view/files";
-import { createHeadGrid, panelSwitch } from "./attention_view/head_grid";
+import { createHeadGrid } from "./attention_view/head_grid";
 import { zoomed } from "./attention_view/layout";
 import { createMatrix } from "./attention_view/matrix";
 import { Patterns } from "./attention_view/patterns";
@@ -25,6 +25,8 @@ import css from "./attention_view/attention_view.css";
 const DETAILS_WIDTH = 232;
 const LEAST_MATRIX = 240;
 const LEAST_PANEL = 170;
+const ROOMY_PANEL = 250;
+const STACKED_HEIGHT = 120;
 
 const KEYS = [
   ["arrows, Home, End", "walk the heads, the cells or the tokens"],
@@ -103,10 +105,10 @@ const tokenCount = (tokens: number[]): string => (tokens.length === 1 ? `token $
 function detailsButton(state: State, bar: Bar, until: AbortSignal): void {
   const button = h("button", { class: "sw-button", type: "button", title: "Exact values as a table", onclick: () => toggleDetails(state) }, "values");
   bar.controls.append(button);
-  watch(until, () => button.setAttribute("aria-pressed", String(state.details.value !== false)));
+  watch(until, () => button.setAttribute("aria-pressed", String(state.detailsShown.value)));
 }
 
-const toggleDetails = (state: State): void => void (state.details.value = state.details.peek() === false);
+const toggleDetails = (state: State): void => void (state.detailsWanted.value = !state.detailsShown.peek());
 
 /** Name and legends above, the matrices and the exact values below. */
 function rightPart(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElement {
@@ -116,21 +118,25 @@ function rightPart(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElem
   const details = createDetails(state, until);
   const three = state.panels.length > 1;
   const frames = state.panels.map((panel) => ({ panel, frame: h("div", { class: "av-panel" }, ...(three ? [h("b", {}, PANEL_TITLES[panel])] : []), createMatrix(state, panel, tooltip, until)) }));
-  const choice = three ? panelSwitch(state, until) : h("span");
   const empty = h("div", { class: "av-empty" }, h("div", {}, "Point at a head to look at it, click to open it."), h("div", {}, "Shift-click opens several."));
   panels.append(...frames.map(({ frame }) => frame), empty, details);
 
-  const fits = computed(() => {
-    const [width] = size.value;
-    const wanted = state.details.value ?? width >= DETAILS_WIDTH + (three ? 3 * LEAST_PANEL : LEAST_MATRIX);
-    return { details: wanted && width > 0, all: !three || width - (wanted ? DETAILS_WIDTH : 0) >= 3 * LEAST_PANEL };
+  const layout = computed(() => {
+    const [width, height] = size.value;
+    const beside = width >= DETAILS_WIDTH + (three ? 3 * ROOMY_PANEL : LEAST_MATRIX);
+    const stacked = !beside && width < DETAILS_WIDTH + LEAST_MATRIX;
+    const details = state.detailsWanted.value ?? (beside || (stacked && height - width > STACKED_HEIGHT));
+    return { details, stacked: details && stacked, alone: three && width - (details && !stacked ? DETAILS_WIDTH : 0) < 3 * LEAST_PANEL };
   });
   watch(until, () => {
-    const shown: ReadonlySignal<unknown> = state.shown;
-    details.hidden = !fits.value.details || !shown.value;
-    for (const { panel, frame } of frames) frame.hidden = !shown.value || (!fits.value.all && panel !== state.panel.value);
-    empty.hidden = !!shown.value;
-    choice.hidden = fits.value.all;
+    const shown = !!state.shown.value;
+    const { alone, stacked } = layout.value;
+    state.alone.value = alone;
+    state.detailsShown.value = layout.value.details;
+    details.hidden = !layout.value.details || !shown;
+    panels.classList.toggle("av-stacked", stacked);
+    for (const { panel, frame } of frames) frame.hidden = !shown || (alone && panel !== state.panel.value);
+    empty.hidden = shown;
   });
   return element;
 }

@@ -49,6 +49,6 @@ function table(state: State, caption: HTMLElement, rows: Ranked[], tokens: strin
     );
   }
   if (others > 0) body.append(h("tr", {}, h("td"), h("td", { class: "sw-dim", colspan: 3 }, `and ${others.toLocaleString("en")} more`)));
-  const head = h("tr", { class: "sw-hidden-row" }, ...["position", "token", "attention"].map((name) => h("th", { scope: "col" }, name)));
-  return h("table", {}, caption, h("thead", {}, head), body);
+  const head = h("tr", {}, ...["position", "token", "attention"].map((name) => h("th", { scope: "col" }, name)), h("td"));
+  return h("table", {}, caption, h("colgroup", {}, h("col"), h("col"), h("col"), h("col")), h("thead", {}, head), body);
 }

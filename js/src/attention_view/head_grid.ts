@@ -25,7 +25,7 @@ export function createHeadGrid(state: State, space: HTMLElement, tooltip: Toolti
   const pitch = computed(() => {
     const [width, height] = size.value;
     const header = HEADER + (state.panels.length > 1 ? 28 : 0);
-    return thumbnailPitch(state.layers, state.headsPerLayer, width * (width < 640 ? 0.38 : 0.42) - HEADER - 12, height - header - 12);
+    return thumbnailPitch(state.layers, state.headsPerLayer, width * (width < 640 ? 0.38 : state.panels.length > 1 ? 0.34 : 0.42) - HEADER - 12, height - header - 12);
   });
 
   const walker = createWalker({
@@ -122,7 +122,8 @@ function drawFrames(state: State, canvas: HTMLCanvasElement, pitch: number): voi
   const pointed = state.pointed.value;
   if (pointed) frame(pointed, theme.dim, 1, 0);
   for (const head of state.heads.value) frame(head, theme.select, 2, 2);
-  pen.font = `600 9px ${theme.font}`;
+  const badge = pitch < 28 ? 9 : 12;
+  pen.font = `600 ${badge - 2}px ${theme.font}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   for (const [name, letter] of state.letters.value) {
@@ -130,9 +131,9 @@ function drawFrames(state: State, canvas: HTMLCanvasElement, pitch: number): voi
     const hue = classHue(letter, theme.dark);
     if (!state.isSelected([layer, head])) frame([layer, head], hue, 1, 0);
     // In the empty corner above the diagonal.
-    const [x, y] = [head * pitch + side - 6, layer * pitch + 6];
+    const [x, y] = [head * pitch + side - badge / 2, layer * pitch + badge / 2];
     pen.fillStyle = hue;
-    pen.fillRect(x - 6, y - 6, 12, 12);
+    pen.fillRect(x - badge / 2, y - badge / 2, badge, badge);
     pen.fillStyle = theme.dark ? "#111" : "#fff";
     pen.fillText(letter === "-" ? "−" : letter, x, y + 0.5);
   }
@@ -154,7 +155,7 @@ function scrollTo(scroller: HTMLElement, [layer, head]: Head, pitch: number): vo
 }
 
 /** A, B, B - A: what the thumbnails show. */
-export function panelSwitch(state: State, until: AbortSignal): HTMLElement {
+function panelSwitch(state: State, until: AbortSignal): HTMLElement {
   const buttons = state.panels.map((panel) => {
     const button = h("button", { class: "sw-button", type: "button", role: "radio", onclick: () => (state.panel.value = panel) }, PANEL_TITLES[panel]);
     watch(until, () => button.setAttribute("aria-checked", String(state.panel.value === panel)));

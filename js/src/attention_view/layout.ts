@@ -2,7 +2,7 @@
 import type { Window } from "./raster";
 
 /** Room a label needs along its axis. */
-export const LABEL_PITCH = 15;
+export const LABEL_PITCH = 12.5;
 export const LABEL_CHARACTERS = 16;
 export const KEY_LABEL_ANGLE = -Math.PI / 3.4;
 

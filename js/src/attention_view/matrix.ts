@@ -7,7 +7,7 @@ import type { Tooltip } from "../core/tooltip";
 import { createWalker } from "../core/walker";
 import { inside, matrixFrame, showing, zoomed } from "./layout";
 import { drawCells, drawClipMarks, drawCross, drawSelected, placeOf } from "./matrix_drawing";
-import { drawKeyLabel, drawLabels, drawQueryLabel, labelRoom, LABEL_FONT_SIZE } from "./matrix_labels";
+import { drawLabels, labelRoom, LABEL_FONT_SIZE, type Pinned } from "./matrix_labels";
 import { isExact, read } from "./pattern";
 import { rasterise } from "./raster";
 import { PANEL_TITLES, type PanelName, type State } from "./state";
@@ -26,11 +26,20 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
   const size = sizeOf(element, until);
   const brush = signal<Brush | undefined>(undefined);
 
-  const room = computed(() => labelRoom(tokens, characterWidth(state.theme.value.mono), true));
+  // Panels side by side over the same tokens share the labels of the first.
+  const labelled = computed(() => panel === "a" || state.alone.value || state.tokensDiffer);
+  const room = computed(() => labelRoom(tokens, characterWidth(state.theme.value.mono), labelled.value));
   const frame = computed(() => {
     const [width, height] = size.value;
     const { queryWidth, keyHeight, tailWidth } = room.value;
     return matrixFrame(width, height, queryWidth, keyHeight, tailWidth, state.window.value.span);
+  });
+  // No wider than its height can use: the exact values get the rest.
+  watch(until, () => {
+    const { queryWidth, keyHeight, tailWidth } = room.value;
+    const { style } = element.parentElement!;
+    style.flexBasis = `${queryWidth}px`; // so that matrices side by side are alike, with labels or without
+    if (size.value[1]) style.maxWidth = `${Math.max(120, Math.ceil(queryWidth + tailWidth + size.value[1] - keyHeight))}px`;
   });
   const pattern = computed(() => (state.shown.value ? state.patterns.get(state.shown.value, panel).value : undefined));
   const raster = computed(() => {
@@ -48,7 +57,6 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
     const scale = state.scaleOf(panel);
     state.clipped[panel].value = drawCells(pen, raster.value, state.size, frame.value, state.window.value, scale, state.tableOf(panel), theme);
     if (pattern.value) drawClipMarks(pen, pattern.value, frame.value, state.window.value, scale.high, theme);
-    drawLabels(pen, tokens, frame.value, state.window.value, theme, true);
   });
 
   watch(until, () => {
@@ -56,18 +64,12 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
     if (!width || !raster.value) return;
     const pen = context(above, width, height);
     const [theme, place, view] = [state.theme.value, placeOf(frame.value, state.window.value), state.window.value];
-    const shows = (first: number, at: number): boolean => at + 0.5 > first && at + 0.5 < first + view.span;
     drawSelected(pen, frame.value, view, state.selectedTokens.value, theme);
-    const label = (query: number | undefined, key: number | undefined, ink: string): void => {
-      if (query !== undefined && shows(view.query, query)) drawQueryLabel(pen, tokens, query, place.y(query + 0.5), frame.value.left, theme, ink, true);
-      if (key !== undefined && shows(view.key, key)) drawKeyLabel(pen, tokens, key, place.x(key + 0.5), frame.value.top, theme, ink, true);
-    };
-    if (state.selectedTokens.value.length <= 40) for (const token of state.selectedTokens.value) label(token, token, theme.select);
+    const selected: Pinned[] = state.selectedTokens.value.map((position) => ({ position, ink: theme.select }));
     const hover = state.hover.value;
-    if (hover && hover.query < state.size) {
-      drawCross(pen, frame.value, view, hover.query, hover.key, theme);
-      label(hover.query, hover.key, theme.accent);
-    }
+    if (hover) drawCross(pen, frame.value, view, hover.query, hover.key, theme);
+    const pointed = (position: number | undefined): Pinned[] => (position === undefined ? [] : [{ position, ink: theme.accent }]);
+    drawLabels(pen, tokens, frame.value, view, theme, labelled.value ? [...pointed(hover?.query), ...selected] : undefined, [...pointed(hover?.key ?? hover?.query), ...selected]);
     if (brush.value) {
       const { from, to } = brush.value;
       pen.strokeStyle = theme.select;

@@ -24,41 +24,26 @@ export function labelRoom(tokens: string[], character: number, withQueries: bool
   const last = columns(tokens.at(-1) ?? "", LABEL_CHARACTERS) + number;
   const width = longest * character;
   return {
-    queryWidth: withQueries ? Math.ceil(width) + GAP + 2 : 4,
+    queryWidth: withQueries ? Math.ceil(width) + GAP + 2 : 5,
     keyHeight: Math.ceil(-width * Math.sin(KEY_LABEL_ANGLE)) + GAP + 8,
     tailWidth: Math.ceil(last * character * Math.cos(KEY_LABEL_ANGLE)) + 4,
   };
 }
 
-/** How many tokens apart labels stand. */
-export const stepOf = (frame: Frame, window: Window): number => labelStep(frame.side / window.span, LABEL_PITCH);
+type Draw = (pen: CanvasRenderingContext2D, tokens: string[], position: number, at: number, edge: number, theme: Theme, ink: string) => void;
 
-/** Draw the label of a query; `background` hides the neighbours of a label that must be seen. */
-export function drawQueryLabel(pen: CanvasRenderingContext2D, tokens: string[], position: number, y: number, right: number, theme: Theme, ink: string, background = false): void {
-  label(pen, tokens, position, theme, ink, (width) => {
-    pen.translate(right - GAP - width, y);
-    if (background) cover(pen, width, theme);
-  });
-}
+const drawQueryLabel: Draw = (pen, tokens, position, y, right, theme, ink) =>
+  label(pen, tokens, position, theme, ink, (width) => pen.translate(right - GAP - width, y));
 
-export function drawKeyLabel(pen: CanvasRenderingContext2D, tokens: string[], position: number, x: number, bottom: number, theme: Theme, ink: string, background = false): void {
-  label(pen, tokens, position, theme, ink, (width) => {
+const drawKeyLabel: Draw = (pen, tokens, position, x, bottom, theme, ink) =>
+  label(pen, tokens, position, theme, ink, () => {
     pen.translate(x, bottom - GAP);
     pen.rotate(KEY_LABEL_ANGLE);
-    if (background) cover(pen, width, theme);
   });
-}
-
-function cover(pen: CanvasRenderingContext2D, width: number, theme: Theme): void {
-  pen.fillStyle = theme.ground;
-  pen.fillRect(-2, -8, width + 4, 16);
-}
 
 function label(pen: CanvasRenderingContext2D, tokens: string[], position: number, theme: Theme, ink: string, place: (width: number) => void): void {
   const number = numberColumns(tokens.length) ? `${position} ` : "";
   pen.save();
-  pen.font = `${LABEL_FONT_SIZE}px ${theme.mono}`;
-  pen.textBaseline = "middle";
   const one = pen.measureText("0").width;
   const token = tokens[position] ?? "";
   place((columns(token, LABEL_CHARACTERS) + number.length) * one);
@@ -68,13 +53,29 @@ function label(pen: CanvasRenderingContext2D, tokens: string[], position: number
   pen.restore();
 }
 
-/** All labels that fit. */
-export function drawLabels(pen: CanvasRenderingContext2D, tokens: string[], frame: Frame, window: Window, theme: Theme, withQueries: boolean): void {
+/** A label that is drawn whatever else is; the others make room for it. */
+export interface Pinned {
+  position: number;
+  ink: string;
+}
+
+/** The labels that fit, pinned ones first; `queries` undefined: only those above. */
+export function drawLabels(pen: CanvasRenderingContext2D, tokens: string[], frame: Frame, window: Window, theme: Theme, queries: Pinned[] | undefined, keys: Pinned[]): void {
   const cell = frame.side / window.span;
-  const step = stepOf(frame, window);
-  if (withQueries)
-    for (const query of labelPositions(window.query, window.span, tokens.length, step))
-      drawQueryLabel(pen, tokens, query, frame.top + (query + 0.5 - window.query) * cell, frame.left, theme, theme.ink);
-  for (const key of labelPositions(window.key, window.span, tokens.length, step))
-    drawKeyLabel(pen, tokens, key, frame.left + (key + 0.5 - window.key) * cell, frame.top, theme, theme.ink);
+  const step = labelStep(cell, LABEL_PITCH);
+  pen.font = `${LABEL_FONT_SIZE}px ${theme.mono}`;
+  pen.textBaseline = "middle";
+  const axis = (first: number, pinned: Pinned[], start: number, edge: number, draw: Draw): void => {
+    const regular = labelPositions(first, window.span, tokens.length, step).map((position) => ({ position, ink: theme.ink }));
+    const taken: number[] = [];
+    for (const { position, ink } of [...pinned, ...regular]) {
+      const middle = position + 0.5 - first;
+      if (middle < 0 || middle > window.span) continue;
+      if (taken.some((other) => Math.abs(other - position) * cell < LABEL_PITCH)) continue;
+      taken.push(position);
+      draw(pen, tokens, position, start + middle * cell, edge, theme, ink);
+    }
+  };
+  if (queries) axis(window.query, queries, frame.top, frame.left, drawQueryLabel);
+  axis(window.key, keys, frame.left, frame.top, drawKeyLabel);
 }

@@ -10,7 +10,7 @@ import { PANEL_TITLES, type State } from "./state";
 
 /** More spans than this are not put into the page at once. */
 const MOST_SPANS = 1000;
-const THICKEST = 4;
+const THICKEST = 5;
 
 export function createSentence(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElement {
   const id = `av${Math.random().toString(36).slice(2, 8)}`;
@@ -20,7 +20,7 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
   const first = signal(0);
   const panel = computed(() => state.hover.value?.panel ?? state.panel.value);
   // Only one set of tokens unless they differ, so that pointing at B does not rebuild the same sentence.
-  const differ = state.panels.length > 1 && state.tokens.b.some((token, i) => token !== state.tokens.a[i]);
+  const differ = state.tokensDiffer;
   const tokens = computed(() => (differ && panel.value !== "a" ? state.tokens.b : state.tokens.a));
   let spans: HTMLElement[] = [];
 
@@ -56,7 +56,7 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
       const bar = (value: number): [number, string] => {
         const entry = entryOf(value, scale);
         const strength = entry < 0 ? 0 : scale.low < 0 ? Math.abs(entry - 127.5) / 127.5 : entry / 255;
-        return [strength < 0.02 ? 0 : Math.max(1, Math.round(strength * THICKEST)), cssColour(table[Math.max(0, entry)]!)];
+        return [strength < 0.02 ? 0 : Math.ceil(strength * THICKEST), cssColour(table[Math.max(0, entry)]!)];
       };
       spans.forEach((span, i) => {
         const at = first.value + i;

@@ -42,8 +42,11 @@ export class State {
   readonly window: Signal<Window>;
   /** Which panel the grid and the sentence speak of, and which is shown where there is room for only one. */
   readonly panel = signal<PanelName>("a");
-  /** undefined: shown when there is room beside the matrix. */
-  readonly details = signal<boolean | undefined>(undefined);
+  /** There is room for one panel only. */
+  readonly alone = signal(false);
+  /** Whether exact values are wanted; undefined: when there is room for them. */
+  readonly detailsWanted = signal<boolean | undefined>(undefined);
+  readonly detailsShown = signal(false);
 
   readonly scale: Signal<Scale>;
   readonly signedLimit = signal<Scale | undefined>(undefined);
@@ -99,7 +102,11 @@ export class State {
     return this.panels.length > 1 ? ["a", "b"] : ["a"];
   }
 
-  /** Tokens that differ between A and B need two sets of labels. */
+  /** Whether the two prompts differ in their tokens, not only in their model. */
+  get tokensDiffer(): boolean {
+    return this.panels.length > 1 && this.tokens.b.some((token, i) => token !== this.tokens.a[i]);
+  }
+
   tokensOf(panel: PanelName): string[] {
     return panel === "a" ? this.tokens.a : this.panels.length > 1 ? this.tokens.b : this.tokens.a;
   }

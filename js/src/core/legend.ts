@@ -21,7 +21,7 @@ export interface LegendOptions {
 }
 
 type Mark = "low" | "high" | "threshold";
-const WIDTH = 176;
+const WIDTH = 152;
 const BAR = 10;
 /** Room left and right of the bar, for the handles and numbers at its ends. */
 const PAD = 10;
