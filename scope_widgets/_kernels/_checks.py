@@ -13,8 +13,8 @@ FLOATS = (np.float32, np.float16)
 FINITE_HINT = "look for an overflow (float16?) or a fully masked row where it was computed."
 
 
-def array(given: object, name: str, axes: tuple[str, ...], dtypes: tuple[type, ...]) -> Array:
-    """Return `given` where it is a C-contiguous, non-empty array of these axes and one of these dtypes."""
+def array(given: object, name: str, axes: tuple[str, ...], dtypes: tuple[type, ...], contiguous: bool = True) -> Array:
+    """Return `given` where it is a (C-contiguous) non-empty array of these axes and one of these dtypes."""
     layout = f"[{', '.join(axes)}]"
     if not isinstance(given, np.ndarray):
         raise TypeError(
@@ -27,10 +27,8 @@ def array(given: object, name: str, axes: tuple[str, ...], dtypes: tuple[type, .
     if given.ndim != len(axes):
         raise ValueError(f"{name} has shape {given.shape}, expected {layout}: give it {len(axes)} axes.")
     if given.size == 0:
-        raise ValueError(
-            f"{name} has shape {given.shape} and so no cell, expected one or more along every axis."
-        )
-    if not given.flags.c_contiguous:
+        raise ValueError(f"{name} has shape {given.shape} and so no cell, expected one or more along every axis.")
+    if contiguous and not given.flags.c_contiguous:
         raise ValueError(f"{name} is not C-contiguous: pass numpy.ascontiguousarray({name}).")
     return given
 
@@ -56,9 +54,7 @@ def tokens(given: object, n_queries: int) -> Array:
     """Return `given` where it is int64 token ids, one per query."""
     checked = array(given, "tokens", ("query",), (np.int64,))
     if len(checked) != n_queries:
-        raise ValueError(
-            f"tokens holds {len(checked)} ids for {n_queries} queries: pass one token id per query."
-        )
+        raise ValueError(f"tokens holds {len(checked)} ids for {n_queries} queries: pass one token id per query.")
     return checked
 
 
@@ -74,9 +70,7 @@ def all_finite(is_finite: Array, name: str) -> None:
     bad = np.flatnonzero(~is_finite)
     if bad.size:
         heads = ", ".join(map(str, bad[:8])) + (", ..." if bad.size > 8 else "")
-        raise ValueError(
-            f"{name} of head {heads} holds NaN or infinite cells, expected finite ones: {FINITE_HINT}"
-        )
+        raise ValueError(f"{name} of head {heads} holds NaN or infinite cells, expected finite ones: {FINITE_HINT}")
 
 
 def bits(checked: Array) -> Array:

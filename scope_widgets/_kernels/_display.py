@@ -38,12 +38,8 @@ def thumbnails(
     """
     attention = _checks.attention(attention)
     if size < 1:
-        raise ValueError(
-            f"size is {size}, expected 1 or more: it is the number of rows and columns of a picture."
-        )
-    levels, spoilt = display.max_pool(
-        _checks.bits(attention), min(size, attention.shape[1]), _checks.threads(threads)
-    )
+        raise ValueError(f"size is {size}, expected 1 or more: it is the number of rows and columns of a picture.")
+    levels, spoilt = display.max_pool(_checks.bits(attention), min(size, attention.shape[1]), _checks.threads(threads))
     _checks.all_finite(spoilt.sum(axis=1) == 0, "attention")
     return levels
 
@@ -74,9 +70,7 @@ def pack_triangle(
     matrix = _checks.array(matrix, "matrix", ("query", "key"), _checks.FLOATS)
     _checks.square(matrix, "matrix")
     if scale is not None and not (0 < scale < math.inf):
-        raise ValueError(
-            f"scale is {scale}, expected a positive number: pass the attention that becomes 255."
-        )
+        raise ValueError(f"scale is {scale}, expected a positive number: pass the attention that becomes 255.")
     maximum = display.triangle_maximum(_checks.bits(matrix))
     if not math.isfinite(maximum):
         raise ValueError(f"matrix holds NaN or infinite cells, expected finite ones: {_checks.FINITE_HINT}")

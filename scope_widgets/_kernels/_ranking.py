@@ -36,8 +36,6 @@ def top_keys(
     attention = _checks.attention(attention)
     if k < 1:
         raise ValueError(f"k is {k}, expected 1 or more: it is the number of keys wanted per query.")
-    keys, weights, spoilt = ranking.top_keys(
-        _checks.bits(attention), k, _checks.BLOCK, _checks.threads(threads)
-    )
+    keys, weights, spoilt = ranking.top_keys(_checks.bits(attention), k, _checks.BLOCK, _checks.threads(threads))
     _checks.all_finite(np.isfinite(spoilt.sum(axis=1)), "attention")
     return keys, weights

@@ -116,10 +116,13 @@ def inverse_log(n_visible: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def means(
-    sums: NDArray[np.float64], n_visible: NDArray[np.int64], earlier: NDArray[np.int32]
+    sums: NDArray[np.float64],
+    n_visible: NDArray[np.int64],
+    earlier: NDArray[np.int32],
+    source: str = "attention",
 ) -> dict[str, NDArray[np.float64]]:
-    """Turn sums [head, statistic], in the order of attention_rows.h, into the named means."""
-    _checks.all_finite(np.isfinite(sums[:, 0]), "attention")  # a cell that is not finite spoils the entropy
+    """Turn sums [head, statistic], in the order of head_sums.h, into the named means."""
+    _checks.all_finite(np.isfinite(sums[:, 0]), source)  # a cell that is not finite spoils the entropy
     n_tokens = len(n_visible)
     n_repeats = int(np.count_nonzero(earlier[2]))
     counts: dict[str, int] = {

@@ -1,0 +1,98 @@
+"""Head statistics from queries and keys: attention is never held."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import _checks, statistics
+from ._statistics import earlier_equal_tokens, inverse_log, means
+
+
+def head_statistics_from_qk(
+    q: NDArray[np.float32],
+    k: NDArray[np.float32],
+    tokens: NDArray[np.int64],
+    *,
+    scaling: float,
+    window: int | None = None,
+    softcap: float | None = None,
+    threads: int | None = None,
+) -> dict[str, NDArray[np.float64]]:
+    """Compute `head_statistics` of causal attention from its queries and keys.
+
+    A few rows of scores are held at a time, never a [query, key] matrix: for prompts whose attention does not
+    fit into memory.
+
+    Parameters
+    ----------
+    q
+        [head, query, d_head] float32, as they enter the scores (after rotary embedding, query norm, ...).
+    k
+        [kv_head, key, d_head] float32; head h reads kv_head h // (n_heads // n_kv_heads).
+    tokens
+        [query], int64 token ids.
+    scaling
+        What the products q k are multiplied by, mostly 1 / sqrt(d_head).
+    window
+        Number of keys that a query sees, its own the last (sliding-window attention). None: all up to its own.
+    softcap
+        Scores s become softcap * tanh(s / softcap), after the scaling. None: they stay.
+    threads
+        Number of threads; None for as many as OpenMP would take. The result does not depend on it.
+
+    Returns
+    -------
+    dict
+        As `head_statistics`. With a window, keys that a query does not see count as cells of attention 0, and
+        normalised_entropy divides by ln(number of keys seen), over the queries that see more than one.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array has the wrong type or shape, a head's scores are not finite, or a number is out of range.
+    """
+    q = _checks.array(q, "q", ("head", "query", "d_head"), (np.float32,), contiguous=False)
+    k = _checks.array(k, "k", ("kv_head", "key", "d_head"), (np.float32,), contiguous=False)
+    n_heads, n_tokens, d_head = q.shape
+    if k.shape[1:] != (n_tokens, d_head) or n_heads % k.shape[0]:
+        raise ValueError(
+            f"q has shape {q.shape} and k {k.shape}, expected k [kv_head, {n_tokens}, {d_head}] with a number "
+            f"of kv_heads that divides {n_heads}: pass the queries and keys of one layer and one prompt."
+        )
+    if not math.isfinite(scaling):
+        raise ValueError(f"scaling is {scaling}, expected a finite number: pass the model's, or 1 / sqrt(d_head).")
+    if window is not None and window < 1:
+        raise ValueError(f"window is {window}, expected 1 or more, or None for all keys up to the query.")
+    if softcap is not None and not (0 < softcap < math.inf):
+        raise ValueError(f"softcap is {softcap}, expected a positive number, or None for no cap.")
+
+    window = min(window or n_tokens, n_tokens)
+    n_visible = np.minimum(np.arange(1, n_tokens + 1), window)
+    earlier = earlier_equal_tokens(_checks.tokens(tokens, n_tokens))
+    sums = statistics.sum_scored_queries(
+        np.ascontiguousarray(q),
+        _panels(k),
+        scaling,
+        window,
+        softcap or 0.0,
+        earlier,
+        inverse_log(n_visible),
+        _checks.threads(threads),
+    )
+    return means(sums.sum(axis=1), n_visible, earlier, "the product of q and k")
+
+
+def _panels(k: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Arrange k [kv_head, key, d_head] as [kv_head, panel, d_head, key of the panel], the last panel filled with 0."""
+    n_kv_heads, n_keys, d_head = k.shape
+    width = statistics.KEYS_PER_PANEL
+    n_panels = -(-n_keys // width)
+    panels = np.zeros((n_kv_heads, n_panels, d_head, width), dtype=np.float32)
+    whole = n_keys // width
+    panels[:, :whole] = k[:, : whole * width].reshape(n_kv_heads, whole, width, d_head).swapaxes(2, 3)
+    if whole < n_panels:
+        panels[:, whole, :, : n_keys - whole * width] = k[:, whole * width :].swapaxes(1, 2)
+    return panels
