@@ -69,8 +69,8 @@ class View(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     n_layers = traitlets.Int(None, allow_none=True).tag(sync=True)
     n_heads = traitlets.Int(None, allow_none=True).tag(sync=True)
     selection_id = traitlets.Unicode(read_only=True).tag(sync=True)
-    selected_heads = traitlets.Any().tag(sync=True)
-    selected_tokens = traitlets.Any().tag(sync=True)
+    selected_heads: Any = traitlets.TraitType().tag(sync=True)
+    selected_tokens: Any = traitlets.TraitType().tag(sync=True)
     _esm = traitlets.Unicode().tag(sync=True)
 
     def __init__(

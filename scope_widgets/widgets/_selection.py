@@ -104,8 +104,8 @@ class Selection(traitlets.HasTraits):
     """
 
     id = traitlets.Unicode(read_only=True, help="Views of one page share by it.")
-    heads = traitlets.Any(help="[(layer, head), ...]")
-    tokens = traitlets.Any(help="[position, ...]")
+    heads: Any = traitlets.TraitType(help="[(layer, head), ...]")
+    tokens: Any = traitlets.TraitType(help="[position, ...]")
 
     def __init__(self, heads: Iterable[Head] = (), tokens: Iterable[int] = ()) -> None:
         self._views: WeakSet[Any] = WeakSet()

@@ -93,6 +93,7 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
     header.mark(keys.peek());
     element.replaceChildren(header.element, body);
     element.setAttribute("aria-colcount", String(placed.length + 1));
+    element.classList.toggle("sw-overflows", total > options.width.value);
     list.rebuild();
   });
   watch(until, () => element.setAttribute("aria-label", title.value));

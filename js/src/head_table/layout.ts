@@ -7,6 +7,8 @@ export const PAD = 8;
 const CHIP = 22;
 const ARROW = 16;
 const LEAST_BAR = 48;
+/** Of text where the columns do not all fit: a class has its letter beside it. */
+const SHORT_TEXT = 120;
 const WIDEST = { number: 220, text: 260, title: 170 };
 
 /** Width of a text in the view's font, in pixels. */
@@ -33,9 +35,11 @@ export const dataColumns = (table: Table): Column[] =>
 export function layoutOf(table: Table, room: number, measure: Measure): Layout {
   const head = Math.ceil(2 * PAD + (table.letters.some(Boolean) ? CHIP : 0) + Math.max(measure("head") + ARROW - CHIP, measure(longestName(table))));
   const placed = dataColumns(table).map((column) => (column.kind === "text" ? placeText(column, measure) : placeNumbers(column, measure)));
-  const bars = placed.filter(({ column }) => column.kind !== "text");
-  widen(bars, room - head - placed.reduce((sum, { width }) => sum + width, 0));
-  return { head, placed, total: head + placed.reduce((sum, { width }) => sum + width, 0) };
+  const total = (): number => head + placed.reduce((sum, { width }) => sum + width, 0);
+  const [texts, bars] = [true, false].map((wanted) => placed.filter(({ column }) => (column.kind === "text") === wanted)) as [Placed[], Placed[]];
+  if (total() > room) for (const text of texts) text.width = Math.min(text.width, SHORT_TEXT);
+  widen(bars, room - total());
+  return { head, placed, total: total() };
 }
 
 /** Spend `spare` pixels on the narrowest columns first, so that bars of different columns come to equal lengths. */
