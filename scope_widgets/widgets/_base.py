@@ -58,11 +58,14 @@ class View(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
 
     Raises
     ------
+    TypeError
+        When `selection` is something else than a `Selection`.
     traitlets.TraitError
         When a selected head is not one of the model, or a value has the wrong form.
     """
 
     bundle: ClassVar[str] = ""
+    selection: Selection = None  # type: ignore[assignment]
 
     title = traitlets.Unicode().tag(sync=True)
     theme = traitlets.Enum(["auto", "dark", "light"], "auto").tag(sync=True)
@@ -81,6 +84,8 @@ class View(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         selected_tokens: Iterable[int] | None = None,
         **traits: Any,
     ) -> None:
+        if not isinstance(selection, (Selection, type(None))):
+            raise TypeError(f"selection= takes a Selection, not {selection!r}; heads go into selected_heads=.")
         self.selection = selection or Selection()
         self._running: dict[str, bool] = {}
         self._following = False
@@ -130,7 +135,8 @@ class View(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
 
     def close(self) -> None:
         """Remove the view from the notebook and from its selection."""
-        self.selection.leave(self)
+        if self.selection is not None:  # a constructor that refused its arguments did not come so far
+            self.selection.leave(self)
         super().close()
 
     # -- requests of the browser
