@@ -7,8 +7,9 @@ import { download, fileName, pngOf } from "./core/export";
 import { createLegend } from "./core/legend";
 import { computed, sizeOf, trait, watch } from "./core/reactive";
 import { resizable } from "./core/resize";
+import { niceCeiling, short } from "./core/scale";
 import { largestMagnitude } from "./attention_view/pattern";
-import { selectionOf } from "./core/selection";
+import { selectionOf, type Head } from "./core/selection";
 import { createRoot } from "./core/theme";
 import { createTooltip, type Tooltip } from "./core/tooltip";
 import { createDetails } from "./attention_view/details";
@@ -19,14 +20,15 @@ import { zoomed } from "./attention_view/layout";
 import { createMatrix } from "./attention_view/matrix";
 import { Patterns } from "./attention_view/patterns";
 import { createSentence } from "./attention_view/sentence";
-import { headText, PANEL_TITLES, State, type PanelName } from "./attention_view/state";
+import { headText, State, type PanelName } from "./attention_view/state";
 import css from "./attention_view/attention_view.css";
 
 const DETAILS_WIDTH = 232;
 const LEAST_MATRIX = 240;
 const LEAST_PANEL = 170;
 const ROOMY_PANEL = 250;
-const STACKED_HEIGHT = 120;
+const STACKED_HEIGHT = 72;
+const HEAD_LINE = 32;
 
 const KEYS = [
   ["arrows, Home, End", "walk the heads, the cells or the tokens"],
@@ -117,16 +119,17 @@ function rightPart(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElem
   const size = sizeOf(element, until);
   const details = createDetails(state, until);
   const three = state.panels.length > 1;
-  const frames = state.panels.map((panel) => ({ panel, frame: h("div", { class: "av-panel" }, ...(three ? [h("b", {}, PANEL_TITLES[panel])] : []), createMatrix(state, panel, tooltip, until)) }));
+  const frames = state.panels.map((panel) => ({ panel, frame: createMatrix(state, panel, tooltip, until) }));
   const empty = h("div", { class: "av-empty" }, h("div", {}, "Point at a head to look at it, click to open it."), h("div", {}, "Shift-click opens several."));
-  panels.append(...frames.map(({ frame }) => frame), empty, details);
+  panels.append(h("div", { class: "av-matrices" }, ...frames.map(({ frame }) => frame)), empty, details);
 
   const layout = computed(() => {
     const [width, height] = size.value;
+    const alone = three && width < 3 * LEAST_PANEL;
     const beside = width >= DETAILS_WIDTH + (three ? 3 * ROOMY_PANEL : LEAST_MATRIX);
-    const stacked = !beside && width < DETAILS_WIDTH + LEAST_MATRIX;
-    const details = state.detailsWanted.value ?? (beside || (stacked && height - width > STACKED_HEIGHT));
-    return { details, stacked: details && stacked, alone: three && width - (details && !stacked ? DETAILS_WIDTH : 0) < 3 * LEAST_PANEL };
+    const spare = height - HEAD_LINE - (three && !alone ? width / 3 : width);
+    const details = state.detailsWanted.value ?? (beside || spare > STACKED_HEIGHT);
+    return { details, stacked: details && !beside, alone };
   });
   watch(until, () => {
     const shown = !!state.shown.value;
@@ -148,10 +151,19 @@ function headLine(state: State, until: AbortSignal): HTMLElement {
   watch(until, () => {
     const head = state.shown.value;
     const letter = head && state.letters.value.get(head.join("."));
-    const notes = [letter && className(letter), state.patterns.loading.value || (head && !state.open.value && "click to open")];
+    const notes = [letter && className(letter), state.patterns.loading.value || (head && (state.open.value ? smallness(state, head) : "click to open"))];
     name.replaceChildren(head ? headText(head) : "", h("span", {}, notes.filter(Boolean).map((note) => `, ${note}`).join("")));
   });
   return h("div", { class: "av-head" }, name, legends);
+}
+
+/** What the picture alone would not tell: that it is dark because all is small, or that it is drawn in steps. */
+function smallness(state: State, head: Head): string {
+  const pattern = state.patterns.get(head, "a").value;
+  if (!pattern) return "";
+  const [largest, { high }] = [largestMagnitude(pattern), state.scale.value];
+  const small = largest < high / 5 && state.scale.value.kind === "linear" ? `all below ${short(niceCeiling(largest))}` : "";
+  return [small, pattern.exact ? "" : `drawn in steps of ${short(pattern.step)}`].filter(Boolean).join(", ");
 }
 
 function legendOf(state: State, panel: PanelName, until: AbortSignal): HTMLElement {
@@ -167,7 +179,7 @@ function legendOf(state: State, panel: PanelName, until: AbortSignal): HTMLEleme
     scale: scale as typeof state.scale,
     initial: () => (signed ? state.fittedSigned() : { kind: "linear", low: 0, high: 1, threshold: 0 }),
     largest: () => Math.max(...shownPatterns().map((pattern) => (pattern ? largestMagnitude(pattern) : 1))),
-    clipped: computed(() => (signed ? state.clipped.difference.value : state.clipped.a.value + state.clipped.b.value)),
+    clipped: computed(() => state.clipped(signed ? ["difference"] : state.sides)),
     table: computed(() => state.tableOf(panel)),
     theme: state.theme,
     onCommit: () => state.commitScale(),

@@ -94,7 +94,7 @@ function cells(state: State, panel: PanelName, x: (key: number) => number, y: (q
   else {
     const raster = pattern ? rasterise(pattern, view, SIDE * 4) : thumbnail(state, head, panel);
     if (!raster) throw new Error("The head is still loading.");
-    inside = image(paint(raster, scale, table).picture, x(raster.key), y(raster.query), raster.width * raster.cells * cell);
+    inside = image(paint(raster, scale, table), x(raster.key), y(raster.query), raster.width * raster.cells * cell);
   }
   return `${clip}<g clip-path="url(#cells-${panel})" shape-rendering="crispEdges">${inside}</g>`;
 }
@@ -127,7 +127,7 @@ function grid(state: State): Figure {
     for (let head = 0; head < state.headsPerLayer; head++) {
       const [x, y] = [header + head * pitch, header + layer * pitch];
       const raster = thumbnail(state, [layer, head], panel);
-      if (raster) svg += image(paint(raster, scale, table).picture, x, y, side);
+      if (raster) svg += image(paint(raster, scale, table), x, y, side);
       svg += `<rect x="${x}" y="${y}" width="${side}" height="${side}" fill="none" stroke="${theme.line}"/>`;
       const letter = state.letters.peek().get(`${layer}.${head}`);
       if (letter) svg += `<text x="${x + side - 2}" y="${y + 10}" text-anchor="end" font-weight="600">${xml(letter)}</text>`;

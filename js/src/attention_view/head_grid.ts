@@ -104,7 +104,7 @@ function drawThumbnails(state: State, canvas: HTMLCanvasElement, pitch: number):
       if (!raster) continue;
       const side = pitch - GAP;
       pen.imageSmoothingEnabled = raster.width > side * window.devicePixelRatio;
-      pen.drawImage(paint(raster, scale, table).picture, head * pitch, layer * pitch, side, side);
+      pen.drawImage(paint(raster, scale, table), head * pitch, layer * pitch, side, side);
     }
 }
 

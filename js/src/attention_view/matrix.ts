@@ -23,6 +23,7 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
   const below = h("canvas", { "aria-hidden": "true" });
   const above = h("canvas", { class: "av-above", "aria-hidden": "true" });
   const element = h("div", { class: "av-matrix", "data-panel": panel }, below, above);
+  const frameElement = h("div", { class: "av-panel" }, ...(state.panels.length > 1 ? [h("b", {}, PANEL_TITLES[panel])] : []), element);
   const size = sizeOf(element, until);
   const brush = signal<Brush | undefined>(undefined);
 
@@ -37,7 +38,7 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
   // No wider than its height can use: the exact values get the rest.
   watch(until, () => {
     const { queryWidth, keyHeight, tailWidth } = room.value;
-    const { style } = element.parentElement!;
+    const { style } = frameElement;
     style.flexBasis = `${queryWidth}px`; // so that matrices side by side are alike, with labels or without
     if (size.value[1]) style.maxWidth = `${Math.max(120, Math.ceil(queryWidth + tailWidth + size.value[1] - keyHeight))}px`;
   });
@@ -55,7 +56,7 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
     const pen = context(below, width, height);
     const theme = state.theme.value;
     const scale = state.scaleOf(panel);
-    state.clipped[panel].value = drawCells(pen, raster.value, state.size, frame.value, state.window.value, scale, state.tableOf(panel), theme);
+    drawCells(pen, raster.value, state.size, frame.value, state.window.value, scale, state.tableOf(panel), theme);
     if (pattern.value) drawClipMarks(pen, pattern.value, frame.value, state.window.value, scale.high, theme);
   });
 
@@ -109,9 +110,18 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
 
   const point = (query: number, key: number | undefined): void => {
     state.hover.value = { query, key, panel };
-    const head = state.shown.peek();
-    if (head && state.open.peek()) state.patterns.wantRow(head, state.sides, query);
+    const head = state.open.peek();
+    if (head) state.patterns.wantRow(head, state.sides, query);
   };
+  // Where the pointer is, so that its note is told again when exact values arrive.
+  const pointer = signal<{ x: number; y: number } | undefined>(undefined);
+  watch(until, () => {
+    const hover = state.hover.value;
+    if (!pointer.value || hover?.panel !== panel) return;
+    const { x, y } = pointer.value;
+    if (hover.key === undefined) tooltip.show(x, y, [tokenSpan(tokens[hover.query]!), ` ${hover.query}`]);
+    else tooltip.show(x, y, tooltipContent(state, panel, hover.query, hover.key));
+  });
 
   /** Where a pointer is: a cell of the triangle, or a label (then only one of the two). */
   const locate = (event: MouseEvent): { query?: number; key?: number } => {
@@ -137,15 +147,12 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
     if (event.buttons && brush.peek()) return;
     if (query !== undefined && key !== undefined && key <= query && query < state.size) {
       point(query, key);
-      tooltip.show(event.clientX, event.clientY, tooltipContent(state, panel, query, key));
-    } else if ((query === undefined) !== (key === undefined)) {
-      const token = query ?? key!;
-      point(token, undefined);
-      tooltip.show(event.clientX, event.clientY, [tokenSpan(tokens[token]!), ` ${token}`]);
-    } else leave();
+    } else if ((query === undefined) !== (key === undefined) && (query ?? key!) < state.size) point((query ?? key)!, undefined);
+    else return leave();
+    pointer.value = { x: event.clientX, y: event.clientY };
   });
   const leave = (): void => {
-    state.hover.value = undefined;
+    pointer.value = state.hover.value = undefined;
     tooltip.hide();
   };
   element.addEventListener("pointerleave", leave);
@@ -190,7 +197,7 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
     const key = view.key + ((event.clientX - bounds.left - left) / side) * view.span;
     state.window.value = zoomed(view, Math.exp(event.deltaY * 0.004), query, key, state.size);
   }, { passive: false });
-  return element;
+  return frameElement;
 }
 
 /** The tokens of a brushed rectangle: its queries and its keys. */

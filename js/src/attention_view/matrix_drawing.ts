@@ -21,10 +21,9 @@ export const placeOf = ({ left, top, side }: Frame, { query, key, span }: Window
   cell: side / span,
 });
 
-/** Draw the cells of a raster; returns how many lie above the upper limit. */
-export function drawCells(pen: CanvasRenderingContext2D, raster: Raster, size: number, frame: Frame, window: Window, scale: Scale, table: Table, theme: Theme): number {
+/** Draw the cells of a raster. */
+export function drawCells(pen: CanvasRenderingContext2D, raster: Raster, size: number, frame: Frame, window: Window, scale: Scale, table: Table, theme: Theme): void {
   const place = placeOf(frame, window);
-  const { picture, clipped } = paint(raster, scale, table);
   pen.save();
   pen.beginPath();
   pen.rect(frame.left, frame.top, frame.side, frame.side);
@@ -36,12 +35,11 @@ export function drawCells(pen: CanvasRenderingContext2D, raster: Raster, size: n
   }
   pen.imageSmoothingEnabled = false;
   const pixel = place.cell * raster.cells;
-  pen.drawImage(picture, place.x(raster.key), place.y(raster.query), raster.width * pixel, raster.height * pixel);
+  pen.drawImage(paint(raster, scale, table), place.x(raster.key), place.y(raster.query), raster.width * pixel, raster.height * pixel);
   triangle(pen, place, size);
   pen.strokeStyle = theme.line;
   pen.stroke();
   pen.restore();
-  return clipped;
 }
 
 /** A corner in each cell above the upper limit, where cells are large enough to carry one. */

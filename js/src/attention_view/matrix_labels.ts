@@ -70,7 +70,7 @@ export function drawLabels(pen: CanvasRenderingContext2D, tokens: string[], fram
     const taken: number[] = [];
     for (const { position, ink } of [...pinned, ...regular]) {
       const middle = position + 0.5 - first;
-      if (middle < 0 || middle > window.span) continue;
+      if (middle < 0 || middle * cell > frame.side - 4) continue;
       if (taken.some((other) => Math.abs(other - position) * cell < LABEL_PITCH)) continue;
       taken.push(position);
       draw(pen, tokens, position, start + middle * cell, edge, theme, ink);

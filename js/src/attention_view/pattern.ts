@@ -50,6 +50,14 @@ export function largestMagnitude(pattern: Pattern): number {
   return largest * pattern.step;
 }
 
+/** How many cells lie beyond a limit, by magnitude. */
+export function countBeyond({ values, step }: Pattern, limit: number): number {
+  const most = limit / step;
+  let count = 0;
+  for (let i = 0; i < values.length; i++) if (values[i]! > most || values[i]! < -most) count++;
+  return count;
+}
+
 /** Whether row `query` can be read exactly without asking the kernel. */
 export const isExact = (pattern: Pattern, query: number): boolean => pattern.exact || pattern.rows.has(query);
 

@@ -37,11 +37,12 @@ export function rasterise(pattern: Pattern, window: Window, pixels: number): Ras
   const width = Math.ceil(columns / cells);
   const height = Math.ceil(rows / cells);
   const values = new Float32Array(width * height).fill(EMPTY);
-  const { values: source, step } = pattern;
   const columnOf = Int32Array.from({ length: columns }, (_, i) => Math.floor(i / cells));
   for (let i = 0; i < rows; i++) {
     const query = firstQuery + i;
-    const from = rowStart(query) + firstKey;
+    const row = pattern.rows.get(query);
+    const from = row ? firstKey : rowStart(query) + firstKey;
+    const [source, step] = row ? [row, 1] : [pattern.values, pattern.step];
     const to = Math.floor(i / cells) * width;
     const count = Math.min(columns, query + 1 - firstKey);
     for (let j = 0; j < count; j++) {
@@ -54,15 +55,14 @@ export function rasterise(pattern: Pattern, window: Window, pixels: number): Ras
   return { width, height, values, query: firstQuery, key: firstKey, cells };
 }
 
-/** Colour a raster into `out` (RGBA as uint32): nothing above the diagonal and nothing for NaN. Returns how many lie above the limit. */
-export function colour(raster: Raster, scale: Scale, table: Table, out: Uint32Array): number {
+/** Colour a raster into `out` (RGBA as uint32): nothing above the diagonal and nothing for NaN. */
+export function colour(raster: Raster, scale: Scale, table: Table, out: Uint32Array): void {
   const { values } = raster;
   const { low, high, threshold, kind } = scale;
   const ground = table[entryOf(0, { ...scale, threshold: Infinity })]!;
   const log = kind === "log";
   const floor = log ? Math.log(Math.max(low, LOG_FLOOR)) : low;
   const factor = 256 / ((log ? Math.log(high) : high) - floor);
-  let clipped = 0;
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
     if (value === EMPTY || value !== value) {
@@ -70,24 +70,22 @@ export function colour(raster: Raster, scale: Scale, table: Table, out: Uint32Ar
       continue;
     }
     const magnitude = value < 0 ? -value : value;
-    if (magnitude > high) clipped++;
     if (magnitude < threshold) out[i] = ground;
     else {
       const entry = ((log ? (value > 0 ? Math.log(value) : -Infinity) : value) - floor) * factor;
       out[i] = table[entry <= 0 ? 0 : entry >= 255 ? 255 : entry | 0]!;
     }
   }
-  return clipped;
 }
 
 /** A coloured raster as a canvas of its own, one pixel a value. */
-export function paint(raster: Raster, scale: Scale, table: Table): { picture: HTMLCanvasElement; clipped: number } {
+export function paint(raster: Raster, scale: Scale, table: Table): HTMLCanvasElement {
   const picture = document.createElement("canvas");
   picture.width = raster.width;
   picture.height = raster.height;
   const pen = picture.getContext("2d")!;
   const image = pen.createImageData(raster.width, raster.height);
-  const clipped = colour(raster, scale, table, new Uint32Array(image.data.buffer));
+  colour(raster, scale, table, new Uint32Array(image.data.buffer));
   pen.putImageData(image, 0, 0);
-  return { picture, clipped };
+  return picture;
 }

@@ -2,13 +2,12 @@
 import type { AnyModel } from "../core/bridge";
 import { magnitudeTable, signedTable, type Table } from "../core/colour";
 import { batch, computed, signal, trait, untracked, watch, type ReadonlySignal, type Signal } from "../core/reactive";
-import type { Scale } from "../core/scale";
+import { niceCeiling, type Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
 import type { Theme } from "../core/theme";
-import { largestMagnitude } from "./pattern";
+import { countBeyond, largestMagnitude } from "./pattern";
 import type { Patterns, Side } from "./patterns";
 import type { Window } from "./raster";
-import { niceCeiling } from "../core/scale";
 
 /** A panel of the right part. */
 export type PanelName = Side | "difference";
@@ -52,7 +51,6 @@ export class State {
   readonly signedLimit = signal<Scale | undefined>(undefined);
   readonly table: ReadonlySignal<Table>;
   readonly signedTable: ReadonlySignal<Table>;
-  readonly clipped: Record<PanelName, Signal<number>> = { a: signal(0), b: signal(0), difference: signal(0) };
 
   constructor(
     readonly model: AnyModel,
@@ -117,6 +115,13 @@ export class State {
 
   tableOf(panel: PanelName): Table {
     return panel === "difference" ? this.signedTable.value : this.table.value;
+  }
+
+  /** How many cells of the head on show lie above the upper limit. */
+  clipped(panels: PanelName[]): number {
+    const head = this.open.value;
+    const patterns = head ? panels.map((panel) => [this.patterns.get(head, panel).value, this.scaleOf(panel).high] as const) : [];
+    return patterns.reduce((sum, [pattern, high]) => sum + (pattern ? countBeyond(pattern, high) : 0), 0);
   }
 
   /** Symmetric limits around what the open head's difference holds. */
