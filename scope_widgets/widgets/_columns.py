@@ -18,6 +18,7 @@ LETTERS = {
     "duplicate_token": "D",
     "previous_token": "P",
     "backup_name_mover": "B",
+    "current_token": "C",
     "first_token": "F",
     "uniform": "U",
 }

@@ -1,7 +1,7 @@
 """A real Chromium, without a network, in front of real views: what the tests here share.
 
-`mount` puts views on a page of 127.0.0.1: their real bundles, stand-in models, and both directions of the wire joined to
-the real Python objects.
+`mount` puts views on a page of 127.0.0.1: their real bundles, stand-in models, and both directions of the wire
+joined to the real Python objects.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def browser_page(browser: Any) -> Iterator[Any]:
-    """A page that can reach this machine only; it fails the test that asks for more, or that logs an error."""
+    """A page that can reach this machine only; it fails a test that asks for more, or that logs an error."""
     context = browser.new_context(viewport={"width": 1200, "height": 700}, accept_downloads=True)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     outside: list[str] = []
@@ -94,9 +94,7 @@ class _Files(BaseHTTPRequestHandler):
         path = HOST_PAGE if self.path == "/" else STATIC / Path(self.path).name
         found = path.is_file()
         self.send_response(200 if found else 204 if self.path == "/favicon.ico" else 404)
-        self.send_header(
-            "Content-Type", "text/html; charset=utf-8" if self.path == "/" else "text/javascript"
-        )
+        self.send_header("Content-Type", "text/html; charset=utf-8" if self.path == "/" else "text/javascript")
         self.end_headers()
         if found:
             self.wfile.write(path.read_bytes())
@@ -109,8 +107,8 @@ class _Files(BaseHTTPRequestHandler):
 def mount(host_address: str) -> Callable[..., list[Any]]:
     """``mount(page, view, ...)`` shows views one below the other; returns a locator for each.
 
-    ``width=`` fixes their width in pixels. A change of a trait or a custom message goes to the real Python object and
-    back; what Python does later reaches the page at once.
+    ``width=`` fixes their width in pixels. A change of a trait or a custom message goes to the real Python object
+    and back; what Python does later reaches the page at once.
     """
 
     def put(page: Any, *views: Any, width: int | None = None) -> list[Any]:
@@ -143,9 +141,7 @@ class _Wire:
 
     def __init__(self, page: Any, views: tuple[Any, ...]) -> None:
         self._page, self._views = page, views
-        self._answering: list[dict[str, Any]] | None = (
-            None  # what to send back with the call that is being served
-        )
+        self._answering: list[dict[str, Any]] | None = None  # what to send back with the call that is being served
         page.expose_function("toPython", self._hear)
         for at, view in enumerate(views):
             view.observe(lambda change, at=at: self._changed(at, change), names=traitlets.All)
