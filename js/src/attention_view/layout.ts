@@ -39,7 +39,7 @@ export function labelStep(cell: number, pitch = LABEL_PITCH): number {
 /** Positions of the labels that a window of an axis shows. */
 export function labelPositions(first: number, span: number, size: number, step: number): number[] {
   const positions: number[] = [];
-  for (let at = Math.ceil(Math.ceil(first - 0.5) / step) * step; at < Math.min(size, first + span - 0.25); at += step) positions.push(at);
+  for (let at = Math.max(0, Math.ceil(Math.ceil(first - 0.5) / step) * step); at < Math.min(size, first + span - 0.25); at += step) positions.push(at);
   return positions;
 }
 

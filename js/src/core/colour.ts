@@ -47,16 +47,19 @@ export const cssColour = (packed: number): string => `rgb(${packed & 255} ${(pac
 export const hexColour = (packed: number): string =>
   "#" + [packed, packed >> 8, packed >> 16].map((v) => (v & 255).toString(16).padStart(2, "0")).join("");
 
-/** Letter -> [hue on a dark ground, hue on a light ground]: Okabe and Ito's, told apart under deuteranopia; U is grey. */
+/**
+ * Letter -> [hue on a dark ground, hue on a light ground]. Okabe and Ito's, moved apart until all can be told from each
+ * other under deuteranopia and stand out from the ground at least 3.6 to 1.
+ */
 const CLASS_HUES: Record<string, [string, string]> = {
-  N: ["#e69f00", "#a86f00"],
-  "-": ["#d55e00", "#b84a00"],
-  S: ["#56b4e9", "#1f7fb8"],
-  I: ["#009e73", "#007a58"],
-  D: ["#f0e442", "#857c00"],
-  P: ["#4f8fd6", "#0059a0"],
-  B: ["#cc79a7", "#a64d80"],
-  F: ["#d8c4a8", "#6e5a3c"],
+  N: ["#e69f00", "#c46b00"],
+  "-": ["#d55e00", "#a93b00"],
+  S: ["#00c5ff", "#2381b9"],
+  I: ["#009e73", "#0a874e"],
+  D: ["#f1e441", "#878962"],
+  P: ["#388ae0", "#00589f"],
+  B: ["#ff838b", "#af538f"],
+  F: ["#decab4", "#6b4d00"],
   U: ["#9aa0a8", "#62666d"],
 };
 

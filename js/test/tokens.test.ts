@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { columns, parts, plain } from "../src/core/tokens";
+
+test("spaces, line ends, bytes and controls have stand-ins", () => {
+  expect(parts(" the")).toEqual([{ text: "·", dim: true }, { text: "the", dim: false }]);
+  expect(plain("\n\n")).toBe("↵↵");
+  expect(plain("<0xE2><0x80>")).toBe("0xE2 0x80");
+  expect(plain("\t")).toBe("⇥");
+  expect(plain("")).toBe("∅");
+  expect(plain("\u202eevil")).toBe("U+202Eevil");
+});
+
+test("markup stays text and long tokens are cut by characters, not by halves of them", () => {
+  expect(plain("<img src=x onerror=alert(1)>")).toBe("<img·src=x·onerror=alert(1)>");
+  expect(plain("👩🚀👩🚀", 3)).toBe("👩🚀…");
+});
+
+test("columns", () => {
+  expect(columns(" the", 16)).toBe(4);
+  expect(columns("日本", 16)).toBe(4);
+  expect(columns("a".repeat(50), 16)).toBe(16);
+});
