@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import logging
-from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,14 +10,13 @@ import anywidget
 import numpy.typing as npt
 import traitlets
 
-from ._fallback import fallback_html
-from ._png import png
+from ._fallback import Table, fallbacks
+from ._requests import Answer as Answer
+from ._requests import Answers
 from ._selection import Head, Selection, as_heads, as_tokens, check_range
 
 STATIC = Path(__file__).parent.parent / "static"
-Answer = tuple[dict[str, Any], list[bytes]]
 
-_log = logging.getLogger("scope_widgets")
 _NO_BUNDLE = "The browser half of {name} is not built. Build it with `make build` in the project's folder."
 
 
@@ -39,7 +34,7 @@ def bundle(name: str) -> str:
         raise FileNotFoundError(_NO_BUNDLE.format(name=f"'{name}'")) from None
 
 
-class View(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
+class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     """A view of a result.
 
     A subclass names its bundle, adds its traits and answers requests with methods ``answer_<name>(**args)``
@@ -87,7 +82,7 @@ class View(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         if not isinstance(selection, (Selection, type(None))):
             raise TypeError(f"selection= takes a Selection, not {selection!r}; heads go into selected_heads=.")
         self.selection = selection or Selection()
-        self._running: dict[str, bool] = {}
+        self._running = set()
         self._following = False
         self.set_trait("selection_id", self.selection.id)
         self.follow("selected_heads", self.selection.heads)
@@ -139,67 +134,6 @@ class View(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
             self.selection.leave(self)
         super().close()
 
-    # -- requests of the browser
-
-    def _hear(self, _widget: Any, message: Any, buffers: list[Any]) -> None:
-        if not isinstance(message, dict) or message.get("v") != 1:
-            return
-        request = str(message.get("id"))
-        if message.get("kind") == "cancel":
-            self._running.pop(request, None)
-        elif message.get("kind") == "req":
-            self._running[request] = True
-            steps = self._steps(request, str(message.get("name")), message.get("args") or {})
-            try:
-                loop = asyncio.get_running_loop()
-            except RuntimeError:
-                for _ in steps:
-                    pass
-            else:
-                self._step(loop, steps)
-
-    def _step(self, loop: asyncio.AbstractEventLoop, steps: Iterator[None]) -> None:
-        """Do one step and queue the next, so that the kernel can hear a cancel between two."""
-        for _ in steps:
-            loop.call_soon(self._step, loop, steps)
-            return
-
-    def _steps(self, request: str, name: str, args: dict[str, Any]) -> Iterator[None]:
-        try:
-            answer = self._method(name, args)(**args)
-            if inspect.isgenerator(answer):
-                answer = yield from self._report(request, answer)
-            if request in self._running:
-                data, buffers = answer
-                self.send({"v": 1, "id": request, "kind": "res", "data": data}, buffers)
-        except Exception as failure:
-            _log.debug("request %r failed", name, exc_info=failure)
-            self.send({"v": 1, "id": request, "kind": "err", "message": _sentence(name, failure)})
-        finally:
-            self._running.pop(request, None)
-
-    def _report(self, request: str, answer: Any) -> Any:
-        while True:
-            try:
-                done, total, text = next(answer)
-            except StopIteration as end:
-                return end.value
-            if request not in self._running:
-                answer.close()
-                return None
-            self.send({"v": 1, "id": request, "kind": "progress", "done": done, "total": total, "text": text})
-            yield
-
-    def _method(self, name: str, args: dict[str, Any]) -> Any:
-        method = getattr(self, f"answer_{name}", None)
-        if method is None:
-            raise ValueError(f"This view has no answer to '{name}'.")
-        try:
-            inspect.signature(method).bind(**args)
-        except TypeError as problem:
-            raise ValueError(f"'{name}' was asked with the wrong arguments: {problem}.") from None
-        return method
-
     def answer_html(self) -> Answer:
         """Return the saved page, for the browser's own save button."""
         from ._html import page
@@ -216,7 +150,7 @@ class View(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         """Return what a saved page says below the view: model, prompts, versions."""
         return []
 
-    def fallback_table(self) -> tuple[list[str], list[list[str]]] | None:
+    def fallback_table(self) -> Table | None:
         """Return (header, rows) of a small table for hosts that cannot run the widget, or None."""
         return None
 
@@ -241,11 +175,7 @@ class View(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         if shown is None:
             return None
         data, metadata = shown
-        image = self.fallback_image()
-        picture = None if image is None else b64encode(png(image)).decode()
-        if picture:
-            data["image/png"] = picture
-        data["text/html"] = fallback_html(self.title, self.fallback_table(), picture)
+        data.update(fallbacks(self.title, self.fallback_table(), self.fallback_image()))
         return data, metadata
 
     @traitlets.default("_esm")
@@ -254,13 +184,3 @@ class View(anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
             return bundle(self.bundle)
         except FileNotFoundError as missing:  # say so in the cell: the Python half works without
             return f"export default {{ render({{ el }}) {{ el.textContent = {str(missing)!r}; }} }};"
-
-
-def _sentence(name: str, failure: Exception) -> str:
-    """Return what went wrong in words, without the path of any file of ours."""
-    if isinstance(failure, OSError) and failure.strerror:
-        return f"'{name}' failed: {failure.strerror}."
-    spoken = (ValueError, OSError, RuntimeError, traitlets.TraitError)
-    if isinstance(failure, spoken) and str(failure):
-        return str(failure)
-    return f"'{name}' failed: {type(failure).__name__}: {failure}"

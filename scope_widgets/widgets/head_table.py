@@ -127,7 +127,7 @@ class HeadTable(View):
             frame = frame.sort_values("label", key=lambda label: label == "", kind="stable")
         names = [name for name in self._shown if name not in ("layer", "head")][:8]
         rows = [
-            [f"{head['layer']}.{head['head']}", *(_written(head[name]) for name in names)]
+            [f"{head['layer']}.{head['head']}", *(_written(name, head[name]) for name in names)]
             for head in frame.head(_FALLBACK_ROWS).to_dict("records")
         ]
         left = len(frame) - len(rows)
@@ -156,7 +156,7 @@ def _names(frame: pd.DataFrame) -> str:
     return "the columns are " + ", ".join(map(str, frame.columns))
 
 
-def _written(value: Any) -> str:
+def _written(name: str, value: Any) -> str:
     if isinstance(value, float):
-        return "–" if value != value else f"{value:.3g}"
-    return str(value)
+        return "–" if value != value else f"{value:.3g}".replace("-", "−")
+    return str(value).replace("_", " ") if name in ("label", "class") else str(value)

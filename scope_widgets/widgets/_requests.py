@@ -1,0 +1,94 @@
+"""The Python end of the wire to the browser: requests with ids, answered by methods, with progress and cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import traitlets
+
+Answer = tuple[dict[str, Any], list[bytes]]
+
+_log = logging.getLogger("scope_widgets")
+
+
+class Answers:
+    """Mixin that answers request `name` with the method ``answer_<name>(**args)``, see `View`."""
+
+    _running: set[str]
+
+    if TYPE_CHECKING:  # the widget's own
+
+        def send(self, content: Any, buffers: Any = None) -> None: ...
+
+    def _hear(self, _widget: Any, message: Any, buffers: list[Any]) -> None:
+        # Messages of other protocols (anywidget has its own) are left alone.
+        if not isinstance(message, dict) or message.get("v") != 1:
+            return
+        request = str(message.get("id"))
+        if message.get("kind") == "cancel":
+            self._running.discard(request)
+        elif message.get("kind") == "req":
+            self._running.add(request)
+            steps = self._steps(request, str(message.get("name")), message.get("args") or {})
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                for _ in steps:
+                    pass
+            else:
+                self._step(loop, steps)
+
+    def _step(self, loop: asyncio.AbstractEventLoop, steps: Iterator[None]) -> None:
+        """Do one step and queue the next, so that the kernel can hear a cancel between two."""
+        for _ in steps:
+            loop.call_soon(self._step, loop, steps)
+            return
+
+    def _steps(self, request: str, name: str, args: dict[str, Any]) -> Iterator[None]:
+        try:
+            answer = self._method(name, args)(**args)
+            if inspect.isgenerator(answer):
+                answer = yield from self._report(request, answer)
+            if request in self._running:
+                data, buffers = answer
+                self.send({"v": 1, "id": request, "kind": "res", "data": data}, buffers)
+        except Exception as failure:
+            _log.debug("request %r failed", name, exc_info=failure)
+            self.send({"v": 1, "id": request, "kind": "err", "message": _sentence(name, failure)})
+        finally:
+            self._running.discard(request)
+
+    def _report(self, request: str, answer: Any) -> Any:
+        while True:
+            try:
+                done, total, text = next(answer)
+            except StopIteration as end:
+                return end.value
+            self.send({"v": 1, "id": request, "kind": "progress", "done": done, "total": total, "text": text})
+            yield
+            if request not in self._running:
+                answer.close()
+                return None
+
+    def _method(self, name: str, args: dict[str, Any]) -> Any:
+        method = getattr(self, f"answer_{name}", None)
+        if method is None:
+            raise ValueError(f"This view has no answer to '{name}'.")
+        try:
+            inspect.signature(method).bind(**args)
+        except TypeError as problem:
+            raise ValueError(f"'{name}' was asked with the wrong arguments: {problem}.") from None
+        return method
+
+
+def _sentence(name: str, failure: Exception) -> str:
+    """Return what went wrong in words, without the path of any file of ours."""
+    if isinstance(failure, OSError) and failure.strerror:
+        return f"'{name}' failed: {failure.strerror}."
+    if isinstance(failure, (ValueError, OSError, RuntimeError, traitlets.TraitError)) and str(failure):
+        return str(failure)
+    return f"'{name}' failed: {type(failure).__name__}: {failure}"
