@@ -1,7 +1,7 @@
 /** Exact values as tables: what a token attends to, and what attends to it. */
 import { cssColour } from "../core/colour";
 import { h } from "../core/dom";
-import { watch } from "../core/reactive";
+import { draw } from "../core/reactive";
 import { entryOf, exact } from "../core/scale";
 import { tokenSpan } from "../core/tokens";
 import { topKeys, topQueries, type Ranked } from "./pattern";
@@ -12,7 +12,7 @@ const QUERIES = 6;
 
 export function createDetails(state: State, until: AbortSignal): HTMLElement {
   const element = h("div", { class: "av-details", role: "region", "aria-label": "Exact values", tabindex: 0 });
-  watch(until, () => {
+  draw(until, () => {
     const panel = state.hover.value?.panel ?? state.panel.value;
     const head = state.shown.value;
     const pattern = head && state.patterns.get(head, panel).value;

@@ -1,14 +1,13 @@
 /** All heads as thumbnails: layers down, heads across. */
 import { classHue, className } from "../core/colour";
 import { context, h } from "../core/dom";
-import { computed, sizeOf, watch } from "../core/reactive";
+import { computed, draw, sizeOf, watch } from "../core/reactive";
 import type { Tooltip } from "../core/tooltip";
 import { createWalker } from "../core/walker";
 import type { Head } from "../core/selection";
 import { thumbnailPitch } from "./layout";
-import { paint } from "./raster";
 import { headText, PANEL_TITLES, type State } from "./state";
-import { thumbnail } from "./thumbnails";
+import { atlas } from "./thumbnails";
 
 const GAP = 4;
 const HEADER = 20;
@@ -54,8 +53,8 @@ export function createHeadGrid(state: State, space: HTMLElement, tooltip: Toolti
   // The pictures and, apart from them, their frames: a click redraws only the frames.
   const frames = h("canvas", { class: "av-frames", "aria-hidden": "true" });
   canvas.after(frames);
-  watch(until, () => drawThumbnails(state, canvas, pitch.value));
-  watch(until, () => drawFrames(state, frames, pitch.value));
+  draw(until, () => drawThumbnails(state, canvas, pitch.value));
+  draw(until, () => drawFrames(state, frames, pitch.value));
   watch(until, () => {
     const head = state.open.value;
     if (!head || !size.value[0]) return;
@@ -95,17 +94,13 @@ function describe(state: State, head: Head): string {
 
 function drawThumbnails(state: State, canvas: HTMLCanvasElement, pitch: number): void {
   const pen = context(canvas, state.headsPerLayer * pitch, state.layers * pitch);
-  const panel = state.panel.value;
-  const scale = state.scaleOf(panel);
-  const table = state.tableOf(panel);
+  const pictures = atlas(state, state.panel.value);
+  const from = state.patterns.thumbnailSize;
+  const side = pitch - GAP;
+  pen.imageSmoothingEnabled = from > side * window.devicePixelRatio;
   for (let layer = 0; layer < state.layers; layer++)
-    for (let head = 0; head < state.headsPerLayer; head++) {
-      const raster = thumbnail(state, [layer, head], panel);
-      if (!raster) continue;
-      const side = pitch - GAP;
-      pen.imageSmoothingEnabled = raster.width > side * window.devicePixelRatio;
-      pen.drawImage(paint(raster, scale, table), head * pitch, layer * pitch, side, side);
-    }
+    for (let head = 0; head < state.headsPerLayer; head++)
+      pen.drawImage(pictures, head * from, layer * from, from, from, head * pitch, layer * pitch, side, side);
 }
 
 function drawFrames(state: State, canvas: HTMLCanvasElement, pitch: number): void {

@@ -1,6 +1,6 @@
 /** The opened head: query down, key across, with its pointer and keys. */
 import { context, h } from "../core/dom";
-import { computed, signal, sizeOf, watch } from "../core/reactive";
+import { computed, draw, signal, sizeOf, watch } from "../core/reactive";
 import { exact } from "../core/scale";
 import { plain, tokenSpan } from "../core/tokens";
 import type { Tooltip } from "../core/tooltip";
@@ -50,7 +50,7 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
     return rasterise(pattern.value, state.window.value, Math.round(frame.value.side * (window.devicePixelRatio || 1)));
   });
 
-  watch(until, () => {
+  draw(until, () => {
     const [width, height] = size.value;
     if (!width || !raster.value) return;
     const pen = context(below, width, height);
@@ -60,7 +60,7 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
     if (pattern.value) drawClipMarks(pen, pattern.value, frame.value, state.window.value, scale.high, theme);
   });
 
-  watch(until, () => {
+  draw(until, () => {
     const [width, height] = size.value;
     if (!width || !raster.value) return;
     const pen = context(above, width, height);

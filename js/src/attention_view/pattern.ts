@@ -67,13 +67,23 @@ export interface Ranked extends Reading {
 
 /** The keys that `query` attends to most (by magnitude). */
 export const topKeys = (pattern: Pattern, query: number, count: number): Ranked[] =>
-  top(Array.from({ length: query + 1 }, (_, key) => ({ position: key, ...read(pattern, query, key) })), count);
+  top(0, query + 1, count, (key) => ({ position: key, ...read(pattern, query, key) }));
 
 /** The queries that attend to `key` most. */
 export const topQueries = (pattern: Pattern, key: number, count: number): Ranked[] =>
-  top(Array.from({ length: pattern.size - key }, (_, i) => ({ position: key + i, ...read(pattern, key + i, key) })), count);
+  top(key, pattern.size, count, (query) => ({ position: query, ...read(pattern, query, key) }));
 
-function top(all: Ranked[], count: number): Ranked[] {
+/** The largest of many by insertion into a short list: a pointer that moves asks for this at each frame. */
+function top(first: number, end: number, count: number, at: (position: number) => Ranked): Ranked[] {
   const size = ({ value }: Ranked): number => (Number.isNaN(value) ? -1 : Math.abs(value));
-  return all.sort((one, other) => size(other) - size(one) || one.position - other.position).slice(0, count);
+  const best: Ranked[] = [];
+  for (let position = first; position < end; position++) {
+    const next = at(position);
+    if (best.length === count && size(next) <= size(best.at(-1)!)) continue;
+    let place = best.length;
+    while (place && size(best[place - 1]!) < size(next)) place--;
+    best.splice(place, 0, next);
+    best.length = Math.min(best.length, count);
+  }
+  return best;
 }

@@ -1,7 +1,7 @@
 /** The prompt as tokens: under each, how much the token in question attends to it; above, how much it is attended by it. */
 import { cssColour } from "../core/colour";
 import { h } from "../core/dom";
-import { computed, signal, watch } from "../core/reactive";
+import { computed, draw, signal, watch } from "../core/reactive";
 import { entryOf, exact } from "../core/scale";
 import { tokenSpan } from "../core/tokens";
 import type { Tooltip } from "../core/tooltip";
@@ -42,7 +42,7 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
 
   // A hover changes few tokens; only those are touched.
   let marked = new Map<HTMLElement, string>();
-  watch(until, () => {
+  draw(until, () => {
     void tokens.value;
     const head = state.shown.value;
     const pattern = head && state.patterns.get(head, panel.value).value;
@@ -72,7 +72,7 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
   });
 
   let before: Element[] = [];
-  watch(until, () => {
+  draw(until, () => {
     void tokens.value;
     const at = (token: number | undefined): HTMLElement | undefined => (token === undefined ? undefined : spans[token - first.value]);
     for (const span of before) span.classList.remove("av-selected", "av-query"), span.removeAttribute("aria-selected");

@@ -11,6 +11,28 @@ export function watch(until: AbortSignal, action: () => void): void {
   until.addEventListener("abort", dispose);
 }
 
+/** As `watch`, but changes are gathered and acted on once, in the next frame: for drawing. */
+export function draw(until: AbortSignal, action: () => void): void {
+  let dispose = (): void => {};
+  let frame = 0;
+  const run = (): void => {
+    frame = 0;
+    dispose();
+    let first = true;
+    dispose = effect(() => {
+      if (first) action();
+      else frame ||= requestAnimationFrame(run);
+      first = false;
+    });
+  };
+  if (until.aborted) return;
+  run();
+  until.addEventListener("abort", () => {
+    cancelAnimationFrame(frame);
+    dispose();
+  });
+}
+
 /** A trait of the model as a signal that follows it. */
 export function trait<T>(model: AnyModel, name: string, until: AbortSignal): ReadonlySignal<T> {
   const value = signal<T>(model.get(name));

@@ -1,5 +1,4 @@
 /** From a value to a place on the colour scale, linear or logarithmic, between two limits. */
-import type { Table } from "./colour";
 
 export interface Scale {
   kind: "linear" | "log";
@@ -31,11 +30,6 @@ export function entryOf(value: number, scale: Scale): number {
   if (Number.isNaN(value)) return -1;
   if (Math.abs(value) < scale.threshold) return scale.low < 0 ? 127 : 0;
   return Math.max(0, Math.min(255, Math.floor(positionOf(value, scale) * 256)));
-}
-
-/** Colours of the 256 quantised values 0, step, ... 255 step. */
-export function quantisedColours(step: number, scale: Scale, table: Table): Table {
-  return Uint32Array.from({ length: 256 }, (_, i) => table[entryOf(i * step, scale)]!);
 }
 
 /** 1, 2 or 5 times a power of ten, the smallest not below `value`. */
