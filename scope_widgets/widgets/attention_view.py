@@ -78,7 +78,8 @@ class AttentionView(View):
             self.traces["b"] = _matching(trace, _single(versus, "versus"))
         self._kept: dict[Side, tuple[int, Float32]] = {}
         cells = len(self.traces) * trace.n_layers * trace.n_heads
-        size = min(len(trace.tokens), 32 if cells * 32 * 32 <= FIRST_MESSAGE_BYTES else 16)
+        size = next((size for size in (32, 16) if cells * size**2 <= FIRST_MESSAGE_BYTES), 8)
+        size = min(size, len(trace.tokens))
         self._pictures = np.zeros((len(self.traces), trace.n_layers, trace.n_heads, size, size), np.uint8)
         self._finished = 0
         self._draw_thumbnails(PATIENCE_S)
@@ -200,9 +201,7 @@ class AttentionView(View):
 def _single(trace: Any, name: str) -> Any:
     tokens = list(trace.tokens)
     if tokens and not isinstance(tokens[0], str):
-        raise ValueError(
-            f"AttentionView shows one prompt and `{name}` has {len(tokens)}: choose one with {name}[i]."
-        )
+        raise ValueError(f"AttentionView shows one prompt and `{name}` has {len(tokens)}: choose one with {name}[i].")
     if not 0 < len(tokens) <= MOST_TOKENS:
         raise ValueError(
             f"AttentionView shows prompts of 1 to {MOST_TOKENS:,} tokens and `{name}` has {len(tokens):,}. "
@@ -226,7 +225,8 @@ def _matching(trace: Any, versus: Any) -> Any:
 def _title(traces: Mapping[Side, Any]) -> str:
     models = dict.fromkeys(trace.model_id.rstrip("/").rsplit("/", 1)[-1] for trace in traces.values())
     count = len(traces["a"].tokens)
-    return f"Attention, {' and '.join(models)}, {count:,} token{'s' * (count != 1)}"
+    several = "two prompts of " if len(models) < len(traces) else ""
+    return f"Attention, {' and '.join(models)}, {several}{count:,} token{'s' * (count != 1)}"
 
 
 def _letters(labels: Any, n_layers: int, n_heads: int) -> list[list[Any]]:
@@ -235,9 +235,7 @@ def _letters(labels: Any, n_layers: int, n_heads: int) -> list[list[Any]]:
     letters = labels.letters() if hasattr(labels, "letters") else labels
     for layer, head in letters:
         if not (0 <= layer < n_layers and 0 <= head < n_heads):
-            raise ValueError(
-                f"`labels` names head {layer}.{head}, but there are {n_layers} layers of {n_heads} heads."
-            )
+            raise ValueError(f"`labels` names head {layer}.{head}, but there are {n_layers} layers of {n_heads} heads.")
     return [[int(layer), int(head), str(letter)] for (layer, head), letter in letters.items()]
 
 
