@@ -139,6 +139,13 @@ def test_what_is_no_table_of_heads_is_refused(scores: Any, options: Any, error: 
         HeadTable(scores, **options)
 
 
+def test_odd_columns_become_text() -> None:
+    view = HeadTable(frame(mixed=[1, "a", None], z=[1j, 2j, 3j]), sort=[("mixed", "ascending")])
+    assert view.texts["mixed"] == ["1", "a", ""]
+    assert spec(view, "z")["kind"] == "text"
+    assert view._repr_mimebundle_() is not None
+
+
 def test_an_empty_table_is_a_table() -> None:
     view = HeadTable(pd.DataFrame({"layer": [], "head": [], "induction": []}))
     assert view.n_rows == 0

@@ -109,6 +109,13 @@ def test_views_without_a_selection_have_their_own() -> None:
     assert first.selection.heads == [(1, 1)]
 
 
+def test_options_that_are_none_are_refused() -> None:
+    with pytest.raises(TypeError, match=r"selection= takes a Selection, not \[\(0, 1\)\]"):
+        View(selection=[(0, 1)])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="View has no option colour"):
+        View(colour="red")
+
+
 def test_selected_heads_given_replace_those_of_the_selection() -> None:
     chosen = Selection(heads=[(5, 1)])
     assert View(selection=chosen, selected_heads=[(0, 0)], selected_tokens=[2]).selected_heads == [(0, 0)]

@@ -54,7 +54,7 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     Raises
     ------
     TypeError
-        When `selection` is something else than a `Selection`.
+        When `selection` is something else than a `Selection`, or an option is unknown.
     traitlets.TraitError
         When a selected head is not one of the model, or a value has the wrong form.
     """
@@ -81,6 +81,8 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     ) -> None:
         if not isinstance(selection, (Selection, type(None))):
             raise TypeError(f"selection= takes a Selection, not {selection!r}; heads go into selected_heads=.")
+        if unknown := sorted(set(traits) - set(self.trait_names())):
+            raise TypeError(f"{type(self).__name__} has no option {', '.join(unknown)}.")
         self.selection = selection or Selection()
         self._running = set()
         self._following = False

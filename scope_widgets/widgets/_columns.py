@@ -79,7 +79,7 @@ class Column:
 
 
 def read_frame(scores: Any) -> pd.DataFrame:
-    """Return `scores` as a DataFrame that has layer and head.
+    """Return `scores` as a DataFrame of its own that has layer and head, numbers, and text as strings.
 
     Raises
     ------
@@ -105,6 +105,9 @@ def read_frame(scores: Any) -> pd.DataFrame:
         if not ((values >= 0) & (values % 1 == 0)).all():
             raise ValueError(f"The column {name!r} must hold whole numbers from 0.")
         frame[name] = values.astype(np.int64)
+    for name in frame.columns:
+        if _kind(frame[name]) == "text":
+            frame[name] = ["" if pd.isna(value) else str(value) for value in frame[name]]
     return frame
 
 
@@ -122,7 +125,7 @@ def pack(frame: pd.DataFrame, columns: Sequence[Column]) -> tuple[list[dict[str,
         spec = {**vars(column), "title": column.name.replace("_", " "), "help": HELP.get(column.name, "")}
         values = frame[column.name]
         if column.kind == "text":
-            texts[column.name] = ["" if pd.isna(value) else str(value) for value in values]
+            texts[column.name] = values.tolist()
         else:
             spec["dtype"] = "float32" if values.dtype in (np.float16, np.float32) else "float64"
             spec["start"] = start
@@ -141,7 +144,7 @@ def class_letters(frame: pd.DataFrame, labels: Any) -> list[str]:
         return [letters.get(head, "") for head in zip(frame["layer"], frame["head"], strict=True)]
     for name in ("label", "class"):
         if name in frame.columns and _kind(frame[name]) == "text":
-            return [LETTERS.get(str(value), "") for value in frame[name]]
+            return [LETTERS.get(value, "") for value in frame[name]]
     return []
 
 
@@ -160,7 +163,8 @@ def evidence_of(frame: pd.DataFrame, why: pd.DataFrame | None) -> list[str]:
 
 
 def _kind(values: pd.Series) -> str:
-    if pd.api.types.is_bool_dtype(values) or not pd.api.types.is_numeric_dtype(values):
+    types = pd.api.types
+    if types.is_bool_dtype(values) or types.is_complex_dtype(values) or not types.is_numeric_dtype(values):
         return "text"
     return "integer" if pd.api.types.is_integer_dtype(values) else "number"
 

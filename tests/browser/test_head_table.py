@@ -130,6 +130,12 @@ def test_a_wrong_filter_is_a_sentence_and_keeps_the_rows(browser_page: Any, moun
     assert not alert.is_visible()
 
 
+def test_a_wrong_filter_from_python_is_said_at_once(browser_page: Any, mount: Any) -> None:
+    (view,) = mount(browser_page, HeadTable(frame(), filter="induction >"))
+    assert view.get_by_role("alert").text_content().startswith("The filter ends too early")
+    assert view.locator(".sw-count").text_content() == "144 heads"
+
+
 def test_nothing_left_says_what_to_do(browser_page: Any, mount: Any) -> None:
     (view,) = mount(browser_page, HeadTable(frame(), filter="layer > 90"))
     assert view.get_by_text("No head passes the filter.").is_visible()

@@ -33,7 +33,7 @@ export const dataColumns = (table: Table): Column[] =>
   table.columns.filter((column) => column.shown && column.name !== "layer" && column.name !== "head");
 
 export function layoutOf(table: Table, room: number, measure: Measure): Layout {
-  const head = Math.ceil(2 * PAD + (table.letters.some(Boolean) ? CHIP : 0) + Math.max(measure("head") + ARROW - CHIP, measure(longestName(table))));
+  const head = Math.ceil(2 * PAD + (table.letters.some(Boolean) ? CHIP : 0) + Math.max(measure("head") + ARROW - CHIP, measure(longestName(table).padStart(4, "0"))));
   const placed = dataColumns(table).map((column) => (column.kind === "text" ? placeText(column, measure) : placeNumbers(column, measure)));
   const total = (): number => head + placed.reduce((sum, { width }) => sum + width, 0);
   const [texts, bars] = [true, false].map((wanted) => placed.filter(({ column }) => (column.kind === "text") === wanted)) as [Placed[], Placed[]];

@@ -1,0 +1,63 @@
+import { expect, test } from "vitest";
+import { exact, readTable, shown, type NumberColumn } from "../src/head_table/data";
+import { code, csv } from "../src/head_table/files";
+import { layoutOf } from "../src/head_table/layout";
+import { describe as describeRow } from "../src/head_table/readout";
+import { tableModel } from "./head_table_model";
+
+const measure = (text: string): number => 7 * text.length;
+const columns = { layer: [0, 0, 10], head: [0, 1, 11], a: [0.5, NaN, -2], low: [0.25, NaN, -3], note: ['say "hi"', "", "x,y"] };
+const table = readTable(tableModel(columns, { a: { threshold: 0.75, low: "low" }, low: { shown: false } }));
+
+test("a column's scale holds its values, intervals, threshold and zero", () => {
+  expect((table.byName.get("a") as NumberColumn).domain).toEqual([-3, 0.75]);
+  const flat = readTable(tableModel({ layer: [0], head: [0], a: [0] })).byName.get("a") as NumberColumn;
+  expect(flat.domain).toEqual([0, 1]);
+});
+
+test.each([
+  [0.5, 3, "0.500"],
+  [-0.25, 2, "\u22120.25"],
+  [-1e-9, 2, "0.00"],
+  [NaN, 2, "\u2013"],
+  [Infinity, 2, "\u221e"],
+  [-Infinity, 2, "\u2212\u221e"],
+  [3e-9, 9, "3.00e\u22129"],
+  [0, 9, "0.000000"],
+])("%d with %d decimals is shown as %s", (value, digits, text) => expect(shown(value, digits)).toBe(text));
+
+test("exact text reads back as the same number of its own type", () => {
+  const f32 = Float32Array.of(0.1, 1 / 3, 16777217, 1e-30);
+  for (const value of f32) expect(Math.fround(Number(exact(value, f32)))).toBe(value);
+  expect(exact(f32[0]!, f32)).toBe("0.1");
+  expect(exact(0.1 + 0.2, Float64Array.of(0))).toBe("0.30000000000000004");
+});
+
+test("CSV has every column, exact, quoted where it must be", () => {
+  expect(csv(table, [2, 0])).toBe('layer,head,a,low,note\r\n10,11,-2,-3,"x,y"\r\n0,0,0.5,0.25,"say ""hi"""\r\n');
+  expect(csv(table, [1])).toBe("layer,head,a,low,note\r\n0,1,,,\r\n");
+});
+
+test("code names what was chosen only", () => {
+  expect(code("", [], [], false)).toContain("HeadTable(scores)");
+  expect(code('a > 1 and note = "x"', [["a", "descending"]], [[1, 2]], true)).toContain(
+    'HeadTable(scores, labels, filter="a > 1 and note = \\"x\\"", sort=[("a", "descending")], selected_heads=[(1, 2)])',
+  );
+});
+
+test("a row in words", () => {
+  const a = table.byName.get("a");
+  expect(describeRow(table, 0, a)).toBe("0.0 \u2002 a 0.5, threshold 0.75");
+  expect(describeRow(table, 1, a)).toContain("a not computed");
+  expect(describeRow(table, 2, table.byName.get("note"))).toContain("note x,y");
+});
+
+test("bars share the room evenly, and nothing shrinks below its content", () => {
+  const wide = readTable(tableModel({ layer: [0], head: [0], a: [1], a_column_with_a_name: [1], c: [1] }));
+  const [narrow, room] = [layoutOf(wide, 100, measure), layoutOf(wide, 560, measure)];
+  expect(narrow.total).toBeGreaterThan(100);
+  expect(room.total).toBeLessThanOrEqual(560);
+  expect(room.placed[0]!.width).toBe(room.placed[2]!.width);
+  room.placed.forEach(({ width }, i) => expect(width).toBeGreaterThanOrEqual(narrow.placed[i]!.width));
+  expect(layoutOf(wide, 5000, measure).placed.map(({ width }) => width)).toEqual([220, 220, 220]);
+});
