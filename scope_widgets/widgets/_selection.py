@@ -66,13 +66,9 @@ def check_range(heads: Iterable[Head], n_layers: int | None, n_heads: int | None
     """Raise a TraitError that names the first head which the model does not have."""
     for layer, head in heads:
         if n_layers is not None and layer >= n_layers:
-            raise traitlets.TraitError(
-                f"Head {layer}.{head} is not there: the model has layers 0 to {n_layers - 1}."
-            )
+            raise traitlets.TraitError(f"Head {layer}.{head} is not there: the model has layers 0 to {n_layers - 1}.")
         if n_heads is not None and head >= n_heads:
-            raise traitlets.TraitError(
-                f"Head {layer}.{head} is not there: each layer has heads 0 to {n_heads - 1}."
-            )
+            raise traitlets.TraitError(f"Head {layer}.{head} is not there: each layer has heads 0 to {n_heads - 1}.")
 
 
 def _items(value: object, what: str, example: str) -> list[Any]:

@@ -103,6 +103,9 @@ export function shown(value: number, digits: number): string {
   return /^-[0.]+$/.test(text) ? text.slice(1) : text.replaceAll("-", MINUS);
 }
 
+/** The same for the ends of a scale, without noughts that say nothing. */
+export const short = (value: number, digits: number): string => shown(value, digits).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+
 /** The shortest text that reads back as the same number of the column's type. */
 export function exact(value: number, numbers: Numbers): string {
   if (numbers instanceof Float64Array || !Number.isFinite(value)) return String(value);
@@ -118,4 +121,4 @@ export const spoken = (value: number): string => (Number.isNaN(value) ? "not com
 
 /** Names of classes are written with spaces; other text is shown as it is. */
 export const isClass = (column: string): boolean => column === "label" || column === "class";
-export const reads = (column: string, text: string): string => (isClass(column) ? text.replaceAll("_", " ") : text);
+export const reads = (column: string, text: string): string => (isClass(column) ? text.replaceAll("_", " ").replace(/^s inhibition/, "S-inhibition") : text);

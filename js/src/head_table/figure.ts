@@ -2,7 +2,7 @@
 import { classHue } from "../core/colour";
 import { xml } from "../core/export";
 import type { Theme } from "../core/theme";
-import { headName, headOf, place, reads, shown, type NumberColumn, type Table } from "./data";
+import { headName, headOf, place, reads, short, shown, type NumberColumn, type Table } from "./data";
 import { PAD, ROW, type Layout, type Measure, type Placed } from "./layout";
 
 export interface Figure {
@@ -45,8 +45,8 @@ export function figureOf(
     if (column.kind === "text") return;
     const bar = barOf(room, numberWidth);
     const style = `fill="${theme.dim}" font-size="10"`;
-    text(x + bar.from, 57, shown(column.domain[0], column.digits), style);
-    text(x + bar.from + bar.width, 57, shown(column.domain[1], column.digits), `${style} text-anchor="end"`);
+    text(x + bar.from, 57, short(column.domain[0], column.digits), style);
+    text(x + bar.from + bar.width, 57, short(column.domain[1], column.digits), `${style} text-anchor="end"`);
   });
   box(0, TOP - 2, width, 1, theme.line);
 

@@ -1,6 +1,6 @@
 /** The row of column names: a click sorts, shift adds a key; under each name the scale of its bars. */
 import { h } from "../core/dom";
-import { place, shown, type Column, type NumberColumn } from "./data";
+import { place, short, type Column, type NumberColumn } from "./data";
 import type { Layout, Measure, Placed } from "./layout";
 import type { Direction, SortKey } from "./order";
 
@@ -58,13 +58,13 @@ function explain(column: Column): string {
 function scale({ column, width, numberWidth }: Placed, measure: Measure): HTMLElement {
   const { domain, digits, threshold } = column as NumberColumn;
   const bar = width - numberWidth - 24;
-  const short = (value: number): string => shown(value, digits).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
-  const marks = [h("span", {}, short(domain[0])), h("span", {}, short(domain[1]))];
+  const ends = domain.map((end) => short(end, digits)) as [string, string];
+  const marks: HTMLElement[] = ends.map((end) => h("span", {}, end));
   if (threshold !== null) {
     const at = place(threshold, domain);
-    const text = short(threshold);
+    const text = short(threshold, digits);
     const half = measure(text) / 2 + 4;
-    const clear = at * bar - half > measure(short(domain[0])) && (1 - at) * bar - half > measure(short(domain[1]));
+    const clear = at * bar - half > measure(ends[0]) && (1 - at) * bar - half > measure(ends[1]);
     marks.push(h("u", { style: `left: ${100 * at}%` }, clear ? text : ""));
   }
   return h("span", { class: "sw-scale", style: `margin-left: ${numberWidth + 8}px`, "aria-hidden": "true" }, ...marks);

@@ -1,5 +1,5 @@
 /** How wide the columns are: enough for their numbers and names, the rest shared by the bars. */
-import { headName, headOf, shown, type Column, type NumberColumn, type Table, type TextColumn } from "./data";
+import { shown, type Column, type NumberColumn, type Numbers, type Table, type TextColumn } from "./data";
 
 export const ROW = 24;
 export const HEADER = 44;
@@ -33,7 +33,7 @@ export const dataColumns = (table: Table): Column[] =>
   table.columns.filter((column) => column.shown && column.name !== "layer" && column.name !== "head");
 
 export function layoutOf(table: Table, room: number, measure: Measure): Layout {
-  const head = Math.ceil(2 * PAD + (table.letters.some(Boolean) ? CHIP : 0) + Math.max(measure("head") + ARROW - CHIP, measure(longestName(table).padStart(4, "0"))));
+  const head = Math.ceil(2 * PAD + (table.letters.some(Boolean) ? CHIP : 0) + Math.max(measure("head") + ARROW - CHIP, measure(longestName(table))));
   const placed = dataColumns(table).map((column) => (column.kind === "text" ? placeText(column, measure) : placeNumbers(column, measure)));
   const total = (): number => head + placed.reduce((sum, { width }) => sum + width, 0);
   const [texts, bars] = [true, false].map((wanted) => placed.filter(({ column }) => (column.kind === "text") === wanted)) as [Placed[], Placed[]];
@@ -55,13 +55,10 @@ function widen(columns: Placed[], spare: number): void {
   for (const column of columns) column.width = Math.max(column.width, level);
 }
 
-function longestName(table: Table): string {
-  let longest = "";
-  for (let row = 0; row < table.n; row++) {
-    const name = headName(headOf(table, row));
-    if (name.length > longest.length) longest = name;
-  }
-  return longest;
+/** Layers stand right, heads left of the dot, so each has the room of its longest. */
+function longestName({ layer, head }: Table): string {
+  const digits = (numbers: Numbers, least: number): string => "0".repeat(Math.max(least, ...new Set([...numbers].map((n) => String(n).length))));
+  return `${digits(layer, 2)}.${digits(head, 1)}`;
 }
 
 function placeText(column: TextColumn, measure: Measure): Placed {
