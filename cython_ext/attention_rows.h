@@ -6,34 +6,32 @@
 
 #define ROWS_AHEAD 2 /* how far ahead rows are fetched */
 
-/* Entropy of cells 0..n of a row and, added to `small`, which of them are below 0.01, as -1 each.
-   Whole vectors must be readable; those beyond n count as 0. The row at `next` is fetched meanwhile: hardware
-   prefetching stops at a row's end, as half of every row is never read. */
-INLINE float whole_vectors_entropy(const void *row, int32_t n, const void *next, Ints *small, int half)
+INLINE void add_cells(Floats attention, Floats *entropy, Ints *small)
 {
-    Floats sum = {0};
-    Ints below = {0};
-    for (int32_t i = 0; i < n; i += LANES) {
-        const Floats a = zero_from(load(row, i, half), i, n);
-        prefetch(cells_from(next, i, half));
-        sum -= a * fast_log(a);
-        below += less(a, all_floats(0.01f));
-    }
-    *small += below;
-    return sum_floats(sum);
+    *entropy -= attention * fast_log(attention);
+    *small += less(attention, all_floats(0.01f));
 }
 
-/* The same where only `readable` cells may be touched: the last rows of an array. */
+/* Entropy of cells 0..n of a row of which `readable` can be touched, and -1 in `small` for each below 0.01.
+   The row at `next` is fetched meanwhile: hardware prefetching stops at a row's end, half of which is never read. */
 INLINE float row_entropy(const void *row, int32_t n, ptrdiff_t readable, const void *next, Ints *small, int half)
 {
-    const int32_t whole = n / LANES * LANES;
+    Floats entropy = {0};
     float tail[LANES] = {0};
-    if ((ptrdiff_t)n + LANES <= readable)
-        return whole_vectors_entropy(row, n, next, small, half);
-    for (int32_t i = whole; i < n; i++)
-        tail[i - whole] = cell(row, i, half);
-    return whole_vectors_entropy(row, whole, next, small, half)
-           + whole_vectors_entropy(tail, n - whole, next, small, 0);
+    int32_t i = 0;
+    prefetch(cells_from(next, n, half));
+    for (; i + LANES <= n; i += LANES) {
+        prefetch(cells_from(next, i, half));
+        add_cells(load(row, i, half), &entropy, small);
+    }
+    if (i < n && i + LANES <= readable)
+        add_cells(zero_from(load(row, i, half), i, n), &entropy, small);
+    else if (i < n) { /* the end of the array */
+        for (int32_t lane = 0; lane < n - i; lane++)
+            tail[lane] = cell(row, i + lane, half);
+        add_cells(load(tail, 0, 0), &entropy, small);
+    }
+    return sum_floats(entropy);
 }
 
 /* Add queries first..last of `head` [query, key] to sums [N_SUMS]; their entropies go to entropies [query].

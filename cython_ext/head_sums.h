@@ -45,7 +45,7 @@ INLINE void add_small(Ints small, int32_t n_beyond, double *sums)
     sums[SMALL] -= n_beyond;
 }
 
-/* How many cells vectors saw beyond a row of n. */
+/* How many zeros the vectors of a row of n cells hold beyond them. */
 INLINE int32_t cells_beyond(int32_t n) { return (LANES - n % LANES) % LANES; }
 
 #endif

@@ -9,10 +9,11 @@
 
 #include "head_sums.h"
 
-#define ROWS_AT_ONCE 6 /* with vectors of 16 keys these sums fill the registers of AVX2 */
+#define PANEL_KEYS (2 * LANES)
+#define ROWS_AT_ONCE 6 /* with a panel's two vectors each, these sums fill the registers of AVX2 */
 #define TILE_QUERIES (2 * ROWS_AT_ONCE)
 
-/* One head. Keys come in panels [panel, d_head, LANES]. Queries see the last `window` keys up to their own; the
+/* One head. Keys come in panels [panel, d_head, PANEL_KEYS]. Queries see the last `window` keys up to their own; the
    scores are s = scaling * q k, or softcap * tanh(s / softcap) where softcap > 0. */
 typedef struct {
     const float *queries, *key_panels;
@@ -20,42 +21,58 @@ typedef struct {
     float scaling, softcap;
 } ScoredHead;
 
+typedef struct {
+    Floats low, high;
+} Pair;
+
+INLINE void add_products(Pair *sums, Pair keys, float query)
+{
+    sums->low += keys.low * query;
+    sums->high += keys.high * query;
+}
+
+INLINE void store_pair(float *scores, Pair sums, float scaling)
+{
+    store(scores, 0, sums.low * scaling);
+    store(scores, LANES, sums.high * scaling);
+}
+
 /* Scores of ROWS_AT_ONCE queries with the keys of a panel, to `scores`, whose rows are `stride` apart. */
 INLINE void panel_scores(const float *const *queries, const float *panel, int32_t d_head, float scaling,
                          float *scores, ptrdiff_t stride)
 {
     const float *q0 = queries[0], *q1 = queries[1], *q2 = queries[2];
     const float *q3 = queries[3], *q4 = queries[4], *q5 = queries[5];
-    Floats s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0};
-    for (int32_t d = 0; d < d_head; d++) {
-        const Floats keys = load(panel, (ptrdiff_t)d * LANES, 0);
-        s0 += keys * q0[d];
-        s1 += keys * q1[d];
-        s2 += keys * q2[d];
-        s3 += keys * q3[d];
-        s4 += keys * q4[d];
-        s5 += keys * q5[d];
+    Pair s0 = {{0}, {0}}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0; /* not an array: these stay in registers */
+    for (int32_t d = 0; d < d_head; d++, panel += PANEL_KEYS) {
+        const Pair keys = {load(panel, 0, 0), load(panel, LANES, 0)};
+        add_products(&s0, keys, q0[d]);
+        add_products(&s1, keys, q1[d]);
+        add_products(&s2, keys, q2[d]);
+        add_products(&s3, keys, q3[d]);
+        add_products(&s4, keys, q4[d]);
+        add_products(&s5, keys, q5[d]);
     }
-    store(scores, 0 * stride, s0 * scaling);
-    store(scores, 1 * stride, s1 * scaling);
-    store(scores, 2 * stride, s2 * scaling);
-    store(scores, 3 * stride, s3 * scaling);
-    store(scores, 4 * stride, s4 * scaling);
-    store(scores, 5 * stride, s5 * scaling);
+    store_pair(scores, s0, scaling);
+    store_pair(scores + stride, s1, scaling);
+    store_pair(scores + 2 * stride, s2, scaling);
+    store_pair(scores + 3 * stride, s3, scaling);
+    store_pair(scores + 4 * stride, s4, scaling);
+    store_pair(scores + 5 * stride, s5, scaling);
 }
 
 /* Scores of TILE_QUERIES queries from `first` on with the panels from first_panel up to the last query's. */
 INLINE void tile_scores(const ScoredHead *head, int32_t first, int32_t last, int32_t first_panel, float *tile,
                         ptrdiff_t stride)
 {
-    const ptrdiff_t panel_size = (ptrdiff_t)head->d_head * LANES;
+    const ptrdiff_t panel_size = (ptrdiff_t)head->d_head * PANEL_KEYS;
     const float *queries[TILE_QUERIES];
     for (int32_t r = 0; r < TILE_QUERIES; r++) /* beyond the last query: that one again, not read by anyone */
         queries[r] = head->queries + (ptrdiff_t)(first + r < last ? first + r : last - 1) * head->d_head;
-    for (int32_t panel = first_panel; panel <= (last - 1) / LANES; panel++)
+    for (int32_t panel = first_panel; panel <= (last - 1) / PANEL_KEYS; panel++)
         for (int32_t r = 0; r < TILE_QUERIES; r += ROWS_AT_ONCE)
             panel_scores(queries + r, head->key_panels + panel * panel_size, head->d_head, head->scaling,
-                         tile + r * stride + (ptrdiff_t)(panel - first_panel) * LANES, stride);
+                         tile + r * stride + (ptrdiff_t)(panel - first_panel) * PANEL_KEYS, stride);
 }
 
 INLINE Floats capped(Floats scores, float softcap)
@@ -91,8 +108,12 @@ INLINE float exponentials(float *row, int32_t n, float maximum, float *entropy)
     Floats sum = {0}, weighted = {0};
     float z;
     for (int32_t i = 0; i < n; i += LANES) {
-        const Floats score = zero_from(load(row, i, 0) - maximum, i, n);
-        const Floats e = zero_from(fast_exp(score), i, n);
+        Floats score = load(row, i, 0) - maximum, e;
+        if (i + LANES > n)
+            score = zero_from(score, i, n);
+        e = fast_exp(score);
+        if (i + LANES > n)
+            e = zero_from(e, i, n);
         store(row, i, e);
         sum += e;
         weighted += e * score;
@@ -103,18 +124,18 @@ INLINE float exponentials(float *row, int32_t n, float maximum, float *entropy)
 }
 
 /* Add the up to TILE_QUERIES queries first..last of a head to sums [N_SUMS].
-   `tile` is scratch, TILE_QUERIES rows of `stride` cells: the keys seen and 2 LANES to spare. */
+   `tile` is scratch, TILE_QUERIES rows of `stride` cells: the keys seen, and room to their panels' ends and for a vector more. */
 CLONED static void add_scored_queries(const ScoredHead *head, int32_t first, int32_t last, float *tile,
                                       ptrdiff_t stride, EarlierTokens earlier, const double *inverse_log,
                                       double *sums)
 {
-    const int32_t first_panel = first >= head->window ? (first - head->window + 1) / LANES : 0;
+    const int32_t first_panel = first >= head->window ? (first - head->window + 1) / PANEL_KEYS : 0;
     Ints small = {0};
     int32_t n_beyond = 0;
     tile_scores(head, first, last, first_panel, tile, stride);
     for (int32_t q = first; q < last; q++) {
         const int32_t lowest = q >= head->window ? q - head->window + 1 : 0, n = q - lowest + 1;
-        float *row = tile + (q - first) * stride + (lowest - first_panel * LANES);
+        float *row = tile + (q - first) * stride + (lowest - first_panel * PANEL_KEYS);
         float entropy;
         const float maximum = cap_and_maximum(row, n, head->softcap);
         const float z = exponentials(row, n, maximum, &entropy);

@@ -25,11 +25,11 @@
 #ifdef __GNUC__
 #pragma GCC diagnostic ignored "-Wpsabi" /* vectors never pass between functions that are not inlined */
 #define INLINE static inline __attribute__((always_inline))
-#define LANES 16
-typedef float Floats __attribute__((vector_size(64)));
-typedef int32_t Ints __attribute__((vector_size(64)));
-typedef uint16_t Halves __attribute__((vector_size(32)));
-#define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
+#define LANES 8
+typedef float Floats __attribute__((vector_size(32)));
+typedef int32_t Ints __attribute__((vector_size(32)));
+typedef uint16_t Halves __attribute__((vector_size(16)));
+#define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7}
 
 INLINE Floats floats_of_bits(Ints bits) { return (Floats)bits; }
 INLINE Ints bits_of_floats(Floats values) { return (Ints)values; }
@@ -40,13 +40,9 @@ INLINE Ints less(Floats a, Floats b) { return a < b; }
 
 INLINE float sum_floats(Floats values)
 {
-    typedef float Eight __attribute__((vector_size(32)));
     typedef float Four __attribute__((vector_size(16)));
-    Eight eights[2];
     Four fours[2];
-    memcpy(eights, &values, sizeof eights);
-    eights[0] += eights[1];
-    memcpy(fours, eights, sizeof fours);
+    memcpy(fours, &values, sizeof fours);
     fours[0] += fours[1];
     return (fours[0][0] + fours[0][1]) + (fours[0][2] + fours[0][3]);
 }
@@ -54,13 +50,9 @@ INLINE float sum_floats(Floats values)
 /* Whether any lane is set. */
 INLINE int any(Ints condition)
 {
-    typedef int64_t Four __attribute__((vector_size(32)));
     typedef int64_t Two __attribute__((vector_size(16)));
-    Four fours[2];
     Two twos[2];
-    memcpy(fours, &condition, sizeof fours);
-    fours[0] |= fours[1];
-    memcpy(twos, fours, sizeof twos);
+    memcpy(twos, &condition, sizeof twos);
     twos[0] |= twos[1];
     return (twos[0][0] | twos[0][1]) != 0;
 }
@@ -170,8 +162,8 @@ INLINE float cell(const void *row, ptrdiff_t i, int half)
 INLINE Floats fast_log(Floats values)
 {
     const int32_t root_half = 0x3f3504f3; /* sqrt(1/2): the mantissa comes to lie in [0.707, 1.414) */
-    const Ints offset = bits_of_floats(values) - root_half;
-    const Floats r = floats_of_bits((offset & 0x7fffff) + root_half) - 1.0f;
+    const Ints exponent = (bits_of_floats(values) - root_half) & (int32_t)0xff800000; /* times 2^23 */
+    const Floats r = floats_of_bits(bits_of_floats(values) - exponent) - 1.0f;
     /* minimax polynomial of ln(1 + r) / r */
     Floats p = r * -0.10106896909067917f + 0.1622258573770523f;
     p = p * r - 0.17250831425189972f;
@@ -180,13 +172,13 @@ INLINE Floats fast_log(Floats values)
     p = p * r + 0.33335059881210327f;
     p = p * r - 0.5000036858333313f;
     p = p * r + 0.9999999403953552f;
-    return to_floats(offset >> 23) * 0.6931471805599453f + r * p;
+    return to_floats(exponent) * 8.262958294867817e-08f /* ln(2) / 2^23 */ + r * p;
 }
 
-/* exp of numbers <= 0, relative error below 1e-6; below -87 it stays at about 1e-38. */
+/* exp of numbers <= 0, relative error below 1e-6; 0 below -87. */
 INLINE Floats fast_exp(Floats values)
 {
-    const Floats scaled = larger(values, all_floats(-87.0f)) * 1.4426950408889634f;
+    const Floats scaled = values * 1.4426950408889634f;
     const Ints whole = to_ints(scaled - 0.5f);
     const Floats r = scaled - to_floats(whole);
     /* minimax polynomial of 2^r */
@@ -195,7 +187,8 @@ INLINE Floats fast_exp(Floats values)
     p = p * r + 0.24022120237350464f;
     p = p * r + 0.6931469440460205f;
     p = p * r + 1.0000001192092896f;
-    return p * floats_of_bits((whole + 127) << 23);
+    p *= floats_of_bits((whole + 127) << 23);
+    return floats_of_bits(bits_of_floats(p) & ~less(values, all_floats(-87.0f)));
 }
 
 /* Threads to use: `wanted`, or as many as OpenMP would take where that is 0. */

@@ -8,8 +8,6 @@ import numpy as np
 
 
 cdef extern from "simd.h" nogil:
-    cdef enum:
-        LANES
     int threads_to_use(int wanted)
 
 
@@ -33,6 +31,7 @@ cdef extern from "attention_rows.h" nogil:
 
 cdef extern from "score_rows.h" nogil:
     cdef enum:
+        PANEL_KEYS
         TILE_QUERIES
     ctypedef struct ScoredHead:
         const float *queries
@@ -47,7 +46,7 @@ cdef extern from "score_rows.h" nogil:
         EarlierTokens earlier, const double *inverse_log, double *sums)
 
 
-KEYS_PER_PANEL = LANES
+KEYS_PER_PANEL = PANEL_KEYS
 
 ctypedef fused Bits:  # of float32 and float16 (see _checks.bits)
     int32_t
@@ -127,7 +126,7 @@ def sum_scored_queries(
     cdef Py_ssize_t n_heads = queries.shape[0], n_tokens = queries.shape[1]
     cdef Py_ssize_t group = n_heads // key_panels.shape[0]
     cdef Py_ssize_t n_blocks = (n_tokens + TILE_QUERIES - 1) // TILE_QUERIES, item
-    cdef Py_ssize_t stride = (min(n_tokens, window + TILE_QUERIES) + 3 * LANES) // LANES * LANES
+    cdef Py_ssize_t stride = min(n_tokens, window + TILE_QUERIES) + 3 * PANEL_KEYS
     cdef int n_threads = threads_to_use(threads)
     cdef EarlierTokens earlier = earlier_tokens(earlier_rows)
     sums_array = np.zeros((n_heads, n_blocks, N_SUMS))
