@@ -218,6 +218,24 @@ def test_models_that_do_not_fit_get_a_sentence():
         Microscope.for_model(transformers.MambaForCausalLM(config), None)
 
 
+def test_modules_by_name(tmp_path):
+    scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
+    trace = scope.trace(IDS, capture=(), modules=["model.layers.1.mlp"])
+    assert list(trace.modules) == ["model.layers.1.mlp"]
+    assert torch.equal(trace.modules["model.layers.1.mlp"], scope.trace(IDS).mlp_out(1))
+    trace.save(tmp_path)
+    assert torch.equal(Trace.load(tmp_path).modules["model.layers.1.mlp"], trace.modules["model.layers.1.mlp"])
+    with scope.watch(modules=["model.layers.*.mlp", "lm_head"]) as watched, torch.no_grad():
+        scope.model(torch.tensor([IDS]))
+    assert list(watched.modules) == [*(f"model.layers.{layer}.mlp" for layer in range(3)), "lm_head"]
+    assert torch.equal(watched.modules["lm_head"], watched.logits)
+    assert not any(module._forward_hooks for module in scope.model.modules())
+    batch = scope.trace([IDS, IDS[:3]], modules=["lm_head"])
+    assert batch[1].modules["lm_head"].shape == (3, 96)
+    with pytest.raises(ValueError, match="No module of the model is named 'model.layer.1.mlp'. Names are"):
+        scope.trace(IDS, modules=["model.layer.1.mlp"])
+
+
 def test_several_threads():
     scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
     prompts = [[3 + i, 4, 5 + 2 * i, 6] for i in range(4)]

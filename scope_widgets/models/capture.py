@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import difflib
+import fnmatch
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -31,7 +33,7 @@ class Site(NamedTuple):
 class Recorder:
     """Collects the wanted quantities of one forward, each `[batch, ...]`, by site and layer."""
 
-    def __init__(self, anatomy: Anatomy, wanted: tuple[str, ...]) -> None:
+    def __init__(self, anatomy: Anatomy, wanted: tuple[str, ...], modules: dict[str, nn.Module] | None = None) -> None:
         unknown = set(wanted) - set(SITES)
         if unknown:
             raise ValueError(
@@ -42,6 +44,23 @@ class Recorder:
         self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
         self.values: dict[str, dict[int, Tensor]] = {name: {} for name in SITES if name in self._wanted}
         self.scoring: dict[int, dict[str, Any]] = {}
+        self._modules = modules or {}
+        self.modules: dict[str, Tensor] = {}
+
+    @contextmanager
+    def hooks(self) -> Iterator[None]:
+        """Keep the outputs of the modules that were asked for by name."""
+
+        def keeper(name: str) -> Callable[[nn.Module, Any, Any], None]:
+            def keep(module: nn.Module, args: Any, output: Any) -> None:
+                self.modules.setdefault(name, first(output).detach())
+
+            return keep
+
+        with ExitStack() as stack:
+            for name, module in self._modules.items():
+                stack.callback(module.register_forward_hook(keeper(name)).remove)
+            yield
 
     def sites(self) -> Iterator[Site]:
         """Yield the wanted sites outside of attention functions, in the order in which a forward reaches them."""
@@ -108,7 +127,7 @@ def record(wrapped: Wrapped, model: Any, recorder: Recorder, inputs: dict[str, A
         for site, envoy in sites:
             recorder.keep(site.name, site.layer, site.read(getattr(envoy, site.side)))
 
-    with probing(model, recorder.probe, recorder.spec):
+    with probing(model, recorder.probe, recorder.spec), recorder.hooks():
         return wrapped.logits(inputs, body)
 
 
@@ -147,5 +166,25 @@ def recording(model: Any, recorder: Recorder, seen: Callable[[dict[str, Any], An
         for site in recorder.sites():
             stack.callback(reader(site).remove)
         stack.callback(model.register_forward_hook(on_model, with_kwargs=True).remove)
+        stack.enter_context(recorder.hooks())
         stack.enter_context(probing(model, recorder.probe, recorder.spec))
         yield
+
+
+def named(model: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Module]:
+    """Find modules by their names in the model, in which `*` stands for anything.
+
+    Raises
+    ------
+    ValueError
+        When a pattern names none; gives the names that come close.
+    """
+    modules = dict(model.named_modules())
+    found: dict[str, nn.Module] = {}
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        names = fnmatch.filter(modules, pattern)
+        if not names:
+            close = difflib.get_close_matches(pattern, modules, n=3) or list(modules)[1:4]
+            raise ValueError(f"No module of the model is named {pattern!r}. Names are such as {', '.join(close)}.")
+        found |= {name: modules[name] for name in names}
+    return found

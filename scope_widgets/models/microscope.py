@@ -13,7 +13,7 @@ from torch import Tensor
 from scope_widgets._result import Provenance
 from scope_widgets.models import loading
 from scope_widgets.models.anatomy import Anatomy
-from scope_widgets.models.capture import Edit, Recorder, forward, record, recording
+from scope_widgets.models.capture import Edit, Recorder, forward, named, record, recording
 from scope_widgets.models.tokens import encode, pad, token_texts
 from scope_widgets.models.wrapped import Wrapped, lock_of
 from scope_widgets.traces.scoring import Scoring
@@ -127,6 +127,7 @@ class Microscope:
         prompt: str | Sequence[Any] | Tensor,
         *,
         capture: Sequence[str] | None = None,
+        modules: Sequence[str] = (),
         prepend_bos: bool | None = None,
     ) -> Trace:
         """Run the model on a prompt, or several, and record what happens inside.
@@ -138,6 +139,8 @@ class Microscope:
         capture : sequence of str, optional
             Of "residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out"; all of them where nothing is
             said, but patterns that would take more than 512 MB are then computed only when they are asked for.
+        modules : sequence of str, optional
+            Names of modules, `*` for anything ("model.layers.*.mlp"), whose outputs are kept in `trace.modules`.
         prepend_bos : bool, optional
             Begin with the beginning-of-sequence token or not; as the tokenizer does where nothing is said.
 
@@ -150,19 +153,20 @@ class Microscope:
         rows, several = encode(self.tokenizer, prompt, prepend_bos)
         self._check(rows)
         ids, mask = pad(rows, self.model.device)
-        recorder = Recorder(self.anatomy, self._wanted(capture, ids))
+        recorder = Recorder(self.anatomy, self._wanted(capture, ids), named(self.model, modules))
         inputs = {"input_ids": ids, "attention_mask": mask.long()}
         with lock_of(self.model):
             logits = record(self._under_nnsight(), self.model, recorder, inputs)
         return self._trace(recorder, ids, mask, logits, several)
 
     @contextmanager
-    def watch(self, *, capture: Sequence[str] | None = None) -> Iterator[Trace]:
+    def watch(self, *, capture: Sequence[str] | None = None, modules: Sequence[str] = ()) -> Iterator[Trace]:
         """Record the forward that the user runs inside: `with scope.watch() as trace: model(**inputs)`.
 
-        The first forward of the block is recorded; `trace` is a `Trace` when the block ends.
+        The first forward of the block is recorded; `trace` is a `Trace` when the block ends. `capture` and `modules`
+        are those of `trace`.
         """
-        recorder = Recorder(self.anatomy, tuple(SITES if capture is None else capture))
+        recorder = Recorder(self.anatomy, tuple(SITES if capture is None else capture), named(self.model, modules))
         watched = Watched()
         seen: list[tuple[dict[str, Any], Any]] = []
 
@@ -271,6 +275,7 @@ class Microscope:
             mask=(mask if several else mask[0]).cpu(),
             scoring=tuple(Scoring(**recorder.scoring[layer]) for layer in sorted(recorder.scoring)),
             values=values,
+            modules={name: value if several else value[0] for name, value in recorder.modules.items()},
         )
 
 

@@ -86,7 +86,8 @@ def from_npz(path: Path) -> Trace:
 def _tensors(trace: Trace) -> dict[str, Tensor]:
     own = {"token_ids": trace.token_ids, "logits": trace.logits, "mask": trace.mask}
     recorded = {f"{site}.{layer}": value for site, layers in trace.values.items() for layer, value in enumerate(layers)}
-    return {name: value.detach().cpu() for name, value in (own | recorded).items()}
+    modules = {f"module {name}": value for name, value in trace.modules.items()}
+    return {name: value.detach().cpu() for name, value in (own | recorded | modules).items()}
 
 
 def _header(trace: Trace) -> dict[str, Any]:
@@ -121,6 +122,9 @@ def _trace(header: dict[str, Any], tensors: dict[str, Tensor]) -> Trace:
         mask=tensors["mask"],
         scoring=tuple(Scoring(**scoring) for scoring in header["scoring"]),
         values=values,
+        modules={
+            name.removeprefix("module "): value for name, value in tensors.items() if name.startswith("module ")
+        },
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -40,6 +40,8 @@ class Trace(Shown):
     provenance : Provenance
     captured : tuple of str
         The quantities that were recorded.
+    modules : dict of str to Tensor
+        Outputs of the modules that were asked for by name, as the model gave them, padding included.
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.attention_view:AttentionView"
@@ -54,6 +56,7 @@ class Trace(Shown):
     mask: Tensor
     scoring: tuple[Scoring, ...]
     values: Mapping[str, Sequence[Tensor]]
+    modules: Mapping[str, Tensor] = field(default_factory=dict)
 
     # --- what it is -------------------------------------------------------------------------------------------------
 
@@ -115,6 +118,7 @@ class Trace(Shown):
             logits=self.logits[index][at],
             mask=self.mask[index][at],
             values={site: [cut(site, value) for value in layers] for site, layers in self.values.items()},
+            modules={name: value[index][at.to(value.device)] for name, value in self.modules.items()},
             provenance=dataclasses.replace(self.provenance, prompts=prompts[index : index + 1]),
         )
 
