@@ -496,7 +496,7 @@ def test_nothing_stands_out_of_the_view(show: Any, width: int) -> None:
 
 def test_pointing_and_recolouring_are_quick_at_1024_tokens(show: Any, browser_page: Any) -> None:
     _, place = show(FakeTrace(2, 12, 1024), selected_heads=[(0, 0)])
-    browser_page.wait_for_function("!/Loading/.test(document.querySelector('.av-name').textContent)")
+    browser_page.wait_for_function("!/loading/.test(document.querySelector('.av-name').textContent)")
     place.locator(".av-matrix").hover()
     times = browser_page.evaluate(
         """async () => {

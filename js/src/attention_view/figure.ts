@@ -96,8 +96,14 @@ function cells(state: State, panel: PanelName, x: (key: number) => number, y: (q
     if (!raster) throw new Error("The head is still loading.");
     inside = image(paint(raster, scale, table), x(raster.key), y(raster.query), raster.width * raster.cells * cell);
   }
-  return `${clip}<g clip-path="url(#cells-${panel})" shape-rendering="crispEdges">${inside}</g>`;
+  const hatched = pattern?.values.some(Number.isNaN) ? hatching(panel, state.theme.peek().warn, x, y, state.size) : "";
+  return `${clip}<g clip-path="url(#cells-${panel})" shape-rendering="crispEdges">${hatched}${inside}</g>`;
 }
+
+/** Below the cells: it shows where a cell is NaN and therefore not drawn. */
+const hatching = (panel: PanelName, ink: string, x: (key: number) => number, y: (query: number) => number, size: number): string =>
+  `<pattern id="nan-${panel}" width="6" height="6" patternUnits="userSpaceOnUse"><path d="M0 6 6 0" stroke="${ink}"/></pattern>` +
+  `<path d="M${x(0)} ${y(0)}L${x(size)} ${y(size)}H${x(0)}z" fill="url(#nan-${panel})"/>`;
 
 const round = (value: number): number => Math.round(value * 100) / 100;
 

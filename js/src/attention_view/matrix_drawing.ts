@@ -42,12 +42,12 @@ export function drawCells(pen: CanvasRenderingContext2D, raster: Raster, size: n
   pen.restore();
 }
 
-/** A corner in each cell above the upper limit, where cells are large enough to carry one. */
+/** A corner cut from each cell above the upper limit, where cells are large enough to carry one. */
 export function drawClipMarks(pen: CanvasRenderingContext2D, pattern: Pattern, frame: Frame, window: Window, high: number, theme: Theme): void {
   const { x, y, cell } = placeOf(frame, window);
   if (cell < MARKED_CELL) return;
-  const corner = Math.max(3, cell * 0.2);
-  pen.fillStyle = theme.warn;
+  const corner = Math.max(4, cell * 0.3);
+  pen.fillStyle = theme.ground;
   pen.beginPath();
   forVisible(window, pattern.size, (query, key) => {
     if (!(Math.abs(read(pattern, query, key).value) > high)) return;

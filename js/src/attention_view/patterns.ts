@@ -47,7 +47,7 @@ export class Patterns {
     for (const other of this.#asking.values()) if (`${other.head}` !== `${head}`) other.controller.abort();
     const controller = new AbortController();
     this.#asking.set(key, { head, controller });
-    this.loading.value = `Loading layer ${head[0]}, head ${head[1]} …`;
+    this.loading.value = "loading exact values …";
     try {
       const { data, buffers } = await this.requests.ask("head", { layer: head[0], head: head[1], side }, { signal: controller.signal });
       entry.value = makePattern(this.#size, data.exact ? float32(buffers[0]!) : bytes(buffers[0]!), data.step, data.exact);
