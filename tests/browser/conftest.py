@@ -74,6 +74,7 @@ def browser_page(browser: Any) -> Iterator[Any]:
     page = context.new_page()
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
+    page.errors = errors
     yield page
     context.close()
     assert not outside, f"The page asked for {outside}."
