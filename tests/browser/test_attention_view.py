@@ -461,6 +461,21 @@ def test_it_works_in_a_shadow_root(show: Any, browser_page: Any) -> None:
     assert inside.get_by_role("dialog", name="Keys").is_visible()
 
 
+def test_a_view_rendered_before_it_is_in_the_page_gets_the_hosts_colours(show: Any, browser_page: Any) -> None:
+    show(selected_heads=[(0, 0)])
+    ground = browser_page.evaluate(
+        """async () => {
+          document.documentElement.style.cssText = '--jp-layout-color0: #111; --jp-content-font-color0: #fff';
+          const el = document.createElement('div');
+          (await import('/attention_view.js')).default.render({model: models[0], el});
+          document.body.append(el);
+          await new Promise(done => setTimeout(done, 100));
+          return [el.firstChild.dataset.theme, getComputedStyle(el.firstChild).backgroundColor];
+        }"""
+    )
+    assert ground == ["dark", "rgb(17, 17, 17)"]
+
+
 def test_it_leaves_nothing_behind(show: Any, browser_page: Any) -> None:
     show(selected_heads=[(0, 0)])
     left = browser_page.evaluate(

@@ -42,6 +42,7 @@ export function createRoot(el: HTMLElement, model: AnyModel, css: string, until:
   };
   watch(until, refresh);
   onHostChange(refresh, until);
+  onFirstLayout(root, refresh, until);
   return { root, theme };
 }
 
@@ -101,6 +102,17 @@ export function rgbOf(colour: string): Rgb | undefined {
 }
 
 const isDark = ([r, g, b]: Rgb): boolean => 0.2126 * r + 0.7152 * g + 0.0722 * b < 128;
+
+/** JupyterLab renders a view before it puts it into the page, where no colour of the host can be read yet. */
+function onFirstLayout(root: HTMLElement, refresh: () => void, until: AbortSignal): void {
+  const observer = new ResizeObserver(() => {
+    if (!root.isConnected) return;
+    observer.disconnect();
+    refresh();
+  });
+  observer.observe(root);
+  until.addEventListener("abort", () => observer.disconnect());
+}
 
 function onHostChange(refresh: () => void, until: AbortSignal): void {
   // Twice: hosts set the attribute before, or after, the new sheet has arrived.
