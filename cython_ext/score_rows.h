@@ -43,7 +43,7 @@ INLINE void panel_scores(const float *const *queries, const float *panel, int32_
 {
     const float *q0 = queries[0], *q1 = queries[1], *q2 = queries[2];
     const float *q3 = queries[3], *q4 = queries[4], *q5 = queries[5];
-    Pair s0 = {{0}, {0}}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0; /* not an array: these stay in registers */
+    Pair s0 = {all_floats(0.0f), all_floats(0.0f)}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0; /* not an array: these stay in registers */
     for (int32_t d = 0; d < d_head; d++, panel += PANEL_KEYS) {
         const Pair keys = {load(panel, 0, 0), load(panel, LANES, 0)};
         add_products(&s0, keys, q0[d]);
