@@ -1,0 +1,1 @@
+"""Every figure that the project promises, measured: `python -m benchmarks`."""

