@@ -53,7 +53,7 @@ function render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void
   const selection = selectionOf(model, until);
   const choice = createChoice(table, rows, selection, (heads) => void grid.reveal(heads), until);
   const width = sizeOf(root, until);
-  const measure = measureIn(theme.peek().font);
+  const measure = measureIn(root);
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
   const readout = createReadout(table, createTooltip(root));
   const grid = createGrid(
@@ -107,10 +107,16 @@ function render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void
   return () => life.abort();
 }
 
-function measureIn(font: string): Measure {
+function measureIn(root: HTMLElement): Measure {
   const pen = document.createElement("canvas").getContext("2d")!;
-  pen.font = `12px ${font}`;
-  return (text) => pen.measureText(text).width;
+  let known = false; // JupyterLab renders before the root is in its page; it has no font until then
+  return (text) => {
+    if (!known && root.isConnected) {
+      pen.font = `12px ${getComputedStyle(root).fontFamily}`;
+      known = true;
+    }
+    return pen.measureText(text).width;
+  };
 }
 
 function countText(table: Table, rows: Int32Array, selected: number, has: (row: number) => boolean): string {

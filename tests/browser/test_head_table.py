@@ -73,6 +73,24 @@ def test_numbers_bars_thresholds_and_whiskers_are_drawn(browser_page: Any, mount
     assert first.locator(".sw-track b").bounding_box()["width"] > 1
 
 
+def test_text_has_room_though_the_host_attaches_the_view_late(browser_page: Any, mount: Any) -> None:
+    (view,) = mount(browser_page, HeadTable(frame()))
+    cut = browser_page.evaluate(
+        """async () => {
+            const el = document.createElement('div');
+            const { default: widget } = await import('/head_table.js');
+            widget.render({ model: models[0], el });
+            await new Promise(requestAnimationFrame);
+            document.querySelector('#view-0').replaceChildren(el);
+            await new Promise(done => setTimeout(done, 100));
+            const texts = [...el.querySelectorAll('.sw-name > :first-child, .sw-number')];
+            return texts.filter(text => text.scrollWidth > text.clientWidth).map(text => text.textContent);
+        }"""
+    )
+    assert view.locator(".sw-number").count() > 10
+    assert cut == []
+
+
 def test_ten_thousand_rows_are_few_elements(browser_page: Any, mount: Any) -> None:
     (view,) = mount(browser_page, HeadTable(frame(100, 100)))
     assert view.get_by_role("grid").get_attribute("aria-rowcount") == "10001"
