@@ -425,6 +425,40 @@ def test_copy_as_code(show: Any, browser_page: Any) -> None:
     assert (made.selected_heads, made.limits) == ([(2, 1)], [0, 0.5])
 
 
+def test_a_saved_page_works_from_disk_without_a_kernel(browser_page: Any, tmp_path: Any) -> None:
+    trace = FakeTrace()
+    view = AttentionView(trace, labels={(1, 2): "I"}, theme="light")
+    browser_page.goto(view.to_html(tmp_path / "page.html").as_uri())
+    place = browser_page.locator("#view-0")
+    cell = place.locator(".av-cells [role=gridcell]")
+    cell.focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "Enter"):
+        browser_page.keyboard.press(key)
+    browser_page.wait_for_function("document.querySelectorAll('.av-details td').length > 8")
+    matrix = place.locator(".av-matrix [role=gridcell]")
+    matrix.focus()
+    browser_page.keyboard.press("Control+End")
+    assert f"{float(trace.attention(1)[2, 13, 13]):.6f}" in matrix.get_attribute("aria-label")
+    save(browser_page, place, "CSV")
+
+
+def test_a_saved_page_says_what_it_does_not_hold(browser_page: Any, tmp_path: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(attention_view, "SAVED_EXACT_BYTES", 0)
+    monkeypatch.setattr(attention_view, "SAVED_BYTES", 300)
+    view = AttentionView(FakeTrace(), selected_heads=[(0, 1)])
+    browser_page.goto(view.to_html(tmp_path / "page.html").as_uri())
+    place = browser_page.locator("#view-0")
+    place.locator(".av-details .av-number").first.wait_for()
+    assert "drawn in steps" in place.locator(".av-name").inner_text()
+    assert "≈" in place.locator(".av-details .av-number").first.inner_text()
+    assert "only the selected heads (0.1)" in browser_page.locator("body").inner_text()
+    cell = place.locator(".av-cells [role=gridcell]")
+    cell.focus()
+    for key in ("ArrowDown", "Enter"):
+        browser_page.keyboard.press(key)
+    browser_page.wait_for_function("/notebook/.test(document.querySelector('.sw-note').textContent)")
+
+
 # -- surroundings
 
 

@@ -21,12 +21,13 @@ const numberColumns = (size: number): number => (size >= NUMBERED_FROM ? String(
 export function labelRoom(tokens: string[], character: number, withQueries: boolean): LabelRoom {
   const number = numberColumns(tokens.length);
   const longest = tokens.reduce((most, token) => Math.max(most, columns(token, LABEL_CHARACTERS)), 1) + number;
-  const last = columns(tokens.at(-1) ?? "", LABEL_CHARACTERS) + number;
+  // The last labels lean out over the right edge; each starts at least one pitch before its successor.
+  const lean = tokens.slice(-12).reverse().map((token, i) => (columns(token, LABEL_CHARACTERS) + number) * character * Math.cos(KEY_LABEL_ANGLE) - i * LABEL_PITCH);
   const width = longest * character;
   return {
     queryWidth: withQueries ? Math.ceil(width) + GAP + 2 : 5,
     keyHeight: Math.ceil(-width * Math.sin(KEY_LABEL_ANGLE)) + GAP + 8,
-    tailWidth: Math.ceil(last * character * Math.cos(KEY_LABEL_ANGLE)) + 4,
+    tailWidth: Math.ceil(Math.max(0, ...lean)) + 4,
   };
 }
 
