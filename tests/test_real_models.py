@@ -58,7 +58,8 @@ def test_smollm2_has_its_known_heads(smollm2):
     for head in [(16, 0), (11, 1)]:
         assert "previous_token" in labels.of(*head), head
     assert [where[:2] for where in scores.top("previous_token", 2)] == [(16, 0), (11, 1)]
-    first, second = (float(part.split()[0]) for part in scores.provenance.note.split("cross-entropy ")[1].split("half, "))
+    losses = scores.provenance.note.split("cross-entropy ")[1].split("half, ")
+    first, second = (float(part.split()[0]) for part in losses)
     assert first > 12
     assert second < 4
 
