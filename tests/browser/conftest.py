@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 import shutil
+import sys
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ import pytest
 import traitlets
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed.")
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the helpers beside the tests
 
 STATIC = Path(__file__).parents[2] / "scope_widgets" / "static"
 HOST_PAGE = Path(__file__).with_name("host.html")
