@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 import traitlets
 
 from scope_widgets import _kernels
@@ -24,6 +25,7 @@ MOST_TOKENS = 4096
 SAVED_EXACT_BYTES = 8_000_000
 SAVED_BYTES = 20_000_000
 FIRST_MESSAGE_BYTES = 1_200_000
+KEPT_BYTES = 256_000_000
 #: how long the cell may wait for thumbnails; the browser asks for the rest layer by layer
 PATIENCE_S = 0.25
 
@@ -76,7 +78,7 @@ class AttentionView(View):
         self.traces: dict[Side, Any] = {"a": _single(trace, "trace")}
         if versus is not None:
             self.traces["b"] = _matching(trace, _single(versus, "versus"))
-        self._kept: dict[Side, tuple[int, Float32]] = {}
+        self._kept: dict[Side, tuple[int, torch.Tensor]] = {}
         cells = len(self.traces) * trace.n_layers * trace.n_heads
         size = next((size for size in (32, 16) if cells * size**2 <= FIRST_MESSAGE_BYTES), 8)
         size = min(size, len(trace.tokens))
@@ -112,7 +114,7 @@ class AttentionView(View):
         while self._finished < n_layers:
             layer = self._finished
             for row, side in enumerate(self.traces):
-                self._pictures[row, layer] = _kernels.thumbnails(_finite(self._layer(side, layer)), size)
+                self._pictures[row, layer] = _kernels.thumbnails(_finite(_array(self._layer(side, layer))), size)
             self._finished += 1
             if time.monotonic() - start > patience:
                 return
@@ -130,20 +132,21 @@ class AttentionView(View):
 
     # -- patterns
 
-    def _layer(self, side: Side, layer: int) -> Float32:
-        """Attention of a layer, float32 [head, query, key]; the last one is kept, for walks along a layer."""
-        if side not in self._kept or self._kept[side][0] != layer:
-            attention = self.traces[side].attention(layer)
-            self._kept[side] = layer, np.ascontiguousarray(attention.detach().float().cpu().numpy())
-        return self._kept[side][1]
+    def _layer(self, side: Side, layer: int) -> torch.Tensor:
+        """Attention of a layer [head, query, key]; the last one is kept, for walks along a layer."""
+        if side in self._kept and self._kept[side][0] == layer:
+            return self._kept[side][1]
+        attention: torch.Tensor = self.traces[side].attention(layer)
+        if attention.nbytes <= KEPT_BYTES:
+            self._kept[side] = layer, attention
+        return attention
 
     def _head(self, layer: int, head: int, side: Side) -> Float32:
         if side not in self.traces:
             raise ValueError(f"There is no side '{side}' in this view, only {', '.join(self.traces)}.")
         _, n_layers, n_heads, _, _ = self._pictures.shape
         layer, head = _within(layer, n_layers, "layer"), _within(head, n_heads, "head")
-        pattern: Float32 = self._layer(side, layer)[head]
-        return pattern
+        return _array(self._layer(side, layer)[head])
 
     def answer_head(self, layer: int, head: int, side: Side = "a") -> Answer:
         """Return the lower triangle of a head, row by row: exact float32, or uint8 above `EXACT_TOKENS`."""
@@ -237,6 +240,10 @@ def _letters(labels: Any, n_layers: int, n_heads: int) -> list[list[Any]]:
         if not (0 <= layer < n_layers and 0 <= head < n_heads):
             raise ValueError(f"`labels` names head {layer}.{head}, but there are {n_layers} layers of {n_heads} heads.")
     return [[int(layer), int(head), str(letter)] for (layer, head), letter in letters.items()]
+
+
+def _array(attention: torch.Tensor) -> Float32:
+    return np.ascontiguousarray(attention.detach().cpu().float().numpy())
 
 
 def _finite(attention: Float32) -> Float32:

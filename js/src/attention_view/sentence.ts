@@ -40,6 +40,11 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
     pages.hidden = all.length <= MOST_SPANS;
   });
 
+  watch(until, () => {
+    const last = state.selectedTokens.value.at(-1);
+    if (last !== undefined) first.value = Math.floor(last / MOST_SPANS) * MOST_SPANS;
+  });
+
   // A hover changes few tokens; only those are touched.
   let marked = new Map<HTMLElement, string>();
   draw(until, () => {

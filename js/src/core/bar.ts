@@ -90,7 +90,11 @@ export function createBar(root: HTMLElement, options: BarOptions, until: AbortSi
   // JupyterLab's one-letter commands (x cuts the cell!) must not fire for keys meant for the view.
   root.dataset.lmSuppressShortcuts = "true";
 
-  watch(until, () => void (title.textContent = title.title = options.title.value));
+  root.setAttribute("role", "group");
+  watch(until, () => {
+    title.textContent = title.title = options.title.value;
+    root.setAttribute("aria-label", options.title.value);
+  });
   watch(until, () => {
     const all = options.chips.value;
     chips.replaceChildren(...all.slice(0, MANY).map(chipElement));
