@@ -14,16 +14,18 @@ else:
     # No -march: a wheel must run on any CPU of its platform, the sources choose SIMD at run time.
     compile_args, link_args = ["-O3", "-fopenmp", "-fno-math-errno"], ["-fopenmp"]
 
+sources = sorted(str(path) for path in Path("cython_ext").glob("*.[ph]*"))
 extensions = [
     Extension(
-        f"scope_widgets._kernels.{source.stem}",
-        [str(source)],
-        depends=[str(header) for header in Path("cython_ext").glob("*.h")],
+        f"scope_widgets._kernels.{Path(source).stem}",
+        [source],
+        depends=sources,  # which puts them into the source distribution, too
         include_dirs=["cython_ext"],
         extra_compile_args=compile_args,
         extra_link_args=link_args,
     )
-    for source in sorted(Path("cython_ext").glob("*.pyx"))
+    for source in sources
+    if source.endswith(".pyx")
 ]
 
 setup(ext_modules=cythonize(extensions, language_level=3))
