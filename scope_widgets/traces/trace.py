@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._result import Provenance, Shown
+from scope_widgets.traces import files
 from scope_widgets.traces.scoring import Scoring
 
 #: every quantity that a forward can be asked for
@@ -223,12 +224,10 @@ class Trace(Shown):
 
     def save(self, folder: str | Path) -> None:
         """Write the trace as a folder of safetensors and JSON."""
-        from scope_widgets.traces.files import save
+        files.write_folder(Path(folder), *self._parts())
 
-        save(self, Path(folder))
-
-    @staticmethod
-    def load(folder: str | Path) -> Trace:
+    @classmethod
+    def load(cls, folder: str | Path) -> Trace:
         """Read a folder that `save` wrote.
 
         Raises
@@ -236,37 +235,70 @@ class Trace(Shown):
         ValueError
             When it is not such a folder, or is damaged.
         """
-        from scope_widgets.traces.files import load
-
-        return load(Path(folder))
+        with files.reading(f"{folder} is not a whole trace folder, as trace.save(folder) writes it"):
+            return cls._whole(*files.read_folder(Path(folder)))
 
     def to_json(self) -> str:
         """Write the trace as JSON (for short prompts: numbers become text)."""
-        from scope_widgets.traces.files import to_json
+        return files.to_json(*self._parts())
 
-        return to_json(self)
-
-    @staticmethod
-    def from_json(text: str) -> Trace:
-        """Read what `to_json` wrote."""
-        from scope_widgets.traces.files import from_json
-
-        return from_json(text)
+    @classmethod
+    def from_json(cls, text: str) -> Trace:
+        """Read what `to_json` wrote; raises ValueError for anything else."""
+        with files.reading(f"This text is not a trace written by trace.to_json(), it begins {text[:40]!r}"):
+            return cls._whole(*files.from_json(text))
 
     def to_npz(self, path: str | Path) -> None:
         """Write the trace as a NumPy archive, without pickled objects."""
-        from scope_widgets.traces.files import to_npz
+        files.write_npz(Path(path), *self._parts())
 
-        to_npz(self, Path(path))
+    @classmethod
+    def from_npz(cls, path: str | Path) -> Trace:
+        """Read what `to_npz` wrote; raises ValueError for anything else."""
+        with files.reading(f"{path} is not a trace written by trace.to_npz()"):
+            return cls._whole(*files.read_npz(Path(path)))
 
-    @staticmethod
-    def from_npz(path: str | Path) -> Trace:
-        """Read what `to_npz` wrote."""
-        from scope_widgets.traces.files import from_npz
+    def _parts(self) -> tuple[files.Header, files.Tensors]:
+        header = {
+            "format": _FORMAT,
+            "tokens": self.tokens,
+            "n_layers": self.n_layers,
+            "n_heads": self.n_heads,
+            "n_kv_heads": self.n_kv_heads,
+            "captured": self.captured,
+            "scoring": [dataclasses.asdict(scoring) for scoring in self.scoring],
+            "provenance": dataclasses.asdict(self.provenance),
+        }
+        tensors = {"token_ids": self.token_ids, "logits": self.logits, "mask": self.mask}
+        tensors |= {f"{site}.{i}": value for site, layers in self.values.items() for i, value in enumerate(layers)}
+        tensors |= {f"{_MODULE}{name}": value for name, value in self.modules.items()}
+        return header, {name: value.detach().cpu() for name, value in tensors.items()}
 
-        return from_npz(Path(path))
+    @classmethod
+    def _whole(cls, header: files.Header, tensors: files.Tensors) -> Trace:
+        if header["format"] != _FORMAT:
+            raise ValueError(f"format {header['format']!r} instead of {_FORMAT!r}")
+        provenance, n_layers = header["provenance"], header["n_layers"]
+        return cls(
+            token_ids=tensors["token_ids"],
+            tokens=header["tokens"],
+            logits=tensors["logits"],
+            n_layers=n_layers,
+            n_heads=header["n_heads"],
+            n_kv_heads=header["n_kv_heads"],
+            mask=tensors["mask"],
+            provenance=Provenance(**{**provenance, "prompts": tuple(provenance["prompts"])}),
+            scoring=tuple(Scoring(**scoring) for scoring in header["scoring"]),
+            values={
+                site: [tensors[f"{site}.{layer}"] for layer in range(n_layers + (site == "residual"))]
+                for site in header["captured"]
+            },
+            modules={name.removeprefix(_MODULE): value for name, value in tensors.items() if name.startswith(_MODULE)},
+        )
 
 
+_FORMAT = "scope-widgets trace 1"
+_MODULE = "module "
 #: axes of one prompt's value that run over positions
 _POSITION_AXES: dict[str, tuple[int, ...]] = dict.fromkeys(SITES, (0,)) | {"attention": (1, 2)}
 
