@@ -4,7 +4,7 @@ import type { Window } from "./raster";
 /** Room a label needs along its axis. */
 export const LABEL_PITCH = 12.5;
 export const LABEL_CHARACTERS = 16;
-export const KEY_LABEL_ANGLE = -Math.PI / 3.4;
+export const KEY_LABEL_ANGLE = -Math.PI / 2.8;
 
 export interface Frame {
   /** The square of cells. */

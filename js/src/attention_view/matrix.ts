@@ -5,7 +5,7 @@ import { exact } from "../core/scale";
 import { plain, tokenSpan } from "../core/tokens";
 import type { Tooltip } from "../core/tooltip";
 import { createWalker } from "../core/walker";
-import { inside, matrixFrame, showing, zoomed } from "./layout";
+import { inside, KEY_LABEL_ANGLE, matrixFrame, showing, zoomed } from "./layout";
 import { drawCells, drawClipMarks, drawCross, drawSelected, placeOf } from "./matrix_drawing";
 import { drawLabels, labelRoom, LABEL_FONT_SIZE, type Pinned } from "./matrix_labels";
 import { isExact, read } from "./pattern";
@@ -136,7 +136,7 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
     if (inY && x < left) return { query };
     // Labels above are slanted: where they start counts.
     if (y < top && y > 0) {
-      const start = Math.floor(view.key + ((x - left - (top - y) * 0.75) / side) * view.span);
+      const start = Math.floor(view.key + ((x - left - (top - y) / Math.tan(-KEY_LABEL_ANGLE)) / side) * view.span);
       if (start >= view.key && start < view.key + view.span) return { key: start };
     }
     return {};

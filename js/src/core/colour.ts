@@ -49,7 +49,7 @@ export const hexColour = (packed: number): string =>
 
 /**
  * Letter -> [hue on a dark ground, hue on a light ground]. Okabe and Ito's, moved apart until all can be told from each
- * other under deuteranopia and stand out from the ground at least 3.6 to 1.
+ * other under deuteranopia and stand out from the ground at least 3.6 to 1; the plainest classes share a grey.
  */
 const CLASS_HUES: Record<string, [string, string]> = {
   N: ["#e69f00", "#c46b00"],
@@ -61,6 +61,7 @@ const CLASS_HUES: Record<string, [string, string]> = {
   B: ["#ff838b", "#af538f"],
   F: ["#decab4", "#6b4d00"],
   U: ["#9aa0a8", "#62666d"],
+  C: ["#9aa0a8", "#62666d"],
 };
 
 const CLASS_NAMES: Record<string, string> = {
@@ -71,6 +72,7 @@ const CLASS_NAMES: Record<string, string> = {
   D: "duplicate token",
   P: "previous token",
   B: "backup name mover",
+  C: "current token",
   F: "first token",
   U: "uniform",
 };
