@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ from scope_widgets.widgets import HeadTable, Selection
 
 class Labels:
     """As `heads.label` gives them."""
+
+    thresholds: ClassVar = {"induction": 0.4, "duplicate": 0.4, "elsewhere": 0.1}
 
     def letters(self) -> dict[tuple[int, int], str]:
         return {(0, 1): "I"}
@@ -77,12 +79,13 @@ def test_a_result_gives_its_table_shape_and_provenance() -> None:
 
 
 def test_labels_give_letters_evidence_and_thresholds() -> None:
-    view = HeadTable(frame(induction=[0.1, 0.87, 0.2]), Labels())
+    view = HeadTable(frame(induction=[0.1, 0.87, 0.2], duplicate=[0.0] * 3), Labels())
     assert view.letters == ["", "I", ""]
     evidence = "induction 0.87 ≥ threshold 0.40; null p = 0.005; previous token: previous 0.50 ≥ threshold 0.40"
     assert view.evidence == ["", evidence, ""]
     assert view.texts["label"] == ["", "induction, previous_token", ""]
     assert spec(view, "induction")["threshold"] == 0.4
+    assert spec(view, "duplicate")["threshold"] == 0.4, "also where no head reached it"
 
 
 def test_classes_of_a_table_give_letters_too() -> None:

@@ -42,6 +42,8 @@ class HeadLabels(Result):
         The statistic is the one that was held against the threshold.
     score, threshold, null_p : ndarray [row]
         null_p is NaN where the statistic has no null.
+    thresholds : dict of str to float
+        The threshold that each statistic was held against, also where no head reached it.
     provenance : Provenance
     """
 
@@ -54,6 +56,7 @@ class HeadLabels(Result):
     score: np.ndarray[Any, Any]
     threshold: np.ndarray[Any, Any]
     null_p: np.ndarray[Any, Any]
+    thresholds: dict[str, float]
     provenance: Provenance
 
     def letters(self) -> dict[tuple[int, int], str]:
@@ -96,11 +99,13 @@ def label(scores: HeadScores, thresholds: Mapping[str, float] | None = None, *, 
     if unknown:
         raise ValueError(f"No label {', '.join(sorted(unknown))}; thresholds can be set for {', '.join(THRESHOLDS)}.")
     rows: list[tuple[int, int, str, str, float, float, float]] = []
+    held: dict[str, float] = {}
     for name, threshold in {**THRESHOLDS, **(thresholds or {})}.items():
         statistic = _STATISTIC.get(name, name)
         values = scores.statistics.get(statistic)
         if values is None:
             continue
+        held[statistic] = threshold
         p = scores.null_p.get(statistic, np.full_like(values, np.nan))
         for layer, head in np.argwhere((values >= threshold) & ~(p > max_null_p)):
             where = int(layer), int(head)
@@ -116,5 +121,6 @@ def label(scores: HeadScores, thresholds: Mapping[str, float] | None = None, *, 
         score=np.array(columns[4], dtype=np.float64),
         threshold=np.array(columns[5], dtype=np.float64),
         null_p=np.array(columns[6], dtype=np.float64),
+        thresholds=held,
         provenance=scores.provenance,
     )

@@ -79,7 +79,7 @@ class HeadTable(View):
         why = None if labels is None else labels.to_dataframe()
         if why is not None:
             frame = _with_labels(frame, why)
-        known = Column.of(frame, columns, _thresholds(why, frame) if thresholds is None else thresholds)
+        known = Column.of(frame, columns, _thresholds(labels, frame) if thresholds is None else thresholds)
         specs, numbers, texts = pack(frame, known)
         self._frame = frame
         self._shown = [column.name for column in known if column.shown]
@@ -144,12 +144,10 @@ def _with_labels(frame: pd.DataFrame, why: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _thresholds(why: pd.DataFrame | None, frame: pd.DataFrame) -> dict[str, float]:
-    """Take the thresholds that the labels passed, where a statistic has one only."""
-    if why is None:
-        return {}
-    by_name = why.groupby("statistic")["threshold"].unique()
-    return {str(name): float(found[0]) for name, found in by_name.items() if len(found) == 1 and name in frame.columns}
+def _thresholds(labels: Any, frame: pd.DataFrame) -> dict[str, float]:
+    """Take the thresholds that the labels were given by."""
+    held: Mapping[str, float] = getattr(labels, "thresholds", {})
+    return {name: threshold for name, threshold in held.items() if name in frame.columns}
 
 
 def _names(frame: pd.DataFrame) -> str:

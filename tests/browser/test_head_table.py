@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,8 @@ EVIL = "<img src=x onerror=alert(1)>"
 
 
 class Labels:
+    thresholds: ClassVar = {"induction": 0.4}
+
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame[frame["induction"] >= 0.4]
 
