@@ -8,7 +8,7 @@ import numpy as np
 
 
 cdef extern from "simd.h" nogil:
-    int threads_to_use(int wanted)
+    int threads_to_use(int wanted, Py_ssize_t n_cells)
 
 
 cdef extern from "display.h" nogil:
@@ -31,7 +31,7 @@ def max_pool(const Bits[:, :, ::1] attention, Py_ssize_t size, int threads):
     """Levels [head, size, size] uint8, and whether a band [head, size] has cells that are not finite."""
     cdef Py_ssize_t n_heads = attention.shape[0], n_tokens = attention.shape[1]
     cdef Py_ssize_t item, head, band, first, last
-    cdef int n_threads = threads_to_use(threads)
+    cdef int n_threads = threads_to_use(threads, attention.size)
     levels_array = np.empty((n_heads, size, size), dtype=np.uint8)
     spoilt_array = np.empty((n_heads, size), dtype=np.int32)
     cdef uint8_t[:, :, ::1] levels = levels_array

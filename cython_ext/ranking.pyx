@@ -8,7 +8,7 @@ import numpy as np
 
 
 cdef extern from "simd.h" nogil:
-    int threads_to_use(int wanted)
+    int threads_to_use(int wanted, Py_ssize_t n_cells)
 
 
 cdef extern from "top_keys.h" nogil:
@@ -30,6 +30,7 @@ def top_keys(const Bits[:, :, ::1] attention, int32_t k, int block, int threads)
     cdef Py_ssize_t n_heads = attention.shape[0], n_tokens = attention.shape[1]
     cdef Py_ssize_t n_blocks = (n_tokens + block - 1) // block
     cdef Py_ssize_t item, head, first
+    cdef int n_threads = threads_to_use(threads, attention.size)
     keys_array = np.empty((n_heads, n_tokens, k), dtype=np.int32)
     weights_array = np.empty((n_heads, n_tokens, k), dtype=np.float32)
     spoilt_array = np.empty((n_heads, n_blocks), dtype=np.float32)
@@ -37,7 +38,7 @@ def top_keys(const Bits[:, :, ::1] attention, int32_t k, int block, int threads)
     cdef float[:, :, ::1] weights = weights_array
     cdef float[:, ::1] spoilt = spoilt_array
 
-    for item in prange(n_heads * n_blocks, nogil=True, schedule="dynamic", num_threads=threads_to_use(threads)):
+    for item in prange(n_heads * n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads):
         head = item // n_blocks
         first = item % n_blocks * block
         if Bits is int32_t:

@@ -43,7 +43,8 @@ INLINE void panel_scores(const float *const *queries, const float *panel, int32_
 {
     const float *q0 = queries[0], *q1 = queries[1], *q2 = queries[2];
     const float *q3 = queries[3], *q4 = queries[4], *q5 = queries[5];
-    Pair s0 = {all_floats(0.0f), all_floats(0.0f)}, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0; /* not an array: these stay in registers */
+    const Pair none = {all_floats(0.0f), all_floats(0.0f)};
+    Pair s0 = none, s1 = none, s2 = none, s3 = none, s4 = none, s5 = none; /* an array might leave the registers */
     for (int32_t d = 0; d < d_head; d++, panel += PANEL_KEYS) {
         const Pair keys = {load(panel, 0, 0), load(panel, LANES, 0)};
         add_products(&s0, keys, q0[d]);
@@ -124,7 +125,8 @@ INLINE float exponentials(float *row, int32_t n, float maximum, float *entropy)
 }
 
 /* Add the up to TILE_QUERIES queries first..last of a head to sums [N_SUMS].
-   `tile` is scratch, TILE_QUERIES rows of `stride` cells: the keys seen, and room to their panels' ends and for a vector more. */
+   `tile` is scratch, TILE_QUERIES rows of `stride` cells: the keys seen, room to both ends of their panels and for
+   a vector more. */
 CLONED static void add_scored_queries(const ScoredHead *head, int32_t first, int32_t last, float *tile,
                                       ptrdiff_t stride, EarlierTokens earlier, const double *inverse_log,
                                       double *sums)

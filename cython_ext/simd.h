@@ -191,13 +191,14 @@ INLINE Floats fast_exp(Floats values)
     return floats_of_bits(bits_of_floats(p) & ~less(values, all_floats(-87.0f)));
 }
 
-/* Threads to use: `wanted`, or as many as OpenMP would take where that is 0. */
-static inline int threads_to_use(int wanted)
+/* Threads to use: `wanted`, or where that is 0 as many as OpenMP would take and n_cells cells are worth waking. */
+static inline int threads_to_use(int wanted, ptrdiff_t n_cells)
 {
 #ifdef _OPENMP
-    return wanted > 0 ? wanted : omp_get_max_threads();
+    const ptrdiff_t worthwhile = n_cells / 65536 + 1, most = omp_get_max_threads();
+    return wanted > 0 ? wanted : (int)(worthwhile < most ? worthwhile : most);
 #else
-    (void)wanted;
+    (void)wanted, (void)n_cells;
     return 1;
 #endif
 }

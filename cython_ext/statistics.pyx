@@ -8,7 +8,7 @@ import numpy as np
 
 
 cdef extern from "simd.h" nogil:
-    int threads_to_use(int wanted)
+    int threads_to_use(int wanted, Py_ssize_t n_cells)
 
 
 cdef extern from "head_sums.h" nogil:
@@ -73,13 +73,14 @@ def sum_rows(
     cdef Py_ssize_t n_heads = attention.shape[0], n_tokens = attention.shape[1]
     cdef Py_ssize_t n_blocks = (n_tokens + block - 1) // block
     cdef Py_ssize_t item, head, first
+    cdef int n_threads = threads_to_use(threads, attention.size)
     cdef EarlierTokens earlier = earlier_tokens(earlier_rows)
     sums_array = np.zeros((n_heads, n_blocks, N_SUMS))
     entropies_array = np.empty((n_heads, n_tokens), dtype=np.float32)
     cdef double[:, :, ::1] sums = sums_array
     cdef float[:, ::1] entropies = entropies_array
 
-    for item in prange(n_heads * n_blocks, nogil=True, schedule="dynamic", num_threads=threads_to_use(threads)):
+    for item in prange(n_heads * n_blocks, nogil=True, schedule="dynamic", num_threads=n_threads):
         head = item // n_blocks
         first = item % n_blocks * block
         if Bits is int32_t:
@@ -127,7 +128,7 @@ def sum_scored_queries(
     cdef Py_ssize_t group = n_heads // key_panels.shape[0]
     cdef Py_ssize_t n_blocks = (n_tokens + TILE_QUERIES - 1) // TILE_QUERIES, item
     cdef Py_ssize_t stride = min(n_tokens, window + TILE_QUERIES) + 3 * PANEL_KEYS
-    cdef int n_threads = threads_to_use(threads)
+    cdef int n_threads = threads_to_use(threads, queries.size * n_tokens // 16)
     cdef EarlierTokens earlier = earlier_tokens(earlier_rows)
     sums_array = np.zeros((n_heads, n_blocks, N_SUMS))
     cdef double[:, :, ::1] sums = sums_array

@@ -59,9 +59,9 @@ def tokens(given: object, n_queries: int) -> Array:
 
 
 def threads(given: int | None) -> int:
-    """Return the number of threads, 0 for "as many as OpenMP would take"."""
+    """Return the number of threads, 0 for as many as are there and worth it."""
     if given is not None and given < 1:
-        raise ValueError(f"threads is {given}, expected 1 or more, or None for one per CPU.")
+        raise ValueError(f"threads is {given}, expected 1 or more, or None for as many as are worth it.")
     return given or 0
 
 

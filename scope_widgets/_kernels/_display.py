@@ -23,7 +23,7 @@ def thumbnails(
         Rows and columns of a picture; where there are fewer tokens, their number. Row i shows queries
         i * T // size to (i + 1) * T // size of T, the columns do so with the keys.
     threads
-        Number of threads; None for as many as OpenMP would take.
+        Number of threads; None for as many as are there and worth it.
 
     Returns
     -------

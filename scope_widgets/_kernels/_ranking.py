@@ -20,7 +20,7 @@ def top_keys(
     k
         Number of keys per query; meant to be small.
     threads
-        Number of threads; None for as many as OpenMP would take.
+        Number of threads; None for as many as are there and worth it.
 
     Returns
     -------

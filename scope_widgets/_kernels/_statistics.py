@@ -22,7 +22,7 @@ def head_statistics(
     tokens
         [query], int64 token ids.
     threads
-        Number of threads; None for as many as OpenMP would take. The result does not depend on it.
+        Number of threads; None for as many as are there and worth it. The result does not depend on it.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def entropy_per_query(
     attention
         [head, query, key], float32 or float16, C-contiguous. Only keys <= query are read.
     threads
-        Number of threads; None for as many as OpenMP would take.
+        Number of threads; None for as many as are there and worth it.
 
     Returns
     -------

@@ -41,7 +41,7 @@ def head_statistics_from_qk(
     softcap
         Scores s become softcap * tanh(s / softcap), after the scaling. None: they stay.
     threads
-        Number of threads; None for as many as OpenMP would take. The result does not depend on it.
+        Number of threads; None for as many as are there and worth it. The result does not depend on it.
 
     Returns
     -------
