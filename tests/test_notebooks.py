@@ -17,8 +17,8 @@ def test_notebook_runs(path, tmp_path):
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     shown = [output.data for output in outputs if "data" in output]
-    views = [data for data in shown if "application/vnd.jupyter.widget-view+json" in data]
+    views = [data for data in shown if {"application/vnd.jupyter.widget-view+json", "text/html"} <= set(data)]
     if path.stem == "quickstart":
         assert len(views) == 4
-        assert all("text/html" in data and "image/png" in data for data in views[:2])
+        assert sum("image/png" in data for data in views) == 3
         assert (tmp_path / "heads.html").stat().st_size > 50_000

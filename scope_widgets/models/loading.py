@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ def load(name: str | Path, *, dtype: Any, revision: str | None, device: str | No
     ModelNotFoundError
     """
     if str(name) == "demo":
-        return *_from(DEMO, dtype, device), "demo"
+        with _quietly():
+            return *_from(DEMO, dtype, device), "demo"
     path = Path(name).expanduser()
     if path.is_file() and path.suffix == ".gguf":
         return *_from_gguf(path, dtype, device), path.stem
@@ -45,6 +48,22 @@ def _from(source: str | Path, dtype: Any, device: str | None, revision: str | No
     model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=dtype or "auto", revision=revision, **extra)
     tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, **extra)
     return (model if device is None else model.to(device)).eval(), tokenizer
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Load without transformers' progress bar, which is not worth a line for a model this small."""
+    from transformers.utils import logging as hf_logging
+
+    logging: Any = hf_logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _from_gguf(path: Path, dtype: Any, device: str | None) -> Any:
