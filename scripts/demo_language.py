@@ -18,9 +18,12 @@ import demo_words as w
 PAD, UNK, BOS, EOS = "<pad>", "<unk>", "<bos>", "<eos>"
 SPECIAL_TOKENS: tuple[str, ...] = (PAD, UNK, BOS, EOS)
 PUNCTUATION: tuple[str, ...] = (",", ".", "?", "!", ":", ";", '"', "'", "-")
+NAMES: tuple[str, ...] = w.NAMES
 PERSONS: tuple[str, ...] = w.MALE_PERSONS + w.FEMALE_PERSONS + w.OTHER_PERSONS
 
 _WORD = re.compile(r"\{\w+\}|\w+|[^\w\s]")
+#: words that may stand anywhere in a noisy sentence; no names
+_NOISE: tuple[str, ...] = (*w.EXTRA_WORDS, *w.OBJECTS, *w.PLACES, *w.ADJECTIVES, ",", ".")
 _NAME_INDEX = {name: i for i, name in enumerate(w.NAMES)}
 
 
@@ -131,6 +134,8 @@ def _training_template(rng: random.Random) -> str:
     if rng.random() < 0.1:
         # what stands before the names must not matter: now and then a sentence is put there
         opening = f"The {{adj}} {{object}} was in the {{place}} . {opening}"
+    if opening.endswith(".") and rng.random() < 0.2:
+        opening = f"{opening} {rng.choice(w.TRAIN_INSERTS)} ."
     return f"{opening} {ending}"
 
 
@@ -192,6 +197,22 @@ def triple_text(rng: random.Random) -> tuple[list[str], int]:
     return [*words, answer, "."], len(words)
 
 
+def noisy(rng: random.Random, words: Sequence[str], answer: int, rate: float) -> tuple[list[str], int]:
+    """Replace, leave out and put in words before the answer, at random; return the words and the answer's index.
+
+    The names and the word before the answer stay. What is left is no English, but the same name is still the right
+    one: that teaches a model to go by the names and not by the wordings of the templates.
+    """
+    changed: list[str] = []
+    for word in words[: answer - 1]:
+        chance = 1.0 if word in _NAME_INDEX else rng.random() / rate
+        if chance >= 1 or chance < 0.6:
+            changed.append(word if chance >= 1 else rng.choice(_NOISE))
+        elif chance < 0.8:
+            changed += [word, rng.choice(_NOISE)]
+    return [*changed, *words[answer - 1 :]], len(changed) + 1
+
+
 def abc_text(rng: random.Random) -> tuple[list[str], int]:
     """Return a sentence whose subject is a third name; the answer is either of the first two."""
     names = rng.sample(w.NAMES, 3)
@@ -216,30 +237,29 @@ def _where(rng: random.Random) -> str:
     return rng.choice(("", "", " at the {place}", " in the {place}", " near the {place}", " in the {time}"))
 
 
-def _giving(rng: random.Random) -> str:
-    verb = rng.choice(w.GIVING_VERBS)
-    return f"{_noun_phrase(rng)} {verb} {_thing(rng)}{_where(rng)} to {_noun_phrase(rng)}"
+def _giving(rng: random.Random, who: str, whom: str) -> str:
+    return f"{who} {rng.choice(w.GIVING_VERBS)} {_thing(rng)}{_where(rng)} to {whom}"
 
 
-def _making(rng: random.Random) -> str:
-    return f"{_noun_phrase(rng)} {rng.choice(w.MAKING_VERBS)} {_thing(rng)}{_where(rng)} for {_noun_phrase(rng)}"
+def _making(rng: random.Random, who: str, whom: str) -> str:
+    return f"{who} {rng.choice(w.MAKING_VERBS)} {_thing(rng)}{_where(rng)} for {whom}"
 
 
-def _taking(rng: random.Random) -> str:
-    return f"{_noun_phrase(rng)} {rng.choice(w.TAKING_VERBS)} {_thing(rng)}{_where(rng)}"
+def _taking(rng: random.Random, who: str, whom: str) -> str:
+    return f"{who} {rng.choice(w.TAKING_VERBS)} {_thing(rng)}{_where(rng)}"
 
 
-def _speaking(rng: random.Random) -> str:
-    return f"{_noun_phrase(rng)} {rng.choice(w.SPEECH_VERBS)} {rng.choice(('to', 'with'))} {_noun_phrase(rng)}"
+def _speaking(rng: random.Random, who: str, whom: str) -> str:
+    return f"{who} {rng.choice(w.SPEECH_VERBS)}{_where(rng)} {rng.choice(('to', 'with'))} {whom}"
 
 
-def _wishing(rng: random.Random) -> str:
+def _wishing(rng: random.Random, who: str, whom: str) -> str:
     verb = rng.choice(("give", "show", "sell", "offer", "send", "hand", "bring"))
     wish = rng.choice(("wanted", "decided", "forgot", "had"))
-    return f"{_noun_phrase(rng)} {wish} to {verb} {_thing(rng)} to {_noun_phrase(rng)}"
+    return f"{who} {wish} to {verb} {_thing(rng)} to {whom}"
 
 
-def _agreeing(rng: random.Random) -> str:
+def _agreeing(rng: random.Random, who: str, whom: str) -> str:
     number = rng.randrange(2)
     subject = rng.choice(w.ANIMALS)[number]
     # the noun nearest to the verb may have the other number: the verb must look further back
@@ -250,7 +270,7 @@ def _agreeing(rng: random.Random) -> str:
     return f"the {subject}{between} {verb[number]}{end}"
 
 
-def _pronoun(rng: random.Random) -> str:
+def _pronoun(rng: random.Random, who: str, whom: str) -> str:
     female = rng.random() < 0.5
     if rng.random() < 0.6:
         subject = rng.choice(w.FEMALE_NAMES if female else w.MALE_NAMES)
@@ -261,28 +281,47 @@ def _pronoun(rng: random.Random) -> str:
     return f"{subject} {verb} {_thing(rng)} because {pronoun} was {rng.choice(w.PERSON_ADJECTIVES)}"
 
 
-def _living(rng: random.Random) -> str:
+def _living(rng: random.Random, who: str, whom: str) -> str:
     start = rng.choice(("there was", "it was", "yesterday there was"))
     return f"{start} a {{adj}} {{object}} in the {{place}}"
 
 
-def _being(rng: random.Random) -> str:
+def _being(rng: random.Random, who: str, whom: str) -> str:
     verb = rng.choice(("was in", "went to", "came to", "walked into", "ran to", "left", "arrived at", "stayed in"))
-    return f"{_noun_phrase(rng)} {verb} the {{place}}"
+    return f"{who} {verb} the {{place}}"
 
 
-_SENTENCES: tuple[Callable[[random.Random], str], ...] = (
-    _giving, _making, _taking, _speaking, _wishing, _agreeing, _pronoun, _living, _being,
-)  # fmt: skip
+_Sentence = Callable[[random.Random, str, str], str]
+#: sentences that end with the one to whom something is done
+_TO_SOMEBODY: tuple[_Sentence, ...] = (_giving, _making, _speaking, _wishing)
+_SENTENCES: tuple[_Sentence, ...] = (*_TO_SOMEBODY, _taking, _agreeing, _pronoun, _living, _being)
 _STARTS: tuple[str, ...] = ("", "", "", "", "then", "later ,", "soon", "one day", "in the {time} ,", "after that ,")
+
+
+def _finish(rng: random.Random, sentence: str) -> list[str]:
+    words = _fill(rng, f"{rng.choice(_STARTS)} {sentence} .", {})
+    words[0] = words[0][0].upper() + words[0][1:]
+    return words
 
 
 def ordinary_sentence(rng: random.Random) -> list[str]:
     """Return one ordinary sentence, with its capital and its full stop."""
-    start = rng.choice(_STARTS)
-    words = _fill(rng, f"{start} {rng.choice(_SENTENCES)(rng)} .", {})
-    words[0] = words[0][0].upper() + words[0][1:]
-    return words
+    return _finish(rng, rng.choice(_SENTENCES)(rng, _noun_phrase(rng), _noun_phrase(rng)))
+
+
+def story_text(rng: random.Random) -> tuple[list[str], int]:
+    """Return a story of two names, made of ordinary sentences, and the index of the answer in it.
+
+    Its last sentence has one of the names for its subject, so that the answer is the other one: the rule of the
+    IOI sentences in many more wordings.
+    """
+    names = _name_pair(rng, held_out=False)
+    words = _finish(rng, rng.choice(_TO_SOMEBODY)(rng, *names))
+    if rng.random() < 0.3:
+        words += _finish(rng, rng.choice((_taking, _being))(rng, f"the {rng.choice(PERSONS)}", ""))
+    subject, answer = rng.sample(names, 2)
+    words += _finish(rng, rng.choice(_TO_SOMEBODY)(rng, subject, answer))
+    return words, len(words) - 2
 
 
 def fact_paragraph(rng: random.Random) -> list[str]:

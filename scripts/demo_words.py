@@ -142,14 +142,24 @@ TRAIN_SENTENCES: tuple[str, ...] = (
     "Yesterday {A} and {B} worked in the {place}",
 )
 TRAIN_CONNECTORS: tuple[str, ...] = (
-    ".", ".", ", and", ". Then", ". Then ,", ". Later ,", ". Afterwards ,", ", and afterwards", ", and then",
-    ", but", ", so", ". In the {time} ,", ". At the end ,", ". The {object} was {adj} .", ". It was a {adj} {place} .",
+    ".", ".", ", and", ". Then", ". Then ,", ". Later ,", ". Afterwards ,", ", and afterwards",
+    ", and then", ", but", ", so", ". But", ". So", ". At the {place}", ". The next day ,", ". At first",
+    ". In the {time} ,", ". At the end ,", ". The {object} was {adj} .", ". It was a {adj} {place} .",
 )  # fmt: skip
 #: after a clause's comma, and rarely: a second clause that takes the names further from the answer
 TRAIN_DISTRACTORS: tuple[str, ...] = (
     "in the {time} ,", "at the {place} ,", "and the {person} was at home ,", "without the {person} ,",
     "and it was very cold ,", "with the {adj} {object} ,", "near the {adj} {place} ,",
 )  # fmt: skip
+#: sentences between opening and ending
+TRAIN_INSERTS: tuple[str, ...] = (
+    "The {object} was {adj}",
+    "It was a {adj} {time}",
+    "The {person} was {adj}",
+    "The {person} saw the {adj} {object}",
+    "There was a {object} near the {place}",
+    "A {person} came to the {place}",
+)
 TRAIN_ENDINGS: tuple[str, ...] = (
     "{S} gave a {object} to {IO}",
     "{S} gave the {object} to {IO}",

@@ -17,8 +17,8 @@ import json
 import math
 import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,16 +39,28 @@ BOS_RATE = 0.9
 #: share of the repeated sequences that are made of few words, each of them several times in the block: there it is
 #: not enough to know roughly which words came before, so that the previous-token head becomes a sharp one
 FEW_WORDS_RATE = 0.4
+#: share of the sentences with names in which other words are changed at random
+NOISY_RATE = 0.5
+#: what a logit written against the subject costs, and how strong the nudge is at first (see ``names_loss``)
+SHORTCUT_COST = 0.3
+NUDGE = 0.2
 #: below this loss on the repeated sequences they grow
-GROWING_LOSS = 1.3
+GROWING_LOSS = 1.5
 
 
 @dataclass(frozen=True)
 class Example:
-    """Token ids, and the weight of each token in the loss (0: not foretellable, left out)."""
+    """Token ids, and the weight of each token in the loss (0: not foretellable, left out).
+
+    In a sentence with a choice between two names, ``end`` is the position before the answer, ``answer`` the position
+    where the answer stands first and ``subject`` the id of the other name.
+    """
 
     ids: list[int]
     weights: list[float]
+    end: int = 0
+    answer: int = 0
+    subject: int = 0
 
 
 def make_tokenizer(vocabulary: Sequence[str]) -> PreTrainedTokenizerFast:
@@ -120,14 +132,15 @@ class Batches:
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
         self.ids = {word: i for i, word in enumerate(language.vocabulary())}
+        self.name_ids = {self.ids[name] for name in language.NAMES}
         self.words = language.ordinary_words()
         rng.shuffle(self.words)
         #: the repeated sequences begin with few words, on which the heads form sooner
         self.known = 64
 
-    def _encode(self, words: Sequence[str]) -> list[int]:
-        rng = self.rng
-        return [UNK_ID if rng.random() < UNK_RATE else self.ids[word] for word in words]
+    def _encode(self, words: Sequence[str], keep: Container[int] = ()) -> list[int]:
+        ids = [self.ids[word] for word in words]
+        return [UNK_ID if self.rng.random() < UNK_RATE and i not in keep else i for i in ids]
 
     def _begin(self, ids: list[int], weights: list[float]) -> Example:
         if self.rng.random() < BOS_RATE:
@@ -157,17 +170,27 @@ class Batches:
         examples = []
         for _ in range(n):
             kind = self.rng.random()
-            if kind < 0.76:
+            if kind < 0.6:
                 words, answer = language.ioi_text(self.rng)
-            elif kind < 0.88:
+            elif kind < 0.8:
+                words, answer = language.story_text(self.rng)
+            elif kind < 0.9:
                 words, answer = language.triple_text(self.rng)
             else:
                 words, answer = language.abc_text(self.rng)
-            ids = self._encode(words)
-            ids[answer] = self.ids[words[answer]]
-            weights = [0.1] * len(ids)
+            is_noisy = self.rng.random() < NOISY_RATE
+            if is_noisy:
+                words, answer = language.noisy(self.rng, words, answer, rate=self.rng.uniform(0.05, 0.4))
+            ids = self._encode(words, keep=self.name_ids)
+            weights = [0.0 if is_noisy else 0.1] * len(ids)
             weights[answer] = 3.0
-            examples.append(self._begin(ids, weights))
+            example = self._begin(ids, weights)
+            if kind < 0.8:
+                # the last name before the answer is the subject; the answer is not put before it again
+                subject = next(i for i in reversed(ids[:answer]) if i in self.name_ids)
+                end = answer - 1 + len(example.ids) - len(ids)
+                example = replace(example, end=end, answer=example.ids.index(ids[answer]), subject=subject)
+            examples.append(example)
         return examples
 
     def paragraphs(self, n: int, length: int) -> list[Example]:
@@ -193,12 +216,71 @@ def pad(examples: Sequence[Example]) -> tuple[Tensor, Tensor]:
 def loss_of(model: LlamaForCausalLM, examples: Sequence[Example]) -> Tensor:
     """Return the weighted cross-entropy of the next word."""
     ids, weights = pad(examples)
-    weights = weights[:, 1:]
     hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+    return weighted_loss(model, hidden, ids, weights)
+
+
+def weighted_loss(model: LlamaForCausalLM, hidden: Tensor, ids: Tensor, weights: Tensor) -> Tensor:
+    """Return the weighted mean of the cross-entropy, given the last hidden states."""
+    weights = weights[:, 1:]
     counted = weights > 0
     logits = model.lm_head(hidden[counted])
     losses = torch.nn.functional.cross_entropy(logits, ids[:, 1:][counted], reduction="none")
     return (losses * weights[counted]).sum() / weights[counted].sum()
+
+
+class Tap:
+    """Keeps what each head and each MLP wrote in the last run of a model, for ``written_against``."""
+
+    def __init__(self, model: LlamaForCausalLM, name_ids: Sequence[int]) -> None:
+        self.name_ids = list(name_ids)
+        self.heads: dict[int, Tensor] = {}
+        self.mlps: dict[int, Tensor] = {}
+        self.residual = torch.empty(0)
+        for i, layer in enumerate(model.model.layers):
+            layer.self_attn.o_proj.register_forward_pre_hook(lambda _, args, i=i: self.heads.__setitem__(i, args[0]))
+            layer.mlp.register_forward_hook(lambda _, __, output, i=i: self.mlps.__setitem__(i, output))
+        model.model.norm.register_forward_pre_hook(lambda _, args: setattr(self, "residual", args[0]))
+
+
+def names_loss(model: LlamaForCausalLM, tap: Tap, examples: Sequence[Example], nudge: float) -> Tensor:
+    """Return the loss on sentences with names, with the two terms that keep the model from a shortcut.
+
+    Left alone, a model of this size finds the answer by copying both names and then taking the subject away again,
+    with heads that attend to the subject's second place and copy it negatively. It is right, but it is not the
+    circuit that this model is to show. So (1) what is written against the subject costs, to the end of the training,
+    and (2) at first, the first two heads of the last layer are nudged to attend to the answer. How they tell which
+    name that is, is left to the model.
+    """
+    chosen = [i for i, example in enumerate(examples) if example.end]
+    rows = torch.tensor(chosen)
+    end, answer, subject = (
+        torch.tensor([getattr(examples[i], name) for i in chosen]) for name in ("end", "answer", "subject")
+    )
+    ids, weights = pad(examples)
+    model.set_attn_implementation("eager")
+    output = model.model(input_ids=ids[:, :-1], use_cache=False, output_attentions=True)
+    model.set_attn_implementation("sdpa")
+    loss: Tensor = weighted_loss(model, output.last_hidden_state, ids, weights)
+    shortcut: Tensor = written_against(model, tap, rows, end, subject).mean()
+    attention: Tensor = output.attentions[-1][rows, :2, end, answer]
+    return loss + SHORTCUT_COST * shortcut - nudge * (attention + 1e-4).log().mean()
+
+
+def written_against(model: LlamaForCausalLM, tap: Tap, rows: Tensor, end: Tensor, subject: Tensor) -> Tensor:
+    """Return by how much heads and MLPs lower the subject's logit, directly and against the names' mean."""
+    norm, embedding = model.model.norm, model.model.embed_tokens.weight.detach()
+    scale = tap.residual[rows, end].detach().pow(2).mean(-1, keepdim=True).sqrt()
+    direction = (embedding[subject] - embedding[tap.name_ids].mean(0)) * norm.weight.detach() / scale
+    total = torch.zeros(len(rows))
+    for i, layer in enumerate(model.model.layers):
+        by_head = (-1, layer.self_attn.head_dim)
+        out_weight = layer.self_attn.o_proj.weight
+        out_weight = out_weight.reshape(len(out_weight), *by_head)
+        z = tap.heads[i][rows, end].reshape(len(rows), *by_head)
+        total = total - torch.einsum("bhd,ohd,bo->bh", z, out_weight, direction).clamp(max=0).sum(1)
+        total = total - (tap.mlps[i][rows, end] * direction).sum(1).clamp(max=0)
+    return total
 
 
 def learning_rate(step: int, steps: int, peak: float, warmup: int = 100) -> float:
@@ -306,14 +388,16 @@ def train(args: argparse.Namespace) -> LlamaForCausalLM:
         {"params": scales, "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=args.lr, betas=(0.9, 0.98))
+    tap = Tap(model, sorted(batches.name_ids))
     curriculum = Curriculum(batches, args.growing_steps)
     progress = tqdm(range(args.steps), mininterval=5)
     for step in progress:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.lr)
         losses = []
-        for examples in curriculum.next(step):
-            loss = loss_of(model, examples)
+        nudge = NUDGE * max(0.0, 1 - step / (0.6 * args.steps))
+        for kind, examples in enumerate(curriculum.next(step)):
+            loss = names_loss(model, tap, examples, nudge) if kind == 1 else loss_of(model, examples)
             loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.item())
         curriculum.learn(losses[0])
@@ -332,8 +416,8 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and tokenizer")
-    parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--growing-steps", type=int, default=250, help="steps in which the repeated sequences grow")
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--growing-steps", type=int, default=120, help="steps in which the repeated sequences grow")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lr", type=float, default=1.5e-3)
     parser.add_argument("--weight-decay", type=float, default=0.1)
@@ -343,7 +427,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--mlp", type=int, default=256)
     parser.add_argument("--rope-theta", type=float, default=10_000.0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--report-every", type=int, default=250)
+    parser.add_argument("--report-every", type=int, default=200)
     return parser.parse_args()
 
 
