@@ -4,7 +4,7 @@
 
 #include "head_sums.h"
 
-#define ROWS_AHEAD 2 /* how far ahead rows are fetched */
+#define ROWS_AHEAD 3 /* how far ahead rows are fetched */
 
 INLINE void add_cells(Floats attention, Floats *entropy, Ints *small)
 {
