@@ -12,6 +12,8 @@ def head_statistics(
     attention: NDArray[np.float32] | NDArray[np.float16],
     tokens: NDArray[np.int64],
     threads: int | None = None,
+    *,
+    window: int | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Summarise every head's attention pattern in one pass over its causal cells.
 
@@ -23,6 +25,8 @@ def head_statistics(
         [query], int64 token ids.
     threads
         Number of threads; None for as many as are there and worth it. The result does not depend on it.
+    window
+        Number of keys that a query sees, its own the last (sliding-window attention). None: all up to its own.
 
     Returns
     -------
@@ -30,7 +34,8 @@ def head_statistics(
         One float64 array [head] per statistic; NaN where it is undefined (a single token, no repeated token).
 
         - entropy: mean over queries of -sum_k A ln A in nats, with 0 ln 0 = 0
-        - normalised_entropy: mean over queries q >= 1 of the entropy divided by ln(q + 1)
+        - normalised_entropy: mean over queries q >= 1 of the entropy divided by ln(q + 1), or by the logarithm of
+          the window where that is smaller
         - previous_token: mean of A[q, q-1] over q >= 1 (Wang et al. 2022, appendix H)
         - current_token: mean of A[q, q]
         - first_token: mean of A[q, 0] over q >= 1; row 0 is trivially 1 and does not count
@@ -48,7 +53,7 @@ def head_statistics(
     attention = _checks.attention(attention)
     n_tokens = attention.shape[1]
     earlier = earlier_equal_tokens(_checks.tokens(tokens, n_tokens))
-    n_visible = np.arange(1, n_tokens + 1)
+    n_visible = visible_keys(n_tokens, window)
     sums, _ = statistics.sum_rows(
         _checks.bits(attention), earlier, inverse_log(n_visible), _checks.BLOCK, _checks.threads(threads)
     )
@@ -106,6 +111,13 @@ def earlier_equal_tokens(tokens: NDArray[np.int64]) -> NDArray[np.int32]:
     earlier[1, positions] = group_start
     earlier[2, positions] = ranks - group_start
     return earlier
+
+
+def visible_keys(n_tokens: int, window: int | None) -> NDArray[np.int64]:
+    """Count the keys that each query sees, [query]."""
+    if window is not None and window < 1:
+        raise ValueError(f"window is {window}, expected 1 or more, or None for all keys up to the query.")
+    return np.minimum(np.arange(1, n_tokens + 1), window or n_tokens)
 
 
 def inverse_log(n_visible: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _checks, statistics
-from ._statistics import earlier_equal_tokens, inverse_log, means
+from ._statistics import earlier_equal_tokens, inverse_log, means, visible_keys
 
 
 def head_statistics_from_qk(
@@ -46,8 +46,7 @@ def head_statistics_from_qk(
     Returns
     -------
     dict
-        As `head_statistics`. With a window, keys that a query does not see count as cells of attention 0, and
-        normalised_entropy divides by ln(number of keys seen), over the queries that see more than one.
+        As `head_statistics`. With a window, keys that a query does not see count as cells of attention 0.
 
     Raises
     ------
@@ -64,19 +63,16 @@ def head_statistics_from_qk(
         )
     if not math.isfinite(scaling):
         raise ValueError(f"scaling is {scaling}, expected a finite number: pass the model's, or 1 / sqrt(d_head).")
-    if window is not None and window < 1:
-        raise ValueError(f"window is {window}, expected 1 or more, or None for all keys up to the query.")
     if softcap is not None and not (0 < softcap < math.inf):
         raise ValueError(f"softcap is {softcap}, expected a positive number, or None for no cap.")
 
-    window = min(window or n_tokens, n_tokens)
-    n_visible = np.minimum(np.arange(1, n_tokens + 1), window)
+    n_visible = visible_keys(n_tokens, window)
     earlier = earlier_equal_tokens(_checks.tokens(tokens, n_tokens))
     sums = statistics.sum_scored_queries(
         np.ascontiguousarray(q),
         _panels(k),
         scaling,
-        window,
+        int(n_visible[-1]),
         softcap or 0.0,
         earlier,
         inverse_log(n_visible),

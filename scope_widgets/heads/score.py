@@ -73,7 +73,7 @@ def _score_one(prompt: Trace, null_draws: int, rng: np.random.Generator) -> tupl
             statistics.append(_from_queries_and_keys(prompt, layer, tokens))
             continue
         attention = pattern(prompt, layer)
-        statistics.append(_kernels.head_statistics(attention, tokens))
+        statistics.append(_kernels.head_statistics(attention, tokens, window=prompt.scoring[layer].window))
         if null_draws and len(tokens) > 1:
             shuffled = shuffled_token_draws(attention, tokens, null_draws, rng)
             draws.append(shuffled | random_key_draws(attention, null_draws, rng))
