@@ -9,11 +9,14 @@ import json
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from benchmarks.figure import Figure
 from scope_widgets._result import versions
 
+MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 MODULES = ("kernels", "tracing", "views", "bundles")
 
 
@@ -32,7 +35,7 @@ def main() -> None:
         _write(figures)
 
 
-def _write(figures: list[object]) -> None:
+def _write(figures: list[Figure]) -> None:
     path = Path(__file__).with_name("results.json")
     before = json.loads(path.read_text())["figures"] if path.exists() else []
     measured = {figure.name: dataclasses.asdict(figure) | {"met": figure.met} for figure in figures}
@@ -41,6 +44,24 @@ def _write(figures: list[object]) -> None:
     machine |= {"threads": torch.get_num_threads(), "system": platform.system()}
     text = json.dumps({"machine": machine, "versions": versions(), "figures": list(kept.values())}, indent=1)
     path.write_text(text + "\n")
+    _show(list(kept.values()))
+
+
+def _show(figures: list[dict[str, Any]]) -> None:
+    """Put the figures into the README, between its two marks."""
+    readme = Path(__file__).parents[1] / "README.md"
+    before, _, rest = readme.read_text().partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    rows = [
+        f"| {f['name']} | {f['value']:.3g} {f['unit']} | {_target(f)} |" for f in figures if f["target"] is not None
+    ]
+    table = "\n".join(["", "", "| what | measured | target |", "|---|---|---|", *rows, "", ""])
+    readme.write_text(f"{before}{MARKS[0]}{table}{MARKS[1]}{after}")
+
+
+def _target(figure: dict[str, Any]) -> str:
+    sign = "≤" if figure["better"] == "lower" else "≥"
+    return f"{sign} {figure['target']:g}{'' if figure['met'] else ' **missed**'}"
 
 
 if __name__ == "__main__":
