@@ -91,7 +91,7 @@ class Result(Shown):
     """Mixin of the frozen dataclasses that analyses give: numbers, names and a provenance."""
 
     def to_json(self) -> str:
-        """Write this result as JSON, arrays with their dtype and shape, NaN as null."""
+        """Write this result as JSON, arrays with their dtype and shape, NaN as null, infinities as words."""
         fields = {f.name: _encode(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
         return json.dumps({"result": type(self).__name__, **fields}, allow_nan=False)
 
@@ -120,10 +120,7 @@ class Result(Shown):
 
 def _encode(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        flat = value.ravel().tolist()
-        if value.dtype.kind == "f":
-            flat = [x if np.isfinite(x) else None for x in flat]
-        return {"dtype": value.dtype.name, "shape": list(value.shape), "values": flat}
+        return {"dtype": value.dtype.name, "shape": list(value.shape), "values": plain(value.ravel().tolist())}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -133,10 +130,19 @@ def _encode(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def plain(numbers: list[Any]) -> list[Any]:
+    """Write numbers as JSON knows them: NaN as None, infinities as "inf" and "-inf"."""
+    return [(None if x != x else str(x)) if isinstance(x, float) and not np.isfinite(x) else x for x in numbers]
+
+
+def numbers(plain: list[Any]) -> list[Any]:
+    """Read what `plain` wrote."""
+    return [np.nan if x is None else float(x) if isinstance(x, str) else x for x in plain]
+
+
 def _decode(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"dtype", "shape", "values"}:
-        values = [np.nan if x is None else x for x in value["values"]]
-        return np.array(values, dtype=value["dtype"]).reshape(value["shape"])
+        return np.array(numbers(value["values"]), dtype=value["dtype"]).reshape(value["shape"])
     if isinstance(value, dict):
         return {key: _decode(item) for key, item in value.items()}
     return [_decode(item) for item in value] if isinstance(value, list) else value

@@ -1,5 +1,7 @@
 """Head statistics and labels on planted heads, on nulls, and against the model itself."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -7,6 +9,8 @@ import torch
 
 from scope_widgets import Microscope, heads
 from scope_widgets.heads import HeadLabels, HeadScores
+from scope_widgets.heads.null import shared_p
+from scope_widgets.traces.scoring import Scoring
 from scope_widgets.traces.trace import NotCapturedError
 
 from planted import current, duplicate, first, induction, planted_trace, previous, random, uniform
@@ -88,8 +92,7 @@ def test_score_needs_attention():
 def test_repeated_tokens_by_hand():
     scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
     scores = heads.score_repeated_tokens(scope, 2, length=10, seed=3)
-    rng = np.random.default_rng(3)
-    ids = rng.choice(np.arange(3, 96), 10).tolist()
+    ids = np.random.default_rng(3).spawn(2)[0].choice(np.arange(3, 96), 10).tolist()
     trace = scope.trace([1, *ids, *ids])
     one = heads.score_repeated_tokens(scope, 1, length=10, seed=3)
     for layer in range(3):
@@ -99,6 +102,14 @@ def test_repeated_tokens_by_hand():
             assert one["induction"][layer, head] == pytest.approx(expected, abs=1e-6)
             expected = np.mean([pattern[head, q, q - 10] for q in range(11, 21)])
             assert one["duplicate_token"][layer, head] == pytest.approx(expected, abs=1e-6)
+    nats = -trace.logits.log_softmax(-1)
+    losses = [nats[q, token].item() for q, token in enumerate([*ids, *ids])]  # of the token after position q
+    halves = (
+        f"cross-entropy {np.mean(losses[1:10]):.2f} nats per token on the first half, {np.mean(losses[11:]):.2f} on"
+    )
+    assert halves in one.provenance.note
+    silent = heads.score_repeated_tokens(scope, 2, length=10, seed=3, null_draws=0)
+    assert np.array_equal(silent["induction"], scores["induction"]), "the null must not change the scores"
     assert scores.n_prompts == 2
     assert "2 x 10 uniform random tokens, repeated once after '<bos>'" in scores.provenance.note
     again = heads.score_repeated_tokens(scope, 2, length=10, seed=3)
@@ -110,6 +121,40 @@ def test_repeated_tokens_by_hand():
 def test_length_is_cut_to_the_context():
     scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
     assert "1 x 31 uniform" in heads.score_repeated_tokens(scope, 1, null_draws=0).provenance.note
+
+
+def test_p_values_by_hand():
+    observed = np.array([0.5, 0.0, np.nan])
+    draws = np.array([[0.6, 0.1, 0.1], [0.5, 0.2, 0.1], [0.1, 0.3, 0.1]])
+    np.testing.assert_array_equal(shared_p(observed, draws), [3 / 4, 1, np.nan])
+
+
+def test_p_values_of_heads_that_do_nothing_are_uniform():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(200):  # new tokens each time: heads on the same tokens share their luck
+        trace = planted_trace([[random(30, rng, 2.0)]], rng.integers(0, 8, 30))
+        found.append(heads.score(trace, null_draws=99, seed=int(rng.integers(1 << 30))).null_p)
+    for name in found[0]:
+        p = [one[name][0, 0] for one in found]
+        assert scipy.stats.kstest(p, "uniform").pvalue > 0.001, name
+
+
+def test_null_knows_the_window():
+    window = np.tril(np.ones((40, 40))) - np.tril(np.ones((40, 40)), -2)
+    trace = planted_trace([[window / window.sum(-1, keepdims=True)]], np.arange(40))
+    assert {"previous_token", "current_token"} <= set(names(trace)[0]), "without the window it stands out"
+    trace = dataclasses.replace(trace, scoring=(Scoring(1.0, window=2),))
+    assert names(trace)[0] == ["uniform"], "with it, two keys are all that there is"
+
+
+def test_prompts_of_one_token_do_not_count():
+    scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
+    alone = heads.score(scope.trace([[3, 4, 3, 5]]))
+    for prompts in ([[3, 4, 3, 5], [3]], [[3], [3, 4, 3, 5]]):
+        scores = heads.score(scope.trace(prompts))
+        np.testing.assert_allclose(scores["induction"], alone["induction"], rtol=1e-5)
+        assert set(scores.null_p) == set(alone.null_p)
 
 
 def test_label_carries_its_evidence():
@@ -178,9 +223,21 @@ def test_importance_is_brute_force_ablation(family, ablation):
         [[float((base.exp() * (base - without(a, b))).sum(-1).mean()) for b in range(4)] for a in range(3)]
     )
     np.testing.assert_allclose(scores["kl"], brute, atol=1e-5)
+    after = np.array([[-without(a, b)[range(6), ids[1:]].mean().item() for b in range(4)] for a in range(3)])
+    np.testing.assert_allclose(scores["loss"], after + base[range(6), ids[1:]].mean().item(), atol=1e-5)
     assert scipy.stats.spearmanr(scores["kl"].ravel(), brute.ravel()).statistic >= 0.99
     with pytest.raises(ValueError, match="'zero' or 'mean'"):
         heads.importance(scope, ids, ablation="noise")
+
+
+def test_importance_in_bfloat16_is_computed_in_float32():
+    ids = [3, 17, 5, 44, 9, 17, 5]
+    exact = heads.importance(Microscope.for_model(tiny_model("llama"), tiny_tokenizer()), ids)
+    coarse = heads.importance(Microscope.for_model(tiny_model("llama").bfloat16(), tiny_tokenizer()), ids)
+    np.testing.assert_allclose(coarse["kl"], exact["kl"], rtol=0.2, atol=0.01)
+    assert len(np.unique(coarse["loss"] * 64 % 1)) > 6, "not rounded to what bfloat16 can say"
+    with pytest.raises(ValueError, match="one prompt of at least two tokens"):
+        heads.importance(Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer()), [3])
 
 
 def test_results_round_trip_as_json():
@@ -190,6 +247,7 @@ def test_results_round_trip_as_json():
     for name in scores.statistics:
         np.testing.assert_array_equal(again[name], scores[name])
     labels = heads.label(scores)
+    assert "current_token" not in heads.label(scores, {"current_token": np.inf}).thresholds
     assert HeadLabels.from_json(labels.to_json()).to_dataframe().equals(labels.to_dataframe())
     for text in ("{}", "no json", labels.to_json()):
         with pytest.raises(ValueError, match="not a HeadScores written by"):

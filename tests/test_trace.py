@@ -119,30 +119,53 @@ def test_watch_records_the_users_own_call(family):
             close(getattr(watched, site)(layer), getattr(trace, site)(layer))
 
 
-def test_nothing_stays_on_the_model(family):
-    scope, _, _ = family
-    model = scope.model
-    before = snapshot(model)
-    scope.trace(IDS)
+@pytest.mark.parametrize("name", sorted(FAMILIES))
+def test_nothing_stays_on_the_model(name):
+    model, tokenizer = tiny_model(name), tiny_tokenizer()
+    tokenizer.pad_token = None
+    before = snapshot(model, tokenizer)
+    scope = Microscope.for_model(model, tokenizer)
+    scope.trace(IDS, modules=["lm_head"])
+    assert snapshot(model, tokenizer) == before
     with pytest.raises(ValueError, match="Nothing was recorded"), scope.watch():
         pass
     with pytest.raises(ZeroDivisionError), scope.watch():
         raise ZeroDivisionError
-    block = scope.anatomy.blocks[1].mlp
-    handle = block.register_forward_pre_hook(lambda *_: 1 / 0)
+    handle = scope.anatomy.blocks[1].mlp.register_forward_pre_hook(lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         scope.trace(IDS)
     handle.remove()
-    assert snapshot(model) == before
+    assert snapshot(model, tokenizer) == before
     assert torch.isfinite(scope.trace(IDS).logits).all()
 
 
-def snapshot(model):
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
-    return [
-        (name, sorted(k for k in vars(module) if k not in hooks), [len(getattr(module, h)) for h in hooks])
-        for name, module in model.named_modules()
-    ] + [model.config._attn_implementation]
+def snapshot(model, tokenizer):
+    def value(x):
+        return len(x) if isinstance(x, dict) else id(x)
+
+    modules = [(name, {k: value(v) for k, v in vars(module).items()}) for name, module in model.named_modules()]
+    return modules, model.config._attn_implementation, tokenizer.pad_token, tokenizer.padding_side
+
+
+def test_changes_of_the_user_are_seen_and_kept():
+    model = tiny_model("llama")
+    scope = Microscope.for_model(model, tiny_tokenizer())
+    scope.trace(IDS)
+    mlp = model.model.layers[1].mlp
+    original = mlp.forward
+    mlp.forward = lambda x: 2 * original(x)
+    with torch.no_grad():
+        plain = model(torch.tensor([IDS])).logits[0]
+    trace = scope.trace(IDS)
+    close(trace.logits, plain)
+    close(trace.residual(1) + trace.attention_out(1) + trace.mlp_out(1), trace.residual(2))
+    assert "forward" in vars(mlp)
+    model.model.layers[1].mlp = copy.deepcopy(model.model.layers[0].mlp)
+    with scope.watch() as watched, torch.no_grad():
+        model(torch.tensor([IDS]))
+    again = scope.trace(IDS)
+    assert torch.equal(again.mlp_out(1), watched.mlp_out(1))
+    close(again.residual(1) + again.attention_out(1) + again.mlp_out(1), again.residual(2))
 
 
 def test_attention_under_sdpa():
@@ -165,6 +188,88 @@ def test_left_padding_of_the_users_call():
     assert trace[0].tokens == ["w5", "w6", "w7"]
     close(trace[0].attention(1), scope.trace([5, 6, 7]).attention(1))
     close(trace[1].logits, scope.trace([3, 4, 5, 6, 7]).logits)
+    for call in (
+        lambda: scope.model(ids[:1], mask[:1]),
+        lambda: scope.model(input_ids=ids[:1], attention_mask=mask[:1]),
+    ):
+        with scope.watch() as one, torch.no_grad():
+            call()
+        assert one.tokens == ["w5", "w6", "w7"]
+        assert one.token_ids.tolist() == [5, 6, 7]
+        close(one.attention(1), scope.trace([5, 6, 7]).attention(1))
+        close(one.logits, scope.trace([5, 6, 7]).logits)
+
+
+def test_watching_a_generation_records_the_prompt():
+    scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
+    with scope.watch() as trace:
+        scope.generate("w5 w6 w7", max_new_tokens=3)
+    whole = scope.trace("w5 w6 w7")
+    assert trace.tokens == whole.tokens
+    close(trace.residual(2), whole.residual(2))
+    close(trace.logits[-1], whole.logits[-1])
+    assert torch.isnan(trace.logits[:-1]).all(), "generate() computes the last logits only"
+
+
+def test_one_whole_forward_is_recorded():
+    scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
+    a, b = torch.tensor([IDS]), torch.tensor([[7, 8, 9]])
+    handle = scope.model.model.layers[2].register_forward_pre_hook(
+        lambda module, args: 1 / fuse.pop() if fuse else None
+    )
+    fuse = [0]
+    with scope.watch() as trace, torch.no_grad():
+        with pytest.raises(ZeroDivisionError):
+            scope.model(a)
+        scope.model(b)
+        scope.model(a)
+    handle.remove()
+    alone = scope.trace([7, 8, 9])
+    for site in SITES:
+        for layer in range(3):
+            close(getattr(trace, site)(layer), getattr(alone, site)(layer))
+    with pytest.raises(RuntimeError, match="being watched"), scope.watch():
+        scope.trace(IDS)
+
+
+def test_a_call_that_is_no_whole_forward_gets_a_sentence():
+    scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
+    with torch.no_grad():
+        past = scope.model(torch.tensor([IDS]), use_cache=True).past_key_values
+    with pytest.raises(ValueError, match="went on from a cache"), scope.watch(), torch.no_grad():
+        scope.model(torch.tensor([[4]]), past_key_values=past)
+    embeddings = torch.zeros(1, 3, 32)
+    with pytest.raises(ValueError, match="this one had none"), scope.watch(), torch.no_grad():
+        scope.model(inputs_embeds=embeddings)
+    with pytest.raises(ValueError, match="attention_mask"), scope.watch(), torch.no_grad():
+        scope.model(torch.tensor([[4, 5]]), attention_mask=torch.zeros(1, 1, 2, 2))
+
+
+def test_a_model_in_training_mode():
+    scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
+    scope.model.train()
+    with pytest.raises(ValueError, match=r"training mode.*call model.eval"):
+        scope.trace(IDS)
+    with scope.watch() as trace:
+        scope.model(torch.tensor([IDS]))
+    assert trace.provenance.note == "the model was in training mode"
+
+
+def test_a_mask_that_leaves_causality_to_the_attention_function():
+    from scope_widgets.models.attention import attention
+
+    q, k, v = (torch.randn(1, heads, 5, 8) for heads in (4, 2, 2))
+    z, weights = attention(torch.nn.Identity(), q, k, v, None)
+    expected = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
+    close(z.transpose(1, 2), expected)
+    assert torch.equal(weights, weights.tril())
+
+
+def test_backward_is_left_as_it_was():
+    x = torch.ones(2, requires_grad=True)
+    # on one line: nnsight's Tensor.backward takes it for a trace of gradients
+    with torch.enable_grad(): (2 * x).sum().backward()  # fmt: skip  # noqa: E701
+    assert x.grad.tolist() == [2, 2]
 
 
 def test_capture_only_what_is_asked_for():
@@ -188,22 +293,34 @@ def test_capture_only_what_is_asked_for():
         (["w3 w4", ""], "prompt is empty"),
         ("w3 " * 65, "65 tokens and local reads at most 64"),
         ([3, 96], "must be 0 to 95 for local; got 96"),
+        ([-1, 5], "must be 0 to 95 for local; got -1"),
     ],
 )
 def test_bad_prompts_get_a_sentence(prompt, message):
     scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer(), "local")
     with pytest.raises(ValueError, match=message):
         scope.trace(prompt)
-    with pytest.raises(TypeError, match="A prompt is a text"):
-        scope.trace(3.5)
+    with pytest.raises(ValueError, match="Expected token ids .batch, position., got"):
+        scope.logits(torch.tensor([3, 4]))
+    with pytest.raises(ValueError, match="continues one prompt; got 2"):
+        scope.generate(["w3", "w4"])
+    with pytest.raises(TypeError, match="Expected the model's Hugging Face tokenizer, got NoneType"):
+        Microscope.for_model(scope.model, None)
+
+
+@pytest.mark.parametrize("prompt", [3.5, None, [True, False], [[3.9, 4.2]], ["w3", 3], [["w3"]], b"abc", [[[3]]]])
+def test_what_is_no_prompt_gets_a_sentence(prompt):
+    scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
+    with pytest.raises(TypeError, match="A prompt is a text, a list of texts, or token ids"):
+        scope.trace(prompt)
 
 
 def test_prompt_forms_agree():
     scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
-    forms = ["w3 w4 w5", [3, 4, 5], torch.tensor([3, 4, 5])]
+    forms = ["w3 w4 w5", [3, 4, 5], torch.tensor([3, 4, 5]), np.array([3, 4, 5]), list(np.array([3, 4, 5]))]
     logits = [scope.trace(form).logits for form in forms]
-    assert torch.equal(logits[0], logits[1])
-    assert torch.equal(logits[0], logits[2])
+    assert all(torch.equal(logits[0], other) for other in logits[1:])
+    assert scope.trace("w3 unknown w5").prompt == "w3 unknown w5", "the prompt as it was given, not what became of it"
     assert scope.trace("w3 w4", prepend_bos=True).tokens == ["<bos>", "w3", "w4"]
     assert scope.trace(["w3 w4"]).logits.shape == (1, 2, 96)
 
@@ -216,6 +333,32 @@ def test_models_that_do_not_fit_get_a_sentence():
     config = transformers.MambaConfig(vocab_size=20, hidden_size=8, num_hidden_layers=1, state_size=4)
     with pytest.raises(UnsupportedModelError, match=r"MambaForCausalLM has no part '\w+' that this package knows"):
         Microscope.for_model(transformers.MambaForCausalLM(config), None)
+
+
+SIZES = {"vocab_size": 96, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+GROUPED = {**SIZES, "num_key_value_heads": 2, "head_dim": 8, "pad_token_id": 0}
+
+
+def test_untested_families_are_checked_before_anything_is_said():
+    import transformers as hf
+
+    experts = hf.MixtralForCausalLM(hf.MixtralConfig(**GROUPED, num_local_experts=2)).eval()
+    trace = Microscope.for_model(experts, tiny_tokenizer()).trace(IDS)
+    close(trace.residual(0) + trace.attention_out(0) + trace.mlp_out(0), trace.residual(1))
+    gptj = hf.GPTJConfig(vocab_size=96, n_embd=32, n_layer=2, n_head=4, rotary_dim=4)
+    refused = [
+        (hf.Glm4ForCausalLM, hf.Glm4Config(**GROUPED), "do not add up"),
+        (hf.GraniteForCausalLM, hf.GraniteConfig(**GROUPED, residual_multiplier=0.3), "do not add up"),
+        (hf.GptOssForCausalLM, hf.GptOssConfig(**GROUPED, num_local_experts=2, num_experts_per_tok=1), "sinks"),
+        (hf.GPTJForCausalLM, gptj, "was not computed"),
+    ]
+    for model_class, config, sentence in refused:
+        torch.manual_seed(0)
+        with pytest.raises(UnsupportedModelError, match=sentence):
+            Microscope.for_model(model_class(config).eval(), tiny_tokenizer())
+    post_norm = hf.OPTConfig(**{**FAMILIES["opt"][2], "do_layer_norm_before": False})
+    with pytest.raises(UnsupportedModelError, match="do not add up"):
+        Microscope.for_model(hf.OPTForCausalLM(post_norm).eval(), tiny_tokenizer())
 
 
 def test_modules_by_name(tmp_path):
@@ -232,6 +375,14 @@ def test_modules_by_name(tmp_path):
     assert not any(module._forward_hooks for module in scope.model.modules())
     batch = scope.trace([IDS, IDS[:3]], modules=["lm_head"])
     assert batch[1].modules["lm_head"].shape == (3, 96)
+    opt = Microscope.for_model(tiny_model("opt"), tiny_tokenizer())
+    assert opt.trace(IDS, modules=["*.layers.0.fc2"]).modules["model.decoder.layers.0.fc2"].shape == (10, 32)
+    gpt2 = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
+    assert gpt2.trace([IDS, IDS[:3]], modules=["transformer.wpe"])[1].modules["transformer.wpe"].ndim >= 2
+    with pytest.raises(ValueError, match="not a tensor"):
+        scope.trace(IDS, modules=["model"])
+    with pytest.raises(ValueError, match="did not run: model.layers"):
+        scope.trace(IDS, modules=["model.layers"])
     with pytest.raises(ValueError, match="No module of the model is named 'model.layer.1.mlp'. Names are"):
         scope.trace(IDS, modules=["model.layer.1.mlp"])
 
@@ -243,9 +394,13 @@ def test_several_threads():
     wrong = []
 
     def work(i):
-        for _ in range(10):
-            if not torch.equal(scope.trace(prompts[i]).logits, expected[i]):
-                wrong.append(i)
+        try:
+            for turn in range(15):
+                scope.generate("w3 w4", max_new_tokens=1) if turn % 5 == 4 else None
+                if not torch.equal(scope.trace(prompts[i]).logits, expected[i]):
+                    wrong.append(i)
+        except Exception as error:
+            wrong.append(error)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
     for thread in threads:
@@ -304,6 +459,16 @@ def test_damaged_files_get_a_sentence(tmp_path):
     (tmp_path / "x.npz").write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="is not a trace written by"):
         Trace.from_npz(tmp_path / "x.npz")
+    trace.to_npz(tmp_path / "y.npz")
+    (tmp_path / "y.npz").write_bytes((tmp_path / "y.npz").read_bytes()[:-200])
+    with pytest.raises(ValueError, match="is not a trace written by"):
+        Trace.from_npz(tmp_path / "y.npz")
+
+
+def test_infinite_logits_survive_json():
+    trace = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer()).trace(IDS)
+    trace.logits[0, :2] = torch.tensor([-torch.inf, torch.inf])
+    assert torch.equal(Trace.from_json(trace.to_json()).logits, trace.logits)
 
 
 def test_activation_statistics_equal_numpy():

@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets._result import Provenance
 from scope_widgets.heads.scores import HeadScores
-from scope_widgets.models.capture import Edit
+from scope_widgets.models.editing import Edit
 from scope_widgets.models.microscope import Microscope
 
 
@@ -34,12 +34,17 @@ def importance(scope: Microscope, prompt: str | list[int], *, ablation: str = "z
         raise ValueError(f"ablation= is 'zero' or 'mean'; got {ablation!r}.")
     trace = scope.trace(prompt, capture=())
     ids = trace.token_ids
-    base = trace.logits.log_softmax(-1)
+    if trace.batched or len(ids) < 2:
+        raise ValueError("importance() takes one prompt of at least two tokens: the loss needs a next token.")
+    base = trace.logits.float().log_softmax(-1)
     kl, loss = (torch.zeros(scope.n_layers, scope.n_heads, dtype=torch.float64) for _ in range(2))
     for layer in tqdm(range(scope.n_layers), desc="Ablating heads", leave=False):
         for heads in torch.split(torch.arange(scope.n_heads), batch):
-            log_p = scope.logits(ids.expand(len(heads), -1), _without(layer, heads, ablation)).log_softmax(-1)
-            kl[layer, heads] = (base.exp() * (base - log_p)).sum(-1).mean(-1).double().cpu()
+            log_p = scope.logits(ids.expand(len(heads), -1), _without(layer, heads, ablation))
+            log_p = log_p.float().log_softmax(-1)
+            # a token that the model rules out (logit -inf) contributes nothing
+            terms = torch.where(base.isfinite(), base.exp() * (base - log_p), 0.0)
+            kl[layer, heads] = terms.sum(-1).mean(-1).double().cpu()
             loss[layer, heads] = (_nats(log_p, ids) - _nats(base[None], ids)).double().cpu()
     provenance = Provenance(
         model=scope.model_id,

@@ -88,7 +88,8 @@ def label(scores: HeadScores, thresholds: Mapping[str, float] | None = None, *, 
         Replaces single values of `THRESHOLDS`; a label with threshold infinity is not given.
     max_null_p : float
         A label is given only where at most this share of null draws reaches the score. It guards short prompts, in
-        which a head attends anywhere by chance.
+        which a head attends anywhere by chance. Scores without a null (uniform, long prompts scored in tiles,
+        null_draws=0) are held against the threshold alone, and their null_p is NaN.
 
     Raises
     ------
@@ -103,7 +104,7 @@ def label(scores: HeadScores, thresholds: Mapping[str, float] | None = None, *, 
     for name, threshold in {**THRESHOLDS, **(thresholds or {})}.items():
         statistic = _STATISTIC.get(name, name)
         values = scores.statistics.get(statistic)
-        if values is None:
+        if values is None or threshold == np.inf:
             continue
         held[statistic] = threshold
         p = scores.null_p.get(statistic, np.full_like(values, np.nan))

@@ -16,24 +16,31 @@ SHUFFLED_TOKENS = ("duplicate_token", "induction")
 RANDOM_KEY = {"previous_token": 1, "current_token": 0, "first_token": 1}
 
 
-def shuffled_token_draws(attention: Array, tokens: Array, draws: int, rng: np.random.Generator) -> dict[str, Array]:
+def shuffled_token_draws(
+    attention: Array, tokens: Array, draws: int, rng: np.random.Generator, window: int | None = None
+) -> dict[str, Array]:
     """Score the same patterns `[head, query, key]` with the tokens in random order; gives `[draw, head]` each."""
     if len(np.unique(tokens)) == len(tokens):
         undefined = np.full((draws, len(attention)), np.nan)
         return dict.fromkeys(SHUFFLED_TOKENS, undefined)
-    scored = [_kernels.head_statistics(attention, rng.permutation(tokens)) for _ in range(draws)]
+    scored = [_kernels.head_statistics(attention, rng.permutation(tokens), window=window) for _ in range(draws)]
     return {name: np.stack([one[name] for one in scored]) for name in SHUFFLED_TOKENS}
 
 
-def random_key_draws(attention: Array, draws: int, rng: np.random.Generator, queries: Array | None = None) -> Any:
-    """Score patterns `[head, query, key]` at keys drawn uniformly among those that each query sees.
+def random_key_draws(
+    attention: Array, draws: int, rng: np.random.Generator, window: int | None = None
+) -> dict[str, Array]:
+    """Score patterns `[head, query, key]` at random keys, for each statistic of `RANDOM_KEY`; `[draw, head]` each."""
+    queries = np.arange(attention.shape[1])
+    return {name: at_random_keys(attention, queries[start:], draws, rng, window) for name, start in RANDOM_KEY.items()}
 
-    Gives `[draw, head]` for the given queries, or for each statistic of `RANDOM_KEY` where there are none.
-    """
-    if queries is None:
-        every = np.arange(attention.shape[1])
-        return {name: random_key_draws(attention, draws, rng, every[first:]) for name, first in RANDOM_KEY.items()}
-    keys = rng.integers(0, queries + 1, size=(draws, len(queries)))
+
+def at_random_keys(
+    attention: Array, queries: Array, draws: int, rng: np.random.Generator, window: int | None = None
+) -> Array:
+    """Mean attention `[draw, head]` of the given queries to keys drawn uniformly among those that each sees."""
+    first = np.maximum(0, queries + 1 - (window or len(attention[0])))
+    keys = rng.integers(first, queries + 1, size=(draws, len(queries)))
     return np.stack([attention[:, queries, row].mean(-1, dtype=np.float64) for row in keys])
 
 

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets import _kernels
 from scope_widgets._result import Provenance
-from scope_widgets.heads.null import SHUFFLED_TOKENS, random_key_draws, shared_p, shuffled_token_draws
+from scope_widgets.heads.null import SHUFFLED_TOKENS, at_random_keys, random_key_draws, shared_p, shuffled_token_draws
 from scope_widgets.heads.scores import HeadScores
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.traces.trace import NotCapturedError, Trace
@@ -57,8 +57,7 @@ def score(trace: Trace, *, null_draws: int = 200, seed: int = 0) -> HeadScores:
         statistics, draws = _score_one(prompt, null_draws, rng)
         observed.append(statistics)
         drawn.append(draws)
-    mean = {name: _mean([one[name] for one in observed]) for name in observed[0]}
-    p = {name: shared_p(mean[name], _mean([one[name] for one in drawn])) for name in drawn[0]}
+    mean, p = _over_prompts(observed, drawn)
     provenance = dataclasses.replace(trace.provenance, seed=seed if p else None)
     return HeadScores(statistics=mean, null_p=p, n_prompts=len(prompts), provenance=provenance)
 
@@ -75,8 +74,9 @@ def _score_one(prompt: Trace, null_draws: int, rng: np.random.Generator) -> tupl
         attention = pattern(prompt, layer)
         statistics.append(_kernels.head_statistics(attention, tokens, window=prompt.scoring[layer].window))
         if null_draws and len(tokens) > 1:
-            shuffled = shuffled_token_draws(attention, tokens, null_draws, rng)
-            draws.append(shuffled | random_key_draws(attention, null_draws, rng))
+            window = prompt.scoring[layer].window
+            shuffled = shuffled_token_draws(attention, tokens, null_draws, rng, window)
+            draws.append(shuffled | random_key_draws(attention, null_draws, rng, window))
     stacked = {name: np.stack([one[name] for one in statistics]) for name in statistics[0]}
     return stacked, {name: np.stack([one[name] for one in draws], axis=1) for name in draws[0]} if draws else {}
 
@@ -113,7 +113,8 @@ def score_repeated_tokens(
     """
     if n < 1 or length < 2:
         raise ValueError(f"Give at least one sequence of at least 2 tokens; got n={n}, length={length}.")
-    rng = np.random.default_rng(seed)
+    # two generators, so that how many draws the null has does not change the tokens
+    token_rng, null_rng = np.random.default_rng(seed).spawn(2)
     bos = [] if scope.tokenizer.bos_token_id is None else [int(scope.tokenizer.bos_token_id)]
     length = min(length, (scope.anatomy.context - len(bos)) // 2)
     words = np.setdiff1d(np.arange(len(scope.tokenizer)), scope.tokenizer.all_special_ids)
@@ -121,23 +122,18 @@ def score_repeated_tokens(
     half = slice(len(bos) + length, None)
     observed, drawn, losses = [], [], []
     for _ in tqdm(range(n), desc="Repeated random tokens", leave=False):
-        random = rng.choice(words, length).tolist()
+        random = token_rng.choice(words, length).tolist()
         trace = scope.trace([*bos, *random, *random], capture=("attention",))
         patterns = np.stack([pattern(trace, layer) for layer in range(trace.n_layers)])
-        statistics, _ = _score_one(trace, 0, rng)
+        statistics, _ = _score_one(trace, 0, null_rng)
         queries = np.arange(len(trace.tokens))[half]
         statistics["induction"] = patterns[:, :, queries, queries - length + 1].mean(-1, dtype=np.float64)
         statistics["duplicate_token"] = patterns[:, :, queries, queries - length].mean(-1, dtype=np.float64)
         observed.append(statistics)
         if null_draws:
-            flat = patterns.reshape(-1, *patterns.shape[2:])
-            draws = random_key_draws(flat, null_draws, rng)
-            late = random_key_draws(flat, null_draws, rng, queries)
-            draws |= dict.fromkeys(SHUFFLED_TOKENS, late)
-            drawn.append({name: values.reshape(null_draws, *patterns.shape[:2]) for name, values in draws.items()})
+            drawn.append(_repeated_null(trace, patterns, queries, null_draws, null_rng))
         losses.append(_losses(trace, len(bos), length))
-    mean = {name: _mean([one[name] for one in observed]) for name in observed[0]}
-    p = {name: shared_p(mean[name], _mean([one[name] for one in drawn])) for name in drawn[0]} if drawn else {}
+    mean, p = _over_prompts(observed, drawn)
     first, second = np.mean(losses, axis=0)
     after = f" after {scope.tokenizer.bos_token!r}" if bos else ""
     note = (
@@ -146,6 +142,27 @@ def score_repeated_tokens(
     )
     provenance = Provenance(model=scope.model_id, revision=scope.revision, seed=seed, note=note)
     return HeadScores(statistics=mean, null_p=p, n_prompts=n, provenance=provenance)
+
+
+def _repeated_null(
+    trace: Trace, patterns: Array, queries: Array, null_draws: int, rng: np.random.Generator
+) -> dict[str, Array]:
+    """Draw random keys, for the statistics of repetition at the `queries` of the second half; `[draw, layer, head]`."""
+    layers = []
+    for layer, attention in enumerate(patterns):
+        window = trace.scoring[layer].window
+        late = at_random_keys(attention, queries, null_draws, rng, window)
+        layers.append(random_key_draws(attention, null_draws, rng, window) | dict.fromkeys(SHUFFLED_TOKENS, late))
+    return {name: np.stack([one[name] for one in layers], axis=1) for name in layers[0]}
+
+
+def _over_prompts(
+    observed: list[dict[str, Array]], drawn: list[dict[str, Array]]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Average the statistics over prompts, and hold each against its averaged null."""
+    mean = {name: _mean([one[name] for one in observed]) for name in observed[0]}
+    names = dict.fromkeys(name for one in drawn for name in one)  # a prompt of one token has no null
+    return mean, {name: shared_p(mean[name], _mean([one[name] for one in drawn if name in one])) for name in names}
 
 
 def pattern(trace: Trace, layer: int) -> Array:

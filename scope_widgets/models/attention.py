@@ -16,6 +16,8 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
+from scope_widgets.models.anatomy import UnsupportedModelError
+
 NAME = "scope_widgets"
 
 #: (site, attention module, value) -> the value to go on with; sites in the order of SITES
@@ -67,6 +69,7 @@ def attention(
     dropout: float = 0.0,
     softcap: float | None = None,
     sliding_window: int | None = None,
+    s_aux: Tensor | None = None,
     **_: Any,
 ) -> tuple[Tensor, Tensor]:
     """Compute attention as transformers' eager functions do, through the running probe.
@@ -82,6 +85,10 @@ def attention(
     z : [batch, query, head, d_head]
     weights : [batch, head, query, key]
     """
+    if s_aux is not None:
+        raise UnsupportedModelError(
+            f"{type(module).__name__} has attention sinks (s_aux), which this package does not compute yet."
+        )
     probe, spec = getattr(_running, "probe", None) or (_pass, None)
     scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
     if spec is not None:
@@ -93,6 +100,9 @@ def attention(
         scores = torch.tanh(scores / softcap) * softcap
     if attention_mask is not None:
         scores = scores + attention_mask[..., : key.shape[-2]]
+    elif query.shape[2] > 1:  # a mask made for an attention function that is causal by itself
+        later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
+        scores = scores.masked_fill(later.triu(1 + key.shape[2] - query.shape[2]), -torch.inf)
     weights = probe("attention", module, torch.softmax(scores, dim=-1, dtype=torch.float32))
     weights = torch.nn.functional.dropout(weights.to(query.dtype), p=dropout, training=module.training)
     z = torch.matmul(weights, _repeat(value, group)).transpose(1, 2).contiguous()

@@ -32,7 +32,10 @@ def load(name: str | Path, *, dtype: Any, revision: str | None, device: str | No
             raise ModelNotFoundError(
                 f"The folder {path} holds no model: expected a config.json in it, as save_pretrained() writes."
             )
-        return *_from(path, dtype, device), path.resolve().name
+        try:
+            return *_from(path, dtype, device), path.resolve().name
+        except (OSError, ValueError) as error:
+            raise ModelNotFoundError(f"The model in {path} could not be loaded: {_first_line(error)}") from error
     try:
         return *_from(name, dtype, device, revision), str(name)
     except (OSError, ValueError) as error:

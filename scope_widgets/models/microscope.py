@@ -13,9 +13,13 @@ from torch import Tensor
 from scope_widgets._result import Provenance
 from scope_widgets.models import loading
 from scope_widgets.models.anatomy import Anatomy
-from scope_widgets.models.capture import Edit, Recorder, forward, named, record, recording
+from scope_widgets.models.capture import Recorder, record
+from scope_widgets.models.check import check
+from scope_widgets.models.editing import Edit, forward
+from scope_widgets.models.named import named
 from scope_widgets.models.tokens import encode, pad, token_texts
-from scope_widgets.models.wrapped import Wrapped, lock_of
+from scope_widgets.models.watching import recording
+from scope_widgets.models.wrapped import Wrapped, alone, lock_of
 from scope_widgets.traces.scoring import Scoring
 from scope_widgets.traces.trace import SITES, Trace
 from scope_widgets.traces.watched import Watched
@@ -52,6 +56,12 @@ class Microscope:
         self.remote = False
         self.anatomy = Anatomy.of(model)
         self._wrapped: Wrapped | None = None
+        if not hasattr(tokenizer, "convert_ids_to_tokens"):
+            raise TypeError(
+                f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. "
+                "Load it with transformers.AutoTokenizer."
+            )
+        check(model, self.anatomy)
 
     # --- how to get one ---------------------------------------------------------------------------------------------
 
@@ -147,45 +157,46 @@ class Microscope:
         Raises
         ------
         ValueError
-            For an empty prompt, one that is longer than the context, a token id that the model lacks, or an unknown
-            quantity.
+            For an empty prompt, one that is longer than the context, a token id that the model lacks, an unknown
+            quantity or module, or a model in training mode.
         """
-        rows, several = encode(self.tokenizer, prompt, prepend_bos)
+        rows, texts, several = encode(self.tokenizer, prompt, prepend_bos)
         self._check(rows)
+        if self.model.training:
+            raise ValueError("The model is in training mode, so dropout would change every trace: call model.eval().")
         ids, mask = pad(rows, self.model.device)
-        recorder = Recorder(self.anatomy, self._wanted(capture, ids), named(self.model, modules))
-        inputs = {"input_ids": ids, "attention_mask": mask.long()}
-        with lock_of(self.model):
-            logits = record(self._under_nnsight(), self.model, recorder, inputs)
-        return self._trace(recorder, ids, mask, logits, several)
+        with alone(self.model):
+            wrapped = self._under_nnsight()
+            recorder = Recorder(self.anatomy, self._wanted(capture, ids), named(self.model, modules))
+            logits = record(wrapped, self.model, recorder, {"input_ids": ids, "attention_mask": mask.long()})
+        trace = self._trace(recorder, ids, mask, logits, texts)
+        return trace if several else trace[0]
 
     @contextmanager
     def watch(self, *, capture: Sequence[str] | None = None, modules: Sequence[str] = ()) -> Iterator[Trace]:
         """Record the forward that the user runs inside: `with scope.watch() as trace: model(**inputs)`.
 
-        The first forward of the block is recorded; `trace` is a `Trace` when the block ends. `capture` and `modules`
-        are those of `trace`.
+        The first whole forward of the block in this thread is recorded; `trace` is a `Trace` when the block ends.
+        `capture` and `modules` are those of `trace`, except that patterns are stored whatever their size.
+
+        Raises
+        ------
+        ValueError
+            When the block ends and no forward was run, or one that is no whole forward of token ids.
         """
-        recorder = Recorder(self.anatomy, tuple(SITES if capture is None else capture), named(self.model, modules))
+        wanted = (capture,) if isinstance(capture, str) else tuple(SITES if capture is None else capture)
         watched = Watched()
-        seen: list[tuple[dict[str, Any], Any]] = []
-
-        def on_forward(inputs: dict[str, Any], output: Any) -> None:
-            if not seen:
-                seen.append((inputs, output))
-
-        with lock_of(self.model), recording(self.model, recorder, on_forward):
-            yield watched
-        if not seen:
-            raise ValueError("Nothing was recorded: call the model inside `with scope.watch() as trace:`.")
-        inputs, output = seen[0]
-        ids = inputs.get("input_ids")
-        if ids is None:
-            raise ValueError("watch() records a call with input_ids; this one had none (inputs_embeds are not text).")
-        ids = ids if ids.ndim == 2 else ids[None]
-        mask = inputs.get("attention_mask")
-        mask = torch.ones_like(ids, dtype=torch.bool) if mask is None else mask.bool()
-        watched.become(self._trace(recorder, ids, mask, output.logits.detach(), len(ids) > 1))
+        with alone(self.model, watching=True):
+            self._find_parts()
+            recorder = Recorder(self.anatomy, wanted, named(self.model, modules))
+            with recording(self.model, recorder) as seen:
+                yield watched
+        ids, mask, logits = seen.call()
+        texts = [
+            self.tokenizer.decode(row[keep], skip_special_tokens=True) for row, keep in zip(ids, mask, strict=True)
+        ]
+        trace = self._trace(recorder, ids, mask, logits, texts)
+        watched.become(trace if len(ids) > 1 else trace[0])
 
     def logits(self, token_ids: Tensor, edit: Edit | None = None) -> Tensor:
         """Run token ids `[batch, position]` of equal length, with `edit` applied inside attention.
@@ -201,9 +212,11 @@ class Microscope:
         -------
         Tensor [batch, position, vocabulary]
         """
+        if token_ids.ndim != 2:
+            raise ValueError(f"Expected token ids [batch, position], got a tensor of shape {tuple(token_ids.shape)}.")
         self._check(token_ids.tolist())
         ids = token_ids.to(self.model.device)
-        with lock_of(self.model):
+        with alone(self.model):
             return forward(self._under_nnsight(), self.model, self.anatomy, {"input_ids": ids}, edit)
 
     @contextmanager
@@ -212,26 +225,36 @@ class Microscope:
 
         Its modules have uniform names beside their own: `layers`, `self_attention`, `embed`, `final_norm`, `unembed`.
         """
-        wrapped = self._under_nnsight()
-        with lock_of(self.model), wrapped.controllers():
-            yield wrapped.nnsight
+        with alone(self.model):
+            wrapped = self._under_nnsight()
+            with wrapped.controllers():
+                yield wrapped.nnsight
 
     @torch.no_grad()
     def generate(self, prompt: str, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt, greedily where `do_sample` is not given; gives the new text only."""
-        rows, _ = encode(self.tokenizer, prompt, None)
+        rows, _, several = encode(self.tokenizer, prompt, None)
+        if several:
+            raise ValueError(f"generate() continues one prompt; got {len(rows)}.")
         self._check(rows)
         ids, mask = pad(rows, self.model.device)
         options = {"do_sample": False, "pad_token_id": self.tokenizer.pad_token_id or 0, **options}
-        out = self.model.generate(ids, attention_mask=mask.long(), max_new_tokens=max_new_tokens, **options)
+        with lock_of(self.model):
+            out = self.model.generate(ids, attention_mask=mask.long(), max_new_tokens=max_new_tokens, **options)
         return str(self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _under_nnsight(self) -> Wrapped:
-        if self._wrapped is None:
+        """Give the model under nnsight, wrapped anew where its modules have changed."""
+        if self._wrapped is None or not self._wrapped.current:
+            self._find_parts()
             self._wrapped = Wrapped(self.model, self.tokenizer)
         return self._wrapped
+
+    def _find_parts(self) -> None:
+        """Find the parts again: a user may replace modules at any time."""
+        self.anatomy = Anatomy.of(self.model)
 
     def _check(self, rows: list[list[int]]) -> None:
         longest = max(map(len, rows))
@@ -239,9 +262,9 @@ class Microscope:
             raise ValueError(
                 f"The prompt has {longest} tokens and {self.model_id} reads at most {self.anatomy.context}. Shorten it."
             )
-        worst = max(max(row) for row in rows)
-        if worst >= self.anatomy.d_vocab or min(min(row) for row in rows) < 0:
-            raise ValueError(f"Token ids must be 0 to {self.anatomy.d_vocab - 1} for {self.model_id}; got {worst}.")
+        wrong = [i for row in rows for i in row if not 0 <= i < self.anatomy.d_vocab]
+        if wrong:
+            raise ValueError(f"Token ids must be 0 to {self.anatomy.d_vocab - 1} for {self.model_id}; got {wrong[0]}.")
 
     def _wanted(self, capture: Sequence[str] | None, ids: Tensor) -> tuple[str, ...]:
         if isinstance(capture, str):
@@ -249,47 +272,50 @@ class Microscope:
         if capture is not None:
             return tuple(capture)
         size = 4 * self.n_layers * self.n_heads * ids.numel() * ids.shape[-1]
-        return tuple(site for site in SITES if site != "attention" or size <= ATTENTION_BYTES or len(ids) > 1)
+        return tuple(site for site in SITES if site != "attention" or size <= ATTENTION_BYTES)
 
-    def _trace(self, recorder: Recorder, ids: Tensor, mask: Tensor, logits: Tensor, several: bool) -> Trace:
+    def _trace(self, recorder: Recorder, ids: Tensor, mask: Tensor, logits: Tensor, texts: list[str | None]) -> Trace:
+        """Make a trace with a batch axis, padding blanked."""
+        recorder.check(ids.shape[1])
         rows = [[int(i) for i in row[keep]] for row, keep in zip(ids, mask, strict=True)]
-        texts = [token_texts(self.tokenizer, row) for row in rows]
-        values = {
-            site: [
-                _arranged(site, recorder.values[site][layer], mask, several) for layer in sorted(recorder.values[site])
-            ]
-            for site in recorder.values
-        }
         return Trace(
-            token_ids=(ids if several else ids[0]).cpu(),
-            tokens=texts if several else texts[0],
-            logits=_blanked(logits, mask) if several else logits[0],
+            token_ids=ids.cpu(),
+            tokens=[token_texts(self.tokenizer, row) for row in rows],
+            logits=_blanked(logits, mask),
             n_layers=self.n_layers,
             n_heads=self.n_heads,
             n_kv_heads=self.anatomy.n_kv_heads,
             provenance=Provenance(
                 model=self.model_id,
                 revision=self.revision,
-                prompts=tuple(self.tokenizer.decode(row, skip_special_tokens=True) for row in rows),
+                prompts=tuple(
+                    self.tokenizer.decode(row, skip_special_tokens=True) if text is None else text
+                    for row, text in zip(rows, texts, strict=True)
+                ),
+                note="the model was in training mode" if self.model.training else "",
             ),
-            mask=(mask if several else mask[0]).cpu(),
+            mask=mask.cpu(),
             scoring=tuple(Scoring(**recorder.scoring[layer]) for layer in sorted(recorder.scoring)),
-            values=values,
-            modules={name: value if several else value[0] for name, value in recorder.modules.items()},
+            values={
+                site: [_arranged(site, layers[layer], mask) for layer in sorted(layers)]
+                for site, layers in recorder.values.items()
+            },
+            modules={name: _by_position(value, mask) for name, value in recorder.modules.items()},
         )
 
 
-def _arranged(site: str, value: Tensor, mask: Tensor, several: bool) -> Tensor:
+def _arranged(site: str, value: Tensor, mask: Tensor) -> Tensor:
     """Put the axes of a recorded value in the order that a trace promises, and padding to NaN."""
     if site in ("q", "k", "v"):
         value = value.transpose(1, 2)
-    elif site == "mlp_out":
-        value = value.reshape(*mask.shape, -1)  # OPT runs its MLP over all prompts as one list of positions
-    if not several:
-        return value[0]
     if site == "attention":
         return _blanked(value.transpose(1, 2), mask).transpose(1, 2)
-    return _blanked(value, mask)
+    return _blanked(_by_position(value, mask), mask)
+
+
+def _by_position(value: Tensor, mask: Tensor) -> Tensor:
+    """Give back the batch axis where a family runs a module over all prompts as one list of positions (OPT's MLP)."""
+    return value.reshape(*mask.shape, -1) if value.ndim == 2 and len(value) == mask.numel() else value
 
 
 def _blanked(value: Tensor, mask: Tensor) -> Tensor:

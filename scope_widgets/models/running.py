@@ -15,11 +15,16 @@ _imported_by_user = "nnsight" in sys.modules
 
 if not _imported_by_user:
     # nnsight hangs `.save` on every object of the process, which breaks dataclasses with a field of that name and
-    # `import marimo`. Whoever imported it first keeps what they have; nnsight.save(value) works in any case.
+    # `import marimo`, and it replaces Tensor.backward by one that looks for a `with` in the caller's line, so that
+    # `with torch.enable_grad(): loss.backward()` does nothing. Whoever imported nnsight first keeps both;
+    # nnsight.save(value) works in any case.
+    import torch
     from nnsight import _c
+    from nnsight.intervention import backward
 
     if _c.unmount is not None:
         _c.unmount("save")
+    torch.Tensor.backward = backward._original_backward  # type: ignore[method-assign]
 
 from nnsight import TransformersModel  # noqa: E402
 

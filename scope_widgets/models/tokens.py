@@ -38,34 +38,53 @@ def _byte_alphabet() -> dict[str, int]:
 _BYTES = _byte_alphabet()
 
 
-def encode(tokenizer: Any, prompt: Any, prepend_bos: bool | None) -> tuple[list[list[int]], bool]:
-    """Make token ids of a text, a list of texts, or ids in a list or tensor; says whether it was several prompts.
+def encode(tokenizer: Any, prompt: Any, prepend_bos: bool | None) -> tuple[list[list[int]], list[str | None], bool]:
+    """Make token ids of a text, a list of texts, or ids in a list, array or tensor.
+
+    Returns
+    -------
+    rows : list of list of int
+    texts : list of str or None
+        As they were given; None where ids were.
+    several : bool
+        Whether it was a list of prompts.
 
     Raises
     ------
     TypeError, ValueError
         For an empty prompt or something else than text and ids.
     """
-    if isinstance(prompt, Tensor):
+    if hasattr(prompt, "tolist"):
         prompt = prompt.tolist()
-    if isinstance(prompt, str):
-        rows, several = [_ids(tokenizer, prompt)], False
-    elif isinstance(prompt, Sequence) and prompt and all(isinstance(item, str) for item in prompt):
-        rows, several = [_ids(tokenizer, text) for text in prompt], True
-    elif isinstance(prompt, Sequence) and all(isinstance(item, int) for item in prompt):
-        rows, several = [list(prompt)], False
-    elif isinstance(prompt, Sequence) and all(isinstance(row, Sequence) for row in prompt):
-        rows, several = [[int(i) for i in row] for row in prompt], True
-    else:
-        raise TypeError(
-            "A prompt is a text, a list of texts, or token ids (list, list of lists, tensor); "
-            f"got {type(prompt).__name__}."
-        )
+    several = not isinstance(prompt, str) and not (isinstance(prompt, Sequence) and all(map(_is_id, prompt)))
+    prompts = prompt if several else [prompt]
+    if not isinstance(prompts, Sequence) or isinstance(prompts, bytes | bytearray) or not prompts:
+        raise TypeError(f"{_EXPECTED}; got {type(prompt).__name__}.")
+    rows = [_row(tokenizer, one) for one in prompts]
     if prepend_bos is not None:
         rows = [_with_bos(tokenizer, row, prepend_bos) for row in rows]
-    if not rows or not all(rows):
+    if not all(rows):
         raise ValueError("The prompt is empty: it has no token. Give at least one word or token id.")
-    return rows, several
+    return rows, [one if isinstance(one, str) else None for one in prompts], several
+
+
+_EXPECTED = "A prompt is a text, a list of texts, or token ids (list, list of lists, array, tensor)"
+
+
+def _is_id(item: Any) -> bool:
+    return hasattr(item, "__index__") and not isinstance(item, bool)
+
+
+def _row(tokenizer: Any, prompt: Any) -> list[int]:
+    if isinstance(prompt, str):
+        return _ids(tokenizer, prompt)
+    prompt = prompt.tolist() if hasattr(prompt, "tolist") else prompt
+    if not isinstance(prompt, Sequence) or isinstance(prompt, bytes | bytearray):
+        raise TypeError(f"{_EXPECTED}; got {prompt!r} among them.")
+    wrong = [item for item in prompt if not _is_id(item)]
+    if wrong:
+        raise TypeError(f"{_EXPECTED}; got {wrong[0]!r} where a token id was expected.")
+    return [int(item) for item in prompt]
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:

@@ -15,6 +15,7 @@ from scope_widgets.models.anatomy import nnsight_names
 from scope_widgets.models.running import TransformersModel, run
 
 _locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
+_watched: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
 
 def lock_of(model: nn.Module) -> threading.RLock:
@@ -22,42 +23,85 @@ def lock_of(model: nn.Module) -> threading.RLock:
     return _locks.setdefault(model, threading.RLock())
 
 
+@contextmanager
+def alone(model: nn.Module, *, watching: bool = False) -> Iterator[None]:
+    """Hold the lock of `model` for a run.
+
+    Raises
+    ------
+    RuntimeError
+        Inside a `watch` of the same model, which would record this run instead of the user's.
+    """
+    with lock_of(model):
+        if model in _watched:
+            raise RuntimeError(
+                "This model is being watched: inside `with scope.watch()` call the model itself, and trace it before "
+                "or after the block."
+            )
+        if not watching:
+            yield
+            return
+        _watched.add(model)
+        try:
+            yield
+        finally:
+            _watched.discard(model)
+
+
 class Wrapped:
     """`model` in an nnsight `TransformersModel`.
 
-    nnsight leaves a controller on every module for good. Here they are taken off after each run and put back before
-    the next, so that the user's model carries nothing of ours in between.
+    nnsight leaves a controller on every module for good, and a padding token and side on the tokenizer. Here they are
+    taken off after each run and put back before the next, so that the user's model carries nothing of ours in between.
     """
 
     def __init__(self, model: nn.Module, tokenizer: Any) -> None:
+        self._model = model
         before = [(module, dict(vars(module))) for module in model.modules()]
+        pad_token, padding_side = tokenizer.pad_token, tokenizer.padding_side
         self.nnsight = TransformersModel(model, tokenizer=tokenizer, task="text-generation", rename=nnsight_names())
-        self._ours = [
-            (module, {name: value for name, value in vars(module).items() if old.get(name, _ABSENT) is not value}, old)
+        tokenizer.pad_token, tokenizer.padding_side = pad_token, padding_side
+        self._controllers = [
+            (module, {name: value for name, value in vars(module).items() if old.get(name, _ABSENT) is not value})
             for module, old in before
         ]
-        self._take_off()
+        self._under = [
+            (module, {name: old.get(name, _ABSENT) for name in ours})
+            for (module, ours), (_, old) in zip(self._controllers, before, strict=True)
+        ]
+        self._depth = 0
+        self._restore(self._under)
 
-    def _put_on(self) -> None:
-        for module, ours, _ in self._ours:
-            vars(module).update(ours)
+    @property
+    def current(self) -> bool:
+        """Whether the model's modules and their own forwards are those that were wrapped."""
+        modules = list(self._model.modules())
+        return len(modules) == len(self._under) and all(
+            module is ours and all(vars(module).get(name, _ABSENT) is value for name, value in under.items())
+            for module, (ours, under) in zip(modules, self._under, strict=True)
+        )
 
-    def _take_off(self) -> None:
-        for module, ours, old in self._ours:
-            for name in ours:
-                if name in old:
-                    vars(module)[name] = old[name]
-                else:
+    @staticmethod
+    def _restore(state: list[tuple[nn.Module, dict[str, Any]]]) -> None:
+        for module, values in state:
+            for name, value in values.items():
+                if value is _ABSENT:
                     vars(module).pop(name, None)
+                else:
+                    vars(module)[name] = value
 
     @contextmanager
     def controllers(self) -> Iterator[None]:
         """Put nnsight's controllers on the model for a `with` block."""
-        self._put_on()
+        self._depth += 1
         try:
+            if self._depth == 1:
+                self._restore(self._controllers)
             yield
         finally:
-            self._take_off()
+            self._depth -= 1
+            if self._depth == 0:
+                self._restore(self._under)
 
     def envoy(self, module: nn.Module) -> Any:
         """Give nnsight's envoy of a module of the model."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from scope_widgets._result import numbers, plain
+
 Header = dict[str, Any]
 Tensors = dict[str, Tensor]
 
+_DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError, zipfile.BadZipFile)
 _TENSORS, _HEADER = "tensors.safetensors", "trace.json"
 
 
@@ -25,7 +29,7 @@ def reading(what: str) -> Iterator[None]:
     """Turn whatever damaged input makes its reader trip over into one sentence."""
     try:
         yield
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"{what} ({type(error).__name__}: {error}).") from error
 
 
@@ -43,7 +47,7 @@ def read_folder(folder: Path) -> tuple[Header, Tensors]:
 
 
 def to_json(header: Header, tensors: Tensors) -> str:
-    """Write as JSON, NaN as null."""
+    """Write as JSON, NaN as null, infinities as words."""
     listed = {
         name: {"dtype": _dtype(value), "shape": list(value.shape), "values": _listed(value)}
         for name, value in tensors.items()
@@ -85,10 +89,8 @@ def _numpy(value: Tensor) -> np.ndarray[Any, Any]:
 
 
 def _listed(value: Tensor) -> list[Any]:
-    flat = _numpy(value).ravel().tolist()
-    return [None if x != x else x for x in flat]  # NaN (padding) has no JSON
+    return plain(_numpy(value).ravel().tolist())
 
 
 def _unlisted(entry: dict[str, Any]) -> Tensor:
-    values = [float("nan") if x is None else x for x in entry["values"]]
-    return torch.tensor(values, dtype=getattr(torch, entry["dtype"])).reshape(entry["shape"])
+    return torch.tensor(numbers(entry["values"]), dtype=getattr(torch, entry["dtype"])).reshape(entry["shape"])

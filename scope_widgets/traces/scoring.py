@@ -39,5 +39,5 @@ class Scoring:
             scores = torch.tanh(scores / self.softcap) * self.softcap
         seen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
         if self.window is not None:
-            seen &= ~seen.tril(-self.window)
+            seen = seen.triu(1 - self.window)
         return scores.masked_fill(~seen, -torch.inf).softmax(-1, dtype=torch.float32)

@@ -29,7 +29,7 @@ class Trace(Shown):
     """The quantities of one forward over one prompt or several.
 
     One prompt has no batch axis; several have it first, and positions behind the end of a shorter prompt are NaN.
-    Layers are counted from 0, negative ones from the end.
+    Layers are counted from 0, negative ones from the last block (`residual(-1)` enters the last block).
 
     Attributes
     ----------
@@ -104,22 +104,29 @@ class Trace(Shown):
             return self
         index %= len(self)
         at = torch.nonzero(self.mask[index]).squeeze(-1)
+        whole = len(at) == self.mask.shape[1]  # nothing to cut: no copy
 
-        def cut(site: str, value: Tensor) -> Tensor:
+        def cut(value: Tensor, *axes: int) -> Tensor:
             value = value[index]
-            for axis in _POSITION_AXES[site]:
+            for axis in () if whole else axes:
                 value = value.index_select(axis, at.to(value.device))
             return value
 
         prompts = self.provenance.prompts
         return dataclasses.replace(
             self,
-            token_ids=self.token_ids[index][at],
+            token_ids=cut(self.token_ids, 0),
             tokens=self.tokens[index],
-            logits=self.logits[index][at],
-            mask=self.mask[index][at],
-            values={site: [cut(site, value) for value in layers] for site, layers in self.values.items()},
-            modules={name: value[index][at.to(value.device)] for name, value in self.modules.items()},
+            logits=cut(self.logits, 0),
+            mask=cut(self.mask, 0),
+            values={
+                site: [cut(value, *((1, 2) if site == "attention" else (0,))) for value in layers]
+                for site, layers in self.values.items()
+            },
+            modules={
+                name: cut(value, 0) if value.shape[:2] == self.mask.shape else value
+                for name, value in self.modules.items()
+            },
             provenance=dataclasses.replace(self.provenance, prompts=prompts[index : index + 1]),
         )
 
@@ -164,7 +171,8 @@ class Trace(Shown):
     def attention(self, layer: int) -> Tensor:
         """Attention patterns `[head, query, key]`, causal; rows sum to 1.
 
-        Where they were not recorded they are computed from the recorded queries and keys.
+        Where they were not recorded they are computed from the recorded queries and keys (of several prompts: of each
+        alone, `trace[i].attention(layer)`).
         """
         if "attention" not in self.values and {"q", "k"} <= set(self.values) and not self.batched:
             return self.scoring[self._layer(layer)].attention(self.q(layer), self.k(layer))
@@ -183,6 +191,10 @@ class Trace(Shown):
 
     def _value(self, site: str, layer: int, count: int | None = None) -> Tensor:
         if site not in self.values:
+            if site == "attention" and {"q", "k"} <= set(self.values):
+                raise NotCapturedError(
+                    "The patterns of several prompts were not stored; take one: trace[i].attention(layer)."
+                )
             raise NotCapturedError(
                 f"This trace did not capture '{site}', only {', '.join(self.captured) or 'logits'}. "
                 f"Trace again with capture=(..., '{site}')."
@@ -194,16 +206,14 @@ class Trace(Shown):
     def activation_statistics(self, site: str = "residual") -> Any:
         """Table of mean, standard deviation (population), minimum, maximum and mean norm, one row a layer.
 
-        Padding is left out.
+        Of any quantity but attention; padding is left out, the norm is over the last axis.
         """
         import pandas as pd
 
-        rows = []
-        for layer in range(len(self.values.get(site, ()))):
-            value = self.values[site][layer]
-            rows.append({"layer": layer, **_statistics(value[~torch.isnan(value)], value)})
-        if not rows:
-            self._value(site, 0)
+        if site == "attention":
+            raise ValueError("Patterns have statistics of their own: use heads.score(trace).")
+        self._value(site, 0)
+        rows = [{"layer": i, **_statistics(value, self.mask)} for i, value in enumerate(self.values[site])]
         return pd.DataFrame(rows)
 
     def to_circuitsvis(self, layer: int) -> Any:
@@ -299,17 +309,15 @@ class Trace(Shown):
 
 _FORMAT = "scope-widgets trace 1"
 _MODULE = "module "
-#: axes of one prompt's value that run over positions
-_POSITION_AXES: dict[str, tuple[int, ...]] = dict.fromkeys(SITES, (0,)) | {"attention": (1, 2)}
 
 
-def _statistics(valid: Tensor, value: Tensor) -> dict[str, float]:
-    numbers: np.ndarray[Any, Any] = valid.double().cpu().numpy()
-    norms = torch.linalg.vector_norm(value.double(), dim=-1)
+def _statistics(value: Tensor, mask: Tensor) -> dict[str, float]:
+    """Statistics of `value` `[position, ...]` or `[batch, position, ...]` where `mask` is set."""
+    rows = value[mask.to(value.device)].double().cpu().numpy()
     return {
-        "mean": float(numbers.mean()),
-        "std": float(numbers.std()),
-        "min": float(numbers.min()),
-        "max": float(numbers.max()),
-        "mean_norm": float(np.nanmean(norms.cpu().numpy())),
+        "mean": float(rows.mean()),
+        "std": float(rows.std()),
+        "min": float(rows.min()),
+        "max": float(rows.max()),
+        "mean_norm": float(np.linalg.norm(rows, axis=-1).mean()),
     }

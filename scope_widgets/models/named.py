@@ -1,0 +1,28 @@
+"""Modules of a model by their names."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Sequence
+
+from torch import nn
+
+
+def named(model: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Module]:
+    """Find modules by their names in the model, in which `*` stands for anything.
+
+    Raises
+    ------
+    ValueError
+        When a pattern names none; gives the names that come close.
+    """
+    modules = dict(model.named_modules())
+    found: dict[str, nn.Module] = {}
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        names = fnmatch.filter(modules, pattern)
+        if not names:
+            close = difflib.get_close_matches(pattern, modules, n=3) or list(modules)[1:4]
+            raise ValueError(f"No module of the model is named {pattern!r}. Names are such as {', '.join(close)}.")
+        found |= {name: modules[name] for name in names}
+    return found
