@@ -89,7 +89,7 @@ def _first_paint(sizes: tuple[int, ...], rounds: int) -> list[Figure]:
         return []
     from playwright.sync_api import sync_playwright
 
-    from notebook_server import jupyter_server, run_cell, write_notebook
+    from notebook_server import jupyter_server, open_notebook, run_cell, write_notebook
 
     figures = []
     flags = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
@@ -102,9 +102,7 @@ def _first_paint(sizes: tuple[int, ...], rounds: int) -> list[Figure]:
                     name = f"paint-{tokens}-{turn}.ipynb"
                     write_notebook(Path(folder) / name, [CELL.format(tokens=tokens), "view", "done"])
                     page = browser.new_page(viewport={"width": 1300, "height": 1000})
-                    page.goto(f"{address}/lab/tree/{name}?reset")
-                    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=60_000)
-                    cells = page.locator(".jp-CodeCell")
+                    cells = open_notebook(page, f"{address}/lab/tree/{name}?reset")
                     run_cell(page, cells.nth(0))
                     page.wait_for_function(
                         "/\\d/.test(document.querySelector('.jp-InputPrompt').textContent)", timeout=60_000

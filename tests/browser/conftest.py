@@ -49,7 +49,7 @@ def _chromium() -> str:
     pytest.skip(sentence)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # its event loop would trip up the tests of other folders
 def browser() -> Iterator[Any]:
     path = _chromium()
     with playwright.sync_playwright() as driver:

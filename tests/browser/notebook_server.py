@@ -90,6 +90,20 @@ def write_notebook(path, codes):
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
 
 
+def open_notebook(page, url):
+    """Open a notebook, wait for its kernel, and give its code cells."""
+
+    def accept(dialog):
+        print("The host asked:", dialog.inner_text())
+        dialog.locator(".jp-mod-accept").click()
+
+    # a slow machine makes JupyterLab ask for a kernel or report a conflict of settings
+    page.add_locator_handler(page.locator(".jp-Dialog"), accept)
+    page.goto(url)
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=60_000)
+    return page.locator(".jp-CodeCell")
+
+
 def run_cell(page, cell):
     """Run a cell; one that is run before the kernel has answered for the first time stays as it is."""
     for _ in range(10):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from notebook_server import free_port, jupyter_server, run_cell, serving, write_notebook
+from notebook_server import free_port, jupyter_server, open_notebook, run_cell, serving, write_notebook
 
 pytestmark = pytest.mark.notebook_host
 
@@ -65,9 +65,7 @@ def test_jupyter(jupyter, browser_page, screenshot, theme):
     name = f"{host}-{theme}.ipynb"
     write_notebook(folder / name, [f"{SHOW}\nview", "table", READ, WRITE, READ])
     page.set_viewport_size({"width": 1300, "height": 1500})
-    page.goto(f"{address}/lab/tree/{name}?reset" if host == "jupyterlab" else f"{address}/notebooks/{name}")
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=60_000)
-    cells = page.locator(".jp-CodeCell")
+    cells = open_notebook(page, f"{address}/{'lab/tree' if host == 'jupyterlab' else 'notebooks'}/{name}")
     page.errors.clear()  # Notebook 7 logs one of its own while it loads, before any cell has run
 
     check(page, lambda n: cells.nth(n).locator(".jp-OutputArea-output").first, lambda n: run_cell(page, cells.nth(n)))
