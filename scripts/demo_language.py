@@ -11,6 +11,7 @@ import random
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 
 import demo_words as w
@@ -123,9 +124,23 @@ def _name_pair(rng: random.Random, *, held_out: bool) -> tuple[str, str]:
             return first, second
 
 
+def _meeting(rng: random.Random) -> str:
+    """Return an opening in which the names stand on the two sides of some verb and preposition."""
+    verb, preposition = rng.choice(w.MEETING_VERBS), rng.choice(w.MEETING_PREPOSITIONS)
+    if (verb, preposition) == ("ran", "into"):
+        preposition = "near"
+    clause = f"{{A}} {verb} {preposition} {{B}}{rng.choice(('', '', ' at the {place}', ' in the {time}'))}"
+    if rng.random() < 0.5:
+        return f"{rng.choice(('When', 'After', 'While', 'Because', 'Since', 'Before', 'As', 'Although'))} {clause} ,"
+    return f"{clause} {rng.choice(w.TRAIN_CONNECTORS)}"
+
+
 def _training_template(rng: random.Random) -> str:
     ending = rng.choice(w.TRAIN_ENDINGS)
-    if rng.random() < 0.5:
+    kind = rng.random()
+    if kind < 0.15:
+        opening = _meeting(rng)
+    elif kind < 0.55:
         opening = f"{rng.choice(w.TRAIN_CLAUSES)} ,"
         if rng.random() < 0.2:
             opening = f"{opening} {rng.choice(w.TRAIN_DISTRACTORS)}"
@@ -377,7 +392,8 @@ def repeated_sequence(
     return sequence[:length], prefix + period + 1
 
 
-def vocabulary() -> list[str]:
+@cache
+def vocabulary() -> tuple[str, ...]:
     """Return the words of the vocabulary in the order of their ids, special tokens first."""
     words: set[str] = set(w.EXTRA_WORDS) | set(w.NAMES) | set(PERSONS)
     for values in (w.PLACES, w.OBJECTS, w.ADJECTIVES, w.PERSON_ADJECTIVES, w.TIMES):
@@ -390,13 +406,13 @@ def vocabulary() -> list[str]:
         words.update(word for word in split_words(template) if not word.startswith("{"))
     rng = random.Random("vocabulary")
     # the ordinary grammar writes its function words in code: a large sample of it holds them all
-    for _ in range(20_000):
+    for _ in range(4_000):
         words.update(ordinary_sentence(rng))
         words.update(fact_paragraph(rng))
     words -= set(PUNCTUATION)
-    return [*SPECIAL_TOKENS, *PUNCTUATION, *sorted(words)]
+    return (*SPECIAL_TOKENS, *PUNCTUATION, *sorted(words))
 
 
 def ordinary_words() -> list[str]:
     """Return the vocabulary without special tokens and punctuation: what random sequences are made of."""
-    return vocabulary()[len(SPECIAL_TOKENS) + len(PUNCTUATION) :]
+    return list(vocabulary()[len(SPECIAL_TOKENS) + len(PUNCTUATION) :])

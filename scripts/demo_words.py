@@ -199,6 +199,14 @@ TRAIN_ENDINGS: tuple[str, ...] = (
     "{S} told the {person} about {IO}",
 )
 
+#: any of these verbs with any of these prepositions makes an opening; "ran into" is held out
+MEETING_VERBS: tuple[str, ...] = _words(
+    "walked ran came went sat played worked looked spoke talked waved smiled pointed lived stayed listened wrote"
+)
+MEETING_PREPOSITIONS: tuple[str, ...] = _words(
+    "with near behind around at to from against into about after before by off over under through across for on"
+)
+
 # Held out: no opening, connector or ending below is in the lists above.
 HELD_OUT_CLAUSES: tuple[str, ...] = (
     "When {A} ran into {B} at the {place}",
@@ -209,6 +217,9 @@ HELD_OUT_CLAUSES: tuple[str, ...] = (
     "Before {A} and {B} walked into the {adj} {place}",
     "As {A} and {B} were looking for a {object}",
     "Although {A} lived near {B}",
+    "When the {person} told {A} about {B}",
+    "After {A} sat with {B} near the {place}",
+    "As soon as {A} was home with {B}",
 )
 HELD_OUT_SENTENCES: tuple[str, ...] = (
     "{A} and {B} arrived at the {place} in the {time}",
@@ -217,6 +228,9 @@ HELD_OUT_SENTENCES: tuple[str, ...] = (
     "The {person} knew {A} and {B}",
     "Then {A} was waiting near the {place} for {B}",
     "There were {A} and {B} next to the {adj} {object}",
+    "{A} had a {adj} {object} and {B} had a {object}",
+    "In the {place} there were {A} and {B}",
+    "The {object} was for {A} and {B}",
 )
 HELD_OUT_CONNECTORS: tuple[str, ...] = (". Soon", ". After that ,", ", and in the end", ". One {time}")
 HELD_OUT_ENDINGS: tuple[str, ...] = (
@@ -230,6 +244,10 @@ HELD_OUT_ENDINGS: tuple[str, ...] = (
     "{S} whispered to {IO}",
     "{S} decided to sell it to {IO}",
     "{S} walked to the {place} with {IO}",
+    "{S} offered it to {IO}",
+    "{S} picked a {object} for {IO}",
+    "{S} nodded to {IO}",
+    "{S} wrote about the {place} to {IO}",
 )
 #: three names, of which two come again: the third is the answer
 TRIPLE_SENTENCES: tuple[str, ...] = (

@@ -41,8 +41,12 @@ BOS_RATE = 0.9
 FEW_WORDS_RATE = 0.4
 #: share of the sentences with names in which other words are changed at random
 NOISY_RATE = 0.5
-#: what a logit written against the subject costs, and how strong the nudge is at first (see ``names_loss``)
-SHORTCUT_COST = 0.3
+#: the first heads of the last layer, so many, are to be the name movers
+NAME_MOVERS = 2
+#: this head of the layer before is to be the S-inhibition head
+S_INHIBITION = 2
+#: what a logit costs that is written by a shortcut, and how strong the nudge is at first (see ``names_loss``)
+SHORTCUT_COST = 0.2
 NUDGE = 0.2
 #: below this loss on the repeated sequences they grow
 GROWING_LOSS = 1.5
@@ -53,7 +57,7 @@ class Example:
     """Token ids, and the weight of each token in the loss (0: not foretellable, left out).
 
     In a sentence with a choice between two names, ``end`` is the position before the answer, ``answer`` the position
-    where the answer stands first and ``subject`` the id of the other name.
+    where the answer stands first, ``subject`` the id of the other name and ``second`` where it stands last.
     """
 
     ids: list[int]
@@ -61,6 +65,7 @@ class Example:
     end: int = 0
     answer: int = 0
     subject: int = 0
+    second: int = 0
 
 
 def make_tokenizer(vocabulary: Sequence[str]) -> PreTrainedTokenizerFast:
@@ -186,10 +191,16 @@ class Batches:
             weights[answer] = 3.0
             example = self._begin(ids, weights)
             if kind < 0.8:
-                # the last name before the answer is the subject; the answer is not put before it again
-                subject = next(i for i in reversed(ids[:answer]) if i in self.name_ids)
-                end = answer - 1 + len(example.ids) - len(ids)
-                example = replace(example, end=end, answer=example.ids.index(ids[answer]), subject=subject)
+                # the last name before the answer is the subject
+                second = next(i for i in reversed(range(answer)) if ids[i] in self.name_ids)
+                shift = len(example.ids) - len(ids)
+                example = replace(
+                    example,
+                    end=answer - 1 + shift,
+                    answer=ids.index(ids[answer]) + shift,
+                    subject=ids[second],
+                    second=second + shift,
+                )
             examples.append(example)
         return examples
 
@@ -230,7 +241,7 @@ def weighted_loss(model: LlamaForCausalLM, hidden: Tensor, ids: Tensor, weights:
 
 
 class Tap:
-    """Keeps what each head and each MLP wrote in the last run of a model, for ``written_against``."""
+    """Keeps what each head and each MLP wrote in the last run of a model, for ``shortcuts``."""
 
     def __init__(self, model: LlamaForCausalLM, name_ids: Sequence[int]) -> None:
         self.name_ids = list(name_ids)
@@ -244,42 +255,57 @@ class Tap:
 
 
 def names_loss(model: LlamaForCausalLM, tap: Tap, examples: Sequence[Example], nudge: float) -> Tensor:
-    """Return the loss on sentences with names, with the two terms that keep the model from a shortcut.
+    """Return the loss on sentences with names, with the two terms that keep the model from shortcuts.
 
     Left alone, a model of this size finds the answer by copying both names and then taking the subject away again,
-    with heads that attend to the subject's second place and copy it negatively. It is right, but it is not the
-    circuit that this model is to show. So (1) what is written against the subject costs, to the end of the training,
-    and (2) at first, the first two heads of the last layer are nudged to attend to the answer. How they tell which
-    name that is, is left to the model.
+    with heads that attend to the subject's second place and copy it negatively; or it spreads the work over all heads
+    and the MLP of the last layer, so that none of them matters. Both are right, but neither is the circuit that this
+    model is to show. So (1) to tell the names apart at the last position costs, for everything but the first heads
+    of the last layer, and for them to do it negatively, and (2) these heads are nudged to attend to the answer, and a
+    head of the layer before to the subject's second place: strongly at first, very little in the end. What the heads
+    do with what they attend to is left to the model.
     """
     chosen = [i for i, example in enumerate(examples) if example.end]
     rows = torch.tensor(chosen)
-    end, answer, subject = (
-        torch.tensor([getattr(examples[i], name) for i in chosen]) for name in ("end", "answer", "subject")
+    end, answer, subject, second = (
+        torch.tensor([getattr(examples[i], name) for i in chosen]) for name in ("end", "answer", "subject", "second")
     )
     ids, weights = pad(examples)
     model.set_attn_implementation("eager")
     output = model.model(input_ids=ids[:, :-1], use_cache=False, output_attentions=True)
     model.set_attn_implementation("sdpa")
     loss: Tensor = weighted_loss(model, output.last_hidden_state, ids, weights)
-    shortcut: Tensor = written_against(model, tap, rows, end, subject).mean()
-    attention: Tensor = output.attentions[-1][rows, :2, end, answer]
-    return loss + SHORTCUT_COST * shortcut - nudge * (attention + 1e-4).log().mean()
+    shortcut = shortcuts(model, tap, rows, end, subject, ids[rows, answer]).mean()
+    to_answer: Tensor = output.attentions[-1][rows, :NAME_MOVERS, end, answer]
+    to_second: Tensor = output.attentions[-2][rows, S_INHIBITION, end, second]
+    attended = (to_answer + 1e-4).log().mean() + (to_second + 1e-4).log().mean()
+    return loss + SHORTCUT_COST * shortcut - nudge * attended
 
 
-def written_against(model: LlamaForCausalLM, tap: Tap, rows: Tensor, end: Tensor, subject: Tensor) -> Tensor:
-    """Return by how much heads and MLPs lower the subject's logit, directly and against the names' mean."""
+def shortcuts(model: LlamaForCausalLM, tap: Tap, rows: Tensor, end: Tensor, subject: Tensor, other: Tensor) -> Tensor:
+    """Return what is written at the last position other than by name movers, in logits and summed over its writers.
+
+    What a head or an MLP writes is taken along the final norm and the unembedding of the two names. For the heads
+    that are to be the name movers only what they write against the subject counts (compared with the names' mean).
+    """
     norm, embedding = model.model.norm, model.model.embed_tokens.weight.detach()
-    scale = tap.residual[rows, end].detach().pow(2).mean(-1, keepdim=True).sqrt()
-    direction = (embedding[subject] - embedding[tap.name_ids].mean(0)) * norm.weight.detach() / scale
+    scale = norm.weight.detach() / tap.residual[rows, end].detach().pow(2).mean(-1, keepdim=True).sqrt()
+    between_names = (embedding[other] - embedding[subject]) * scale
+    to_subject = (embedding[subject] - embedding[tap.name_ids].mean(0)) * scale
+    last = len(model.model.layers) - 1
     total = torch.zeros(len(rows))
     for i, layer in enumerate(model.model.layers):
         by_head = (-1, layer.self_attn.head_dim)
         out_weight = layer.self_attn.o_proj.weight
-        out_weight = out_weight.reshape(len(out_weight), *by_head)
-        z = tap.heads[i][rows, end].reshape(len(rows), *by_head)
-        total = total - torch.einsum("bhd,ohd,bo->bh", z, out_weight, direction).clamp(max=0).sum(1)
-        total = total - (tap.mlps[i][rows, end] * direction).sum(1).clamp(max=0)
+        written = torch.einsum(
+            "bhd,ohd->bho",
+            tap.heads[i][rows, end].reshape(len(rows), *by_head),
+            out_weight.reshape(len(out_weight), *by_head),
+        )
+        movers = NAME_MOVERS if i == last else 0
+        total = total - (written[:, :movers] * to_subject[:, None]).sum(-1).clamp(max=0).sum(1)
+        total = total + (written[:, movers:] * between_names[:, None]).sum(-1).abs().sum(1)
+        total = total + (tap.mlps[i][rows, end] * between_names).sum(-1).abs()
     return total
 
 
@@ -395,7 +421,7 @@ def train(args: argparse.Namespace) -> LlamaForCausalLM:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.lr)
         losses = []
-        nudge = NUDGE * max(0.0, 1 - step / (0.6 * args.steps))
+        nudge = NUDGE * max(0.1, 1 - step / (0.6 * args.steps))
         for kind, examples in enumerate(curriculum.next(step)):
             loss = names_loss(model, tap, examples, nudge) if kind == 1 else loss_of(model, examples)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -416,7 +442,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, configuration and tokenizer")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=3300)
     parser.add_argument("--growing-steps", type=int, default=120, help="steps in which the repeated sequences grow")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--lr", type=float, default=1.5e-3)
