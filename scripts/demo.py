@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
-STATISTICS = ("induction", "duplicate_token", "previous_token", "current_token", "first_token", "entropy")
+MOST = 6
 
 
 def main() -> None:
@@ -43,12 +43,12 @@ def main() -> None:
 
     print(f"\n{scope}\n{scores.provenance.note}")
     print(f"{arguments.prompt!r} goes on with {scope.generate(arguments.prompt, max_new_tokens=1)!r}\n")
-    rows = scores.to_dataframe()[["layer", "head", *STATISTICS]]
-    rows.insert(2, "label", [", ".join(labels.of(int(r.layer), int(r.head))) for r in rows.itertuples()])
-    rows = rows[rows["label"] != ""].sort_values("induction", ascending=False)
-    print(rows.head(20).to_string(index=False, float_format="{:.2f}".format))
-    every = scope.n_layers * scope.n_heads
-    print(f"\n{len(rows)} of {every} heads pass a threshold and its null; the table shows at most 20.")
+    rows = labels.to_dataframe()
+    rows["order"] = rows["label"].map({name: order for order, name in enumerate(heads.THRESHOLDS)})
+    best = rows.sort_values(["order", "score"], ascending=[True, False]).groupby("label", sort=False).head(MOST)
+    print(best.drop(columns=["order", "statistic"]).to_string(index=False, float_format="{:.3f}".format))
+    counts = ", ".join(f"{name} {count}" for name, count in rows["label"].value_counts().items())
+    print(f"\nLabels among {scope.n_layers * scope.n_heads} heads: {counts}. At most {MOST} of each are above.")
     print(f"Open {arguments.out.resolve()} in a browser, or the notebook with: make notebook")
 
 
