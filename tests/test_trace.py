@@ -265,6 +265,22 @@ def test_a_mask_that_leaves_causality_to_the_attention_function():
     assert torch.equal(weights, weights.tril())
 
 
+def test_traces_of_ones_own_and_ours_take_turns():
+    import nnsight  # not above: a user's own import before ours would change what is tested elsewhere
+
+    model = tiny_model("llama")
+    before = snapshot(model, tiny_tokenizer())
+    scope = Microscope.for_model(model, tiny_tokenizer())
+    expected = scope.trace(IDS)
+    with scope.nnsight() as inner:
+        assert torch.equal(scope.trace(IDS).logits, expected.logits)
+        with torch.no_grad(), inner.trace(torch.tensor([IDS])):
+            stream = nnsight.save(inner.layers[1].input)
+        assert torch.equal(scope.trace(IDS).residual(2), expected.residual(2))
+    close(stream[0], expected.residual(1))  # under the attention that the model was loaded with
+    assert snapshot(model, tiny_tokenizer()) == before
+
+
 def test_backward_is_left_as_it_was():
     x = torch.ones(2, requires_grad=True)
     # on one line: nnsight's Tensor.backward takes it for a trace of gradients

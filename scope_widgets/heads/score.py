@@ -35,8 +35,8 @@ def score(trace: Trace, *, null_draws: int = 200, seed: int = 0) -> HeadScores:
     Returns
     -------
     HeadScores
-        Entropy: mean over queries of -sum A ln A; normalised by ln(q + 1) for q >= 1. previous_token: mean A[q, q-1]
-        (Wang et al. 2022, app. H); current_token: mean A[q, q]; first_token: mean A[q, 0] over q >= 1;
+        Entropy: mean over queries of -sum A ln A; normalised by ln(keys seen) for q >= 1. previous_token: mean
+        A[q, q-1] (Wang et al. 2022, app. H); current_token: mean A[q, q]; first_token: mean A[q, 0] over q >= 1;
         duplicate_token: attention to earlier equal tokens; induction: to the tokens after those (Olsson et al. 2022).
 
     Raises
@@ -82,7 +82,7 @@ def _score_one(prompt: Trace, null_draws: int, rng: np.random.Generator) -> tupl
 
 
 def _from_queries_and_keys(prompt: Trace, layer: int, tokens: Array) -> dict[str, Array]:
-    q, k = (np.ascontiguousarray(x(layer).float().cpu().numpy().swapaxes(0, 1)) for x in (prompt.q, prompt.k))
+    q, k = (value(layer).float().cpu().numpy().swapaxes(0, 1) for value in (prompt.q, prompt.k))
     scoring = prompt.scoring[layer]
     return _kernels.head_statistics_from_qk(
         q, k, tokens, scaling=scoring.scaling, window=scoring.window, softcap=scoring.softcap

@@ -192,10 +192,7 @@ class Microscope:
             with recording(self.model, recorder) as seen:
                 yield watched
         ids, mask, logits = seen.call()
-        texts = [
-            self.tokenizer.decode(row[keep], skip_special_tokens=True) for row, keep in zip(ids, mask, strict=True)
-        ]
-        trace = self._trace(recorder, ids, mask, logits, texts)
+        trace = self._trace(recorder, ids, mask, logits, [None] * len(ids))
         watched.become(trace if len(ids) > 1 else trace[0])
 
     def logits(self, token_ids: Tensor, edit: Edit | None = None) -> Tensor:

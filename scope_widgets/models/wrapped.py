@@ -75,6 +75,8 @@ class Wrapped:
     @property
     def current(self) -> bool:
         """Whether the model's modules and their own forwards are those that were wrapped."""
+        if self._depth:
+            return True  # the controllers are on: what stands there is theirs
         modules = list(self._model.modules())
         return len(modules) == len(self._under) and all(
             module is ours and all(vars(module).get(name, _ABSENT) is value for name, value in under.items())
