@@ -298,6 +298,7 @@ class Microscope:
                 for site, layers in recorder.values.items()
             },
             modules={name: _by_position(value, mask) for name, value in recorder.modules.items()},
+            scope=self,
         )
 
 

@@ -1,4 +1,4 @@
-"""A recorded forward: tokens and arrays, nothing that refers to the model."""
+"""A recorded forward: tokens and arrays."""
 
 from __future__ import annotations
 
@@ -43,6 +43,8 @@ class Trace(Shown):
         The quantities that were recorded.
     modules : dict of str to Tensor
         Outputs of the modules that were asked for by name, as the model gave them, padding included.
+    scope : Microscope or None
+        Where it was recorded, for what needs the weights too; None for a trace that was read from a file.
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.attention_view:AttentionView"
@@ -58,6 +60,7 @@ class Trace(Shown):
     scoring: tuple[Scoring, ...]
     values: Mapping[str, Sequence[Tensor]]
     modules: Mapping[str, Tensor] = field(default_factory=dict)
+    scope: Any = field(default=None, repr=False)
 
     # --- what it is -------------------------------------------------------------------------------------------------
 

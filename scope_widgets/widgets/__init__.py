@@ -10,12 +10,16 @@ if TYPE_CHECKING:
     from ._selection import Selection
     from .attention_view import AttentionView
     from .head_table import HeadTable
+    from .logit_lens_view import LogitLensView
+    from .patching_map import PatchingMap
 
-__all__ = ["AttentionView", "HeadTable", "Selection", "save_html"]
+__all__ = ["AttentionView", "HeadTable", "LogitLensView", "PatchingMap", "Selection", "save_html"]
 
 _HOMES = {
     "AttentionView": "attention_view",
     "HeadTable": "head_table",
+    "LogitLensView": "logit_lens_view",
+    "PatchingMap": "patching_map",
     "Selection": "_selection",
     "save_html": "_html",
 }

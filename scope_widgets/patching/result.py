@@ -1,0 +1,106 @@
+"""`PatchingResult`: what patching each activation does, one number a cell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from scope_widgets._result import Provenance, Result
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class PatchingResult(Result):
+    """Effects of patching activations of one run into another.
+
+    An effect is `(m(patched) - m(base)) / (m(source) - m(base))`: 0 where nothing changed, 1 where the metric is that of
+    the run the activation came from. Denoising: base is the corrupted run, source the clean one; noising: the other way.
+
+    Attributes
+    ----------
+    values : ndarray [layer, position] or [layer, head, position]; without the last axis for all positions at once
+        Mean effect over the prompts; NaN where not run, and everywhere where the denominator vanishes (see `message`).
+    per_prompt : ndarray [prompt, ...] with the axes of `values`
+        Change of each prompt's metric over the same denominator, so that their mean is `values`.
+    estimate : ndarray like `values`, or None
+        The gradient's estimate of the same effects, where it was made to order the cells.
+    over : str
+        What was patched: residual, attention_out, mlp_out, head, q, k, v, attention.
+    direction : str
+        "denoising" or "noising".
+    metric : str
+        Its name.
+    positions : list of str
+        What the position axis stands for: the tokens of the first prompt, or roles. Empty for all positions at once.
+    clean, corrupted : ndarray [prompt]
+        The metric of both runs.
+    exact : bool
+        False for the gradient's estimate.
+    message : str
+        What a reader must know, as a sentence; else empty.
+    call : str
+        The Python call that makes this result again.
+    provenance : Provenance
+    """
+
+    view: ClassVar[str] = "scope_widgets.widgets.patching_map:PatchingMap"
+
+    values: Array
+    per_prompt: Array
+    estimate: Array | None
+    over: str
+    direction: str
+    metric: str
+    positions: list[str]
+    clean: Array
+    corrupted: Array
+    exact: bool
+    message: str
+    call: str
+    provenance: Provenance
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """Names of the axes of `values`: layer, head where there are heads, position where it is not all at once."""
+        heads = ("head",) if self.over in ("head", "q", "k", "v", "attention") else ()
+        return ("layer", *heads, *(("position",) if self.positions else ()))
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers; for the residual stream one more than the model has, the last is what enters the final norm."""
+        return int(self.values.shape[0])
+
+    @property
+    def model_id(self) -> str:
+        """Hub id or folder name of the model."""
+        return self.provenance.model
+
+    @property
+    def done(self) -> int:
+        """Number of cells that were run."""
+        return int(np.isfinite(self.per_prompt).all(0).sum())
+
+    def top(self, n: int = 10) -> Any:
+        """Give the `n` cells with the largest absolute effect as a table."""
+        table = self.to_dataframe().dropna(subset=["effect"])
+        return table.reindex(table["effect"].abs().sort_values(ascending=False, kind="stable").index).head(n)
+
+    def to_dataframe(self) -> Any:
+        """Make a table: the axes, then effect, and estimate where there is one."""
+        import pandas as pd
+
+        index = np.indices(self.values.shape).reshape(self.values.ndim, -1)
+        columns: dict[str, Any] = dict(zip(self.axes, index, strict=True))
+        if self.positions:
+            columns["token"] = [self.positions[at] for at in columns["position"]]
+        columns["effect"] = self.values.ravel()
+        if self.estimate is not None:
+            columns["estimate"] = self.estimate.ravel()
+        return pd.DataFrame(columns)
+
+    def code(self, *cell: int) -> str:
+        """Write the code that makes this result again, and shows the effect of one cell."""
+        return f"result = {self.call}\nresult.values[{', '.join(map(str, cell))}]" if cell else f"result = {self.call}"
