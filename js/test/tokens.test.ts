@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { columns, parts, plain } from "../src/core/tokens";
+import { columns, fitted, parts, plain } from "../src/core/tokens";
 
 test("spaces, line ends, bytes and controls have stand-ins", () => {
   expect(parts(" the")).toEqual([{ text: "·", dim: true }, { text: "the", dim: false }]);
@@ -19,4 +19,11 @@ test("columns", () => {
   expect(columns(" the", 16)).toBe(4);
   expect(columns("日本", 16)).toBe(4);
   expect(columns("a".repeat(50), 16)).toBe(16);
+});
+
+test("a token is cut to a width in pixels", () => {
+  const measure = (text: string): number => 6 * [...text].length;
+  const text = (room: number): string => fitted(" store", room, measure).map((part) => part.text).join("");
+  expect([36, 35, 18, 12, 11].map(text)).toEqual(["·store", "·sto…", "·s…", "·…", ""]);
+  expect(fitted(" store", 24, measure)).toEqual([{ text: "·", dim: true }, { text: "st", dim: false }, { text: "…", dim: true }]);
 });

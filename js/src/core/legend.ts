@@ -18,6 +18,12 @@ export interface LegendOptions {
   table: ReadonlySignal<Table>;
   theme: ReadonlySignal<Theme>;
   onCommit(): void;
+  /** How a value is written, where it is not the number itself; default `short`. */
+  format?(value: number): string;
+  /** Where the bar of a logarithmic scale starts. */
+  floor?: number;
+  /** The scale stays linear, or logarithmic. */
+  fixedKind?: boolean;
 }
 
 type Mark = "low" | "high" | "threshold";
@@ -27,7 +33,7 @@ const BAR = 10;
 const PAD = 10;
 
 export function createLegend(options: LegendOptions, until: AbortSignal): HTMLElement {
-  const { scale, theme, table } = options;
+  const { scale, theme, table, format = short, floor = LOG_FLOOR } = options;
   const dragging = signal(false);
   const canvas = h("canvas", { role: "img", "aria-label": `Colours of ${options.name}` });
   const box = h("span", { class: "sw-legend-scale", title: "Drag the limits; double-click to reset" }, canvas);
@@ -39,7 +45,7 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
     const { kind, low, high } = scale.value;
     if (dragging.value && held) return held;
     const end = niceCeiling(high);
-    return (held = { kind, low: signed() ? -end : kind === "log" ? Math.min(LOG_FLOOR, low || LOG_FLOOR) : 0, high: end, threshold: 0 });
+    return (held = { kind, low: signed() ? -end : kind === "log" ? Math.min(floor, low || floor) : 0, high: end, threshold: 0 });
   });
   const xOf = (value: number): number => PAD + Math.max(0, Math.min(1, positionOf(value, domain.value))) * (WIDTH - 2 * PAD);
   const valueOf = (x: number): number => valueAt(Math.max(0, Math.min(1, (x - PAD) / (WIDTH - 2 * PAD))), domain.value);
@@ -85,7 +91,7 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
       const value = scale.value[mark];
       element.style.left = `${xOf(value)}px`;
       element.setAttribute("aria-valuenow", String(value));
-      element.setAttribute("aria-valuetext", short(value));
+      element.setAttribute("aria-valuetext", format(value));
     });
     return element;
   };
@@ -106,7 +112,7 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
   });
   const numbers = h("span", { "aria-hidden": "true" });
   box.append(numbers);
-  watch(until, () => numbers.replaceChildren(...numberLabels(scale.value, domain.value, xOf)));
+  watch(until, () => numbers.replaceChildren(...numberLabels(scale.value, domain.value, xOf, options.format)));
 
   const kind = h("button", { class: "sw-button", type: "button", onclick: () => {
     const log = scale.peek().kind === "linear";
@@ -122,7 +128,7 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
     kind.textContent = scale.value.kind;
     kind.setAttribute("aria-label", `Scale: ${scale.value.kind}`);
     kind.title = scale.value.kind === "linear" ? "Change to a logarithmic scale" : "Change to a linear scale";
-    kind.hidden = signed();
+    kind.hidden = signed() || !!options.fixedKind;
     const count = options.clipped.value;
     clipped.textContent = count ? `${count.toLocaleString("en")} above` : "";
     clipped.hidden = !count;
@@ -131,14 +137,15 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
 }
 
 /** Numbers under the bar: the limits first, then the threshold and the ends where there is room. */
-function numberLabels(scale: Scale, domain: Scale, xOf: (value: number) => number): HTMLElement[] {
+function numberLabels(scale: Scale, domain: Scale, xOf: (value: number) => number, format?: (value: number) => string): HTMLElement[] {
+  const written = format ?? ((value) => (value === 0 && domain.kind === "log" ? `≤${short(LOG_FLOOR)}` : short(value)));
   const taken: number[] = [];
   const wanted = [scale.high, scale.low, ...(scale.threshold ? [scale.threshold] : []), domain.high, domain.low, ...(domain.low < 0 ? [0] : [])];
   return wanted.flatMap((value) => {
     const x = xOf(value);
     if (taken.some((other) => Math.abs(other - x) < 28)) return [];
     taken.push(x);
-    const label = h("span", { class: "sw-legend-number" }, value === 0 && domain.kind === "log" ? `≤${short(LOG_FLOOR)}` : short(value));
+    const label = h("span", { class: "sw-legend-number" }, written(value));
     label.style.left = `${x}px`;
     return [label];
   });

@@ -48,6 +48,27 @@ export function columns(token: string, limit: number): number {
   return Math.min(count, limit);
 }
 
+/** The parts of a token that fit into `room` pixels, cut with an ellipsis; none where not even one character does. */
+export function fitted(token: string, room: number, measure: (text: string) => number): Part[] {
+  const whole = parts(token);
+  const width = (some: Part[]): number => some.reduce((sum, part) => sum + measure(part.text), 0);
+  if (width(whole) <= room) return whole;
+  const chars = whole.flatMap(({ text, dim }) => [...text].map((char) => ({ text: char, dim })));
+  let kept = 0;
+  for (let left = room - measure("…"); kept < chars.length; kept++) {
+    left -= measure(chars[kept]!.text);
+    if (left < 0) break;
+  }
+  if (!kept) return [];
+  const cut: Part[] = [];
+  for (const part of [...chars.slice(0, kept), { text: "…", dim: true }]) {
+    const last = cut.at(-1);
+    if (last && last.dim === part.dim) last.text += part.text;
+    else cut.push({ ...part });
+  }
+  return cut;
+}
+
 /** Draw a token at (`x`, `y`), cut after `limit` characters; gives its width. */
 export function drawToken(pen: CanvasRenderingContext2D, token: string, x: number, y: number, ink: string, dim: string, limit: number): number {
   let [at, left] = [x, limit];
