@@ -2,7 +2,7 @@
  * A saved page without a kernel: each view gets a stand-in model that holds its state and answers its requests from
  * what was saved. Linked views need nothing more, for they share their selection in the browser.
  */
-import type { AnyModel } from "./core/bridge";
+import { SAVED_PAGE, type AnyModel } from "./core/bridge";
 
 interface Answered {
   name: string;
@@ -34,7 +34,7 @@ export class StandInModel implements AnyModel {
     readonly buffer: (at: number) => DataView,
   ) {
     const bytes = Object.entries(binary).map(([name, at]) => [name, buffer(at)]);
-    this.#state = { ...state, ...Object.fromEntries(bytes) };
+    this.#state = { ...state, ...Object.fromEntries(bytes), [SAVED_PAGE]: true };
     this.#answers = new Map(answers.map((answer) => [question(answer.name, answer.args), answer]));
   }
 

@@ -39,7 +39,8 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
 
     A subclass names its bundle, adds its traits and answers requests with methods ``answer_<name>(**args)``
     that return ``(data, buffers)``. An answer that takes long is a generator: it yields
-    ``(done, total, text)`` as it goes and returns ``(data, buffers)``; the browser can stop it at each yield.
+    ``(done, total, text)`` as it goes, or None where there is nothing new to say, and returns ``(data, buffers)``;
+    the browser can stop it at each yield, and the kernel runs other cells.
 
     Parameters
     ----------

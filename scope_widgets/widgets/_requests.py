@@ -65,10 +65,12 @@ class Answers:
     def _report(self, request: str, answer: Any) -> Any:
         while True:
             try:
-                done, total, text = next(answer)
+                progress = next(answer)
             except StopIteration as end:
                 return end.value
-            self.send({"v": 1, "id": request, "kind": "progress", "done": done, "total": total, "text": text})
+            if progress is not None:
+                done, total, text = progress
+                self.send({"v": 1, "id": request, "kind": "progress", "done": done, "total": total, "text": text})
             yield
             if request not in self._running:
                 answer.close()

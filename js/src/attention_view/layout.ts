@@ -1,10 +1,7 @@
 /** Where things stand: thumbnails, the matrix and its labels. Plain arithmetic. */
 import type { Window } from "./raster";
 
-/** Room a label needs along its axis. */
-export const LABEL_PITCH = 12.5;
-export const LABEL_CHARACTERS = 16;
-export const KEY_LABEL_ANGLE = -Math.PI / 2.8;
+export { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/axis";
 
 export interface Frame {
   /** The square of cells. */
@@ -27,20 +24,6 @@ export function matrixFrame(width: number, height: number, queryWidth: number, k
   const whole = Math.min(64, Math.floor(room / span)) * span;
   const side = Number.isInteger(span) && room / span >= 3 && whole > 0 ? whole : room;
   return { left: queryWidth, top: keyHeight, side };
-}
-
-/** Show every nth label: 1, 2, 5, 10, 20, ... so that neighbours do not touch. */
-export function labelStep(cell: number, pitch = LABEL_PITCH): number {
-  const least = pitch / cell;
-  for (let power = 1; ; power *= 10)
-    for (const step of [1, 2, 5]) if (step * power >= least) return step * power;
-}
-
-/** Positions of the labels that a window of an axis shows. */
-export function labelPositions(first: number, span: number, size: number, step: number): number[] {
-  const positions: number[] = [];
-  for (let at = Math.max(0, Math.ceil(Math.ceil(first - 0.5) / step) * step); at < Math.min(size, first + span - 0.25); at += step) positions.push(at);
-  return positions;
 }
 
 /** Zoom by `factor` with the cell under (`query`, `key`) kept in its place. */

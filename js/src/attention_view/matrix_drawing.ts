@@ -1,5 +1,6 @@
 /** Draws a matrix: its cells below, and above them what is pointed at and selected. */
 import type { Table } from "../core/colour";
+import { hatching } from "../core/hatching";
 import type { Scale } from "../core/scale";
 import type { Theme } from "../core/theme";
 import type { Frame } from "./layout";
@@ -113,17 +114,4 @@ function triangle(pen: CanvasRenderingContext2D, { x, y, cell }: Place, size: nu
   else pen.lineTo(x(size) - 0.5, y(size) - 0.5);
   pen.lineTo(x(0) + 0.5, y(size) - 0.5);
   pen.closePath();
-}
-
-function hatching(pen: CanvasRenderingContext2D, theme: Theme): CanvasPattern {
-  const tile = document.createElement("canvas");
-  tile.width = tile.height = 6;
-  const draw = tile.getContext("2d")!;
-  draw.strokeStyle = theme.warn;
-  for (const shift of [-6, 0, 6]) {
-    draw.moveTo(shift, 6);
-    draw.lineTo(shift + 6, 0);
-  }
-  draw.stroke();
-  return pen.createPattern(tile, "repeat")!;
 }

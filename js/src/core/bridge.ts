@@ -10,6 +10,9 @@ export interface AnyModel {
   send(content: unknown, callbacks?: unknown, buffers?: ArrayBuffer[]): void;
 }
 
+/** True of the models of a saved page, whose views do not offer what only the running notebook can do. */
+export const SAVED_PAGE = "_saved_page";
+
 export interface Answer {
   data: any;
   buffers: DataView[];
@@ -105,6 +108,11 @@ export function bytes(value: Binary): Uint8Array {
 function aligned(value: Binary, size: number): Uint8Array {
   const b = bytes(value);
   return b.byteOffset % size ? b.slice() : b;
+}
+
+export function int32(value: Binary): Int32Array {
+  const b = aligned(value, 4);
+  return new Int32Array(b.buffer, b.byteOffset, b.byteLength >> 2);
 }
 
 export function float32(value: Binary): Float32Array {
