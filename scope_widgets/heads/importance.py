@@ -8,7 +8,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets._result import Provenance
 from scope_widgets.heads.scores import HeadScores
-from scope_widgets.models.editing import Edit
+from scope_widgets.models.editing import Edits
 from scope_widgets.models.microscope import Microscope
 
 
@@ -57,18 +57,16 @@ def importance(scope: Microscope, prompt: str | list[int], *, ablation: str = "z
     )
 
 
-def _without(layer: int, heads: Tensor, ablation: str) -> Edit:
+def _without(layer: int, heads: Tensor, ablation: str) -> Edits:
     rows = torch.arange(len(heads))
 
-    def edit(site: str, at: int, value: Tensor) -> Tensor:
-        if site != "z" or at != layer:
-            return value
+    def edit(value: Tensor) -> Tensor:
         value = value.clone()
         new = 0.0 if ablation == "zero" else value[rows, :, heads].mean(1, keepdim=True)
         value[rows, :, heads] = new
         return value
 
-    return edit
+    return {("z", layer): edit}
 
 
 def _nats(log_p: Tensor, ids: Tensor) -> Tensor:

@@ -20,15 +20,16 @@ from scope_widgets.models.anatomy import UnsupportedModelError
 
 NAME = "scope_widgets"
 
-#: (site, attention module, value) -> the value to go on with; sites in the order of SITES
+#: (site, attention module, value) -> the value to go on with; sites in the order of SITES, "mask" before "scores"
 Probe = Callable[[str, torch.nn.Module, Tensor], Tensor]
 
 #: told each attention module and how it scales, caps and windows its scores
 Spec = Callable[[torch.nn.Module, dict[str, Any]], None]
 
 #: q [batch, head, query, d_head], k and v [batch, kv_head, key, d_head], both after rotary embedding;
-#: attention [batch, head, query, key] after softmax, in float32 at least; z [batch, query, head, d_head]
-SITES = ("q", "k", "v", "attention", "z")
+#: scores [batch, head, query, key] with the mask added; attention the same after softmax, in float32 at least;
+#: z [batch, query, head, d_head]
+SITES = ("q", "k", "v", "scores", "attention", "z")
 
 _running = threading.local()
 
@@ -98,11 +99,11 @@ def attention(
     scores = torch.matmul(query, _repeat(key, group).transpose(2, 3)) * scale
     if softcap is not None:
         scores = torch.tanh(scores / softcap) * softcap
-    if attention_mask is not None:
-        scores = scores + attention_mask[..., : key.shape[-2]]
-    elif query.shape[2] > 1:  # a mask made for an attention function that is causal by itself
+    if attention_mask is None:  # made for an attention function that is causal by itself
         later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
-        scores = scores.masked_fill(later.triu(1 + key.shape[2] - query.shape[2]), -torch.inf)
+        attention_mask = scores.new_zeros(1, 1, *scores.shape[-2:])
+        attention_mask.masked_fill_(later.triu(1 + key.shape[2] - query.shape[2]), -torch.inf)
+    scores = probe("scores", module, scores + probe("mask", module, attention_mask)[..., : key.shape[-2]])
     weights = probe("attention", module, torch.softmax(scores, dim=-1, dtype=torch.float32))
     weights = torch.nn.functional.dropout(weights.to(query.dtype), p=dropout, training=module.training)
     z = torch.matmul(weights, _repeat(value, group)).transpose(1, 2).contiguous()

@@ -1,28 +1,100 @@
-"""Running a model with changes inside attention."""
+"""Running a model with changes inside: a forward from its beginning, or on from the middle of an earlier one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from scope_widgets.models import attention
 from scope_widgets.models.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.attention import probing, shows_attention
+from scope_widgets.models.capture import first
 from scope_widgets.models.wrapped import Wrapped
 
-#: (site, layer, value) -> the value to go on with
-Edit = Callable[[str, int, Tensor], Tensor]
+#: (site, layer)
+Place = tuple[str, int]
+#: what each place's value becomes; a function that returns its argument only looks
+Edits = Mapping[Place, Callable[[Tensor], Tensor]]
+
+#: quantities that can be edited, as a trace arranges them; "scores" are what the softmax gets, the mask added
+SITES = ("residual", *attention.SITES, "attention_out", "mlp_out")
 
 
-def forward(wrapped: Wrapped, model: Any, anatomy: Anatomy, inputs: dict[str, Any], edit: Edit | None) -> Tensor:
-    """Run `inputs` with `edit` inside attention; gives the logits `[batch, position, vocabulary]`."""
-    if edit is None:
-        return wrapped.logits(inputs)
-    if not shows_attention(model):
-        raise UnsupportedModelError(
-            f"{type(model).__name__} computes attention by itself, so nothing inside it can be changed from here."
-        )
-    layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
-    with probing(model, lambda site, module, value: edit(site, layer_of[module], value)):
-        return wrapped.logits(inputs)
+class Editor:
+    """Applies edits to the forward of the running thread.
+
+    A subclass that goes on from an earlier run says where it begins and what the attention of its positions looks back
+    to, see `models/run.py`.
+    """
+
+    start = 0
+
+    def __init__(self, wrapped: Wrapped, model: Any, anatomy: Anatomy, edits: Edits) -> None:
+        check(edits, anatomy)
+        inside = [place for place in edits if place[0] in attention.SITES]
+        if inside and not shows_attention(model):
+            raise UnsupportedModelError(
+                f"{type(model).__name__} computes attention by itself, so nothing inside it can be changed from here."
+            )
+        self._wrapped = wrapped
+        self._model = model
+        self._anatomy = anatomy
+        self._edits = edits
+        self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
+
+    def logits(self, inputs: dict[str, Any], gradients: bool = False) -> Tensor:
+        """Run; gives the logits `[batch, position, vocabulary]`."""
+        self._batch = inputs["input_ids"].shape
+        if not shows_attention(self._model):
+            return self._wrapped.logits(inputs, self._body, gradients=gradients)
+        with probing(self._model, self._probe):
+            return self._wrapped.logits(inputs, self._body, gradients=gradients)
+
+    def _entering(self) -> Tensor | None:
+        """Give what enters block `start` in the place of the model's own."""
+        return None
+
+    def _body(self) -> None:
+        """Touch what is to be edited outside of attention functions, in the order in which a forward reaches it."""
+        entering = self._entering()
+        for layer, block in enumerate(self._anatomy.blocks):
+            envoy = self._wrapped.envoy(block.block)
+            if layer < self.start:
+                envoy.skip(entering)
+                continue
+            if entering is not None and layer == self.start == 0:
+                envoy.input = entering
+            if edit := self._edits.get(("residual", layer)):
+                envoy.input = edit(envoy.input)
+            self._edit_output("attention_out", layer, block.attention_out)
+            self._edit_output("mlp_out", layer, block.mlp_out)
+        self._edit_output("residual", self._anatomy.n_layers, self._anatomy.blocks[-1].block)
+
+    def _edit_output(self, site: str, layer: int, module: nn.Module) -> None:
+        if edit := self._edits.get((site, layer)):
+            envoy = self._wrapped.envoy(module)
+            output = envoy.output
+            value = first(output)
+            # a family may run a module over all prompts as one list of positions (OPT's MLP)
+            new = edit(value.reshape(*self._batch, value.shape[-1])).reshape(value.shape)
+            envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
+
+    def _probe(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
+        edit = self._edits.get((site, self._layer_of[module]))
+        if edit is None:
+            return value
+        if site in ("q", "k", "v"):
+            return edit(value.transpose(1, 2)).transpose(1, 2)
+        return edit(value)
+
+
+def check(edits: Edits, anatomy: Anatomy) -> None:
+    """Raise ValueError where a place is not one of the model."""
+    for site, layer in edits:
+        if site not in SITES:
+            raise ValueError(f"There is no quantity {site!r} to edit; there are {', '.join(SITES)}.")
+        last = anatomy.n_layers - (site != "residual")
+        if not 0 <= layer <= last:
+            raise ValueError(f"Layer {layer} of '{site}' is out of range: this model has 0 to {last}.")

@@ -15,8 +15,9 @@ from scope_widgets.models import loading
 from scope_widgets.models.anatomy import Anatomy
 from scope_widgets.models.capture import Recorder, record
 from scope_widgets.models.check import check
-from scope_widgets.models.editing import Edit, forward
+from scope_widgets.models.editing import Editor, Edits
 from scope_widgets.models.named import named
+from scope_widgets.models.run import NEEDED, Run
 from scope_widgets.models.tokens import encode, pad, token_texts
 from scope_widgets.models.watching import recording
 from scope_widgets.models.wrapped import Wrapped, alone, lock_of
@@ -165,8 +166,7 @@ class Microscope:
         if self.model.training:
             raise ValueError("The model is in training mode, so dropout would change every trace: call model.eval().")
         ids, mask = pad(rows, self.model.device)
-        with alone(self.model):
-            wrapped = self._under_nnsight()
+        with self.wrapped() as wrapped:
             recorder = Recorder(self.anatomy, self._wanted(capture, ids), named(self.model, modules))
             logits = record(wrapped, self.model, recorder, {"input_ids": ids, "attention_mask": mask.long()})
         trace = self._trace(recorder, ids, mask, logits, texts)
@@ -195,15 +195,16 @@ class Microscope:
         trace = self._trace(recorder, ids, mask, logits, [None] * len(ids))
         watched.become(trace if len(ids) > 1 else trace[0])
 
-    def logits(self, token_ids: Tensor, edit: Edit | None = None) -> Tensor:
-        """Run token ids `[batch, position]` of equal length, with `edit` applied inside attention.
+    def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
+        """Run token ids `[batch, position]` of equal length, with changes inside.
 
         Parameters
         ----------
         token_ids : Tensor of int [batch, position]
-        edit : callable, optional
-            `edit(site, layer, value) -> value`, called for the sites "q", "k", "v" `[batch, head, position, d_head]`,
-            "attention" `[batch, head, query, key]` and "z" `[batch, position, head, d_head]` of each layer.
+        edits : mapping of (site, layer) to callable, optional
+            Each gets a value as a trace arranges it, with the batch axis, and gives the new one: of "residual" (also
+            that of layer `n_layers`), "q", "k", "v", "scores" (what the softmax gets), "attention", "z",
+            "attention_out", "mlp_out".
 
         Returns
         -------
@@ -212,9 +213,33 @@ class Microscope:
         if token_ids.ndim != 2:
             raise ValueError(f"Expected token ids [batch, position], got a tensor of shape {tuple(token_ids.shape)}.")
         self._check(token_ids.tolist())
-        ids = token_ids.to(self.model.device)
+        with self.wrapped() as wrapped:
+            inputs = {"input_ids": token_ids.to(self.model.device)}
+            return Editor(wrapped, self.model, self.anatomy, edits or {}).logits(inputs)
+
+    def run(self, prompts: str | Sequence[Any] | Tensor, capture: Sequence[str] = ()) -> Run:
+        """Run prompts so that they can be run again from the middle, see `Run`.
+
+        Parameters
+        ----------
+        prompts : str, list of str, or token ids
+        capture : sequence of str
+            Quantities to keep beside those that running again needs.
+        """
+        rows, _, _ = encode(self.tokenizer, prompts, None)
+        self._check(rows)
+        ids, mask = pad(rows, self.model.device)
+        with self.wrapped() as wrapped:
+            recorder = Recorder(self.anatomy, (*NEEDED, *capture))
+            logits = record(wrapped, self.model, recorder, {"input_ids": ids, "attention_mask": mask.long()})
+        recorder.check(ids.shape[1])
+        return Run(self, ids, [len(row) for row in rows], recorder, logits)
+
+    @contextmanager
+    def wrapped(self) -> Iterator[Wrapped]:
+        """Give the model under nnsight, held by this thread alone."""
         with alone(self.model):
-            return forward(self._under_nnsight(), self.model, self.anatomy, {"input_ids": ids}, edit)
+            yield self._under_nnsight()
 
     @contextmanager
     def nnsight(self) -> Iterator[Any]:
@@ -222,10 +247,8 @@ class Microscope:
 
         Its modules have uniform names beside their own: `layers`, `self_attention`, `embed`, `final_norm`, `unembed`.
         """
-        with alone(self.model):
-            wrapped = self._under_nnsight()
-            with wrapped.controllers():
-                yield wrapped.nnsight
+        with self.wrapped() as wrapped, wrapped.controllers():
+            yield wrapped.nnsight
 
     @torch.no_grad()
     def generate(self, prompt: str, *, max_new_tokens: int = 20, **options: Any) -> str:

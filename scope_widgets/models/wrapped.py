@@ -109,7 +109,9 @@ class Wrapped:
         """Give nnsight's envoy of a module of the model."""
         return self.nnsight.interleaver.envoys[id(module)]
 
-    def logits(self, inputs: dict[str, Any], body: Callable[[], None] | None = None) -> Tensor:
+    def logits(
+        self, inputs: dict[str, Any], body: Callable[[], None] | None = None, *, gradients: bool = False
+    ) -> Tensor:
         """Run the model on `inputs`, with `body` in the block of the trace; gives the logits."""
         logits: list[Tensor] = []
 
@@ -118,7 +120,7 @@ class Wrapped:
                 body()
             logits.append(self.nnsight.output.logits)
 
-        with torch.no_grad(), self.controllers():
+        with torch.set_grad_enabled(gradients), self.controllers():
             run(self.nnsight, block, **inputs, use_cache=False)
         return logits[0]
 

@@ -1,0 +1,150 @@
+"""`Run`: a recorded forward that later ones take their beginning from.
+
+What stands before a change, in depth and in the prompt, is not computed again: blocks below the changed layer are
+skipped, and positions that the change cannot reach lend their keys and values. By causality that is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from scope_widgets.models.anatomy import UnsupportedModelError
+from scope_widgets.models.attention import shows_attention
+from scope_widgets.models.editing import Editor, Edits
+from scope_widgets.models.wrapped import Wrapped
+
+if TYPE_CHECKING:
+    from scope_widgets.models.capture import Recorder
+    from scope_widgets.models.microscope import Microscope
+
+#: what `Run.again` needs of the earlier run
+NEEDED = ("residual", "k", "v")
+
+
+class Run:
+    """One forward over prompts, kept so that it can be run again from the middle.
+
+    Attributes
+    ----------
+    token_ids : Tensor of int [prompt, position]
+        Padded on the right with 0.
+    lengths : Tensor of int [prompt]
+    logits : Tensor [prompt, vocabulary]
+        Of the last position of each prompt.
+    values : dict of str to list of Tensor [prompt, position, ...]
+        As in a `Trace` (attention `[prompt, head, query, key]`), but padding holds whatever the model made of it.
+    """
+
+    def __init__(self, scope: Microscope, ids: Tensor, lengths: Sequence[int], recorder: Recorder, logits: Tensor):
+        self._scope = scope
+        self._masks = [recorder.masks[layer] for layer in sorted(recorder.masks)]
+        self.token_ids = ids
+        self.lengths = torch.tensor(lengths, device=ids.device)
+        self.logits = logits[torch.arange(len(ids)), self.lengths - 1]
+        self.values = {
+            site: [arranged(site, layers[layer], ids.shape[1]) for layer in sorted(layers)]
+            for site, layers in recorder.values.items()
+        }
+
+    def __len__(self) -> int:
+        """Give the number of prompts."""
+        return len(self.token_ids)
+
+    @property
+    def last(self) -> Tensor:
+        """The last position of each prompt, `[prompt]`."""
+        return self.lengths - 1
+
+    def again(
+        self, edits: Edits, *, rows: Tensor, positions: Tensor, layer: int = 0, gradients: bool = False
+    ) -> Tensor:
+        """Run some positions of some prompts again, from a layer on, with changes.
+
+        Exact where the edits change nothing below `layer` and nothing that reaches positions outside `positions`.
+
+        Parameters
+        ----------
+        edits : mapping of (site, layer) to callable
+            Each gets the value of the rows and positions at hand, `[row, position, ...]` as a trace arranges it (scores
+            and attention `[row, head, position, key]`, keys being all positions of the prompt) and gives the new one.
+        rows : Tensor of int [row]
+            The prompt of each row.
+        positions : Tensor of int [row, position]
+            Not falling; logits are those of the last one.
+        layer : int
+            The first block that is computed.
+        gradients : bool
+            Record the graph of autograd, from the edited values on.
+
+        Returns
+        -------
+        Tensor [row, vocabulary]
+        """
+        with self._scope.wrapped() as wrapped:
+            editor = _Continuing(wrapped, self, self._scope, edits, rows, positions, layer)
+            inputs = {
+                "input_ids": self.token_ids[rows[:, None], positions],
+                "position_ids": positions,
+                "logits_to_keep": 1,
+            }
+            return editor.logits(inputs, gradients)[:, -1]
+
+    def suffix(self, rows: Tensor, position: Tensor | int) -> Tensor:
+        """Give the positions `[row, position]` from `position` (one, or `[row]`) to the end of each row's prompt.
+
+        Rows with fewer of them begin earlier, and where there is nothing earlier repeat position 0: an edit must find
+        its position by comparison, not by counting.
+        """
+        last = self.last[rows]
+        width = int((last - position).max()) + 1
+        return (last[:, None] + torch.arange(1 - width, 1, device=last.device)).clamp(min=0)
+
+    def masks(self, layer: int, rows: Tensor, positions: Tensor) -> Tensor:
+        """Give the additive mask `[row, 1, position, key]` of a layer."""
+        mask = self._masks[layer]
+        return mask[(rows if len(mask) > 1 else torch.zeros_like(rows))[:, None], 0, positions][:, None]
+
+
+class _Continuing(Editor):
+    """A forward of some positions from some layer on."""
+
+    def __init__(
+        self, wrapped: Wrapped, run: Run, scope: Microscope, edits: Edits, rows: Tensor, positions: Tensor, start: int
+    ) -> None:
+        super().__init__(wrapped, scope.model, scope.anatomy, edits)
+        if not shows_attention(scope.model):
+            raise UnsupportedModelError(
+                f"{type(scope.model).__name__} computes attention by itself, so it cannot be run again from the middle."
+            )
+        self.start = start
+        self._run, self._rows, self._positions = run, rows, positions
+
+    def _entering(self) -> Tensor | None:
+        return self._run.values["residual"][self.start][self._rows[:, None], self._positions]
+
+    def _probe(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
+        layer = self._layer_of[module]
+        if layer < self.start:
+            return value
+        if site == "mask":
+            return self._run.masks(layer, self._rows, self._positions)
+        value = super()._probe(site, module, value)
+        if site in ("k", "v"):
+            rows = self._rows[:, None]
+            whole = self._run.values[site][layer][self._rows]
+            at = torch.arange(len(whole), device=rows.device)[:, None]
+            value = whole.index_put((at, self._positions), value.transpose(1, 2)).transpose(1, 2)
+        return value
+
+
+def arranged(site: str, value: Tensor, n_positions: int) -> Tensor:
+    """Put the axes of a recorded value in the order that a trace promises."""
+    if site in ("q", "k", "v"):
+        return value.transpose(1, 2)
+    if value.ndim == 2:  # OPT's MLP, as in `Editor`
+        return value.reshape(-1, n_positions, value.shape[-1])
+    return value
