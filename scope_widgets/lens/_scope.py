@@ -1,0 +1,29 @@
+"""Whose weights a trace is read with."""
+
+from __future__ import annotations
+
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.traces.trace import Trace
+
+
+def scope_of(trace: Trace, scope: Microscope | None) -> Microscope:
+    """Give the model to read a trace with: the one given, or the one that recorded it.
+
+    Raises
+    ------
+    ValueError
+        When there is neither, or the one given has other sizes.
+    """
+    scope = trace.scope if scope is None else scope
+    if scope is None:
+        raise ValueError(
+            "This trace was read from a file, without the model's weights: "
+            f"give scope=, such as Microscope.load({trace.model_id!r})."
+        )
+    if (scope.n_layers, scope.n_heads) != (trace.n_layers, trace.n_heads):
+        raise ValueError(
+            f"The trace is of a model with {trace.n_layers} layers of {trace.n_heads} heads, and scope= has "
+            f"{scope.n_layers} of {scope.n_heads}: give the model that made the trace."
+        )
+    found: Microscope = scope
+    return found

@@ -1,0 +1,208 @@
+"""`direct_logit_attribution`: which parts of the model write an answer's logit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets._result import Provenance, Result
+from scope_widgets.lens._scope import scope_of
+from scope_widgets.models.answers import answer_ids, check_distinct
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.readout import Readout, head_writes
+from scope_widgets.models.tokens import token_texts
+from scope_widgets.traces.trace import Trace
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution(Result):
+    """What each part of the model writes towards an answer, the final norm's scale held as it was in the real run.
+
+    Attributes
+    ----------
+    component : list of str [row]
+        "embedding" (tokens and positions), then of each layer "attention" (a head), "attention_bias" and "mlp", then
+        "final_norm_bias" and "unembedding_bias". Biases that a model lacks are 0.
+    layer, head : ndarray of int [row]
+        -1 where there is none.
+    contribution : ndarray [row]
+        Mean over the prompts; in logits.
+    per_prompt : ndarray [prompt, row]
+    total : ndarray [prompt]
+        The logit difference of the real run (the answer's logit without `versus`), before any soft-cap.
+    residue : float
+        How far the parts are from adding up to the total: the largest distance over the prompts.
+    answer, versus : list of str [prompt]
+        Texts of the tokens; `versus` is empty where there was none.
+    n_layers, n_heads : int
+    provenance : Provenance
+    """
+
+    view: ClassVar[str] = "scope_widgets.widgets.patching_map:PatchingMap"
+
+    component: list[str]
+    layer: Array
+    head: Array
+    contribution: Array
+    per_prompt: Array
+    total: Array
+    residue: float
+    answer: list[str]
+    versus: list[str]
+    n_layers: int
+    n_heads: int
+    provenance: Provenance
+
+    @property
+    def model_id(self) -> str:
+        """Hub id or folder name of the model."""
+        return self.provenance.model
+
+    @property
+    def heads(self) -> Array:
+        """Contributions of the heads, `[layer, head]`."""
+        return self._of("attention").reshape(self.n_layers, self.n_heads)
+
+    @property
+    def mlps(self) -> Array:
+        """Contributions of the MLPs, `[layer]`."""
+        return self._of("mlp")
+
+    def _of(self, component: str) -> Array:
+        of: Array = self.contribution[np.array(self.component) == component]
+        return of
+
+    def to_dataframe(self) -> Any:
+        """Make a table: component, layer, head, contribution, summing to the mean logit difference."""
+        import pandas as pd
+
+        names = ("component", "layer", "head", "contribution")
+        return pd.DataFrame({name: getattr(self, name) for name in names})
+
+    def top(self, n: int = 10) -> Any:
+        """Give the `n` parts with the largest absolute contribution as a table."""
+        table = self.to_dataframe()
+        return table.reindex(table["contribution"].abs().sort_values(ascending=False, kind="stable").index).head(n)
+
+
+def direct_logit_attribution(
+    trace: Trace, answer: Any, versus: Any = None, *, position: int = -1, scope: Microscope | None = None
+) -> Attribution:
+    """Take the logit difference of two tokens apart into what each head, MLP, embedding and bias writes to it directly.
+
+    A part's contribution is `<part / scale of the final norm, W_U[answer] - W_U[versus]>`, with that scale as it was in
+    the real run, so that contributions add up to the logit difference.
+
+    Parameters
+    ----------
+    trace : Trace
+        Of one prompt or several, with "residual", "z" and "mlp_out".
+    answer : str, int, or a sequence of one a prompt
+        One token: a text with its space (" Mary") or an id.
+    versus : the same, optional
+        Whose logit is taken off; without it, the answer's own logit is taken apart.
+    position : int
+        In each prompt without its padding; -1 is each prompt's last token.
+    scope : Microscope, optional
+        The model, for a trace that was read from a file.
+
+    Raises
+    ------
+    ValueError
+        For an answer that is not one token, the same token twice, or another number of answers than prompts.
+    IndexError
+        When a prompt has no such position.
+    NotCapturedError
+        When the trace lacks one of the quantities.
+    """
+    scope = scope_of(trace, scope)
+    readout = Readout(scope.model, scope.anatomy)
+    answers = answer_ids(scope.tokenizer, answer, len(trace), "answer")
+    direction, bias = readout.directions(answers)
+    others: list[str] = []
+    if versus is not None:
+        against = answer_ids(scope.tokenizer, versus, len(trace), "versus")
+        check_distinct(scope.tokenizer, answers, against)
+        taken_off, its_bias = readout.directions(against)
+        direction, bias = direction - taken_off, bias - its_bias
+        others = token_texts(scope.tokenizer, against.tolist())
+    at = _positions(trace, position)
+    final = _at(trace, trace.residual(trace.n_layers), at)
+    logits = _at(trace, trace.logits, at)
+    readout.check(final, logits)
+    if readout.softcap is not None or bool(logits.isnan().any()):  # NaN: a watched call that left these logits out
+        logits = readout.raw(final)
+    logits = logits.cpu().double()
+    total = logits.gather(1, answers[:, None])[:, 0]
+    if versus is not None:
+        total = total - logits.gather(1, against[:, None])[:, 0]
+    frozen = readout.frozen(final[:, None])
+    rows: list[tuple[str, int, int]] = []
+    written: list[Tensor] = []
+    for names, parts in _parts(trace, scope, at):
+        rows += names
+        written.append(torch.einsum("prd,pd->pr", frozen(parts), direction))
+    rows += [("final_norm_bias", -1, -1), ("unembedding_bias", -1, -1)]
+    per_prompt = torch.cat([*written, (direction @ frozen.bias)[:, None], bias[:, None]], dim=1).numpy()
+    component, layer, head = zip(*rows, strict=True)
+    return Attribution(
+        component=list(component),
+        layer=np.array(layer),
+        head=np.array(head),
+        contribution=per_prompt.mean(0),
+        per_prompt=per_prompt,
+        total=total.numpy(),
+        residue=float(np.abs(per_prompt.sum(1) - total.numpy()).max()),
+        answer=token_texts(scope.tokenizer, answers.tolist()),
+        versus=others,
+        n_layers=trace.n_layers,
+        n_heads=trace.n_heads,
+        provenance=dataclasses.replace(trace.provenance, note=_note(trace, readout, position)),
+    )
+
+
+def _parts(trace: Trace, scope: Microscope, at: Tensor) -> Iterator[tuple[list[tuple[str, int, int]], Tensor]]:
+    """Yield what is added to the residual stream at positions `at`: names of parts, and parts `[prompt, part, d]`."""
+    yield [("embedding", -1, -1)], _at(trace, trace.residual(0), at).cpu().double()[:, None]
+    for layer in range(trace.n_layers):
+        heads, bias = head_writes(scope, _at(trace, trace.z(layer), at), layer)
+        mlp = _at(trace, trace.mlp_out(layer), at).cpu().double()
+        names = [("attention", layer, head) for head in range(trace.n_heads)]
+        yield (
+            [*names, ("attention_bias", layer, -1), ("mlp", layer, -1)],
+            torch.cat([heads, bias[:, None], mlp[:, None]], dim=1),
+        )
+
+
+def _positions(trace: Trace, position: int) -> Tensor:
+    """Give where `position` of each prompt stands in the trace's rows, `[prompt]`."""
+    shortest = min(trace.lengths)
+    if not -shortest <= position < shortest:
+        raise IndexError(f"Position {position} is out of range: the shortest prompt has {shortest} tokens.")
+    mask = trace.mask.reshape(len(trace), -1)
+    return torch.stack([torch.nonzero(row)[position, 0] for row in mask])
+
+
+def _at(trace: Trace, value: Tensor, at: Tensor) -> Tensor:
+    """Take one position of each prompt: `[prompt, ...]`."""
+    value = value if trace.batched else value[None]
+    return value[torch.arange(len(at)), at]
+
+
+def _note(trace: Trace, readout: Readout, position: int) -> str:
+    which = "the last position" if position == -1 else f"position {position}"
+    sentences = [
+        trace.provenance.note,
+        f"Direct logit attribution at {which}, the final norm's scale held as in the real run.",
+    ]
+    if readout.softcap is not None:
+        sentences.append(f"Of the logits before they are soft-capped at {readout.softcap:g}.")
+    return " ".join(filter(None, sentences))

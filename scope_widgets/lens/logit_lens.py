@@ -1,0 +1,201 @@
+"""`logit_lens`: the final norm and unembedding applied to the residual stream at each layer and position."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets._result import Provenance, Result
+from scope_widgets.lens._scope import scope_of
+from scope_widgets.models.answers import answer_ids
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.readout import Readout
+from scope_widgets.models.tokens import token_texts
+from scope_widgets.traces.trace import Trace
+
+Array = np.ndarray[Any, Any]
+
+#: numbers in one table of logits that is held at a time
+_AT_ONCE = 2**23
+
+
+@dataclass(frozen=True, eq=False)
+class LogitLens(Result):
+    """What the model would say next if it stopped at each layer.
+
+    Attributes
+    ----------
+    tokens : list of str
+        Of the prompt.
+    layers : list of int
+        0 to n_layers: residual(l) enters block l, the last enters the final norm and gives the model's own prediction.
+    top_ids : ndarray of int [layer, position, k]
+    top_probabilities : ndarray [layer, position, k]
+        The k likeliest tokens, the likeliest first.
+    entropy : ndarray [layer, position]
+        Of the distribution, in nats.
+    kl : ndarray [layer, position]
+        KL(final || layer) in nats: how far the layer is from what the model says in the end.
+    texts : dict of str to str
+        Token id (as text) -> the token's text with its spaces, for all ids in this result.
+    watched : list of int
+        Token ids that are followed through the layers.
+    watched_ranks : ndarray of int [watched, layer, position]
+        Number of tokens that are likelier; 0 is the top.
+    watched_probabilities : ndarray [watched, layer, position]
+    provenance : Provenance
+    """
+
+    view: ClassVar[str] = "scope_widgets.widgets.logit_lens_view:LogitLensView"
+
+    tokens: list[str]
+    layers: list[int]
+    top_ids: Array
+    top_probabilities: Array
+    entropy: Array
+    kl: Array
+    texts: dict[str, str]
+    watched: list[int]
+    watched_ranks: Array
+    watched_probabilities: Array
+    provenance: Provenance
+
+    @property
+    def model_id(self) -> str:
+        """Hub id or folder name of the model."""
+        return self.provenance.model
+
+    def text(self, token_id: int) -> str:
+        """Give the text of a token of this result."""
+        return self.texts[str(int(token_id))]
+
+    def to_dataframe(self) -> Any:
+        """Make a table, one row a layer and position: its token, the top one, entropy, kl, and each watched token."""
+        import pandas as pd
+
+        layers, positions = np.indices(self.entropy.shape).reshape(2, -1)
+        columns: dict[str, Any] = {
+            "layer": layers,
+            "position": positions,
+            "token": [self.tokens[at] for at in positions],
+            "top_id": self.top_ids[..., 0].ravel(),
+            "top_token": [self.text(i) for i in self.top_ids[..., 0].ravel()],
+            "probability": self.top_probabilities[..., 0].ravel(),
+            "entropy": self.entropy.ravel(),
+            "kl": self.kl.ravel(),
+        }
+        for i, token_id in enumerate(self.watched):
+            columns[f"rank of {self.text(token_id)!r}"] = self.watched_ranks[i].ravel()
+            columns[f"probability of {self.text(token_id)!r}"] = self.watched_probabilities[i].ravel()
+        return pd.DataFrame(columns)
+
+    def ever_on_top(self, position: int = -1) -> Any:
+        """Make a table of every token that is on top at some layer, at one position.
+
+        Columns: token (its id), text, first_layer and last_layer where it is on top, n_layers (how often), and
+        peak_probability, the largest at those layers. In the order in which they first are on top.
+        """
+        import pandas as pd
+
+        if not -len(self.tokens) <= position < len(self.tokens):
+            raise IndexError(f"Position {position} is out of range: the prompt has {len(self.tokens)} tokens.")
+        top, chance = self.top_ids[:, position, 0], self.top_probabilities[:, position, 0]
+        rows = []
+        for token_id in dict.fromkeys(top.tolist()):
+            where = np.flatnonzero(top == token_id)
+            peak = float(chance[where].max())
+            rows.append((token_id, self.text(token_id), int(where[0]), int(where[-1]), len(where), peak))
+        names = ["token", "text", "first_layer", "last_layer", "n_layers", "peak_probability"]
+        return pd.DataFrame(rows, columns=names)
+
+
+def logit_lens(trace: Trace, *, k: int = 5, watch: Any = None, scope: Microscope | None = None) -> LogitLens:
+    """Read the residual stream out at every layer and position, as if the model ended there.
+
+    Parameters
+    ----------
+    trace : Trace
+        Of one prompt, with "residual".
+    k : int
+        How many of the likeliest tokens are kept at each place.
+    watch : str, int, or a sequence of these, optional
+        Tokens to follow, as texts with their space (" Mary") or ids; where nothing is said, the model's own prediction
+        at the last position.
+    scope : Microscope, optional
+        The model, for a trace that was read from a file.
+
+    Raises
+    ------
+    ValueError
+        For several prompts, a watched text that is not one token, or a k that the vocabulary does not have.
+    NotCapturedError
+        When the trace did not record the residual stream.
+    """
+    scope = scope_of(trace, scope)
+    if trace.batched:
+        raise ValueError(f"The logit lens reads one prompt and this trace has {len(trace)}: choose one with trace[i].")
+    readout = Readout(scope.model, scope.anatomy)
+    layers = list(range(trace.n_layers + 1))
+    residuals = [trace.residual(layer) for layer in layers]
+    n_vocabulary = trace.logits.shape[-1]
+    if not 1 <= k <= n_vocabulary:
+        raise ValueError(f"k= is how many tokens are kept at each place, 1 to {n_vocabulary}; got {k}.")
+    watched = _watched(scope, watch, readout, residuals[-1])
+    pieces = []
+    for at in torch.split(torch.arange(len(trace.tokens)), max(1, _AT_ONCE // n_vocabulary)):
+        readout.check(residuals[-1][at], trace.logits[at])
+        final = readout.logits(residuals[-1][at]).float().log_softmax(-1)
+        pieces.append([_read(readout.logits(residual[at]).float(), final, k, watched) for residual in residuals])
+    ids, chances, entropy, kl, ranks, followed = (
+        np.concatenate([np.stack([one[i] for one in piece]) for piece in pieces], axis=1) for i in range(6)
+    )
+    seen = np.unique([*ids.ravel().tolist(), *watched]).astype(int).tolist()
+    cap = "" if readout.softcap is None else f", soft-capped at {readout.softcap:g}"
+    note = f"Logit lens: final norm and unembedding{cap} at every layer."
+    return LogitLens(
+        tokens=list(trace.tokens),
+        layers=layers,
+        top_ids=ids,
+        top_probabilities=chances,
+        entropy=entropy,
+        kl=kl,
+        texts={str(i): text for i, text in zip(seen, token_texts(scope.tokenizer, seen), strict=True)},
+        watched=watched,
+        watched_ranks=np.moveaxis(ranks, -1, 0),
+        watched_probabilities=np.moveaxis(followed, -1, 0),
+        provenance=dataclasses.replace(trace.provenance, note=" ".join(filter(None, (trace.provenance.note, note)))),
+    )
+
+
+def _watched(scope: Microscope, watch: Any, readout: Readout, final: Tensor) -> list[int]:
+    if watch is None:
+        return [int(readout.logits(final[-1]).argmax())]
+    several = hasattr(watch, "tolist") or (isinstance(watch, Sequence) and not isinstance(watch, str))
+    given = list(watch) if several else [watch]
+    return list(dict.fromkeys(answer_ids(scope.tokenizer, given, len(given), "watch").tolist()))
+
+
+def _read(logits: Tensor, final: Tensor, k: int, watched: list[int]) -> tuple[Array, ...]:
+    """Give top ids and probabilities, entropy, KL, ranks and probabilities of logits `[position, vocabulary]`."""
+    log_p = logits.log_softmax(-1)
+    p = log_p.exp()
+    chances, ids = p.topk(k)
+    # a token that is ruled out (logit -inf) contributes nothing
+    kl = torch.where(final.isfinite(), final.exp() * (final - log_p), 0.0).sum(-1).clamp_min(0.0)
+    ranks = [(logits > logits[:, i, None]).sum(-1) for i in watched]
+    empty = ids[:, :0]
+    values = (
+        ids,
+        chances,
+        torch.special.entr(p).sum(-1),
+        kl,
+        torch.stack(ranks, -1) if ranks else empty,
+        p[:, watched],
+    )
+    return tuple(value.cpu().numpy() for value in values)
