@@ -1,0 +1,179 @@
+"""Whether heads differ between two sets of prompts."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from scope_widgets._result import Provenance, Result
+from scope_widgets.heads.correction import correct
+
+Array = np.ndarray[Any, Any]
+
+#: name of a test -> what its size of an effect is called
+TESTS = {"t": "cohens_d", "welch": "cohens_d", "paired-t": "cohens_d", "mann-whitney": "rank_biserial"}
+
+
+@dataclass(frozen=True, eq=False)
+class HeadComparison(Result):
+    """The difference of each head's scores between two sets of prompts.
+
+    Attributes
+    ----------
+    layer, head : ndarray of int [row]
+    effect : ndarray [row]
+        Mean of the first minus mean of the second.
+    low, high : ndarray [row]
+        95 % interval of the effect, of this head alone; NaN for "mann-whitney", which is not about means.
+    size : ndarray [row]
+        The effect on a scale of its own: Cohen's d (over the pooled standard deviation; of pairs: over that of their
+        differences), or the rank-biserial correlation, the share of pairs of prompts in which the first is larger
+        minus that in which it is smaller.
+    p, p_corrected : ndarray [row]
+        Two-sided. NaN where a head's scores leave the test undefined, such as no difference anywhere.
+    different : ndarray of bool [row]
+        Whether the corrected p is below alpha.
+    test, correction : str
+    alpha : float
+    n_prompts : tuple of int
+        Of the first and the second.
+    provenance : Provenance
+    """
+
+    view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
+
+    layer: Array
+    head: Array
+    effect: Array
+    low: Array
+    high: Array
+    size: Array
+    p: Array
+    p_corrected: Array
+    different: Array
+    test: str
+    correction: str
+    alpha: float
+    n_prompts: list[int]
+    provenance: Provenance
+
+    def to_dataframe(self) -> Any:
+        """Make a table: layer, head, effect, low, high, cohens_d or rank_biserial, p, p_corrected, different."""
+        import pandas as pd
+
+        names = ("layer", "head", "effect", "low", "high", "size", "p", "p_corrected", "different")
+        table = pd.DataFrame({name: getattr(self, name) for name in names})
+        return table.rename(columns={"size": TESTS[self.test]})
+
+
+def compare_heads(a: Any, b: Any, *, test: str = "t", correction: str = "holm", alpha: float = 0.05) -> HeadComparison:
+    """Test each head for a difference between two sets of scores.
+
+    Parameters
+    ----------
+    a, b : ndarray [prompt, layer, head], or a result that has such a `per_prompt`
+        The sets may have different numbers of prompts, except for "paired-t". NaN is a score that a prompt leaves
+        undefined: the head is tested without it.
+    test : {"t", "welch", "paired-t", "mann-whitney"}
+        Student's t of equal variances, Welch's of unequal ones, the t of pairs (prompt i of `a` with prompt i of `b`),
+        or the rank test.
+    correction : {"bonferroni", "holm", "bh", "by"}
+        For the number of heads; see `correct`.
+    alpha : float
+        The level that corrected p values are held against.
+
+    Raises
+    ------
+    ValueError
+        For other shapes, fewer than two prompts, or a name that is not known.
+    """
+    if test not in TESTS:
+        raise ValueError(f"test= is one of {', '.join(TESTS)}; got {test!r}.")
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha= is a level between 0 and 1, such as 0.05; got {alpha}.")
+    provenance = getattr(a, "provenance", None) or Provenance(model="")
+    a, b = (_scores(values, name) for values, name in ((a, "a"), (b, "b")))
+    if a.shape[1:] != b.shape[1:]:
+        raise ValueError(
+            f"Both sets must be of the same heads; got {_heads(a)} and {_heads(b)}. Compare scores of one model."
+        )
+    if test == "paired-t" and len(a) != len(b):
+        raise ValueError(
+            f"'paired-t' pairs prompt i of a with prompt i of b, and they have {len(a)} and {len(b)} prompts. "
+            "Give equally many, or use test='welch'."
+        )
+    layers, heads = np.indices(a.shape[1:]).reshape(2, -1)
+    a, b = (values.reshape(len(values), -1) for values in (a, b))
+    tested = _ranks(a, b) if test == "mann-whitney" else _means(a, b, test)
+    p_corrected = correct(tested["p"], correction)
+    return HeadComparison(
+        layer=layers,
+        head=heads,
+        **tested,
+        p_corrected=p_corrected,
+        different=p_corrected < alpha,
+        test=test,
+        correction=correction,
+        alpha=alpha,
+        n_prompts=[len(a), len(b)],
+        provenance=provenance,
+    )
+
+
+def _scores(values: Any, name: str) -> Array:
+    scores = np.asarray(getattr(values, "per_prompt", values), dtype=np.float64)
+    if scores.ndim != 3 or not scores[0:1].size:
+        raise ValueError(f"{name} must be scores [prompt, layer, head]; got an array of shape {scores.shape}.")
+    if len(scores) < 2:
+        raise ValueError(f"A test needs at least 2 prompts, better 20; {name} has {len(scores)}.")
+    return scores
+
+
+def _heads(scores: Array) -> str:
+    return f"{scores.shape[1]} layers x {scores.shape[2]} heads"
+
+
+def _means(a: Array, b: Array, test: str) -> dict[str, Array]:
+    """Compare means of `[prompt, row]`."""
+    from scipy import stats
+
+    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+        # scores that are all the same are no accident here: a head may not look at all; nor are heads without scores
+        warnings.filterwarnings("ignore", message="Precision loss|Mean of empty|Degrees of freedom|.*too small")
+        if test == "paired-t":
+            result = stats.ttest_rel(a, b, nan_policy="omit")
+            effect, spread = np.nanmean(a - b, axis=0), np.nanstd(a - b, axis=0, ddof=1)
+        else:
+            result = stats.ttest_ind(a, b, equal_var=test == "t", nan_policy="omit")
+            effect, spread = np.nanmean(a, axis=0) - np.nanmean(b, axis=0), _pooled(a, b)
+        low, high = result.confidence_interval(0.95)
+        size = effect / spread
+    return {"effect": effect, "low": low, "high": high, "size": size, "p": np.asarray(result.pvalue)}
+
+
+def _pooled(a: Array, b: Array) -> Any:
+    """Pool the standard deviations of `[prompt, row]`."""
+    freedom = [np.isfinite(values).sum(0) - 1 for values in (a, b)]
+    squares = [np.nanvar(values, axis=0, ddof=1) * n for values, n in zip((a, b), freedom, strict=True)]
+    return np.sqrt(sum(squares) / sum(freedom))
+
+
+def _ranks(a: Array, b: Array) -> dict[str, Array]:
+    """Compare ranks of `[prompt, row]`."""
+    from scipy import stats
+
+    rows = []
+    # one head at a time: over all at once scipy would choose the exact or the approximate test by all heads' ties
+    for first, second in zip(a.T, b.T, strict=True):
+        first, second = first[~np.isnan(first)], second[~np.isnan(second)]
+        if not (len(first) and len(second)):
+            rows.append((np.nan, np.nan, np.nan))
+            continue
+        u, p = stats.mannwhitneyu(first, second)
+        rows.append((first.mean() - second.mean(), 2 * u / (len(first) * len(second)) - 1, p))
+    effect, size, p = np.array(rows).T
+    unknown = np.full(len(rows), np.nan)
+    return {"effect": effect, "low": unknown, "high": unknown, "size": size, "p": p}

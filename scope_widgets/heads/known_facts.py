@@ -1,0 +1,31 @@
+"""A few facts that language models know."""
+
+from __future__ import annotations
+
+from scope_widgets.heads.facts import Fact, FactSet
+
+# the answer's question does not end in its subject, so that a previous-token head does not look at it
+_TEMPLATES = {
+    "capital": "The capital of {subject} is the city of",
+    "country": "The city of {subject} lies in the country of",
+    "language": "Most people in {subject} speak the language called",
+    "continent": "The country of {subject} lies on the continent of",
+}
+
+_FACTS = {
+    "capital": """France Paris, Germany Berlin, Italy Rome, Spain Madrid, Japan Tokyo, Russia Moscow, Egypt Cairo,
+        Greece Athens, Poland Warsaw, Austria Vienna, Norway Oslo, Ireland Dublin""",
+    "country": """Munich Germany, Lyon France, Barcelona Spain, Milan Italy, Osaka Japan, Mumbai India, Shanghai China,
+        Sydney Australia, Toronto Canada, Istanbul Turkey""",
+    "language": """Germany German, France French, Italy Italian, Japan Japanese, Portugal Portuguese,
+        Brazil Portuguese, Mexico Spanish, Argentina Spanish, Egypt Arabic, Greece Greek, Poland Polish,
+        Sweden Swedish""",
+    "continent": """Kenya Africa, Nigeria Africa, Ghana Africa, Japan Asia, India Asia, Vietnam Asia, Poland Europe,
+        Sweden Europe, Belgium Europe, Portugal Europe""",
+}
+
+
+def known_facts() -> FactSet:
+    """Give 44 facts of four relations: capital, country (of a city), language, continent."""
+    pairs = [(relation, *pair.split()) for relation, text in _FACTS.items() for pair in text.split(",")]
+    return FactSet([Fact(subject, relation, answer) for relation, subject, answer in pairs], _TEMPLATES)

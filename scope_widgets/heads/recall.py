@@ -1,0 +1,155 @@
+"""Heads that look at the subject when a fact about it is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from scope_widgets._result import Provenance, Result
+from scope_widgets.heads.comparison import compare_heads
+from scope_widgets.heads.facts import FactSet
+from scope_widgets.heads.subjects import SubjectAttention, subject_attention, subject_positions
+from scope_widgets.models.microscope import Microscope
+
+Array = np.ndarray[Any, Any]
+
+_BATCH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class RecallHeads(Result):
+    """How much more than elsewhere each head looks at the subject, one row a head.
+
+    Attributes
+    ----------
+    layer, head : ndarray of int [row]
+    effect : ndarray [row]
+        Mean over prompts of attention to the subject minus attention to equally many other earlier tokens.
+    low, high : ndarray [row]
+        95 % interval of the effect, of this head alone.
+    p, p_corrected : ndarray [row]
+        Of the two-sided paired t-test over prompts; NaN where a head's difference is 0 in every prompt.
+    found : ndarray of bool [row]
+        Whether the corrected p is below alpha and the effect above min_effect.
+    correction : str
+    alpha, min_effect : float
+    n_prompts, n_layers, n_heads : int
+    provenance : Provenance
+    """
+
+    view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
+
+    layer: Array
+    head: Array
+    effect: Array
+    low: Array
+    high: Array
+    p: Array
+    p_corrected: Array
+    found: Array
+    correction: str
+    alpha: float
+    min_effect: float
+    n_prompts: int
+    n_layers: int
+    n_heads: int
+    provenance: Provenance
+
+    @property
+    def heads(self) -> list[tuple[int, int]]:
+        """The heads that were found, as (layer, head), the largest effect first."""
+        rows = [row for row in np.argsort(-self.effect, kind="stable") if self.found[row]]
+        return [(int(self.layer[row]), int(self.head[row])) for row in rows]
+
+    def to_dataframe(self) -> Any:
+        """Make a table: layer, head, effect, low, high, p, p_corrected, found."""
+        import pandas as pd
+
+        names = ("layer", "head", "effect", "low", "high", "p", "p_corrected", "found")
+        return pd.DataFrame({name: getattr(self, name) for name in names})
+
+
+def recall_heads(
+    source: Microscope | SubjectAttention,
+    facts: FactSet | None = None,
+    *,
+    correction: str = "holm",
+    alpha: float = 0.05,
+    min_effect: float = 0.1,
+    seed: int = 0,
+    prepend_bos: bool | None = None,
+) -> RecallHeads:
+    """Find the heads whose last token looks at the subject of a fact more than at other tokens.
+
+    Attention says where a head looks, not what comes of it: patch what is found (`patching.activations`, over="head").
+    Where a template ends in its subject, heads that look at the token before are found too.
+
+    Parameters
+    ----------
+    source : Microscope or SubjectAttention
+        A model to run the facts' prompts on, or what `subject_attention` measured.
+    facts : FactSet
+        With a Microscope only.
+    correction : {"bonferroni", "holm", "bh", "by"}
+        For the number of heads; see `correct`.
+    alpha : float
+        The level that corrected p values are held against.
+    min_effect : float
+        The effect that a head must exceed.
+    seed : int
+        Of the templates, where a relation has several.
+    prepend_bos : bool, optional
+        As for `Microscope.trace`.
+
+    Raises
+    ------
+    TypeError
+        For another source, or facts with it or none.
+    ValueError
+        For fewer than two prompts, or one that has no token to compare the subject with.
+    """
+    if isinstance(source, Microscope) and isinstance(facts, FactSet):
+        attention = _measured(source, facts, seed, prepend_bos)
+    elif isinstance(source, SubjectAttention) and facts is None:
+        attention = source
+    else:
+        raise TypeError(
+            "recall_heads() takes a Microscope and a FactSet, or what subject_attention() gives; got "
+            f"{type(source).__name__} and {type(facts).__name__}."
+        )
+    alone = np.flatnonzero(np.isnan(attention.control).all(axis=(1, 2)))
+    if len(alone):
+        raise ValueError(
+            f"Prompt {alone[0]} has no token to compare its subject with: between the first and the last token "
+            "there is only the subject. Take a longer template."
+        )
+    tested = compare_heads(attention.per_prompt, attention.control, test="paired-t", correction=correction, alpha=alpha)
+    same = ("layer", "head", "effect", "low", "high", "p", "p_corrected", "correction", "alpha")
+    return RecallHeads(
+        **{name: getattr(tested, name) for name in same},
+        found=tested.different & (tested.effect > min_effect),
+        min_effect=min_effect,
+        n_prompts=attention.n_prompts,
+        n_layers=attention.n_layers,
+        n_heads=attention.n_heads,
+        provenance=attention.provenance,
+    )
+
+
+def _measured(scope: Microscope, facts: FactSet, seed: int, prepend_bos: bool | None) -> SubjectAttention:
+    prompts = facts.prompts(seed)
+    positions = [
+        subject_positions(scope.tokenizer, prompt.text, prompt.subject, prepend_bos=prepend_bos) for prompt in prompts
+    ]
+    texts = [prompt.text for prompt in prompts]
+    batches = [texts[i : i + _BATCH] for i in range(0, len(texts), _BATCH)]
+    traces = (
+        scope.trace(batch, capture=("attention",), prepend_bos=prepend_bos)
+        for batch in tqdm(batches, desc="Asking facts", leave=False)
+    )
+    attention = subject_attention(traces, positions)
+    return dataclasses.replace(attention, provenance=dataclasses.replace(attention.provenance, seed=seed))
