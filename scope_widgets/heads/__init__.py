@@ -3,9 +3,12 @@
 `score` gives every statistic of a trace, `score_repeated_tokens` the induction test proper, `label` names what passes
 a threshold and a null, `importance` ablates every head, `rollout` follows attention through the layers. `recall_heads`
 finds the heads that look at the subject of a fact, `compare_heads` those that differ between two sets of prompts.
+`copying` asks what a head makes of a token that it looks at, `composition` which heads' weights read which.
 """
 
 from scope_widgets.heads.comparison import HeadComparison, compare_heads
+from scope_widgets.heads.composition import composition
+from scope_widgets.heads.copying import copying
 from scope_widgets.heads.correction import correct
 from scope_widgets.heads.facts import Fact, FactPrompt, FactSet, PromptPair
 from scope_widgets.heads.importance import importance
@@ -29,6 +32,8 @@ __all__ = [
     "RecallHeads",
     "SubjectAttention",
     "compare_heads",
+    "composition",
+    "copying",
     "correct",
     "entropy",
     "importance",

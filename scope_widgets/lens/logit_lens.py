@@ -176,8 +176,8 @@ def logit_lens(trace: Trace, *, k: int = 5, watch: Any = None, scope: Microscope
 def _watched(scope: Microscope, watch: Any, readout: Readout, final: Tensor) -> list[int]:
     if watch is None:
         return [int(readout.logits(final[-1]).argmax())]
-    several = hasattr(watch, "tolist") or (isinstance(watch, Sequence) and not isinstance(watch, str))
-    given = list(watch) if several else [watch]
+    watch = watch.tolist() if hasattr(watch, "tolist") else watch
+    given = list(watch) if isinstance(watch, Sequence) and not isinstance(watch, str) else [watch]
     return list(dict.fromkeys(answer_ids(scope.tokenizer, given, len(given), "watch").tolist()))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.anatomy import Anatomy, UnsupportedModelError
+from scope_widgets.models.anatomy import Anatomy, Block, UnsupportedModelError
 from scope_widgets.models.wrapped import lock_of
 
 if TYPE_CHECKING:
@@ -152,7 +152,23 @@ def head_writes(scope: Microscope, z: Tensor, layer: int) -> tuple[Tensor, Tenso
         whole = block.out(z.flatten(-2))
         nothing = block.out(torch.zeros_like(z.flatten(-2)))
         heads = block.out(torch.where(each, z[..., None, :, :], 0.0).flatten(-2)) - nothing[..., None, :]
-        norm = None if block.attention_out is block.attention else block.attention_out
-        frozen = freeze(norm, whole[..., None, :])
+        frozen = freeze(_norm_after(block), whole[..., None, :])
     bias = frozen(nothing[..., None, :].cpu().double()) + frozen.bias
     return frozen(heads.cpu().double()), bias.squeeze(-2)
+
+
+def output_matrices(scope: Microscope, layer: int) -> Tensor:
+    """Give the output matrix of each head, `[head, d_head, d_model]` in float64.
+
+    Where a norm follows attention its gain is folded in, so that they are known up to one factor for the layer.
+    """
+    block, n_heads = scope.anatomy.blocks[layer], scope.n_heads
+    with torch.no_grad(), lock_of(scope.model):
+        basis = torch.eye(n_heads * scope.anatomy.d_head).to(scope.model.device, scope.model.dtype)
+        rows = (block.out(basis) - block.out(torch.zeros_like(basis[:1]))).cpu().double()
+        frozen = freeze(_norm_after(block), torch.ones_like(basis[0, :1].expand(scope.d_model)))
+    return frozen(rows).reshape(n_heads, -1, scope.d_model)
+
+
+def _norm_after(block: Block) -> nn.Module | None:
+    return None if block.attention_out is block.attention else block.attention_out

@@ -1,0 +1,52 @@
+"""What the heads of every layer make of given residual streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from scope_widgets.models.microscope import Microscope
+
+#: vectors in one forward
+_BATCH = 256
+
+
+def read(scope: Microscope, vectors: Tensor, sites: tuple[str, ...]) -> dict[str, list[Tensor]]:
+    """Let each block read the same residual streams, as those of one-token prompts.
+
+    At the first position, where rotary embedding does not rotate.
+
+    Parameters
+    ----------
+    vectors : [vector, d_model]
+    sites : of "q", "k", "v"
+
+    Returns
+    -------
+    dict of str to list of Tensor [vector, head, d_head], one a layer
+        Heads of k and v are the key-value heads.
+
+    Raises
+    ------
+    UnsupportedModelError
+        For a family whose attention cannot be looked into (GPT-Neo).
+    """
+    kept: dict[tuple[str, int], list[Tensor]] = {(site, at): [] for site in sites for at in range(scope.n_layers)}
+
+    def keep(place: tuple[str, int]) -> Callable[[Tensor], Tensor]:
+        def edit(value: Tensor) -> Tensor:
+            kept[place].append(value[:, 0].detach())
+            return value
+
+        return edit
+
+    def put(some: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda stream: some[:, None].to(stream)
+
+    keepers = {place: keep(place) for place in kept}
+    for some in torch.split(vectors, _BATCH):
+        ids = torch.zeros(len(some), 1, dtype=torch.long)
+        scope.logits(ids, {("residual", layer): put(some) for layer in range(scope.n_layers)} | keepers)
+    return {site: [torch.cat(kept[site, layer]) for layer in range(scope.n_layers)] for site in sites}

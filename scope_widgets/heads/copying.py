@@ -1,0 +1,85 @@
+"""Which heads copy: what they read of a token makes that token likelier, or less likely."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from scope_widgets._result import Provenance
+from scope_widgets.heads._reading import read
+from scope_widgets.heads.scores import HeadScores
+from scope_widgets.models.answers import answer_ids
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.readout import Readout, head_writes
+from scope_widgets.models.tokens import token_texts
+
+
+def copying(scope: Microscope, tokens: Sequence[str | int], *, top: int = 5) -> HeadScores:
+    """Score how far each head copies single tokens (Wang et al. 2022, section 3.1).
+
+    The residual stream of a token after the first block goes through a head's value and output matrices, as if the head
+    attended to that token alone, and then through the final norm and the unembedding.
+
+    Parameters
+    ----------
+    scope : Microscope
+    tokens : sequence of str or int
+        Texts with their space (" Mary") or ids, each one token; names, in the paper.
+    top : int
+        A token counts as copied when it is among this many of the likeliest.
+
+    Returns
+    -------
+    HeadScores
+        copying : share of the tokens that are copied. negative_copying : the same with the head's output negated.
+
+    Raises
+    ------
+    ValueError
+        For a text that is not one token.
+    UnsupportedModelError
+        For a family whose attention cannot be looked into (GPT-Neo).
+    """
+    if isinstance(tokens, str) or not len(tokens):
+        raise ValueError(f"tokens= is a list of at least one token, such as [' Mary', ' John']; got {tokens!r}.")
+    n_vocabulary = scope.anatomy.d_vocab
+    if not 1 <= top < n_vocabulary:
+        raise ValueError(f"top= is a number of tokens, 1 to {n_vocabulary - 1}; got {top}.")
+    ids = answer_ids(scope.tokenizer, tokens, len(tokens), "tokens")
+    ids = torch.unique(ids)
+    bos = [] if scope.tokenizer.bos_token_id is None else [int(scope.tokenizer.bos_token_id)]
+    trace = scope.trace([[*bos, i] for i in ids.tolist()], capture=("residual",))
+    values = read(scope, trace.residual(1)[:, -1], ("v",))["v"]
+    readout = Readout(scope.model, scope.anatomy)
+    scores = np.zeros((2, scope.n_layers, scope.n_heads))
+    for layer in tqdm(range(scope.n_layers), desc="Copying heads", leave=False):
+        v = values[layer]
+        writes, _ = head_writes(scope, v.repeat_interleave(scope.n_heads // v.shape[1], dim=1), layer)
+        for head in range(scope.n_heads):
+            scores[:, layer, head] = _shares(readout, writes[:, head], ids, top)
+    after = f" after {scope.tokenizer.bos_token!r}" if bos else ""
+    note = (
+        f"share of {len(ids)} tokens, each run alone{after}, that are in the top {top} of {n_vocabulary} when a head "
+        f"writes what it reads of them; chance {top / n_vocabulary:.2g}"
+    )
+    provenance = Provenance(
+        model=scope.model_id,
+        revision=scope.revision,
+        prompts=tuple(token_texts(scope.tokenizer, ids.tolist())),
+        note=note,
+    )
+    statistics = {"copying": scores[0], "negative_copying": scores[1]}
+    return HeadScores(statistics=statistics, null_p={}, n_prompts=len(ids), provenance=provenance)
+
+
+def _shares(readout: Readout, writes: Tensor, ids: Tensor, top: int) -> tuple[float, float]:
+    """Give the shares of tokens that a head's `writes` `[token, d_model]`, and their negatives, bring to the top."""
+    logits = readout.raw(writes).float().cpu()
+    # norms are odd but for their bias, so that one product with the unembedding serves both signs
+    negated = 2 * readout.raw(torch.zeros_like(writes[0])).float().cpu() - logits
+    ranks = [(one > one.gather(1, ids[:, None])).sum(-1) for one in (logits, negated)]
+    return float((ranks[0] < top).double().mean()), float((ranks[1] < top).double().mean())
