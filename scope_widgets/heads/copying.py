@@ -81,5 +81,6 @@ def _shares(readout: Readout, writes: Tensor, ids: Tensor, top: int) -> tuple[fl
     logits = readout.raw(writes).float().cpu()
     # norms are odd but for their bias, so that one product with the unembedding serves both signs
     negated = 2 * readout.raw(torch.zeros_like(writes[0])).float().cpu() - logits
-    ranks = [(one > one.gather(1, ids[:, None])).sum(-1) for one in (logits, negated)]
-    return float((ranks[0] < top).double().mean()), float((ranks[1] < top).double().mean())
+    # a tie is no copy: a head that writes nothing leaves all tokens alike
+    places = [(one >= one.gather(1, ids[:, None])).sum(-1) for one in (logits, negated)]
+    return float((places[0] <= top).double().mean()), float((places[1] <= top).double().mean())
