@@ -125,7 +125,7 @@ def compare_heads(a: Any, b: Any, *, test: str = "t", correction: str = "holm", 
 
 def _scores(values: Any, name: str) -> Array:
     scores = np.asarray(getattr(values, "per_prompt", values), dtype=np.float64)
-    if scores.ndim != 3 or not scores[0:1].size:
+    if scores.ndim != 3 or 0 in scores.shape[1:]:
         raise ValueError(f"{name} must be scores [prompt, layer, head]; got an array of shape {scores.shape}.")
     if len(scores) < 2:
         raise ValueError(f"A test needs at least 2 prompts, better 20; {name} has {len(scores)}.")
