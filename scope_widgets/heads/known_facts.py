@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from scope_widgets.heads.facts import Fact, FactSet
 
-# the answer's question does not end in its subject, so that a previous-token head does not look at it
+# none ends in its subject: every head that looks at the token before would look at the subject
 _TEMPLATES = {
     "capital": "The capital of {subject} is the city of",
     "country": "The city of {subject} lies in the country of",
-    "language": "Most people in {subject} speak the language called",
+    "language": "The language that most people in {subject} speak is",
     "continent": "The country of {subject} lies on the continent of",
 }
 
