@@ -120,7 +120,17 @@ def test_bad_places_get_a_sentence():
         scope.logits(ids, {("zz", 0): torch.zeros_like})
     with pytest.raises(ValueError, match="Layer 3 of 'z' is out of range: this model has 0 to 2"):
         scope.logits(ids, {("z", 3): torch.zeros_like})
-    neo = scope_of("gpt_neo")
-    run = neo.run(ROWS)
-    with pytest.raises(UnsupportedModelError, match="cannot be run again from the middle"):
-        run.again({}, rows=torch.tensor([0]), positions=torch.tensor([[3]]))
+    with pytest.raises(UnsupportedModelError, match="computes attention by itself"):
+        scope_of("gpt_neo").run(ROWS)
+
+
+def test_a_run_with_changes_keeps_what_they_make():
+    scope = scope_of("llama")
+    run = scope.run(ROWS, ("z",), {("z", 1): torch.zeros_like})
+    assert not run.values["z"][1].any()
+    ids = torch.tensor([ROWS[0]])
+    expected = scope.logits(ids, {("z", 1): torch.zeros_like})[0, -1]
+    torch.testing.assert_close(run.logits[0], expected, atol=1e-5, rtol=1e-5)
+    rows = torch.arange(3)
+    again = run.again({}, rows=rows, positions=run.suffix(rows, 4), layer=2)
+    torch.testing.assert_close(again, run.logits, atol=1e-5, rtol=1e-5)

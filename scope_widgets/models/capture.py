@@ -46,7 +46,6 @@ class Recorder:
         """Forget what was recorded."""
         self.values: dict[str, dict[int, Tensor]] = {name: {} for name in SITES if name in self._wanted}
         self.scoring: dict[int, dict[str, Any]] = {}
-        self.masks: dict[int, Tensor] = {}
         self.modules: dict[str, Tensor] = {}
 
     @property
@@ -102,11 +101,8 @@ class Recorder:
 
     def probe(self, name: str, attention: nn.Module, value: Tensor) -> Tensor:
         """Keep what passes through the attention function."""
-        layer = self._layer_of.get(attention)
-        if layer is not None and name == "mask" and self.listening:
-            self.masks[layer] = value
-        elif layer is not None and name in self._wanted:
-            self.keep(name, layer, value)
+        if name in self._wanted and attention in self._layer_of:
+            self.keep(name, self._layer_of[attention], value)
         return value
 
     def spec(self, attention: nn.Module, scoring: dict[str, Any]) -> None:

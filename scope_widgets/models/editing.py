@@ -42,6 +42,8 @@ class Editor:
         self._model = model
         self._anatomy = anatomy
         self._edits = edits
+        #: the mask of each layer, when the forward is over
+        self.masks: dict[int, Tensor] = {}
         self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
 
     def logits(self, inputs: dict[str, Any], gradients: bool = False) -> Tensor:
@@ -82,6 +84,8 @@ class Editor:
             envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
 
     def _probe(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
+        if site == "mask":
+            self.masks[self._layer_of[module]] = value
         edit = self._edits.get((site, self._layer_of[module]))
         if edit is None:
             return value

@@ -17,7 +17,7 @@ from scope_widgets.models.capture import Recorder, record
 from scope_widgets.models.check import check
 from scope_widgets.models.editing import Editor, Edits
 from scope_widgets.models.named import named
-from scope_widgets.models.run import NEEDED, Run
+from scope_widgets.models.run import Run
 from scope_widgets.models.tokens import encode, pad, token_texts
 from scope_widgets.models.watching import recording
 from scope_widgets.models.wrapped import Wrapped, alone, lock_of
@@ -217,7 +217,9 @@ class Microscope:
             inputs = {"input_ids": token_ids.to(self.model.device)}
             return Editor(wrapped, self.model, self.anatomy, edits or {}).logits(inputs)
 
-    def run(self, prompts: str | Sequence[Any] | Tensor, capture: Sequence[str] = ()) -> Run:
+    def run(
+        self, prompts: str | Sequence[Any] | Tensor, capture: Sequence[str] = (), edits: Edits | None = None
+    ) -> Run:
         """Run prompts so that they can be run again from the middle, see `Run`.
 
         Parameters
@@ -225,15 +227,12 @@ class Microscope:
         prompts : str, list of str, or token ids
         capture : sequence of str
             Quantities to keep beside those that running again needs.
+        edits : mapping of (site, layer) to callable, optional
+            As in `logits`; what is kept is kept after them.
         """
         rows, _, _ = encode(self.tokenizer, prompts, None)
         self._check(rows)
-        ids, mask = pad(rows, self.model.device)
-        with self.wrapped() as wrapped:
-            recorder = Recorder(self.anatomy, (*NEEDED, *capture))
-            logits = record(wrapped, self.model, recorder, {"input_ids": ids, "attention_mask": mask.long()})
-        recorder.check(ids.shape[1])
-        return Run(self, ids, [len(row) for row in rows], recorder, logits)
+        return Run(self, rows, capture, edits or {})
 
     @contextmanager
     def wrapped(self) -> Iterator[Wrapped]:

@@ -6,19 +6,17 @@ skipped, and positions that the change cannot reach lend their keys and values. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.anatomy import UnsupportedModelError
-from scope_widgets.models.attention import shows_attention
-from scope_widgets.models.editing import Editor, Edits
+from scope_widgets.models.editing import Editor, Edits, Place
+from scope_widgets.models.tokens import pad
 from scope_widgets.models.wrapped import Wrapped
 
 if TYPE_CHECKING:
-    from scope_widgets.models.capture import Recorder
     from scope_widgets.models.microscope import Microscope
 
 #: what `Run.again` needs of the earlier run
@@ -39,16 +37,25 @@ class Run:
         As in a `Trace` (attention `[prompt, head, query, key]`), but padding holds whatever the model made of it.
     """
 
-    def __init__(self, scope: Microscope, ids: Tensor, lengths: Sequence[int], recorder: Recorder, logits: Tensor):
+    def __init__(self, scope: Microscope, rows: list[list[int]], capture: Sequence[str], edits: Edits) -> None:
         self._scope = scope
-        self._masks = [recorder.masks[layer] for layer in sorted(recorder.masks)]
+        ids, _ = pad(rows, scope.model.device)  # to the right: no mask is needed, for nothing looks at what is later
         self.token_ids = ids
-        self.lengths = torch.tensor(lengths, device=ids.device)
-        self.logits = logits[torch.arange(len(ids)), self.lengths - 1]
-        self.values = {
-            site: [arranged(site, layers[layer], ids.shape[1]) for layer in sorted(layers)]
-            for site, layers in recorder.values.items()
+        self.lengths = torch.tensor([len(row) for row in rows], device=ids.device)
+        wanted = dict.fromkeys((*NEEDED, *capture))
+        kept: dict[Place, Tensor] = {}
+        looks = {
+            (site, layer): _keeper(kept, (site, layer), edits.get((site, layer)))
+            for site in wanted
+            for layer in range(scope.n_layers + (site == "residual"))
         }
+        with scope.wrapped() as wrapped:
+            editor = Editor(wrapped, scope.model, scope.anatomy, {**edits, **looks})
+            logits = editor.logits({"input_ids": ids, "logits_to_keep": torch.unique(self.last)})
+        at = torch.searchsorted(torch.unique(self.last), self.last)
+        self.logits = logits[torch.arange(len(ids), device=ids.device), at]
+        self.values = {site: [kept[site, layer] for s, layer in looks if s == site] for site in wanted}
+        self._masks = [editor.masks[layer] for layer in range(scope.n_layers)]
 
     def __len__(self) -> int:
         """Give the number of prompts."""
@@ -116,10 +123,6 @@ class _Continuing(Editor):
         self, wrapped: Wrapped, run: Run, scope: Microscope, edits: Edits, rows: Tensor, positions: Tensor, start: int
     ) -> None:
         super().__init__(wrapped, scope.model, scope.anatomy, edits)
-        if not shows_attention(scope.model):
-            raise UnsupportedModelError(
-                f"{type(scope.model).__name__} computes attention by itself, so it cannot be run again from the middle."
-            )
         self.start = start
         self._run, self._rows, self._positions = run, rows, positions
 
@@ -141,10 +144,10 @@ class _Continuing(Editor):
         return value
 
 
-def arranged(site: str, value: Tensor, n_positions: int) -> Tensor:
-    """Put the axes of a recorded value in the order that a trace promises."""
-    if site in ("q", "k", "v"):
-        return value.transpose(1, 2)
-    if value.ndim == 2:  # OPT's MLP, as in `Editor`
-        return value.reshape(-1, n_positions, value.shape[-1])
-    return value
+def _keeper(kept: dict[Place, Tensor], place: Place, edit: Callable[[Tensor], Tensor] | None) -> Any:
+    def look(value: Tensor) -> Tensor:
+        value = value if edit is None else edit(value)
+        kept[place] = value.detach()
+        return value
+
+    return look

@@ -16,8 +16,9 @@ Array = np.ndarray[Any, Any]
 class PatchingResult(Result):
     """Effects of patching activations of one run into another.
 
-    An effect is `(m(patched) - m(base)) / (m(source) - m(base))`: 0 where nothing changed, 1 where the metric is that of
-    the run the activation came from. Denoising: base is the corrupted run, source the clean one; noising: the other way.
+    An effect is `(m(patched) - m(base)) / (m(source) - m(base))`: 0 where nothing changed, 1 where the metric is that
+    of the run the activation came from. Denoising: base is the corrupted run, source the clean one; noising: the other
+    way.
 
     Attributes
     ----------
@@ -34,7 +35,7 @@ class PatchingResult(Result):
     metric : str
         Its name.
     positions : list of str
-        What the position axis stands for: the tokens of the first prompt, or roles. Empty for all positions at once.
+        What the position axis stands for: the tokens of the first clean prompt, or roles. Empty for all at once.
     clean, corrupted : ndarray [prompt]
         The metric of both runs.
     exact : bool
@@ -70,7 +71,7 @@ class PatchingResult(Result):
 
     @property
     def n_layers(self) -> int:
-        """Number of layers; for the residual stream one more than the model has, the last is what enters the final norm."""
+        """Number of layers, for the residual stream one more: its last is what enters the final norm."""
         return int(self.values.shape[0])
 
     @property

@@ -1,0 +1,115 @@
+"""What is measured on the logits of a prompt's last position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scope_widgets.models.answers import answer_ids, check_distinct
+
+#: logits [vocabulary] of one prompt -> one number
+Own = Callable[[Tensor], Any]
+NAMES = ("logit_difference", "logit", "probability", "log_probability", "kl")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number a prompt.
+
+    Attributes
+    ----------
+    name : str
+    of : callable
+        `of(logits [row, vocabulary], prompts [row]) -> Tensor [row]`, which autograd can follow; `prompts` says which
+        prompt each row belongs to.
+    """
+
+    name: str
+    of: Callable[[Tensor, Tensor], Tensor]
+
+    def checked(self, logits: Tensor, what: str) -> Tensor:
+        """Measure the logits `[prompt, vocabulary]` of a whole run, in float64.
+
+        Raises
+        ------
+        ValueError
+            Where the metric is not finite.
+        """
+        values = self.of(logits, torch.arange(len(logits), device=logits.device)).detach().double().cpu()
+        if not bool(values.isfinite().all()):
+            at = int((~values.isfinite()).nonzero()[0])
+            raise ValueError(
+                f"The metric {self.name} is {float(values[at])} for {what} prompt {at}. It must be a finite number for "
+                "every prompt of both runs."
+            )
+        return values
+
+
+def metric_of(
+    metric: str | Own | None, tokenizer: Any, answer: Any, versus: Any, n: int, reference: Tensor | None = None
+) -> Metric:
+    """Make the metric that a caller asks for.
+
+    Parameters
+    ----------
+    metric : str, callable or None
+        One of `NAMES`; a function of one prompt's logits [vocabulary]; None: the logit difference where `versus` is
+        given, else the answer's log-probability.
+    answer, versus : token or list of tokens
+    n : int
+        Number of prompts.
+    reference : Tensor [prompt, vocabulary], optional
+        The clean run's logits, from which "kl" is measured.
+    """
+    if callable(metric):
+        return _own(metric)
+    name = metric or ("log_probability" if versus is None else "logit_difference")
+    if name not in NAMES:
+        raise ValueError(f"metric= is one of {', '.join(NAMES)} or a function of logits; got {metric!r}.")
+    if name == "kl":
+        if reference is None:
+            raise ValueError("metric='kl' needs a clean run to measure the divergence from.")
+        log_p = reference.detach().float().log_softmax(-1)
+        return Metric(name, lambda logits, rows: _kl(log_p[rows], logits.float().log_softmax(-1)))
+    if answer is None:
+        raise ValueError(f"metric={name!r} needs answer=, such as answer=' Mary'.")
+    ids = answer_ids(tokenizer, answer, n)
+    if name == "logit_difference":
+        if versus is None:
+            raise ValueError("metric='logit_difference' needs versus= beside answer=, such as versus=' John'.")
+        others = answer_ids(tokenizer, versus, n, "versus")
+        check_distinct(tokenizer, ids, others)
+        return Metric(name, lambda logits, rows: _at(logits, ids[rows.cpu()]) - _at(logits, others[rows.cpu()]))
+    if name == "logit":
+        return Metric(name, lambda logits, rows: _at(logits, ids[rows.cpu()]))
+    if name == "probability":
+        return Metric(name, lambda logits, rows: _at(logits.float().softmax(-1), ids[rows.cpu()]))
+    return Metric(name, lambda logits, rows: _at(logits.float().log_softmax(-1), ids[rows.cpu()]))
+
+
+def _at(values: Tensor, ids: Tensor) -> Tensor:
+    return values.gather(-1, ids.to(values.device)[:, None])[:, 0]
+
+
+def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    # a token that the model rules out (logit -inf) contributes nothing
+    return torch.where(log_p.isfinite(), log_p.exp() * (log_p - log_q), 0.0).sum(-1)
+
+
+def _own(metric: Own) -> Metric:
+    name = getattr(metric, "__name__", type(metric).__name__)
+
+    def number(logits: Tensor) -> Tensor:
+        value = torch.as_tensor(metric(logits))
+        if value.numel() != 1:
+            raise ValueError(
+                f"The metric {name} must give one number for the logits [vocabulary] of one prompt's last position; "
+                f"it gave {value.numel()} (shape {tuple(value.shape)})."
+            )
+        return value.reshape(()).to(logits.device)
+
+    return Metric(name, lambda logits, rows: torch.stack([number(one) for one in logits]))

@@ -1,0 +1,170 @@
+"""Path patching over senders and receivers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.paths import Receiver, along_paths, reaches
+from scope_widgets.patching.calls import call
+from scope_widgets.patching.pair import Roles, pair
+from scope_widgets.patching.result import PatchingResult
+
+
+def paths(
+    scope: Microscope,
+    clean: Any,
+    corrupted: Any,
+    *,
+    answer: Any = None,
+    versus: Any = None,
+    senders: str | Sequence[tuple[int, int]] = "heads",
+    receivers: str | Sequence[Receiver] = "logits",
+    positions: Any = "all",
+    direction: str = "noising",
+    metric: Any = None,
+    roles: Roles | None = None,
+) -> PatchingResult:
+    """Patch only what a sender tells the receivers directly, by Wang et al.'s path patching: exact.
+
+    The sender's output comes from the other run; all other heads are frozen, so that it travels by the residual stream
+    and through MLPs only; what then arrives at the receivers is put into the base run, which goes on freely.
+
+    Parameters
+    ----------
+    scope : Microscope
+    clean, corrupted, answer, versus, metric, roles
+        As in `activations`. The prompts of a pair need the same length.
+    senders : "heads", "mlps", or list of (layer, head)
+        Each by itself.
+    receivers : "logits", or list of (layer, head, "q" | "k" | "v") and ("mlp", layer)
+        All of them together. Under grouped-query attention k and v are those of the head's whole group.
+    positions : "all", an int, or a role
+        Where the sender is patched, and so where something arrives.
+    direction : {"noising", "denoising"}
+        As in the paper, the corrupted activation goes into the clean run.
+
+    Returns
+    -------
+    PatchingResult
+        values [layer, head] for heads, [layer] for MLPs; 0 where no path leads from the sender to a receiver, NaN where
+        not run (also where interrupted).
+
+    Raises
+    ------
+    ValueError
+        As `activations`, and for a sender or receiver that the model lacks.
+
+    References
+    ----------
+    Wang et al. 2022 (arXiv 2211.00593), appendix B.
+    """
+    single = isinstance(positions, str) and positions == "all"
+    experiment = pair(
+        scope,
+        clean,
+        corrupted,
+        answer=answer,
+        versus=versus,
+        metric=metric,
+        direction=direction,
+        positions="all" if single else [positions],
+        roles=roles,
+        corrupted_roles=None,
+        capture=("z", "q", "mlp_out"),
+    )
+    by_layer = _senders(scope, senders)
+    into = None if isinstance(receivers, str) and receivers == "logits" else _receivers(scope, receivers)
+    from_mlps = senders == "mlps"
+    shape = (scope.n_layers,) if from_mlps else (scope.n_layers, scope.n_heads)
+    per_prompt = np.full((experiment.n, *shape), np.nan)
+    rows = sum(1 if heads is None else len(heads) for heads in by_layer.values()) * experiment.n
+    with tqdm(total=rows, desc="Patching paths", unit="row", leave=False) as bar:
+        try:
+            for layer, heads in by_layer.items():
+                if into is not None and not any(reaches(layer, from_mlps, one) for one in into):
+                    effects = np.zeros((experiment.n, 1 if heads is None else len(heads)))
+                    bar.update(effects.size)
+                else:
+                    measured = along_paths(
+                        experiment.base,
+                        experiment.source,
+                        layer,
+                        heads,
+                        into,
+                        None if experiment.at is None else experiment.at[:, 0],
+                        experiment.metric.of,
+                        n_layers=scope.n_layers,
+                        group=scope.n_heads // scope.anatomy.n_kv_heads,
+                        on_rows=bar.update,
+                    )
+                    effects = (measured.T - experiment.m_base[:, None]).numpy() / experiment.scale
+                if heads is None:
+                    per_prompt[:, layer] = effects[:, 0]
+                else:
+                    per_prompt[:, layer, heads] = effects
+        except KeyboardInterrupt:
+            tqdm.write("Interrupted: the result has the layers that were done; the rest is NaN.")
+    measured_runs = experiment.measured
+    return PatchingResult(
+        values=per_prompt.mean(0),
+        per_prompt=per_prompt,
+        estimate=None,
+        over="mlp_out" if from_mlps else "head",
+        direction=direction,
+        metric=experiment.metric.name,
+        positions=[],
+        clean=measured_runs[0].numpy(),
+        corrupted=measured_runs[1].numpy(),
+        exact=True,
+        message=experiment.message,
+        call=call("paths", clean, corrupted, answer=answer, versus=versus, senders=senders, receivers=receivers,
+                  positions=positions, direction=direction, metric=metric, roles=roles),
+        provenance=experiment.provenance,
+    )  # fmt: skip
+
+
+def _senders(scope: Microscope, senders: Any) -> dict[int, list[int] | None]:
+    if senders == "heads":
+        return {layer: list(range(scope.n_heads)) for layer in range(scope.n_layers)}
+    if senders == "mlps":
+        return dict.fromkeys(range(scope.n_layers))
+    if isinstance(senders, str) or not len(senders):
+        raise ValueError(f"senders= is 'heads', 'mlps' or a list of (layer, head); got {senders!r}.")
+    by_layer: dict[int, list[int] | None] = {}
+    for one in senders:
+        check_head(scope, *one)
+        found = by_layer.setdefault(int(one[0]), [])
+        assert found is not None
+        found.append(int(one[1]))
+    return dict(sorted(by_layer.items()))
+
+
+def check_head(scope: Microscope, layer: int, head: int) -> None:
+    """Raise ValueError where the model has no such head."""
+    if not (0 <= layer < scope.n_layers and 0 <= head < scope.n_heads):
+        raise ValueError(
+            f"There is no head {layer}.{head}: {scope.model_id} has layers 0 to {scope.n_layers - 1} of heads 0 to "
+            f"{scope.n_heads - 1}."
+        )
+
+
+def _receivers(scope: Microscope, receivers: Any) -> list[Receiver]:
+    sentence = (
+        f"receivers= is 'logits' or a list of (layer, head, 'q' | 'k' | 'v') and ('mlp', layer); got {receivers!r}."
+    )
+    if isinstance(receivers, str) or not len(receivers):
+        raise ValueError(sentence)
+    for one in receivers:
+        if len(one) == 2 and one[0] == "mlp":
+            if not 0 <= one[1] < scope.n_layers:
+                raise ValueError(f"There is no MLP of layer {one[1]}: the model has layers 0 to {scope.n_layers - 1}.")
+        elif len(one) == 3 and one[2] in ("q", "k", "v"):
+            check_head(scope, one[0], one[1])
+        else:
+            raise ValueError(sentence)
+    return [tuple(one) for one in receivers]
