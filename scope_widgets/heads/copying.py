@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ from scope_widgets.models.answers import answer_ids
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.readout import Readout, head_writes
 from scope_widgets.models.tokens import token_texts
+
+#: numbers in one table of logits that is held at a time
+_AT_ONCE = 2**23
 
 
 def copying(scope: Microscope, tokens: Sequence[str | int], *, top: int = 5) -> HeadScores:
@@ -55,12 +59,13 @@ def copying(scope: Microscope, tokens: Sequence[str | int], *, top: int = 5) -> 
     trace = scope.trace([[*bos, i] for i in ids.tolist()], capture=("residual",))
     values = read(scope, trace.residual(1)[:, -1], ("v",))["v"]
     readout = Readout(scope.model, scope.anatomy)
+    nothing = readout.raw(torch.zeros(scope.d_model)).float().cpu()
     scores = np.zeros((2, scope.n_layers, scope.n_heads))
     for layer in tqdm(range(scope.n_layers), desc="Copying heads", leave=False):
         v = values[layer]
         writes, _ = head_writes(scope, v.repeat_interleave(scope.n_heads // v.shape[1], dim=1), layer)
-        for head in range(scope.n_heads):
-            scores[:, layer, head] = _shares(readout, writes[:, head], ids, top)
+        for some in torch.split(torch.arange(scope.n_heads), max(1, _AT_ONCE // (len(ids) * n_vocabulary))):
+            scores[:, layer, some] = _shares(readout, writes[:, some], ids, top, nothing)
     after = f" after {scope.tokenizer.bos_token!r}" if bos else ""
     note = (
         f"share of {len(ids)} tokens, each run alone{after}, that are in the top {top} of {n_vocabulary} when a head "
@@ -76,11 +81,16 @@ def copying(scope: Microscope, tokens: Sequence[str | int], *, top: int = 5) -> 
     return HeadScores(statistics=statistics, null_p={}, n_prompts=len(ids), provenance=provenance)
 
 
-def _shares(readout: Readout, writes: Tensor, ids: Tensor, top: int) -> tuple[float, float]:
-    """Give the shares of tokens that a head's `writes` `[token, d_model]`, and their negatives, bring to the top."""
+def _shares(readout: Readout, writes: Tensor, ids: Tensor, top: int, nothing: Tensor) -> np.ndarray[Any, Any]:
+    """Give the shares of tokens that `writes` `[token, head, d_model]`, and their negatives, bring to the top.
+
+    `nothing` `[vocabulary]` are the logits of an empty residual stream. Norms are odd but for their bias, so that one
+    product with the unembedding serves both signs.
+    """
     logits = readout.raw(writes).float().cpu()
-    # norms are odd but for their bias, so that one product with the unembedding serves both signs
-    negated = 2 * readout.raw(torch.zeros_like(writes[0])).float().cpu() - logits
-    # a tie is no copy: a head that writes nothing leaves all tokens alike
-    places = [(one >= one.gather(1, ids[:, None])).sum(-1) for one in (logits, negated)]
-    return float((places[0] <= top).double().mean()), float((places[1] <= top).double().mean())
+    shares = []
+    for signed in (logits, 2 * nothing - logits):
+        own = signed.gather(-1, ids[:, None, None].expand(*writes.shape[:2], 1))
+        # a tie is no copy: a head that writes nothing leaves all tokens alike
+        shares.append(((signed >= own).sum(-1) <= top).double().mean(0).numpy())
+    return np.stack(shares)

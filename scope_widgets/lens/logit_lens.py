@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from scope_widgets._result import Provenance, Result
 from scope_widgets.lens._scope import scope_of
@@ -22,7 +23,7 @@ from scope_widgets.traces.trace import Trace
 Array = np.ndarray[Any, Any]
 
 #: numbers in one table of logits that is held at a time
-_AT_ONCE = 2**23
+_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,14 +148,24 @@ def logit_lens(trace: Trace, *, k: int = 5, watch: Any = None, scope: Microscope
     if not 1 <= k <= n_vocabulary:
         raise ValueError(f"k= is how many tokens are kept at each place, 1 to {n_vocabulary}; got {k}.")
     watched = _watched(scope, watch, readout, residuals[-1])
-    pieces = []
-    for at in torch.split(torch.arange(len(trace.tokens)), max(1, _AT_ONCE // n_vocabulary)):
-        readout.check(residuals[-1][at], trace.logits[at])
-        final = readout.logits(residuals[-1][at]).float().log_softmax(-1)
-        pieces.append([_read(readout.logits(residual[at]).float(), final, k, watched) for residual in residuals])
-    ids, chances, entropy, kl, ranks, followed = (
-        np.concatenate([np.stack([one[i] for one in piece]) for piece in pieces], axis=1) for i in range(6)
-    )
+
+    def room(*tail: int, dtype: torch.dtype = torch.float) -> Tensor:
+        return torch.empty(len(layers), len(trace.tokens), *tail, dtype=dtype)
+
+    # made before the loop: small tensors that stay, between large ones that go, would keep the memory of those
+    w = len(watched)
+    found = room(k, dtype=torch.long), room(k), room(), room(), room(w, dtype=torch.long), room(w)
+    pieces = torch.split(torch.arange(len(trace.tokens)), max(1, _AT_ONCE // n_vocabulary))
+    with tqdm(desc="Logit lens", total=len(pieces) * len(layers), leave=False, disable=len(pieces) < 2) as bar:
+        for at in pieces:
+            readout.check(residuals[-1][at], trace.logits[at])
+            final = readout.logits(residuals[-1][at]).float().log_softmax(-1)
+            for layer, residual in enumerate(residuals):
+                read = _read(readout.logits(residual[at]).float(), final, k, watched)
+                for whole, part in zip(found, read, strict=True):
+                    whole[layer, at] = part.cpu()
+                bar.update()
+    ids, chances, entropy, kl, ranks, followed = (whole.numpy() for whole in found)
     seen = np.unique([*ids.ravel().tolist(), *watched]).astype(int).tolist()
     cap = "" if readout.softcap is None else f", soft-capped at {readout.softcap:g}"
     note = f"Logit lens: final norm and unembedding{cap} at every layer."
@@ -181,21 +192,14 @@ def _watched(scope: Microscope, watch: Any, readout: Readout, final: Tensor) -> 
     return list(dict.fromkeys(answer_ids(scope.tokenizer, given, len(given), "watch").tolist()))
 
 
-def _read(logits: Tensor, final: Tensor, k: int, watched: list[int]) -> tuple[Array, ...]:
+def _read(logits: Tensor, final: Tensor, k: int, watched: list[int]) -> tuple[Tensor, ...]:
     """Give top ids and probabilities, entropy, KL, ranks and probabilities of logits `[position, vocabulary]`."""
     log_p = logits.log_softmax(-1)
     p = log_p.exp()
     chances, ids = p.topk(k)
+    ranks = torch.empty(len(logits), len(watched), dtype=torch.long)
+    for i, token_id in enumerate(watched):
+        ranks[:, i] = (logits > logits[:, token_id, None]).sum(-1)
     # a token that is ruled out (logit -inf) contributes nothing
     kl = torch.where(final.isfinite(), final.exp() * (final - log_p), 0.0).sum(-1).clamp_min(0.0)
-    ranks = [(logits > logits[:, i, None]).sum(-1) for i in watched]
-    empty = ids[:, :0]
-    values = (
-        ids,
-        chances,
-        torch.special.entr(p).sum(-1),
-        kl,
-        torch.stack(ranks, -1) if ranks else empty,
-        p[:, watched],
-    )
-    return tuple(value.cpu().numpy() for value in values)
+    return ids, chances, torch.special.entr(p).sum(-1), kl, ranks, p[:, watched]

@@ -122,8 +122,8 @@ class Readout:
         """Raise UnsupportedModelError where the last residual stream `[..., d_model]` does not make these logits."""
         expected, found = logits.float().cpu(), self.logits(residual).float().cpu()
         known = expected.isfinite() & found.isfinite()
-        tolerance = 1e-3 if logits.dtype == torch.float32 else 5e-2
-        if bool(known.any()) and (expected - found)[known].abs().max() > tolerance * expected[known].abs().max():
+        off, size = (torch.where(known, x, 0.0).abs().max() for x in (expected - found, expected))
+        if off > (1e-3 if logits.dtype == torch.float32 else 5e-2) * size:
             raise UnsupportedModelError(
                 f"The final norm and unembedding of this {type(self._model).__name__} do not make the trace's logits "
                 "from its residual stream: either the trace is of other weights (give scope= the model that made it), "
