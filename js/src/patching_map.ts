@@ -1,0 +1,210 @@
+/** PatchingMap: layers up, positions or heads across, each cell coloured by its signed effect. */
+import { createBar, type Bar } from "./core/bar";
+import { bytes, Requests, type AnyModel } from "./core/bridge";
+import { h } from "./core/dom";
+import { download, fileName, pngOf } from "./core/export";
+import type { Key } from "./core/keys";
+import { createLegend } from "./core/legend";
+import { computed, signal, sizeOf, trait, watch, type ReadonlySignal } from "./core/reactive";
+import { resizable } from "./core/resize";
+import { selectionOf } from "./core/selection";
+import { createRoot } from "./core/theme";
+import { createTooltip, type Tooltip } from "./core/tooltip";
+import { largest } from "./patching_map/cells";
+import { figure } from "./patching_map/figure";
+import { csv, pythonCode } from "./patching_map/files";
+import { createKeys } from "./patching_map/keys";
+import { zoomed } from "./patching_map/layout";
+import { createLedger } from "./patching_map/ledger";
+import { createMap } from "./patching_map/map";
+import { createPanel } from "./patching_map/panel";
+import css from "./patching_map/patching_map.css";
+import { SHOWS, State, type Shows } from "./patching_map/state";
+import { createStatus, type StatusLine } from "./patching_map/status";
+
+const KEYS: Key[] = [
+  ["arrows, Home, End", "walk the cells"],
+  ["Enter", "open the cell: its prompts and its code"],
+  ["Shift + Enter, Shift + click", "add to what is selected, or take away"],
+  ["Escape", "step back: the open cell, zoom, tokens, heads"],
+  ["Ctrl + wheel, + and −", "zoom the columns; drag moves them"],
+  ["0, double click", "see all columns"],
+  ["m", "heads, positions, selected heads"],
+  ["r", "run what is left, or stop"],
+  ["?", "this list"],
+];
+const NARROW = 720;
+const [LEAST, MOST] = [400, 520];
+const STACKED = 220;
+const STRIP_CELL = 20;
+
+export default {
+  render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
+    const life = new AbortController();
+    build(model, el, life.signal);
+    return () => life.abort();
+  },
+};
+
+function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
+  const { root, theme } = createRoot(el, model, css, until);
+  const requests = new Requests(model, until);
+  const state = new State(model, selectionOf(model, until), theme, until);
+  const tooltip = createTooltip(root);
+  const title = trait<string>(model, "title", until);
+  const bar = createBar(root, { title, chips: chipsOf(state), keys: KEYS, code: () => pythonCode(state), saves: savesOf(state, requests, () => title.peek()) }, until);
+  const say = bar.say;
+  const status = createStatus(state, requests, say, until);
+
+  const message = h("div", { class: "pm-message", role: "note" });
+  const told = trait<string>(model, "message", until);
+  watch(until, () => {
+    message.textContent = told.value;
+    message.hidden = !told.value;
+  });
+  const body = h("div", { class: "pm-body" }, leftPart(state, tooltip, until), createPanel(state, requests, tooltip, say, until));
+  const size = sizeOf(body, until);
+  const narrow = computed(() => size.value[0] > 0 && size.value[0] < NARROW);
+  watch(until, () => void body.classList.toggle("pm-narrow", narrow.value));
+  root.append(status.element, message, headLine(state, until), body);
+  if (state.space.components.length) root.append(createLedger(state, until));
+  const resize = resizable(root, model.get("height") ?? naturalHeight(state), (height) => {
+    model.set("height", height);
+    model.save_changes();
+  });
+  // Where the panel stands below, it needs room of its own, unless someone has chosen a height.
+  watch(until, () => {
+    if (model.get("height") === null) resize(naturalHeight(state) + (narrow.value ? STACKED : 0));
+  });
+  listenForKeys(root, state, bar, status);
+}
+
+/** As high as comfortable cells need, within what a notebook's cell should take. */
+function naturalHeight(state: State): number {
+  const rows = state.space.deep ? state.space.layers + 6 : state.sheet.peek().rows.length;
+  return Math.max(LEAST, Math.min(MOST, 240 + 24 * rows));
+}
+
+const chipsOf = (state: State) =>
+  computed(() => [
+    ...state.heads.value.map((head) => ({
+      text: head.join("."),
+      clear: () => state.setHeads(state.heads.peek().filter((one) => String(one) !== String(head))),
+    })),
+    ...state.tokens.value.map((token) => ({
+      text: state.space.positionText(token),
+      clear: () => state.setTokens(state.tokens.peek().filter((one) => one !== token)),
+    })),
+  ]);
+
+function savesOf(state: State, requests: Requests, title: () => string): Record<string, () => void | Promise<void>> {
+  const file = (ending: string, type: string, content: BlobPart): void => download(`${fileName(title())}.${ending}`, new Blob([content], { type }));
+  const drawn = () => figure(state, title(), noteOf(state));
+  return {
+    SVG: () => file("svg", "image/svg+xml", drawn().svg),
+    async PNG() {
+      const { svg, width, height } = drawn();
+      download(`${fileName(title())}.png`, await pngOf(svg, width, height));
+    },
+    CSV: () => file("csv", "text/csv", csv(state)),
+    async HTML() {
+      const { buffers } = await requests.ask("html");
+      file("html", "text/html", bytes(buffers[0]!).slice());
+    },
+  };
+}
+
+/** What the crossings of rows and columns are, where that is a choice. */
+function noteOf(state: State): string {
+  if (!state.space.deep) return "";
+  const shows = state.shows.value;
+  const { position } = state;
+  if (shows === "heads") return position.value === undefined ? "Each head at the position of its largest effect" : `Each head at ${state.space.positionText(position.value)}`;
+  if (shows === "positions") return "The strongest head of each layer at each position";
+  return state.heads.value.length ? "Each selected head at each position" : "No head is selected: the strongest head of each layer at each position";
+}
+
+function headLine(state: State, until: AbortSignal): HTMLElement {
+  const legend = createLegend({
+    name: state.quantity,
+    scale: state.scale,
+    initial: () => state.fitted(),
+    largest: () => largest(state.effects.peek()),
+    clipped: state.clipped,
+    table: state.table,
+    theme: state.theme,
+    onCommit: () => state.commitScale(),
+  }, until);
+  return h("div", { class: "pm-head" }, h("span", { class: "pm-meaning" }, state.model.get("meaning")), createKeys(state, until), legend);
+}
+
+function leftPart(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElement {
+  const element = h("div", { class: "pm-left" });
+  const { element: map, gutter } = createMap(state, {
+    name: state.model.get("title"),
+    sheet: state.sheet,
+    window: state.window,
+    sums: true,
+    onPoint: (cell) => (state.hover.value = cell),
+    onChoose: (cell, extend) => state.choose(cell, extend),
+  }, tooltip, until);
+  if (state.space.deep) element.append(switchOf(state, until), stripOf(state, gutter, tooltip, until));
+  element.append(map);
+  return element;
+}
+
+function switchOf(state: State, until: AbortSignal): HTMLElement {
+  const note = h("span", { class: "sw-dim", role: "status" });
+  const buttons = SHOWS.map((shows) => h("button", { class: "sw-button", type: "button", role: "radio", onclick: () => state.setShows(shows) }, shows));
+  watch(until, () => {
+    buttons.forEach((button, i) => button.setAttribute("aria-checked", String(SHOWS[i] === state.shows.value)));
+    const choose = state.shows.value === "heads" && state.position.value === undefined ? "; click a position to see all heads there" : "";
+    note.textContent = noteOf(state) + choose;
+  });
+  return h("div", { class: "pm-switch" }, h("span", { role: "radiogroup", "aria-label": "What the map shows" }, ...buttons), note);
+}
+
+/** Above a map of heads: one head's effect at each position, or the strongest head's; a click chooses the position. */
+function stripOf(state: State, gutter: ReadonlySignal<number>, tooltip: Tooltip, until: AbortSignal): HTMLElement {
+  const sheet = state.strip!;
+  const { element, around } = createMap(state, {
+    name: "Positions",
+    sheet,
+    gutter,
+    window: signal({ first: 0, span: sheet.peek().columns.length }),
+    sums: false,
+    onPoint: () => {},
+    onChoose: (cell, extend) => state.chooseToken(state.space.placeOf(cell).position!, extend),
+  }, tooltip, until);
+  watch(until, () => void (element.style.height = `${around.value + STRIP_CELL}px`));
+  const strip = h("div", { class: "pm-strip" }, element);
+  watch(until, () => void (strip.hidden = state.shows.value !== "heads"));
+  return strip;
+}
+
+function listenForKeys(root: HTMLElement, state: State, bar: Bar, status: StatusLine): void {
+  const zoom = (factor: number): void => {
+    const view = state.window.peek();
+    state.window.value = zoomed(view, factor, view.first + view.span / 2, state.sheet.peek().columns.length);
+  };
+  const next = (): void => {
+    const at = SHOWS.indexOf(state.shows.peek() as Shows);
+    if (state.space.deep) state.setShows(SHOWS[(at + 1) % SHOWS.length]!);
+  };
+  const actions: Record<string, () => void> = {
+    Escape: () => bar.say(state.stepBack()),
+    "+": () => zoom(1 / 1.5),
+    "=": () => zoom(1 / 1.5),
+    "-": () => zoom(1.5),
+    "0": () => state.resetWindow(),
+    m: next,
+    r: () => status.toggle(),
+  };
+  root.addEventListener("keydown", (event) => {
+    const action = actions[event.key];
+    if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation();
+    action();
+  });
+}

@@ -1,0 +1,177 @@
+/** What a patching map shows, as signals; everything else follows from them. */
+import { SAVED_PAGE, type AnyModel } from "../core/bridge";
+import { signedTable, type Table } from "../core/colour";
+import { batch, computed, signal, trait, watch, type ReadonlySignal, type Signal } from "../core/reactive";
+import type { Scale } from "../core/scale";
+import type { Head, Selection } from "../core/selection";
+import type { Theme } from "../core/theme";
+import { countsOf, largest, numbers, shownOf, type Effects } from "./cells";
+import { limitFor, type Window } from "./layout";
+import { componentSheet, flatSheet, headSheet, positionSheet, selectedSheet, stripSheet, type Sheet } from "./sheet";
+import { Space } from "./space";
+
+export const SHOWS = ["heads", "positions", "selected heads"] as const;
+export type Shows = (typeof SHOWS)[number];
+
+export class State {
+  readonly space: Space;
+  readonly quantity: string;
+  readonly effects: ReadonlySignal<Effects>;
+  readonly counts: ReadonlySignal<ReturnType<typeof countsOf>>;
+  readonly saved: boolean;
+
+  readonly heads: Signal<Head[]>;
+  readonly tokens: Signal<number[]>;
+  readonly shows: ReadonlySignal<Shows>;
+  /** Where a map of heads looks; undefined: where each head's effect is largest. */
+  readonly position: ReadonlySignal<number | undefined>;
+  /** The cell whose prompts are shown. */
+  readonly open = signal<number | undefined>(undefined);
+  readonly hover = signal<number | undefined>(undefined);
+  readonly sheet: ReadonlySignal<Sheet>;
+  readonly strip: ReadonlySignal<Sheet> | undefined;
+  readonly window: Signal<Window>;
+
+  readonly scale: Signal<Scale>;
+  readonly #dragged = signal<Scale | undefined>(undefined);
+  readonly table: ReadonlySignal<Table>;
+  readonly clipped: ReadonlySignal<number>;
+
+  constructor(
+    readonly model: AnyModel,
+    readonly selection: Selection,
+    readonly theme: ReadonlySignal<Theme>,
+    until: AbortSignal,
+  ) {
+    const space = (this.space = new Space(model));
+    this.quantity = model.get("quantity");
+    this.saved = !!model.get(SAVED_PAGE);
+    const [values, estimates] = [trait<DataView>(model, "values", until), trait<DataView>(model, "estimates", until)];
+    this.effects = computed(() => ({ values: numbers(values.value, space.size)!, estimates: numbers(estimates.value, space.size) }));
+    this.counts = computed(() => countsOf(this.effects.value));
+
+    // Heads and tokens that mean something else in other views (key-value heads, roles) are selected here only.
+    this.heads = signal(this.#ownHeads(model.get("are_heads") ? selection.heads : []));
+    this.tokens = signal(this.#ownTokens(model.get("are_tokens") ? selection.tokens : []));
+    selection.subscribe(() => batch(() => {
+      if (model.get("are_heads")) this.heads.value = this.#ownHeads(selection.heads);
+      if (model.get("are_tokens")) this.tokens.value = this.#ownTokens(selection.tokens);
+    }), until);
+
+    this.shows = trait<Shows>(model, "shows", until);
+    this.position = computed(() => this.tokens.value.at(-1));
+    this.sheet = computed(() => {
+      if (space.components.length) return componentSheet(space);
+      if (!space.deep) return flatSheet(space);
+      if (this.shows.value === "heads") return headSheet(space, this.effects.value, this.position.value);
+      if (this.shows.value === "positions" || !this.heads.value.length) return positionSheet(space, this.effects.value);
+      return selectedSheet(space, this.heads.value);
+    });
+    if (space.deep) this.strip = computed(() => stripSheet(space, this.effects.value, this.stripHead.value));
+    this.window = signal({ first: 0, span: this.sheet.peek().columns.length });
+    const columns = computed(() => this.sheet.value.columns.length);
+    watch(until, () => void (this.window.value = { first: 0, span: columns.value }));
+
+    const [limit, threshold] = [trait<number | null>(model, "limit", until), trait<number>(model, "threshold", until)];
+    const dragged = this.#dragged;
+    const fitted = computed(() => limitFor(largest(this.effects.value)));
+    const scale = computed<Scale>(() => {
+      const high = limit.value ?? fitted.value;
+      return dragged.value ?? { kind: "linear", low: -high, high, threshold: threshold.value };
+    });
+    this.scale = { get value() { return scale.value; }, set value(next) { dragged.value = next; }, peek: () => scale.peek() } as Signal<Scale>;
+    this.table = computed(() => signedTable(theme.value.groundRgb, theme.value.dark));
+    this.clipped = computed(() => {
+      const { high } = this.scale.value;
+      return this.sheet.value.at.reduce((count, cell) => count + Number(cell >= 0 && Math.abs(shownOf(this.effects.value, cell)) > high), 0);
+    });
+  }
+
+  /** The head whose positions the strip shows: the one pointed at, else the last one selected. */
+  readonly stripHead = computed<Head | undefined>(() => {
+    const pointed = this.hover.value === undefined ? undefined : this.space.placeOf(this.hover.value);
+    return pointed?.head === undefined ? this.heads.value.at(-1) : [pointed.layer!, pointed.head];
+  });
+
+  /** Symmetric limits around all that is known. */
+  fitted(): Scale {
+    const high = limitFor(largest(this.effects.peek()));
+    return { kind: "linear", low: -high, high, threshold: 0 };
+  }
+
+  /** Write the colour scale to Python; what fits by itself stays "what fits". */
+  commitScale(): void {
+    const { high, threshold } = this.scale.peek();
+    batch(() => {
+      this.#keep({ limit: high === this.fitted().high ? null : high, threshold });
+      this.#dragged.value = undefined;
+    });
+  }
+
+  setShows(shows: Shows): void {
+    batch(() => {
+      this.hover.value = undefined;
+      this.#keep({ shows });
+    });
+  }
+
+  #keep(traits: Record<string, unknown>): void {
+    for (const [name, value] of Object.entries(traits)) this.model.set(name, value);
+    this.model.save_changes();
+  }
+
+  setHeads(heads: Head[]): void {
+    if (this.model.get("are_heads")) this.selection.setHeads(heads);
+    else this.heads.value = heads;
+  }
+
+  setTokens(tokens: number[]): void {
+    if (this.model.get("are_tokens")) this.selection.setTokens(tokens);
+    else this.tokens.value = tokens;
+  }
+
+  /** Open a cell and select what it stands for, as far as that does not change which cells are on show. */
+  choose(cell: number, extend: boolean): void {
+    const { head, layer, position } = this.space.placeOf(cell);
+    const choosing = this.space.deep ? this.shows.peek() : undefined;
+    batch(() => {
+      this.open.value = cell;
+      if (head !== undefined && choosing !== "selected heads") this.setHeads(toggled(this.heads.peek(), [layer!, head], extend));
+      if (position !== undefined && choosing !== "heads") this.setTokens(toggled(this.tokens.peek(), position, extend));
+    });
+  }
+
+  /** Select a position, or the one selected no longer. */
+  chooseToken(position: number, extend: boolean): void {
+    const now = this.tokens.peek();
+    this.setTokens(!extend && now.length === 1 && now[0] === position ? [] : toggled(now, position, extend));
+  }
+
+  resetWindow(): void {
+    this.window.value = { first: 0, span: this.sheet.peek().columns.length };
+  }
+
+  /** Escape: undo the last kind of choice. Returns what was done; "" when nothing was left. */
+  stepBack(): string {
+    if (this.open.peek() !== undefined) return (this.open.value = undefined), "Closed.";
+    if (this.window.peek().span < this.sheet.peek().columns.length) return this.resetWindow(), "Zoom reset.";
+    if (this.tokens.peek().length) return this.setTokens([]), "No token selected.";
+    if (this.heads.peek().length) return this.setHeads([]), "No head selected.";
+    return "";
+  }
+
+  #ownHeads(heads: Head[]): Head[] {
+    return heads.filter(([layer, head]) => layer < this.space.layers && head < this.space.headsPerLayer);
+  }
+
+  #ownTokens(tokens: number[]): number[] {
+    return tokens.filter((token) => token < this.space.positions.length);
+  }
+}
+
+/** `item` alone or, to extend, added to the others or taken away from them. */
+function toggled<T>(items: T[], item: T, extend: boolean): T[] {
+  if (!extend) return [item];
+  const others = items.filter((one) => String(one) !== String(item));
+  return others.length < items.length ? others : [...items, item];
+}

@@ -1,0 +1,304 @@
+"""A map of effects: what patching each activation does, or what each component adds, layer by layer."""
+
+from __future__ import annotations
+
+import operator
+import time
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import traitlets
+
+from ._base import Answer, View
+from ._effects import Effects, as_bytes, code_of, prompts_of_cell, values_of
+from ._selection import Head, Selection
+
+MOST_PROMPTS = 200
+SAVED_BYTES = 2_000_000
+_LONGEST_PROMPT = 400
+_FALLBACK_ROWS = 10
+#: seconds between two updates of a running map, and bytes a second that they may take
+_PAUSE_S, _RATE = 0.2, 1e6
+#: the anchors of the browser's signed scale on a light ground
+_BLUE_RED = np.frombuffer(
+    bytes.fromhex("15396b2166ac4393c392c5ded1e5f0fffffffddbc7f4a582d6604db2182b6d0d1c"), np.uint8
+).reshape(-1, 3)
+_NOT_RUN = 236
+
+
+class PatchingMap(View):
+    """Layers up, positions or heads across, each cell coloured by its signed effect.
+
+    Parameters
+    ----------
+    source : PatchingResult, Attribution or a sweep
+        A sweep is run from the view: it has ``result``, ``total``, ``done`` and ``steps()``, and the map fills in.
+    selection : Selection, optional
+        Shared with other views: ``selected_heads`` are marked, the last of ``selected_tokens`` is the position whose
+        effects a map of heads shows.
+    title : str, optional
+    start : bool
+        Run a sweep as soon as it is shown.
+    shows : {"heads", "positions", "selected heads"}
+        Of effects [layer, head, position]: each head at its largest (or the selected) position, each layer's strongest
+        head at each position, or the selected heads at each position.
+    limit : float, optional
+        Where the colours end, on both sides of 0; default: what fits.
+    threshold : float
+        Smaller effects are drawn as 0.
+    **traits
+        ``selected_heads``, ``selected_tokens``, ``theme``, ``height`` (pixels).
+
+    Raises
+    ------
+    TypeError
+        When `source` is neither a result nor a sweep.
+    ValueError
+        When its arrays do not fit together, or it is too large to be shown.
+
+    Examples
+    --------
+    >>> PatchingMap(patching.activations(scope, clean, corrupted, over="head"), shows="positions")  # doctest: +SKIP
+    """
+
+    bundle: ClassVar[str] = "patching_map"
+
+    axes = traitlets.List(traitlets.Unicode(), help="layer, head, position; or component").tag(sync=True)
+    shape = traitlets.List(traitlets.Int()).tag(sync=True)
+    positions = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    are_tokens = traitlets.Bool(help="positions are those of the prompt, not roles").tag(sync=True)
+    are_heads = traitlets.Bool(help="heads are those of the model, not key-value heads").tag(sync=True)
+    components = traitlets.List(traitlets.List(), help="[name, layer, head] a cell of an attribution").tag(sync=True)
+    over = traitlets.Unicode().tag(sync=True)
+    quantity = traitlets.Unicode().tag(sync=True)
+    meaning = traitlets.Unicode().tag(sync=True)
+    message = traitlets.Unicode().tag(sync=True)
+    prompts = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    code = traitlets.Unicode().tag(sync=True)
+    metric = traitlets.Unicode().tag(sync=True)
+    whole = traitlets.Float(None, allow_none=True, help="of an attribution: the metric that its parts sum to").tag(
+        sync=True
+    )
+    residue = traitlets.Float(None, allow_none=True, help="of an attribution").tag(sync=True)
+
+    values = traitlets.Bytes(help="float64 or float32 a cell, see `_effects.values_of`").tag(sync=True)
+    estimates = traitlets.Bytes(help="the same, empty where there are none").tag(sync=True)
+    live = traitlets.Bool(help="there is a sweep that can be run").tag(sync=True)
+    start = traitlets.Bool(True).tag(sync=True)
+    running = traitlets.Bool().tag(sync=True)
+    done = traitlets.Int().tag(sync=True)
+    total = traitlets.Int().tag(sync=True)
+    seconds_left = traitlets.Float(None, allow_none=True).tag(sync=True)
+
+    shows = traitlets.Enum(["heads", "positions", "selected heads"], "heads").tag(sync=True)
+    limit = traitlets.Float(None, allow_none=True).tag(sync=True)
+    threshold = traitlets.Float(0.0, min=0.0).tag(sync=True)
+    height = traitlets.Int(None, allow_none=True, min=240).tag(sync=True)
+
+    def __init__(
+        self,
+        source: Any,
+        *,
+        selection: Selection | None = None,
+        selected_heads: Iterable[Head] | None = None,
+        selected_tokens: Iterable[int] | None = None,
+        title: str | None = None,
+        **traits: Any,
+    ) -> None:
+        self._sweep = source if hasattr(source, "steps") and hasattr(source, "result") else None
+        self._result = None if self._sweep is not None else source
+        self._stopping = self._active = False
+        result = self.result
+        about = Effects.of(result)
+        values, estimates = values_of(result)
+        whole = result.total if about.components else None  # [prompt]
+        super().__init__(
+            selection=selection,
+            selected_heads=selected_heads,
+            selected_tokens=selected_tokens,
+            title=title or about.title,
+            n_layers=about.n_layers,
+            n_heads=about.n_heads,
+            axes=about.axes,
+            shape=about.shape,
+            positions=about.positions,
+            are_tokens=about.are_tokens,
+            are_heads=about.are_heads,
+            components=about.components,
+            over=getattr(result, "over", ""),
+            quantity=about.quantity,
+            meaning=about.meaning,
+            message=getattr(result, "message", ""),
+            prompts=_prompts(result),
+            code=code_of(result),
+            metric=about.metric,
+            whole=None if whole is None else float(np.mean(whole)),
+            residue=None if whole is None else float(result.residue),
+            values=as_bytes(values),
+            estimates=as_bytes(estimates),
+            live=self._sweep is not None,
+            done=self._done(values),
+            total=len(values) if self._sweep is None else int(self._sweep.total),
+            **traits,
+        )
+
+    @property
+    def result(self) -> Any:
+        """The result as it stands: of a sweep, what has been run so far."""
+        return self._result if self._sweep is None else self._sweep.result
+
+    @traitlets.validate("limit")
+    def _check_limit(self, proposal: Any) -> float | None:
+        limit: float | None = proposal["value"]
+        if limit is not None and not 0 < limit < np.inf:
+            raise traitlets.TraitError(f"The limit of the colours is a number above 0, not {limit}.")
+        return limit
+
+    # -- running a sweep
+
+    def _done(self, values: npt.NDArray[Any]) -> int:
+        return int((~np.isnan(values)).sum()) if self._sweep is None else int(self._sweep.done)
+
+    def answer_run(self) -> Generator[None, None, Answer]:
+        """Run the cells that are left, batch by batch; after each the kernel may do something else, or stop it."""
+        if self._sweep is None:
+            raise ValueError("There is nothing to run: this map shows a result that is complete.")
+        if self._active:
+            return {}, []
+        self._active, self._stopping = True, False
+        steps = self._sweep.steps()
+        try:
+            self.running = True
+            began, before = time.monotonic(), int(self._sweep.done)
+            due = 0.0
+            for _ in steps:
+                now = time.monotonic()
+                if now >= due:
+                    each = (now - began) / max(1, int(self._sweep.done) - before)
+                    self._publish(each)
+                    cost = time.monotonic() - now
+                    due = now + max(_PAUSE_S, 10 * cost, len(self.values) / _RATE)
+                yield None
+                if self._stopping:
+                    break
+        finally:
+            self._active = False
+            if hasattr(steps, "close"):
+                steps.close()
+            self._publish()
+            self.running = False
+        return {}, []
+
+    def answer_stop(self) -> Answer:
+        """Stop a run, whichever page asked for it; what is done stays."""
+        self._stopping = True
+        return {}, []
+
+    def _publish(self, seconds_each: float | None = None) -> None:
+        """Send what the sweep has now; `seconds_each` is the time a cell takes."""
+        result = self.result
+        values, estimates = values_of(result)
+        left = self.total - self._done(values)
+        with self.hold_sync():
+            self.values, self.estimates = as_bytes(values), as_bytes(estimates)
+            self.message = getattr(result, "message", "")
+            self.done = self._done(values)
+            self.seconds_left = None if seconds_each is None else left * seconds_each
+
+    # -- one cell
+
+    def answer_cell(self, cell: int) -> Answer:
+        """Return one flat cell: its value for each prompt, float64, and the code that reproduces it."""
+        cell, count = operator.index(cell), int(np.prod(self.shape))
+        if not 0 <= cell < count:
+            raise ValueError(f"There is no cell {cell}: they are counted from 0 to {count - 1}.")
+        return _cell(self.result, cell)
+
+    # -- without a kernel
+
+    def saved_answers(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
+        """Return the prompts of all cells while they are small, else of the largest cells."""
+        result = self.result
+        for cell in self._saved_cells():
+            yield "cell", {"cell": cell}, *_cell(result, cell)
+
+    def _saved_cells(self) -> list[int]:
+        size = 160 + len(self.code) + 11 * len(self.result.per_prompt)  # a cell in the page, in bytes
+        order = self._by_size()
+        return sorted(order[: SAVED_BYTES // size])
+
+    def _by_size(self) -> list[int]:
+        """Return the flat cells that are known, the largest first."""
+        values, estimates = values_of(self.result)
+        known = values if estimates is None else np.where(np.isfinite(values), values, estimates)
+        size = np.where(np.isfinite(known), np.abs(known), -1)
+        order = np.argsort(-size, kind="stable")
+        return [int(cell) for cell in order if size[cell] >= 0]
+
+    def provenance_lines(self) -> list[str]:
+        """Return where the result came from, and what a saved page does not hold."""
+        result = self.result
+        lines = list(result.provenance.lines())
+        if self.done < self.total:
+            lines.append(f"{self.done:,} of {self.total:,} cells were run.")
+        known, held = len(self._by_size()), len(self._saved_cells())
+        if held < known:
+            lines.append(f"The page holds the single prompts of the {held:,} largest of {known:,} cells.")
+        return lines
+
+    def fallback_table(self) -> tuple[list[str], list[list[str]]]:
+        """Return the cells with the largest absolute effect."""
+        table = self.result.to_dataframe()
+        rows = table.iloc[self._by_size()[:_FALLBACK_ROWS]]
+        return [str(name).replace("_", " ") for name in table.columns], [
+            [_written(value) for value in row] for row in rows.itertuples(index=False)
+        ]
+
+    def fallback_image(self) -> npt.NDArray[Any]:
+        """Return the map in blue, white and red, the deepest layer on top, uint8 [row, column, 3]."""
+        values, estimates = values_of(self.result)
+        known = values if estimates is None else np.where(np.isfinite(values), values, estimates)
+        sheet = _sheet(np.where(np.isfinite(known), known, np.nan), self.shape, self.components)
+        limit = self.limit or np.nanmax(np.abs(sheet), initial=1e-12)
+        at = np.clip((np.nan_to_num(sheet) / limit + 1) / 2, 0, 1) * (len(_BLUE_RED) - 1)
+        colours = np.stack([np.interp(at, range(len(_BLUE_RED)), channel) for channel in _BLUE_RED.T], -1)
+        colours[np.isnan(sheet)] = _NOT_RUN
+        return np.ascontiguousarray(colours[::-1].round().astype(np.uint8))
+
+
+def _cell(result: Any, cell: int) -> Answer:
+    return {"code": code_of(result, cell)}, [prompts_of_cell(result, cell).tobytes()]
+
+
+def _sheet(values: npt.NDArray[Any], shape: list[int], components: list[list[Any]]) -> npt.NDArray[Any]:
+    """Arrange flat cells as [layer, column], of positions the one with the largest effect; NaN where there is none."""
+    if not components:
+        cube = values.reshape([*shape, 1][: max(2, len(shape))])
+        if cube.ndim < 3:
+            return cube
+        strongest = np.nan_to_num(np.abs(cube), nan=-1).argmax(-1)
+        return np.asarray(np.take_along_axis(cube, strongest[..., None], -1)[..., 0])
+    columns = list(dict.fromkeys((head, "" if head >= 0 else name) for name, layer, head in components if layer >= 0))
+    columns.sort(key=lambda column: (column[0] < 0, column[0]))
+    sheet = np.full((1 + max(layer for _, layer, _ in components), max(1, len(columns))), np.nan)
+    for value, (name, layer, head) in zip(values, components, strict=True):
+        if layer >= 0:
+            sheet[layer, columns.index((head, "" if head >= 0 else name))] = value
+    return sheet if len(sheet) else np.full((1, 1), np.nan)
+
+
+def _prompts(result: Any) -> list[str]:
+    """Return the prompts of the first values of each cell, as far as they are known; of patching, both."""
+    prompts = [str(prompt)[:_LONGEST_PROMPT] for prompt in getattr(result.provenance, "prompts", ())]
+    n = len(result.per_prompt)
+    if len(prompts) == 2 * n:
+        prompts = [f"clean: {clean}\ncorrupted: {other}" for clean, other in zip(prompts, prompts[n:], strict=False)]
+    return prompts[:MOST_PROMPTS] if len(prompts) == n else []
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, float):
+        return "–" if value != value else f"{value:.3g}".replace("-", "−")
+    return str(value)
