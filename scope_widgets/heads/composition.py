@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scope_widgets.heads._reading import read
 from scope_widgets.models.anatomy import UnsupportedModelError
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.reading import read
 from scope_widgets.models.readout import output_matrices
 
 

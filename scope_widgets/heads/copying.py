@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from scope_widgets._result import Provenance
-from scope_widgets.heads._reading import read
 from scope_widgets.heads.scores import HeadScores
 from scope_widgets.models.answers import answer_ids
+from scope_widgets.models.copying import copying_scores
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.readout import Readout, head_writes
 from scope_widgets.models.tokens import token_texts
-
-#: numbers in one table of logits that is held at a time
-_AT_ONCE = 2**23
 
 
 def copying(scope: Microscope, tokens: Sequence[str | int], *, top: int = 5) -> HeadScores:
@@ -55,17 +48,9 @@ def copying(scope: Microscope, tokens: Sequence[str | int], *, top: int = 5) -> 
         raise ValueError(f"top= is a number of tokens, 1 to {n_vocabulary - 1}; got {top}.")
     ids = answer_ids(scope.tokenizer, tokens, len(tokens), "tokens")
     ids = torch.unique(ids)
-    bos = [] if scope.tokenizer.bos_token_id is None else [int(scope.tokenizer.bos_token_id)]
-    trace = scope.trace([[*bos, i] for i in ids.tolist()], capture=("residual",))
-    values = read(scope, trace.residual(1)[:, -1], ("v",))["v"]
-    readout = Readout(scope.model, scope.anatomy)
-    nothing = readout.raw(torch.zeros(scope.d_model)).float().cpu()
-    scores = np.zeros((2, scope.n_layers, scope.n_heads))
-    for layer in tqdm(range(scope.n_layers), desc="Copying heads", leave=False):
-        v = values[layer]
-        writes, _ = head_writes(scope, v.repeat_interleave(scope.n_heads // v.shape[1], dim=1), layer)
-        for some in torch.split(torch.arange(scope.n_heads), max(1, _AT_ONCE // (len(ids) * n_vocabulary))):
-            scores[:, layer, some] = _shares(readout, writes[:, some], ids, top, nothing)
+    with tqdm(total=scope.n_layers, desc="Copying heads", leave=False) as bar:
+        scores = copying_scores(scope, ids, range(scope.n_layers), top, bar.update)
+    bos = scope.tokenizer.bos_token_id is not None
     after = f" after {scope.tokenizer.bos_token!r}" if bos else ""
     note = (
         f"share of {len(ids)} tokens, each run alone{after}, that are in the top {top} of {n_vocabulary} when a head "
@@ -79,18 +64,3 @@ def copying(scope: Microscope, tokens: Sequence[str | int], *, top: int = 5) -> 
     )
     statistics = {"copying": scores[0], "negative_copying": scores[1]}
     return HeadScores(statistics=statistics, null_p={}, n_prompts=len(ids), provenance=provenance)
-
-
-def _shares(readout: Readout, writes: Tensor, ids: Tensor, top: int, nothing: Tensor) -> np.ndarray[Any, Any]:
-    """Give the shares of tokens that `writes` `[token, head, d_model]`, and their negatives, bring to the top.
-
-    `nothing` `[vocabulary]` are the logits of an empty residual stream. Norms are odd but for their bias, so that one
-    product with the unembedding serves both signs.
-    """
-    logits = readout.raw(writes).float().cpu()
-    shares = []
-    for signed in (logits, 2 * nothing - logits):
-        own = signed.gather(-1, ids[:, None, None].expand(*writes.shape[:2], 1))
-        # a tie is no copy: a head that writes nothing leaves all tokens alike
-        shares.append(((signed >= own).sum(-1) <= top).double().mean(0).numpy())
-    return np.stack(shares)

@@ -30,6 +30,8 @@ class Editor:
     """
 
     start = 0
+    #: the block after which the forward ends; None: it goes on to the logits
+    end: int | None = None
 
     def __init__(self, wrapped: Wrapped, model: Any, anatomy: Anatomy, edits: Edits) -> None:
         check(edits, anatomy)
@@ -58,8 +60,11 @@ class Editor:
         """Give what enters block `start` in the place of the model's own."""
         return None
 
-    def _body(self) -> None:
-        """Touch what is to be edited outside of attention functions, in the order in which a forward reaches it."""
+    def _body(self) -> bool:
+        """Touch what is to be edited outside of attention functions, in the order in which a forward reaches it.
+
+        Gives whether the forward is to end there.
+        """
         entering = self._entering()
         for layer, block in enumerate(self._anatomy.blocks):
             envoy = self._wrapped.envoy(block.block)
@@ -72,7 +77,11 @@ class Editor:
                 envoy.input = edit(envoy.input)
             self._edit_output("attention_out", layer, block.attention_out)
             self._edit_output("mlp_out", layer, block.mlp_out)
+            if layer == self.end:
+                _ = envoy.output  # waits until the block is computed
+                return True
         self._edit_output("residual", self._anatomy.n_layers, self._anatomy.blocks[-1].block)
+        return False
 
     def _edit_output(self, site: str, layer: int, module: nn.Module) -> None:
         if edit := self._edits.get((site, layer)):

@@ -77,9 +77,10 @@ def along_paths(
         positions = base.suffix(rows, 0) if at is None else at[rows, None]
         arrived: dict[Place, Tensor] = {}
         edits = _frozen(base, source, layer, head, rows, positions, n_layers)
-        for place in places(reached or ()):
+        for place in places(reached or []):
             edits[place] = _listener(arrived, place, edits.get(place))
-        logits = base.again(edits, rows=rows, positions=positions, layer=layer)
+        last = max((at_layer for _, at_layer in places(reached)), default=layer) if reached is not None else None
+        logits = base.again(edits, rows=rows, positions=positions, layer=layer, end=last)
         if reached is not None:
             logits = _delivered(base, reached, arrived, rows, positions, at, group)
         elif at is not None:  # with all heads frozen nothing leaves the position

@@ -67,7 +67,14 @@ class Run:
         return self.lengths - 1
 
     def again(
-        self, edits: Edits, *, rows: Tensor, positions: Tensor, layer: int = 0, gradients: bool = False
+        self,
+        edits: Edits,
+        *,
+        rows: Tensor,
+        positions: Tensor,
+        layer: int = 0,
+        end: int | None = None,
+        gradients: bool = False,
     ) -> Tensor:
         """Run some positions of some prompts again, from a layer on, with changes.
 
@@ -84,6 +91,8 @@ class Run:
             Not falling; logits are those of the last one.
         layer : int
             The first block that is computed.
+        end : int, optional
+            The last block that is computed; there are no logits then.
         gradients : bool
             Record the graph of autograd, from the edited values on.
 
@@ -93,12 +102,14 @@ class Run:
         """
         with self._scope.wrapped() as wrapped:
             editor = _Continuing(wrapped, self, self._scope, edits, rows, positions, layer)
+            editor.end = end
             inputs = {
                 "input_ids": self.token_ids[rows[:, None], positions],
                 "position_ids": positions,
                 "logits_to_keep": 1,
             }
-            return editor.logits(inputs, gradients)[:, -1]
+            logits = editor.logits(inputs, gradients)
+            return logits[:, -1] if end is None else logits
 
     def suffix(self, rows: Tensor, position: Tensor | int) -> Tensor:
         """Give the positions `[row, position]` from `position` (one, or `[row]`) to the end of each row's prompt.

@@ -31,7 +31,8 @@ from nnsight import TransformersModel  # noqa: E402
 __all__ = ["TransformersModel", "run"]
 
 
-def run(model: TransformersModel, body: Callable[[], None], *inputs: Any, **options: Any) -> None:
-    """Run `model` on `inputs` in an nnsight trace, with `body` as its block."""
-    with model.trace(*inputs, **options):
-        body()
+def run(model: TransformersModel, body: Callable[[], bool], *inputs: Any, **options: Any) -> None:
+    """Run `model` on `inputs` in an nnsight trace, with `body` as its block; it ends there when `body` says so."""
+    with model.trace(*inputs, **options) as tracer:
+        if body():
+            tracer.stop()

@@ -110,19 +110,23 @@ class Wrapped:
         return self.nnsight.interleaver.envoys[id(module)]
 
     def logits(
-        self, inputs: dict[str, Any], body: Callable[[], None] | None = None, *, gradients: bool = False
+        self, inputs: dict[str, Any], body: Callable[[], bool | None] | None = None, *, gradients: bool = False
     ) -> Tensor:
-        """Run the model on `inputs`, with `body` in the block of the trace; gives the logits."""
+        """Run the model on `inputs`, with `body` in the block of the trace; gives the logits.
+
+        Where `body` gives True the forward ends there, and there are no logits (an empty tensor).
+        """
         logits: list[Tensor] = []
 
-        def block() -> None:
-            if body is not None:
-                body()
+        def block() -> bool:
+            if body is not None and body():
+                return True
             logits.append(self.nnsight.output.logits)
+            return False
 
         with torch.set_grad_enabled(gradients), self.controllers():
             run(self.nnsight, block, **inputs, use_cache=False)
-        return logits[0]
+        return logits[0] if logits else torch.empty(0)
 
 
 _ABSENT = object()
