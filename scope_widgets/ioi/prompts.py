@@ -126,12 +126,12 @@ class IOIPrompts(Sequence[IOIPrompt]):
 
     @property
     def answers(self) -> list[str]:
-        """The indirect objects with their space, as `answer=` wants them; of corrupted prompts those of the originals."""
+        """The indirect objects with their space, as `answer=` wants them; of corrupted prompts: the originals'."""
         return [prompt.answer for prompt in self]
 
     @property
     def subjects(self) -> list[str]:
-        """The subjects with their space, as `versus=` wants them; of corrupted prompts those of the originals."""
+        """The subjects with their space, as `versus=` wants them; of corrupted prompts: the originals'."""
         return [f" {prompt.subject}" for prompt in self]
 
     @property
@@ -176,7 +176,7 @@ class IOIPrompts(Sequence[IOIPrompt]):
         ----------
         how : {"abc", "s2_io", "swap"}
             "abc": three names, all different and other than the prompt's own, for its three (Wang et al. 2022, p_ABC).
-            "s2_io": the indirect object's name in the second place of the subject, so that the other name is the answer.
+            "s2_io": the indirect object's name in the subject's second place, so that the other name is the answer.
             "swap": the two names exchanged everywhere.
         seed : int
             Of the names of "abc".
@@ -339,7 +339,7 @@ def _draw(
         template = next(turns[order])
         while True:
             io, subject = next(pairs)
-            words = {slot: some[rng.integers(len(some))] for slot, some in fillers.items() if some}
+            words = {slot: some[int(rng.integers(len(some)))] for slot, some in fillers.items() if some}
             frame = fill(in_order(wordings[template], order), words=words)
             if (frame, io, subject) not in seen:
                 break

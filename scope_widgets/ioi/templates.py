@@ -35,68 +35,23 @@ TEMPLATES: tuple[str, ...] = (
     "Last weekend {io} and {subject} visited the {place} together, and {subject} picked out a {object} for",
 )
 
+_PLACES = """
+store school library museum restaurant hospital station office church theater bakery hotel market cafe bank factory
+castle shop
+"""
+_OBJECTS = """
+book ball ring bag hat box pencil pen camera basket blanket lamp map mirror toy watch scarf towel newspaper necklace
+guitar bottle cup plate jacket card phone
+"""
+
 #: words that fit all templates: places with a door, and things that begin with a consonant
-FILLERS: dict[str, tuple[str, ...]] = {
-    "place": tuple(
-        [
-            "store",
-            "school",
-            "library",
-            "museum",
-            "restaurant",
-            "hospital",
-            "station",
-            "office",
-            "church",
-            "theater",
-            "bakery",
-            "hotel",
-            "market",
-            "cafe",
-            "bank",
-            "factory",
-            "castle",
-            "shop",
-        ]
-    ),
-    "object": tuple(
-        [
-            "book",
-            "ball",
-            "ring",
-            "bag",
-            "hat",
-            "box",
-            "pencil",
-            "pen",
-            "camera",
-            "basket",
-            "blanket",
-            "lamp",
-            "map",
-            "mirror",
-            "toy",
-            "watch",
-            "scarf",
-            "towel",
-            "newspaper",
-            "necklace",
-            "guitar",
-            "bottle",
-            "cup",
-            "plate",
-            "jacket",
-            "card",
-            "phone",
-        ]
-    ),
-}
+FILLERS: dict[str, tuple[str, ...]] = {"place": tuple(_PLACES.split()), "object": tuple(_OBJECTS.split())}
 
 _SLOT = re.compile(r"\{(io|subject|place|object)\}")
 
 
 def fill(frame: str, names: Sequence[str] = (), words: Mapping[str, str] | None = None) -> str:
-    """Put words into the slots that they are for, and names, where there are some, into the three name slots in turn."""
+    """Put words into the slots that they are for, and names, where there are some, into the name slots in turn."""
     turn = iter(names)
 
     def word(slot: re.Match[str]) -> str:
@@ -135,7 +90,7 @@ def known_fillers(tokenizer: Any) -> dict[str, tuple[str, ...]]:
             ids = bare_ids(tokenizer, f" {word}")
             if not _unknown(tokenizer, ids):
                 by_length.setdefault(len(ids), []).append(word)
-        found[slot] = tuple(max(by_length.values(), key=len, default=()))
+        found[slot] = tuple(max(by_length.values(), key=lambda some: len(some), default=[]))
     return found
 
 
