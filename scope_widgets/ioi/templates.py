@@ -90,7 +90,8 @@ def known_fillers(tokenizer: Any) -> dict[str, tuple[str, ...]]:
             ids = bare_ids(tokenizer, f" {word}")
             if not _unknown(tokenizer, ids):
                 by_length.setdefault(len(ids), []).append(word)
-        found[slot] = tuple(max(by_length.values(), key=lambda some: len(some), default=[]))
+        largest: list[str] = max(by_length.values(), key=len, default=[])
+        found[slot] = tuple(largest)
     return found
 
 
