@@ -1,0 +1,188 @@
+/** The logit lens: layers up, positions across, the top token in each cell; beside it one position through the layers. */
+import { createBar, type Bar } from "./core/bar";
+import { bytes, Requests, type AnyModel } from "./core/bridge";
+import { h } from "./core/dom";
+import { download, fileName, pngOf } from "./core/export";
+import { createLegend } from "./core/legend";
+import { computed, draw, sizeOf, trait, watch } from "./core/reactive";
+import { resizable } from "./core/resize";
+import { LOG_FLOOR } from "./core/scale";
+import { selectionOf } from "./core/selection";
+import { createRoot } from "./core/theme";
+import { plain } from "./core/tokens";
+import { createTooltip } from "./core/tooltip";
+import { figure } from "./logit_lens_view/figure";
+import { csv, pythonCode } from "./logit_lens_view/files";
+import { Lens, type Colour } from "./logit_lens_view/lens";
+import css from "./logit_lens_view/logit_lens_view.css";
+import { createMap, type Map } from "./logit_lens_view/map";
+import { hasSettled } from "./logit_lens_view/map_drawing";
+import { createOverview } from "./logit_lens_view/overview";
+import { createSide } from "./logit_lens_view/side";
+import { State } from "./logit_lens_view/state";
+import { colourName, legendRank } from "./logit_lens_view/words";
+
+const KEYS = [
+  ["arrows, Home, End", "walk the cells"],
+  ["Enter, click", "show a position's layers beside the map"],
+  ["Shift + Enter, Shift + click", "add a position, or take it away"],
+  ["drag", "select the positions passed over"],
+  ["Ctrl + wheel, + and −", "wider or narrower cells"],
+  ["Shift + wheel, Alt + drag", "move along the prompt"],
+  ["0, double click", "back to the first zoom"],
+  ["c", "colour by the next quantity"],
+  ["Escape", "step back: zoom, positions"],
+  ["?", "this list"],
+] as const;
+
+/** Narrower than this the position's layers stand below the map. */
+const BESIDE = 760;
+
+export default {
+  render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
+    const life = new AbortController();
+    build(model, el, life.signal);
+    return () => life.abort();
+  },
+};
+
+function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
+  const { root, theme } = createRoot(el, model, css, until);
+  root.classList.add("ll");
+  const requests = new Requests(model, until);
+  const lens = new Lens(model, requests);
+  const selection = selectionOf(model, until);
+  const state = new State(model, lens, selection, theme, until);
+  const title = trait<string>(model, "title", until);
+  const tooltip = createTooltip(root);
+  const map = createMap(state, tooltip, until);
+
+  const name = (): string => fileName(title.peek());
+  const bar = createBar(root, {
+    title,
+    chips: computed(() =>
+      state.selectedTokens.value.map((position) => ({
+        text: `${position} ${plain(lens.tokens[position]!, 12)}`,
+        current: position === state.position.value,
+        open: () => map.reveal(position),
+        clear: () => selection.setTokens(selection.tokens.filter((token) => token !== position)),
+      })),
+    ),
+    keys: KEYS,
+    code: () => pythonCode(state),
+    saves: {
+      SVG: () => download(`${name()}.svg`, new Blob([figure(state, title.peek()).svg], { type: "image/svg+xml" })),
+      PNG: async () => {
+        const { svg, width, height } = figure(state, title.peek());
+        download(`${name()}.png`, await pngOf(svg, width, height));
+      },
+      CSV: () => download(`${name()}.csv`, new Blob([csv(state)], { type: "text/csv" })),
+      HTML: async () => {
+        const { buffers } = await requests.ask("html");
+        download(`${name()}.html`, new Blob([bytes(buffers[0]!).slice()], { type: "text/html" }));
+      },
+    },
+  }, until);
+
+  const body = h("div", { class: "ll-body" }, h("div", { class: "ll-left" }, map.element, createOverview(state, until)), createSide(state, until));
+  const head = headLine(state, until);
+  root.append(head.element, body);
+  const width = sizeOf(root, until);
+  watch(until, () => void body.classList.toggle("ll-stacked", width.value[0] > 0 && width.value[0] < BESIDE));
+  resizable(root, model.get("height"), (height) => {
+    model.set("height", height);
+    model.save_changes();
+  });
+  revealFromElsewhere(state, map, until);
+  listenForKeys(root, state, map, bar, head.next);
+  lens.load().catch((problem: Error) => problem.name !== "AbortError" && bar.say(problem.message, true));
+}
+
+/** A position that was selected in Python or in another view scrolls into sight. */
+function revealFromElsewhere(state: State, map: Map, until: AbortSignal): void {
+  let before = state.selectedTokens.peek();
+  draw(until, () => {
+    const now = state.selectedTokens.value;
+    if (now !== before && now.length) map.reveal(now.at(-1)!);
+    before = now;
+  });
+}
+
+/** What the colours stand for: a list to choose from, the legend, and what the line is. */
+function headLine(state: State, until: AbortSignal): { element: HTMLElement; next(): void } {
+  const { lens } = state;
+  const choices: [Colour, number | null][] = [
+    ["probability", null],
+    ["entropy", null],
+    ["kl", null],
+    ...lens.watched.flatMap((token): [Colour, number][] => [["rank", token], ["token_probability", token]]),
+  ];
+  const select = h("select", { class: "ll-select", "aria-label": "What the colours show", title: MEANING });
+  select.append(...choices.map(([colour, token], i) => h("option", { value: i }, colourName(lens, colour, token))));
+  const choose = (at: number): void => {
+    const [colour, token] = choices[at]!;
+    state.setColour(colour, token ?? state.token.peek());
+  };
+  select.addEventListener("change", () => choose(select.selectedIndex));
+  const at = (): number => choices.findIndex(([colour, token]) => colour === state.colour.value && (token === null || token === state.token.value));
+  watch(until, () => void (select.selectedIndex = at()));
+
+  const place = h("span", { class: "ll-legend" });
+  let legend: AbortController | undefined;
+  until.addEventListener("abort", () => legend?.abort());
+  const kind = computed(() => `${state.colour.value} ${state.token.value}`);
+  watch(until, () => {
+    void kind.value;
+    legend?.abort();
+    legend = new AbortController();
+    place.replaceChildren(legendOf(state, legend.signal));
+  });
+  const settled = h("span", { class: "ll-settled" }, h("i"), "above this line the top token is the output’s");
+  watch(until, () => void (settled.hidden = !hasSettled(state.view.value)));
+  return { element: h("div", { class: "ll-head" }, select, place, settled), next: () => choose((at() + 1) % choices.length) };
+}
+
+const MEANING =
+  "Logit lens: the final norm and the unembedding applied to the residual stream that enters each layer (nostalgebraist 2020). The output is the model’s own prediction.";
+
+function legendOf(state: State, until: AbortSignal): HTMLElement {
+  const ranks = state.colour.peek() === "rank";
+  const scale = {
+    get value() { return state.scale.value; },
+    set value(next) { state.setScale(next); },
+    peek: () => state.scale.peek(),
+  };
+  const initial = (): typeof scale.value => {
+    const [low, high] = state.fitted();
+    return { kind: ranks ? "log" : "linear", low, high, threshold: 0 };
+  };
+  return createLegend({
+    name: colourName(state.lens, state.colour.peek(), state.token.peek()),
+    scale: scale as typeof state.scale & { value: typeof scale.value },
+    initial,
+    largest: () => state.largest(),
+    clipped: state.clipped,
+    table: state.table,
+    theme: state.theme,
+    onCommit: () => state.commitScale(),
+    ...(ranks ? { format: legendRank, floor: Math.max(LOG_FLOOR, state.fitted()[0]), fixedKind: true } : {}),
+  }, until);
+}
+
+function listenForKeys(root: HTMLElement, state: State, map: Map, bar: Bar, nextColour: () => void): void {
+  const actions: Record<string, () => void> = {
+    Escape: () => bar.say(state.stepBack()),
+    "+": () => map.zoom(1.5),
+    "=": () => map.zoom(1.5),
+    "-": () => map.zoom(1 / 1.5),
+    "0": () => (state.zoom.value = 1),
+    c: nextColour,
+  };
+  root.addEventListener("keydown", (event) => {
+    const action = actions[event.key];
+    if (!action || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLSelectElement) return;
+    event.preventDefault();
+    event.stopPropagation();
+    action();
+  });
+}
