@@ -220,3 +220,21 @@ def _from_roles(run: Run, wanted: list[Any], roles: Roles, what: str) -> tuple[T
             )
         columns.append(places)
     return torch.stack(columns, 1).to(run.token_ids.device), [str(role) for role in wanted]
+
+
+def places(run: Run, where: Any, roles: Roles | None) -> Tensor:
+    """Give the position `[prompt]` of a role, or of a number counted from either end of each prompt.
+
+    Raises
+    ------
+    ValueError
+        Where a prompt has no such position or role.
+    """
+    if isinstance(where, str):
+        if roles is None:
+            raise ValueError(f"The role {where!r} was asked for, but there are no roles=: give them, or a position.")
+        return _from_roles(run, [where], roles, "roles")[0][:, 0]
+    shortest = int(run.lengths.min())
+    if not -shortest <= int(where) < shortest:
+        raise ValueError(f"Position {where} is out of range: the shortest prompt has {shortest} tokens, 0 to -1.")
+    return run.lengths + int(where) if where < 0 else torch.full_like(run.lengths, int(where))

@@ -1,0 +1,153 @@
+"""`IOIResult`: the heads that do indirect-object identification, each with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from scope_widgets._result import Provenance, Result
+from scope_widgets.ioi.comparison import Comparison, compare
+from scope_widgets.ioi.drawing import to_dot
+
+Array = np.ndarray[Any, Any]
+
+#: the classes of Wang et al. 2022, in the order in which they are looked for
+CLASSES = (
+    "name_mover",
+    "negative_name_mover",
+    "s_inhibition",
+    "induction",
+    "duplicate_token",
+    "previous_token",
+    "backup_name_mover",
+)
+#: a head with an effect whose attention is that of none of the classes
+UNCLASSIFIED = "unclassified"
+
+
+@dataclass(frozen=True, eq=False)
+class IOIResult(Result):
+    """Heads found by what they cause, named by what they attend to.
+
+    Attributes
+    ----------
+    layer, head : ndarray of int [row]
+    head_class : list of str [row]
+        One of `CLASSES`, or "unclassified": the head has an effect and attends like none of them.
+    path : list of str [row]
+        The path whose patching showed the effect.
+    effect, low, high, p : ndarray [row]
+        Share of the logit difference that is lost when the path is patched with the ABC prompt's activation (negative:
+        gained), its 95 % bootstrap interval over the prompts, and the p of no effect, corrected for all heads tested.
+    signature : list of str [row]
+        The attention that gave the name, such as "END -> IO".
+    attention, elsewhere : ndarray [row]
+        Mean attention there, and to a position that has no role: what a head that looks around at random would show.
+    copying, negative_copying : ndarray [row]
+        Share of names that the head's output and value matrices bring to the top 5, or their negative does; NaN where
+        the class has nothing to do with copying.
+    direct : ndarray [layer, head]
+        Direct effect on the logits of every head.
+    logit_difference, logit_difference_abc : ndarray [prompt]
+    lost, lost_at_random : float, ndarray [draw]
+        Share of the logit difference lost when all name movers and backups are knocked out together (their output at
+        the end replaced by its mean over ABC versions of the prompt), and when as many random other heads of the same
+        layers are. NaN and empty where there are none.
+    p_behaviour : float
+        Of a mean logit difference of 0 or less (one-sided t-test).
+    message : str
+        Why something was not looked for; else empty.
+    strips : ndarray of uint8 [row, position]
+        Attention of the head from its class's query position over the first prompt, 255 is 1.
+    strip_tokens : list of str
+    strip_queries : list of int [row]
+    n_layers, n_heads : int
+    provenance : Provenance
+    """
+
+    view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
+
+    layer: Array
+    head: Array
+    head_class: list[str]
+    path: list[str]
+    effect: Array
+    low: Array
+    high: Array
+    p: Array
+    signature: list[str]
+    attention: Array
+    elsewhere: Array
+    copying: Array
+    negative_copying: Array
+    direct: Array
+    logit_difference: Array
+    logit_difference_abc: Array
+    lost: float
+    lost_at_random: Array
+    p_behaviour: float
+    message: str
+    strips: Array
+    strip_tokens: list[str]
+    strip_queries: list[int]
+    n_layers: int
+    n_heads: int
+    provenance: Provenance
+
+    @property
+    def model_id(self) -> str:
+        """Hub id or folder name of the model."""
+        return self.provenance.model
+
+    @property
+    def heads(self) -> Any:
+        """The heads found as a table, one row a head, in the order of the classes and then of their effects."""
+        return self.to_dataframe()
+
+    @property
+    def classes(self) -> dict[str, list[tuple[int, int]]]:
+        """The heads of each class that was found."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        for name, layer, head in zip(self.head_class, self.layer, self.head, strict=True):
+            if name != UNCLASSIFIED:
+                found.setdefault(name, []).append((int(layer), int(head)))
+        return found
+
+    def of(self, name: str) -> list[tuple[int, int]]:
+        """Give the heads of a class, the one with the largest effect first.
+
+        Raises
+        ------
+        ValueError
+            When there is no such class.
+        """
+        if name not in CLASSES:
+            raise ValueError(f"There is no class {name!r}; the classes are {', '.join(CLASSES)}.")
+        return self.classes.get(name, [])
+
+    def to_dataframe(self) -> Any:
+        """Make a table: layer, head, class, effect, low, high, p, then path, signature, attention and copying."""
+        import pandas as pd
+
+        names = ("effect", "low", "high", "p", "path", "signature", "attention", "elsewhere", "copying")
+        first = {"layer": self.layer, "head": self.head, "class": self.head_class}
+        return pd.DataFrame(
+            first | {name: getattr(self, name) for name in names} | {"negative_copying": self.negative_copying}
+        )
+
+    def compare(self, reference: str | Mapping[str, Sequence[tuple[int, int]]]) -> Comparison:
+        """Hold the heads found against a reference: "gpt2" (Wang et al. 2022), or heads of your own by class.
+
+        Returns
+        -------
+        Comparison
+            Precision, recall and F1 of each class.
+        """
+        return compare(self.classes, reference)
+
+    def to_dot(self) -> str:
+        """Draw the heads found, and which class writes to which, as Graphviz DOT."""
+        return to_dot(self.classes, title=f"IOI heads, {self.model_id}")
