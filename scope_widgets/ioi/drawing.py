@@ -65,9 +65,7 @@ def to_dot(
     label = _quoted("\n".join(line for line in (title, legend) if line))
     lines = [
         "digraph ioi {",
-        '  graph [rankdir=BT, ranksep=0.6, nodesep=0.2, fontname="Helvetica", labelloc=t, label='
-        + _quoted(title)
-        + "];",
+        f'  graph [rankdir=BT, ranksep=0.6, nodesep=0.2, fontname="Helvetica", labelloc=t, label={label}];',
         '  node [shape=circle, style=filled, width=0.7, fixedsize=true, fontname="Helvetica", fontsize=11];',
         '  edge [color="#62666d80", arrowsize=0.6];',
     ]
