@@ -103,6 +103,70 @@ def test_intervals_are_found_by_name_and_are_no_columns_of_their_own() -> None:
     assert spec(plain, "p")["low"] is None
 
 
+def strips(**changes: Any) -> Any:
+    """Stand in for an IOI result: three heads over four tokens."""
+    fields = {
+        "to_dataframe": lambda: frame(effect=[0.1, 0.2, 0.3], signature=["END -> IO"] * 3, attention=[0.5] * 3),
+        "strips": np.arange(12, dtype=np.uint8).reshape(3, 4),
+        "strip_tokens": ["When", " Mary", " and", " to"],
+        "strip_queries": [3, 3, 2],
+        "message": "Backups were not looked for.",
+    }
+    return SimpleNamespace(**{**fields, **changes})
+
+
+def test_a_result_may_bring_attention_over_a_prompt() -> None:
+    view = HeadTable(strips())
+    assert view.strips == bytes(range(12))
+    assert (view.strip_tokens, view.strip_queries) == (["When", " Mary", " and", " to"], [3, 3, 2])
+    assert view.message == "Backups were not looked for."
+    names = [column["name"] for column in view.columns]
+    assert names[names.index("signature") + 1] == "strips"
+    assert (spec(view, "strips")["kind"], spec(view, "strips")["title"]) == ("strip", "attention over the prompt")
+    assert view.fallback_table()[0] == ["head", "effect", "signature", "attention"]
+    assert not spec(HeadTable(strips(), columns=["effect"]), "strips")["shown"]
+    chosen = HeadTable(strips(), columns=["strips", "effect"])
+    assert [column["name"] for column in chosen.columns if column["shown"]] == ["layer", "head", "strips", "effect"]
+    with pytest.raises(TraitError, match="no column 'strips' to sort by"):
+        view.sort = [("strips", "ascending")]
+
+
+def test_the_strips_of_the_ioi_result_fit_the_table() -> None:
+    from scope_widgets import ioi
+
+    result = getattr(ioi, "IOIResult", None)
+    if result is None:
+        pytest.skip("There are no IOI results yet.")
+    assert {"strips", "strip_tokens", "strip_queries", "message"} <= set(result.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"strips": np.zeros((2, 4), np.uint8)}, r"must be uint8 \[3, 4\], a row a head .* not uint8 \[2, 4\]"),
+        ({"strips": np.zeros((3, 4))}, "not float64"),
+        ({"strip_queries": [3, 3]}, "with 2 queries"),
+        ({"strip_queries": [3, 3, 4]}, "positions from 0 to 3"),
+    ],
+)
+def test_strips_that_do_not_fit_are_refused(changes: Any, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        HeadTable(strips(**changes))
+
+
+def test_no_heads_need_no_strips() -> None:
+    none = strips(to_dataframe=lambda: frame(a=[1.0] * 3).head(0), strips=np.zeros((0, 4), np.uint8), strip_queries=[])
+    assert HeadTable(none).strips == b""
+    table = HeadTable(frame(strips=[1.0, 2.0, 3.0]))
+    assert spec(table, "strips")["kind"] == "number", "a column of that name is just a column"
+
+
+def test_a_control_shares_the_scale_of_what_it_is_held_against() -> None:
+    view = HeadTable(frame(attention=[0.5] * 3, elsewhere=[0.01] * 3))
+    assert spec(view, "elsewhere")["like"] == "attention"
+    assert spec(view, "attention")["like"] is None
+
+
 def test_columns_choose_what_is_shown_and_in_which_order() -> None:
     view = HeadTable(frame(a=[1.0] * 3, b=[2.0] * 3, c=[3.0] * 3), columns=["c", "a"], thresholds={"c": 2})
     shown = [column["name"] for column in view.columns if column["shown"]]

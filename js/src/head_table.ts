@@ -1,5 +1,6 @@
 /** HeadTable: one row a head, its statistics as numbers with bars, sorted, filtered and selected. */
 import { createBar } from "./core/bar";
+import { magnitudeTable } from "./core/colour";
 import { Requests, type AnyModel } from "./core/bridge";
 import { h } from "./core/dom";
 import type { Key } from "./core/keys";
@@ -53,13 +54,14 @@ function render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void
   const selection = selectionOf(model, until);
   const choice = createChoice(table, rows, selection, (heads) => void grid.reveal(heads), until);
   const width = sizeOf(root, until);
+  const colours = computed(() => magnitudeTable(theme.value.groundRgb, theme.value.dark));
   const measure = measureIn(root);
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
   const readout = createReadout(table, createTooltip(root));
   const grid = createGrid(
     {
       table, title, rows, keys, choice,
-      dark: () => theme.value.dark,
+      look: { theme: () => theme.value, colours: () => colours.value },
       width: computed(() => width.value[0]),
       measure,
       onClear: filters.clear,
@@ -101,7 +103,9 @@ function render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void
     },
     until,
   );
-  root.append(filters.element, grid.element, readout.element, announcement);
+  const message = h("div", { class: "sw-message" }, model.get("message") ?? "");
+  message.hidden = !message.textContent;
+  root.append(filters.element, message, grid.element, readout.element, announcement);
   resizable(root, Math.min(TALLEST, AROUND + HEADER + table.n * ROW), () => {});
   grid.reveal(choice.heads.peek());
   return () => life.abort();

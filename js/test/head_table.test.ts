@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
-import { exact, readTable, shown, type NumberColumn } from "../src/head_table/data";
+import { exact, readTable, shown, shownP, type NumberColumn } from "../src/head_table/data";
 import { code, csv } from "../src/head_table/files";
 import { layoutOf } from "../src/head_table/layout";
 import { describe as describeRow } from "../src/head_table/readout";
+import { boxesOf, percent, queryBox, tokenAt } from "../src/head_table/strip";
+import type { StripColumn } from "../src/head_table/data";
 import { tableModel } from "./head_table_model";
 
 const measure = (text: string): number => 7 * text.length;
@@ -60,4 +62,24 @@ test("bars share the room evenly, and nothing shrinks below its content", () => 
   expect(room.placed[0]!.width).toBe(room.placed[2]!.width);
   room.placed.forEach(({ width }, i) => expect(width).toBeGreaterThanOrEqual(narrow.placed[i]!.width));
   expect(layoutOf(wide, 5000, measure).placed.map(({ width }) => width)).toEqual([220, 220, 220]);
+});
+
+test("p values keep two digits that count", () => {
+  expect([0.05, 0.01234, 2e-5, 0, 1, NaN].map(shownP)).toEqual(["0.05", "0.012", "2e\u22125", "0", "1", "\u2013"]);
+});
+
+test("a control is drawn on the scale of what it is held against", () => {
+  const model = tableModel({ layer: [0], head: [0], attention: [0.8], elsewhere: [0.05] }, { elsewhere: { like: "attention" } });
+  const { byName } = readTable(model);
+  for (const name of ["attention", "elsewhere"]) expect((byName.get(name) as NumberColumn).domain).toEqual([0, 0.8]);
+});
+
+test("a strip's boxes end at its query; narrow ones hold the strongest of their tokens", () => {
+  const column: StripColumn = { kind: "strip", name: "", title: "", help: "", shown: true, tokens: [..."abcd"], queries: [3, 1], levels: Uint8Array.of(9, 0, 255, 1, 4, 5, 0, 0) };
+  expect(boxesOf(column, 0, 40)).toEqual([9, 0, 255, 1].map((level, i) => ({ x: 10 * i, width: 10, level })));
+  expect(boxesOf(column, 1, 40).map(({ level }) => level)).toEqual([4, 5]);
+  expect(boxesOf(column, 0, 2).map(({ level }) => level)).toEqual([9, 255]);
+  expect(queryBox(column, 1, 40)).toEqual({ x: 10, width: 10 });
+  expect([-3, 19, 21, 99].map((x) => tokenAt(column, x, 40))).toEqual([0, 1, 2, 3]);
+  expect([0, 128, 255].map(percent)).toEqual(["0.0 %", "50.2 %", "100.0 %"]);
 });

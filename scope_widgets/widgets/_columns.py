@@ -31,12 +31,30 @@ HELP = {
     "first_token": "Mean attention to the first token.",
     "duplicate_token": "Mean attention to earlier copies of the same token.",
     "induction": "Mean attention to the tokens that followed earlier copies of this one (Olsson et al. 2022).",
+    "effect": "The effect, with its 95 % interval as a whisker.",
+    "p": "How often an effect at least this large is found where there is none.",
+    "p_corrected": "The same, corrected for all heads that were tested.",
+    "path": "The path that was patched.",
+    "signature": "Where the class attends: from one role of the prompt to another.",
+    "elsewhere": "Attention to a position that has no role: what a head that looks around at random would show.",
+    "copying": "Share of names that the head's output and value matrices bring to the top 5 (Wang et al. 2022, 3.1).",
+    "negative_copying": "The same with the matrices' negative: what the head takes away.",
+    "strips": (
+        "Attention of the head over the first prompt, one box a token, from the framed one: "
+        "the position at which its class is at work, such as END. In steps of 0.4 %."
+    ),
 }
+
+#: name -> title, where the name's own words would not do
+TITLES = {"strips": "attention over the prompt"}
+
+#: a control -> the column that it is held against, whose scale it shares
+CONTROLS = {"elsewhere": "attention", "negative_copying": "copying"}
 
 
 @dataclass(frozen=True)
 class Column:
-    """What is known of a column before its data: `kind` is "integer", "number" or "text"."""
+    """What is known of a column before its data: `kind` is "integer", "number", "text" or "strip"."""
 
     name: str
     kind: str
@@ -46,17 +64,20 @@ class Column:
     high: str | None = None
 
     @classmethod
-    def of(cls, frame: pd.DataFrame, wanted: Sequence[str] | None, thresholds: Mapping[str, float]) -> list[Column]:
-        """Describe the columns of `frame`, the shown ones in the order `wanted`.
+    def of(
+        cls, frame: pd.DataFrame, wanted: Sequence[str] | None, thresholds: Mapping[str, float], strips: bool = False
+    ) -> list[Column]:
+        """Describe the columns of `frame`, the shown ones in the order `wanted`, and among them "strips".
 
         Raises
         ------
         ValueError
             When `wanted` or `thresholds` name a column that is not there, or a threshold is not a number.
         """
+        names = [*frame.columns, *(("strips",) if strips else ())]
         for name in [*(wanted or ()), *thresholds]:
-            if name not in frame.columns:
-                raise ValueError(f"There is no column {name!r}: the columns are {', '.join(frame.columns)}.")
+            if name not in names:
+                raise ValueError(f"There is no column {name!r}: the columns are {', '.join(names)}.")
         for name, threshold in thresholds.items():
             if not math.isfinite(threshold):
                 raise ValueError(f"The threshold of {name!r} must be a number, not {threshold!r}.")
@@ -65,10 +86,12 @@ class Column:
         heads = [name for name in ("layer", "head") if name not in (wanted or ())]
         order = [*heads, *(wanted or [name for name in frame.columns if name not in ("layer", "head")])]
         order += [name for name in frame.columns if name not in order]
+        if strips and "strips" not in order:  # beside the words that say the same
+            order.insert(order.index("signature") + 1 if "signature" in order else len(order), "strips")
         return [
             cls(
                 name,
-                _kind(frame[name]),
+                "strip" if strips and name == "strips" else _kind(frame[name]),
                 shown=name in (wanted or ()) or (wanted is None and name not in ends) or name in heads,
                 threshold=None if name not in thresholds else float(thresholds[name]),
                 low=whiskers.get(name, (None, None))[0],
@@ -112,7 +135,7 @@ def read_frame(scores: Any) -> pd.DataFrame:
 
 
 def pack(frame: pd.DataFrame, columns: Sequence[Column]) -> tuple[list[dict[str, Any]], bytes, dict[str, Any]]:
-    """Return (descriptions, numbers, texts).
+    """Return (descriptions, numbers, texts); of strips only the description.
 
     Numbers stand one column after another, little-endian float64, or float32 where the column is; each description
     says at which byte its column starts.
@@ -122,11 +145,13 @@ def pack(frame: pd.DataFrame, columns: Sequence[Column]) -> tuple[list[dict[str,
     texts: dict[str, list[str]] = {}
     start = 0
     for column in columns:
-        spec = {**vars(column), "title": column.name.replace("_", " "), "help": HELP.get(column.name, "")}
-        values = frame[column.name]
+        title = TITLES.get(column.name, column.name.replace("_", " "))
+        spec = {**vars(column), "title": title, "help": HELP.get(column.name, "")}
+        spec["like"] = CONTROLS.get(column.name)
         if column.kind == "text":
-            texts[column.name] = values.tolist()
-        else:
+            texts[column.name] = frame[column.name].tolist()
+        elif column.kind != "strip":
+            values = frame[column.name]
             spec["dtype"] = "float32" if values.dtype in (np.float16, np.float32) else "float64"
             spec["start"] = start
             size = "<f4" if spec["dtype"] == "float32" else "<f8"

@@ -11,6 +11,7 @@ import traitlets
 from ._base import View
 from ._columns import Column, class_letters, evidence_of, pack, read_frame
 from ._selection import Head, Selection
+from ._strips import Strips
 
 _FALLBACK_ROWS = 12
 
@@ -23,6 +24,9 @@ class HeadTable(View):
     scores : HeadScores, any result with ``to_dataframe()``, or a DataFrame
         Columns ``layer`` and ``head``, then numbers and text. ``<name>_low`` and ``<name>_high`` are the interval
         of ``<name>`` and drawn as its whisker; plain ``low`` and ``high`` belong to the number column before them.
+        A result may bring ``strips`` (uint8 [row, position], 255 is 1), ``strip_tokens`` and ``strip_queries``
+        (a position a row): a column "strips" draws the attention of each head from its query over the tokens. Its
+        ``message`` stands above the rows.
     labels : HeadLabels, optional
         Classes with the score that justifies each.
     columns : list of str, optional
@@ -41,7 +45,8 @@ class HeadTable(View):
     TypeError
         When `scores` is not a table.
     ValueError
-        When a column is missing, named twice or not there, or a layer or head is not a whole number from 0.
+        When a column is missing, named twice or not there, a layer or head is not a whole number from 0, or strips do
+        not fit the rows.
 
     Examples
     --------
@@ -57,6 +62,10 @@ class HeadTable(View):
     texts = traitlets.Dict().tag(sync=True)
     letters = traitlets.List(traitlets.Unicode()).tag(sync=True)
     evidence = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    strips = traitlets.Bytes(help="uint8 [row, position]").tag(sync=True)
+    strip_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    strip_queries = traitlets.List(traitlets.Int()).tag(sync=True)
+    message = traitlets.Unicode(help="What a reader must know, as a sentence.").tag(sync=True)
     filter = traitlets.Unicode().tag(sync=True)
     sort: Any = traitlets.List().tag(sync=True)
 
@@ -79,10 +88,12 @@ class HeadTable(View):
         why = None if labels is None else labels.to_dataframe()
         if why is not None:
             frame = _with_labels(frame, why)
-        known = Column.of(frame, columns, _thresholds(labels, frame) if thresholds is None else thresholds)
+        strips = Strips.of(scores, len(frame))
+        thresholds = _thresholds(labels, frame) if thresholds is None else thresholds
+        known = Column.of(frame, columns, thresholds, strips is not None)
         specs, numbers, texts = pack(frame, known)
         self._frame = frame
-        self._shown = [column.name for column in known if column.shown]
+        self._shown = [column.name for column in known if column.shown and column.kind != "strip"]
         self._provenance = getattr(scores, "provenance", None)
         model = getattr(self._provenance, "model", "") or getattr(scores, "model_id", "")
         super().__init__(
@@ -98,6 +109,10 @@ class HeadTable(View):
             texts=texts,
             letters=class_letters(frame, labels),
             evidence=evidence_of(frame, why),
+            strips=b"" if strips is None else strips.levels.tobytes(),
+            strip_tokens=[] if strips is None else strips.tokens,
+            strip_queries=[] if strips is None else strips.queries,
+            message=_message(scores),
             filter=filter,
             sort=[list(key) for key in sort],
             **traits,
@@ -148,6 +163,10 @@ def _thresholds(labels: Any, frame: pd.DataFrame) -> dict[str, float]:
     """Take the thresholds that the labels were given by."""
     held: Mapping[str, float] = getattr(labels, "thresholds", {})
     return {name: threshold for name, threshold in held.items() if name in frame.columns}
+
+
+def _message(scores: Any) -> str:
+    return "" if isinstance(scores, pd.DataFrame) else str(getattr(scores, "message", ""))
 
 
 def _names(frame: pd.DataFrame) -> str:

@@ -222,6 +222,104 @@ def test_pointing_gives_exact_values_and_evidence(browser_page: Any, mount: Any)
     assert tip == f"induction {head['induction']:.2f} ≥ threshold 0.40; null p = 0.005"
 
 
+class WithStrips:
+    """A result as of IOI: classes, effects with whiskers, p, and the attention of each head over a prompt."""
+
+    message = "Backups were not looked for."
+    strip_tokens: ClassVar = ["When", " Mary", " and", " \n", EVIL, " to"]
+
+    def __init__(self, n: int = 3) -> None:
+        classes = ["name_mover", "induction", "unclassified"]
+        table = {"layer": np.arange(n) // 100, "head": np.arange(n) % 100, "class": [classes[i % 3] for i in range(n)]}
+        table |= {"effect": 0.2, "low": 0.1, "high": 0.4, "p": [2e-5, 0.01234, 1.0] * (n // 3)}
+        self._frame = pd.DataFrame({**table, "signature": "END -> IO", "attention": 0.8, "elsewhere": 0.05})
+        self.strips = np.zeros((n, 6), np.uint8)
+        self.strips[:, 1], self.strips[:, 4] = 128, 51
+        self.strip_queries = [5, 4, 1] * (n // 3)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        return self._frame
+
+
+def test_attention_over_the_prompt_is_a_strip_of_boxes(browser_page: Any, mount: Any, screenshot: Any) -> None:
+    (view,) = mount(browser_page, HeadTable(WithStrips()), width=1160)
+    assert view.locator(".sw-message").text_content() == "Backups were not looked for."
+    assert view.locator(".sw-row:visible .sw-class").all_text_contents() == ["N", "I", ""]
+    strips = view.locator(".sw-cell-strip")
+    assert strips.first.get_attribute("aria-label") == (
+        f"attention from ·to (5): 50.2 % ·Mary (1); 20.0 % {EVIL[:19].replace(' ', '·')}… (4); 0.0 % When (0)"
+    )
+    box = strips.first.locator("canvas").bounding_box()
+
+    def note(token: int) -> str:
+        browser_page.mouse.move(box["x"] + (token + 0.5) * box["width"] / 6, box["y"] + 6)
+        return str(view.get_by_role("tooltip").inner_text())
+
+    assert note(1) == "·Mary 1 50.2 %\nfrom ·to 5"
+    assert note(3) == "·↵ 3 0.0 %\nfrom ·to 5"
+    assert view.locator("img").count() == 0
+    assert "attention from ·to (5): 50.2 % ·Mary (1)" in view.locator(".sw-readout").inner_text()
+    box = strips.nth(2).locator("canvas").bounding_box()
+    assert "after the query" in note(4)
+    middle = (box["width"] / 6 * 1.5, 7)
+    filled = strips.first.locator("canvas").evaluate(
+        "(canvas, [x, y]) => [...canvas.getContext('2d').getImageData(x, y, 1, 1).data]", middle
+    )
+    empty = (
+        strips.nth(2)
+        .locator("canvas")
+        .evaluate("(canvas, x) => canvas.getContext('2d').getImageData(x, 7, 1, 1).data[3]", box["width"] / 6 * 4.5)
+    )
+    assert filled[3] == 255
+    assert empty == 0, "after the query there is nothing"
+    screenshot(view, "head-table-strips")
+
+
+def test_a_strip_has_no_order_and_explains_itself(browser_page: Any, mount: Any) -> None:
+    real = HeadTable(WithStrips())
+    (view,) = mount(browser_page, real, width=1160)
+    header = view.get_by_role("columnheader", name="attention over the prompt")
+    assert "from the framed one" in header.get_attribute("title")
+    header.click()
+    assert real.sort == []
+    assert header.get_attribute("aria-sort") is None
+
+
+def test_p_values_are_numbers_without_bars_and_controls_share_a_scale(browser_page: Any, mount: Any) -> None:
+    (view,) = mount(browser_page, HeadTable(WithStrips()), width=1160)
+    rows = view.locator(".sw-row:visible")
+    assert [rows.nth(i).locator(".sw-cell-number").nth(1).inner_text() for i in range(3)] == ["2e−5", "0.012", "1"]
+    assert rows.first.locator(".sw-cell-number").nth(1).locator(".sw-track").count() == 0
+    attention, elsewhere = (rows.first.locator(".sw-track i").nth(i).bounding_box()["width"] for i in (1, 2))
+    assert elsewhere == pytest.approx(attention * 0.05 / 0.8, abs=1.5)
+
+
+def test_strips_are_in_pictures_and_saved_pages_but_not_in_csv(browser_page: Any, mount: Any, tmp_path: Path) -> None:
+    real = HeadTable(WithStrips())
+    (view,) = mount(browser_page, real, width=1160)
+    svg = saved(browser_page, view, "SVG")
+    assert "100 %" in svg
+    assert svg.count("<rect") > 3 + 5 * 3
+    assert list(pd.read_csv(io.StringIO(saved(browser_page, view, "CSV, all rows"))).columns) == list(
+        WithStrips().to_dataframe().columns
+    )
+    browser_page.goto(real.to_html(tmp_path / "page.html").as_uri())
+    strip = browser_page.locator(".sw-cell-strip").first
+    strip.wait_for()
+    strip.hover(position={"x": 40, "y": 12})
+    assert "%" in browser_page.get_by_role("tooltip").inner_text()
+
+
+def test_strips_of_many_heads_are_few_elements(browser_page: Any, mount: Any) -> None:
+    (view,) = mount(browser_page, HeadTable(WithStrips(9999)), width=1160)
+    view.locator(".sw-grid").evaluate("grid => (grid.scrollTop = 24 * 5000)")
+    browser_page.wait_for_timeout(50)
+    assert view.locator("canvas").count() < 60
+    assert (
+        view.locator("[aria-rowindex='5002'] .sw-cell-strip").get_attribute("aria-label").startswith("attention from")
+    )
+
+
 def test_csv_holds_exact_values_of_what_is_shown_or_all(browser_page: Any, mount: Any) -> None:
     table = frame()
     (view,) = mount(browser_page, HeadTable(table, filter="layer = 3", sort=[("effect", "descending")]))

@@ -1,8 +1,10 @@
 /** The elements of one row. They are made once and filled again as rows scroll by. */
-import { classHue, className } from "../core/colour";
+import { classHue, className, type Table as Colours } from "../core/colour";
 import { h } from "../core/dom";
-import { headOf, place, reads, shown, type NumberColumn, type Table } from "./data";
-import type { Layout, Placed } from "./layout";
+import type { Theme } from "../core/theme";
+import { headOf, place, reads, written, type NumberColumn, type StripColumn, type Table, type TextColumn } from "./data";
+import { PAD, type Layout, type Placed } from "./layout";
+import { drawStrip, stripWords } from "./strip";
 
 export interface RowElement {
   element: HTMLElement;
@@ -10,8 +12,14 @@ export interface RowElement {
   fill(row: number): void;
 }
 
-export function createRow(table: Table, { placed }: Layout, dark: () => boolean): RowElement {
-  const cells = [headCell(table, dark), ...placed.map((one) => (one.column.kind === "text" ? textCell(one) : numberCell(one)))];
+/** What cells are drawn with; reading it makes a watcher run again when it changes. */
+export interface Look {
+  theme(): Theme;
+  colours(): Colours;
+}
+
+export function createRow(table: Table, { placed }: Layout, look: Look): RowElement {
+  const cells = [headCell(table, look), ...placed.map((one) => cellOf(one, look))];
   const element = h("div", { class: "sw-row", role: "row" }, ...cells.map(({ element }) => element));
   cells.forEach(({ element }, i) => element.setAttribute("aria-colindex", String(i + 1)));
   return {
@@ -26,7 +34,13 @@ interface Cell {
   fill(row: number): void;
 }
 
-function headCell(table: Table, dark: () => boolean): Cell {
+function cellOf(placed: Placed, look: Look): Cell {
+  const { column } = placed;
+  if (column.kind === "strip") return stripCell(column, placed.width, look);
+  return column.kind === "text" ? textCell(column) : numberCell(column, placed.numberWidth);
+}
+
+function headCell(table: Table, look: Look): Cell {
   const chip = h("span", { class: "sw-class" });
   const layer = h("span", { class: "sw-layer" });
   const head = h("span", { class: "sw-head" });
@@ -38,7 +52,7 @@ function headCell(table: Table, dark: () => boolean): Cell {
       layer.textContent = String(l);
       head.textContent = String(k);
       const letter = table.letters[row] ?? "";
-      fillChip(chip, letter, dark());
+      fillChip(chip, letter, look.theme().dark);
       element.setAttribute("aria-label", `Layer ${l}, head ${k}${letter ? `, ${className(letter)}` : ""}`);
     },
   };
@@ -50,9 +64,9 @@ function fillChip(chip: HTMLElement, letter: string, dark: boolean): void {
   chip.style.setProperty("--hue", letter ? classHue(letter, dark) : "transparent");
 }
 
-function textCell({ column }: Placed): Cell {
+function textCell(column: TextColumn): Cell {
   const element = h("div", { class: "sw-cell-text", role: "gridcell" });
-  const values = column.values as string[];
+  const { values } = column;
   return {
     element,
     fill(row) {
@@ -61,8 +75,20 @@ function textCell({ column }: Placed): Cell {
   };
 }
 
-function numberCell({ column, numberWidth }: Placed): Cell {
-  const { values, domain, digits, threshold, low, high } = column as NumberColumn;
+function stripCell(column: StripColumn, width: number, look: Look): Cell {
+  const canvas = h("canvas", { "aria-hidden": "true" });
+  const element = h("div", { class: "sw-cell-strip", role: "gridcell" }, canvas);
+  return {
+    element,
+    fill(row) {
+      drawStrip(canvas, column, row, width - 2 * PAD, look.theme(), look.colours());
+      element.setAttribute("aria-label", stripWords(column, row));
+    },
+  };
+}
+
+function numberCell(column: NumberColumn, numberWidth: number): Cell {
+  const { values, domain, threshold, low, high } = column;
   const number = h("span", { class: "sw-number", style: `width: ${numberWidth}px` });
   const bar = h("i");
   const whisker = h("b");
@@ -72,10 +98,10 @@ function numberCell({ column, numberWidth }: Placed): Cell {
   if (domain[0] < 0) track.append(h("s", { style: `left: ${100 * place(0, domain)}%` }));
   const zero = place(0, domain);
   return {
-    element: h("div", { class: "sw-cell-number", role: "gridcell" }, number, track),
+    element: h("div", { class: "sw-cell-number", role: "gridcell" }, number, ...(column.bare ? [] : [track])),
     fill(row) {
       const value = values[row]!;
-      number.textContent = shown(value, digits);
+      number.textContent = written(column, row);
       number.classList.toggle("sw-missing", Number.isNaN(value));
       const at = Number.isNaN(value) ? zero : place(value, domain);
       span(bar, Math.min(zero, at), Math.max(zero, at));

@@ -26,13 +26,30 @@ export interface NumberColumn extends Described {
   /** What the bars start and end at: all finite values, their intervals, the threshold and zero. */
   domain: readonly [least: number, largest: number];
   digits: number;
+  /** p values have no bar: a long one would look like much. */
+  bare: boolean;
 }
 
+/** Of numbers and text: what can be sorted by, filtered by and saved as CSV. */
 export type Column = TextColumn | NumberColumn;
+
+/** Attention of each head over the tokens of one prompt: a picture, not a value. */
+export interface StripColumn extends Described {
+  kind: "strip";
+  tokens: string[];
+  /** Of each row, the position that attends. */
+  queries: number[];
+  /** uint8 [row, position], 255 is 1. */
+  levels: Uint8Array;
+}
+
+export type ShownColumn = Column | StripColumn;
 
 export interface Table {
   n: number;
   columns: Column[];
+  /** What has a place in the table, in its order; layer and head stand together before all. */
+  shown: ShownColumn[];
   byName: Map<string, Column>;
   layer: Numbers;
   head: Numbers;
@@ -41,21 +58,29 @@ export interface Table {
 }
 
 export function readTable(model: AnyModel): Table {
-  const all = bytes(model.get("numbers"));
+  const packed = bytes(model.get("numbers"));
   const n: number = model.get("n_rows");
   const numbers = new Map<string, Numbers>();
   for (const { name, dtype, start } of model.get("columns")) {
-    if (dtype === "float32") numbers.set(name, float32(all.subarray(start, start + 4 * n)));
-    if (dtype === "float64") numbers.set(name, float64(all.subarray(start, start + 8 * n)));
+    if (dtype === "float32") numbers.set(name, float32(packed.subarray(start, start + 4 * n)));
+    if (dtype === "float64") numbers.set(name, float64(packed.subarray(start, start + 8 * n)));
   }
-  const columns: Column[] = model.get("columns").map((spec: any) => {
+  const measuredOf = (spec: any): any => ({ ...spec, values: numbers.get(spec.name)!, low: numbers.get(spec.low), high: numbers.get(spec.high) });
+  // A control is drawn on the scale of what it is held against, and the other way round.
+  const sharing = (spec: any): any[] =>
+    model.get("columns").filter((other: any) => other === spec || (numbers.has(other.name) && (other.name === spec.like || other.like === spec.name)));
+  const all = model.get("columns").map((spec: any): ShownColumn => {
+    if (spec.kind === "strip") return { ...spec, tokens: model.get("strip_tokens"), queries: model.get("strip_queries"), levels: bytes(model.get("strips")) };
     if (spec.kind === "text") return { ...spec, values: model.get("texts")[spec.name] };
-    const column = { ...spec, values: numbers.get(spec.name)!, low: numbers.get(spec.low), high: numbers.get(spec.high) };
-    return { ...column, domain: domainOf(column), digits: digitsOf(column) };
+    const column = measuredOf(spec);
+    const domain = sharing(spec).map(measuredOf).map(domainOf).reduce(together);
+    return { ...column, domain, digits: digitsOf(column.kind, domain), bare: /^p$|^p_|_p$/.test(spec.name) };
   });
+  const columns = all.filter((column: ShownColumn) => column.kind !== "strip") as Column[];
   return {
     n,
     columns,
+    shown: all.filter((column: ShownColumn) => column.shown && column.name !== "layer" && column.name !== "head"),
     byName: new Map(columns.map((column) => [column.name, column])),
     layer: numbers.get("layer")!,
     head: numbers.get("head")!,
@@ -63,6 +88,8 @@ export function readTable(model: AnyModel): Table {
     evidence: model.get("evidence"),
   };
 }
+
+const together = (one: [number, number], other: [number, number]): [number, number] => [Math.min(one[0], other[0]), Math.max(one[1], other[1])];
 
 type Measured = Pick<NumberColumn, "kind" | "values" | "low" | "high" | "threshold">;
 
@@ -78,9 +105,8 @@ function domainOf({ values, low, high, threshold }: Measured): [number, number] 
 }
 
 /** Decimals that show three significant digits of the column's largest value. */
-function digitsOf(column: Measured): number {
-  if (column.kind === "integer") return 0;
-  const [least, largest] = domainOf(column);
+function digitsOf(kind: string, [least, largest]: readonly [number, number]): number {
+  if (kind === "integer") return 0;
   return Math.max(0, 2 - Math.floor(Math.log10(Math.max(-least, largest))));
 }
 
@@ -102,6 +128,13 @@ export function shown(value: number, digits: number): string {
   const text = digits > 6 && value !== 0 ? value.toExponential(2) : value.toFixed(Math.min(digits, 6));
   return /^-[0.]+$/.test(text) ? text.slice(1) : text.replaceAll("-", MINUS);
 }
+
+/** A p value: two digits that count, whatever its size. */
+export const shownP = (value: number): string =>
+  Number.isNaN(value) ? MISSING : (value !== 0 && value < 1e-3 ? value.toExponential(0) : String(Number(value.toPrecision(2)))).replaceAll("-", MINUS);
+
+/** A number as its column shows it. */
+export const written = (column: NumberColumn, row: number): string => (column.bare ? shownP(column.values[row]!) : shown(column.values[row]!, column.digits));
 
 /** The same for the ends of a scale, without noughts that say nothing. */
 export const short = (value: number, digits: number): string => shown(value, digits).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");

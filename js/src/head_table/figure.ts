@@ -1,9 +1,10 @@
 /** The table as an SVG: what is shown, in its order, for a paper or a slide. */
-import { classHue } from "../core/colour";
+import { classHue, hexColour, magnitudeTable } from "../core/colour";
 import { xml } from "../core/export";
 import type { Theme } from "../core/theme";
-import { headName, headOf, place, reads, short, shown, type NumberColumn, type Table } from "./data";
+import { headName, headOf, place, reads, short, written, type NumberColumn, type StripColumn, type Table } from "./data";
 import { PAD, ROW, type Layout, type Measure, type Placed } from "./layout";
+import { boxesOf, queryBox, STRIP_HEIGHT } from "./strip";
 
 export interface Figure {
   svg: string;
@@ -28,6 +29,7 @@ export function figureOf(
   const width = layout.total + 2 * PAD;
   const height = TOP + some.length * ROW + (left ? ROW : 0) + PAD;
   const out: string[] = [];
+  const colours = magnitudeTable(theme.groundRgb, theme.dark);
   const clip = (words: string, most: number): string => {
     let kept = words.slice(0, 100);
     if (kept === words && measure(words) <= most) return words;
@@ -42,7 +44,8 @@ export function figureOf(
   text(PAD, 44, "head", `fill="${theme.dim}"`);
   columns(layout, ({ column, width: room, numberWidth }, x) => {
     text(x + PAD, 44, clip(column.title, room - PAD), `fill="${theme.dim}"`);
-    if (column.kind === "text") return;
+    if (column.kind === "strip") return ramp(x + PAD);
+    if (column.kind === "text" || column.bare) return;
     const bar = barOf(room, numberWidth);
     const style = `fill="${theme.dim}" font-size="10"`;
     text(x + bar.from, 57, short(column.domain[0], column.digits), style);
@@ -61,18 +64,37 @@ export function figureOf(
     }
     text(PAD + (chipped ? 22 : 0), y + 16, headName(headOf(table, row)));
     columns(layout, ({ column, width: room, numberWidth }, x) => {
-      if (column.kind === "text") text(x + PAD, y + 16, clip(reads(column.name, column.values[row]!), room - PAD));
+      if (column.kind === "strip") strip(column, row, x + PAD, y + (ROW - STRIP_HEIGHT) / 2, room - 2 * PAD);
+      else if (column.kind === "text") text(x + PAD, y + 16, clip(reads(column.name, column.values[row]!), room - PAD));
       else numbers(column, row, x, y, room, numberWidth);
     });
   });
   if (left) text(PAD, TOP + some.length * ROW + 16, `and ${left.toLocaleString("en")} more`, `fill="${theme.dim}"`);
+
+  function ramp(x: number): void {
+    const stops = Array.from({ length: 9 }, (_, i) => `<stop offset="${i / 8}" stop-color="${hexColour(colours[Math.round((i * 255) / 8)]!)}"/>`);
+    const style = `fill="${theme.dim}" font-size="10"`;
+    out.push(`<linearGradient id="attention">${stops.join("")}</linearGradient>`);
+    text(x, 57, "0", style);
+    box(x + 10, 49, 56, 8, "url(#attention)");
+    text(x + 71, 57, "100 %", style);
+  }
+
+  function strip(column: StripColumn, row: number, x: number, y: number, wide: number): void {
+    const gap = wide / column.tokens.length >= 5 ? 1 : 0;
+    box(x, y + STRIP_HEIGHT - 1, wide, 1, theme.line);
+    for (const one of boxesOf(column, row, wide)) if (one.level) box(x + one.x, y + 1, one.width - gap, STRIP_HEIGHT - 2, hexColour(colours[one.level]!));
+    const query = queryBox(column, row, wide);
+    box(x + query.x - 0.5, y + 0.5, query.width, STRIP_HEIGHT - 1, "none", `stroke="${theme.ink}"`);
+  }
 
   function numbers(column: NumberColumn, row: number, x: number, y: number, room: number, numberWidth: number): void {
     const value = column.values[row]!;
     const { domain, threshold, low, high } = column;
     const bar = barOf(room, numberWidth);
     const at = (v: number): number => x + bar.from + place(v, domain) * bar.width;
-    text(x + PAD + numberWidth, y + 16, shown(value, column.digits), 'text-anchor="end"');
+    text(x + PAD + numberWidth, y + 16, written(column, row), 'text-anchor="end"');
+    if (column.bare) return;
     if (!Number.isNaN(value)) {
       const [from, to] = [Math.min(at(0), at(value)), Math.max(at(0), at(value))];
       box(from, y + 7, to - from, 10, value < 0 ? theme.warn : theme.accent, `fill-opacity="${threshold === null || value < 0 ? 0.6 : value >= threshold ? 0.85 : 0.38}"`);

@@ -3,7 +3,6 @@ import { h } from "../core/dom";
 import { signal, watch, type ReadonlySignal } from "../core/reactive";
 import type { Table } from "./data";
 import { compile, type Predicate } from "./filter";
-import { dataColumns } from "./layout";
 
 export interface FilterBox {
   element: HTMLElement;
@@ -81,7 +80,7 @@ export function createFilterBox(
 }
 
 function example(table: Table): string {
-  const names = dataColumns(table).filter(({ kind }) => kind !== "text").map(({ name }) => name);
+  const names = table.shown.filter(({ kind }) => kind === "number" || kind === "integer").map(({ name }) => name);
   const name = names.find((one) => one === "induction") ?? names[0];
   if (!name) return "layer < 12";
   return `${/^[\p{L}_][\p{L}\p{N}_]*$/u.test(name) ? name : `\`${name}\``} > .4 and layer < 12`;

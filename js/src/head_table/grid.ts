@@ -2,10 +2,10 @@
 import { h } from "../core/dom";
 import { signal, watch, type ReadonlySignal } from "../core/reactive";
 import type { Head } from "../core/selection";
-import { createRow, type RowElement } from "./cells";
+import { createRow, type Look, type RowElement } from "./cells";
 import type { Choice, Extend } from "./choice";
 import { headOf, type Table } from "./data";
-import { createHeader, type Header } from "./header";
+import { canSort, createHeader, type Header } from "./header";
 import { layoutOf, type Layout, type Measure } from "./layout";
 import type { SortKey } from "./order";
 import { VirtualRows } from "./rows";
@@ -16,8 +16,7 @@ export interface GridOptions {
   rows: ReadonlySignal<Int32Array>;
   keys: ReadonlySignal<readonly SortKey[]>;
   choice: Choice;
-  /** Reading it makes a watcher run again when the colours change. */
-  dark(): boolean;
+  look: Look;
   width: ReadonlySignal<number>;
   measure: Measure;
   onClear(): void;
@@ -49,7 +48,7 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
   const list = new VirtualRows<RowElement>(
     element,
     body,
-    () => createRow(table, layout.peek(), options.dark),
+    () => createRow(table, layout.peek(), options.look),
     ({ element: line, fill }, position) => {
       const row = rows.peek()[position]!;
       fill(row);
@@ -84,12 +83,15 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
     options.onPoint(active.position, active.at);
   };
 
+  const sort = (at: number, add: boolean): void => {
+    if (canSort(layout.peek(), at)) options.onSort(layout.peek(), at, add);
+  };
   watch(until, () => {
     layout.value = layoutOf(table, options.width.value, options.measure);
     const { head, placed, total } = layout.value;
     element.style.setProperty("--columns", [head, ...placed.map(({ width }) => width)].map((width) => `${width}px`).join(" "));
     element.style.setProperty("--total", `${total}px`);
-    header = createHeader(layout.value, options.measure, (at, add) => options.onSort(layout.peek(), at, add));
+    header = createHeader(layout.value, options.measure, options.look.colours(), sort);
     header.mark(keys.peek());
     element.replaceChildren(header.element, body);
     element.setAttribute("aria-colcount", String(placed.length + 1));
@@ -106,7 +108,7 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
   watch(until, () => header.mark(keys.value));
   watch(until, () => {
     void choice.heads.value;
-    void options.dark();
+    void options.look.theme();
     list.refresh();
   });
   const empty = h("div", { class: "sw-empty", hidden: true }, "No head passes the filter. ");
@@ -160,7 +162,7 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
       if (event.shiftKey && active.position !== position && active.position >= 0) choice.pick(active.position, "range");
     } else if (event.key === "Enter" || event.key === " ") {
       const extend: Extend = event.shiftKey ? "range" : event.key === " " || far ? "toggle" : "replace";
-      if (position === HEADER_ROW) options.onSort(layout.peek(), column, event.shiftKey);
+      if (position === HEADER_ROW) sort(column, event.shiftKey);
       else choice.pick(position, extend);
     } else if (event.key === "Escape" && choice.heads.peek().length) choice.clear();
     else return;

@@ -1,6 +1,7 @@
 /** The row of column names: a click sorts, shift adds a key; under each name the scale of its bars. */
 import { h } from "../core/dom";
-import { place, short, type Column, type NumberColumn } from "./data";
+import { cssColour, type Table as Colours } from "../core/colour";
+import { place, short, type NumberColumn, type ShownColumn } from "./data";
 import type { Layout, Measure, Placed } from "./layout";
 import type { Direction, SortKey } from "./order";
 
@@ -17,7 +18,10 @@ export const namesAt = ({ placed }: Layout, at: number): string[] => (at === 0 ?
 export const firstDirection = ({ placed }: Layout, at: number): Direction =>
   at === 0 || placed[at - 1]!.column.kind === "text" ? "ascending" : "descending";
 
-export function createHeader(layout: Layout, measure: Measure, onSort: (at: number, add: boolean) => void): Header {
+/** A picture has no order. */
+export const canSort = ({ placed }: Layout, at: number): boolean => at === 0 || placed[at - 1]!.column.kind !== "strip";
+
+export function createHeader(layout: Layout, measure: Measure, colours: Colours, onSort: (at: number, add: boolean) => void): Header {
   const arrows = Array.from({ length: layout.placed.length + 1 }, () => h("span", { class: "sw-arrow", "aria-hidden": "true" }));
   const name = (text: string, at: number): HTMLElement => h("span", { class: "sw-name" }, h("span", {}, text), arrows[at]!);
   const cells = [
@@ -25,7 +29,7 @@ export function createHeader(layout: Layout, measure: Measure, onSort: (at: numb
     ...layout.placed.map((one, i) =>
       h("div", { class: `sw-column-${one.column.kind === "text" ? "text" : "number"}`, role: "columnheader", title: explain(one.column) },
         name(one.column.title, i + 1),
-        ...(one.column.kind === "text" ? [] : [scale(one, measure)]),
+        ...scaleOf(one, measure, colours),
       ),
     ),
   ];
@@ -42,16 +46,29 @@ export function createHeader(layout: Layout, measure: Measure, onSort: (at: numb
       cells.forEach((cell, at) => {
         const rank = sorted.findIndex(([name]) => namesAt(layout, at).includes(name));
         const direction = sorted[rank]?.[1];
-        cell.setAttribute("aria-sort", direction ?? "none");
+        if (canSort(layout, at)) cell.setAttribute("aria-sort", direction ?? "none");
         arrows[at]!.textContent = direction ? (direction === "ascending" ? "\u2191" : "\u2193") + (sorted.length > 1 ? rank + 1 : "") : "";
       });
     },
   };
 }
 
-function explain(column: Column): string {
+function explain(column: ShownColumn): string {
+  if (column.kind === "strip") return column.help;
   const threshold = column.kind !== "text" && column.threshold !== null ? `Threshold ${column.threshold}, the line in the bars.` : "";
   return [column.help, threshold, "Click to sort, shift-click to add to the order."].filter(Boolean).join("\n");
+}
+
+function scaleOf(placed: Placed, measure: Measure, colours: Colours): HTMLElement[] {
+  const { column } = placed;
+  if (column.kind === "strip") return [ramp(colours)];
+  return column.kind === "text" || column.bare ? [] : [scale(placed, measure)];
+}
+
+/** The colours of strips, with the numbers at both ends. */
+function ramp(colours: Colours): HTMLElement {
+  const stops = Array.from({ length: 9 }, (_, i) => cssColour(colours[Math.round((i * 255) / 8)]!));
+  return h("span", { class: "sw-scale sw-ramp", "aria-hidden": "true" }, "0", h("i", { style: `background: linear-gradient(to right, ${stops.join(", ")})` }), "100 %");
 }
 
 /** The numbers at both ends of the bars, and the threshold's where it does not touch them. */

@@ -1,5 +1,5 @@
 /** How wide the columns are: enough for their numbers and names, the rest shared by the bars. */
-import { shown, type Column, type NumberColumn, type Numbers, type Table, type TextColumn } from "./data";
+import { short, shown, shownP, type NumberColumn, type Numbers, type ShownColumn, type StripColumn, type Table, type TextColumn } from "./data";
 
 export const ROW = 24;
 export const HEADER = 44;
@@ -9,13 +9,15 @@ const ARROW = 16;
 const LEAST_BAR = 48;
 /** Of text where the columns do not all fit: a class has its letter beside it. */
 const SHORT_TEXT = 120;
+/** A box of a strip where there is room, and the widths of a whole strip. */
+const STRIP = { box: 11, least: 96, most: 320 };
 const WIDEST = { number: 220, text: 260, title: 170 };
 
 /** Width of a text in the view's font, in pixels. */
 export type Measure = (text: string) => number;
 
 export interface Placed {
-  column: Column;
+  column: ShownColumn;
   width: number;
   /** Of the number before the bar. */
   numberWidth: number;
@@ -28,15 +30,15 @@ export interface Layout {
   total: number;
 }
 
-/** All columns but layer and head, which stand together in the first one. */
-export const dataColumns = (table: Table): Column[] =>
-  table.columns.filter((column) => column.shown && column.name !== "layer" && column.name !== "head");
-
 export function layoutOf(table: Table, room: number, measure: Measure): Layout {
   const head = Math.ceil(2 * PAD + (table.letters.some(Boolean) ? CHIP : 0) + Math.max(measure("head") + ARROW - CHIP, measure(longestName(table))));
-  const placed = dataColumns(table).map((column) => (column.kind === "text" ? placeText(column, measure) : placeNumbers(column, measure)));
+  const placed = table.shown.map((column) => {
+    if (column.kind === "strip") return placeStrip(column, measure);
+    return column.kind === "text" ? placeText(column, measure) : placeNumbers(column, measure);
+  });
   const total = (): number => head + placed.reduce((sum, { width }) => sum + width, 0);
-  const [texts, bars] = [true, false].map((wanted) => placed.filter(({ column }) => (column.kind === "text") === wanted)) as [Placed[], Placed[]];
+  const texts = placed.filter(({ column }) => column.kind === "text");
+  const bars = placed.filter(({ column }) => column.kind !== "text" && column.kind !== "strip" && !column.bare);
   if (total() > room) for (const text of texts) text.width = Math.min(text.width, SHORT_TEXT);
   widen(bars, room - total());
   return { head, placed, total: total() };
@@ -69,9 +71,19 @@ function placeText(column: TextColumn, measure: Measure): Placed {
 }
 
 function placeNumbers(column: NumberColumn, measure: Measure): Placed {
+  if (column.bare) {
+    const widest = Math.ceil(Math.max(0, ...new Set(Array.from(column.values, (value) => measure(shownP(value))))));
+    return { column, width: Math.ceil(Math.max(titleWidth(column, measure), widest + 2 * PAD)), numberWidth: widest };
+  }
   const numberWidth = Math.ceil(Math.max(...column.domain.map((end) => measure(shown(end, column.digits)))));
-  const width = Math.max(titleWidth(column, measure), numberWidth + LEAST_BAR + 3 * PAD);
+  const ends = column.domain.reduce((sum, end) => sum + measure(short(end, column.digits)), PAD);
+  const width = Math.max(titleWidth(column, measure), numberWidth + Math.max(LEAST_BAR, ends) + 3 * PAD);
   return { column, width: Math.ceil(width), numberWidth };
 }
 
-const titleWidth = (column: Column, measure: Measure): number => Math.min(WIDEST.title, measure(column.title) + 2 * PAD + ARROW);
+function placeStrip(column: StripColumn, measure: Measure): Placed {
+  const boxes = Math.max(STRIP.least, Math.min(STRIP.most, column.tokens.length * STRIP.box));
+  return { column, width: Math.ceil(Math.max(measure(column.title) + PAD, boxes) + 2 * PAD), numberWidth: 0 };
+}
+
+const titleWidth = (column: ShownColumn, measure: Measure): number => Math.min(WIDEST.title, measure(column.title) + 2 * PAD + ARROW);

@@ -2,12 +2,14 @@
 import { className } from "../core/colour";
 import { h } from "../core/dom";
 import type { Tooltip } from "../core/tooltip";
-import { headName, headOf, isClass, spoken, type Column, type Table } from "./data";
+import { tokenSpan } from "../core/tokens";
+import { headName, headOf, isClass, spoken, type ShownColumn, type StripColumn, type Table } from "./data";
+import { levelAt, percent, stripWords, tokenAt } from "./strip";
 
 export interface Readout {
   element: HTMLElement;
   /** `row` is undefined for none, `column` for the head's own. */
-  show(row: number | undefined, column: Column | undefined, event?: PointerEvent): void;
+  show(row: number | undefined, column: ShownColumn | undefined, event?: PointerEvent): void;
 }
 
 const IDLE = "Point at a cell for its exact value, at a letter for what earned it.";
@@ -23,9 +25,19 @@ export function createReadout(table: Table, tooltip: Tooltip): Readout {
       const letter = event && (event.target as Element).closest(".sw-class");
       if (letter && row !== undefined && table.letters[row])
         tooltip.show(event.clientX, event.clientY, [evidenceOf(table, row)]);
+      else if (event && column?.kind === "strip" && row !== undefined) tooltip.show(event.clientX, event.clientY, stripNote(column, row, event));
       else tooltip.hide();
     },
   };
+}
+
+/** The token under the pointer, what it gets, and from where. */
+function stripNote(column: StripColumn, row: number, event: PointerEvent): HTMLElement[] {
+  const canvas = (event.target as Element).closest(".sw-cell-strip")!.firstElementChild!.getBoundingClientRect();
+  const [at, query] = [tokenAt(column, event.clientX - canvas.left, canvas.width), column.queries[row]!];
+  const token = (position: number): (Node | string)[] => [tokenSpan(column.tokens[position]!), h("span", { class: "sw-dim" }, ` ${position}`)];
+  if (at > query) return [h("div", {}, ...token(at), h("span", { class: "sw-dim" }, ", after the query")), h("div", { class: "sw-dim" }, "from ", ...token(query))];
+  return [h("div", {}, ...token(at), ` ${percent(levelAt(column, row, at))}`), h("div", {}, h("span", { class: "sw-dim" }, "from "), ...token(query))];
 }
 
 function evidenceOf(table: Table, row: number): string {
@@ -35,7 +47,7 @@ function evidenceOf(table: Table, row: number): string {
 
 const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
-export function describe(table: Table, row: number, column: Column | undefined): string {
+export function describe(table: Table, row: number, column: ShownColumn | undefined): string {
   const parts = [headName(headOf(table, row))];
   if (column && !isClass(column.name)) parts.push(valueOf(column, row));
   const evidence = evidenceOf(table, row);
@@ -43,7 +55,8 @@ export function describe(table: Table, row: number, column: Column | undefined):
   return parts.join(" \u2002 ");
 }
 
-function valueOf(column: Column, row: number): string {
+function valueOf(column: ShownColumn, row: number): string {
+  if (column.kind === "strip") return stripWords(column, row);
   if (column.kind === "text") return `${column.title} ${column.values[row] || "\u2013"}`;
   const { values, low, high, threshold, title } = column;
   const interval = low && high && !Number.isNaN(low[row]) ? ` (${spoken(low[row]!)} to ${spoken(high[row]!)})` : "";
