@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets._result import Provenance
 from scope_widgets.ioi.evidence import Evidence, evidence, t_test
+from scope_widgets.ioi.knock_out import knocked_out
 from scope_widgets.ioi.prompts import IOIPrompts
 from scope_widgets.ioi.result import CLASSES, UNCLASSIFIED, IOIResult
 from scope_widgets.ioi.stages import Head, Stages
@@ -167,16 +168,8 @@ class _Draft:
     def _knock_out(self, bar: tqdm[Any]) -> None:
         bar.set_description("IOI: knocking out the name movers")
         heads = self.heads("name_mover", "backup_name_mover")
-        before = self.stages.m_clean.mean()
-        self.lost = float(1 - self.stages.difference(self.stages.without(heads)).mean() / before)
-        rng = np.random.default_rng(self._seed)
-        lost = []
-        for _ in range(_RANDOM_DRAWS):
-            others = random_others(heads, {row.head for row in self.rows}, self._n_heads, rng)
-            if others is None:
-                return
-            lost.append(float(1 - self.stages.difference(self.stages.without(others)).mean() / before))
-        self.lost_at_random = np.array(lost)
+        found = knocked_out(self.stages, heads, {row.head for row in self.rows}, _RANDOM_DRAWS, self._seed)
+        self.lost, self.lost_at_random = found.lost, found.lost_at_random
 
     def _into(self, role: str, receivers: Sequence[Receiver], bar: tqdm[Any], what: str) -> Evidence:
         return self._weigh(role, receivers, range(max(one[0] for one in receivers)), bar, what)
@@ -289,18 +282,6 @@ class _Draft:
 def _when(wanted: str, name: str) -> Any:
     """Name a head that supports the behaviour and attends to the wanted place."""
     return lambda effect, key: name if effect > 0 and key == wanted else None
-
-
-def random_others(heads: Sequence[Head], avoid: set[Head], n_heads: int, rng: np.random.Generator) -> list[Head] | None:
-    """Draw as many other heads of the same layers; None where a layer has too few others."""
-    drawn: list[Head] = []
-    for layer in sorted({layer for layer, _ in heads}):
-        wanted = sum(1 for one in heads if one[0] == layer)
-        others = [head for head in range(n_heads) if (layer, head) not in avoid]
-        if len(others) < wanted:
-            return None
-        drawn += [(layer, int(head)) for head in rng.choice(others, wanted, replace=False)]
-    return drawn
 
 
 def _copying(stages: Stages, heads: Sequence[Head]) -> dict[Head, tuple[float, float]]:

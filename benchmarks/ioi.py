@@ -1,0 +1,45 @@
+"""How long the detection of IOI heads takes, and what it finds."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figure import Figure
+
+sys.path.append(str(Path(__file__).parents[1] / "scripts"))
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    import get_smollm2
+
+    from scope_widgets import Microscope
+
+    figures = _model(Microscope.load("demo"), "the demo model", 20, rounds=1 if quick else 3)
+    if get_smollm2.ready() and not quick:
+        figures += _model(Microscope.load(get_smollm2.folder()), "SmolLM2-135M", 600, rounds=1)
+    return figures
+
+
+def _model(scope: Any, name: str, limit: float, rounds: int) -> list[Figure]:
+    from scope_widgets import ioi
+
+    prompts = ioi.prompts(scope, n=50, seed=0)
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        result = ioi.detect(scope, prompts)
+        times.append(time.perf_counter() - start)
+    found = {kind: [f"{layer}.{head}" for layer, head in heads] for kind, heads in result.classes.items()}
+    at_random = float(abs(result.lost_at_random).max()) if len(result.lost_at_random) else float("nan")
+    detail = {"lost_at_random": result.lost_at_random.tolist(), "classes": found}
+    return [
+        Figure(f"ioi.detect, 50 prompts, {name}", statistics.median(times), "s", limit, "lower", {"classes": found}),
+        Figure(
+            f"logit difference lost without movers and backups, {name}", 100 * result.lost, "%", 50, "higher", detail
+        ),
+        Figure(f"the same, as many random heads of their layers, {name}", 100 * at_random, "%", 15, "lower", detail),
+    ]
