@@ -14,9 +14,9 @@ sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    import get_smollm2
-
     from scope_widgets import Microscope
+
+    import get_smollm2
 
     figures = _model(Microscope.load("demo"), "the demo model", 20, rounds=1 if quick else 3)
     if get_smollm2.ready() and not quick:
