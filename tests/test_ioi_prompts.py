@@ -50,6 +50,18 @@ def byte_level_bpe(
     return hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>")
 
 
+def llama_like() -> hf.PreTrainedTokenizerFast:
+    """Train a tokenizer that puts a space before every text by itself, and a token before that."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    tokenizer.decoder = decoders.Metaspace(prepend_scheme="first")
+    words = " ".join([*NAMES, *(w for some in FILLERS.values() for w in some), JOHN_AND_MARY, *TEMPLATES])
+    trainer = trainers.BpeTrainer(vocab_size=1500, special_tokens=["<unk>", "<s>"], show_progress=False)
+    tokenizer.train_from_iterator([words.replace(",", " ,")] * 20, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return hf.PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", unk_token="<unk>")
+
+
 def word_level(words: list[str], *, lower: bool = False) -> hf.PreTrainedTokenizerFast:
     vocabulary = {word: i for i, word in enumerate(dict.fromkeys(["<unk>", *words]))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -73,10 +85,12 @@ def gpt2_like():
     return byte_level_bpe()
 
 
-@pytest.fixture(scope="module", params=["demo", "bpe", "bpe with bos"])
+@pytest.fixture(scope="module", params=["demo", "bpe", "bpe with bos", "llama"])
 def scope(request, demo, gpt2_like):
     if request.param == "demo":
         return demo
+    if request.param == "llama":
+        return scope_of(llama_like())
     return scope_of(gpt2_like if request.param == "bpe" else byte_level_bpe(bos=True))
 
 
