@@ -309,6 +309,29 @@ def test_odd_tokens_stay_text(show: Any, browser_page: Any) -> None:
     assert browser_page.evaluate("window.evil") is None
 
 
+@pytest.mark.parametrize("rows", [4, 30])
+def test_words_stay_in_their_cells(show: Any, browser_page: Any, rows: int) -> None:
+    browser_page.add_init_script(
+        """window.drawn = [];
+        const fill = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+          drawn.push([text, x, x + this.measureText(text).width, y]);
+          fill.call(this, text, x, y);
+        }"""
+    )
+    _, place = show(made_lens(rows, vocabulary=[*ODD, *(" supercalifragilistic" + "i" * i for i in range(20))]))
+    width = place.locator(".ll-map .sw-cell").bounding_box()["width"] + 1
+    drawn = [one for one in browser_page.evaluate("drawn") if one[1] > GUTTER and one[3] > HEADER]
+    assert len(drawn) > 100
+    end = 0.0
+    for text, left, right, _ in drawn:
+        column = int((left - GUTTER) / width)
+        assert right <= GUTTER + (column + 1) * width, text
+        if text == "…":  # part of the word before it
+            assert left == pytest.approx(end, abs=0.5)
+        end = right
+
+
 # -- files
 
 

@@ -82,10 +82,10 @@ function drawWords(pen: Pen, state: State): void {
     const cell = lens.cell(state.rowOf(row), column);
     const [left, top, height] = [x(column) + PAD, y(row), y(row + 1) - y(row) - 1];
     const ink = inkOn(colourAt(cell)) || theme.value.ink;
+    pen.font = words.font;
     const word = words.of(lens.topIds[cell]!, () => lens.text(lens.topIds[cell]!));
     const faint = word.some(({ dim }) => !dim) ? 0.6 : 0.85; // a space alone must be seen
     pen.fillStyle = ink;
-    pen.font = words.font;
     let at = left;
     for (const { text, dim, width } of word) {
       pen.globalAlpha = dim ? faint : 1;
@@ -119,6 +119,7 @@ interface Word extends Part {
 
 interface Words {
   font: string;
+  /** Measures with the pen's font, which must be `font`. */
   of(id: number, text: () => string): Word[];
 }
 
@@ -129,7 +130,6 @@ function wordsOf(pen: Pen, font: string, room: number): Words {
   const key = `${font} ${room}`;
   if (kept.key !== key) kept = { key, words: new Map() };
   const { words } = kept;
-  pen.font = font;
   const measure = (text: string): number => pen.measureText(text).width;
   return {
     font,
