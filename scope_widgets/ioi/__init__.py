@@ -8,8 +8,8 @@ from scope_widgets.ioi.comparison import Comparison, compare
 from scope_widgets.ioi.detect import detect
 from scope_widgets.ioi.knock_out import KnockOut, knock_out
 from scope_widgets.ioi.prompts import IOIPrompt, IOIPrompts, prompts
-from scope_widgets.ioi.published import known
-from scope_widgets.ioi.result import CLASSES, IOIResult
+from scope_widgets.ioi.published import CLASSES, known
+from scope_widgets.ioi.result import IOIResult
 from scope_widgets.ioi.sentence import IOISentence
 
 __all__ = [

@@ -14,7 +14,8 @@ from scope_widgets._result import Provenance
 from scope_widgets.ioi.evidence import Evidence, evidence, t_test
 from scope_widgets.ioi.knock_out import knocked_out
 from scope_widgets.ioi.prompts import IOIPrompts
-from scope_widgets.ioi.result import CLASSES, UNCLASSIFIED, IOIResult
+from scope_widgets.ioi.published import CLASSES
+from scope_widgets.ioi.result import UNCLASSIFIED, IOIResult
 from scope_widgets.ioi.stages import Head, Stages
 from scope_widgets.models.copying import copying_scores
 from scope_widgets.models.microscope import Microscope

@@ -11,19 +11,10 @@ import numpy as np
 from scope_widgets._result import Provenance, Result
 from scope_widgets.ioi.comparison import Comparison, compare
 from scope_widgets.ioi.drawing import to_dot
+from scope_widgets.ioi.published import CLASSES
 
 Array = np.ndarray[Any, Any]
 
-#: the classes of Wang et al. 2022, in the order in which they are looked for
-CLASSES = (
-    "name_mover",
-    "negative_name_mover",
-    "s_inhibition",
-    "induction",
-    "duplicate_token",
-    "previous_token",
-    "backup_name_mover",
-)
 #: a head with an effect whose attention is that of none of the classes
 UNCLASSIFIED = "unclassified"
 

@@ -80,7 +80,7 @@ class Stages:
                 range(self.scope.n_heads),
                 receivers,
                 self.at[role],
-                self._metric.of,
+                self._metric,
                 n_layers=self.scope.n_layers,
                 group=self.scope.n_heads // self.scope.anatomy.n_kv_heads,
             )
@@ -89,7 +89,7 @@ class Stages:
         return effects
 
     def without(self, heads: Iterable[Head], capture: Sequence[str] = ()) -> Run:
-        """Run with heads knocked out at the end: their output there is the mean over ABC versions of the same prompt."""
+        """Run with heads knocked out at the end: their output there is its mean over ABC versions of the prompt."""
         by_layer: dict[int, list[int]] = {}
         for layer, head in heads:
             by_layer.setdefault(layer, []).append(head)

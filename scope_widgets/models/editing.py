@@ -30,7 +30,7 @@ class Editor:
     """
 
     start = 0
-    #: the block after which the forward ends; None: it goes on to the logits
+    #: the block after which the forward ends, `n_layers`: before the final norm; None: it goes on to the logits
     end: int | None = None
 
     def __init__(self, wrapped: Wrapped, model: Any, anatomy: Anatomy, edits: Edits) -> None:
@@ -81,7 +81,7 @@ class Editor:
                 _ = envoy.output  # waits until the block is computed
                 return True
         self._edit_output("residual", self._anatomy.n_layers, self._anatomy.blocks[-1].block)
-        return False
+        return self.end == self._anatomy.n_layers
 
     def _edit_output(self, site: str, layer: int, module: nn.Module) -> None:
         if edit := self._edits.get((site, layer)):

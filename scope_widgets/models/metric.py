@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.answers import answer_ids, check_distinct
+from scope_widgets.models.editing import Edits
+from scope_widgets.models.run import Run
 
 #: logits [vocabulary] of one prompt -> one number
 Own = Callable[[Tensor], Any]
@@ -26,10 +28,21 @@ class Metric:
     of : callable
         `of(logits [row, vocabulary], prompts [row]) -> Tensor [row]`, which autograd can follow; `prompts` says which
         prompt each row belongs to.
+    tokens : Tensor of int [prompt, 1 or 2], or None
+        Where the metric is a logit, or a difference of two: their tokens.
     """
 
     name: str
     of: Callable[[Tensor, Tensor], Tensor]
+    tokens: Tensor | None = None
+
+    def again(self, run: Run, edits: Edits, *, rows: Tensor, positions: Tensor, layer: int = 0) -> Tensor:
+        """Run again as `Run.again` and measure, `[row]` in float64 on the CPU; what is not needed is not unembedded."""
+        if self.tokens is None:
+            return self.of(run.again(edits, rows=rows, positions=positions, layer=layer), rows).double().cpu()
+        tokens = self.tokens.to(rows.device)[rows]
+        logits = run.again(edits, rows=rows, positions=positions, layer=layer, tokens=tokens).double().cpu()
+        return logits[:, 0] - logits[:, 1] if logits.shape[1] == 2 else logits[:, 0]
 
     def checked(self, logits: Tensor, what: str) -> Tensor:
         """Measure the logits `[prompt, vocabulary]` of a whole run, in float64.
@@ -83,9 +96,10 @@ def metric_of(
             raise ValueError("metric='logit_difference' needs versus= beside answer=, such as versus=' John'.")
         others = answer_ids(tokenizer, versus, n, "versus")
         check_distinct(tokenizer, ids, others)
-        return Metric(name, lambda logits, rows: _at(logits, ids[rows.cpu()]) - _at(logits, others[rows.cpu()]))
+        both = torch.stack([ids, others], -1)
+        return Metric(name, lambda logits, rows: _at(logits, ids[rows.cpu()]) - _at(logits, others[rows.cpu()]), both)
     if name == "logit":
-        return Metric(name, lambda logits, rows: _at(logits, ids[rows.cpu()]))
+        return Metric(name, lambda logits, rows: _at(logits, ids[rows.cpu()]), ids[:, None])
     if name == "probability":
         return Metric(name, lambda logits, rows: _at(logits.float().softmax(-1), ids[rows.cpu()]))
     return Metric(name, lambda logits, rows: _at(logits.float().log_softmax(-1), ids[rows.cpu()]))

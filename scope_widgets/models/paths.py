@@ -14,14 +14,13 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.editing import Edits, Place
+from scope_widgets.models.metric import Metric
 from scope_widgets.models.run import Run
 
 #: (layer, head), or ("mlp", layer)
 Sender = tuple[Any, int]
 #: (layer, head, "q" | "k" | "v"), or ("mlp", layer)
 Receiver = tuple[Any, ...]
-#: (logits [row, vocabulary], prompts [row]) -> one number a row
-Measure = Callable[[Tensor, Tensor], Tensor]
 
 
 def along_paths(
@@ -31,11 +30,11 @@ def along_paths(
     heads: Sequence[int] | None,
     receivers: Sequence[Receiver] | None,
     at: Tensor | None,
-    measure: Measure,
+    metric: Metric,
     *,
     n_layers: int,
     group: int,
-    batch: int = 2048,
+    batch: int = 1024,
     on_rows: Callable[[int], None] = lambda n: None,
 ) -> Tensor:
     """Patch the paths from senders of one layer to the receivers.
@@ -52,7 +51,7 @@ def along_paths(
         Patched together; None: the logits. Those that the layer cannot reach are left out.
     at : Tensor of int [prompt], or None
         The position at which the sender is patched; None for all.
-    measure : callable
+    metric : Metric
     n_layers, group : int
         Blocks of the model, and query heads to a key-value head.
     batch : int
@@ -69,6 +68,7 @@ def along_paths(
     count, prompts = n * len(base), len(base)
     device = base.token_ids.device
     found = torch.empty(count, dtype=torch.float64)
+    unchanged = metric.of(base.logits, torch.arange(prompts, device=device)).double().cpu()
     width = base.token_ids.shape[1] if at is None else int((base.last - at).max()) + 1
     size = max(1, batch // (width if at is None or reached is not None else 1))
     for part in torch.split(torch.arange(count, device=device), size):
@@ -79,13 +79,17 @@ def along_paths(
         edits = _frozen(base, source, layer, head, rows, positions, n_layers)
         for place in places(reached or []):
             edits[place] = _listener(arrived, place, edits.get(place))
-        last = max((at_layer for _, at_layer in places(reached)), default=layer) if reached is not None else None
-        logits = base.again(edits, rows=rows, positions=positions, layer=layer, end=last)
-        if reached is not None:
-            logits = _delivered(base, reached, arrived, rows, positions, at, group)
-        elif at is not None:  # with all heads frozen nothing leaves the position
-            logits = torch.where((at == base.last)[rows, None], logits, base.logits[rows])
-        found[part.cpu()] = measure(logits, rows).double().cpu()
+        if reached is None:
+            measured = metric.again(base, edits, rows=rows, positions=positions, layer=layer)
+            if at is not None:  # with all heads frozen nothing leaves the position
+                measured = torch.where((at == base.last)[rows].cpu(), measured, unchanged[rows.cpu()])
+        elif not reached:
+            measured = unchanged[rows.cpu()]
+        else:
+            last = max(at_layer for _, at_layer in places(reached))
+            base.again(edits, rows=rows, positions=positions, layer=layer, end=last)
+            measured = _delivered(base, reached, arrived, rows, positions, at, group, metric)
+        found[part.cpu()] = measured
         on_rows(len(part))
     return found.reshape(n, prompts)
 
@@ -142,10 +146,9 @@ def _delivered(
     sent_at: Tensor,
     at: Tensor | None,
     group: int,
+    metric: Metric,
 ) -> Tensor:
-    """Run the base on from the receivers, with what arrived at them."""
-    if not receivers:
-        return base.logits[rows]
+    """Run the base on from the receivers, with what arrived at them, and measure."""
     positions = sent_at if at is None else base.suffix(rows, at[rows])
     here = positions == sent_at if at is None else positions == at[rows, None]
 
@@ -155,7 +158,7 @@ def _delivered(
 
     edits: Edits = {place: _deliver(place, receivers, whole(place, value), group) for place, value in arrived.items()}
     first = min(layer for _, layer in arrived)
-    return base.again(edits, rows=rows, positions=positions, layer=first)
+    return metric.again(base, edits, rows=rows, positions=positions, layer=first)
 
 
 def _deliver(place: Place, receivers: Sequence[Receiver], arrived: Tensor, group: int) -> Callable[[Tensor], Tensor]:

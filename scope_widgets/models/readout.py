@@ -104,6 +104,14 @@ class Readout:
         raw = self.raw(residual)
         return raw if self.softcap is None else torch.tanh(raw / self.softcap) * self.softcap
 
+    def of_tokens(self, residual: Tensor, ids: Tensor) -> Tensor:
+        """Give the logits `[row, k]` of some tokens only, `ids` `[row, k]`, of residual streams `[row, d_model]`."""
+        residual = residual if self._norm is None else self._norm(residual)
+        rows = self._weight[ids]
+        bias = getattr(self._unembed, "bias", None)
+        raw = (rows @ residual[..., None]).squeeze(-1) + (0 if bias is None else bias[ids])
+        return raw if self.softcap is None else torch.tanh(raw / self.softcap) * self.softcap
+
     def frozen(self, residual: Tensor) -> Frozen:
         """Give the final norm with its scale held as it is at these residual streams `[..., d_model]`."""
         with lock_of(self._model):

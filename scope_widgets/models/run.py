@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from scope_widgets.models.anatomy import UnsupportedModelError
 from scope_widgets.models.editing import Editor, Edits, Place
+from scope_widgets.models.readout import Readout
 from scope_widgets.models.tokens import pad
 from scope_widgets.models.wrapped import Wrapped
 
@@ -56,6 +58,7 @@ class Run:
         self.logits = logits[torch.arange(len(ids), device=ids.device), at]
         self.values = {site: [kept[site, layer] for s, layer in looks if s == site] for site in wanted}
         self._masks = [editor.masks[layer] for layer in range(scope.n_layers)]
+        self._readout = self._known_readout()
 
     def __len__(self) -> int:
         """Give the number of prompts."""
@@ -74,6 +77,7 @@ class Run:
         positions: Tensor,
         layer: int = 0,
         end: int | None = None,
+        tokens: Tensor | None = None,
         gradients: bool = False,
     ) -> Tensor:
         """Run some positions of some prompts again, from a layer on, with changes.
@@ -93,13 +97,17 @@ class Run:
             The first block that is computed.
         end : int, optional
             The last block that is computed; there are no logits then.
+        tokens : Tensor of int [row, k], optional
+            The only tokens whose logits are wanted.
         gradients : bool
             Record the graph of autograd, from the edited values on.
 
         Returns
         -------
-        Tensor [row, vocabulary]
+        Tensor [row, vocabulary], or [row, k]
         """
+        if tokens is not None:
+            return self._of_tokens(edits, rows, positions, layer, tokens)
         with self._scope.wrapped() as wrapped:
             editor = _Continuing(wrapped, self, self._scope, edits, rows, positions, layer)
             editor.end = end
@@ -110,6 +118,26 @@ class Run:
             }
             logits = editor.logits(inputs, gradients)
             return logits[:, -1] if end is None else logits
+
+    def _of_tokens(self, edits: Edits, rows: Tensor, positions: Tensor, layer: int, tokens: Tensor) -> Tensor:
+        """Leave the unembedding of all other tokens out, which costs as much as several blocks."""
+        if self._readout is None:
+            return self.again(edits, rows=rows, positions=positions, layer=layer).gather(-1, tokens)
+        place, kept = ("residual", self._scope.n_layers), dict[Place, Tensor]()
+        looking = {**edits, place: _keeper(kept, place, edits.get(place))}
+        self.again(looking, rows=rows, positions=positions, layer=layer, end=self._scope.n_layers)
+        with torch.no_grad():
+            return self._readout.of_tokens(kept[place][:, -1], tokens)
+
+    def _known_readout(self) -> Readout | None:
+        """Give the readout where it makes this run's logits from its residual stream (some families do more)."""
+        try:
+            readout = Readout(self._scope.model, self._scope.anatomy)
+            final = self.values["residual"][-1][torch.arange(len(self)), self.last]
+            readout.check(final[:1], self.logits[:1])
+        except UnsupportedModelError:
+            return None
+        return readout
 
     def suffix(self, rows: Tensor, position: Tensor | int) -> Tensor:
         """Give the positions `[row, position]` from `position` (one, or `[row]`) to the end of each row's prompt.

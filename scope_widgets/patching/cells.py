@@ -55,8 +55,8 @@ def run_cells(pair: Pair, over: str, cells: Cells, prompts: Tensor) -> Tensor:
         source_at = torch.where(here, pair.source_at[rows, cells.position[cell]][:, None], 0)
     edits = _edits(pair, over, cells.layer, rows, head, here, source_at)
     start = min(cells.layer, pair.scope.n_layers - 1)
-    logits = pair.base.again(edits, rows=rows, positions=positions, layer=start)
-    return pair.metric.of(logits, rows).double().reshape(n, len(prompts)).cpu()
+    measured = pair.metric.again(pair.base, edits, rows=rows, positions=positions, layer=start)
+    return measured.reshape(n, len(prompts))
 
 
 def _edits(

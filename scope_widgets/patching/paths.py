@@ -97,7 +97,7 @@ def paths(
                         heads,
                         into,
                         None if experiment.at is None else experiment.at[:, 0],
-                        experiment.metric.of,
+                        experiment.metric,
                         n_layers=scope.n_layers,
                         group=scope.n_heads // scope.anatomy.n_kv_heads,
                         on_rows=bar.update,
