@@ -63,18 +63,20 @@ class Answers:
             self._running.discard(request)
 
     def _report(self, request: str, answer: Any) -> Any:
-        while True:
-            try:
-                progress = next(answer)
-            except StopIteration as end:
-                return end.value
-            if progress is not None:
-                done, total, text = progress
-                self.send({"v": 1, "id": request, "kind": "progress", "done": done, "total": total, "text": text})
-            yield
-            if request not in self._running:
-                answer.close()
-                return None
+        try:
+            while True:
+                try:
+                    progress = next(answer)
+                except StopIteration as end:
+                    return end.value
+                if progress is not None:
+                    done, total, text = progress
+                    self.send({"v": 1, "id": request, "kind": "progress", "done": done, "total": total, "text": text})
+                yield
+                if request not in self._running:
+                    return None
+        finally:
+            answer.close()
 
     def _method(self, name: str, args: dict[str, Any]) -> Any:
         method = getattr(self, f"answer_{name}", None)

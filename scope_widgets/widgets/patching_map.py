@@ -19,8 +19,8 @@ MOST_PROMPTS = 200
 SAVED_BYTES = 2_000_000
 _LONGEST_PROMPT = 400
 _FALLBACK_ROWS = 10
-#: seconds between two updates of a running map, and bytes a second that they may take
-_PAUSE_S, _RATE = 0.2, 1e6
+#: between two updates of a running map: seconds at least, bytes a second at most, and the share of time they may take
+_PAUSE_S, _RATE, _SHARE = 0.2, 1e6, 0.1
 #: the anchors of the browser's signed scale on a light ground
 _BLUE_RED = np.frombuffer(
     bytes.fromhex("15396b2166ac4393c392c5ded1e5f0fffffffddbc7f4a582d6604db2182b6d0d1c"), np.uint8
@@ -179,7 +179,7 @@ class PatchingMap(View):
                     each = (now - began) / max(1, int(self._sweep.done) - before)
                     self._publish(each)
                     cost = time.monotonic() - now
-                    due = now + max(_PAUSE_S, 10 * cost, len(self.values) / _RATE)
+                    due = now + max(_PAUSE_S, cost / _SHARE, len(self.values) / _RATE)
                 yield None
                 if self._stopping:
                     break
