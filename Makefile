@@ -54,7 +54,7 @@ $(BUNDLES): js/node_modules/.installed $(SCRIPTS)
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.tools $(BUNDLES) $(KERNELS) pyproject.toml setup.py
-	$(PIP) -c constraints.txt --no-build-isolation -e '.[test]'
+	$(PIP) -c constraints.txt --no-build-isolation -e '.[test,crosscheck]'
 	@touch $@
 
 clean:
