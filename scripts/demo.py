@@ -8,6 +8,8 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
+CORRUPTED = "When Mary and John went to the store, Mary gave a drink to"
+QUESTION = {"answer": " Mary", "versus": " John"}
 MOST = 6
 
 
@@ -15,40 +17,58 @@ def main() -> None:
     """Run the demonstration."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="demo", help="demo, smollm2, a folder, a .gguf file or a hub id")
-    parser.add_argument("--prompt", default=PROMPT)
+    parser.add_argument("--ioi-prompts", type=int, default=50, help="prompts for the IOI heads; 0 leaves them out")
     parser.add_argument("--out", type=Path, default=Path("demo.html"))
     arguments = parser.parse_args()
 
-    with tqdm(total=4, bar_format="{desc:<36}{bar:24} {n}/{total}") as steps:
+    with tqdm(total=6, bar_format="{desc:<36}{bar:24} {n}/{total}") as steps:
 
         def step(text: str) -> None:
             steps.set_description_str(text)
             steps.update()
 
         steps.set_description_str("Loading the model")
-        from scope_widgets import Microscope, heads, widgets
+        from scope_widgets import Microscope, heads, ioi, lens, patching, widgets
 
         scope = Microscope.load(_source(arguments.model))
         step("Tracing the prompt")
-        trace = scope.trace(arguments.prompt)
+        trace = scope.trace(PROMPT)
         step("Scoring heads on repeated tokens")
         scores = heads.score_repeated_tokens(scope)
         labels = heads.label(scores)
+        step("Patching the residual stream")
+        patched = patching.activations(scope, PROMPT, CORRUPTED, over="residual", **QUESTION)
+        step("Finding the heads of IOI")
+        n = arguments.ioi_prompts
+        found = ioi.detect(scope, ioi.prompts(scope, n=n, seed=0)) if n else None
         step("Writing the page")
         selection = widgets.Selection(heads=[scores.top("induction", 1)[0][:2]])
-        attention = widgets.AttentionView(trace, labels=labels, selection=selection)
-        table = widgets.HeadTable(scores, labels=labels, selection=selection)
-        widgets.save_html([attention, table], arguments.out)
+        views = [
+            widgets.AttentionView(trace, labels=labels, selection=selection),
+            widgets.HeadTable(scores, labels=labels, selection=selection),
+            widgets.PatchingMap(patched, selection=selection),
+            widgets.LogitLensView(lens.logit_lens(trace, watch=list(QUESTION.values())), selection=selection),
+            *([] if found is None else [widgets.HeadTable(found, selection=selection)]),
+        ]
+        widgets.save_html(views, arguments.out)
         step("Done")
 
     print(f"\n{scope}\n{scores.provenance.note}")
-    print(f"{arguments.prompt!r} goes on with {scope.generate(arguments.prompt, max_new_tokens=1)!r}\n")
+    print(f"{PROMPT!r} goes on with {scope.generate(PROMPT, max_new_tokens=1)!r}\n")
     rows = labels.to_dataframe()
     rows["order"] = rows["label"].map({name: order for order, name in enumerate(heads.THRESHOLDS)})
     best = rows.sort_values(["order", "score"], ascending=[True, False]).groupby("label", sort=False).head(MOST)
     print(best.drop(columns=["order", "statistic"]).to_string(index=False, float_format="{:.3f}".format))
     counts = ", ".join(f"{name} {count}" for name, count in rows["label"].value_counts().items())
     print(f"\nLabels among {scope.n_layers * scope.n_heads} heads: {counts}. At most {MOST} of each are above.")
+    print(
+        f"\nWhere the clean prompt's residual stream brings the answer back:\n{patched.top(4).to_string(index=False)}"
+    )
+    if found is not None:
+        columns = ["layer", "head", "class", "effect", "low", "high", "signature", "attention"]
+        print(f"\nIOI heads ({found.provenance.note}):")
+        print(found.message or found.heads[columns].to_string(index=False, float_format="{:.3f}".format))
+        print(f"Knocking out name movers and backups loses {found.lost:.0%} of the logit difference.")
     print(f"Open {arguments.out.resolve()} in a browser, or the notebook with: make notebook")
 
 

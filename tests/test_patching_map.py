@@ -100,6 +100,9 @@ def test_titles_and_meanings_say_what_was_done() -> None:
         "0: logit difference as clean; 1: as corrupted."
     )
     assert PatchingMap(patching(2, 3), title="Mine").title == "Mine"
+    along = PatchingMap(patching(2, 3, over="head", call="patching.paths(scope, clean, corrupted)"))
+    assert along.title == "Path patching: head outputs, SmolLM2-135M, 8 prompts"
+    assert "put into the corrupted run along the paths to the receivers only." in along.meaning
 
 
 @pytest.mark.parametrize(

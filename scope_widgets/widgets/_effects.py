@@ -116,6 +116,8 @@ class Effects:
         what = _PLURAL.get(result.over, result.over)
         metric = result.metric.replace("_", " ").replace("kl", "KL divergence")
         n_prompts = len(result.per_prompt)
+        along_paths = "paths(" in result.call.partition("scope")[0]
+        kind = "Path patching:" if along_paths else "Patching" if result.exact else "Attribution patching:"
         return cls(
             axes=axes,
             shape=shape,
@@ -125,12 +127,12 @@ class Effects:
             components=[],
             quantity="effect",
             meaning=(
-                f"{_ARTICLE.get(result.over, result.over)} of the {source} run, put into the {base} run. "
+                f"{_ARTICLE.get(result.over, result.over)} of the {source} run, put into the {base} run"
+                f"{' along the paths to the receivers only' if along_paths else ''}. "
                 f"0: {metric} as {base}; 1: as {source}."
             ),
             metric=metric,
-            title=f"{'Patching' if result.exact else 'Attribution patching:'} {what}, {_model(result)}"
-            + (f", {n_prompts:,} prompts" if n_prompts > 1 else ""),
+            title=f"{kind} {what}, {_model(result)}" + (f", {n_prompts:,} prompts" if n_prompts > 1 else ""),
             n_layers=shape[0],
             n_heads=shape[1] if "head" in axes else None,
         )

@@ -37,7 +37,7 @@ export function createDots(values: Float64Array, statistics: Statistics, width: 
   const xOf = (value: number): number => SIDE + ((value - from) / (to - from || 1)) * (width - 2 * SIDE);
   const places = swarm(drawn, xOf, RADIUS);
   const levels = 1 + Math.max(...places.map(({ level }) => level));
-  const rise = Math.min(2 * RADIUS + 0.5, 84 / levels);
+  const rise = Math.min(2 * RADIUS + 0.5, 56 / levels);
   const ground = 12 + RADIUS + levels * rise;
   const svg = make("svg", { width, height: ground + AXIS, viewBox: `0 0 ${width} ${ground + AXIS}`, class: "pm-dots", role: "img" });
   svg.append(
