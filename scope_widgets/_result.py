@@ -17,6 +17,9 @@ import numpy as np
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+#: characters of one field that a repr writes out
+_LONGEST = 80
+
 
 @cache
 def versions() -> dict[str, str]:
@@ -88,7 +91,15 @@ class Shown:
 
 
 class Result(Shown):
-    """Mixin of the frozen dataclasses that analyses give: numbers, names and a provenance."""
+    """Mixin of the frozen dataclasses that analyses give: numbers, names and a provenance.
+
+    Their decorator says `repr=False`: thousands of numbers in a row help nobody.
+    """
+
+    def __repr__(self) -> str:
+        """Name the fields, long ones by their size."""
+        fields = ", ".join(f"{f.name}={_brief(getattr(self, f.name))}" for f in dataclasses.fields(self))  # type: ignore[arg-type]
+        return f"{type(self).__name__}({fields})"
 
     def to_json(self) -> str:
         """Write this result as JSON, arrays with their dtype and shape, NaN as null, infinities as words."""
@@ -116,6 +127,15 @@ class Result(Shown):
             raise ValueError(
                 f"This text is not a {cls.__name__} written by to_json(): it begins {text[:40]!r}."
             ) from None
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"<{value.dtype} {list(value.shape)}>"
+    if isinstance(value, Provenance):
+        return f"<{value.model}, {len(value.prompts)} prompts>"
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"<{type(value).__name__} of {len(value)}>"
 
 
 def _encode(value: Any) -> Any:

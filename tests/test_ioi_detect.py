@@ -10,6 +10,7 @@ from scope_widgets.ioi.stages import Stages
 
 import plain_patching as plain
 from planted_ioi import moved, planted_model
+from planted_ioi_circuit import HEADS, planted_circuit
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +111,17 @@ def test_planted_heads_are_found_at_their_places_under_grouped_queries(demo):
     assert result.of("s_inhibition") == [moved(2, 2)]
     assert set(result.of("backup_name_mover")) <= {moved(3, 0)}
     assert result.lost >= 0.5
+
+
+def test_a_circuit_set_by_hand_is_found_whole(demo):
+    many = ioi.prompts(demo, n=1000, seed=3)
+    names = torch.as_tensor(np.union1d(many.io_ids, many.subject_ids))
+    result = ioi.detect(planted_circuit(demo, names), ioi.prompts(demo, n=40, seed=0))
+    table = result.compare({name: [head] for name, head in HEADS.items()}).to_dataframe().set_index("class")
+    assert (table.loc[list(HEADS), ["precision", "recall"]] == 1).all(axis=None)
+    assert len(result.head_class) == len(HEADS)
+    assert result.lost > 0.99
+    assert abs(result.lost_at_random).max() < 0.01
 
 
 def test_evidence_corrects_for_the_number_of_heads():

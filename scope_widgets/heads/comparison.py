@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 TESTS = {"t": "cohens_d", "welch": "cohens_d", "paired-t": "cohens_d", "mann-whitney": "rank_biserial"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeadComparison(Result):
     """The difference of each head's scores between two sets of prompts.
 

@@ -31,7 +31,7 @@ _LETTERS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeadLabels(Result):
     """Labels of heads, one row a label; a head may have several, the best first.
 

@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 _BATCH = 16
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RecallHeads(Result):
     """How much more than elsewhere each head looks at the subject, one row a head.
 

@@ -10,7 +10,7 @@ import numpy as np
 from scope_widgets._result import Provenance, Result
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class HeadScores(Result):
     """Statistics of all heads of a model.
 

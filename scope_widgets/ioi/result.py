@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 UNCLASSIFIED = "unclassified"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class IOIResult(Result):
     """Heads found by what they cause, named by what they attend to.
 

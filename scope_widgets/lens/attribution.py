@@ -22,7 +22,7 @@ from scope_widgets.traces.trace import Trace
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Attribution(Result):
     """What each part of the model writes towards an answer, the final norm's scale held as it was in the real run.
 

@@ -26,7 +26,7 @@ Array = np.ndarray[Any, Any]
 _AT_ONCE = 2**22
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LogitLens(Result):
     """What the model would say next if it stopped at each layer.
 

@@ -26,7 +26,7 @@ Custom = Callable[[Tensor], Tensor]
 ABLATIONS = ("zero", "mean", "resample", "noise", "scale")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ablation(Result):
     """A metric before and after something was taken out.
 

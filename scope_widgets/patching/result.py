@@ -12,7 +12,7 @@ from scope_widgets._result import Provenance, Result
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PatchingResult(Result):
     """Effects of patching activations of one run into another.
 
