@@ -57,7 +57,7 @@ def planted_circuit(demo, names):
         model.lm_head.weight[names, at["answer"]] = 3 * eye
 
         def head(kind, queries, keys, value, target, gain=1.0):
-            """Set a head: (block, columns of d_head, strength) for queries and keys; what it moves from where to where."""
+            """Set a head: (block, columns, strength) for queries and keys; what it moves from where to where."""
             layer, which = HEADS[kind]
             attention = model.transformer.h[layer].attn
             weight, bias, out = attention.c_attn.weight, attention.c_attn.bias, attention.c_proj.weight
