@@ -24,6 +24,7 @@ HEADS = {
     "induction": (1, 0),
     "s_inhibition": (2, 2),
     "name_mover": (3, 1),
+    "subject_suppressor": (3, 2),
 }
 
 
@@ -95,10 +96,14 @@ def planted_circuit(demo, names):
             "previous", "repeated",
         )  # fmt: skip
         # wherever a name stands again
-        key = model.transformer.h[HEADS["s_inhibition"][0]].attn.c_attn
-        head("s_inhibition", [(None, one, 4 * root)], [], "repeated", "subject")
-        column = HEADS["s_inhibition"][1] * d_head + width + n + POSITIONS
-        key.weight[at["repeated"], column] = scale
+        for kind, value, target, gain in (
+            ("s_inhibition", "repeated", "subject", 1.0),
+            ("subject_suppressor", "own", "answer", -1.0),
+        ):
+            head(kind, [(None, one, 4 * root)], [], value, target, gain)
+            layer, which = HEADS[kind]
+            column = which * d_head + width + n + POSITIONS
+            model.transformer.h[layer].attn.c_attn.weight[at["repeated"], column] = scale
         # names, less those not to say
         head(
             "name_mover",

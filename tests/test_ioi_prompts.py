@@ -504,7 +504,7 @@ def test_a_sentence_is_frozen_and_hashable(gpt2_like):
 
 def test_the_paper_has_26_heads():
     heads = known("gpt2")
-    assert tuple(heads) == CLASSES
+    assert tuple(heads) == tuple(name for name in CLASSES if name != "subject_suppressor")  # the paper has none
     assert [len(some) for some in heads.values()] == [3, 2, 4, 4, 3, 2, 8]
     assert len({head for some in heads.values() for head in some}) == 26
     assert all(0 <= layer < 12 and 0 <= head < 12 for some in heads.values() for layer, head in some)
@@ -515,7 +515,7 @@ def test_the_paper_has_26_heads():
 
 def test_the_exact_sets_score_one():
     table = compare(known("gpt2"), "gpt2").to_dataframe()
-    assert list(table["class"]) == [*CLASSES, "all"]
+    assert list(table["class"]) == [*known("gpt2"), "all"]
     assert (table[["precision", "recall", "f1"]] == 1.0).all(axis=None)
     assert set(table["missed"]) == set(table["extra"]) == {""}
 

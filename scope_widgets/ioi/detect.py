@@ -24,6 +24,8 @@ from scope_widgets.models.paths import Receiver
 Array = np.ndarray[Any, Any]
 _NAMES = ("IO", "S1", "S2")
 _RANDOM_DRAWS = 5
+#: share of names that a head must write against to be called a suppressor
+_MOSTLY = 0.5
 #: prompts below which neither an interval nor a test says much
 _FEWEST = 8
 
@@ -54,11 +56,12 @@ def detect(
 ) -> IOIResult:
     """Find the heads of the IOI circuit in the order of Wang et al. 2022, by path patching with the ABC prompts.
 
-    1. Direct effect on the logits from the last position: name movers, and with the other sign negative ones.
-    2. Paths into the name movers' queries: S-inhibition heads.
+    1. Direct effect on the logits from the last position: name movers, and with the other sign negative ones; also
+       subject suppressors, which the paper does not have: they attend to the subject and write against it.
+    2. Paths into the queries of name movers and suppressors: S-inhibition heads.
     3. Paths from the second subject into the S-inhibition heads' keys and values: induction and duplicate-token heads.
     4. Paths from the token after the first subject into the induction heads' keys: previous-token heads.
-    5. Direct effect that appears only when the name movers are knocked out: backup name movers.
+    5. Direct effect that appears only when those of 1 with a positive effect are knocked out: backup name movers.
 
     A head counts where its effect is at least `min_effect` of the logit difference and chance is ruled out at `alpha`
     after Holm's correction. It gets the class's name only where it attends as the class does: among the places named,
@@ -126,9 +129,8 @@ class _Draft:
         with tqdm(total=self._n_layers, desc="IOI", unit="layer", leave=False) as bar:
             direct = self._weigh("END", None, range(self._n_layers), bar, "direct effects on the logits")
             self.direct = direct.effect
-            signed = {1: "name_mover", -1: "negative_name_mover"}
-            self._name(direct, "END -> logits", "END", lambda effect, key: signed[effect] if key == "IO" else None)
-            movers = self.heads("name_mover")
+            self._name(direct, "END -> logits", "END", self._direct_class)
+            movers = self.heads("name_mover", "subject_suppressor")
             if not movers:
                 self.message = "No name mover was found, so the classes that act through them were not looked for."
                 return
@@ -138,6 +140,13 @@ class _Draft:
             self._backups(movers, direct, bar)
             self._knock_out(bar)
 
+    def _direct_class(self, head: Head, effect: int, key: str | None) -> str | None:
+        """Name a head by what it does to the logits: which name it reads, and whether it writes for it or against."""
+        if key == "IO":
+            return "name_mover" if effect > 0 else "negative_name_mover"
+        against = effect > 0 and key in ("S1", "S2") and _copying(self.stages, [head])[head][1] > _MOSTLY
+        return "subject_suppressor" if against else None
+
     def _before_inhibition(self, bar: tqdm[Any]) -> None:
         inhibition = self.heads("s_inhibition")
         if not inhibition:
@@ -146,7 +155,7 @@ class _Draft:
         into = self._into("S2", receivers, bar, "paths into the S-inhibition heads")
         names = {"S1+1": "induction", "S1": "duplicate_token"}
         path = "S2 -> S-inhibition heads' keys and values"
-        self._name(into, path, "S2", lambda effect, key: names.get(key) if effect > 0 else None, ("S1", "S1+1"))
+        self._name(into, path, "S2", lambda head, effect, key: names.get(key) if effect > 0 else None, ("S1", "S1+1"))
         induction = self.heads("induction")
         if induction:
             receivers = [(layer, head, "k") for layer, head in induction]
@@ -168,7 +177,7 @@ class _Draft:
 
     def _knock_out(self, bar: tqdm[Any]) -> None:
         bar.set_description("IOI: knocking out the name movers")
-        heads = self.heads("name_mover", "backup_name_mover")
+        heads = self.heads("name_mover", "subject_suppressor", "backup_name_mover")
         found = knocked_out(self.stages, heads, {row.head for row in self.rows}, _RANDOM_DRAWS, self._seed)
         self.lost, self.lost_at_random = found.lost, found.lost_at_random
 
@@ -202,7 +211,7 @@ class _Draft:
             if any(row.head == (layer, head) and row.name != UNCLASSIFIED for row in self.rows):
                 continue
             key = self._key(layer, head, query, keys)
-            name = class_of(int(np.sign(at.effect[layer, head])), key)
+            name = class_of((layer, head), int(np.sign(at.effect[layer, head])), key)
             most = key or max(keys, key=lambda one: self._attention(layer, head, query, one))
             self._add(_Found((layer, head), name or UNCLASSIFIED, path, query, most, at))
 
@@ -282,7 +291,7 @@ class _Draft:
 
 def _when(wanted: str, name: str) -> Any:
     """Name a head that supports the behaviour and attends to the wanted place."""
-    return lambda effect, key: name if effect > 0 and key == wanted else None
+    return lambda head, effect, key: name if effect > 0 and key == wanted else None
 
 
 def _copying(stages: Stages, heads: Sequence[Head]) -> dict[Head, tuple[float, float]]:

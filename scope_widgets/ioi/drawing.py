@@ -11,6 +11,7 @@ from scope_widgets.ioi.published import CLASSES
 #: class -> letter and colour, those of the views
 LOOKS: dict[str, tuple[str, str]] = {
     "name_mover": ("N", "#e69f00"),
+    "subject_suppressor": ("X", "#cc79a7"),
     "negative_name_mover": ("-", "#d55e00"),
     "s_inhibition": ("S", "#00c5ff"),
     "induction": ("I", "#009e73"),
@@ -25,6 +26,7 @@ FLOW: tuple[tuple[str, str], ...] = (
     ("induction", "s_inhibition"),
     ("duplicate_token", "s_inhibition"),
     ("s_inhibition", "name_mover"),
+    ("s_inhibition", "subject_suppressor"),
     ("s_inhibition", "negative_name_mover"),
     ("s_inhibition", "backup_name_mover"),
 )

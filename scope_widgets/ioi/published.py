@@ -4,9 +4,10 @@ from __future__ import annotations
 
 Heads = dict[str, tuple[tuple[int, int], ...]]
 
-#: classes of heads in the order of Wang et al. 2022
+#: classes of heads in the order of Wang et al. 2022; subject suppressors, which it does not have, are ours
 CLASSES = (
     "name_mover",
+    "subject_suppressor",
     "negative_name_mover",
     "s_inhibition",
     "induction",

@@ -51,7 +51,7 @@ def copying_scores(
         v = values[layer]
         writes, _ = head_writes(scope, v.repeat_interleave(scope.n_heads // v.shape[1], dim=1), layer)
         for some in torch.split(torch.arange(scope.n_heads), max(1, _AT_ONCE // (len(ids) * scope.anatomy.d_vocab))):
-            scores[:, at, some] = _shares(readout, writes[:, some], ids, top, nothing)
+            scores[:, at, some.numpy()] = _shares(readout, writes[:, some], ids, top, nothing)
         on_layer()
     return scores
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 LETTERS = {
     "name_mover": "N",
+    "subject_suppressor": "X",
     "negative_name_mover": "-",
     "s_inhibition": "S",
     "induction": "I",
