@@ -11,6 +11,7 @@ from scope_widgets.models import attention
 from scope_widgets.models.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.attention import probing, shows_attention
 from scope_widgets.models.capture import first
+from scope_widgets.models.unbroken import unbroken
 from scope_widgets.models.wrapped import Wrapped
 
 #: (site, layer)
@@ -35,6 +36,8 @@ class Editor:
 
     def __init__(self, wrapped: Wrapped, model: Any, anatomy: Anatomy, edits: Edits) -> None:
         check(edits, anatomy)
+        if model.training:
+            raise ValueError("The model is in training mode, so dropout would change every run: call model.eval().")
         inside = [place for place in edits if place[0] in attention.SITES]
         if inside and not shows_attention(model):
             raise UnsupportedModelError(
@@ -53,7 +56,7 @@ class Editor:
         self._batch = inputs["input_ids"].shape
         if not shows_attention(self._model):
             return self._wrapped.logits(inputs, self._body, gradients=gradients)
-        with probing(self._model, self._probe):
+        with unbroken(), probing(self._model, self._probe):
             return self._wrapped.logits(inputs, self._body, gradients=gradients)
 
     def _entering(self) -> Tensor | None:
@@ -80,8 +83,13 @@ class Editor:
             if layer == self.end:
                 _ = envoy.output  # waits until the block is computed
                 return True
-        self._edit_output("residual", self._anatomy.n_layers, self._anatomy.blocks[-1].block)
-        return self.end == self._anatomy.n_layers
+        last = self._anatomy.blocks[-1].block
+        self._edit_output("residual", self._anatomy.n_layers, last)
+        if self.end != self._anatomy.n_layers:
+            return False
+        if ("residual", self.end) not in self._edits:
+            _ = self._wrapped.envoy(last).output  # waits until the block is computed
+        return True
 
     def _edit_output(self, site: str, layer: int, module: nn.Module) -> None:
         if edit := self._edits.get((site, layer)):

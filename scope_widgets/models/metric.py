@@ -13,7 +13,7 @@ from scope_widgets.models.answers import answer_ids, check_distinct
 from scope_widgets.models.editing import Edits
 from scope_widgets.models.run import Run
 
-#: logits [vocabulary] of one prompt -> one number
+#: logits [vocabulary] of one prompt, in float32 at least -> one number
 Own = Callable[[Tensor], Any]
 NAMES = ("logit_difference", "logit", "probability", "log_probability", "kl")
 
@@ -106,7 +106,8 @@ def metric_of(
 
 
 def _at(values: Tensor, ids: Tensor) -> Tensor:
-    return values.gather(-1, ids.to(values.device)[:, None])[:, 0]
+    # in float64, as in `Metric.again`: a difference rounded to half precision would be another one
+    return values.gather(-1, ids.to(values.device)[:, None])[:, 0].double()
 
 
 def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
@@ -118,12 +119,18 @@ def _own(metric: Own) -> Metric:
     name = getattr(metric, "__name__", type(metric).__name__)
 
     def number(logits: Tensor) -> Tensor:
-        value = torch.as_tensor(metric(logits))
+        # half precision is for models; a softmax would lose digits in it, and NumPy does not know bfloat16
+        given = metric(logits.float() if logits.dtype.itemsize < 4 else logits)
+        try:
+            value = torch.as_tensor(given)
+            what = f"{value.numel()} (shape {tuple(value.shape)})"
+        except (RuntimeError, TypeError, ValueError):
+            value, what = torch.empty(0), repr(given)
         if value.numel() != 1:
             raise ValueError(
                 f"The metric {name} must give one number for the logits [vocabulary] of one prompt's last position; "
-                f"it gave {value.numel()} (shape {tuple(value.shape)})."
+                f"it gave {what}."
             )
-        return value.reshape(()).to(logits.device)
+        return value.reshape(()).to(logits.device, torch.float64)
 
     return Metric(name, lambda logits, rows: torch.stack([number(one) for one in logits]))

@@ -16,7 +16,7 @@ from scope_widgets.models.anatomy import UnsupportedModelError
 from scope_widgets.models.editing import Editor, Edits, Place
 from scope_widgets.models.readout import Readout
 from scope_widgets.models.tokens import pad
-from scope_widgets.models.wrapped import Wrapped
+from scope_widgets.models.wrapped import Wrapped, lock_of
 
 if TYPE_CHECKING:
     from scope_widgets.models.microscope import Microscope
@@ -126,7 +126,7 @@ class Run:
         place, kept = ("residual", self._scope.n_layers), dict[Place, Tensor]()
         looking = {**edits, place: _keeper(kept, place, edits.get(place))}
         self.again(looking, rows=rows, positions=positions, layer=layer, end=self._scope.n_layers)
-        with torch.no_grad():
+        with torch.no_grad(), lock_of(self._scope.model):  # another thread's run may have the norm under nnsight
             return self._readout.of_tokens(kept[place][:, -1], tokens)
 
     def _known_readout(self) -> Readout | None:

@@ -1,0 +1,244 @@
+"""`Circuit`: the edges of a model with their scores, and which of them are in."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from scope_widgets._result import Provenance, Result
+from scope_widgets.circuits.drawing import to_dot
+from scope_widgets.circuits.graph import Graph
+from scope_widgets.models.task import Task
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Circuit(Result):
+    """Edges of a model with their scores, and which of them are in.
+
+    Attributes
+    ----------
+    graph : Graph
+        What edges there are.
+    scores : ndarray [edge]
+        What each edge does for the metric: how much of it is lost (negative: gained) when the edge carries what it
+        carries on the corrupted prompt. Exact or an estimate, see `exact`.
+    included : ndarray of bool [edge]
+    task : Task
+    method : str
+        "eap", "eap-ig", "edge-patching", "acdc", "prune", "patching", or "given".
+    exact : bool
+        False where the scores are estimated by a gradient.
+    ablation : str
+        What an edge that is out carries: "counterfactual" (its value on the corrupted prompt), "mean", "zero" or
+        "resample".
+    provenance : Provenance
+    labels : dict of str to str
+        Names that a person gave to nodes.
+    groups : dict of str to list of str
+        Supernodes: nodes that a person put together.
+    """
+
+    view: ClassVar[str] = "scope_widgets.widgets.circuit_graph:CircuitGraph"
+
+    graph: Graph
+    scores: Array
+    included: Array
+    task: Task
+    method: str
+    exact: bool
+    ablation: str
+    provenance: Provenance
+    labels: dict[str, str] = dataclasses.field(default_factory=dict)
+    groups: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+
+    # --- what is in it ----------------------------------------------------------------------------------------------
+
+    @property
+    def model_id(self) -> str:
+        """Hub id or folder name of the model."""
+        return self.provenance.model
+
+    @property
+    def n_edges(self) -> int:
+        """Number of edges that are in."""
+        return int(self.included.sum())
+
+    @property
+    def edges(self) -> list[tuple[str, str]]:
+        """Names of sender and receiver of the edges that are in."""
+        return [self.graph.names(int(edge)) for edge in np.flatnonzero(self.included)]
+
+    @cached_property
+    def nodes(self) -> list[str]:
+        """Names of what writes in this circuit, in the order of the forward: all with an edge out that is in."""
+        out = np.zeros(len(self.graph.senders), dtype=bool)
+        out[self.graph.edges[1][self.included]] = True
+        return [name for name, there in zip(self.graph.senders, out, strict=True) if there]
+
+    @property
+    def heads(self) -> list[tuple[int, int]]:
+        """The heads among the nodes, as (layer, head)."""
+        parts = [name[1:].split(".h") for name in self.nodes if name.startswith("a")]
+        return [(int(layer), int(head)) for layer, head in parts]
+
+    def top(self, n: int = 10) -> Any:
+        """Give the `n` edges with the largest absolute score, in or out, as a table."""
+        table = self.to_dataframe()
+        return table.reindex(table["score"].abs().sort_values(ascending=False, kind="stable").index).head(n)
+
+    # --- other circuits of it ---------------------------------------------------------------------------------------
+
+    def keep(self, n_edges: int | None = None, *, threshold: float | None = None) -> Circuit:
+        """Keep the `n_edges` edges with the largest absolute score, or all whose absolute score is `threshold` or more.
+
+        Edges without a score (NaN) are out.
+
+        Raises
+        ------
+        ValueError
+            Where not exactly one of both is given, or more edges are asked for than there are.
+        """
+        if (n_edges is None) == (threshold is None):
+            raise ValueError("keep() takes a number of edges or a threshold: keep(200), or keep(threshold=0.01).")
+        size = np.nan_to_num(np.abs(self.scores), nan=-np.inf)
+        if threshold is not None:
+            return self.with_edges((size >= threshold) & np.isfinite(size))
+        if not 0 <= int(n_edges) <= self.graph.n_edges:  # type: ignore[arg-type]
+            raise ValueError(f"n_edges= is 0 to {self.graph.n_edges:,} in this model; got {n_edges}.")
+        included = np.zeros(self.graph.n_edges, dtype=bool)
+        included[np.argsort(-size, kind="stable")[:n_edges]] = True
+        return self.with_edges(included & np.isfinite(size))
+
+    def with_edges(self, included: Array) -> Circuit:
+        """Give the circuit of these edges, `[edge]` of bool."""
+        if np.shape(included) != self.scores.shape:
+            raise ValueError(f"Expected one bool an edge, {self.scores.shape}; got {np.shape(included)}.")
+        return dataclasses.replace(self, included=np.asarray(included, dtype=bool))
+
+    def add(self, *edges: tuple[str, str]) -> Circuit:
+        """Give the circuit with these edges in it, each (sender, receiver)."""
+        return self._set(edges, True)
+
+    def remove(self, *edges: tuple[str, str]) -> Circuit:
+        """Give the circuit without these edges, each (sender, receiver)."""
+        return self._set(edges, False)
+
+    def without(self, *nodes: str) -> Circuit:
+        """Give the circuit without the edges out of these nodes, and into inputs that are theirs alone."""
+        return self.with_edges(self.included & ~touching(self.graph, nodes))
+
+    def pruned(self) -> Circuit:
+        """Give the circuit without dead ends: edges that no input reaches, or from which nothing reaches the logits."""
+        receiver, sender = self.graph.edges
+        included = self.included.copy()
+        while True:
+            written = np.zeros(len(self.graph.senders), dtype=bool)  # what has an input that is in
+            written[0] = True
+            read = np.zeros(len(self.graph.receivers), dtype=bool)  # what has an owner that writes on
+            read[-1] = True
+            out = np.bincount(sender[included], minlength=len(written)) > 0
+            into = np.bincount(receiver[included], minlength=len(read)) > 0
+            for at, owners in enumerate(self.graph.owner):
+                written[owners] |= into[at]
+                read[at] |= bool(out[owners].any())
+            alive = included & written[sender] & read[receiver]
+            if alive.sum() == included.sum():
+                return self.with_edges(alive)
+            included = alive
+
+    def _set(self, edges: Iterable[tuple[str, str]], state: bool) -> Circuit:
+        included = self.included.copy()
+        included[[self.graph.find(*edge) for edge in edges]] = state
+        return self.with_edges(included)
+
+    # --- other forms of it ------------------------------------------------------------------------------------------
+
+    def to_dataframe(self) -> Any:
+        """Make a table, one row an edge of the graph: sender, receiver, score, included."""
+        import pandas as pd
+
+        receiver, sender = self.graph.edges
+        return pd.DataFrame(
+            {
+                "sender": np.array(self.graph.senders)[sender],
+                "receiver": np.array(self.graph.receivers)[receiver],
+                "score": self.scores,
+                "included": self.included,
+            }
+        )
+
+    def to_networkx(self) -> Any:
+        """Make a `networkx.MultiDiGraph` of the edges that are in.
+
+        Nodes are named as senders, and "logits"; an edge has `score` and `input` ("q", "k", "v" or ""). An edge into a
+        key or value that heads share goes to each of them.
+        """
+        import networkx
+
+        made = networkx.MultiDiGraph(model=self.model_id, task=self.task.name, method=self.method)
+        made.add_nodes_from([*self.nodes, "logits"])
+        receiver, sender = self.graph.edges
+        for edge in np.flatnonzero(self.included):
+            name = self.graph.receivers[receiver[edge]]
+            site = name[-2] if name.endswith(">") else ""
+            for owner in [self.graph.senders[i] for i in self.graph.owner[receiver[edge]]] or ["logits"]:
+                score = float(self.scores[edge])
+                made.add_edge(self.graph.senders[sender[edge]], owner, key=site, score=score, input=site)
+        return made
+
+    def to_dot(self) -> str:
+        """Write the edges that are in as a drawing for Graphviz, layers from below."""
+        edges = np.flatnonzero(self.included)
+        scores = dict(zip(map(self.graph.names, edges.tolist()), self.scores[edges].tolist(), strict=True))
+        title = f"{self.task.name}, {self.model_id}: {self.n_edges:,} of {self.graph.n_edges:,} edges ({self.method})"
+        return to_dot(self.graph, scores, title, self.labels)
+
+    @classmethod
+    def from_json(cls, text: str) -> Circuit:
+        """Read what `to_json` wrote.
+
+        Raises
+        ------
+        ValueError
+            When the text is not JSON of a circuit, or its edges are not those of its graph.
+        """
+        # the base gives nested dataclasses back as dicts
+        read = super().from_json(text)
+        try:
+            graph, task = Graph(**read.graph), Task(**read.task)  # type: ignore[arg-type]
+            if read.scores.shape != (graph.n_edges,) or read.included.shape != (graph.n_edges,):
+                raise TypeError
+        except (TypeError, AttributeError):
+            raise ValueError("This circuit file is damaged: it has other edges than a model of its shape.") from None
+        return dataclasses.replace(read, graph=graph, task=task)
+
+    def to_json(self) -> str:
+        """Write this as JSON.
+
+        Raises
+        ------
+        ValueError
+            Where the task's metric is a function of one's own, which no file can hold.
+        """
+        if callable(self.task.metric):
+            raise ValueError(
+                f"The metric {self.task.metric_name} is a function, which a file cannot hold. Give the task a metric "
+                "by name, such as dataclasses.replace(circuit.task, metric='kl'), and keep your code beside the file."
+            )
+        return super().to_json()
+
+
+def touching(graph: Graph, nodes: Iterable[str]) -> Array:
+    """Say which edges go out of these nodes, or into inputs that are theirs alone, `[edge]` of bool."""
+    gone = {graph.sender(name) for name in nodes}
+    receiver, sender = graph.edges
+    into = np.array([bool(owners) and gone.issuperset(owners) for owners in graph.owner])
+    touched: Array = np.isin(sender, sorted(gone)) | into[receiver]
+    return touched
