@@ -139,6 +139,8 @@ def _brief(value: Any) -> str:
 
 
 def _encode(value: Any) -> Any:
+    if isinstance(value, float) and not np.isfinite(value):
+        value = np.array(value)
     if isinstance(value, np.ndarray):
         return {"dtype": value.dtype.name, "shape": list(value.shape), "values": plain(value.ravel().tolist())}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -162,7 +164,7 @@ def numbers(plain: list[Any]) -> list[Any]:
 
 def _decode(value: Any) -> Any:
     if isinstance(value, dict) and set(value) == {"dtype", "shape", "values"}:
-        return np.array(numbers(value["values"]), dtype=value["dtype"]).reshape(value["shape"])
+        return np.array(numbers(value["values"]), dtype=value["dtype"]).reshape(value["shape"])[()]
     if isinstance(value, dict):
         return {key: _decode(item) for key, item in value.items()}
     return [_decode(item) for item in value] if isinstance(value, list) else value

@@ -23,7 +23,8 @@ class KnockOut:
     lost : float
         With these heads knocked out together.
     lost_at_random : ndarray [draw]
-        With as many random other heads of the same layers; empty where a layer has too few others.
+        With as many random other heads of the same layers, or of the nearest where those have too few; empty where the
+        model has.
     """
 
     heads: list[Head]
@@ -78,19 +79,26 @@ def knocked_out(stages: Stages, heads: list[Head], avoid: set[Head], draws: int,
     rng = np.random.default_rng(seed)
     at_random = []
     for _ in range(draws):
-        others = _others(heads, avoid, stages.scope.n_heads, rng)
+        others = _others(heads, avoid, stages, rng)
         if others is not None:
             at_random.append(lost(others))
     return KnockOut(heads, lost(heads), np.array(at_random))
 
 
-def _others(heads: Sequence[Head], avoid: set[Head], n_heads: int, rng: np.random.Generator) -> list[Head] | None:
-    """Draw as many other heads of the same layers; None where a layer has too few others."""
+def _others(heads: Sequence[Head], avoid: set[Head], stages: Stages, rng: np.random.Generator) -> list[Head] | None:
+    """Draw as many other heads, each of the layer of one of these or the nearest that has any left; None: too few."""
+    left = {
+        (layer, head)
+        for layer in range(stages.scope.n_layers)
+        for head in range(stages.scope.n_heads)
+        if (layer, head) not in avoid
+    }
     drawn: list[Head] = []
-    for layer in sorted({layer for layer, _ in heads}):
-        wanted = sum(1 for one in heads if one[0] == layer)
-        others = [head for head in range(n_heads) if (layer, head) not in avoid]
-        if len(others) < wanted:
+    for layer, _ in heads:
+        if not left:
             return None
-        drawn += [(layer, int(head)) for head in rng.choice(others, wanted, replace=False)]
+        nearest = min(abs(other - layer) for other, _ in left)
+        choice = sorted(one for one in left if abs(one[0] - layer) == nearest)
+        drawn.append(choice[int(rng.integers(len(choice)))])
+        left.discard(drawn[-1])
     return drawn

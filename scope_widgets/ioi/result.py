@@ -46,7 +46,7 @@ class IOIResult(Result):
     lost, lost_at_random : float, ndarray [draw]
         Share of the logit difference lost when all name movers, subject suppressors and backups are knocked out
         together (their output at the end replaced by its mean over ABC versions of the prompt), and when as many random
-        other heads of the same layers are. NaN and empty where there are none.
+        other heads of the same layers (or the nearest) are. NaN and empty where there are none.
     p_behaviour : float
         Of a mean logit difference of 0 or less (one-sided t-test).
     message : str

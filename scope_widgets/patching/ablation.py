@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ from scope_widgets.models.editing import Edits, Place
 from scope_widgets.models.metric import metric_of
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.run import Run
-from scope_widgets.patching.pair import Roles, places, texts
-from scope_widgets.patching.paths import check_head
+from scope_widgets.patching.pair import Roles, listed, places, texts
+from scope_widgets.patching.paths import check_head, heads_of
 
 Array = np.ndarray[Any, Any]
 #: (layer, head), ("attention", layer), ("mlp", layer), or ("layer", layer): attention and MLP
@@ -188,22 +188,15 @@ def knockout(
     run = scope.run(prompts)
     if heads is not None and layers is not None:
         raise ValueError("Give layers= or heads=, not both: heads= names its layers.")
-    if not edges:
-        raise ValueError("edges= is an empty list: give (query, key) pairs such as (-1, 4) or ('END', 'IO').")
-    cut = torch.stack([torch.stack([places(run, one, roles) for one in edge], -1) for edge in edges], 1)
+    cut = torch.stack([torch.stack([places(run, one, roles) for one in edge], -1) for edge in _pairs(edges)], 1)
     later = (cut[..., 1] > cut[..., 0]).nonzero()
     if len(later):
         query, key = cut[tuple(later[0])].tolist()
         raise ValueError(
             f"Position {query} does not attend to position {key}, which is later: there is nothing to cut."
         )
-    _check_some_key_left(cut)
-    chosen: dict[int, list[int] | None] = {}
-    if heads is None:
-        chosen = dict.fromkeys(range(scope.n_layers) if layers is None else (_layer(scope, one) for one in layers))
-    for layer, head in heads or ():
-        check_head(scope, layer, head)
-        chosen[layer] = [*(chosen.get(layer) or []), head]
+    chosen = _chosen(scope, layers, heads)
+    _check_some_key_left(run, cut, chosen)
     edits: Edits = {("scores", layer): _cutting(cut, some) for layer, some in chosen.items()}
     which = f"heads {list(heads)}" if heads is not None else f"layers {sorted(chosen)}"
     return _measured(scope, run, edits, answer, versus, metric, f"attention knockout {list(edges)} in {which}", None)
@@ -221,19 +214,54 @@ def _cutting(cut: Tensor, heads: list[int] | None) -> Custom:
     return edit
 
 
-def _check_some_key_left(cut: Tensor) -> None:
-    for prompt, pairs in enumerate(cut.tolist()):
-        for query in {pair[0] for pair in pairs}:
-            if len({key for q, key in pairs if q == query}) > query:
-                raise ValueError(
-                    f"Every key of query {query} of prompt {prompt} would be cut: leave it one to attend to."
-                )
+def _pairs(edges: Any) -> list[tuple[Any, Any]]:
+    try:
+        pairs = [(query, key) for query, key in edges]
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"edges= is a list of (query, key) pairs such as [(-1, 4), ('END', 'IO')]; got {edges!r}."
+        ) from None
+    if not pairs:
+        raise ValueError("edges= is an empty list: give (query, key) pairs such as (-1, 4) or ('END', 'IO').")
+    return pairs
+
+
+def _chosen(scope: Microscope, layers: Any, heads: Any) -> dict[int, list[int] | None]:
+    """Give the layers to cut in with their heads (None: all)."""
+    if heads is None:
+        given = list(range(scope.n_layers)) if layers is None else layers
+        if not isinstance(given, Sequence) or isinstance(given, str) or not given:
+            raise ValueError(f"layers= is a list of layers such as [3, 4]; got {layers!r}.")
+        return dict.fromkeys(_layer(scope, one) for one in given)
+    chosen: dict[int, list[int] | None] = {}
+    for layer, head in heads_of(scope, heads, "heads= is a list of (layer, head) such as [(3, 1)]"):
+        chosen[layer] = [*(chosen.get(layer) or []), head]
+    return chosen
+
+
+def _check_some_key_left(run: Run, cut: Tensor, layers: Iterable[int]) -> None:
+    """Refuse a query without a key: the softmax would spread its attention over what the mask hides, later keys too."""
+    n_keys = run.token_ids.shape[1]
+    same_query = (cut[:, :, None, 0] == cut[:, None, :, 0]).float()
+    gone = same_query @ torch.nn.functional.one_hot(cut[..., 1], n_keys).float() > 0  # [prompt, edge, key]
+    for layer in layers:
+        mask = run.masks(layer, torch.arange(len(cut), device=cut.device), cut[..., 0])[:, 0]
+        seen = mask > torch.finfo(mask.dtype).min / 2  # under a sliding window not all that is earlier
+        wrong = (~(seen & ~gone).any(-1)).nonzero()
+        if len(wrong):
+            prompt, edge = wrong[0].tolist()
+            raise ValueError(
+                f"Every key of query {int(cut[prompt, edge, 0])} of prompt {prompt} that layer {layer} sees would be "
+                "cut: leave it one to attend to."
+            )
 
 
 def _edits(scope: Microscope, components: Sequence[Component]) -> tuple[dict[Place, list[int] | None], str]:
     """Give the places to edit with their heads (None: the whole value), and what it is in words."""
     found: dict[Place, list[int] | None] = {}
-    for component in components:
+    for component in components if isinstance(components, Sequence) else [components]:
+        if isinstance(component, str) or not isinstance(component, Sequence) or len(component) != 2:
+            raise ValueError(_COMPONENT.format(components))
         kind, at = component
         if kind in ("attention", "layer"):
             found["attention_out", _layer(scope, at)] = None
@@ -243,17 +271,23 @@ def _edits(scope: Microscope, components: Sequence[Component]) -> tuple[dict[Pla
             check_head(scope, kind, at)
             found["z", int(kind)] = [*(found.get(("z", int(kind))) or []), int(at)]
         elif kind not in ("attention", "mlp", "layer"):
-            raise ValueError(
-                "A component is (layer, head), ('attention', layer), ('mlp', layer) or ('layer', layer); "
-                f"got {component!r}."
-            )
+            raise ValueError(_COMPONENT.format(component))
     if not found:
         raise ValueError("components= is empty: name at least one, such as (9, 6) or ('mlp', 3).")
     names = [f"{one[0]}.{one[1]}" if not isinstance(one[0], str) else f"{one[0]} {one[1]}" for one in components]
     return found, ", ".join(names)
 
 
-def _layer(scope: Microscope, layer: int) -> int:
+#: what is wrong with a component
+_COMPONENT = (
+    "A component is (layer, head), ('attention', layer), ('mlp', layer) or ('layer', layer), and components= a list of "
+    "these; got {!r}."
+)
+
+
+def _layer(scope: Microscope, layer: Any) -> int:
+    if not hasattr(layer, "__index__"):
+        raise ValueError(f"A layer is a number from 0 to {scope.n_layers - 1}; got {layer!r}.")
     if not 0 <= layer < scope.n_layers:
         raise ValueError(f"There is no layer {layer}: {scope.model_id} has 0 to {scope.n_layers - 1}.")
     return int(layer)
@@ -263,9 +297,8 @@ def _where(scope: Microscope, run: Run, positions: Any, roles: Roles | None) -> 
     """Give which positions to ablate, [prompt, position] of bool; None for all."""
     if isinstance(positions, str) and positions == "all":
         return None
-    chosen = [positions] if isinstance(positions, str | int) else list(positions)
     where = torch.zeros(run.token_ids.shape, dtype=torch.bool, device=run.token_ids.device)
-    for one in chosen:
+    for one in listed(positions):
         where[torch.arange(len(run)), places(run, one, roles)] = True
     return where
 
@@ -360,9 +393,20 @@ def _replacing(where: Tensor | None, heads: list[int] | None, new: Custom) -> Cu
             ours = torch.zeros(value.shape[2], dtype=torch.bool, device=value.device)
             ours[heads] = True
             there = there & ours[:, None]
-        return torch.where(there, new(value), value)
+        return torch.where(there, _fitting(new(value), value), value)
 
     return edit
+
+
+def _fitting(new: Any, value: Tensor) -> Tensor:
+    try:
+        return torch.as_tensor(new).to(value).expand_as(value)
+    except (RuntimeError, TypeError, ValueError):
+        what = f"shape {tuple(new.shape)}" if isinstance(new, Tensor) else repr(new)
+        raise ValueError(
+            f"ablation= must give a value of the shape that it gets, {tuple(value.shape)} [prompt, position, ...]; "
+            f"it gave {what}."
+        ) from None
 
 
 def _measured(

@@ -50,7 +50,10 @@ def _gradients(pair: Pair, site: str, rows: Tensor, n_layers: int) -> list[tuple
     edits = {(site, layer): keep(layer) for layer in range(n_layers)}
     logits = pair.base.again(edits, rows=rows, positions=positions, gradients=True)
     with torch.enable_grad():
-        measured = pair.metric.of(logits, rows).sum()
+        try:
+            measured = pair.metric.of(logits, rows).sum()
+        except RuntimeError:  # a metric that goes through NumPy
+            return None
     if not measured.requires_grad:
         return None
     gradients = torch.autograd.grad(measured, [kept[layer] for layer in range(n_layers)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 _LONG = 100
@@ -21,6 +22,12 @@ def call(name: str, clean: Any, corrupted: Any, **options: Any) -> str:
 
 
 def _written(name: str, value: Any) -> str:
-    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, Mapping):
+        value = {key: _plain(one) for key, one in value.items()}
+    value = _plain(value)
     text = repr(value)
     return text if len(text) <= _LONG and not callable(value) else name
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value

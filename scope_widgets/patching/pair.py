@@ -119,13 +119,15 @@ def pair(
     if direction not in DIRECTIONS:
         raise ValueError(f"direction= is 'denoising' (clean into corrupted) or 'noising'; got {direction!r}.")
     for what, prompts in (("clean", clean), ("corrupted", corrupted)):
-        if not isinstance(prompts, str) and len(prompts) == 0:
+        if not isinstance(prompts, str) and hasattr(prompts, "__len__") and len(prompts) == 0:
             raise ValueError(f"{what}= is an empty set of prompts: give at least one.")
     runs = [scope.run(prompts, capture) for prompts in (clean, corrupted)]
     _check_lengths(runs[0], runs[1], corrupted_roles is not None, positions)
     at, labels = _positions(scope, runs[0], positions, roles, "roles")
     other_roles = roles if corrupted_roles is None else corrupted_roles
     other = at if other_roles is roles else _positions(scope, runs[1], positions, other_roles, "corrupted_roles")[0]
+    if "attention" in capture:
+        _check_patterns(runs[0], runs[1], at, other)
     if direction == "denoising":
         (source, source_at), (base, base_at) = (runs[0], at), (runs[1], other)
     else:
@@ -172,6 +174,37 @@ def _check_lengths(clean: Run, corrupted: Run, aligned: bool, positions: Any) ->
     )
 
 
+def _check_patterns(clean: Run, corrupted: Run, at: Tensor | None, other: Tensor | None) -> None:
+    """Refuse patterns that would be put elsewhere: a row is over the keys of its own prompt up to its own position."""
+    different = clean.lengths != corrupted.lengths
+    if at is not None and other is not None:
+        different = different | (at != other).any(1)
+    if bool(different.any()):
+        raise ValueError(
+            "over='attention' puts in rows of a pattern, each over the keys of its own prompt up to its own position: "
+            f"both prompts of a pair need the same length and the same positions, and pair {int(different.int().argmax())} "
+            "has others. Give prompts that correspond token by token, or patch something else (q, k, z of a head)."
+        )
+
+
+def listed(positions: Any) -> list[Any]:
+    """Give positions and roles as a list, one by itself as a list of one.
+
+    Raises
+    ------
+    ValueError
+        Where there is none, or something that is neither.
+    """
+    given = positions.tolist() if hasattr(positions, "tolist") else positions
+    given = [given] if isinstance(given, str) or hasattr(given, "__index__") else given
+    known = isinstance(given, Sequence) and all(isinstance(one, str) or hasattr(one, "__index__") for one in given)
+    if not known or not given:
+        raise ValueError(
+            f"positions= is a position, a role, a list of these, or a word such as 'all'; got {positions!r}."
+        )
+    return list(given)
+
+
 def _is_all(positions: Any) -> bool:
     return isinstance(positions, str) and positions == "all"
 
@@ -181,18 +214,17 @@ def _positions(
 ) -> tuple[Tensor | None, list[str]]:
     if _is_all(positions):
         return None, []
-    if isinstance(positions, str) and positions != "each":
-        positions = [positions]
-    each = isinstance(positions, str)
+    each = isinstance(positions, str) and positions == "each"
+    wanted: Sequence[Any] = [] if each else listed(positions)
     if roles is not None:
-        return _from_roles(run, list(roles) if each else list(positions), roles, what)
+        return _from_roles(run, list(roles) if each else wanted, roles, what)
     lengths = sorted(set(run.lengths.tolist()))
     if len(lengths) > 1:
         raise ValueError(
             f"The prompts have {', '.join(map(str, lengths))} tokens, so a position means another place in each. Give "
             "roles=, such as prompts.positions, or positions='all'."
         )
-    wanted = range(lengths[0]) if each else positions
+    wanted = range(lengths[0]) if each else wanted
     for position in wanted:
         if isinstance(position, str):
             raise ValueError(f"positions= asks for the role {position!r} but there are no roles=.")
@@ -203,10 +235,12 @@ def _positions(
     return at.expand(len(run), -1), tokens
 
 
-def _from_roles(run: Run, wanted: list[Any], roles: Roles, what: str) -> tuple[Tensor, list[str]]:
+def _from_roles(run: Run, wanted: Sequence[Any], roles: Roles, what: str) -> tuple[Tensor, list[str]]:
     for role in wanted:
         if role not in roles:
             raise ValueError(f"These prompts have no role {role!r}; {what}= has {', '.join(map(str, roles))}.")
+    if not wanted:
+        raise ValueError(f"{what}= is empty: give the position of at least one role in each prompt, or leave it out.")
     columns = []
     for role in wanted:
         places = torch.as_tensor(np.asarray(roles[role])).long().reshape(-1)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,10 @@ def paths(
     ----------
     Wang et al. 2022 (arXiv 2211.00593), appendix B.
     """
+    if not isinstance(positions, str) and not hasattr(positions, "__index__"):
+        raise ValueError(
+            f"positions= is 'all', one position or one role, where senders are patched; got {positions!r}."
+        )
     single = isinstance(positions, str) and positions == "all"
     experiment = pair(
         scope,
@@ -79,7 +84,7 @@ def paths(
     )
     by_layer = _senders(scope, senders)
     into = None if isinstance(receivers, str) and receivers == "logits" else _receivers(scope, receivers)
-    from_mlps = senders == "mlps"
+    from_mlps = isinstance(senders, str) and senders == "mlps"
     shape = (scope.n_layers,) if from_mlps else (scope.n_layers, scope.n_heads)
     per_prompt = np.full((experiment.n, *shape), np.nan)
     rows = sum(1 if heads is None else len(heads) for heads in by_layer.values()) * experiment.n
@@ -128,20 +133,34 @@ def paths(
     )  # fmt: skip
 
 
-def _senders(scope: Microscope, senders: Any) -> dict[int, list[int] | None]:
-    if senders == "heads":
+def _senders(scope: Microscope, senders: Any) -> Mapping[int, list[int] | None]:
+    if isinstance(senders, str) and senders == "heads":
         return {layer: list(range(scope.n_heads)) for layer in range(scope.n_layers)}
-    if senders == "mlps":
+    if isinstance(senders, str) and senders == "mlps":
         return dict.fromkeys(range(scope.n_layers))
-    if isinstance(senders, str) or not len(senders):
-        raise ValueError(f"senders= is 'heads', 'mlps' or a list of (layer, head); got {senders!r}.")
-    by_layer: dict[int, list[int] | None] = {}
-    for one in senders:
-        check_head(scope, *one)
-        found = by_layer.setdefault(int(one[0]), [])
-        assert found is not None
-        found.append(int(one[1]))
+    by_layer: dict[int, list[int]] = {}
+    for layer, head in heads_of(scope, senders, "senders= is 'heads', 'mlps' or a list of (layer, head)"):
+        by_layer.setdefault(layer, []).append(head)
     return dict(sorted(by_layer.items()))
+
+
+def heads_of(scope: Microscope, given: Any, expected: str) -> list[tuple[int, int]]:
+    """Give the heads of a list of (layer, head).
+
+    Raises
+    ------
+    ValueError
+        Where it is something else (it begins with `expected`), empty, or a head is not of the model.
+    """
+    try:
+        heads = [(index(layer), index(head)) for layer, head in given]
+    except (TypeError, ValueError):
+        heads = []
+    if not heads:
+        raise ValueError(f"{expected}; got {given!r}.")
+    for layer, head in heads:
+        check_head(scope, layer, head)
+    return heads
 
 
 def check_head(scope: Microscope, layer: int, head: int) -> None:
@@ -157,14 +176,23 @@ def _receivers(scope: Microscope, receivers: Any) -> list[Receiver]:
     sentence = (
         f"receivers= is 'logits' or a list of (layer, head, 'q' | 'k' | 'v') and ('mlp', layer); got {receivers!r}."
     )
-    if isinstance(receivers, str) or not len(receivers):
+    try:
+        given = [_receiver(tuple(one)) for one in receivers]
+    except (TypeError, ValueError):
+        given = []
+    if not given:
         raise ValueError(sentence)
-    for one in receivers:
-        if len(one) == 2 and one[0] == "mlp":
-            if not 0 <= one[1] < scope.n_layers:
-                raise ValueError(f"There is no MLP of layer {one[1]}: the model has layers 0 to {scope.n_layers - 1}.")
-        elif len(one) == 3 and one[2] in ("q", "k", "v"):
+    for one in given:
+        if one[0] != "mlp":
             check_head(scope, one[0], one[1])
-        else:
-            raise ValueError(sentence)
-    return [tuple(one) for one in receivers]
+        elif not 0 <= one[1] < scope.n_layers:
+            raise ValueError(f"There is no MLP of layer {one[1]}: the model has layers 0 to {scope.n_layers - 1}.")
+    return given
+
+
+def _receiver(one: tuple[Any, ...]) -> Receiver:
+    if len(one) == 2 and isinstance(one[0], str) and one[0] == "mlp":
+        return "mlp", index(one[1])
+    if len(one) == 3 and one[2] in ("q", "k", "v"):
+        return index(one[0]), index(one[1]), one[2]
+    raise ValueError

@@ -103,6 +103,7 @@ class Sweep(Shown):
             earlier.per_prompt.shape == ours.per_prompt.shape
             and (earlier.over, earlier.direction, earlier.metric) == (ours.over, ours.direction, ours.metric)
             and earlier.positions == ours.positions
+            and earlier.call == ours.call  # two positions may hold the same token
             and earlier.provenance.prompts == ours.provenance.prompts
             and earlier.provenance.model == ours.provenance.model
             and np.allclose(earlier.clean, ours.clean, atol=1e-3)
