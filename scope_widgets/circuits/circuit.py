@@ -12,7 +12,7 @@ import numpy as np
 
 from scope_widgets._result import Provenance, Result
 from scope_widgets.circuits.drawing import to_dot
-from scope_widgets.circuits.graph import Graph
+from scope_widgets.models.graph import Graph
 from scope_widgets.models.task import Task
 
 Array = np.ndarray[Any, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from scope_widgets.circuits.graph import Graph
+from scope_widgets.models.graph import Graph
 
 #: colours of what helps and what hurts, those of the views
 HELPS, HURTS = "#b2182b", "#2166ac"
