@@ -183,8 +183,8 @@ def _check_patterns(clean: Run, corrupted: Run, at: Tensor | None, other: Tensor
         raise ValueError(
             "over='attention' puts in rows of a pattern, each over the keys of its own prompt up to its own position: "
             "both prompts of a pair need the same length and the same positions, and those of pair "
-            f"{int(different.int().argmax())} have not. Give prompts that correspond token by token, or patch something "
-            "else, such as q or k."
+            f"{int(different.int().argmax())} have not. Give prompts that correspond token by token, or patch "
+            "something else, such as q or k."
         )
 
 
