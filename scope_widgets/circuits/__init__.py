@@ -1,7 +1,26 @@
 """Circuits: edges of a model that together do a task, found, measured and edited."""
 
 from scope_widgets.circuits.circuit import Circuit
+from scope_widgets.circuits.curves import Curve, curve
+from scope_widgets.circuits.discovery import METHODS, discover
+from scope_widgets.circuits.evaluation import Faithfulness, completeness, faithfulness, minimality
+from scope_widgets.circuits.live import Live
+from scope_widgets.circuits.replacing import ABLATIONS
 from scope_widgets.models.graph import Graph
 from scope_widgets.models.task import Task
 
-__all__ = ["Circuit", "Graph", "Task"]
+__all__ = [
+    "ABLATIONS",
+    "METHODS",
+    "Circuit",
+    "Curve",
+    "Faithfulness",
+    "Graph",
+    "Live",
+    "Task",
+    "completeness",
+    "curve",
+    "discover",
+    "faithfulness",
+    "minimality",
+]

@@ -1,0 +1,71 @@
+"""What each edge does: estimated by a gradient, or measured by cutting it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from scope_widgets.circuits.trial import Trial
+from scope_widgets.models.edge_gradients import EdgeGradients
+from scope_widgets.models.writes import Writes
+
+Array = np.ndarray[Any, Any]
+_EDGES_AT_ONCE = 128
+
+
+def by_gradient(trial: Trial, steps: int, bar: tqdm[Any]) -> Array:
+    """Estimate how much of the metric is lost when each edge is out, `[edge]`, the mean over the pairs.
+
+    EAP (Syed et al. 2023): `(replaced - clean written) . d(-metric)/d(input)`, at the clean run. With `steps` (EAP-IG,
+    inputs; Hanna et al. 2024) the gradient is the mean over that many embeddings on the line from replaced to clean.
+
+    Parameters
+    ----------
+    trial : Trial
+    steps : int
+        0: EAP.
+    bar : tqdm
+        Told of each pass.
+    """
+    gradients = EdgeGradients(trial.scope, trial.graph)
+    found = torch.zeros(trial.graph.upstream.shape, dtype=torch.float64)
+    for part, clean, replaced in trial.parts():
+        changes = replaced - clean.of
+        rows = torch.tensor(part, device=changes.device)
+
+        def lost(logits: torch.Tensor, rows: torch.Tensor = rows) -> torch.Tensor:
+            return -trial.metric.of(logits, rows)
+
+        for embeddings in _embeddings(clean, changes[0], steps):
+            found += gradients.scores(clean, changes, embeddings, lost).double().cpu() / max(1, steps)
+            bar.update()
+    scores: Array = found.numpy()[trial.graph.upstream] / len(trial.task)
+    return scores
+
+
+def passes(trial: Trial, steps: int) -> int:
+    """Give the number of forward and backward passes of `by_gradient`."""
+    return len(list(trial.parts())) * max(1, steps)
+
+
+def _embeddings(clean: Writes, change: torch.Tensor, steps: int) -> Iterable[torch.Tensor]:
+    if not steps:
+        yield clean.of[0]
+    for step in range(1, steps + 1):
+        yield clean.of[0] + (1 - step / steps) * change
+
+
+def by_cutting(trial: Trial, edges: Array, bar: tqdm[Any]) -> Array:
+    """Measure how much of the metric is lost when each of some edges is out and all others are in, `[edge, pair]`."""
+    found = np.empty((len(edges), len(trial.task)))
+    for start in range(0, len(edges), _EDGES_AT_ONCE):
+        some = edges[start : start + _EDGES_AT_ONCE]
+        included = np.ones((len(some), trial.graph.n_edges), dtype=bool)
+        included[np.arange(len(some)), some] = False
+        found[start : start + len(some)] = trial.full - trial.measure(included)
+        bar.update(len(some))
+    return found
