@@ -1,6 +1,7 @@
 """What an adversarial review of patching, lenses and IOI found: each of these was wrong once."""
 
 import dataclasses
+import logging
 import os
 import signal
 import threading
@@ -15,6 +16,7 @@ from scope_widgets.models import copying
 from scope_widgets.models.metric import metric_of
 from scope_widgets.models.unbroken import unbroken
 
+from planted_ioi_circuit import planted_circuit
 from tiny_models import tiny_model, tiny_tokenizer
 
 CLEAN = [1, *range(3, 12)]
@@ -98,6 +100,23 @@ def test_a_model_in_training_mode_is_refused(scope):
         patching.ablate(scope, CLEAN, [(0, 0)], **QUESTION)
 
 
+def test_attention_elsewhere_is_that_to_places_without_a_role(demo):
+    """The induction heads of a planted circuit look at S1+1: that is no place without a role."""
+    prompts = ioi.prompts(demo, n=12, seed=0)
+    scope = planted_circuit(demo, torch.as_tensor([one.id for one in prompts.names]))
+    rows = ioi.detect(scope, prompts).heads
+    traces = [scope.trace(ids, capture=("attention",)) for ids in prompts.token_ids]
+    assert "induction" in set(rows["class"])
+    for row in rows.itertuples():
+        found = []
+        for prompt, trace in zip(prompts, traces, strict=True):
+            query = prompt.positions[row.signature.split(" -> ")[0]]
+            pattern = trace.attention(row.layer)[row.head, query]
+            others = set(range(1, query + 1)) - set(prompt.positions.values())
+            found.append(float(pattern[sorted(others)].mean()) if others else 0.0)
+        assert row.elsewhere == pytest.approx(np.mean(found), abs=1e-5)
+
+
 # --- what is left behind --------------------------------------------------------------------------------------------
 
 
@@ -159,6 +178,18 @@ def test_a_result_without_name_movers_travels(demo):
     back = IOIResult.from_json(result.to_json())
     assert np.isnan(back.lost)
     assert back.classes == result.classes
+
+
+def test_prompts_of_several_lengths_raise_no_warning_of_padding(caplog):
+    scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer(), "tiny gpt2")
+    logger = logging.getLogger("transformers")
+    logger.addHandler(caplog.handler)
+    try:
+        run = scope.run([CLEAN, CLEAN[:4]])
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert run.token_ids[1].tolist() == [*CLEAN[:4], *[CLEAN[3]] * 6]
+    assert not caplog.records
 
 
 # --- sentences ------------------------------------------------------------------------------------------------------
@@ -238,6 +269,31 @@ def test_bad_paths_get_a_sentence(scope, given, message):
 def test_bad_ablations_get_a_sentence(scope, call, message):
     with pytest.raises(ValueError, match=message):
         call(scope)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda s, p: ioi.knock_out(s, p, (3, 1)), ValueError, r"heads= is a list of \(layer, head\) .* got \(3, 1\)"),
+        (
+            lambda s, p: ioi.knock_out(s, p.texts, [(3, 1)]),
+            TypeError,
+            r"knock_out\(\) takes the prompts of ioi.prompts",
+        ),
+        (lambda s, p: ioi.knock_out(s, p[:0], [(3, 1)]), ValueError, "an empty set of prompts: make some"),
+        (lambda s, p: ioi.knock_out(s, p.corrupted("abc"), [(3, 1)]), ValueError, "corrupted"),
+        (lambda s, p: ioi.detect(s, p[:0]), ValueError, "an empty set of prompts: make some"),
+    ],
+)
+def test_bad_knock_outs_get_a_sentence(demo, call, error, message):
+    with pytest.raises(error, match=message):
+        call(demo, ioi.prompts(demo, n=8))
+
+
+def test_a_knock_out_refuses_the_prompts_of_another_model(demo):
+    other = Microscope.for_model(demo.model, demo.tokenizer, "other")
+    with pytest.raises(ValueError, match="These prompts were made for demo"):
+        ioi.knock_out(other, ioi.prompts(demo, n=8), [(3, 1)])
 
 
 def test_the_code_of_a_result_can_be_run_where_roles_are_arrays(scope):

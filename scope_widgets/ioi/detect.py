@@ -13,10 +13,10 @@ from tqdm.auto import tqdm
 from scope_widgets._result import Provenance
 from scope_widgets.ioi.evidence import Evidence, evidence, t_test
 from scope_widgets.ioi.knock_out import knocked_out
-from scope_widgets.ioi.prompts import IOIPrompts
+from scope_widgets.ioi.prompts import ROLES, IOIPrompts
 from scope_widgets.ioi.published import CLASSES
 from scope_widgets.ioi.result import UNCLASSIFIED, IOIResult
-from scope_widgets.ioi.stages import Head, Stages
+from scope_widgets.ioi.stages import Head, Stages, check_prompts
 from scope_widgets.models.copying import copying_scores
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.paths import Receiver
@@ -259,7 +259,7 @@ class _Draft:
             signature=[f"{row.query} -> {row.key}" for row in rows],
             attention=np.array([self._attention(*row.head, row.query, row.key) for row in rows]),
             elsewhere=np.array(
-                [float(stages.elsewhere(row.head[0], row.query, _NAMES)[:, row.head[1]].mean()) for row in rows]
+                [float(stages.elsewhere(row.head[0], row.query, ROLES)[:, row.head[1]].mean()) for row in rows]
             ),
             copying=np.array([score[0] for score in scores]),
             negative_copying=np.array([score[1] for score in scores]),
@@ -315,19 +315,8 @@ def _one_sided(values: Array) -> float:
 
 
 def _check(scope: Microscope, prompts: IOIPrompts) -> None:
-    if not isinstance(prompts, IOIPrompts):
-        raise TypeError(f"detect() takes the prompts of ioi.prompts(scope, n=...), not {type(prompts).__name__}.")
-    if prompts.corruption:
-        raise ValueError(
-            f"These prompts are corrupted ({prompts.corruption}); detect() makes its own. Give clean ones."
-        )
+    check_prompts(scope, prompts, "detect()")
     if len(prompts) < _FEWEST:
         raise ValueError(
             f"{len(prompts)} prompts are too few to tell an effect from chance: give {_FEWEST} at least, better 50."
-        )
-    highest = max(max(row) for row in prompts.token_ids)
-    if prompts.model_id != scope.model_id or highest >= scope.anatomy.d_vocab:
-        raise ValueError(
-            f"These prompts were made for {prompts.model_id}, whose tokens may be others than those of "
-            f"{scope.model_id}: make them with ioi.prompts(scope)."
         )

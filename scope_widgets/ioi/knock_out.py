@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scope_widgets.ioi.prompts import IOIPrompts
-from scope_widgets.ioi.stages import Head, Stages
+from scope_widgets.ioi.stages import Head, Stages, check_prompts
 from scope_widgets.models.microscope import Microscope
 
 
@@ -57,9 +57,14 @@ def knock_out(
 
     Raises
     ------
-    ValueError
-        For a head that the model lacks.
+    TypeError, ValueError
+        For a head that the model lacks; for prompts that are corrupted or made for another model.
     """
+    check_prompts(scope, prompts, "knock_out()")
+    try:
+        heads = [(int(layer), int(head)) for layer, head in heads]
+    except (TypeError, ValueError):
+        raise ValueError(f"heads= is a list of (layer, head) such as [(9, 6)]; got {heads!r}.") from None
     for layer, head in heads:
         if not (0 <= layer < scope.n_layers and 0 <= head < scope.n_heads):
             raise ValueError(

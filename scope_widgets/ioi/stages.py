@@ -143,3 +143,19 @@ class Stages:
                 for layer in range(self.scope.n_layers)
             }
         return self._means
+
+
+def check_prompts(scope: Microscope, prompts: IOIPrompts, who: str) -> None:
+    """Raise TypeError or ValueError where these are no clean IOI prompts made for this model."""
+    if not isinstance(prompts, IOIPrompts):
+        raise TypeError(f"{who} takes the prompts of ioi.prompts(scope, n=...), not {type(prompts).__name__}.")
+    if prompts.corruption:
+        raise ValueError(f"These prompts are corrupted ({prompts.corruption}); {who} makes its own. Give clean ones.")
+    if not len(prompts):
+        raise ValueError(f"{who} got an empty set of prompts: make some with ioi.prompts(scope, n=50).")
+    highest = max(max(row) for row in prompts.token_ids)
+    if prompts.model_id != scope.model_id or highest >= scope.anatomy.d_vocab:
+        raise ValueError(
+            f"These prompts were made for {prompts.model_id}, whose tokens may be others than those of "
+            f"{scope.model_id}: make them with ioi.prompts(scope)."
+        )

@@ -31,7 +31,7 @@ class Run:
     Attributes
     ----------
     token_ids : Tensor of int [prompt, position]
-        Padded on the right with 0.
+        Padded on the right with each prompt's last token.
     lengths : Tensor of int [prompt]
     logits : Tensor [prompt, vocabulary]
         Of the last position of each prompt.
@@ -41,8 +41,10 @@ class Run:
 
     def __init__(self, scope: Microscope, rows: list[list[int]], capture: Sequence[str], edits: Edits) -> None:
         self._scope = scope
-        ids, _ = pad(rows, scope.model.device)  # to the right: no mask is needed, for nothing looks at what is later
-        self.token_ids = ids
+        # To the right: no mask is needed, for nothing looks at what is later. With a token of the prompt: transformers
+        # warns of what looks like padding without a mask.
+        longest = max(map(len, rows))
+        self.token_ids = ids = pad([row + row[-1:] * (longest - len(row)) for row in rows], scope.model.device)[0]
         self.lengths = torch.tensor([len(row) for row in rows], device=ids.device)
         wanted = dict.fromkeys((*NEEDED, *capture))
         kept: dict[Place, Tensor] = {}
