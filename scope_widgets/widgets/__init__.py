@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from ._html import save_html
     from ._selection import Selection
     from .attention_view import AttentionView
+    from .circuit_graph import CircuitGraph
     from .head_table import HeadTable
     from .logit_lens_view import LogitLensView
     from .patching_map import PatchingMap
 
-__all__ = ["AttentionView", "HeadTable", "LogitLensView", "PatchingMap", "Selection", "save_html"]
+__all__ = ["AttentionView", "CircuitGraph", "HeadTable", "LogitLensView", "PatchingMap", "Selection", "save_html"]
 
 _HOMES = {
     "AttentionView": "attention_view",
+    "CircuitGraph": "circuit_graph",
     "HeadTable": "head_table",
     "LogitLensView": "logit_lens_view",
     "PatchingMap": "patching_map",

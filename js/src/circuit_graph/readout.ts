@@ -1,0 +1,91 @@
+/** The line above the graph: how many edges and nodes are in, what they do, and what is not drawn. */
+import { h } from "../core/dom";
+import { createLegend } from "../core/legend";
+import { computed, watch } from "../core/reactive";
+import { COMPARISON, lineKey } from "./keys";
+import type { Scores } from "./scores";
+import { MOST_EDGES, MOST_NODES } from "./scene";
+import type { State } from "./state";
+import { count, plainly, share, some } from "./words";
+
+const numberOr = (value: number | null): string => (value === null ? "not defined" : plainly(value));
+
+export function createReadout(state: State, scores: Scores, until: AbortSignal): HTMLElement {
+  const size = h("span", { class: "cg-size" });
+  const measured = h("span", { class: "cg-measured", role: "status" });
+  const whole = h("span", { class: "sw-dim cg-whole" });
+  watch(until, () => {
+    const { counts } = state.scene.value;
+    const edges = state.size.value;
+    size.replaceChildren(h("b", {}, count(edges)), ` of ${some(state.edges.count, "edge")} (${share(edges, state.edges.count)}), ${count(counts.nodes)} of ${some(state.graph.nodes.length, "node")}`);
+  });
+  watch(until, () => {
+    const known = scores.known.value;
+    const problem = scores.problem.value;
+    measured.classList.toggle("cg-old", !!known && !scores.current.value && !problem);
+    measured.classList.toggle("cg-problem", !!problem && state.model.get("live") && !state.saved);
+    if (problem) measured.replaceChildren(problem);
+    else if (known) {
+      const { faithfulness, metric } = known.measured;
+      measured.replaceChildren("faithfulness ", h("b", { class: "cg-faithfulness" }, numberOr(faithfulness)), `, ${state.metric} `, h("b", {}, numberOr(metric)));
+    } else measured.replaceChildren();
+    const { full, empty, ablation } = known?.measured ?? { full: null, empty: null, ablation: "" };
+    const range = full === null || empty === null || problem ? "" : `(whole model ${plainly(full)}, no edges ${plainly(empty)})`;
+    whole.textContent = scores.slow.value ? "computing …" : range;
+    whole.title = ablation;
+  });
+  return h("div", { class: "cg-readout" }, h("span", { class: "cg-numbers" }, size, measured, whole), coloursOf(state, until));
+}
+
+/** The legend: scores, or which circuit an edge is in. */
+function coloursOf(state: State, until: AbortSignal): HTMLElement {
+  const clipped = computed(() => state.scene.value.curves.reduce((sum, { sort, score }) => sum + Number(sort === "scored" && Math.abs(score) > state.scale.value.high), 0));
+  const legend = createLegend({
+    name: "score",
+    scale: state.scale,
+    initial: () => state.fitted(),
+    largest: () => Math.abs(state.edges.score[0] ?? 1) || 1,
+    clipped,
+    table: state.table,
+    theme: state.theme,
+    onCommit: () => {},
+    fixedKind: true,
+  }, until);
+  const keys = h("span", { class: "cg-keys" });
+  const holder = h("span", { class: "cg-colours" }, keys, legend);
+  if (state.edges.other) {
+    const button = h("button", { class: "sw-button", type: "button", onclick: () => (state.comparing.value = !state.comparing.peek()) }, "compare");
+    watch(until, () => button.setAttribute("aria-pressed", String(state.comparing.value)));
+    holder.prepend(button);
+  }
+  const names: string[] = state.model.get("names");
+  watch(until, () => {
+    const { curves } = state.scene.value;
+    const counts = new Map<string, number>();
+    for (const { sort, ranks } of curves) counts.set(sort, (counts.get(sort) ?? 0) + ranks.length);
+    legend.hidden = state.comparing.value;
+    const all = state.comparing.value ? COMPARISON : [];
+    keys.replaceChildren(
+      ...all.map((sort) => lineKey(state, sort, `${sort === "both" ? "in both" : `only ${sort.toUpperCase()}`} ${count(comparedCount(state, sort))}`, sort === "both" ? names.join("; ") : (names[sort === "a" ? 0 : 1] ?? ""))),
+      ...(counts.get("unscored") ? [lineKey(state, "unscored", "not scored", "These edges have no score (NaN).")] : []),
+      ...(counts.get("removed") ? [lineKey(state, "removed", "taken out", "Edges that were taken out by hand.")] : []),
+    );
+  });
+  return holder;
+}
+
+function comparedCount(state: State, sort: "both" | "a" | "b"): number {
+  const [included, other] = [state.included.value, state.edges.other!.included];
+  return included.reduce((sum, mine, rank) => sum + Number(sort === "both" ? mine && other[rank] : sort === "a" ? mine && !other[rank] : !mine && other[rank]), 0);
+}
+
+/** What is in and yet not drawn, in words; "" where all is. */
+export function undrawnWords(state: State): string {
+  const { edges, drawn, inside } = state.scene.value.counts;
+  const weaker = edges - drawn - inside;
+  const parts = [
+    weaker ? `Drawn: the strongest ${count(drawn)} edges; ${count(weaker)} more are in (at most ${count(MOST_EDGES)} edges and ${MOST_NODES} nodes are drawn).` : "",
+    inside ? `${some(inside, "edge")} within groups.` : "",
+  ];
+  return parts.filter(Boolean).join(" ");
+}

@@ -1,0 +1,282 @@
+/** What a circuit's view shows, as signals; everything else follows from them. */
+import { SAVED_PAGE, type AnyModel } from "../core/bridge";
+import { signedTable, type Table } from "../core/colour";
+import { batch, computed, signal, type ReadonlySignal, type Signal } from "../core/reactive";
+import { niceCeiling, type Scale } from "../core/scale";
+import type { Head, Selection } from "../core/selection";
+import type { Theme } from "../core/theme";
+import { edgeTable, type Curve } from "./curves";
+import { Edges } from "./edges";
+import { EDITS, grouped, includedBy, readEdits, toggledEdge, toggledNodes, type Edits } from "./edits";
+import { Graph } from "./graph";
+import { History } from "./history";
+import { frameOf, type Room } from "./layout";
+import { sceneOf, type Scene } from "./scene";
+import { columnsOf, unitsOf, type Unit, type Units } from "./units";
+
+export type Place = [column: number, row: number];
+
+export interface Pointed {
+  unit?: string;
+  curve?: Curve;
+}
+
+export class State {
+  readonly graph: Graph;
+  readonly edges: Edges;
+  readonly saved: boolean;
+  readonly metric: string;
+  /** Edges in the circuit as given. */
+  readonly givenCount: number;
+  readonly history = new History<Edits>();
+
+  /** As they were last put down; while something is dragged, `edits` is ahead of them. */
+  readonly #settled: Signal<Edits>;
+  readonly sliding = signal<number | undefined>(undefined);
+  readonly moving = signal<{ key: string; place: Place } | undefined>(undefined);
+  readonly edits: ReadonlySignal<Edits>;
+  #writing = false;
+
+  readonly included: ReadonlySignal<Uint8Array>;
+  readonly size: ReadonlySignal<number>;
+  readonly units: ReadonlySignal<Units>;
+  readonly room = signal<Room>({ width: 0, height: 0 });
+  readonly scene: ReadonlySignal<Scene>;
+
+  /** Keys of selected units, the last one current. */
+  readonly selected = signal<string[]>([]);
+  readonly current: ReadonlySignal<Unit | undefined>;
+  /** The edge whose details are open. */
+  readonly edge = signal<number | undefined>(undefined);
+  readonly hover = signal<Pointed>({});
+  readonly comparing: Signal<boolean>;
+
+  readonly scale: Signal<Scale>;
+  readonly table: ReadonlySignal<Table>;
+
+  constructor(
+    readonly model: AnyModel,
+    readonly selection: Selection,
+    readonly theme: ReadonlySignal<Theme>,
+    until: AbortSignal,
+  ) {
+    const graph = (this.graph = new Graph({ layers: model.get("n_layers"), heads: model.get("n_heads"), kvHeads: model.get("n_kv_heads"), parallel: model.get("parallel") }));
+    const edges = (this.edges = new Edges(graph, model));
+    this.saved = !!model.get(SAVED_PAGE);
+    this.metric = model.get("metric");
+    this.givenCount = edges.given.reduce((sum, value) => sum + value, 0);
+
+    this.#settled = signal(readEdits(model));
+    for (const name of EDITS) {
+      const hear = (): void => this.#heard();
+      model.on(`change:${name}`, hear);
+      until.addEventListener("abort", () => model.off(`change:${name}`, hear));
+    }
+    this.edits = computed(() => {
+      const settled = this.#settled.value;
+      const moving = this.moving.value;
+      const pins = moving ? { ...settled.pins, [moving.key]: moving.place } : settled.pins;
+      return { ...settled, kept: this.sliding.value ?? settled.kept, pins };
+    });
+    const inOut = computed(() => JSON.stringify([this.edits.value.kept, this.edits.value.removed, this.edits.value.added]));
+    this.included = computed(() => {
+      void inOut.value;
+      return includedBy(edges, this.edits.peek());
+    });
+    this.size = computed(() => this.included.value.reduce((sum, value) => sum + value, 0));
+
+    const places = computed(() => JSON.stringify([this.edits.value.groups, this.edits.value.pins]));
+    this.units = computed(() => {
+      void places.value;
+      return unitsOf(graph, this.edits.peek());
+    });
+    this.current = computed(() => this.unitOf(this.selected.value.at(-1)));
+    this.comparing = signal(!!edges.other);
+    const frame = computed(() => frameOf(this.room.value, columnsOf(graph), graph.shape.layers));
+    const pen = document.createElement("canvas").getContext("2d")!;
+    const removed = computed(() => {
+      void inOut.value;
+      return this.edits.peek().removed;
+    });
+    this.scene = computed(() => {
+      pen.font = `11px ${theme.value.font}`;
+      const names = removed.value;
+      return sceneOf({
+        edges,
+        units: this.units.value,
+        included: this.included.value,
+        removed: names.map((name) => edges.find(name)).filter((rank) => rank !== undefined),
+        removedNodes: new Set(names.map((name) => graph.find(name)).filter((node) => node !== undefined)),
+        comparing: this.comparing.value,
+        frame: frame.value,
+        textWidth: (text) => pen.measureText(text).width,
+      });
+    });
+
+    const limit = signal(this.fitted().high);
+    const scale = computed<Scale>(() => ({ kind: "linear", low: -limit.value, high: limit.value, threshold: 0 }));
+    this.scale = { get value() { return scale.value; }, set value(next) { limit.value = next.high; }, peek: () => scale.peek() } as Signal<Scale>;
+    this.table = computed(() => edgeTable(signedTable(theme.value.groundRgb, theme.value.dark)));
+
+    this.#selectHeads(selection.heads);
+    selection.subscribe(() => this.#selectHeads(selection.heads), until);
+  }
+
+  /** Scores fall off steeply: the colours end where a few edges lie above, so that the others can be told apart. */
+  fitted(): Scale {
+    const { score, scored } = this.edges;
+    const high = niceCeiling(Math.abs(score[Math.min(11, Math.floor(scored / 20), scored - 1)] ?? 1));
+    return { kind: "linear", low: -high, high, threshold: 0 };
+  }
+
+  unitOf(key: string | undefined): Unit | undefined {
+    const { all, find } = this.units.value;
+    return key === undefined ? undefined : all[find.get(key) ?? -1];
+  }
+
+  /** Names of the nodes of the selected units. */
+  selectedNodes(): string[] {
+    return this.selected.value.flatMap((key) => (this.unitOf(key)?.nodes ?? []).map((node) => this.graph.nodes[node]!.name));
+  }
+
+  // -- choosing
+
+  select(keys: string[], extend = false): void {
+    const before = this.selected.peek();
+    const [only] = keys;
+    const next = !extend ? keys : keys.length === 1 && before.includes(only!) ? before.filter((key) => key !== only) : [...before.filter((key) => !keys.includes(key)), ...keys];
+    batch(() => {
+      this.edge.value = undefined;
+      this.selected.value = next;
+    });
+    this.selection.setHeads(this.#headsOf(next));
+  }
+
+  openEdge(rank: number | undefined): void {
+    this.edge.value = rank;
+  }
+
+  /** Escape: undo the last kind of choice. Returns what was done; "" when nothing was left. */
+  stepBack(): string {
+    if (this.edge.peek() !== undefined) return this.openEdge(undefined), "Closed.";
+    if (this.selected.peek().length) return this.select([]), "No node selected.";
+    return "";
+  }
+
+  /** Heads selected elsewhere replace what is selected here, unless they are the same. */
+  #selectHeads(heads: Head[]): void {
+    const mine = this.#headsOf(this.selected.peek());
+    const own = heads.filter(([layer, head]) => layer < this.graph.shape.layers && head < this.graph.shape.heads);
+    if (JSON.stringify(own) === JSON.stringify(mine)) return;
+    const { all, of } = this.units.peek();
+    const keys = own.map(([layer, head]) => all[of[this.graph.find(`a${layer}.h${head}`)!]!]!.key);
+    batch(() => {
+      this.edge.value = undefined;
+      this.selected.value = [...new Set(keys)];
+    });
+  }
+
+  #headsOf(keys: string[]): Head[] {
+    const { all, find } = this.units.peek();
+    const nodes = keys.flatMap((key) => all[find.get(key) ?? -1]?.nodes ?? []).map((node) => this.graph.nodes[node]!);
+    return nodes.filter(({ kind }) => kind === "head").map(({ layer, head }) => [layer, head]);
+  }
+
+  // -- changing
+
+  change(changes: Partial<Edits>): void {
+    const before = this.#settled.peek();
+    const next = { ...before, ...changes };
+    if (JSON.stringify(next) === JSON.stringify(before)) return;
+    this.history.leave(before);
+    this.#put(next);
+  }
+
+  toggleEdge(rank: number): void {
+    this.change(toggledEdge(this.edges, this.#settled.peek(), rank));
+  }
+
+  toggleNodes(names: string[]): void {
+    const own = names.filter((name) => name !== "logits");
+    if (own.length) this.change(toggledNodes(this.#settled.peek(), own));
+  }
+
+  /** Take out, or put in again, what is open: the edge, or the selected nodes. */
+  toggle(): void {
+    if (this.edge.peek() !== undefined) this.toggleEdge(this.edge.peek()!);
+    else this.toggleNodes(this.selectedNodes());
+  }
+
+  group(name: string): void {
+    const nodes = this.selectedNodes().filter((node) => node !== "logits");
+    if (!nodes.length) return;
+    this.change(grouped(this.#settled.peek(), name, nodes));
+    this.select([name]);
+  }
+
+  ungroup(name: string): void {
+    const { groups, pins } = this.#settled.peek();
+    const nodes = groups[name] ?? [];
+    this.change({ groups: without(groups, name), pins: without(pins, name) });
+    this.select(nodes);
+  }
+
+  label(key: string, text: string): void {
+    const { labels } = this.#settled.peek();
+    this.change({ labels: text.trim() ? { ...labels, [key]: text.trim() } : without(labels, key) });
+  }
+
+  pin(key: string, place: Place): void {
+    const rounded = place.map((at) => Math.round(at * 1000) / 1000) as Place;
+    this.change({ pins: { ...this.#settled.peek().pins, [key]: rounded } });
+  }
+
+  unpin(keys: string[]): void {
+    this.change({ pins: keys.reduce(without, this.#settled.peek().pins) });
+  }
+
+  /** Keep so many of the strongest edges; what was taken out or put in by hand stays so. */
+  keep(kept: number): void {
+    batch(() => {
+      this.sliding.value = undefined;
+      this.change({ kept });
+    });
+  }
+
+  reset(): void {
+    this.change({ kept: null, removed: [], added: [] });
+  }
+
+  undo(): void {
+    const state = this.history.undo(this.#settled.peek());
+    if (state) this.#put(state);
+  }
+
+  redo(): void {
+    const state = this.history.redo(this.#settled.peek());
+    if (state) this.#put(state);
+  }
+
+  #put(next: Edits): void {
+    this.#writing = true;
+    // Groups go before pins, which Python checks against them.
+    for (const name of EDITS) if (JSON.stringify(this.model.get(name)) !== JSON.stringify(next[name])) this.model.set(name, next[name]);
+    this.#writing = false;
+    this.#settled.value = next;
+    this.model.save_changes();
+  }
+
+  /** A change that was made in Python can be undone here. */
+  #heard(): void {
+    const next = readEdits(this.model);
+    const before = this.#settled.peek();
+    if (this.#writing || JSON.stringify(next) === JSON.stringify(before)) return;
+    this.history.leave(before);
+    this.#settled.value = next;
+  }
+}
+
+function without<T>(items: Record<string, T>, name: string): Record<string, T> {
+  const { [name]: _, ...rest } = items;
+  return rest;
+}

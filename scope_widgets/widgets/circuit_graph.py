@@ -1,0 +1,318 @@
+"""A circuit as a graph: layers up, edges by their scores, changed by hand and measured again as it changes."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import operator
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import traitlets
+
+from scope_widgets.circuits import Circuit
+
+from . import _circuit_edits as edits
+from ._base import Answer, View
+from ._circuit_curve import curve_of, measured
+from ._circuit_picture import picture
+from ._selection import Head, Selection
+
+#: what a saved page may hold of attention, and of the circuit as JSON
+SAVED_BYTES = 2_000_000
+_FALLBACK_ROWS = 10
+_EDITS = ("kept", "removed", "added", "labels", "groups", "pins")
+
+
+class CircuitGraph(View):
+    """Layers up, heads and MLPs across, edges coloured by their scores; what is changed in it is a `Circuit` again.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    scope : Microscope, optional
+        The model: with it faithfulness and the metric are measured again after each change.
+    curve : Curve, optional
+        What `circuits.curve(scope, circuit)` gave; without it the view computes one where there is a model.
+    compare : Circuit, optional
+        Another circuit of the same graph, drawn into the first.
+    live : object, optional
+        What is asked instead of `circuits.Live(scope, circuit)`.
+    selection : Selection, optional
+        Shared with other views: ``selected_heads`` are the heads that are selected here.
+    title : str, optional
+    kept : int, optional
+        So many of the strongest edges are in; default: those that are in the circuit.
+    removed : list of str
+        Nodes ("a3.h1") and edges ("a0.h1->a3.h1<q>") that are out all the same.
+    added : list of str
+        Edges that are in all the same.
+    labels, groups : dict
+        As in `Circuit`, whose they are by default.
+    pins : dict of str to [column, layer]
+        Where nodes and groups stand that were moved.
+    **traits
+        ``selected_heads``, ``theme``, ``height`` (pixels).
+
+    Raises
+    ------
+    TypeError
+        When `circuit` or `compare` is no `Circuit`, `curve` no curve, or `live` cannot measure.
+    ValueError
+        When `compare` has another graph, or `curve` is another circuit's.
+
+    Examples
+    --------
+    >>> graph = CircuitGraph(circuit.keep(200), scope)  # doctest: +SKIP
+    >>> graph.circuit  # as edited  # doctest: +SKIP
+    """
+
+    bundle: ClassVar[str] = "circuit_graph"
+
+    n_kv_heads = traitlets.Int().tag(sync=True)
+    parallel = traitlets.Bool().tag(sync=True)
+    senders = traitlets.Bytes(help="uint16 an edge, the strongest first").tag(sync=True)
+    receivers = traitlets.Bytes(help="the same").tag(sync=True)
+    scores = traitlets.Bytes(help="float32 an edge, the strongest first; NaN where there is none").tag(sync=True)
+    given = traitlets.Bytes(help="uint8 an edge: whether the circuit as given has it").tag(sync=True)
+    other = traitlets.Bytes(help="the same of `compare`; empty without").tag(sync=True)
+    other_scores = traitlets.Bytes(help="float32 an edge").tag(sync=True)
+    names = traitlets.List(traitlets.Unicode(), help="what both circuits are, in words").tag(sync=True)
+    metric = traitlets.Unicode().tag(sync=True)
+    facts = traitlets.List(traitlets.List(traitlets.Unicode()), help="[name, text] of the circuit").tag(sync=True)
+    live = traitlets.Bool(help="there is a model to measure with").tag(sync=True)
+    curve = traitlets.Dict(help="empty where none is known").tag(sync=True)
+
+    kept: Any = traitlets.TraitType(None, allow_none=True).tag(sync=True)
+    removed: Any = traitlets.TraitType().tag(sync=True)
+    added: Any = traitlets.TraitType().tag(sync=True)
+    labels: Any = traitlets.TraitType().tag(sync=True)
+    groups: Any = traitlets.TraitType().tag(sync=True)
+    pins: Any = traitlets.TraitType().tag(sync=True)
+    height = traitlets.Int(None, allow_none=True, min=240).tag(sync=True)
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        scope: Any = None,
+        *,
+        curve: Any = None,
+        compare: Circuit | None = None,
+        live: Any = None,
+        selection: Selection | None = None,
+        selected_heads: Iterable[Head] | None = None,
+        title: str | None = None,
+        **traits: Any,
+    ) -> None:
+        if not isinstance(circuit, Circuit):
+            raise TypeError(f"CircuitGraph shows a Circuit, such as circuits.discover(...) gives, not {circuit!r}.")
+        _check_other(circuit, compare)
+        if live is not None and not all(hasattr(live, name) for name in ("measure", "attention")):
+            raise TypeError(f"live= takes an object that measures as circuits.Live does, not {live!r}.")
+        self._given, self._scope, self._live = circuit, scope, live
+        self._order = edits.order_of(circuit)
+        self._attention: dict[int, npt.NDArray[Any]] = {}
+        self._known: tuple[str, dict[str, Any]] | None = None
+        graph = circuit.graph
+        receiver, sender = graph.edges
+        others = [] if compare is None else [compare]
+        super().__init__(
+            selection=selection,
+            selected_heads=selected_heads,
+            title=title or _title(circuit),
+            n_layers=graph.n_layers,
+            n_heads=graph.n_heads,
+            n_kv_heads=graph.n_kv_heads,
+            parallel=graph.parallel,
+            senders=sender[self._order].astype("<u2").tobytes(),
+            receivers=receiver[self._order].astype("<u2").tobytes(),
+            scores=self._sent(circuit.scores, "<f4"),
+            given=self._sent(circuit.included, "u1"),
+            other=b"".join(self._sent(one.included, "u1") for one in others),
+            other_scores=b"".join(self._sent(one.scores, "<f4") for one in others),
+            names=[_name(one) for one in [circuit, *others]],
+            metric=circuit.task.metric_name.replace("_", " "),
+            facts=_facts(circuit),
+            live=live is not None or scope is not None,
+            curve={} if curve is None else curve_of(curve, circuit),
+            **{"labels": circuit.labels, "groups": circuit.groups, **traits},
+        )
+
+    def _sent(self, values: Any, kind: str) -> bytes:
+        """Pack one value an edge, the strongest edge first."""
+        ordered = np.asarray(values)[self._order]
+        if kind == "<f4":
+            ordered = np.nan_to_num(ordered, nan=np.nan, posinf=3e38, neginf=-3e38)
+        return ordered.astype(kind).tobytes()
+
+    # -- what was changed
+
+    @property
+    def circuit(self) -> Circuit:
+        """The circuit as it stands after all changes."""
+        mask = edits.included(self._given, self._order, self.kept, self.removed, self.added)
+        return dataclasses.replace(
+            self._given,
+            included=mask,
+            labels=dict(self.labels),
+            groups={group: list(nodes) for group, nodes in self.groups.items()},
+        )
+
+    @traitlets.default("removed")
+    def _none_removed(self) -> list[str]:
+        return []
+
+    @traitlets.default("added")
+    def _none_added(self) -> list[str]:
+        return []
+
+    @traitlets.default("labels")
+    def _no_labels(self) -> dict[str, str]:
+        return {}
+
+    @traitlets.default("groups")
+    def _no_groups(self) -> dict[str, list[str]]:
+        return {}
+
+    @traitlets.default("pins")
+    def _no_pins(self) -> dict[str, list[float]]:
+        return {}
+
+    @traitlets.validate(*_EDITS)
+    def _check_edit(self, proposal: Any) -> Any:
+        graph, name, value = self._given.graph, proposal["trait"].name, proposal["value"]
+        try:
+            if name == "kept":
+                return edits.check_kept(value, int((~np.isnan(self._given.scores)).sum()))
+            if name == "pins":
+                return edits.check_pins(graph, self.groups, value)
+            return getattr(edits, f"check_{name}")(graph, value)
+        except ValueError as problem:
+            raise traitlets.TraitError(str(problem)) from None
+
+    # -- what the model is asked
+
+    def _measuring(self) -> Any:
+        """Return what measures; made when it is first needed, because it runs the model."""
+        if self._live is None:
+            if self._scope is None:
+                raise ValueError("Scores are not computed again: give the model, CircuitGraph(circuit, scope).")
+            self._live = importlib.import_module("scope_widgets.circuits").Live(self._scope, self._given)
+        return self._live
+
+    def answer_measure(self, kept: int | None, removed: list[str], added: list[str]) -> Answer:
+        """Return faithfulness and metric of the circuit after these changes."""
+        live = self._measuring()
+        faithfulness, metric = live.measure(edits.included(self._given, self._order, kept, removed, added))
+        data = {
+            "faithfulness": _finite(faithfulness),
+            "metric": _finite(metric),
+            "full": _finite(live.full),
+            "empty": _finite(live.empty),
+            "ablation": str(live.ablation),
+        }
+        self._known = repr((kept, list(removed), list(added))), data
+        return data, []
+
+    def answer_attention(self, layer: int, head: int) -> Answer:
+        """Return the tokens of the first prompt and what a head attends to on them, float32 [query, key]."""
+        layer, head, graph = operator.index(layer), operator.index(head), self._given.graph
+        if not (0 <= layer < graph.n_layers and 0 <= head < graph.n_heads):
+            raise ValueError(f"There is no head {layer}.{head} in a model of {graph.n_layers} x {graph.n_heads} heads.")
+        live = self._measuring()
+        if layer not in self._attention:
+            self._attention[layer] = np.asarray(live.attention(layer), dtype="<f4")
+        return {"tokens": [str(token) for token in live.tokens]}, [self._attention[layer][head].tobytes()]
+
+    def answer_curve(self) -> Generator[tuple[int, int, str] | None, None, Answer]:
+        """Measure the curve, a point after the other; what is done stays when it is stopped."""
+        yield 0, 1, "preparing"
+        for done, total, text, curve in measured(self._given, self._order, self._measuring()):
+            # a copy, because a trait that holds the same object has not changed
+            self.curve = {
+                name: [*map(list, value)] if name == "random" else list(value) if isinstance(value, list) else value
+                for name, value in curve.items()
+            }
+            yield done, total, text
+        return {}, []
+
+    def answer_json(self) -> Answer:
+        """Return the circuit as given, as JSON, into which the browser writes what was changed."""
+        return {"text": self._given.to_json()}, []
+
+    # -- without a kernel
+
+    def saved_answers(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
+        """Return the present scores, the attention that was looked at, and the circuit as JSON; none that is large."""
+        state = {"kept": self.kept, "removed": self.removed, "added": self.added}
+        if self._known is not None and self._known[0] == repr((self.kept, self.removed, self.added)):
+            yield "measure", state, self._known[1], []
+        room = SAVED_BYTES
+        for layer, patterns in self._attention.items():
+            for head in range(len(patterns)):
+                data, buffers = self.answer_attention(layer, head)
+                room -= len(buffers[0])
+                if room >= 0:
+                    yield "attention", {"layer": layer, "head": head}, data, buffers
+        if not callable(self._given.task.metric) and len(text := self._given.to_json()) <= SAVED_BYTES:
+            yield "json", {}, {"text": text}, []
+
+    def provenance_lines(self) -> list[str]:
+        """Return where the circuit came from, and what was measured how."""
+        lines = self._given.provenance.lines()
+        return [*lines, *(f"{name}: {text}" for name, text in self.facts)]
+
+    def fallback_table(self) -> tuple[list[str], list[list[str]]]:
+        """Return the strongest edges that are in."""
+        circuit = self.circuit
+        edges = [edge for edge in self._order if circuit.included[edge]][:_FALLBACK_ROWS]
+        rows = [[*circuit.graph.names(int(edge)), _written(float(circuit.scores[edge]))] for edge in edges]
+        return ["sender", "receiver", "score"], rows or [["no edge is in", "", ""]]
+
+    def fallback_image(self) -> npt.NDArray[Any]:
+        """Return the circuit drawn with its strongest edges, uint8 [row, column, 3]."""
+        return picture(self.circuit)
+
+
+def _check_other(circuit: Circuit, compare: Any) -> None:
+    if compare is None:
+        return
+    if not isinstance(compare, Circuit):
+        raise TypeError(f"compare= takes another Circuit, not {compare!r}.")
+    if compare.graph != circuit.graph:
+        shapes = [f"{one.graph.n_layers} layers of {one.graph.n_heads} heads" for one in (circuit, compare)]
+        raise ValueError(
+            f"Circuits of different graphs have no edges in common: one has {shapes[0]}, the other {shapes[1]}."
+            if shapes[0] != shapes[1]
+            else "Circuits of different graphs cannot be compared: keys and values, or MLPs, are wired differently."
+        )
+
+
+def _title(circuit: Circuit) -> str:
+    model = circuit.model_id.rstrip("/").rsplit("/", 1)[-1]
+    return f"Circuit of {circuit.task.name}, {model}, {len(circuit.task):,} pairs of prompts"
+
+
+def _name(circuit: Circuit) -> str:
+    return f"{circuit.method}, {circuit.n_edges:,} edges"
+
+
+def _facts(circuit: Circuit) -> list[list[str]]:
+    metric = circuit.task.metric_name.replace("_", " ")
+    return [
+        ["task", f"{circuit.task.name}, {len(circuit.task):,} pairs"],
+        ["metric", metric],
+        ["method", circuit.method],
+        ["scores", "exact, edge by edge" if circuit.exact else "estimated by a gradient"],
+        ["an edge that is out carries", circuit.ablation],
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _written(value: float) -> str:
+    return "–" if value != value else f"{value:.3g}".replace("-", "−")

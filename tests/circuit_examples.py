@@ -1,0 +1,91 @@
+"""Circuits without a model, and what measures them in the place of `circuits.Live`."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from scope_widgets._result import Provenance
+from scope_widgets.circuits import Circuit, Graph, Task
+
+SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+def task(n: int = 3, metric: Any = "logit_difference") -> Task:
+    pair = [[5, 6, 7, 8]] * n
+    return Task("IOI", pair, pair, [[1]] * n, [[2]] * n, metric, "demo", [0] * n)
+
+
+def circuit(
+    layers: int = 4, heads: int = 4, kv_heads: int | None = None, keep: int | None = 20, seed: int = 0, **changes: Any
+) -> Circuit:
+    """Scores fall off as those of EAP do: a few edges hold most."""
+    graph = Graph(layers, heads, kv_heads or heads, changes.pop("parallel", False))
+    rng = np.random.default_rng(seed)
+    scores = (rng.standard_normal(graph.n_edges) * rng.pareto(1.2, graph.n_edges) * 0.01).astype(np.float32)
+    fields: dict[str, Any] = {
+        "graph": graph,
+        "scores": scores,
+        "included": np.ones(graph.n_edges, dtype=bool),
+        "task": task(),
+        "method": "eap-ig",
+        "exact": False,
+        "ablation": "counterfactual",
+        "provenance": Provenance("demo", prompts=("When Mary and John went to the store, John gave a drink to",) * 3),
+    }
+    made = Circuit(**{**fields, **changes})
+    return made if keep is None else made.keep(keep)
+
+
+def curve(of: Circuit, draws: int = 3, **changes: Any) -> Any:
+    """What `circuits.curve` gives, with faithfulness that grows with the edges."""
+    sizes = np.array([max(1, round(share * of.graph.n_edges)) for share in SHARES])
+    at = np.log1p(sizes) / np.log1p(of.graph.n_edges)
+    faithfulness = np.clip(1.15 * np.sin(at * 1.7) ** 2, 0, 1.2)
+    faithfulness[-1] = 1
+    rng = np.random.default_rng(1)
+    fields = {
+        "n_edges": sizes,
+        "shares": np.array(SHARES),
+        "faithfulness": faithfulness,
+        "low": faithfulness - 0.08,
+        "high": faithfulness + 0.06,
+        "metric": 0.2 + 3.1 * faithfulness,
+        "random": np.clip(at**9 + 0.03 * rng.standard_normal((draws, len(sizes))), -0.1, 1),
+        "full": 3.3,
+        "empty": 0.2,
+        "provenance": of.provenance,
+    }
+    return SimpleNamespace(**{**fields, **changes})
+
+
+class FakeLive:
+    """Measures by a rule: faithfulness is the share of all absolute scores that is in."""
+
+    def __init__(self, of: Circuit, tokens: int = 12, seconds: float = 0.0) -> None:
+        self.full, self.empty = 3.3, 0.2
+        self.ablation = "An edge that is out carries its value on the corrupted prompt."
+        self.tokens = [f" word{i}" for i in range(tokens)]
+        self.asked: list[np.ndarray[Any, Any]] = []
+        self.layers: list[int] = []
+        self.fails = ""
+        self._of, self.seconds = of, seconds
+
+    def measure(self, included: Any) -> tuple[float, float]:
+        if self.fails:
+            raise RuntimeError(self.fails)
+        time.sleep(self.seconds)
+        self.asked.append(np.array(included))
+        size = np.nan_to_num(np.abs(self._of.scores))
+        faithfulness = float(size[included].sum() / (size.sum() or 1))
+        return faithfulness, self.empty + (self.full - self.empty) * faithfulness
+
+    def attention(self, layer: int) -> Any:
+        self.layers.append(layer)
+        n = len(self.tokens)
+        rng = np.random.default_rng(layer)
+        weights = np.tril(np.exp(2.5 * rng.standard_normal((self._of.graph.n_heads, n, n))))
+        return (weights / weights.sum(-1, keepdims=True)).astype(np.float32)
