@@ -178,10 +178,13 @@ class _Forward:
         self._read(wrapped, layer)
         z = wrapped.envoy(block.out).input
         whole = first(wrapped.envoy(block.attention_out).output)
-        if self._used(range(first_head, first_head + graph.n_heads)):
-            heads, _ = by_head(block, graph.n_heads, z, whole)
+        bias, normed = self._bias[layer], block.attention_out is not block.attention
+        if normed or self._used(range(first_head, first_head + graph.n_heads)):
+            heads, own = by_head(block, graph.n_heads, z, whole)
             self._note(first_head, heads.reshape(graph.n_heads, self._n, -1, *whole.shape[1:]))
-        self._add(first_head, graph.n_heads, whole, self._bias[layer])
+            # under a norm a bias is as large as the norm's scale in this run makes it
+            bias = own.reshape(self._n, -1, *own.shape[1:]) if normed else bias
+        self._add(first_head, graph.n_heads, whole, bias)
         if not graph.parallel:
             put(wrapped.envoy(block.attention_out), self._mixed(mlp))
         out = first(wrapped.envoy(block.mlp_out).output).reshape(whole.shape)
@@ -245,14 +248,19 @@ def put(envoy: Any, value: Tensor) -> None:
 
 
 def _parallel(scope: Microscope) -> bool:
-    """Ask whether the MLP of a block reads what its attention writes."""
-    kept: list[Tensor] = []
+    """Ask whether the MLP of a block reads what its attention writes; what it makes of it may be nothing."""
+    block, kept = scope.anatomy.blocks[0], list[Tensor]()
+    inputs = {"input_ids": torch.zeros(1, 1, dtype=torch.long, device=scope.model.device)}
 
-    def keep(value: Tensor) -> Tensor:
-        kept.append(value)
-        return value
+    def body() -> bool:
+        attention = wrapped.envoy(block.attention_out)
+        written = first(attention.output)
+        # not the same everywhere, which a LayerNorm would take off
+        put(attention, written + len(kept) * torch.linspace(-1, 1, written.shape[-1]).to(written))
+        kept.append(first(wrapped.envoy(block.mlp).input))
+        return True
 
-    ids = torch.zeros(1, 1, dtype=torch.long)
-    scope.logits(ids, {("mlp_out", 0): keep})
-    scope.logits(ids, {("mlp_out", 0): keep, ("attention_out", 0): lambda value: value + torch.randn_like(value)})
+    with scope.wrapped() as wrapped:
+        for _ in range(2):
+            wrapped.logits(inputs, body)
     return bool(torch.equal(*kept))

@@ -51,10 +51,18 @@ def writes(scope: Microscope, prompts: list[list[int]]) -> Writes:
 
     Raises
     ------
+    ValueError
+        For prompts longer than the model reads, and for a model in training mode.
     UnsupportedModelError
         Where the parts do not sum to the residual stream.
     """
-    ids, _ = pad(prompts, scope.model.device)  # to the right: no mask is needed, for nothing looks at what is later
+    scope._check(prompts)
+    if scope.model.training:
+        raise ValueError("The model is in training mode, so dropout would change every run: call model.eval().")
+    # To the right: no mask is needed, for nothing looks at what is later. With a token of the prompt: transformers
+    # warns of what looks like padding without a mask.
+    longest = max(map(len, prompts))
+    ids, _ = pad([row + row[-1:] * (longest - len(row)) for row in prompts], scope.model.device)
     last = torch.tensor([len(row) - 1 for row in prompts], device=ids.device)
     anatomy = scope.anatomy
     parts: list[Tensor] = []
