@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from scope_widgets.models.anatomy import Anatomy
 from scope_widgets.models.attention import probing
+from scope_widgets.models.unbroken import unbroken
 from scope_widgets.models.wrapped import Wrapped
 from scope_widgets.traces.trace import SITES
 
@@ -161,5 +162,5 @@ def record(wrapped: Wrapped, model: Any, recorder: Recorder, inputs: dict[str, A
         for site, envoy in sites:
             recorder.keep(site.name, site.layer, site.read(getattr(envoy, site.side)))
 
-    with probing(model, recorder.probe, recorder.spec), recorder.hooks():
+    with unbroken(), probing(model, recorder.probe, recorder.spec), recorder.hooks():
         return wrapped.logits(inputs, body)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from scope_widgets.models.anatomy import nnsight_names
 from scope_widgets.models.running import TransformersModel, run
+from scope_widgets.models.unbroken import unbroken
 
 _locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
 _watched: weakref.WeakSet[nn.Module] = weakref.WeakSet()
@@ -124,7 +125,7 @@ class Wrapped:
             logits.append(self.nnsight.output.logits)
             return False
 
-        with torch.set_grad_enabled(gradients), self.controllers():
+        with unbroken(), torch.set_grad_enabled(gradients), self.controllers():
             run(self.nnsight, block, **inputs, use_cache=False)
         return logits[0] if logits else torch.empty(0)
 
