@@ -6,21 +6,28 @@ from scope_widgets.circuits.discovery import METHODS, discover
 from scope_widgets.circuits.evaluation import Faithfulness, completeness, faithfulness, minimality
 from scope_widgets.circuits.live import Live
 from scope_widgets.circuits.replacing import ABLATIONS
+from scope_widgets.circuits.tasks import TASKS, agreement, capitals, greater_than, induction, task
 from scope_widgets.models.graph import Graph
 from scope_widgets.models.task import Task
 
 __all__ = [
     "ABLATIONS",
     "METHODS",
+    "TASKS",
     "Circuit",
     "Curve",
     "Faithfulness",
     "Graph",
     "Live",
     "Task",
+    "agreement",
+    "capitals",
     "completeness",
     "curve",
     "discover",
     "faithfulness",
+    "greater_than",
+    "induction",
     "minimality",
+    "task",
 ]

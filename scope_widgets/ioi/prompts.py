@@ -12,7 +12,9 @@ import numpy as np
 
 from scope_widgets.ioi.names import NameToken, name_tokens
 from scope_widgets.ioi.templates import fill, in_order, known_fillers, known_templates, name_slots, slots
+from scope_widgets.models.groups import groups_by_length
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.task import Task
 from scope_widgets.models.tokens import encode, token_texts
 
 #: where something happens: the three names, the token after the subject's first place, and the last token
@@ -198,6 +200,38 @@ class IOIPrompts(Sequence[IOIPrompt]):
         rng = np.random.default_rng(seed)
         items = tuple(_renamed(prompt, self._replacements(prompt, how, rng)) for prompt in self)
         return dataclasses.replace(self, items=items, corruption=how, corruption_seed=seed if how == "abc" else None)
+
+    def task(self, corruption: str = "abc", seed: int = 0) -> Task:
+        """Make the task of finding the indirect object: the logit difference of the two names.
+
+        Parameters
+        ----------
+        corruption : {"abc", "s2_io", "swap"}
+        seed : int
+            As for `corrupted`.
+
+        Returns
+        -------
+        Task
+            Its groups are the templates.
+
+        Raises
+        ------
+        ValueError
+            As `corrupted` does, and for a set without prompts.
+        """
+        if not self.items:
+            raise ValueError("This set has no prompts, and a task needs at least one.")
+        return Task(
+            name="ioi",
+            clean=self.token_ids,
+            corrupted=self.corrupted(corruption, seed).token_ids,
+            answer=[[int(one)] for one in self.io_ids],
+            versus=[[int(one)] for one in self.subject_ids],
+            metric="logit_difference",
+            model_id=self.model_id,
+            groups=groups_by_length(self.template, self.token_ids),
+        )
 
     def _replacements(self, prompt: IOIPrompt, how: str, rng: np.random.Generator) -> dict[str, NameToken]:
         """Give the name for each of the three name roles."""
