@@ -95,10 +95,12 @@ class Circuit(Result):
 
     # --- other circuits of it ---------------------------------------------------------------------------------------
 
-    def keep(self, n_edges: int | None = None, *, threshold: float | None = None) -> Circuit:
+    def keep(self, n_edges: int | None = None, *, threshold: float | None = None, signed: bool = False) -> Circuit:
         """Keep the `n_edges` edges with the largest absolute score, or all whose absolute score is `threshold` or more.
 
-        Edges without a score (NaN) are out.
+        With `signed` scores count as they are: edges that work against the metric go first, and the circuit may do the
+        task better than the model. MIB measures CMD of the former and CPR of the latter. Edges without a score (NaN)
+        are out.
 
         Raises
         ------
@@ -107,7 +109,7 @@ class Circuit(Result):
         """
         if (n_edges is None) == (threshold is None):
             raise ValueError("keep() takes a number of edges or a threshold: keep(200), or keep(threshold=0.01).")
-        size = np.nan_to_num(np.abs(self.scores), nan=-np.inf)
+        size = np.nan_to_num(self.scores if signed else np.abs(self.scores), nan=-np.inf)
         if threshold is not None:
             return self.with_edges((size >= threshold) & np.isfinite(size))
         if not 0 <= int(n_edges) <= self.graph.n_edges:  # type: ignore[arg-type]

@@ -89,6 +89,7 @@ def curve(
     *,
     task: Task | None = None,
     ablation: str | None = None,
+    signed: bool = False,
     draws: int = 3,
     seed: int = 0,
 ) -> Curve:
@@ -101,6 +102,8 @@ def curve(
         Its scores count, not which of its edges are in.
     shares : sequence of float
         Rising, of all edges.
+    signed : bool
+        See `Circuit.keep`.
     task, ablation, draws, seed
         As in `faithfulness`.
 
@@ -113,7 +116,7 @@ def curve(
     if wanted.ndim != 1 or not len(wanted) or wanted.min() < 0 or wanted.max() > 1 or (np.diff(wanted) <= 0).any():
         raise ValueError(f"shares= are rising numbers from 0 to 1; got {list(shares)}.")
     trial = trial_of(scope, circuit, task, ablation, seed)
-    steps = points(trial, circuit, np.rint(wanted * trial.graph.n_edges).astype(int), draws, seed)
+    steps = points(trial, circuit, np.rint(wanted * trial.graph.n_edges).astype(int), draws, seed, signed)
     with tqdm(steps, total=len(wanted), desc="Faithfulness", unit="circuit", leave=False) as bar:
         rows = list(bar)
     metric = np.stack([row[0] for row in rows])
@@ -133,13 +136,15 @@ def curve(
     )
 
 
-def points(trial: Trial, circuit: Circuit, n_edges: Sequence[int] | Array, draws: int, seed: int) -> Iterator[Array]:
+def points(
+    trial: Trial, circuit: Circuit, n_edges: Sequence[int] | Array, draws: int, seed: int, signed: bool = False
+) -> Iterator[Array]:
     """Measure circuit after circuit, and random ones beside each: `[1 + draw, pair]` of the metric."""
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(trial.graph.n_edges) for _ in range(draws)]  # random circuits grow as the real one does
     for n in n_edges:
         circuits = np.zeros((1 + draws, trial.graph.n_edges), dtype=bool)
-        circuits[0] = circuit.keep(int(n)).included
+        circuits[0] = circuit.keep(int(n), signed=signed).included
         for row, order in zip(circuits[1:], orders, strict=True):
             row[order[:n]] = True
         yield trial.measure(circuits)

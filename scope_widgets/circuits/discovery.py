@@ -73,6 +73,8 @@ def discover(
         clean and corrupted prompts by more than chance. Of "acdc" and "prune" scores are how much was lost when an edge
         was tried; of methods on nodes, the smaller effect of the edge's two nodes.
 
+        Interrupted (Ctrl-C): with what was done until then.
+
     Raises
     ------
     ValueError
@@ -150,12 +152,12 @@ def _edges(trial: Trial, candidates: Array, steps: int) -> tuple[Array, str]:
     scores = np.full(trial.graph.n_edges, np.nan)
     with tqdm(total=len(edges), desc="Edge patching", unit="edge", leave=False) as bar:
         scores[edges] = by_cutting(trial, edges, bar).mean(1)
-    return scores, f"{len(edges):,} runs of all pairs"
+    return scores, f"{np.isfinite(scores).sum():,} of {len(edges):,} edges, a run of all pairs each"
 
 
 def _nodes(trial: Trial, candidates: Array, steps: int) -> tuple[Array, str]:
     effects = node_effects(trial, candidates)
-    return edge_scores(trial, effects, candidates), f"{len(effects)} runs of all pairs"
+    return edge_scores(trial, effects, candidates), f"{np.isfinite(effects).sum()} of {len(effects)} nodes, a run each"
 
 
 _SCORERS: dict[str, Callable[[Trial, Array, int], tuple[Array, str]]] = {
@@ -167,16 +169,22 @@ _SCORERS: dict[str, Callable[[Trial, Array, int], tuple[Array, str]]] = {
 
 
 def node_effects(trial: Trial, included: Array) -> Array:
-    """Measure how much of the metric is lost when each node is cut out of a circuit, `[node]`, the mean over pairs."""
+    """Measure how much of the metric is lost when each node is cut out of a circuit, `[node]`, the mean over pairs.
+
+    NaN where a Ctrl-C came before.
+    """
     names = trial.graph.senders
-    found = np.empty(len(names))
+    found = np.full(len(names), np.nan)
     circuits = np.stack([included, *(included & ~touching(trial.graph, [name]) for name in names)])
     with tqdm(total=len(names), desc="Node patching", unit="node", leave=False) as bar:
-        whole = trial.measure(circuits[:1])[0].mean()
-        for start in range(0, len(names), 32):
-            some = trial.measure(circuits[1 + start : 33 + start]).mean(-1)
-            found[start : start + len(some)] = whole - some
-            bar.update(len(some))
+        try:
+            whole = trial.measure(circuits[:1])[0].mean()
+            for start in range(0, len(names), 32):
+                some = trial.measure(circuits[1 + start : 33 + start]).mean(-1)
+                found[start : start + len(some)] = whole - some
+                bar.update(len(some))
+        except KeyboardInterrupt:
+            tqdm.write(f"Interrupted after {np.isfinite(found).sum():,} of {len(names):,} nodes.")
     return found
 
 
@@ -202,8 +210,9 @@ def _acdc(trial: Trial, candidates: Array, threshold: float) -> tuple[Array, Arr
         return abs(cost) < threshold
 
     with tqdm(total=len(edges), desc="ACDC", unit="edge", leave=False) as bar:
-        included, _, runs = thinned(candidates, list(edges[:, None]), trial.measure, spared, bar)
-    return scores, included, f"threshold {threshold:.3g}, {runs:,} runs of all pairs for {len(edges):,} edges"
+        included, _, done, runs = thinned(candidates, list(edges[:, None]), trial.measure, spared, bar)
+    note = f"threshold {threshold:.3g}, {done:,} of {len(edges):,} edges tried in {runs:,} runs of all pairs"
+    return scores, included, note
 
 
 def _prune(trial: Trial, candidates: Array, target: float) -> tuple[Array, Array, str]:
@@ -218,10 +227,12 @@ def _prune(trial: Trial, candidates: Array, target: float) -> tuple[Array, Array
     while True:
         parts = [np.flatnonzero(touching(graph, [graph.senders[node]])) for node in left]
         with tqdm(total=len(parts), desc="Pruning", unit="node", leave=False) as bar:
-            included, needed, more = thinned(included, parts, trial.measure, spared, bar)
+            included, needed, done, more = thinned(included, parts, trial.measure, spared, bar)
         runs += more
-        if len(needed) == len(left):
+        if len(needed) == len(left) or done < len(left):
             break
         left = [left[at] for at in needed]
-    note = f"no node of {len(left)} can be spared at faithfulness {target}, {runs:,} runs of all pairs"
+    whole = len(needed) == len(left)
+    note = f"no node of {len(left)} can be spared" if whole else "interrupted before all nodes were tried"
+    note += f" at faithfulness {target}, {runs:,} runs of all pairs"
     return edge_scores(trial, effects, included), included, note

@@ -60,12 +60,18 @@ def _embeddings(clean: Writes, change: torch.Tensor, steps: int) -> Iterable[tor
 
 
 def by_cutting(trial: Trial, edges: Array, bar: tqdm[Any]) -> Array:
-    """Measure how much of the metric is lost when each of some edges is out and all others are in, `[edge, pair]`."""
-    found = np.empty((len(edges), len(trial.task)))
-    for start in range(0, len(edges), _EDGES_AT_ONCE):
-        some = edges[start : start + _EDGES_AT_ONCE]
-        included = np.ones((len(some), trial.graph.n_edges), dtype=bool)
-        included[np.arange(len(some)), some] = False
-        found[start : start + len(some)] = trial.full - trial.measure(included)
-        bar.update(len(some))
+    """Measure how much of the metric is lost when each of some edges is out and all others are in, `[edge, pair]`.
+
+    NaN where a Ctrl-C came before.
+    """
+    found = np.full((len(edges), len(trial.task)), np.nan)
+    try:
+        for start in range(0, len(edges), _EDGES_AT_ONCE):
+            some = edges[start : start + _EDGES_AT_ONCE]
+            included = np.ones((len(some), trial.graph.n_edges), dtype=bool)
+            included[np.arange(len(some)), some] = False
+            found[start : start + len(some)] = trial.full - trial.measure(included)
+            bar.update(len(some))
+    except KeyboardInterrupt:
+        tqdm.write(f"Interrupted after {np.isfinite(found[:, 0]).sum():,} of {len(edges):,} edges.")
     return found

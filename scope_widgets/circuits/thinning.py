@@ -18,7 +18,7 @@ def thinned(
     spared: Callable[[Array, Array], bool],
     bar: tqdm[Any],
     at_once: int = 32,
-) -> tuple[Array, list[int], int]:
+) -> tuple[Array, list[int], int, int]:
     """Take parts out in order; each stays out where the circuit could spare it, given all that is out before it.
 
     Several steps are measured at once, as if each part before would be spared; what was measured after the first that
@@ -43,28 +43,30 @@ def thinned(
     included : ndarray of bool [edge]
     needed : list of int
         The parts that could not be spared.
+    done : int
+        Number of parts that were tried: all, or up to a Ctrl-C.
     runs : int
         Number of circuits that were measured.
     """
     included, needed, runs, step, width = included.copy(), [], 0, 0, 1
-    before = measure(included[None])[0]
-    while step < len(parts):
-        ahead = parts[step : step + width]
-        circuits = np.repeat(included[None], len(ahead), 0)
-        for at, part in enumerate(ahead):
-            circuits[at:, part] = False
-        after = measure(circuits)
-        runs += len(ahead)
-        width = min(2 * width, at_once)
-        for at in range(len(ahead)):
-            if not spared(before, after[at]):
-                needed.append(step + at)
-                width = max(1, at)
-                bar.update(at + 1)
-                step += at + 1
-                break
-            included, before = circuits[at], after[at]
-        else:
-            bar.update(len(ahead))
-            step += len(ahead)
-    return included, needed, runs
+    try:
+        before = measure(included[None])[0]
+        while step < len(parts):
+            ahead = parts[step : step + width]
+            circuits = np.repeat(included[None], len(ahead), 0)
+            for at, part in enumerate(ahead):
+                circuits[at:, part] = False
+            after = measure(circuits)
+            runs += len(ahead)
+            width = min(2 * width, at_once)
+            for at in range(len(ahead)):
+                step += 1
+                bar.update()
+                if not spared(before, after[at]):
+                    needed.append(step - 1)
+                    width = max(1, at)
+                    break
+                included, before = circuits[at], after[at]
+    except KeyboardInterrupt:
+        tqdm.write(f"Interrupted after {step} of {len(parts)}: what was not tried is left in.")
+    return included, needed, step, runs
