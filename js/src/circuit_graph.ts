@@ -33,7 +33,7 @@ const KEYS: Key[] = [
   ["?", "this list"],
 ];
 const NARROW = 720;
-const [LEAST, MOST, STACKED] = [420, 520, 216];
+const [LEAST, MOST, STACKED] = [460, 520, 216];
 
 export default {
   render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
@@ -52,11 +52,11 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const bar = createBar(root, { title, chips: chipsOf(state), keys: KEYS, code: () => pythonCode(state), saves: savesOf(state, requests, () => title.peek()) }, until);
   bar.controls.append(...historyButtons(state, until));
   const scores = createScores(state, requests, until);
-  const stage = createStage(state, tooltip, bar.say, until);
   const undrawn = h("div", { class: "cg-undrawn" });
   watch(until, () => void (undrawn.textContent = undrawnWords(state)));
-  const body = h("div", { class: "cg-body" }, h("div", { class: "cg-left" }, stage.element, undrawn), createPanel(state, requests, bar.say, until));
-  root.append(createReadout(state, scores, until), body, createStrip(state, scores, requests, tooltip, bar.say, until));
+  const left = h("div", { class: "cg-left" }, createReadout(state, scores, until), createStage(state, tooltip, bar.say, until), undrawn, createStrip(state, scores, requests, tooltip, bar.say, until));
+  const body = h("div", { class: "cg-body" }, left, createPanel(state, requests, until));
+  root.append(body);
   const size = sizeOf(body, until);
   const narrow = computed(() => size.value[0] > 0 && size.value[0] < NARROW);
   watch(until, () => void root.classList.toggle("cg-narrow", narrow.value));
@@ -72,7 +72,7 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
 }
 
 /** As high as comfortable layers need, within what a notebook's cell should take. */
-const naturalHeight = (state: State): number => Math.max(LEAST, Math.min(MOST, 260 + 40 * state.graph.shape.layers));
+const naturalHeight = (state: State): number => Math.max(LEAST, Math.min(MOST, 300 + 40 * state.graph.shape.layers));
 
 const chipsOf = (state: State) =>
   computed(() =>

@@ -192,13 +192,18 @@ class CircuitGraph(View):
         except ValueError as problem:
             raise traitlets.TraitError(str(problem)) from None
 
+    @traitlets.observe("groups")
+    def _forget_places(self, _change: Any) -> None:
+        nodes = {*self._given.graph.senders, "logits"}
+        self.pins = {name: place for name, place in self.pins.items() if name in nodes or name in self.groups}
+
     # -- what the model is asked
 
     def _measuring(self) -> Any:
         """Return what measures; made when it is first needed, because it runs the model."""
         if self._live is None:
             if self._scope is None:
-                raise ValueError("Scores are not computed again: give the model, CircuitGraph(circuit, scope).")
+                raise ValueError("Scores are not recomputed: no model was given (scope).")
             self._live = importlib.import_module("scope_widgets.circuits").Live(self._scope, self._given)
         return self._live
 
@@ -212,6 +217,7 @@ class CircuitGraph(View):
             "full": _finite(live.full),
             "empty": _finite(live.empty),
             "ablation": str(live.ablation),
+            "pairs": getattr(live, "n_pairs", None),
         }
         self._known = repr((kept, list(removed), list(added))), data
         return data, []
@@ -306,7 +312,7 @@ def _facts(circuit: Circuit) -> list[list[str]]:
         ["metric", metric],
         ["method", circuit.method],
         ["scores", "exact, edge by edge" if circuit.exact else "estimated by a gradient"],
-        ["an edge that is out carries", circuit.ablation],
+        ["ablation", f"{circuit.ablation}, in the place of edges that are out"],
     ]
 
 

@@ -20,7 +20,7 @@ export const [LEFT, RIGHT, TOP, BOTTOM] = [48, 64, 8, 20];
 
 const round = (value: number): number => Math.round(value * 10) / 10;
 
-export function chartOf(curve: Partial<Measurements>, most: number, now: number | null | undefined, metric: string, theme: Theme, { width, height }: ChartRoom): Chart {
+export function chartOf(curve: Partial<Measurements>, most: number, now: number | null | undefined, theme: Theme, { width, height }: ChartRoom): Chart {
   const [low, high] = endsOf(curve, now);
   const plot = { width: Math.max(40, width - LEFT - RIGHT), height: Math.max(16, height - TOP - BOTTOM) };
   const x = (n: number): number => LEFT + positionOf(n, most) * plot.width;
@@ -37,8 +37,6 @@ export function chartOf(curve: Partial<Measurements>, most: number, now: number 
   const { full, empty } = curve;
   if (full !== null && empty !== null)
     for (const [value, at] of [[empty, 0], [full, 1]] as const) parts.push(`<text x="${LEFT + plot.width + 6}" y="${round(y(at) + 4)}">${xml(plainly(value))}</text>`);
-  const end = width - 12;
-  parts.push(`<text x="${end}" y="${round(TOP + plot.height / 2)}" text-anchor="middle" transform="rotate(90 ${end} ${round(TOP + plot.height / 2)})">${xml(plot.height < 60 ? "metric" : metric.length > 18 ? "metric" : metric)}</text>`);
   const line = (values: (number | null)[]): string => {
     let [path, pen] = ["", "M"];
     values.forEach((value, at) => {

@@ -29,13 +29,14 @@ export interface Look {
 const LEVELS = 24;
 const [THIN, THICK] = [0.8, 3.6];
 /** Colours begin here between ground and full, so that the weakest edge that is drawn can be seen. */
-const FAINTEST = 0.42;
+const FAINTEST = { dark: 0.3, light: 0.42 };
 const COMPARED: Record<"a" | "b", [dark: string, light: string]> = { a: ["#e69f00", "#b35f00"], b: ["#00c5ff", "#1c6fa5"] };
 const DASHES: Partial<Record<Sort, number[]>> = { unscored: [2, 4], removed: [1, 3], a: [8, 4], b: [2, 3] };
 
 /** The signed colours without those that melt into the ground. */
-export function edgeTable(table: Table): Table {
-  return table.map((_, at) => table[Math.round(127.5 + Math.sign(at - 127.5) * (FAINTEST + (1 - FAINTEST) * Math.abs(at / 127.5 - 1)) * 127.5)]!);
+export function edgeTable(table: Table, dark: boolean): Table {
+  const faintest = FAINTEST[dark ? "dark" : "light"];
+  return table.map((_, at) => table[Math.round(127.5 + Math.sign(at - 127.5) * (faintest + (1 - faintest) * Math.abs(at / 127.5 - 1)) * 127.5)]!);
 }
 
 /** A cubic that leaves upwards and arrives from below; one that passes layers bends aside, so as not to hide them. */
@@ -61,8 +62,8 @@ export function lookOf(curve: Curve, scale: Scale, table: Table, theme: Theme): 
     const colour = cssColour(table[entryOf(Math.sign(score || 1) * Math.max(size * scale.high, scale.high / 999), scale)]!);
     return { colour, width: THIN + (THICK - THIN) * size, dash: [] };
   }
-  const colour = sort === "a" || sort === "b" ? COMPARED[sort][theme.dark ? 0 : 1] : sort === "unscored" ? theme.warn : theme.dim;
-  return { colour, width: sort === "removed" ? 1 : sort === "both" ? 1.2 : 1.8, dash: DASHES[sort] ?? [] };
+  const colour = sort === "a" || sort === "b" ? COMPARED[sort][theme.dark ? 0 : 1] : sort === "unscored" ? theme.ink : theme.dim;
+  return { colour, width: sort === "removed" || sort === "unscored" ? 1 : sort === "both" ? 1.2 : 1.8, dash: DASHES[sort] ?? [] };
 }
 
 const point = (path: Path, axis: 0 | 1, t: number): number => {

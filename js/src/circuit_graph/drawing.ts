@@ -5,14 +5,21 @@ import type { Scale } from "../core/scale";
 import type { Theme } from "../core/theme";
 import { keyOf, lookOf, type Curve } from "./curves";
 import type { Graph } from "./graph";
-import { classLetter, placedLabels } from "./labels";
+import { classLetter, placedLabels, ROOMY } from "./labels";
 import { GUTTER, type Frame } from "./layout";
 import { boxText, type Mark, type Scene } from "./scene";
 
 type Pen = CanvasRenderingContext2D;
 
-/** The weakest first, so that the strongest lie above; those of one look in one stroke. */
-export function drawCurves(pen: Pen, curves: readonly Curve[], scale: Scale, table: Table, theme: Theme, wider = 0): void {
+/** More dashed curves than this take longer than a frame where no GPU draws them. */
+const MOST_DASHED = 300;
+
+/**
+ * The weakest first, so that the strongest lie above; those of one look in one stroke. While something moves, many curves
+ * are drawn without dashes.
+ */
+export function drawCurves(pen: Pen, curves: readonly Curve[], scale: Scale, table: Table, theme: Theme, { wider = 0, moving = false } = {}): void {
+  const dashed = !moving || curves.length <= MOST_DASHED;
   const bundles = new Map<number, Curve[]>();
   for (const curve of curves) {
     const key = keyOf(curve, scale);
@@ -25,7 +32,7 @@ export function drawCurves(pen: Pen, curves: readonly Curve[], scale: Scale, tab
     const { colour, width, dash } = lookOf(bundle[0]!, scale, table, theme);
     pen.strokeStyle = colour;
     pen.lineWidth = width + wider;
-    pen.setLineDash(dash);
+    pen.setLineDash(dashed ? dash : []);
     pen.beginPath();
     for (const { path: [x0, y0, x1, y1, x2, y2, x3, y3] } of bundle) {
       pen.moveTo(x0, y0);
@@ -59,7 +66,10 @@ export interface Marked {
 export function drawMarks(pen: Pen, graph: Graph, scene: Scene, theme: Theme, { selected, lit, labels }: Marked): void {
   pen.textBaseline = "middle";
   pen.textAlign = "center";
-  scene.marks.forEach((mark, at) => {
+  // Boxes lie above, for what is in them must be read.
+  const above = (mark: Mark | undefined): number => (mark?.unit.kind === "group" ? 1 : 0);
+  const order = scene.marks.map((mark, at) => ({ mark, at })).sort((one, other) => above(one.mark) - above(other.mark));
+  order.forEach(({ mark, at }) => {
     if (!mark) return;
     const chosen = selected.has(mark.unit.key);
     pen.globalAlpha = !lit || lit.has(at) || chosen ? 1 : 0.35;
@@ -71,29 +81,26 @@ export function drawMarks(pen: Pen, graph: Graph, scene: Scene, theme: Theme, { 
   pen.lineWidth = 3;
   pen.lineJoin = "round";
   pen.strokeStyle = theme.ground;
-  for (const { text, x, y } of placedLabels(scene, withoutLetters(labels), (words) => pen.measureText(words).width)) {
+  for (const { text, x, y } of placedLabels(scene, labels, (words) => pen.measureText(words).width)) {
     pen.strokeText(text, x, y);
     pen.fillStyle = theme.ink;
     pen.fillText(text, x, y);
   }
 }
 
-/** Labels that a letter in the node says already. */
-export const withoutLetters = (labels: Record<string, string>): Record<string, string> =>
-  Object.fromEntries(Object.entries(labels).filter(([, text]) => classLetter(text) !== text));
-
 /** What a node's circle says: the letter of its class or, where there is room, its head. */
 export function innerText(graph: Graph, { unit, state, w }: Mark, label: string | undefined): string {
   if (unit.kind === "mlp") return "";
   if (unit.kind !== "head") return boxText(unit);
-  return state === "out" || w < 6.5 ? "" : (classLetter(label) ?? String(graph.nodes[unit.nodes[0]!]!.head));
+  return state === "out" || w < ROOMY ? "" : (classLetter(label) ?? String(graph.nodes[unit.nodes[0]!]!.head));
 }
 
 function drawMark(pen: Pen, graph: Graph, mark: Mark, theme: Theme, label: string | undefined, chosen: boolean): void {
   const { unit, x, y, w, h, state } = mark;
   const boxed = unit.kind !== "head" && unit.kind !== "mlp";
   if (state === "out" && !boxed && !chosen) {
-    pen.fillStyle = theme.line;
+    pen.globalAlpha *= 0.5;
+    pen.fillStyle = theme.dim;
     outline(pen, mark, 0);
     pen.fill();
     return;

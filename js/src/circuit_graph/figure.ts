@@ -3,7 +3,7 @@ import { classHue, hexColour } from "../core/colour";
 import { xml } from "../core/export";
 import { rgbOf, type Theme } from "../core/theme";
 import { keyOf, lookOf, type Sort } from "./curves";
-import { axisLabels, innerText, withoutLetters } from "./drawing";
+import { axisLabels, innerText } from "./drawing";
 import { classLetter, placedLabels } from "./labels";
 import type { Mark } from "./scene";
 import type { State } from "./state";
@@ -102,7 +102,7 @@ function labels(state: State): string {
   const theme = state.theme.peek();
   const pen = document.createElement("canvas").getContext("2d")!;
   pen.font = `11px ${theme.font}`;
-  return placedLabels(state.scene.peek(), withoutLetters(state.edits.peek().labels), (text) => pen.measureText(text).width)
+  return placedLabels(state.scene.peek(), state.edits.peek().labels, (text) => pen.measureText(text).width)
     .map(({ text, x, y }) => `<text x="${round(x)}" y="${round(y + 4)}" stroke="${hex(theme.ground)}" stroke-width="3" paint-order="stroke">${xml(text)}</text>`)
     .join("");
 }

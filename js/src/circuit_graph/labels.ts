@@ -15,9 +15,12 @@ interface Box {
   bottom: number;
 }
 
+/** Radius of a circle that has room for a letter or a number. */
+export const ROOMY = 6.5;
 const HALF = 7;
 const GAP = 4;
-const LONGEST = 28;
+/** A label is cut to one of these lengths where it finds no room. */
+const LENGTHS = [28, 16, 10, 6];
 
 /** The letter of a class of heads, where a label names one: "name mover" -> "N". */
 export function classLetter(label: string | undefined): string | undefined {
@@ -25,7 +28,7 @@ export function classLetter(label: string | undefined): string | undefined {
   return [..."N-SIDPBCFU"].find((letter) => label === letter || label.toLowerCase() === className(letter).toLowerCase());
 }
 
-export const cut = (text: string, most = LONGEST): string => {
+export const cut = (text: string, most: number): string => {
   const chars = [...text];
   return chars.length > most ? `${chars.slice(0, most - 1).join("")}…` : text;
 };
@@ -35,18 +38,17 @@ export function placedLabels({ marks, frame }: Scene, labels: Record<string, str
   const shown = marks.filter((mark): mark is Mark => !!mark && mark.state !== "out");
   const taken: Box[] = shown.map(({ x, y, w, h }) => ({ left: x - w - 1, top: y - h - 1, right: x + w + 1, bottom: y + h + 1 }));
   const placed: Label[] = [];
-  const wanted = marks.filter((mark): mark is Mark => !!mark && !!labels[mark.unit.key] && (mark.state !== "out" || mark.unit.pinned));
+  const said = ({ unit, w }: Mark): boolean => unit.kind === "head" && w >= ROOMY && classLetter(labels[unit.key]) === labels[unit.key];
+  const wanted = marks.filter((mark): mark is Mark => !!mark && !!labels[mark.unit.key] && !said(mark) && (mark.state !== "out" || mark.unit.pinned));
   for (const { unit, x, y, w, h } of wanted.sort((one, other) => other.strength - one.strength)) {
-    const text = cut(labels[unit.key]!);
-    const wide = width(text);
-    const spots = [[x + w + GAP, y], [x - w - GAP - wide, y], [x - wide / 2, y - h - HALF - 1], [x - wide / 2, y + h + HALF + 1]] as const;
-    for (const [left, middle] of spots) {
-      const box = { left: left - 2, top: middle - HALF, right: left + wide + 2, bottom: middle + HALF };
-      if (box.left < 0 || box.right > frame.width || taken.some((one) => overlap(one, box))) continue;
-      taken.push(box);
-      placed.push({ text, x: left, y: middle });
-      break;
-    }
+    const found = [...new Set(LENGTHS.map((most) => cut(labels[unit.key]!, most)))].flatMap((text) => {
+      const wide = width(text);
+      const spots = [[x + w + GAP, y], [x - w - GAP - wide, y], [x - wide / 2, y - h - HALF - 1], [x - wide / 2, y + h + HALF + 1]] as const;
+      return spots.map(([left, middle]) => ({ text, x: left, y: middle, box: { left: left - 2, top: middle - HALF, right: left + wide + 2, bottom: middle + HALF } }));
+    }).find(({ box }) => box.left >= 0 && box.right <= frame.width && !taken.some((one) => overlap(one, box)));
+    if (!found) continue;
+    taken.push(found.box);
+    placed.push({ text: found.text, x: found.x, y: found.y });
   }
   return placed;
 }

@@ -10,6 +10,7 @@ export interface Frame extends Room {
   pitch: number;
   rise: number;
   x(column: number): number;
+  /** Rows of embeddings and logits keep clear of deep stacks of layers. */
   y(row: number): number;
   /** The inverse of `x` and `y`. */
   placeAt(x: number, y: number): [column: number, row: number];
@@ -19,7 +20,9 @@ export interface Frame extends Room {
 
 /** Room for the numbers of layers and heads. */
 export const GUTTER = 40;
-const [TOP, BOTTOM, RIGHT] = [20, 38, 20];
+const [TOP, BOTTOM, RIGHT] = [14, 32, 20];
+/** Between the boxes of embeddings and logits and the layers. */
+const LEAST_GAP = 24;
 const MOST_PITCH = 112;
 
 const within = (value: number, least: number, most: number): number => Math.max(least, Math.min(most, value));
@@ -27,7 +30,30 @@ const within = (value: number, least: number, most: number): number => Math.max(
 export function frameOf({ width, height }: Room, columns: number, layers: number): Frame {
   const pitch = within((width - GUTTER - RIGHT) / (columns + 1), 4, MOST_PITCH);
   const left = GUTTER + (width - GUTTER - RIGHT - columns * pitch) / 2;
-  const rise = Math.max(4, (height - TOP - BOTTOM) / (layers + 1));
+  const [whole, last] = [height - TOP - BOTTOM, layers - 1];
+  const even = whole / (layers + 1);
+  const gap = Math.max(even, LEAST_GAP);
+  const rise = even >= LEAST_GAP || !last ? even : Math.max(3, (whole - 2 * gap) / last);
+  const bottom = TOP + whole - gap; // of layer 0
+  const steps = [[0, gap], [last + 0.4, rise], [Infinity, (gap - 0.4 * rise) / 0.6]] as const;
+  const y = (row: number): number => {
+    let [up, from] = [-gap, -1];
+    for (const [to, step] of steps) {
+      if (row <= to) return bottom - up - (row - from) * step;
+      up += (to - from) * step;
+      from = to;
+    }
+    return bottom - up;
+  };
+  const rowAt = (at: number): number => {
+    let [up, from] = [-gap, -1];
+    for (const [to, step] of steps) {
+      const next = up + (to - from) * step;
+      if (bottom - at <= next) return from + (bottom - at - up) / step;
+      [up, from] = [next, to];
+    }
+    return from;
+  };
   const most = within(Math.min(rise * 0.42, pitch * 0.36), 3, 15);
   return {
     width,
@@ -35,8 +61,8 @@ export function frameOf({ width, height }: Room, columns: number, layers: number
     pitch,
     rise,
     x: (column) => left + column * pitch,
-    y: (row) => TOP + (layers - row) * rise,
-    placeAt: (x, y) => [(x - left) / pitch, layers - (y - TOP) / rise],
+    y,
+    placeAt: (x, at) => [(x - left) / pitch, rowAt(at)],
     radius: { most, least: Math.max(2, most * 0.45) },
   };
 }

@@ -1,6 +1,7 @@
 /** Walks the nodes by keys: one real element, which has the focus, moves over the canvas. */
 import { h } from "../core/dom";
 import { watch } from "../core/reactive";
+import type { Tooltip } from "../core/tooltip";
 import type { Mark } from "./scene";
 import type { State } from "./state";
 import { unitNote } from "./tip";
@@ -14,7 +15,7 @@ export interface Navigator {
 
 const NUDGE: Record<string, [number, number]> = { ArrowLeft: [-0.25, 0], ArrowRight: [0.25, 0], ArrowUp: [0, 0.25], ArrowDown: [0, -0.25] };
 
-export function createNavigator(state: State, say: (text: string) => void, until: AbortSignal): Navigator {
+export function createNavigator(state: State, tooltip: Tooltip, say: (text: string) => void, until: AbortSignal): Navigator {
   const cell = h("div", { class: "sw-cell cg-cell", role: "button", tabindex: 0, "aria-roledescription": "node" });
   const element = h("div", { class: "sw-walker", role: "group", "aria-label": "Nodes of the circuit" }, cell);
   let key = "input";
@@ -38,6 +39,8 @@ export function createNavigator(state: State, say: (text: string) => void, until
     if (!mark) return;
     stand(mark.unit.key);
     state.hover.value = { unit: mark.unit.key };
+    const { right, top } = cell.getBoundingClientRect();
+    tooltip.show(right, top, unitNote(state, mark.unit));
   };
 
   /** Along the row; rows that were bent by pins are those that look like one. */
@@ -88,7 +91,10 @@ export function createNavigator(state: State, say: (text: string) => void, until
     refresh();
     if (cell.matches(":focus-visible")) state.hover.value = { unit: here()!.unit.key };
   });
-  cell.addEventListener("blur", () => (state.hover.value = {}));
+  cell.addEventListener("blur", () => {
+    state.hover.value = {};
+    tooltip.hide();
+  });
   watch(until, () => {
     void state.scene.value;
     void state.selected.value;

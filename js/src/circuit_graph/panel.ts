@@ -12,7 +12,7 @@ import { brief, count, edgeWords, share, some, unitWords } from "./words";
 
 const LISTED = 16;
 
-export function createPanel(state: State, requests: Requests, say: (text: string) => void, until: AbortSignal): HTMLElement {
+export function createPanel(state: State, requests: Requests, until: AbortSignal): HTMLElement {
   const content = h("div", { class: "cg-content" });
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
   const element = h("div", { class: "cg-panel", role: "region", "aria-label": "Details" }, content, announcement);
@@ -35,7 +35,6 @@ export function createPanel(state: State, requests: Requests, say: (text: string
     }
     before = name;
   });
-  void say;
   return element;
 }
 
@@ -47,7 +46,7 @@ function keepFocus(content: HTMLElement, anew: boolean, replace: () => void): vo
   if (focused >= 0) all()[anew ? 0 : focused]?.focus({ preventScroll: true });
 }
 
-export function heading(title: string, close?: () => void): HTMLElement {
+function heading(title: string, close?: () => void): HTMLElement {
   const parts: HTMLElement[] = [h("b", { class: "cg-name" }, title)];
   if (close) parts.push(h("button", { class: "sw-button", type: "button", "aria-label": "Close the details", title: "Close (Escape)", onclick: close }, "×"));
   return h("div", { class: "cg-title" }, ...parts);
@@ -55,11 +54,22 @@ export function heading(title: string, close?: () => void): HTMLElement {
 
 function wholeParts(state: State): HTMLElement[] {
   const facts: [string, string][] = state.model.get("facts");
-  const table = h("table", { class: "cg-facts" }, h("tbody", {}, ...facts.map(([name, text]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, text)))));
   const included = state.included.value;
+  const table = factsTable([...facts, ...comparison(state)]);
   const strongest: number[] = [];
   for (let rank = 0; rank < included.length && strongest.length < LISTED; rank++) if (included[rank]) strongest.push(rank);
-  return [heading("Circuit"), table, ...edgeList(state, "Strongest edges", strongest, "both"), h("div", { class: "sw-dim cg-hint" }, "Click a node or an edge for its details; shift-click or drag over the ground for several nodes.")];
+  return [heading("Circuit"), table, ...(strongest.length ? edgeList(state, "Strongest edges", strongest, "both") : []), h("div", { class: "sw-dim cg-hint" }, "Click a node or an edge for its details; shift-click or drag over the ground for several nodes.")];
+}
+
+const factsTable = (facts: [string, string][]): HTMLElement =>
+  h("table", { class: "cg-facts" }, h("tbody", {}, ...facts.map(([name, text]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, text)))));
+
+function comparison({ edges, included, model }: State): [string, string][] {
+  if (!edges.other) return [];
+  const names: string[] = model.get("names");
+  const mine = included.value;
+  const [both, either] = mine.reduce(([and, or], one, rank) => [and + (one & edges.other!.included[rank]!), or + (one | edges.other!.included[rank]!)], [0, 0]);
+  return [["A (as given)", names[0]!], ["B", names[1]!], ["in both", `${count(both)} of ${some(either, "edge")} (${share(both, either)})`]];
 }
 
 function edgeParts(state: State, rank: number): HTMLElement[] {
@@ -71,7 +81,7 @@ function edgeParts(state: State, rank: number): HTMLElement[] {
     ["name", edges.name(rank)],
   ];
   if (edges.other) facts.splice(1, 0, ["score in B", brief(edges.other.score[rank]!)]);
-  const table = h("table", { class: "cg-facts" }, h("tbody", {}, ...facts.map(([name, text]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, text)))));
+  const table = factsTable(facts);
   const body = h("tbody", {}, edgeRow(state, rank, "both", Math.abs(edges.score[rank]!)));
   return [heading("Edge", () => state.openEdge(undefined)), h("table", { class: "cg-list", "aria-label": "Edge" }, body), table];
 }
@@ -118,7 +128,11 @@ function severalParts(state: State, units: Unit[]): HTMLElement[] {
   };
   field.addEventListener("keydown", (event) => {
     event.stopPropagation();
-    if (event.key === "Enter") group();
+    // The panel is drawn anew: without this the same key would press the button that has the focus then.
+    if (event.key === "Enter") {
+      event.preventDefault();
+      group();
+    }
     if (event.key === "Escape") field.blur();
   });
   const button = h("button", { class: "sw-button cg-boxed", type: "button", onclick: group }, "Group");

@@ -13,7 +13,10 @@ export function labelField(state: State, unit: Unit): HTMLElement {
   field.addEventListener("change", put);
   field.addEventListener("keydown", (event) => {
     event.stopPropagation();
-    if (event.key === "Enter") put();
+    if (event.key === "Enter") {
+      event.preventDefault();
+      put();
+    }
     if (event.key === "Escape") field.blur();
   });
   return h("div", { class: "cg-line" }, field);

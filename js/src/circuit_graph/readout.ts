@@ -29,12 +29,12 @@ export function createReadout(state: State, scores: Scores, until: AbortSignal):
       const { faithfulness, metric } = known.measured;
       measured.replaceChildren("faithfulness ", h("b", { class: "cg-faithfulness" }, numberOr(faithfulness)), `, ${state.metric} `, h("b", {}, numberOr(metric)));
     } else measured.replaceChildren();
-    const { full, empty, ablation } = known?.measured ?? { full: null, empty: null, ablation: "" };
-    const range = full === null || empty === null || problem ? "" : `(whole model ${plainly(full)}, no edges ${plainly(empty)})`;
+    const { full, empty, ablation, pairs } = known?.measured ?? { full: null, empty: null, ablation: "", pairs: null };
+    const range = full === null || empty === null || problem ? "" : `(whole model ${plainly(full)}, no edges ${plainly(empty)}${pairs === null ? "" : `; on ${some(pairs, "pair")}`})`;
     whole.textContent = scores.slow.value ? "computing …" : range;
     whole.title = ablation;
   });
-  return h("div", { class: "cg-readout" }, h("span", { class: "cg-numbers" }, size, measured, whole), coloursOf(state, until));
+  return h("div", { class: "cg-readout" }, h("span", { class: "cg-numbers" }, size, h("span", {}, measured, " ", whole)), coloursOf(state, until));
 }
 
 /** The legend: scores, or which circuit an edge is in. */
@@ -84,7 +84,7 @@ export function undrawnWords(state: State): string {
   const { edges, drawn, inside } = state.scene.value.counts;
   const weaker = edges - drawn - inside;
   const parts = [
-    weaker ? `Drawn: the strongest ${count(drawn)} edges; ${count(weaker)} more are in (at most ${count(MOST_EDGES)} edges and ${MOST_NODES} nodes are drawn).` : "",
+    weaker ? `Drawn: ${count(drawn)} edges, from the strongest down; ${count(weaker)} more are in (at most ${count(MOST_EDGES)} edges and ${MOST_NODES} nodes are drawn).` : "",
     inside ? `${some(inside, "edge")} within groups.` : "",
   ];
   return parts.filter(Boolean).join(" ");

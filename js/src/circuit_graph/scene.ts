@@ -74,7 +74,11 @@ export function sceneOf(drawn: Drawn): Scene {
   if (units.all.length <= MOST_NODES) {
     shown.fill(1);
     nodesLeft = 0;
-  }
+  } else
+    for (const end of [0, graph.logits]) {
+      shown[units.of[end]!] = 1;
+      nodesLeft--;
+    }
   const room = (unit: number): boolean => !!shown[unit] || nodesLeft > 0;
   const show = (unit: number): void => {
     if (shown[unit]) return;

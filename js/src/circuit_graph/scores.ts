@@ -9,6 +9,8 @@ export interface Measured {
   full: number | null;
   empty: number | null;
   ablation: string;
+  /** Pairs of prompts that they are means over, where that is known. */
+  pairs: number | null;
 }
 
 export interface Scores {
@@ -22,8 +24,8 @@ export interface Scores {
   problem: ReadonlySignal<string>;
 }
 
-const NO_MODEL = "Scores are not computed again: give the model, CircuitGraph(circuit, scope).";
-const NO_KERNEL = "Scores are not computed again in a saved page.";
+const NO_MODEL = "Scores are not recomputed: no model was given (scope).";
+const NO_KERNEL = "Scores are not recomputed in a saved page.";
 /** Shorter waits are not worth a word. */
 const PATIENCE = 300;
 const MOST_KNOWN = 300;

@@ -13,18 +13,13 @@ const NEAR = 5;
 /** So far a pointer moves before it drags. */
 const SLACK = 4;
 
-export interface Stage {
-  element: HTMLElement;
-  focus(): void;
-}
-
-export function createStage(state: State, tooltip: Tooltip, say: (text: string) => void, until: AbortSignal): Stage {
+export function createStage(state: State, tooltip: Tooltip, say: (text: string) => void, until: AbortSignal): HTMLElement {
   const [under, lit, over] = [h("canvas", { class: "cg-edges" }), h("canvas"), h("canvas")];
   const brush = h("div", { class: "cg-brush" });
   brush.hidden = true;
   const empty = h("div", { class: "cg-empty", role: "note" });
   const element = h("div", { class: "cg-stage" }, under, lit, over, brush, empty);
-  const navigator = createNavigator(state, say, until);
+  const navigator = createNavigator(state, tooltip, say, until);
   element.append(navigator.element);
   const size = sizeOf(element, until);
   watch(until, () => void (state.room.value = { width: size.value[0], height: size.value[1] }));
@@ -48,7 +43,8 @@ export function createStage(state: State, tooltip: Tooltip, say: (text: string) 
     if (!width) return;
     const scene = state.scene.value;
     const pen = context(under, width, height);
-    drawCurves(pen, scene.curves, state.scale.value, state.table.value, state.theme.value);
+    const moving = state.sliding.value !== undefined || state.moving.value !== undefined;
+    drawCurves(pen, scene.curves, state.scale.value, state.table.value, state.theme.value, { moving });
     drawBrackets(pen, scene, state.theme.value);
     element.dataset.drawn = String(scene.curves.length);
   });
@@ -58,7 +54,7 @@ export function createStage(state: State, tooltip: Tooltip, say: (text: string) 
     const { curves } = focus.value;
     under.style.opacity = focus.value.marks ? "0.22" : "1";
     const pen = context(lit, width, height);
-    drawCurves(pen, curves, state.scale.value, state.table.value, state.theme.value, 0.6);
+    drawCurves(pen, curves, state.scale.value, state.table.value, state.theme.value, { wider: 0.6 });
   });
   draw(until, () => {
     const { width, height } = state.room.value;
@@ -121,6 +117,8 @@ export function createStage(state: State, tooltip: Tooltip, say: (text: string) 
       else showBrush(brush, x0, y0, x, y);
     };
     element.onpointerup = (up) => {
+      // Keys that follow are meant for what was clicked.
+      navigator.focus();
       if (!dragged) return click(up);
       if (mark) {
         state.pin(mark.unit.key, place(up));
@@ -141,7 +139,6 @@ export function createStage(state: State, tooltip: Tooltip, say: (text: string) 
     const { unit, curve } = pointed(event);
     if (unit !== undefined) {
       navigator.stand(unit);
-      navigator.focus();
       if (event.altKey) state.toggleNodes(state.unitOf(unit)!.nodes.map((node) => state.graph.nodes[node]!.name));
       else state.select([unit], event.shiftKey);
     } else if (curve) {
@@ -156,7 +153,7 @@ export function createStage(state: State, tooltip: Tooltip, say: (text: string) 
     const { unit } = pointed(event);
     if (unit !== undefined) state.unpin([unit]);
   });
-  return { element, focus: navigator.focus };
+  return element;
 }
 
 const between = (value: number, one: number, other: number): boolean => value >= Math.min(one, other) && value <= Math.max(one, other);

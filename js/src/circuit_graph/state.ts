@@ -92,7 +92,8 @@ export class State {
     });
     this.current = computed(() => this.unitOf(this.selected.value.at(-1)));
     this.comparing = signal(!!edges.other);
-    const frame = computed(() => frameOf(this.room.value, columnsOf(graph), graph.shape.layers));
+    const groups = computed(() => Object.keys(this.edits.value.groups).length);
+    const frame = computed(() => frameOf(this.room.value, columnsOf(graph, groups.value), graph.shape.layers));
     const pen = document.createElement("canvas").getContext("2d")!;
     const removed = computed(() => {
       void inOut.value;
@@ -116,7 +117,7 @@ export class State {
     const limit = signal(this.fitted().high);
     const scale = computed<Scale>(() => ({ kind: "linear", low: -limit.value, high: limit.value, threshold: 0 }));
     this.scale = { get value() { return scale.value; }, set value(next) { limit.value = next.high; }, peek: () => scale.peek() } as Signal<Scale>;
-    this.table = computed(() => edgeTable(signedTable(theme.value.groundRgb, theme.value.dark)));
+    this.table = computed(() => edgeTable(signedTable(theme.value.groundRgb, theme.value.dark), theme.value.dark));
 
     this.#selectHeads(selection.heads);
     selection.subscribe(() => this.#selectHeads(selection.heads), until);

@@ -29,7 +29,7 @@ export function createStrip(state: State, scores: Scores, requests: Requests, to
   const beyond = computed(() => (typeof now.value === "number" && (now.value < 0 || now.value > 1) ? Math.round(now.value * 10) / 10 : undefined));
   const chart = computed<Chart | undefined>(() => {
     const [width, height] = size.value;
-    return width ? chartOf(curve.value, most, beyond.value, state.metric, state.theme.value, { width, height }) : undefined;
+    return width ? chartOf(curve.value, most, beyond.value, state.theme.value, { width, height }) : undefined;
   });
   draw(until, () => {
     if (!chart.value) return;
@@ -63,8 +63,7 @@ export function createStrip(state: State, scores: Scores, requests: Requests, to
   holder.addEventListener("pointerleave", () => tooltip.hide());
 
   const slider = createSlider(state, until);
-  watch(until, () => void (slider.style.marginLeft = `${LEFT}px`));
-  slider.style.marginRight = `${RIGHT}px`;
+  Object.assign(slider.style, { marginLeft: `${LEFT}px`, marginRight: `${RIGHT}px` });
   return h("div", { class: "cg-strip" }, headOf(state, curve, requests, say, until), slider, holder);
 }
 
@@ -109,7 +108,6 @@ function headOf(state: State, curve: { readonly value: Partial<Measurements> }, 
     const known = isKnown(curve.value);
     const running = progress.value !== undefined;
     button.hidden = !live || (known && !running && curve.value.n_edges!.length > 1 && finished(curve.value, state.edges.scored));
-    button.textContent = running ? "Stop" : known ? "Go on" : "Compute the curve";
     button.textContent = running ? "Stop" : "Compute the curve";
     said.textContent = running ? (progress.value ?? "") : known || live ? "" : "No curve: give curve=circuits.curve(scope, circuit).";
     keys.replaceChildren(...chartKeys(curve.value, state.metric).map(([dash, ink, text]) => {
@@ -127,7 +125,9 @@ function headOf(state: State, curve: { readonly value: Partial<Measurements> }, 
       return item;
     }));
   });
-  return h("div", { class: "cg-strip-head" }, h("span", { class: "cg-strip-title" }, "Edges kept, the strongest first"), said, button, keys);
+  const name = h("span", { class: "cg-strip-title" });
+  watch(until, () => void (name.textContent = isKnown(curve.value) ? `Faithfulness (left) and ${state.metric} (right) against edges kept` : "Edges kept"));
+  return h("div", { class: "cg-strip-head" }, name, said, button, keys);
 }
 
 const finished = (curve: Partial<Measurements>, most: number): boolean => curve.n_edges!.at(-1)! >= most && (curve.random ?? []).every((draw) => draw.length === curve.n_edges!.length);

@@ -23,7 +23,12 @@ export interface Units {
 const MLP_GAP = 0.3;
 const MLP_RISE = 0.4;
 
-export const columnsOf = ({ shape }: Graph): number => shape.heads + MLP_GAP;
+/** Groups stand in a lane of their own to the right, until they are moved. */
+const LANE = { at: 1.5, width: 2.1 };
+/** Between two groups, in twelfths of the depth. */
+const APART = 0.8;
+
+export const columnsOf = ({ shape }: Graph, groups: number): number => shape.heads + MLP_GAP + (groups ? LANE.width : 0);
 
 export function unitsOf(graph: Graph, { groups, pins }: Pick<Edits, "groups" | "pins">): Units {
   const places = graph.nodes.map((_, node) => placeOf(graph, node));
@@ -42,11 +47,21 @@ export function unitsOf(graph: Graph, { groups, pins }: Pick<Edits, "groups" | "
     all[unit]!.nodes.push(at);
     of.push(unit);
   });
-  for (const unit of all) {
-    const mean = (axis: 0 | 1): number => unit.nodes.reduce((sum, node) => sum + places[node]![axis], 0) / unit.nodes.length;
-    [unit.column, unit.row] = pins[unit.key] ?? [mean(0), mean(1)];
-  }
+  for (const unit of all) if (unit.kind !== "group") [unit.column, unit.row] = places[unit.nodes[0]!]!;
+  standApart(all.filter(({ kind }) => kind === "group"), places, graph.shape);
+  for (const unit of all) if (pins[unit.key]) [unit.column, unit.row] = pins[unit.key]!;
   return { all, of, find };
+}
+
+/** Groups at the mean layer of their nodes, moved up where they would cover each other. */
+function standApart(groups: Unit[], places: [number, number][], { layers, heads }: Graph["shape"]): void {
+  for (const unit of groups) unit.row = unit.nodes.reduce((sum, node) => sum + places[node]![1], 0) / unit.nodes.length;
+  let least = -Infinity;
+  for (const unit of groups.sort((one, other) => one.row - other.row)) {
+    unit.column = heads + MLP_GAP + LANE.at;
+    unit.row = Math.max(unit.row, least);
+    least = unit.row + APART * Math.max(1, layers / 12);
+  }
 }
 
 function placeOf({ nodes, shape }: Graph, at: number): [column: number, row: number] {

@@ -25,10 +25,10 @@ export function share(part: number, whole: number): string {
   return `${percent === 0 || percent === 100 ? percent : percent < 0.01 ? "< 0.01" : percent < 10 ? Number(percent.toPrecision(2)) : percent.toFixed(0)} %`;
 }
 
-/** The node that an edge enters, with the input: "Head 3.1 q", "Heads 3.0, 3.1 k". */
+/** The node that an edge enters, with the input: "Head 3.1 q", "Heads 3.0–3.2 k" where they share it. */
 export function receiverWords({ nodes }: Graph, { owners, site }: Receiver): string {
   const [first] = owners.map((owner) => nodes[owner]!);
-  const who = owners.length === 1 ? nodeWords(first!) : `Heads ${owners.map((owner) => `${first!.layer}.${nodes[owner]!.head}`).join(", ")}`;
+  const who = owners.length === 1 ? nodeWords(first!) : `Heads ${first!.layer}.${first!.head}–${first!.layer}.${nodes[owners.at(-1)!]!.head}`;
   return site ? `${who} ${site}` : who;
 }
 
