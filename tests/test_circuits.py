@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cached_property
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import torch
 from tqdm.auto import tqdm
 
 from scope_widgets import Microscope
-from scope_widgets.circuits import Task
+from scope_widgets.circuits import Live, Task, completeness, curve, discover, faithfulness, minimality
+from scope_widgets.circuits.evaluation import interval
 from scope_widgets.circuits.scoring import by_cutting, by_gradient
+from scope_widgets.circuits.thinning import thinned
 from scope_widgets.circuits.trial import Trial
 from scope_widgets.models import mixing
 from scope_widgets.models.graph import Graph
@@ -222,3 +225,274 @@ def test_edge_patching_is_that_of_plain_hooks(setting):
         mask[edge] = False
         cut = setting.logits(mask, 0)
         close(effect, float(full[7] - full[9] - cut[7] + cut[9]))
+
+
+# --- taking out one after the other ---------------------------------------------------------------------------------
+
+
+def test_acdc_is_one_edge_after_the_other(small):
+    n = len(small.names)
+    included, scores = np.ones(n, dtype=bool), np.zeros(n)
+    threshold = 0.05 * abs(small.metric(included) - small.metric(~included))
+    for edge in reversed(range(n)):
+        without = included.copy()
+        without[edge] = False
+        scores[edge] = small.metric(included) - small.metric(without)
+        if abs(scores[edge]) < threshold:
+            included = without
+    found = discover(small.scope, small.task, "acdc", min_effect=0.05)
+    assert 3 < included.sum() < n - 3
+    assert np.array_equal(found.included, included)
+    close(found.scores, scores)
+
+
+def test_pruning_is_one_node_after_the_other(small):
+    included = np.ones(len(small.names), dtype=bool)
+    effects = [small.metric(included) - small.metric(small.without(included, [node])) for node in small.plain.senders]
+    left = [small.plain.senders[at] for at in np.argsort(np.abs(effects), kind="stable")]
+    while True:
+        needed = []
+        for node in left:
+            without = small.without(included, [node])
+            if small.faithfulness(without) >= 0.8:
+                included = without
+            else:
+                needed.append(node)
+        if needed == left:
+            break
+        left = needed
+    found = discover(small.scope, small.task, "prune", target=0.8)
+    # an edge into a node that is out does nothing, and stays in a mask that looks only at senders
+    writers = [name[0] for name, there in zip(small.names, included, strict=True) if there]
+    assert found.nodes == [node for node in small.plain.senders if node in writers]
+    assert 0 < len(found.nodes) < len(small.plain.senders)
+    assert faithfulness(small.scope, found).value == pytest.approx(small.faithfulness(included), abs=1e-4)
+
+    patched = discover(small.scope, small.task, "patching", min_effect=0.0)
+    size = dict(zip(small.plain.senders, np.abs(effects), strict=True))
+    sign = dict(zip(small.plain.senders, np.sign(effects), strict=True))
+    expected = [min(size[u], size.get(v.split("<")[0], np.inf)) * sign[u] for u, v in small.names]
+    close(patched.scores, expected)
+
+
+def test_steps_measured_together_are_those_of_one_after_the_other():
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        n, limit = int(rng.integers(1, 40)), float(rng.uniform(0, 3))
+        weights, pairs = rng.normal(size=n), rng.normal(size=(n, n)) * 0.3
+
+        def measure(circuits, weights=weights, pairs=pairs):
+            x = circuits.astype(float)
+            return (x @ weights + ((x @ pairs) * x).sum(-1))[:, None]
+
+        def spared(before, after, limit=limit):
+            return abs(float((before - after)[0])) < limit
+
+        parts = [np.array([at]) for at in rng.permutation(n)]
+        expected, needed = np.ones(n, dtype=bool), []
+        for at, part in enumerate(parts):
+            without = expected.copy()
+            without[part] = False
+            if spared(*measure(np.stack([expected, without]))):
+                expected = without
+            else:
+                needed.append(at)
+        found, kept, done, runs = thinned(np.ones(n, dtype=bool), parts, measure, spared, tqdm(disable=True))
+        assert np.array_equal(found, expected)
+        assert kept == needed
+        assert runs >= done == n
+
+
+# --- what edges carry that are out ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ablation", ["mean", "resample", "zero"])
+@pytest.mark.parametrize("style", ["llama", "gemma2", "opt"])
+def test_ablations_are_those_of_numpy(style, ablation):
+    groups = [0, 1, 0, 0, 1, 0, 1]
+    setting = Setting(style, lengths=(5, 5, 5, 7, 5, 7, 7), groups=groups)
+    keys = list(zip(groups, map(len, setting.clean), strict=True))
+    mask = random_circuits(len(setting.names), [0.6])
+    trial = Trial(setting.scope, setting.task, ablation, seed=3)
+    given = {pair: value[:, at] for part, _, value in trial.parts() for at, pair in enumerate(part)}
+    drawn = set()
+    for pair, key in enumerate(keys):
+        kin = [other for other, theirs in enumerate(keys) if theirs == key]
+        length = len(setting.clean[pair])
+        if ablation == "resample":
+            ours = given[pair][:, :length]
+            theirs = [torch.stack(list(setting.sent[other].values())) for other in kin]
+            which = [bool(torch.allclose(ours, one, atol=1e-4)) for one in theirs].index(True)
+            assert kin[which] != pair or len(kin) == 1
+            drawn.add((pair, kin[which]))
+            replaced = setting.sent[kin[which]]
+        else:
+            replaced = {
+                node: torch.tensor(np.mean([setting.sent[other][node].numpy() for other in kin], 0))
+                * (ablation == "mean")
+                for node in setting.plain.senders
+            }
+        edges = [name for name, there in zip(setting.names, mask[0], strict=True) if there]
+        for found, those in ((trial.measure(mask)[0], edges), (trial.empty, [])):
+            logits = setting.plain.circuit(setting.clean[pair], those, replaced)
+            close(found[pair], float(logits[7] - logits[9]))
+    assert (len(drawn) == 7) == (ablation == "resample")
+    assert ("of 1 to 2 prompts" in trial.sentence) == (ablation != "zero")
+    assert ablation in trial.sentence
+    whole = circuit_of(setting, np.ones(len(setting.names), dtype=bool))
+    for circuit, value in ((whole, 1), (whole.keep(0), 0)):
+        measured = faithfulness(setting.scope, circuit, ablation=ablation)
+        assert measured.value == pytest.approx(value, abs=1e-4)
+        assert ablation in repr(measured)
+
+
+def circuit_of(setting, included, scores=None):
+    """A circuit as a person gives it."""
+    found = discover(setting.scope, setting.task[:2], "eap")
+    scores = found.scores if scores is None else scores
+    return replace(found, included=included, scores=scores, task=setting.task, method="given")
+
+
+# --- evaluation -----------------------------------------------------------------------------------------------------
+
+
+def test_faithfulness_is_that_of_plain_hooks(small):
+    mask = random_circuits(len(small.names), [0.8])[0]
+    measured = faithfulness(small.scope, circuit_of(small, mask), draws=3)
+    assert measured.value == pytest.approx(small.faithfulness(mask), abs=1e-4)
+    assert measured.difference == pytest.approx(abs(small.metric(mask | True) - small.metric(mask)), abs=1e-4)
+    assert measured.low <= measured.value <= measured.high
+    assert len(measured.random) == 3
+    assert (measured.n_edges, measured.n_all) == (mask.sum(), len(mask))
+    assert "counterfactual" in repr(measured)
+    assert "random circuits" in repr(measured)
+
+
+def test_the_interval_is_a_bootstrap_over_pairs():
+    rng = np.random.default_rng(0)
+    full, empty = rng.normal(3, 1, 50), rng.normal(0, 1, 50)
+    metric = 0.7 * full + 0.3 * empty + rng.normal(0, 0.5, 50)
+    low, high = interval(SimpleNamespace(full=full, empty=empty), metric, seed=0)
+    drawn = []
+    for _ in range(4000):
+        some = rng.integers(0, 50, 50)
+        drawn.append((metric[some].mean() - empty[some].mean()) / (full[some].mean() - empty[some].mean()))
+    np.testing.assert_allclose([low, high], np.percentile(drawn, [2.5, 97.5]), atol=0.01)
+    assert interval(SimpleNamespace(full=full, empty=empty), full, seed=0) == pytest.approx((1, 1))
+
+
+def test_completeness_is_that_of_a_loop(small):
+    mask = random_circuits(len(small.names), [0.8])[0]
+    circuit = circuit_of(small, mask)
+    table = completeness(small.scope, circuit, {"two": ["a0.h1", "m1"]}, greedy=3)
+    whole = np.ones(len(mask), dtype=bool)
+    for row in table.itertuples():
+        expected = [small.metric(small.without(those, row.nodes)) for those in (mask, whole)]
+        close([row.circuit, row.model], expected)
+        close(row.incompleteness, abs(expected[0] - expected[1]))
+    assert table["set"].tolist() == ["nothing", "two", "greedy 1", "greedy 2", "greedy 3"]
+    chosen = []
+    for nodes in table["nodes"][2:]:
+        left = [node for node in circuit.nodes if node not in ("input", *chosen)]
+        gaps = [
+            np.diff([small.metric(small.without(those, [*chosen, node])) for those in (mask, whole)]) for node in left
+        ]
+        chosen.append(left[int(np.argmax(np.abs(gaps)))])
+        assert nodes == chosen
+    by_layer = completeness(small.scope, circuit, greedy=0)
+    assert by_layer["set"].tolist() == ["nothing", "heads of layer 0", "heads of layer 1"]
+    assert "counterfactual" in by_layer.attrs["ablation"]
+
+
+def test_minimality_is_that_of_a_loop(small):
+    mask = random_circuits(len(small.names), [0.8])[0]
+    circuit = circuit_of(small, mask)
+    classes = {"early": ["a0.h0", "a0.h1", "m0"], "late": ["a1.h0", "a1.h1"]}
+    table = minimality(small.scope, circuit, classes).set_index("node")
+    scale = abs(small.metric(mask | True) - small.metric(mask & False))
+    assert set(table.index) == set(circuit.nodes) - {"input"}
+    for node in table.index:
+        changes = {}
+        for some in ([], *classes.values()):
+            peers = [other for other in some if other != node]
+            if not some or node in some:
+                gone = small.without(mask, peers)
+                changes[" ".join(peers)] = abs(small.metric(small.without(gone, [node])) - small.metric(gone))
+        close(table.loc[node, "change"], max(changes.values()))
+        close(table.loc[node, "share"], max(changes.values()) / scale)
+        close(changes[table.loc[node, "without"]], max(changes.values()))
+    assert table["change"].is_monotonic_increasing
+
+
+def test_cpr_and_cmd_are_trapezoids(small):
+    scores = np.random.default_rng(0).normal(size=len(small.names))
+    circuit = circuit_of(small, np.zeros(len(scores), dtype=bool), scores)
+    shares = (0.05, 0.1, 0.3, 0.7, 1)
+    found = curve(small.scope, circuit, shares, draws=2)
+    order = sorted(range(len(scores)), key=lambda edge: -abs(scores[edge]))
+    values = []
+    for share in shares:
+        mask = np.zeros(len(scores), dtype=bool)
+        mask[order[: round(share * len(scores))]] = True
+        values.append(small.faithfulness(mask))
+    close(found.faithfulness, values)
+    assert found.faithfulness[-1] == pytest.approx(1)
+    cpr = cmd = 0.0
+    for at in range(len(shares) - 1):
+        width = shares[at + 1] - shares[at]
+        cpr += width * (values[at] + values[at + 1]) / 2
+        cmd += width * (abs(1 - values[at]) + abs(1 - values[at + 1])) / 2
+    assert found.cpr == pytest.approx(cpr, abs=1e-4)
+    assert found.cmd == pytest.approx(cmd, abs=1e-4)
+    assert found.random.shape == (2, len(shares))
+    np.testing.assert_allclose(found.random[:, -1], 1, atol=1e-4)
+    assert "CPR" in repr(found)
+    assert list(found.to_dataframe()["n_edges"]) == [round(share * len(scores)) for share in shares]
+
+
+def test_a_live_circuit_gives_what_faithfulness_gives(small):
+    mask = random_circuits(len(small.names), [0.8])[0]
+    circuit = circuit_of(small, mask)
+    live = Live(small.scope, circuit)
+    value, metric = live.measure(mask)
+    assert value == pytest.approx(small.faithfulness(mask), abs=1e-4)
+    assert metric == pytest.approx(small.metric(mask), abs=1e-4)
+    assert (live.full, live.empty) == pytest.approx((small.metric(mask | True), small.metric(mask & False)), abs=1e-4)
+    assert live.n_pairs == 2
+    assert len(live.tokens) == len(small.clean[0])
+    with torch.no_grad():
+        eager = small_model("gpt2", 2, seed=2)
+        eager.set_attn_implementation("eager")
+        expected = eager(input_ids=torch.tensor([small.clean[0]]), output_attentions=True).attentions[1][0]
+    close(live.attention(1), expected.numpy())
+
+
+def test_rounding_is_not_what_an_input_reads_that_reads_nothing():
+    """An RMSNorm makes anything of length 1, also the difference of two sums of the same large numbers."""
+    setting = Setting("llama")
+    with torch.no_grad():
+        setting.model.model.embed_tokens.weight.mul_(1000)
+    trial = Trial(setting.scope, setting.task, "zero")
+    assert np.array_equal(trial.empty, np.zeros(3))
+    masks = random_circuits(len(setting.names), (0.5, 0.5, 0.02))
+    masks[:, [name[1].startswith("a1.kv") for name in setting.names]] = False
+    width = setting.model.config.hidden_size
+    for mask, found in zip(masks, trial.measure(masks), strict=True):
+        edges = [name for name, there in zip(setting.names, mask, strict=True) if there]
+        for pair, clean in enumerate(setting.clean):
+            nothing = dict.fromkeys(setting.plain.senders, torch.zeros(len(clean), width))
+            logits = setting.plain.circuit(clean, edges, nothing)
+            close(found[pair], float(logits[7] - logits[9]), 1e-3)
+
+
+@pytest.mark.parametrize("style", ["gpt2", "llama", "gemma2"])
+def test_half_precision_is_nearly_the_same(style):
+    setting = Setting(style)
+    masks = random_circuits(len(setting.names), (0.05, 0.5, 0.95, 1))
+    exact = Trial(setting.scope, setting.task)
+    metric, scores = exact.measure(masks), by_gradient(exact, 2, tqdm(disable=True))
+    setting.model.to(torch.bfloat16)
+    rough = Trial(setting.scope, setting.task)
+    np.testing.assert_allclose(rough.measure(masks), metric, atol=0.1 * np.abs(metric).max())
+    np.testing.assert_allclose(rough.measure(masks[3:])[0], rough.full, atol=0.05 * np.abs(metric).max())
+    assert np.corrcoef(by_gradient(rough, 2, tqdm(disable=True)), scores)[0, 1] > 0.99

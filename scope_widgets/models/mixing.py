@@ -64,17 +64,18 @@ class Mixer:
             Of the last position of each prompt.
         """
         n_prompts = len(self.clean.token_ids)
-        found = torch.empty(len(included), n_prompts, self.clean.logits.shape[-1], device=self.replaced.device)
-        masks = torch.zeros(len(included), *self.graph.upstream.shape, device=self.replaced.device)
+        found = self.replaced.new_empty(len(included), n_prompts, self.clean.logits.shape[-1])
+        masks = self.replaced.new_zeros(len(included), *self.graph.upstream.shape)
         masks[:, torch.as_tensor(self.graph.upstream)] = included.to(masks)
         circuits = torch.arange(len(included))
+        nothing = not bool(self.replaced.any())
         while len(circuits):
-            mixture = _Mixture.of(self.graph, masks[circuits])
+            mixture = _Mixture.of(self.graph, masks[circuits], nothing)
             size = self._room(mixture)
             if size < len(circuits) * n_prompts and len(circuits) > 1:
                 # some at a time; fewer of them may also need less of each
                 circuits, later = circuits[: max(1, size // n_prompts)], circuits[max(1, size // n_prompts) :]
-                mixture = _Mixture.of(self.graph, masks[circuits])
+                mixture = _Mixture.of(self.graph, masks[circuits], nothing)
             else:
                 later = circuits[:0]
             for prompts in torch.split(torch.arange(n_prompts), max(1, self._room(mixture) // len(circuits))):
@@ -117,10 +118,15 @@ class _Mixture:
         self.n_shared = int((self.used < graph.n_before(self.start)).sum()) if self.start else 0
 
     @classmethod
-    def of(cls, graph: Graph, masks: Tensor) -> _Mixture:
-        """Choose the stream from which fewer senders differ; `masks` [circuit, receiver, sender] of 0 and 1."""
+    def of(cls, graph: Graph, masks: Tensor, nothing: bool) -> _Mixture:
+        """Choose the stream from which fewer senders differ; `masks` [circuit, receiver, sender] of 0 and 1.
+
+        Where `nothing` is in the place of what is out, no input that reads nothing else may be made by a subtraction:
+        a norm would make its rounding large.
+        """
         out = masks - torch.as_tensor(graph.upstream, device=masks.device).to(masks)
         live = int(out.any(0).any(0).sum()) <= int(masks.any(0).any(0).sum())
+        live = live and not (nothing and bool((masks.sum(-1) == 0).any()))
         return cls(graph, live, out if live else masks)
 
 
@@ -180,7 +186,7 @@ class _Forward:
         whole = first(wrapped.envoy(block.attention_out).output)
         bias, normed = self._bias[layer], block.attention_out is not block.attention
         if normed or self._used(range(first_head, first_head + graph.n_heads)):
-            heads, own = by_head(block, graph.n_heads, z, whole)
+            heads, own = by_head(block, graph.n_heads, z)
             self._note(first_head, heads.reshape(graph.n_heads, self._n, -1, *whole.shape[1:]))
             # under a norm a bias is as large as the norm's scale in this run makes it
             bias = own.reshape(self._n, -1, *own.shape[1:]) if normed else bias

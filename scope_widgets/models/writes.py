@@ -75,8 +75,7 @@ def writes(scope: Microscope, prompts: list[list[int]]) -> Writes:
             if layer == 0:
                 parts.append(envoy.input[None].detach())
             z = wrapped.envoy(block.out).input
-            whole = first(wrapped.envoy(block.attention_out).output)
-            heads, bias = by_head(block, anatomy.n_heads, z.detach(), whole.detach())
+            heads, bias = by_head(block, anatomy.n_heads, z.detach())
             mlp = first(wrapped.envoy(block.mlp_out).output).detach()
             parts.extend((heads, mlp.reshape(heads.shape[1:])[None]))
             biases.append(bias)
@@ -90,7 +89,7 @@ def writes(scope: Microscope, prompts: list[list[int]]) -> Writes:
     return Writes(ids, last, of, bias, logits, isinstance(final[0], tuple))
 
 
-def by_head(block: Block, n_heads: int, z: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+def by_head(block: Block, n_heads: int, z: Tensor) -> tuple[Tensor, Tensor]:
     """Take apart what attention writes.
 
     Where a norm follows attention (Gemma 2, Gemma 3, OLMo 2) its scale is held as it is for all heads together.
@@ -98,21 +97,21 @@ def by_head(block: Block, n_heads: int, z: Tensor, whole: Tensor) -> tuple[Tenso
     Parameters
     ----------
     z : Tensor [..., head * d_head]
-    whole : Tensor [..., d_model]
-        What attention writes, after that norm.
 
     Returns
     -------
     heads : Tensor [head, ..., d_model]
     bias : Tensor [..., d_model]
-        The rest.
+        The rest; exactly 0 where there is no bias, for after zero ablation it may be all that a norm gets.
     """
     per_head, weights = z.reshape(*z.shape[:-1], n_heads, -1), matrix(block.out)
     heads = torch.einsum("...hk,hkd->h...d", per_head, weights.reshape(n_heads, -1, weights.shape[-1]))
+    added = getattr(block.out, "bias", None)
+    bias = torch.zeros_like(heads[0]) if added is None else added.detach().expand_as(heads[0])
     if block.attention_out is not block.attention:
         gain = freeze(block.attention_out, type(block.out).forward(block.out, z))
-        heads = gain(heads.cpu().double()).to(heads)
-    return heads, whole - heads.sum(0)
+        heads, bias = gain(heads.cpu().double()).to(heads), (gain(bias.cpu().double()) + gain.bias).to(heads)
+    return heads, bias
 
 
 def _check_sum(scope: Microscope, parts: Tensor, stream: Tensor) -> None:
