@@ -190,15 +190,16 @@ def capitals(scope: Microscope, n: int = 50, *, seed: int = 0) -> Task:
     """
     tokenizer, rng = _begin(scope, n, seed)
     templates = [template for template in CITIES if knows(tokenizer, _SLOT.split(template)[::2])]
-    pairs_of = [_countries(tokenizer, template) for template in templates]
-    if not any(pairs_of):
+    choices = [_countries(tokenizer, template) for template in templates]
+    if not any(choices):
         _lacks(
             "capitals",
             f"the words of a sentence such as {CITIES[0]!r} and two countries of as many tokens, such as 'France' and "
             "'Italy', with capitals of one token each",
         )
     pairs = []
-    for template, (clean, corrupted, answer, versus) in _draw("capitals", n, rng, pairs_of):
+    for template, (clean, answer, others) in _draw("capitals", n, rng, choices):
+        corrupted, versus = others[int(rng.integers(len(others)))]
         pairs.append(_Pair(clean, corrupted, [answer], [versus], template))
     return _task(scope, "capitals", pairs, "logit_difference")
 
@@ -296,19 +297,19 @@ def _filled(template: str, *words: str) -> str:
     return _SLOT.sub(lambda _: next(turn), template)
 
 
-def _countries(tokenizer: Any, template: str) -> list[tuple[str, str, int, int]]:
-    """Give all pairs of prompts of one length about two countries, with the tokens of their capitals."""
+def _countries(tokenizer: Any, template: str) -> list[tuple[str, int, list[tuple[str, int]]]]:
+    """Give prompts with the token of the capital, and for each the same of all other countries of its length."""
     known = []
     for country, capital in CAPITALS:
         text = _filled(template, country)
         token = next_token(tokenizer, text, f" {capital}")
         if token is not None and knows(tokenizer, [f" {country}"]):
-            known.append((text, len(row_of(tokenizer, text)), token))
-    return [
-        (clean, corrupted, answer, versus)
-        for (clean, length, answer), (corrupted, same, versus) in product(known, known)
-        if length == same and answer != versus
+            known.append((text, token, len(row_of(tokenizer, text))))
+    choices = [
+        (text, token, [(other, versus) for other, versus, same in known if same == length and versus != token])
+        for text, token, length in known
     ]
+    return [choice for choice in choices if choice[2]]
 
 
 def _task(scope: Microscope, name: str, pairs: Sequence[_Pair], metric: str) -> Task:
