@@ -36,10 +36,12 @@ def _model(scope: Any, name: str, limit: float, rounds: int) -> list[Figure]:
     found = {kind: [f"{layer}.{head}" for layer, head in heads] for kind, heads in result.classes.items()}
     at_random = float(abs(result.lost_at_random).max()) if len(result.lost_at_random) else float("nan")
     detail = {"lost_at_random": result.lost_at_random.tolist(), "classes": found}
+    movers = result.of("name_mover") + result.of("backup_name_mover")
+    alone = ioi.knock_out(scope, prompts, movers, draws=0).lost
+    lost = "logit difference lost without name movers"
     return [
         Figure(f"ioi.detect, 50 prompts, {name}", statistics.median(times), "s", limit, "lower", {"classes": found}),
-        Figure(
-            f"logit difference lost without movers and backups, {name}", 100 * result.lost, "%", 50, "higher", detail
-        ),
+        Figure(f"{lost}, subject suppressors and backups, {name}", 100 * result.lost, "%", 50, "higher", detail),
+        Figure(f"{lost} and backups only, {name}", 100 * alone, "%", 50, "higher"),
         Figure(f"the same, as many random heads of their layers, {name}", 100 * at_random, "%", 15, "lower", detail),
     ]
