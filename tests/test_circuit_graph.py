@@ -13,7 +13,7 @@ from circuit_examples import FakeLive, circuit, curve, task
 from traitlets import TraitError
 
 from scope_widgets.circuits import Circuit
-from scope_widgets.widgets import CircuitGraph, Selection
+from scope_widgets.widgets import CircuitGraph, Selection, circuit_graph
 from scope_widgets.widgets._circuit_curve import DRAWS, measured
 from scope_widgets.widgets._circuit_edits import edge_name
 
@@ -326,16 +326,26 @@ def test_changes_that_cannot_be_get_a_sentence_and_lose_nothing(name: str, value
 
 def test_a_saved_page_holds_the_present_scores() -> None:
     shown = circuit()
-    view = CircuitGraph(shown, live=FakeLive(shown))
-    names = [name for name, *_ in view.saved_answers()]
-    assert names == ["json"]
+    assert [name for name, *_ in CircuitGraph(shown).saved_answers()] == ["json"]
+    live = FakeLive(shown)
+    view = CircuitGraph(shown, live=live)
     view.answer_measure(None, [], [])
-    view.answer_attention(1, 2)
     saved = list(view.saved_answers())
+    assert len(live.asked) == 1  # known already
     assert saved[0][:2] == ("measure", {"kept": None, "removed": [], "added": []})
-    assert [args for name, args, *_ in saved if name == "attention"] == [{"layer": 1, "head": i} for i in range(4)]
+    heads = [(args["layer"], args["head"]) for name, args, *_ in saved if name == "attention"]
+    assert heads == shown.heads
     view.kept = 7
-    assert "measure" not in [name for name, *_ in view.saved_answers()]
+    assert next(iter(view.saved_answers()))[1]["kept"] == 7
+    np.testing.assert_array_equal(live.asked[1], shown.keep(7).included)
+
+
+def test_a_saved_page_is_not_filled_with_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = circuit()
+    monkeypatch.setattr(circuit_graph, "SAVED_BYTES", 3 * 12 * 12 * 4)
+    saved = [name for name, *_ in CircuitGraph(shown, live=FakeLive(shown)).saved_answers()]
+    assert saved.count("attention") == 3
+    assert "json" not in saved
 
 
 def test_json_is_the_circuit_as_given() -> None:

@@ -251,17 +251,19 @@ class CircuitGraph(View):
     # -- without a kernel
 
     def saved_answers(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
-        """Return the present scores, the attention that was looked at, and the circuit as JSON; none that is large."""
-        state = {"kept": self.kept, "removed": self.removed, "added": self.added}
-        if self._known is not None and self._known[0] == repr((self.kept, self.removed, self.added)):
-            yield "measure", state, self._known[1], []
-        room = SAVED_BYTES
-        for layer, patterns in self._attention.items():
-            for head in range(len(patterns)):
+        """Return the present scores, the attention of the circuit's heads, and the circuit as JSON; none too large."""
+        if self.live:
+            state = {"kept": self.kept, "removed": self.removed, "added": self.added}
+            if self._known is None or self._known[0] != repr((self.kept, self.removed, self.added)):
+                self.answer_measure(**state)
+            yield "measure", state, self._known[1] if self._known else {}, []
+            room = SAVED_BYTES
+            for layer, head in self.circuit.heads:
                 data, buffers = self.answer_attention(layer, head)
                 room -= len(buffers[0])
-                if room >= 0:
-                    yield "attention", {"layer": layer, "head": head}, data, buffers
+                if room < 0:
+                    break
+                yield "attention", {"layer": layer, "head": head}, data, buffers
         if not callable(self._given.task.metric) and len(text := self._given.to_json()) <= SAVED_BYTES:
             yield "json", {}, {"text": text}, []
 

@@ -16,7 +16,7 @@ export interface Chart {
   bottom: number;
 }
 
-export const [LEFT, RIGHT, TOP, BOTTOM] = [48, 64, 8, 20];
+export const [LEFT, RIGHT, TOP, BOTTOM] = [32, 56, 8, 20];
 
 const round = (value: number): number => Math.round(value * 10) / 10;
 
@@ -32,7 +32,6 @@ export function chartOf(curve: Partial<Measurements>, most: number, now: number 
     parts.push(`<path d="M${round(x(n))} ${bottom}v4" stroke="${theme.dim}"/><text x="${round(x(n))}" y="${bottom + 15}" text-anchor="middle">${words}</text>`);
   }
   for (const value of [0, 1]) parts.push(`<path d="M${LEFT} ${round(y(value))}h${round(plot.width)}" stroke="${theme.line}"/><text x="${LEFT - 6}" y="${round(y(value) + 4)}" text-anchor="end">${value}</text>`);
-  parts.push(`<text x="12" y="${round(TOP + plot.height / 2)}" text-anchor="middle" transform="rotate(-90 12 ${round(TOP + plot.height / 2)})">faithful</text>`);
   if (!isKnown(curve)) return { svg: parts.join(""), x, y, bottom };
   const { full, empty } = curve;
   if (full !== null && empty !== null)

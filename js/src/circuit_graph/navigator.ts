@@ -95,7 +95,9 @@ export function createNavigator(state: State, tooltip: Tooltip, say: (text: stri
     state.hover.value = {};
     tooltip.hide();
   });
+  // While the slider moves nobody reads what the node says, and saying it would cost each frame.
   watch(until, () => {
+    if (state.sliding.value !== undefined) return;
     void state.scene.value;
     void state.selected.value;
     void state.edits.value.labels;

@@ -8,6 +8,8 @@ import { MOST_EDGES, MOST_NODES } from "./scene";
 import type { State } from "./state";
 import { count, plainly, share, some } from "./words";
 
+const DEFINITION = "Faithfulness: (metric of the circuit − metric of no edges) / (metric of the whole model − metric of no edges); Wang et al. 2022, Mueller et al. 2025 (MIB).";
+
 const numberOr = (value: number | null): string => (value === null ? "not defined" : plainly(value));
 
 export function createReadout(state: State, scores: Scores, until: AbortSignal): HTMLElement {
@@ -17,7 +19,12 @@ export function createReadout(state: State, scores: Scores, until: AbortSignal):
   watch(until, () => {
     const { counts } = state.scene.value;
     const edges = state.size.value;
-    size.replaceChildren(h("b", {}, count(edges)), ` of ${some(state.edges.count, "edge")} (${share(edges, state.edges.count)}), ${count(counts.nodes)} of ${some(state.graph.nodes.length, "node")}`);
+    const { removed, added } = state.edits.value;
+    const hand = [removed.length && `${removed.length} taken out`, added.length && `${added.length} put in`].filter(Boolean).join(", ");
+    size.replaceChildren(
+      h("b", {}, count(edges)),
+      ` of ${some(state.edges.count, "edge")} (${share(edges, state.edges.count)}), ${count(counts.nodes)} of ${some(state.graph.nodes.length, "node")}${hand ? `; by hand ${hand}` : ""}`,
+    );
   });
   watch(until, () => {
     const known = scores.known.value;
@@ -30,9 +37,9 @@ export function createReadout(state: State, scores: Scores, until: AbortSignal):
       measured.replaceChildren("faithfulness ", h("b", { class: "cg-faithfulness" }, numberOr(faithfulness)), `, ${state.metric} `, h("b", {}, numberOr(metric)));
     } else measured.replaceChildren();
     const { full, empty, ablation, pairs } = known?.measured ?? { full: null, empty: null, ablation: "", pairs: null };
-    const range = full === null || empty === null || problem ? "" : `(whole model ${plainly(full)}, no edges ${plainly(empty)}${pairs === null ? "" : `; on ${some(pairs, "pair")}`})`;
+    const range = full === null || empty === null || problem ? "" : `(whole model ${plainly(full)}, no edges ${plainly(empty)}${pairs === null ? "" : `, ${some(pairs, "pair")}`})`;
     whole.textContent = scores.slow.value ? "computing …" : range;
-    whole.title = ablation;
+    measured.title = whole.title = `${DEFINITION} ${ablation}`;
   });
   return h("div", { class: "cg-readout" }, h("span", { class: "cg-numbers" }, size, h("span", {}, measured, " ", whole)), coloursOf(state, until));
 }
