@@ -16,6 +16,7 @@ from scope_widgets.models.graph import Graph
 from scope_widgets.models.task import Task
 
 Array = np.ndarray[Any, Any]
+_DAMAGED = "This circuit file is damaged: it has other edges than a model of its shape."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -112,8 +113,8 @@ class Circuit(Result):
         size = np.nan_to_num(self.scores if signed else np.abs(self.scores), nan=-np.inf)
         if threshold is not None:
             return self.with_edges((size >= threshold) & np.isfinite(size))
-        if not 0 <= int(n_edges) <= self.graph.n_edges:  # type: ignore[arg-type]
-            raise ValueError(f"n_edges= is 0 to {self.graph.n_edges:,} in this model; got {n_edges}.")
+        if not hasattr(n_edges, "__index__") or not 0 <= n_edges <= self.graph.n_edges:  # type: ignore[operator]
+            raise ValueError(f"n_edges= is a number from 0 to {self.graph.n_edges:,} in this model; got {n_edges}.")
         included = np.zeros(self.graph.n_edges, dtype=bool)
         included[np.argsort(-size, kind="stable")[:n_edges]] = True
         return self.with_edges(included & np.isfinite(size))
@@ -209,16 +210,27 @@ class Circuit(Result):
         Raises
         ------
         ValueError
-            When the text is not JSON of a circuit, or its edges are not those of its graph.
+            When the text is not JSON of a circuit, its edges are not those of its graph, or it names unknown nodes.
         """
-        # the base gives nested dataclasses back as dicts
-        read = super().from_json(text)
+        try:
+            # the base gives nested dataclasses back as dicts
+            read = super().from_json(text)
+        except ValueError as error:
+            if "reshape" in str(error):  # fewer numbers than their shape says
+                raise ValueError(_DAMAGED) from None
+            raise
         try:
             graph, task = Graph(**read.graph), Task(**read.task)  # type: ignore[arg-type]
             if read.scores.shape != (graph.n_edges,) or read.included.shape != (graph.n_edges,):
                 raise TypeError
+            if read.included.dtype != bool:
+                raise TypeError
+            named = [*read.labels, *(node for nodes in read.groups.values() for node in nodes)]
         except (TypeError, AttributeError):
-            raise ValueError("This circuit file is damaged: it has other edges than a model of its shape.") from None
+            raise ValueError(_DAMAGED) from None
+        for name in named:
+            if name != "logits":
+                graph.sender(name)
         return dataclasses.replace(read, graph=graph, task=task)
 
     def to_json(self) -> str:

@@ -66,12 +66,12 @@ class Curve(Result):
         return float(np.trapezoid(np.abs(1 - self.faithfulness), self.shares))
 
     def to_dataframe(self) -> Any:
-        """Make a table, one row a point: n_edges, share, faithfulness, low, high, metric, random (mean)."""
+        """Make a table, one row a point: n_edges, share, faithfulness, low, high, metric, random (mean, if any)."""
         import pandas as pd
 
         names = ("faithfulness", "low", "high", "metric")
         columns = {"n_edges": self.n_edges, "share": self.shares} | {name: getattr(self, name) for name in names}
-        return pd.DataFrame(columns | {"random": self.random.mean(0)})
+        return pd.DataFrame(columns | ({"random": self.random.mean(0)} if len(self.random) else {}))
 
     def __repr__(self) -> str:
         """Show the table, with CPR and CMD."""

@@ -85,6 +85,8 @@ def discover(
     if method not in METHODS:
         known = "; ".join(f"{name!r}: {what}" for name, what in METHODS.items())
         raise ValueError(f"method= got {method!r}; the known ones are {known}.")
+    if method == "eap-ig" and steps < 1:
+        raise ValueError(f"steps= is a number of gradients, 1 or more; got {steps}.")
     trial = Trial(scope, task, ablation, seed)
     if within is not None and within.graph != trial.graph:
         raise ValueError(f"within= is a circuit of {within.model_id}, which has other edges than {scope.model_id}.")
@@ -139,10 +141,12 @@ def nothing_to_find(trial: Trial) -> str:
 def _gradient(trial: Trial, candidates: Array, steps: int) -> tuple[Array, str]:
     with tqdm(total=passes(trial, steps), desc="Edge attribution", unit="pass", leave=False) as bar:
         scores = by_gradient(trial, steps, bar)
-    if not np.abs(scores).max() > 0:
+    # what rounding leaves of the gradient by a divergence is none
+    if (trial.task.metric == "kl" and not steps) or not np.abs(scores).max() > 1e-6 * abs(trial.scale):
         raise ValueError(
             f"The gradient of {trial.task.metric_name} is 0 at the clean run (the KL divergence from it has its "
-            "minimum there), so EAP sees no edge: use method='eap-ig', or another metric."
+            f"minimum there), so no edge is seen: use method='{'edge-patching' if steps else 'eap-ig'}', or another "
+            "metric."
         )
     return np.where(candidates, scores, np.nan), f"{steps or 1} gradient{'s' if steps > 1 else ''}"
 

@@ -240,8 +240,11 @@ def interval(trial: Trial, metric: Array, seed: int) -> tuple[float, float]:
     n = len(metric)
     weights = rng.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) / n
     above, below = weights @ (metric - trial.empty), weights @ (trial.full - trial.empty)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        low, high = np.nanpercentile(np.where(below == 0, np.nan, above / below), [2.5, 97.5])
+    # a share of nothing is no share
+    known = np.abs(below) > 1e-6 * max(np.abs(trial.full).max(), np.abs(trial.empty).max(), 1e-6)
+    if not known.any():
+        return np.nan, np.nan
+    low, high = np.percentile(above[known] / below[known], [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -262,6 +265,8 @@ def _without(
     trial: Trial, circuit: Circuit, sets: Sequence[Sequence[str]], model: bool = True
 ) -> list[tuple[float, float]]:
     """Give the mean metric of the circuit, and of the model (NaN where not asked for), each without sets of nodes."""
+    if not sets:
+        return []
     gone = np.array([touching(trial.graph, nodes) for nodes in sets])
     circuits = [circuit.included & ~gone, ~gone] if model else [circuit.included & ~gone]
     found = trial.measure(np.concatenate(circuits)).mean(-1)

@@ -51,10 +51,12 @@ class Trial:
 
     def __init__(self, scope: Microscope, task: Task, ablation: str = "counterfactual", seed: int = 0) -> None:
         check(ablation)
+        if not len(task):
+            raise ValueError(f"The task {task.name!r} has no pairs: give at least one.")
         task.check(scope)
         self.scope, self.task, self.ablation = scope, task, ablation
         self.graph: Graph = graph_of(scope)
-        check_memory(scope, self.graph, task)
+        check_memory(scope, self.graph, task, 2 if ablation == "counterfactual" else 5)
         order = sorted(range(len(task)), key=lambda pair: len(task.clean[pair]))  # little padding
         self._parts = [order[at : at + _PAIRS_AT_ONCE] for at in range(0, len(order), _PAIRS_AT_ONCE)]
         clean = [writes(scope, [task.clean[pair] for pair in part]) for part in self._parts]
@@ -119,17 +121,17 @@ class Trial:
         return replaced(self.ablation, whole, part, kin(self.task), seed)
 
 
-def check_memory(scope: Microscope, graph: Graph, task: Task) -> None:
-    """Raise MemoryError where what the clean and corrupted prompts write would not fit."""
+def check_memory(scope: Microscope, graph: Graph, task: Task, copies: int = 2) -> None:
+    """Raise MemoryError where what the clean and corrupted prompts write would not fit, so many times over."""
     longest = max(map(len, task.clean))
-    each = 2 * len(graph.senders) * longest * scope.d_model * scope.model.dtype.itemsize
+    each = copies * len(graph.senders) * longest * scope.d_model * scope.model.dtype.itemsize
     free = _free(scope)
     if free is not None and each * len(task) > _SHARE * free:
         fitting = int(_SHARE * free // each)
         raise MemoryError(
             f"{len(task)} pairs of up to {longest} tokens need {each * len(task) / 2**30:.1f} GB for what each of "
-            f"{len(graph.senders)} nodes writes, and {free / 2**30:.1f} GB are free: take at most {fitting} pairs, "
-            f"task[:{fitting}]."
+            f"{len(graph.senders)} nodes writes, and {free / 2**30:.1f} GB are free: "
+            + (f"take at most {fitting} pairs, task[:{fitting}]." if fitting else "take shorter prompts.")
         )
 
 
