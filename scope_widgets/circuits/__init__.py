@@ -4,8 +4,11 @@ from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.curves import Curve, curve
 from scope_widgets.circuits.discovery import METHODS, discover
 from scope_widgets.circuits.evaluation import Faithfulness, completeness, faithfulness, minimality
+from scope_widgets.circuits.known import induction_circuit
 from scope_widgets.circuits.live import Live
+from scope_widgets.circuits.places import by_position
 from scope_widgets.circuits.replacing import ABLATIONS
+from scope_widgets.circuits.strongest import strongest_paths
 from scope_widgets.circuits.tasks import TASKS, agreement, capitals, greater_than, induction, task
 from scope_widgets.models.graph import Graph
 from scope_widgets.models.task import Task
@@ -21,6 +24,7 @@ __all__ = [
     "Live",
     "Task",
     "agreement",
+    "by_position",
     "capitals",
     "completeness",
     "curve",
@@ -28,6 +32,8 @@ __all__ = [
     "faithfulness",
     "greater_than",
     "induction",
+    "induction_circuit",
     "minimality",
+    "strongest_paths",
     "task",
 ]

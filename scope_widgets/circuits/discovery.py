@@ -102,22 +102,27 @@ def discover(
     else:
         scores, note = _SCORERS[method](trial, candidates, steps)
         included = np.nan_to_num(np.abs(scores)) >= min_effect * abs(trial.scale)
+    return circuit_of(trial, method, scores, included, f"{METHODS[method]}; {note}")
+
+
+def circuit_of(trial: Trial, method: str, scores: Array, included: Array, note: str) -> Circuit:
+    """Make the circuit that a method found on a trial."""
     return Circuit(
         graph=trial.graph,
         scores=scores,
         included=included,
-        task=task,
+        task=trial.task,
         method=method,
         exact=method not in ("eap", "eap-ig"),
-        ablation=ablation,
+        ablation=trial.ablation,
         provenance=Provenance(
-            model=scope.model_id,
-            revision=scope.revision,
-            prompts=tuple(str(scope.tokenizer.decode(row, skip_special_tokens=True)) for row in task.clean),
-            seed=seed if ablation == "resample" else None,
+            model=trial.scope.model_id,
+            revision=trial.scope.revision,
+            prompts=trial.texts,
+            seed=trial.seed,
             ablation=trial.sentence,
-            note=f"{METHODS[method]}; {task.metric_name} {trial.full.mean():.3f} of the whole model, "
-            f"{trial.empty.mean():.3f} of no edges; {note}",
+            note=f"{trial.task.metric_name} {trial.full.mean():.3f} of the whole model, {trial.empty.mean():.3f} of no "
+            f"edges; {note}",
         ),
     )
 

@@ -253,7 +253,7 @@ def provenance(trial: Trial, circuit: Circuit, seed: int) -> Provenance:
     return Provenance(
         model=trial.scope.model_id,
         revision=trial.scope.revision,
-        prompts=tuple(str(trial.scope.tokenizer.decode(row, skip_special_tokens=True)) for row in trial.task.clean),
+        prompts=trial.texts,
         seed=seed,
         ablation=trial.sentence,
         note=f"a circuit of {circuit.n_edges:,} edges found by {circuit.method}; {trial.task.metric_name} on "

@@ -17,7 +17,7 @@ Array = np.ndarray[Any, Any]
 _EDGES_AT_ONCE = 128
 
 
-def by_gradient(trial: Trial, steps: int, bar: tqdm[Any]) -> Array:
+def by_gradient(trial: Trial, steps: int, bar: tqdm[Any], at: torch.Tensor | None = None) -> Array:
     """Estimate how much of the metric is lost when each edge is out, `[edge]`, the mean over the pairs.
 
     EAP (Syed et al. 2023): `(replaced - clean written) . d(-metric)/d(input)`, at the clean run. With `steps` (EAP-IG,
@@ -30,9 +30,11 @@ def by_gradient(trial: Trial, steps: int, bar: tqdm[Any]) -> Array:
         0: EAP.
     bar : tqdm
         Told of each pass.
+    at : Tensor of int [pair, place], optional
+        Score each of these positions by itself: `[edge, place]`.
     """
     gradients = EdgeGradients(trial.scope, trial.graph)
-    found = torch.zeros(trial.graph.upstream.shape, dtype=torch.float64)
+    found = torch.zeros(*trial.graph.upstream.shape, *(() if at is None else at.shape[1:]), dtype=torch.float64)
     for part, clean, replaced in trial.parts():
         changes = replaced - clean.of
         rows = torch.tensor(part, device=changes.device)
@@ -41,7 +43,8 @@ def by_gradient(trial: Trial, steps: int, bar: tqdm[Any]) -> Array:
             return -trial.metric.of(logits, rows)
 
         for embeddings in _embeddings(clean, changes[0], steps):
-            found += gradients.scores(clean, changes, embeddings, lost).double().cpu() / max(1, steps)
+            here = None if at is None else at[part].to(changes.device)
+            found += gradients.scores(clean, changes, embeddings, lost, here).double().cpu() / max(1, steps)
             bar.update()
     scores: Array = found.numpy()[trial.graph.upstream] / len(trial.task)
     return scores

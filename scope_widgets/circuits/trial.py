@@ -55,6 +55,7 @@ class Trial:
             raise ValueError(f"The task {task.name!r} has no pairs: give at least one.")
         task.check(scope)
         self.scope, self.task, self.ablation = scope, task, ablation
+        self.seed = seed if ablation == "resample" else None
         self.graph: Graph = graph_of(scope)
         check_memory(scope, self.graph, task, 2 if ablation == "counterfactual" else 5)
         order = sorted(range(len(task)), key=lambda pair: len(task.clean[pair]))  # little padding
@@ -78,6 +79,12 @@ class Trial:
         sizes = [len(some) for some in kin(self.task)]
         number = f" (of {min(sizes)} to {max(sizes)} prompts)" if self.ablation in ("mean", "resample") else ""
         return f"{self.ablation}: an edge that is out carries {ABLATIONS[self.ablation]}{number}"
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The clean prompts as text."""
+        decode = self.scope.tokenizer.decode
+        return tuple(str(decode(row, skip_special_tokens=True)) for row in self.task.clean)
 
     @property
     def scale(self) -> float:

@@ -201,7 +201,7 @@ class IOIPrompts(Sequence[IOIPrompt]):
         items = tuple(_renamed(prompt, self._replacements(prompt, how, rng)) for prompt in self)
         return dataclasses.replace(self, items=items, corruption=how, corruption_seed=seed if how == "abc" else None)
 
-    def task(self, corruption: str = "abc", seed: int = 0) -> Task:
+    def task(self, corruption: str = "s2_io", seed: int = 0) -> Task:
         """Make the task of finding the indirect object: the logit difference of the two names.
 
         Parameters

@@ -37,6 +37,7 @@ class EdgeGradients:
         changes: Tensor,
         embeddings: Tensor,
         measure: Callable[[Tensor], Tensor],
+        at: Tensor | None = None,
     ) -> Tensor:
         """Score all edges of some prompts.
 
@@ -50,10 +51,12 @@ class EdgeGradients:
             What the forward begins with.
         measure : callable
             Logits `[prompt, vocabulary]` of the last positions -> `[prompt]`.
+        at : Tensor of int [prompt, place], optional
+            Score each of these positions by itself.
 
         Returns
         -------
-        Tensor [receiver, sender]
+        Tensor [receiver, sender], or [receiver, sender, place]
             0 where there is no edge.
 
         Raises
@@ -80,12 +83,18 @@ class EdgeGradients:
         gradients = iter(torch.autograd.grad(measured, wanted))
         made = {key: next(gradients) for key in run.made}
         mlps, final = [next(gradients) for _ in run.mlp_inputs], next(gradients)
-        found = changes.new_zeros(graph.upstream.shape)
+        found = changes.new_zeros(*graph.upstream.shape, *(() if at is None else at.shape[1:]))
+        each = torch.arange(len(changes[0]), device=changes.device)[:, None]
+        if at is not None:
+            changes = changes[:, each, at]
 
         def fill(rows: slice, inputs: Tensor) -> None:
             """Contract the gradients `[receiver, prompt, position, d_model]` with what comes before."""
             seen = graph.n_seen(rows.stop - 1)
-            found[rows, :seen] = inputs.flatten(1) @ changes[:seen].flatten(1).T
+            if at is None:
+                found[rows, :seen] = inputs.flatten(1) @ changes[:seen].flatten(1).T
+            else:
+                found[rows, :seen] = torch.einsum("rbpd,sbpd->rsp", inputs[:, each, at], changes[:seen])
 
         for layer in range(graph.n_layers):
             rows = graph.rows(layer)
