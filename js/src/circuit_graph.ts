@@ -15,7 +15,7 @@ import { dotOf } from "./circuit_graph/dot";
 import { figure } from "./circuit_graph/figure";
 import { createPanel } from "./circuit_graph/panel";
 import { createReadout, undrawnWords } from "./circuit_graph/readout";
-import { createScores } from "./circuit_graph/scores";
+import { createScores, type Scores } from "./circuit_graph/scores";
 import { createStage } from "./circuit_graph/stage";
 import { State } from "./circuit_graph/state";
 import { createStrip } from "./circuit_graph/strip";
@@ -47,11 +47,11 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const { root, theme } = createRoot(el, model, css, until);
   const requests = new Requests(model, until);
   const state = new State(model, selectionOf(model, until), theme, until);
+  const scores = createScores(state, requests, until);
   const tooltip = createTooltip(root);
   const title = trait<string>(model, "title", until);
-  const bar = createBar(root, { title, chips: chipsOf(state), keys: KEYS, code: () => pythonCode(state), saves: savesOf(state, requests, () => title.peek()) }, until);
+  const bar = createBar(root, { title, chips: chipsOf(state), keys: KEYS, code: () => pythonCode(state), saves: savesOf(state, scores, requests, () => title.peek()) }, until);
   bar.controls.append(...historyButtons(state, until));
-  const scores = createScores(state, requests, until);
   const undrawn = h("div", { class: "cg-undrawn" });
   watch(until, () => void (undrawn.textContent = undrawnWords(state)));
   const left = h("div", { class: "cg-left" }, createReadout(state, scores, until), createStage(state, tooltip, bar.say, until), undrawn, createStrip(state, scores, requests, tooltip, bar.say, until));
@@ -96,12 +96,12 @@ function historyButtons(state: State, until: AbortSignal): HTMLElement[] {
   return [undo, redo, reset];
 }
 
-function savesOf(state: State, requests: Requests, title: () => string): Record<string, () => void | Promise<void>> {
+function savesOf(state: State, scores: Scores, requests: Requests, title: () => string): Record<string, () => void | Promise<void>> {
   const file = (ending: string, type: string, content: BlobPart): void => download(`${fileName(title())}.${ending}`, new Blob([content], { type }));
   return {
-    SVG: () => file("svg", "image/svg+xml", figure(state, title()).svg),
+    SVG: () => file("svg", "image/svg+xml", figure(state, scores, title()).svg),
     async PNG() {
-      const { svg, width, height } = figure(state, title());
+      const { svg, width, height } = figure(state, scores, title());
       download(`${fileName(title())}.png`, await pngOf(svg, width, height));
     },
     DOT: () => file("dot", "text/vnd.graphviz", dotOf(state, title())),

@@ -51,7 +51,7 @@ def _spot(circuit: Circuit, name: str) -> tuple[float, float]:
 
 
 def _curve(canvas: npt.NDArray[Any], start: Any, end: Any, score: float, size: float) -> None:
-    t = np.linspace(0, 1, 160)[:, None]
+    t = np.linspace(0, 1, 640)[:, None]
     rise = np.array([0, (end[1] - start[1]) * 0.45])
     points = (
         (1 - t) ** 3 * start + 3 * (1 - t) ** 2 * t * (start + rise) + 3 * (1 - t) * t**2 * (end - rise) + t**3 * end

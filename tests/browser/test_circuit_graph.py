@@ -656,6 +656,8 @@ def test_files_hold_what_was_changed(live_show: Any, browser_page: Any) -> None:
         svg,
     )
     assert "early (2)" in svg
+    assert "Scores: eap-ig, estimated by a gradient. Ablation: counterfactual" in svg
+    assert "Faithfulness 0." in svg
 
 
 def test_a_metric_of_ones_own_cannot_be_saved_as_json(show: Any, browser_page: Any) -> None:

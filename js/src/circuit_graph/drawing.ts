@@ -45,6 +45,7 @@ export function drawCurves(pen: Pen, curves: readonly Curve[], scale: Scale, tab
 
 export function drawBrackets(pen: Pen, { brackets }: Scene, theme: Theme): void {
   pen.strokeStyle = theme.dim;
+  pen.globalAlpha = 0.45;
   pen.lineWidth = 1;
   pen.beginPath();
   for (const { x, y, half } of brackets) {
@@ -54,6 +55,7 @@ export function drawBrackets(pen: Pen, { brackets }: Scene, theme: Theme): void 
     pen.lineTo(x + half, y - 3);
   }
   pen.stroke();
+  pen.globalAlpha = 1;
 }
 
 export interface Marked {

@@ -2,9 +2,9 @@
 import { cssColour } from "../core/colour";
 import { h } from "../core/dom";
 import { entryOf } from "../core/scale";
+import { nodeWords } from "./graph";
 import type { State } from "./state";
 import { brief, edgeWords, receiverWords } from "./words";
-import { nodeWords } from "./graph";
 
 /** Which ends of its edges a list names. */
 export type Side = "from" | "to" | "both";

@@ -5,10 +5,11 @@ import { rgbOf, type Theme } from "../core/theme";
 import { keyOf, lookOf, type Sort } from "./curves";
 import { axisLabels, innerText } from "./drawing";
 import { classLetter, placedLabels } from "./labels";
-import type { Mark } from "./scene";
-import type { State } from "./state";
 import { undrawnWords } from "./readout";
-import { plainly, share, some } from "./words";
+import type { Mark } from "./scene";
+import type { Scores } from "./scores";
+import type { State } from "./state";
+import { count, plainly, share, some } from "./words";
 
 export interface Figure {
   svg: string;
@@ -17,7 +18,7 @@ export interface Figure {
 }
 
 const MARGIN = 16;
-const HEAD = 44;
+const HEAD = 60;
 const LEGEND = 44;
 
 const round = (value: number): number => Math.round(value * 10) / 10;
@@ -28,24 +29,32 @@ function hex(colour: string): string {
   return hexColour((Math.round(b) << 16) | (Math.round(g) << 8) | Math.round(r));
 }
 
-export function figure(state: State, title: string): Figure {
+export function figure(state: State, scores: Scores, title: string): Figure {
   const scene = state.scene.peek();
   const theme = state.theme.peek();
   const { width, height } = scene.frame;
   const [wide, high] = [Math.max(width, title.length * 7) + 2 * MARGIN, height + HEAD + LEGEND + 2 * MARGIN];
   const { kept, removed, added } = state.edits.peek();
   const changed = [removed.length && `${removed.length} taken out`, added.length && `${added.length} put in`].filter(Boolean).join(", ");
-  const note = `${some(state.size.peek(), "edge")} of ${some(state.edges.count, "edge")} (${share(state.size.peek(), state.edges.count)})${kept === null ? "" : ", the strongest"}${changed ? `; by hand ${changed}` : ""}. ${undrawnWords(state)}`;
+  const note = `${count(state.size.peek())} of ${some(state.edges.count, "edge")} (${share(state.size.peek(), state.edges.count)})${kept === null ? "" : ", the strongest"}${changed ? `; by hand ${changed}` : ""}. ${undrawnWords(state)}`;
   return {
     width: wide,
     height: high,
     svg:
       `<svg xmlns="http://www.w3.org/2000/svg" width="${wide}" height="${high}" viewBox="0 0 ${wide} ${high}" font-family="system-ui, sans-serif" font-size="11" fill="${hex(theme.ink)}">` +
       `<rect width="100%" height="100%" fill="${hex(theme.ground)}"/><text x="${MARGIN}" y="${MARGIN + 10}" font-size="12" font-weight="600">${xml(title)}</text>` +
-      `<text x="${MARGIN}" y="${MARGIN + 28}" fill="${hex(theme.dim)}">${xml(note)}</text>` +
+      `<g fill="${hex(theme.dim)}"><text x="${MARGIN}" y="${MARGIN + 28}">${xml(note)}</text><text x="${MARGIN}" y="${MARGIN + 44}">${xml(origin(state, scores))}</text></g>` +
       `<g transform="translate(${MARGIN} ${MARGIN + HEAD})">${curves(state)}${brackets(state)}${axes(state)}${marks(state)}${labels(state)}</g>` +
       `<g transform="translate(${MARGIN} ${MARGIN + HEAD + height})">${legend(state)}</g></svg>`,
   };
+}
+
+/** How it was found and what it does: a figure travels without its notebook. */
+function origin({ model, metric }: State, { known, current }: Scores): string {
+  const facts = new Map<string, string>(model.get("facts"));
+  const measured = current.peek() ? known.peek()?.measured : undefined;
+  const does = measured && typeof measured.faithfulness === "number" ? ` Faithfulness ${plainly(measured.faithfulness)}${measured.metric === null ? "" : `, ${metric} ${plainly(measured.metric)}`}.` : "";
+  return `Scores: ${facts.get("method")}, ${facts.get("scores")}. Ablation: ${facts.get("ablation")}.${does}`;
 }
 
 function curves(state: State): string {
@@ -61,7 +70,7 @@ function curves(state: State): string {
 
 function brackets(state: State): string {
   const paths = state.scene.peek().brackets.map(({ x, y, half }) => `M${round(x - half)} ${round(y - 3)}v3h${round(2 * half)}v-3`);
-  return paths.length ? `<path d="${paths.join("")}" fill="none" stroke="${hex(state.theme.peek().dim)}"/>` : "";
+  return paths.length ? `<path d="${paths.join("")}" fill="none" stroke="${hex(state.theme.peek().dim)}" stroke-opacity=".45"/>` : "";
 }
 
 function axes(state: State): string {
@@ -92,8 +101,9 @@ function markSvg(state: State, mark: Mark, label: string | undefined, theme: The
   const text = status === "removed" ? "" : innerText(state.graph, mark, label);
   const ink = hued ? theme.ground : status === "out" ? theme.dim : theme.ink;
   const size = boxed ? 11 : Math.min(11, Math.round(w * 1.25));
+  const strike = status === "removed" ? `<path d="M${round(x - w)} ${round(y + h)}L${round(x + w)} ${round(y - h)}" stroke="${hex(theme.dim)}" stroke-dasharray="2 2"/>` : "";
   return (
-    (faint ? "" : shape(`fill="${hex(theme.ground)}"`)) + shape(`${paint} ${stroke}`) +
+    (faint ? "" : shape(`fill="${hex(theme.ground)}"`)) + shape(`${paint} ${stroke}`) + strike +
     (text && `<text x="${round(x)}" y="${round(y + size * 0.36)}" text-anchor="middle" font-size="${size}" fill="${hex(ink)}"${letter ? ' font-weight="600"' : ""}>${xml(text)}</text>`)
   );
 }

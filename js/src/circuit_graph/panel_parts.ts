@@ -1,8 +1,8 @@
 /** Parts of the panel: a node's label, what can be done with nodes, and the members of a group. */
 import { h } from "../core/dom";
+import { nodeWords } from "./graph";
 import type { State } from "./state";
 import type { Unit } from "./units";
-import { nodeWords } from "./graph";
 
 /** The name that a person gives to a node; of a group, it is drawn beside its own. */
 export function labelField(state: State, unit: Unit): HTMLElement {
