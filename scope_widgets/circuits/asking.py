@@ -98,7 +98,8 @@ def _years_so(tokenizer: Any, n_shown: int, width: int) -> Years | None:
         for year, piece in product(shown, pieces)
         if (token := _piece(tokenizer, year, piece, rest)) is not None
     }
-    tokens = {piece: token for (_, piece), token in sorted(found.items())}
+    by_piece = {piece: token for (_, piece), token in found.items()}
+    tokens = {piece: token for piece in pieces if (token := by_piece.get(piece, _alone(tokenizer, piece))) is not None}
     # something must be later, and the corrupted year earlier
     starts = [(year, piece) for year, piece in found if low < piece < pieces[-1] and (year, low) in found]
     return Years(tokens, starts, low, rest) if starts and len(tokens) == len(pieces) else None
@@ -108,6 +109,12 @@ def _piece(tokenizer: Any, year: str, piece: str, rest: str) -> int | None:
     """Give the token that a year goes on with, where it is these digits and nothing else and `rest` is one more."""
     added = next_tokens(tokenizer, f"the year {year}", piece + rest)
     return added[0] if len(added) == 1 + len(rest) and token_texts(tokenizer, added[:1]) == [piece] else None
+
+
+def _alone(tokenizer: Any, piece: str) -> int | None:
+    """Give the token of digits that stand alone: GPT-2 has 1100, 1200 .. as one token, so none with "00"."""
+    found = _bare(tokenizer, piece)
+    return found[0] if token_texts(tokenizer, found) == [piece] else None
 
 
 def _bare(tokenizer: Any, text: str) -> list[int]:

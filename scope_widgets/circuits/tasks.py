@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from scope_widgets.circuits.asking import knows, next_token, put_before, row_of, words_of, years_of
-from scope_widgets.circuits.words import AGREEMENT, CAPITALS, CITIES, EVENTS, LASTED, NOUNS, VERBS
+from scope_widgets.circuits.words import AGREEMENT, CAPITALS, CITIES, COMMON, EVENTS, LASTED, NOUNS, VERBS
 from scope_widgets.models.groups import groups_by_length
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.task import SUMMED, Task
@@ -27,8 +27,6 @@ _INSTEAD = "Make a task of words that it knows: Task.of(scope, clean, corrupted,
 #: words of the context, how many of them come again, and where among them these may begin
 _CONTEXT, _AGAIN = 16, 3
 _PLACES = (2, 4, 6, 8)
-#: ids of a vocabulary made by merging go by how frequent a word is
-_FREQUENT = 3000
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,8 @@ def induction(scope: Microscope, n: int = 50, *, seed: int = 0) -> Task:
     The context has 16 different words, and three of them come again after it: after a single one a real model knows
     not yet that words repeat. The metric is the logit difference of B and another word of the context, drawn at
     random. In a corrupted prompt four other words stand in the place of the earlier X Y A B, so that nothing repeats.
-    A group has them in one place. The words are the 3,000 first of the vocabulary that are one token.
+    A group has them in one place. The words are common English ones of one token; where the tokenizer has too few of
+    these, all words of its vocabulary.
 
     Parameters
     ----------
@@ -114,8 +113,10 @@ def induction(scope: Microscope, n: int = 50, *, seed: int = 0) -> Task:
     Olsson et al. 2022, "In-context learning and induction heads", arXiv:2209.11895.
     """
     tokenizer, rng = _begin(scope, n, seed)
-    words = words_of(tokenizer)[:_FREQUENT]
     needed = _CONTEXT + _AGAIN + 1
+    words = [token for word in COMMON if (token := next_token(tokenizer, "The", f" {word}")) is not None]
+    if len(words) < needed:
+        words = words_of(tokenizer)
     if len(words) < needed:
         raise ValueError(
             f"The task 'induction' needs {needed} words of one token each, and this tokenizer has {len(words)}. "
