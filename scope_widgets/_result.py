@@ -119,13 +119,18 @@ class Result(Shown):
             fields = json.loads(text)
             if fields.pop("result") != cls.__name__:
                 raise KeyError
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError):
+            raise ValueError(
+                f"This text is not a {cls.__name__} written by to_json(): it begins {text[:40]!r}."
+            ) from None
+        try:
             fields = {name: _decode(value) for name, value in fields.items()}
             origin = fields["provenance"]
             fields["provenance"] = Provenance(**{**origin, "prompts": tuple(origin["prompts"])})
             return cls(**fields)
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError):
+        except (KeyError, TypeError, ValueError):
             raise ValueError(
-                f"This text is not a {cls.__name__} written by to_json(): it begins {text[:40]!r}."
+                f"This {cls.__name__} is damaged: it lacks fields, or arrays have other numbers than their shapes say."
             ) from None
 
 

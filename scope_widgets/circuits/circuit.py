@@ -16,7 +16,6 @@ from scope_widgets.models.graph import Graph
 from scope_widgets.models.task import Task
 
 Array = np.ndarray[Any, Any]
-_DAMAGED = "This circuit file is damaged: it has other edges than a model of its shape."
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -212,13 +211,7 @@ class Circuit(Result):
         ValueError
             When the text is not JSON of a circuit, its edges are not those of its graph, or it names unknown nodes.
         """
-        try:
-            # the base gives nested dataclasses back as dicts
-            read = super().from_json(text)
-        except ValueError as error:
-            if "reshape" in str(error):  # fewer numbers than their shape says
-                raise ValueError(_DAMAGED) from None
-            raise
+        read = super().from_json(text)  # which gives nested dataclasses back as dicts
         try:
             graph, task = Graph(**read.graph), Task(**read.task)  # type: ignore[arg-type]
             if read.scores.shape != (graph.n_edges,) or read.included.shape != (graph.n_edges,):
@@ -227,7 +220,9 @@ class Circuit(Result):
                 raise TypeError
             named = [*read.labels, *(node for nodes in read.groups.values() for node in nodes)]
         except (TypeError, AttributeError):
-            raise ValueError(_DAMAGED) from None
+            raise ValueError(
+                "This circuit file is damaged: it has other edges than a model of its shape."
+            ) from None
         for name in named:
             if name != "logits":
                 graph.sender(name)
