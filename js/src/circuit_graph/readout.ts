@@ -67,15 +67,10 @@ function coloursOf(state: State, until: AbortSignal): HTMLElement {
   }
   const names: string[] = state.model.get("names");
   watch(until, () => {
-    const { curves } = state.scene.value;
-    const counts = new Map<string, number>();
-    for (const { sort, ranks } of curves) counts.set(sort, (counts.get(sort) ?? 0) + ranks.length);
     legend.hidden = state.comparing.value;
     const all = state.comparing.value ? COMPARISON : [];
     keys.replaceChildren(
       ...all.map((sort) => lineKey(state, sort, `${sort === "both" ? "in both" : `only ${sort.toUpperCase()}`} ${count(comparedCount(state, sort))}`, sort === "both" ? names.join("; ") : (names[sort === "a" ? 0 : 1] ?? ""))),
-      ...(counts.get("unscored") ? [lineKey(state, "unscored", "not scored", "These edges have no score (NaN).")] : []),
-      ...(counts.get("removed") ? [lineKey(state, "removed", "taken out", "Edges that were taken out by hand.")] : []),
     );
   });
   return holder;
@@ -84,6 +79,21 @@ function coloursOf(state: State, until: AbortSignal): HTMLElement {
 function comparedCount(state: State, sort: "both" | "a" | "b"): number {
   const [included, other] = [state.included.value, state.edges.other!.included];
   return included.reduce((sum, mine, rank) => sum + Number(sort === "both" ? mine && other[rank] : sort === "a" ? mine && !other[rank] : !mine && other[rank]), 0);
+}
+
+/** Below the graph: what is not drawn, and the lines that are no scores. */
+export function createFootnote(state: State, until: AbortSignal): HTMLElement {
+  const words = h("span", {});
+  const keys = h("span", { class: "cg-keys" });
+  watch(until, () => {
+    words.textContent = undrawnWords(state);
+    const there = new Set(state.scene.value.curves.map(({ sort }) => sort));
+    keys.replaceChildren(
+      ...(there.has("unscored") ? [lineKey(state, "unscored", "not scored", "These edges have no score (NaN).")] : []),
+      ...(there.has("removed") ? [lineKey(state, "removed", "taken out", "Edges that were taken out by hand.")] : []),
+    );
+  });
+  return h("div", { class: "cg-undrawn" }, words, keys);
 }
 
 /** What is in and yet not drawn, in words; "" where all is. */
