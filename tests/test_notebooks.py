@@ -6,15 +6,20 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from test_real_models import smollm2  # noqa: F401
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+CASES = [pytest.param(path, id=path.stem, marks=[pytest.mark.smollm2] * (path.stem == "smollm2")) for path in NOTEBOOKS]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(path, tmp_path):
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("path", CASES)
+def test_notebook_runs(path, tmp_path, request):
+    if path.stem == "smollm2":
+        request.getfixturevalue("smollm2")
     shutil.copy(path, tmp_path)
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
+    NotebookClient(notebook, timeout=900, kernel_name="python3", resources={"metadata": {"path": tmp_path}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     shown = [output.data for output in outputs if "data" in output]
     views = [data for data in shown if {"application/vnd.jupyter.widget-view+json", "text/html"} <= set(data)]
