@@ -30,13 +30,15 @@ const LEVELS = 24;
 const [THIN, THICK] = [0.8, 3.6];
 /** Colours begin here between ground and full, so that the weakest edge that is drawn can be seen. */
 const FAINTEST = { dark: 0.3, light: 0.42 };
+/** And end here: both ends of the scale come near to white, or black, where thin lines no longer show their sign. */
+const FULLEST = 0.82;
 const COMPARED: Record<"a" | "b", [dark: string, light: string]> = { a: ["#e69f00", "#b35f00"], b: ["#00c5ff", "#1c6fa5"] };
 const DASHES: Partial<Record<Sort, number[]>> = { unscored: [2, 4], removed: [1, 3], a: [8, 4], b: [2, 3] };
 
-/** The signed colours without those that melt into the ground. */
+/** The signed colours without those that melt into the ground, and without the outermost. */
 export function edgeTable(table: Table, dark: boolean): Table {
   const faintest = FAINTEST[dark ? "dark" : "light"];
-  return table.map((_, at) => table[Math.round(127.5 + Math.sign(at - 127.5) * (faintest + (1 - faintest) * Math.abs(at / 127.5 - 1)) * 127.5)]!);
+  return table.map((_, at) => table[Math.round(127.5 + Math.sign(at - 127.5) * (faintest + (FULLEST - faintest) * Math.abs(at / 127.5 - 1)) * 127.5)]!);
 }
 
 /** A cubic that leaves upwards and arrives from below; one that passes layers bends aside, so as not to hide them. */
