@@ -20,7 +20,7 @@ from scope_widgets.models.task import Task
 Array = np.ndarray[Any, Any]
 METHODS = {
     "eap": "edge attribution patching: a gradient at the clean run (Syed et al. 2023)",
-    "eap-ig": "the same with the gradient averaged from corrupted to clean embeddings (Hanna et al. 2024)",
+    "eap-ig": "edge attribution patching, gradients averaged from corrupted to clean embeddings (Hanna et al. 2024)",
     "edge-patching": "each edge cut by itself, exactly",
     "acdc": "edges taken out from the logits down, as long as each costs less than a threshold (Conmy et al. 2023)",
     "prune": "nodes taken out, the least important first, as long as the circuit stays faithful",

@@ -60,6 +60,7 @@ class IOIResult(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
+    title: ClassVar[str] = "IOI heads"
 
     layer: Array
     head: Array
