@@ -100,7 +100,7 @@ class HeadTable(View):
             selection=selection,
             selected_heads=selected_heads,
             selected_tokens=selected_tokens,
-            title=title or ", ".join(filter(None, (getattr(scores, "title", "Head scores"), model))),
+            title=title or getattr(scores, "title", "Head scores") + (f", {model}" if model else ""),
             n_layers=getattr(scores, "n_layers", None),
             n_heads=getattr(scores, "n_heads", None),
             n_rows=len(frame),
