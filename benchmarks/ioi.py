@@ -39,7 +39,14 @@ def _model(scope: Any, name: str, limit: float, rounds: int) -> list[Figure]:
     movers = result.of("name_mover") + result.of("backup_name_mover")
     alone = ioi.knock_out(scope, prompts, movers, draws=0).lost
     lost = "logit difference lost without name movers"
+    many = ioi.prompts(scope, n=200, seed=0)
+    one, other = (ioi.detect(scope, half) for half in (many[:100], many[100:]))
+    sets = [set(half.of("name_mover")) for half in (one, other)]
+    shared = len(sets[0] & sets[1]) / max(1, len(sets[0] | sets[1]))
+    positive = [int((half.logit_difference > 0).sum()) for half in (one, other)]
     return [
+        Figure(f"IOI prompts of 100 with a positive logit difference, {name}", min(positive), "", 98, "higher"),
+        Figure(f"name movers of two disjoint sets of 100 prompts, Jaccard, {name}", shared, "", 0.6, "higher"),
         Figure(f"ioi.detect, 50 prompts, {name}", statistics.median(times), "s", limit, "lower", {"classes": found}),
         Figure(f"{lost}, subject suppressors and backups, {name}", 100 * result.lost, "%", 50, "higher", detail),
         Figure(f"{lost} and backups only, {name}", 100 * alone, "%", 50, "higher"),
