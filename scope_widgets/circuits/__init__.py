@@ -9,6 +9,7 @@ from scope_widgets.circuits.live import Live
 from scope_widgets.circuits.places import by_position
 from scope_widgets.circuits.replacing import ABLATIONS
 from scope_widgets.circuits.strongest import strongest_paths
+from scope_widgets.circuits.svg import to_svg
 from scope_widgets.circuits.tasks import TASKS, agreement, capitals, greater_than, induction, task
 from scope_widgets.models.graph import Graph
 from scope_widgets.models.task import Task
@@ -36,4 +37,5 @@ __all__ = [
     "minimality",
     "strongest_paths",
     "task",
+    "to_svg",
 ]

@@ -220,9 +220,7 @@ class Circuit(Result):
                 raise TypeError
             named = [*read.labels, *(node for nodes in read.groups.values() for node in nodes)]
         except (TypeError, AttributeError):
-            raise ValueError(
-                "This circuit file is damaged: it has other edges than a model of its shape."
-            ) from None
+            raise ValueError("This circuit file is damaged: it has other edges than a model of its shape.") from None
         for name in named:
             if name != "logits":
                 graph.sender(name)

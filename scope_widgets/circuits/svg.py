@@ -1,0 +1,95 @@
+"""A circuit as an SVG file: layers up, heads across, the strongest edges above the others."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from scope_widgets.circuits.circuit import Circuit
+from scope_widgets.circuits.drawing import HELPS, HURTS
+
+_COLUMN, _ROW, _LEFT, _TOP = 56, 48, 64, 64
+_MOST_EDGES = 2000
+
+
+def to_svg(circuit: Circuit) -> str:
+    """Draw the edges that are in, the strongest 2,000: width by the size of the score, colour by its sign."""
+    graph = circuit.graph
+    width = _LEFT + (graph.n_heads + 1) * _COLUMN + 24
+    height = _TOP + (graph.n_layers + 2) * _ROW + 24
+    there = {"input", "logits", *circuit.nodes}
+    spots = {name: _spot(circuit, name) for name in [*graph.senders, "logits"]}
+    size = np.nan_to_num(np.abs(circuit.scores))
+    edges = np.flatnonzero(circuit.included)
+    edges = edges[np.argsort(size[edges], kind="stable")][-_MOST_EDGES:]
+    largest = float(size[edges].max(initial=0.0)) or 1.0
+    lines = [
+        _curve(
+            spots[sender],
+            spots[owner],
+            float(circuit.scores[edge]),
+            float(size[edge]) / largest,
+            f"{sender} → {receiver}",
+        )
+        for edge in edges
+        for sender, receiver in [graph.names(int(edge))]
+        for owner in [graph.senders[at] for at in graph.owner[graph.edges[0][edge]]] or ["logits"]
+    ]
+    nodes = [_node(name, *spots[name], circuit.labels.get(name, ""), name in there) for name in spots]
+    hidden = circuit.n_edges - len(edges)
+    title = (
+        f"{circuit.task.name}, {circuit.model_id}: {circuit.n_edges:,} of {graph.n_edges:,} edges ({circuit.method})"
+        + (f"; the {hidden:,} weakest are not drawn" if hidden else "")
+    )
+    text = [f'<text x="16" y="26" font-size="14" font-weight="600">{escape(title)}</text>']
+    text += [
+        f'<text x="{_LEFT - 28}" y="{spots[f"a{layer}.h0"][1] + 4}" text-anchor="end" fill="#62666d">{layer}</text>'
+        for layer in range(graph.n_layers)
+    ]
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+            'font-family="system-ui, sans-serif" font-size="11" fill="#1c1e21">',
+            f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+            *lines,
+            *nodes,
+            *text,
+            "</svg>",
+            "",
+        ]
+    )
+
+
+def _spot(circuit: Circuit, name: str) -> tuple[float, float]:
+    graph = circuit.graph
+    column, row = (graph.n_heads - 1) / 2, -1.0 if name == "input" else float(graph.n_layers)
+    if name.startswith("m"):
+        column, row = graph.n_heads + 0.4, float(name[1:]) + (0.0 if graph.parallel else 0.4)
+    elif name.startswith("a"):
+        layer, head = name[1:].split(".h")
+        column, row = float(head), float(layer)
+    return _LEFT + column * _COLUMN, _TOP + (graph.n_layers - row) * _ROW
+
+
+def _curve(start: tuple[float, float], end: tuple[float, float], score: float, share: float, title: str) -> str:
+    middle = (start[1] + end[1]) / 2
+    colour = "#8a8f98" if score != score else HELPS if score >= 0 else HURTS
+    return (
+        f'<path d="M{start[0]:.1f},{start[1]:.1f} C{start[0]:.1f},{middle:.1f} {end[0]:.1f},{middle:.1f} '
+        f'{end[0]:.1f},{end[1]:.1f}" fill="none" stroke="{colour}" stroke-width="{0.5 + 4 * share:.2f}" '
+        f'stroke-opacity="{0.25 + 0.75 * share:.2f}"><title>{escape(title)} {score:+.4g}</title></path>'
+    )
+
+
+def _node(name: str, x: float, y: float, label: str, there: bool) -> str:
+    if not there:
+        return f'<circle cx="{x}" cy="{y}" r="2" fill="#d6d8dc"/>'
+    shown = escape(label or {"input": "embeddings"}.get(name, name))
+    look = 'fill="#f4f5f7" stroke="#62666d"'
+    text = f'<text x="{x}" y="{y + 4}" text-anchor="middle">{shown}</text>'
+    if name in ("input", "logits"):
+        return f'<rect x="{x - 40}" y="{y - 11}" width="80" height="22" rx="4" {look}/>{text}'
+    if name.startswith("m"):
+        return f'<rect x="{x - 14}" y="{y - 11}" width="28" height="22" {look}/>{text}'
+    return f'<rect x="{x - 20}" y="{y - 11}" width="40" height="22" rx="11" {look}/>{text}'

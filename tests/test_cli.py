@@ -1,0 +1,78 @@
+"""The command line, run as a user runs it."""
+
+import json
+import shutil
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from scope_widgets import circuits
+from scope_widgets.cli import main
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    out = tmp_path_factory.mktemp("cli") / "circuit"
+    command = [sys.executable, "-m", "scope_widgets.cli", "circuits", "--task", "ioi", "--pairs", "20", "--edges", "24"]
+    done = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, check=True)
+    return out, done.stdout
+
+
+def test_one_command_writes_a_graph_and_a_table(written):
+    out, said = written
+    assert sorted(path.name for path in out.iterdir()) == [
+        "circuit.dot", "circuit.html", "circuit.json", "circuit.svg", "edges.csv",
+    ]  # fmt: skip
+    assert "faithfulness" in said
+    assert "random circuits" in said
+    circuit = circuits.Circuit.from_json((out / "circuit.json").read_text())
+    assert circuit.n_edges == 24
+    assert len((out / "edges.csv").read_text().splitlines()) == circuit.graph.n_edges + 1
+
+
+def test_the_drawing_has_every_edge(written):
+    out, _ = written
+    drawing = ElementTree.fromstring((out / "circuit.svg").read_text())
+    curves = drawing.findall("{http://www.w3.org/2000/svg}path")
+    assert len(curves) == 24
+    if shutil.which("dot"):
+        subprocess.run(["dot", "-Tsvg", str(out / "circuit.dot")], check=True, capture_output=True)
+
+
+def test_labels_of_a_drawing_are_text(written):
+    circuit = circuits.Circuit.from_json((written[0] / "circuit.json").read_text())
+    circuit.labels["a3.h1"] = "<script>"
+    assert "<script>" not in circuits.to_svg(circuit)
+
+
+def test_a_task_from_a_file(tmp_path, capsys):
+    prompts = {
+        "clean": ["When Mary and John went to the store, John gave a drink to"] * 2,
+        "corrupted": ["When Mary and John went to the store, Mary gave a drink to"] * 2,
+        "answer": [" Mary"] * 2,
+        "versus": [" John"] * 2,
+    }
+    file = tmp_path / "giving.json"
+    file.write_text(json.dumps(prompts))
+    assert main(["circuits", "--task", str(file), "--out", str(tmp_path / "out")]) == 0
+    assert "giving on demo" in capsys.readouterr().out
+    file.write_text(json.dumps({"clean": []}))
+    assert main(["circuits", "--task", str(file), "--out", str(tmp_path / "out")]) == 1
+    assert "lists named clean, corrupted, answer and versus" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--task", "toxicity"], "There is no task 'toxicity'; there are greater_than"),
+        (["--method", "guess"], "the known ones are 'eap'"),
+        (["--model", "no/such-model-at-all"], "no/such-model-at-all"),
+        (["--pairs", "1"], "--pairs is 2 or more"),
+        (["--task", "nowhere.json"], "nowhere.json"),
+    ],
+)
+def test_what_goes_wrong_is_a_sentence(arguments, sentence, tmp_path, capsys):
+    assert main(["circuits", *arguments, "--out", str(tmp_path)]) == 1
+    assert sentence in capsys.readouterr().err
