@@ -108,11 +108,13 @@ def _found(scope: Any, name: str, n: int) -> list[Figure]:
     found = {method: circuits.discover(scope, task, method) for method in ("eap", "eap-ig")}
     n_edges = found["eap"].graph.n_edges // 20
     kept = circuits.faithfulness(scope, found["eap-ig"].keep(n_edges), task=others, draws=5)
+    few = task[:8]
+    estimates = {method: circuits.discover(scope, few, method) for method in found}
     # those that either estimate thinks the most of
     top = np.zeros(len(found["eap"].scores), dtype=bool)
-    for circuit in found.values():
+    for circuit in estimates.values():
         top |= circuit.keep(CUT).included
-    exact = circuits.discover(scope, task[:8], "edge-patching", within=found["eap"].with_edges(top)).scores[top]
+    exact = circuits.discover(scope, few, "edge-patching", within=found["eap"].with_edges(top)).scores[top]
     figures = [
         Figure(
             f"IOI on {name}: faithfulness of EAP-IG's circuit, 5 % of the edges, counterfactual",
@@ -131,12 +133,13 @@ def _found(scope: Any, name: str, n: int) -> list[Figure]:
             {"all": kept.random.tolist()},
         ),
     ]
-    for method, circuit in found.items():
-        ranks = float(stats.spearmanr(circuit.scores[top], exact)[0])
-        detail = {"edges": int(top.sum()), "pearson": float(stats.pearsonr(circuit.scores[top], exact)[0])}
-        figures.append(
-            Figure(f"rank correlation of {method} with exact edge patching, {name}", ranks, "", detail=detail)
-        )
+    for method, circuit in estimates.items():
+        ours = circuit.scores[top]
+        detail = {"edges": int(top.sum()), "with signs": float(stats.spearmanr(ours, exact)[0])}
+        ranks = float(stats.spearmanr(np.abs(ours), np.abs(exact))[0])
+        what = f"correlation of {method} with exact edge patching, {name}"
+        figures.append(Figure(f"rank {what}, by size as circuits are kept", ranks, "", detail=detail))
+        figures.append(Figure(what, float(stats.pearsonr(ours, exact)[0]), ""))
     return figures
 
 

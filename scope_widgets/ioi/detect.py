@@ -51,6 +51,7 @@ def detect(
     prompts: IOIPrompts,
     *,
     min_effect: float = 0.02,
+    min_direct: float = 0.05,
     alpha: float = 0.05,
     seed: int = 0,
 ) -> IOIResult:
@@ -63,9 +64,10 @@ def detect(
     4. Paths from the token after the first subject into the induction heads' keys: previous-token heads.
     5. Direct effect that appears only when those of 1 with a positive effect are knocked out: backup name movers.
 
-    A head counts where its effect is at least `min_effect` of the logit difference and chance is ruled out at `alpha`
-    after Holm's correction. It gets the class's name only where it attends as the class does: among the places named,
-    most to the one in the class's signature, and more than to places without a role. Otherwise it is "unclassified".
+    A head counts where its effect is at least `min_effect` of the logit difference (`min_direct` in 1) and chance is
+    ruled out at `alpha` after Holm's correction. It gets the class's name only where it attends as the class does:
+    among the places named, most to the one in the class's signature, and more than to places without a role. Otherwise
+    it is "unclassified".
 
     Parameters
     ----------
@@ -73,7 +75,9 @@ def detect(
     prompts : IOIPrompts
         Clean ones, of `ioi.prompts`; 50 are enough for clear heads.
     min_effect : float
-        The paper's 2 % for backups, here for all classes.
+        The paper's 2 % for backups, here for all classes but the first.
+    min_direct : float
+        Of the first: what does less by itself is told apart from backups by chance, another way on other prompts.
     alpha : float
     seed : int
         Of the ABC names, the bootstrap and the random knock-outs.
@@ -92,7 +96,7 @@ def detect(
     _check(scope, prompts)
     stages = Stages(scope, prompts, seed)
     p_behaviour = _one_sided(stages.m_clean)
-    draft = _Draft(stages, min_effect, alpha, seed)
+    draft = _Draft(stages, min_effect, min_direct, alpha, seed)
     if p_behaviour >= 0.01 or stages.scale <= 0:
         draft.message = (
             f"This model does not do IOI on these prompts: its mean logit difference is {stages.m_clean.mean():.2f} "
@@ -111,10 +115,10 @@ def detect(
 class _Draft:
     """A detection on its way: the heads found so far."""
 
-    def __init__(self, stages: Stages, min_effect: float, alpha: float, seed: int) -> None:
+    def __init__(self, stages: Stages, min_effect: float, min_direct: float, alpha: float, seed: int) -> None:
         self.stages = stages
         self.message = ""
-        self._min_effect, self._alpha, self._seed = min_effect, alpha, seed
+        self._min_effect, self._min_direct, self._alpha, self._seed = min_effect, min_direct, alpha, seed
         self._n_layers, self._n_heads = stages.scope.n_layers, stages.scope.n_heads
         self.direct = np.full((self._n_layers, self._n_heads), np.nan)
         self.rows: list[_Found] = []
@@ -129,7 +133,7 @@ class _Draft:
         with tqdm(total=self._n_layers, desc="IOI", unit="layer", leave=False) as bar:
             direct = self._weigh("END", None, range(self._n_layers), bar, "direct effects on the logits")
             self.direct = direct.effect
-            self._name(direct, "END -> logits", "END", self._direct_class)
+            self._name(direct, "END -> logits", "END", self._direct_class, least=self._min_direct)
             movers = self.heads("name_mover", "subject_suppressor")
             if not movers:
                 self.message = "No name mover was found, so the classes that act through them were not looked for."
@@ -167,7 +171,7 @@ class _Draft:
         knocked = self.stages.without(movers, ("z", "attention"))
         layers = range(self._n_layers)
         after = self._weigh("END", None, layers, bar, "direct effects without the name movers", knocked)
-        new = after.found(self._min_effect, self._alpha) & ~direct.found(self._min_effect, self._alpha)
+        new = after.found(self._min_effect, self._alpha) & ~direct.found(self._min_direct, self._alpha)
         for layer, head in self._by_size(after, new):
             known = any(row.head == (layer, head) and row.name != UNCLASSIFIED for row in self.rows)
             key = self._key(layer, head, "END", _NAMES)
@@ -205,9 +209,17 @@ class _Draft:
         order = np.argsort(-np.abs(at.effect[tuple(where.T)]), kind="stable")
         return [(int(layer), int(head)) for layer, head in where[order]]
 
-    def _name(self, at: Evidence, path: str, query: str, class_of: Any, keys: tuple[str, ...] = _NAMES) -> None:
+    def _name(
+        self,
+        at: Evidence,
+        path: str,
+        query: str,
+        class_of: Any,
+        keys: tuple[str, ...] = _NAMES,
+        least: float | None = None,
+    ) -> None:
         """Name the heads that have an effect by where they attend to."""
-        for layer, head in self._by_size(at, at.found(self._min_effect, self._alpha)):
+        for layer, head in self._by_size(at, at.found(self._min_effect if least is None else least, self._alpha)):
             if any(row.head == (layer, head) and row.name != UNCLASSIFIED for row in self.rows):
                 continue
             key = self._key(layer, head, query, keys)
@@ -283,7 +295,8 @@ class _Draft:
                 ablation="paths patched with the ABC version of each prompt; knock-outs at END: mean of 4 ABC versions",
                 note=f"mean logit difference {stages.m_clean.mean():.3f}, positive on "
                 f"{int((stages.m_clean > 0).sum())} of {stages.n}; effects are shares of it less "
-                f"{stages.m_abc.mean():.3f} on the ABC prompts; at least {self._min_effect:.0%}, "
+                f"{stages.m_abc.mean():.3f} on the ABC prompts; at least {self._min_effect:.0%} "
+                f"({self._min_direct:.0%} directly), "
                 f"p < {self._alpha} after Holm's correction",
             ),
         )
