@@ -1,7 +1,9 @@
 """What causes what: activations of one run put into another."""
 
-from scope_widgets.patching.ablation import ABLATIONS, Ablation, ablate, knockout
+from scope_widgets.patching.ablated import Ablation
+from scope_widgets.patching.ablation import ABLATIONS, ablate
 from scope_widgets.patching.activations import activations, attribution, sweep
+from scope_widgets.patching.cutting import knockout
 from scope_widgets.patching.paths import paths
 from scope_widgets.patching.result import PatchingResult
 from scope_widgets.patching.sweeps import Sweep

@@ -1,22 +1,20 @@
-"""Ablation: what is left of a behaviour when components are taken out together, or attention from here to there."""
+"""Ablation: what is left of a behaviour when components are taken out together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._result import Provenance, Result
 from scope_widgets.models.editing import Edits, Place
-from scope_widgets.models.metric import metric_of
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.run import Run
-from scope_widgets.patching.pair import Roles, listed, places, texts
-from scope_widgets.patching.paths import check_head, heads_of
+from scope_widgets.patching.ablated import Ablation, layer_of, measured
+from scope_widgets.patching.pair import Roles, listed, places
+from scope_widgets.patching.paths import check_head
 
 Array = np.ndarray[Any, Any]
 #: (layer, head), ("attention", layer), ("mlp", layer), or ("layer", layer): attention and MLP
@@ -24,56 +22,6 @@ Component = tuple[Any, int]
 #: a value [prompt, position, ...] -> the new one
 Custom = Callable[[Tensor], Tensor]
 ABLATIONS = ("zero", "mean", "resample", "noise", "scale")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Ablation(Result):
-    """A metric before and after something was taken out.
-
-    Attributes
-    ----------
-    before, after : ndarray [prompt]
-        The metric.
-    kl : ndarray [prompt]
-        Divergence in nats of the next-token distribution after the ablation from that before, at the last position.
-    loss : ndarray [prompt]
-        Rise of the mean cross-entropy of the prompt's own tokens, in nats; NaN for prompts of one token.
-    metric : str
-    what : str
-        What was taken out, and how.
-    provenance : Provenance
-    """
-
-    before: Array
-    after: Array
-    kl: Array
-    loss: Array
-    metric: str
-    what: str
-    provenance: Provenance
-
-    @property
-    def lost(self) -> float:
-        """Share of the mean metric that is lost; NaN where there was none."""
-        before = float(self.before.mean())
-        return 1 - float(self.after.mean()) / before if abs(before) > 1e-9 else float("nan")
-
-    def to_dataframe(self) -> Any:
-        """Make a table, one row a prompt: before, after, change, kl, loss."""
-        import pandas as pd
-
-        columns = {"before": self.before, "after": self.after, "change": self.after - self.before}
-        return pd.DataFrame({"prompt": np.arange(len(self.before)), **columns, "kl": self.kl, "loss": self.loss})
-
-    def __repr__(self) -> str:
-        """Say what was lost."""
-        return (
-            f"Ablation({self.what}: mean {self.metric} {self.before.mean():.3f} -> {self.after.mean():.3f}, "
-            f"{len(self.before)} prompts)"
-        )
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_()}
 
 
 def ablate(
@@ -146,114 +94,7 @@ def ablate(
         for place, heads in edits_of.items()
     }
     at = "all positions" if where is None else f"positions {positions!r}"
-    return _measured(scope, run, edits, answer, versus, metric, f"{described}: {name}, {at}", seed)
-
-
-def knockout(
-    scope: Microscope,
-    prompts: Any,
-    edges: Sequence[tuple[Any, Any]],
-    *,
-    layers: Sequence[int] | None = None,
-    heads: Sequence[tuple[int, int]] | None = None,
-    roles: Roles | None = None,
-    answer: Any = None,
-    versus: Any = None,
-    metric: Any = None,
-) -> Ablation:
-    """Cut attention from queries to keys: their scores become minus infinity, and the rest shares the attention.
-
-    Parameters
-    ----------
-    scope : Microscope
-    prompts : str, list of str, or token ids
-    edges : list of (query, key)
-        Positions, negative ones from each prompt's end, or roles.
-    layers : list of int, optional
-        All heads of these layers; all layers where neither is given.
-    heads : list of (layer, head), optional
-        These heads only.
-    roles, answer, versus, metric
-        As in `ablate`.
-
-    Raises
-    ------
-    ValueError
-        For an edge to a later position, a query whose every key would be cut, or what is not there.
-
-    References
-    ----------
-    Geva et al. 2023 (arXiv 2304.14767).
-    """
-    run = scope.run(prompts)
-    if heads is not None and layers is not None:
-        raise ValueError("Give layers= or heads=, not both: heads= names its layers.")
-    cut = torch.stack([torch.stack([places(run, one, roles) for one in edge], -1) for edge in _pairs(edges)], 1)
-    later = (cut[..., 1] > cut[..., 0]).nonzero()
-    if len(later):
-        query, key = cut[tuple(later[0])].tolist()
-        raise ValueError(
-            f"Position {query} does not attend to position {key}, which is later: there is nothing to cut."
-        )
-    chosen = _chosen(scope, layers, heads)
-    _check_some_key_left(run, cut, chosen)
-    edits: Edits = {("scores", layer): _cutting(cut, some) for layer, some in chosen.items()}
-    which = f"heads {list(heads)}" if heads is not None else f"layers {sorted(chosen)}"
-    return _measured(scope, run, edits, answer, versus, metric, f"attention knockout {list(edges)} in {which}", None)
-
-
-def _cutting(cut: Tensor, heads: list[int] | None) -> Custom:
-    rows = torch.arange(len(cut), device=cut.device)[:, None]
-
-    def edit(scores: Tensor) -> Tensor:
-        scores = scores.clone()
-        for head in range(scores.shape[1]) if heads is None else heads:
-            scores[rows, head, cut[..., 0], cut[..., 1]] = -torch.inf
-        return scores
-
-    return edit
-
-
-def _pairs(edges: Any) -> list[tuple[Any, Any]]:
-    try:
-        pairs = [(query, key) for query, key in edges]
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"edges= is a list of (query, key) pairs such as [(-1, 4), ('END', 'IO')]; got {edges!r}."
-        ) from None
-    if not pairs:
-        raise ValueError("edges= is an empty list: give (query, key) pairs such as (-1, 4) or ('END', 'IO').")
-    return pairs
-
-
-def _chosen(scope: Microscope, layers: Any, heads: Any) -> dict[int, list[int] | None]:
-    """Give the layers to cut in with their heads (None: all)."""
-    if heads is None:
-        given = list(range(scope.n_layers)) if layers is None else layers
-        if not isinstance(given, Sequence) or isinstance(given, str) or not given:
-            raise ValueError(f"layers= is a list of layers such as [3, 4]; got {layers!r}.")
-        return dict.fromkeys(_layer(scope, one) for one in given)
-    chosen: dict[int, list[int] | None] = {}
-    for layer, head in heads_of(scope, heads, "heads= is a list of (layer, head) such as [(3, 1)]"):
-        chosen[layer] = [*(chosen.get(layer) or []), head]
-    return chosen
-
-
-def _check_some_key_left(run: Run, cut: Tensor, layers: Iterable[int]) -> None:
-    """Refuse a query without a key: the softmax would spread its attention over what the mask hides, later keys too."""
-    n_keys = run.token_ids.shape[1]
-    same_query = (cut[:, :, None, 0] == cut[:, None, :, 0]).float()
-    gone = same_query @ torch.nn.functional.one_hot(cut[..., 1], n_keys).float() > 0  # [prompt, edge, key]
-    for layer in layers:
-        mask = run.masks(layer, torch.arange(len(cut), device=cut.device), cut[..., 0])[:, 0]
-        seen = mask > torch.finfo(mask.dtype).min / 2  # under a sliding window not all that is earlier
-        wrong = (~(seen & ~gone).any(-1)).nonzero()
-        if len(wrong):
-            prompt, edge = wrong[0].tolist()
-            raise ValueError(
-                f"Every key of query {int(cut[prompt, edge, 0])} of prompt {prompt} that layer {layer} sees would be "
-                "cut: leave it one to attend to."
-            )
+    return measured(scope, run, edits, answer, versus, metric, f"{described}: {name}, {at}", seed)
 
 
 def _edits(scope: Microscope, components: Sequence[Component]) -> tuple[dict[Place, list[int] | None], str]:
@@ -264,9 +105,9 @@ def _edits(scope: Microscope, components: Sequence[Component]) -> tuple[dict[Pla
             raise ValueError(_COMPONENT.format(components))
         kind, at = component
         if kind in ("attention", "layer"):
-            found["attention_out", _layer(scope, at)] = None
+            found["attention_out", layer_of(scope, at)] = None
         if kind in ("mlp", "layer"):
-            found["mlp_out", _layer(scope, at)] = None
+            found["mlp_out", layer_of(scope, at)] = None
         if not isinstance(kind, str):
             check_head(scope, kind, at)
             found["z", int(kind)] = [*(found.get(("z", int(kind))) or []), int(at)]
@@ -283,14 +124,6 @@ _COMPONENT = (
     "A component is (layer, head), ('attention', layer), ('mlp', layer) or ('layer', layer), and components= a list of "
     "these; got {!r}."
 )
-
-
-def _layer(scope: Microscope, layer: Any) -> int:
-    if not hasattr(layer, "__index__"):
-        raise ValueError(f"A layer is a number from 0 to {scope.n_layers - 1}; got {layer!r}.")
-    if not 0 <= layer < scope.n_layers:
-        raise ValueError(f"There is no layer {layer}: {scope.model_id} has 0 to {scope.n_layers - 1}.")
-    return int(layer)
 
 
 def _where(scope: Microscope, run: Run, positions: Any, roles: Roles | None) -> Tensor | None:
@@ -407,32 +240,3 @@ def _fitting(new: Any, value: Tensor) -> Tensor:
             f"ablation= must give a value of the shape that it gets, {tuple(value.shape)} [prompt, position, ...]; "
             f"it gave {what}."
         ) from None
-
-
-def _measured(
-    scope: Microscope, run: Run, edits: Edits, answer: Any, versus: Any, metric: Any, what: str, seed: int | None
-) -> Ablation:
-    kind = "kl" if metric is None and answer is None else metric
-    measure = metric_of(kind, scope.tokenizer, answer, versus, len(run), run.logits)
-    before, after = scope.logits(run.token_ids), scope.logits(run.token_ids, edits)
-    at = torch.arange(len(run), device=run.last.device), run.last
-    kl = metric_of("kl", scope.tokenizer, None, None, len(run), before[at])
-    return Ablation(
-        before=measure.checked(before[at], "unchanged").numpy(),
-        after=measure.checked(after[at], "ablated").numpy(),
-        kl=kl.checked(after[at], "ablated").numpy(),
-        loss=np.array([_loss(after[i], run, i) - _loss(before[i], run, i) for i in range(len(run))]),
-        metric=measure.name,
-        what=what,
-        provenance=Provenance(
-            model=scope.model_id, revision=scope.revision, prompts=tuple(texts(scope, run)), seed=seed, ablation=what
-        ),
-    )
-
-
-def _loss(logits: Tensor, run: Run, prompt: int) -> float:
-    length = int(run.lengths[prompt])
-    if length < 2:
-        return float("nan")
-    log_p = logits[: length - 1].double().log_softmax(-1)
-    return -float(log_p.gather(-1, run.token_ids[prompt, 1:length, None]).mean())
