@@ -17,18 +17,18 @@ def main() -> None:
     """Run the demonstration."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="demo", help="demo, smollm2, a folder, a .gguf file or a hub id")
-    parser.add_argument("--ioi-prompts", type=int, default=50, help="prompts for the IOI heads; 0 leaves them out")
+    parser.add_argument("--ioi-prompts", type=int, default=50, help="prompts for IOI; 0 leaves it out")
     parser.add_argument("--out", type=Path, default=Path("demo.html"))
     arguments = parser.parse_args()
 
-    with tqdm(total=6, bar_format="{desc:<36}{bar:24} {n}/{total}") as steps:
+    with tqdm(total=7, bar_format="{desc:<36}{bar:24} {n}/{total}") as steps:
 
         def step(text: str) -> None:
             steps.set_description_str(text)
             steps.update()
 
         steps.set_description_str("Loading the model")
-        from scope_widgets import Microscope, heads, ioi, lens, patching, widgets
+        from scope_widgets import Microscope, circuits, heads, ioi, lens, patching, widgets
 
         scope = Microscope.load(_source(arguments.model))
         step("Tracing the prompt")
@@ -41,6 +41,13 @@ def main() -> None:
         step("Finding the heads of IOI")
         n = arguments.ioi_prompts
         found = ioi.detect(scope, ioi.prompts(scope, n=n, seed=0)) if n else None
+        step("Finding the circuit of IOI")
+        pairs = ioi.prompts(scope, n=16, seed=1).task() if n else None
+        circuit = tested = None
+        if pairs is not None:
+            circuit = circuits.discover(scope, pairs[:8], "eap-ig")
+            circuit = circuit.keep(n_edges=circuit.graph.n_edges // 20)
+            tested = circuits.faithfulness(scope, circuit, task=pairs[8:])
         step("Writing the page")
         selection = widgets.Selection(heads=[scores.top("induction", 1)[0][:2]])
         views = [
@@ -49,6 +56,7 @@ def main() -> None:
             widgets.PatchingMap(patched, selection=selection),
             widgets.LogitLensView(lens.logit_lens(trace, watch=list(QUESTION.values())), selection=selection),
             *([] if found is None else [widgets.HeadTable(found, selection=selection)]),
+            *([] if circuit is None else [widgets.CircuitGraph(circuit, selection=selection)]),
         ]
         widgets.save_html(views, arguments.out)
         step("Done")
@@ -68,7 +76,8 @@ def main() -> None:
         columns = ["layer", "head", "class", "effect", "low", "high", "signature", "attention"]
         print(f"\nIOI heads ({found.provenance.note}):")
         print(found.message or found.heads[columns].to_string(index=False, float_format="{:.3f}".format))
-        print(f"Knocking out name movers and backups loses {found.lost:.0%} of the logit difference.")
+        print(f"Without the heads that write the answer {found.lost:.0%} of the logit difference is lost.")
+        print(f"\nA circuit of 5 % of the edges, run alone on other prompts: {tested}")
     print(f"Open {arguments.out.resolve()} in a browser, or the notebook with: make notebook")
 
 
