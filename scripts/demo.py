@@ -56,7 +56,7 @@ def main() -> None:
             widgets.PatchingMap(patched, selection=selection),
             widgets.LogitLensView(lens.logit_lens(trace, watch=list(QUESTION.values())), selection=selection),
             *([] if found is None else [widgets.HeadTable(found, selection=selection)]),
-            *([] if circuit is None else [widgets.CircuitGraph(circuit, selection=selection)]),
+            *([] if circuit is None else [widgets.CircuitGraph(circuit, scope, selection=selection)]),
         ]
         widgets.save_html(views, arguments.out)
         step("Done")
