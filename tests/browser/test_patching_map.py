@@ -208,11 +208,13 @@ def test_the_scale_is_symmetric_and_can_be_dragged(show: Any, browser_page: Any)
     high.press("ArrowLeft")
     assert 1 < view.limit < 1.2
     assert float(low.get_attribute("aria-valuenow")) == -view.limit
+    frame(browser_page)  # the handle may still move
     box = high.bounding_box()
     browser_page.mouse.move(box["x"] + 5, box["y"] + 8)
     browser_page.mouse.down()
     browser_page.mouse.move(box["x"] - 8, box["y"] + 8, steps=3)
     browser_page.mouse.up()
+    frame(browser_page)
     assert 0.3 < view.limit < 1
     above = int((np.abs(view.result.values) > view.limit).sum())
     assert place.locator(".sw-clipped").inner_text() == f"{above} above"
