@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scope_widgets.models.answers import answer_ids
 from scope_widgets.models.metric import NAMES, Metric, Own, metric_of
-from scope_widgets.models.tokens import encode
+from scope_widgets.models.tokens import encode, token_texts
 
 if TYPE_CHECKING:
     from scope_widgets.models.microscope import Microscope
@@ -86,6 +86,12 @@ class Task:
         _check_pairs(*rows)
         n = len(rows[0])
         sets = [_sets(scope.tokenizer, tokens, n, what) for tokens, what in ((answer, "answer"), (versus, "versus"))]
+        for at, (right, wrong) in enumerate(zip(*sets, strict=True)):
+            if both := set(right) & set(wrong):
+                text = token_texts(scope.tokenizer, [min(both)])[0]
+                raise ValueError(
+                    f"Pair {at}: {text!r} (id {min(both)}) stands in answer= and in versus=: give it in one."
+                )
         several = any(len(one) > 1 for some in sets for one in some)
         known = (*NAMES, SUMMED)
         if not callable(metric) and metric is not None and metric not in known:
