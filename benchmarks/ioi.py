@@ -50,5 +50,12 @@ def _model(scope: Any, name: str, limit: float, rounds: int) -> list[Figure]:
         Figure(f"ioi.detect, 50 prompts, {name}", statistics.median(times), "s", limit, "lower", {"classes": found}),
         Figure(f"{lost}, subject suppressors and backups, {name}", 100 * result.lost, "%", 50, "higher", detail),
         Figure(f"{lost} and backups only, {name}", 100 * alone, "%", 50, "higher"),
-        Figure(f"the same, as many random heads of their layers, {name}", 100 * at_random, "%", 15, "lower", detail),
+        Figure(
+            f"logit difference lost without as many random heads of their layers, {name}",
+            100 * at_random,
+            "%",
+            15,
+            "lower",
+            detail,
+        ),
     ]

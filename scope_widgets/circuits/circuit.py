@@ -32,7 +32,7 @@ class Circuit(Result):
     included : ndarray of bool [edge]
     task : Task
     method : str
-        "eap", "eap-ig", "edge-patching", "acdc", "prune", "patching", or "given".
+        "eap", "eap-ig", "edge-patching", "acdc", "prune", "patching", "induction", or "given".
     exact : bool
         False where the scores are estimated by a gradient.
     ablation : str

@@ -59,6 +59,16 @@ def to_dot(
     return "\n".join([*lines, "}", ""])
 
 
+def place(graph: Graph, name: str) -> tuple[float, float]:
+    """Give where a node stands, in columns of heads and rows of layers: embeddings below, logits above, MLPs beside."""
+    if name.startswith("m"):
+        return graph.n_heads + 0.5, float(name[1:]) + (0.0 if graph.parallel else 0.4)
+    if name.startswith("a"):
+        layer, head = name[1:].split(".h")
+        return float(head), float(layer)
+    return (graph.n_heads - 1) / 2, -1.0 if name == "input" else float(graph.n_layers)
+
+
 def _height(name: str, n_layers: int) -> float:
     if name in ("input", "logits"):
         return -1.0 if name == "input" else float(n_layers)

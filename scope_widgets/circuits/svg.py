@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from scope_widgets.circuits.circuit import Circuit
-from scope_widgets.circuits.drawing import HELPS, HURTS
+from scope_widgets.circuits.drawing import HELPS, HURTS, place
 
 _COLUMN, _ROW, _LEFT, _TOP = 56, 48, 64, 64
 _MOST_EDGES = 2000
@@ -62,14 +62,8 @@ def to_svg(circuit: Circuit) -> str:
 
 
 def _spot(circuit: Circuit, name: str) -> tuple[float, float]:
-    graph = circuit.graph
-    column, row = (graph.n_heads - 1) / 2, -1.0 if name == "input" else float(graph.n_layers)
-    if name.startswith("m"):
-        column, row = graph.n_heads + 0.4, float(name[1:]) + (0.0 if graph.parallel else 0.4)
-    elif name.startswith("a"):
-        layer, head = name[1:].split(".h")
-        column, row = float(head), float(layer)
-    return _LEFT + column * _COLUMN, _TOP + (graph.n_layers - row) * _ROW
+    column, row = place(circuit.graph, name)
+    return _LEFT + column * _COLUMN, _TOP + (circuit.graph.n_layers - row) * _ROW
 
 
 def _curve(start: tuple[float, float], end: tuple[float, float], score: float, share: float, title: str) -> str:

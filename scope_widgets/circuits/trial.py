@@ -68,7 +68,7 @@ class Trial:
         self.metric: Metric = task.measure(scope, logits)
         self.full: Array = self.metric.checked(logits, "clean").numpy()
         self._mixers = [
-            Mixer(scope, one, self._replaced(part, corrupted, seed))
+            Mixer(scope, one, self._replaced(part, corrupted, seed), self.graph)
             for part, one in zip(self._parts, clean, strict=True)
         ]
         self.empty: Array = self.measure(np.zeros((1, self.graph.n_edges), dtype=bool))[0]

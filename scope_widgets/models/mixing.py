@@ -41,11 +41,13 @@ class Mixer:
         Of the prompts.
     replaced : Tensor [sender, prompt, position, d_model]
         What each sender's edges carry where they are out.
+    graph : Graph
+        See `graph_of`, which runs the model to make it.
     """
 
-    def __init__(self, scope: Microscope, clean: Writes, replaced: Tensor) -> None:
+    def __init__(self, scope: Microscope, clean: Writes, replaced: Tensor, graph: Graph) -> None:
         self.scope = scope
-        self.graph = graph_of(scope)
+        self.graph = graph
         self.clean = clean
         self.replaced = replaced
         self.readings = [reading(scope, layer) for layer in range(scope.n_layers)]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scope_widgets.circuits import Circuit
+from scope_widgets.circuits.drawing import place
 
 _WIDTH, _HEIGHT, _MARGIN = 480, 320, 16
 _MOST_EDGES = 400
@@ -38,14 +39,8 @@ def picture(circuit: Circuit) -> npt.NDArray[Any]:
 
 
 def _spot(circuit: Circuit, name: str) -> tuple[float, float]:
-    graph = circuit.graph
-    columns, rows = graph.n_heads + 0.6, graph.n_layers + 1.0
-    column, row = (graph.n_heads - 1) / 2, -1.0 if name == "input" else float(graph.n_layers)
-    if name.startswith("m"):
-        column, row = columns, float(name[1:]) + (0.0 if graph.parallel else 0.4)
-    elif name.startswith("a"):
-        layer, head = name[1:].split(".h")
-        column, row = float(head), float(layer)
+    columns, rows = circuit.graph.n_heads + 0.5, circuit.graph.n_layers + 1.0
+    column, row = place(circuit.graph, name)
     x = _MARGIN + column / columns * (_WIDTH - 2 * _MARGIN)
     return x, _HEIGHT - _MARGIN - (row + 1) / rows * (_HEIGHT - 2 * _MARGIN)
 
