@@ -17,8 +17,9 @@ def to_svg(circuit: Circuit) -> str:
     """Draw the edges that are in, the strongest 2,000: width by the size of the score, colour by its sign."""
     graph = circuit.graph
     width = _LEFT + (graph.n_heads + 1) * _COLUMN + 24
-    height = _TOP + (graph.n_layers + 2) * _ROW + 24
-    there = {"input", "logits", *circuit.nodes}
+    height = _TOP + (graph.n_layers + 1) * _ROW + 32
+    read = np.unique(graph.edges[0][circuit.included])  # also what only reads is drawn
+    there = {"input", "logits", *circuit.nodes, *(graph.senders[own] for at in read for own in graph.owner[at])}
     spots = {name: _spot(circuit, name) for name in [*graph.senders, "logits"]}
     size = np.nan_to_num(np.abs(circuit.scores))
     edges = np.flatnonzero(circuit.included)
