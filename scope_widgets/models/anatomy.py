@@ -33,6 +33,8 @@ _IN_BLOCK: dict[str, tuple[str, ...]] = {
 }
 #: the same, looked up in an attention module
 _IN_ATTENTION: dict[str, tuple[str, ...]] = {"out": ("o_proj", "c_proj", "out_proj", "dense")}
+#: the same, looked up in an MLP; where nothing is found the MLP is that module itself (OPT)
+_IN_MLP: dict[str, tuple[str, ...]] = {"down": ("down_proj", "c_proj", "dense_4h_to_h", "fc2")}
 
 
 class UnsupportedModelError(ValueError):
@@ -44,7 +46,8 @@ class Block:
     """The modules of one block, by uniform names.
 
     `attention_out` and `mlp_out` are the modules whose outputs are added to the residual stream: the attention and
-    the MLP themselves, or the norms after them where a family has such (Gemma 2, Gemma 3, OLMo 2).
+    the MLP themselves, or the norms after them where a family has such (Gemma 2, Gemma 3, OLMo 2). `out` and `down` hold
+    the matrices that attention and MLP write with.
     """
 
     block: nn.Module
@@ -53,6 +56,7 @@ class Block:
     mlp: nn.Module
     attention_out: nn.Module
     mlp_out: nn.Module
+    down: nn.Module
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ def _block(block: nn.Module, model: nn.Module) -> Block:
         mlp=mlp,
         attention_out=attention if after_attention is None else after_attention,
         mlp_out=mlp if after_mlp is None else after_mlp,
+        down=_find(mlp, _IN_MLP["down"]) or mlp,
     )
 
 

@@ -19,8 +19,9 @@ Place = tuple[str, int]
 #: what each place's value becomes; a function that returns its argument only looks
 Edits = Mapping[Place, Callable[[Tensor], Tensor]]
 
-#: quantities that can be edited, as a trace arranges them; "scores" are what the softmax gets, the mask added
-SITES = ("residual", *attention.SITES, "attention_out", "mlp_out")
+#: quantities that can be edited, as a trace arranges them; "scores" are what the softmax gets, the mask added; "neurons"
+#: are what the MLP's last matrix gets, [batch, position, neuron]
+SITES = ("residual", *attention.SITES, "attention_out", "neurons", "mlp_out")
 
 
 class Editor:
@@ -38,8 +39,8 @@ class Editor:
         check(edits, anatomy)
         if model.training:
             raise ValueError("The model is in training mode, so dropout would change every run: call model.eval().")
-        inside = [place for place in edits if place[0] in attention.SITES]
-        if inside and not shows_attention(model):
+        inside = [site for site, _ in edits if site in attention.SITES]
+        if set(inside) - {"z"} and not shows_attention(model):
             raise UnsupportedModelError(
                 f"{type(model).__name__} computes attention by itself, so nothing inside it can be changed from here."
             )
@@ -49,12 +50,13 @@ class Editor:
         self._edits = edits
         #: the mask of each layer, when the forward is over
         self.masks: dict[int, Tensor] = {}
+        self._shows_attention = shows_attention(model)
         self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
 
     def logits(self, inputs: dict[str, Any], gradients: bool = False) -> Tensor:
         """Run; gives the logits `[batch, position, vocabulary]`."""
         self._batch = inputs["input_ids"].shape
-        if not shows_attention(self._model):
+        if not self._shows_attention:
             return self._wrapped.logits(inputs, self._body, gradients=gradients)
         with unbroken(), probing(self._model, self._probe):
             return self._wrapped.logits(inputs, self._body, gradients=gradients)
@@ -78,7 +80,10 @@ class Editor:
                 envoy.input = entering
             if edit := self._edits.get(("residual", layer)):
                 envoy.input = edit(envoy.input)
+            if not self._shows_attention:
+                self._edit_input("z", layer, block.out, (self._anatomy.n_heads, self._anatomy.d_head))
             self._edit_output("attention_out", layer, block.attention_out)
+            self._edit_input("neurons", layer, block.down, (-1,))
             self._edit_output("mlp_out", layer, block.mlp_out)
             if layer == self.end:
                 _ = envoy.output  # waits until the block is computed
@@ -95,10 +100,17 @@ class Editor:
         if edit := self._edits.get((site, layer)):
             envoy = self._wrapped.envoy(module)
             output = envoy.output
-            value = first(output)
-            # a family may run a module over all prompts as one list of positions (OPT's MLP)
-            new = edit(value.reshape(*self._batch, value.shape[-1])).reshape(value.shape)
+            new = self._edited(edit, first(output), (-1,))
             envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
+
+    def _edit_input(self, site: str, layer: int, module: nn.Module, shape: tuple[int, ...]) -> None:
+        if edit := self._edits.get((site, layer)):
+            envoy = self._wrapped.envoy(module)
+            envoy.input = self._edited(edit, envoy.input, shape)
+
+    def _edited(self, edit: Callable[[Tensor], Tensor], value: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """Edit a value that a family may hold as one list of all prompts' positions (OPT's MLP)."""
+        return edit(value.reshape(*self._batch, *shape)).reshape(value.shape)
 
     def _probe(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
         if site == "mask":

@@ -1,0 +1,159 @@
+"""`Direction`: a line in the residual stream of one layer."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scope_widgets._result import Provenance, Result
+from scope_widgets.models.microscope import Microscope
+
+Array = np.ndarray[Any, Any]
+
+_FORMAT = "scope-widgets direction 1"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Direction(Result):
+    """A direction of the residual stream, as `steering.direction` finds it.
+
+    Attributes
+    ----------
+    name : str
+    layer : int
+        It is of what enters block `layer`; `n_layers`: of what enters the final norm.
+    vector : ndarray of float32 [d_model]
+        Of length 1.
+    scale : float
+        The typical (median) norm of the residual stream there: to add the direction with strength 1 is to add a vector
+        of that length.
+    length : float
+        How long the vector was as it was found, in units of `scale`.
+    recipe : dict
+        Arguments of `steering.direction` that find it again; empty for a vector that was given.
+    provenance : Provenance
+    """
+
+    name: str
+    layer: int
+    vector: Array
+    scale: float
+    length: float
+    provenance: Provenance
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        vector = np.array(self.vector, dtype=np.float32)
+        if vector.ndim != 1 or not np.isfinite(vector).all() or abs(np.linalg.norm(vector) - 1) > 1e-3:
+            raise ValueError(
+                f"A Direction holds one finite vector of length 1, not an array of shape {list(vector.shape)}"
+                f"{'' if vector.ndim != 1 else f' and length {np.linalg.norm(vector):.4g}'}. "
+                "Make one of any vector with steering.direction(scope, vector=..., layer=...)."
+            )
+        vector.flags.writeable = False
+        object.__setattr__(self, "vector", vector)
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream that it is of."""
+        return len(self.vector)
+
+    def cosine(self, other: Direction) -> float:
+        """Give the cosine of the angle to another direction of the same width."""
+        if other.d_model != self.d_model:
+            raise ValueError(f"Directions of {self.d_model} and {other.d_model} numbers have no angle between them.")
+        return float(self.vector @ other.vector)
+
+    def check(self, scope: Microscope) -> None:
+        """Raise ValueError where the direction is not one of this model."""
+        if self.d_model != scope.d_model:
+            raise ValueError(
+                f"{self} has {self.d_model} numbers and the residual stream of {scope.model_id} {scope.d_model}: it is "
+                "of another model."
+            )
+        if not 0 <= self.layer <= scope.n_layers:
+            raise ValueError(f"{self} is of layer {self.layer}; {scope.model_id} has 0 to {scope.n_layers}.")
+        if self.provenance.model != scope.model_id:
+            raise ValueError(
+                f"{self} was found in {self.provenance.model} and the model at hand is {scope.model_id}. Where both share "
+                "a residual stream, as a model and its fine-tune do, say direction.moved_to(scope)."
+            )
+
+    def moved_to(self, scope: Microscope) -> Direction:
+        """Give this direction as one of another model of the same width, such as a fine-tune of its own."""
+        moved = replace(
+            self, provenance=replace(self.provenance, model=scope.model_id, revision=scope.revision), recipe={}
+        )
+        moved.check(scope)
+        return moved
+
+    # -- files
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as safetensors; what is not the vector stands in the header as JSON."""
+        from safetensors.numpy import save_file
+
+        about = json.loads(self.to_json())
+        del about["vector"]
+        save_file({"vector": np.array(self.vector)}, str(path), {"format": _FORMAT, "about": json.dumps(about)})
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Direction:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            When there is no such file, or it is not a direction.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"There is no file {str(path)!r} to read a direction from.")
+        try:
+            with safe_open(str(path), "numpy") as file:
+                if (file.metadata() or {}).get("format") != _FORMAT:
+                    raise ValueError
+                about = json.loads(file.metadata()["about"])
+                vector = file.get_tensor("vector")
+            about["vector"] = {"dtype": vector.dtype.name, "shape": [*vector.shape], "values": vector.tolist()}
+            return cls.from_json(json.dumps(about))
+        except (SafetensorError, ValueError, KeyError, TypeError) as problem:
+            raise ValueError(
+                f"{str(path)!r} is not a direction that save() wrote{f': {problem}' if str(problem) else '.'}"
+            ) from None
+
+    # -- code
+
+    def code(self) -> str:
+        """Give a Python expression that makes this direction again, in terms of `steering` and `scope`."""
+        if self.recipe:
+            arguments = {"layer": self.layer, **self.recipe, "name": self.name}
+            return f"steering.direction(scope, {', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
+        about = json.loads(self.to_json())
+        about["vector"] = b64encode(np.asarray(self.vector, dtype="<f4").tobytes()).decode()
+        return f"steering.Direction.from_code({json.dumps(about)!r})"
+
+    @classmethod
+    def from_code(cls, text: str) -> Direction:
+        """Read the text in an expression that `code` gave."""
+        try:
+            about = json.loads(text)
+            values = np.frombuffer(b64decode(about["vector"], validate=True), dtype="<f4")
+            about["vector"] = {"dtype": "float32", "shape": [len(values)], "values": values.tolist()}
+            return cls.from_json(json.dumps(about))
+        except (ValueError, KeyError, TypeError) as problem:
+            raise ValueError(f"This text is not a direction that code() wrote: {problem}") from None
+
+    def __repr__(self) -> str:
+        """Say which it is."""
+        return f"Direction({self.name!r}, layer {self.layer}, length {self.length:.3g} of the residual stream's)"
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return {"text/plain": repr(self)}
