@@ -46,8 +46,8 @@ class Block:
     """The modules of one block, by uniform names.
 
     `attention_out` and `mlp_out` are the modules whose outputs are added to the residual stream: the attention and
-    the MLP themselves, or the norms after them where a family has such (Gemma 2, Gemma 3, OLMo 2). `out` and `down` hold
-    the matrices that attention and MLP write with.
+    the MLP themselves, or the norms after them where a family has such (Gemma 2, Gemma 3, OLMo 2). `out` and `down`
+    hold the matrices that attention and MLP write with.
     """
 
     block: nn.Module

@@ -19,8 +19,8 @@ Place = tuple[str, int]
 #: what each place's value becomes; a function that returns its argument only looks
 Edits = Mapping[Place, Callable[[Tensor], Tensor]]
 
-#: quantities that can be edited, as a trace arranges them; "scores" are what the softmax gets, the mask added; "neurons"
-#: are what the MLP's last matrix gets, [batch, position, neuron]
+#: quantities that can be edited, as a trace arranges them; "scores" are what the softmax gets, the mask added;
+#: "neurons" are what the MLP's last matrix gets, [batch, position, neuron]
 SITES = ("residual", *attention.SITES, "attention_out", "neurons", "mlp_out")
 
 

@@ -80,8 +80,8 @@ class Direction(Result):
             raise ValueError(f"{self} is of layer {self.layer}; {scope.model_id} has 0 to {scope.n_layers}.")
         if self.provenance.model != scope.model_id:
             raise ValueError(
-                f"{self} was found in {self.provenance.model} and the model at hand is {scope.model_id}. Where both share "
-                "a residual stream, as a model and its fine-tune do, say direction.moved_to(scope)."
+                f"{self} was found in {self.provenance.model} and the model at hand is {scope.model_id}. Where both "
+                "share a residual stream, as a model and its fine-tune do, say direction.moved_to(scope)."
             )
 
     def moved_to(self, scope: Microscope) -> Direction:
