@@ -1,5 +1,27 @@
 """Steering: directions, interventions that a slider moves, and patches that last."""
 
 from scope_widgets.steering.directions import Direction
+from scope_widgets.steering.finding import direction
+from scope_widgets.steering.interventions import (
+    AddDirection,
+    ClampNeuron,
+    Intervention,
+    ProjectOut,
+    ScaleHead,
+    SwapAttention,
+)
+from scope_widgets.steering.session import Session
+from scope_widgets.steering.steered import Steered
 
-__all__ = ["Direction"]
+__all__ = [
+    "AddDirection",
+    "ClampNeuron",
+    "Direction",
+    "Intervention",
+    "ProjectOut",
+    "ScaleHead",
+    "Session",
+    "Steered",
+    "SwapAttention",
+    "direction",
+]

@@ -1,0 +1,444 @@
+"""Interventions: what a slider moves. Each is plain data; its strength says how much of it is done."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, TypeAlias, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets.models.attention import shows_attention
+from scope_widgets.models.editing import Edits, Place
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.steering.directions import Direction
+
+#: see `Intervention`
+At: TypeAlias = str | tuple[int, int | None]
+
+#: the order in which a forward reaches them within a block
+_SITES = ("residual", "attention", "z", "neurons")
+
+_Own = TypeVar("_Own", bound="Intervention")
+
+
+class Intervention:
+    """What all kinds share; make one of `AddDirection`, `ProjectOut`, `ScaleHead`, `ClampNeuron`, `SwapAttention`.
+
+    Attributes
+    ----------
+    layer : int
+        The block in which it changes something, or whose input it changes.
+    strength : float
+        What it means each kind says; `neutral` leaves the model as it is.
+    at : "all", "last" or (start, stop)
+        Positions: all; the prompt's last token and all that is generated after it; or a span of the prompt as Python
+        slices it, where a stop of None takes in what is generated.
+    """
+
+    kind: ClassVar[str]
+    site: ClassVar[str]
+    #: the strength that changes nothing; NaN: there is none but to switch it off, which NaN does
+    neutral: ClassVar[float] = 0.0
+    #: what a slider goes over where nothing better is known
+    span: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    layer: int
+    strength: float
+    at: At
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        raise NotImplementedError
+
+    @property
+    def active(self) -> bool:
+        """Whether it changes anything at its strength."""
+        return not is_neutral(self, self.strength)
+
+    def with_strength(self: _Own, strength: float) -> _Own:
+        """Give the same with another strength."""
+        return replace(self, strength=strength)  # type: ignore[type-var]
+
+    def check(self, scope: Microscope) -> None:
+        """Raise ValueError where this model has nothing of the kind."""
+        if not 0 <= self.layer < scope.n_layers:
+            raise ValueError(f"There is no {self.name}: {scope.model_id} has layers 0 to {scope.n_layers - 1}.")
+
+    def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
+        """Change a value of its site.
+
+        Parameters
+        ----------
+        value : Tensor [row, position, ...]
+            As `Microscope.logits` hands it to an edit; attention `[row, head, position, key]`.
+        strength : Tensor [row]
+        where : Tensor of bool [row, position]
+            Positions that it is to change.
+        positions : Tensor of int [row, position]
+            Their places in the prompt.
+        """
+        raise NotImplementedError
+
+    def code(self) -> str:
+        """Give a Python expression that makes it again, in terms of `steering` and `scope`."""
+        strength = "float('nan')" if math.isnan(self.strength) else repr(self.strength)
+        arguments = [*self._arguments(), f"strength={strength}", f"at={self.at!r}"]
+        return f"steering.{type(self).__name__}({', '.join(arguments)})"
+
+    def _arguments(self) -> Sequence[str]:
+        raise NotImplementedError
+
+    def _tidy(self) -> None:
+        object.__setattr__(self, "strength", checked_strength(self, self.strength))
+        object.__setattr__(self, "at", _checked_at(self.at))
+
+
+@dataclass(frozen=True, eq=False)
+class AddDirection(Intervention):
+    """Add a direction to the residual stream: strength 1 adds a vector as long as the stream typically is there.
+
+    Turner et al. 2023 (arXiv 2308.10248), Rimsky et al. 2023 (arXiv 2312.06681).
+    """
+
+    kind = "add"
+    site = "residual"
+    span = (-1.0, 1.0)
+
+    direction: Direction
+    strength: float = 0.0
+    at: At = "all"
+
+    def __post_init__(self) -> None:
+        _check_direction(self.direction)
+        self._tidy()
+
+    @property
+    def layer(self) -> int:  # type: ignore[override]
+        """The block that the changed stream enters."""
+        return self.direction.layer
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return f"add {self.direction.name}"
+
+    def check(self, scope: Microscope) -> None:
+        """Raise ValueError where the direction is not one of this model."""
+        self.direction.check(scope)
+
+    def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
+        """See `Intervention.change`."""
+        added = (strength * self.direction.scale)[:, None] * torch.tensor(self.direction.vector).to(strength)
+        return torch.where(where[..., None], value + added[:, None].to(value), value)
+
+    def _arguments(self) -> Sequence[str]:
+        return [self.direction.code()]
+
+
+@dataclass(frozen=True, eq=False)
+class ProjectOut(Intervention):
+    """Take a direction out of the residual stream that enters its layer: strength 1 all of it, 0.5 half of it."""
+
+    kind = "project"
+    site = "residual"
+
+    direction: Direction
+    strength: float = 1.0
+    at: At = "all"
+
+    def __post_init__(self) -> None:
+        _check_direction(self.direction)
+        self._tidy()
+
+    @property
+    def layer(self) -> int:  # type: ignore[override]
+        """The block that the changed stream enters."""
+        return self.direction.layer
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return f"project out {self.direction.name}"
+
+    def check(self, scope: Microscope) -> None:
+        """Raise ValueError where the direction is not one of this model."""
+        self.direction.check(scope)
+
+    def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
+        """See `Intervention.change`."""
+        vector = torch.tensor(self.direction.vector).to(value)
+        part = (value @ vector)[..., None] * vector
+        return torch.where(where[..., None], value - strength.to(value)[:, None, None] * part, value)
+
+    def _arguments(self) -> Sequence[str]:
+        return [self.direction.code()]
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleHead(Intervention):
+    """Multiply what a head puts out (its z) by the strength: 1 is the model as it is, 0 the head ablated."""
+
+    kind = "scale"
+    site = "z"
+    neutral = 1.0
+    span = (0.0, 2.0)
+
+    layer: int
+    head: int
+    strength: float = 0.0
+    at: At = "all"
+
+    def __post_init__(self) -> None:
+        _check_numbers(self.layer, self.head)
+        self._tidy()
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return f"head {self.layer}.{self.head}"
+
+    def check(self, scope: Microscope) -> None:
+        """Raise ValueError where there is no such head."""
+        super().check(scope)
+        _check_head(self, scope)
+
+    def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
+        """See `Intervention.change`."""
+        new = value.clone()
+        head = value[:, :, self.head]
+        new[:, :, self.head] = torch.where(where[..., None], head * strength.to(value)[:, None, None], head)
+        return new
+
+    def _arguments(self) -> Sequence[str]:
+        return [str(self.layer), str(self.head)]
+
+
+@dataclass(frozen=True, eq=False)
+class ClampNeuron(Intervention):
+    """Hold a neuron of an MLP (an input of its last matrix) at the strength; a strength of NaN leaves it free."""
+
+    kind = "clamp"
+    site = "neurons"
+    neutral = math.nan
+    span = (-5.0, 5.0)
+
+    layer: int
+    neuron: int
+    strength: float = 0.0
+    at: At = "all"
+
+    def __post_init__(self) -> None:
+        _check_numbers(self.layer, self.neuron)
+        self._tidy()
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return f"neuron {self.layer}:{self.neuron}"
+
+    def check(self, scope: Microscope) -> None:
+        """Raise ValueError where there is no such neuron."""
+        super().check(scope)
+        down: Any = scope.anatomy.blocks[self.layer].down
+        width = getattr(down, "in_features", None) or len(down.weight)  # GPT-2's Conv1D holds its matrix turned
+        if not 0 <= self.neuron < width:
+            raise ValueError(f"There is no {self.name}: the MLPs of {scope.model_id} have neurons 0 to {width - 1}.")
+
+    def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
+        """See `Intervention.change`."""
+        new = value.clone()
+        neuron, held = value[:, :, self.neuron], strength.to(value)[:, None]
+        new[:, :, self.neuron] = torch.where(where & ~held.isnan(), held, neuron)
+        return new
+
+    def _arguments(self) -> Sequence[str]:
+        return [str(self.layer), str(self.neuron)]
+
+
+@dataclass(frozen=True, eq=False)
+class SwapAttention(Intervention):
+    """Give a head another attention pattern: strength 1 all of it, 0.5 halfway between its own and the other.
+
+    `pattern` is `[query, key]`, rows summing to 1; queries after its last keep their own. `SwapAttention.of` takes it
+    from another prompt.
+    """
+
+    kind = "swap"
+    site = "attention"
+
+    layer: int
+    head: int
+    pattern: np.ndarray[Any, Any]
+    strength: float = 1.0
+    at: At = "all"
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        _check_numbers(self.layer, self.head)
+        pattern = np.array(self.pattern, dtype=np.float32)
+        square = pattern.ndim == 2 and pattern.shape[0] == pattern.shape[1]
+        if not square or not np.isfinite(pattern).all() or np.triu(pattern, 1).any():
+            raise ValueError(
+                "An attention pattern is [query, key], square, finite, and 0 for keys after the query; got an array of "
+                f"shape {list(pattern.shape)}."
+            )
+        if np.abs(pattern.sum(1) - 1).max() > 1e-3:
+            raise ValueError(f"The rows of an attention pattern sum to 1; here one sums to {pattern.sum(1).min():.4g}.")
+        pattern.flags.writeable = False
+        object.__setattr__(self, "pattern", pattern)
+        self._tidy()
+
+    @classmethod
+    def of(
+        cls, scope: Microscope, prompt: Any, layer: int, head: int, strength: float = 1.0, at: At = "all"
+    ) -> SwapAttention:
+        """Take the pattern that this head has on another prompt."""
+        attended = scope.trace(prompt, capture=("attention",)).attention(layer)
+        if attended.ndim != 3 or not 0 <= head < len(attended):
+            raise ValueError(f"A pattern is of one prompt and one of the heads 0 to {scope.n_heads - 1}; got {head}.")
+        pattern = attended[head].float().cpu().numpy()
+        return cls(layer, head, pattern, strength, at, source=prompt if isinstance(prompt, str) else "")
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return f"attention of {self.layer}.{self.head}"
+
+    def check(self, scope: Microscope) -> None:
+        """Raise ValueError where there is no such head, or attention cannot be changed."""
+        super().check(scope)
+        _check_head(self, scope)
+        if not shows_attention(scope.model):
+            raise ValueError(
+                f"{type(scope.model).__name__} computes attention by itself, so the attention of a head cannot be "
+                "swapped. Other interventions work."
+            )
+
+    def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
+        """See `Intervention.change`."""
+        pattern = torch.tensor(self.pattern).to(value)
+        size, keys = len(pattern), value.shape[-1]
+        whole = value.new_zeros(size, max(keys, size))
+        whole[:, :size] = pattern
+        own = value[:, self.head]
+        other = whole[positions.clamp(0, size - 1), :keys]
+        known = (where & (positions >= 0) & (positions < size))[..., None]
+        new = value.clone()
+        new[:, self.head] = torch.where(known, own + strength.to(value)[:, None, None] * (other - own), own)
+        return new
+
+    def _arguments(self) -> Sequence[str]:
+        if not self.source:
+            return [str(self.layer), str(self.head), repr(self.pattern.tolist())]
+        other = f"steering.SwapAttention.of(scope, {self.source!r}, {self.layer}, {self.head}).pattern"
+        return [str(self.layer), str(self.head), other]
+
+
+def in_order(interventions: Sequence[Intervention]) -> list[int]:
+    """Give the indices of interventions in the order in which a forward reaches them; of equal ones as given."""
+    return sorted(
+        range(len(interventions)), key=lambda i: (interventions[i].layer, _SITES.index(interventions[i].site))
+    )
+
+
+def edits_of(interventions: Sequence[Intervention], strengths: Tensor, positions: Tensor, lengths: Tensor) -> Edits:
+    """Make the edits that do all of these, for `Microscope.logits` and `Run.again`.
+
+    Parameters
+    ----------
+    interventions : sequence of Intervention
+    strengths : Tensor [row, intervention]
+    positions : Tensor of int [row, position]
+        Where in its prompt each position stands that is run.
+    lengths : Tensor of int [row]
+        Tokens of each row's prompt.
+    """
+    changes: dict[Place, list[Callable[[Tensor], Tensor]]] = {}
+    for i in in_order(interventions):
+        one, strength = interventions[i], strengths[:, i]
+        where = within(one.at, positions, lengths)
+
+        def change(value: Tensor, one: Any = one, strength: Any = strength, where: Any = where) -> Tensor:
+            changed: Tensor = one.change(value, strength, where, positions)
+            return changed
+
+        changes.setdefault((one.site, one.layer), []).append(change)
+    return {place: _in_turn(those) for place, those in changes.items()}
+
+
+def within(at: At, positions: Tensor, lengths: Tensor) -> Tensor:
+    """Say which positions `[row, position]` of prompts of these lengths `[row]` an intervention is at."""
+    if isinstance(at, str):
+        return positions >= (0 if at == "all" else lengths[:, None] - 1)
+    start, stop = at
+    inside: Tensor = (positions >= _from_end(start, lengths)) & (positions >= 0)
+    return inside if stop is None else inside & (positions < _from_end(stop, lengths))
+
+
+def _from_end(bound: int, lengths: Tensor) -> Tensor:
+    """Give a bound for each row `[row, 1]`, counted from the end of its prompt where it is negative."""
+    return torch.full_like(lengths, bound)[:, None] if bound >= 0 else lengths[:, None] + bound
+
+
+def is_neutral(intervention: Intervention, strength: float) -> bool:
+    """Whether a strength changes nothing."""
+    return math.isnan(strength) if math.isnan(intervention.neutral) else strength == intervention.neutral
+
+
+def checked_strength(intervention: Intervention, strength: Any) -> float:
+    """Give a strength as a float.
+
+    Raises
+    ------
+    ValueError
+        Where it is not a finite number (NaN switches a clamp off).
+    """
+    try:
+        number = float(strength)
+    except (TypeError, ValueError):
+        number = math.inf
+    if math.isinf(number) or (math.isnan(number) and not math.isnan(intervention.neutral)):
+        raise ValueError(f"The strength of an intervention is a finite number; {intervention.name} got {strength!r}.")
+    return math.nan if math.isnan(number) else number  # one NaN for all, so that it can be a key
+
+
+def _in_turn(changes: list[Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Tensor]:
+    def all_of_them(value: Tensor) -> Tensor:
+        for change in changes:
+            value = change(value)
+        return value
+
+    return all_of_them
+
+
+def _checked_at(at: Any) -> At:
+    if at in ("all", "last"):
+        return str(at)
+    bounds = tuple(at) if isinstance(at, Sequence) and not isinstance(at, str) else ()
+    whole = [hasattr(bound, "__index__") for bound in bounds]
+    if len(bounds) != 2 or not whole[0] or not (whole[1] or bounds[1] is None):
+        raise ValueError(f"at= is 'all', 'last' or a span of positions (start, stop); got {at!r}.")
+    return int(bounds[0]), None if bounds[1] is None else int(bounds[1])
+
+
+def _check_direction(direction: Any) -> None:
+    if not isinstance(direction, Direction):
+        raise TypeError(f"Expected a Direction, such as steering.direction(...) gives, not {direction!r}.")
+
+
+def _check_numbers(*numbers: Any) -> None:
+    if not all(hasattr(number, "__index__") for number in numbers):
+        raise TypeError(f"A layer, a head and a neuron are numbers; got {', '.join(map(repr, numbers))}.")
+
+
+def _check_head(intervention: Any, scope: Microscope) -> None:
+    if not 0 <= intervention.head < scope.n_heads:
+        raise ValueError(
+            f"There is no head {intervention.layer}.{intervention.head}: {scope.model_id} has heads 0 to "
+            f"{scope.n_heads - 1} in each layer."
+        )
