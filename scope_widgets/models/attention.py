@@ -41,8 +41,17 @@ def shows_attention(model: Any) -> bool:
 
 @contextmanager
 def probing(model: Any, probe: Probe, spec: Spec | None = None) -> Iterator[None]:
-    """Route the attention of `model` through `probe` in this thread, and restore the model afterwards."""
+    """Route the attention of `model` through `probe` in this thread, and restore the model afterwards.
+
+    A probe that is on already comes first: what it changes is what this one sees.
+    """
     before = getattr(_running, "probe", None)
+    if before is not None:
+        outer, own = before[0], probe
+
+        def probe(site: str, module: torch.nn.Module, value: Tensor) -> Tensor:
+            return own(site, module, outer(site, module, value))
+
     implementation = model.config._attn_implementation
     switches = shows_attention(model)
     _running.probe = (probe, spec)

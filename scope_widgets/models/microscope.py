@@ -166,7 +166,8 @@ class Microscope:
         if self.model.training:
             raise ValueError("The model is in training mode, so dropout would change every trace: call model.eval().")
         ids, mask = pad(rows, self.model.device)
-        with self.wrapped() as wrapped:
+        with alone(self.model, whole=True):
+            wrapped = self._under_nnsight()
             recorder = Recorder(self.anatomy, self._wanted(capture, ids), named(self.model, modules))
             logits = record(wrapped, self.model, recorder, {"input_ids": ids, "attention_mask": mask.long()})
         trace = self._trace(recorder, ids, mask, logits, texts)

@@ -1,5 +1,6 @@
 """Steering: directions, interventions that a slider moves, and patches that last."""
 
+from scope_widgets.steering.applying import steer
 from scope_widgets.steering.directions import Direction
 from scope_widgets.steering.finding import direction
 from scope_widgets.steering.interventions import (
@@ -24,4 +25,5 @@ __all__ = [
     "Steered",
     "SwapAttention",
     "direction",
+    "steer",
 ]

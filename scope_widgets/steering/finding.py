@@ -121,9 +121,10 @@ def direction(
             f"{'last tokens' if position == 'last' else 'tokens'} the model sees in another light."
         )
     if not scale > 0:
+        shown = ", ".join(map(repr, prompts))[:200]
         raise ValueError(
-            f"The residual stream at layer {layer} is zero on {', '.join(map(repr, prompts))[:200]}, so that nothing can "
-            "be measured in units of it. Give other prompts as positive=."
+            f"The residual stream at layer {layer} is zero on {shown}, so that nothing can be measured in units of it. "
+            "Give other prompts as positive=."
         )
     plain = all(isinstance(prompt, str) for prompt in prompts)
     return Direction(

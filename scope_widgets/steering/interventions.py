@@ -322,11 +322,14 @@ class SwapAttention(Intervention):
     def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
         """See `Intervention.change`."""
         pattern = torch.tensor(self.pattern).to(value)
-        size, keys = len(pattern), value.shape[-1]
-        whole = value.new_zeros(size, max(keys, size))
-        whole[:, :size] = pattern
+        size, (queries, keys) = len(pattern), value.shape[-2:]
+        # keys before the prompt begins are padding on the left
+        padding = (positions < 0).sum(-1) if queries == keys else keys - 1 - positions[:, -1]
+        of_key = torch.arange(keys, device=value.device) - padding[:, None]
+        rows = pattern[positions.clamp(0, size - 1)]
+        other = rows.gather(-1, of_key.clamp(0, size - 1)[:, None].expand(-1, queries, -1))
+        other = other * ((of_key >= 0) & (of_key < size))[:, None]
         own = value[:, self.head]
-        other = whole[positions.clamp(0, size - 1), :keys]
         known = (where & (positions >= 0) & (positions < size))[..., None]
         new = value.clone()
         new[:, self.head] = torch.where(known, own + strength.to(value)[:, None, None] * (other - own), own)
