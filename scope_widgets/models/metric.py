@@ -87,7 +87,7 @@ def metric_of(
         if reference is None:
             raise ValueError("metric='kl' needs a clean run to measure the divergence from.")
         log_p = reference.detach().float().log_softmax(-1)
-        return Metric(name, lambda logits, rows: _kl(log_p[rows], logits.float().log_softmax(-1)))
+        return Metric(name, lambda logits, rows: divergence(log_p[rows], logits.float().log_softmax(-1)))
     if answer is None:
         raise ValueError(f"metric={name!r} needs answer=, such as answer=' Mary'.")
     ids = answer_ids(tokenizer, answer, n)
@@ -110,7 +110,8 @@ def _at(values: Tensor, ids: Tensor) -> Tensor:
     return values.gather(-1, ids.to(values.device)[:, None])[:, 0].double()
 
 
-def _kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Give the Kullback-Leibler divergence `sum p ln(p / q)` in nats over the last axis."""
     # a token that the model rules out (logit -inf) contributes nothing
     return torch.where(log_p.isfinite(), log_p.exp() * (log_p - log_q), 0.0).sum(-1)
 

@@ -80,6 +80,7 @@ class Run:
         layer: int = 0,
         end: int | None = None,
         tokens: Tensor | None = None,
+        keep: int = 1,
         gradients: bool = False,
     ) -> Tensor:
         """Run some positions of some prompts again, from a layer on, with changes.
@@ -101,12 +102,14 @@ class Run:
             The last block that is computed; there are no logits then.
         tokens : Tensor of int [row, k], optional
             The only tokens whose logits are wanted.
+        keep : int
+            So many of the last positions give logits.
         gradients : bool
             Record the graph of autograd, from the edited values on.
 
         Returns
         -------
-        Tensor [row, vocabulary], or [row, k]
+        Tensor [row, vocabulary], or [row, k], or with `keep` above 1 [row, keep, vocabulary]
         """
         if tokens is not None:
             return self._of_tokens(edits, rows, positions, layer, tokens)
@@ -116,10 +119,10 @@ class Run:
             inputs = {
                 "input_ids": self.token_ids[rows[:, None], positions],
                 "position_ids": positions,
-                "logits_to_keep": 1,
+                "logits_to_keep": keep,
             }
             logits = editor.logits(inputs, gradients)
-            return logits[:, -1] if end is None else logits
+            return logits[:, -1] if end is None and keep == 1 else logits
 
     def _of_tokens(self, edits: Edits, rows: Tensor, positions: Tensor, layer: int, tokens: Tensor) -> Tensor:
         """Leave the unembedding of all other tokens out, which costs as much as several blocks."""

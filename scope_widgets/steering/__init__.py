@@ -13,6 +13,7 @@ from scope_widgets.steering.interventions import (
 )
 from scope_widgets.steering.session import Session
 from scope_widgets.steering.steered import Steered
+from scope_widgets.steering.sweeps import Sweep, sweep, sweep_steps
 
 __all__ = [
     "AddDirection",
@@ -24,6 +25,9 @@ __all__ = [
     "Session",
     "Steered",
     "SwapAttention",
+    "Sweep",
     "direction",
     "steer",
+    "sweep",
+    "sweep_steps",
 ]

@@ -43,9 +43,6 @@ class Intervention:
     site: ClassVar[str]
     #: the strength that changes nothing; NaN: there is none but to switch it off, which NaN does
     neutral: ClassVar[float] = 0.0
-    #: what a slider goes over where nothing better is known
-    span: ClassVar[tuple[float, float]] = (0.0, 1.0)
-
     layer: int
     strength: float
     at: At
@@ -54,6 +51,11 @@ class Intervention:
     def name(self) -> str:
         """What to call it."""
         raise NotImplementedError
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """What a slider goes over where nothing better is known."""
+        return 0.0, 1.0
 
     @property
     def active(self) -> bool:
@@ -107,7 +109,6 @@ class AddDirection(Intervention):
 
     kind = "add"
     site = "residual"
-    span = (-1.0, 1.0)
 
     direction: Direction
     strength: float = 0.0
@@ -126,6 +127,12 @@ class AddDirection(Intervention):
     def name(self) -> str:
         """What to call it."""
         return f"add {self.direction.name}"
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Three times the length that the direction was found with, to both sides."""
+        reach = min(max(nice(3 * self.direction.length), 0.1), 2.0)
+        return -reach, reach
 
     def check(self, scope: Microscope) -> None:
         """Raise ValueError where the direction is not one of this model."""
@@ -186,7 +193,6 @@ class ScaleHead(Intervention):
     kind = "scale"
     site = "z"
     neutral = 1.0
-    span = (0.0, 2.0)
 
     layer: int
     head: int
@@ -201,6 +207,11 @@ class ScaleHead(Intervention):
     def name(self) -> str:
         """What to call it."""
         return f"head {self.layer}.{self.head}"
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """From ablated to twice as much."""
+        return 0.0, 2.0
 
     def check(self, scope: Microscope) -> None:
         """Raise ValueError where there is no such head."""
@@ -225,7 +236,6 @@ class ClampNeuron(Intervention):
     kind = "clamp"
     site = "neurons"
     neutral = math.nan
-    span = (-5.0, 5.0)
 
     layer: int
     neuron: int
@@ -240,6 +250,11 @@ class ClampNeuron(Intervention):
     def name(self) -> str:
         """What to call it."""
         return f"neuron {self.layer}:{self.neuron}"
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """A session knows better, from what the neuron does on its prompt."""
+        return -5.0, 5.0
 
     def check(self, scope: Microscope) -> None:
         """Raise ValueError where there is no such neuron."""
@@ -408,6 +423,12 @@ def checked_strength(intervention: Intervention, strength: Any) -> float:
     if math.isinf(number) or (math.isnan(number) and not math.isnan(intervention.neutral)):
         raise ValueError(f"The strength of an intervention is a finite number; {intervention.name} got {strength!r}.")
     return math.nan if math.isnan(number) else number  # one NaN for all, so that it can be a key
+
+
+def nice(number: float) -> float:
+    """Round a positive number up to 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(number))
+    return next(round(step * power, 12) for step in (1, 2, 5, 10) if step * power >= number * (1 - 1e-9))
 
 
 def _in_turn(changes: list[Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Tensor]:

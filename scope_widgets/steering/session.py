@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -11,12 +12,23 @@ from torch import Tensor
 
 from scope_widgets.models.answers import answer_ids, check_distinct
 from scope_widgets.models.attention import shows_attention
+from scope_widgets.models.hooked import continued
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.parameters import state_of
 from scope_widgets.models.run import Run
 from scope_widgets.models.tokens import encode, token_texts
-from scope_widgets.steering.interventions import Intervention, checked_strength, edits_of, in_order, is_neutral, within
-from scope_widgets.steering.steered import Steered
+from scope_widgets.steering.applying import hooked
+from scope_widgets.steering.interventions import (
+    ClampNeuron,
+    Intervention,
+    checked_strength,
+    edits_of,
+    in_order,
+    is_neutral,
+    nice,
+    within,
+)
+from scope_widgets.steering.steered import Distribution, Steered
 
 #: rows times positions that are run at once
 BUDGET = 4096
@@ -57,6 +69,8 @@ class Session:
     token_ids : list of int
     tokens : list of str
     answers : tuple of int or None
+    spans : list of (low, high)
+        What a slider for each intervention goes over.
 
     Raises
     ------
@@ -86,7 +100,11 @@ class Session:
             one.check(scope)
         self.interventions = tuple(interventions[i] for i in in_order(interventions))
         self.answers = _answers(scope, answer, versus)
-        self._known: OrderedDict[Strengths, Tensor] = OrderedDict()
+        self.spans = [_span(scope, self.token_ids, one) for one in self.interventions]
+        self._known: OrderedDict[Strengths, Distribution] = OrderedDict()
+        self._continuation: list[int] = []
+        self._longer: Run | None = None
+        self._longer_ids: list[int] = []
         self._hits = self._misses = 0
         self._state = 0
         self._current()
@@ -116,17 +134,17 @@ class Session:
         """
         key = self.checked(strengths)
         self._current()
-        logits = self._remembered(key)
-        return self._steered(key, self._kept(key, self._run([key])[0]) if logits is None else logits)
+        found = self._remembered(key)
+        return self._steered(key, self._kept(key, self._run([key])[0]) if found is None else found)
 
     def grid(self, rows: Sequence[Sequence[float] | Mapping[int, float]]) -> list[Steered]:
         """Give the distributions at several strengths, run as one batch."""
         keys = [self.checked(row) for row in rows]
         self._current()
         found = {key: self._remembered(key) for key in dict.fromkeys(keys)}
-        unknown = [key for key, logits in found.items() if logits is None]
-        for key, logits in zip(unknown, self._run(unknown), strict=True):
-            found[key] = self._kept(key, logits)
+        unknown = [key for key, distribution in found.items() if distribution is None]
+        for key, distribution in zip(unknown, self._run(unknown), strict=True):
+            found[key] = self._kept(key, distribution)
         return [self._steered(key, found[key]) for key in keys]
 
     def checked(self, strengths: Sequence[float] | Mapping[int, float] | None) -> Strengths:
@@ -143,6 +161,59 @@ class Session:
                 f"and strengths for {list(changed)}."
             )
         return tuple(checked_strength(one, changed.get(i, own[i])) for i, one in enumerate(self.interventions))
+
+    def continuations(
+        self,
+        rows: Sequence[Sequence[float] | Mapping[int, float]],
+        *,
+        max_new_tokens: int = 20,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> Iterator[list[str]]:
+        """Continue the prompt at several strengths side by side, a token at a time.
+
+        Parameters
+        ----------
+        rows : sequence of strengths
+            As `at` takes them.
+        temperature : float
+            0: the most probable token; else drawn, with the same random numbers for all rows.
+
+        Yields
+        ------
+        list of str [row]
+            What has been written so far; a row that has come to its end stays.
+        """
+        if not (math.isfinite(temperature) and temperature >= 0):
+            raise ValueError(f"temperature= is 0 or a positive number; got {temperature!r}.")
+        options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
+        for tokens in self._continued([self.checked(row) for row in rows], **options):
+            yield [self.scope.tokenizer.decode(row, skip_special_tokens=True) for row in tokens]
+
+    def unsteered_continuation(self, length: int) -> list[int]:
+        """Give the tokens that the model as it is goes on with (greedily), fewer where it comes to an end."""
+        self._current()
+        if len(self._continuation) < length:
+            written = [[], *self._continued([self.neutral], max_new_tokens=length)][-1]
+            self._continuation = written[0] if written else []
+        return self._continuation[:length]
+
+    def losses(self, rows: Sequence[Sequence[float] | Mapping[int, float]], tokens: list[int]) -> list[float]:
+        """Give the mean loss on tokens that come after the prompt, in nats a token, at several strengths."""
+        keys = [self.checked(row) for row in rows]
+        self._current()
+        if not tokens:
+            return [math.nan] * len(keys)
+        ids = [*self.token_ids, *tokens[:-1]]
+        if ids != self._longer_ids:
+            self._longer = None if self._base is None else self.scope.run(ids)
+            self._longer_ids = ids
+        target = torch.tensor(tokens)[:, None]
+        return [
+            -float(row.float().cpu().log_softmax(-1).gather(-1, target).mean())
+            for part in self._logits(self._longer, ids, keys, len(tokens))
+            for row in part
+        ]
 
     def cache_info(self) -> CacheInfo:
         """Say how many distributions were remembered and computed."""
@@ -168,64 +239,94 @@ class Session:
 
     # -- inside
 
+    def _continued(self, keys: Sequence[Strengths], **options: Any) -> Iterator[list[list[int]]]:
+        """Yield the tokens of each row so far, until all have come to their end."""
+        ends = _ends(self.scope)
+        written: list[list[int]] = [[] for _ in keys]
+        steps = continued(
+            self.scope, [self.token_ids] * len(keys), hooked(self.scope, self.interventions, keys), **options
+        )
+        for tokens in steps:
+            for row, token in zip(written, tokens, strict=True):
+                if not row or row[-1] not in ends:
+                    row.append(token)
+            yield written
+            if all(row[-1] in ends for row in written):
+                return
+
     def _current(self) -> None:
         """Run the prompt anew where the weights have changed since."""
         state = state_of(self.scope.model)
         if state == self._state:
             return
         self._known.clear()
+        self._continuation, self._longer, self._longer_ids = [], None, []
         if shows_attention(self.scope.model):
             self._base: Run | None = self.scope.run(self.token_ids)
-            self._unsteered = self._base.logits[0].float().cpu()
+            self._unsteered = Distribution(self._base.logits[0])
         else:
             self._base = None
-            self._unsteered = self.scope.logits(torch.tensor([self.token_ids]))[0, -1].float().cpu()
+            self._unsteered = Distribution(self.scope.logits(torch.tensor([self.token_ids]))[0, -1])
         self._state = state
 
-    def _steered(self, key: Strengths, logits: Any) -> Steered:
-        return Steered(key, logits, self._unsteered, self.scope.tokenizer, self.answers)
+    def _steered(self, key: Strengths, steered: Any) -> Steered:
+        return Steered(key, steered, self._unsteered, self.scope.tokenizer, self.answers)
 
-    def _remembered(self, key: Strengths) -> Tensor | None:
+    def _remembered(self, key: Strengths) -> Distribution | None:
         if all(is_neutral(one, strength) for one, strength in zip(self.interventions, key, strict=True)):
             return self._unsteered
         found = self._known.get(key)
         self._hits += found is not None
         return found
 
-    def _kept(self, key: Strengths, logits: Tensor) -> Tensor:
+    def _kept(self, key: Strengths, found: Distribution) -> Distribution:
         self._misses += 1
-        self._known[key] = logits
+        self._known[key] = found
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
-        return logits
+        return found
 
-    def _run(self, keys: Sequence[Strengths]) -> list[Tensor]:
-        """Run rows of strengths; gives the logits `[vocabulary]` of each."""
-        if not keys:
-            return []
+    def _run(self, keys: Sequence[Strengths]) -> list[Distribution]:
+        """Run rows of strengths; gives what comes next in each."""
+        ids = self.token_ids
+        return [Distribution(logits) for part in self._logits(self._base, ids, keys, 1) for logits in part[:, -1]]
+
+    def _logits(self, base: Run | None, ids: list[int], keys: Sequence[Strengths], keep: int) -> Iterator[Tensor]:
+        """Run rows of strengths on the prompt, and what may come after it; yields the logits of the last positions.
+
+        Parameters
+        ----------
+        base : Run or None
+            Of `ids`, without interventions; None: all is run.
+        ids : list of int
+            The prompt and what comes after it.
+        keep : int
+            So many positions at the end give logits.
+
+        Yields
+        ------
+        Tensor [row, keep, vocabulary]
+            Of the next rows.
+        """
         device = self.scope.model.device
         active = [i for i, one in enumerate(self.interventions) if not all(is_neutral(one, key[i]) for key in keys)]
         chosen = [self.interventions[i] for i in active]
-        strengths = torch.tensor([[key[i] for i in active] for key in keys], device=device)
-        length = torch.tensor([len(self.token_ids)], device=device)
-        every = torch.arange(len(self.token_ids), device=device)[None]
-        reached = torch.stack([within(one.at, every, length)[0] for one in chosen]).any(0)
-        if not bool(reached.any()):
-            return [self._unsteered] * len(keys)
-        first = 0 if self._base is None else int(reached.nonzero()[0])
-        found: list[Tensor] = []
-        at_once = max(1, BUDGET // (len(self.token_ids) - first))
-        for part in torch.split(strengths, at_once):
-            n = len(part)
-            positions = every[:, first:].expand(n, -1)
-            edits = edits_of(chosen, part, positions, length.expand(n))
-            if self._base is None:
-                logits = self.scope.logits(torch.tensor([self.token_ids] * n), edits)[:, -1]
+        strengths = torch.tensor([[key[i] for i in active] for key in keys], device=device).reshape(len(keys), -1)
+        prompt = torch.tensor([len(self.token_ids)], device=device)
+        every = torch.arange(len(ids), device=device)[None]
+        reached = [within(one.at, every, prompt)[0] for one in chosen]
+        somewhere = torch.stack([*reached, every[0] >= len(ids) - keep]).any(0)
+        first = 0 if base is None else int(somewhere.nonzero()[0])
+        layer = min([one.layer for one in chosen], default=self.scope.n_layers)
+        for part in torch.split(strengths, max(1, BUDGET // (len(ids) - first))):
+            rows = torch.zeros(len(part), dtype=torch.long, device=device)
+            positions = every[:, first:].expand(len(part), -1)
+            edits = edits_of(chosen, part, positions, prompt.expand(len(part)))
+            if base is None:
+                yield self.scope.logits(torch.tensor([ids] * len(part)), edits)[:, -keep:]
             else:
-                rows = torch.zeros(n, dtype=torch.long, device=device)
-                logits = self._base.again(edits, rows=rows, positions=positions, layer=min(one.layer for one in chosen))
-            found.extend(logits.float().cpu())
-        return found
+                found = base.again(edits, rows=rows, positions=positions, layer=layer, keep=keep)
+                yield found[:, None] if keep == 1 else found
 
 
 def _answers(scope: Microscope, answer: Any, versus: Any) -> tuple[int, int] | None:
@@ -236,3 +337,24 @@ def _answers(scope: Microscope, answer: Any, versus: Any) -> tuple[int, int] | N
     ids, others = answer_ids(scope.tokenizer, answer, 1), answer_ids(scope.tokenizer, versus, 1, "versus")
     check_distinct(scope.tokenizer, ids, others)
     return int(ids[0]), int(others[0])
+
+
+def _span(scope: Microscope, ids: list[int], one: Intervention) -> tuple[float, float]:
+    if not isinstance(one, ClampNeuron):
+        return one.span
+    values: list[Tensor] = []
+
+    def look(value: Tensor) -> Tensor:
+        values.append(value[0, :, one.neuron])
+        return value
+
+    scope.logits(torch.tensor([ids]), {("neurons", one.layer): look})
+    reach = nice(max(1.0, 2 * float(values[0].abs().max())))
+    return -reach, reach
+
+
+def _ends(scope: Microscope) -> set[int]:
+    """Give the tokens that end a text."""
+    given = getattr(scope.model.generation_config, "eos_token_id", None)
+    several = given if isinstance(given, list) else [given]
+    return {token for token in [*several, scope.tokenizer.eos_token_id] if token is not None}
