@@ -25,8 +25,12 @@ IDS = torch.tensor([[1, *range(3, 14)], [1, *range(40, 51)]])
 NORM_AFTER = ("gemma2", "gemma3", "olmo2")
 
 
-def scope_of(family, seed=0):
-    return Microscope.for_model(tiny_model(family, seed=seed), tiny_tokenizer(), family)
+def scope_of(family):
+    model = tiny_model(family)
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            nn.init.normal_(parameter, std=0.3)
+    return Microscope.for_model(model, tiny_tokenizer(), family)
 
 
 def some_direction(scope, layer=2, seed=0):
@@ -96,7 +100,9 @@ def test_projection_rises_with_strength(family):
     scope = scope_of(family)
     block = scope.anatomy.blocks[1]
     _, written = output_of(scope, block.down)
-    found = direction(scope, layer=2, vector=written[0, -1], positive=["w3 w4 w5 w6"])
+    bias = getattr(block.down, "bias", None)
+    bias = torch.zeros(scope.d_model) if bias is None else bias.detach()
+    found = direction(scope, layer=2, vector=(written[0, -1] - bias), positive=["w3 w4 w5 w6"])
     projections = []
     for strength in (-1.0, -0.5, 0.0, 0.5, 2.0):
         with FeaturePatch(scope, found, strength):
@@ -105,7 +111,7 @@ def test_projection_rises_with_strength(family):
     assert np.all(np.diff(projections) > 0.1)
     with FeaturePatch(scope, found):
         _, suppressed = output_of(scope, block.down)
-    assert abs(float(suppressed[0, -1] @ torch.tensor(found.vector))) < 1e-4
+    assert abs(float((suppressed[0, -1] - bias) @ torch.tensor(found.vector))) < 1e-4
 
 
 def test_strength_0_is_the_model_bit_for_bit():

@@ -33,8 +33,8 @@ class _Slot:
 
     found: nn.Parameter
     parameter: nn.Parameter
-    original: Tensor
-    version: int
+    original: Tensor = field(init=False)
+    version: int = field(init=False)
     changes: dict[object, Change] = field(default_factory=dict)
 
 
@@ -131,12 +131,13 @@ def _slot(model: nn.Module, module: nn.Module, name: str) -> _Slot:
     assert stands is not None  # the caller has found it there
     if slot is not None and slot.changes and _overwritten(module, name, slot):
         raise RuntimeError(f"{_said(module, name)} Take them off before, and put them on again.")
-    if slot is None or stands is not (slot.parameter if slot.changes else slot.found):
+    if slot is not None and slot.changes:
+        return slot
+    if slot is None or stands is not slot.found:
         own = nn.Parameter(stands.detach(), requires_grad=stands.requires_grad) if _shared(model, stands) else stands
-        slots[name] = _Slot(stands, own, stands.detach(), 0)
-    elif not slot.changes:
-        slot.original = slot.found.detach()
-    return slots[name]
+        slot = slots[name] = _Slot(stands, own)
+    slot.original, slot.version = stands.detach(), slot.parameter._version
+    return slot
 
 
 def _shared(model: nn.Module, parameter: nn.Parameter) -> bool:
@@ -166,7 +167,8 @@ def _write_or_leave(module: nn.Module, name: str, slot: _Slot) -> None:
 
 
 def _overwritten(module: nn.Module, name: str, slot: _Slot) -> bool:
-    return module._parameters[name] is not slot.parameter or slot.parameter._version > slot.version
+    ours = any(module._parameters[name] is one for one in (slot.parameter, slot.found))
+    return not ours or slot.parameter._version > slot.version
 
 
 def _said(module: nn.Module, name: str) -> str:
