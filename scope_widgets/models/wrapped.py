@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.anatomy import nnsight_names
+from scope_widgets.models.parameters import modules_of
 from scope_widgets.models.running import TransformersModel, run
 from scope_widgets.models.unbroken import unbroken
 
@@ -89,7 +90,7 @@ class Wrapped:
 
     def __init__(self, model: nn.Module, tokenizer: Any) -> None:
         self._model = model
-        before = [(module, dict(vars(module))) for module in model.modules()]
+        before = [(module, dict(vars(module))) for module in modules_of(model)]
         pad_token, padding_side = tokenizer.pad_token, tokenizer.padding_side
         self.nnsight = TransformersModel(model, tokenizer=tokenizer, task="text-generation", rename=nnsight_names())
         tokenizer.pad_token, tokenizer.padding_side = pad_token, padding_side
@@ -109,7 +110,7 @@ class Wrapped:
         """Whether the model's modules and their own forwards are those that were wrapped."""
         if self._depth:
             return True  # the controllers are on: what stands there is theirs
-        modules = list(self._model.modules())
+        modules = modules_of(self._model)
         return len(modules) == len(self._under) and all(
             module is ours and all(vars(module).get(name, _ABSENT) is value for name, value in under.items())
             for module, (ours, under) in zip(modules, self._under, strict=True)
