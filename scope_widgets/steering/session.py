@@ -308,10 +308,12 @@ class Session:
         Tensor [row, keep, vocabulary]
             Of the next rows.
         """
+        if not keys:
+            return
         device = self.scope.model.device
         active = [i for i, one in enumerate(self.interventions) if not all(is_neutral(one, key[i]) for key in keys)]
         chosen = [self.interventions[i] for i in active]
-        strengths = torch.tensor([[key[i] for i in active] for key in keys], device=device).reshape(len(keys), -1)
+        strengths = torch.tensor([[key[i] for i in active] for key in keys], device=device)
         prompt = torch.tensor([len(self.token_ids)], device=device)
         every = torch.arange(len(ids), device=device)[None]
         reached = [within(one.at, every, prompt)[0] for one in chosen]
