@@ -138,7 +138,11 @@ def sweep_steps(
     """As `sweep`; yields how much is done, of how much, and what is being done."""
     at = _index(session, which)
     one = session.interventions[at]
-    points = np.linspace(*session.spans[at], POINTS) if strengths is None else np.sort(np.asarray(strengths, float))
+    points = (
+        np.linspace(*session.spans[at], POINTS).round(12)
+        if strengths is None
+        else np.sort(np.asarray(strengths, float))
+    )
     if points.ndim != 1 or len(points) < 2 or not np.isfinite(points).all():
         raise ValueError(f"strengths= takes two or more finite numbers; got {strengths!r}.")
     held = session.checked(others)
