@@ -13,8 +13,18 @@ if TYPE_CHECKING:
     from .head_table import HeadTable
     from .logit_lens_view import LogitLensView
     from .patching_map import PatchingMap
+    from .steering_panel import SteeringPanel
 
-__all__ = ["AttentionView", "CircuitGraph", "HeadTable", "LogitLensView", "PatchingMap", "Selection", "save_html"]
+__all__ = [
+    "AttentionView",
+    "CircuitGraph",
+    "HeadTable",
+    "LogitLensView",
+    "PatchingMap",
+    "Selection",
+    "SteeringPanel",
+    "save_html",
+]
 
 _HOMES = {
     "AttentionView": "attention_view",
@@ -23,6 +33,7 @@ _HOMES = {
     "LogitLensView": "logit_lens_view",
     "PatchingMap": "patching_map",
     "Selection": "_selection",
+    "SteeringPanel": "steering_panel",
     "save_html": "_html",
 }
 

@@ -1,0 +1,429 @@
+"""Sliders over interventions, and what the model says next at once beside what it would have said."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import traitlets
+
+from scope_widgets._result import Provenance
+from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep_steps
+
+from . import _steering_presets as presets
+from . import _steering_sliders as sliders
+from ._base import Answer, View
+from ._selection import Head, Selection
+from ._steering_reader import SHOWN, Reader
+
+#: strengths of a slider that a saved page knows
+POINTS = 11
+#: tokens that a continuation may have
+LONGEST = 200
+
+Strengths = Sequence[float | None]
+Steps = Generator[tuple[int, int, str] | None, None, Answer]
+
+
+class SteeringPanel(View):
+    """A slider for each intervention, and the next tokens, steered beside unsteered, while a slider moves.
+
+    Parameters
+    ----------
+    scope : Microscope
+    prompt : str or list of token ids
+    directions : list of Direction
+        Each is added to the residual stream, at first with strength 0.
+    heads : list of (layer, head)
+        What each puts out is scaled, at first by 1.
+    neurons : list of (layer, neuron)
+        Each is held at a value; at first it is free.
+    interventions : list of Intervention
+        As they are, with their strengths.
+    answer, versus : str or int, optional
+        Two tokens whose logits are compared.
+    at : "all", "last" or (start, stop)
+        Positions at which `directions`, `heads` and `neurons` act, as in `steering.Intervention`.
+    session : Session, optional
+        Used instead of all these.
+    selection : Selection, optional
+        Shared with other views: a head that is selected there can be added here.
+    title : str, optional
+    strengths : list of float or None
+        One for each slider, in the order in which they act (`interventions`); None: the model as it is.
+    enabled : list of bool
+        A slider that is off keeps its strength and does nothing.
+    presets : dict
+        Name to {"strengths": {key: strength}, "enabled": {key: bool}}.
+    **traits
+        ``max_new_tokens``, ``temperature``, ``seed`` and ``continue_on_release`` of the continuations,
+        ``selected_heads``, ``theme``, ``height`` (pixels).
+
+    Raises
+    ------
+    TypeError, ValueError
+        When an intervention is none, or not one of this model; or `session` comes with what it is instead of.
+
+    Examples
+    --------
+    >>> panel = SteeringPanel(scope, "I think that", directions=[sentiment], heads=[(3, 1)])  # doctest: +SKIP
+    >>> panel.strengths = [0.4, 1.0]  # doctest: +SKIP
+    >>> panel.steered.to_dataframe()  # doctest: +SKIP
+    """
+
+    bundle: ClassVar[str] = "steering_panel"
+
+    model_id = traitlets.Unicode().tag(sync=True)
+    prompt_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    answers = traitlets.List(traitlets.Unicode(), help="texts of the two tokens; empty without").tag(sync=True)
+    interventions = traitlets.List(traitlets.Dict(), help="what each slider is, in their order").tag(sync=True)
+    strengths: Any = traitlets.TraitType().tag(sync=True)
+    enabled: Any = traitlets.TraitType().tag(sync=True)
+    start = traitlets.Dict(help="the answer of `steer` at the present strengths").tag(sync=True)
+    fluent = traitlets.Dict(help="key to [low, high], for sliders that were swept").tag(sync=True)
+    presets: Any = traitlets.TraitType().tag(sync=True)
+    max_new_tokens = traitlets.Int(20, min=1, max=LONGEST).tag(sync=True)
+    temperature = traitlets.Float(0.0, min=0.0, max=10.0).tag(sync=True)
+    seed = traitlets.Int(0, min=0).tag(sync=True)
+    continue_on_release = traitlets.Bool(True).tag(sync=True)
+    height = traitlets.Int(None, allow_none=True, min=240).tag(sync=True)
+
+    def __init__(
+        self,
+        scope: Any = None,
+        prompt: Any = None,
+        *,
+        directions: Any = (),
+        heads: Any = (),
+        neurons: Any = (),
+        interventions: Any = (),
+        answer: Any = None,
+        versus: Any = None,
+        at: Any = "all",
+        session: Any = None,
+        selection: Selection | None = None,
+        selected_heads: Iterable[Head] | None = None,
+        title: str | None = None,
+        **traits: Any,
+    ) -> None:
+        if session is None:
+            if scope is None or prompt is None:
+                raise TypeError("SteeringPanel takes a Microscope and a prompt: SteeringPanel(scope, 'The film was').")
+            given = sliders.made(directions, heads, neurons, interventions, at)
+            session = Session(scope, prompt, given, answer=answer, versus=versus)
+        elif not (scope is prompt is answer is versus is None and not any((directions, heads, neurons, interventions))):
+            raise TypeError("session= brings its own model, prompt and interventions: give it alone.")
+        self._reader = Reader(session.scope.tokenizer)
+        self._written: tuple[str, dict[str, Any]] | None = None
+        self._sweeps: dict[str, tuple[Any, dict[str, Any]]] = {}
+        self._keys: list[str] = []
+        self._session = session
+        self._take(session)
+        model = str(session.scope.model_id)
+        super().__init__(
+            selection=selection,
+            selected_heads=selected_heads,
+            title=title or f"Steering, {model.rstrip('/').rsplit('/', 1)[-1]}, {len(session.tokens)} tokens",
+            n_layers=session.scope.n_layers,
+            n_heads=session.scope.n_heads,
+            model_id=model,
+            prompt_tokens=list(session.tokens),
+            answers=[one["text"] for one in self._reader.texts(session.answers or ())],
+            interventions=self._described(),
+            **traits,
+        )
+        self._begin()
+
+    # -- what is steered
+
+    @property
+    def session(self) -> Any:
+        """The `Session` that is asked."""
+        return self._session
+
+    @property
+    def steered(self) -> Steered:
+        """What comes next at the present strengths."""
+        found: Steered = self._session.at(self._effective())
+        return found
+
+    def add(self, intervention: Intervention) -> str:
+        """Add a slider; gives its key.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When it is no intervention, or not one of this model.
+        """
+        before = self._session.interventions
+        self._change([*before, intervention])
+        after = self._session.interventions
+        (new,) = [i for i, one in enumerate(after) if one is intervention][-1:]
+        return self._keys[new]
+
+    def remove(self, key: str) -> None:
+        """Take a slider away, by its key or its name.
+
+        Raises
+        ------
+        ValueError
+            Where there is none.
+        """
+        at = self._index(key)
+        self._change([one for i, one in enumerate(self._session.interventions) if i != at])
+
+    def _change(self, interventions: list[Intervention]) -> None:
+        old = self._session
+        answer, versus = old.answers or (None, None)
+        new = type(old)(old.scope, old.prompt, interventions, answer=answer, versus=versus)
+        kept = dict(zip(self._keys, zip(self.strengths, self.enabled, strict=True), strict=True))
+        self._take(new)
+        own = [
+            kept.get(key, (sliders.number(strength), True))
+            for key, strength in zip(self._keys, new.strengths, strict=True)
+        ]
+        # all at once, so that no view sees lists of different lengths
+        with self.hold_sync():
+            self.interventions = self._described()
+            self.set_trait("strengths", [strength for strength, _ in own])
+            self.set_trait("enabled", [on for _, on in own])
+            self.fluent = {key: fluent for key, fluent in self.fluent.items() if key in self._keys}
+            self._begin()
+
+    def _take(self, session: Any) -> None:
+        known = list(zip(self._session.interventions, self._keys, strict=False))
+        self._session, self._keys = session, sliders.named(session.interventions, known)
+        self._sweeps = {key: found for key, found in self._sweeps.items() if key in self._keys}
+
+    def _described(self) -> list[dict[str, Any]]:
+        return sliders.described(self._session.interventions, self._keys, self._session.spans)
+
+    def _index(self, key: str) -> int:
+        for names in (self._keys, [one.name for one in self._session.interventions]):
+            if key in names:
+                return names.index(key)
+        raise ValueError(f"There is no slider {key!r}; there are {', '.join(self._keys) or 'none'}.")
+
+    def _effective(self) -> list[float]:
+        neutral = self._session.neutral
+        return [
+            sliders.strength(strength) if on else none
+            for strength, on, none in zip(self.strengths, self.enabled, neutral, strict=True)
+        ]
+
+    # -- traits
+
+    @traitlets.default("strengths")
+    def _own_strengths(self) -> list[float | None]:
+        return [sliders.number(strength) for strength in self._session.strengths]
+
+    @traitlets.default("enabled")
+    def _all_on(self) -> list[bool]:
+        return [True] * len(self._keys)
+
+    @traitlets.default("presets")
+    def _no_presets(self) -> dict[str, Any]:
+        return {}
+
+    @traitlets.validate("strengths")
+    def _check_strengths(self, proposal: Any) -> list[float | None]:
+        given = proposal["value"]
+        if not isinstance(given, Sequence) or isinstance(given, str):
+            raise traitlets.TraitError(f"strengths= is a list of numbers, one for each slider, not {given!r}.")
+        # for a slider that has a neutral strength, None is that
+        filled = [
+            neutral if strength is None else strength
+            for strength, neutral in zip(given, self._session.neutral, strict=False)
+        ]
+        try:
+            checked = self._session.checked([*filled, *given[len(filled) :]])
+        except ValueError as problem:
+            raise traitlets.TraitError(str(problem)) from None
+        return [sliders.number(strength) for strength in checked]
+
+    @traitlets.validate("enabled")
+    def _check_enabled(self, proposal: Any) -> list[bool]:
+        given = proposal["value"]
+        if not isinstance(given, (list, tuple)) or len(given) != len(self._keys):
+            raise traitlets.TraitError(f"enabled= is a list of {len(self._keys)} bools, one a slider, not {given!r}.")
+        return [bool(on) for on in given]
+
+    @traitlets.validate("presets")
+    def _check_presets(self, proposal: Any) -> dict[str, Any]:
+        given = proposal["value"]
+        shape = "presets= is a dict of name to {'strengths': {key: strength}, 'enabled': {key: bool}}"
+        try:
+            return {
+                str(name): {
+                    "strengths": {str(key): _finite(strength) for key, strength in preset["strengths"].items()},
+                    "enabled": {str(key): bool(on) for key, on in preset["enabled"].items()},
+                }
+                for name, preset in given.items()
+            }
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise traitlets.TraitError(f"{shape}, not {given!r}.") from None
+
+    @traitlets.observe("strengths", "enabled")
+    def _begin(self, _change: Any = None) -> None:
+        """Answer before a view asks; the session remembers what it has just been asked."""
+        if len(self.strengths) == len(self.enabled) == len(self._keys):
+            strengths = [sliders.number(strength) for strength in self._effective()]
+            self.start = {"strengths": strengths, **self._steer(strengths)}
+
+    # -- presets
+
+    def presets_json(self) -> str:
+        """Return the presets as JSON, which a panel on the same model with the same sliders can load."""
+        return presets.text_of(self.presets, self.interventions, self.model_id)
+
+    def load_presets(self, text_or_path: str | Path) -> None:
+        """Add the presets of a JSON text or file, also one that the browser saved.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            Where there is no such file, or its presets are of another model or of sliders that are not here.
+        """
+        self.presets = {**self.presets, **presets.read(text_or_path, self.interventions, self.model_id)}
+
+    # -- what the model is asked
+
+    def _steer(self, strengths: Strengths) -> dict[str, Any]:
+        began = time.perf_counter()
+        found = self._reader.read(self._session.at([sliders.strength(one) for one in strengths]))
+        return {**found, "ms": round((time.perf_counter() - began) * 1000, 3)}
+
+    def answer_steer(self, strengths: Strengths) -> Answer:
+        """Return what comes next at these strengths."""
+        return self._steer(strengths), []
+
+    def answer_sweep(self, which: int, strengths: Strengths) -> Steps:
+        """Move one slider over its span, the others held."""
+        which = operator.index(which)
+        others = [sliders.strength(one) for one in strengths]
+        sweep = yield from sweep_steps(self._session, which, None, others=others)
+        key = self._keys[which]
+        data = {
+            "which": which,
+            "name": sweep.what,
+            "strengths": sweep.strengths.tolist(),
+            "kl": _plain(sweep.kl),
+            "difference": None if self._session.answers is None else _plain(sweep.difference),
+            "loss": _plain(sweep.loss),
+            "fluent": None if sweep.fluent is None else list(sweep.fluent),
+            "limit": sweep.limit,
+            "spearman": sliders.number(sweep.spearman),
+        }
+        self._sweeps[key] = ([*strengths[:which], *strengths[which + 1 :]], data)
+        found = {} if sweep.fluent is None else {key: list(sweep.fluent)}
+        self.fluent = {**{name: known for name, known in self.fluent.items() if name != key}, **found}
+        return data, []
+
+    def answer_continue(self, strengths: Strengths, max_new_tokens: int, temperature: float, seed: int) -> Steps:
+        """Continue the prompt unsteered and steered, a token at a time."""
+        wanted = operator.index(max_new_tokens)
+        if not 1 <= wanted <= LONGEST:
+            raise ValueError(f"A continuation has 1 to {LONGEST} tokens; got {wanted}.")
+        rows = [self._session.neutral, [sliders.strength(one) for one in strengths]]
+        texts = {"unsteered": "", "steered": ""}
+        yield 0, wanted, json.dumps(texts)
+        written = self._session.continuations(rows, max_new_tokens=wanted, temperature=temperature, seed=seed)
+        for done, (unsteered, steered) in enumerate(written, 1):
+            texts = {"unsteered": unsteered, "steered": steered}
+            yield done, wanted, json.dumps(texts)
+        asked = {"strengths": list(strengths), "max_new_tokens": wanted, "temperature": temperature, "seed": seed}
+        self._written = repr(asked), texts
+        return dict(texts), []
+
+    def answer_grid(self, which: int, strengths: Strengths) -> Answer:
+        """Return the next tokens at strengths over one slider's span, and at its own; the others held.
+
+        Buffers: probabilities as float32 [point, token], then unsteered ones [token].
+        """
+        which = operator.index(which)
+        held = [sliders.strength(one) for one in strengths]
+        if not 0 <= which < len(held):
+            raise ValueError(f"There is no slider {which}: there are {len(held)}.")
+        low, high = self._session.spans[which]
+        points = sorted({*np.linspace(low, high, POINTS).tolist()} | {held[which]} - {math.nan})
+        if math.isnan(self._session.neutral[which]):
+            points.append(math.nan)  # free
+        found = self._session.grid([[*held[:which], point, *held[which + 1 :]] for point in points])
+        ids = list(dict.fromkeys(id_ for one in found for id_ in one.top(SHOWN)))
+        data = {
+            "which": which,
+            "strengths": [sliders.number(point) for point in points],
+            "tokens": self._reader.texts(ids),
+            "kl": [one.kl for one in found],
+            "difference": None if self._session.answers is None else [one.difference for one in found],
+        }
+        probabilities = np.stack([one.steered.log_probabilities[ids].exp().numpy() for one in found])
+        unsteered = found[0].unsteered.probabilities[ids].numpy()
+        return data, [probabilities.astype("<f4").tobytes(), unsteered.astype("<f4").tobytes()]
+
+    def answer_code(self, strengths: Strengths) -> Answer:
+        """Return Python lines that make the session again at these strengths."""
+        return {"text": self._session.code([sliders.strength(one) for one in strengths])}, []
+
+    def answer_add_head(self, layer: int, head: int) -> Answer:
+        """Add a slider for a head."""
+        return {"key": self.add(ScaleHead(operator.index(layer), operator.index(head), 1.0))}, []
+
+    def answer_remove(self, key: str) -> Answer:
+        """Take a slider away."""
+        self.remove(key)
+        return {}, []
+
+    # -- without a kernel
+
+    def saved_answers(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
+        """Return a grid for each slider, the sweeps that still hold, a continuation, and the code."""
+        now = [sliders.number(strength) for strength in self._effective()]
+        for which, key in enumerate(self._keys):
+            args: dict[str, Any] = {"which": which, "strengths": now}
+            yield "grid", args, *self.answer_grid(**args)
+            held, data = self._sweeps.get(key, (None, {}))
+            if held == [*now[:which], *now[which + 1 :]]:
+                yield "sweep", args, {**data, "which": which}, []
+        asked: dict[str, Any] = {"strengths": now, "max_new_tokens": self.max_new_tokens}
+        asked |= {"temperature": self.temperature, "seed": self.seed}
+        if self._written is None or self._written[0] != repr(asked):
+            for _ in self.answer_continue(**asked):
+                pass
+        yield "continue", asked, self._written[1] if self._written else {}, []
+        yield "code", {"strengths": now}, *self.answer_code(now)
+
+    def provenance_lines(self) -> list[str]:
+        """Return the model, the prompt, and the strength of each slider."""
+        scope = self._session.scope
+        moved = zip(self._session.interventions, self._effective(), strict=True)
+        note = "; ".join(
+            f"{one.name}, layer {one.layer}, {sliders.at_words(one.at)}: "
+            f"{'free' if math.isnan(strength) else f'{strength:g}'}"
+            for one, strength in moved
+        )
+        origin = Provenance(scope.model_id, scope.revision, (str(self._session.prompt),), note=note)
+        return origin.lines()
+
+    def fallback_table(self) -> tuple[list[str], list[list[str]]]:
+        """Return the most probable next tokens, steered and unsteered."""
+        rows = [[one["text"], f"{one['p0']:.3f}", f"{one['p']:.3f}"] for one in self.start["tokens"][:SHOWN]]
+        return ["next token", "unsteered", "steered"], rows
+
+
+def _finite(strength: Any) -> float | None:
+    if strength is None:
+        return None
+    if not math.isfinite(number := float(strength)):
+        raise ValueError
+    return number
+
+
+def _plain(values: Any) -> list[float | None]:
+    return [sliders.number(float(value)) for value in np.asarray(values, dtype=float)]
