@@ -37,7 +37,7 @@ class Hooked:
     def __init__(self, scope: Microscope, places: Sequence[Place], edits_at: Callable[[Tensor, Tensor], Edits]) -> None:
         check(dict.fromkeys(places, _as_it_is), scope.anatomy)
         self._model, self._anatomy = scope.model, scope.anatomy
-        self._places = places
+        self._places = dict.fromkeys(places)  # several changes of one place are one edit
         self._edits_at = edits_at
         self._edits: Edits = {}
         self._lengths: Tensor | None = None

@@ -11,7 +11,7 @@ from torch import Tensor
 from scope_widgets.models.editing import Edits
 from scope_widgets.models.hooked import Hooked
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.steering.interventions import Intervention, edits_of, is_neutral
+from scope_widgets.steering.interventions import Intervention, checked, edits_of, is_neutral
 
 
 @contextmanager
@@ -20,7 +20,8 @@ def steer(scope: Microscope, interventions: Intervention | Sequence[Intervention
 
     The model is as it was when the block ends, also by an error. Interventions at strengths that change nothing are
     left out, so that without any other the model runs as if it were not in the block, bit for bit. Padding is
-    told by the attention mask.
+    told by the attention mask. A forward that goes on from a cache continues the prompt of the one before it; without
+    a cache (`use_cache=False`) each forward is a prompt of its own, with its own last token.
 
     Raises
     ------
@@ -34,12 +35,7 @@ def steer(scope: Microscope, interventions: Intervention | Sequence[Intervention
     >>> with steering.steer(scope, steering.AddDirection(sentiment, 0.3)):  # doctest: +SKIP
     ...     text = scope.generate("I think that", max_new_tokens=20)
     """
-    given = [interventions] if isinstance(interventions, Intervention) else list(interventions)
-    for one in given:
-        if not isinstance(one, Intervention):
-            raise TypeError(f"Expected interventions such as steering.AddDirection(...), got {one!r}.")
-        one.check(scope)
-    active = [one for one in given if one.active]
+    active = [one for one in checked(scope, interventions) if one.active]
     if not active:
         yield
         return

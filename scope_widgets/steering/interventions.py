@@ -296,7 +296,7 @@ class SwapAttention(Intervention):
     def __post_init__(self) -> None:
         _check_numbers(self.layer, self.head)
         pattern = np.array(self.pattern, dtype=np.float32)
-        square = pattern.ndim == 2 and pattern.shape[0] == pattern.shape[1]
+        square = pattern.ndim == 2 and 0 < pattern.shape[0] == pattern.shape[1]
         if not square or not np.isfinite(pattern).all() or np.triu(pattern, 1).any():
             raise ValueError(
                 "An attention pattern is [query, key], square, finite, and 0 for keys after the query; got an array of "
@@ -395,12 +395,30 @@ def within(at: At, positions: Tensor, lengths: Tensor) -> Tensor:
         return positions >= (0 if at == "all" else lengths[:, None] - 1)
     start, stop = at
     inside: Tensor = (positions >= _from_end(start, lengths)) & (positions >= 0)
-    return inside if stop is None else inside & (positions < _from_end(stop, lengths))
+    if stop is None:
+        return inside
+    return inside & (positions < _from_end(stop, lengths).minimum(lengths[:, None]))  # what is generated is not in it
 
 
 def _from_end(bound: int, lengths: Tensor) -> Tensor:
     """Give a bound for each row `[row, 1]`, counted from the end of its prompt where it is negative."""
     return torch.full_like(lengths, bound)[:, None] if bound >= 0 else lengths[:, None] + bound
+
+
+def checked(scope: Microscope, interventions: Intervention | Sequence[Intervention]) -> list[Intervention]:
+    """Give interventions, or one, as a list.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For something else, or for one that this model cannot have.
+    """
+    listed = [interventions] if isinstance(interventions, Intervention) else list(interventions)
+    for one in listed:
+        if not isinstance(one, Intervention):
+            raise TypeError(f"Expected interventions such as steering.AddDirection(...), got {one!r}.")
+        one.check(scope)
+    return listed
 
 
 def is_neutral(intervention: Intervention, strength: float) -> bool:
@@ -441,8 +459,8 @@ def _in_turn(changes: list[Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Te
 
 
 def _checked_at(at: Any) -> At:
-    if at in ("all", "last"):
-        return str(at)
+    if isinstance(at, str) and at in ("all", "last"):
+        return at
     bounds = tuple(at) if isinstance(at, Sequence) and not isinstance(at, str) else ()
     whole = [hasattr(bound, "__index__") for bound in bounds]
     if len(bounds) != 2 or not whole[0] or not (whole[1] or bounds[1] is None):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +21,7 @@ from scope_widgets.steering.applying import hooked
 from scope_widgets.steering.interventions import (
     ClampNeuron,
     Intervention,
+    checked,
     checked_strength,
     edits_of,
     in_order,
@@ -94,11 +95,8 @@ class Session:
         self.prompt: Any = texts[0] if texts[0] is not None else rows[0]
         self.token_ids = rows[0]
         self.tokens = token_texts(scope.tokenizer, rows[0])
-        for one in interventions:
-            if not isinstance(one, Intervention):
-                raise TypeError(f"Expected interventions such as steering.AddDirection(...), got {one!r}.")
-            one.check(scope)
-        self.interventions = tuple(interventions[i] for i in in_order(interventions))
+        listed = checked(scope, interventions)
+        self.interventions = tuple(listed[i] for i in in_order(listed))
         self.answers = _answers(scope, answer, versus)
         self.spans = [_span(scope, self.token_ids, one) for one in self.interventions]
         self._known: OrderedDict[Strengths, Distribution] = OrderedDict()
@@ -152,8 +150,10 @@ class Session:
         own = list(self.strengths)
         if strengths is None or isinstance(strengths, Mapping):
             changed = dict(strengths or {})
-        else:
+        elif isinstance(strengths, Iterable):
             changed = dict(enumerate(strengths))
+        else:
+            raise ValueError(f"Strengths are a list, one each intervention, or {{index: strength}}; got {strengths!r}.")
         whole = strengths is None or isinstance(strengths, Mapping) or len(changed) == len(own)
         if not whole or not set(changed) <= set(range(len(own))):
             raise ValueError(
@@ -186,6 +186,10 @@ class Session:
         """
         if not (math.isfinite(temperature) and temperature >= 0):
             raise ValueError(f"temperature= is 0 or a positive number; got {temperature!r}.")
+        if not hasattr(max_new_tokens, "__index__") or max_new_tokens < 0:
+            raise ValueError(f"max_new_tokens= is a whole number of tokens; got {max_new_tokens!r}.")
+        if len(rows) == 0:
+            raise ValueError("continuations() takes one or more rows of strengths; got none.")
         options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
         for tokens in self._continued([self.checked(row) for row in rows], **options):
             yield [self.scope.tokenizer.decode(row, skip_special_tokens=True) for row in tokens]
@@ -276,7 +280,9 @@ class Session:
         if all(is_neutral(one, strength) for one, strength in zip(self.interventions, key, strict=True)):
             return self._unsteered
         found = self._known.get(key)
-        self._hits += found is not None
+        if found is not None:
+            self._hits += 1
+            self._known.move_to_end(key)
         return found
 
     def _kept(self, key: Strengths, found: Distribution) -> Distribution:

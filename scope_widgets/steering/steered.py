@@ -22,7 +22,7 @@ class Distribution:
     """
 
     def __init__(self, logits: Tensor) -> None:
-        self.logits = logits.float().cpu()
+        self.logits = logits.to("cpu", torch.float32, copy=True)  # of a batch that is not to stay in memory
 
     @cached_property
     def log_probabilities(self) -> Tensor:

@@ -138,13 +138,7 @@ def sweep_steps(
     """As `sweep`; yields how much is done, of how much, and what is being done."""
     at = _index(session, which)
     one = session.interventions[at]
-    points = (
-        np.linspace(*session.spans[at], POINTS).round(12)
-        if strengths is None
-        else np.sort(np.asarray(strengths, float))
-    )
-    if points.ndim != 1 or len(points) < 2 or not np.isfinite(points).all():
-        raise ValueError(f"strengths= takes two or more finite numbers; got {strengths!r}.")
+    points = np.linspace(*session.spans[at], POINTS).round(12) if strengths is None else _points(strengths)
     held = session.checked(others)
     keys = [(*held[:at], float(point), *held[at + 1 :]) for point in points]
     total = 2 + len(keys)
@@ -174,6 +168,16 @@ def sweep_steps(
             note=f"fluent: the loss on the unsteered continuation rises by {FLUENT} nats a token at most, a convention",
         ),
     )
+
+
+def _points(strengths: Any) -> Array:
+    try:
+        points = np.array(strengths, dtype=float)
+    except (TypeError, ValueError):
+        points = np.empty(0)
+    if points.ndim != 1 or len(points) < 2 or not np.isfinite(points).all():
+        raise ValueError(f"strengths= takes two or more finite numbers; got {strengths!r}.")
+    return np.sort(points)
 
 
 def _index(session: Session, which: int | str) -> int:
