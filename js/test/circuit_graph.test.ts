@@ -4,7 +4,7 @@ import { distance, edgeTable, pathBetween } from "../src/circuit_graph/curves";
 import { Edges } from "../src/circuit_graph/edges";
 import { grouped, includedBy, toggledEdge, toggledNodes, type Edits } from "../src/circuit_graph/edits";
 import { Graph } from "../src/circuit_graph/graph";
-import { History } from "../src/circuit_graph/history";
+import { History } from "../src/core/history";
 import { classLetter, cut } from "../src/circuit_graph/labels";
 import { frameOf } from "../src/circuit_graph/layout";
 import { MOST_EDGES, MOST_NODES, sceneOf } from "../src/circuit_graph/scene";

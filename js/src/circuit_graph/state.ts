@@ -9,7 +9,7 @@ import { edgeTable, type Curve } from "./curves";
 import { Edges } from "./edges";
 import { EDITS, grouped, includedBy, readEdits, toggledEdge, toggledNodes, type Edits } from "./edits";
 import { Graph } from "./graph";
-import { History } from "./history";
+import { History } from "../core/history";
 import { frameOf, type Room } from "./layout";
 import { sceneOf, type Scene } from "./scene";
 import { columnsOf, unitsOf, type Unit, type Units } from "./units";

@@ -15,7 +15,7 @@ export interface BarOptions {
   title: ReadonlySignal<string>;
   chips: ReadonlySignal<Chip[]>;
   /** Python lines that make this view again. */
-  code(): string;
+  code(): string | Promise<string>;
   /** What can be saved: "SVG" -> how; it may take time and may throw. */
   saves: Record<string, () => void | Promise<void>>;
   keys: readonly Key[];
@@ -60,7 +60,7 @@ export function createBar(root: HTMLElement, options: BarOptions, until: AbortSi
 
   const copy = button("Copy as code", icon(CODE), () =>
     attempt(async () => {
-      await copyText(options.code());
+      await copyText(await options.code());
       say("Copied as Python code.");
     }),
   );

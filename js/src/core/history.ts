@@ -1,5 +1,5 @@
 /** What can be undone and done again. */
-import { computed, signal, type ReadonlySignal } from "../core/reactive";
+import { computed, signal, type ReadonlySignal } from "./reactive";
 
 const MOST = 200;
 
@@ -13,6 +13,11 @@ export class History<T> {
   leave(state: T): void {
     this.#past.value = [...this.#past.peek(), state].slice(-MOST);
     this.#future.value = [];
+  }
+
+  /** Forget all: what was is no state any more. */
+  clear(): void {
+    this.#past.value = this.#future.value = [];
   }
 
   /** The state before `now`, which can then be done again. */

@@ -1,0 +1,163 @@
+/** SteeringPanel: sliders over interventions, and the next tokens, steered beside unsteered, while one moves. */
+import { createBar, type Bar } from "./core/bar";
+import { bytes, Requests, type AnyModel } from "./core/bridge";
+import { h } from "./core/dom";
+import { download, fileName, pngOf } from "./core/export";
+import type { Key } from "./core/keys";
+import { computed, sizeOf, trait, watch } from "./core/reactive";
+import { resizable } from "./core/resize";
+import { selectionOf } from "./core/selection";
+import { createRoot } from "./core/theme";
+import { createTooltip } from "./core/tooltip";
+import type { Shown } from "./steering_panel/answer";
+import { createAnswers, type Answers } from "./steering_panel/answers";
+import { createBars } from "./steering_panel/bars";
+import { createContinuations, type Continuations } from "./steering_panel/continuations";
+import { createDials } from "./steering_panel/dials";
+import { csv } from "./steering_panel/files";
+import { figure } from "./steering_panel/figure";
+import { createHeading } from "./steering_panel/heading";
+import { presetsText } from "./steering_panel/presets";
+import { createPresetBox } from "./steering_panel/preset_box";
+import { createSliderList } from "./steering_panel/slider_list";
+import { State } from "./steering_panel/state";
+import css from "./steering_panel/steering_panel.css";
+import { createSweepPlot } from "./steering_panel/sweep_plot";
+import { createSweeps } from "./steering_panel/sweeps";
+
+const KEYS: Key[] = [
+  ["← →", "less or more; with Shift ten times as much"],
+  ["Home, End", "to the lower end, to the upper one"],
+  ["0, Delete, double click", "back to where it does nothing"],
+  ["↑ ↓", "to the slider before, to the next"],
+  ["Tab", "its number, its sweep, its removal"],
+  ["Ctrl + Z, Ctrl + Shift + Z", "undo, do again"],
+  ["Escape", "stop what is being written or swept"],
+  ["?", "this list"],
+];
+const NARROW = 680;
+const [LEAST, MOST] = [488, 560];
+
+export default {
+  render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
+    const life = new AbortController();
+    build(model, el, life.signal);
+    return () => life.abort();
+  },
+};
+
+function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
+  const { root, theme } = createRoot(el, model, css, until);
+  const requests = new Requests(model, until);
+  const state = new State(model, selectionOf(model, until), theme, until);
+  const answers = createAnswers(state, requests, root, until);
+  const tooltip = createTooltip(root);
+  const title = trait<string>(model, "title", until);
+  let bar: Bar;
+  const say = (text: string, isError?: boolean): void => bar.say(text, isError);
+  const attempt = (name: string, args: object): void => void requests.ask(name, args).catch((error: Error) => say(error.message, true));
+  const continuations = createContinuations(state, requests, say, until);
+  bar = createBar(root, { title, chips: chipsOf(state), keys: KEYS, code: async () => (await requests.ask("code", { strengths: state.effective.peek() })).data.text, saves: savesOf(state, answers, continuations, requests, () => title.peek()) }, until);
+  bar.controls.append(...historyButtons(state, until));
+  const sweeps = createSweeps(state, requests, say, until);
+  const actions = {
+    say,
+    sweep: (at: number) => void sweeps.run(at),
+    remove: ({ key }: { key: string }) => attempt("remove", { key }),
+    addHead: (layer: number, head: number) => attempt("add_head", { layer, head }),
+  };
+  const left = h("div", { class: "sp-left" }, ...createSliderList(state, actions, until), createPresetBox(state, say, until), createSweepPlot(state, sweeps, tooltip, until));
+  const bars = createBars(state, answers, tooltip, (shown) => announce(root, shown), until);
+  const right = h("div", { class: "sp-right" }, createHeading(state, answers, until), createDials(state, answers, sweeps, until), bars);
+  const body = h("div", { class: "sp-body" }, left, right);
+  const below = continuations.element;
+  root.append(h("div", { class: "sp-all" }, body, below));
+  const size = sizeOf(root, until);
+  const narrow = computed(() => size.value[0] > 0 && size.value[0] < NARROW);
+  watch(until, () => void root.classList.toggle("sp-narrow", narrow.value));
+  const resize = resizable(root, model.get("height") ?? LEAST, (height) => {
+    model.set("height", height);
+    model.save_changes();
+  });
+  watch(until, () => {
+    const sliders = state.sliders.value.length;
+    if (model.get("height") === null) resize(narrow.value ? 720 + 56 * Math.min(6, sliders) : Math.min(MOST, LEAST + 12 * sliders));
+  });
+  watch(until, () => {
+    if (state.note.value) say(state.note.value);
+    state.note.value = "";
+  });
+  listenForKeys(root, state, () => (sweeps.stop(), continuations.stop()));
+}
+
+/** Seen from outside: which answer is on the screen. Told after the frame in which it was drawn. */
+function announce(root: HTMLElement, { sequence, strengths, input }: Shown): void {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    root.dataset.painted = String(sequence);
+    root.dispatchEvent(new CustomEvent("steering-painted", { detail: { sequence, strengths, ms: performance.now() - input }, bubbles: true, composed: true }));
+  };
+  port2.postMessage(0);
+}
+
+const chipsOf = (state: State) =>
+  computed(() =>
+    state.selectedHeads.value.map(([layer, head]) => ({
+      text: `${layer}.${head}`,
+      clear: () => state.selection.setHeads(state.selectedHeads.peek().filter(([l, h]) => l !== layer || h !== head)),
+    })),
+  );
+
+function historyButtons(state: State, until: AbortSignal): HTMLElement[] {
+  const button = (text: string, title: string, onclick: () => void): HTMLButtonElement => h("button", { class: "sw-button", type: "button", title, onclick }, text);
+  const undo = button("Undo", "Undo (Ctrl + Z)", () => state.undo());
+  const redo = button("Redo", "Do again (Ctrl + Shift + Z)", () => state.redo());
+  const reset = button("Reset", "All sliders to where they do nothing", () => state.reset());
+  watch(until, () => {
+    undo.disabled = !state.history.canUndo.value;
+    redo.disabled = !state.history.canRedo.value;
+    const { strengths, enabled } = state.setting.value;
+    reset.disabled = state.sliders.value.every(({ neutral }, at) => strengths[at] === neutral && enabled[at]);
+  });
+  return [undo, redo, reset];
+}
+
+function savesOf(state: State, answers: Answers, continuations: Continuations, requests: Requests, title: () => string): Record<string, () => void | Promise<void>> {
+  const file = (ending: string, type: string, content: BlobPart): void => download(`${fileName(title())}.${ending}`, new Blob([content], { type }));
+  const drawn = () => figure(state, answers, continuations, title());
+  return {
+    SVG: () => file("svg", "image/svg+xml", drawn().svg),
+    async PNG() {
+      const { svg, width, height } = drawn();
+      download(`${fileName(title())}.png`, await pngOf(svg, width, height));
+    },
+    CSV: () => file("csv", "text/csv", csv(answers.shown.peek()!)),
+    JSON: () => file("json", "application/json", presetsText(state.presets.peek(), state.sliders.peek(), state.model.get("model_id"))),
+    async HTML() {
+      const { buffers } = await requests.ask("html");
+      file("html", "text/html", bytes(buffers[0]!).slice());
+    },
+  };
+}
+
+function listenForKeys(root: HTMLElement, state: State, stop: () => void): void {
+  root.addEventListener("keydown", (event) => {
+    const writing = event.target instanceof HTMLElement && event.target.matches("input[type=text], input[type=number]");
+    const key = event.key.toLowerCase();
+    const command = (event.ctrlKey || event.metaKey) && !event.altKey;
+    const action = writing
+      ? undefined
+      : command && key === "z"
+        ? () => (event.shiftKey ? state.redo() : state.undo())
+        : command && key === "y"
+          ? () => state.redo()
+          : key === "escape"
+            ? stop
+            : undefined;
+    if (!action) return;
+    event.preventDefault();
+    event.stopPropagation();
+    action();
+  });
+}

@@ -1,0 +1,118 @@
+/** Sliders, bars and continuations as an SVG for papers: text as text. */
+import { hexColour } from "../core/colour";
+import { xml } from "../core/export";
+import { rgbOf, type Theme } from "../core/theme";
+import type { Answers } from "./answers";
+import { drawBars, svgPen } from "./bars_drawing";
+import { layoutOf } from "./bars_layout";
+import type { Continuations } from "./continuations";
+import { differing, type Word } from "./differing";
+import { placeOf, strengthText } from "./sliders";
+import type { State } from "./state";
+import { fixed, signed } from "./words";
+
+export interface Figure {
+  svg: string;
+  width: number;
+  height: number;
+}
+
+const MARGIN = 16;
+const WIDTH = 720;
+const LINE = 16;
+/** Monospaced characters of 12 px that a column of text holds. */
+const CHARACTERS = 46;
+
+/** As `#rrggbb`: many programs that read SVG know no other colours. */
+function hex(colour: string): string {
+  if (colour.startsWith("#")) return colour;
+  const [r, g, b] = rgbOf(colour) ?? [0, 0, 0];
+  return hexColour((Math.round(b) << 16) | (Math.round(g) << 8) | Math.round(r));
+}
+
+export function figure(state: State, { shown }: Answers, { texts }: Continuations, title: string): Figure {
+  const theme = state.theme.peek();
+  const answer = shown.peek()!;
+  const out: string[] = [];
+  let y = MARGIN;
+  const text = (content: string, x: number, style = "", ink = theme.ink): void => void out.push(`<text x="${x}" y="${y}" fill="${hex(ink)}"${style}>${xml(content)}</text>`);
+  const down = (by: number): void => void (y += by);
+  down(10);
+  text(title, 0, ' font-size="12" font-weight="600"');
+  down(LINE + 4);
+  text(short(state.model.get("prompt_tokens").join("")), 0, "", theme.dim);
+  down(LINE + 8);
+  y = sliders(out, state, theme, y);
+  const [answerText, versus]: string[] = state.model.get("answers");
+  const difference = answer.difference === null ? "" : `, logit ${answerText} − ${versus} ${signed(answer.difference)} (unsteered ${signed(answer.difference0!)})`;
+  text(`KL divergence ${fixed(answer.kl)} nats${difference}${answer.how && answer.how !== "computed" ? `; ${answer.how}` : ""}`, 0);
+  down(LINE + 4);
+  const layout = layoutOf(answer, WIDTH);
+  text("unsteered", layout.left, ' text-anchor="end"', theme.dim);
+  text("steered", layout.right, "", theme.dim);
+  down(8);
+  out.push(`<g transform="translate(0 ${y})">`);
+  drawBars(svgPen(out, theme, hex), layout, theme, undefined);
+  out.push("</g>");
+  down(layout.height + LINE + 8);
+  const written = texts.peek();
+  if (written) y = continuations(out, differing(written.unsteered, written.steered), theme, y);
+  const [width, height] = [WIDTH + 2 * MARGIN, y + MARGIN];
+  return {
+    width,
+    height,
+    svg:
+      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="11">` +
+      `<rect width="100%" height="100%" fill="${hex(theme.ground)}"/><g transform="translate(${MARGIN} 0)">${out.join("")}</g></svg>`,
+  };
+}
+
+const short = (text: string): string => (text.length > 110 ? `… ${text.slice(-108)}` : text).replaceAll("\n", "↵");
+
+function sliders(out: string[], state: State, theme: Theme, y: number): number {
+  const [from, to] = [WIDTH * 0.5, WIDTH - 72];
+  const { strengths, enabled } = state.setting.peek();
+  state.sliders.peek().forEach((slider, at) => {
+    const x = (value: number): number => Math.round(from + placeOf(slider, value) * (to - from));
+    const strength = strengths[at]!;
+    const ink = hex(enabled[at] ? theme.ink : theme.dim);
+    const about = `layer ${slider.layer}, ${slider.site}${slider.at === "all positions" ? "" : `, ${slider.at}`}`;
+    out.push(`<text x="0" y="${y}" fill="${ink}">${slider.order}  ${xml(slider.name)} <tspan fill="${hex(theme.dim)}">${xml(about)}</tspan></text>`);
+    out.push(`<path d="M${from} ${y - 4}H${to}" stroke="${hex(theme.dim)}" stroke-opacity="0.4" stroke-width="2"/>`);
+    if (slider.neutral !== null) out.push(`<path d="M${x(slider.neutral)} ${y - 9}v10" stroke="${hex(theme.dim)}"/>`);
+    if (strength !== null) out.push(`<circle cx="${x(strength)}" cy="${y - 4}" r="5" fill="${hex(theme.ground)}" stroke="${hex(enabled[at] ? theme.accent : theme.dim)}" stroke-width="2"/>`);
+    out.push(`<text x="${WIDTH}" y="${y}" text-anchor="end" fill="${ink}">${strengthText(strength)}${enabled[at] ? "" : " (off)"}</text>`);
+    y += 20;
+  });
+  return y + (state.sliders.peek().length ? 8 : 0);
+}
+
+function continuations(out: string[], columns: [Word[], Word[]], theme: Theme, y: number): number {
+  const ends = columns.map((words, side) => {
+    const x = side * (WIDTH / 2 + 8);
+    out.push(`<text x="${x}" y="${y}" fill="${hex(theme.dim)}">${side ? "steered, continued" : "unsteered, continued"}</text>`);
+    let at = y;
+    for (const line of wrapped(words)) {
+      at += LINE;
+      const spans = line.map(({ text, differs }) => `<tspan${differs ? ' font-weight="600"' : ""}>${xml(text)}</tspan>`).join("");
+      out.push(`<text x="${x}" y="${at}" font-family="monospace" font-size="12" xml:space="preserve" fill="${hex(theme.ink)}">${spans}</text>`);
+    }
+    return at;
+  });
+  return Math.max(...ends);
+}
+
+function wrapped(words: Word[]): Word[][] {
+  const lines: Word[][] = [[]];
+  let length = 0;
+  for (const { text, differs } of words) {
+    const shown = text.replaceAll("\n", "↵");
+    if (length && length + shown.length > CHARACTERS) {
+      lines.push([]);
+      length = 0;
+    }
+    lines.at(-1)!.push({ text: length ? shown : shown.trimStart(), differs });
+    length += shown.length;
+  }
+  return lines;
+}

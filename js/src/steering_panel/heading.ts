@@ -1,0 +1,23 @@
+/** What the bars are of, and whether they are of the strengths that are set. */
+import { h } from "../core/dom";
+import { watch } from "../core/reactive";
+import { tokenSpan } from "../core/tokens";
+import type { Answers } from "./answers";
+import type { State } from "./state";
+
+const WORDS = { "": "", short: "waiting for the kernel …", long: "the kernel does not answer; what you set is kept and asked again when it does" };
+/** Tokens at the end of the prompt that are shown; all stand in the title. */
+const LAST = 24;
+
+export function createHeading(state: State, { shown, waiting, problem }: Answers, until: AbortSignal): HTMLElement {
+  const tokens: string[] = state.model.get("prompt_tokens");
+  const end = h("span", { class: "sp-prompt", title: tokens.join("") });
+  end.append(h("bdi", {}, tokens.length > LAST ? "… " : "", ...tokens.slice(-LAST).map((token) => tokenSpan(token))));
+  const status = h("span", { class: "sp-status", role: "status" });
+  watch(until, () => {
+    const text = problem.value || WORDS[waiting.value] || shown.value?.how || "";
+    status.textContent = text;
+    status.classList.toggle("sw-error", !!problem.value);
+  });
+  return h("div", { class: "sp-heading" }, h("span", { class: "sp-title" }, "Next token after"), end, status);
+}

@@ -1,0 +1,208 @@
+/** What a panel shows, as signals; everything else follows from them. */
+import { SAVED_PAGE, type AnyModel } from "../core/bridge";
+import { History } from "../core/history";
+import { batch, computed, signal, trait, type ReadonlySignal, type Signal } from "../core/reactive";
+import type { Head, Selection } from "../core/selection";
+import type { Theme } from "../core/theme";
+import { applied, presetOf, type Presets } from "./presets";
+import { effectiveOf, type Setting, type Slider, type Strength } from "./sliders";
+
+const TRAITS = ["interventions", "strengths", "enabled"] as const;
+
+const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
+
+export class State {
+  readonly saved: boolean;
+  readonly history = new History<Setting>();
+  readonly sliders: ReadonlySignal<Slider[]>;
+  /** As it is drawn: while a slider is dragged, ahead of what Python knows. */
+  readonly setting: ReadonlySignal<Setting>;
+  readonly effective: ReadonlySignal<Strength[]>;
+  readonly moving = signal<{ at: number; strength: Strength } | undefined>(undefined);
+  /** When the last input was made, in `performance.now()`. */
+  input = performance.now();
+  /** The slider that was touched last. */
+  readonly current: Signal<number>;
+  readonly fluent: ReadonlySignal<Record<string, [number, number]>>;
+  readonly presets: ReadonlySignal<Presets>;
+  readonly selectedHeads: ReadonlySignal<Head[]>;
+  /** Counts the changes that are complete: released, typed, undone. */
+  readonly releases = signal(0);
+  /** A sentence that a change calls for. */
+  readonly note = signal("");
+
+  readonly #known: Signal<{ sliders: Slider[]; setting: Setting }>;
+  /** As the page was saved. */
+  readonly #start: Setting;
+  #writing = false;
+
+  constructor(
+    readonly model: AnyModel,
+    readonly selection: Selection,
+    readonly theme: ReadonlySignal<Theme>,
+    until: AbortSignal,
+  ) {
+    this.saved = !!model.get(SAVED_PAGE);
+    this.#start = this.#read().setting;
+    this.#known = signal(this.#read());
+    for (const name of TRAITS) {
+      const hear = (): void => this.#heard();
+      model.on(`change:${name}`, hear);
+      until.addEventListener("abort", () => model.off(`change:${name}`, hear));
+    }
+    this.sliders = computed(() => this.#known.value.sliders);
+    this.setting = computed(() => {
+      const { setting } = this.#known.value;
+      const moving = this.moving.value;
+      return moving ? this.#with(setting, moving.at, moving.strength) : setting;
+    });
+    this.effective = computed(() => effectiveOf(this.sliders.value, this.setting.value));
+    const first = this.#known.peek().sliders.findIndex(({ kind }) => kind === "add");
+    this.current = signal(Math.max(0, first));
+    this.fluent = trait(model, "fluent", until);
+    this.presets = trait(model, "presets", until);
+    const heads = signal(selection.heads);
+    selection.subscribe(() => (heads.value = selection.heads), until);
+    this.selectedHeads = heads;
+  }
+
+  /** Heads that are selected and have no slider. */
+  missingHeads(): Head[] {
+    const layers = this.model.get("n_layers");
+    const heads = this.model.get("n_heads");
+    return this.selectedHeads.value.filter(
+      ([layer, head]) => layer < layers && head < heads && !this.sliders.value.some((slider) => same(slider.head, [layer, head])),
+    );
+  }
+
+  // -- changing
+
+  /** While it is dragged. */
+  slide(at: number, strength: Strength, input = performance.now()): void {
+    this.input = input;
+    batch(() => {
+      this.current.value = at;
+      this.moving.value = { at, strength };
+    });
+  }
+
+  release(): void {
+    const moving = this.moving.peek();
+    if (moving) this.set(moving.at, moving.strength, this.input);
+  }
+
+  set(at: number, strength: Strength, input = performance.now()): void {
+    this.input = input;
+    batch(() => {
+      this.current.value = at;
+      const setting = this.#with(this.#known.peek().setting, at, strength);
+      this.moving.value = undefined;
+      this.change(setting, input);
+    });
+  }
+
+  toggle(at: number): void {
+    const { strengths, enabled } = this.#alone(this.#known.peek().setting, at);
+    this.current.value = at;
+    this.change({ strengths, enabled: enabled.map((on, i) => (i === at ? !on : on)) });
+  }
+
+  /** Every slider where it does nothing. */
+  reset(): void {
+    const sliders = this.sliders.peek();
+    this.change({ strengths: sliders.map(({ neutral }) => neutral), enabled: sliders.map(() => true) });
+  }
+
+  change(setting: Setting, input = performance.now()): void {
+    const before = this.#known.peek().setting;
+    if (same(setting, before)) return;
+    this.history.leave(before);
+    this.#put(setting, input);
+  }
+
+  undo(): void {
+    const setting = this.history.undo(this.#known.peek().setting);
+    if (setting) this.#put(setting);
+  }
+
+  redo(): void {
+    const setting = this.history.redo(this.#known.peek().setting);
+    if (setting) this.#put(setting);
+  }
+
+  // -- presets
+
+  savePreset(name: string): void {
+    this.putPresets({ ...this.presets.peek(), [name]: presetOf(this.sliders.peek(), this.#known.peek().setting) });
+  }
+
+  applyPreset(name: string): void {
+    const preset = this.presets.peek()[name];
+    if (!preset) return;
+    const { setting, missing } = applied(preset, this.sliders.peek());
+    if (missing.length) this.note.value = `The preset also has ${missing.join("; ")}, which this panel lacks.`;
+    this.change(setting);
+  }
+
+  putPresets(presets: Presets): void {
+    this.model.set("presets", presets);
+    this.model.save_changes();
+  }
+
+  // -- inside
+
+  /** One slider elsewhere. */
+  #with(setting: Setting, at: number, strength: Strength): Setting {
+    const { strengths, enabled } = this.#alone(setting, at);
+    return { strengths: strengths.map((one, i) => (i === at ? strength : one)), enabled };
+  }
+
+  /** In a saved page one slider moves at a time: the others stand as they were saved. */
+  #alone(setting: Setting, at: number): Setting {
+    if (!this.saved) return setting;
+    const { strengths, enabled } = this.#start;
+    const alone = {
+      strengths: strengths.map((one, i) => (i === at ? setting.strengths[i]! : one)),
+      enabled: enabled.map((one, i) => (i === at ? setting.enabled[i]! : one)),
+    };
+    if (!same(alone, setting)) this.note.value = "In a saved page one slider moves at a time; the other is back where it was saved.";
+    return alone;
+  }
+
+  #put(setting: Setting, input = performance.now()): void {
+    this.input = input;
+    this.#writing = true;
+    this.model.set("strengths", setting.strengths);
+    this.model.set("enabled", setting.enabled);
+    this.#writing = false;
+    batch(() => {
+      this.#known.value = { ...this.#known.peek(), setting };
+      this.releases.value++;
+    });
+    this.model.save_changes();
+  }
+
+  #read(): { sliders: Slider[]; setting: Setting } {
+    const get = (name: string): any => this.model.get(name);
+    return { sliders: get("interventions"), setting: { strengths: get("strengths"), enabled: get("enabled") } };
+  }
+
+  /** A change that was made in Python can be undone here; sliders that came or went cannot. */
+  #heard(): void {
+    const before = this.#known.peek();
+    const next = this.#read();
+    const { length } = next.sliders;
+    // The three lists may arrive one after the other.
+    if (this.#writing || same(next, before) || next.setting.strengths.length !== length || next.setting.enabled.length !== length) return;
+    const others = !same(next.sliders.map(({ key }) => key), before.sliders.map(({ key }) => key));
+    if (others) this.history.clear();
+    else this.history.leave(before.setting);
+    this.input = performance.now();
+    batch(() => {
+      if (others) this.moving.value = undefined;
+      this.#known.value = next;
+      this.current.value = Math.min(this.current.peek(), Math.max(0, length - 1));
+      this.releases.value++;
+    });
+  }
+}

@@ -1,0 +1,25 @@
+/** Numbers in words. */
+
+/** "0.919", "4.2e−6". */
+export function probability(p: number): string {
+  if (p >= 0.0005 || p === 0) return p.toFixed(3);
+  return p.toExponential(1).replace("e-", "e−");
+}
+
+/** In three digits, with its sign where it is a difference: "+2.53", "−0.04". */
+export function signed(value: number): string {
+  const text = fixed(Math.abs(value));
+  return Number(text) === 0 ? text : (value < 0 ? "−" : "+") + text;
+}
+
+/** In three digits: "0.83", "12.4". */
+export const fixed = (value: number): string => {
+  const size = Math.abs(value);
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2).replace("-", "−");
+};
+
+export const ordinal = (rank: number): string => {
+  const n = rank + 1;
+  const end = n % 100 >= 11 && n % 100 <= 13 ? "th" : ({ 1: "st", 2: "nd", 3: "rd" }[n % 10] ?? "th");
+  return `${n.toLocaleString("en")}${end}`;
+};
