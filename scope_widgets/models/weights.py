@@ -88,7 +88,7 @@ class Changes:
             self._places.clear()
 
     def _found(self) -> list[tuple[nn.Module, str, _Slot]]:
-        return [(module, name, _slots[module][name]) for module, name in self._places]
+        return [(module, name, _slots[module][name]) for module, name in list(self._places)]
 
 
 def restore(model: nn.Module) -> None:

@@ -52,8 +52,7 @@ def orthogonalise(scope: Microscope, direction: Direction, *, layers: Sequence[i
 
     Where a norm follows a matrix (Gemma 2, Gemma 3, OLMo 2), `v` is taken out as the norm's gain reads it; the norm
     rescales the rest. Where the unembedding is tied to the embedding it keeps the original weights meanwhile, for it
-    writes nothing to the stream: the embedding then has weights of its own. Whoever saves the model while the patch is
-    on must set `config.tie_word_embeddings = False` to keep both.
+    writes nothing to the stream: the embedding then has weights of its own.
 
     Parameters
     ----------

@@ -1,0 +1,118 @@
+"""What a fact edit does: to the prompt, to paraphrases of it, and to prompts that it should leave alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets._result import Provenance, Result
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.tokens import token_texts
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FactEffect(Result):
+    """The model's predictions before and after a fact edit, one row a prompt.
+
+    Attributes
+    ----------
+    subject, answer : str
+    layer : int
+        The block whose MLP is changed.
+    texts : list of str
+    kinds : list of str
+        "prompt", "paraphrase" or "neighbour" (a prompt that the edit should leave alone).
+    before, after : ndarray [prompt]
+        Probability of the answer as the next token.
+    top_before, top_after : list of str
+        The likeliest token.
+    kl : ndarray [prompt]
+        Divergence of the prediction after from that before, in nats.
+    losses : ndarray [step]
+        Of the descent that found what to write, in nats.
+    size : float
+        Norm of what is written more at the subject, in units of the norm of what the MLP wrote there.
+    provenance : Provenance
+    """
+
+    subject: str
+    answer: str
+    layer: int
+    texts: list[str]
+    kinds: list[str]
+    before: Array
+    after: Array
+    top_before: list[str]
+    top_after: list[str]
+    kl: Array
+    losses: Array
+    size: float
+    provenance: Provenance
+
+    @property
+    def specificity(self) -> float:
+        """Share of the neighbours whose likeliest token is the same as before; NaN without neighbours."""
+        same = [b == a for k, b, a in zip(self.kinds, self.top_before, self.top_after, strict=True) if k == "neighbour"]
+        return float(np.mean(same)) if same else float("nan")
+
+    @property
+    def neighbour_kl(self) -> float:
+        """Mean divergence on the neighbours, in nats; NaN without neighbours."""
+        near = self.kl[np.array(self.kinds) == "neighbour"]
+        return float(near.mean()) if len(near) else float("nan")
+
+    def to_dataframe(self) -> Any:
+        """Make a table: text, kind, before, after, top_before, top_after, kl."""
+        import pandas as pd
+
+        names = ("texts", "kinds", "before", "after", "top_before", "top_after", "kl")
+        return pd.DataFrame({name.removesuffix("s"): getattr(self, name) for name in names})
+
+    def __repr__(self) -> str:
+        """Say what changed."""
+        near = (
+            ""
+            if "neighbour" not in self.kinds
+            else (
+                f"; {self.specificity:.0%} of {self.kinds.count('neighbour')} neighbours say what they said, "
+                f"mean divergence {self.neighbour_kl:.3g} nats"
+            )
+        )
+        return (
+            f"FactEffect(p({self.answer!r}) after {self.texts[0]!r}: {self.before[0]:.3g} -> {self.after[0]:.3g}{near})"
+        )
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return {"text/plain": repr(self)}
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says next.
+
+    Attributes
+    ----------
+    log_p : Tensor of float32 [prompt, vocabulary]
+    top : list of str
+    """
+
+    log_p: Tensor
+    top: list[str]
+
+    def divergence(self, other: Predictions) -> Array:
+        """Give the Kullback-Leibler divergence of another prediction from this, `[prompt]` in nats."""
+        terms = torch.where(self.log_p.isfinite(), self.log_p.exp() * (self.log_p - other.log_p), 0.0)
+        return terms.double().sum(-1).clamp_min(0).cpu().numpy()
+
+
+def predict(scope: Microscope, texts: Sequence[str]) -> Predictions:
+    """Ask what comes next after each text."""
+    log_p = scope.run(list(texts)).logits.detach().float().log_softmax(-1)
+    return Predictions(log_p, token_texts(scope.tokenizer, log_p.argmax(-1).tolist()))
