@@ -70,8 +70,10 @@ class Recorder:
             if "mlp_out" in self._wanted:
                 yield Site("mlp_out", layer, block.mlp_out, "output", first)
         if "residual" in self._wanted:
-            # What enters the final norm; not read there because some models have none.
-            yield Site("residual", self._anatomy.n_layers, self._anatomy.blocks[-1].block, "output", first)
+            # Read where it enters, as below it: nnsight sees a block's output before hooks that change it.
+            norm, last = self._anatomy.final_norm, self._anatomy.blocks[-1].block
+            where = (last, "output") if norm is None else (norm, "input")
+            yield Site("residual", self._anatomy.n_layers, *where, first)
 
     def _own_attention(self, layer: int, attention: nn.Module) -> Iterator[Site]:
         """Yield the sites of a family that computes attention without transformers' interface (GPT-Neo)."""

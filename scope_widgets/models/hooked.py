@@ -37,11 +37,12 @@ class Hooked:
     def __init__(self, scope: Microscope, places: Sequence[Place], edits_at: Callable[[Tensor, Tensor], Edits]) -> None:
         check(dict.fromkeys(places, _as_it_is), scope.anatomy)
         self._model, self._anatomy = scope.model, scope.anatomy
+        self._stack = _stack(scope.model, self._anatomy.blocks[0].block)
         self._places = dict.fromkeys(places)  # several changes of one place are one edit
         self._edits_at = edits_at
         self._edits: Edits = {}
         self._lengths: Tensor | None = None
-        self._signature = inspect.signature(self._model.forward)
+        self._signature = inspect.signature(self._stack.forward)
         self._layer_of = {block.attention: layer for layer, block in enumerate(self._anatomy.blocks)}
         self._thread: int | None = None
 
@@ -51,7 +52,7 @@ class Hooked:
         self._thread = threading.get_ident()
         with ExitStack() as stack:
             stack.enter_context(changed_by_hooks(self._model))
-            stack.callback(self._model.register_forward_pre_hook(self._begin, with_kwargs=True, prepend=True).remove)
+            stack.callback(self._stack.register_forward_pre_hook(self._begin, with_kwargs=True, prepend=True).remove)
             for place in self._places:
                 if handle := self._hook(place):
                     stack.callback(handle.remove)
@@ -67,6 +68,11 @@ class Hooked:
         ids = given.get("input_ids")
         shape = ids.shape if ids is not None else given["inputs_embeds"].shape[:2]
         cache, mask = given.get("past_key_values"), given.get("attention_mask")
+        if getattr(cache, "is_compileable", False):
+            raise ValueError(
+                "A static cache does not show which of its keys are there, so what runs on it cannot be steered: "
+                "generate without cache_implementation='static'."
+            )
         before = 0 if cache is None else int(cache.get_seq_length())
         if mask is not None and mask.ndim == 2:
             positions = mask.long().cumsum(-1)[:, -shape[1] :] - 1
@@ -122,6 +128,11 @@ class Hooked:
         if site in ("q", "k", "v"):
             return edit(value.transpose(1, 2)).transpose(1, 2)
         return edit(value)
+
+
+def _stack(model: nn.Module, block: nn.Module) -> nn.Module:
+    """Give the module that runs the blocks, which a caller may reach without the model around it."""
+    return next(one for one in model.modules() if any(block in part.children() for part in one.children()))
 
 
 def _as_it_is(value: Tensor) -> Tensor:
