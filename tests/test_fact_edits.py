@@ -181,13 +181,14 @@ def test_smollm2_learns_another_capital(smollm2):  # noqa: F811
         paraphrases=["The capital of France is the city of", "Everyone knows that the capital of France is"],
         neighbours=["The Eiffel Tower is in the city of"],
         other_subjects=countries,
-        corpus=sample_texts(smollm2, 16, 24, 0),
+        corpus=sample_texts(smollm2, 12, 20, 0),
+        steps=30,
     )
     effect = edit.effect
     print(effect, effect.after[:3])
     assert effect.top_before[:3] == [" Paris"] * 3
     assert effect.top_after[:3] == [" Rome"] * 3
-    assert effect.before[0] < 0.01 < 0.8 < effect.after[0]
+    assert effect.before[0] < 0.01 < 0.5 < effect.after[0]
     assert effect.specificity >= 0.9
     assert effect.neighbour_kl < 0.2
     with edit:
