@@ -99,6 +99,18 @@ def test_all_or_none():
     assert same_state(model, state)
 
 
+def test_a_module_that_was_replaced():
+    scope = scope_of("llama")
+    patch = orthogonalise(scope, some_direction(scope), layers=[1])
+    mlp = scope.model.model.layers[1].mlp
+    mlp.down_proj = copy.deepcopy(mlp.down_proj)
+    state = state_of(scope.model)
+    with pytest.raises(RuntimeError, match="A Linear .* is no longer in the model"):
+        patch.enable()
+    assert not patch.enabled
+    assert same_state(scope.model, state)
+
+
 def test_a_shared_weight_is_changed_for_one_module_only():
     model = tiny_model("gpt2")
     table, start = model.transformer.wte.weight, model.transformer.wte.weight.detach().clone()

@@ -66,11 +66,17 @@ class Changes:
         Raises
         ------
         RuntimeError
-            When a weight was overwritten by something else while it was changed.
+            When a module is no longer in the model, or a weight was overwritten by something else while changed.
         """
         with lock_of(self._model), torch.no_grad():
+            inside = set(self._model.modules())
             try:
                 for module, name, change in places:
+                    if module not in inside:
+                        raise RuntimeError(
+                            f"A {type(module).__name__} that was to be changed is no longer in the model, where "
+                            "another has taken its place: make the patch again."
+                        )
                     slot = _slot(self._model, module, name)
                     self._places[module, name] = None
                     slot.changes[self._key] = change

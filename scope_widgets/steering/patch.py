@@ -45,7 +45,8 @@ class Patch:
         Raises
         ------
         RuntimeError
-            When it was removed, or its weights were overwritten while other patches were on them.
+            When it was removed, its module was replaced in the model, or its weights were overwritten while other
+            patches were on them.
         """
         changes = self._usable()
         if not changes.made:
