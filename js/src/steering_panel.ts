@@ -1,7 +1,7 @@
 /** SteeringPanel: sliders over interventions, and the next tokens, steered beside unsteered, while one moves. */
 import { createBar, type Bar } from "./core/bar";
 import { bytes, Requests, type AnyModel } from "./core/bridge";
-import { h } from "./core/dom";
+import { h, icon } from "./core/dom";
 import { download, fileName, pngOf } from "./core/export";
 import type { Key } from "./core/keys";
 import { computed, sizeOf, trait, watch } from "./core/reactive";
@@ -35,7 +35,7 @@ const KEYS: Key[] = [
   ["Escape", "stop what is being written or swept"],
   ["?", "this list"],
 ];
-const NARROW = 680;
+const NARROW = 800;
 const [LEAST, MOST] = [488, 560];
 
 export default {
@@ -81,7 +81,7 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   });
   watch(until, () => {
     const sliders = state.sliders.value.length;
-    if (model.get("height") === null) resize(narrow.value ? 720 + 56 * Math.min(6, sliders) : Math.min(MOST, LEAST + 12 * sliders));
+    if (model.get("height") === null) resize(narrow.value ? 592 + 58 * Math.min(6, sliders) + (sweeps.known.value ? 124 : 0) : Math.min(MOST, LEAST + 12 * sliders));
   });
   watch(until, () => {
     if (state.note.value) say(state.note.value);
@@ -110,10 +110,10 @@ const chipsOf = (state: State) =>
   );
 
 function historyButtons(state: State, until: AbortSignal): HTMLElement[] {
-  const button = (text: string, title: string, onclick: () => void): HTMLButtonElement => h("button", { class: "sw-button", type: "button", title, onclick }, text);
-  const undo = button("Undo", "Undo (Ctrl + Z)", () => state.undo());
-  const redo = button("Redo", "Do again (Ctrl + Shift + Z)", () => state.redo());
-  const reset = button("Reset", "All sliders to where they do nothing", () => state.reset());
+  const button = (text: string, path: string, title: string, onclick: () => void): HTMLButtonElement => h("button", { class: "sw-button sp-history", type: "button", title, "aria-label": text, onclick }, icon(path), h("span", {}, text));
+  const undo = button("Undo", "M5.500 3 2.500 6l3 3M3 6h6.500a3.500 3.500 0 0 1 0 7H6", "Undo (Ctrl + Z)", () => state.undo());
+  const redo = button("Redo", "M10.500 3l3 3-3 3M13 6H6.500a3.500 3.500 0 0 0 0 7H10", "Do again (Ctrl + Shift + Z)", () => state.redo());
+  const reset = button("Reset", "M3.500 2.500v4h4M3.800 6.500a5 5 0 1 1-.6 3.500", "All sliders to where they do nothing", () => state.reset());
   watch(until, () => {
     undo.disabled = !state.history.canUndo.value;
     redo.disabled = !state.history.canRedo.value;
@@ -133,7 +133,10 @@ function savesOf(state: State, answers: Answers, continuations: Continuations, r
       download(`${fileName(title())}.png`, await pngOf(svg, width, height));
     },
     CSV: () => file("csv", "text/csv", csv(answers.shown.peek()!)),
-    JSON: () => file("json", "application/json", presetsText(state.presets.peek(), state.sliders.peek(), state.model.get("model_id"))),
+    JSON() {
+      if (!Object.keys(state.presets.peek()).length) throw new Error("There is no preset to save yet: give the present strengths a name first.");
+      file("json", "application/json", presetsText(state.presets.peek(), state.sliders.peek(), state.model.get("model_name")));
+    },
     async HTML() {
       const { buffers } = await requests.ask("html");
       file("html", "text/html", bytes(buffers[0]!).slice());

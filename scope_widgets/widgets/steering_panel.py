@@ -79,7 +79,7 @@ class SteeringPanel(View):
 
     bundle: ClassVar[str] = "steering_panel"
 
-    model_id = traitlets.Unicode().tag(sync=True)
+    model_name = traitlets.Unicode().tag(sync=True)
     prompt_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     answers = traitlets.List(traitlets.Unicode(), help="texts of the two tokens; empty without").tag(sync=True)
     interventions = traitlets.List(traitlets.Dict(), help="what each slider is, in their order").tag(sync=True)
@@ -132,7 +132,7 @@ class SteeringPanel(View):
             title=title or f"Steering, {model.rstrip('/').rsplit('/', 1)[-1]}, {len(session.tokens)} tokens",
             n_layers=session.scope.n_layers,
             n_heads=session.scope.n_heads,
-            model_id=model,
+            model_name=model,
             prompt_tokens=list(session.tokens),
             answers=[one["text"] for one in self._reader.texts(session.answers or ())],
             interventions=self._described(),
@@ -280,7 +280,7 @@ class SteeringPanel(View):
 
     def presets_json(self) -> str:
         """Return the presets as JSON, which a panel on the same model with the same sliders can load."""
-        return presets.text_of(self.presets, self.interventions, self.model_id)
+        return presets.text_of(self.presets, self.interventions, self.model_name)
 
     def load_presets(self, text_or_path: str | Path) -> None:
         """Add the presets of a JSON text or file, also one that the browser saved.
@@ -290,7 +290,7 @@ class SteeringPanel(View):
         FileNotFoundError, ValueError
             Where there is no such file, or its presets are of another model or of sliders that are not here.
         """
-        self.presets = {**self.presets, **presets.read(text_or_path, self.interventions, self.model_id)}
+        self.presets = {**self.presets, **presets.read(text_or_path, self.interventions, self.model_name)}
 
     # -- what the model is asked
 
@@ -307,8 +307,9 @@ class SteeringPanel(View):
         """Move one slider over its span, the others held."""
         which = operator.index(which)
         others = [sliders.strength(one) for one in strengths]
+        keys = self._keys  # a slider may come or go meanwhile
         sweep = yield from sweep_steps(self._session, which, None, others=others)
-        key = self._keys[which]
+        key = keys[which]
         data = {
             "which": which,
             "name": sweep.what,

@@ -46,12 +46,16 @@ def show(browser_page: Any, mount: Callable[..., list[Any]]) -> Callable[..., An
 
 def frame(page: Any) -> None:
     """Wait until what has changed is drawn, and what was asked is answered."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60))))")
+    page.evaluate(
+        "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60))))"
+    )
 
 
 def many(n: int) -> list[Any]:
     heads = [steering.ScaleHead(i // 4, i % 4, 1.0) for i in range(n - 2)]
-    long = steering.direction(scope(), answer=" Lily", versus=" John", layer=1, name="a direction with quite a long name")
+    long = steering.direction(
+        scope(), answer=" Lily", versus=" John", layer=1, name="a direction with quite a long name"
+    )
     return [steering.AddDirection(name_direction(), 0.1), steering.AddDirection(long, 0.05, at="last"), *heads]
 
 
@@ -70,8 +74,36 @@ def test_screenshots(show: Any, browser_page: Any, screenshot: Any, scheme: str)
     screenshot(place, f"steering-{scheme}")
 
 
-@pytest.mark.parametrize("width", [320, 360, 700, 1200])
+@pytest.mark.parametrize("width", [320, 700, 820, 1400])
 def test_screenshots_of_many(show: Any, browser_page: Any, screenshot: Any, width: int) -> None:
     place = show(panel(directions=[], heads=[], neurons=[], interventions=many(12)), width=width)
     frame(browser_page)
     screenshot(place, f"steering-12-{width}")
+
+
+def test_screenshots_of_odd_tokens(show: Any, browser_page: Any, screenshot: Any) -> None:
+    odd = [
+        "<|endoftext|>",
+        "\n",
+        " <0xE2>",
+        " pneumonoultramicroscopicsilicovolcanoconiosis",
+        "\u202egnp",
+        " &amp;",
+        "日本語",
+        "\t",
+        "",
+        "<b>x</b>",
+    ]
+    for width in (360, 1200):
+        view = panel(heads=[], neurons=[])
+        view._reader._texts = {id_: odd[i % len(odd)] for i, id_ in enumerate(range(720))}
+        view.strengths = [0.05]
+        place = show(view, width=width)
+        place.get_by_label("Sweep: what each strength does: add Mary − John").click()
+        place.locator(".sp-plot circle").first.wait_for()
+        frame(browser_page)
+        screenshot(place, f"steering-odd-{width}")
+
+
+def test_screenshot_of_nothing(show: Any, screenshot: Any) -> None:
+    screenshot(show(panel(directions=[], heads=[], neurons=[])), "steering-empty")

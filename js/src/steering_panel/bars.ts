@@ -18,10 +18,12 @@ export function createBars(state: State, { shown, waiting }: Answers, tooltip: T
   const canvas = h("canvas", { "aria-hidden": "true" });
   const stage = h("div", { class: "sp-stage" }, canvas);
   const list = h("table", { class: "sw-hidden sp-table" });
-  const element = h("div", { class: "sp-bars" }, h("div", { class: "sp-columns", "aria-hidden": "true" }, h("span", {}, "unsteered"), h("span", {}, "steered")), stage, list);
+  const columns = h("div", { class: "sp-columns", "aria-hidden": "true" }, h("span", {}, "unsteered"), h("span", {}, "steered"));
+  const element = h("div", { class: "sp-bars" }, columns, stage, list);
   const size = sizeOf(stage, until);
   const pointed = signal<number | undefined>(undefined);
   const layout = computed<Layout | undefined>(() => (shown.value && size.value[0] ? layoutOf(shown.value, size.value[0]) : undefined));
+  watch(until, () => void (layout.value && (columns.style.columnGap = `${layout.value.right - layout.value.left + 12}px`)));
   let painted: Shown | undefined;
   draw(until, () => {
     if (!layout.value) return;

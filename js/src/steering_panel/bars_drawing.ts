@@ -3,8 +3,8 @@ import { fitted, type Part } from "../core/tokens";
 import type { Theme } from "../core/theme";
 import { xml } from "../core/export";
 import type { Token } from "./answer";
-import { MARGIN, ROW, type Bar, type Layout, type Move } from "./bars_layout";
-import { ordinal, probability } from "./words";
+import { MARGIN, type Bar, type Layout, type Move } from "./bars_layout";
+import { probability, shortPlace } from "./words";
 
 const INSET = 6;
 const BAR = 16;
@@ -16,7 +16,7 @@ export const moveColour = (move: Move, theme: Theme): string =>
 /** What both drawings are made of. */
 export interface Pen {
   rect(x: number, y: number, width: number, height: number, fill: string, opacity: number): void;
-  curve(path: [x0: number, y0: number, x1: number, y1: number, x2: number, y2: number, x3: number, y3: number], stroke: string, width: number, dash: boolean): void;
+  curve(path: [x0: number, y0: number, x1: number, y1: number, x2: number, y2: number, x3: number, y3: number], stroke: string, width: number): void;
   /** From `x` on, or up to it. */
   text(parts: Part[], x: number, y: number, end: boolean, mono: boolean, ink: string, halo: boolean): void;
   measure(text: string, mono: boolean): number;
@@ -27,7 +27,7 @@ export function drawBars(pen: Pen, layout: Layout, theme: Theme, pointed: number
   const strong = (token: Token): boolean => pointed === undefined || token.id === pointed;
   for (const { token, from, to, move } of links) {
     const third = (right - left) / 3;
-    pen.curve([left, from, left + third, from, right - third, to, right, to], moveColour(move, theme), strong(token) ? (token.id === pointed ? 2.5 : move === "none" ? 1 : 1.5) : 0.5, false);
+    pen.curve([left, from, left + third, from, right - third, to, right, to], moveColour(move, theme), strong(token) ? (token.id === pointed ? 2.5 : move === "none" ? 1 : 1.5) : 0.5);
   }
   for (const bar of before) side(pen, layout, theme, bar, "p0", strong(bar.token));
   for (const bar of after) side(pen, layout, theme, bar, "p", strong(bar.token));
@@ -43,13 +43,11 @@ function side(pen: Pen, { width, left, right }: Layout, theme: Theme, { token, y
   const room = Math.max(0, left - MARGIN - 2 * INSET);
   const ink = strong ? theme.ink : theme.dim;
   pen.text(fitted(token.text, room, (text) => pen.measure(text, true)), edge + out * INSET, y, isLeft, true, ink, false);
-  pen.text([{ text: probability(token[by]), dim: false }], isLeft ? MARGIN - INSET : width - MARGIN + INSET, y, isLeft, false, strong ? theme.ink : theme.dim, false);
+  pen.text([{ text: probability(token[by]), dim: false }], isLeft ? MARGIN - 8 : width, y, true, false, ink, false);
   if (!alone) return;
   // Where a token comes from, or goes to, that the other column does not show.
-  const place = (token.atLeast ? "≥ " : "") + ordinal(isLeft ? token.rank : token.rank0);
-  const stub = 14;
-  pen.curve([edge, y, edge - out * 5, y, edge - out * 9, y, edge - out * stub, y], moveColour(move, theme), strong ? 1.5 : 0.5, true);
-  pen.text([{ text: isLeft ? `↓ ${place}` : `${place} ↑`, dim: false }], edge - out * (stub + 3), y, !isLeft, false, moveColour(move, theme), true);
+  const place = (token.atLeast ? "≥" : "") + shortPlace(isLeft ? token.rank : token.rank0);
+  pen.text([{ text: isLeft ? `↓ ${place}` : `${place} ↑`, dim: false }], edge - out * INSET, y, !isLeft, false, moveColour(move, theme), true);
 }
 
 /** The font that a text is measured and drawn in. */
@@ -65,10 +63,9 @@ export function canvasPen(pen: CanvasRenderingContext2D, theme: Theme): Pen {
       pen.fillRect(x, y, width, height);
       pen.globalAlpha = 1;
     },
-    curve([x0, y0, ...rest], stroke, width, dash) {
+    curve([x0, y0, ...rest], stroke, width) {
       pen.strokeStyle = stroke;
       pen.lineWidth = width;
-      pen.setLineDash(dash ? [3, 2] : []);
       pen.beginPath();
       pen.moveTo(x0, y0);
       pen.bezierCurveTo(...rest);
@@ -84,7 +81,6 @@ export function canvasPen(pen: CanvasRenderingContext2D, theme: Theme): Pen {
         if (halo) {
           pen.strokeStyle = theme.ground;
           pen.lineWidth = 4;
-          pen.setLineDash([]);
           pen.lineJoin = "round";
           pen.strokeText(text, at, y + 0.5);
         }
@@ -107,8 +103,8 @@ export function svgPen(out: string[], theme: Theme, hex: (colour: string) => str
   const measuring = document.createElement("canvas").getContext("2d")!;
   return {
     rect: (x, y, width, height, fill, opacity) => void out.push(`<rect x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${height}" fill="${hex(fill)}" fill-opacity="${opacity}"/>`),
-    curve: ([x0, y0, x1, y1, x2, y2, x3, y3], stroke, width, dash) =>
-      void out.push(`<path d="M${round(x0)} ${round(y0)}C${round(x1)} ${round(y1)} ${round(x2)} ${round(y2)} ${round(x3)} ${round(y3)}" fill="none" stroke="${hex(stroke)}" stroke-width="${width}"${dash ? ' stroke-dasharray="3 2"' : ""}/>`),
+    curve: ([x0, y0, x1, y1, x2, y2, x3, y3], stroke, width) =>
+      void out.push(`<path d="M${round(x0)} ${round(y0)}C${round(x1)} ${round(y1)} ${round(x2)} ${round(y2)} ${round(x3)} ${round(y3)}" fill="none" stroke="${hex(stroke)}" stroke-width="${width}"/>`),
     text(parts, x, y, end, mono, ink, halo) {
       const spans = parts.map(({ text, dim }) => `<tspan fill="${hex(dim ? theme.dim : ink)}">${xml(text)}</tspan>`).join("");
       const style = `${mono ? ' font-family="monospace" font-size="12"' : ""}${halo ? ` stroke="${hex(theme.ground)}" stroke-width="3" paint-order="stroke"` : ""}`;
@@ -120,5 +116,3 @@ export function svgPen(out: string[], theme: Theme, hex: (colour: string) => str
     },
   };
 }
-
-export { ROW };

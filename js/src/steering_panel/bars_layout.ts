@@ -27,20 +27,19 @@ export interface Layout {
 }
 
 export const ROW = 20;
-const NUMBER = 52;
 /** Room for the numbers at both ends. */
-export const MARGIN = NUMBER;
+export const MARGIN = 52;
 
 /** Up: it has come nearer to the top. */
 export const moveOf = ({ rank, rank0 }: Token): Move => (rank < rank0 ? "up" : rank > rank0 ? "down" : "none");
 
 export function layoutOf({ tokens }: Answer, width: number): Layout {
-  const gap = Math.max(48, Math.min(128, width * 0.18));
+  const gap = Math.round(Math.max(96, Math.min(144, width * 0.24)));
   const [left, right] = [(width - gap) / 2, (width + gap) / 2];
   const [before, after] = [mostProbable(tokens, "p0"), mostProbable(tokens, "p")];
   const ids = [before, after].map((side) => new Map(side.map(({ id }, at) => [id, at])));
   const y = (at: number): number => (at + 0.5) * ROW;
-  const room = Math.max(0, left - NUMBER);
+  const room = Math.max(0, left - MARGIN);
   const bars = (side: Token[], by: "p" | "p0", other: Map<number, number>): Bar[] =>
     side.map((token, at) => ({ token, y: y(at), length: room * token[by], move: moveOf(token), alone: !other.has(token.id) }));
   return {

@@ -46,8 +46,10 @@ export function createContinuations(state: State, requests: Requests, say: (text
       put(data);
     } catch (error) {
       const { name, message } = error as Error;
-      if (state.saved) remark.value = NOT_SAVED;
-      else if (name !== "AbortError") say(message, true);
+      if (name !== "AbortError") {
+        if (state.saved) remark.value = NOT_SAVED;
+        else say(message, true);
+      }
     }
     if (mine === stop) progress.value = stop = undefined;
   };

@@ -57,6 +57,6 @@ function differenceDial(parent: HTMLElement, [answer, versus]: [string, string],
     const half = (value: number): number => (50 * value) / most;
     Object.assign(bar.style, { left: `${50 + Math.min(0, half(difference))}%`, width: `${Math.abs(half(difference))}%` });
     before.style.left = `${50 + half(difference0)}%`;
-    numbers.replaceChildren(h("b", {}, signed(difference)), h("span", { class: "sw-dim" }, `was ${signed(difference0)}`));
+    numbers.replaceChildren(h("b", {}, signed(difference)), h("span", { class: "sw-dim", title: "unsteered" }, `was ${signed(difference0)}`));
   });
 }

@@ -25,7 +25,7 @@ export function createPresetBox(state: State, say: (text: string, isError?: bool
     file.value = "";
     if (!given) return;
     try {
-      const read = readPresets(await given.text(), state.sliders.peek(), state.model.get("model_id"));
+      const read = readPresets(await given.text(), state.sliders.peek(), state.model.get("model_name"));
       state.putPresets({ ...state.presets.peek(), ...read });
       say(`Loaded ${Object.keys(read).length === 1 ? "a preset" : `${Object.keys(read).length} presets`}.`);
     } catch (error) {

@@ -24,7 +24,7 @@ export function presetOf(sliders: readonly Slider[], { strengths, enabled }: Set
 export function applied({ strengths, enabled }: Preset, sliders: readonly Slider[]): { setting: Setting; missing: string[] } {
   return {
     setting: {
-      strengths: sliders.map(({ key, neutral }) => (key in strengths ? strengths[key]! : neutral)),
+      strengths: sliders.map(({ key, neutral }) => strengths[key] ?? neutral),
       enabled: sliders.map(({ key }) => enabled[key] ?? true),
     },
     missing: Object.keys(strengths).filter((key) => !sliders.some((slider) => slider.key === key)),

@@ -61,7 +61,7 @@ function noteOf({ strengths, kl, difference, loss }: Sweep, strength: number): H
 
 function headOf(state: State, sweeps: Sweeps, until: AbortSignal): HTMLElement {
   const title = h("span", { class: "sp-title sp-sweep-name" });
-  const said = h("span", { class: "sw-dim", role: "status" });
+  const said = h("span", { class: "sw-dim sp-said", role: "status" });
   const keys = h("span", { class: "sp-keys" }, h("span", { class: "sp-key" }, h("i", { class: "sp-line" }), "KL, nats"));
   if (state.model.get("answers").length) keys.append(h("span", { class: "sp-key" }, h("i", { class: "sp-line sp-dashed" }), "logit difference"));
   const button = h("button", { class: "sw-button sp-boxed", type: "button", onclick: () => (sweeps.progress.peek() ? sweeps.stop() : void sweeps.run(state.current.peek())) });
@@ -73,7 +73,8 @@ function headOf(state: State, sweeps: Sweeps, until: AbortSignal): HTMLElement {
     button.textContent = running ? "Stop" : sweeps.known.value ? "Again" : "Sweep";
     const { fluent, limit } = sweeps.known.value ?? { fluent: null, limit: 0 };
     said.textContent = running ? running.text : !sweeps.known.value ? "" : sweeps.holds.value ? fluentWords(fluent, limit) : "other sliders have moved since";
+    said.title = said.textContent;
     keys.hidden = !sweeps.known.value || !!running;
   });
-  return h("div", { class: "sp-sweep-head" }, title, said, button, keys);
+  return h("div", {}, h("div", { class: "sp-sweep-head" }, title, said, button), keys);
 }

@@ -23,3 +23,6 @@ export const ordinal = (rank: number): string => {
   const end = n % 100 >= 11 && n % 100 <= 13 ? "th" : ({ 1: "st", 2: "nd", 3: "rd" }[n % 10] ?? "th");
   return `${n.toLocaleString("en")}${end}`;
 };
+
+/** A place in few characters: "12", "4,310", "43k". */
+export const shortPlace = (rank: number): string => (rank + 1 < 10_000 ? (rank + 1).toLocaleString("en") : `${Math.round((rank + 1) / 1000)}k`);
