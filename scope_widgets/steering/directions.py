@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,13 @@ class Direction(Result):
             )
         vector.flags.writeable = False
         object.__setattr__(self, "vector", vector)
+        whole = isinstance(self.layer, Integral) and self.layer >= 0
+        measured = all(isinstance(one, Real) and math.isfinite(one) and one >= 0 for one in (self.scale, self.length))
+        if not (whole and measured and self.scale > 0 and isinstance(self.name, str) and isinstance(self.recipe, dict)):
+            raise ValueError(
+                "A Direction has a name, a layer from 0 on, a positive scale, a length, and a recipe (a dict); got "
+                f"{self.name!r}, {self.layer!r}, {self.scale!r}, {self.length!r} and {self.recipe!r}."
+            )
 
     @property
     def d_model(self) -> int:

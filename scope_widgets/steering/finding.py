@@ -100,13 +100,14 @@ def direction(
         note, named = "a vector that was given", "vector"
     elif answer is not None:
         found, texts = _unembedding(scope, answer, versus)
-        recipe = {"answer": answer, "versus": versus} | ({} if positive is None else {"positive": prompts})
+        recipe = {"answer": _plain(scope, answer), "versus": _plain(scope, versus)}
+        recipe |= {} if positive is None else {"positive": prompts}
         note, named = f"unembedding of {texts[0]!r} less that of {texts[1]!r}", f"{texts[0]} over{texts[1]}".strip()
     elif head is not None:
         if positive is None:
             raise ValueError("head= needs positive=, the prompts on which the head writes.")
         found = _head(scope, head, prompts, position)
-        recipe = {"head": tuple(head), "positive": prompts, "position": position}
+        recipe = {"head": (int(head[0]), int(head[1])), "positive": prompts, "position": position}
         note, named = f"mean output of head {head[0]}.{head[1]}, {_WHERE[position]}", f"head {head[0]}.{head[1]}"
     else:
         sides = _prompts(positive, "positive"), _prompts(negative, "negative")
@@ -193,7 +194,10 @@ def _typical_norm(scope: Microscope, prompts: Sequence[Any], layer: int) -> floa
 
 
 def _given(scope: Microscope, vector: Any) -> Array:
-    values = np.asarray(vector.detach().cpu() if isinstance(vector, Tensor) else vector, dtype=np.float64)
+    try:
+        values = np.asarray(vector.detach().double().cpu() if isinstance(vector, Tensor) else vector, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"vector= is an array of {scope.d_model} numbers; got {vector!r}.") from None
     if values.shape != (scope.d_model,):
         raise ValueError(
             f"vector= has shape {list(values.shape)} and the residual stream of {scope.model_id} {scope.d_model} "
@@ -220,7 +224,8 @@ def _unembedding(scope: Microscope, answer: Any, versus: Any) -> tuple[Array, li
 
 
 def _head(scope: Microscope, head: Any, prompts: list[Any], position: str) -> Array:
-    whole = isinstance(head, Sequence) and not isinstance(head, str) and len(head) == 2
+    whole = not isinstance(head, str) and hasattr(head, "__len__") and len(head) == 2
+    whole = whole and all(hasattr(number, "__index__") for number in head)
     if not whole or not (0 <= head[0] < scope.n_layers and 0 <= head[1] < scope.n_heads):
         raise ValueError(
             f"head= is (layer, head) of a model of {scope.n_layers} layers with {scope.n_heads} heads; got {head!r}."
@@ -235,4 +240,9 @@ def _head(scope: Microscope, head: Any, prompts: list[Any], position: str) -> Ar
 def _prompts(prompts: Any, what: str) -> list[Any]:
     if prompts is None or isinstance(prompts, str) or not isinstance(prompts, Sequence) or not len(prompts):
         raise ValueError(f"{what}= is a list of prompts, at least one; got {prompts!r}.")
-    return list(prompts)
+    # a recipe is written out as Python, which knows no texts of NumPy
+    return [str(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
+
+
+def _plain(scope: Microscope, token: Any) -> str | int:
+    return str(token) if isinstance(token, str) else int(answer_ids(scope.tokenizer, token, 1)[0])
