@@ -12,7 +12,7 @@ import { Queue, type Asked } from "../src/steering_panel/queue";
 import { effectiveOf, placeOf, readStrength, snapped, stepOf, strengthText, type Slider } from "../src/steering_panel/sliders";
 import { State } from "../src/steering_panel/state";
 import { fluentKlOf } from "../src/steering_panel/sweeps";
-import { probability, shortPlace, signed } from "../src/steering_panel/words";
+import { probability, promptText, shortPlace, signed } from "../src/steering_panel/words";
 import { FakeModel } from "./fake_model";
 
 // -- the queue
@@ -176,7 +176,12 @@ test("up is nearer to the top", () => {
 test("numbers are short", () => {
   expect([0.91924, 0.0009, 0.0000412, 0].map(probability)).toEqual(["0.919", "0.001", "4.1e−5", "0.000"]);
   expect([0, 11, 4309, 43_210].map(shortPlace)).toEqual(["1", "12", "4,310", "43k"]);
-  expect([2.534, -0.001, -12.34].map(signed)).toEqual(["+2.53", "0.00", "−12.3"]);
+  expect([2.534, -0.00123, 0, -12.34, 4.1e-5].map(signed)).toEqual(["+2.53", "−0.0012", "0.00", "−12.3", "+4.1e−5"]);
+});
+
+test("a prompt is read as it was written", () => {
+  expect(promptText(["The", " cat", ",", " sat"])).toBe("The cat, sat");
+  expect(promptText(["The", "cat", "sat"])).toBe("The cat sat");
 });
 
 test("the table of tokens as CSV", () => {

@@ -71,9 +71,9 @@ export function createContinuations(state: State, requests: Requests, say: (text
   watch(until, () => {
     const now = texts.value;
     const [one, other] = differing(now?.unsteered ?? "", now?.steered ?? "");
-    unsteered.text.replaceChildren(...written(one));
-    steered.text.replaceChildren(...written(other));
-    if (!now) unsteered.text.replaceChildren(h("span", { class: "sw-dim" }, "Nothing is written yet."));
+    const none = now && progress.value === undefined ? "Nothing that can be shown." : "";
+    unsteered.text.replaceChildren(...(one.length ? written(one) : [h("span", { class: "sw-dim" }, now ? none : "Nothing is written yet.")]));
+    steered.text.replaceChildren(...(other.length ? written(other) : [h("span", { class: "sw-dim" }, none)]));
     for (const { text } of [unsteered, steered]) text.classList.toggle("sp-old", !!now && JSON.stringify(now.strengths) !== JSON.stringify(state.effective.value));
   });
   watch(until, () => void (said.textContent = progress.value ?? remark.value));

@@ -9,7 +9,7 @@ import type { Continuations } from "./continuations";
 import { differing, type Word } from "./differing";
 import { placeOf, strengthText } from "./sliders";
 import type { State } from "./state";
-import { fixed, signed } from "./words";
+import { fixed, promptText, signed } from "./words";
 
 export interface Figure {
   svg: string;
@@ -40,7 +40,7 @@ export function figure(state: State, { shown }: Answers, { texts }: Continuation
   down(10);
   text(title, 0, ' font-size="12" font-weight="600"');
   down(LINE + 4);
-  text(short(state.model.get("prompt_tokens").join("")), 0, "", theme.dim);
+  text(short(promptText(state.model.get("prompt_tokens"))), 0, "", theme.dim);
   down(LINE + 8);
   y = sliders(out, state, theme, y);
   const [answerText, versus]: string[] = state.model.get("answers");

@@ -48,7 +48,7 @@ export function createPresetBox(state: State, say: (text: string, isError?: bool
       }),
     );
   });
-  const button = (text: string, title: string, onclick: () => void): HTMLElement => h("button", { class: "sw-button sp-boxed", type: "button", title, onclick }, text);
+  const button = (text: string, title: string, onclick: () => void): HTMLElement => h("button", { class: "sw-button sp-boxed", type: "button", title, "aria-label": title, onclick }, text);
   const element = h(
     "div",
     { class: "sp-presets", role: "group", "aria-label": "Presets" },

@@ -7,14 +7,12 @@ export function probability(p: number): string {
 }
 
 /** In three digits, with its sign where it is a difference: "+2.53", "−0.04". */
-export function signed(value: number): string {
-  const text = fixed(Math.abs(value));
-  return Number(text) === 0 ? text : (value < 0 ? "−" : "+") + text;
-}
+export const signed = (value: number): string => (value < 0 ? "−" : value > 0 ? "+" : "") + fixed(Math.abs(value));
 
-/** In three digits: "0.83", "12.4". */
+/** In three digits: "0.83", "12.4", "4.1e−5". */
 export const fixed = (value: number): string => {
   const size = Math.abs(value);
+  if (size > 0 && size < 0.01) return (size < 1e-4 ? value.toExponential(1) : Number(value.toPrecision(2)).toString()).replaceAll("-", "−");
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2).replace("-", "−");
 };
 
@@ -26,3 +24,6 @@ export const ordinal = (rank: number): string => {
 
 /** A place in few characters: "12", "4,310", "43k". */
 export const shortPlace = (rank: number): string => (rank + 1 < 10_000 ? (rank + 1).toLocaleString("en") : `${Math.round((rank + 1) / 1000)}k`);
+
+/** The prompt as text; a tokenizer of words leaves the spaces between them out. */
+export const promptText = (tokens: readonly string[]): string => tokens.join(tokens.slice(1).some((token) => token.startsWith(" ")) ? "" : " ");
