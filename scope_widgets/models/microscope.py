@@ -32,8 +32,9 @@ ATTENTION_BYTES = 512 * 2**20
 class Microscope:
     """A causal language model under the microscope.
 
-    Make one with `Microscope.load` or `Microscope.for_model`. The model is never changed: what a trace needs is put on
-    for its duration and taken off again, also after an error.
+    Make one with `Microscope.load` or `Microscope.for_model`. The model is left as it is: what a trace needs is put on
+    for its duration and taken off again, also after an error. Its weights change only where you ask for it
+    (`scope_widgets.steering`).
 
     Attributes
     ----------

@@ -1,0 +1,135 @@
+"""How soon a slider that is dragged shows in the bars, in JupyterLab with a kernel of its own, GPT-2-small size."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.figure import Figure
+
+TESTS = Path(__file__).parents[1] / "tests"
+sys.path[:0] = [str(TESTS), str(TESTS / "browser")]
+
+MOVES = 100
+#: milliseconds between two moves of the mouse
+PACE = 30
+SETTING = "--ServerApp.kernel_websocket_connection_class=scope_widgets.apps.jupyter.PromptConnection"
+CELL = """
+import numpy as np, torch, transformers
+from scope_widgets import Microscope, steering, widgets
+model = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
+scope = Microscope.for_model(model, Microscope.load("demo").tokenizer, "random GPT-2-small size")
+ids = np.random.default_rng(0).integers(5, 700, 32).tolist()
+vector = np.random.default_rng(1).normal(size=scope.d_model)
+direction = steering.direction(scope, layer=8, vector=vector, positive=[ids])
+moved = steering.AddDirection(direction, at="{at}")
+panel = widgets.SteeringPanel(scope, ids, interventions=[moved], continue_on_release=False)
+panel
+"""
+READ = "print('computed', panel.session.cache_info().misses, 'remembered', panel.session.cache_info().hits)"
+#: when the mouse moved, and which strength each repaint shows
+WATCH = """() => {
+  const root = document.querySelector('[data-painted]') ?? document.querySelector('.sp-slider').closest('.sw');
+  window.moves = []; window.paints = [];
+  const thumb = root.querySelector('.sp-thumb');
+  addEventListener('pointermove', (event) => {
+    const at = event.timeStamp;
+    queueMicrotask(() => setTimeout(() => window.moves.push([at, Number(thumb.getAttribute('aria-valuenow'))])));
+  });
+  root.addEventListener('steering-painted', ({ detail }) =>
+    window.paints.push([performance.now(), detail.strengths[0], detail.sequence]));
+}"""
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        print("No Chromium here: sliders were not measured.")
+        return []
+    figures = []
+    for setting, target in ((True, 150), (False, 250)):
+        waits, rates, details = [], [], []
+        for at in ("all", "last"):
+            wait, rate, detail = _dragged(chromium, at, setting, 20 if quick else MOVES)
+            waits.append(wait)
+            rates.append(rate)
+            details.append({"positions": at, **detail})
+        words = "with the server setting" if setting else "on a stock server"
+        name = f"SteeringPanel in JupyterLab, {words}, GPT-2-small size, 32 tokens, layer 8, {MOVES} moves"
+        # the slower of the two
+        figures.append(
+            Figure(f"{name}: input to repainted bars, p95", max(waits), "ms", target, "lower", {"runs": details})
+        )
+        figures.append(Figure(f"{name}: updates while dragging", min(rates), "/s", 15, "higher"))
+    return figures
+
+
+def _dragged(chromium: str, at: str, setting: bool, moves: int) -> tuple[float, float, dict[str, Any]]:
+    """Drag from one end of the slider towards the other; gives p95 in ms, updates a second, and details."""
+    from playwright.sync_api import sync_playwright
+
+    from notebook_server import jupyter_server, open_notebook, run_cell, write_notebook
+
+    flags = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
+    options = (SETTING,) if setting else ()
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=flags.split())
+        with jupyter_server("jupyterlab", Path(folder), options=options) as address:
+            write_notebook(Path(folder) / "sliders.ipynb", [CELL.replace("{at}", at), READ])
+            page = browser.new_page(viewport={"width": 1300, "height": 1000})
+            cells = open_notebook(page, f"{address}/lab/tree/sliders.ipynb?reset")
+            run_cell(page, cells.nth(0))
+            track = page.locator(".sp-track").first
+            track.wait_for(timeout=120_000)
+            page.wait_for_timeout(3000)
+            track.scroll_into_view_if_needed()
+            box = track.bounding_box()
+            assert box is not None
+            y, left, width = box["y"] + box["height"] / 2, box["x"], box["width"]
+            page.mouse.move(left + 1, y)
+            page.mouse.down()
+            page.wait_for_timeout(1000)
+            page.evaluate(WATCH)
+            for step in range(1, moves + 1):
+                page.mouse.move(left + 1 + (width - 2) * step / moves, y)
+                page.wait_for_timeout(PACE)
+            page.wait_for_timeout(1500)
+            page.mouse.up()
+            seen = page.evaluate("[window.moves, window.paints]")
+            run_cell(page, cells.nth(1))
+            page.wait_for_timeout(1000)
+            remembered = cells.nth(1).locator(".jp-OutputArea-output").inner_text()
+        browser.close()
+    return _read(*seen, remembered)
+
+
+def _read(moved: list[list[float]], painted: list[list[float]], remembered: str) -> tuple[float, float, dict[str, Any]]:
+    """Hold each move against the first repaint that shows it, or a later one."""
+    strengths, sequences = [paint[1] for paint in painted], [paint[2] for paint in painted]
+    if sequences != sorted(sequences) or strengths != sorted(strengths):
+        raise AssertionError(f"An old update was painted after a newer one: {json.dumps(painted)}")
+    waits = []
+    for at, strength in moved:
+        first = next((when for when, shown, _ in painted if when >= at and shown >= strength - 1e-9), None)
+        if first is None:
+            raise AssertionError(f"The move to {strength} was never painted; the last was {strengths[-1]}.")
+        waits.append(first - at)
+    during = [when for when, _, _ in painted if moved[0][0] <= when <= moved[-1][0]]
+    rate = (len(during) - 1) / (during[-1] - during[0]) * 1000
+    detail = {
+        "moves": len(moved),
+        "updates": len(painted),
+        "median_ms": float(np.median(waits)),
+        "p95_ms": float(np.quantile(waits, 0.95)),
+        "longest_ms": max(waits),
+        "updates_a_second": rate,
+        "seconds": (moved[-1][0] - moved[0][0]) / 1000,
+        "kernel": remembered.strip(),
+    }
+    return float(np.quantile(waits, 0.95)), rate, detail
