@@ -35,7 +35,8 @@ const KEYS: Key[] = [
   ["Escape", "stop what is being written or swept"],
   ["?", "this list"],
 ];
-const NARROW = 800;
+/** Below it the halves stand one above the other; below `TIGHT` a slider takes two lines. */
+const [NARROW, TIGHT] = [800, 520];
 const [LEAST, MOST] = [488, 560];
 
 export default {
@@ -70,18 +71,19 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const bars = createBars(state, answers, tooltip, (shown) => announce(root, shown), until);
   const right = h("div", { class: "sp-right" }, createHeading(state, answers, until), createDials(state, answers, sweeps, until), bars);
   const body = h("div", { class: "sp-body" }, left, right);
-  const below = continuations.element;
-  root.append(h("div", { class: "sp-all" }, body, below));
+  root.append(h("div", { class: "sp-all" }, body, continuations.element));
   const size = sizeOf(root, until);
-  const narrow = computed(() => size.value[0] > 0 && size.value[0] < NARROW);
+  const below = (width: number) => computed(() => size.value[0] > 0 && size.value[0] < width);
+  const [narrow, tight] = [below(NARROW), below(TIGHT)];
   watch(until, () => void root.classList.toggle("sp-narrow", narrow.value));
+  watch(until, () => void root.classList.toggle("sp-tight", tight.value));
   const resize = resizable(root, model.get("height") ?? LEAST, (height) => {
     model.set("height", height);
     model.save_changes();
   });
   watch(until, () => {
     const sliders = state.sliders.value.length;
-    if (model.get("height") === null) resize(narrow.value ? 592 + 58 * Math.min(6, sliders) + (sweeps.known.value ? 124 : 0) : Math.min(MOST, LEAST + 12 * sliders));
+    if (model.get("height") === null) resize(narrow.value ? 604 + Math.min(336, (tight.value ? 58 : 36) * sliders) + (sweeps.known.value ? 124 : 0) : Math.min(MOST, LEAST + 12 * sliders));
   });
   watch(until, () => {
     if (state.note.value) say(state.note.value);

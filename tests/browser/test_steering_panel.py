@@ -564,6 +564,7 @@ def test_a_saved_page_offers_nothing_that_needs_the_kernel(saved: Any, browser_p
     assert place.get_by_text("Add head 0.0").count() == 0
     assert place.get_by_role("button", name="Continue").count() == 0
     assert not place.get_by_label("Remove: head 3.1").is_visible()
+    assert not place.get_by_label("Sweep: what each strength does: head 3.1").is_visible()
     place.get_by_role("button", name="Copy as code").click()
     browser_page.get_by_text("Copied as Python code.").wait_for()
 
@@ -616,7 +617,7 @@ def test_screenshots(show: Any, browser_page: Any, screenshot: Any, scheme: str)
     screenshot(place, f"steering-{scheme}")
 
 
-@pytest.mark.parametrize("width", [320, 700, 820, 1400])
+@pytest.mark.parametrize("width", [320, 640, 820, 1400])
 def test_screenshots_of_many(show: Any, browser_page: Any, screenshot: Any, width: int) -> None:
     place = show(panel(directions=[], heads=[], neurons=[], interventions=many(12)), width=width)
     frame(browser_page)

@@ -28,7 +28,7 @@ export function createRow(state: State, at: number, actions: RowActions, until: 
     h("button", { class: "sw-button sp-act", type: "button", title: label, "aria-label": `${label}: ${slider.name}`, onclick: action }, icon(path));
   const sweep = button("Sweep: what each strength does", SWEEP, () => actions.sweep(at));
   const remove = button("Remove", REMOVE, () => actions.remove(slider));
-  remove.hidden = state.saved;
+  sweep.hidden = remove.hidden = state.saved;
   const row = h("div", { class: "sp-slider", role: "group", "aria-label": `${slider.order}: ${slider.name}` }, h("span", { class: "sp-order", title: "Place in the order in which they act" }, String(slider.order)), toggle, name, track, field, sweep, remove);
   row.dataset.key = slider.key;
   row.addEventListener("focusin", () => (state.current.value = at));
