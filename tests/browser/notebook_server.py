@@ -63,11 +63,11 @@ def server_flags(port):
 
 
 @contextmanager
-def jupyter_server(module, folder, theme="light"):
-    """Serve `folder` with `python -m jupyterlab` or `python -m notebook`; gives the address."""
+def jupyter_server(module, folder, theme="light", options=()):
+    """Serve `folder` with `python -m jupyterlab` or `python -m notebook` and its `options`; gives the address."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", module, *server_flags(port), "--LabApp.extension_manager=readonly"]
+    command = [sys.executable, "-m", module, *server_flags(port), "--LabApp.extension_manager=readonly", *options]
     with serving(command, f"{address}/api", folder):
         put_setting(address, "themes", {"theme": f"JupyterLab {theme.capitalize()}", "adaptive-theme": False})
         if module == "jupyterlab":
