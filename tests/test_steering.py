@@ -17,6 +17,7 @@ from steering_examples import IDS, OTHER, made, mixed, scope_of, some_direction
 from scope_widgets import Microscope, steering
 from scope_widgets._result import Provenance
 from scope_widgets.steering.feature_patch import FeaturePatch
+from scope_widgets.steering.steered import Distribution
 
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
@@ -200,6 +201,18 @@ def test_figures_of_a_distribution(llama):
         assert row.unsteered_rank == before.index(token)
         assert row.probability == pytest.approx(float(q[token]), abs=1e-6)
     assert "KL" in repr(found)
+
+
+@pytest.mark.parametrize("size", [1e-4, 1e-2, 1.0])
+def test_figures_of_a_large_vocabulary(size):
+    draw = np.random.default_rng(0)
+    own = torch.tensor(3 * draw.standard_normal(150_000), dtype=torch.float32)
+    moved = own + torch.tensor(size * draw.standard_normal(150_000), dtype=torch.float32)
+    found = steering.Steered((), Distribution(moved), Distribution(own), None)
+    p, q = own.double().softmax(-1), moved.double().softmax(-1)
+    assert found.kl == pytest.approx(scipy.stats.entropy(p, q), rel=1e-6)
+    assert float(found.probabilities.double().sum()) == pytest.approx(1, abs=1e-6)
+    assert len(found.steered.order) == 100
 
 
 @pytest.mark.parametrize("family", FAMILIES)

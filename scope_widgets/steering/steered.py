@@ -26,13 +26,13 @@ class Distribution:
 
     @cached_property
     def log_probabilities(self) -> Tensor:
-        """In nats, `[vocabulary]`."""
-        return self.logits.log_softmax(-1)
+        """In nats, float64 `[vocabulary]`: what a small strength does is lost in the rounding of float32."""
+        return self.logits.double().log_softmax(-1)
 
     @cached_property
     def probabilities(self) -> Tensor:
         """Summing to 1, `[vocabulary]`."""
-        return self.logits.softmax(-1)
+        return self.log_probabilities.exp().float()
 
     @cached_property
     def order(self) -> list[int]:
