@@ -251,6 +251,23 @@ def test_traces_show_a_swapped_pattern_and_a_scaled_head(family):
     close(trace.z(1)[:, 0], 3 * own.z(1)[:, 0])
 
 
+@pytest.mark.parametrize("family", ["gpt2", "llama", "opt"])
+def test_traces_show_what_a_hook_of_the_users_own_makes_of_the_last_stream(family):
+    scope = scope_of(family)
+    last = scope.trace(IDS).residual(scope.n_layers)
+
+    def doubled(_, args, output):
+        return (2 * output[0], *output[1:]) if isinstance(output, tuple) else 2 * output
+
+    hook = plain.blocks(scope.model)[-1].register_forward_hook(doubled)
+    with scope.watch() as watched, torch.no_grad():
+        scope.model(torch.tensor([IDS]))
+    trace = scope.trace(IDS)
+    hook.remove()
+    close(trace.residual(scope.n_layers), 2 * last)
+    close(watched.residual(scope.n_layers), 2 * last)
+
+
 def test_a_pattern_given_back_to_its_own_prompt_changes_nothing(llama):
     swap = steering.SwapAttention.of(llama, IDS, 1, 2)
     assert steering.Session(llama, IDS, swap).at().kl == pytest.approx(0, abs=1e-7)
