@@ -154,7 +154,7 @@ def test_tokens_give_what_moves_their_logits_apart(family):
     along = (along / along.norm()).numpy()
     seen = found.vector - (found.vector @ along) * along
     assert parallel(seen, gradient.numpy(), within=1e-4)
-    assert found.name == "w20 overw33"
+    assert found.name == "w20 over w33"
 
 
 @pytest.mark.parametrize(("family", "centred"), [("llama", False), ("gpt2", True)])
