@@ -3,6 +3,7 @@
 import gc
 import math
 import weakref
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -576,6 +577,13 @@ def test_the_code_of_a_session_makes_it_again_bit_for_bit(family):
     assert torch.equal(names["session"].at().logits, session.at(moved).logits)
     exec(steering.Session(scope, IDS, given).code(), names)
     assert names["session"].token_ids == IDS
+
+
+def test_the_code_of_a_pattern_that_was_given_to_another_head(llama):
+    taken = replace(steering.SwapAttention.of(llama, "w5 w6 w7", 0, 1), head=3)
+    again = eval(taken.code(), {"steering": steering, "scope": llama})
+    assert (again.layer, again.head) == (0, 3)
+    np.testing.assert_array_equal(again.pattern, taken.pattern)
 
 
 # -- bad input gets a sentence

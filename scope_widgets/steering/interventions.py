@@ -280,7 +280,7 @@ class SwapAttention(Intervention):
     """Give a head another attention pattern: strength 1 all of it, 0.5 halfway between its own and the other.
 
     `pattern` is `[query, key]`, rows summing to 1; queries after its last keep their own. `SwapAttention.of` takes it
-    from another prompt.
+    from another prompt, and notes as `source` the prompt, layer and head.
     """
 
     kind = "swap"
@@ -291,7 +291,7 @@ class SwapAttention(Intervention):
     pattern: np.ndarray[Any, Any]
     strength: float = 1.0
     at: At = "all"
-    source: str = ""
+    source: tuple[str, int, int] | None = None
 
     def __post_init__(self) -> None:
         _check_numbers(self.layer, self.head)
@@ -317,7 +317,8 @@ class SwapAttention(Intervention):
         if attended.ndim != 3 or not 0 <= head < len(attended):
             raise ValueError(f"A pattern is of one prompt and one of the heads 0 to {scope.n_heads - 1}; got {head}.")
         pattern = attended[head].float().cpu().numpy()
-        return cls(layer, head, pattern, strength, at, source=prompt if isinstance(prompt, str) else "")
+        source = (str(prompt), int(layer), int(head)) if isinstance(prompt, str) else None
+        return cls(layer, head, pattern, strength, at, source)
 
     @property
     def name(self) -> str:
@@ -351,9 +352,9 @@ class SwapAttention(Intervention):
         return new
 
     def _arguments(self) -> Sequence[str]:
-        if not self.source:
+        if self.source is None:
             return [str(self.layer), str(self.head), repr(self.pattern.tolist())]
-        other = f"steering.SwapAttention.of(scope, {self.source!r}, {self.layer}, {self.head}).pattern"
+        other = "steering.SwapAttention.of(scope, {!r}, {}, {}).pattern".format(*self.source)
         return [str(self.layer), str(self.head), other]
 
 
