@@ -4,15 +4,15 @@ import signal
 import threading
 
 import numpy as np
-import plain_steering as plain
 import pytest
 import torch
-from steering_examples import IDS, OTHER, made, mixed, scope_of
 
 from scope_widgets import Microscope, patching, steering
 from scope_widgets.models.attention import _running
 from scope_widgets.models.wrapped import _hooked
 
+import plain_steering as plain
+from steering_examples import IDS, OTHER, made, mixed, scope_of
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 PROMPTS = [IDS, OTHER, [1, 30, 31]]

@@ -7,19 +7,19 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
-import plain_steering as plain
 import pytest
 import scipy.stats
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from steering_examples import IDS, OTHER, made, mixed, scope_of, some_direction
 
 from scope_widgets import Microscope, steering
 from scope_widgets._result import Provenance
 from scope_widgets.steering.feature_patch import FeaturePatch
 from scope_widgets.steering.steered import Distribution
 
+import plain_steering as plain
+from steering_examples import IDS, OTHER, made, mixed, scope_of, some_direction
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 AT = ["all", "last", (2, 5), (-4, -1), (3, None), (-3, None), (0, 1), (-30, 2), (4, 100), (6, 2)]

@@ -4,17 +4,17 @@ import json
 import math
 
 import numpy as np
-import plain_steering as plain
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
-from steering_examples import IDS, OTHER, scope_of, some_direction
 
 from scope_widgets import Microscope, steering
 from scope_widgets._result import Provenance
 
+import plain_steering as plain
+from steering_examples import IDS, OTHER, scope_of, some_direction
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 POSITIVE = [[1, 5, 6, 7], [1, 9, 30], [1, 8, 8, 12, 60]]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from torch import Tensor, nn
@@ -34,6 +35,8 @@ class Editor:
     start = 0
     #: the block after which the forward ends, `n_layers`: before the final norm; None: it goes on to the logits
     end: int | None = None
+    #: so many positions at the end give logits; None: all
+    keep: int | None = None
 
     def __init__(self, wrapped: Wrapped, model: Any, anatomy: Anatomy, edits: Edits) -> None:
         check(edits, anatomy)
@@ -56,10 +59,21 @@ class Editor:
     def logits(self, inputs: dict[str, Any], gradients: bool = False) -> Tensor:
         """Run; gives the logits `[batch, position, vocabulary]`."""
         self._batch = inputs["input_ids"].shape
-        if not self._shows_attention:
-            return self._wrapped.logits(inputs, self._body, gradients=gradients)
-        with unbroken(), probing(self._model, self._probe):
-            return self._wrapped.logits(inputs, self._body, gradients=gradients)
+        with ExitStack() as stack:
+            if self._shows_attention:
+                stack.enter_context(unbroken())
+                stack.enter_context(probing(self._model, self._probe))
+            return self._wrapped.logits(inputs, self._body, gradients=gradients, touched=self._touched())
+
+    def _touched(self) -> Iterator[nn.Module]:
+        """Yield the modules that `_body` may ask for."""
+        blocks = self._anatomy.blocks
+        edited = {min(layer, len(blocks) - 1) for _, layer in self._edits} | {self.end, len(blocks) - 1}
+        for layer, block in enumerate(blocks):
+            if layer <= self.start:
+                yield block.block
+            if layer in edited:
+                yield from (block.block, block.out, block.attention_out, block.mlp, block.down, block.mlp_out)
 
     def _entering(self) -> Tensor | None:
         """Give what enters block `start` in the place of the model's own."""
@@ -82,7 +96,15 @@ class Editor:
                 envoy.input = edit(envoy.input)
             if not self._shows_attention:
                 self._edit_input("z", layer, block.out, (self._anatomy.n_heads, self._anatomy.d_head))
+            narrow = self._narrows(layer)
+            if narrow:
+                # Nothing reads the other positions any more: they get what the last one gets, by broadcasting.
+                out = self._wrapped.envoy(block.out)
+                out.input = out.input[:, -1:]
             self._edit_output("attention_out", layer, block.attention_out)
+            if narrow:
+                mlp = self._wrapped.envoy(block.mlp)
+                mlp.input = mlp.input[:, -1:]
             self._edit_input("neurons", layer, block.down, (-1,))
             self._edit_output("mlp_out", layer, block.mlp_out)
             if layer == self.end:
@@ -95,6 +117,15 @@ class Editor:
         if ("residual", self.end) not in self._edits:
             _ = self._wrapped.envoy(last).output  # waits until the block is computed
         return True
+
+    def _narrows(self, layer: int) -> bool:
+        """Whether what attention and MLP of this layer write may leave out positions whose logits nobody wants."""
+        block = self._anatomy.blocks[layer]
+        if layer < self._anatomy.n_layers - 1 or self.end is not None or self.keep != 1 or self._batch[1] == 1:
+            return False
+        later = {("attention_out", layer), ("neurons", layer), ("mlp_out", layer), ("residual", layer + 1)}
+        seen = later & set(self._edits)
+        return not seen and block.mlp is not block.down  # OPT's MLP has all positions of all prompts in one list
 
     def _edit_output(self, site: str, layer: int, module: nn.Module) -> None:
         if edit := self._edits.get((site, layer)):

@@ -115,7 +115,7 @@ class Run:
             return self._of_tokens(edits, rows, positions, layer, tokens)
         with self._scope.wrapped() as wrapped:
             editor = _Continuing(wrapped, self, self._scope, edits, rows, positions, layer)
-            editor.end = end
+            editor.end, editor.keep = end, None if gradients else keep
             inputs = {
                 "input_ids": self.token_ids[rows[:, None], positions],
                 "position_ids": positions,

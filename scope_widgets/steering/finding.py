@@ -102,7 +102,10 @@ def direction(
         found, texts = _unembedding(scope, answer, versus)
         recipe = {"answer": _plain(scope, answer), "versus": _plain(scope, versus)}
         recipe |= {} if positive is None else {"positive": prompts}
-        note, named = f"unembedding of {texts[0]!r} less that of {texts[1]!r}", f"{texts[0].strip()} over {texts[1].strip()}"
+        note, named = (
+            f"unembedding of {texts[0]!r} less that of {texts[1]!r}",
+            f"{texts[0].strip()} over {texts[1].strip()}",
+        )
     elif head is not None:
         if positive is None:
             raise ValueError("head= needs positive=, the prompts on which the head writes.")

@@ -31,8 +31,9 @@ from scope_widgets.steering.interventions import (
 )
 from scope_widgets.steering.steered import Distribution, Steered
 
-#: rows times positions that are run at once
+#: rows times positions that are run at once, and logits that come of it (256 MB)
 BUDGET = 4096
+LOGITS = 2**26
 #: distributions that are remembered
 REMEMBERED = 256
 
@@ -101,6 +102,7 @@ class Session:
         self.spans = [_span(scope, self.token_ids, one) for one in self.interventions]
         self._known: OrderedDict[Strengths, Distribution] = OrderedDict()
         self._continuation: list[int] = []
+        self._continued_to = 0
         self._longer: Run | None = None
         self._longer_ids: list[int] = []
         self._hits = self._misses = 0
@@ -197,7 +199,8 @@ class Session:
     def unsteered_continuation(self, length: int) -> list[int]:
         """Give the tokens that the model as it is goes on with (greedily), fewer where it comes to an end."""
         self._current()
-        if len(self._continuation) < length:
+        if self._continued_to < length:
+            self._continued_to = length
             written = [[], *self._continued([self.neutral], max_new_tokens=length)][-1]
             self._continuation = written[0] if written else []
         return self._continuation[:length]
@@ -264,7 +267,7 @@ class Session:
         if state == self._state:
             return
         self._known.clear()
-        self._continuation, self._longer, self._longer_ids = [], None, []
+        self._continuation, self._continued_to, self._longer, self._longer_ids = [], 0, None, []
         if shows_attention(self.scope.model):
             self._base: Run | None = self.scope.run(self.token_ids)
             self._unsteered = Distribution(self._base.logits[0])
@@ -326,7 +329,8 @@ class Session:
         somewhere = torch.stack([*reached, every[0] >= len(ids) - keep]).any(0)
         first = 0 if base is None else int(somewhere.nonzero()[0])
         layer = min([one.layer for one in chosen], default=self.scope.n_layers)
-        for part in torch.split(strengths, max(1, BUDGET // (len(ids) - first))):
+        at_once = min(BUDGET // (len(ids) - first), LOGITS // (keep * self.scope.anatomy.d_vocab))
+        for part in torch.split(strengths, max(1, at_once)):
             rows = torch.zeros(len(part), dtype=torch.long, device=device)
             positions = every[:, first:].expand(len(part), -1)
             edits = edits_of(chosen, part, positions, prompt.expand(len(part)))

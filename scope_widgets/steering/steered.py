@@ -31,8 +31,13 @@ class Distribution:
 
     @cached_property
     def probabilities(self) -> Tensor:
-        """Summing to 1, `[vocabulary]`."""
-        return self.log_probabilities.exp().float()
+        """Summing to 1, float64 `[vocabulary]`."""
+        return self.log_probabilities.exp()
+
+    @cached_property
+    def all_possible(self) -> bool:
+        """Whether no token is ruled out (a logit of -inf)."""
+        return bool(self.logits.isfinite().all())
 
     @cached_property
     def order(self) -> list[int]:
@@ -83,7 +88,10 @@ class Steered:
     @cached_property
     def kl(self) -> float:
         """Divergence of the steered distribution q from the unsteered one p, `sum p ln(p / q)`, in nats."""
-        return float(divergence(self.unsteered.log_probabilities, self.steered.log_probabilities).clamp_min(0))
+        p, log_p, log_q = self.unsteered.probabilities, self.unsteered.log_probabilities, self.steered.log_probabilities
+        # the product is several times as fast as the general sum, and is taken at every move of a slider
+        value = p @ (log_p - log_q) if self.unsteered.all_possible else divergence(log_p, log_q)
+        return max(float(value), 0.0)
 
     @property
     def difference(self) -> float | None:
