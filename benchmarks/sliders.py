@@ -1,4 +1,4 @@
-"""How soon a slider that is dragged shows in the bars, in JupyterLab with a kernel of its own, GPT-2-small size."""
+"""How soon a slider that is dragged shows in the bars, in JupyterLab with a kernel of its own."""
 
 from __future__ import annotations
 
@@ -18,20 +18,30 @@ sys.path[:0] = [str(TESTS), str(TESTS / "browser")]
 
 MOVES = 100
 #: milliseconds between two moves of the mouse
-PACE = 30
+PACE = 5
 SETTING = "--ServerApp.kernel_websocket_connection_class=scope_widgets.apps.jupyter.PromptConnection"
 CELL = """
 import numpy as np, torch, transformers
 from scope_widgets import Microscope, steering, widgets
-model = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
-scope = Microscope.for_model(model, Microscope.load("demo").tokenizer, "random GPT-2-small size")
-ids = np.random.default_rng(0).integers(5, 700, 32).tolist()
+{model}
 vector = np.random.default_rng(1).normal(size=scope.d_model)
-direction = steering.direction(scope, layer=8, vector=vector, positive=[ids])
+direction = steering.direction(scope, layer=layer, vector=vector, positive=[ids])
 moved = steering.AddDirection(direction, at="{at}")
 panel = widgets.SteeringPanel(scope, ids, interventions=[moved], continue_on_release=False)
 panel
 """
+MODELS = {
+    "GPT-2-small size, 32 tokens, layer 8": """
+model = transformers.GPT2LMHeadModel(transformers.GPT2Config()).eval()
+scope = Microscope.for_model(model, Microscope.load("demo").tokenizer, "random GPT-2-small size")
+ids, layer = np.random.default_rng(0).integers(5, 700, 32).tolist(), 8
+""",
+    "the demo model, 32 tokens, layer 1": """
+scope = Microscope.load("demo")
+ids, layer = np.random.default_rng(0).integers(5, 700, 32).tolist(), 1
+""",
+}
+CASES = (*((model, "all") for model in MODELS), ("GPT-2-small size, 32 tokens, layer 8", "last"))
 READ = "print('computed', panel.session.cache_info().misses, 'remembered', panel.session.cache_info().hits)"
 #: when the mouse moved, and which strength each repaint shows
 WATCH = """() => {
@@ -54,23 +64,19 @@ def measure(quick: bool = False) -> list[Figure]:
         return []
     figures = []
     for setting, target in ((True, 150), (False, 250)):
-        waits, rates, details = [], [], []
-        for at in ("all", "last"):
-            wait, rate, detail = _dragged(chromium, at, setting, 20 if quick else MOVES)
-            waits.append(wait)
-            rates.append(rate)
-            details.append({"positions": at, **detail})
-        words = "with the server setting" if setting else "on a stock server"
-        name = f"SteeringPanel in JupyterLab, {words}, GPT-2-small size, 32 tokens, layer 8, {MOVES} moves"
-        # the slower of the two
-        figures.append(
-            Figure(f"{name}: input to repainted bars, p95", max(waits), "ms", target, "lower", {"runs": details})
-        )
-        figures.append(Figure(f"{name}: updates while dragging", min(rates), "/s", 15, "higher"))
+        for model, at in CASES:
+            wait, rate, detail = _dragged(chromium, MODELS[model], at, setting, 20 if quick else MOVES)
+            words = "with the server setting" if setting else "on a stock server"
+            where = "the last position" if at == "last" else "all positions"
+            name = f"SteeringPanel in JupyterLab, {words}, {model}, {where}"
+            figures.append(
+                Figure(f"{name}: input to repainted bars, p95 of {MOVES} moves", wait, "ms", target, "lower", detail)
+            )
+            figures.append(Figure(f"{name}: updates while dragging", rate, "/s", 15, "higher"))
     return figures
 
 
-def _dragged(chromium: str, at: str, setting: bool, moves: int) -> tuple[float, float, dict[str, Any]]:
+def _dragged(chromium: str, model: str, at: str, setting: bool, moves: int) -> tuple[float, float, dict[str, Any]]:
     """Drag from one end of the slider towards the other; gives p95 in ms, updates a second, and details."""
     from playwright.sync_api import sync_playwright
 
@@ -81,7 +87,7 @@ def _dragged(chromium: str, at: str, setting: bool, moves: int) -> tuple[float, 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=flags.split())
         with jupyter_server("jupyterlab", Path(folder), options=options) as address:
-            write_notebook(Path(folder) / "sliders.ipynb", [CELL.replace("{at}", at), READ])
+            write_notebook(Path(folder) / "sliders.ipynb", [CELL.format(model=model, at=at), READ])
             page = browser.new_page(viewport={"width": 1300, "height": 1000})
             cells = open_notebook(page, f"{address}/lab/tree/sliders.ipynb?reset")
             run_cell(page, cells.nth(0))

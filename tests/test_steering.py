@@ -187,7 +187,7 @@ def test_figures_of_a_distribution(llama):
     own = plain.logits(llama.model, IDS, [])[-1].double()
     p, q = own.softmax(-1), logits.softmax(-1)
     assert float(found.probabilities.sum()) == pytest.approx(1, abs=1e-6)
-    close(found.probabilities, q)
+    close(found.probabilities.float(), q)
     assert found.kl == pytest.approx(float(scipy.stats.entropy(p, q)), rel=1e-4)
     assert found.difference == pytest.approx(float(logits[20] - logits[33]), abs=1e-4)
     order = sorted(range(len(q)), key=lambda i: -q[i])

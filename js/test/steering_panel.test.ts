@@ -29,6 +29,7 @@ function queueing() {
   const painted: number[] = [];
   const problems: string[] = [];
   const waiting: string[] = [];
+  const kernel = { ms: 0 };
   const settled = async (action: () => void): Promise<void> => {
     action();
     for (let i = 0; i < 5; i++) await Promise.resolve();
@@ -36,13 +37,14 @@ function queueing() {
   const queue = new Queue<number, number>(
     {
       ask: (question) => new Promise((resolve, reject) => sent.push({ question, answer: () => settled(() => resolve(question)), fail: (message) => settled(() => reject(new Error(message))) })),
+      took: () => kernel.ms,
       onAnswer: (_: Asked<number>, answer) => painted.push(answer),
       onProblem: ({ message }) => problems.push(message),
       onWaiting: (now) => waiting.at(-1) !== now && waiting.push(now),
     },
     life.signal,
   );
-  return { queue, sent, painted, problems, waiting, life, asked: () => sent.map(({ question }) => question) };
+  return { queue, kernel, sent, painted, problems, waiting, life, asked: () => sent.map(({ question }) => question) };
 }
 
 beforeEach(() => void vi.useFakeTimers());
@@ -58,6 +60,24 @@ test("two requests are under way at most, and of what was wanted meanwhile only 
   await sent[2]!.answer();
   expect(painted).toEqual([1, 2, 9]);
   expect(asked()).toEqual([1, 2, 9]);
+});
+
+test("a second request goes out only where the wire takes long beside the kernel", async () => {
+  const { queue, kernel, sent, asked } = queueing();
+  kernel.ms = 40;
+  queue.want(1, 0);
+  vi.advanceTimersByTime(50); // 10 ms of them on the wire
+  await sent[0]!.answer();
+  for (let value = 2; value <= 4; value++) queue.want(value, 0);
+  expect(asked()).toEqual([1, 2]);
+  vi.advanceTimersByTime(45);
+  await sent[1]!.answer();
+  expect(asked()).toEqual([1, 2, 4]);
+  kernel.ms = 5;
+  vi.advanceTimersByTime(50);
+  await sent[2]!.answer();
+  for (let value = 5; value <= 9; value++) queue.want(value, 0);
+  expect(asked()).toEqual([1, 2, 4, 5, 6]);
 });
 
 test("an answer older than what is painted is never painted", async () => {

@@ -31,9 +31,10 @@ export function createAnswers(state: State, requests: Requests, root: HTMLElemen
 type Own = { shown: { value: Shown | undefined; peek(): Shown | undefined }; waiting: { value: Waiting }; problem: { value: string } };
 
 function followLive(state: State, requests: Requests, start: ReadonlySignal<Start>, { shown, waiting, problem }: Own, root: HTMLElement, until: AbortSignal): void {
-  const queue = new Queue<Strength[], Answer>(
+  const queue = new Queue<Strength[], Answer & { ms: number }>(
     {
       ask: async (strengths) => (await requests.ask("steer", { strengths })).data,
+      took: ({ ms }) => ms,
       onSent: ({ sequence }) => (root.dataset.asked = String(sequence)),
       onAnswer({ sequence, question, input }, answer) {
         problem.value = "";

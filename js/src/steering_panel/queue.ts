@@ -1,6 +1,6 @@
 /**
- * Asks for what is wanted now: the latest value wins and nothing queues up. Two requests are under way at most, the second
- * to hide the round trip of the wire; while they are, only the newest wanted value is kept.
+ * Asks for what is wanted now: the latest value wins and nothing queues up. While a request is under way only the newest wanted
+ * value is kept; a second one goes out only where the wire takes long beside the kernel, whose idle time it fills.
  */
 
 export interface Asked<Q> {
@@ -12,6 +12,8 @@ export interface Asked<Q> {
 
 export interface QueueOptions<Q, A> {
   ask(question: Q): Promise<A>;
+  /** Milliseconds that the kernel took for an answer. */
+  took(answer: A): number;
   onSent?(asked: Asked<Q>): void;
   /** An answer newer than any before. */
   onAnswer(asked: Asked<Q>, answer: A): void;
@@ -23,8 +25,9 @@ export interface QueueOptions<Q, A> {
 
 export type Waiting = "" | "short" | "long";
 
-const MOST = 2;
 const SHORT = 300;
+/** Answers from which the wire is judged: the quickest says most. */
+const RECENT = 8;
 const LONG = 5000;
 
 export class Queue<Q, A> {
@@ -35,6 +38,8 @@ export class Queue<Q, A> {
   #last = 0;
   #painted = 0;
   #timers: ReturnType<typeof setTimeout>[] = [];
+  /** Milliseconds that answers spent elsewhere than in the kernel, and in it. */
+  #times: [wire: number, kernel: number][] = [];
 
   constructor(options: QueueOptions<Q, A>, until: AbortSignal) {
     this.#options = options;
@@ -46,9 +51,16 @@ export class Queue<Q, A> {
     this.#pump();
   }
 
-  #pump(most = MOST): void {
+  /** A request that waits for the kernel behind another one would be answered with an old value. */
+  #most(): number {
+    const wire = Math.min(...this.#times.map(([time]) => time));
+    return wire >= (this.#times.at(-1)?.[1] ?? 0) / 2 ? 2 : 1;
+  }
+
+  #pump(most = this.#most()): void {
     if (!this.#next || this.#underWay.size >= most) return;
     const asked = { sequence: ++this.#last, ...this.#next };
+    const sent = performance.now();
     this.#next = undefined;
     this.#newest = asked;
     this.#underWay.add(asked.sequence);
@@ -56,6 +68,8 @@ export class Queue<Q, A> {
     this.#options.onSent?.(asked);
     this.#options.ask(asked.question).then(
       (answer) => this.#arrived(asked, () => {
+        const took = this.#options.took(answer);
+        this.#times = [...this.#times.slice(1 - RECENT), [Math.max(0, performance.now() - sent - took), took]];
         if (asked.sequence <= this.#painted) return;
         this.#painted = asked.sequence;
         this.#options.onAnswer(asked, answer);
