@@ -11,6 +11,10 @@ PROMPT = "When Mary and John went to the store, John gave a drink to"
 CORRUPTED = "When Mary and John went to the store, Mary gave a drink to"
 QUESTION = {"answer": " Mary", "versus": " John"}
 MOST = 6
+#: contrasting words for the demo model, which agrees verbs with subjects, and sentences for any other
+ANIMALS = ("dog", "cat", "bird", "cow", "duck", "lion", "bear")
+GOOD = ("I love this, it is wonderful", "What a great and happy day", "The film was brilliant, I enjoyed it")
+BAD = ("I hate this, it is terrible", "What an awful and sad day", "The film was dreadful, I suffered")
 
 
 def main() -> None:
@@ -21,14 +25,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("demo.html"))
     arguments = parser.parse_args()
 
-    with tqdm(total=7, bar_format="{desc:<36}{bar:24} {n}/{total}") as steps:
+    with tqdm(total=8, bar_format="{desc:<36}{bar:24} {n}/{total}") as steps:
 
         def step(text: str) -> None:
             steps.set_description_str(text)
             steps.update()
 
         steps.set_description_str("Loading the model")
-        from scope_widgets import Microscope, circuits, heads, ioi, lens, patching, widgets
+        from scope_widgets import Microscope, circuits, heads, ioi, lens, patching, steering, widgets
 
         scope = Microscope.load(_source(arguments.model))
         step("Tracing the prompt")
@@ -48,6 +52,9 @@ def main() -> None:
             circuit = circuits.discover(scope, pairs[:8], "eap-ig")
             circuit = circuit.keep(n_edges=circuit.graph.n_edges // 20)
             tested = circuits.faithfulness(scope, circuit, task=pairs[8:])
+        step("Steering")
+        panel = _panel(scope, steering, widgets, arguments.model == "demo")
+        swept = steering.sweep(panel.session, 0)
         step("Writing the page")
         selection = widgets.Selection(heads=[scores.top("induction", 1)[0][:2]])
         views = [
@@ -57,6 +64,7 @@ def main() -> None:
             widgets.LogitLensView(lens.logit_lens(trace, watch=list(QUESTION.values())), selection=selection),
             *([] if found is None else [widgets.HeadTable(found, selection=selection)]),
             *([] if circuit is None else [widgets.CircuitGraph(circuit, scope, selection=selection)]),
+            panel,
         ]
         widgets.save_html(views, arguments.out)
         step("Done")
@@ -78,7 +86,23 @@ def main() -> None:
         print(found.message or found.heads[columns].to_string(index=False, float_format="{:.3f}".format))
         print(f"Without the heads that write the answer {found.lost:.0%} of the logit difference is lost.")
         print(f"\nA circuit of 5 % of the edges, run alone on other prompts: {tested}")
+    print(f"\nSteering {panel.session.prompt!r}: {panel.steered}")
+    print(f"{swept}, rank correlation of strength and logit difference {swept.spearman:.2f}")
     print(f"Open {arguments.out.resolve()} in a browser, or the notebook with: make notebook")
+
+
+def _panel(scope, steering, widgets, is_demo: bool):  # type: ignore[no-untyped-def]
+    """Make a steering panel with one direction, a third of a slider up."""
+    if is_demo:
+        prompts = {"positive": [f"the {one}s" for one in ANIMALS], "negative": [f"the {one}" for one in ANIMALS]}
+        direction = steering.direction(scope, layer=3, name="plural", **prompts)
+        prompt, question = "the horse", {"answer": " run", "versus": " runs"}
+    else:
+        prompts = {"positive": list(GOOD), "negative": list(BAD), "position": "mean"}
+        direction = steering.direction(scope, layer=2 * scope.n_layers // 3, name="sentiment", **prompts)
+        prompt, question = "I think that this movie is", {"answer": " great", "versus": " terrible"}
+    added = steering.AddDirection(direction, round(1.5 * direction.length, 2))
+    return widgets.SteeringPanel(scope, prompt, interventions=[added], **question)
 
 
 def _source(model: str) -> str:

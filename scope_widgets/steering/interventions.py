@@ -100,19 +100,12 @@ class Intervention:
         object.__setattr__(self, "at", _checked_at(self.at))
 
 
-@dataclass(frozen=True, eq=False)
-class AddDirection(Intervention):
-    """Add a direction to the residual stream: strength 1 adds a vector as long as the stream typically is there.
+class _OfDirection(Intervention):
+    """What acts along a direction of the residual stream."""
 
-    Turner et al. 2023 (arXiv 2308.10248), Rimsky et al. 2023 (arXiv 2312.06681).
-    """
-
-    kind = "add"
     site = "residual"
 
     direction: Direction
-    strength: float = 0.0
-    at: At = "all"
 
     def __post_init__(self) -> None:
         _check_direction(self.direction)
@@ -122,6 +115,27 @@ class AddDirection(Intervention):
     def layer(self) -> int:  # type: ignore[override]
         """The block that the changed stream enters."""
         return self.direction.layer
+
+    def check(self, scope: Microscope) -> None:
+        """Raise ValueError where the direction is not one of this model."""
+        self.direction.check(scope)
+
+    def _arguments(self) -> Sequence[str]:
+        return [self.direction.code()]
+
+
+@dataclass(frozen=True, eq=False)
+class AddDirection(_OfDirection):
+    """Add a direction to the residual stream: strength 1 adds a vector as long as the stream typically is there.
+
+    Turner et al. 2023 (arXiv 2308.10248), Rimsky et al. 2023 (arXiv 2312.06681).
+    """
+
+    kind = "add"
+
+    direction: Direction
+    strength: float = 0.0
+    at: At = "all"
 
     @property
     def name(self) -> str:
@@ -134,56 +148,32 @@ class AddDirection(Intervention):
         reach = min(max(nice(3 * self.direction.length), 0.1), 2.0)
         return -reach, reach
 
-    def check(self, scope: Microscope) -> None:
-        """Raise ValueError where the direction is not one of this model."""
-        self.direction.check(scope)
-
     def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
         """See `Intervention.change`."""
         added = (strength * self.direction.scale)[:, None] * torch.tensor(self.direction.vector).to(strength)
         return torch.where(where[..., None], value + added[:, None].to(value), value)
 
-    def _arguments(self) -> Sequence[str]:
-        return [self.direction.code()]
-
 
 @dataclass(frozen=True, eq=False)
-class ProjectOut(Intervention):
+class ProjectOut(_OfDirection):
     """Take a direction out of the residual stream that enters its layer: strength 1 all of it, 0.5 half of it."""
 
     kind = "project"
-    site = "residual"
 
     direction: Direction
     strength: float = 1.0
     at: At = "all"
-
-    def __post_init__(self) -> None:
-        _check_direction(self.direction)
-        self._tidy()
-
-    @property
-    def layer(self) -> int:  # type: ignore[override]
-        """The block that the changed stream enters."""
-        return self.direction.layer
 
     @property
     def name(self) -> str:
         """What to call it."""
         return f"project out {self.direction.name}"
 
-    def check(self, scope: Microscope) -> None:
-        """Raise ValueError where the direction is not one of this model."""
-        self.direction.check(scope)
-
     def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
         """See `Intervention.change`."""
         vector = torch.tensor(self.direction.vector).to(value)
         part = (value @ vector)[..., None] * vector
         return torch.where(where[..., None], value - strength.to(value)[:, None, None] * part, value)
-
-    def _arguments(self) -> Sequence[str]:
-        return [self.direction.code()]
 
 
 @dataclass(frozen=True, eq=False)

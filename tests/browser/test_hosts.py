@@ -73,6 +73,44 @@ def test_jupyter(jupyter, browser_page, screenshot, theme):
     screenshot(page, f"{host}-{theme}")
 
 
+STEER = """
+from scope_widgets import Microscope, steering, widgets
+scope = Microscope.load("demo")
+animals = ["dog", "cat", "bird", "cow"]
+plural = steering.direction(
+    scope, positive=[f"the {a}s" for a in animals], negative=[f"the {a}" for a in animals], layer=3, name="plural"
+)
+panel = widgets.SteeringPanel(scope, "the horse", directions=[plural], answer=" run", versus=" runs")
+panel
+"""
+
+
+def test_a_slider_steers_in_jupyterlab(browser_page, screenshot, tmp_path):
+    page = browser_page
+    with jupyter_server("jupyterlab", tmp_path) as address:
+        write_notebook(
+            tmp_path / "steer.ipynb", [STEER, "print('strength', panel.strengths, panel.steered.difference)"]
+        )
+        page.set_viewport_size({"width": 1300, "height": 1100})
+        cells = open_notebook(page, f"{address}/lab/tree/steer.ipynb")
+        page.errors.clear()
+        run_cell(page, cells.nth(0))
+        thumb = page.locator(".sp-thumb")
+        thumb.wait_for(timeout=LONG)
+        root = page.locator(".sw", has=thumb)
+        thumb.focus()
+        for _ in range(3):
+            page.keyboard.press("ArrowRight")
+        page.wait_for_function("root => Number(root.dataset.painted) >= 1", arg=root.element_handle(), timeout=LONG)
+        strength = float(thumb.get_attribute("aria-valuenow"))
+        assert strength > 0
+        page.get_by_text("near", exact=False).last.wait_for(timeout=LONG)
+        run_cell(page, cells.nth(1))
+        cells.nth(1).get_by_text(f"strength [{strength:g}]").wait_for(timeout=LONG)
+        screenshot(page, "steering-jupyterlab")
+        page.goto("about:blank")  # or its socket complains when the server ends
+
+
 def test_marimo(browser_page, screenshot, tmp_path):
     page = browser_page
     body = "".join(f"        {line}\n" for line in SHOW.strip().splitlines() if "import" not in line)
