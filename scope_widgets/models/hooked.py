@@ -50,15 +50,21 @@ class Hooked:
     def on(self) -> Iterator[None]:
         """Change what is run in the block."""
         self._thread = threading.get_ident()
-        with ExitStack() as stack:
-            stack.enter_context(changed_by_hooks(self._model))
-            stack.callback(self._stack.register_forward_pre_hook(self._begin, with_kwargs=True, prepend=True).remove)
-            for place in self._places:
-                if handle := self._hook(place):
-                    stack.callback(handle.remove)
-            if shows_attention(self._model):
-                stack.enter_context(probing(self._model, self._probe))
+        stack = ExitStack()
+        try:
+            with unbroken():  # Ctrl-C must not come between a hook and the note of how it goes off again
+                stack.enter_context(changed_by_hooks(self._model))
+                begin = self._stack.register_forward_pre_hook(self._begin, with_kwargs=True, prepend=True)
+                stack.callback(begin.remove)
+                for place in self._places:
+                    if handle := self._hook(place):
+                        stack.callback(handle.remove)
+                if shows_attention(self._model):
+                    stack.enter_context(probing(self._model, self._probe))
             yield
+        finally:
+            with unbroken():
+                stack.close()
 
     def _begin(self, _: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         if threading.get_ident() != self._thread:

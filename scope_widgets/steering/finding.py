@@ -94,6 +94,7 @@ def direction(
             f"positive= prompts; a vector=. Given were {' and '.join(given) or 'none of them'}."
         )
     recipe: dict[str, Any] = {}
+    streams: list[Tensor] = []
     prompts: list[Any] = list(_PLAIN) if positive is None else _prompts(positive, "positive")
     if vector is not None:
         found = _given(scope, vector)
@@ -114,11 +115,13 @@ def direction(
         note, named = f"mean output of head {head[0]}.{head[1]}, {_WHERE[position]}", f"head {head[0]}.{head[1]}"
     else:
         sides = _prompts(positive, "positive"), _prompts(negative, "negative")
-        found, note = _contrast(scope, *sides, layer, method, position)
+        prompts = [*sides[0], *sides[1]]
+        streams = [_stream(scope, prompt, layer) for prompt in prompts]
+        found, note = _contrast(streams, len(sides[0]), method, position)
         recipe = {"positive": sides[0], "negative": sides[1], "method": method, "position": position}
-        prompts, named = [*sides[0], *sides[1]], "contrast"
+        named = "contrast"
     norm = float(np.linalg.norm(found))
-    scale = _typical_norm(scope, prompts, layer)
+    scale = _typical_norm(streams or [_stream(scope, prompt, layer) for prompt in prompts])
     if not norm > 1e-6 * scale:
         raise ValueError(
             f"This is a zero direction ({note}): what should differ is the same at layer {layer}. Give prompts whose "
@@ -150,20 +153,20 @@ def direction(
 _WHERE = {"last": "at the last token", "mean": "mean over all tokens but the first"}
 
 
-def _contrast(
-    scope: Microscope, positive: list[Any], negative: list[Any], layer: int, method: str, position: str
-) -> tuple[Array, str]:
+def _contrast(streams: list[Tensor], n_positive: int, method: str, position: str) -> tuple[Array, str]:
+    """Give the direction from the streams `[position, d_model]` of negative prompts to those of the positive ones."""
     if method not in METHODS:
         raise ValueError(f"method= is one of {', '.join(METHODS)}; got {method!r}.")
-    states = _states(scope, [*positive, *negative], layer, position)
-    of_positive, of_negative = states[: len(positive)], states[len(positive) :]
+    states = np.stack([_at(stream, position).numpy() for stream in streams])
+    of_positive, of_negative = states[:n_positive], states[n_positive:]
     mean: Array = of_positive.mean(0) - of_negative.mean(0)
-    counts = f"{len(positive)} positive and {len(negative)} negative prompts, {_WHERE[position]}"
+    counts = f"{len(of_positive)} positive and {len(of_negative)} negative prompts, {_WHERE[position]}"
     if method == "mean":
         return mean, f"difference of means of {counts}"
-    if len(positive) != len(negative):
+    if len(of_positive) != len(of_negative):
         raise ValueError(
-            f"method='pca' takes pairs: as many positive as negative prompts; got {len(positive)} and {len(negative)}."
+            "method='pca' takes pairs: as many positive as negative prompts; got "
+            f"{len(of_positive)} and {len(of_negative)}."
         )
     differences = of_positive - of_negative
     _, sizes, axes = np.linalg.svd(differences, full_matrices=False)
@@ -171,11 +174,6 @@ def _contrast(
     share = sizes[0] ** 2 / max(float((sizes**2).sum()), 1e-300)
     length = float(np.abs(differences @ axis).mean())
     return length * axis, f"first principal axis of the differences ({share:.0%} of their square) of {counts}"
-
-
-def _states(scope: Microscope, prompts: list[Any], layer: int, position: str) -> Array:
-    """Give one state a prompt, `[prompt, d_model]` in float64; prompts of their own, so that none is padded."""
-    return np.stack([_at(_stream(scope, prompt, layer), position).numpy() for prompt in prompts])
 
 
 def _at(values: Tensor, position: str) -> Tensor:
@@ -189,11 +187,10 @@ def _stream(scope: Microscope, prompt: Any, layer: int) -> Tensor:
     return trace.residual(layer).double().cpu()
 
 
-def _typical_norm(scope: Microscope, prompts: Sequence[Any], layer: int) -> float:
-    """Give the median norm of the stream, first tokens left out: they are often many times longer than all others."""
-    norms = [_stream(scope, prompt, layer).norm(dim=-1) for prompt in prompts]
-    later = [one[1:] if len(one) > 1 else one for one in norms]
-    return float(torch.cat(later).median())
+def _typical_norm(streams: Sequence[Tensor]) -> float:
+    """Give the median norm of the streams, first tokens left out: they are often many times longer than all others."""
+    norms = [stream.norm(dim=-1) for stream in streams]
+    return float(torch.cat([one[1:] if len(one) > 1 else one for one in norms]).median())
 
 
 def _given(scope: Microscope, vector: Any) -> Array:
