@@ -4,6 +4,7 @@ import { createBar, type Bar } from "./core/bar";
 import { className } from "./core/colour";
 import { h } from "./core/dom";
 import { download, fileName, pngOf } from "./core/export";
+import { widget } from "./core/mount";
 import { createLegend } from "./core/legend";
 import { computed, sizeOf, trait, watch } from "./core/reactive";
 import { resizable } from "./core/resize";
@@ -43,13 +44,7 @@ const KEYS = [
   ["?", "this list"],
 ] as const;
 
-export default {
-  render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
-    const life = new AbortController();
-    build(model, el, life.signal);
-    return () => life.abort();
-  },
-};
+export default widget(build);
 
 function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const { root, theme } = createRoot(el, model, css, until);

@@ -4,6 +4,7 @@ import { bytes, Requests, type AnyModel } from "./core/bridge";
 import { h } from "./core/dom";
 import { download, fileName, pngOf } from "./core/export";
 import type { Key } from "./core/keys";
+import { widget } from "./core/mount";
 import { computed, sizeOf, trait, watch } from "./core/reactive";
 import { resizable } from "./core/resize";
 import { selectionOf } from "./core/selection";
@@ -35,13 +36,7 @@ const KEYS: Key[] = [
 const NARROW = 720;
 const [LEAST, MOST, STACKED] = [460, 520, 216];
 
-export default {
-  render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
-    const life = new AbortController();
-    build(model, el, life.signal);
-    return () => life.abort();
-  },
-};
+export default widget(build);
 
 function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const { root, theme } = createRoot(el, model, css, until);

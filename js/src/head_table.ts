@@ -4,6 +4,7 @@ import { magnitudeTable } from "./core/colour";
 import { Requests, type AnyModel } from "./core/bridge";
 import { h } from "./core/dom";
 import type { Key } from "./core/keys";
+import { widget } from "./core/mount";
 import { computed, sizeOf, trait, watch } from "./core/reactive";
 import { resizable } from "./core/resize";
 import { selectionOf } from "./core/selection";
@@ -34,9 +35,7 @@ const TALLEST = 520;
 /** Bar, filter, the line below the rows, the edge. */
 const AROUND = 112;
 
-function render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
-  const life = new AbortController();
-  const until = life.signal;
+function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const { root, theme } = createRoot(el, model, css, until);
   root.classList.add("sw-ht");
   const table = readTable(model);
@@ -108,7 +107,6 @@ function render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void
   root.append(filters.element, message, grid.element, readout.element, announcement);
   resizable(root, Math.min(TALLEST, AROUND + HEADER + table.n * ROW), () => {});
   grid.reveal(choice.heads.peek());
-  return () => life.abort();
 }
 
 function measureIn(root: HTMLElement): Measure {
@@ -132,4 +130,4 @@ function countText(table: Table, rows: Int32Array, selected: number, has: (row: 
   return `${shown}, ${selected.toLocaleString("en")} selected${visible ? "" : " (not among the rows shown)"}`;
 }
 
-export default { render };
+export default widget(build);

@@ -3,6 +3,7 @@ import { createBar, type Bar } from "./core/bar";
 import { bytes, Requests, type AnyModel } from "./core/bridge";
 import { h } from "./core/dom";
 import { download, fileName, pngOf } from "./core/export";
+import { widget } from "./core/mount";
 import { createLegend } from "./core/legend";
 import { computed, draw, sizeOf, trait, watch } from "./core/reactive";
 import { resizable } from "./core/resize";
@@ -38,13 +39,7 @@ const KEYS = [
 /** Narrower than this the position's layers stand below the map. */
 const BESIDE = 760;
 
-export default {
-  render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
-    const life = new AbortController();
-    build(model, el, life.signal);
-    return () => life.abort();
-  },
-};
+export default widget(build);
 
 function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const { root, theme } = createRoot(el, model, css, until);

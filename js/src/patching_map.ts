@@ -4,6 +4,7 @@ import { bytes, Requests, type AnyModel } from "./core/bridge";
 import { h } from "./core/dom";
 import { download, fileName, pngOf } from "./core/export";
 import type { Key } from "./core/keys";
+import { widget } from "./core/mount";
 import { createLegend } from "./core/legend";
 import { computed, signal, sizeOf, trait, watch, type ReadonlySignal } from "./core/reactive";
 import { resizable } from "./core/resize";
@@ -38,13 +39,7 @@ const [LEAST, MOST] = [400, 520];
 const STACKED = 220;
 const STRIP_CELL = 20;
 
-export default {
-  render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
-    const life = new AbortController();
-    build(model, el, life.signal);
-    return () => life.abort();
-  },
-};
+export default widget(build);
 
 function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const { root, theme } = createRoot(el, model, css, until);

@@ -4,6 +4,7 @@ import { bytes, Requests, type AnyModel } from "./core/bridge";
 import { h, icon } from "./core/dom";
 import { download, fileName, pngOf } from "./core/export";
 import type { Key } from "./core/keys";
+import { widget } from "./core/mount";
 import { computed, sizeOf, trait, watch } from "./core/reactive";
 import { resizable } from "./core/resize";
 import { selectionOf } from "./core/selection";
@@ -39,13 +40,7 @@ const KEYS: Key[] = [
 const [NARROW, TIGHT] = [800, 520];
 const [LEAST, MOST] = [488, 560];
 
-export default {
-  render({ model, el }: { model: AnyModel; el: HTMLElement }): () => void {
-    const life = new AbortController();
-    build(model, el, life.signal);
-    return () => life.abort();
-  },
-};
+export default widget(build);
 
 function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const { root, theme } = createRoot(el, model, css, until);
