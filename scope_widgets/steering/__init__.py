@@ -6,14 +6,8 @@ from scope_widgets.steering.fact_editing import FactEdit, edit_fact
 from scope_widgets.steering.fact_effect import FactEffect
 from scope_widgets.steering.feature_patch import FeaturePatch
 from scope_widgets.steering.finding import direction
-from scope_widgets.steering.interventions import (
-    AddDirection,
-    ClampNeuron,
-    Intervention,
-    ProjectOut,
-    ScaleHead,
-    SwapAttention,
-)
+from scope_widgets.steering.interventions import Intervention
+from scope_widgets.steering.kinds import AddDirection, ClampNeuron, ProjectOut, ScaleHead, SwapAttention
 from scope_widgets.steering.orthogonal import OrthogonalPatch, orthogonalise
 from scope_widgets.steering.patch import Patch, restore
 from scope_widgets.steering.session import Session

@@ -19,16 +19,15 @@ from scope_widgets.models.run import Run
 from scope_widgets.models.tokens import encode, token_texts
 from scope_widgets.steering.applying import hooked
 from scope_widgets.steering.interventions import (
-    ClampNeuron,
     Intervention,
     checked,
     checked_strength,
     edits_of,
     in_order,
     is_neutral,
-    nice,
     within,
 )
+from scope_widgets.steering.kinds import ClampNeuron, nice
 from scope_widgets.steering.steered import Distribution, Steered
 
 #: rows times positions that are run at once, and logits that come of it (256 MB)
