@@ -99,7 +99,8 @@ class Session:
         self.interventions = tuple(listed[i] for i in in_order(listed))
         self.answers = _answers(scope, answer, versus)
         self.spans = [_span(scope, self.token_ids, one) for one in self.interventions]
-        self._known: OrderedDict[Strengths, Distribution] = OrderedDict()
+        # logits only: what is made of them takes five times the memory
+        self._known: OrderedDict[Strengths, Tensor] = OrderedDict()
         self._continuation: list[int] = []
         self._continued_to = 0
         self._longer: Run | None = None
@@ -281,16 +282,16 @@ class Session:
     def _remembered(self, key: Strengths) -> Distribution | None:
         if all(is_neutral(one, strength) for one, strength in zip(self.interventions, key, strict=True)):
             return self._unsteered
-        found = self._known.get(key)
-        if found is not None:
-            self._hits += 1
-            self._known.move_to_end(key)
-        return found
+        if key not in self._known:
+            return None
+        self._hits += 1
+        self._known.move_to_end(key)
+        return Distribution(self._known[key])
 
     def _kept(self, key: Strengths, found: Distribution) -> Distribution:
         self._misses += 1
-        self._known[key] = found
-        while len(self._known) > REMEMBERED:
+        self._known[key] = found.logits
+        while len(self._known) > min(REMEMBERED, LOGITS // len(found.logits)):
             self._known.popitem(last=False)
         return found
 
