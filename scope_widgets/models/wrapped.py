@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from operator import is_
 from typing import Any
 
 import torch
@@ -102,6 +103,7 @@ class Wrapped:
             (module, {name: old.get(name, _ABSENT) for name in ours})
             for (module, ours), (_, old) in zip(self._controllers, before, strict=True)
         ]
+        self._checks = [(vars(module), name, value) for module, own in self._under for name, value in own.items()]
         self._place_of = {module: at for at, (module, _) in enumerate(self._under)}
         self._depth = 0
         self._restore(self._under)
@@ -112,10 +114,8 @@ class Wrapped:
         if self._depth:
             return True  # the controllers are on: what stands there is theirs
         modules = modules_of(self._model)
-        return len(modules) == len(self._under) and all(
-            module is ours and all(vars(module).get(name, _ABSENT) is value for name, value in under.items())
-            for module, (ours, under) in zip(modules, self._under, strict=True)
-        )
+        same = len(modules) == len(self._under) and all(map(is_, modules, self._place_of))
+        return same and all(found.get(name, _ABSENT) is value for found, name, value in self._checks)
 
     @staticmethod
     def _restore(state: list[tuple[nn.Module, dict[str, Any]]]) -> None:
