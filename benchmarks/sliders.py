@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import statistics
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +18,7 @@ TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "browser")]
 
 MOVES = 100
+DRAGS = 3
 #: milliseconds between two moves of the mouse
 PACE = 5
 SETTING = "--ServerApp.kernel_websocket_connection_class=scope_widgets.apps.jupyter.PromptConnection"
@@ -42,11 +44,17 @@ ids, layer = np.random.default_rng(0).integers(5, 700, 32).tolist(), 1
 """,
 }
 CASES = (*((model, "all") for model in MODELS), ("GPT-2-small size, 32 tokens, layer 8", "last"))
-READ = "print('computed', panel.session.cache_info().misses, 'remembered', panel.session.cache_info().hits)"
+#: what the session remembers is no measure of what it computes
+READ = """
+print("computed", panel.session.cache_info().misses, "remembered", panel.session.cache_info().hits)
+panel.session.clear_cache()
+"""
 #: when the mouse moved, and which strength each repaint shows
 WATCH = """() => {
   const root = document.querySelector('[data-painted]') ?? document.querySelector('.sp-slider').closest('.sw');
   window.moves = []; window.paints = [];
+  if (root.watched) return;
+  root.watched = true;
   const thumb = root.querySelector('.sp-thumb');
   addEventListener('pointermove', (event) => {
     const at = event.timeStamp;
@@ -77,7 +85,7 @@ def measure(quick: bool = False) -> list[Figure]:
 
 
 def _dragged(chromium: str, model: str, at: str, setting: bool, moves: int) -> tuple[float, float, dict[str, Any]]:
-    """Drag from one end of the slider towards the other; gives p95 in ms, updates a second, and details."""
+    """Drag a slider from end to end, three times; gives the medians of p95 in ms and of updates a second, details."""
     from playwright.sync_api import sync_playwright
 
     from notebook_server import jupyter_server, open_notebook, run_cell, write_notebook
@@ -94,25 +102,28 @@ def _dragged(chromium: str, model: str, at: str, setting: bool, moves: int) -> t
             track = page.locator(".sp-track").first
             track.wait_for(timeout=120_000)
             page.wait_for_timeout(3000)
-            track.scroll_into_view_if_needed()
-            box = track.bounding_box()
-            assert box is not None
-            y, left, width = box["y"] + box["height"] / 2, box["x"], box["width"]
-            page.mouse.move(left + 1, y)
-            page.mouse.down()
-            page.wait_for_timeout(1000)
-            page.evaluate(WATCH)
-            for step in range(1, moves + 1):
-                page.mouse.move(left + 1 + (width - 2) * step / moves, y)
-                page.wait_for_timeout(PACE)
-            page.wait_for_timeout(1500)
-            page.mouse.up()
-            seen = page.evaluate("[window.moves, window.paints]")
-            run_cell(page, cells.nth(1))
-            page.wait_for_timeout(1000)
-            remembered = cells.nth(1).locator(".jp-OutputArea-output").inner_text()
+            found = []
+            for _ in range(DRAGS):
+                track.scroll_into_view_if_needed()
+                box = track.bounding_box()
+                assert box is not None
+                y, left, width = box["y"] + box["height"] / 2, box["x"], box["width"]
+                page.mouse.move(left + 1, y)
+                page.mouse.down()
+                page.wait_for_timeout(1000)
+                page.evaluate(WATCH)
+                for step in range(1, moves + 1):
+                    page.mouse.move(left + 1 + (width - 2) * step / moves, y)
+                    page.wait_for_timeout(PACE)
+                page.wait_for_timeout(1500)
+                page.mouse.up()
+                seen = page.evaluate("[window.moves, window.paints]")
+                run_cell(page, cells.nth(1))
+                page.wait_for_timeout(1000)
+                found.append(_read(*seen, cells.nth(1).locator(".jp-OutputArea-output").inner_text()))
         browser.close()
-    return _read(*seen, remembered)
+    waits, rates = (statistics.median(one[i] for one in found) for i in (0, 1))
+    return waits, rates, {"drags": [detail for _, _, detail in found]}
 
 
 def _read(moved: list[list[float]], painted: list[list[float]], remembered: str) -> tuple[float, float, dict[str, Any]]:
