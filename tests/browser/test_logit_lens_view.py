@@ -155,6 +155,7 @@ def test_a_click_opens_a_position(show: Any, browser_page: Any) -> None:
     lens = made_lens()
     view, place = show(lens)
     browser_page.mouse.click(*cell_at(place, 1, 4))
+    frame(browser_page)
     assert view.selected_tokens == [4]
     assert "position 4" in place.locator(".ll-at").inner_text()
     expected = lens.ever_on_top(4)
@@ -165,9 +166,11 @@ def test_a_click_opens_a_position(show: Any, browser_page: Any) -> None:
     browser_page.keyboard.down("Shift")
     browser_page.mouse.click(*cell_at(place, 0, 9))
     browser_page.keyboard.up("Shift")
+    frame(browser_page)
     assert view.selected_tokens == [4, 9]
     assert place.locator(".sw-chip-name").all_inner_texts() == ["4 ·went", "9 ·John"]
     browser_page.mouse.click(*cell_at(place, 0, 9))
+    frame(browser_page)
     assert view.selected_tokens == [9]
 
 
