@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scope_widgets import Microscope, steering
 from scope_widgets._result import Provenance
 from scope_widgets.steering.feature_patch import FeaturePatch
+from scope_widgets.steering.interventions import within
 from scope_widgets.steering.steered import Distribution
 
 import plain_steering as plain
@@ -665,3 +666,12 @@ def test_a_model_in_training_mode():
     for fails in (lambda: session.at(), lambda: steering.Session(scope, IDS)):
         with pytest.raises(ValueError, match="training mode"):
             fails()
+
+
+@pytest.mark.parametrize(
+    ("at", "inside"),
+    [("all", range(9)), ("last", range(5, 9)), ((4, 100), (4, 5)), ((4, None), range(4, 9)), ((-2, -1), (4,))],
+)
+def test_a_span_with_a_stop_leaves_what_is_generated_alone(at, inside):
+    positions, lengths = torch.arange(9)[None], torch.tensor([6])
+    assert within(at, positions, lengths)[0].nonzero()[:, 0].tolist() == list(inside)

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.anatomy import nnsight_names
-from scope_widgets.models.parameters import modules_of
 from scope_widgets.models.running import TransformersModel, run
 from scope_widgets.models.unbroken import unbroken
 
@@ -91,7 +90,7 @@ class Wrapped:
 
     def __init__(self, model: nn.Module, tokenizer: Any) -> None:
         self._model = model
-        before = [(module, dict(vars(module))) for module in modules_of(model)]
+        before = [(module, dict(vars(module))) for module in model.modules()]
         pad_token, padding_side = tokenizer.pad_token, tokenizer.padding_side
         self.nnsight = TransformersModel(model, tokenizer=tokenizer, task="text-generation", rename=nnsight_names())
         tokenizer.pad_token, tokenizer.padding_side = pad_token, padding_side
@@ -113,7 +112,7 @@ class Wrapped:
         """Whether the model's modules and their own forwards are those that were wrapped."""
         if self._depth:
             return True  # the controllers are on: what stands there is theirs
-        modules = modules_of(self._model)
+        modules = list(self._model.modules())
         same = len(modules) == len(self._under) and all(map(is_, modules, self._place_of))
         return same and all(found.get(name, _ABSENT) is value for found, name, value in self._checks)
 
@@ -130,7 +129,7 @@ class Wrapped:
     def controllers(self, touched: Iterable[nn.Module] | None = None) -> Iterator[None]:
         """Put nnsight's controllers on the model for a `with` block; with `touched` on these modules only.
 
-        Each controller costs some 20 microseconds a forward, which a short run from the middle feels.
+        Each controller costs some microseconds a forward, which a short run from the middle feels.
         """
         self._depth += 1
         at = range(len(self._under)) if touched is None else [self._place_of[module] for module in {*touched}]
