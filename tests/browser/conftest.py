@@ -107,19 +107,42 @@ class _Files(BaseHTTPRequestHandler):
         pass
 
 
+INPUTS = {
+    playwright.Mouse: ("click", "dblclick", "up"),
+    playwright.Keyboard: ("press", "type"),
+    playwright.Locator: ("click", "dblclick", "press", "fill", "select_option", "set_checked"),
+}
+
+
 @pytest.fixture
-def mount(host_address: str) -> Callable[..., list[Any]]:
+def mount(host_address: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
     """``mount(page, view, ...)`` shows views one below the other; returns a locator for each.
 
     ``width=`` fixes their width in pixels. A change of a trait or a custom message goes to the real Python object
-    and back; what Python does later reaches the page at once.
+    and back; what Python does later reaches the page at once. After each click or key the page is given the time to
+    tell Python, to be answered and to draw.
     """
+    mounted: list[Any] = []
+
+    def waits(action: Callable[..., Any]) -> Callable[..., Any]:
+        def act(*args: Any, **options: Any) -> Any:
+            done = action(*args, **options)
+            for page in mounted:
+                page.evaluate("() => globalThis.settled?.()")
+            return done
+
+        return act
+
+    for kind, names in INPUTS.items():
+        for name in names:
+            monkeypatch.setattr(kind, name, waits(getattr(kind, name)))
 
     def put(page: Any, *views: Any, width: int | None = None) -> list[Any]:
         for view in views:
             if not (STATIC / f"{view.bundle}.js").exists():
                 pytest.skip(f"The bundle '{view.bundle}' is not built; run `make build`.")
         page.goto(host_address)
+        mounted[:] = [page]
         wire = _Wire(page, views)
         page.evaluate("([views, width]) => mount(views, width)", [wire.states(), width])
         return [page.locator(f"#view-{i}") for i in range(len(views))]
