@@ -16,6 +16,7 @@ from scope_widgets.models.anatomy import Anatomy
 from scope_widgets.models.capture import Recorder, record
 from scope_widgets.models.check import check
 from scope_widgets.models.editing import Editor, Edits
+from scope_widgets.models.estimate import Estimate, estimate_for
 from scope_widgets.models.named import named
 from scope_widgets.models.run import Run
 from scope_widgets.models.tokens import encode, pad, token_texts
@@ -263,6 +264,36 @@ class Microscope:
         with lock_of(self.model):
             out = self.model.generate(ids, attention_mask=mask.long(), max_new_tokens=max_new_tokens, **options)
         return str(self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
+
+    def estimate(
+        self,
+        prompt: int | str | Sequence[Any] | Tensor,
+        *,
+        capture: Sequence[str] | None = None,
+        available: int | None = None,
+    ) -> Estimate:
+        """Say what a trace would take, without running it: bytes, peak memory, and how to go about it.
+
+        Parameters
+        ----------
+        prompt : int, or str, list of str, or token ids
+            A number of tokens, or what `trace` would be given.
+        capture : sequence of str, optional
+            As in `trace`.
+        available : int, optional
+            Bytes that model and trace may take, of a remote model bytes to download; where nothing is said, what is
+            free where the model is, or 1 GB to download.
+
+        Raises
+        ------
+        ValueError
+            For what `trace` refuses, or where the system does not say how much memory is free.
+        """
+        rows = [[0] * prompt] if isinstance(prompt, int) else encode(self.tokenizer, prompt, None)[0]
+        self._check(rows)
+        lengths = [len(row) for row in rows]
+        wanted = self._wanted(capture, torch.empty(len(rows), max(lengths), device="meta"))
+        return estimate_for(self.model, self.anatomy, lengths, wanted, available)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
