@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 #: characters of one field that a repr writes out
 _LONGEST = 80
 
+#: versions of what is not installed here: a server computes with our text, and was told whose
+told: dict[str, str] = {}
+
 
 @cache
 def versions() -> dict[str, str]:
     """Give the versions of what a figure depends on."""
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), **told}
     for package in ("scope-widgets", "torch", "transformers", "nnsight", "numpy"):
         try:
             found[package] = version(package)

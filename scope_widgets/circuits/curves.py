@@ -13,6 +13,7 @@ from scope_widgets._result import Provenance, Result
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation import interval, provenance, trial_of
 from scope_widgets.circuits.trial import Trial
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.task import Task
 
@@ -82,6 +83,7 @@ class Curve(Result):
         return {"text/plain": repr(self)}
 
 
+@anywhere
 def curve(
     scope: Microscope,
     circuit: Circuit,

@@ -14,6 +14,7 @@ from scope_widgets.circuits.circuit import Circuit, touching
 from scope_widgets.circuits.scoring import by_cutting, by_gradient, passes
 from scope_widgets.circuits.thinning import thinned
 from scope_widgets.circuits.trial import Trial
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.task import Task
 
@@ -28,6 +29,7 @@ METHODS = {
 }
 
 
+@anywhere
 def discover(
     scope: Microscope,
     task: Task,

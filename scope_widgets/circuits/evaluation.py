@@ -11,6 +11,7 @@ import numpy as np
 from scope_widgets._result import Provenance, Result
 from scope_widgets.circuits.circuit import Circuit, touching
 from scope_widgets.circuits.trial import Trial
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.task import Task
 
@@ -68,6 +69,7 @@ class Faithfulness(Result):
         return {"text/plain": repr(self)}
 
 
+@anywhere
 def faithfulness(
     scope: Microscope,
     circuit: Circuit,
@@ -112,6 +114,7 @@ def faithfulness(
     )
 
 
+@anywhere
 def completeness(
     scope: Microscope,
     circuit: Circuit,
@@ -167,6 +170,7 @@ def completeness(
     return table
 
 
+@anywhere
 def minimality(
     scope: Microscope,
     circuit: Circuit,

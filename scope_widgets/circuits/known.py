@@ -14,6 +14,7 @@ from scope_widgets.circuits.discovery import circuit_of, nothing_to_find
 from scope_widgets.circuits.scoring import by_cutting
 from scope_widgets.circuits.tasks import induction
 from scope_widgets.circuits.trial import Trial
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.graph import Graph
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.task import Task
@@ -21,6 +22,7 @@ from scope_widgets.models.task import Task
 Array = np.ndarray[Any, Any]
 
 
+@anywhere
 def induction_circuit(
     scope: Microscope,
     task: Task | None = None,

@@ -8,17 +8,20 @@ import numpy as np
 
 from scope_widgets import _kernels
 from scope_widgets.heads.score import pattern
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.traces.trace import Trace
 
 Array = np.ndarray[Any, Any]
 
 
+@anywhere
 def entropy(trace: Trace, layer: int) -> Array:
     """Entropy of each query's attention in nats, `[head, query]`: 0 on one key, ln(q + 1) when spread evenly."""
     _one_prompt(trace)
     return _kernels.entropy_per_query(pattern(trace, layer))
 
 
+@anywhere
 def top_attended(trace: Trace, layer: int, k: int = 5) -> tuple[Array, Array]:
     """Give the `k` most attended keys of each query, largest first.
 
@@ -32,6 +35,7 @@ def top_attended(trace: Trace, layer: int, k: int = 5) -> tuple[Array, Array]:
     return _kernels.top_keys(pattern(trace, layer), k)
 
 
+@anywhere
 def rollout(trace: Trace, *, residual: float = 0.5) -> Array:
     """Follow attention through all layers: the product of `residual * I + (1 - residual) * (mean over heads)`.
 

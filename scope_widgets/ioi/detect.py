@@ -17,6 +17,7 @@ from scope_widgets.ioi.prompts import ROLES, IOIPrompts
 from scope_widgets.ioi.published import CLASSES
 from scope_widgets.ioi.result import UNCLASSIFIED, IOIResult
 from scope_widgets.ioi.stages import Head, Stages, check_prompts
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.copying import copying_scores
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.paths import Receiver
@@ -46,6 +47,7 @@ class _Found:
         return float(self.at.effect[self.head])
 
 
+@anywhere
 def detect(
     scope: Microscope,
     prompts: IOIPrompts,

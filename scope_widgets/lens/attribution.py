@@ -14,6 +14,7 @@ from torch import Tensor
 from scope_widgets._result import Provenance, Result
 from scope_widgets.lens._scope import scope_of
 from scope_widgets.models.answers import answer_ids, check_distinct
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.readout import Readout, head_writes
 from scope_widgets.models.tokens import token_texts
@@ -93,6 +94,7 @@ class Attribution(Result):
         return table.reindex(table["contribution"].abs().sort_values(ascending=False, kind="stable").index).head(n)
 
 
+@anywhere
 def direct_logit_attribution(
     trace: Trace, answer: Any, versus: Any = None, *, position: int = -1, scope: Microscope | None = None
 ) -> Attribution:

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 from scope_widgets._result import Provenance, Result
 from scope_widgets.lens._scope import scope_of
 from scope_widgets.models.answers import answer_ids
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.readout import Readout
 from scope_widgets.models.tokens import token_texts
@@ -116,6 +117,7 @@ class LogitLens(Result):
         return pd.DataFrame(rows, columns=names)
 
 
+@anywhere
 def logit_lens(trace: Trace, *, k: int = 5, watch: Any = None, scope: Microscope | None = None) -> LogitLens:
     """Read the residual stream out at every layer and position, as if the model ended there.
 

@@ -123,5 +123,11 @@ def _repeat(heads: Tensor, group: int) -> Tensor:
     return heads if group == 1 else heads.repeat_interleave(group, dim=1)
 
 
+def unregister() -> None:
+    """Forget this function, on a machine where this package is only for the length of a request."""
+    AttentionInterface._global_mapping.pop(NAME, None)
+    AttentionMaskInterface._global_mapping.pop(NAME, None)
+
+
 AttentionInterface.register(NAME, attention)
 AttentionMaskInterface.register(NAME, eager_mask)

@@ -13,6 +13,7 @@ from torch import Tensor
 from scope_widgets._result import Provenance
 from scope_widgets.models import loading
 from scope_widgets.models.anatomy import Anatomy
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.capture import Recorder, record
 from scope_widgets.models.check import check
 from scope_widgets.models.editing import Editor, Edits
@@ -77,6 +78,9 @@ class Microscope:
         dtype: Any = None,
         revision: str | None = None,
         remote: bool = False,
+        host: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 600.0,
     ) -> Microscope:
         """Load a model.
 
@@ -90,6 +94,12 @@ class Microscope:
             Such as "float32"; as the weights were saved where nothing is said.
         revision : str, optional
             Commit, tag or branch on the hub.
+        remote : bool
+            Run it on an NDIF server instead of loading it, see `RemoteMicroscope`.
+        host, api_key : str, optional
+            The server's address and your key; NDIF_HOST and NDIF_API_KEY where nothing is said.
+        timeout : float
+            Seconds that one request to the server may take, its queue included.
 
         Raises
         ------
@@ -99,7 +109,12 @@ class Microscope:
             When the model is of a family that this package does not know.
         """
         if remote:
-            raise NotImplementedError("Running on NDIF (remote=True) is not built yet; load the model on this machine.")
+            from scope_widgets.models.remote.microscope import RemoteMicroscope
+            from scope_widgets.models.remote.server import Server
+
+            if device is not None or dtype is not None:
+                raise ValueError("device= and dtype= are the server's choice: leave them out with remote=True.")
+            return RemoteMicroscope(str(name), Server.of(host, api_key, timeout), revision)
         model, tokenizer, model_id = loading.load(name, dtype=dtype, revision=revision, device=device)
         commit = getattr(model.config, "_commit_hash", None)
         return cls(model, tokenizer, model_id, commit)
@@ -198,6 +213,7 @@ class Microscope:
         trace = self._trace(recorder, ids, mask, logits, [None] * len(ids))
         watched.become(trace if len(ids) > 1 else trace[0])
 
+    @anywhere
     def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
         """Run token ids `[batch, position]` of equal length, with changes inside.
 
@@ -252,6 +268,7 @@ class Microscope:
         with self.wrapped() as wrapped, wrapped.controllers():
             yield wrapped.nnsight
 
+    @anywhere
     @torch.no_grad()
     def generate(self, prompt: str, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt, greedily where `do_sample` is not given; gives the new text only."""

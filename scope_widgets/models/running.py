@@ -26,9 +26,10 @@ if not _imported_by_user:
         _c.unmount("save")
     torch.Tensor.backward = backward._original_backward  # type: ignore[method-assign]
 
+import nnsight  # noqa: E402
 from nnsight import TransformersModel  # noqa: E402
 
-__all__ = ["TransformersModel", "run"]
+__all__ = ["TransformersModel", "run", "run_there", "trace_there"]
 
 
 def run(model: TransformersModel, body: Callable[[], bool], *inputs: Any, **options: Any) -> None:
@@ -36,3 +37,24 @@ def run(model: TransformersModel, body: Callable[[], bool], *inputs: Any, **opti
     with model.trace(*inputs, **options) as tracer:
         if body():
             tracer.stop()
+
+
+def run_there(model: TransformersModel, backend: Any, function: Callable[..., Any], *args: Any) -> Any:
+    """Call `function(model, *args)` where the model of `backend` is, and give what the backend then has.
+
+    The function travels as text, with what it names.
+    """
+    nnsight.register(function.__module__)
+    with model.session(backend=backend):
+        answer = nnsight.save(function(model, *args))  # noqa: F841 - the backend finds it by this name
+    return backend.answer
+
+
+def trace_there(
+    model: TransformersModel, backend: Any, function: Callable[..., Any], inputs: dict[str, Any], *args: Any
+) -> Any:
+    """As `run_there`, with the function as the block of a trace over `inputs`."""
+    nnsight.register(function.__module__)
+    with model.trace(**inputs, backend=backend, use_cache=False):
+        answer = nnsight.save(function(model, *args))  # noqa: F841
+    return backend.answer

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.editing import Edits, Place
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.run import Run
@@ -24,6 +25,7 @@ Custom = Callable[[Tensor], Tensor]
 ABLATIONS = ("zero", "mean", "resample", "noise", "scale")
 
 
+@anywhere
 def ablate(
     scope: Microscope,
     prompts: Any,

@@ -6,6 +6,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.patching.attribution import estimates
 from scope_widgets.patching.calls import call
@@ -137,6 +138,7 @@ def activations(
     return work.result
 
 
+@anywhere
 def attribution(
     scope: Microscope,
     clean: Any,

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.editing import Edits
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.run import Run
@@ -16,6 +17,7 @@ from scope_widgets.patching.pair import Roles, places
 from scope_widgets.patching.paths import heads_of
 
 
+@anywhere
 def knockout(
     scope: Microscope,
     prompts: Any,

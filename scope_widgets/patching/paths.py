@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.paths import Receiver, along_paths, reaches
 from scope_widgets.patching.calls import call
@@ -16,6 +17,7 @@ from scope_widgets.patching.pair import Roles, pair
 from scope_widgets.patching.result import PatchingResult
 
 
+@anywhere
 def paths(
     scope: Microscope,
     clean: Any,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scope_widgets._result import Provenance
 from scope_widgets.models.answers import answer_ids, check_distinct
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.readout import Readout, head_writes
 from scope_widgets.models.tokens import token_texts
@@ -26,6 +27,7 @@ _PLAIN = (
 )
 
 
+@anywhere
 def direction(
     scope: Microscope,
     *,

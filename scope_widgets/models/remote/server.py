@@ -1,0 +1,337 @@
+"""A line to an NDIF server: requests with time limits, statuses as they come, results without pickle."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import sys
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import httpx
+import torch
+import websocket
+import zstandard
+from nnsight import CONFIG
+from nnsight.intervention.backends.remote import RemoteBackend
+from nnsight.schema.request import RequestModel
+from nnsight.schema.response import ResponseModel, Status
+
+from scope_widgets.models.remote.answering import PROGRESS
+from scope_widgets.models.remote.failures import (
+    JobTimeoutError,
+    LostConnectionError,
+    RemoteError,
+    ServerDownError,
+    of_job,
+    of_status,
+)
+
+#: seconds that one look at a job whose answer is stored may take, and looks after which it is taken for unknown
+_LOOK, _UNKNOWN = 5.0, 40
+#: seconds between two tries to reach a server that was lost
+_LATE = 1.0
+#: seconds of silence after which the server is asked whether it is still there
+_SILENCE = 5.0
+
+
+class News(NamedTuple):
+    """What is known of a request that is under way.
+
+    Attributes
+    ----------
+    state : str
+        "sent", "queued", "deploying", "running", "done".
+    text : str
+        The server's own words, such as the position in the queue.
+    done, total : int
+        Steps of the work, 0 where the server does not count.
+    """
+
+    state: str
+    text: str = ""
+    done: int = 0
+    total: int = 0
+
+
+Listener = Callable[[News], None]
+
+_STATES = {
+    Status.RECEIVED: "sent",
+    Status.QUEUED: "queued",
+    Status.PROVISIONING: "deploying",
+    Status.DEPLOYING: "deploying",
+    Status.DISPATCHED: "queued",
+    Status.RUNNING: "running",
+    Status.COMPLETED: "done",
+}
+
+
+@dataclass
+class Traffic:
+    """What went over the line so far."""
+
+    requests: int = 0
+    sent: int = 0
+    received: int = 0
+
+
+@dataclass
+class Server:
+    """Where requests go.
+
+    Attributes
+    ----------
+    host : str
+        Address, as "https://api.ndif.us".
+    timeout : float
+        Seconds that one request may take, waiting in the queue included.
+    patience : float
+        Seconds that the server may take to say anything at all.
+    traffic : Traffic
+    """
+
+    host: str
+    key: str = field(repr=False)
+    timeout: float = 600.0
+    patience: float = 30.0
+    traffic: Traffic = field(default_factory=Traffic)
+
+    @classmethod
+    def of(cls, host: str | None, api_key: str | None, timeout: float) -> Server:
+        """Make one of what is given; NDIF_HOST and NDIF_API_KEY, as nnsight knows them, for the rest."""
+        address = (host or CONFIG.API.HOST).rstrip("/")
+        if not address.startswith(("http://", "https://")):
+            raise ValueError(f"host= is an address that begins with http:// or https://; got {address!r}.")
+        if not timeout > 0:
+            raise ValueError(f"timeout= is a positive number of seconds; got {timeout!r}.")
+        return cls(address, api_key or CONFIG.API.APIKEY or "", timeout)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What says who asks."""
+        return {"ndif-api-key": self.key} if self.key else {}
+
+    def ask(self, method: str, path: str, limit: float | None = None, **options: Any) -> httpx.Response:
+        """Make one HTTP request.
+
+        Raises
+        ------
+        ServerDownError, LostConnectionError, RemoteError
+        """
+        within = self.patience if limit is None else max(0.1, min(limit, self.patience))
+        headers = {**self.headers, **options.pop("headers", {})}
+        address = path if path.startswith("http") else self.host + path
+        if address is path:
+            headers = {}  # a presigned address of the store: the key is none of its business
+        try:
+            return httpx.request(method, address, timeout=within, headers=headers, **options)
+        except httpx.ConnectError as error:
+            raise ServerDownError(self._silent("nothing answers there")) from error
+        except httpx.TimeoutException as error:
+            raise LostConnectionError(self._silent(f"it said nothing for {within:.3g} s")) from error
+        except httpx.HTTPError as error:
+            raise LostConnectionError(self._silent(f"the connection broke ({type(error).__name__})")) from error
+
+    def there(self) -> bool:
+        """Whether the server answers."""
+        try:
+            return self.ask("GET", "/ping").status_code == 200
+        except RemoteError:
+            return False
+
+    def comes_back(self, listener: Listener) -> bool:
+        """Wait until the server answers again, for its patience; says whether it does."""
+        end = time.monotonic() + self.patience
+        while not self.there():
+            if time.monotonic() > end:
+                return False
+            listener(News("queued", "the connection is lost; waiting for the server"))
+            time.sleep(_LATE)
+        return True
+
+    def _silent(self, why: str) -> str:
+        return (
+            f"The NDIF server at {self.host} cannot be reached: {why}. Check the address (host= or NDIF_HOST) and "
+            "https://nnsight.net/status, then ask again; what had arrived is kept."
+        )
+
+
+class Line(RemoteBackend):  # type: ignore[misc]
+    """One request of nnsight to a `Server`.
+
+    Parameters
+    ----------
+    stored : bool
+        The server stores the answer, to be fetched by `job_id` within the hour, also by another process: survives a
+        lost connection, but costs 0.1 s, and progress inside the job is not told.
+    """
+
+    def __init__(self, model: Any, server: Server, listener: Listener, *, stored: bool, model_id: str) -> None:
+        super().__init__(model.to_model_key(), server.host, "none", blocking=not stored)
+        self.api_key = server.key
+        self.display.enabled = False
+        self.server = server
+        self.answer: Any = None
+        self._listener = listener
+        self._model_id = model_id
+        self._stored = stored
+        self._end = time.monotonic() + server.timeout
+        self.ended = False
+
+    def __call__(self, tracer: Any = None) -> Any:
+        """Send the block of `tracer`; waits for its answer unless that is stored."""
+        blob = self._serialize(tracer)
+        self.server.traffic.requests += 1
+        self.server.traffic.sent += len(blob)
+        request = RequestModel(model_key=self.model_key, compress=self.compress, env=self.env)
+        if self._stored:
+            self.job_id = self._posted(request, blob).id
+        else:
+            self.answer = self._streamed(request, blob)["answer"]
+
+    def polled(self) -> Generator[News, None, Any]:
+        """Look for a stored answer once a step; gives it, or None where the server does not know the job (any more).
+
+        A server that does not answer is asked again, for its patience: the job goes on there.
+        """
+        unknown, lost = 0, 0.0
+        while True:
+            try:
+                response = self.server.ask("GET", f"/response/{self.job_id}", min(_LOOK, self._left()))
+                lost = 0.0
+            except JobTimeoutError:
+                raise
+            except RemoteError:
+                lost = lost or time.monotonic()
+                if time.monotonic() - lost > self.server.patience:
+                    raise
+                yield News("queued", "the connection is lost; waiting for the server")
+                continue
+            if response.status_code == 404:
+                unknown += 1
+                if unknown > _UNKNOWN:
+                    return None
+                yield News("sent")
+            elif response.status_code != 200:
+                raise of_status(response.status_code, _detail(response), self.host)
+            else:
+                model = ResponseModel.model_validate_json(response.text)
+                found = self._heard(model)
+                if found is not None:
+                    return found["answer"]
+                yield News(_STATES.get(model.status, "running"), model.description)
+
+    def _posted(self, request: RequestModel, blob: bytes) -> ResponseModel:
+        headers = {"ndif-timestamp": repr(time.time()), "nnsight-version": version("nnsight")}
+        response = self.server.ask(
+            "POST",
+            "/request",
+            self._left(),
+            headers={**headers, "python-version": sys.version},
+            data={"data": request.metadata()},
+            files={"blob": ("request", blob, "application/octet-stream")},
+        )
+        if response.status_code != 200:
+            raise of_status(response.status_code, _detail(response), self.host)
+        first = ResponseModel.model_validate_json(response.text)
+        self._heard(first)
+        return first
+
+    def _streamed(self, request: RequestModel, blob: bytes) -> Any:
+        try:
+            connection = websocket.create_connection(
+                f"{self.ws_host}/subscribe",
+                timeout=min(self.server.patience, self._left()),
+                header=self.server.headers or None,
+            )
+        except (OSError, websocket.WebSocketException) as error:
+            raise ServerDownError(self.server._silent(str(error) or type(error).__name__)) from error
+        try:
+            request.session_id = json.loads(connection.recv())["session_id"]
+            self._posted(request, blob)
+            connection.settimeout(_SILENCE)
+            while True:
+                try:
+                    found = self._heard(_parsed(connection.recv()))
+                except websocket.WebSocketTimeoutException:
+                    self._left()
+                    if not self.server.there():
+                        raise LostConnectionError(self.server._silent("it stopped answering")) from None
+                    continue
+                if found is not None:
+                    return found
+        except (OSError, websocket.WebSocketException, ValueError) as error:
+            if isinstance(error, RemoteError):
+                raise
+            raise LostConnectionError(self.server._silent(f"the connection broke ({type(error).__name__})")) from error
+        finally:
+            connection.close()
+
+    def _heard(self, response: ResponseModel) -> Any:
+        """Pass a status on; gives the saved values where it is the last one."""
+        self.ended = response.status in (Status.ERROR, Status.COMPLETED)
+        if response.status == Status.ERROR:
+            raise of_job(response.description, self._model_id)
+        if response.status == Status.LOG:
+            for line in response.description.splitlines():
+                self._said(line)
+        else:
+            self._listener(News(_STATES.get(response.status, "running"), response.description))
+        if response.status != Status.COMPLETED:
+            return None
+        data = response.data
+        if not isinstance(data, (bytes, bytearray)):
+            answer = self.server.ask("GET", data, self._left())
+            if answer.status_code != 200:
+                raise LostConnectionError(self.server._silent(f"its store answered {answer.status_code}"))
+            data = answer.content
+        self.server.traffic.received += len(data)
+        if self.compress:
+            data = zstandard.ZstdDecompressor().decompress(data)
+        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+    def _said(self, line: str) -> None:
+        words = line.split(maxsplit=3)
+        if len(words) >= 3 and words[0] == PROGRESS and words[1].isdigit() and words[2].isdigit():
+            self._listener(News("running", " ".join(words[3:]), int(words[1]), int(words[2])))
+        elif line.strip():
+            self._listener(News("said", line))
+
+    def _left(self) -> float:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise JobTimeoutError(
+                f"No answer from {self.host} within {self.server.timeout:.3g} s. The job goes on there; give "
+                "Microscope.load(..., timeout=) more seconds, or ask for less at once."
+            )
+        return left
+
+
+class _Envelope:
+    """Stands for pickle's module: reads a status with its bytes, and no other object than a `Status`."""
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            if (module, name) == (Status.__module__, Status.__name__):
+                return Status
+            raise pickle.UnpicklingError(f"An answer names {module}.{name}, which no status holds.")
+
+
+def _parsed(message: str | bytes) -> ResponseModel:
+    if isinstance(message, str):
+        return ResponseModel.model_validate_json(message)
+    found = torch.load(io.BytesIO(message), map_location="cpu", weights_only=False, pickle_module=_Envelope)
+    return ResponseModel(**found)
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        found = response.json()
+        return str(found.get("detail", found) if isinstance(found, dict) else found)
+    except ValueError:
+        return response.text[:300]
