@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import stats
 from tqdm.auto import tqdm
 
 from scope_widgets._result import Provenance
@@ -16,6 +15,7 @@ from scope_widgets.circuits.thinning import thinned
 from scope_widgets.circuits.trial import Trial
 from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.t_test import t_test
 from scope_widgets.models.task import Task
 
 Array = np.ndarray[Any, Any]
@@ -136,7 +136,7 @@ def nothing_to_find(trial: Trial) -> str:
     if np.abs(difference).max() < 1e-4 * size:
         return "clean and corrupted prompts have the same metric, so no edge was looked for"
     if len(difference) > 2:
-        p = float(stats.ttest_1samp(difference, 0.0).pvalue)
+        p = float(t_test(difference))
         if p > 0.01:
             return (
                 f"the metric differs by {difference.mean():.3g} between the whole model and no edges, which chance "

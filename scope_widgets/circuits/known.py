@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 from tqdm.auto import tqdm
 
 from scope_widgets.circuits.circuit import Circuit
@@ -17,6 +16,7 @@ from scope_widgets.circuits.trial import Trial
 from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.graph import Graph
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.t_test import t_test
 from scope_widgets.models.task import Task
 
 Array = np.ndarray[Any, Any]
@@ -74,7 +74,7 @@ def induction_circuit(
         return circuit_of(trial, "induction", scores, included, note)
     with tqdm(total=len(edges), desc="Cutting edges", unit="edge", leave=False) as bar:
         effects = by_cutting(trial, edges, bar)
-    p = np.minimum(1.0, len(edges) * stats.ttest_1samp(effects, 0.0, axis=1, alternative="greater").pvalue)
+    p = np.minimum(1.0, len(edges) * t_test(effects, "greater"))
     scores[edges] = effects.mean(1)
     included[edges] = (p < alpha) & (scores[edges] >= min_effect * abs(trial.scale))
     return circuit_of(trial, "induction", scores, included, f"{note}, {included.sum()} matter")

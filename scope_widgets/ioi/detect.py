@@ -11,7 +11,7 @@ import torch
 from tqdm.auto import tqdm
 
 from scope_widgets._result import Provenance
-from scope_widgets.ioi.evidence import Evidence, evidence, t_test
+from scope_widgets.ioi.evidence import Evidence, chance, evidence
 from scope_widgets.ioi.knock_out import knocked_out
 from scope_widgets.ioi.prompts import ROLES, IOIPrompts
 from scope_widgets.ioi.published import CLASSES
@@ -243,7 +243,7 @@ class _Draft:
         """Give the place that a head attends to most, where that is more than to places without a role."""
         most = max(keys, key=lambda one: self._attention(layer, head, query, one))
         difference = self.stages.attention(layer, query, most) - self.stages.elsewhere(layer, query, keys)
-        clear = difference[:, head].mean() > 0 and float(t_test(difference[:, head])) < self._alpha
+        clear = difference[:, head].mean() > 0 and float(chance(difference[:, head])) < self._alpha
         return most if clear else None
 
     def result(self, p_behaviour: float) -> IOIResult:
@@ -325,7 +325,7 @@ def _copying(stages: Stages, heads: Sequence[Head]) -> dict[Head, tuple[float, f
 
 def _one_sided(values: Array) -> float:
     """P of a mean of 0 or less."""
-    p = float(t_test(values))
+    p = float(chance(values))
     return p / 2 if values.mean() > 0 else 1 - p / 2
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from scope_widgets.models.t_test import t_test
+
 Array = np.ndarray[Any, Any]
 _DRAWS = 2000
 
@@ -42,16 +44,13 @@ def evidence(effects: Array, tested: Array, seed: int) -> Evidence:
     weights = rng.multinomial(n, np.full(n, 1 / n), size=_DRAWS) / n
     low, high = np.percentile(effects @ weights.T, [2.5, 97.5], axis=-1)
     p = np.full(tested.shape, np.nan)
-    p[tested] = holm(t_test(effects[tested]))
+    p[tested] = holm(chance(effects[tested]))
     return Evidence(effects.mean(-1), low, high, p)
 
 
-def t_test(values: Array) -> Array:
+def chance(values: Array) -> Array:
     """Two-sided p of a mean of 0 over the last axis; 1 where nothing varies and nothing differs from 0."""
-    from scipy import stats
-
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = np.asarray(stats.ttest_1samp(values, 0.0, axis=-1).pvalue, dtype=float)
+    p = t_test(values)
     return np.where(np.isnan(p), np.where(values.mean(-1) == 0, 1.0, 0.0), p)
 
 
