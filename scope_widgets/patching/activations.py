@@ -10,7 +10,9 @@ from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.patching.attribution import estimates
 from scope_widgets.patching.calls import call
-from scope_widgets.patching.pair import OVER, Roles, pair
+from scope_widgets.patching.far_sweeps import FarSweep
+from scope_widgets.patching.pair import Roles, pair
+from scope_widgets.patching.preparing import prepared, site_of
 from scope_widgets.patching.result import PatchingResult
 from scope_widgets.patching.sweeps import Sweep
 
@@ -35,22 +37,11 @@ def sweep(
     The arguments are those of `activations`; `estimate=False` leaves the gradient's estimate out, by which the cells
     are ordered.
     """
-    experiment = pair(
-        scope,
-        clean,
-        corrupted,
-        answer=answer,
-        versus=versus,
-        metric=metric,
-        direction=direction,
-        positions=positions,
-        roles=roles,
-        corrupted_roles=corrupted_roles,
-        capture=(_site(over),),
-    )
-    written = call("activations", clean, corrupted, answer=answer, versus=versus, over=over, positions=positions,
-                   direction=direction, metric=metric, roles=roles, corrupted_roles=corrupted_roles)  # fmt: skip
-    return Sweep(experiment, over, written, estimate=estimate)
+    options = {"answer": answer, "versus": versus, "over": over, "positions": positions, "direction": direction,
+               "metric": metric, "roles": roles, "corrupted_roles": corrupted_roles}  # fmt: skip
+    if scope.remote:
+        return FarSweep(scope, clean, corrupted, options, estimate)
+    return prepared(scope, clean, corrupted, options, estimate)
 
 
 def activations(
@@ -131,6 +122,7 @@ def activations(
         try:
             for cells in work.steps():
                 bar.update(len(cells))
+                work.wait()
         except KeyboardInterrupt:
             tqdm.write(
                 f"Interrupted after {work.done:,} of {work.total:,} cells. The result has these; resume=result goes on."
@@ -178,7 +170,7 @@ def attribution(
         positions=positions,
         roles=roles,
         corrupted_roles=corrupted_roles,
-        capture=(_site(over),),
+        capture=(site_of(over),),
     )
     found = estimates(experiment, over)
     if found is None:
@@ -203,9 +195,3 @@ def attribution(
                   direction=direction, metric=metric, roles=roles, corrupted_roles=corrupted_roles),
         provenance=experiment.provenance,
     )  # fmt: skip
-
-
-def _site(over: str) -> str:
-    if over not in OVER:
-        raise ValueError(f"over= is one of {', '.join(OVER)}; got {over!r}.")
-    return OVER[over]

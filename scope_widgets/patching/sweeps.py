@@ -72,7 +72,7 @@ class Sweep(Shown):
             clean=clean.numpy(),
             corrupted=corrupted.numpy(),
             exact=True,
-            message=self._message(),
+            message=self._said(),
             call=self._call,
             provenance=self._pair.provenance,
         )
@@ -89,6 +89,20 @@ class Sweep(Shown):
             if left.any():
                 self._run(cells, flat)
                 yield flat[left]
+
+    def wait(self) -> None:
+        """Sleep until another step is worth it: here at once."""
+
+    def order(self) -> Array:
+        """Give the flat indices of the cells that are to be run, in their order."""
+        return np.concatenate([np.zeros(0, dtype=int), *(flat for _, flat in self._chunks)])
+
+    def only(self, flat: Array) -> None:
+        """Leave all cells but these out."""
+        others = np.ones(self.total, dtype=bool)
+        others[flat] = False
+        self._per_prompt.reshape(self._pair.n, -1)[:, others] = 0.0
+        self._chunks = self._ordered()
 
     def take_over(self, earlier: PatchingResult) -> None:
         """Keep the cells that an earlier, interrupted sweep of the same experiment has computed.
@@ -116,7 +130,7 @@ class Sweep(Shown):
             )
         self._per_prompt = np.where(np.isnan(self._per_prompt), earlier.per_prompt, self._per_prompt)
 
-    def _message(self) -> str:
+    def _said(self) -> str:
         if self._unmeasured:
             return f"The metric gave no finite number in {self._unmeasured} cells; they count as not run."
         return self._pair.message

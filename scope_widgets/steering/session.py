@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.answers import answer_ids, check_distinct
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.attention import shows_attention
 from scope_widgets.models.hooked import continued
 from scope_widgets.models.microscope import Microscope
@@ -98,11 +99,12 @@ class Session:
         listed = checked(scope, interventions)
         self.interventions = tuple(listed[i] for i in in_order(listed))
         self.answers = _answers(scope, answer, versus)
-        self.spans = [_span(scope, self.token_ids, one) for one in self.interventions]
+        self.spans = _spans(scope, self.token_ids, self.interventions)
         # logits only: what is made of them takes five times the memory
         self._known: OrderedDict[Strengths, Tensor] = OrderedDict()
         self._continuation: list[int] = []
         self._continued_to = 0
+        self._base: Run | None = None
         self._longer: Run | None = None
         self._longer_ids: list[int] = []
         self._hits = self._misses = 0
@@ -172,7 +174,7 @@ class Session:
         temperature: float = 0.0,
         seed: int = 0,
     ) -> Iterator[list[str]]:
-        """Continue the prompt at several strengths side by side, a token at a time.
+        """Continue the prompt at several strengths side by side, a token at a time; of a remote model, all at once.
 
         Parameters
         ----------
@@ -193,7 +195,8 @@ class Session:
         if len(rows) == 0:
             raise ValueError("continuations() takes one or more rows of strengths; got none.")
         options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
-        for tokens in self._continued([self.checked(row) for row in rows], **options):
+        keys = [self.checked(row) for row in rows]
+        for tokens in [self._written(keys, **options)] if self.scope.remote else self._continued(keys, **options):
             yield [self.scope.tokenizer.decode(row, skip_special_tokens=True) for row in tokens]
 
     def unsteered_continuation(self, length: int) -> list[int]:
@@ -201,10 +204,11 @@ class Session:
         self._current()
         if self._continued_to < length:
             self._continued_to = length
-            written = [[], *self._continued([self.neutral], max_new_tokens=length)][-1]
+            written = self._written([self.neutral], max_new_tokens=length)
             self._continuation = written[0] if written else []
         return self._continuation[:length]
 
+    @anywhere
     def losses(self, rows: Sequence[Sequence[float] | Mapping[int, float]], tokens: list[int]) -> list[float]:
         """Give the mean loss on tokens that come after the prompt, in nats a token, at several strengths."""
         keys = [self.checked(row) for row in rows]
@@ -246,6 +250,17 @@ class Session:
 
     # -- inside
 
+    def _remade(self) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+        """Say how to make this session again beside a remote model."""
+        answer, versus = self.answers or (None, None)
+        options = {"answer": answer, "versus": versus}
+        return Session, (self.scope, self.token_ids, list(self.interventions)), options
+
+    @anywhere
+    def _written(self, keys: Sequence[Strengths], **options: Any) -> list[list[int]]:
+        """Give the tokens of each row, as far as they go."""
+        return [[], *self._continued(keys, **options)][-1]
+
     def _continued(self, keys: Sequence[Strengths], **options: Any) -> Iterator[list[list[int]]]:
         """Yield the tokens of each row so far, until all have come to their end."""
         ends = _ends(self.scope)
@@ -263,16 +278,17 @@ class Session:
 
     def _current(self) -> None:
         """Run the prompt anew where the weights have changed since."""
-        state = state_of(self.scope.model)
+        state = -1 if self.scope.remote else state_of(self.scope.model)
         if state == self._state:
             return
         self._known.clear()
         self._continuation, self._continued_to, self._longer, self._longer_ids = [], 0, None, []
-        if shows_attention(self.scope.model):
-            self._base: Run | None = self.scope.run(self.token_ids)
+        if self.scope.remote:
+            self._unsteered = Distribution(self._rows([self.neutral])[0])
+        elif shows_attention(self.scope.model):
+            self._base = self.scope.run(self.token_ids)
             self._unsteered = Distribution(self._base.logits[0])
         else:
-            self._base = None
             self._unsteered = Distribution(self.scope.logits(torch.tensor([self.token_ids]))[0, -1])
         self._state = state
 
@@ -297,8 +313,12 @@ class Session:
 
     def _run(self, keys: Sequence[Strengths]) -> list[Distribution]:
         """Run rows of strengths; gives what comes next in each."""
-        ids = self.token_ids
-        return [Distribution(logits) for part in self._logits(self._base, ids, keys, 1) for logits in part[:, -1]]
+        return [Distribution(logits) for logits in self._rows(keys)] if keys else []
+
+    @anywhere
+    def _rows(self, keys: Sequence[Strengths]) -> Tensor:
+        """Run rows of strengths; gives the logits of the last position, `[row, vocabulary]`."""
+        return torch.cat([part[:, -1] for part in self._logits(self._base, self.token_ids, keys, 1)])
 
     def _logits(self, base: Run | None, ids: list[int], keys: Sequence[Strengths], keep: int) -> Iterator[Tensor]:
         """Run rows of strengths on the prompt, and what may come after it; yields the logits of the last positions.
@@ -351,18 +371,25 @@ def _answers(scope: Microscope, answer: Any, versus: Any) -> tuple[int, int] | N
     return int(ids[0]), int(others[0])
 
 
-def _span(scope: Microscope, ids: list[int], one: Intervention) -> tuple[float, float]:
-    if not isinstance(one, ClampNeuron):
-        return one.span
-    values: list[Tensor] = []
+@anywhere
+def _spans(scope: Microscope, ids: list[int], interventions: Sequence[Intervention]) -> list[tuple[float, float]]:
+    """Give what a slider for each goes over; a neuron's is found by running the prompt."""
+    found: dict[int, tuple[float, float]] = {}
 
-    def look(value: Tensor) -> Tensor:
-        values.append(value[0, :, one.neuron])
-        return value
+    def keep(at: int, neuron: int) -> Any:
+        def look(value: Tensor) -> Tensor:
+            reach = nice(max(1.0, 2 * float(value[0, :, neuron].abs().max())))
+            found[at] = -reach, reach
+            return value
 
-    scope.logits(torch.tensor([ids]), {("neurons", one.layer): look})
-    reach = nice(max(1.0, 2 * float(values[0].abs().max())))
-    return -reach, reach
+        return look
+
+    for at, one in enumerate(interventions):
+        if isinstance(one, ClampNeuron):
+            scope.logits(torch.tensor([ids]), {("neurons", one.layer): keep(at, one.neuron)})
+        else:
+            found[at] = one.span
+    return [found[at] for at in range(len(interventions))]
 
 
 def _ends(scope: Microscope) -> set[int]:

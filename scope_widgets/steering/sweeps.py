@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from scope_widgets._result import Provenance, Result
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.steering.directions import Array
 from scope_widgets.steering.session import Session
 
@@ -103,6 +104,7 @@ class Sweep(Result):
         return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_()}
 
 
+@anywhere
 def sweep(
     session: Session, which: int | str = 0, strengths: Sequence[float] | None = None, others: Any = None
 ) -> Sweep:

@@ -24,7 +24,11 @@ class NotDeployedError(RemoteError):
 
 
 class JobTimeoutError(RemoteError):
-    """The request took longer than the server or the caller allows."""
+    """The request took longer than the server allows."""
+
+
+class NoAnswerError(RemoteError):
+    """The request took longer than the caller allows; it may still be under way."""
 
 
 class JobFailedError(RemoteError):

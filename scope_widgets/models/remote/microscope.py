@@ -18,7 +18,7 @@ from scope_widgets.models.anatomy import Anatomy
 from scope_widgets.models.loading import ModelNotFoundError
 from scope_widgets.models.microscope import Microscope, _arranged, _blanked
 from scope_widgets.models.remote import kept, parcel, wire
-from scope_widgets.models.remote.failures import JobTimeoutError, LostConnectionError, RemoteError, TooLargeError
+from scope_widgets.models.remote.failures import LostConnectionError, NoAnswerError, RemoteError, TooLargeError
 from scope_widgets.models.remote.reading import Wanted, arranged, plan, read
 from scope_widgets.models.remote.server import Line, Listener, News, Server
 from scope_widgets.models.remote.telling import told
@@ -106,7 +106,7 @@ class RemoteMicroscope(Microscope):
                 else:
                     line.job_id, job = job, None
                 answer = yield from line.polled()
-            except JobTimeoutError:
+            except NoAnswerError:
                 raise  # it may still be under way
             except RemoteError:
                 if key is not None and line.ended:

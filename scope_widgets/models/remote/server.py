@@ -23,8 +23,8 @@ from nnsight.schema.response import ResponseModel, Status
 
 from scope_widgets.models.remote.answering import PROGRESS
 from scope_widgets.models.remote.failures import (
-    JobTimeoutError,
     LostConnectionError,
+    NoAnswerError,
     RemoteError,
     ServerDownError,
     of_job,
@@ -204,7 +204,7 @@ class Line(RemoteBackend):  # type: ignore[misc]
             try:
                 response = self.server.ask("GET", f"/response/{self.job_id}", min(_LOOK, self._left()))
                 lost = 0.0
-            except JobTimeoutError:
+            except NoAnswerError:
                 raise
             except RemoteError:
                 lost = lost or time.monotonic()
@@ -305,7 +305,7 @@ class Line(RemoteBackend):  # type: ignore[misc]
     def _left(self) -> float:
         left = self._end - time.monotonic()
         if left <= 0:
-            raise JobTimeoutError(
+            raise NoAnswerError(
                 f"No answer from {self.host} within {self.server.timeout:.3g} s. The job goes on there; give "
                 "Microscope.load(..., timeout=) more seconds, or ask for less at once."
             )

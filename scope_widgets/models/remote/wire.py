@@ -92,7 +92,7 @@ class _Packing:
 
     def _array(self, array: np.ndarray[Any, Any]) -> tuple[str, dict[str, Any]]:
         if array.dtype.kind in "biufc":
-            return "array", {"of": torch.from_numpy(np.ascontiguousarray(array)).clone(), "shape": list(array.shape)}
+            return "array", {"of": torch.from_numpy(np.array(array)), "shape": list(array.shape)}
         return "objects", {"of": [self(one) for one in array.ravel().tolist()], "shape": list(array.shape),
                            "dtype": array.dtype.str if array.dtype.kind in "US" else "O"}  # fmt: skip
 
