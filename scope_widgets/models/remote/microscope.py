@@ -29,6 +29,7 @@ from scope_widgets.models.tokens import encode, pad, token_texts
 from scope_widgets.traces.scoring import Scoring
 from scope_widgets.traces.trace import SITES
 
+ANSWERING = "scope_widgets.models.remote.answering"
 #: bytes that one request may bring back
 MOST_BYTES = 1_000_000_000
 
@@ -60,7 +61,7 @@ class RemoteMicroscope(Microscope):
         self.remote = True
         self.anatomy = Anatomy.of(self.model)
         self._kept = kept.Kept(kept.folder())
-        self._identity = [server.host, self._nnsight.to_model_key(), commit, parcel.digest()]
+        self._identity = [server.host, self._nnsight.to_model_key(), commit]
 
     def __repr__(self) -> str:
         """Say which model it is, its sizes and where it runs."""
@@ -237,8 +238,7 @@ class RemoteMicroscope(Microscope):
             )
 
     def _request(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        return {
-            "answering": "scope_widgets.models.remote.answering",
+        request = {
             "function": wire.name_of(getattr(function, "__wrapped__", function)),
             "args": wire.pack(list(args), self, functions=True),
             "kwargs": wire.pack(dict(kwargs), self, functions=True),
@@ -247,9 +247,10 @@ class RemoteMicroscope(Microscope):
             "most": self.most_bytes,
             "versions": {"scope-widgets": versions()["scope-widgets"]},
         }
+        return {**request, "answering": ANSWERING, "sources": parcel.digest(_sources(request))}
 
     def _sent(self, line: Line, request: dict[str, Any]) -> Any:
-        return run_there(self._nnsight, line, there, parcel.sources(), request)
+        return run_there(self._nnsight, line, there, _sources(request), request)
 
     def _result(self, answer: dict[str, Any]) -> Any:
         if "raised" in answer:
@@ -282,6 +283,11 @@ class RemoteMicroscope(Microscope):
         if key is not None and "raised" not in answer:
             self._kept.keep(key, answer)
         return answer
+
+
+def _sources(request: dict[str, Any]) -> dict[str, str]:
+    """Give the text of the modules that a request needs."""
+    return parcel.sources([ANSWERING, *wire.modules(request)])
 
 
 def sorted_like(wanted: Sequence[Wanted], asked: Sequence[tuple[str, str, str, int | None]]) -> list[Wanted]:

@@ -207,6 +207,15 @@ def named(name: str) -> Any:
     return found
 
 
+def modules(plain: Any) -> set[str]:
+    """Give the modules of all functions and classes that are named in what is plain."""
+    if isinstance(plain, str):
+        module, colon, _ = plain.partition(":")
+        return {module} if colon and module.startswith(_OURS) and " " not in module else set()
+    parts = plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ()
+    return set[str]().union(*map(modules, parts))
+
+
 def n_bytes(plain: Any) -> int:
     """Count the bytes of the tensors."""
     if isinstance(plain, Tensor):
