@@ -1,15 +1,73 @@
-"""Compiled kernels (sources in cython_ext/): they know arrays, nothing else."""
+"""Summaries of attention: they know arrays, nothing else.
 
-from ._display import pack_triangle, thumbnails
-from ._ranking import top_keys
-from ._statistics import entropy_per_query, head_statistics
-from ._statistics_from_qk import head_statistics_from_qk
+Each exists twice: compiled (sources in cython_ext/), for what is in this machine's memory, and by torch, for tensors on
+another device and where there are no compiled modules. Here the one that fits the arguments is chosen.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from torch import Tensor
+
+from . import _display, _ranking, _statistics, _statistics_from_qk, _torch, _torch_display
+from ._compiled import COMPILED, MISSING
+from ._torch import cell_means, repetition_statistics
 
 __all__ = [
+    "COMPILED",
+    "cell_means",
     "entropy_per_query",
     "head_statistics",
     "head_statistics_from_qk",
     "pack_triangle",
+    "repetition_statistics",
     "thumbnails",
     "top_keys",
 ]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _either(compiled: Callable[..., R], by_torch: Callable[P, R]) -> Callable[P, R]:
+    """Make the function that calls the one or the other; it is documented as the compiled one."""
+
+    @functools.wraps(compiled)
+    def choose(*args: P.args, **kwargs: P.kwargs) -> R:
+        values = (*args, *kwargs.values())
+        elsewhere = any(isinstance(value, Tensor) and value.device.type != "cpu" for value in values)
+        if not COMPILED and not elsewhere:
+            _say_that_it_is_slow()
+        if elsewhere or not COMPILED:
+            return by_torch(*args, **kwargs)
+        return compiled(*map(_array, args), **{name: _array(value) for name, value in kwargs.items()})
+
+    return choose
+
+
+def _array(value: Any) -> Any:
+    """Give a tensor in this machine's memory as the array that compiled code takes."""
+    return _torch.plain(value).contiguous().numpy() if isinstance(value, Tensor) else value
+
+
+@functools.cache
+def _say_that_it_is_slow() -> None:
+    if os.path.exists(__file__):  # else our source was sent alone, and nothing is amiss
+        warnings.warn(
+            f"The compiled modules of scope_widgets are missing ({MISSING}), so attention is summarised by torch: the "
+            "numbers are the same, it takes longer. Install the wheel of your platform, or build: pip install .",
+            stacklevel=3,
+        )
+
+
+entropy_per_query = _either(_statistics.entropy_per_query, _torch.entropy_per_query)
+head_statistics = _either(_statistics.head_statistics, _torch.head_statistics)
+head_statistics_from_qk = _either(_statistics_from_qk.head_statistics_from_qk, _torch.head_statistics_from_qk)
+pack_triangle = _either(_display.pack_triangle, _torch_display.pack_triangle)
+thumbnails = _either(_display.thumbnails, _torch_display.thumbnails)
+top_keys = _either(_ranking.top_keys, _torch_display.top_keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,14 @@ def array(given: object, name: str, axes: tuple[str, ...], dtypes: tuple[type, .
     layout = f"[{', '.join(axes)}]"
     if not isinstance(given, np.ndarray):
         raise TypeError(
-            f"{name} is a {type(given).__name__}, expected a NumPy array {layout}: convert it, "
-            "for a tensor with .detach().cpu().numpy()."
+            f"{name} is a {type(given).__name__}, expected a NumPy array {layout} or such a tensor: "
+            "convert it with numpy.asarray()."
         )
     expected = " or ".join(np.dtype(dtype).name for dtype in dtypes)
     if given.dtype not in [np.dtype(dtype) for dtype in dtypes]:
-        raise TypeError(f"{name} has dtype {given.dtype}, expected {expected}: convert it with .astype().")
+        raise TypeError(
+            f"{name} has dtype {given.dtype}, expected {expected}: convert it with .astype(), a tensor with .to()."
+        )
     if given.ndim != len(axes):
         raise ValueError(f"{name} has shape {given.shape}, expected {layout}: give it {len(axes)} axes.")
     if given.size == 0:
@@ -36,18 +39,50 @@ def array(given: object, name: str, axes: tuple[str, ...], dtypes: tuple[type, .
 def attention(given: object) -> Array:
     """Return `given` where it is attention [head, query, key], float32 or float16."""
     checked = array(given, "attention", ("head", "query", "key"), FLOATS)
-    square(checked, "attention")
+    square(checked.shape, "attention")
     return checked
 
 
-def square(checked: Array, name: str) -> None:
-    """Refuse a `checked` array whose last two axes, query and key, differ."""
-    n_queries, n_keys = checked.shape[-2:]
+def square(shape: tuple[int, ...], name: str) -> None:
+    """Refuse a `shape` whose last two axes, query and key, differ."""
+    n_queries, n_keys = shape[-2:]
     if n_queries != n_keys:
         raise ValueError(
             f"{name} has {n_queries} queries and {n_keys} keys, expected as many keys as queries: "
             "pass the attention of one whole prompt."
         )
+
+
+def queries_and_keys(q: tuple[int, ...], k: tuple[int, ...], scaling: float, softcap: float | None) -> None:
+    """Refuse queries and keys whose shapes do not go together, and numbers that are out of range."""
+    n_heads, n_tokens, d_head = q
+    if k[1:] != (n_tokens, d_head) or n_heads % k[0]:
+        raise ValueError(
+            f"q has shape {q} and k {k}, expected k [kv_head, {n_tokens}, {d_head}] with a number "
+            f"of kv_heads that divides {n_heads}: pass the queries and keys of one layer and one prompt."
+        )
+    if not math.isfinite(scaling):
+        raise ValueError(f"scaling is {scaling}, expected a finite number: pass the model's, or 1 / sqrt(d_head).")
+    if softcap is not None and not (0 < softcap < math.inf):
+        raise ValueError(f"softcap is {softcap}, expected a positive number, or None for no cap.")
+
+
+def at_least_one(given: int, name: str, what: str) -> None:
+    """Refuse a number of `what` below 1."""
+    if given < 1:
+        raise ValueError(f"{name} is {given}, expected 1 or more: it is the number of {what}.")
+
+
+def positive_scale(scale: float | None) -> None:
+    """Refuse a scale that is given and not a positive number."""
+    if scale is not None and not (0 < scale < math.inf):
+        raise ValueError(f"scale is {scale}, expected a positive number: pass the attention that becomes 255.")
+
+
+def finite_maximum(maximum: float) -> None:
+    """Refuse a matrix whose largest cell is NaN or infinite."""
+    if not math.isfinite(maximum):
+        raise ValueError(f"matrix holds NaN or infinite cells, expected finite ones: {FINITE_HINT}")
 
 
 def tokens(given: object, n_queries: int) -> Array:

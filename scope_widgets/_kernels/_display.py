@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks, display
+from . import _checks
+from ._compiled import display
 
 
 def thumbnails(
@@ -18,7 +17,7 @@ def thumbnails(
     Parameters
     ----------
     attention
-        [head, query, key], float32 or float16, C-contiguous.
+        [head, query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read there.
     size
         Rows and columns of a picture; where there are fewer tokens, their number. Row i shows queries
         i * T // size to (i + 1) * T // size of T, the columns do so with the keys.
@@ -37,8 +36,7 @@ def thumbnails(
         If the array has the wrong type, shape or layout or is not finite, or size is below 1.
     """
     attention = _checks.attention(attention)
-    if size < 1:
-        raise ValueError(f"size is {size}, expected 1 or more: it is the number of rows and columns of a picture.")
+    _checks.at_least_one(size, "size", "rows and columns of a picture")
     levels, spoilt = display.max_pool(_checks.bits(attention), min(size, attention.shape[1]), _checks.threads(threads))
     _checks.all_finite(spoilt.sum(axis=1) == 0, "attention")
     return levels
@@ -52,7 +50,8 @@ def pack_triangle(
     Parameters
     ----------
     matrix
-        [query, key], float32 or float16, C-contiguous. Only keys <= query are read.
+        [query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read there. Only keys <=
+        query are read.
     scale
         The attention that becomes 255; larger values are cut. None: the largest of the triangle.
 
@@ -68,11 +67,9 @@ def pack_triangle(
         If the matrix has the wrong type, shape or layout or is not finite, or scale is not a positive number.
     """
     matrix = _checks.array(matrix, "matrix", ("query", "key"), _checks.FLOATS)
-    _checks.square(matrix, "matrix")
-    if scale is not None and not (0 < scale < math.inf):
-        raise ValueError(f"scale is {scale}, expected a positive number: pass the attention that becomes 255.")
+    _checks.square(matrix.shape, "matrix")
+    _checks.positive_scale(scale)
     maximum = display.triangle_maximum(_checks.bits(matrix))
-    if not math.isfinite(maximum):
-        raise ValueError(f"matrix holds NaN or infinite cells, expected finite ones: {_checks.FINITE_HINT}")
+    _checks.finite_maximum(maximum)
     scale = maximum if scale is None else float(scale)
     return display.triangle_levels(_checks.bits(matrix), scale), scale

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks, ranking
+from . import _checks
+from ._compiled import ranking
 
 
 def top_keys(
@@ -16,7 +17,8 @@ def top_keys(
     Parameters
     ----------
     attention
-        [head, query, key], float32 or float16, C-contiguous. Only keys <= query are read.
+        [head, query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read there. Only
+        keys <= query are read.
     k
         Number of keys per query; meant to be small.
     threads
@@ -34,8 +36,7 @@ def top_keys(
         If the array has the wrong type, shape or layout or is not finite, or k is below 1.
     """
     attention = _checks.attention(attention)
-    if k < 1:
-        raise ValueError(f"k is {k}, expected 1 or more: it is the number of keys wanted per query.")
+    _checks.at_least_one(k, "k", "keys wanted per query")
     keys, weights, spoilt = ranking.top_keys(_checks.bits(attention), k, _checks.BLOCK, _checks.threads(threads))
     _checks.all_finite(np.isfinite(spoilt.sum(axis=1)), "attention")
     return keys, weights

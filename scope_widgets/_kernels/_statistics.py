@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks, statistics
+from . import _checks
+from ._compiled import statistics
 
 
 def head_statistics(
@@ -20,7 +21,8 @@ def head_statistics(
     Parameters
     ----------
     attention
-        [head, query, key], float32 or float16, C-contiguous, after the softmax. Only keys <= query are read.
+        [head, query, key], float32 or float16, C-contiguous, after the softmax, or a tensor on any device, which is
+        read there. Only keys <= query are read.
     tokens
         [query], int64 token ids.
     threads
@@ -68,7 +70,8 @@ def entropy_per_query(
     Parameters
     ----------
     attention
-        [head, query, key], float32 or float16, C-contiguous. Only keys <= query are read.
+        [head, query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read there. Only
+        keys <= query are read.
     threads
         Number of threads; None for as many as are there and worth it.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _checks, statistics
+from . import _checks
+from ._compiled import statistics
 from ._statistics import earlier_equal_tokens, inverse_log, means, visible_keys
 
 
@@ -29,7 +28,8 @@ def head_statistics_from_qk(
     Parameters
     ----------
     q
-        [head, query, d_head] float32, as they enter the scores (after rotary embedding, query norm, ...).
+        [head, query, d_head] float32, as they enter the scores (after rotary embedding, query norm, ...); array or
+        tensor, and then the statistics are computed on its device.
     k
         [kv_head, key, d_head] float32; head h reads kv_head h // (n_heads // n_kv_heads).
     tokens
@@ -55,17 +55,8 @@ def head_statistics_from_qk(
     """
     q = _checks.array(q, "q", ("head", "query", "d_head"), (np.float32,), contiguous=False)
     k = _checks.array(k, "k", ("kv_head", "key", "d_head"), (np.float32,), contiguous=False)
-    n_heads, n_tokens, d_head = q.shape
-    if k.shape[1:] != (n_tokens, d_head) or n_heads % k.shape[0]:
-        raise ValueError(
-            f"q has shape {q.shape} and k {k.shape}, expected k [kv_head, {n_tokens}, {d_head}] with a number "
-            f"of kv_heads that divides {n_heads}: pass the queries and keys of one layer and one prompt."
-        )
-    if not math.isfinite(scaling):
-        raise ValueError(f"scaling is {scaling}, expected a finite number: pass the model's, or 1 / sqrt(d_head).")
-    if softcap is not None and not (0 < softcap < math.inf):
-        raise ValueError(f"softcap is {softcap}, expected a positive number, or None for no cap.")
-
+    _checks.queries_and_keys(q.shape, k.shape, scaling, softcap)
+    n_tokens = q.shape[1]
     n_visible = visible_keys(n_tokens, window)
     earlier = earlier_equal_tokens(_checks.tokens(tokens, n_tokens))
     sums = statistics.sum_scored_queries(
