@@ -8,7 +8,8 @@ import pytest
 from nbclient import NotebookClient
 from test_real_models import smollm2  # noqa: F401
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = sorted(path for path in FOLDER.glob("*.ipynb") if path.stem != "remote")  # that one is run in tests/remote
 CASES = [pytest.param(path, id=path.stem, marks=[pytest.mark.smollm2] * ("smollm2" in path.stem)) for path in NOTEBOOKS]
 
 

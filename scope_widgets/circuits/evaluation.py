@@ -114,7 +114,6 @@ def faithfulness(
     )
 
 
-@anywhere
 def completeness(
     scope: Microscope,
     circuit: Circuit,
@@ -148,6 +147,23 @@ def completeness(
     """
     import pandas as pd
 
+    rows, sentence = _incompleteness(scope, circuit, classes, task, ablation, greedy, seed)
+    table = pd.DataFrame(rows, columns=["set", "nodes", "circuit", "model"])
+    table["incompleteness"] = (table["circuit"] - table["model"]).abs()
+    table.attrs["ablation"] = sentence
+    return table
+
+
+@anywhere
+def _incompleteness(
+    scope: Microscope,
+    circuit: Circuit,
+    classes: Mapping[str, Sequence[str]] | None,
+    task: Task | None,
+    ablation: str | None,
+    greedy: int,
+    seed: int,
+) -> tuple[list[tuple[str, list[str], float, float]], str]:
     trial = trial_of(scope, circuit, task, ablation, seed)
     sets: dict[str, list[str]] = {"nothing": []}
     if classes is None:
@@ -164,13 +180,9 @@ def completeness(
         worst = int(np.argmax([abs(one - other) for one, other in found]))
         chosen.append(left.pop(worst))
         rows.append((f"greedy {len(chosen)}", list(chosen), *found[worst]))
-    table = pd.DataFrame(rows, columns=["set", "nodes", "circuit", "model"])
-    table["incompleteness"] = (table["circuit"] - table["model"]).abs()
-    table.attrs["ablation"] = trial.sentence
-    return table
+    return rows, trial.sentence
 
 
-@anywhere
 def minimality(
     scope: Microscope,
     circuit: Circuit,
@@ -199,6 +211,21 @@ def minimality(
     """
     import pandas as pd
 
+    columns, sentence = _changes(scope, circuit, classes, task, ablation, seed)
+    table = pd.DataFrame(columns).sort_values("change", kind="stable", ignore_index=True)
+    table.attrs["ablation"] = sentence
+    return table
+
+
+@anywhere
+def _changes(
+    scope: Microscope,
+    circuit: Circuit,
+    classes: Mapping[str, Sequence[str]] | None,
+    task: Task | None,
+    ablation: str | None,
+    seed: int,
+) -> tuple[dict[str, list[Any]], str]:
     trial = trial_of(scope, circuit, task, ablation, seed)
     nodes = [name for name in circuit.nodes if name != "input"]
     peers = {name: [other for other in some if other != name] for some in (classes or {}).values() for name in some}
@@ -210,16 +237,13 @@ def minimality(
         change = abs(values[(*group, name)] - values[group])
         if name not in best or change > best[name][0]:
             best[name] = (change, " ".join(group))
-    table = pd.DataFrame(
-        {
-            "node": nodes,
-            "change": [best[name][0] for name in nodes],
-            "share": [best[name][0] / abs(trial.scale) for name in nodes],
-            "without": [best[name][1] for name in nodes],
-        }
-    ).sort_values("change", kind="stable", ignore_index=True)
-    table.attrs["ablation"] = trial.sentence
-    return table
+    columns: dict[str, list[Any]] = {
+        "node": nodes,
+        "change": [best[name][0] for name in nodes],
+        "share": [best[name][0] / abs(trial.scale) for name in nodes],
+        "without": [best[name][1] for name in nodes],
+    }
+    return columns, trial.sentence
 
 
 def trial_of(scope: Microscope, circuit: Circuit, task: Task | None, ablation: str | None, seed: int) -> Trial:

@@ -13,9 +13,12 @@ from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation import trial_of
 from scope_widgets.circuits.scoring import by_gradient, passes
 from scope_widgets.circuits.trial import Trial
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.task import Task
 from scope_widgets.models.tokens import token_texts
+
+Array = np.ndarray[Any, Any]
 
 
 def by_position(
@@ -52,16 +55,24 @@ def by_position(
     """
     import pandas as pd
 
+    edges, whole, split, names = _split(scope, circuit, roles, task, steps)
+    table = pd.DataFrame([circuit.graph.names(int(edge)) for edge in edges], columns=["sender", "receiver"])
+    table["score"] = whole
+    return pd.concat([table, pd.DataFrame(split, columns=names)], axis=1)
+
+
+@anywhere
+def _split(
+    scope: Microscope, circuit: Circuit, roles: Mapping[str, Sequence[int]] | None, task: Task | None, steps: int
+) -> tuple[Array, Array, Array, list[str]]:
+    """Give the edges that are in, their scores `[edge]`, these `[edge, place]`, and the places' names."""
     trial = trial_of(scope, circuit, task, None, 0)
     at, names = _places(trial, roles)
     with tqdm(total=2 * passes(trial, steps), desc="Edge attribution", unit="pass", leave=False) as bar:
         whole = by_gradient(trial, steps, bar)
         split = by_gradient(trial, steps, bar, at)
     edges = np.flatnonzero(circuit.included)
-    pairs = [circuit.graph.names(int(edge)) for edge in edges]
-    table = pd.DataFrame(pairs, columns=["sender", "receiver"])
-    table["score"] = whole[edges]
-    return pd.concat([table, pd.DataFrame(split[edges], columns=names)], axis=1)
+    return edges, whole[edges], split[edges], names
 
 
 def _places(trial: Trial, roles: Mapping[str, Sequence[int]] | None) -> tuple[torch.Tensor, list[str]]:

@@ -13,6 +13,7 @@ from scope_widgets._result import Provenance, Result
 from scope_widgets.heads.comparison import compare_heads
 from scope_widgets.heads.facts import FactSet
 from scope_widgets.heads.subjects import SubjectAttention, subject_attention, subject_positions
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
 
 Array = np.ndarray[Any, Any]
@@ -73,6 +74,7 @@ class RecallHeads(Result):
         return pd.DataFrame({name: getattr(self, name) for name in names})
 
 
+@anywhere
 def recall_heads(
     source: Microscope | SubjectAttention,
     facts: FactSet | None = None,

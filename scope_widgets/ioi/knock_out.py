@@ -10,6 +10,7 @@ import numpy as np
 
 from scope_widgets.ioi.prompts import IOIPrompts
 from scope_widgets.ioi.stages import Head, Stages, check_prompts
+from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
 
 
@@ -32,6 +33,7 @@ class KnockOut:
     lost_at_random: np.ndarray[Any, Any]
 
 
+@anywhere
 def knock_out(
     scope: Microscope,
     prompts: IOIPrompts,
