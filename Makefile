@@ -1,4 +1,5 @@
 # make demo    see it work          make test    every test          make bench    every figure
+# make test-remote    the tests beside a real NDIF server, where ../shared/ndif is there
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -9,9 +10,9 @@ BUNDLES := scope_widgets/static/attention_view.js
 KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.h)
 SCRIPTS := $(shell find js/src -type f) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: help demo test bench build lint wheel notebook clean
+.PHONY: help demo test test-remote bench build lint wheel notebook clean
 help:
-	@sed -n 1p Makefile
+	@sed -n 1,2p Makefile
 
 demo: $(VENV)/.built
 	$(BIN)/python scripts/demo.py --model $(MODEL)
@@ -20,6 +21,9 @@ test: $(VENV)/.built lint
 	cd js && npm test --silent
 	scripts/ensure_chromium.sh
 	$(BIN)/python -m pytest
+
+test-remote: $(VENV)/.built
+	tests/remote/beside_ndif.sh $(BIN)/python -m pytest -m remote tests/remote
 
 bench: $(VENV)/.built
 	scripts/ensure_chromium.sh
