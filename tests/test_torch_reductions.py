@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ import reference_statistics as reference
 from tiny_models import tiny_model, tiny_tokenizer
 
 REPEATABLE = settings(max_examples=40, deadline=None, derandomize=True)
+GPU = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else None
 PROMPT = "When Mary and John went to the store, John gave a drink to"
 
 
@@ -335,6 +337,41 @@ class TestWhichIsChosen:
         """The meta device stands for a GPU: it gets as far as the one result that would have to travel."""
         with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
             _kernels.entropy_per_query(torch.zeros(1, 4, 4, device="meta"))
+
+    def test_queries_and_keys_stand_on_one_device(self):
+        q = torch.zeros(1, 4, 2)
+        with pytest.raises(ValueError, match="q is on cpu and k on meta, expected both on one device"):
+            _kernels.head_statistics_from_qk(q, q.to("meta"), np.arange(4), scaling=1.0)
+
+    @pytest.mark.skipif(not GPU, reason="there is no GPU here")
+    def test_a_trace_on_a_gpu(self):
+        on_cpu = Microscope.load("demo").trace(PROMPT)
+        values = {site: [value.to(GPU) for value in layers] for site, layers in on_cpu.values.items()}
+        on_gpu = dataclasses.replace(on_cpu, values=values)
+        measured, expected = (heads.score(trace, null_draws=20) for trace in (on_gpu, on_cpu))
+        for name, value in expected.statistics.items():
+            np.testing.assert_allclose(measured[name], value, rtol=1e-6, atol=1e-8, err_msg=name)
+        for name, value in expected.null_p.items():
+            np.testing.assert_allclose(measured.null_p[name], value, rtol=1e-6, err_msg=name)
+        del values["attention"]
+        assert_same_statistics(heads.score(on_gpu).statistics, heads.score(on_cpu, null_draws=0).statistics)
+        attention = on_cpu.attention(0).contiguous()
+        for kernel in (_kernels.thumbnails, _kernels.entropy_per_query, lambda given: _kernels.top_keys(given, 3)):
+            for one, two in zip(kernel(attention.to(GPU)), kernel(attention), strict=True):
+                np.testing.assert_allclose(one, two, rtol=1e-6)
+        np.testing.assert_array_equal(
+            _kernels.pack_triangle(attention[0].to(GPU))[0], _kernels.pack_triangle(attention[0])[0]
+        )
+        np.testing.assert_allclose(
+            heads.rollout(
+                dataclasses.replace(
+                    on_cpu, values={"attention": [value.to(GPU) for value in on_cpu.values["attention"]]}
+                )
+            ),
+            heads.rollout(on_cpu),
+            rtol=1e-5,
+            atol=1e-7,
+        )
 
     def test_it_is_said_once(self, without_compiled):
         _kernels._say_that_it_is_slow.cache_clear()

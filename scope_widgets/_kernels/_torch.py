@@ -62,6 +62,8 @@ def head_statistics_from_qk(
     keys = as_tensor(k, "k", ("kv_head", "key", "d_head"), (np.float32,), contiguous=False)
     _checks.queries_and_keys(tuple(queries.shape), tuple(keys.shape), scaling, softcap)
     _checks.threads(threads)
+    if queries.device != keys.device:
+        raise ValueError(f"q is on {queries.device} and k on {keys.device}, expected both on one device: move one.")
     n_heads, n_tokens, d_head = queries.shape
     n_visible = visible_keys(n_tokens, window)
     ids = as_tokens(tokens, n_tokens)
@@ -93,13 +95,13 @@ def repetition_statistics(attention: Tensor, tokens: Array | Tensor) -> dict[str
     return {"duplicate_token": _float64(at) / n_repeats, "induction": _float64(after) / n_repeats}
 
 
-def cell_means(attention: Tensor, queries: Array, keys: Array) -> NDArray[np.float64]:
+def cell_means(attention: Array | Tensor, queries: Array, keys: Array) -> NDArray[np.float64]:
     """Mean attention over cells: `[..., query, key]` at the given queries and keys, over the last axis of these.
 
     Parameters
     ----------
-    attention : Tensor [..., query, key]
-        On any device.
+    attention : array or Tensor [..., query, key]
+        A tensor is read on its device.
     queries, keys : array of int
         Of the same shape, or of shapes that broadcast.
 
@@ -108,6 +110,9 @@ def cell_means(attention: Tensor, queries: Array, keys: Array) -> NDArray[np.flo
     array of float64
         The leading axes of `attention`, then those of `queries` and `keys` but the last.
     """
+    if not isinstance(attention, Tensor):
+        found: NDArray[np.float64] = attention[..., queries, keys].mean(-1, dtype=np.float64)
+        return found
     rows, columns = (torch.as_tensor(given, device=attention.device) for given in (queries, keys))
     return _float64(attention[..., rows, columns].mean(-1, dtype=sum_dtype(attention.device)))
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from scope_widgets import _kernels
 
 Array = np.ndarray[Any, Any]
+#: [head, query, key]: an array, or a tensor where the compiled kernels do not reach
+Patterns = Array | Tensor
 
 #: statistics whose null shuffles the tokens over the positions
 SHUFFLED_TOKENS = ("duplicate_token", "induction")
@@ -17,18 +20,21 @@ RANDOM_KEY = {"previous_token": 1, "current_token": 0, "first_token": 1}
 
 
 def shuffled_token_draws(
-    attention: Array, tokens: Array, draws: int, rng: np.random.Generator, window: int | None = None
+    attention: Patterns, tokens: Array, draws: int, rng: np.random.Generator, window: int | None = None
 ) -> dict[str, Array]:
     """Score the same patterns `[head, query, key]` with the tokens in random order; gives `[draw, head]` each."""
     if len(np.unique(tokens)) == len(tokens):
         undefined = np.full((draws, len(attention)), np.nan)
         return dict.fromkeys(SHUFFLED_TOKENS, undefined)
-    scored = [_kernels.head_statistics(attention, rng.permutation(tokens), window=window) for _ in range(draws)]
+    if isinstance(attention, Tensor):  # reads the cells that count: there is no pass over all of them to share
+        scored = [_kernels.repetition_statistics(attention, rng.permutation(tokens)) for _ in range(draws)]
+    else:
+        scored = [_kernels.head_statistics(attention, rng.permutation(tokens), window=window) for _ in range(draws)]
     return {name: np.stack([one[name] for one in scored]) for name in SHUFFLED_TOKENS}
 
 
 def random_key_draws(
-    attention: Array, draws: int, rng: np.random.Generator, window: int | None = None
+    attention: Patterns, draws: int, rng: np.random.Generator, window: int | None = None
 ) -> dict[str, Array]:
     """Score patterns `[head, query, key]` at random keys, for each statistic of `RANDOM_KEY`; `[draw, head]` each."""
     queries = np.arange(attention.shape[1])
@@ -36,12 +42,14 @@ def random_key_draws(
 
 
 def at_random_keys(
-    attention: Array, queries: Array, draws: int, rng: np.random.Generator, window: int | None = None
+    attention: Patterns, queries: Array, draws: int, rng: np.random.Generator, window: int | None = None
 ) -> Array:
     """Mean attention `[draw, head]` of the given queries to keys drawn uniformly among those that each sees."""
     first = np.maximum(0, queries + 1 - (window or len(attention[0])))
     keys = rng.integers(first, queries + 1, size=(draws, len(queries)))
-    return np.stack([attention[:, queries, row].mean(-1, dtype=np.float64) for row in keys])
+    if isinstance(attention, Tensor):  # all draws at once: only their means travel
+        return _kernels.cell_means(attention, queries, keys).T
+    return np.stack([_kernels.cell_means(attention, queries, row) for row in keys])
 
 
 def shared_p(observed: Array, draws: Array) -> Array:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from scope_widgets import _kernels
+from scope_widgets.heads.null import Patterns
 from scope_widgets.heads.score import pattern
 from scope_widgets.models.anywhere import anywhere
 from scope_widgets.traces.trace import Trace
@@ -56,8 +58,15 @@ def rollout(trace: Trace, *, residual: float = 0.5) -> Array:
         raise ValueError(f"residual= is the share that skips each layer, 0 to 1; got {residual}.")
     flow = np.eye(len(trace.tokens))
     for layer in range(trace.n_layers):
-        flow = (residual * np.eye(len(flow)) + (1 - residual) * pattern(trace, layer).mean(0, dtype=np.float64)) @ flow
+        flow = (residual * np.eye(len(flow)) + (1 - residual) * _mean_over_heads(pattern(trace, layer))) @ flow
     return flow
+
+
+def _mean_over_heads(attention: Patterns) -> Array:
+    if isinstance(attention, Tensor):
+        return attention.mean(0).cpu().numpy().astype(np.float64)
+    mean: Array = attention.mean(0, dtype=np.float64)
+    return mean
 
 
 def _one_prompt(trace: Trace) -> None:

@@ -6,11 +6,19 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from scope_widgets import _kernels
 from scope_widgets._result import Provenance
-from scope_widgets.heads.null import SHUFFLED_TOKENS, at_random_keys, random_key_draws, shared_p, shuffled_token_draws
+from scope_widgets.heads.null import (
+    SHUFFLED_TOKENS,
+    Patterns,
+    at_random_keys,
+    random_key_draws,
+    shared_p,
+    shuffled_token_draws,
+)
 from scope_widgets.heads.scores import HeadScores
 from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
@@ -84,7 +92,7 @@ def _score_one(prompt: Trace, null_draws: int, rng: np.random.Generator) -> tupl
 
 
 def _from_queries_and_keys(prompt: Trace, layer: int, tokens: Array) -> dict[str, Array]:
-    q, k = (value(layer).float().cpu().numpy().swapaxes(0, 1) for value in (prompt.q, prompt.k))
+    q, k = (value(layer).float().transpose(0, 1) for value in (prompt.q, prompt.k))
     scoring = prompt.scoring[layer]
     return _kernels.head_statistics_from_qk(
         q, k, tokens, scaling=scoring.scaling, window=scoring.window, softcap=scoring.softcap
@@ -127,11 +135,11 @@ def score_repeated_tokens(
     for _ in tqdm(range(n), desc="Repeated random tokens", leave=False):
         random = token_rng.choice(words, length).tolist()
         trace = scope.trace([*bos, *random, *random], capture=("attention",))
-        patterns = np.stack([pattern(trace, layer) for layer in range(trace.n_layers)])
+        patterns = _patterns(trace)
         statistics, _ = _score_one(trace, 0, null_rng)
         queries = np.arange(len(trace.tokens))[half]
-        statistics["induction"] = patterns[:, :, queries, queries - length + 1].mean(-1, dtype=np.float64)
-        statistics["duplicate_token"] = patterns[:, :, queries, queries - length].mean(-1, dtype=np.float64)
+        statistics["induction"] = _means_at(patterns, queries, queries - length + 1)
+        statistics["duplicate_token"] = _means_at(patterns, queries, queries - length)
         observed.append(statistics)
         if null_draws:
             drawn.append(_repeated_null(trace, patterns, queries, null_draws, null_rng))
@@ -148,7 +156,7 @@ def score_repeated_tokens(
 
 
 def _repeated_null(
-    trace: Trace, patterns: Array, queries: Array, null_draws: int, rng: np.random.Generator
+    trace: Trace, patterns: Array | list[Tensor], queries: Array, null_draws: int, rng: np.random.Generator
 ) -> dict[str, Array]:
     """Draw random keys, for the statistics of repetition at the `queries` of the second half; `[draw, layer, head]`."""
     layers = []
@@ -168,9 +176,26 @@ def _over_prompts(
     return mean, {name: shared_p(mean[name], _mean([one[name] for one in drawn if name in one])) for name in names}
 
 
-def pattern(trace: Trace, layer: int) -> Array:
-    """Give the patterns `[head, query, key]` of a layer as the kernels take them."""
-    return np.ascontiguousarray(trace.attention(layer).float().cpu().numpy())
+def pattern(trace: Trace, layer: int) -> Patterns:
+    """Give the patterns `[head, query, key]` of a layer as the kernels take them: on a GPU they stay there."""
+    attention = trace.attention(layer).float()
+    if _kernels.COMPILED and attention.device.type == "cpu":
+        return np.ascontiguousarray(attention.numpy())
+    return attention
+
+
+def _patterns(trace: Trace) -> Array | list[Tensor]:
+    """Give the patterns of all layers, an array `[layer, head, query, key]`, a list of tensors on a GPU."""
+    layers = [pattern(trace, layer) for layer in range(trace.n_layers)]
+    tensors = [layer for layer in layers if isinstance(layer, Tensor)]
+    return tensors or np.stack(layers)
+
+
+def _means_at(patterns: Array | list[Tensor], queries: Array, keys: Array) -> Array:
+    """Mean attention `[layer, head]` of the queries to their keys."""
+    if isinstance(patterns, list):
+        return np.stack([_kernels.cell_means(layer, queries, keys) for layer in patterns])
+    return _kernels.cell_means(patterns, queries, keys)
 
 
 def _losses(trace: Trace, start: int, length: int) -> tuple[float, float]:
