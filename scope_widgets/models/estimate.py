@@ -224,8 +224,9 @@ def estimate_for(
 def readable(n_bytes: int) -> str:
     """Give a number of bytes as a person says it, such as "1.3 GB"."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if abs(n_bytes) >= size:
-            return f"{n_bytes / size:.2g} {unit}" if abs(n_bytes) < 100 * size else f"{n_bytes / size:.0f} {unit}"
+        if n_bytes >= size:
+            digits = 1 if n_bytes < 10 * size else 0
+            return f"{n_bytes / size:.{digits}f}".removesuffix(".0") + f" {unit}"
     return f"{n_bytes} bytes"
 
 
