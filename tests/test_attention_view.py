@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import traitlets
+from far_model import KEY, FarModel
 
+from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets import attention_view
 from scope_widgets.widgets.attention_view import AttentionView
 
@@ -224,3 +227,85 @@ def test_the_still_picture_shows_all_heads() -> None:
     picture = AttentionView(FakeTrace()).fallback_image()
     assert picture.shape == (2 * 9, 3 * 9)
     assert picture.dtype == np.uint8
+
+
+# -- of a model on a server
+
+
+def far_view(prompt: str = "When Mary and John went to the store,", **options: Any) -> tuple[AttentionView, FarModel]:
+    scope = FarModel(Microscope.load("demo"))
+    scope.blocked = True
+    return AttentionView(scope.trace(prompt), **options), scope
+
+
+def went(answer: Any) -> tuple[list[Any], Any]:
+    """What an answer that takes long says, and what it gives in the end."""
+    said = []
+    while True:
+        try:
+            said.append(next(answer))
+        except StopIteration as end:
+            return said, end.value
+
+
+def test_thumbnails_of_a_far_model_come_with_one_request_when_they_are_shown() -> None:
+    view, scope = far_view()
+    assert (view.thumbnail_layers, scope.asked) == (0, [])
+    assert view.fallback_image() is None
+    said, answer = went(view.answer_thumbnails(0))
+    assert [text for _, _, text in (one for one in said if isinstance(one, tuple))] == [
+        "queued, position 3",
+        "running on the server",
+    ]
+    assert all(0 < one <= 0.5 for one in said if isinstance(one, float))
+    assert answer == ({}, [])
+    assert scope.asked == ["thumbnails"]
+    near = AttentionView(scope.near.trace(view.traces["a"].prompt))
+    assert (view.thumbnails, view.thumbnail_layers) == (near.thumbnails, 4)
+    went(view.answer_thumbnails(1))
+    assert scope.asked == ["thumbnails"]
+
+
+def test_of_an_opened_head_of_a_far_model_only_queries_and_keys_travel() -> None:
+    view, scope = far_view()
+    _, (_, (buffer,)) = went(view.answer_head(2, 1))
+    near = scope.near.trace(view.traces["a"].prompt).attention(2)[1]
+    np.testing.assert_allclose(np.frombuffer(buffer, np.float32), lower(near), atol=1e-6)
+    _, (_, (rows,)) = went(view.answer_rows(2, 1, "a", 2, 4))
+    np.testing.assert_allclose(np.frombuffer(rows, np.float32), lower(near)[3:10], atol=1e-6)
+    assert scope.asked == ["_queries_and_keys"]
+
+
+def test_a_failed_request_of_a_far_model_is_an_error_and_can_be_asked_again() -> None:
+    view, scope = far_view()
+    scope.down = True
+    with pytest.raises(RuntimeError, match="down"):
+        went(view.answer_thumbnails(0))
+    scope.down = False
+    went(view.answer_thumbnails(0))
+    assert view.thumbnail_layers == 4
+
+
+def test_a_saved_page_of_a_far_model_waits_for_what_it_holds() -> None:
+    view, scope = far_view()
+    saved = {(name, *args.values()): buffers for name, args, _, buffers in view.saved_answers()}
+    near = AttentionView(scope.near.trace(view.traces["a"].prompt))
+    assert b"".join(saved["thumbnails", layer][0] for layer in range(4)) == near.thumbnails
+    expected = near.answer_head(3, 2)[1][0]
+    np.testing.assert_allclose(
+        np.frombuffer(saved["head", 3, 2, "a"][0], np.float32), np.frombuffer(expected, np.float32), atol=1e-6
+    )
+    assert scope.asked == ["thumbnails", "read"]
+
+
+def test_the_key_of_the_server_is_in_no_trait_and_no_page(tmp_path: Path) -> None:
+    view, _ = far_view()
+    assert KEY not in repr(view.get_state()) + repr(view) + repr(view.traces)
+    assert KEY not in view.to_html(tmp_path / "page.html").read_text("utf-8")
+
+
+def test_a_trace_gives_the_pattern_of_one_head() -> None:
+    near = Microscope.load("demo").trace("When Mary and John went")
+    far = FarModel(Microscope.load("demo")).trace("When Mary and John went")
+    for trace in (near, far):
+        np.testing.assert_allclose(trace.head_attention(1, 3), near.attention(1)[3], atol=1e-6)

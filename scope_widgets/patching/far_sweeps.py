@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -79,11 +78,12 @@ class FarSweep(Sweep):
                 self.news = None
             yield missing
 
-    def wait(self) -> None:
-        """Sleep until looking again is worth it."""
-        if self.news is not None:
-            time.sleep(self._pause)
-            self._pause = min(1.3 * self._pause, _LATE)
+    def pause(self) -> float:
+        """Give the seconds after which looking again is worth it, more and more of them."""
+        if self.news is None:
+            return 0.0
+        pause, self._pause = self._pause, min(1.3 * self._pause, _LATE)
+        return pause
 
 
 @anywhere

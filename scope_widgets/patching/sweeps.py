@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import ClassVar
 
@@ -90,8 +91,13 @@ class Sweep(Shown):
                 self._run(cells, flat)
                 yield flat[left]
 
+    def pause(self) -> float:
+        """Give the seconds after which another step is worth it: here at once."""
+        return 0.0
+
     def wait(self) -> None:
-        """Sleep until another step is worth it: here at once."""
+        """Sleep until another step is worth it."""
+        time.sleep(self.pause())
 
     def order(self) -> Array:
         """Give the flat indices of the cells that are to be run, in their order."""

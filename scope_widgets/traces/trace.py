@@ -181,6 +181,10 @@ class Trace(Shown):
             return self.scoring[self._layer(layer)].attention(self.q(layer), self.k(layer))
         return self._value("attention", layer)
 
+    def head_attention(self, layer: int, head: int) -> Tensor:
+        """Attention pattern `[query, key]` of one head."""
+        return self.attention(layer)[head]
+
     def token_norms(self, layer: int) -> Tensor:
         """Euclidean norm of the residual stream at each position, `[position]`."""
         norms: Tensor = torch.linalg.vector_norm(self.residual(layer).float(), dim=-1)

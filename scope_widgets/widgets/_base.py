@@ -13,6 +13,7 @@ import traitlets
 from ._fallback import Table, fallbacks
 from ._requests import Answer as Answer
 from ._requests import Answers
+from ._requests import Steps as Steps
 from ._selection import Head, Selection, as_heads, as_tokens, check_range
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -39,8 +40,9 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
 
     A subclass names its bundle, adds its traits and answers requests with methods ``answer_<name>(**args)``
     that return ``(data, buffers)``. An answer that takes long is a generator: it yields
-    ``(done, total, text)`` as it goes, or None where there is nothing new to say, and returns ``(data, buffers)``;
-    the browser can stop it at each yield, and the kernel runs other cells.
+    ``(done, total, text)`` as it goes, or None where there is nothing new to say, or the seconds (a float) to wait
+    before its next step, and returns ``(data, buffers)``; the browser can stop it at each yield, and the kernel runs
+    other cells.
 
     Parameters
     ----------
@@ -85,7 +87,7 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         if unknown := sorted(set(traits) - set(self.trait_names())):
             raise TypeError(f"{type(self).__name__} has no option {', '.join(unknown)}.")
         self.selection = selection or Selection()
-        self._running = set()
+        self._running, self._paused = set(), {}
         self._following = False
         self.set_trait("selection_id", self.selection.id)
         self.follow("selected_heads", self.selection.heads)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import traitlets
 
 Answer = tuple[dict[str, Any], list[bytes]]
+#: of an answer that takes long: how far it is, a pause in seconds before the next step, or nothing to say
+Step = tuple[int, int, str] | float | None
+Steps = Generator[Step, None, Answer]
 
 _log = logging.getLogger("scope_widgets")
 
@@ -19,6 +24,8 @@ class Answers:
     """Mixin that answers request `name` with the method ``answer_<name>(**args)``, see `View`."""
 
     _running: set[str]
+    #: answers that pause: their timer, and their next step
+    _paused: dict[str, tuple[asyncio.TimerHandle, Callable[[], None]]]
 
     if TYPE_CHECKING:  # the widget's own
 
@@ -31,24 +38,36 @@ class Answers:
         request = str(message.get("id"))
         if message.get("kind") == "cancel":
             self._running.discard(request)
+            self._hurry()
         elif message.get("kind") == "req":
             self._running.add(request)
             steps = self._steps(request, str(message.get("name")), message.get("args") or {})
             try:
                 loop = asyncio.get_running_loop()
             except RuntimeError:
-                for _ in steps:
-                    pass
+                for pause in steps:
+                    time.sleep(pause)
             else:
-                self._step(loop, steps)
+                self._step(loop, request, steps)
 
-    def _step(self, loop: asyncio.AbstractEventLoop, steps: Iterator[None]) -> None:
-        """Do one step and queue the next, so that the kernel can hear a cancel between two."""
-        for _ in steps:
-            loop.call_soon(self._step, loop, steps)
+    def _step(self, loop: asyncio.AbstractEventLoop, request: str, steps: Iterator[float]) -> None:
+        """Do one step and put off the next, so that the kernel can hear a cancel between two."""
+        self._paused.pop(request, None)
+        for pause in steps:
+            again = partial(self._step, loop, request, steps)
+            if pause:
+                self._paused[request] = loop.call_later(pause, again), again
+            else:
+                loop.call_soon(again)
             return
 
-    def _steps(self, request: str, name: str, args: dict[str, Any]) -> Iterator[None]:
+    def _hurry(self) -> None:
+        """End all pauses now, so that what is to stop stops at once."""
+        for timer, step in list(self._paused.values()):
+            timer.cancel()
+            step()
+
+    def _steps(self, request: str, name: str, args: dict[str, Any]) -> Iterator[float]:
         try:
             answer = self._method(name, args)(**args)
             if inspect.isgenerator(answer):
@@ -62,17 +81,18 @@ class Answers:
         finally:
             self._running.discard(request)
 
-    def _report(self, request: str, answer: Any) -> Any:
+    def _report(self, request: str, answer: Any) -> Generator[float, None, Answer | None]:
         try:
             while True:
                 try:
-                    progress = next(answer)
+                    step = next(answer)
                 except StopIteration as end:
-                    return end.value
-                if progress is not None:
-                    done, total, text = progress
+                    found: Answer = end.value
+                    return found
+                if isinstance(step, tuple):
+                    done, total, text = step
                     self.send({"v": 1, "id": request, "kind": "progress", "done": done, "total": total, "text": text})
-                yield
+                yield step if isinstance(step, float) else 0.0
                 if request not in self._running:
                     return None
         finally:
@@ -87,6 +107,20 @@ class Answers:
         except TypeError as problem:
             raise ValueError(f"'{name}' was asked with the wrong arguments: {problem}.") from None
         return method
+
+
+def finished(answer: Answer | Steps) -> Answer:
+    """Go through an answer that takes long, waiting for it here."""
+    if isinstance(answer, tuple):
+        return answer
+    while True:
+        try:
+            step = next(answer)
+        except StopIteration as end:
+            found: Answer = end.value
+            return found
+        if isinstance(step, float):
+            time.sleep(step)
 
 
 def _sentence(name: str, failure: Exception) -> str:

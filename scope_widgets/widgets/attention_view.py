@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,8 +13,11 @@ import torch
 import traitlets
 
 from scope_widgets import _kernels
+from scope_widgets.heads.pictures import head_steps, layer_thumbnails, thumbnails
 
-from ._base import Answer, View
+from ._base import Answer, Steps, View
+from ._requests import finished
+from ._waiting import is_far, waited
 
 Side = Literal["a", "b"]
 Float32 = npt.NDArray[np.float32]
@@ -36,7 +39,8 @@ class AttentionView(View):
     Parameters
     ----------
     trace : Trace
-        Of a single prompt, with ``attention(layer)`` of shape [head, query, key].
+        Of a single prompt, with ``attention(layer)`` of shape [head, query, key]. Of a model on a server the
+        thumbnails are made there, when the view is shown, and of an opened head only queries and keys travel.
     versus : Trace, optional
         A second prompt or model of as many tokens, layers and heads: B beside A, with the difference B - A.
     labels : HeadLabels or mapping of (layer, head) to letter, optional
@@ -78,13 +82,16 @@ class AttentionView(View):
         self.traces: dict[Side, Any] = {"a": _single(trace, "trace")}
         if versus is not None:
             self.traces["b"] = _matching(trace, _single(versus, "versus"))
+        self._far = any(_is_far(one) for one in self.traces.values())
         self._kept: dict[Side, tuple[int, torch.Tensor]] = {}
+        self._far_head: dict[Side, tuple[tuple[int, int], Float32]] = {}
         cells = len(self.traces) * trace.n_layers * trace.n_heads
         size = next((size for size in (32, 16) if cells * size**2 <= FIRST_MESSAGE_BYTES), 8)
         size = min(size, len(trace.tokens))
         self._pictures = np.zeros((len(self.traces), trace.n_layers, trace.n_heads, size, size), np.uint8)
         self._finished = 0
-        self._draw_thumbnails(PATIENCE_S)
+        if not self._far:  # the cell must not wait in a server's queue: the browser asks
+            self._draw_thumbnails(PATIENCE_S)
         traits.setdefault("title", _title(self.traces))
         super().__init__(
             n_layers=trace.n_layers,
@@ -114,21 +121,42 @@ class AttentionView(View):
         while self._finished < n_layers:
             layer = self._finished
             for row, side in enumerate(self.traces):
-                self._pictures[row, layer] = _kernels.thumbnails(_finite(_array(self._layer(side, layer))), size)
+                self._pictures[row, layer] = layer_thumbnails(self._layer(side, layer), size)
             self._finished += 1
             if time.monotonic() - start > patience:
                 return
 
-    def answer_thumbnails(self, layer: int) -> Answer:
-        """Draw layers up to `layer`: uint8 [side, head, row, column] of that layer."""
+    def answer_thumbnails(self, layer: int) -> Answer | Steps:
+        """Draw layers up to `layer`: uint8 [side, head, row, column] of that layer; of a far model nothing.
+
+        Those of a far model come all at once, in the state.
+        """
         layer = _within(layer, self._pictures.shape[1], "layer")
+        if self._far:
+            return self._far_thumbnails()
         while self._finished <= layer:
             self._draw_thumbnails(0)
+        self._put_thumbnails()
+        return {}, [self._pictures[:, layer].tobytes()]
+
+    def _far_thumbnails(self) -> Steps:
+        size = self.thumbnail_size
+        for row, trace in enumerate(self.traces.values()):
+            if self._finished < self._pictures.shape[1]:
+                if _is_far(trace):
+                    found = yield from waited(trace.scope.far_steps(thumbnails, (trace, size), {}))
+                else:
+                    found = thumbnails(trace, size)
+                self._pictures[row] = found
+        self._finished = self._pictures.shape[1]
+        self._put_thumbnails()
+        return {}, []
+
+    def _put_thumbnails(self) -> None:
+        """Once they are complete the state, and with it a saved notebook, holds them."""
         if self._finished == self._pictures.shape[1] != self.thumbnail_layers:
-            # Complete: from now on the state, and with it a saved notebook, holds them.
             with self.hold_sync():
                 self.thumbnails, self.thumbnail_layers = self._pictures.tobytes(), self._finished
-        return {}, [self._pictures[:, layer].tobytes()]
 
     # -- patterns
 
@@ -142,30 +170,50 @@ class AttentionView(View):
         return attention
 
     def _head(self, layer: int, head: int, side: Side) -> Float32:
+        if _is_far(self.traces[side]):
+            return _array(self.traces[side].head_attention(layer, head))
+        return _array(self._layer(side, layer)[head])
+
+    def _with_head(self, layer: int, head: int, side: Side, then: Callable[[Float32], Answer]) -> Answer | Steps:
         if side not in self.traces:
             raise ValueError(f"There is no side '{side}' in this view, only {', '.join(self.traces)}.")
         _, n_layers, n_heads, _, _ = self._pictures.shape
         layer, head = _within(layer, n_layers, "layer"), _within(head, n_heads, "head")
-        return _array(self._layer(side, layer)[head])
+        if not _is_far(self.traces[side]):
+            return then(self._head(layer, head, side))
+        return self._with_far_head(layer, head, side, then)
 
-    def answer_head(self, layer: int, head: int, side: Side = "a") -> Answer:
+    def _with_far_head(self, layer: int, head: int, side: Side, then: Callable[[Float32], Answer]) -> Steps:
+        if self._far_head.get(side, ((), None))[0] != (layer, head):
+            pattern = yield from waited(head_steps(self.traces[side], layer, head))
+            self._far_head[side] = (layer, head), _array(pattern)
+        return then(self._far_head[side][1])
+
+    def answer_head(self, layer: int, head: int, side: Side = "a") -> Answer | Steps:
         """Return the lower triangle of a head, row by row: exact float32, or uint8 above `EXACT_TOKENS`."""
-        return _packed(self._head(layer, head, side), exact=len(self.tokens) <= EXACT_TOKENS)
+        return self._with_head(layer, head, side, lambda pattern: _packed(pattern, len(self.tokens) <= EXACT_TOKENS))
 
-    def answer_rows(self, layer: int, head: int, side: Side, first: int, last: int) -> Answer:
+    def answer_rows(self, layer: int, head: int, side: Side, first: int, last: int) -> Answer | Steps:
         """Return the exact rows `first` to `last` - 1 of a head's lower triangle, float32."""
-        pattern = self._head(layer, head, side)
-        first, last = max(0, operator.index(first)), min(len(pattern), operator.index(last))
-        rows = [pattern[query, : query + 1] for query in range(first, last)]
-        return {}, [np.concatenate(rows).tobytes() if rows else b""]
+
+        def rows(pattern: Float32) -> Answer:
+            between = range(max(0, operator.index(first)), min(len(pattern), operator.index(last)))
+            found = [pattern[query, : query + 1] for query in between]
+            return {}, [np.concatenate(found).tobytes() if found else b""]
+
+        return self._with_head(layer, head, side, rows)
 
     # -- without a kernel
 
     def saved_answers(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
         """Return what a saved page can ask for: all heads while they are small, else the selected ones."""
         for layer in range(self.thumbnail_layers, self._pictures.shape[1]):
-            yield "thumbnails", {"layer": layer}, *self.answer_thumbnails(layer)
+            finished(self.answer_thumbnails(layer))
+            yield "thumbnails", {"layer": layer}, {}, [self._pictures[:, layer].tobytes()]
         exact, heads = self._saved()
+        for trace in self.traces.values():
+            if _is_far(trace) and exact:
+                trace.fetch("attention")  # one request instead of one a head
         for layer, head in heads:
             for side in self.traces:
                 answer = _packed(self._head(layer, head, side), exact)
@@ -177,7 +225,7 @@ class AttentionView(View):
         cells = len(self.traces) * len(self.tokens) * (len(self.tokens) + 1) // 2
         if 4 * cells * len(everything) <= SAVED_EXACT_BYTES:
             return True, everything
-        if cells * len(everything) <= SAVED_BYTES:
+        if cells * len(everything) <= SAVED_BYTES and not self._far:
             return False, everything
         return False, list(self.selected_heads[: max(1, SAVED_BYTES // cells)])
 
@@ -194,8 +242,10 @@ class AttentionView(View):
             lines.append("Attention is stored in 255 steps a head in this page, not exactly.")
         return lines
 
-    def fallback_image(self) -> npt.NDArray[Any]:
+    def fallback_image(self) -> npt.NDArray[Any] | None:
         """Return the thumbnails as one grey picture, layers down, heads across, uint8 [row, column]."""
+        if not self._finished:
+            return None
         framed = np.pad(255 - self._pictures[0], ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=200)
         layers, heads, size, _ = framed.shape
         return framed.transpose(0, 2, 1, 3).reshape(layers * size, heads * size)
@@ -240,6 +290,10 @@ def _letters(labels: Any, n_layers: int, n_heads: int) -> list[list[Any]]:
         if not (0 <= layer < n_layers and 0 <= head < n_heads):
             raise ValueError(f"`labels` names head {layer}.{head}, but there are {n_layers} layers of {n_heads} heads.")
     return [[int(layer), int(head), str(letter)] for (layer, head), letter in letters.items()]
+
+
+def _is_far(trace: Any) -> bool:
+    return is_far(getattr(trace, "scope", None))
 
 
 def _array(attention: torch.Tensor) -> Float32:

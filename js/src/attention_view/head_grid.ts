@@ -18,7 +18,7 @@ export function createHeadGrid(state: State, space: HTMLElement, tooltip: Toolti
   const rows = h("div", { class: "av-rows", "aria-hidden": "true" });
   const cells = h("div", { class: "av-cells" }, canvas);
   const scroller = h("div", { class: "av-heads" }, h("div", { class: "av-corner" }), columns, rows, cells);
-  const box = h("div", { class: "av-left" }, ...(state.panels.length > 1 ? [panelSwitch(state, until)] : []), scroller);
+  const box = h("div", { class: "av-left" }, ...(state.panels.length > 1 ? [panelSwitch(state, until)] : []), drawingLine(state, until), scroller);
 
   const size = sizeOf(space, until);
   const pitch = computed(() => {
@@ -147,6 +147,21 @@ function scrollTo(scroller: HTMLElement, [layer, head]: Head, pitch: number): vo
   const move = (from: number, length: number, room: number): number => Math.min(length, Math.max(from, length + pitch + HEADER - room));
   scroller.scrollTop = move(scroller.scrollTop, layer * pitch, scroller.clientHeight);
   scroller.scrollLeft = move(scroller.scrollLeft, head * pitch, scroller.clientWidth);
+}
+
+/** How far the server is that draws the thumbnails; where it failed, its sentence and a way to ask again. */
+function drawingLine(state: State, until: AbortSignal): HTMLElement {
+  const { drawing, failed } = state.patterns;
+  const text = h("span", {});
+  const again = h("button", { class: "sw-button", type: "button", onclick: () => void state.patterns.drawRest() }, "Ask again");
+  const line = h("div", { class: "av-drawing", role: "status" }, text, again);
+  watch(until, () => {
+    line.hidden = !drawing.value;
+    line.classList.toggle("av-failed", failed.value);
+    text.textContent = failed.value ? drawing.value : `Thumbnails: ${drawing.value}`;
+    again.hidden = !failed.value;
+  });
+  return line;
 }
 
 /** A, B, B - A: what the thumbnails show. */

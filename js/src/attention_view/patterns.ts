@@ -15,11 +15,15 @@ export class Patterns {
   readonly #asking = new Map<string, { head: Head; controller: AbortController }>();
   readonly #rowsAsked = new Set<string>();
   readonly #size: number;
+  readonly #until: AbortSignal;
   /** Thumbnails, uint8 [side, layer, head, row, column]; the signal changes as layers arrive. */
   readonly thumbnails: Signal<{ values: Uint8Array; layers: number }>;
   readonly thumbnailSize: number;
   /** What is under way, in words. */
   readonly loading = signal("");
+  /** How far the server is that makes the thumbnails, or why it made none; "" where they come from the kernel. */
+  readonly drawing = signal("");
+  readonly failed = signal(false);
   readonly problem = signal("");
 
   constructor(
@@ -30,7 +34,8 @@ export class Patterns {
     this.#size = model.get("tokens").length;
     this.thumbnailSize = model.get("thumbnail_size");
     this.thumbnails = signal({ values: bytes(model.get("thumbnails")).slice(), layers: model.get("thumbnail_layers") });
-    void this.#restOfThumbnails(until);
+    this.#until = until;
+    void this.drawRest();
   }
 
   /** The pattern, undefined until it is there. "difference" is B - A. */
@@ -49,7 +54,10 @@ export class Patterns {
     this.#asking.set(key, { head, controller });
     this.loading.value = "loading exact values …";
     try {
-      const { data, buffers } = await this.requests.ask("head", { layer: head[0], head: head[1], side }, { signal: controller.signal });
+      const { data, buffers } = await this.requests.ask("head", { layer: head[0], head: head[1], side }, {
+        signal: controller.signal,
+        onProgress: (_done, _total, text) => (this.loading.value = text),
+      });
       entry.value = makePattern(this.#size, data.exact ? float32(buffers[0]!) : bytes(buffers[0]!), data.step, data.exact);
       this.problem.value = "";
       this.#combine(head);
@@ -115,22 +123,37 @@ export class Patterns {
     }
   }
 
-  /** Layers that Python had no time for before the cell ended. */
-  async #restOfThumbnails(until: AbortSignal): Promise<void> {
-    const { values, layers: ready } = this.thumbnails.peek();
+  /** Ask for the layers that Python had no time for before the cell ended, or that a server is to draw. */
+  async drawRest(): Promise<void> {
     const layers: number = this.model.get("n_layers");
-    const layerBytes = this.model.get("n_heads") * this.thumbnailSize ** 2;
-    for (let layer = ready; layer < layers && !until.aborted; layer++) {
+    this.failed.value = false;
+    while (this.thumbnails.peek().layers < layers && !this.#until.aborted) {
       try {
-        const { buffers } = await this.requests.ask("thumbnails", { layer });
-        const fresh = bytes(buffers[0]!);
-        for (let side = 0; side * layerBytes < fresh.length; side++)
-          values.set(fresh.subarray(side * layerBytes, (side + 1) * layerBytes), (side * layers + layer) * layerBytes);
-        this.thumbnails.value = { values, layers: layer + 1 };
+        const { buffers } = await this.requests.ask("thumbnails", { layer: this.thumbnails.peek().layers }, { onProgress: (_done, _total, text) => (this.drawing.value = text) });
+        this.drawing.value = "";
+        this.#take(buffers[0]);
       } catch (error) {
-        if ((error as Error).name !== "AbortError") this.problem.value = (error as Error).message;
+        if ((error as Error).name === "AbortError") return;
+        this.failed.value = !!this.drawing.peek() || !this.thumbnails.peek().layers;
+        if (this.failed.peek()) this.drawing.value = (error as Error).message;
+        else this.problem.value = (error as Error).message;
         return;
       }
     }
+  }
+
+  /** Take the next layer; without bytes of its own, all that the state holds by now. */
+  #take(layer?: DataView): void {
+    const { values, layers: ready } = this.thumbnails.peek();
+    if (!layer) {
+      this.thumbnails.value = { values: bytes(this.model.get("thumbnails")).slice(), layers: this.model.get("thumbnail_layers") };
+      return;
+    }
+    const layers: number = this.model.get("n_layers");
+    const layerBytes = this.model.get("n_heads") * this.thumbnailSize ** 2;
+    const fresh = bytes(layer);
+    for (let side = 0; side * layerBytes < fresh.length; side++)
+      values.set(fresh.subarray(side * layerBytes, (side + 1) * layerBytes), (side * layers + ready) * layerBytes);
+    this.thumbnails.value = { values, layers: ready + 1 };
   }
 }

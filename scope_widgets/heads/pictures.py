@@ -1,0 +1,52 @@
+"""What a view draws of attention, made small where the model is."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets import _kernels
+from scope_widgets.models.anywhere import anywhere
+from scope_widgets.traces.scoring import Scoring
+from scope_widgets.traces.trace import Trace
+
+Array = np.ndarray[Any, Any]
+
+
+@anywhere
+def thumbnails(trace: Trace, size: int = 32) -> Array:
+    """Draw the pattern of every head as a small picture, see `layer_thumbnails`; uint8 `[layer, head, row, column]`."""
+    return np.stack([layer_thumbnails(trace.attention(layer), size) for layer in range(trace.n_layers)])
+
+
+def layer_thumbnails(attention: Tensor, size: int = 32) -> Array:
+    """Draw patterns `[head, query, key]` as small pictures, max-pooled; uint8 `[head, row, column]`, 0..1 as 0..255.
+
+    What is not finite is drawn as 0 (positive infinity as 1): coarse pictures cannot show it.
+    """
+    attention = attention.detach().float()
+    # A sum is NaN where any term is, and several times cheaper than asking each.
+    if not bool(torch.isfinite(attention.sum())):
+        attention = attention.nan_to_num(0.0, posinf=1.0, neginf=0.0)
+    return _kernels.thumbnails(attention, size)
+
+
+def head_steps(trace: Trace, layer: int, head: int) -> Generator[Any, None, Tensor]:
+    """Give the pattern `[query, key]` of one head of a trace on a server; yields the server's `News` meanwhile.
+
+    Only the head's queries and keys travel; the pattern is computed here.
+    """
+    q, k, scoring = yield from trace.scope.far_steps(_queries_and_keys, (trace, layer, head), {})
+    pattern: Tensor = scoring.attention(q, k)[0]
+    return pattern
+
+
+@anywhere
+def _queries_and_keys(trace: Trace, layer: int, head: int) -> tuple[Tensor, Tensor, Scoring]:
+    """Give the queries and keys `[position, 1, d_head]` of one head, and how its scores are made of them."""
+    key_head = head // (trace.n_heads // trace.n_kv_heads)
+    return trace.q(layer)[:, head : head + 1], trace.k(layer)[:, key_head : key_head + 1], trace.scoring[layer]
