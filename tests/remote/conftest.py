@@ -10,7 +10,11 @@ HERE = Path(__file__).parent
 BESIDE_A_SERVER = os.environ.get("NDIF_HOST", "").startswith("http://127.0.0.1:")
 if BESIDE_A_SERVER and "huggingface_hub" not in sys.modules:
     os.environ.pop("HF_HUB_OFFLINE", None)  # the hub is on loopback too
-sys.path[:0] = [str(HERE)]
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "scripts")]
+
+import get_smollm2  # noqa: E402
+
+SMOLLM2 = get_smollm2.folder() if get_smollm2.ready() else None  # by SCOPE_WIDGETS_CACHE as it is outside of `answers`
 
 
 def pytest_collection_modifyitems(items):
@@ -31,6 +35,14 @@ def answers(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SCOPE_WIDGETS_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def smollm2_folder():
+    """SmolLM2 as it is kept outside the repository."""
+    if SMOLLM2 is None:
+        pytest.skip("SmolLM2 is not on this machine: scripts/get_smollm2.py fetches it.")
+    return SMOLLM2
 
 
 @pytest.fixture(scope="session")
