@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from far_model import QUEUED, FarModel
 from patching_examples import Sweep, attribution, estimated, patching, words
 from traitlets import TraitError
 
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote.server import News
+from scope_widgets.patching import activations, far_sweeps, sweep
 from scope_widgets.widgets import PatchingMap, Selection, patching_map
 from scope_widgets.widgets._effects import MOST_CELLS, MOST_DOUBLES, Effects, as_bytes, values_of
 
@@ -281,6 +286,75 @@ def test_the_kernel_does_other_things_between_batches() -> None:
     assert 0 < seen[0] < seen[-1] < 60
     assert not view.running
     assert view.done < 60
+
+
+# -- sweeps on a server
+
+CLEAN, CORRUPTED = (
+    "When Mary and John went to the store, John gave a",
+    "When Mary and John went to the store, Lily gave a",
+)
+
+
+def far_map(*news: News) -> tuple[PatchingMap, FarModel]:
+    scope = FarModel(Microscope.load("demo"), news or (QUEUED, News("running")))
+    view = PatchingMap(sweep(scope, CLEAN, CORRUPTED, answer=" Mary", versus=" John", over="head", estimate=False))
+    scope.blocked = True
+    return view, scope
+
+
+def test_a_far_sweep_says_what_the_server_does_and_gives_the_numbers_of_a_near_one() -> None:
+    view, scope = far_map(QUEUED, News("queued", "the connection is lost; waiting for the server"), News("running"))
+    said: list[str] = []
+    view.observe(lambda change: said.append(change["new"]), "waiting")
+    pauses = [pause for pause in view.answer_run() if pause is not None]
+    assert said[:3] == ["queued, position 3", "connection lost, waiting for the server", "running on the server"]
+    assert len(pauses) == 3 * scope.asked.count("cells")
+    assert all(0.05 <= pause <= 0.5 for pause in pauses)
+    assert (view.waiting, view.problem, view.running, view.done) == ("", "", False, view.total)
+    near = activations(scope.near, CLEAN, CORRUPTED, answer=" Mary", versus=" John", over="head")
+    np.testing.assert_allclose(sent(view), near.values.ravel(), atol=1e-6)
+
+
+def test_a_far_sweep_that_fails_says_why_keeps_what_came_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(far_sweeps, "ENOUGH", 10)
+    view, scope = far_map()
+    untouched = view.done
+    run = view.answer_run()
+    while view.done == untouched:
+        next(run)
+    before = view.done
+    scope.down = True
+    assert list(run)[-1] is not None
+    assert (view.problem, view.running, view.waiting) == ("The server is down.", False, "")
+    assert untouched < before == view.done < view.total
+    scope.down = False
+    for _ in view.answer_run():
+        pass
+    assert (view.problem, view.done) == ("", view.total)
+    assert scope.asked == ["laid_out", *["cells"] * 4]  # what had come is not asked for again
+
+
+def test_between_two_looks_the_kernel_rests_and_a_stop_does_not_wait() -> None:
+    view, scope = far_map(*[News("queued")] * 1000)
+    looks: list[float] = []
+    view._sweep.pause = lambda: looks.append(time.monotonic()) or 30.0
+
+    async def kernel() -> None:
+        view.send = lambda content, buffers=None: None
+        view._handle_custom_msg({"v": 1, "id": "a", "kind": "req", "name": "run", "args": {}}, [])
+        await asyncio.sleep(0.05)
+        assert (len(looks), view.running, view.waiting) == (1, True, "queued")
+        view._handle_custom_msg({"v": 1, "id": "b", "kind": "req", "name": "stop", "args": {}}, [])
+        assert not view.running
+        view._handle_custom_msg({"v": 1, "id": "c", "kind": "req", "name": "run", "args": {}}, [])
+        assert view.running
+        view._handle_custom_msg({"v": 1, "id": "c", "kind": "cancel"}, [])
+        assert not view.running
+
+    asyncio.run(kernel())
+    assert len(looks) == 2
+    assert scope.asked == ["laid_out"]
 
 
 def test_there_is_nothing_to_run_in_a_result() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from ._base import Answer, View
+from ._base import Answer, Steps, View
 from ._effects import Effects, as_bytes, code_of, prompts_of_cell, values_of
 from ._selection import Head, Selection
+from ._waiting import words
 
 MOST_PROMPTS = 200
 SAVED_BYTES = 2_000_000
@@ -35,6 +36,7 @@ class PatchingMap(View):
     ----------
     source : PatchingResult, Attribution or a sweep
         A sweep is run from the view: it has ``result``, ``total``, ``done`` and ``steps()``, and the map fills in.
+        One whose model is on a server also has ``news`` of its request, and says when to look again (``pause()``).
     selection : Selection, optional
         Shared with other views: ``selected_heads`` are marked, the last of ``selected_tokens`` is the position whose
         effects a map of heads shows.
@@ -91,6 +93,8 @@ class PatchingMap(View):
     done = traitlets.Int().tag(sync=True)
     total = traitlets.Int().tag(sync=True)
     seconds_left = traitlets.Float(None, allow_none=True).tag(sync=True)
+    waiting = traitlets.Unicode(help="what the server does with the request that is under way").tag(sync=True)
+    problem = traitlets.Unicode(help="why the last run ended before all was done").tag(sync=True)
 
     shows = traitlets.Enum(["heads", "positions", "selected heads"], "heads").tag(sync=True)
     limit = traitlets.Float(None, allow_none=True).tag(sync=True)
@@ -161,39 +165,45 @@ class PatchingMap(View):
     def _done(self, values: npt.NDArray[Any]) -> int:
         return int((~np.isnan(values)).sum()) if self._sweep is None else int(self._sweep.done)
 
-    def answer_run(self) -> Generator[None, None, Answer]:
+    def answer_run(self) -> Steps:
         """Run the cells that are left, batch by batch; after each the kernel may do something else, or stop it."""
         if self._sweep is None:
             raise ValueError("There is nothing to run: this map shows a result that is complete.")
         if self._active:
             return {}, []
-        self._active, self._stopping = True, False
+        self._active, self._stopping, self.problem = True, False, ""
         steps = self._sweep.steps()
         try:
             self.running = True
             began, before = time.monotonic(), int(self._sweep.done)
             due = 0.0
-            for _ in steps:
+            for cells in steps:
                 now = time.monotonic()
-                if now >= due:
-                    each = (now - began) / max(1, int(self._sweep.done) - before)
-                    self._publish(each)
+                news = getattr(self._sweep, "news", None)
+                self.waiting = "" if news is None else words(news)
+                if len(cells) and now >= due:
+                    self._publish((now - began) / max(1, int(self._sweep.done) - before))
                     cost = time.monotonic() - now
                     due = now + max(_PAUSE_S, cost / _SHARE, len(self.values) / _RATE)
-                yield None
+                yield self._sweep.pause() if news is not None else None
                 if self._stopping:
                     break
+        except RuntimeError as failure:  # of a server: what had come stays, and asking again goes on
+            if not hasattr(self._sweep, "news"):
+                raise
+            self.problem = str(failure)
         finally:
             self._active = False
             if hasattr(steps, "close"):
                 steps.close()
             self._publish()
-            self.running = False
+            self.waiting, self.running = "", False
         return {}, []
 
     def answer_stop(self) -> Answer:
         """Stop a run, whichever page asked for it; what is done stays."""
         self._stopping = True
+        self._hurry()
         return {}, []
 
     def _publish(self, seconds_each: float | None = None) -> None:

@@ -18,6 +18,7 @@ export function createStatus(state: State, requests: Requests, say: (text: strin
   const [done, total] = [trait<number>(model, "done", until), trait<number>(model, "total", until)];
   const seconds = trait<number | null>(model, "seconds_left", until);
   const runs = trait<boolean>(model, "running", until);
+  const [waiting, problem] = [trait<string>(model, "waiting", until), trait<string>(model, "problem", until)];
   const running = computed(() => live && runs.value);
   const canRun = computed(() => live && (state.counts.value.none > 0 || state.counts.value.estimate > 0));
 
@@ -35,13 +36,14 @@ export function createStatus(state: State, requests: Requests, say: (text: strin
 
   const button = h("button", { class: "sw-button pm-run", type: "button", onclick: toggle });
   const progress = h("span", { class: "pm-progress" });
+  const server = h("span", { class: "pm-server", role: "status" });
   const quality = h("span", { class: "sw-dim pm-agreement" });
   const bar = h("div", { class: "pm-done", role: "progressbar", "aria-label": "Cells that were run", "aria-valuemin": 0, "aria-valuemax": 100 });
-  const element = h("div", { class: "pm-status" }, button, progress, quality, bar);
+  const element = h("div", { class: "pm-status" }, button, progress, server, quality, bar);
 
   watch(until, () => {
     button.hidden = !running.value && !canRun.value;
-    button.textContent = running.value ? "Stop" : "Run";
+    button.textContent = running.value ? "Stop" : problem.value ? "Go on" : "Run";
     button.classList.toggle("pm-stop", running.value);
     button.title = running.value ? "Stop; what is done stays (r)" : `Run the ${count(total.value - done.value)} cells that are left (r)`;
   });
@@ -56,6 +58,11 @@ export function createStatus(state: State, requests: Requests, say: (text: strin
     bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
     bar.hidden = whole || !live;
   });
+  watch(until, () => {
+    server.textContent = running.value ? waiting.value : live ? problem.value : "";
+    server.classList.toggle("pm-problem", !running.value);
+    server.hidden = !server.textContent;
+  });
   const found = computed(() => agreement(state.effects.value));
   watch(until, () => {
     quality.textContent = found.value ? `estimate vs exact: r = ${found.value.r.toFixed(2).replace("-", "−")} over ${count(found.value.n)} cells` : "";
@@ -63,7 +70,7 @@ export function createStatus(state: State, requests: Requests, say: (text: strin
   watch(until, () => {
     const { estimate, none, undefined: broken } = state.counts.value;
     // A complete result without estimates needs no line of its own, nor does one where nothing is defined.
-    element.hidden = !running.value && !found.value && (broken === state.space.size || (!live && !estimate && !none) || state.space.components.length > 0);
+    element.hidden = !running.value && !found.value && !problem.value && (broken === state.space.size || (!live && !estimate && !none) || state.space.components.length > 0);
   });
   if (live && model.get("start") && canRun.peek() && !runs.peek()) void run();
   return { element, toggle };
