@@ -41,7 +41,22 @@ def shows_attention(model: Any) -> bool:
 
 @contextmanager
 def probing(model: Any, probe: Probe, spec: Spec | None = None) -> Iterator[None]:
-    """Route the attention of `model` through `probe` in this thread, and restore the model afterwards.
+    """Route the attention of `model` through `probe` in this thread, and restore the model afterwards."""
+    implementation = model.config._attn_implementation
+    switches = shows_attention(model)
+    with heard(probe, spec):
+        try:
+            if switches:
+                model.set_attn_implementation(NAME)
+            yield
+        finally:
+            if switches:
+                model.set_attn_implementation(implementation)
+
+
+@contextmanager
+def heard(probe: Probe, spec: Spec | None = None) -> Iterator[None]:
+    """Let `probe` hear the attention function in this thread.
 
     A probe that is on already comes first: what it changes is what this one sees.
     """
@@ -52,16 +67,10 @@ def probing(model: Any, probe: Probe, spec: Spec | None = None) -> Iterator[None
         def probe(site: str, module: torch.nn.Module, value: Tensor) -> Tensor:
             return own(site, module, outer(site, module, value))
 
-    implementation = model.config._attn_implementation
-    switches = shows_attention(model)
     _running.probe = (probe, spec)
     try:
-        if switches:
-            model.set_attn_implementation(NAME)
         yield
     finally:
-        if switches:
-            model.set_attn_implementation(implementation)
         _running.probe = before
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from scope_widgets.models.anatomy import Anatomy
-from scope_widgets.models.attention import probing
+from scope_widgets.models.attention import probing, shows_attention
 from scope_widgets.models.unbroken import unbroken
 from scope_widgets.models.wrapped import Wrapped
 from scope_widgets.traces.trace import SITES
@@ -97,6 +97,12 @@ class Recorder:
         window = config.window_size if local else None
         self.scoring[layer] = {"scaling": 1.0, "softcap": None, "window": window}
 
+    def attentions(self) -> Iterator[tuple[int, nn.Module]]:
+        """Yield the layers whose attention function shows something that is wanted."""
+        if self._wanted & {"q", "k", "v", "attention", "z"}:
+            for layer, block in enumerate(self._anatomy.blocks):
+                yield layer, block.attention
+
     def keep(self, name: str, layer: int, value: Tensor) -> None:
         """Keep the value of a site."""
         if self.listening:
@@ -160,9 +166,21 @@ def record(wrapped: Wrapped, model: Any, recorder: Recorder, inputs: dict[str, A
     """Run `inputs` through an nnsight trace and record; gives the logits `[batch, position, vocabulary]`."""
     sites = [(site, wrapped.envoy(site.module)) for site in recorder.sites()]
 
-    def body() -> None:
-        for site, envoy in sites:
-            recorder.keep(site.name, site.layer, site.read(getattr(envoy, site.side)))
+    attended = iter(recorder.attentions() if wrapped.by_source and shows_attention(model) else ())
 
-    with unbroken(), probing(model, recorder.probe, recorder.spec), recorder.hooks():
+    def body() -> None:
+        attend_to = next(attended, None)
+        for site, envoy in sites:
+            while attend_to is not None and attend_to[0] < site.layer + (site.name != "residual"):
+                wrapped.attend(attend_to[1], recorder.probe, recorder.spec)
+                attend_to = next(attended, None)
+            recorder.keep(site.name, site.layer, site.read(getattr(envoy, site.side)))
+        while attend_to is not None:
+            wrapped.attend(attend_to[1], recorder.probe, recorder.spec)
+            attend_to = next(attended, None)
+
+    with unbroken(), ExitStack() as stack:
+        if not wrapped.by_source:
+            stack.enter_context(probing(model, recorder.probe, recorder.spec))
+        stack.enter_context(recorder.hooks())
         return wrapped.logits(inputs, body)

@@ -62,6 +62,7 @@ class Editor:
         with ExitStack() as stack:
             if self._shows_attention:
                 stack.enter_context(unbroken())
+            if self._shows_attention and not self._wrapped.by_source:
                 stack.enter_context(probing(self._model, self._probe))
             return self._wrapped.logits(inputs, self._body, gradients=gradients, touched=self._touched())
 
@@ -96,6 +97,8 @@ class Editor:
                 envoy.input = edit(envoy.input)
             if not self._shows_attention:
                 self._edit_input("z", layer, block.out, (self._anatomy.n_heads, self._anatomy.d_head))
+            elif self._wrapped.by_source:
+                self._wrapped.attend(block.attention, self._probe)
             narrow = self._narrows(layer)
             if narrow:
                 # Nothing reads the other positions any more: they get what the last one gets, by broadcasting.

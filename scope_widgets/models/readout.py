@@ -83,6 +83,8 @@ class Readout:
         self._unembed = anatomy.unembed
         config = model.config.get_text_config()
         self.softcap: float | None = getattr(config, "final_logit_softcapping", None) or None
+        if self._weight.is_meta:
+            raise UnsupportedModelError(f"The weights of this {type(model).__name__} are not in this process.")
         if self._weight.shape[-1] != anatomy.d_model:
             raise UnsupportedModelError(
                 f"{type(model).__name__} has a residual stream of {anatomy.d_model} numbers and an unembedding of "

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.anatomy import nnsight_names
+from scope_widgets.models.attention import Probe, Spec
 from scope_widgets.models.running import TransformersModel, run
 from scope_widgets.models.unbroken import unbroken
 
@@ -88,6 +89,9 @@ class Wrapped:
     taken off after each run and put back before the next, so that the user's model carries nothing of ours in between.
     """
 
+    #: whether we compute attention in the block of the trace, see `attend`, instead of the model with our function
+    by_source = False
+
     def __init__(self, model: nn.Module, tokenizer: Any) -> None:
         self._model = model
         before = [(module, dict(vars(module))) for module in model.modules()]
@@ -145,6 +149,10 @@ class Wrapped:
     def envoy(self, module: nn.Module) -> Any:
         """Give nnsight's envoy of a module of the model."""
         return self.nnsight.interleaver.envoys[id(module)]
+
+    def attend(self, module: nn.Module, probe: Probe, spec: Spec | None = None) -> None:
+        """Compute the attention of a module in the block of a trace: only where `by_source` says so."""
+        raise NotImplementedError
 
     def logits(
         self,

@@ -7,6 +7,11 @@ import types
 import warnings
 from typing import Any
 
+_APART = (
+    "This server runs requests in a process of their own, apart from the model's weights, and this one needs them or "
+    "their gradients. Traces, statistics of heads, patching and steering work there; lenses, circuits by gradient and "
+    "text longer than one token need a server that runs requests beside the model."
+)
 #: printed before progress, so that it is told from what a user's own function prints
 PROGRESS = "scope-widgets:"
 
@@ -24,37 +29,38 @@ def answer(model: Any, request: dict[str, Any]) -> dict[str, Any]:
     """
     import torch
 
-    from scope_widgets.models.remote.failures import NoWeightsError
-
-    if any(parameter.is_meta for parameter in model._module.parameters()):
-        return _raised(
-            NoWeightsError(
-                "This server runs requests in a process of their own, apart from the model's weights, and this one "
-                "needs them. Traces with capture= work there; analyses need a server that runs them beside the model."
-            )
-        )
     with _Progress(), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("default")
         from scope_widgets import _result
         from scope_widgets.models.attention import unregister
         from scope_widgets.models.microscope import Microscope
         from scope_widgets.models.remote import wire
+        from scope_widgets.models.remote.apart import Apart
+        from scope_widgets.models.remote.failures import NoWeightsError
 
         _result.told.update(request["versions"])
         try:
-            scope = Microscope(model._module, model.tokenizer, request["model_id"], request["revision"])
+            apart = any(parameter.is_meta for parameter in model._module.parameters())
+            name = request["model_id"], request["revision"]
+            scope = Apart(model, *name) if apart else Microscope(model._module, model.tokenizer, *name)
             args, kwargs = (wire.unpack(request[part], scope, calls=True) for part in ("args", "kwargs"))
             result = wire.pack(wire.named(request["function"])(*args, **kwargs), scope)
         except torch.OutOfMemoryError:
             raise  # the server gives its memory back, and says how much was used
         except Exception as error:
-            return _raised(error)
+            return _raised(NoWeightsError(_APART) if apart and _of_weights(error) else error)
         finally:
             unregister()
     size = wire.n_bytes(result)
     if size > request["most"]:
         return {"too_large": size}
     return {"result": result, "warnings": [str(one.message) for one in said if one.category is UserWarning]}
+
+
+def _of_weights(error: Exception) -> bool:
+    """Whether it comes of weights that have a shape and no numbers, or of a graph that autograd does not have."""
+    text = str(error)
+    return any(word in text for word in ("meta", "not in this process", "does not require grad", "autograd graph"))
 
 
 def _raised(error: Exception) -> dict[str, Any]:
