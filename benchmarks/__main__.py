@@ -17,7 +17,19 @@ from benchmarks.figure import Figure
 from scope_widgets._result import versions
 
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
-MODULES = ("kernels", "tracing", "patching", "ioi", "circuits", "steering", "touch", "sliders", "views", "bundles")
+MODULES = (
+    "kernels",
+    "tracing",
+    "patching",
+    "ioi",
+    "circuits",
+    "steering",
+    "touch",
+    "sliders",
+    "views",
+    "bundles",
+    "remote",
+)
 
 
 def main() -> None:
