@@ -5,30 +5,37 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
 from torch import Tensor
 
 #: bytes of all answers; the ones that were not used for longest go first
 MOST_BYTES = 2_000_000_000
 #: seconds that a server keeps the answer of a job
 STORED_S = 3600.0
+#: how folders are called in which an answer is being written
+_WRITING = "writing-"
 
 
 def folder() -> Path:
-    """Give where answers are kept: SCOPE_WIDGETS_CACHE, or the user's cache folder."""
+    """Give where answers are kept: a folder of their own in SCOPE_WIDGETS_CACHE, or in the user's cache."""
     given = os.environ.get("SCOPE_WIDGETS_CACHE")
-    return Path(given) if given else Path.home() / ".cache" / "scope-widgets" / "remote"
+    return (Path(given) if given else Path.home() / ".cache" / "scope-widgets") / "remote"
 
 
 class Kept:
-    """The answers in a folder; a folder that cannot be written keeps nothing, and nothing fails."""
+    """The answers in a folder.
+
+    What cannot be written is not kept, what is damaged is not found, and nothing fails: the server is asked again.
+    """
 
     def __init__(self, where: Path) -> None:
         self._where = where
@@ -37,27 +44,33 @@ class Kept:
         """Give an answer, or None."""
         path = self._where / f"{key}.safetensors"
         try:
-            with safe_open(str(path), "pt") as file:
-                found = _whole(json.loads(file.metadata()["answer"]), file.get_tensor)
+            whole = path.read_bytes()  # at once: another process may put a new file in its place
+            written = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])["__metadata__"]
+            found = load(whole)
+            tensors = [found[str(i)] for i in range(len(found))]
+            if written["digest"] != key_of([written["answer"], tensors]):
+                return None
             os.utime(path)
+            return _whole(json.loads(written["answer"]), tensors)
         except (OSError, SafetensorError, ValueError, KeyError, TypeError):
             return None
-        return found
 
     def keep(self, key: str, answer: Any) -> None:
         """Keep an answer, and forget its job."""
-        tensors: dict[str, Tensor] = {}
+        tensors: list[Tensor] = []
         header = json.dumps(_apart(answer, tensors))
         try:
             self._where.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self._where) as beside:  # whoever reads sees all of it or nothing
+            # whoever reads sees all of it or nothing
+            with tempfile.TemporaryDirectory(prefix=_WRITING, dir=self._where) as beside:
                 part = Path(beside) / "part"
-                save_file(tensors, part, {"answer": header})
+                named = {str(i): tensor for i, tensor in enumerate(tensors)}
+                save_file(named, part, {"answer": header, "digest": str(key_of([header, tensors]))})
                 os.replace(part, self._where / f"{key}.safetensors")
-            self.forget_job(key)
             self._make_room()
-        except OSError:
-            return
+        except (OSError, SafetensorError):
+            pass
+        self.forget_job(key)
 
     def job(self, key: str) -> str | None:
         """Give the job that was sent for this and may still be under way."""
@@ -77,9 +90,13 @@ class Kept:
 
     def forget_job(self, key: str) -> None:
         """Forget a job that has ended."""
-        (self._where / f"{key}.job").unlink(missing_ok=True)
+        with suppress(OSError):
+            (self._where / f"{key}.job").unlink(missing_ok=True)
 
     def _make_room(self) -> None:
+        for left in self._where.glob(f"{_WRITING}*"):  # by a process that was killed
+            if time.time() - left.stat().st_mtime > STORED_S:
+                shutil.rmtree(left, ignore_errors=True)
         files = sorted(self._where.glob("*.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True)
         total = 0
         for path in files:
@@ -99,7 +116,7 @@ def key_of(request: Any) -> str | None:
         elif isinstance(part, dict):
             if part.get("$") == "function":
                 return False
-            whole.update(b"{")
+            whole.update(f"{{{len(part)}".encode())
             return all(take(name) and take(one) for name, one in part.items())
         elif isinstance(part, list):
             whole.update(f"[{len(part)}".encode())
@@ -111,12 +128,11 @@ def key_of(request: Any) -> str | None:
     return whole.hexdigest()[:32] if take(request) else None
 
 
-def _apart(plain: Any, tensors: dict[str, Tensor]) -> Any:
+def _apart(plain: Any, tensors: list[Tensor]) -> Any:
     """Take the tensors out; numbers that JSON does not know go as text."""
     if isinstance(plain, Tensor):
-        name = str(len(tensors))
-        tensors[name] = plain.contiguous()
-        return {"tensor": name}
+        tensors.append(plain.clone(memory_format=torch.contiguous_format))  # no two in one storage: save_file refuses
+        return {"tensor": len(tensors) - 1}
     if isinstance(plain, dict):
         return {"dict": {key: _apart(one, tensors) for key, one in plain.items()}}
     if isinstance(plain, list):
@@ -124,12 +140,12 @@ def _apart(plain: Any, tensors: dict[str, Tensor]) -> Any:
     return {"float": repr(plain)} if isinstance(plain, float) else plain
 
 
-def _whole(header: Any, tensor: Any) -> Any:
+def _whole(header: Any, tensors: list[Tensor]) -> Any:
     if isinstance(header, list):
-        return [_whole(one, tensor) for one in header]
+        return [_whole(one, tensors) for one in header]
     if not isinstance(header, dict):
         return header
     ((kind, of),) = header.items()
     if kind == "tensor":
-        return tensor(of)
-    return float(of) if kind == "float" else {key: _whole(one, tensor) for key, one in of.items()}
+        return tensors[of]
+    return float(of) if kind == "float" else {key: _whole(one, tensors) for key, one in of.items()}
