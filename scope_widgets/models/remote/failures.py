@@ -51,47 +51,78 @@ class TooLargeError(RemoteError):
     """The answer would be larger than allowed, or did not fit into the server's memory."""
 
 
+class UnreadableError(RemoteError):
+    """What came from the server is damaged, or no answer of an NDIF server."""
+
+
 class NoWeightsError(RemoteError):
     """The server runs requests apart from the model's weights, which this one needs."""
 
 
+#: characters of a server's own words that are shown
+_MOST = 400
+
+
 def of_status(code: int, detail: str, host: str) -> RemoteError:
     """Give the error of an HTTP answer that is none."""
+    server, said = f"The NDIF server at {host}", f": {_sentence(detail)}" if detail.strip() else "."
     if code in (401, 403) or "API key" in detail:
-        # The server repeats the key in its sentence, so that is not shown.
+        # the server may repeat the key in its sentence, so that is not shown
         return WrongKeyError(
-            f"The NDIF server at {host} does not accept the API key. Give Microscope.load(..., api_key=) or set "
-            "NDIF_API_KEY; keys for ndif.us are made at https://login.ndif.us."
+            f"{server} does not accept the API key. Give Microscope.load(..., api_key=) or set NDIF_API_KEY; keys for "
+            "ndif.us are made at https://login.ndif.us."
         )
-    if code == 503:
-        return ServerDownError(f"The NDIF server at {host} cannot work now: {detail} Ask again in a few minutes.")
     if code == 413:
-        return TooLargeError(f"The NDIF server at {host} takes no request of this size: give fewer or shorter prompts.")
+        return TooLargeError(f"{server} takes no request of this size: give fewer or shorter prompts.")
     if code in (400, 422) and "version" in detail.lower():
-        return VersionMismatchError(f"The NDIF server at {host} does not take requests of this nnsight: {detail}")
-    return RemoteError(f"The NDIF server at {host} answered {code}: {detail}")
+        return VersionMismatchError(f"{server} does not take requests of this nnsight{said}")
+    if code == 429 or code >= 500:
+        return ServerDownError(f"{server} cannot work now ({code}){said} Ask again in a few minutes.")
+    return RemoteError(f"{server} answered {code}{said} Check the address (host= or NDIF_HOST): is it an NDIF server?")
 
 
 def of_job(text: str, model: str) -> RemoteError:
-    """Give the error of a job that ended with `text`, of which only the last line is worth showing."""
-    last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "no reason given")
-    if "execution timeout" in text:
+    """Give the error of a job that ended with `text`: a traceback of what was asked, or a sentence of the server's."""
+    if text.lstrip().startswith("Traceback"):
+        last = next(line.strip() for line in reversed(text.splitlines()) if line.strip())
+        if "OutOfMemoryError" in last or "out of memory" in last:
+            return TooLargeError(
+                f"The job on {model} did not fit into the server's memory: {last} Give fewer or shorter prompts."
+            )
+        error = JobFailedError(f"The job on {model} failed on the server: {last} See the error's server_traceback.")
+        error.server_traceback = text
+        return error
+    said, words = _sentence(text or "no reason given."), text.lower()
+    if "execution timeout" in words:
         return JobTimeoutError(
-            f"The server ended the job on {model}: {last} Ask for less at once: fewer prompts, cells or tokens."
+            f"The server ended the job on {model}: {said} Ask for less at once: fewer prompts, cells or tokens."
         )
-    if "OutOfMemoryError" in text or "out of memory" in text:
-        return TooLargeError(
-            f"The job on {model} did not fit into the server's memory: {last} Give fewer or shorter prompts."
-        )
-    if "ModuleNotFoundError" in text or "could not be read" in text:
+    if "could not be read" in words or "architecture on this server" in words:
         return VersionMismatchError(
-            f"The server could not read the request for {model}: {last} Its Python, torch, transformers or nnsight "
-            "lacks something that is here; compare with nnsight.compare()."
+            f"The server could not read the request for {model}: {said} Its packages differ from those of this "
+            "machine; nnsight.ndif.compare() says where. A package that the server lacks cannot be used there."
         )
-    if any(word in text for word in ("RepositoryNotFound", "Repository Not Found", "not a valid model identifier")):
-        return NotDeployedError(f"The server cannot find {model} on the model hub: {last}")
-    if any(word in text.lower() for word in ("not deployed", "evicted", "cannot be deployed", "not scheduled")):
-        return NotDeployedError(f"The server does not run {model} now: {last}")
-    error = JobFailedError(f"The job on {model} failed on the server: {last} See the error's server_traceback.")
-    error.server_traceback = text
-    return error
+    if "critical server error" in words:
+        return ServerDownError(f"The server broke off the job on {model}: {said} Ask again in a few minutes.")
+    if "could not deploy" in words:
+        return NotDeployedError(f"The server cannot run {model}: {said}")
+    if "error starting model" in words or "error provisioning model" in words:
+        return NotDeployedError(
+            f"The server could not load {model}: {said} If that goes on, its weights are damaged, or of a kind that "
+            "the server does not know."
+        )
+    if "submitting request to model deployment" in words or "evicted" in words:
+        return NotDeployedError(
+            f"The server stopped running {model} in the middle of the job: {said} It is started again by the next "
+            "request."
+        )
+    failed = JobFailedError(f"The server ended the job on {model}: {said}")
+    failed.server_traceback = text
+    return failed
+
+
+def _sentence(text: str) -> str:
+    """Give a server's words as one line that ends with a full stop."""
+    words = " ".join(text.split())
+    words = words if len(words) <= _MOST else words[:_MOST] + "..."
+    return words if words.endswith((".", "!", "?")) else words + "."

@@ -7,6 +7,7 @@ import json
 import pickle
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -27,12 +28,14 @@ from scope_widgets.models.remote.failures import (
     NoAnswerError,
     RemoteError,
     ServerDownError,
+    UnreadableError,
+    WrongKeyError,
     of_job,
     of_status,
 )
 
-#: seconds that one look at a job whose answer is stored may take, and looks after which it is taken for unknown
-_LOOK, _UNKNOWN = 5.0, 40
+#: seconds that one look at a job whose answer is stored may take
+_LOOK = 5.0
 #: seconds between two tries to reach a server that was lost
 _LATE = 1.0
 #: seconds of silence after which the server is asked whether it is still there
@@ -80,6 +83,19 @@ class Traffic:
     received: int = 0
 
 
+class Key(str):
+    """An API key, which neither a repr (of headers, in a traceback with its variables) nor a pickle shows."""
+
+    def __repr__(self) -> str:
+        return "'...'"
+
+    def __reduce__(self) -> tuple[type[Key], tuple[str]]:
+        return Key, ("",)
+
+    def __deepcopy__(self, memo: Any) -> Key:
+        return self
+
+
 @dataclass
 class Server:
     """Where requests go.
@@ -96,7 +112,7 @@ class Server:
     """
 
     host: str
-    key: str = field(repr=False)
+    key: Key = field(repr=False)
     timeout: float = 600.0
     patience: float = 30.0
     traffic: Traffic = field(default_factory=Traffic)
@@ -109,7 +125,12 @@ class Server:
             raise ValueError(f"host= is an address that begins with http:// or https://; got {address!r}.")
         if not timeout > 0:
             raise ValueError(f"timeout= is a positive number of seconds; got {timeout!r}.")
-        return cls(address, api_key or CONFIG.API.APIKEY or "", timeout)
+        key = (api_key or CONFIG.API.APIKEY or "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise WrongKeyError(
+                "The API key holds characters that no key has: copy it from https://login.ndif.us again."
+            )
+        return cls(address, Key(key), timeout)
 
     @property
     def headers(self) -> dict[str, str]:
@@ -117,48 +138,61 @@ class Server:
         return {"ndif-api-key": self.key} if self.key else {}
 
     def ask(self, method: str, path: str, limit: float | None = None, **options: Any) -> httpx.Response:
-        """Make one HTTP request.
+        """Make one HTTP request, which takes no longer than `limit` seconds; gives its status and content.
 
         Raises
         ------
-        ServerDownError, LostConnectionError, RemoteError
+        ServerDownError, LostConnectionError
         """
-        within = self.patience if limit is None else max(0.1, min(limit, self.patience))
+        end = time.monotonic() + (self.patience if limit is None else limit)
+        within = max(0.1, min(end - time.monotonic(), self.patience))
         headers = {**self.headers, **options.pop("headers", {})}
         address = path if path.startswith("http") else self.host + path
         if address is path:
             headers = {}  # a presigned address of the store: the key is none of its business
         try:
-            return httpx.request(method, address, timeout=within, headers=headers, **options)
-        except httpx.ConnectError as error:
-            raise ServerDownError(self._silent("nothing answers there")) from error
-        except httpx.TimeoutException as error:
-            raise LostConnectionError(self._silent(f"it said nothing for {within:.3g} s")) from error
+            with httpx.stream(method, address, timeout=within, headers=headers, **options) as response:
+                content = bytearray()
+                for part in response.iter_bytes():
+                    content += part
+                    if time.monotonic() > end:
+                        raise httpx.ReadTimeout("")
+            return httpx.Response(response.status_code, content=bytes(content))
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            failure: RemoteError = ServerDownError(self.silent("nothing answers there"))
+        except httpx.TimeoutException:
+            failure = LostConnectionError(self.silent(f"it said nothing for {within:.3g} s"))
         except httpx.HTTPError as error:
-            raise LostConnectionError(self._silent(f"the connection broke ({type(error).__name__})")) from error
+            failure = LostConnectionError(self.silent(f"the connection broke ({type(error).__name__})"))
+        raise failure  # without httpx's error behind it, whose variables hold the key
 
-    def there(self) -> bool:
-        """Whether the server answers."""
+    def there(self, limit: float | None = None) -> bool:
+        """Whether the server answers, within so many seconds."""
         try:
-            return self.ask("GET", "/ping").status_code == 200
+            return self.ask("GET", "/ping", limit).status_code == 200
         except RemoteError:
             return False
 
     def comes_back(self, listener: Listener) -> bool:
         """Wait until the server answers again, for its patience; says whether it does."""
         end = time.monotonic() + self.patience
-        while not self.there():
+        while not self.there(end - time.monotonic()):
             if time.monotonic() > end:
                 return False
             listener(News("queued", "the connection is lost; waiting for the server"))
             time.sleep(_LATE)
         return True
 
-    def _silent(self, why: str) -> str:
+    def silent(self, why: str) -> str:
+        """Say that the server cannot be reached, why, and what to do."""
         return (
             f"The NDIF server at {self.host} cannot be reached: {why}. Check the address (host= or NDIF_HOST) and "
             "https://nnsight.net/status, then ask again; what had arrived is kept."
         )
+
+    def refused(self, code: int, detail: str) -> RemoteError:
+        """Give the error of an HTTP answer that is none; a server may repeat the key in its words."""
+        return of_status(code, detail.replace(self.key, "...") if self.key else detail, self.host)
 
 
 class Line(RemoteBackend):  # type: ignore[misc]
@@ -199,28 +233,28 @@ class Line(RemoteBackend):  # type: ignore[misc]
 
         A server that does not answer is asked again, for its patience: the job goes on there.
         """
-        unknown, lost = 0, 0.0
+        unknown = lost = 0.0
         while True:
+            limit = min(_LOOK, self._left())
             try:
-                response = self.server.ask("GET", f"/response/{self.job_id}", min(_LOOK, self._left()))
+                response = self.server.ask("GET", f"/response/{self.job_id}", limit)
                 lost = 0.0
-            except NoAnswerError:
-                raise
             except RemoteError:
                 lost = lost or time.monotonic()
                 if time.monotonic() - lost > self.server.patience:
                     raise
                 yield News("queued", "the connection is lost; waiting for the server")
                 continue
-            if response.status_code == 404:
-                unknown += 1
-                if unknown > _UNKNOWN:
+            if response.status_code == 404:  # also of a job that waits for the queue to be read
+                unknown = unknown or time.monotonic()
+                if time.monotonic() - unknown > self.server.patience:
                     return None
                 yield News("sent")
             elif response.status_code != 200:
-                raise of_status(response.status_code, _detail(response), self.host)
+                raise self.server.refused(response.status_code, _detail(response))
             else:
-                model = ResponseModel.model_validate_json(response.text)
+                unknown = 0.0
+                model = _parsed(response.text, self.host)
                 found = self._heard(model)
                 if found is not None:
                     return found["answer"]
@@ -237,40 +271,62 @@ class Line(RemoteBackend):  # type: ignore[misc]
             files={"blob": ("request", blob, "application/octet-stream")},
         )
         if response.status_code != 200:
-            raise of_status(response.status_code, _detail(response), self.host)
-        first = ResponseModel.model_validate_json(response.text)
+            raise self.server.refused(response.status_code, _detail(response))
+        first = _parsed(response.text, self.host)
         self._heard(first)
         return first
 
     def _streamed(self, request: RequestModel, blob: bytes) -> Any:
+        connection = self._connected()
         try:
-            connection = websocket.create_connection(
+            request.session_id = json.loads(self._message(connection, self.server.patience))["session_id"]
+            self._posted(request, blob)
+            while True:
+                found = self._heard(_parsed(self._message(connection, _SILENCE, self.server.there), self.host))
+                if found is not None:
+                    return found
+        finally:
+            connection.close()
+
+    def _connected(self) -> Any:
+        """Open the line on which the server tells how a request stands."""
+        try:
+            return websocket.create_connection(
                 f"{self.ws_host}/subscribe",
                 timeout=min(self.server.patience, self._left()),
                 header=self.server.headers or None,
             )
+        except websocket.WebSocketBadStatusException as error:
+            failure = self.server.refused(error.status_code, "it does not open a line for news (/subscribe)")
+        except websocket.WebSocketTimeoutException:
+            self._left()
+            failure = ServerDownError(self.server.silent(f"it said nothing for {self.server.patience:.3g} s"))
         except (OSError, websocket.WebSocketException) as error:
-            raise ServerDownError(self.server._silent(str(error) or type(error).__name__)) from error
-        try:
-            request.session_id = json.loads(connection.recv())["session_id"]
-            self._posted(request, blob)
-            connection.settimeout(_SILENCE)
-            while True:
-                try:
-                    found = self._heard(_parsed(connection.recv()))
-                except websocket.WebSocketTimeoutException:
+            failure = ServerDownError(self.server.silent(str(error) or type(error).__name__))
+        raise failure  # without the line's error behind it, whose variables hold the key
+
+    def _message(self, connection: Any, silence: float, there: Callable[[float], bool] | None = None) -> str | bytes:
+        """Wait for the next message; after a silence, go on waiting if the server is `there`."""
+        while True:
+            connection.settimeout(min(silence, self._left()))
+            try:
+                # also gives control frames, so that a server that only says that it lives does not hold us
+                kind, data = connection.recv_data(control_frame=True)
+            except websocket.WebSocketTimeoutException:
+                if there is None or not there(self._left()):
                     self._left()
-                    if not self.server.there():
-                        raise LostConnectionError(self.server._silent("it stopped answering")) from None
-                    continue
-                if found is not None:
-                    return found
-        except (OSError, websocket.WebSocketException, ValueError) as error:
-            if isinstance(error, RemoteError):
-                raise
-            raise LostConnectionError(self.server._silent(f"the connection broke ({type(error).__name__})")) from error
-        finally:
-            connection.close()
+                    raise LostConnectionError(self.server.silent(f"it said nothing for {silence:.3g} s")) from None
+                continue
+            except (OSError, websocket.WebSocketException) as error:
+                raise LostConnectionError(
+                    self.server.silent(f"the connection broke ({type(error).__name__})")
+                ) from error
+            if kind == websocket.ABNF.OPCODE_CLOSE:
+                raise LostConnectionError(self.server.silent("it closed the connection"))
+            if kind == websocket.ABNF.OPCODE_TEXT:
+                return str(data, "utf-8", "replace")
+            if kind == websocket.ABNF.OPCODE_BINARY:
+                return bytes(data)
 
     def _heard(self, response: ResponseModel) -> Any:
         """Pass a status on; gives the saved values where it is the last one."""
@@ -288,12 +344,16 @@ class Line(RemoteBackend):  # type: ignore[misc]
         if not isinstance(data, (bytes, bytearray)):
             answer = self.server.ask("GET", data, self._left())
             if answer.status_code != 200:
-                raise LostConnectionError(self.server._silent(f"its store answered {answer.status_code}"))
+                raise LostConnectionError(self.server.silent(f"its store answered {answer.status_code}"))
             data = answer.content
         self.server.traffic.received += len(data)
-        if self.compress:
-            data = zstandard.ZstdDecompressor().decompress(data)
-        return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        try:
+            if self.compress:
+                data = zstandard.ZstdDecompressor().decompress(data)
+            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            return {"answer": found["answer"]}
+        except (zstandard.ZstdError, pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError) as error:
+            raise UnreadableError(_unreadable(self.host, error)) from error
 
     def _said(self, line: str) -> None:
         words = line.split(maxsplit=3)
@@ -312,21 +372,31 @@ class Line(RemoteBackend):  # type: ignore[misc]
         return left
 
 
-class _Envelope:
-    """Stands for pickle's module: reads a status with its bytes, and no other object than a `Status`."""
+class _Envelope(pickle.Unpickler):
+    """Reads a status, which the server pickles where the answer is in it: plain values and a `Status`, nothing else."""
 
-    class Unpickler(pickle.Unpickler):
-        def find_class(self, module: str, name: str) -> Any:
-            if (module, name) == (Status.__module__, Status.__name__):
-                return Status
-            raise pickle.UnpicklingError(f"An answer names {module}.{name}, which no status holds.")
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == (Status.__module__, Status.__name__):
+            return Status
+        raise pickle.UnpicklingError(f"An answer names {module}.{name}, which no status holds.")
 
 
-def _parsed(message: str | bytes) -> ResponseModel:
-    if isinstance(message, str):
-        return ResponseModel.model_validate_json(message)
-    found = torch.load(io.BytesIO(message), map_location="cpu", weights_only=False, pickle_module=_Envelope)
-    return ResponseModel(**found)
+def _parsed(message: str | bytes, host: str) -> ResponseModel:
+    try:
+        if isinstance(message, str):
+            return ResponseModel.model_validate_json(message)
+        with zipfile.ZipFile(io.BytesIO(message)) as whole:  # as torch.save writes it
+            (name,) = [name for name in whole.namelist() if name.endswith("data.pkl")]
+            return ResponseModel(**_Envelope(io.BytesIO(whole.read(name))).load())
+    except (ValueError, TypeError, LookupError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise UnreadableError(_unreadable(host, error)) from error
+
+
+def _unreadable(host: str, error: Exception) -> str:
+    return (
+        f"What {host} answered cannot be read ({type(error).__name__}): it is damaged, or no answer of an NDIF server. "
+        "Ask again; if that does not help, check the address (host= or NDIF_HOST) and update nnsight."
+    )
 
 
 def _detail(response: httpx.Response) -> str:
@@ -334,4 +404,4 @@ def _detail(response: httpx.Response) -> str:
         found = response.json()
         return str(found.get("detail", found) if isinstance(found, dict) else found)
     except ValueError:
-        return response.text[:300]
+        return "" if response.text.lstrip().startswith("<") else response.text[:300]
