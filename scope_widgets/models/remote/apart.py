@@ -26,6 +26,7 @@ class Apart(Microscope):
         # of the weights it would be "meta": what is made for them must be made here
         here = {"device": property(lambda self: torch.device("cpu"))}
         module.__class__ = type(kind.__name__, (kind,), here)
+        module.eval()  # as the one that computes is
         super().__init__(module, model.tokenizer, model_id, revision)
         self._wrapped = Through(model)
 
@@ -40,7 +41,7 @@ class Through(Wrapped):
     by_source = True
 
     def __init__(self, model: Any) -> None:
-        self.nnsight = model
+        self.nnsight, self._model = model, model._module
         self._envoys = {id(envoy._module): envoy for envoy in _all(model)}
 
     @property
