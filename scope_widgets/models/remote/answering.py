@@ -7,11 +7,6 @@ import types
 import warnings
 from typing import Any
 
-_APART = (
-    "This server runs requests in a process of their own, apart from the model's weights, and this one needs them or "
-    "their gradients. Traces, statistics of heads, patching and steering work there; lenses, circuits by gradient and "
-    "text longer than one token need a server that runs requests beside the model."
-)
 #: printed before progress, so that it is told from what a user's own function prints
 PROGRESS = "scope-widgets:"
 
@@ -36,7 +31,7 @@ def answer(model: Any, request: dict[str, Any]) -> dict[str, Any]:
         from scope_widgets.models.microscope import Microscope
         from scope_widgets.models.remote import wire
         from scope_widgets.models.remote.apart import Apart
-        from scope_widgets.models.remote.failures import NoWeightsError
+        from scope_widgets.models.remote.failures import APART, NoWeightsError
 
         _result.told.update(request["versions"])
         try:
@@ -48,7 +43,7 @@ def answer(model: Any, request: dict[str, Any]) -> dict[str, Any]:
         except torch.OutOfMemoryError:
             raise  # the server gives its memory back, and says how much was used
         except Exception as error:
-            return _raised(NoWeightsError(_APART) if apart and _of_weights(error) else error)
+            return _raised(NoWeightsError(APART) if apart and _of_weights(error) else error)
         finally:
             unregister()
     size = wire.n_bytes(result)
@@ -60,7 +55,7 @@ def answer(model: Any, request: dict[str, Any]) -> dict[str, Any]:
 def _of_weights(error: Exception) -> bool:
     """Whether it comes of weights that have a shape and no numbers, or of a graph that autograd does not have."""
     text = str(error)
-    return any(word in text for word in ("meta", "not in this process", "does not require grad", "autograd graph"))
+    return any(word in text for word in ("meta", "not in this process", "does not require grad", "in the graph"))
 
 
 def _raised(error: Exception) -> dict[str, Any]:

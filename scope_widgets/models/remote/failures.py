@@ -63,6 +63,14 @@ class NoWeightsError(RemoteError):
 _MOST = 400
 
 
+#: what a `NoWeightsError` says
+APART = (
+    "This server runs requests in a process of their own, apart from the model's weights, and this one needs them or "
+    "their gradients. Traces, statistics of heads, ablation, patching maps and steering work there; lenses, paths, "
+    "attribution, circuits and text longer than one token need a server that trusts you and runs them beside the model."
+)
+
+
 def of_status(code: int, detail: str, host: str) -> RemoteError:
     """Give the error of an HTTP answer that is none."""
     server, said = f"The NDIF server at {host}", f": {_sentence(detail)}" if detail.strip() else "."
@@ -89,6 +97,8 @@ def of_job(text: str, model: str) -> RemoteError:
             return TooLargeError(
                 f"The job on {model} did not fit into the server's memory: {last} Give fewer or shorter prompts."
             )
+        if "ndif/services/ray/sandbox/" in text:  # a block that breaks off there breaks the line to the forward
+            return NoWeightsError(APART)
         error = JobFailedError(f"The job on {model} failed on the server: {last} See the error's server_traceback.")
         error.server_traceback = text
         return error
