@@ -219,8 +219,10 @@ class TestSavedPage:
 
     def test_thumbnails_are_complete(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(attention_view, "PATIENCE_S", 0)
-        answers = list(AttentionView(FakeTrace(3)).saved_answers())
-        assert [args["layer"] for name, args, *_ in answers if name == "thumbnails"] == [1, 2]
+        view, whole = AttentionView(FakeTrace(3)), AttentionView(FakeTrace(3))
+        whole.answer_thumbnails(2)
+        list(view.saved_answers())
+        assert (view.thumbnail_layers, view.thumbnails) == (3, whole.thumbnails)
 
 
 def test_the_still_picture_shows_all_heads() -> None:
@@ -290,7 +292,7 @@ def test_a_saved_page_of_a_far_model_waits_for_what_it_holds() -> None:
     view, scope = far_view()
     saved = {(name, *args.values()): buffers for name, args, _, buffers in view.saved_answers()}
     near = AttentionView(scope.near.trace(view.traces["a"].prompt))
-    assert b"".join(saved["thumbnails", layer][0] for layer in range(4)) == near.thumbnails
+    assert view.thumbnails == near.thumbnails
     expected = near.answer_head(3, 2)[1][0]
     np.testing.assert_allclose(
         np.frombuffer(saved["head", 3, 2, "a"][0], np.float32), np.frombuffer(expected, np.float32), atol=1e-6

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from far_model import KEY, FarModel
 from traitlets import TraitError
 
 from scope_widgets import steering
@@ -458,3 +459,82 @@ def test_other_families(family: str) -> None:
     view.strengths = [1.0, 0.0]
     assert view.start["kl"] > 0
     assert len(list(view.saved_answers())) == 4
+
+
+# -- of a model on a server
+
+
+def far_panel(**options: Any) -> tuple[SteeringPanel, FarModel]:
+    far = FarModel(scope())
+    given = {"directions": [names()], "heads": [(3, 1)], "neurons": [(1, 5)], "answer": " Mary", "versus": " John"}
+    view = SteeringPanel(far, PROMPT, **{**given, **options})
+    far.asked.clear()
+    far.blocked = True
+    return view, far
+
+
+def said(seen: list[Any]) -> list[str]:
+    return [step[2] for step in seen if isinstance(step, tuple)]
+
+
+def close(one: Any, other: Any) -> bool:
+    """Whether two answers say the same, up to rounding."""
+    return [token["id"] for token in one["tokens"]] == [token["id"] for token in other["tokens"]] and all(
+        one[name] == pytest.approx(other[name], abs=1e-4) for name in ("kl", "difference", "difference0")
+    )
+
+
+def test_a_far_panel_begins_with_what_is_known_and_does_not_hold_the_kernel() -> None:
+    view, far = far_panel()
+    assert (view.far, panel().far, view.continue_on_release) == (True, False, False)
+    assert close(view.start, panel().start)
+    view.strengths = [None, 0.4, 1.0]
+    assert far.asked == []
+    assert view.start["strengths"] == [None, 0.0, 1.0]
+
+
+def test_a_far_panel_asks_for_exact_numbers_and_says_what_the_server_does() -> None:
+    view, far = far_panel()
+    view.strengths = [None, 0.4, 1.0]
+    seen, (data, _) = steps(view.answer_steer([None, 0.4, 1.0]))
+    assert said(seen) == ["queued, position 3", "running on the server"]
+    assert close(data, panel().answer_steer([None, 0.4, 1.0])[0])
+    assert view.start["strengths"] == [None, 0.4, 1.0]
+    steps(view.answer_steer([None, 0.4, 1.0]))
+    assert far.asked == ["_rows"]
+
+
+def test_a_far_grid_comes_with_one_request() -> None:
+    view, far = far_panel()
+    _, (data, buffers) = steps(view.answer_grid(1, [None, 0.03, 1.0]))
+    near, near_buffers = panel().answer_grid(1, [None, 0.03, 1.0])
+    assert far.asked == ["_rows"]
+    assert (data["strengths"], [one["id"] for one in data["tokens"]]) == (
+        near["strengths"],
+        [one["id"] for one in near["tokens"]],
+    )
+    for one, other in zip(buffers, near_buffers, strict=True):
+        np.testing.assert_allclose(np.frombuffer(one, "<f4"), np.frombuffer(other, "<f4"), atol=1e-6)
+
+
+def test_far_sweeps_and_continuations_come_with_one_request_each() -> None:
+    view, far = far_panel()
+    strengths = [None, 0.3, 1.0]
+    _, (data, _) = steps(view.answer_sweep(1, strengths))
+    near = steps(panel().answer_sweep(1, strengths))[1][0]
+    np.testing.assert_allclose(data["kl"], near["kl"], atol=1e-5)
+    assert data["fluent"] == near["fluent"]
+    asked = {"strengths": strengths, "max_new_tokens": 5, "temperature": 0.0, "seed": 0}
+    seen, (data, _) = steps(view.answer_continue(**asked))
+    assert said(seen)[1:] == ["queued, position 3", "running on the server"]
+    assert data == steps(panel().answer_continue(**asked))[1][0]
+    assert far.asked == ["sweep", "_written"]
+
+
+def test_a_saved_far_panel_is_of_the_present_strengths_and_knows_no_key(tmp_path: Any) -> None:
+    view, _ = far_panel()
+    view.strengths = [None, 0.4, 1.0]
+    page = view.to_html(tmp_path / "page.html").read_text("utf-8")
+    assert view.start["strengths"] == [None, 0.4, 1.0]
+    assert '"strengths":[null,0.4,1.0]' in page.replace(" ", "")
+    assert KEY not in page + repr(view.get_state())

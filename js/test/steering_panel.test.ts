@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { float32 } from "../src/core/bridge";
+import { float32, Requests } from "../src/core/bridge";
 import { selectionOf } from "../src/core/selection";
 import { signal } from "../src/core/reactive";
 import { mostProbable, type Token } from "../src/steering_panel/answer";
+import { createAnswers } from "../src/steering_panel/answers";
 import { layoutOf, moveOf } from "../src/steering_panel/bars_layout";
 import { differing } from "../src/steering_panel/differing";
 import { csv } from "../src/steering_panel/files";
@@ -337,4 +338,80 @@ test("words that differ are marked from the first difference on", () => {
 
 test("the most probable tokens come first", () => {
   expect(mostProbable([token(1, 0.1, 0.5), token(2, 0.6, 0.2)], "p").map(({ id }) => id)).toEqual([2, 1]);
+});
+
+// -- of a model on a server
+
+/** A panel on a far model, its requests answered by hand. */
+function far() {
+  const answer = (p: number) => ({ tokens: [{ id: 7, text: " a", p, p0: 0.8, rank: 0, rank0: 0 }], kl: 9, difference: 0, difference0: 2 });
+  const made = stateOf({ far: true, start: { strengths: [null, 1, 0], ...answer(0.8) } });
+  const life = new AbortController();
+  const answers = createAnswers(made.state, new Requests(made.model, life.signal), { dataset: {} } as any, life.signal);
+  const settled = async (): Promise<void> => void (await vi.advanceTimersByTimeAsync(1));
+  const asked = (name: string) => made.model.sent.filter((one: any) => one.kind === "req" && one.name === name) as any[];
+  const reply = async (name: string, data: unknown, buffers: ArrayBuffer[] = []): Promise<void> => {
+    made.model.tell("msg:custom", { v: 1, id: asked(name).at(-1).id, kind: "res", data }, buffers);
+    await settled();
+  };
+  const { p, p0, ...data } = grid;
+  return { ...made, answers, life, asked, settled, steer: (p: number) => reply("steer", { ...answer(p), ms: 0 }), grid: () => reply("grid", { ...data, strengths: [-1, 0, 1, 2] }, [p.slice().buffer, p0.slice().buffer]), tell: (name: string, message: object) => made.model.tell("msg:custom", { v: 1, id: asked(name).at(-1).id, ...message }, []) };
+}
+
+test("of a far model one request brings what a slider does, and moving it asks nothing", async () => {
+  const { state, answers, asked, grid, steer, life } = far();
+  expect(asked("grid").map(({ args }) => args)).toEqual([{ which: 2, strengths: [null, 1, 0] }]);
+  await grid();
+  for (let step = 1; step <= 20; step++) {
+    state.slide(2, step / 16);
+    expect(answers.shown.peek()!.strengths).toEqual([null, 1, step / 16]);
+  }
+  expect(answers.shown.peek()).toMatchObject({ how: "interpolated between 4 computed strengths", sequence: 20 });
+  expect(asked("steer")).toEqual([]);
+  expect(asked("grid").length).toBe(1);
+  state.release();
+  expect(asked("steer").map(({ args }) => args)).toEqual([{ strengths: [null, 1, 1.25] }]);
+  expect(answers.shown.peek()!.how).not.toBe("");
+  await steer(0.3);
+  expect(answers.shown.peek()).toMatchObject({ how: "", strengths: [null, 1, 1.25] });
+  expect(answers.shown.peek()!.tokens[0]!.p).toBe(0.3);
+  life.abort();
+});
+
+test("a grid counts only while the other sliders stand where they stood", async () => {
+  const { state, answers, asked, grid, steer, tell, settled, life } = far();
+  await grid();
+  state.set(1, 0.5);
+  await steer(0.6);
+  state.slide(2, 1.5);
+  expect(asked("grid").map(({ args }) => [args.which, args.strengths[1]])).toEqual([[2, 1], [1, 0.5], [2, 0.5]]); // of slider 1 when it was touched, and of 2 again
+  expect(answers.shown.peek()!.tokens[0]!.p).toBe(0.6);
+  expect(answers.old.peek()).toBe(false);
+  tell("grid", { kind: "progress", done: 0, total: 0, text: "queued, position 3" });
+  vi.advanceTimersByTime(301);
+  expect([answers.waiting.peek(), answers.news.peek(), answers.old.peek()]).toEqual(["short", "queued, position 3", true]);
+  await grid();
+  await settled();
+  expect(answers.shown.peek()).toMatchObject({ strengths: [null, 0.5, 1.5], how: "interpolated between 4 computed strengths" });
+  expect([answers.waiting.peek(), answers.old.peek()]).toEqual(["", false]);
+  life.abort();
+});
+
+test("an exact answer that comes late is not drawn, and an error is said", async () => {
+  const { state, answers, asked, grid, steer, tell, settled, life } = far();
+  await grid();
+  state.set(2, 0.5);
+  state.slide(2, 1.5);
+  await steer(0.1); // of 0.5, given up
+  expect(answers.shown.peek()!.strengths).toEqual([null, 1, 1.5]);
+  state.release();
+  expect(asked("steer").length).toBe(2);
+  tell("steer", { kind: "err", message: "The server is down." });
+  await settled();
+  expect(answers.problem.peek()).toBe("The server is down.");
+  expect(answers.shown.peek()!.how).not.toBe(""); // what was drawn stays, and says what it is
+  state.set(2, 2);
+  await steer(0.2);
+  expect([answers.problem.peek(), answers.shown.peek()!.how]).toEqual(["", ""]);
+  life.abort();
 });

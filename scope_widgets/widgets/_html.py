@@ -119,6 +119,11 @@ def _as_view(item: Any) -> View:
 
 
 def _saved(view: View, buffers: _Buffers) -> dict[str, Any]:
+    answers = [
+        {"name": name, "args": args, "data": data, "buffers": [buffers.place(one) for one in parts]}
+        for name, args, data, parts in view.saved_answers()
+    ]
+    # after the answers: what they waited for may stand in the state
     state = {name: value for name, value in view.get_state().items() if not name.startswith("_")}
     for name in ("layout", "tabbable", "tooltip"):
         state.pop(name, None)
@@ -127,10 +132,7 @@ def _saved(view: View, buffers: _Buffers) -> dict[str, Any]:
         "bundle": view.bundle,
         "state": {name: value for name, value in state.items() if name not in binary},
         "binary": {name: buffers.place(value) for name, value in binary.items()},
-        "answers": [
-            {"name": name, "args": args, "data": data, "buffers": [buffers.place(one) for one in parts]}
-            for name, args, data, parts in view.saved_answers()
-        ],
+        "answers": answers,
     }
 
 

@@ -207,9 +207,7 @@ class AttentionView(View):
 
     def saved_answers(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
         """Return what a saved page can ask for: all heads while they are small, else the selected ones."""
-        for layer in range(self.thumbnail_layers, self._pictures.shape[1]):
-            finished(self.answer_thumbnails(layer))
-            yield "thumbnails", {"layer": layer}, {}, [self._pictures[:, layer].tobytes()]
+        finished(self.answer_thumbnails(self._pictures.shape[1] - 1))  # the state holds them then
         exact, heads = self._saved()
         for trace in self.traces.values():
             if _is_far(trace) and exact:

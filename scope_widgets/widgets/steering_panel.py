@@ -6,7 +6,7 @@ import json
 import math
 import operator
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,12 +15,15 @@ import traitlets
 
 from scope_widgets._result import Provenance
 from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep_steps
+from scope_widgets.steering.far_steps import continuation_steps, far_sweep_steps, grid_steps
 
 from . import _steering_presets as presets
 from . import _steering_sliders as sliders
-from ._base import Answer, View
+from ._base import Answer, Steps, View
+from ._requests import finished
 from ._selection import Head, Selection
 from ._steering_reader import SHOWN, Reader
+from ._waiting import is_far, waited
 
 #: strengths of a slider that a saved page knows
 POINTS = 11
@@ -28,11 +31,13 @@ POINTS = 11
 LONGEST = 200
 
 Strengths = Sequence[float | None]
-Steps = Generator[tuple[int, int, str] | None, None, Answer]
 
 
 class SteeringPanel(View):
     """A slider for each intervention, and the next tokens, steered beside unsteered, while a slider moves.
+
+    Of a model on a server one request brings what a slider does over its span; while it moves, the browser interpolates
+    between those strengths, and when it is let go the exact distribution is asked for.
 
     Parameters
     ----------
@@ -62,7 +67,8 @@ class SteeringPanel(View):
     presets : dict
         Name to {"strengths": {key: strength}, "enabled": {key: bool}}.
     **traits
-        ``max_new_tokens``, ``temperature``, ``seed`` and ``continue_on_release`` of the continuations,
+        ``max_new_tokens``, ``temperature``, ``seed`` and ``continue_on_release`` (at first not for a model on a
+        server, where each is a job) of the continuations,
         ``selected_heads``, ``theme``, ``height`` (pixels).
 
     Raises
@@ -79,6 +85,7 @@ class SteeringPanel(View):
 
     bundle: ClassVar[str] = "steering_panel"
 
+    far = traitlets.Bool(help="the model is on a server: what it is asked takes its time").tag(sync=True)
     model_name = traitlets.Unicode().tag(sync=True)
     prompt_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     answers = traitlets.List(traitlets.Unicode(), help="texts of the two tokens; empty without").tag(sync=True)
@@ -126,12 +133,15 @@ class SteeringPanel(View):
         self._session = session
         self._take(session)
         model = str(session.scope.model_id)
+        if is_far(session.scope):
+            traits.setdefault("continue_on_release", False)
         super().__init__(
             selection=selection,
             selected_heads=selected_heads,
             title=title or f"Steering, {model.rstrip('/').rsplit('/', 1)[-1]}, {len(session.tokens)} tokens",
             n_layers=session.scope.n_layers,
             n_heads=session.scope.n_heads,
+            far=is_far(session.scope),
             model_name=model,
             prompt_tokens=list(session.tokens),
             answers=[one["text"] for one in self._reader.texts(session.answers or ())],
@@ -270,11 +280,17 @@ class SteeringPanel(View):
             raise traitlets.TraitError(f"{shape}, not {given!r}.") from None
 
     @traitlets.observe("strengths", "enabled")
-    def _begin(self, _change: Any = None) -> None:
+    def _begin(self, change: Any = None) -> None:
         """Answer before a view asks; the session remembers what it has just been asked."""
-        if len(self.strengths) == len(self.enabled) == len(self._keys):
-            strengths = [sliders.number(strength) for strength in self._effective()]
-            self.start = {"strengths": strengths, **self._steer(strengths)}
+        if is_far(self._session.scope):  # what is known without a request is the model as it is
+            if change is None:
+                self._answer(self._session.neutral)
+        elif len(self.strengths) == len(self.enabled) == len(self._keys):
+            self._answer(self._effective())
+
+    def _answer(self, row: Sequence[float]) -> None:
+        strengths = [sliders.number(strength) for strength in row]
+        self.start = {"strengths": strengths, **self._steer(strengths)}
 
     # -- presets
 
@@ -299,16 +315,27 @@ class SteeringPanel(View):
         found = self._reader.read(self._session.at([sliders.strength(one) for one in strengths]))
         return {**found, "ms": round((time.perf_counter() - began) * 1000, 3)}
 
-    def answer_steer(self, strengths: Strengths) -> Answer:
+    def answer_steer(self, strengths: Strengths) -> Answer | Steps:
         """Return what comes next at these strengths."""
-        return self._steer(strengths), []
+        return self._far_steer(strengths) if self.far else (self._steer(strengths), [])
+
+    def _far_steer(self, strengths: Strengths) -> Steps:
+        row = [sliders.strength(one) for one in strengths]
+        (found,) = yield from waited(grid_steps(self._session, [row]))
+        data = {**self._reader.read(found), "ms": 0.0}
+        if list(strengths) == [sliders.number(strength) for strength in self._effective()]:
+            self.start = {"strengths": list(strengths), **data}
+        return data, []
 
     def answer_sweep(self, which: int, strengths: Strengths) -> Steps:
         """Move one slider over its span, the others held."""
         which = operator.index(which)
         others = [sliders.strength(one) for one in strengths]
         keys = self._keys  # a slider may come or go meanwhile
-        sweep = yield from sweep_steps(self._session, which, None, others=others)
+        if self.far:
+            sweep = yield from waited(far_sweep_steps(self._session, which, others))
+        else:
+            sweep = yield from sweep_steps(self._session, which, None, others=others)
         key = keys[which]
         data = {
             "which": which,
@@ -334,15 +361,19 @@ class SteeringPanel(View):
         rows = [self._session.neutral, [sliders.strength(one) for one in strengths]]
         texts = {"unsteered": "", "steered": ""}
         yield 0, wanted, json.dumps(texts)
-        written = self._session.continuations(rows, max_new_tokens=wanted, temperature=temperature, seed=seed)
-        for done, (unsteered, steered) in enumerate(written, 1):
+        options = {"max_new_tokens": wanted, "temperature": temperature, "seed": seed}
+        if self.far:
+            unsteered, steered = yield from waited(continuation_steps(self._session, rows, **options))
             texts = {"unsteered": unsteered, "steered": steered}
-            yield done, wanted, json.dumps(texts)
-        asked = {"strengths": list(strengths), "max_new_tokens": wanted, "temperature": temperature, "seed": seed}
+        else:
+            for done, (unsteered, steered) in enumerate(self._session.continuations(rows, **options), 1):
+                texts = {"unsteered": unsteered, "steered": steered}
+                yield done, wanted, json.dumps(texts)
+        asked = {"strengths": list(strengths), **options}
         self._written = repr(asked), texts
         return dict(texts), []
 
-    def answer_grid(self, which: int, strengths: Strengths) -> Answer:
+    def answer_grid(self, which: int, strengths: Strengths) -> Answer | Steps:
         """Return the next tokens at strengths over one slider's span, and at its own; the others held.
 
         Buffers: probabilities as float32 [point, token], then unsteered ones [token].
@@ -355,14 +386,23 @@ class SteeringPanel(View):
         points = sorted({*np.linspace(low, high, POINTS).tolist()} | {held[which]} - {math.nan})
         if math.isnan(self._session.neutral[which]):
             points.append(math.nan)  # free
-        found = self._session.grid([[*held[:which], point, *held[which + 1 :]] for point in points])
+        rows = [[*held[:which], point, *held[which + 1 :]] for point in points]
+        if self.far:
+            return self._far_grid(which, points, rows)
+        return self._grid(which, points, self._session.grid(rows))
+
+    def _far_grid(self, which: int, points: list[float], rows: list[list[float]]) -> Steps:
+        found = yield from waited(grid_steps(self._session, rows))
+        return self._grid(which, points, found)
+
+    def _grid(self, which: int, points: list[float], found: list[Steered]) -> Answer:
         ids = list(dict.fromkeys(id_ for one in found for id_ in one.top(SHOWN)))
         data = {
             "which": which,
             "strengths": [sliders.number(point) for point in points],
             "tokens": self._reader.texts(ids),
             "kl": [one.kl for one in found],
-            "difference": None if self._session.answers is None else [one.difference for one in found],
+            "difference": None if found[0].answers is None else [one.difference for one in found],
         }
         probabilities = np.stack([one.steered.log_probabilities[ids].exp().numpy() for one in found])
         unsteered = found[0].unsteered.probabilities[ids].numpy()
@@ -386,17 +426,17 @@ class SteeringPanel(View):
     def saved_answers(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
         """Return a grid for each slider, the sweeps that still hold, a continuation, and the code."""
         now = [sliders.number(strength) for strength in self._effective()]
+        finished(self.answer_steer(now))  # so that `start` is of these strengths
         for which, key in enumerate(self._keys):
             args: dict[str, Any] = {"which": which, "strengths": now}
-            yield "grid", args, *self.answer_grid(**args)
+            yield "grid", args, *finished(self.answer_grid(**args))
             held, data = self._sweeps.get(key, (None, {}))
             if held == [*now[:which], *now[which + 1 :]]:
                 yield "sweep", args, {**data, "which": which}, []
         asked: dict[str, Any] = {"strengths": now, "max_new_tokens": self.max_new_tokens}
         asked |= {"temperature": self.temperature, "seed": self.seed}
         if self._written is None or self._written[0] != repr(asked):
-            for _ in self.answer_continue(**asked):
-                pass
+            finished(self.answer_continue(**asked))
         yield "continue", asked, self._written[1] if self._written else {}, []
         yield "code", {"strengths": now}, *self.answer_code(now)
 

@@ -1,4 +1,6 @@
 /** What the kernel says comes next. */
+import type { Signal } from "../core/reactive";
+import type { Waiting } from "./queue";
 import type { Strength } from "./sliders";
 
 export interface Token {
@@ -23,14 +25,29 @@ export interface Answer {
   difference0: number | null;
 }
 
+/** The first answer, which the state brings. */
+export type Start = Answer & { strengths: Strength[] };
+
 /** An answer as it is to be drawn. */
 export interface Shown extends Answer {
   sequence: number;
   strengths: Strength[];
   input: number;
-  /** In a saved page: how the numbers came about. */
+  /** In a saved page and of a model on a server: how the numbers came about; "" where they were asked for. */
   how: string;
 }
+
+/** What those write who follow the sliders. */
+export interface Writable {
+  shown: Signal<Shown | undefined>;
+  waiting: Signal<Waiting>;
+  /** What is waited for, in words; "" where the kernel is. */
+  news: Signal<string>;
+  /** Why there is no newer answer; "" where there is. */
+  problem: Signal<string>;
+}
+
+export const same = (one: Strength[], other: Strength[]): boolean => JSON.stringify(one) === JSON.stringify(other);
 
 const MOST = 10;
 

@@ -1,8 +1,9 @@
-/** What comes next at the strengths that are set: from the kernel, or in a saved page from what was computed. */
+/** What comes next at the strengths that are set: from the kernel, a server, or in a saved page from what was computed. */
 import type { Requests } from "../core/bridge";
-import { signal, trait, watch, type ReadonlySignal } from "../core/reactive";
-import type { Answer, Shown } from "./answer";
-import { gridOf, interpolated, type Grid } from "./interpolation";
+import { computed, signal, trait, watch, type ReadonlySignal } from "../core/reactive";
+import { same, type Answer, type Shown, type Start, type Writable } from "./answer";
+import { followFar } from "./far_answers";
+import { Grids } from "./grids";
 import { Queue, type Waiting } from "./queue";
 import type { Strength } from "./sliders";
 import type { State } from "./state";
@@ -10,27 +11,28 @@ import type { State } from "./state";
 export interface Answers {
   shown: ReadonlySignal<Shown | undefined>;
   waiting: ReadonlySignal<Waiting>;
+  /** What is waited for, in words; "" where the kernel is. */
+  news: ReadonlySignal<string>;
+  /** What is shown is of other strengths, and has been for long enough to be marked. */
+  old: ReadonlySignal<boolean>;
   /** Why there is no newer answer; "" where there is. */
   problem: ReadonlySignal<string>;
 }
-
-type Start = Answer & { strengths: Strength[] };
-
-const same = (one: Strength[], other: Strength[]): boolean => JSON.stringify(one) === JSON.stringify(other);
 
 export function createAnswers(state: State, requests: Requests, root: HTMLElement, until: AbortSignal): Answers {
   const start = trait<Start>(state.model, "start", until);
   const shown = signal<Shown | undefined>({ ...start.peek(), sequence: 0, input: state.input, how: state.saved ? "computed" : "" });
   const [waiting, problem] = [signal<Waiting>(""), signal("")];
-  const answers = { shown, waiting, problem };
-  if (state.saved) followSaved(state, requests, answers, until);
+  const news = signal("");
+  const old = computed(() => waiting.value !== "" && !same(shown.value?.strengths ?? [], state.effective.value));
+  const answers = { shown, waiting, news, old, problem };
+  if (state.saved) followSaved(state, requests, start.peek(), answers, until);
+  else if (state.model.get("far")) followFar(state, requests, start.peek(), answers, until);
   else followLive(state, requests, start, answers, root, until);
   return answers;
 }
 
-type Own = { shown: { value: Shown | undefined; peek(): Shown | undefined }; waiting: { value: Waiting }; problem: { value: string } };
-
-function followLive(state: State, requests: Requests, start: ReadonlySignal<Start>, { shown, waiting, problem }: Own, root: HTMLElement, until: AbortSignal): void {
+function followLive(state: State, requests: Requests, start: ReadonlySignal<Start>, { shown, waiting, problem }: Writable, root: HTMLElement, until: AbortSignal): void {
   const queue = new Queue<Strength[], Answer & { ms: number }>(
     {
       ask: async (strengths) => (await requests.ask("steer", { strengths })).data,
@@ -54,9 +56,8 @@ function followLive(state: State, requests: Requests, start: ReadonlySignal<Star
   });
 }
 
-function followSaved(state: State, requests: Requests, { shown, problem }: Own, until: AbortSignal): void {
-  const start: Start = state.model.get("start");
-  const grids = new Map<number, Grid>();
+function followSaved(state: State, requests: Requests, start: Start, { shown, problem }: Writable, until: AbortSignal): void {
+  const grids = new Grids(requests);
   let sequence = 0;
   const paint = (answer: Answer, strengths: Strength[], how: string): void => {
     problem.value = "";
@@ -69,13 +70,11 @@ function followSaved(state: State, requests: Requests, { shown, problem }: Own, 
     const [at] = moved as [number];
     try {
       if (moved.length > 1) throw new Error();
-      if (!grids.has(at)) grids.set(at, gridOf(await requests.ask("grid", { which: at, strengths: start.strengths })));
+      await grids.load(at, start.strengths);
       if (!same(now, state.effective.peek())) return; // meanwhile it went on
-      const grid = grids.get(at)!;
-      const found = interpolated(grid, now[at]!, start.difference0);
+      const found = grids.find(at, now, start.difference0);
       if (!found) throw new Error();
-      const points = grid.strengths.filter((one) => one !== null).length;
-      paint(found.answer, now, found.computed ? "computed" : `interpolated between ${points} computed strengths`);
+      paint(found.answer, now, found.how);
     } catch (error) {
       problem.value = (error as Error).message || "These strengths were not computed for this saved page.";
     }

@@ -14,7 +14,7 @@ import { ordinal } from "./words";
 /** The list for screen readers follows when the bars have come to rest. */
 const REST = 250;
 
-export function createBars(state: State, { shown, waiting }: Answers, tooltip: Tooltip, onPainted: (shown: Shown) => void, until: AbortSignal): HTMLElement {
+export function createBars(state: State, { shown, old }: Answers, tooltip: Tooltip, onPainted: (shown: Shown) => void, until: AbortSignal): HTMLElement {
   const canvas = h("canvas", { "aria-hidden": "true" });
   const stage = h("div", { class: "sp-stage" }, canvas);
   const list = h("table", { class: "sw-hidden sp-table" });
@@ -33,7 +33,7 @@ export function createBars(state: State, { shown, waiting }: Answers, tooltip: T
     const now = shown.peek()!;
     if (now !== painted) onPainted((painted = now));
   });
-  watch(until, () => void stage.classList.toggle("sp-old", waiting.value !== ""));
+  watch(until, () => void stage.classList.toggle("sp-old", old.value));
 
   let resting: ReturnType<typeof setTimeout> | undefined;
   watch(until, () => {

@@ -39,7 +39,7 @@ export function createContinuations(state: State, requests: Requests, say: (text
       const { data } = await requests.ask("continue", args, {
         signal: mine.signal,
         onProgress(done, total, text) {
-          progress.value = `${done} of ${total} tokens`;
+          progress.value = total ? `${done} of ${total} tokens` : text;
           if (done) put(JSON.parse(text));
         },
       });

@@ -8,10 +8,10 @@ import type { State } from "./state";
 import type { Sweeps } from "./sweeps";
 import { fixed, signed } from "./words";
 
-export function createDials(state: State, { shown, waiting }: Answers, sweeps: Sweeps, until: AbortSignal): HTMLElement {
+export function createDials(state: State, { shown, old }: Answers, sweeps: Sweeps, until: AbortSignal): HTMLElement {
   const answers: string[] = state.model.get("answers");
   const element = h("div", { class: "sp-dials" });
-  watch(until, () => void element.classList.toggle("sp-old", waiting.value !== ""));
+  watch(until, () => void element.classList.toggle("sp-old", old.value));
   klDial(element, shown, sweeps, until);
   if (answers.length) differenceDial(element, answers as [string, string], shown, until);
   return element;

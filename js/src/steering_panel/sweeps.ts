@@ -47,7 +47,7 @@ export function createSweeps(state: State, requests: Requests, say: (text: strin
   const ask = async (at: number, signal?: AbortSignal): Promise<void> => {
     const { key } = state.sliders.peek()[at]!;
     const strengths = state.effective.peek();
-    const { data } = await requests.ask("sweep", { which: at, strengths }, { signal, onProgress: (done, total, text) => (progress.value = { at, text: `${done} of ${total}: ${text}` }) });
+    const { data } = await requests.ask("sweep", { which: at, strengths }, { signal, onProgress: (done, total, text) => (progress.value = { at, text: total ? `${done} of ${total}: ${text}` : text }) });
     all.value = new Map(all.peek()).set(key, { sweep: data, held: heldOf(strengths, at) });
   };
   const run = async (at: number): Promise<void> => {
