@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         given.run(given)
-    except (ValueError, TypeError, OSError, MemoryError) as error:
+    except (ValueError, TypeError, OSError, MemoryError, RuntimeError) as error:
         print(f"microscope: {error}", file=sys.stderr)
         return 1
     return 0
@@ -37,6 +37,7 @@ def _add_circuits(commands: Any) -> None:
     parser.add_argument("--pairs", type=int, default=40, help="half to find the circuit on, half to test it")
     parser.add_argument("--method", default="eap-ig", help="eap-ig, eap, edge-patching, acdc, prune or patching")
     parser.add_argument("--edges", type=int, help="keep so many; else those with 1 %% of the effect or more")
+    parser.add_argument("--remote", action="store_true", help="run it on the NDIF server of NDIF_HOST, NDIF_API_KEY")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("circuit"), help="the folder to write to")
     parser.set_defaults(run=_circuits)
@@ -47,7 +48,7 @@ def _circuits(given: argparse.Namespace) -> None:
 
     if given.pairs < 2:
         raise ValueError(f"--pairs is 2 or more: half of them are for the test; got {given.pairs}.")
-    scope = Microscope.load(given.model)
+    scope = Microscope.load(given.model, remote=given.remote)
     task = _task(scope, given.task, given.pairs, given.seed)
     half = len(task) // 2
     found = circuits.discover(scope, task[:half], given.method)

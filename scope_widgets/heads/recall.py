@@ -74,7 +74,6 @@ class RecallHeads(Result):
         return pd.DataFrame({name: getattr(self, name) for name in names})
 
 
-@anywhere
 def recall_heads(
     source: Microscope | SubjectAttention,
     facts: FactSet | None = None,
@@ -142,6 +141,7 @@ def recall_heads(
     )
 
 
+@anywhere
 def _measured(scope: Microscope, facts: FactSet, seed: int, prepend_bos: bool | None) -> SubjectAttention:
     prompts = facts.prompts(seed)
     positions = [

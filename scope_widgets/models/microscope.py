@@ -253,6 +253,9 @@ class Microscope:
         self._check(rows)
         return Run(self, rows, capture, edits or {})
 
+    def here(self, what: str) -> None:
+        """Let pass what needs the model on this machine; a remote one refuses `what` by NotImplementedError."""
+
     @contextmanager
     def wrapped(self) -> Iterator[Wrapped]:
         """Give the model under nnsight, held by this thread alone."""

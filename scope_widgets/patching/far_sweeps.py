@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.remote.failures import JobTimeoutError
+from scope_widgets.models.remote.failures import JobTimeoutError, NoWeightsError
 from scope_widgets.patching.preparing import prepared
 from scope_widgets.patching.result import Array, PatchingResult
 from scope_widgets.patching.sweeps import Sweep
@@ -36,7 +36,12 @@ class FarSweep(Sweep):
     ) -> None:
         self._scope: Any = scope
         self._asked = clean, corrupted, dict(options)
-        self._start, self._order = laid_out(scope, *self._asked, estimate)
+        try:
+            self._start, self._order = laid_out(scope, *self._asked, estimate)
+        except NoWeightsError:  # nor gradients: the map goes without an estimate
+            if not estimate:
+                raise
+            self._start, self._order = laid_out(scope, *self._asked, False)
         self._per_prompt = self._start.per_prompt.copy()
         self._shape = self._per_prompt.shape[1:]
         self._message = self._start.message

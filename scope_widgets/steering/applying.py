@@ -35,6 +35,7 @@ def steer(scope: Microscope, interventions: Intervention | Sequence[Intervention
     >>> with steering.steer(scope, steering.AddDirection(sentiment, 0.3)):  # doctest: +SKIP
     ...     text = scope.generate("I think that", max_new_tokens=20)
     """
+    scope.here("steer()")
     active = [one for one in checked(scope, interventions) if one.active]
     if not active:
         yield

@@ -115,6 +115,7 @@ def edit_fact(
     ----------
     Meng et al. 2022 (ROME, arXiv 2202.05262); Gupta et al. 2024, "Rebuilding ROME" (arXiv 2403.07175).
     """
+    scope.here("edit_fact()")
     layer = scope.n_layers // 8 if layer is None else layer
     _check(scope, layer, steps, ridge)
     for name, some in (("paraphrases", paraphrases), ("neighbours", neighbours), ("other_subjects", other_subjects)):

@@ -90,4 +90,5 @@ class Patch:
 
 def restore(scope: Microscope) -> None:
     """Take all patches off a model, also those that no name is left of; its weights are the original ones then."""
+    scope.here("restore()")
     weights.restore(scope.model)

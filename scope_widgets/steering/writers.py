@@ -78,4 +78,5 @@ def check_direction(scope: Microscope, direction: Direction) -> None:
         raise TypeError(
             f"direction= is a Direction, as steering.direction(scope, ...) finds it; got {type(direction).__name__}."
         )
+    scope.here("a change of its weights")
     direction.check(scope)

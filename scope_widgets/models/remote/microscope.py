@@ -144,6 +144,12 @@ class RemoteMicroscope(Microscope):
         """Refuse: a run keeps its values where the model is."""
         self._refuse("run() keeps what it computes where the model is", "Call the analysis itself with this scope")
 
+    def here(self, what: str) -> None:
+        """Refuse what needs the model on this machine."""
+        self._refuse(
+            f"{what} needs the model on this machine", "Load it without remote=True, or use a steering.Session"
+        )
+
     def wrapped(self) -> Any:
         """Refuse: there are no weights here."""
         self._refuse("this needs the model's weights on this machine", "Use an analysis that takes remote models")
@@ -301,6 +307,8 @@ def _described(name: str, revision: str | None) -> tuple[Any, Any, str | None]:
     from huggingface_hub import try_to_load_from_cache
     from transformers import AutoTokenizer
 
+    if name == "demo":
+        raise ModelNotFoundError("The demo model is in this package and on no server: load it without remote=True.")
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
         options = {} if revision is None else {"revision": revision}
