@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from circuit_examples import FakeLive, circuit, curve, task
+from far_model import KEY, FarModel
 from traitlets import TraitError
 
-from scope_widgets.circuits import Circuit
+from scope_widgets import circuits, ioi
+from scope_widgets.circuits import Circuit, Live
+from scope_widgets.circuits.live import FarLive
+from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets import CircuitGraph, Selection, circuit_graph
 from scope_widgets.widgets._circuit_curve import DRAWS, measured
 from scope_widgets.widgets._circuit_edits import edge_name
@@ -376,3 +381,66 @@ def test_hosts_without_widgets_get_a_picture_and_a_table() -> None:
     assert drawn.shape == nothing.shape
     assert (drawn != nothing).any()
     assert CircuitGraph(circuit(keep=0)).fallback_table()[1] == [["no edge is in", "", ""]]
+
+
+# -- of a model on a server
+
+
+@cache
+def found() -> Circuit:
+    demo = Microscope.load("demo")
+    return circuits.discover(demo, ioi.prompts(demo, 6, seed=1).task(), "eap").keep(40)
+
+
+def far_graph() -> tuple[CircuitGraph, CircuitGraph, FarModel]:
+    """A graph of a far model, the same of a near one, and the far model."""
+    far = FarModel(Microscope.load("demo"))
+    far.blocked = True
+    return CircuitGraph(found(), far), CircuitGraph(found(), far.near), far
+
+
+def test_a_far_circuit_is_measured_without_holding_the_kernel() -> None:
+    view, near, far = far_graph()
+    seen, (data, _) = steps(view.answer_measure(20, [], []))
+    assert [step[2] for step in seen if isinstance(step, tuple)] == ["queued, position 3", "running on the server"]
+    expected, _ = near.answer_measure(20, [], [])
+    assert data == {name: pytest.approx(value, abs=1e-5) if name != "ablation" else value
+                    for name, value in expected.items()}  # fmt: skip
+    assert far.asked == ["_measured"]
+
+
+def test_the_attention_of_a_far_circuit_is_asked_once_a_layer() -> None:
+    view, near, far = far_graph()
+    _, (data, (weights,)) = steps(view.answer_attention(2, 1))
+    expected, (others,) = near.answer_attention(2, 1)
+    assert data == expected
+    np.testing.assert_allclose(np.frombuffer(weights, "<f4"), np.frombuffer(others, "<f4"), atol=1e-6)
+    view.answer_attention(2, 3)
+    assert far.asked == ["_attention"]
+
+
+def test_the_curve_of_a_far_circuit_comes_with_one_request() -> None:
+    view, near, far = far_graph()
+    steps(view.answer_curve())
+    steps(near.answer_curve())
+    assert far.asked == ["_measured"]
+    assert view.curve["n_edges"] == near.curve["n_edges"]
+    for name in ("faithfulness", "metric", "random", "full", "empty"):
+        np.testing.assert_allclose(
+            np.array(view.curve[name], dtype=float), np.array(near.curve[name], dtype=float), atol=1e-5
+        )
+
+
+def test_a_saved_far_circuit_holds_its_numbers_and_no_key(tmp_path: Any) -> None:
+    view, _, _ = far_graph()
+    page = view.to_html(tmp_path / "page.html").read_text("utf-8")
+    assert '"faithfulness"' in page
+    assert KEY not in page
+
+
+def test_a_far_circuit_can_be_waited_for() -> None:
+    far = FarModel(Microscope.load("demo"))
+    live, near = FarLive(far, found(), 4), Live(far.near, found(), 4)
+    assert live.measure(found().included) == pytest.approx(near.measure(found().included), abs=1e-6)
+    assert (live.full, live.tokens, live.ablation) == (pytest.approx(near.full, abs=1e-6), near.tokens, near.ablation)
+    np.testing.assert_allclose(live.attention(1), near.attention(1), atol=1e-6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -51,26 +51,51 @@ def curve_of(curve: Any, circuit: Circuit) -> Curve:
 
 def measured(circuit: Circuit, order: Any, live: Any, seed: int = 0) -> Iterator[tuple[int, int, str, Curve]]:
     """Measure the curve point by point, the strongest edges and random ones: (done, total, what is next, so far)."""
+    points = _points(circuit, order, seed)
+    curve = _empty()
+    for done, (size, draw, mask) in enumerate(points):
+        yield done, len(points), f"{size:,} edges{'' if draw is None else ' at random'}", curve
+        _put(curve, size, draw, live.measure(mask), live)
+    yield len(points), len(points), "", curve
+
+
+def measured_far(circuit: Circuit, order: Any, live: Any, seed: int = 0) -> Generator[Any, None, Curve]:
+    """As `measured`, all points with one request to a server; yields its `News`, gives the curve."""
+    points = _points(circuit, order, seed)
+    found = yield from live.measure_steps([mask for _, _, mask in points])
+    curve = _empty()
+    for (size, draw, _), value in zip(points, found, strict=True):
+        _put(curve, size, draw, value, live)
+    return curve
+
+
+def _points(circuit: Circuit, order: Any, seed: int) -> list[tuple[int, int | None, Any]]:
+    """Give what is measured: number of edges, which random draw (None: the strongest edges), edges."""
     rng = np.random.default_rng(seed)
     n_edges = circuit.graph.n_edges
     most = int((~np.isnan(circuit.scores)).sum())
     sizes = sorted({min(most, max(1, round(share * n_edges))) for share in SHARES} - {0})
-    total = len(sizes) * (1 + DRAWS)
-    curve: Curve = {"n_edges": [], "faithfulness": [], "low": [], "high": [], "metric": [], "random": []}
-    curve |= {"random": [[] for _ in range(DRAWS)], "full": None, "empty": None}
-    for at, size in enumerate(sizes):
-        text = f"{size:,} edges"
-        yield at * (1 + DRAWS), total, text, curve
-        faithfulness, metric = live.measure(_mask(n_edges, order[:size]))
-        curve["n_edges"].append(size)
-        curve["faithfulness"] += _numbers([faithfulness])
-        curve["metric"] += _numbers([metric])
-        curve |= {"full": float(live.full), "empty": float(live.empty)}
-        for draw in range(DRAWS):
-            yield at * (1 + DRAWS) + 1 + draw, total, f"{text} at random", curve
-            value, _ = live.measure(_mask(n_edges, rng.permutation(n_edges)[:size]))
-            curve["random"][draw] += _numbers([value])
-    yield total, total, "", curve
+    points: list[tuple[int, int | None, Any]] = []
+    for size in sizes:
+        points.append((size, None, _mask(n_edges, order[:size])))
+        points += [(size, draw, _mask(n_edges, rng.permutation(n_edges)[:size])) for draw in range(DRAWS)]
+    return points
+
+
+def _empty() -> Curve:
+    curve: Curve = {"n_edges": [], "faithfulness": [], "low": [], "high": [], "metric": []}
+    return curve | {"random": [[] for _ in range(DRAWS)], "full": None, "empty": None}
+
+
+def _put(curve: Curve, size: int, draw: int | None, value: tuple[float, float], live: Any) -> None:
+    faithfulness, metric = value
+    if draw is not None:
+        curve["random"][draw] += _numbers([faithfulness])
+        return
+    curve["n_edges"].append(size)
+    curve["faithfulness"] += _numbers([faithfulness])
+    curve["metric"] += _numbers([metric])
+    curve |= {"full": float(live.full), "empty": float(live.empty)}
 
 
 def _mask(n_edges: int, some: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import operator
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,12 +13,15 @@ import numpy.typing as npt
 import traitlets
 
 from scope_widgets.circuits import Circuit
+from scope_widgets.circuits.live import FarLive
 
 from . import _circuit_edits as edits
-from ._base import Answer, View
-from ._circuit_curve import curve_of, measured
+from ._base import Answer, Steps, View
+from ._circuit_curve import curve_of, measured, measured_far
 from ._circuit_picture import picture
+from ._requests import finished
 from ._selection import Head, Selection
+from ._waiting import is_far, waited
 
 #: what a saved page may hold of attention, and of the circuit as JSON
 SAVED_BYTES = 2_000_000
@@ -204,13 +207,25 @@ class CircuitGraph(View):
         if self._live is None:
             if self._scope is None:
                 raise ValueError("Scores are not recomputed: no model was given (scope).")
-            self._live = importlib.import_module("scope_widgets.circuits").Live(self._scope, self._given)
+            kind = FarLive if is_far(self._scope) else importlib.import_module("scope_widgets.circuits").Live
+            self._live = kind(self._scope, self._given)
         return self._live
 
-    def answer_measure(self, kept: int | None, removed: list[str], added: list[str]) -> Answer:
+    def answer_measure(self, kept: int | None, removed: list[str], added: list[str]) -> Answer | Steps:
         """Return faithfulness and metric of the circuit after these changes."""
-        live = self._measuring()
-        faithfulness, metric = live.measure(edits.included(self._given, self._order, kept, removed, added))
+        live, state = self._measuring(), (kept, removed, added)
+        mask = edits.included(self._given, self._order, *state)
+        if isinstance(live, FarLive):
+            return self._far_measure(live, state, mask)
+        return self._measured(live, state, live.measure(mask))
+
+    def _far_measure(self, live: FarLive, state: Any, mask: Any) -> Steps:
+        (found,) = yield from waited(live.measure_steps([mask]))
+        return self._measured(live, state, found)
+
+    def _measured(self, live: Any, state: Any, found: tuple[float, float]) -> Answer:
+        kept, removed, added = state
+        faithfulness, metric = found
         data = {
             "faithfulness": _finite(faithfulness),
             "metric": _finite(metric),
@@ -222,20 +237,30 @@ class CircuitGraph(View):
         self._known = repr((kept, list(removed), list(added))), data
         return data, []
 
-    def answer_attention(self, layer: int, head: int) -> Answer:
+    def answer_attention(self, layer: int, head: int) -> Answer | Steps:
         """Return the tokens of the first prompt and what a head attends to on them, float32 [query, key]."""
         layer, head, graph = operator.index(layer), operator.index(head), self._given.graph
         if not (0 <= layer < graph.n_layers and 0 <= head < graph.n_heads):
             raise ValueError(f"There is no head {layer}.{head} in a model of {graph.n_layers} x {graph.n_heads} heads.")
         live = self._measuring()
         if layer not in self._attention:
+            if isinstance(live, FarLive):
+                return self._far_attention(live, layer, head)
             self._attention[layer] = np.asarray(live.attention(layer), dtype="<f4")
         return {"tokens": [str(token) for token in live.tokens]}, [self._attention[layer][head].tobytes()]
 
-    def answer_curve(self) -> Generator[tuple[int, int, str] | None, None, Answer]:
+    def _far_attention(self, live: FarLive, layer: int, head: int) -> Steps:
+        self._attention[layer] = np.asarray((yield from waited(live.attention_steps(layer))), dtype="<f4")
+        return finished(self.answer_attention(layer, head))
+
+    def answer_curve(self) -> Steps:
         """Measure the curve, a point after the other; what is done stays when it is stopped."""
         yield 0, 1, "preparing"
-        for done, total, text, curve in measured(self._given, self._order, self._measuring()):
+        live = self._measuring()
+        if isinstance(live, FarLive):
+            self.curve = yield from waited(measured_far(self._given, self._order, live))
+            return {}, []
+        for done, total, text, curve in measured(self._given, self._order, live):
             # a copy, because a trait that holds the same object has not changed
             self.curve = {
                 name: [*map(list, value)] if name == "random" else list(value) if isinstance(value, list) else value
@@ -255,11 +280,11 @@ class CircuitGraph(View):
         if self.live:
             state = {"kept": self.kept, "removed": self.removed, "added": self.added}
             if self._known is None or self._known[0] != repr((self.kept, self.removed, self.added)):
-                self.answer_measure(**state)
+                finished(self.answer_measure(**state))
             yield "measure", state, self._known[1] if self._known else {}, []
             room = SAVED_BYTES
             for layer, head in self.circuit.heads:
-                data, buffers = self.answer_attention(layer, head)
+                data, buffers = finished(self.answer_attention(layer, head))
                 room -= len(buffers[0])
                 if room < 0:
                     break

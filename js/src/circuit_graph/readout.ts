@@ -38,7 +38,7 @@ export function createReadout(state: State, scores: Scores, until: AbortSignal):
     } else measured.replaceChildren();
     const { full, empty, ablation, pairs } = known?.measured ?? { full: null, empty: null, ablation: "", pairs: null };
     const range = full === null || empty === null || problem ? "" : `(whole model ${plainly(full)}, no edges ${plainly(empty)}${pairs === null ? "" : `, ${some(pairs, "pair")}`})`;
-    whole.textContent = scores.slow.value ? "computing …" : range;
+    whole.textContent = scores.slow.value ? scores.news.value || "computing …" : range;
     measured.title = whole.title = `${DEFINITION} ${ablation}`;
   });
   return h("div", { class: "cg-readout" }, h("span", { class: "cg-numbers" }, size, h("span", {}, measured, " ", whole)), coloursOf(state, until));

@@ -20,6 +20,8 @@ export interface Scores {
   current: ReadonlySignal<boolean>;
   /** Whether an answer is waited for so long that it must be said. */
   slow: ReadonlySignal<boolean>;
+  /** What a server does meanwhile; "" where there is none. */
+  news: ReadonlySignal<string>;
   /** Why there is no answer; "" where there is. */
   problem: ReadonlySignal<string>;
 }
@@ -34,7 +36,7 @@ export function createScores(state: State, requests: Requests, until: AbortSigna
   const live = trait<boolean>(state.model, "live", until);
   const answers = new Map<string, Measured>();
   const known = signal<{ key: string; measured: Measured; edges: number } | undefined>(undefined);
-  const [slow, problem] = [signal(false), signal("")];
+  const [slow, news, problem] = [signal(false), signal(""), signal("")];
   const key = computed(() => {
     const { kept, removed, added } = state.edits.value;
     return JSON.stringify({ kept, removed, added });
@@ -52,7 +54,7 @@ export function createScores(state: State, requests: Requests, until: AbortSigna
     asked = now;
     timer ||= window.setTimeout(() => (slow.value = true), PATIENCE);
     try {
-      const { data } = await requests.ask("measure", JSON.parse(now));
+      const { data } = await requests.ask("measure", JSON.parse(now), { onProgress: (_done, _total, text) => (news.value = text) });
       if (answers.size >= MOST_KNOWN) answers.delete(answers.keys().next().value!);
       answers.set(now, data);
       settle(now, data, edges);
@@ -60,6 +62,7 @@ export function createScores(state: State, requests: Requests, until: AbortSigna
       if ((error as Error).name !== "AbortError" && now === key.peek()) problem.value = state.saved ? NO_KERNEL : (error as Error).message;
     }
     asked = undefined;
+    news.value = "";
     // What was changed meanwhile is asked for now; all that lay between is skipped.
     if (now !== key.peek() && !until.aborted) return void follow();
     clearTimeout(timer);
@@ -83,5 +86,5 @@ export function createScores(state: State, requests: Requests, until: AbortSigna
     else problem.value = NO_MODEL;
   });
   until.addEventListener("abort", () => clearTimeout(timer));
-  return { known, slow, problem, current: computed(() => known.value?.key === key.value) };
+  return { known, slow, news, problem, current: computed(() => known.value?.key === key.value) };
 }

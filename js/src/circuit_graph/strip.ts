@@ -92,7 +92,7 @@ function headOf(state: State, curve: { readonly value: Partial<Measurements> }, 
     try {
       await requests.ask("curve", {}, {
         signal: stop.signal,
-        onProgress: (done, total, text) => (progress.value = done < total ? `${done} of ${total} measurements${text ? `, ${text}` : ""}` : ""),
+        onProgress: (done, total, text) => (progress.value = done < total ? `${done} of ${total} measurements${text ? `, ${text}` : ""}` : total ? "" : text),
       });
     } catch (error) {
       if ((error as Error).name === "AbortError") say("Stopped; what is done stays.");
