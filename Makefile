@@ -28,6 +28,7 @@ test-remote: $(VENV)/.built
 bench: $(VENV)/.built
 	scripts/ensure_chromium.sh
 	$(BIN)/python -m benchmarks
+	REMOTE_BENCHMARKS=1 tests/remote/beside_ndif.sh $(BIN)/python -m benchmarks remote
 
 lint: $(VENV)/.built
 	$(BIN)/ruff check

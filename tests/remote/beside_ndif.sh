@@ -19,6 +19,8 @@ export NDIF_LOCAL_HOME="$elsewhere/home" NDIF_LOCAL_RAYTMP="$elsewhere/ray" NDIF
 mkdir "$NDIF_LOCAL_HOME"
 ln -s "$installed/venv" "$NDIF_LOCAL_HOME/venv"
 NDIF_LOCAL_EXTRA_REPOS="$("$python" "$here/repositories.py" "$elsewhere/models")"
+# Requests of callers that it does not trust run apart from the weights; ours are trusted unless a test says otherwise.
+export NDIF_LOCAL_ACTOR=CPUSandboxModelActor
 export NDIF_LOCAL_EXTRA_REPOS REMOTE_TESTS_HOME="$elsewhere"
 
 # The server must not find our package in its working folder or on its path.

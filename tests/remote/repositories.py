@@ -5,6 +5,7 @@ Run as `python repositories.py FOLDER`; folders that are made are made in FOLDER
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -22,6 +23,19 @@ def without_weights(folder: Path) -> Path:
     return folder
 
 
+def gpt2_small(folder: Path) -> Path:
+    """A model of 12 x 12 heads and of GPT-2 small's size, of random weights, for the benchmarks."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(DEMO)
+    config = transformers.GPT2Config(vocab_size=len(tokenizer))
+    transformers.GPT2LMHeadModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def main() -> None:
     """Print the repositories."""
     import get_smollm2
@@ -33,6 +47,8 @@ def main() -> None:
     }
     if get_smollm2.ready():
         repositories["ns/smollm2"] = get_smollm2.folder()
+    if os.environ.get("REMOTE_BENCHMARKS"):
+        repositories["bench/gpt2-small"] = gpt2_small(Path(sys.argv[1]) / "gpt2-small")
     print(*(f"{name}={folder}" for name, folder in repositories.items()))
 
 

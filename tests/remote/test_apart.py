@@ -8,7 +8,7 @@ import pytest
 from scope_widgets import Microscope, circuits, heads, ioi, lens, patching, steering
 from scope_widgets.models.remote.failures import NoWeightsError
 
-from alike import alike
+from alike import equal
 
 CLEAN = "When Mary and John went to the store, John gave a drink to"
 CORRUPTED = "When Mary and John went to the store, Mary gave a drink to"
@@ -32,10 +32,10 @@ def test_a_trace_and_the_statistics_of_heads(apart, here):
     trace, expected = apart.trace(CLEAN), here.trace(CLEAN)
     trace.fetch("residual", "q", "k", "v", "z", "mlp_out", layers=[2])
     for site in ("residual", "q", "k", "v", "z", "mlp_out", "attention"):
-        alike(f"apart, {site}", getattr(trace, site)(2), getattr(expected, site)(2))
+        equal(f"apart, {site}", getattr(trace, site)(2), getattr(expected, site)(2))
     found, scores = heads.score(trace, null_draws=10), heads.score(expected, null_draws=10)
     for name, values in scores.statistics.items():
-        alike(f"apart, {name}", found.statistics[name], values)
+        equal(f"apart, {name}", found.statistics[name], values)
 
 
 def test_patching_and_steering(apart, here):
@@ -44,7 +44,7 @@ def test_patching_and_steering(apart, here):
             patching.activations(scope, CLEAN, CORRUPTED, over=over, positions=[14], **ANSWERS).values
             for scope in (apart, here)
         ]
-        alike(f"apart, map of {over}", *maps)
+        equal(f"apart, map of {over}", *maps)
     steered = []
     for scope in (apart, here):
         direction = steering.direction(
@@ -52,7 +52,7 @@ def test_patching_and_steering(apart, here):
         )
         session = steering.Session(scope, CLEAN, [steering.AddDirection(direction, 0.5), steering.ScaleHead(3, 1, 0.3)])
         steered.append(session.at().steered.probabilities)
-    alike("apart, steered", *steered)
+    equal("apart, steered", *steered)
 
 
 def test_what_needs_weights_or_gradients_says_so(apart):
