@@ -261,11 +261,11 @@ def test_thumbnails_of_a_far_model_come_with_one_request_when_they_are_shown() -
     ]
     assert all(0 < one <= 0.5 for one in said if isinstance(one, float))
     assert answer == ({}, [])
-    assert scope.asked == ["thumbnails"]
+    assert scope.asked == ["_thumbnails"]
     near = AttentionView(scope.near.trace(view.traces["a"].prompt))
     assert (view.thumbnails, view.thumbnail_layers) == (near.thumbnails, 4)
     went(view.answer_thumbnails(1))
-    assert scope.asked == ["thumbnails"]
+    assert scope.asked == ["_thumbnails"]
 
 
 def test_of_an_opened_head_of_a_far_model_only_queries_and_keys_travel() -> None:
@@ -297,7 +297,7 @@ def test_a_saved_page_of_a_far_model_waits_for_what_it_holds() -> None:
     np.testing.assert_allclose(
         np.frombuffer(saved["head", 3, 2, "a"][0], np.float32), np.frombuffer(expected, np.float32), atol=1e-6
     )
-    assert scope.asked == ["thumbnails", "read"]
+    assert scope.asked == ["_thumbnails", "read"]
 
 
 def test_the_key_of_the_server_is_in_no_trait_and_no_page(tmp_path: Path) -> None:

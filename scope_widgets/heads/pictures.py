@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scope_widgets import _kernels
 from scope_widgets.models.anywhere import anywhere
+from scope_widgets.models.microscope import Microscope
 from scope_widgets.traces.scoring import Scoring
 from scope_widgets.traces.trace import Trace
 
@@ -35,18 +36,37 @@ def layer_thumbnails(attention: Tensor, size: int = 32) -> Array:
     return _kernels.thumbnails(attention, size)
 
 
+def thumbnail_steps(trace: Trace, size: int = 32) -> Generator[Any, None, Array]:
+    """As `thumbnails`, of a trace on a server; yields the server's `News` meanwhile."""
+    asked = (trace.scope, trace.token_ids.tolist(), size)
+    pictures: Array = yield from trace.scope.far_steps(_thumbnails, asked, {})
+    return pictures
+
+
 def head_steps(trace: Trace, layer: int, head: int) -> Generator[Any, None, Tensor]:
     """Give the pattern `[query, key]` of one head of a trace on a server; yields the server's `News` meanwhile.
 
     Only the head's queries and keys travel; the pattern is computed here.
     """
-    q, k, scoring = yield from trace.scope.far_steps(_queries_and_keys, (trace, layer, head), {})
+    asked = (trace.scope, trace.token_ids.tolist(), layer, head)
+    q, k, scoring = yield from trace.scope.far_steps(_queries_and_keys, asked, {})
     pattern: Tensor = scoring.attention(q, k)[0]
     return pattern
 
 
 @anywhere
-def _queries_and_keys(trace: Trace, layer: int, head: int) -> tuple[Tensor, Tensor, Scoring]:
+def _thumbnails(scope: Microscope, ids: list[int], size: int) -> Array:
+    return thumbnails(_narrow(scope, ids), size)
+
+
+@anywhere
+def _queries_and_keys(scope: Microscope, ids: list[int], layer: int, head: int) -> tuple[Tensor, Tensor, Scoring]:
     """Give the queries and keys `[position, 1, d_head]` of one head, and how its scores are made of them."""
+    trace = _narrow(scope, ids)
     key_head = head // (trace.n_heads // trace.n_kv_heads)
     return trace.q(layer)[:, head : head + 1], trace.k(layer)[:, key_head : key_head + 1], trace.scoring[layer]
+
+
+def _narrow(scope: Microscope, ids: list[int]) -> Trace:
+    """Record no more than patterns need."""
+    return scope.trace(ids, capture=("q", "k"))

@@ -13,7 +13,7 @@ import torch
 import traitlets
 
 from scope_widgets import _kernels
-from scope_widgets.heads.pictures import head_steps, layer_thumbnails, thumbnails
+from scope_widgets.heads.pictures import head_steps, layer_thumbnails, thumbnail_steps, thumbnails
 
 from ._base import Answer, Steps, View
 from ._requests import finished
@@ -144,7 +144,7 @@ class AttentionView(View):
         for row, trace in enumerate(self.traces.values()):
             if self._finished < self._pictures.shape[1]:
                 if _is_far(trace):
-                    found = yield from waited(trace.scope.far_steps(thumbnails, (trace, size), {}))
+                    found = yield from waited(thumbnail_steps(trace, size))
                 else:
                     found = thumbnails(trace, size)
                 self._pictures[row] = found
