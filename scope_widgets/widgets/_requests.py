@@ -54,11 +54,11 @@ class Answers:
         """Do one step and put off the next, so that the kernel can hear a cancel between two."""
         self._paused.pop(request, None)
         for pause in steps:
-            again = partial(self._step, loop, request, steps)
             if pause:
-                self._paused[request] = loop.call_later(pause, again), again
+                timer = loop.call_later(pause, self._step, loop, request, steps)
+                self._paused[request] = timer, partial(self._step, loop, request, steps)
             else:
-                loop.call_soon(again)
+                loop.call_soon(self._step, loop, request, steps)
             return
 
     def _hurry(self) -> None:
