@@ -113,8 +113,8 @@ class RemoteMicroscope(Microscope):
                 if key is not None and line.ended:
                     self._kept.forget_job(key)
                 raise
-            if key is not None and answer is not None and "raised" not in answer:
-                self._kept.keep(key, answer)
+            if answer is not None:
+                self._keep(key, answer)
         return self._result(answer)
 
     def trace(
@@ -286,9 +286,16 @@ class RemoteMicroscope(Microscope):
                 if not self.server.comes_back(listener):
                     raise
                 answer = send(self.line(listener))
-        if key is not None and "raised" not in answer:
-            self._kept.keep(key, answer)
+        self._keep(key, answer)
         return answer
+
+    def _keep(self, key: str | None, answer: dict[str, Any]) -> None:
+        if key is None:
+            return
+        if "raised" in answer or "too_large" in answer:
+            self._kept.forget_job(key)
+        else:
+            self._kept.keep(key, answer)
 
 
 def _sources(request: dict[str, Any]) -> dict[str, str]:
