@@ -77,5 +77,5 @@ def test_nothing_is_pickled_or_evaluated():
     for source in sources:
         text = source.read_text()
         if source.name == "server.py":  # an NDIF server pickles its statuses: read by an unpickler that knows one class
-            text = text.replace("class _Envelope(pickle.Unpickler)", "").replace("raise pickle.UnpicklingError", "")
+            text = text.replace("class _Envelope(pickle.Unpickler)", "").replace("pickle.UnpicklingError", "")
         assert not forbidden.search(text), source

@@ -33,9 +33,10 @@ export function measuresOf({ mono, font }: Theme): Measures {
 const numbered = (sheet: Sheet): boolean => sheet.columns.length >= NUMBERED_FROM;
 const charactersIn = (sheet: Sheet, { text, position }: Line): number => charactersOf(text, LABEL_CHARACTERS) + (numbered(sheet) ? `${position} `.length : 0);
 
-/** Room for the labels of the rows, with their title beside them. */
+/** Room for the labels of the rows, with their title beside them and that of the columns above. */
 export function rowRoom(sheet: Sheet, { text }: Measures): number {
-  return Math.ceil(Math.max(...sheet.rows.map((row) => text(row.text))) + GAP + 2 + (sheet.down ? 16 : 0));
+  const rows = Math.max(...sheet.rows.map((row) => text(row.text))) + (sheet.down ? 16 : 0);
+  return Math.ceil(Math.max(rows, sheet.across === "heads" ? text("head") : 0) + GAP + 2);
 }
 
 /** Whether the labels above stand upright: all fit over their cells. */
