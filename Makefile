@@ -23,7 +23,8 @@ test: $(VENV)/.built lint
 	$(BIN)/python -m pytest
 
 test-remote: $(VENV)/.built
-	tests/remote/beside_ndif.sh $(BIN)/python -m pytest -m remote tests/remote
+	scripts/ensure_chromium.sh
+	tests/remote/beside_ndif.sh sh -ec '$(BIN)/python -m pytest tests/browser/test_remote_views.py; $(BIN)/python -m pytest tests/remote'
 
 bench: $(VENV)/.built
 	scripts/ensure_chromium.sh
