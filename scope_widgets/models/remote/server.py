@@ -161,7 +161,7 @@ class Server:
         except (httpx.ConnectError, httpx.ConnectTimeout):
             failure: RemoteError = ServerDownError(self.silent("nothing answers there"))
         except httpx.TimeoutException:
-            failure = LostConnectionError(self.silent(f"it said nothing for {within:.3g} s"))
+            failure = LostConnectionError(self.silent(f"it said nothing for {within:.2g} s"))
         except httpx.HTTPError as error:
             failure = LostConnectionError(self.silent(f"the connection broke ({type(error).__name__})"))
         raise failure  # without httpx's error behind it, whose variables hold the key
@@ -286,21 +286,19 @@ class Line(RemoteBackend):  # type: ignore[misc]
                 if found is not None:
                     return found
         finally:
-            connection.close()
+            connection.close(timeout=0)  # without waiting for a farewell
 
     def _connected(self) -> Any:
         """Open the line on which the server tells how a request stands."""
+        within = min(self.server.patience, self._left())
         try:
             return websocket.create_connection(
-                f"{self.ws_host}/subscribe",
-                timeout=min(self.server.patience, self._left()),
-                header=self.server.headers or None,
+                f"{self.ws_host}/subscribe", timeout=within, header=self.server.headers or None
             )
         except websocket.WebSocketBadStatusException as error:
             failure = self.server.refused(error.status_code, "it does not open a line for news (/subscribe)")
         except websocket.WebSocketTimeoutException:
-            self._left()
-            failure = ServerDownError(self.server.silent(f"it said nothing for {self.server.patience:.3g} s"))
+            failure = ServerDownError(self.server.silent(f"it said nothing for {within:.2g} s"))
         except (OSError, websocket.WebSocketException) as error:
             failure = ServerDownError(self.server.silent(str(error) or type(error).__name__))
         raise failure  # without the line's error behind it, whose variables hold the key
