@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from scope_widgets.models.anatomy import Anatomy
 from scope_widgets.models.loading import ModelNotFoundError
 from scope_widgets.models.microscope import Microscope, _arranged, _blanked
 from scope_widgets.models.remote import kept, parcel, wire
-from scope_widgets.models.remote.failures import LostConnectionError, NoAnswerError, RemoteError, TooLargeError
+from scope_widgets.models.remote.failures import NoAnswerError, RemoteError, TooLargeError
 from scope_widgets.models.remote.reading import Wanted, arranged, plan, read
 from scope_widgets.models.remote.server import Line, Listener, News, Server
 from scope_widgets.models.remote.telling import told
@@ -30,6 +31,8 @@ from scope_widgets.traces.scoring import Scoring
 from scope_widgets.traces.trace import SITES
 
 ANSWERING = "scope_widgets.models.remote.answering"
+#: seconds between two tries to reach a server that was lost
+_LATE = 1.0
 #: bytes that one request may bring back
 MOST_BYTES = 1_000_000_000
 
@@ -101,7 +104,7 @@ class RemoteMicroscope(Microscope):
             line = self.line(stored=True)
             try:
                 if job is None:
-                    self._sent(line, request)
+                    yield from line.sending(lambda line: self._sent(line, request))
                     if key is not None:
                         self._kept.keep_job(key, line.job_id)
                 else:
@@ -271,23 +274,18 @@ class RemoteMicroscope(Microscope):
         return wire.unpack(answer["result"], self)
 
     def _answered(self, request: dict[str, Any], send: Callable[[Line], Any]) -> Any:
-        """Give the answer to a request from the disk, or from the server.
-
-        Asks once more where the connection broke: a request changes nothing there.
-        """
+        """Give the answer to a request from the disk, or from the server."""
         key = kept.key_of([self._identity, request])
         found = None if key is None else self._kept.find(key)
         if found is not None:
             return found
         with told(self.listener) as listener:
-            try:
-                answer = send(self.line(listener))
-            except LostConnectionError:
-                if not self.server.comes_back(listener):
-                    raise
-                answer = send(self.line(listener))
-        self._keep(key, answer)
-        return answer
+            line = self.line(listener)
+            for lost in line.sending(send):
+                listener(lost)
+                time.sleep(_LATE)
+        self._keep(key, line.answer)
+        return line.answer
 
     def _keep(self, key: str | None, answer: dict[str, Any]) -> None:
         if key is None:

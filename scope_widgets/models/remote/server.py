@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -36,8 +37,6 @@ from scope_widgets.models.remote.failures import (
 
 #: seconds that one look at a job whose answer is stored may take
 _LOOK = 5.0
-#: seconds between two tries to reach a server that was lost
-_LATE = 1.0
 #: seconds of silence after which the server is asked whether it is still there
 _SILENCE = 5.0
 
@@ -63,6 +62,8 @@ class News(NamedTuple):
 
 Listener = Callable[[News], None]
 
+_LOST = News("queued", "the connection is lost; waiting for the server")
+
 _STATES = {
     Status.RECEIVED: "sent",
     Status.QUEUED: "queued",
@@ -76,7 +77,7 @@ _STATES = {
 
 @dataclass
 class Traffic:
-    """What went over the line so far."""
+    """What went over the line so far: requests that the server took, and bytes of requests and answers."""
 
     requests: int = 0
     sent: int = 0
@@ -109,6 +110,8 @@ class Server:
     patience : float
         Seconds that the server may take to say anything at all.
     traffic : Traffic
+    met : bool
+        Whether it has answered: one that has is waited for when it is lost, for its patience.
     """
 
     host: str
@@ -116,6 +119,7 @@ class Server:
     timeout: float = 600.0
     patience: float = 30.0
     traffic: Traffic = field(default_factory=Traffic)
+    met: bool = False
 
     @classmethod
     def of(cls, host: str | None, api_key: str | None, timeout: float) -> Server:
@@ -151,12 +155,13 @@ class Server:
         if address is path:
             headers = {}  # a presigned address of the store: the key is none of its business
         try:
-            with httpx.stream(method, address, timeout=within, headers=headers, **options) as response:
+            with _client().stream(method, address, timeout=within, headers=headers, **options) as response:
                 content = bytearray()
                 for part in response.iter_bytes():
                     content += part
                     if time.monotonic() > end:
                         raise httpx.ReadTimeout("")
+            self.met = self.met or response.status_code < 500
             return httpx.Response(response.status_code, content=bytes(content))
         except (httpx.ConnectError, httpx.ConnectTimeout):
             failure: RemoteError = ServerDownError(self.silent("nothing answers there"))
@@ -172,16 +177,6 @@ class Server:
             return self.ask("GET", "/ping", limit).status_code == 200
         except RemoteError:
             return False
-
-    def comes_back(self, listener: Listener) -> bool:
-        """Wait until the server answers again, for its patience; says whether it does."""
-        end = time.monotonic() + self.patience
-        while not self.there(end - time.monotonic()):
-            if time.monotonic() > end:
-                return False
-            listener(News("queued", "the connection is lost; waiting for the server"))
-            time.sleep(_LATE)
-        return True
 
     def silent(self, why: str) -> str:
         """Say that the server cannot be reached, why, and what to do."""
@@ -215,18 +210,33 @@ class Line(RemoteBackend):  # type: ignore[misc]
         self._model_id = model_id
         self._stored = stored
         self._end = time.monotonic() + server.timeout
+        self._taken = 0
         self.ended = False
 
     def __call__(self, tracer: Any = None) -> Any:
         """Send the block of `tracer`; waits for its answer unless that is stored."""
         blob = self._serialize(tracer)
-        self.server.traffic.requests += 1
-        self.server.traffic.sent += len(blob)
         request = RequestModel(model_key=self.model_key, compress=self.compress, env=self.env)
         if self._stored:
             self.job_id = self._posted(request, blob).id
         else:
             self.answer = self._streamed(request, blob)["answer"]
+
+    def sending(self, send: Callable[[Line], Any]) -> Generator[News, None, None]:
+        """Send a request by `send(line)`; a server that is lost is waited for, a step a try.
+
+        One that may have taken the request gets it a second time, but not a third: it changes nothing there.
+        """
+        lost = 0.0
+        while True:
+            try:
+                send(self)
+                return
+            except (ServerDownError, LostConnectionError):
+                lost = lost or time.monotonic()
+                if not self.server.met or self._taken > 1 or time.monotonic() - lost > self.server.patience:
+                    raise
+            yield _LOST
 
     def polled(self) -> Generator[News, None, Any]:
         """Look for a stored answer once a step; gives it, or None where the server does not know the job (any more).
@@ -243,7 +253,7 @@ class Line(RemoteBackend):  # type: ignore[misc]
                 lost = lost or time.monotonic()
                 if time.monotonic() - lost > self.server.patience:
                     raise
-                yield News("queued", "the connection is lost; waiting for the server")
+                yield _LOST
                 continue
             if response.status_code == 404:  # also of a job that waits for the queue to be read
                 unknown = unknown or time.monotonic()
@@ -262,16 +272,23 @@ class Line(RemoteBackend):  # type: ignore[misc]
 
     def _posted(self, request: RequestModel, blob: bytes) -> ResponseModel:
         headers = {"ndif-timestamp": repr(time.time()), "nnsight-version": version("nnsight")}
-        response = self.server.ask(
-            "POST",
-            "/request",
-            self._left(),
-            headers={**headers, "python-version": sys.version},
-            data={"data": request.metadata()},
-            files={"blob": ("request", blob, "application/octet-stream")},
-        )
+        try:
+            response = self.server.ask(
+                "POST",
+                "/request",
+                self._left(),
+                headers={**headers, "python-version": sys.version},
+                data={"data": request.metadata()},
+                files={"blob": ("request", blob, "application/octet-stream")},
+            )
+        except LostConnectionError:
+            self._taken += 1  # perhaps
+            raise
         if response.status_code != 200:
             raise self.server.refused(response.status_code, _detail(response))
+        self._taken += 1
+        self.server.traffic.requests += 1
+        self.server.traffic.sent += len(blob)
         first = _parsed(response.text, self.host)
         self._heard(first)
         return first
@@ -300,7 +317,8 @@ class Line(RemoteBackend):  # type: ignore[misc]
         except websocket.WebSocketTimeoutException:
             failure = ServerDownError(self.server.silent(f"it said nothing for {within:.2g} s"))
         except (OSError, websocket.WebSocketException) as error:
-            failure = ServerDownError(self.server.silent(str(error) or type(error).__name__))
+            why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            failure = ServerDownError(self.server.silent(f"nothing answers there ({why})"))
         raise failure  # without the line's error behind it, whose variables hold the key
 
     def _message(self, connection: Any, silence: float, there: Callable[[float], bool] | None = None) -> str | bytes:
@@ -395,6 +413,12 @@ def _unreadable(host: str, error: Exception) -> str:
         f"What {host} answered cannot be read ({type(error).__name__}): it is damaged, or no answer of an NDIF server. "
         "Ask again; if that does not help, check the address (host= or NDIF_HOST) and update nnsight."
     )
+
+
+@cache
+def _client() -> httpx.Client:
+    """Give one for all requests: making one reads all certificates, which takes as long as a request does."""
+    return httpx.Client(limits=httpx.Limits(max_keepalive_connections=0))  # a server that was restarted is another
 
 
 def _detail(response: httpx.Response) -> str:
