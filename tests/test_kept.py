@@ -268,6 +268,11 @@ def test_a_full_disk_keeps_nothing_and_nothing_fails(store):
     assert files(store) == ["b.safetensors"]
 
 
+def test_what_these_files_do_not_know_is_not_kept_and_nothing_fails(store):
+    store.keep("a", {"result": torch.zeros(2, dtype=torch.complex128)})
+    assert store.find("a") is None
+
+
 WRITER = """
 import sys, torch
 from pathlib import Path

@@ -28,6 +28,7 @@ def told(listener: Listener | None) -> Iterator[Listener]:
             words = news.text if news.total or news.state != "running" else ""
             bar.set_description(f"NDIF: {news.state}{f', {words}' if words else ''}", refresh=False)
             bar.total, bar.n = news.total, news.done
+            bar.bar_format = None if news.total else "{desc}[{elapsed}]"
             bar.update(0)
 
         yield show
