@@ -8,8 +8,9 @@ from typing import Any
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote import wire
 from scope_widgets.models.remote.failures import ServerDownError
+from scope_widgets.models.remote.line import News
 from scope_widgets.models.remote.microscope import RemoteMicroscope
-from scope_widgets.models.remote.server import News, Server
+from scope_widgets.models.remote.server import Server
 
 KEY = "a-key-that-nobody-may-see"
 QUEUED = News("queued", "Added to Queue at position 3.")

@@ -14,7 +14,7 @@ from patching_examples import Sweep, attribution, estimated, patching, words
 from traitlets import TraitError
 
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.remote.server import News
+from scope_widgets.models.remote.line import News
 from scope_widgets.patching import activations, far_sweeps, sweep
 from scope_widgets.widgets import PatchingMap, Selection, patching_map
 from scope_widgets.widgets._effects import MOST_CELLS, MOST_DOUBLES, Effects, as_bytes, values_of

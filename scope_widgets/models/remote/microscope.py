@@ -20,8 +20,9 @@ from scope_widgets.models.loading import ModelNotFoundError
 from scope_widgets.models.microscope import Microscope, _arranged, _blanked
 from scope_widgets.models.remote import kept, parcel, wire
 from scope_widgets.models.remote.failures import NoAnswerError, RemoteError, TooLargeError
+from scope_widgets.models.remote.line import Line, Listener, News
 from scope_widgets.models.remote.reading import Wanted, arranged, plan, read
-from scope_widgets.models.remote.server import Line, Listener, News, Server
+from scope_widgets.models.remote.server import Server
 from scope_widgets.models.remote.telling import told
 from scope_widgets.models.remote.there import there
 from scope_widgets.models.remote.trace import RemoteTrace

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from tqdm.auto import tqdm
 
-from scope_widgets.models.remote.server import Listener, News
+from scope_widgets.models.remote.line import Listener, News
 
 #: seconds before a bar appears: most requests are over by then
 _DELAY = 1.0
