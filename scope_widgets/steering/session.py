@@ -254,7 +254,7 @@ class Session:
         """Say how to make this session again beside a remote model."""
         answer, versus = self.answers or (None, None)
         options = {"answer": answer, "versus": versus}
-        return Session, (self.scope, self.token_ids, list(self.interventions)), options
+        return Session, (self.scope, self.prompt, list(self.interventions)), options
 
     @anywhere
     def _written(self, keys: Sequence[Strengths], **options: Any) -> list[list[int]]:

@@ -31,7 +31,7 @@ def answer(model: Any, request: dict[str, Any]) -> dict[str, Any]:
         from scope_widgets.models.microscope import Microscope
         from scope_widgets.models.remote import wire
         from scope_widgets.models.remote.apart import Apart
-        from scope_widgets.models.remote.failures import APART, NoWeightsError
+        from scope_widgets.models.remote.failures import APART, JobFailedError, NoWeightsError
 
         _result.told.update(request["versions"])
         try:
@@ -40,6 +40,10 @@ def answer(model: Any, request: dict[str, Any]) -> dict[str, Any]:
             scope = Apart(model, *name) if apart else Microscope(model._module, model.tokenizer, *name)
             args, kwargs = (wire.unpack(request[part], scope, calls=True) for part in ("args", "kwargs"))
             result = wire.pack(wire.named(request["function"])(*args, **kwargs), scope)
+        except SystemExit as end:  # of what was asked; the server's own, which ends a job, has no code
+            if end.code is None:
+                raise
+            return _raised(JobFailedError(f"What was asked left the interpreter there (SystemExit: {end.code})."))
         except torch.OutOfMemoryError:
             raise  # the server gives its memory back, and says how much was used
         except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from scope_widgets.models.microscope import Microscope
@@ -66,11 +67,16 @@ class RemoteTrace(Trace):
 
     def attention(self, layer: int) -> Tensor:
         """Attention patterns `[head, query, key]` of a layer, computed here from its queries and keys."""
-        if self.batched:
-            return super()._value("attention", layer)
         layer = self._layer(layer)
         self._ask([Wanted("q", layer), Wanted("k", layer)])
-        return self.scoring[layer].attention(self._known[Wanted("q", layer)], self._known[Wanted("k", layer)])
+        q, k = self._known[Wanted("q", layer)], self._known[Wanted("k", layer)]
+        if not self.batched:
+            return self.scoring[layer].attention(q, k)
+        found = torch.full((len(q), self.n_heads, q.shape[1], q.shape[1]), torch.nan)
+        for row, length in enumerate(self.lengths):
+            found[row, :, :length] = 0.0
+            found[row, :, :length, :length] = self.scoring[layer].attention(q[row, :length], k[row, :length])
+        return found
 
     def head_attention(self, layer: int, head: int) -> Tensor:
         """Give the pattern `[query, key]` of one head, of which only its queries and keys are fetched."""

@@ -139,7 +139,7 @@ def unpack(plain: Any, scope: Any, *, calls: bool = False) -> Any:
         return [again(one) for one in plain]
     if not isinstance(plain, dict):
         return plain
-    kind: str = plain[_TAG]
+    kind = plain.get(_TAG)
     of: Any = plain.get("of")
     match kind:
         case "scope":
@@ -158,7 +158,7 @@ def unpack(plain: Any, scope: Any, *, calls: bool = False) -> Any:
             return of.numpy().reshape(plain["shape"])[()]
         case "objects":
             return np.array(again(of), dtype=plain["dtype"]).reshape(plain["shape"])
-        case "dtype":
+        case "dtype" if isinstance(getattr(torch, of, None), torch.dtype):
             return getattr(torch, of)
         case "device":
             return torch.device(of)
@@ -199,11 +199,14 @@ def named(name: str) -> Any:
         Where it is not one of this package.
     """
     module, _, path = name.partition(":")
-    if not module.startswith(_OURS):
-        raise ValueError(f"{name!r} is not of this package.")
-    found: Any = importlib.import_module(module)
-    for part in path.split("."):
-        found = getattr(found, part)
+    found: Any = None
+    if module.startswith(_OURS):
+        found = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part, None)
+    # what a module of ours has imported is not ours
+    if not callable(found) or getattr(found, "__module__", None) != module:
+        raise ValueError(f"{name!r} is no function or class of this package.")
     return found
 
 
