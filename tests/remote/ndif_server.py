@@ -78,15 +78,24 @@ def until_it_answers(host, seconds=60):
             time.sleep(0.2)
 
 
+def until_the_api_is_back():
+    """Wait until an API process that was started again serves requests; Redis says so before it is true."""
+    end = time.monotonic() + 60
+    while "Starting dispatcher with PID" not in (folder() / "logs/api-again.log").read_text():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    until_it_answers(os.environ["NDIF_HOST"])
+
+
 def deploy(repository, **options):
-    """Deploy a model with settings of its own, as an operator does."""
+    """Begin to deploy a model with settings of its own, as an operator does; gives the process, which ends with 0."""
     line, environment = command(process("api"))
     described = json.dumps({"repo_id": repository, "revision": None, "task": "text-generation"})
     file = folder() / f"{repository.replace('/', '-')}.yaml"
     settings = "".join(f"\n    {name}: {value}" for name, value in options.items())
     file.write_text(f"models:\n  - checkpoint: {repository}\n    model_key: '{KIND}:{described}'{settings}\n")
     ndif = Path(line[0]).parent / "ndif"
-    subprocess.run([ndif, "deploy", "-f", file], env=environment, check=True, capture_output=True, timeout=120)
+    return subprocess.Popen([ndif, "deploy", "-f", file], env=environment, stdout=subprocess.DEVNULL)
 
 
 def running_actor():

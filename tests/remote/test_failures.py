@@ -362,8 +362,14 @@ def test_the_answer_is_too_large(there):
 # -- the real server: time
 
 
-def test_the_server_gives_up_on_a_job():
-    deploy("demo/hasty", execution_timeout_seconds=2)
+@pytest.fixture(scope="module", autouse=True)
+def hasty():
+    """A model whose jobs get two seconds, being deployed while other tests run."""
+    return deploy("demo/hasty", execution_timeout_seconds=2)
+
+
+def test_the_server_gives_up_on_a_job(hasty):
+    assert hasty.wait(120) == 0
     scope = load("demo/hasty", timeout=90)
     works(scope)
     for ask in (own, lambda scope, function: finished(scope.far_steps(patching.ablate, (scope, PROMPT, [(0, 0)]), {

@@ -76,7 +76,7 @@ class Restart:
 
     def __exit__(self, *_):
         self._thread.join()
-        ndif_server.until_it_answers(os.environ["NDIF_HOST"])
+        ndif_server.until_the_api_is_back()
 
 
 def ablation(scope, function):
@@ -93,54 +93,51 @@ def test_the_api_is_killed_under_far(here, notes):
     works(scope)
 
 
-def test_the_api_is_killed_under_a_stored_job(here, notes):
-    """The job goes on and is found again: it is sent once and run once."""
-    scope = load(timeout=90, patience=60)
-    with Restart(lambda: runs(notes) == 1):
-        result = finished(ablation(scope, noted(notes, 4)))
-    assert result.after[0] == pytest.approx(own(here, lambda value: value * 0).after[0], abs=1e-5)
-    assert runs(notes) == scope.server.traffic.requests == 1
+def test_the_api_is_killed_under_stored_jobs(here, tmp_path):
+    """One that runs goes on and is found again: it is sent once and run once. One that waits is lost and sent again."""
+    scopes = [load(timeout=90, patience=60) for _ in range(2)]
+    notes = [tmp_path / "first", tmp_path / "second"]
+    first, second = (ablation(scope, noted(file, 3)) for scope, file in zip(scopes, notes, strict=True))
+    next(first)
+    until(lambda: next(second).state == "queued")
+    with Restart(lambda: runs(notes[0]) == 1):
+        results = [finished(first)]
+    assert next(second).state == "queued"
+    scopes[1].server.patience = 1
+    results.append(finished(second))
+    expected = own(here, lambda value: value * 0).after[0]
+    assert [result.after[0] for result in results] == pytest.approx([expected, expected], abs=1e-5)
+    assert [runs(file) for file in notes] == [1, 1]
+    assert [scope.server.traffic.requests for scope in scopes] == [1, 2]
 
 
-ASKED = """
-import sys, time
+LEAVING = """
+import sys
 from scope_widgets import Microscope, heads
 scope = Microscope.load("demo/ioi", remote=True, timeout=90)
-scope.listener = lambda news: None
-scope.server.patience = 60
-options = {"length": 60, "null_draws": 20, "seed": int(sys.argv[1])}
-steps = scope.far_steps(heads.score_repeated_tokens, (scope, 4), options)
-for looks in range(1000):
-    try:
-        news = next(steps)
-    except StopIteration as end:
-        print("answered", scope.server.traffic.requests, float(end.value["induction"].sum()))
-        break
-    if looks == 1 and sys.argv[2] == "leave":
-        print("left", scope.server.traffic.requests)
-        break
-    time.sleep(0.05)
+steps = scope.far_steps(heads.score_repeated_tokens, (scope, 4), eval(sys.argv[1]))
+while next(steps).state != "running":
+    pass
+print("left", scope.server.traffic.requests)
 """
 
 
-def in_a_process(seed, how):
-    done = subprocess.run([sys.executable, "-c", ASKED, str(seed), how], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
-def test_another_process_goes_on_with_a_job_after_the_api_was_killed(here, answers):
+def test_a_job_of_a_process_that_is_gone(here, answers):
+    """Another process finds it, after the API was killed too, and then on the disk."""
     from scope_widgets import heads
 
-    expected = heads.score_repeated_tokens(here, 4, length=60, null_draws=20, seed=5)["induction"].sum()
-    assert in_a_process(5, "leave") == ["left", "1"]
-    assert list((answers / "remote").glob("*.job"))
+    options = {"length": 60, "null_draws": 20, "seed": 5}
+    expected = heads.score_repeated_tokens(here, 4, **options)["induction"].sum()
+    left = subprocess.run([sys.executable, "-c", LEAVING, repr(options)], capture_output=True, text=True, timeout=120)
+    assert left.stdout.split() == ["left", "1"], left.stderr
+    assert len(list((answers / "remote").glob("*.job"))) == 1
     with Restart(lambda: True):
         pass
-    said, requests, value = in_a_process(5, "stay")
-    assert (said, requests) == ("answered", "0")
-    assert float(value) == pytest.approx(expected, abs=1e-4)
-    assert in_a_process(5, "stay") == [said, "0", value]  # from the disk
+    for _ in range(2):
+        scope = load(timeout=90)
+        found = finished(scope.far_steps(heads.score_repeated_tokens, (scope, 4), options))
+        assert found["induction"].sum() == pytest.approx(expected, abs=1e-4)
+        assert scope.server.traffic.requests == 0
     assert not list((answers / "remote").glob("*.job"))
 
 
@@ -187,7 +184,7 @@ def test_the_api_stays_away(notes):
     finally:
         killing.join()
         ndif_server.start_again("api", *how)
-        ndif_server.until_it_answers(os.environ["NDIF_HOST"])
+        ndif_server.until_the_api_is_back()
     works(far)
 
 

@@ -24,7 +24,6 @@ from scope_widgets.models.remote.answering import PROGRESS
 from scope_widgets.models.remote.failures import (
     LostConnectionError,
     NoAnswerError,
-    RemoteError,
     ServerDownError,
     UnreadableError,
     of_job,
@@ -122,16 +121,24 @@ class Line(RemoteBackend):  # type: ignore[misc]
     def polled(self) -> Generator[News, None, Any]:
         """Look for a stored answer once a step; gives it, or None where the server does not know the job (any more).
 
-        A server that does not answer is asked again, for its patience: the job goes on there.
+        A server that does not answer is asked again, for its patience: a job that runs goes on there. One that waited
+        in the queue of a server that went down is not known to it any more, though it is said to wait.
         """
-        unknown = lost = 0.0
+        lost = unknown = since = 0.0
+        looked, interrupted = time.monotonic(), self._taken == 0  # not taken from us: sent by another process
+        last: Any = None
         while True:
             limit = min(_LOOK, self._left())
             try:
                 response = self.server.ask("GET", f"/response/{self.job_id}", limit)
+                if response.status_code >= 500:
+                    raise self.server.refused(response.status_code, _detail(response))
                 lost = 0.0
-            except RemoteError:
+                interrupted = interrupted or time.monotonic() - looked > _LOOK  # who knows what has happened since
+                looked = time.monotonic()
+            except (ServerDownError, LostConnectionError):
                 lost = lost or time.monotonic()
+                interrupted = True
                 if time.monotonic() - lost > self.server.patience:
                     raise
                 yield _LOST
@@ -141,15 +148,21 @@ class Line(RemoteBackend):  # type: ignore[misc]
                 if time.monotonic() - unknown > self.server.patience:
                     return None
                 yield News("sent")
-            elif response.status_code != 200:
+                continue
+            if response.status_code != 200:
                 raise self.server.refused(response.status_code, _detail(response))
-            else:
-                unknown = 0.0
-                model = _parsed(response.text, self.host)
-                found = self._heard(model)
-                if found is not None:
-                    return found["answer"]
-                yield News(_STATES.get(model.status, "running"), model.description)
+            unknown = 0.0
+            model = _parsed(response.text, self.host)
+            found = self._heard(model)
+            if found is not None:
+                return found["answer"]
+            news = News(_STATES.get(model.status, "running"), model.description)
+            if news != last:
+                last, since = news, time.monotonic()
+            waits = interrupted and news.state != "running"
+            if waits and time.monotonic() - since > self.server.patience:
+                return None
+            yield news
 
     def _posted(self, request: RequestModel, blob: bytes) -> ResponseModel:
         headers = {"ndif-timestamp": repr(time.time()), "nnsight-version": version("nnsight")}

@@ -105,7 +105,7 @@ class Server:
                     content += part
                     if time.monotonic() > end:
                         raise httpx.ReadTimeout("")
-            self.met = self.met or response.status_code < 500
+            self.met = self.met or response.is_success
             return httpx.Response(response.status_code, content=bytes(content))
         except (httpx.ConnectError, httpx.ConnectTimeout):
             failure: RemoteError = ServerDownError(self.silent("nothing answers there"))
