@@ -97,7 +97,7 @@ def test_loading_by_name(tmp_path):
         Microscope.load("gpt-seventeen")
     with pytest.raises(ModelNotFoundError, match="holds no model: expected a config.json"):
         Microscope.load(tmp_path)
-    with pytest.raises(NotImplementedError, match="not built yet"):
+    with pytest.raises(ModelNotFoundError, match="on no server: load it without remote"):
         Microscope.load("demo", remote=True)
 
 
