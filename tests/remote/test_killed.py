@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,32 +84,24 @@ def ablation(scope, function):
     return scope.far_steps(patching.ablate, (scope, PROMPT, [(0, 0)]), {"ablation": function})
 
 
-def test_the_api_is_killed_under_far(here, notes):
-    """The request is sent once more: what it had begun is lost with the line on which it was to be told."""
-    scope = load(timeout=90, patience=60)
-    with Restart(lambda: runs(notes) == 1):
-        result = own(scope, noted(notes, 2))
-    assert result.after[0] == pytest.approx(own(here, lambda value: value * 0).after[0], abs=1e-5)
-    assert runs(notes) == scope.server.traffic.requests == 2
-    works(scope)
-
-
-def test_the_api_is_killed_under_stored_jobs(here, tmp_path):
-    """One that runs goes on and is found again: it is sent once and run once. One that waits is lost and sent again."""
+def test_the_api_is_killed_under_jobs(here, tmp_path):
+    """One whose line is cut is sent once more, and so is a stored one that waited in the queue: it is lost there."""
     scopes = [load(timeout=90, patience=60) for _ in range(2)]
-    notes = [tmp_path / "first", tmp_path / "second"]
-    first, second = (ablation(scope, noted(file, 3)) for scope, file in zip(scopes, notes, strict=True))
-    next(first)
-    until(lambda: next(second).state == "queued")
-    with Restart(lambda: runs(notes[0]) == 1):
-        results = [finished(first)]
-    assert next(second).state == "queued"
+    notes = [tmp_path / "runs", tmp_path / "waits"]
+    with ThreadPoolExecutor() as pool:
+        far = pool.submit(own, scopes[0], noted(notes[0], 2))
+        until(lambda: runs(notes[0]))
+        waits = ablation(scopes[1], noted(notes[1], 0.1))
+        until(lambda: next(waits).state == "queued")
+        with Restart(lambda: True):
+            results = [far.result()]
+    assert next(waits).state == "queued"  # so it says
     scopes[1].server.patience = 1
-    results.append(finished(second))
+    results.append(finished(waits))
     expected = own(here, lambda value: value * 0).after[0]
     assert [result.after[0] for result in results] == pytest.approx([expected, expected], abs=1e-5)
-    assert [runs(file) for file in notes] == [1, 1]
-    assert [scope.server.traffic.requests for scope in scopes] == [1, 2]
+    assert [runs(file) for file in notes] == [2, 1]
+    assert [scope.server.traffic.requests for scope in scopes] == [2, 2]
 
 
 LEAVING = """
