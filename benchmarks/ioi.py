@@ -37,7 +37,7 @@ def _model(scope: Any, name: str, limit: float, rounds: int) -> list[Figure]:
     at_random = float(abs(result.lost_at_random).max()) if len(result.lost_at_random) else float("nan")
     detail = {"lost_at_random": result.lost_at_random.tolist(), "classes": found}
     movers = result.of("name_mover") + result.of("backup_name_mover")
-    alone = ioi.knock_out(scope, prompts, movers, draws=0).lost
+    alone = ioi.ablate_heads(scope, prompts, movers, draws=0).lost
     lost = "logit difference lost without name movers"
     many = ioi.prompts(scope, n=200, seed=0)
     one, other = (ioi.detect(scope, half) for half in (many[:100], many[100:]))

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scope_widgets import circuits, heads, ioi, lens, patching, steering, widgets
+    from scope_widgets import circuits, editing, heads, ioi, lens, patching, steering, widgets
     from scope_widgets._result import Provenance
     from scope_widgets.models.microscope import Microscope
     from scope_widgets.traces.trace import Trace
@@ -21,9 +21,21 @@ _HOMES = {
     "Trace": "scope_widgets.traces.trace",
     "Provenance": "scope_widgets._result",
 }
-_MODULES = ("circuits", "heads", "ioi", "lens", "patching", "steering", "widgets")
+_MODULES = ("circuits", "editing", "heads", "ioi", "lens", "patching", "steering", "widgets")
 
-__all__ = ["Microscope", "Provenance", "Trace", "circuits", "heads", "ioi", "lens", "patching", "steering", "widgets"]
+__all__ = [
+    "Microscope",
+    "Provenance",
+    "Trace",
+    "circuits",
+    "editing",
+    "heads",
+    "ioi",
+    "lens",
+    "patching",
+    "steering",
+    "widgets",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.remote import wire
-from scope_widgets.models.remote.failures import ServerDownError
-from scope_widgets.models.remote.line import News
-from scope_widgets.models.remote.microscope import RemoteMicroscope
-from scope_widgets.models.remote.server import Server
+from scope_widgets.remote import serialization as wire
+from scope_widgets.remote.client.job import JobStatus
+from scope_widgets.remote.client.server import Server
+from scope_widgets.remote.errors import ServerDownError
+from scope_widgets.remote.microscope import RemoteMicroscope
 
 KEY = "a-key-that-nobody-may-see"
-QUEUED = News("queued", "Added to Queue at position 3.")
+QUEUED = JobStatus("queued", "Added to Queue at position 3.")
 
 
 class FarModel(RemoteMicroscope):
@@ -29,7 +29,7 @@ class FarModel(RemoteMicroscope):
         Whether a request that waits (`far`, instead of `far_steps`) is an error.
     """
 
-    def __init__(self, near: Microscope, news: tuple[News, ...] = (QUEUED, News("running"))) -> None:
+    def __init__(self, near: Microscope, news: tuple[JobStatus, ...] = (QUEUED, JobStatus("running"))) -> None:
         self.near, self.news = near, news
         self.server, self.listener, self.most_bytes = Server("http://127.0.0.1:1", KEY), None, 10**9
         self.model, self.tokenizer, self.anatomy = near.model, near.tokenizer, near.anatomy
@@ -41,7 +41,7 @@ class FarModel(RemoteMicroscope):
         assert not self.blocked, f"{function.__qualname__} holds the kernel."
         return self._answer(function, args, kwargs)
 
-    def far_steps(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Generator[News, None, Any]:
+    def far_steps(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Generator[JobStatus, None, Any]:
         for news in self.news:
             yield news
             if self.down:

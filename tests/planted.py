@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from scope_widgets import Provenance, Trace
-from scope_widgets.traces.scoring import Scoring
+from scope_widgets.traces.attention_scoring import Scoring
 
 
 def planted_trace(patterns, token_ids, tokens=None):

@@ -132,14 +132,14 @@ def test_knockout_of_every_edge_is_finite_and_only_its_own(scope):
     base = scope.trace(IDS)
     for query in range(1, 10):
         for key in range(query + 1):
-            result = patching.knockout(scope, IDS, [(query, key)], layers=[1], **QUESTION)
+            result = patching.attention_knockout(scope, IDS, [(query, key)], layers=[1], **QUESTION)
             assert np.isfinite(result.after).all()
     logits = scope.logits(torch.tensor([IDS]), {("scores", 2): lambda s: s})
     torch.testing.assert_close(logits[0], base.logits, atol=1e-5, rtol=1e-5)
 
 
 def test_knockout_renormalises_as_a_masked_softmax(llama, scope):
-    result = patching.knockout(scope, IDS, [(-1, 4), (-1, 5)], heads=[(2, 1)], **QUESTION)
+    result = patching.attention_knockout(scope, IDS, [(-1, 4), (-1, 5)], heads=[(2, 1)], **QUESTION)
     trace = scope.trace(IDS)
     pattern = trace.attention(2)[1, -1].clone()
     pattern[[4, 5]] = 0
@@ -172,10 +172,10 @@ def test_results_travel(scope):
         (lambda s: patching.ablate(s, IDS, [(0, 0)], ablation="mean", reference=[IDS[:4]]), "Prompt 0 has 10 tokens"),
         (lambda s: patching.ablate(s, IDS, [(0, 0)], positions=[12]), "Position 12 is out of range"),
         (lambda s: patching.ablate(s, IDS, [(0, 0)], positions="END"), "there are no roles="),
-        (lambda s: patching.knockout(s, IDS, [(3, 5)]), "does not attend to position 5, which is later"),
-        (lambda s: patching.knockout(s, IDS, [(0, 0)]), "Every key of query 0 of prompt 0"),
-        (lambda s: patching.knockout(s, IDS, []), "edges= is an empty list"),
-        (lambda s: patching.knockout(s, IDS, [(3, 1)], layers=[0], heads=[(0, 0)]), "not both"),
+        (lambda s: patching.attention_knockout(s, IDS, [(3, 5)]), "does not attend to position 5, which is later"),
+        (lambda s: patching.attention_knockout(s, IDS, [(0, 0)]), "Every key of query 0 of prompt 0"),
+        (lambda s: patching.attention_knockout(s, IDS, []), "edges= is an empty list"),
+        (lambda s: patching.attention_knockout(s, IDS, [(3, 1)], layers=[0], heads=[(0, 0)]), "not both"),
     ],
 )
 def test_bad_input_gets_a_sentence(scope, call, message):

@@ -16,7 +16,7 @@ from traitlets import TraitError
 
 from scope_widgets import circuits, ioi
 from scope_widgets.circuits import Circuit, Live
-from scope_widgets.circuits.live import FarLive
+from scope_widgets.circuits.measurement import FarLive
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets import CircuitGraph, Selection, circuit_graph
 from scope_widgets.widgets._circuit_curve import DRAWS, measured

@@ -14,7 +14,7 @@ import torch
 
 from scope_widgets import Microscope
 from scope_widgets.circuits import Circuit, Live, Task, completeness, curve, discover, faithfulness, minimality
-from scope_widgets.circuits import trial as trials
+from scope_widgets.circuits import circuit_run as trials
 
 from plain_circuits import Plain
 from tiny_models import VOCAB, tiny_model, tiny_tokenizer

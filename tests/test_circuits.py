@@ -11,13 +11,13 @@ from tqdm.auto import tqdm
 
 from scope_widgets import Microscope
 from scope_widgets.circuits import Live, Task, completeness, curve, discover, faithfulness, minimality
+from scope_widgets.circuits.circuit_run import CircuitRun
+from scope_widgets.circuits.edge_scores import by_cutting, by_gradient
 from scope_widgets.circuits.evaluation import interval
-from scope_widgets.circuits.scoring import by_cutting, by_gradient
-from scope_widgets.circuits.thinning import thinned
-from scope_widgets.circuits.trial import Trial
-from scope_widgets.models import mixing
-from scope_widgets.models.graph import Graph
-from scope_widgets.models.mixing import graph_of
+from scope_widgets.circuits.pruning import thinned
+from scope_widgets.models.edges import edge_ablation as mixing
+from scope_widgets.models.edges.edge_ablation import graph_of
+from scope_widgets.models.edges.graph import Graph
 
 from plain_circuits import Plain
 from tiny_models import FAMILIES, VOCAB, tiny_tokenizer
@@ -163,7 +163,7 @@ def logits_of(trial, masks):
 def test_circuits_are_those_of_plain_hooks(setting, budget, monkeypatch):
     monkeypatch.setattr(mixing, "BUDGET", budget)
     masks = random_circuits(len(setting.names), (0.05, 0.5, 0.95, 0, 1))
-    ours = logits_of(Trial(setting.scope, setting.task), masks)
+    ours = logits_of(CircuitRun(setting.scope, setting.task), masks)
     for pair in range(len(setting.clean)):
         for at, mask in enumerate(masks):
             close(ours[at, pair], setting.logits(mask, pair))
@@ -175,7 +175,7 @@ def test_circuits_are_those_of_plain_hooks(setting, budget, monkeypatch):
 def test_many_pairs_of_many_lengths_keep_their_places():
     lengths = np.random.default_rng(1).integers(2, 9, 40).tolist()
     setting = Setting("llama", lengths=lengths)
-    trial = Trial(setting.scope, setting.task)
+    trial = CircuitRun(setting.scope, setting.task)
     mask = random_circuits(len(setting.names), [0.7])
     assert len(list(trial.parts())) == 2
     expected = torch.stack([setting.logits(mask[0], pair) for pair in range(40)])
@@ -195,7 +195,7 @@ def test_many_pairs_of_many_lengths_keep_their_places():
 @pytest.mark.parametrize("steps", [0, 3])
 def test_eap_is_the_derivative_by_a_gate_on_every_edge(setting, steps):
     metric = "log_probability" if steps else "logit_difference"
-    trial = Trial(setting.scope, replace(setting.task, metric=metric))
+    trial = CircuitRun(setting.scope, replace(setting.task, metric=metric))
     expected = np.zeros(len(setting.names))
     for clean, there in zip(setting.clean, setting.sent, strict=True):
         with torch.no_grad():
@@ -216,7 +216,7 @@ def test_eap_is_the_derivative_by_a_gate_on_every_edge(setting, steps):
 
 
 def test_edge_patching_is_that_of_plain_hooks(setting):
-    trial = Trial(setting.scope, setting.task[:1])
+    trial = CircuitRun(setting.scope, setting.task[:1])
     edges = np.random.default_rng(0).permutation(len(setting.names))[:20]
     ours = by_cutting(trial, edges, tqdm(disable=True))[:, 0]
     full = setting.logits(np.ones(len(setting.names), dtype=bool), 0)
@@ -313,7 +313,7 @@ def test_ablations_are_those_of_numpy(style, ablation):
     setting = Setting(style, lengths=(5, 5, 5, 7, 5, 7, 7), groups=groups)
     keys = list(zip(groups, map(len, setting.clean), strict=True))
     mask = random_circuits(len(setting.names), [0.6])
-    trial = Trial(setting.scope, setting.task, ablation, seed=3)
+    trial = CircuitRun(setting.scope, setting.task, ablation, seed=3)
     given = {pair: value[:, at] for part, _, value in trial.parts() for at, pair in enumerate(part)}
     drawn = set()
     for pair, key in enumerate(keys):
@@ -472,7 +472,7 @@ def test_rounding_is_not_what_an_input_reads_that_reads_nothing():
     setting = Setting("llama")
     with torch.no_grad():
         setting.model.model.embed_tokens.weight.mul_(1000)
-    trial = Trial(setting.scope, setting.task, "zero")
+    trial = CircuitRun(setting.scope, setting.task, "zero")
     assert np.array_equal(trial.empty, np.zeros(3))
     masks = random_circuits(len(setting.names), (0.5, 0.5, 0.02))
     masks[:, [name[1].startswith("a1.kv") for name in setting.names]] = False
@@ -489,10 +489,10 @@ def test_rounding_is_not_what_an_input_reads_that_reads_nothing():
 def test_half_precision_is_nearly_the_same(style):
     setting = Setting(style)
     masks = random_circuits(len(setting.names), (0.05, 0.5, 0.95, 1))
-    exact = Trial(setting.scope, setting.task)
+    exact = CircuitRun(setting.scope, setting.task)
     metric, scores = exact.measure(masks), by_gradient(exact, 2, tqdm(disable=True))
     setting.model.to(torch.bfloat16)
-    rough = Trial(setting.scope, setting.task)
+    rough = CircuitRun(setting.scope, setting.task)
     np.testing.assert_allclose(rough.measure(masks), metric, atol=0.1 * np.abs(metric).max())
     np.testing.assert_allclose(rough.measure(masks[3:])[0], rough.full, atol=0.05 * np.abs(metric).max())
     assert np.corrcoef(by_gradient(rough, 2, tqdm(disable=True)), scores)[0, 1] > 0.99

@@ -6,7 +6,7 @@ import torch
 
 from scope_widgets import Microscope, heads
 from scope_widgets.heads import HeadScores
-from scope_widgets.models.anatomy import UnsupportedModelError
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 
 from tiny_models import FAMILIES, VOCAB, tiny_model, tiny_tokenizer
 

@@ -188,7 +188,7 @@ def lost_without(heads: tuple[str, ...]) -> float:
         means[layer] = z[rows, p.end].mean(0)
         return z
 
-    def knock_out(layer: int, z: Tensor) -> Tensor:
+    def ablate_heads(layer: int, z: Tensor) -> Tensor:
         z = z.clone()
         for index in by_layer[layer]:
             part = slice(index * width, (index + 1) * width)
@@ -197,7 +197,7 @@ def lost_without(heads: tuple[str, ...]) -> float:
 
     run(other, note)
     whole = ioi()["difference"][:N_KNOCKED_OUT].mean()
-    return 1 - float(run(p.ids, knock_out).mean() / whole)
+    return 1 - float(run(p.ids, ablate_heads).mean() / whole)
 
 
 def classic() -> float:

@@ -9,7 +9,7 @@ import torch
 import transformers as hf
 
 from scope_widgets import Microscope
-from scope_widgets.models.estimate import DOWNLOAD_BYTES, Shape, estimate, readable
+from scope_widgets.models.memory_estimate import DOWNLOAD_BYTES, Shape, estimate, readable
 from scope_widgets.traces.trace import SITES
 
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer

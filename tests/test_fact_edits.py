@@ -8,12 +8,12 @@ import torch
 from test_real_models import smollm2  # noqa: F401
 
 from scope_widgets import Microscope
-from scope_widgets.models.anatomy import UnsupportedModelError
-from scope_widgets.steering import fact_value
-from scope_widgets.steering.fact_editing import FactEdit, edit_fact
-from scope_widgets.steering.fact_effect import FactEffect
-from scope_widgets.steering.feature_patch import FeaturePatch
-from scope_widgets.steering.keys import sample_texts
+from scope_widgets.editing import fact_value
+from scope_widgets.editing.edit_fact import FactEdit, edit_fact
+from scope_widgets.editing.fact_effect import FactEffect
+from scope_widgets.editing.feature_patch import FeaturePatch
+from scope_widgets.editing.mlp_keys import sample_texts
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
@@ -31,7 +31,7 @@ def edited(scope, **options):
     return edit_fact(scope, PROMPT, SUBJECT, ANSWER, **{"corpus": CORPUS, "layer": 1, "steps": 3} | options)
 
 
-def state_of(model):
+def weights_version(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
@@ -52,7 +52,7 @@ def plain_keys(scope, row, layer=1):
 @pytest.mark.parametrize("family", [family for family in FAMILIES if family not in REFUSED])
 def test_it_is_the_formula_of_the_paper(family):
     scope = scope_of(family)
-    state, down = state_of(scope.model), scope.anatomy.blocks[1].down
+    state, down = weights_version(scope.model), scope.anatomy.blocks[1].down
     edit = edited(scope)
     assert same_state(scope.model, state)
     assert not edit.enabled
@@ -109,7 +109,7 @@ def test_what_is_measured_is_what_a_model_with_such_weights_says(family):
 
 def test_on_off_and_a_file(tmp_path):
     scope = scope_of("gpt2")
-    state, ids = state_of(scope.model), torch.tensor([[1, 9, 20, 21, 30, 31]])
+    state, ids = weights_version(scope.model), torch.tensor([[1, 9, 20, 21, 30, 31]])
     edit = edited(scope)
     with torch.no_grad():
         base = scope.model(ids).logits
@@ -143,7 +143,7 @@ def test_texts_are_drawn_from_the_model_and_the_seed_tells_them():
 
 def test_the_demo_model_takes_one_name_for_another(monkeypatch):
     scope = Microscope.load("demo")
-    state = state_of(scope.model)
+    state = weights_version(scope.model)
     edit = edit_fact(
         scope,
         IOI,

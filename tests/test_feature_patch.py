@@ -13,11 +13,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from scope_widgets import Microscope
-from scope_widgets.models.anatomy import UnsupportedModelError
+from scope_widgets.editing.feature_patch import FeaturePatch
+from scope_widgets.editing.patch import restore
+from scope_widgets.experiments.direction import Direction
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.steering import direction
-from scope_widgets.steering.directions import Direction
-from scope_widgets.steering.feature_patch import FeaturePatch
-from scope_widgets.steering.patch import restore
 
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
@@ -43,7 +43,7 @@ def logits_of(model):
         return model(input_ids=IDS).logits
 
 
-def state_of(model):
+def weights_version(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
@@ -140,7 +140,7 @@ def test_small_strengths_act_in_proportion(family):
 @pytest.mark.parametrize("family", ["gpt2", "gemma2"])
 def test_patches_on_one_matrix_come_off_in_any_order(family, order):
     scope = scope_of(family)
-    state, weight = state_of(scope.model), scope.anatomy.blocks[1].down.weight
+    state, weight = weights_version(scope.model), scope.anatomy.blocks[1].down.weight
     pointer, base = weight.data_ptr(), weight.detach().clone()
     patches = [FeaturePatch(scope, some_direction(scope, seed=i), s) for i, s in enumerate((-1.0, 0.7, 2.0))]
     alone = []
@@ -169,7 +169,7 @@ def test_a_patch_is_computed_from_the_weights_without_patches():
 
 def test_on_off_and_removed():
     scope = scope_of("llama")
-    state, base = state_of(scope.model), logits_of(scope.model)
+    state, base = weights_version(scope.model), logits_of(scope.model)
     patch = FeaturePatch(scope, some_direction(scope))
     assert not patch.enabled
     assert same_state(scope.model, state)
@@ -220,7 +220,7 @@ def test_strength_changes_while_it_is_on():
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_an_error_inside_leaves_the_model_as_it_was(error):
     scope = scope_of("gpt2")
-    state = state_of(scope.model)
+    state = weights_version(scope.model)
     with pytest.raises(error), FeaturePatch(scope, some_direction(scope)):
         raise error
     assert same_state(scope.model, state)
@@ -228,7 +228,7 @@ def test_an_error_inside_leaves_the_model_as_it_was(error):
 
 def test_restore_takes_off_what_nobody_holds():
     scope = scope_of("gpt2")
-    state = state_of(scope.model)
+    state = weights_version(scope.model)
     FeaturePatch(scope, some_direction(scope)).enable()
     gc.collect()
     kept = FeaturePatch(scope, some_direction(scope, seed=1)).enable()
@@ -262,7 +262,7 @@ def test_gradients_optimisers_and_other_modules_keep_the_parameter():
 def test_in_half_precision_too():
     scope = scope_of("llama")
     scope.model.to(torch.bfloat16)
-    state = state_of(scope.model)
+    state = weights_version(scope.model)
     found = some_direction(scope)
     with FeaturePatch(scope, found):
         _, written = output_of(scope, scope.anatomy.blocks[1].down)

@@ -9,8 +9,8 @@ import torch
 
 from scope_widgets import Microscope, heads
 from scope_widgets.heads import HeadLabels, HeadScores
-from scope_widgets.heads.null import shared_p
-from scope_widgets.traces.scoring import Scoring
+from scope_widgets.heads.null_distribution import shared_p
+from scope_widgets.traces.attention_scoring import Scoring
 from scope_widgets.traces.trace import NotCapturedError
 
 from planted import current, duplicate, first, induction, planted_trace, previous, random, uniform

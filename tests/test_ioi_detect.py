@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, ioi
-from scope_widgets.ioi.evidence import evidence, holm
-from scope_widgets.ioi.stages import Stages
+from scope_widgets.ioi.detection_runs import Stages
+from scope_widgets.ioi.effect_statistics import evidence, holm
 
 import plain_patching as plain
 from planted_ioi import moved, planted_model
@@ -46,7 +46,7 @@ def test_the_demo_models_heads_are_found_by_their_effect(found):
 def test_knocking_them_out_takes_the_behaviour_away_and_others_do_not(demo, prompts, found):
     assert found.lost >= 0.5
     assert (np.abs(found.lost_at_random) < 0.15).all()
-    again = ioi.knock_out(demo, prompts, [(3, 1)], draws=3)
+    again = ioi.ablate_heads(demo, prompts, [(3, 1)], draws=3)
     assert 0.4 < again.lost <= found.lost + 0.05
     assert len(again.lost_at_random) == 3
 
@@ -161,7 +161,7 @@ def test_bad_input_gets_a_sentence(demo, prompts):
     with pytest.raises(ValueError, match="3 prompts are too few"):
         ioi.detect(demo, prompts[:3])
     with pytest.raises(ValueError, match="no head 9.9"):
-        ioi.knock_out(demo, prompts, [(9, 9)])
+        ioi.ablate_heads(demo, prompts, [(9, 9)])
     other = Microscope.for_model(demo.model, demo.tokenizer, "another")
     with pytest.raises(ValueError, match="were made for demo"):
         ioi.detect(other, prompts)

@@ -17,8 +17,8 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 
 from scope_widgets import Microscope
 from scope_widgets.ioi.comparison import compare
-from scope_widgets.ioi.drawing import to_dot
-from scope_widgets.ioi.names import NAMES, name_tokens
+from scope_widgets.ioi.first_names import NAMES, name_tokens
+from scope_widgets.ioi.graphviz import to_dot
 from scope_widgets.ioi.prompts import ROLES, IOIPrompts, prompts
 from scope_widgets.ioi.published import CLASSES, known
 from scope_widgets.ioi.sentence import IOISentence

@@ -10,8 +10,8 @@ import time
 import pytest
 import torch
 
-from scope_widgets.models.remote import kept
-from scope_widgets.models.remote.kept import Kept, key_of
+from scope_widgets.remote.client import response_cache as kept
+from scope_widgets.remote.client.response_cache import ResponseCache, key_of
 
 ANSWER = {
     "result": {"$": "tuple", "of": [torch.arange(6.0).reshape(2, 3), torch.tensor(True), [1, "a", None, -0.0]]},
@@ -40,7 +40,7 @@ def same(one, other):
 
 @pytest.fixture
 def store(tmp_path):
-    return Kept(tmp_path / "answers")
+    return ResponseCache(tmp_path / "answers")
 
 
 def files(store):
@@ -123,7 +123,8 @@ def test_where_things_stand_counts():
 
 def test_the_same_name_in_another_process():
     code = (
-        "import torch; from scope_widgets.models.remote.kept import key_of; print(key_of([{'a': torch.ones(2)}, 'b']))"
+        "import torch\nfrom scope_widgets.remote.client.response_cache import key_of\n"
+        "print(key_of([{'a': torch.ones(2)}, 'b']))"
     )
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert there.stdout.strip() == key_of([{"a": torch.ones(2)}, "b"])
@@ -181,7 +182,7 @@ def test_a_job_is_remembered_until_its_answer_has_come(store, monkeypatch):
     assert store.job("a") is None
     store.keep_job("a", "job-1")
     assert store.job("a") == "job-1"
-    assert Kept(store._where).job("a") == "job-1"
+    assert ResponseCache(store._where).job("a") == "job-1"
     store.keep("a", ANSWER)
     assert store.job("a") is None
     store.keep_job("b", "job-2")
@@ -228,7 +229,7 @@ def test_what_a_killed_process_left_goes_after_an_hour(store):
 
 def test_an_unwritable_folder_keeps_nothing_and_nothing_fails(tmp_path):
     (tmp_path / "file").write_text("no folder")
-    store = Kept(tmp_path / "file" / "answers")  # root may write anywhere but below a file
+    store = ResponseCache(tmp_path / "file" / "answers")  # root may write anywhere but below a file
     store.keep_job("a", "job")
     store.keep("a", ANSWER)
     store.forget_job("a")
@@ -251,10 +252,10 @@ def test_a_read_only_folder_is_read(store):
 NO_ROOM = """
 import resource, signal, sys, torch
 from pathlib import Path
-from scope_widgets.models.remote.kept import Kept
+from scope_widgets.remote.client.response_cache import ResponseCache
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-store = Kept(Path(sys.argv[1]))
+store = ResponseCache(Path(sys.argv[1]))
 store.keep("a", {"result": torch.zeros(100_000)})
 assert store.find("a") is None
 store.keep("b", {"result": torch.zeros(2)})
@@ -276,8 +277,8 @@ def test_what_these_files_do_not_know_is_not_kept_and_nothing_fails(store):
 WRITER = """
 import sys, torch
 from pathlib import Path
-from scope_widgets.models.remote.kept import Kept
-store = Kept(Path(sys.argv[1]))
+from scope_widgets.remote.client.response_cache import ResponseCache
+store = ResponseCache(Path(sys.argv[1]))
 for i in range(60):
     store.keep("a", {"result": torch.full((50_000,), float(i)), "i": i})
     found = store.find("a")

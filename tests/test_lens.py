@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, Trace, lens
+from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.lens import Attribution, LogitLens
-from scope_widgets.models.anatomy import UnsupportedModelError
-from scope_widgets.models.answers import answer_ids, check_distinct
-from scope_widgets.models.readout import freeze, head_writes
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from scope_widgets.models.architecture.unembedding import freeze, head_writes
 from scope_widgets.traces.trace import NotCapturedError
 
 from tiny_models import FAMILIES, VOCAB, tiny_model, tiny_tokenizer
@@ -120,7 +120,7 @@ def numpy_attribution(scope, trace, answer, versus):
     )
 
 
-# --- the readout ----------------------------------------------------------------------------------------------------
+# --- the unembedding
 
 
 def test_heads_and_bias_are_what_attention_adds(family):

@@ -14,10 +14,10 @@ from patching_examples import Sweep, attribution, estimated, patching, words
 from traitlets import TraitError
 
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.remote.line import News
 from scope_widgets.patching import activations, far_sweeps, sweep
+from scope_widgets.remote.client.job import JobStatus
 from scope_widgets.widgets import PatchingMap, Selection, patching_map
-from scope_widgets.widgets._effects import MOST_CELLS, MOST_DOUBLES, Effects, as_bytes, values_of
+from scope_widgets.widgets._patching_map_cells import MOST_CELLS, MOST_DOUBLES, Effects, as_bytes, values_of
 
 
 def sent(view: PatchingMap, name: str = "values") -> Any:
@@ -296,15 +296,17 @@ CLEAN, CORRUPTED = (
 )
 
 
-def far_map(*news: News) -> tuple[PatchingMap, FarModel]:
-    scope = FarModel(Microscope.load("demo"), news or (QUEUED, News("running")))
+def far_map(*news: JobStatus) -> tuple[PatchingMap, FarModel]:
+    scope = FarModel(Microscope.load("demo"), news or (QUEUED, JobStatus("running")))
     view = PatchingMap(sweep(scope, CLEAN, CORRUPTED, answer=" Mary", versus=" John", over="head", estimate=False))
     scope.blocked = True
     return view, scope
 
 
 def test_a_far_sweep_says_what_the_server_does_and_gives_the_numbers_of_a_near_one() -> None:
-    view, scope = far_map(QUEUED, News("queued", "the connection is lost; waiting for the server"), News("running"))
+    view, scope = far_map(
+        QUEUED, JobStatus("queued", "the connection is lost; waiting for the server"), JobStatus("running")
+    )
     said: list[str] = []
     view.observe(lambda change: said.append(change["new"]), "waiting")
     pauses = [pause for pause in view.answer_run() if pause is not None]
@@ -336,7 +338,7 @@ def test_a_far_sweep_that_fails_says_why_keeps_what_came_and_goes_on(monkeypatch
 
 
 def test_between_two_looks_the_kernel_rests_and_a_stop_does_not_wait() -> None:
-    view, scope = far_map(*[News("queued")] * 1000)
+    view, scope = far_map(*[JobStatus("queued")] * 1000)
     looks: list[float] = []
     view._sweep.pause = lambda: looks.append(time.monotonic()) or 30.0
 

@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from scope_widgets import Microscope, heads
 from scope_widgets.heads import Fact, FactSet, HeadComparison, RecallHeads, SubjectAttention
 from scope_widgets.heads.correction import METHODS
-from scope_widgets.traces.scoring import Scoring
+from scope_widgets.traces.attention_scoring import Scoring
 from scope_widgets.traces.trace import NotCapturedError
 from scope_widgets.widgets import HeadTable
 

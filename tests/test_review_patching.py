@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, ioi, patching
+from scope_widgets.experiments import ov_copying as copying
+from scope_widgets.experiments.metric import metric_of
 from scope_widgets.ioi.result import IOIResult
-from scope_widgets.models import copying
-from scope_widgets.models.metric import metric_of
-from scope_widgets.models.unbroken import unbroken
+from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 
 from planted_ioi_circuit import planted_circuit
 from tiny_models import tiny_model, tiny_tokenizer
@@ -68,8 +68,8 @@ def test_a_knockout_of_all_that_a_window_shows_is_refused(family):
     scope = Microscope.for_model(tiny_model(family), tiny_tokenizer(), family)
     window = [(9, key) for key in range(6, 10)]  # of 4 tokens
     with pytest.raises(ValueError, match="Every key of query 9 of prompt 0 that layer 0 sees would be cut"):
-        patching.knockout(scope, CLEAN, window, layers=[0], **QUESTION)
-    assert np.isfinite(patching.knockout(scope, CLEAN, window[1:], layers=[0], **QUESTION).after).all()
+        patching.attention_knockout(scope, CLEAN, window, layers=[0], **QUESTION)
+    assert np.isfinite(patching.attention_knockout(scope, CLEAN, window[1:], layers=[0], **QUESTION).after).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -124,7 +124,7 @@ def test_the_first_interrupt_waits_and_the_second_breaks_in():
     done = []
 
     def interrupted(times):
-        with unbroken():
+        with defer_interrupt():
             for time in range(times):
                 os.kill(os.getpid(), signal.SIGINT)
                 done.append(time + 1)
@@ -136,7 +136,7 @@ def test_the_first_interrupt_waits_and_the_second_breaks_in():
         interrupted(2)
     assert done == [1, 1]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    with unbroken():
+    with defer_interrupt():
         pass
 
 
@@ -259,11 +259,14 @@ def test_bad_paths_get_a_sentence(scope, given, message):
             "of the shape that it gets",
         ),
         (lambda s: patching.ablate(s, CLEAN, [("mlp", 1)], ablation=lambda value: None), "it gave None"),
-        (lambda s: patching.knockout(s, CLEAN, (-1, 3)), r"edges= is a list of \(query, key\) pairs"),
-        (lambda s: patching.knockout(s, CLEAN, [(3, 1)], layers=1), "layers= is a list of layers"),
-        (lambda s: patching.knockout(s, CLEAN, [(3, 1)], layers=[]), "layers= is a list of layers"),
-        (lambda s: patching.knockout(s, CLEAN, [(3, 1)], heads=(1, 2)), r"heads= is a list of \(layer, head\)"),
-        (lambda s: patching.knockout(s, CLEAN, [(3, 1)], heads=[]), r"heads= is a list of \(layer, head\)"),
+        (lambda s: patching.attention_knockout(s, CLEAN, (-1, 3)), r"edges= is a list of \(query, key\) pairs"),
+        (lambda s: patching.attention_knockout(s, CLEAN, [(3, 1)], layers=1), "layers= is a list of layers"),
+        (lambda s: patching.attention_knockout(s, CLEAN, [(3, 1)], layers=[]), "layers= is a list of layers"),
+        (
+            lambda s: patching.attention_knockout(s, CLEAN, [(3, 1)], heads=(1, 2)),
+            r"heads= is a list of \(layer, head\)",
+        ),
+        (lambda s: patching.attention_knockout(s, CLEAN, [(3, 1)], heads=[]), r"heads= is a list of \(layer, head\)"),
     ],
 )
 def test_bad_ablations_get_a_sentence(scope, call, message):
@@ -274,14 +277,18 @@ def test_bad_ablations_get_a_sentence(scope, call, message):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda s, p: ioi.knock_out(s, p, (3, 1)), ValueError, r"heads= is a list of \(layer, head\) .* got \(3, 1\)"),
         (
-            lambda s, p: ioi.knock_out(s, p.texts, [(3, 1)]),
-            TypeError,
-            r"knock_out\(\) takes the prompts of ioi.prompts",
+            lambda s, p: ioi.ablate_heads(s, p, (3, 1)),
+            ValueError,
+            r"heads= is a list of \(layer, head\) .* got \(3, 1\)",
         ),
-        (lambda s, p: ioi.knock_out(s, p[:0], [(3, 1)]), ValueError, "an empty set of prompts: make some"),
-        (lambda s, p: ioi.knock_out(s, p.corrupted("abc"), [(3, 1)]), ValueError, "corrupted"),
+        (
+            lambda s, p: ioi.ablate_heads(s, p.texts, [(3, 1)]),
+            TypeError,
+            r"ablate_heads\(\) takes the prompts of ioi.prompts",
+        ),
+        (lambda s, p: ioi.ablate_heads(s, p[:0], [(3, 1)]), ValueError, "an empty set of prompts: make some"),
+        (lambda s, p: ioi.ablate_heads(s, p.corrupted("abc"), [(3, 1)]), ValueError, "corrupted"),
         (lambda s, p: ioi.detect(s, p[:0]), ValueError, "an empty set of prompts: make some"),
     ],
 )
@@ -293,7 +300,7 @@ def test_bad_knock_outs_get_a_sentence(demo, call, error, message):
 def test_a_knock_out_refuses_the_prompts_of_another_model(demo):
     other = Microscope.for_model(demo.model, demo.tokenizer, "other")
     with pytest.raises(ValueError, match="These prompts were made for demo"):
-        ioi.knock_out(other, ioi.prompts(demo, n=8), [(3, 1)])
+        ioi.ablate_heads(other, ioi.prompts(demo, n=8), [(3, 1)])
 
 
 def test_the_code_of_a_result_can_be_run_where_roles_are_arrays(scope):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope
-from scope_widgets.models.anatomy import UnsupportedModelError
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, patching, steering
-from scope_widgets.models.attention import _running
-from scope_widgets.models.wrapped import _hooked
+from scope_widgets.models.execution.attention import _running
+from scope_widgets.models.execution.nnsight_model import _hooked
 
 import plain_steering as plain
 from steering_examples import IDS, OTHER, made, mixed, scope_of

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from scope_widgets import Microscope, steering
 from scope_widgets._result import Provenance
-from scope_widgets.steering.feature_patch import FeaturePatch
+from scope_widgets.editing.feature_patch import FeaturePatch
 from scope_widgets.steering.interventions import within
-from scope_widgets.steering.steered import Distribution
+from scope_widgets.steering.steered_distribution import Distribution
 
 import plain_steering as plain
 from steering_examples import IDS, OTHER, made, mixed, scope_of, some_direction

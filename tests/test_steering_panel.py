@@ -17,7 +17,7 @@ from traitlets import TraitError
 
 from scope_widgets import steering
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.steering.steered import Distribution, Steered
+from scope_widgets.steering.steered_distribution import Distribution, Steered
 from scope_widgets.widgets import Selection, SteeringPanel
 from scope_widgets.widgets._steering_reader import Reader
 

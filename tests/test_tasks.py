@@ -13,10 +13,10 @@ from test_real_models import smollm2  # noqa: F401
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from scope_widgets import Microscope, circuits, ioi
-from scope_widgets.circuits.asking import years_of
-from scope_widgets.circuits.words import AGREEMENT, CAPITALS, CITIES, COMMON, EVENTS, LASTED, NOUNS, VERBS
-from scope_widgets.models.groups import groups_by_length
-from scope_widgets.models.task import SUMMED
+from scope_widgets.circuits.task_vocabulary import AGREEMENT, CAPITALS, CITIES, COMMON, EVENTS, LASTED, NOUNS, VERBS
+from scope_widgets.circuits.tokenizer_words import years_of
+from scope_widgets.experiments.prompt_groups import groups_by_length
+from scope_widgets.experiments.task import SUMMED
 
 from tiny_models import tiny_tokenizer
 

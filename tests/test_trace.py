@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, Trace
-from scope_widgets.models.anatomy import UnsupportedModelError
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.traces.trace import SITES, NotCapturedError
 
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
@@ -256,7 +256,7 @@ def test_a_model_in_training_mode():
 
 
 def test_a_mask_that_leaves_causality_to_the_attention_function():
-    from scope_widgets.models.attention import attention
+    from scope_widgets.models.execution.attention import attention
 
     q, k, v = (torch.randn(1, heads, 5, 8) for heads in (4, 2, 2))
     z, weights = attention(torch.nn.Identity(), q, k, v, None)

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from scope_widgets import Microscope
-from scope_widgets.models.anatomy import UnsupportedModelError
-from scope_widgets.models.weights import Changes, original, restore
+from scope_widgets.editing.feature_patch import FeaturePatch
+from scope_widgets.editing.orthogonalise import orthogonalise
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from scope_widgets.models.weights.weight_edits import Changes, original, restore
 from scope_widgets.steering import direction
-from scope_widgets.steering.feature_patch import FeaturePatch
-from scope_widgets.steering.orthogonal import orthogonalise
 
 from tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
@@ -39,7 +39,7 @@ def logits_of(model):
         return model(input_ids=IDS).logits
 
 
-def state_of(model):
+def weights_version(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
 
 
@@ -87,7 +87,7 @@ def test_each_write_can_be_told():
 
 def test_all_or_none():
     model = tiny_model("llama")
-    state, layers = state_of(model), model.model.layers
+    state, layers = weights_version(model), model.model.layers
 
     def wrong(weight):
         raise KeyboardInterrupt
@@ -104,7 +104,7 @@ def test_a_module_that_was_replaced():
     patch = orthogonalise(scope, some_direction(scope), layers=[1])
     mlp = scope.model.model.layers[1].mlp
     mlp.down_proj = copy.deepcopy(mlp.down_proj)
-    state = state_of(scope.model)
+    state = weights_version(scope.model)
     with pytest.raises(RuntimeError, match="A Linear .* is no longer in the model"):
         patch.enable()
     assert not patch.enabled
@@ -134,7 +134,7 @@ def test_a_model_that_is_cast_meanwhile():
     changes.make([(module, "weight", lambda w: w + 1)])
     model.to(torch.bfloat16)
     changes.take_back()
-    assert same_state(expected, state_of(model))
+    assert same_state(expected, weights_version(model))
 
 
 def test_what_is_written_meanwhile_is_not_lost():
@@ -147,14 +147,14 @@ def test_what_is_written_meanwhile_is_not_lost():
         two.make([(module, "weight", lambda w: w * 2)])
     with pytest.warns(UserWarning, match="were overwritten .* left as they are"):
         one.take_back()
-    assert same_state(model, state_of(other))
+    assert same_state(model, weights_version(other))
     assert not one.made
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         two.make([(module, "weight", lambda w: w * 2)])
         two.take_back()
         restore(model)
-    assert same_state(model, state_of(other))
+    assert same_state(model, weights_version(other))
 
 
 # --- orthogonalise ----------------------------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ def test_what_is_written_meanwhile_is_not_lost():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_stream_has_nothing_along_the_direction(family):
     scope = scope_of(family)
-    found, state, names = some_direction(scope), state_of(scope.model), dict(scope.model.named_parameters())
+    found, state, names = some_direction(scope), weights_version(scope.model), dict(scope.model.named_parameters())
     vector = torch.tensor(found.vector)
     patch = orthogonalise(scope, found)
     assert same_state(scope.model, state)
@@ -223,7 +223,7 @@ def test_a_tied_unembedding_reads_as_before(family):
 
 def test_only_some_layers():
     scope = scope_of("gpt2")
-    found, state = some_direction(scope), state_of(scope.model)
+    found, state = some_direction(scope), weights_version(scope.model)
     with orthogonalise(scope, found, layers=[1]) as patch:
         changed = {name for name, value in scope.model.state_dict().items() if not torch.equal(value, state[name])}
     assert changed == {
@@ -234,7 +234,7 @@ def test_only_some_layers():
 
 def test_beside_feature_patches_in_any_order():
     scope = scope_of("llama")
-    state = state_of(scope.model)
+    state = weights_version(scope.model)
     patches = [
         FeaturePatch(scope, some_direction(scope, seed=1), 2.0),
         orthogonalise(scope, some_direction(scope)),

@@ -13,9 +13,9 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, circuits, heads, ioi, lens, patching, steering
-from scope_widgets.models.remote import wire
-from scope_widgets.models.remote.kept import Kept
-from scope_widgets.traces.scoring import Scoring
+from scope_widgets.remote import serialization as wire
+from scope_widgets.remote.client.response_cache import ResponseCache
+from scope_widgets.traces.attention_scoring import Scoring
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
 FLIPPED = "When Mary and John went to the store, Mary gave a drink to"
@@ -59,7 +59,7 @@ def back(value, demo, tmp_path=None):
     packed = wire.pack(value, demo)
     assert plain(packed)
     if tmp_path is not None:  # what is kept on disk is what came
-        store = Kept(tmp_path)
+        store = ResponseCache(tmp_path)
         store.keep("a", {"result": packed})
         packed = store.find("a")["result"]
     return wire.unpack(packed, demo)
@@ -165,7 +165,7 @@ RESULTS = {
     "Ablation": lambda demo, **_: patching.ablate(demo, PROMPT, [(0, 0)]),
     "IOIPrompts": lambda demo, **_: ioi.prompts(demo, n=4),
     "IOIResult": lambda demo, **_: ioi.detect(demo, ioi.prompts(demo, n=10)),
-    "KnockOut": lambda demo, **_: ioi.knock_out(demo, ioi.prompts(demo, n=4), [(3, 1)], draws=1),
+    "HeadAblation": lambda demo, **_: ioi.ablate_heads(demo, ioi.prompts(demo, n=4), [(3, 1)], draws=1),
     "Task": lambda task, **_: task,
     "Graph": lambda circuit, **_: circuit.graph,
     "Circuit": lambda circuit, **_: dataclasses.replace(circuit, labels={"a1.h2": "mine"}, groups={"all": ["m0"]}),
@@ -227,12 +227,12 @@ REFUSED = {
     "another package": named("os:system"),
     "another package's name inside": named("scope_widgetsx.evil:run"),
     "no package": named("builtins:eval"),
-    "what a module of ours imports": named("scope_widgets.models.remote.kept:os.system"),
-    "a function that ours imports": named("scope_widgets.models.remote.kept:save_file"),
-    "a class that ours imports": made("object", [], "scope_widgets.models.remote.kept:Path"),
+    "what a module of ours imports": named("scope_widgets.remote.client.response_cache:os.system"),
+    "a function that ours imports": named("scope_widgets.remote.client.response_cache:save_file"),
+    "a class that ours imports": made("object", [], "scope_widgets.remote.client.response_cache:Path"),
     "an object of another package": made("object", [], "subprocess:Popen"),
     "an object of a function": made("object", [], "scope_widgets.heads.score:score"),
-    "an object of a module": made("object", [], "scope_widgets.models.remote.kept:os"),
+    "an object of a module": made("object", [], "scope_widgets.remote.client.response_cache:os"),
     "a tuple that is none": made("fields", [1, 2], SCORES),
     "a tuple of a function": made("fields", [1, 2], "scope_widgets.heads.score:score"),
     "an enum that is none": made("enum", 1, SCORES),
@@ -265,5 +265,5 @@ def test_calls_are_made_where_the_request_came_from_the_user(demo):
 def test_the_modules_that_a_request_names(demo, circuit):
     packed = wire.pack({"circuit": circuit, "text": "scope_widgets.heads: a talk", "by": heads.score}, demo)
     found = wire.modules(packed)
-    assert {"scope_widgets.circuits.circuit", "scope_widgets.heads.score", "scope_widgets.models.task"} <= found
+    assert {"scope_widgets.circuits.circuit", "scope_widgets.heads.score", "scope_widgets.experiments.task"} <= found
     assert all(name.startswith("scope_widgets.") and " " not in name for name in found)

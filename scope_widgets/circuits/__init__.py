@@ -1,18 +1,18 @@
 """Circuits: edges of a model that together do a task, found, measured and edited."""
 
 from scope_widgets.circuits.circuit import Circuit
-from scope_widgets.circuits.curves import Curve, curve
+from scope_widgets.circuits.curve import Curve, curve
 from scope_widgets.circuits.discovery import METHODS, discover
+from scope_widgets.circuits.edge_positions import by_position
 from scope_widgets.circuits.evaluation import Faithfulness, completeness, faithfulness, minimality
-from scope_widgets.circuits.known import induction_circuit
-from scope_widgets.circuits.live import Live
-from scope_widgets.circuits.places import by_position
-from scope_widgets.circuits.replacing import ABLATIONS
-from scope_widgets.circuits.strongest import strongest_paths
+from scope_widgets.circuits.induction_circuit import induction_circuit
+from scope_widgets.circuits.measurement import Live
+from scope_widgets.circuits.replacement_values import ABLATIONS
+from scope_widgets.circuits.strongest_paths import strongest_paths
 from scope_widgets.circuits.svg import to_svg
 from scope_widgets.circuits.tasks import TASKS, agreement, capitals, greater_than, induction, task
-from scope_widgets.models.graph import Graph
-from scope_widgets.models.task import Task
+from scope_widgets.experiments.task import Task
+from scope_widgets.models.edges.graph import Graph
 
 __all__ = [
     "ABLATIONS",

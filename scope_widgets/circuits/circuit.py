@@ -11,9 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from scope_widgets._result import Provenance, Result
-from scope_widgets.circuits.drawing import to_dot
-from scope_widgets.models.graph import Graph
-from scope_widgets.models.task import Task
+from scope_widgets.circuits.graphviz import to_dot
+from scope_widgets.experiments.task import Task
+from scope_widgets.models.edges.graph import Graph
 
 Array = np.ndarray[Any, Any]
 

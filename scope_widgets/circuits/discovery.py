@@ -10,13 +10,13 @@ from tqdm.auto import tqdm
 
 from scope_widgets._result import Provenance
 from scope_widgets.circuits.circuit import Circuit, touching
-from scope_widgets.circuits.scoring import by_cutting, by_gradient, passes
-from scope_widgets.circuits.thinning import thinned
-from scope_widgets.circuits.trial import Trial
-from scope_widgets.models.anywhere import anywhere
+from scope_widgets.circuits.circuit_run import CircuitRun
+from scope_widgets.circuits.edge_scores import by_cutting, by_gradient, passes
+from scope_widgets.circuits.pruning import thinned
+from scope_widgets.experiments.t_test import t_test
+from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.t_test import t_test
-from scope_widgets.models.task import Task
+from scope_widgets.models.remote_dispatch import remotable
 
 Array = np.ndarray[Any, Any]
 METHODS = {
@@ -29,7 +29,7 @@ METHODS = {
 }
 
 
-@anywhere
+@remotable
 def discover(
     scope: Microscope,
     task: Task,
@@ -89,7 +89,7 @@ def discover(
         raise ValueError(f"method= got {method!r}; the known ones are {known}.")
     if method == "eap-ig" and steps < 1:
         raise ValueError(f"steps= is a number of gradients, 1 or more; got {steps}.")
-    trial = Trial(scope, task, ablation, seed)
+    trial = CircuitRun(scope, task, ablation, seed)
     if within is not None and within.graph != trial.graph:
         raise ValueError(f"within= is a circuit of {within.model_id}, which has other edges than {scope.model_id}.")
     candidates = np.ones(trial.graph.n_edges, dtype=bool) if within is None else within.included
@@ -107,7 +107,7 @@ def discover(
     return circuit_of(trial, method, scores, included, f"{METHODS[method]}; {note}")
 
 
-def circuit_of(trial: Trial, method: str, scores: Array, included: Array, note: str) -> Circuit:
+def circuit_of(trial: CircuitRun, method: str, scores: Array, included: Array, note: str) -> Circuit:
     """Make the circuit that a method found on a trial."""
     return Circuit(
         graph=trial.graph,
@@ -129,7 +129,7 @@ def circuit_of(trial: Trial, method: str, scores: Array, included: Array, note: 
     )
 
 
-def nothing_to_find(trial: Trial) -> str:
+def nothing_to_find(trial: CircuitRun) -> str:
     """Say why there can be no circuit: the metric does not differ by more than chance; else give an empty text."""
     difference = trial.full - trial.empty
     size = max(np.abs(trial.full).max(), np.abs(trial.empty).max(), 1e-6)
@@ -145,7 +145,7 @@ def nothing_to_find(trial: Trial) -> str:
     return ""
 
 
-def _gradient(trial: Trial, candidates: Array, steps: int) -> tuple[Array, str]:
+def _gradient(trial: CircuitRun, candidates: Array, steps: int) -> tuple[Array, str]:
     with tqdm(total=passes(trial, steps), desc="Edge attribution", unit="pass", leave=False) as bar:
         scores = by_gradient(trial, steps, bar)
     # what rounding leaves of the gradient by a divergence is none
@@ -158,7 +158,7 @@ def _gradient(trial: Trial, candidates: Array, steps: int) -> tuple[Array, str]:
     return np.where(candidates, scores, np.nan), f"{steps or 1} gradient{'s' if steps > 1 else ''}"
 
 
-def _edges(trial: Trial, candidates: Array, steps: int) -> tuple[Array, str]:
+def _edges(trial: CircuitRun, candidates: Array, steps: int) -> tuple[Array, str]:
     edges = np.flatnonzero(candidates)
     scores = np.full(trial.graph.n_edges, np.nan)
     with tqdm(total=len(edges), desc="Edge patching", unit="edge", leave=False) as bar:
@@ -166,12 +166,12 @@ def _edges(trial: Trial, candidates: Array, steps: int) -> tuple[Array, str]:
     return scores, f"{np.isfinite(scores).sum():,} of {len(edges):,} edges, a run of all pairs each"
 
 
-def _nodes(trial: Trial, candidates: Array, steps: int) -> tuple[Array, str]:
+def _nodes(trial: CircuitRun, candidates: Array, steps: int) -> tuple[Array, str]:
     effects = node_effects(trial, candidates)
     return edge_scores(trial, effects, candidates), f"{np.isfinite(effects).sum()} of {len(effects)} nodes, a run each"
 
 
-_SCORERS: dict[str, Callable[[Trial, Array, int], tuple[Array, str]]] = {
+_SCORERS: dict[str, Callable[[CircuitRun, Array, int], tuple[Array, str]]] = {
     "eap": lambda trial, candidates, steps: _gradient(trial, candidates, 0),
     "eap-ig": _gradient,
     "edge-patching": _edges,
@@ -179,7 +179,7 @@ _SCORERS: dict[str, Callable[[Trial, Array, int], tuple[Array, str]]] = {
 }
 
 
-def node_effects(trial: Trial, included: Array) -> Array:
+def node_effects(trial: CircuitRun, included: Array) -> Array:
     """Measure how much of the metric is lost when each node is cut out of a circuit, `[node]`, the mean over pairs.
 
     NaN where a Ctrl-C came before.
@@ -199,7 +199,7 @@ def node_effects(trial: Trial, included: Array) -> Array:
     return found
 
 
-def edge_scores(trial: Trial, effects: Array, candidates: Array) -> Array:
+def edge_scores(trial: CircuitRun, effects: Array, candidates: Array) -> Array:
     """Give each edge the smaller effect of its two nodes; an input that heads share counts as the largest of them."""
     receiver, sender = trial.graph.edges
     size = np.abs(effects)
@@ -208,7 +208,7 @@ def edge_scores(trial: Trial, effects: Array, candidates: Array) -> Array:
     return np.where(candidates, scores, np.nan)
 
 
-def _acdc(trial: Trial, candidates: Array, threshold: float) -> tuple[Array, Array, str]:
+def _acdc(trial: CircuitRun, candidates: Array, threshold: float) -> tuple[Array, Array, str]:
     graph = trial.graph
     # from the logits down, the latest senders first, as in the paper
     edges = np.flatnonzero(candidates)[::-1]
@@ -226,7 +226,7 @@ def _acdc(trial: Trial, candidates: Array, threshold: float) -> tuple[Array, Arr
     return scores, included, note
 
 
-def _prune(trial: Trial, candidates: Array, target: float) -> tuple[Array, Array, str]:
+def _prune(trial: CircuitRun, candidates: Array, target: float) -> tuple[Array, Array, str]:
     """Take nodes out in the order of their effect, again and again until none can be spared."""
     graph = trial.graph
     effects = node_effects(trial, candidates)

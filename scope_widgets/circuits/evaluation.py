@@ -10,10 +10,10 @@ import numpy as np
 
 from scope_widgets._result import Provenance, Result
 from scope_widgets.circuits.circuit import Circuit, touching
-from scope_widgets.circuits.trial import Trial
-from scope_widgets.models.anywhere import anywhere
+from scope_widgets.circuits.circuit_run import CircuitRun
+from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.task import Task
+from scope_widgets.models.remote_dispatch import remotable
 
 Array = np.ndarray[Any, Any]
 _RESAMPLES = 2000
@@ -69,7 +69,7 @@ class Faithfulness(Result):
         return {"text/plain": repr(self)}
 
 
-@anywhere
+@remotable
 def faithfulness(
     scope: Microscope,
     circuit: Circuit,
@@ -94,7 +94,7 @@ def faithfulness(
     seed : int
         Of those, the bootstrap and resampling.
     """
-    trial = trial_of(scope, circuit, task, ablation, seed)
+    trial = circuit_run(scope, circuit, task, ablation, seed)
     at_random = _random_circuits(circuit.n_edges, trial.graph.n_edges, draws, seed)
     measured = trial.measure(np.concatenate([circuit.included[None], at_random]))
     shares = trial.faithfulness(measured)
@@ -154,7 +154,7 @@ def completeness(
     return table
 
 
-@anywhere
+@remotable
 def _incompleteness(
     scope: Microscope,
     circuit: Circuit,
@@ -164,7 +164,7 @@ def _incompleteness(
     greedy: int,
     seed: int,
 ) -> tuple[list[tuple[str, list[str], float, float]], str]:
-    trial = trial_of(scope, circuit, task, ablation, seed)
+    trial = circuit_run(scope, circuit, task, ablation, seed)
     sets: dict[str, list[str]] = {"nothing": []}
     if classes is None:
         for name in circuit.nodes:
@@ -217,7 +217,7 @@ def minimality(
     return table
 
 
-@anywhere
+@remotable
 def _changes(
     scope: Microscope,
     circuit: Circuit,
@@ -226,7 +226,7 @@ def _changes(
     ablation: str | None,
     seed: int,
 ) -> tuple[dict[str, list[Any]], str]:
-    trial = trial_of(scope, circuit, task, ablation, seed)
+    trial = circuit_run(scope, circuit, task, ablation, seed)
     nodes = [name for name in circuit.nodes if name != "input"]
     peers = {name: [other for other in some if other != name] for some in (classes or {}).values() for name in some}
     sets = [((), name) for name in nodes] + [(tuple(peers[name]), name) for name in nodes if peers.get(name)]
@@ -246,7 +246,7 @@ def _changes(
     return columns, trial.sentence
 
 
-def trial_of(scope: Microscope, circuit: Circuit, task: Task | None, ablation: str | None, seed: int) -> Trial:
+def circuit_run(scope: Microscope, circuit: Circuit, task: Task | None, ablation: str | None, seed: int) -> CircuitRun:
     """Make the trial that a circuit asks for.
 
     Raises
@@ -254,7 +254,7 @@ def trial_of(scope: Microscope, circuit: Circuit, task: Task | None, ablation: s
     ValueError
         Where the circuit is of another model.
     """
-    trial = Trial(scope, circuit.task if task is None else task, ablation or circuit.ablation, seed)
+    trial = CircuitRun(scope, circuit.task if task is None else task, ablation or circuit.ablation, seed)
     if trial.graph != circuit.graph:
         raise ValueError(
             f"This circuit is of {circuit.model_id}, a model with other nodes than {scope.model_id}: load that model."
@@ -262,7 +262,7 @@ def trial_of(scope: Microscope, circuit: Circuit, task: Task | None, ablation: s
     return trial
 
 
-def interval(trial: Trial, metric: Array, seed: int) -> tuple[float, float]:
+def interval(trial: CircuitRun, metric: Array, seed: int) -> tuple[float, float]:
     """Give the 95 % interval of a faithfulness, bootstrap over the pairs of numerator and denominator together."""
     rng = np.random.default_rng(seed)
     n = len(metric)
@@ -276,7 +276,7 @@ def interval(trial: Trial, metric: Array, seed: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def provenance(trial: Trial, circuit: Circuit, seed: int) -> Provenance:
+def provenance(trial: CircuitRun, circuit: Circuit, seed: int) -> Provenance:
     """Say where an evaluation came from."""
     return Provenance(
         model=trial.scope.model_id,
@@ -290,7 +290,7 @@ def provenance(trial: Trial, circuit: Circuit, seed: int) -> Provenance:
 
 
 def _without(
-    trial: Trial, circuit: Circuit, sets: Sequence[Sequence[str]], model: bool = True
+    trial: CircuitRun, circuit: Circuit, sets: Sequence[Sequence[str]], model: bool = True
 ) -> list[tuple[float, float]]:
     """Give the mean metric of the circuit, and of the model (NaN where not asked for), each without sets of nodes."""
     if not sets:

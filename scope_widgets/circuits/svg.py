@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from scope_widgets.circuits.circuit import Circuit
-from scope_widgets.circuits.drawing import HELPS, HURTS, place
+from scope_widgets.circuits.graphviz import HELPS, HURTS, place
 
 _COLUMN, _ROW, _LEFT, _TOP = 56, 48, 64, 64
 _MOST_EDGES = 2000

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from scope_widgets.circuits.asking import knows, next_token, put_before, row_of, words_of, years_of
-from scope_widgets.circuits.words import AGREEMENT, CAPITALS, CITIES, COMMON, EVENTS, LASTED, NOUNS, VERBS
-from scope_widgets.models.groups import groups_by_length
+from scope_widgets.circuits.task_vocabulary import AGREEMENT, CAPITALS, CITIES, COMMON, EVENTS, LASTED, NOUNS, VERBS
+from scope_widgets.circuits.tokenizer_words import knows, next_token, put_before, row_of, words_of, years_of
+from scope_widgets.experiments.prompt_groups import groups_by_length
+from scope_widgets.experiments.task import SUMMED, Task
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.task import SUMMED, Task
 from scope_widgets.models.tokens import token_texts
 
 T = TypeVar("T")

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scope_widgets.models.anatomy import UnsupportedModelError
-from scope_widgets.models.anywhere import anywhere
+from scope_widgets.experiments.project_qkv import read
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from scope_widgets.models.architecture.unembedding import output_matrices
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.reading import read
-from scope_widgets.models.readout import output_matrices
+from scope_widgets.models.remote_dispatch import remotable
 
 
-@anywhere
+@remotable
 def composition(scope: Microscope, kind: str = "k") -> np.ndarray[Any, Any]:
     """Score how much each later head composes with each earlier one, from the weights alone.
 

@@ -8,15 +8,15 @@ import torch
 from tqdm.auto import tqdm
 
 from scope_widgets._result import Provenance
+from scope_widgets.experiments.answer_tokens import answer_ids
+from scope_widgets.experiments.ov_copying import copying_scores
 from scope_widgets.heads.scores import HeadScores
-from scope_widgets.models.answers import answer_ids
-from scope_widgets.models.anywhere import anywhere
-from scope_widgets.models.copying import copying_scores
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import token_texts
 
 
-@anywhere
+@remotable
 def copying(scope: Microscope, tokens: Sequence[str | int], *, top: int = 5) -> HeadScores:
     """Score how far each head copies single tokens (Wang et al. 2022, section 3.1).
 

@@ -8,12 +8,12 @@ from tqdm.auto import tqdm
 
 from scope_widgets._result import Provenance
 from scope_widgets.heads.scores import HeadScores
-from scope_widgets.models.anywhere import anywhere
-from scope_widgets.models.editing import Edits
+from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote_dispatch import remotable
 
 
-@anywhere
+@remotable
 def importance(scope: Microscope, prompt: str | list[int], *, ablation: str = "zero", batch: int = 32) -> HeadScores:
     """Ablate each head alone and measure what it changes: exact, one forward a layer (all its heads in a batch).
 

@@ -8,22 +8,22 @@ import numpy as np
 from torch import Tensor
 
 from scope_widgets import _kernels
-from scope_widgets.heads.null import Patterns
+from scope_widgets.heads.null_distribution import Patterns
 from scope_widgets.heads.score import pattern
-from scope_widgets.models.anywhere import anywhere
+from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.traces.trace import Trace
 
 Array = np.ndarray[Any, Any]
 
 
-@anywhere
+@remotable
 def entropy(trace: Trace, layer: int) -> Array:
     """Entropy of each query's attention in nats, `[head, query]`: 0 on one key, ln(q + 1) when spread evenly."""
     _one_prompt(trace)
     return _kernels.entropy_per_query(pattern(trace, layer))
 
 
-@anywhere
+@remotable
 def top_attended(trace: Trace, layer: int, k: int = 5) -> tuple[Array, Array]:
     """Give the `k` most attended keys of each query, largest first.
 
@@ -37,7 +37,7 @@ def top_attended(trace: Trace, layer: int, k: int = 5) -> tuple[Array, Array]:
     return _kernels.top_keys(pattern(trace, layer), k)
 
 
-@anywhere
+@remotable
 def rollout(trace: Trace, *, residual: float = 0.5) -> Array:
     """Follow attention through all layers: the product of `residual * I + (1 - residual) * (mean over heads)`.
 

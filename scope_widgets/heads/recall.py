@@ -13,8 +13,8 @@ from scope_widgets._result import Provenance, Result
 from scope_widgets.heads.comparison import compare_heads
 from scope_widgets.heads.facts import FactSet
 from scope_widgets.heads.subjects import SubjectAttention, subject_attention, subject_positions
-from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote_dispatch import remotable
 
 Array = np.ndarray[Any, Any]
 
@@ -141,7 +141,7 @@ def recall_heads(
     )
 
 
-@anywhere
+@remotable
 def _measured(scope: Microscope, facts: FactSet, seed: int, prepend_bos: bool | None) -> SubjectAttention:
     prompts = facts.prompts(seed)
     positions = [

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets import _kernels
 from scope_widgets._result import Provenance
-from scope_widgets.heads.null import (
+from scope_widgets.heads.null_distribution import (
     SHUFFLED_TOKENS,
     Patterns,
     at_random_keys,
@@ -20,14 +20,14 @@ from scope_widgets.heads.null import (
     shuffled_token_draws,
 )
 from scope_widgets.heads.scores import HeadScores
-from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.traces.trace import NotCapturedError, Trace
 
 Array = np.ndarray[Any, Any]
 
 
-@anywhere
+@remotable
 def score(trace: Trace, *, null_draws: int = 200, seed: int = 0) -> HeadScores:
     """Compute every head statistic of a trace, averaged over its prompts.
 
@@ -99,7 +99,7 @@ def _from_queries_and_keys(prompt: Trace, layer: int, tokens: Array) -> dict[str
     )
 
 
-@anywhere
+@remotable
 def score_repeated_tokens(
     scope: Microscope, n: int = 4, *, length: int = 100, seed: int = 0, null_draws: int = 200
 ) -> HeadScores:

@@ -11,16 +11,16 @@ import torch
 from tqdm.auto import tqdm
 
 from scope_widgets._result import Provenance
-from scope_widgets.ioi.evidence import Evidence, chance, evidence
-from scope_widgets.ioi.knock_out import knocked_out
+from scope_widgets.experiments.ov_copying import copying_scores
+from scope_widgets.experiments.path_patching import Receiver
+from scope_widgets.ioi.ablate_heads import knocked_out
+from scope_widgets.ioi.detection_runs import Head, Stages, check_prompts
+from scope_widgets.ioi.effect_statistics import Evidence, chance, evidence
 from scope_widgets.ioi.prompts import ROLES, IOIPrompts
 from scope_widgets.ioi.published import CLASSES
 from scope_widgets.ioi.result import UNCLASSIFIED, IOIResult
-from scope_widgets.ioi.stages import Head, Stages, check_prompts
-from scope_widgets.models.anywhere import anywhere
-from scope_widgets.models.copying import copying_scores
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.paths import Receiver
+from scope_widgets.models.remote_dispatch import remotable
 
 Array = np.ndarray[Any, Any]
 _NAMES = ("IO", "S1", "S2")
@@ -47,7 +47,7 @@ class _Found:
         return float(self.at.effect[self.head])
 
 
-@anywhere
+@remotable
 def detect(
     scope: Microscope,
     prompts: IOIPrompts,

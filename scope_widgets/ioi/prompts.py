@@ -10,11 +10,11 @@ from typing import Any, overload
 
 import numpy as np
 
-from scope_widgets.ioi.names import NameToken, name_tokens
+from scope_widgets.experiments.prompt_groups import groups_by_length
+from scope_widgets.experiments.task import Task
+from scope_widgets.ioi.first_names import NameToken, name_tokens
 from scope_widgets.ioi.templates import fill, in_order, known_fillers, known_templates, name_slots, slots
-from scope_widgets.models.groups import groups_by_length
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.task import Task
 from scope_widgets.models.tokens import encode, token_texts
 
 #: where something happens: the three names, the token after the subject's first place, and the last token

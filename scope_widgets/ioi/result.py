@@ -10,7 +10,7 @@ import numpy as np
 
 from scope_widgets._result import Provenance, Result
 from scope_widgets.ioi.comparison import Comparison, compare
-from scope_widgets.ioi.drawing import to_dot
+from scope_widgets.ioi.graphviz import to_dot
 from scope_widgets.ioi.published import CLASSES
 
 Array = np.ndarray[Any, Any]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from scope_widgets.models.answers import answer_ids
+from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.models.tokens import token_texts
 
 #: capitalised only because a sentence begins with them; a word that is also a name (Will, May, Mark) is not here

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scope_widgets.ioi.names import bare_ids
+from scope_widgets.ioi.first_names import bare_ids
 
 #: each ends where the indirect object comes next; `{subject}` stands twice, `{io}` once before its second place
 TEMPLATES: tuple[str, ...] = (

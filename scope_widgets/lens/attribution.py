@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from scope_widgets._result import Provenance, Result
-from scope_widgets.lens._scope import scope_of
-from scope_widgets.models.answers import answer_ids, check_distinct
-from scope_widgets.models.anywhere import anywhere
+from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
+from scope_widgets.lens._trace_model import scope_of
+from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.readout import Readout, head_writes
+from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import token_texts
 from scope_widgets.traces.trace import Trace
 
@@ -94,7 +94,7 @@ class Attribution(Result):
         return table.reindex(table["contribution"].abs().sort_values(ascending=False, kind="stable").index).head(n)
 
 
-@anywhere
+@remotable
 def direct_logit_attribution(
     trace: Trace, answer: Any, versus: Any = None, *, position: int = -1, scope: Microscope | None = None
 ) -> Attribution:
@@ -126,27 +126,27 @@ def direct_logit_attribution(
         When the trace lacks one of the quantities.
     """
     scope = scope_of(trace, scope)
-    readout = Readout(scope.model, scope.anatomy)
+    unembedding = Unembedding(scope.model, scope.anatomy)
     answers = answer_ids(scope.tokenizer, answer, len(trace), "answer")
-    direction, bias = readout.directions(answers)
+    direction, bias = unembedding.directions(answers)
     others: list[str] = []
     if versus is not None:
         against = answer_ids(scope.tokenizer, versus, len(trace), "versus")
         check_distinct(scope.tokenizer, answers, against)
-        taken_off, its_bias = readout.directions(against)
+        taken_off, its_bias = unembedding.directions(against)
         direction, bias = direction - taken_off, bias - its_bias
         others = token_texts(scope.tokenizer, against.tolist())
     at = _positions(trace, position)
     final = _at(trace, trace.residual(trace.n_layers), at)
     logits = _at(trace, trace.logits, at)
-    readout.check(final, logits)
-    if readout.softcap is not None or bool(logits.isnan().any()):  # NaN: a watched call that left these logits out
-        logits = readout.raw(final)
+    unembedding.check(final, logits)
+    if unembedding.softcap is not None or bool(logits.isnan().any()):  # NaN: a watched call that left these logits out
+        logits = unembedding.raw(final)
     logits = logits.cpu().double()
     total = logits.gather(1, answers[:, None])[:, 0]
     if versus is not None:
         total = total - logits.gather(1, against[:, None])[:, 0]
-    frozen = readout.frozen(final[:, None])
+    frozen = unembedding.frozen(final[:, None])
     rows: list[tuple[str, int, int]] = []
     written: list[Tensor] = []
     for names, parts in _parts(trace, scope, at):
@@ -167,7 +167,7 @@ def direct_logit_attribution(
         versus=others,
         n_layers=trace.n_layers,
         n_heads=trace.n_heads,
-        provenance=dataclasses.replace(trace.provenance, note=_note(trace, readout, position)),
+        provenance=dataclasses.replace(trace.provenance, note=_note(trace, unembedding, position)),
     )
 
 
@@ -199,12 +199,12 @@ def _at(trace: Trace, value: Tensor, at: Tensor) -> Tensor:
     return value[torch.arange(len(at)), at]
 
 
-def _note(trace: Trace, readout: Readout, position: int) -> str:
+def _note(trace: Trace, unembedding: Unembedding, position: int) -> str:
     which = "the last position" if position == -1 else f"position {position}"
     sentences = [
         trace.provenance.note,
         f"Direct logit attribution at {which}, the final norm's scale held as in the real run.",
     ]
-    if readout.softcap is not None:
-        sentences.append(f"Of the logits before they are soft-capped at {readout.softcap:g}.")
+    if unembedding.softcap is not None:
+        sentences.append(f"Of the logits before they are soft-capped at {unembedding.softcap:g}.")
     return " ".join(filter(None, sentences))

@@ -13,11 +13,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from scope_widgets._result import Provenance, Result
-from scope_widgets.lens._scope import scope_of
-from scope_widgets.models.answers import answer_ids
-from scope_widgets.models.anywhere import anywhere
+from scope_widgets.experiments.answer_tokens import answer_ids
+from scope_widgets.lens._trace_model import scope_of
+from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.readout import Readout
+from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import token_texts
 from scope_widgets.traces.trace import Trace
 
@@ -117,7 +117,7 @@ class LogitLens(Result):
         return pd.DataFrame(rows, columns=names)
 
 
-@anywhere
+@remotable
 def logit_lens(trace: Trace, *, k: int = 5, watch: Any = None, scope: Microscope | None = None) -> LogitLens:
     """Read the residual stream out at every layer and position, as if the model ended there.
 
@@ -143,13 +143,13 @@ def logit_lens(trace: Trace, *, k: int = 5, watch: Any = None, scope: Microscope
     scope = scope_of(trace, scope)
     if trace.batched:
         raise ValueError(f"The logit lens reads one prompt and this trace has {len(trace)}: choose one with trace[i].")
-    readout = Readout(scope.model, scope.anatomy)
+    unembedding = Unembedding(scope.model, scope.anatomy)
     layers = list(range(trace.n_layers + 1))
     residuals = [trace.residual(layer) for layer in layers]
     n_vocabulary = trace.logits.shape[-1]
     if not 1 <= k <= n_vocabulary:
         raise ValueError(f"k= is how many tokens are kept at each place, 1 to {n_vocabulary}; got {k}.")
-    watched = _watched(scope, watch, readout, residuals[-1])
+    watched = _watched(scope, watch, unembedding, residuals[-1])
 
     def room(*tail: int, dtype: torch.dtype = torch.float) -> Tensor:
         return torch.empty(len(layers), len(trace.tokens), *tail, dtype=dtype)
@@ -160,16 +160,16 @@ def logit_lens(trace: Trace, *, k: int = 5, watch: Any = None, scope: Microscope
     pieces = torch.split(torch.arange(len(trace.tokens)), max(1, _AT_ONCE // n_vocabulary))
     with tqdm(desc="Logit lens", total=len(pieces) * len(layers), leave=False, disable=len(pieces) < 2) as bar:
         for at in pieces:
-            readout.check(residuals[-1][at], trace.logits[at])
-            final = readout.logits(residuals[-1][at]).float().log_softmax(-1)
+            unembedding.check(residuals[-1][at], trace.logits[at])
+            final = unembedding.logits(residuals[-1][at]).float().log_softmax(-1)
             for layer, residual in enumerate(residuals):
-                read = _read(readout.logits(residual[at]).float(), final, k, watched)
+                read = _read(unembedding.logits(residual[at]).float(), final, k, watched)
                 for whole, part in zip(found, read, strict=True):
                     whole[layer, at] = part.cpu()
                 bar.update()
     ids, chances, entropy, kl, ranks, followed = (whole.numpy() for whole in found)
     seen = np.unique([*ids.ravel().tolist(), *watched]).astype(int).tolist()
-    cap = "" if readout.softcap is None else f", soft-capped at {readout.softcap:g}"
+    cap = "" if unembedding.softcap is None else f", soft-capped at {unembedding.softcap:g}"
     note = f"Logit lens: final norm and unembedding{cap} at every layer."
     return LogitLens(
         tokens=list(trace.tokens),
@@ -186,9 +186,9 @@ def logit_lens(trace: Trace, *, k: int = 5, watch: Any = None, scope: Microscope
     )
 
 
-def _watched(scope: Microscope, watch: Any, readout: Readout, final: Tensor) -> list[int]:
+def _watched(scope: Microscope, watch: Any, unembedding: Unembedding, final: Tensor) -> list[int]:
     if watch is None:
-        return [int(readout.logits(final[-1]).argmax())]
+        return [int(unembedding.logits(final[-1]).argmax())]
     watch = watch.tolist() if hasattr(watch, "tolist") else watch
     given = list(watch) if isinstance(watch, Sequence) and not isinstance(watch, str) else [watch]
     return list(dict.fromkeys(answer_ids(scope.tokenizer, given, len(given), "watch").tolist()))

@@ -12,20 +12,21 @@ from torch import Tensor
 
 from scope_widgets._result import Provenance
 from scope_widgets.models import loading
-from scope_widgets.models.anatomy import Anatomy
-from scope_widgets.models.anywhere import anywhere
-from scope_widgets.models.capture import Recorder, record
-from scope_widgets.models.check import check
-from scope_widgets.models.editing import Editor, Edits
-from scope_widgets.models.estimate import Estimate, estimate_for
-from scope_widgets.models.named import named
-from scope_widgets.models.run import Run
+from scope_widgets.models.architecture.anatomy import Anatomy
+from scope_widgets.models.architecture.module_lookup import named
+from scope_widgets.models.execution.activation_edits import Editor, Edits
+from scope_widgets.models.execution.cached_run import CachedRun
+from scope_widgets.models.execution.call_recorder import recording
+from scope_widgets.models.execution.locks import exclusive, lock_of
+from scope_widgets.models.execution.nnsight_model import NNsightModel
+from scope_widgets.models.execution.recorder import Recorder, record
+from scope_widgets.models.execution.validation import check
+from scope_widgets.models.memory_estimate import Estimate, estimate_for
+from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import encode, pad, token_texts
-from scope_widgets.models.watching import recording
-from scope_widgets.models.wrapped import Wrapped, alone, lock_of
-from scope_widgets.traces.scoring import Scoring
+from scope_widgets.traces.attention_scoring import Scoring
+from scope_widgets.traces.pending_trace import PendingTrace
 from scope_widgets.traces.trace import SITES, Trace
-from scope_widgets.traces.watched import Watched
 
 #: beyond this, patterns are not stored by default but computed from queries and keys when they are asked for
 ATTENTION_BYTES = 512 * 2**20
@@ -59,7 +60,7 @@ class Microscope:
         self.revision = revision
         self.remote = False
         self.anatomy = Anatomy.of(model)
-        self._wrapped: Wrapped | None = None
+        self._wrapped: NNsightModel | None = None
         if not hasattr(tokenizer, "convert_ids_to_tokens"):
             raise TypeError(
                 f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. "
@@ -109,8 +110,8 @@ class Microscope:
             When the model is of a family that this package does not know.
         """
         if remote:
-            from scope_widgets.models.remote.microscope import RemoteMicroscope
-            from scope_widgets.models.remote.server import Server
+            from scope_widgets.remote.client.server import Server
+            from scope_widgets.remote.microscope import RemoteMicroscope
 
             if device is not None or dtype is not None:
                 raise ValueError("device= and dtype= are the server's choice: leave them out with remote=True.")
@@ -183,7 +184,7 @@ class Microscope:
         if self.model.training:
             raise ValueError("The model is in training mode, so dropout would change every trace: call model.eval().")
         ids, mask = pad(rows, self.model.device)
-        with alone(self.model, whole=True):
+        with exclusive(self.model, whole=True):
             wrapped = self._under_nnsight()
             recorder = Recorder(self.anatomy, self._wanted(capture, ids), named(self.model, modules))
             logits = record(wrapped, self.model, recorder, {"input_ids": ids, "attention_mask": mask.long()})
@@ -203,8 +204,8 @@ class Microscope:
             When the block ends and no forward was run, or one that is no whole forward of token ids.
         """
         wanted = (capture,) if isinstance(capture, str) else tuple(SITES if capture is None else capture)
-        watched = Watched()
-        with alone(self.model, watching=True):
+        watched = PendingTrace()
+        with exclusive(self.model, watching=True):
             self._find_parts()
             recorder = Recorder(self.anatomy, wanted, named(self.model, modules))
             with recording(self.model, recorder) as seen:
@@ -213,7 +214,7 @@ class Microscope:
         trace = self._trace(recorder, ids, mask, logits, [None] * len(ids))
         watched.become(trace if len(ids) > 1 else trace[0])
 
-    @anywhere
+    @remotable
     def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
         """Run token ids `[batch, position]` of equal length, with changes inside.
 
@@ -238,8 +239,8 @@ class Microscope:
 
     def run(
         self, prompts: str | Sequence[Any] | Tensor, capture: Sequence[str] = (), edits: Edits | None = None
-    ) -> Run:
-        """Run prompts so that they can be run again from the middle, see `Run`.
+    ) -> CachedRun:
+        """Run prompts so that they can be run again from the middle, see `CachedRun`.
 
         Parameters
         ----------
@@ -251,15 +252,15 @@ class Microscope:
         """
         rows, _, _ = encode(self.tokenizer, prompts, None)
         self._check(rows)
-        return Run(self, rows, capture, edits or {})
+        return CachedRun(self, rows, capture, edits or {})
 
     def here(self, what: str) -> None:
         """Let pass what needs the model on this machine; a remote one refuses `what` by NotImplementedError."""
 
     @contextmanager
-    def wrapped(self) -> Iterator[Wrapped]:
+    def wrapped(self) -> Iterator[NNsightModel]:
         """Give the model under nnsight, held by this thread alone."""
-        with alone(self.model):
+        with exclusive(self.model):
             yield self._under_nnsight()
 
     @contextmanager
@@ -271,7 +272,7 @@ class Microscope:
         with self.wrapped() as wrapped, wrapped.controllers():
             yield wrapped.nnsight
 
-    @anywhere
+    @remotable
     @torch.no_grad()
     def generate(self, prompt: str, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt, greedily where `do_sample` is not given; gives the new text only."""
@@ -317,11 +318,11 @@ class Microscope:
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
-    def _under_nnsight(self) -> Wrapped:
+    def _under_nnsight(self) -> NNsightModel:
         """Give the model under nnsight, wrapped anew where its modules have changed."""
         if self._wrapped is None or not self._wrapped.current:
             self._find_parts()
-            self._wrapped = Wrapped(self.model, self.tokenizer)
+            self._wrapped = NNsightModel(self.model, self.tokenizer)
         return self._wrapped
 
     def _find_parts(self) -> None:

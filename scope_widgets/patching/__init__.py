@@ -1,9 +1,12 @@
 """What causes what: activations of one run put into another."""
 
-from scope_widgets.patching.ablated import Ablation
+from typing import Any
+
+from scope_widgets._aliases import moved
 from scope_widgets.patching.ablation import ABLATIONS, ablate
+from scope_widgets.patching.ablation_result import Ablation
 from scope_widgets.patching.activations import activations, attribution, sweep
-from scope_widgets.patching.cutting import knockout
+from scope_widgets.patching.attention_knockout import attention_knockout
 from scope_widgets.patching.paths import paths
 from scope_widgets.patching.result import PatchingResult
 from scope_widgets.patching.sweeps import Sweep
@@ -15,8 +18,12 @@ __all__ = [
     "Sweep",
     "ablate",
     "activations",
+    "attention_knockout",
     "attribution",
-    "knockout",
     "paths",
     "sweep",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return moved(__name__, name, {"knockout": "scope_widgets.patching:attention_knockout"})

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets.models.anywhere import anywhere
-from scope_widgets.models.editing import Edits, Place
+from scope_widgets.models.execution.activation_edits import Edits, Place
+from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.run import Run
-from scope_widgets.patching.ablated import Ablation, layer_of, measured
-from scope_widgets.patching.pair import Roles, listed, places
+from scope_widgets.models.remote_dispatch import remotable
+from scope_widgets.patching.ablation_result import Ablation, layer_of, measured
 from scope_widgets.patching.paths import check_head
+from scope_widgets.patching.run_pair import Roles, listed, places
 
 Array = np.ndarray[Any, Any]
 #: (layer, head), ("attention", layer), ("mlp", layer), or ("layer", layer): attention and MLP
@@ -25,7 +25,7 @@ Custom = Callable[[Tensor], Tensor]
 ABLATIONS = ("zero", "mean", "resample", "noise", "scale")
 
 
-@anywhere
+@remotable
 def ablate(
     scope: Microscope,
     prompts: Any,
@@ -128,7 +128,7 @@ _COMPONENT = (
 )
 
 
-def _where(scope: Microscope, run: Run, positions: Any, roles: Roles | None) -> Tensor | None:
+def _where(scope: Microscope, run: CachedRun, positions: Any, roles: Roles | None) -> Tensor | None:
     """Give which positions to ablate, [prompt, position] of bool; None for all."""
     if isinstance(positions, str) and positions == "all":
         return None
@@ -138,7 +138,7 @@ def _where(scope: Microscope, run: Run, positions: Any, roles: Roles | None) -> 
     return where
 
 
-def _named(ablation: str, factor: float, std: float, source: Run | None, groups: Any) -> str:
+def _named(ablation: str, factor: float, std: float, source: CachedRun | None, groups: Any) -> str:
     if ablation not in ABLATIONS:
         raise ValueError(f"ablation= is one of {', '.join(ABLATIONS)}, or a function of the value; got {ablation!r}.")
     over = "" if source is None else f" over {len(source)} reference prompts" + (" of the same group" if groups else "")
@@ -155,7 +155,7 @@ def _named(ablation: str, factor: float, std: float, source: Run | None, groups:
 
 
 def _partners(
-    run: Run, source: Run | None, ablation: Any, groups: Any, reference_groups: Any, seed: int
+    run: CachedRun, source: CachedRun | None, ablation: Any, groups: Any, reference_groups: Any, seed: int
 ) -> list[list[int]]:
     """Give the reference prompts that stand in for each prompt: of its group, and of its length."""
     if source is None or ablation not in ("mean", "resample"):
@@ -188,8 +188,8 @@ def _partners(
 def _new(
     ablation: str,
     place: Place,
-    run: Run,
-    source: Run | None,
+    run: CachedRun,
+    source: CachedRun | None,
     partners: list[list[int]],
     factor: float,
     std: float,

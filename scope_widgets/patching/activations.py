@@ -6,14 +6,14 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.attribution import estimates
-from scope_widgets.patching.calls import call
+from scope_widgets.patching.call_text import call
 from scope_widgets.patching.far_sweeps import FarSweep
-from scope_widgets.patching.pair import Roles, pair
 from scope_widgets.patching.preparing import prepared, site_of
 from scope_widgets.patching.result import PatchingResult
+from scope_widgets.patching.run_pair import Roles, pair
 from scope_widgets.patching.sweeps import Sweep
 
 
@@ -130,7 +130,7 @@ def activations(
     return work.result
 
 
-@anywhere
+@remotable
 def attribution(
     scope: Microscope,
     clean: Any,

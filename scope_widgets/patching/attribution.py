@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scope_widgets.patching.pair import OVER, Pair
+from scope_widgets.patching.run_pair import OVER, Pair
 
 
 def estimates(pair: Pair, over: str) -> Tensor | None:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from scope_widgets.models.anywhere import anywhere
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.remote.failures import JobTimeoutError, NoWeightsError
+from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.preparing import prepared
 from scope_widgets.patching.result import Array, PatchingResult
 from scope_widgets.patching.sweeps import Sweep
+from scope_widgets.remote.errors import JobTimeoutError, NoWeightsError
 
 #: requests for all cells at most (one more prepares them), and cells that are worth one
 REQUESTS, ENOUGH = 4, 200
@@ -27,7 +27,7 @@ class FarSweep(Sweep):
 
     Attributes
     ----------
-    news : News or None
+    news : JobStatus or None
         What is known of the request that is under way.
     """
 
@@ -91,7 +91,7 @@ class FarSweep(Sweep):
         return pause
 
 
-@anywhere
+@remotable
 def laid_out(
     scope: Microscope, clean: Any, corrupted: Any, options: Mapping[str, Any], estimate: bool
 ) -> tuple[PatchingResult, Array]:
@@ -100,7 +100,7 @@ def laid_out(
     return work.result, work.order()
 
 
-@anywhere
+@remotable
 def cells(scope: Microscope, clean: Any, corrupted: Any, options: Mapping[str, Any], flat: Array) -> tuple[Array, str]:
     """Run some cells; gives their effects `[prompt, cell]` and what is to be said about them."""
     work = prepared(scope, clean, corrupted, options, False)

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from scope_widgets.models.anywhere import anywhere
+from scope_widgets.experiments.path_patching import Receiver, along_paths, reaches
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.paths import Receiver, along_paths, reaches
-from scope_widgets.patching.calls import call
-from scope_widgets.patching.pair import Roles, pair
+from scope_widgets.models.remote_dispatch import remotable
+from scope_widgets.patching.call_text import call
 from scope_widgets.patching.result import PatchingResult
+from scope_widgets.patching.run_pair import Roles, pair
 
 
-@anywhere
+@remotable
 def paths(
     scope: Microscope,
     clean: Any,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.patching.calls import call
-from scope_widgets.patching.pair import OVER, pair
+from scope_widgets.patching.call_text import call
+from scope_widgets.patching.run_pair import OVER, pair
 from scope_widgets.patching.sweeps import Sweep
 
 

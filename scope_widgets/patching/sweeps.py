@@ -11,9 +11,9 @@ import torch
 
 from scope_widgets._result import Shown
 from scope_widgets.patching.attribution import HEADED, any_estimate
-from scope_widgets.patching.cells import Cells, run_cells
-from scope_widgets.patching.pair import OVER, Pair
+from scope_widgets.patching.patch_cells import Cells, run_cells
 from scope_widgets.patching.result import Array, PatchingResult
+from scope_widgets.patching.run_pair import OVER, Pair
 
 #: positions in one forward at most, and at least before another prompt position is added: found by measuring
 MOST, ENOUGH = 1024, 256

@@ -1,29 +1,22 @@
-"""Steering: directions, interventions that a slider moves, and patches that last."""
+"""Steering: directions, and interventions that a slider moves."""
 
-from scope_widgets.steering.applying import steer
-from scope_widgets.steering.directions import Direction
-from scope_widgets.steering.fact_editing import FactEdit, edit_fact
-from scope_widgets.steering.fact_effect import FactEffect
-from scope_widgets.steering.feature_patch import FeaturePatch
-from scope_widgets.steering.finding import direction
+from typing import Any
+
+from scope_widgets._aliases import moved
+from scope_widgets.experiments.direction import Direction
+from scope_widgets.steering.find_direction import direction
+from scope_widgets.steering.intervention_kinds import AddDirection, ClampNeuron, ProjectOut, ScaleHead, SwapAttention
 from scope_widgets.steering.interventions import Intervention
-from scope_widgets.steering.kinds import AddDirection, ClampNeuron, ProjectOut, ScaleHead, SwapAttention
-from scope_widgets.steering.orthogonal import OrthogonalPatch, orthogonalise
-from scope_widgets.steering.patch import Patch, restore
 from scope_widgets.steering.session import Session
-from scope_widgets.steering.steered import Steered
-from scope_widgets.steering.sweeps import Sweep, sweep, sweep_steps
+from scope_widgets.steering.steer import steer
+from scope_widgets.steering.steered_distribution import Steered
+from scope_widgets.steering.strength_sweep import Sweep, sweep, sweep_steps
 
 __all__ = [
     "AddDirection",
     "ClampNeuron",
     "Direction",
-    "FactEdit",
-    "FactEffect",
-    "FeaturePatch",
     "Intervention",
-    "OrthogonalPatch",
-    "Patch",
     "ProjectOut",
     "ScaleHead",
     "Session",
@@ -31,10 +24,16 @@ __all__ = [
     "SwapAttention",
     "Sweep",
     "direction",
-    "edit_fact",
-    "orthogonalise",
-    "restore",
     "steer",
     "sweep",
     "sweep_steps",
 ]
+
+_MOVED = {
+    name: f"scope_widgets.editing:{name}"
+    for name in ("FactEdit", "FactEffect", "FeaturePatch", "OrthogonalPatch", "Patch", "edit_fact", "orthogonalise")
+} | {"restore": "scope_widgets.editing:restore"}
+
+
+def __getattr__(name: str) -> Any:
+    return moved(__name__, name, _MOVED)

@@ -1,4 +1,4 @@
-"""What a session of a remote model is asked without waiting: each step looks once and yields the server's `News`."""
+"""What a session of a remote model is asked without waiting: each step looks once and yields a `JobStatus`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from scope_widgets.steering.session import Session
-from scope_widgets.steering.steered import Distribution, Steered
-from scope_widgets.steering.sweeps import Sweep, sweep
+from scope_widgets.steering.steered_distribution import Distribution, Steered
+from scope_widgets.steering.strength_sweep import Sweep, sweep
 
 
 def _far(session: Session) -> Any:

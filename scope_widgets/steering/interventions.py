@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeAlias, TypeVar
 import torch
 from torch import Tensor
 
-from scope_widgets.models.editing import Edits, Place
+from scope_widgets.models.execution.activation_edits import Edits, Place
 from scope_widgets.models.microscope import Microscope
 
 #: see `Intervention`
@@ -105,7 +105,7 @@ def in_order(interventions: Sequence[Intervention]) -> list[int]:
 
 
 def edits_of(interventions: Sequence[Intervention], strengths: Tensor, positions: Tensor, lengths: Tensor) -> Edits:
-    """Make the edits that do all of these, for `Microscope.logits` and `Run.again`.
+    """Make the edits that do all of these, for `Microscope.logits` and `CachedRun.again`.
 
     Parameters
     ----------

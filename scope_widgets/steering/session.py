@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from scope_widgets.models.answers import answer_ids, check_distinct
-from scope_widgets.models.anywhere import anywhere
-from scope_widgets.models.attention import shows_attention
-from scope_widgets.models.hooked import continued
+from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
+from scope_widgets.models.execution.attention import uses_attention_interface
+from scope_widgets.models.execution.cached_run import CachedRun
+from scope_widgets.models.execution.persistent_edits import continued
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.parameters import state_of
-from scope_widgets.models.run import Run
+from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import encode, token_texts
-from scope_widgets.steering.applying import hooked
+from scope_widgets.models.weights.weight_version import weights_version
+from scope_widgets.steering.intervention_kinds import ClampNeuron, nice
 from scope_widgets.steering.interventions import (
     Intervention,
     checked,
@@ -28,8 +28,8 @@ from scope_widgets.steering.interventions import (
     is_neutral,
     within,
 )
-from scope_widgets.steering.kinds import ClampNeuron, nice
-from scope_widgets.steering.steered import Distribution, Steered
+from scope_widgets.steering.steer import hooked
+from scope_widgets.steering.steered_distribution import Distribution, Steered
 
 #: rows times positions that are run at once, and logits that come of it (256 MB)
 BUDGET = 4096
@@ -104,8 +104,8 @@ class Session:
         self._known: OrderedDict[Strengths, Tensor] = OrderedDict()
         self._continuation: list[int] = []
         self._continued_to = 0
-        self._base: Run | None = None
-        self._longer: Run | None = None
+        self._base: CachedRun | None = None
+        self._longer: CachedRun | None = None
         self._longer_ids: list[int] = []
         self._hits = self._misses = 0
         self._state = 0
@@ -208,7 +208,7 @@ class Session:
             self._continuation = written[0] if written else []
         return self._continuation[:length]
 
-    @anywhere
+    @remotable
     def losses(self, rows: Sequence[Sequence[float] | Mapping[int, float]], tokens: list[int]) -> list[float]:
         """Give the mean loss on tokens that come after the prompt, in nats a token, at several strengths."""
         keys = [self.checked(row) for row in rows]
@@ -256,7 +256,7 @@ class Session:
         options = {"answer": answer, "versus": versus}
         return Session, (self.scope, self.prompt, list(self.interventions)), options
 
-    @anywhere
+    @remotable
     def _written(self, keys: Sequence[Strengths], **options: Any) -> list[list[int]]:
         """Give the tokens of each row, as far as they go."""
         return [[], *self._continued(keys, **options)][-1]
@@ -278,14 +278,14 @@ class Session:
 
     def _current(self) -> None:
         """Run the prompt anew where the weights have changed since."""
-        state = -1 if self.scope.remote else state_of(self.scope.model)
+        state = -1 if self.scope.remote else weights_version(self.scope.model)
         if state == self._state:
             return
         self._known.clear()
         self._continuation, self._continued_to, self._longer, self._longer_ids = [], 0, None, []
         if self.scope.remote:
             self._unsteered = Distribution(self._rows([self.neutral])[0])
-        elif shows_attention(self.scope.model):
+        elif uses_attention_interface(self.scope.model):
             self._base = self.scope.run(self.token_ids)
             self._unsteered = Distribution(self._base.logits[0])
         else:
@@ -315,17 +315,17 @@ class Session:
         """Run rows of strengths; gives what comes next in each."""
         return [Distribution(logits) for logits in self._rows(keys)] if keys else []
 
-    @anywhere
+    @remotable
     def _rows(self, keys: Sequence[Strengths]) -> Tensor:
         """Run rows of strengths; gives the logits of the last position, `[row, vocabulary]`."""
         return torch.cat([part[:, -1] for part in self._logits(self._base, self.token_ids, keys, 1)])
 
-    def _logits(self, base: Run | None, ids: list[int], keys: Sequence[Strengths], keep: int) -> Iterator[Tensor]:
+    def _logits(self, base: CachedRun | None, ids: list[int], keys: Sequence[Strengths], keep: int) -> Iterator[Tensor]:
         """Run rows of strengths on the prompt, and what may come after it; yields the logits of the last positions.
 
         Parameters
         ----------
-        base : Run or None
+        base : CachedRun or None
             Of `ids`, without interventions; None: all is run.
         ids : list of int
             The prompt and what comes after it.
@@ -371,7 +371,7 @@ def _answers(scope: Microscope, answer: Any, versus: Any) -> tuple[int, int] | N
     return int(ids[0]), int(others[0])
 
 
-@anywhere
+@remotable
 def _spans(scope: Microscope, ids: list[int], interventions: Sequence[Intervention]) -> list[tuple[float, float]]:
     """Give what a slider for each goes over; a neuron's is found by running the prompt."""
     found: dict[int, tuple[float, float]] = {}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from scope_widgets._result import Provenance, Shown
 from scope_widgets.traces import files
-from scope_widgets.traces.scoring import Scoring
+from scope_widgets.traces.attention_scoring import Scoring
 
 #: every quantity that a forward can be asked for
 SITES = ("residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out")

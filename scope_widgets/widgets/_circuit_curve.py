@@ -60,7 +60,7 @@ def measured(circuit: Circuit, order: Any, live: Any, seed: int = 0) -> Iterator
 
 
 def measured_far(circuit: Circuit, order: Any, live: Any, seed: int = 0) -> Generator[Any, None, Curve]:
-    """As `measured`, all points with one request to a server; yields its `News`, gives the curve."""
+    """As `measured`, all points with one request to a server; yields its `JobStatus`, gives the curve."""
     points = _points(circuit, order, seed)
     found = yield from live.measure_steps([mask for _, _, mask in points])
     curve = _empty()

@@ -20,7 +20,7 @@ def is_far(scope: Any) -> bool:
 
 
 def words(news: Any) -> str:
-    """Say a server's `News` in a few words; its own text only gives the place in the queue."""
+    """Say a server's `JobStatus` in a few words; its own text only gives the place in the queue."""
     if "connection" in news.text:
         return "connection lost, waiting for the server"
     if news.state == "queued":

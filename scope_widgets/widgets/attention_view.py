@@ -13,7 +13,7 @@ import torch
 import traitlets
 
 from scope_widgets import _kernels
-from scope_widgets.heads.pictures import head_steps, layer_thumbnails, thumbnail_steps, thumbnails
+from scope_widgets.heads.thumbnails import head_steps, layer_thumbnails, thumbnail_steps, thumbnails
 
 from ._base import Answer, Steps, View
 from ._requests import finished

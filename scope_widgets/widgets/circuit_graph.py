@@ -13,7 +13,7 @@ import numpy.typing as npt
 import traitlets
 
 from scope_widgets.circuits import Circuit
-from scope_widgets.circuits.live import FarLive
+from scope_widgets.circuits.measurement import FarLive
 
 from . import _circuit_edits as edits
 from ._base import Answer, Steps, View

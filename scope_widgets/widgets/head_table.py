@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import traitlets
 
+from ._attention_strips import Strips
 from ._base import View
-from ._columns import Column, class_letters, evidence_of, pack, read_frame
+from ._head_table_columns import Column, class_letters, evidence_of, pack, read_frame
 from ._selection import Head, Selection
-from ._strips import Strips
 
 _FALLBACK_ROWS = 12
 

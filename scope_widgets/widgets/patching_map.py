@@ -12,7 +12,7 @@ import numpy.typing as npt
 import traitlets
 
 from ._base import Answer, Steps, View
-from ._effects import Effects, as_bytes, code_of, prompts_of_cell, values_of
+from ._patching_map_cells import Effects, as_bytes, code_of, prompts_of_cell, values_of
 from ._selection import Head, Selection
 from ._waiting import words
 

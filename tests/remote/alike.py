@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from scope_widgets._result import Provenance
-from scope_widgets.models.remote.failures import RemoteError
+from scope_widgets.remote.errors import RemoteError
 
 #: what each comparison found, for the summary of the run
 found = {}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from scope_widgets import Microscope, heads, patching
-from scope_widgets.models.remote.failures import RemoteError
+from scope_widgets.remote.errors import RemoteError
 
 KEY = "11111111-2222-3333-4444-555555555555"
 PROMPT = "When Mary and John went to the store, John gave a drink to"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scope_widgets import Microscope, circuits, heads, ioi, lens, patching, steering
-from scope_widgets.models.remote.failures import NoWeightsError
+from scope_widgets.remote.errors import NoWeightsError
 
 from alike import equal
 

@@ -157,7 +157,7 @@ PATCHING = {
         scope, PROMPT, [(2, 2)], ablation="resample", reference=[FLIPPED], seed=1),
     "an ablation of one's own": lambda scope: patching.ablate(
         scope, PROMPT, [(3, 1)], ablation=lambda value: -value, **QUESTION),
-    "knockout": lambda scope: patching.knockout(scope, PROMPT, [(-1, 1)], heads=[(3, 1)], **QUESTION),
+    "knockout": lambda scope: patching.attention_knockout(scope, PROMPT, [(-1, 1)], heads=[(3, 1)], **QUESTION),
 }  # fmt: skip
 
 
@@ -173,7 +173,7 @@ def test_ioi_detection(there, here):
     prompts = ioi.prompts(here, n=20, seed=0)
     theirs = both("IOI detection", there, here, lambda scope: ioi.detect(scope, prompts))
     assert (3, 1) in theirs.of("name_mover")
-    both("IOI knock-out", there, here, lambda scope: ioi.knock_out(scope, prompts, [(3, 1)], draws=2))
+    both("IOI knock-out", there, here, lambda scope: ioi.ablate_heads(scope, prompts, [(3, 1)], draws=2))
     equal("IOI prompts", replace(ioi.prompts(there, n=20, seed=0), revision=None), prompts)
 
 

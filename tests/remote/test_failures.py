@@ -15,7 +15,8 @@ from failing import KEY, PROMPT, WAYS, fails, finished, load, own, slow, works
 
 from scope_widgets import Microscope, heads, patching
 from scope_widgets.models.loading import ModelNotFoundError
-from scope_widgets.models.remote.failures import (
+from scope_widgets.remote.client.server import Key
+from scope_widgets.remote.errors import (
     JobFailedError,
     JobTimeoutError,
     LostConnectionError,
@@ -28,7 +29,6 @@ from scope_widgets.models.remote.failures import (
     VersionMismatchError,
     WrongKeyError,
 )
-from scope_widgets.models.remote.server import Key
 
 import broken_servers as broken
 from ndif_server import another_api, deploy, until_it_answers

@@ -10,7 +10,7 @@ import pytest
 from failing import KEY, PROMPT, own
 
 from scope_widgets import heads, patching, widgets
-from scope_widgets.models.remote.server import Key
+from scope_widgets.remote.client.server import Key
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from failing import KEY, PROMPT, fails, finished, load, own, slow, works
 
 from scope_widgets import patching
-from scope_widgets.models.remote.failures import (
+from scope_widgets.remote.errors import (
     LostConnectionError,
     NoAnswerError,
     NotDeployedError,

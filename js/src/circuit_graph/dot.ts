@@ -1,4 +1,4 @@
-/** The circuit as a drawing for Graphviz: the browser's half of `scope_widgets/circuits/drawing.py`. */
+/** The circuit as a drawing for Graphviz: the browser's half of `scope_widgets/circuits/graphviz.py`. */
 import type { State } from "./state";
 
 /** Colours of what helps and what hurts. */

@@ -1,0 +1,152 @@
+"""`CircuitRun`: circuits run alone on a task's pairs, and measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets.circuits.replacement_values import ABLATIONS, check, kin, replaced
+from scope_widgets.experiments.metric import Metric
+from scope_widgets.experiments.task import Task
+from scope_widgets.models.edges.component_outputs import Writes, writes
+from scope_widgets.models.edges.edge_ablation import Mixer, graph_of
+from scope_widgets.models.edges.graph import Graph
+from scope_widgets.models.microscope import Microscope
+
+Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+_PAIRS_AT_ONCE = 32
+#: share of the free memory that may be asked for
+_SHARE = 0.6
+
+
+class CircuitRun:
+    """A model on a task, with what edges carry that are out of a circuit.
+
+    Parameters
+    ----------
+    scope : Microscope
+    task : Task
+    ablation : str
+        "counterfactual", "mean", "resample" or "zero".
+    seed : int
+        Of resampling.
+
+    Attributes
+    ----------
+    full, empty : ndarray [pair]
+        The metric of the whole model, and of the circuit without edges.
+
+    Raises
+    ------
+    ValueError
+        For a task of another model, an unknown ablation, a metric that is not finite.
+    MemoryError
+        Where what the pairs write would not fit; says how many do.
+    """
+
+    def __init__(self, scope: Microscope, task: Task, ablation: str = "counterfactual", seed: int = 0) -> None:
+        check(ablation)
+        if not len(task):
+            raise ValueError(f"The task {task.name!r} has no pairs: give at least one.")
+        task.check(scope)
+        self.scope, self.task, self.ablation = scope, task, ablation
+        self.seed = seed if ablation == "resample" else None
+        self.graph: Graph = graph_of(scope)
+        check_memory(scope, self.graph, task, 2 if ablation == "counterfactual" else 5)
+        order = sorted(range(len(task)), key=lambda pair: len(task.clean[pair]))  # little padding
+        self._parts = [order[at : at + _PAIRS_AT_ONCE] for at in range(0, len(order), _PAIRS_AT_ONCE)]
+        clean = [writes(scope, [task.clean[pair] for pair in part]) for part in self._parts]
+        corrupted = [writes(scope, [task.corrupted[pair] for pair in part]) for part in self._parts]
+        logits = torch.empty(len(task), clean[0].logits.shape[-1], device=clean[0].logits.device)
+        for part, one in zip(self._parts, clean, strict=True):
+            logits[part] = one.logits.float()
+        self.metric: Metric = task.measure(scope, logits)
+        self.full: Array = self.metric.checked(logits, "clean").numpy()
+        self._mixers = [
+            Mixer(scope, one, self._replaced(part, corrupted, seed), self.graph)
+            for part, one in zip(self._parts, clean, strict=True)
+        ]
+        self.empty: Array = self.measure(np.zeros((1, self.graph.n_edges), dtype=bool))[0]
+
+    @property
+    def sentence(self) -> str:
+        """Say what an edge that is out carries."""
+        sizes = [len(some) for some in kin(self.task)]
+        number = f" (of {min(sizes)} to {max(sizes)} prompts)" if self.ablation in ("mean", "resample") else ""
+        return f"{self.ablation}: an edge that is out carries {ABLATIONS[self.ablation]}{number}"
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The clean prompts as text."""
+        decode = self.scope.tokenizer.decode
+        return tuple(str(decode(row, skip_special_tokens=True)) for row in self.task.clean)
+
+    @property
+    def scale(self) -> float:
+        """The mean metric of the whole model less that of no edges: what faithfulness is a share of."""
+        return float(self.full.mean() - self.empty.mean())
+
+    @torch.no_grad()
+    def measure(self, included: Any) -> Array:
+        """Run circuits `[circuit, edge]` of bool; gives the metric `[circuit, pair]`."""
+        masks = torch.as_tensor(np.atleast_2d(included))
+        found = np.empty((len(masks), len(self.task)))
+        for part, mixer in zip(self._parts, self._mixers, strict=True):
+            logits = mixer.logits(masks.to(mixer.replaced.device))
+            rows = torch.tensor(part, device=logits.device).repeat(len(masks))
+            found[:, part] = self.metric.of(logits.flatten(0, 1), rows).double().cpu().reshape(len(masks), -1).numpy()
+        return found
+
+    def faithfulness(self, metric: Array) -> Array:
+        """Give `(m - m(empty)) / (m(full) - m(empty))` of the mean metrics `[..., pair]`; NaN where that vanishes."""
+        size = max(np.abs(self.full).max(), np.abs(self.empty).max(), 1e-6)
+        scale = self.scale if abs(self.scale) > 1e-6 * size else np.nan
+        shares: Array = (metric.mean(-1) - self.empty.mean()) / scale
+        return shares
+
+    def parts(self) -> Iterator[tuple[list[int], Writes, Tensor]]:
+        """Give the pairs in parts: which they are, what is written on the clean prompts, and what replaces it."""
+        for part, mixer in zip(self._parts, self._mixers, strict=True):
+            yield part, mixer.clean, mixer.replaced
+
+    def _replaced(self, part: list[int], corrupted: list[Writes], seed: int) -> Tensor:
+        if self.ablation == "counterfactual":
+            return corrupted[self._parts.index(part)].of
+        longest = max(len(self.task.clean[pair]) for pair in part)
+        # kin have one length, so that positions correspond whatever the padding
+        widened = [
+            torch.nn.functional.pad(one.of, (0, 0, 0, max(0, longest - one.of.shape[2])))[:, :, :longest]
+            for one in corrupted
+        ]
+        order = [pair for some in self._parts for pair in some]
+        whole = torch.cat(widened, 1)[:, torch.argsort(torch.tensor(order))]
+        return replaced(self.ablation, whole, part, kin(self.task), seed)
+
+
+def check_memory(scope: Microscope, graph: Graph, task: Task, copies: int = 2) -> None:
+    """Raise MemoryError where what the clean and corrupted prompts write would not fit, so many times over."""
+    longest = max(map(len, task.clean))
+    each = copies * len(graph.senders) * longest * scope.d_model * scope.model.dtype.itemsize
+    free = _free(scope)
+    if free is not None and each * len(task) > _SHARE * free:
+        fitting = int(_SHARE * free // each)
+        raise MemoryError(
+            f"{len(task)} pairs of up to {longest} tokens need {each * len(task) / 2**30:.1f} GB for what each of "
+            f"{len(graph.senders)} nodes writes, and {free / 2**30:.1f} GB are free: "
+            + (f"take at most {fitting} pairs, task[:{fitting}]." if fitting else "take shorter prompts.")
+        )
+
+
+def _free(scope: Microscope) -> float | None:
+    """Give the free bytes where the model is; None where nobody says."""
+    if scope.model.device.type == "cuda":
+        return float(torch.cuda.mem_get_info(scope.model.device)[0])
+    try:
+        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (ValueError, OSError, AttributeError):
+        return None

@@ -1,0 +1,81 @@
+"""A circuit as a drawing for Graphviz."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+from scope_widgets.models.edges.graph import Graph
+
+#: colours of what helps and what hurts, those of the views
+HELPS, HURTS = "#b2182b", "#2166ac"
+
+
+def to_dot(
+    graph: Graph, scores: Mapping[tuple[str, str], float], title: str = "", labels: Mapping[str, str] = {}
+) -> str:
+    """Write edges as a drawing: layers from below, width by the size of the score, colour by its sign.
+
+    Parameters
+    ----------
+    graph : Graph
+    scores : dict of (sender, receiver) to float
+    title : str
+    labels : dict of node to str
+        Shown instead of the nodes' names.
+
+    Returns
+    -------
+    str
+        DOT, for `dot -Tsvg`.
+    """
+    owners = {
+        name: [graph.senders[i] for i in own] or ["logits"]
+        for name, own in zip(graph.receivers, graph.owner, strict=True)
+    }
+    there = {"logits", *(sender for sender, _ in scores), *(own for _, receiver in scores for own in owners[receiver])}
+    layers: dict[float, list[str]] = {}
+    for name in [*graph.senders, "logits"]:
+        if name in there:
+            layers.setdefault(_height(name, graph.n_layers), []).append(name)
+    rows = [layers[height] for height in sorted(layers)]
+    largest = max((abs(score) for score in scores.values() if score == score), default=0) or 1.0
+    lines = [
+        "digraph circuit {",
+        f'  graph [rankdir=BT, ranksep=0.5, nodesep=0.15, fontname="Helvetica", labelloc=t, label={_quoted(title)}];',
+        '  node [shape=box, style="filled,rounded", fillcolor="#f4f5f7", fontname="Helvetica", fontsize=11];',
+        '  edge [arrowsize=0.5, fontname="Helvetica", fontsize=8];',
+    ]
+    for row in rows:
+        nodes = " ".join(f"{_quoted(name)} [label={_quoted(labels.get(name, name))}];" for name in row)
+        lines.append(f"  {{ rank=same; {nodes} }}")
+    # rows keep the order of the layers also where no edge says so
+    lines += [f"  {_quoted(low[0])} -> {_quoted(high[0])} [style=invis];" for low, high in pairwise(rows)]
+    for (sender, receiver), score in scores.items():
+        size = abs(score) / largest if score == score else 0.0
+        site = receiver[-2] if receiver.endswith(">") else ""
+        look = f'penwidth={0.4 + 3.6 * size:.2f}, color="{HELPS if score >= 0 else HURTS}", label="{site}"'
+        lines += [f"  {_quoted(sender)} -> {_quoted(owner)} [{look}];" for owner in owners[receiver]]
+    return "\n".join([*lines, "}", ""])
+
+
+def place(graph: Graph, name: str) -> tuple[float, float]:
+    """Give where a node stands, in columns of heads and rows of layers: embeddings below, logits above, MLPs beside."""
+    if name.startswith("m"):
+        return graph.n_heads + 0.5, float(name[1:]) + (0.0 if graph.parallel else 0.4)
+    if name.startswith("a"):
+        layer, head = name[1:].split(".h")
+        return float(head), float(layer)
+    return (graph.n_heads - 1) / 2, -1.0 if name == "input" else float(graph.n_layers)
+
+
+def _height(name: str, n_layers: int) -> float:
+    if name in ("input", "logits"):
+        return -1.0 if name == "input" else float(n_layers)
+    return float(name[1:]) + 0.5 if name.startswith("m") else float(name[1:].split(".")[0])
+
+
+def _quoted(text: str) -> str:
+    """Quote a text as DOT does."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -1,0 +1,151 @@
+"""`FeaturePatch`: a direction that a matrix writes less of, or more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from scope_widgets.editing import patch_files
+from scope_widgets.editing.output_matrices import check_direction, matrix, name_of, writers
+from scope_widgets.editing.patch_files import Adapter
+from scope_widgets.editing.rank_one import RankOnePatch
+from scope_widgets.experiments.direction import Direction
+from scope_widgets.models.microscope import Microscope
+
+_DIRECTION = "direction.safetensors"
+
+
+class FeaturePatch(RankOnePatch):
+    """Changes how much of a direction one matrix of the model writes to the residual stream.
+
+    With `v` the direction and `W` the matrix it adds `strength * v (v . W)`, a LoRA of rank one, so that what the
+    matrix writes along `v` (its bias aside) is multiplied by `1 + strength`: -1 suppresses the feature, 0 leaves the
+    model as it is, 1 doubles it. Several patches add up, as PEFT's adapters do: each is computed from the weights
+    without any patch.
+
+    Where a norm follows the matrix (Gemma 2, Gemma 3, OLMo 2) `v` is read through the norm's gain, so that -1 takes the
+    direction out of what reaches the stream there too; the norm then rescales the rest.
+
+    Parameters
+    ----------
+    scope : Microscope
+    direction : Direction
+    strength : float
+    module : "mlp" or "attention"
+    layer : int, optional
+        The block whose matrix is changed; where nothing is said, the last that writes to the direction's layer (the
+        first block for layer 0).
+
+    Attributes
+    ----------
+    direction : Direction or None
+        None for an adapter that something else made.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a direction of another model, a strength that is not finite, a module or layer that is not there.
+    UnsupportedModelError
+        Where there is no plain matrix (quantised, several experts).
+    """
+
+    direction: Direction | None
+
+    def __init__(
+        self,
+        scope: Microscope,
+        direction: Direction,
+        strength: float = -1.0,
+        *,
+        module: str = "mlp",
+        layer: int | None = None,
+    ) -> None:
+        check_direction(scope, direction)
+        layer = max(direction.layer - 1, 0) if layer is None else layer
+        if isinstance(layer, bool) or not hasattr(layer, "__index__") or not 0 <= layer < scope.n_layers:
+            raise ValueError(f"layer= is a block of {scope.model_id}, 0 to {scope.n_layers - 1}; got {layer!r}.")
+        found = writers(scope.anatomy.blocks[layer])
+        if module not in found:
+            raise ValueError(f"module= is one of {', '.join(found)}; got {module!r}.")
+        writer = found[module]
+        vector = writer.vector(scope, direction)
+        super().__init__(scope, name_of(scope, writer.module), vector, vector @ matrix(writer.module), strength)
+        self.direction = direction
+        self._where = {"module": module, "layer": int(layer)}
+
+    def export(self, folder: str | Path) -> Path:
+        """Write it as a PEFT adapter at the strength that it has, and the direction beside it.
+
+        `peft.PeftModel.from_pretrained(model, folder)` puts it on the model anywhere; `FeaturePatch.load` makes the
+        patch again.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Made where it is not there.
+
+        Raises
+        ------
+        ImportError
+            Without peft.
+        RuntimeError
+            When the patch was removed.
+        UnsupportedModelError
+            When the matrix is in a module that PEFT has no adapter for.
+        """
+        folder = super().export(folder)
+        if self.direction is not None:
+            self.direction.save(folder / _DIRECTION)
+        return folder
+
+    def _notes(self) -> dict[str, object]:
+        return {} if self.direction is None else {"strength": self.strength, **self._where}
+
+    @classmethod
+    def load(cls, scope: Microscope, folder: str | Path) -> FeaturePatch:
+        """Read what `export` wrote, or any other PEFT adapter of rank one on one module, whose strength is then 1.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no adapter in the folder.
+        ValueError
+            When it is pickled or damaged, of another rank, on several modules, or does not fit the model.
+        """
+        folder = Path(folder)
+        adapter = patch_files.read(folder)
+        _check_fits(scope, adapter, folder)
+        patch = cls.__new__(cls)
+        if not adapter.notes:
+            RankOnePatch.__init__(patch, scope, adapter.target, adapter.written, adapter.read, 1.0)
+            patch.direction = None
+            return patch
+        where, strength = dict(adapter.notes), adapter.notes.get("strength")
+        where.pop("strength", None)
+        if set(where) != {"module", "layer"}:
+            raise ValueError(f"The header of the adapter in {str(folder)!r} is damaged: it says {adapter.notes}.")
+        patch.__init__(scope, Direction.load(folder / _DIRECTION), strength, **where)  # type: ignore[misc]
+        expected = patch.strength * patch.written
+        if patch.target != adapter.target or not torch.allclose(adapter.written.to(expected), expected, atol=1e-5):
+            raise ValueError(
+                f"The adapter in {str(folder)!r} and the direction beside it do not belong together: one of them was "
+                f"written by something else. Take {_DIRECTION} and the adapter of one export."
+            )
+        patch.read = adapter.read.to(patch.read)  # not as computed here: the last bit may depend on the machine
+        return patch
+
+
+def _check_fits(scope: Microscope, adapter: Adapter, folder: Path) -> None:
+    module = dict(scope.model.named_modules()).get(adapter.target)
+    if module is None:
+        raise ValueError(
+            f"The adapter in {str(folder)!r} is for {adapter.target}, and {scope.model_id} has no such module: it "
+            "is of another model."
+        )
+    have, wanted = list(matrix(module).shape), [len(adapter.written), len(adapter.read)]
+    if have != wanted:
+        raise ValueError(
+            f"The adapter in {str(folder)!r} is for a matrix of {wanted[1]} inputs and {wanted[0]} outputs, and "
+            f"{adapter.target} of {scope.model_id} has {have[1]} and {have[0]}: it is of another model."
+        )

@@ -1,0 +1,82 @@
+"""The matrices that write to the residual stream, and how a direction of the stream looks from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from scope_widgets.experiments.direction import Direction
+from scope_widgets.models.architecture.anatomy import Block
+from scope_widgets.models.architecture.unembedding import freeze
+from scope_widgets.models.execution.locks import lock_of
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.weights.weight_edits import original, plain
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A matrix that attention or MLP writes with.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+        Linear, or GPT-2's Conv1D.
+    norm : torch.nn.Module or None
+        The norm between it and the stream (Gemma 2, Gemma 3, OLMo 2).
+    """
+
+    module: nn.Module
+    norm: nn.Module | None
+
+    def vector(self, scope: Microscope, direction: Direction) -> Tensor:
+        """Give the direction in what the matrix writes that the norm makes the stream's: `[d_model]` of length 1."""
+        vector = torch.from_numpy(direction.vector.copy())
+        weight = plain(self.module)
+        if self.norm is not None:
+            signs = weight.new_ones(scope.d_model)
+            signs[::2] = -1  # a norm that centres would take the sum of ones for nothing
+            with lock_of(scope.model):
+                frozen = freeze(self.norm, signs)
+            gained = vector.double() * frozen.gain
+            gained = gained - gained.mean() if frozen.centres else gained
+            vector = gained / gained.norm()
+        return vector.to(weight.device, torch.promote_types(weight.dtype, torch.float32))
+
+
+def writers(block: Block) -> dict[str, Writer]:
+    """Give the matrices of a block, "attention" and "mlp"."""
+    return {
+        "attention": Writer(block.out, None if block.attention_out is block.attention else block.attention_out),
+        "mlp": Writer(block.down, None if block.mlp_out is block.mlp else block.mlp_out),
+    }
+
+
+def matrix(module: nn.Module) -> Tensor:
+    """Give the weights of a module without any patch, `[output, input]` in float32 at least."""
+    plain(module)
+    weight = original(module)
+    weight = weight.to(torch.promote_types(weight.dtype, torch.float32))
+    return weight.T if is_conv1d(module) else weight
+
+
+def is_conv1d(module: nn.Module) -> bool:
+    """Whether a module is GPT-2's Conv1D, whose weights are `[input, output]`."""
+    return type(module).__name__ == "Conv1D"
+
+
+def name_of(scope: Microscope, module: nn.Module) -> str:
+    """Give the name of a module in the model."""
+    names: dict[nn.Module, str] = {one: name for name, one in scope.model.named_modules()}
+    return names[module]
+
+
+def check_direction(scope: Microscope, direction: Direction) -> None:
+    """Raise TypeError for something else than a direction, ValueError for one of another model."""
+    if not isinstance(direction, Direction):
+        raise TypeError(
+            f"direction= is a Direction, as steering.direction(scope, ...) finds it; got {type(direction).__name__}."
+        )
+    scope.here("a change of its weights")
+    direction.check(scope)

@@ -1,0 +1,137 @@
+"""What is measured on the logits of a prompt's last position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
+from scope_widgets.models.execution.activation_edits import Edits
+from scope_widgets.models.execution.cached_run import CachedRun
+
+#: logits [vocabulary] of one prompt, in float32 at least -> one number
+Own = Callable[[Tensor], Any]
+NAMES = ("logit_difference", "logit", "probability", "log_probability", "kl")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number a prompt.
+
+    Attributes
+    ----------
+    name : str
+    of : callable
+        `of(logits [row, vocabulary], prompts [row]) -> Tensor [row]`, which autograd can follow; `prompts` says which
+        prompt each row belongs to.
+    tokens : Tensor of int [prompt, 1 or 2], or None
+        Where the metric is a logit, or a difference of two: their tokens.
+    """
+
+    name: str
+    of: Callable[[Tensor, Tensor], Tensor]
+    tokens: Tensor | None = None
+
+    def again(self, run: CachedRun, edits: Edits, *, rows: Tensor, positions: Tensor, layer: int = 0) -> Tensor:
+        """Run again and measure, `[row]` in float64 on the CPU; only what is needed is unembedded."""
+        if self.tokens is None:
+            return self.of(run.again(edits, rows=rows, positions=positions, layer=layer), rows).double().cpu()
+        tokens = self.tokens.to(rows.device)[rows]
+        logits = run.again(edits, rows=rows, positions=positions, layer=layer, tokens=tokens).double().cpu()
+        return logits[:, 0] - logits[:, 1] if logits.shape[1] == 2 else logits[:, 0]
+
+    def checked(self, logits: Tensor, what: str) -> Tensor:
+        """Measure the logits `[prompt, vocabulary]` of a whole run, in float64.
+
+        Raises
+        ------
+        ValueError
+            Where the metric is not finite.
+        """
+        values = self.of(logits, torch.arange(len(logits), device=logits.device)).detach().double().cpu()
+        if not bool(values.isfinite().all()):
+            at = int((~values.isfinite()).nonzero()[0])
+            raise ValueError(
+                f"The metric {self.name} is {float(values[at])} for {what} prompt {at}. It must be a finite number for "
+                "every prompt of both runs."
+            )
+        return values
+
+
+def metric_of(
+    metric: str | Own | None, tokenizer: Any, answer: Any, versus: Any, n: int, reference: Tensor | None = None
+) -> Metric:
+    """Make the metric that a caller asks for.
+
+    Parameters
+    ----------
+    metric : str, callable or None
+        One of `NAMES`; a function of one prompt's logits [vocabulary]; None: the logit difference where `versus` is
+        given, else the answer's log-probability.
+    answer, versus : token or list of tokens
+    n : int
+        Number of prompts.
+    reference : Tensor [prompt, vocabulary], optional
+        The clean run's logits, from which "kl" is measured.
+    """
+    if callable(metric):
+        return _own(metric)
+    name = metric or ("log_probability" if versus is None else "logit_difference")
+    if name not in NAMES:
+        raise ValueError(f"metric= is one of {', '.join(NAMES)} or a function of logits; got {metric!r}.")
+    if name == "kl":
+        if reference is None:
+            raise ValueError("metric='kl' needs a clean run to measure the divergence from.")
+        log_p = reference.detach().float().log_softmax(-1)
+        return Metric(name, lambda logits, rows: divergence(log_p[rows], logits.float().log_softmax(-1)))
+    if answer is None:
+        raise ValueError(f"metric={name!r} needs answer=, such as answer=' Mary'.")
+    ids = answer_ids(tokenizer, answer, n)
+    if name == "logit_difference":
+        if versus is None:
+            raise ValueError("metric='logit_difference' needs versus= beside answer=, such as versus=' John'.")
+        others = answer_ids(tokenizer, versus, n, "versus")
+        check_distinct(tokenizer, ids, others)
+        both = torch.stack([ids, others], -1)
+        return Metric(name, lambda logits, rows: _at(logits, ids[rows.cpu()]) - _at(logits, others[rows.cpu()]), both)
+    if name == "logit":
+        return Metric(name, lambda logits, rows: _at(logits, ids[rows.cpu()]), ids[:, None])
+    if name == "probability":
+        return Metric(name, lambda logits, rows: _at(logits.float().softmax(-1), ids[rows.cpu()]))
+    return Metric(name, lambda logits, rows: _at(logits.float().log_softmax(-1), ids[rows.cpu()]))
+
+
+def _at(values: Tensor, ids: Tensor) -> Tensor:
+    # in float64, as in `Metric.again`: a difference rounded to half precision would be another one
+    return values.gather(-1, ids.to(values.device)[:, None])[:, 0].double()
+
+
+def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """Give the Kullback-Leibler divergence `sum p ln(p / q)` in nats over the last axis."""
+    # a token that the model rules out (logit -inf) contributes nothing
+    return torch.where(log_p.isfinite(), log_p.exp() * (log_p - log_q), 0.0).sum(-1)
+
+
+def _own(metric: Own) -> Metric:
+    name = getattr(metric, "__name__", type(metric).__name__)
+
+    def number(logits: Tensor) -> Tensor:
+        # half precision is for models; a softmax would lose digits in it, and NumPy does not know bfloat16
+        given = metric(logits.float() if logits.dtype.itemsize < 4 else logits)
+        try:
+            value = torch.as_tensor(given)
+            what = f"{value.numel()} (shape {tuple(value.shape)})"
+        except (RuntimeError, TypeError, ValueError):
+            value, what = torch.empty(0), repr(given)
+        if value.numel() != 1:
+            raise ValueError(
+                f"The metric {name} must give one number for the logits [vocabulary] of one prompt's last position; "
+                f"it gave {what}."
+            )
+        return value.reshape(()).to(logits.device, torch.float64)
+
+    return Metric(name, lambda logits, rows: torch.stack([number(one) for one in logits]))

@@ -1,0 +1,175 @@
+"""Path patching: what one component tells another directly, and what comes of it.
+
+Wang et al. 2022, appendix B: the sender's output is taken from the source run, every head after it is frozen to the
+base run, MLPs and norms are computed anew; what then arrives at the receivers is put into the base run, which goes on
+freely from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from scope_widgets.experiments.metric import Metric
+from scope_widgets.models.execution.activation_edits import Edits, Place
+from scope_widgets.models.execution.cached_run import CachedRun
+
+#: (layer, head), or ("mlp", layer)
+Sender = tuple[Any, int]
+#: (layer, head, "q" | "k" | "v"), or ("mlp", layer)
+Receiver = tuple[Any, ...]
+
+
+def along_paths(
+    base: CachedRun,
+    source: CachedRun,
+    layer: int,
+    heads: Sequence[int] | None,
+    receivers: Sequence[Receiver] | None,
+    at: Tensor | None,
+    metric: Metric,
+    *,
+    n_layers: int,
+    group: int,
+    batch: int = 1024,
+    on_rows: Callable[[int], None] = lambda n: None,
+) -> Tensor:
+    """Patch the paths from senders of one layer to the receivers.
+
+    Parameters
+    ----------
+    base, source : CachedRun
+        Of prompts of the same lengths, both with z; with mlp_out where MLPs send or receive, with q where it receives.
+    layer : int
+        Of the senders.
+    heads : sequence of int, or None
+        Each a sender by itself; None: the MLP of the layer.
+    receivers : sequence of Receiver, or None
+        Patched together; None: the logits. Those that the layer cannot reach are left out.
+    at : Tensor of int [prompt], or None
+        The position at which the sender is patched; None for all.
+    metric : Metric
+    n_layers, group : int
+        Blocks of the model, and query heads to a key-value head.
+    batch : int
+        Positions in one forward at the most.
+    on_rows : callable
+        Told how many rows (sender and prompt) are done.
+
+    Returns
+    -------
+    Tensor [sender, prompt], float64
+    """
+    reached = None if receivers is None else [one for one in receivers if reaches(layer, heads is None, one)]
+    n = 1 if heads is None else len(heads)
+    count, prompts = n * len(base), len(base)
+    device = base.token_ids.device
+    found = torch.empty(count, dtype=torch.float64)
+    unchanged = metric.of(base.logits, torch.arange(prompts, device=device)).double().cpu()
+    width = base.token_ids.shape[1] if at is None else int((base.last - at).max()) + 1
+    size = max(1, batch // (width if at is None or reached is not None else 1))
+    for part in torch.split(torch.arange(count, device=device), size):
+        rows, sender = part % prompts, part // prompts
+        head = None if heads is None else torch.as_tensor(list(heads), device=device)[sender]
+        positions = base.suffix(rows, 0) if at is None else at[rows, None]
+        arrived: dict[Place, Tensor] = {}
+        edits = _frozen(base, source, layer, head, rows, positions, n_layers)
+        for place in places(reached or []):
+            edits[place] = _listener(arrived, place, edits.get(place))
+        if reached is None:
+            measured = metric.again(base, edits, rows=rows, positions=positions, layer=layer)
+            if at is not None:  # with all heads frozen nothing leaves the position
+                measured = torch.where((at == base.last)[rows].cpu(), measured, unchanged[rows.cpu()])
+        elif not reached:
+            measured = unchanged[rows.cpu()]
+        else:
+            last = max(at_layer for _, at_layer in places(reached))
+            base.again(edits, rows=rows, positions=positions, layer=layer, end=last)
+            measured = _delivered(base, reached, arrived, rows, positions, at, group, metric)
+        found[part.cpu()] = measured
+        on_rows(len(part))
+    return found.reshape(n, prompts)
+
+
+def reaches(layer: int, from_mlp: bool, receiver: Receiver) -> bool:
+    """Say whether what a layer writes can arrive at a receiver."""
+    if receiver[0] == "mlp":
+        return bool(receiver[1] > layer or (receiver[1] == layer and not from_mlp))
+    return bool(receiver[0] > layer)
+
+
+def places(receivers: Sequence[Receiver]) -> set[Place]:
+    """Give where the receivers' inputs show: q, k, v of a layer; an MLP's input shows in its output."""
+    return {("mlp_out", one[1]) if one[0] == "mlp" else (one[2], one[0]) for one in receivers}
+
+
+def _frozen(
+    base: CachedRun, source: CachedRun, layer: int, head: Tensor | None, rows: Tensor, positions: Tensor, n_layers: int
+) -> dict[Place, Callable[[Tensor], Tensor]]:
+    """Give the edits of the first run: the sender from the source, all heads after it from the base."""
+
+    def of(run: CachedRun, place: Place) -> Tensor:
+        return run.values[place[0]][place[1]][rows[:, None], positions]
+
+    def from_base(place: Place) -> Callable[[Tensor], Tensor]:
+        return lambda value: of(base, place)
+
+    def send(value: Tensor) -> Tensor:
+        if head is None:
+            return of(source, ("mlp_out", layer))
+        ours = torch.arange(value.shape[2], device=value.device) == head[:, None]
+        return torch.where(ours[:, None, :, None], of(source, ("z", layer)), of(base, ("z", layer)))
+
+    edits = {("z", later): from_base(("z", later)) for later in range(layer, n_layers)}
+    edits[("z", layer) if head is not None else ("mlp_out", layer)] = send
+    return edits
+
+
+def _listener(
+    arrived: dict[Place, Tensor], place: Place, edit: Callable[[Tensor], Tensor] | None
+) -> Callable[[Tensor], Tensor]:
+    def listen(value: Tensor) -> Tensor:
+        arrived[place] = value if edit is None else edit(value)
+        return arrived[place]
+
+    return listen
+
+
+def _delivered(
+    base: CachedRun,
+    receivers: Sequence[Receiver],
+    arrived: dict[Place, Tensor],
+    rows: Tensor,
+    sent_at: Tensor,
+    at: Tensor | None,
+    group: int,
+    metric: Metric,
+) -> Tensor:
+    """Run the base on from the receivers, with what arrived at them, and measure."""
+    positions = sent_at if at is None else base.suffix(rows, at[rows])
+    here = positions == sent_at if at is None else positions == at[rows, None]
+
+    def whole(place: Place, value: Tensor) -> Tensor:
+        ours = base.values[place[0]][place[1]][rows[:, None], positions]
+        return torch.where(here.reshape(*here.shape, *(1,) * (value.ndim - 2)), value, ours)
+
+    edits: Edits = {place: _deliver(place, receivers, whole(place, value), group) for place, value in arrived.items()}
+    first = min(layer for _, layer in arrived)
+    return metric.again(base, edits, rows=rows, positions=positions, layer=first)
+
+
+def _deliver(place: Place, receivers: Sequence[Receiver], arrived: Tensor, group: int) -> Callable[[Tensor], Tensor]:
+    site, layer = place
+
+    def edit(value: Tensor) -> Tensor:
+        if site == "mlp_out":
+            return arrived
+        heads = {one[1] if site == "q" else one[1] // group for one in receivers if one[::2] == (layer, site)}
+        ours = torch.zeros(value.shape[2], dtype=torch.bool, device=value.device)
+        ours[sorted(heads)] = True
+        return torch.where(ours[:, None], arrived, value)
+
+    return edit

@@ -1,0 +1,63 @@
+"""What a set of measured effects says of each head: mean, interval, and whether chance would do it too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scope_widgets.experiments.t_test import t_test
+
+Array = np.ndarray[Any, Any]
+_DRAWS = 2000
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Effects of all heads, all `[layer, head]`.
+
+    Attributes
+    ----------
+    effect : ndarray
+        Mean over the prompts.
+    low, high : ndarray
+        95 % interval, bootstrap over the prompts.
+    p : ndarray
+        Of a t-test against no effect, after Holm's correction for all heads tested; NaN where not tested.
+    """
+
+    effect: Array
+    low: Array
+    high: Array
+    p: Array
+
+    def found(self, min_effect: float, alpha: float) -> Array:
+        """Say which heads have an effect, `[layer, head]` of bool."""
+        return (np.abs(self.effect) >= min_effect) & (np.nan_to_num(self.p, nan=1.0) < alpha)
+
+
+def evidence(effects: Array, tested: Array, seed: int) -> Evidence:
+    """Weigh effects `[layer, head, prompt]` of the heads that were tested `[layer, head]`."""
+    n = effects.shape[-1]
+    rng = np.random.default_rng(seed)
+    weights = rng.multinomial(n, np.full(n, 1 / n), size=_DRAWS) / n
+    low, high = np.percentile(effects @ weights.T, [2.5, 97.5], axis=-1)
+    p = np.full(tested.shape, np.nan)
+    p[tested] = holm(chance(effects[tested]))
+    return Evidence(effects.mean(-1), low, high, p)
+
+
+def chance(values: Array) -> Array:
+    """Two-sided p of a mean of 0 over the last axis; 1 where nothing varies and nothing differs from 0."""
+    p = t_test(values)
+    return np.where(np.isnan(p), np.where(values.mean(-1) == 0, 1.0, 0.0), p)
+
+
+def holm(p: Array) -> Array:
+    """Correct p-values [test] for their number (Holm 1979)."""
+    order = np.argsort(p)
+    steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(steps, 1.0)
+    return corrected

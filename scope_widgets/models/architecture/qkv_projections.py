@@ -1,0 +1,117 @@
+"""Where each head reads: the norm before attention and the matrices that make queries, keys and values.
+
+Adding a family means adding its spellings here and in `anatomy.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+
+if TYPE_CHECKING:
+    from scope_widgets.models.microscope import Microscope
+
+#: the norm before attention, looked up in a block; OLMo 2 has none
+_NORMS = ("ln_1", "input_layernorm", "self_attn_layer_norm")
+#: matrices of one of queries, keys and values, in the order in which a forward calls them
+_APART = ("q_proj", "k_proj", "v_proj")
+#: matrices of all three, and how their columns lie: all queries, then all keys, then all values; or head by head
+_TOGETHER = {"c_attn": "in turn", "qkv_proj": "in turn", "query_key_value": "by head"}
+SITES = ("q", "k", "v")
+
+
+@dataclass(frozen=True)
+class Projection:
+    """One matrix and what its columns are.
+
+    Attributes
+    ----------
+    module : torch.nn.Module
+    columns : dict of site to Tensor of int [head, d_head]
+        Those of "q", "k", "v" that it makes; key-value heads for the latter two.
+    """
+
+    module: nn.Module
+    columns: dict[str, Tensor]
+
+    @cached_property
+    def matrix(self) -> Tensor:
+        """The weights, `[d_model, column]`."""
+        return matrix(self.module)
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The biases `[column]`."""
+        return getattr(self.module, "bias", None)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a block's attention reads the residual stream."""
+
+    norm: nn.Module | None
+    projections: tuple[Projection, ...]
+
+    def normed(self, stream: Tensor) -> Tensor:
+        """Apply the norm, not as a call of the model: nothing that listens to the module hears it."""
+        return stream if self.norm is None else type(self.norm).forward(self.norm, stream)
+
+
+def reading(scope: Microscope, layer: int) -> Reading:
+    """Find how the attention of a layer reads.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Where its matrices are not known, or not plain numbers (quantised).
+    """
+    anatomy = scope.anatomy
+    block = anatomy.blocks[layer]
+    children = dict(block.attention.named_children())
+    d_head, counts = anatomy.d_head, (anatomy.n_heads, anatomy.n_kv_heads, anatomy.n_kv_heads)
+    if all(name in children for name in _APART):
+        found = [
+            Projection(children[name], {site: _rows(0, count, d_head, d_head)})
+            for name, site, count in zip(_APART, SITES, counts, strict=True)
+        ]
+        return Reading(_norm(block.block), tuple(found))
+    name = next((name for name in _TOGETHER if name in children), None)
+    if name is None:
+        raise UnsupportedModelError(
+            f"{type(block.attention).__name__} has none of the matrices {', '.join([*_APART, *_TOGETHER])} that make "
+            "queries, keys and values, so what each head reads is not known."
+        )
+    if _TOGETHER[name] == "by head":
+        columns = {site: _rows(at * d_head, counts[0], d_head, 3 * d_head) for at, site in enumerate(SITES)}
+    else:
+        starts = (0, counts[0] * d_head, (counts[0] + counts[1]) * d_head)
+        columns = {
+            site: _rows(start, count, d_head, d_head) for site, start, count in zip(SITES, starts, counts, strict=True)
+        }
+    return Reading(_norm(block.block), (Projection(children[name], columns),))
+
+
+def matrix(module: nn.Module) -> Tensor:
+    """Give the weights of a Linear or Conv1D as `[input, output]`."""
+    weight: Tensor | None = getattr(module, "weight", None)
+    if weight is None or not weight.is_floating_point() or weight.ndim != 2 or any(module.children()):
+        raise UnsupportedModelError(
+            f"The weights of {type(module).__name__} are no plain matrix (quantised, or with an adapter on it), so "
+            "that single heads cannot be run: load the model without quantisation, and merge adapters."
+        )
+    return weight if type(module).__name__ == "Conv1D" else weight.T
+
+
+def _norm(block: nn.Module) -> nn.Module | None:
+    return next((getattr(block, name) for name in _NORMS if hasattr(block, name)), None)
+
+
+def _rows(start: int, count: int, width: int, step: int) -> Tensor:
+    """Give columns `[head, width]`, each head's beginning `step` after the last."""
+    return start + step * torch.arange(count)[:, None] + torch.arange(width)

@@ -1,0 +1,187 @@
+"""How the residual stream becomes logits, and what each head adds to it.
+
+Nothing here knows a family: norms and output matrices are asked what they do to chosen vectors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError
+from scope_widgets.models.execution.locks import lock_of
+
+if TYPE_CHECKING:
+    from scope_widgets.models.microscope import Microscope
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A norm whose scale is held as it was at some vectors: linear, so that it can be applied to their parts.
+
+    Attributes
+    ----------
+    gain : Tensor of float64 [..., d_model]
+        What each component is multiplied by, one row for each vector.
+    centres : bool
+        Whether the mean is taken off first (LayerNorm) or not (RMSNorm).
+    bias : Tensor of float64 [d_model]
+    """
+
+    gain: Tensor
+    centres: bool
+    bias: Tensor
+
+    def __call__(self, part: Tensor) -> Tensor:
+        """Apply it, without its bias, to one part of each vector."""
+        return (part - part.mean(-1, keepdim=True) if self.centres else part) * self.gain
+
+
+def freeze(norm: nn.Module | None, at: Tensor) -> Frozen:
+    """Hold the scale of a LayerNorm or RMSNorm as it is at the vectors `at` `[..., d_model]`; None is no norm.
+
+    `frozen(at) + frozen.bias` is `norm(at)`.
+    """
+    exact = at.cpu().double()
+    if norm is None:
+        return Frozen(torch.ones_like(exact), False, torch.zeros(at.shape[-1], dtype=torch.float64))
+    ones = torch.ones_like(at[(0,) * (at.ndim - 1)])
+    signs = ones.clone()
+    signs[::2] = -1
+    with torch.no_grad():
+        bias, of_ones, of_signs, output = (
+            type(norm).forward(norm, x).cpu().double()  # not as a call: whoever listens to the module is not to hear it
+            for x in (0 * ones, ones, signs, at)
+        )
+    # Gains up to one factor, whatever the norm's epsilon; the factor goes into the scale, fitted to the real output.
+    of_signs = of_signs - bias
+    centres = bool((of_ones - bias).abs().sum() < 0.01 * of_signs.abs().sum())
+    signs = signs.cpu().double()
+    gain = of_signs / (signs - signs.mean() if centres else signs)
+    unscaled = Frozen(gain, centres, bias)(exact)
+    scale = (unscaled * (output - bias)).sum(-1, keepdim=True) / unscaled.square().sum(-1, keepdim=True).clamp_min(
+        1e-300
+    )
+    return Frozen(gain * scale, centres, bias)
+
+
+class Unembedding:
+    """The final norm, the unembedding and the soft-cap of a model.
+
+    Attributes
+    ----------
+    softcap : float or None
+        Logits are `softcap * tanh(raw / softcap)` (Gemma 2); None: as they come from the unembedding.
+    """
+
+    def __init__(self, model: Any, anatomy: Anatomy) -> None:
+        self._model = model
+        self._norm = anatomy.final_norm
+        self._unembed = anatomy.unembed
+        config = model.config.get_text_config()
+        self.softcap: float | None = getattr(config, "final_logit_softcapping", None) or None
+        if self._weight.is_meta:
+            raise UnsupportedModelError(f"The weights of this {type(model).__name__} are not in this process.")
+        if self._weight.shape[-1] != anatomy.d_model:
+            raise UnsupportedModelError(
+                f"{type(model).__name__} has a residual stream of {anatomy.d_model} numbers and an unembedding of "
+                f"{self._weight.shape[-1]}: what stands between them is not known to this package."
+            )
+
+    @property
+    def _weight(self) -> Tensor:
+        weight: Tensor = self._unembed.weight  # type: ignore[assignment]
+        return weight
+
+    @torch.no_grad()
+    def raw(self, residual: Tensor) -> Tensor:
+        """Give the logits `[..., vocabulary]` of a residual stream `[..., d_model]`, before any soft-cap."""
+        residual = residual.to(self._weight.device, self._weight.dtype)
+        with lock_of(self._model):
+            raw: Tensor = self._unembed(residual if self._norm is None else self._norm(residual))
+        return raw
+
+    def logits(self, residual: Tensor) -> Tensor:
+        """Give the logits `[..., vocabulary]` of a residual stream `[..., d_model]`, as the model gives its own."""
+        raw = self.raw(residual)
+        return raw if self.softcap is None else torch.tanh(raw / self.softcap) * self.softcap
+
+    def of_tokens(self, residual: Tensor, ids: Tensor) -> Tensor:
+        """Give the logits `[row, k]` of some tokens only, `ids` `[row, k]`, of residual streams `[row, d_model]`."""
+        residual = residual if self._norm is None else self._norm(residual)
+        rows = self._weight[ids]
+        bias = getattr(self._unembed, "bias", None)
+        raw = (rows @ residual[..., None]).squeeze(-1) + (0 if bias is None else bias[ids])
+        return raw if self.softcap is None else torch.tanh(raw / self.softcap) * self.softcap
+
+    def frozen(self, residual: Tensor) -> Frozen:
+        """Give the final norm with its scale held as it is at these residual streams `[..., d_model]`."""
+        with lock_of(self._model):
+            return freeze(self._norm, residual.to(self._weight.device))
+
+    def directions(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the rows of the unembedding `[token, d_model]` and its biases `[token]` (0 without), in float64."""
+        bias = getattr(self._unembed, "bias", None)
+        rows, biases = (
+            torch.zeros(len(ids)) if values is None else values.detach()[ids.to(values.device)]
+            for values in (self._weight, bias)
+        )
+        return rows.cpu().double(), biases.cpu().double()
+
+    def check(self, residual: Tensor, logits: Tensor) -> None:
+        """Raise UnsupportedModelError where the last residual stream `[..., d_model]` does not make these logits."""
+        expected, found = logits.float().cpu(), self.logits(residual).float().cpu()
+        known = expected.isfinite() & found.isfinite()
+        off, size = (torch.where(known, x, 0.0).abs().max() for x in (expected - found, expected))
+        if off > (1e-3 if logits.dtype == torch.float32 else 5e-2) * size:
+            raise UnsupportedModelError(
+                f"The final norm and unembedding of this {type(self._model).__name__} do not make the trace's logits "
+                "from its residual stream: either the trace is of other weights (give scope= the model that made it), "
+                "or this family does something between them that this package does not know."
+            )
+
+
+def head_writes(scope: Microscope, z: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+    """Give what each head adds to the residual stream, and what the attention's biases add.
+
+    Where a norm follows attention (Gemma 2, Gemma 3, OLMo 2) its scale is held as it is for all heads together.
+
+    Parameters
+    ----------
+    z : [..., head, d_head]
+
+    Returns
+    -------
+    heads : Tensor of float64 [..., head, d_model]
+    bias : Tensor of float64 [..., d_model]
+        All heads and the bias together are `attention_out`.
+    """
+    block = scope.anatomy.blocks[layer]
+    each = torch.eye(z.shape[-2], dtype=torch.bool, device=z.device)[:, :, None]
+    with torch.no_grad(), lock_of(scope.model):
+        whole = block.out(z.flatten(-2))
+        nothing = block.out(torch.zeros_like(z.flatten(-2)))
+        heads = block.out(torch.where(each, z[..., None, :, :], 0.0).flatten(-2)) - nothing[..., None, :]
+        frozen = freeze(_norm_after(block), whole[..., None, :])
+    bias = frozen(nothing[..., None, :].cpu().double()) + frozen.bias
+    return frozen(heads.cpu().double()), bias.squeeze(-2)
+
+
+def output_matrices(scope: Microscope, layer: int) -> Tensor:
+    """Give the output matrix of each head, `[head, d_head, d_model]` in float64.
+
+    Where a norm follows attention its gain is folded in, so that they are known up to one factor for the layer.
+    """
+    block, n_heads = scope.anatomy.blocks[layer], scope.n_heads
+    with torch.no_grad(), lock_of(scope.model):
+        basis = torch.eye(n_heads * scope.anatomy.d_head).to(scope.model.device, scope.model.dtype)
+        rows = (block.out(basis) - block.out(torch.zeros_like(basis[:1]))).cpu().double()
+        frozen = freeze(_norm_after(block), torch.ones_like(basis[0, :1].expand(scope.d_model)))
+    return frozen(rows).reshape(n_heads, -1, scope.d_model)
+
+
+def _norm_after(block: Block) -> nn.Module | None:
+    return None if block.attention_out is block.attention else block.attention_out

@@ -1,0 +1,123 @@
+"""What each part of a model writes to the residual stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from scope_widgets.models.architecture.anatomy import Block, UnsupportedModelError
+from scope_widgets.models.architecture.qkv_projections import matrix
+from scope_widgets.models.architecture.unembedding import freeze
+from scope_widgets.models.execution.recorder import first
+from scope_widgets.models.tokens import pad
+
+if TYPE_CHECKING:
+    from scope_widgets.models.microscope import Microscope
+
+
+@dataclass(frozen=True, eq=False)
+class Writes:
+    """One run of prompts, taken apart.
+
+    Attributes
+    ----------
+    token_ids : Tensor of int [prompt, position]
+        Padded on the right.
+    last : Tensor of int [prompt]
+        The last position of each prompt.
+    of : Tensor [sender, prompt, position, d_model]
+        In the order of `Graph.senders`.
+    bias : Tensor [layer, prompt, position, d_model]
+        What attention writes beside its heads.
+    logits : Tensor [prompt, vocabulary]
+        Of the last positions.
+    in_tuple : bool
+        Whether the model's blocks give their output in a tuple (GPT-Neo).
+    """
+
+    token_ids: Tensor
+    last: Tensor
+    of: Tensor
+    bias: Tensor
+    logits: Tensor
+    in_tuple: bool
+
+
+def writes(scope: Microscope, prompts: list[list[int]]) -> Writes:
+    """Run prompts and take apart what is written.
+
+    Raises
+    ------
+    ValueError
+        For prompts longer than the model reads, and for a model in training mode.
+    UnsupportedModelError
+        Where the parts do not sum to the residual stream.
+    """
+    scope._check(prompts)
+    if scope.model.training:
+        raise ValueError("The model is in training mode, so dropout would change every run: call model.eval().")
+    # To the right: no mask is needed, for nothing looks at what is later. With a token of the prompt: transformers
+    # warns of what looks like padding without a mask.
+    longest = max(map(len, prompts))
+    ids, _ = pad([row + row[-1:] * (longest - len(row)) for row in prompts], scope.model.device)
+    last = torch.tensor([len(row) - 1 for row in prompts], device=ids.device)
+    anatomy = scope.anatomy
+    parts: list[Tensor] = []
+    biases: list[Tensor] = []
+    final: list[Any] = []
+
+    def body() -> None:
+        for layer, block in enumerate(anatomy.blocks):
+            envoy = wrapped.envoy(block.block)
+            if layer == 0:
+                parts.append(envoy.input[None].detach())
+            z = wrapped.envoy(block.out).input
+            heads, bias = by_head(block, anatomy.n_heads, z.detach())
+            mlp = first(wrapped.envoy(block.mlp_out).output).detach()
+            parts.extend((heads, mlp.reshape(heads.shape[1:])[None]))
+            biases.append(bias)
+        final.append(wrapped.envoy(anatomy.blocks[-1].block).output)
+
+    with scope.wrapped() as wrapped:
+        logits = wrapped.logits({"input_ids": ids, "logits_to_keep": torch.unique(last)}, body)
+    of, bias = torch.cat(parts), torch.stack(biases)
+    _check_sum(scope, of.sum(0) + bias.sum(0), first(final[0]))
+    logits = logits[torch.arange(len(ids)), torch.searchsorted(torch.unique(last), last)]
+    return Writes(ids, last, of, bias, logits, isinstance(final[0], tuple))
+
+
+def by_head(block: Block, n_heads: int, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Take apart what attention writes.
+
+    Where a norm follows attention (Gemma 2, Gemma 3, OLMo 2) its scale is held as it is for all heads together.
+
+    Parameters
+    ----------
+    z : Tensor [..., head * d_head]
+
+    Returns
+    -------
+    heads : Tensor [head, ..., d_model]
+    bias : Tensor [..., d_model]
+        The rest; exactly 0 where there is no bias, for after zero ablation it may be all that a norm gets.
+    """
+    per_head, weights = z.reshape(*z.shape[:-1], n_heads, -1), matrix(block.out)
+    heads = torch.einsum("...hk,hkd->h...d", per_head, weights.reshape(n_heads, -1, weights.shape[-1]))
+    added = getattr(block.out, "bias", None)
+    bias = torch.zeros_like(heads[0]) if added is None else added.detach().expand_as(heads[0])
+    if block.attention_out is not block.attention:
+        gain = freeze(block.attention_out, type(block.out).forward(block.out, z))
+        heads, bias = gain(heads.cpu().double()).to(heads), (gain(bias.cpu().double()) + gain.bias).to(heads)
+    return heads, bias
+
+
+def _check_sum(scope: Microscope, parts: Tensor, stream: Tensor) -> None:
+    off = float((parts - stream).abs().max())
+    if off > (1e-3 if stream.dtype == torch.float32 else 5e-2) * float(stream.abs().max()):
+        raise UnsupportedModelError(
+            f"What the parts of this {type(scope.model).__name__} write does not sum to its residual stream (off by "
+            f"{off:.3g}): it does something in between, such as a norm after each sum, so there are no edges to cut."
+        )

@@ -1,0 +1,274 @@
+"""Runs in which every input reads its own mixture of what was written before: circuits, run alone.
+
+An edge that is in carries what its sender writes in this very run, one that is out what it is replaced by. Each head's
+query, key and value has an input of its own, as in edge patching. Nothing of the model's code is copied for it: the
+matrices that make queries, keys and values are applied to the inputs that differ, and the model's own blocks do the
+rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from scope_widgets.models.architecture.qkv_projections import SITES, reading
+from scope_widgets.models.edges.component_outputs import Writes, by_head
+from scope_widgets.models.edges.graph import Graph
+from scope_widgets.models.execution.nnsight_model import NNsightModel
+from scope_widgets.models.execution.recorder import first
+
+if TYPE_CHECKING:
+    from scope_widgets.models.microscope import Microscope
+
+#: bytes of what is kept of one forward, at most
+BUDGET = 2**28
+
+
+def graph_of(scope: Microscope) -> Graph:
+    """Give the graph of a model; whether its MLPs read the attention beside them is asked of the model."""
+    return Graph(scope.n_layers, scope.n_heads, scope.anatomy.n_kv_heads, _parallel(scope))
+
+
+class Mixer:
+    """A model on prompts, with what edges carry that are out.
+
+    Parameters
+    ----------
+    scope : Microscope
+    clean : Writes
+        Of the prompts.
+    replaced : Tensor [sender, prompt, position, d_model]
+        What each sender's edges carry where they are out.
+    graph : Graph
+        See `graph_of`, which runs the model to make it.
+    """
+
+    def __init__(self, scope: Microscope, clean: Writes, replaced: Tensor, graph: Graph) -> None:
+        self.scope = scope
+        self.graph = graph
+        self.clean = clean
+        self.replaced = replaced
+        self.readings = [reading(scope, layer) for layer in range(scope.n_layers)]
+
+    @torch.no_grad()
+    def logits(self, included: Tensor) -> Tensor:
+        """Run circuits.
+
+        Parameters
+        ----------
+        included : Tensor of bool [circuit, edge]
+
+        Returns
+        -------
+        Tensor [circuit, prompt, vocabulary]
+            Of the last position of each prompt.
+        """
+        n_prompts = len(self.clean.token_ids)
+        found = self.replaced.new_empty(len(included), n_prompts, self.clean.logits.shape[-1])
+        masks = self.replaced.new_zeros(len(included), *self.graph.upstream.shape)
+        masks[:, torch.as_tensor(self.graph.upstream)] = included.to(masks)
+        circuits = torch.arange(len(included))
+        nothing = not bool(self.replaced.any())
+        while len(circuits):
+            mixture = _Mixture.of(self.graph, masks[circuits], nothing)
+            size = self._room(mixture)
+            if size < len(circuits) * n_prompts and len(circuits) > 1:
+                # some at a time; fewer of them may also need less of each
+                circuits, later = circuits[: max(1, size // n_prompts)], circuits[max(1, size // n_prompts) :]
+                mixture = _Mixture.of(self.graph, masks[circuits], nothing)
+            else:
+                later = circuits[:0]
+            for prompts in torch.split(torch.arange(n_prompts), max(1, self._room(mixture) // len(circuits))):
+                found[circuits[:, None], prompts] = _Forward(self, mixture, prompts).logits()
+            circuits = later
+        return found
+
+    def _room(self, mixture: _Mixture) -> int:
+        """Give how many rows (a circuit on a prompt) may run at once."""
+        d_model, width = self.scope.d_model, self.clean.token_ids.shape[1]
+        # what is written, the inputs of one layer's attention, and the model's own
+        vectors = len(mixture.used) - mixture.n_shared + 3 * mixture.most_rows + 24
+        return max(1, BUDGET // (4 * d_model * width * vectors))
+
+
+class _Mixture:
+    """What some circuits read, as differences from a stream that they share.
+
+    Attributes
+    ----------
+    live : bool
+        Whether the shared stream is of what is written in the run (most edges are in), or of what is replaced.
+    parts : Tensor [circuit, receiver, used sender]
+        What of each sender's difference (written less replaced) is added to the shared stream.
+    used : Tensor of int [used sender]
+    """
+
+    def __init__(self, graph: Graph, live: bool, parts: Tensor) -> None:
+        self.live = live
+        self.used = parts.any(0).any(0).nonzero().flatten()
+        self.parts = parts[..., self.used]
+        self.place = {int(sender): at for at, sender in enumerate(self.used)}
+        differs = self.parts.any(0).any(-1)  # [receiver]
+        self.rows = [differs[graph.rows(layer)].nonzero().flatten() for layer in range(graph.n_layers)]
+        self.most_rows = max(map(len, self.rows), default=0)
+        first_row = int(differs.nonzero()[0]) if bool(differs.any()) else len(differs) - 1
+        #: the first layer that is not as in the clean run
+        self.start = first_row // (graph.n_inputs + 1) if live else 0
+        #: how many of the used senders are before it, and so write the same in every circuit
+        self.n_shared = int((self.used < graph.n_before(self.start)).sum()) if self.start else 0
+
+    @classmethod
+    def of(cls, graph: Graph, masks: Tensor, nothing: bool) -> _Mixture:
+        """Choose the stream from which fewer senders differ; `masks` [circuit, receiver, sender] of 0 and 1.
+
+        Where `nothing` is in the place of what is out, no input that reads nothing else may be made by a subtraction:
+        a norm would make its rounding large.
+        """
+        out = masks - torch.as_tensor(graph.upstream, device=masks.device).to(masks)
+        live = int(out.any(0).any(0).sum()) <= int(masks.any(0).any(0).sum())
+        live = live and not (nothing and bool((masks.sum(-1) == 0).any()))
+        return cls(graph, live, out if live else masks)
+
+
+class _Forward:
+    """One forward of some circuits on some prompts. Shapes begin with [circuit, prompt, position], or 1 circuit."""
+
+    def __init__(self, mixer: Mixer, mixture: _Mixture, prompts: Tensor) -> None:
+        self._mixer, self._mixture = mixer, mixture
+        self._graph, self._scope = mixer.graph, mixer.scope
+        self._n = len(mixture.parts)
+        clean = mixer.clean
+        self._ids, self._last = clean.token_ids[prompts], clean.last[prompts]
+        self._clean, self._replaced, self._bias = (
+            clean.of[:, prompts],
+            mixer.replaced[:, prompts],
+            clean.bias[:, prompts],
+        )
+        before = self._graph.n_before(mixture.start)
+        #: written less replaced: the same in every circuit [used sender, ...], and of each [circuit, used sender, ...]
+        some = mixture.used[: mixture.n_shared]
+        self._shared = self._clean[some] - self._replaced[some]
+        self._own = clean.of.new_zeros(self._n, len(mixture.used) - mixture.n_shared, *self._clean.shape[1:])
+        self._note(0, self._clean[:1, None])
+        written = self._clean if mixture.live else self._replaced
+        self._stream = (written[:before].sum(0) + self._bias[: mixture.start].sum(0))[None]
+
+    def logits(self) -> Tensor:
+        """Run; gives `[circuit, prompt, vocabulary]` of the last positions."""
+        kept = torch.unique(self._last)
+        inputs = {"input_ids": self._ids.repeat(self._n, 1), "logits_to_keep": kept}
+        with self._scope.wrapped() as wrapped:
+            found = wrapped.logits(inputs, lambda: self._body(wrapped))
+        at = torch.searchsorted(kept, self._last)
+        found = found.reshape(self._n, len(at), len(kept), -1)
+        return found[:, torch.arange(len(at)), at]
+
+    def _body(self, wrapped: NNsightModel) -> None:
+        blocks, n_layers, start = self._scope.anatomy.blocks, self._graph.n_layers, self._mixture.start
+        nothing = self._rows(torch.zeros_like(self._stream))
+        final = len(self._graph.receivers) - 1
+        for layer in range(start):
+            value = self._mixed(final) if layer == n_layers - 1 else nothing
+            wrapped.envoy(blocks[layer].block).skip((value,) if self._mixer.clean.in_tuple else value)
+        for layer in range(start, n_layers):
+            self._block(wrapped, layer, nothing)
+        if start < n_layers:
+            put(wrapped.envoy(blocks[-1].block), self._mixed(final))
+
+    def _block(self, wrapped: NNsightModel, layer: int, nothing: Tensor) -> None:
+        """Run a block; its own residual stream carries what its MLP is to read, and is put aside after it."""
+        block, graph = self._scope.anatomy.blocks[layer], self._graph
+        first_head, mlp = graph.n_before(layer), graph.rows(layer).stop
+        envoy = wrapped.envoy(block.block)
+        envoy.input = self._mixed(mlp) if graph.parallel else nothing
+        self._read(wrapped, layer)
+        z = wrapped.envoy(block.out).input
+        whole = first(wrapped.envoy(block.attention_out).output)
+        bias, normed = self._bias[layer], block.attention_out is not block.attention
+        if normed or self._used(range(first_head, first_head + graph.n_heads)):
+            heads, own = by_head(block, graph.n_heads, z)
+            self._note(first_head, heads.reshape(graph.n_heads, self._n, -1, *whole.shape[1:]))
+            # under a norm a bias is as large as the norm's scale in this run makes it
+            bias = own.reshape(self._n, -1, *own.shape[1:]) if normed else bias
+        self._add(first_head, graph.n_heads, whole, bias)
+        if not graph.parallel:
+            put(wrapped.envoy(block.attention_out), self._mixed(mlp))
+        out = first(wrapped.envoy(block.mlp_out).output).reshape(whole.shape)
+        self._note(first_head + graph.n_heads, out.reshape(1, self._n, -1, *whole.shape[1:]))
+        self._add(first_head + graph.n_heads, 1, out)
+
+    def _read(self, wrapped: NNsightModel, layer: int) -> None:
+        """Make queries, keys and values: all from the shared stream, then those anew that read something else."""
+        reading, graph, rows = self._mixer.readings[layer], self._graph, self._mixture.rows[layer]
+        shared = reading.normed(self._stream)
+        starts = dict(zip(SITES, (0, graph.n_heads, graph.n_heads + graph.n_kv_heads), strict=True))
+        parts = self._mixture.parts[:, graph.rows(layer)][:, rows]
+        own = reading.normed(self._stream[:, None] + self._added(parts))
+        for projection in reading.projections:
+            made = type(projection.module).forward(projection.module, shared)
+            made = made.expand(self._n, *made.shape[1:]).clone()
+            for site, columns in projection.columns.items():
+                ours = (rows >= starts[site]) & (rows < starts[site] + len(columns))
+                if not bool(ours.any()):
+                    continue
+                some = columns.to(rows.device)[rows[ours] - starts[site]]
+                new = torch.einsum("crbpd,drk->cbprk", own[:, ours], projection.matrix[:, some])
+                made[..., some] = new if projection.bias is None else new + projection.bias[some]
+            wrapped.envoy(projection.module).skip(made.flatten(0, 1))
+
+    def _mixed(self, receiver: int) -> Tensor:
+        """Give what a receiver reads, `[row, position, d_model]`."""
+        return self._rows(self._stream + self._added(self._mixture.parts[:, receiver, None])[:, 0])
+
+    def _added(self, parts: Tensor) -> Tensor:
+        """Give what `parts` `[circuit, receiver, sender]` add to the shared stream, `[circuit, receiver, ...]`."""
+        n = self._mixture.n_shared
+        added = torch.einsum("cru,cubpd->crbpd", parts[..., n:], self._own)
+        return added + torch.einsum("cru,ubpd->crbpd", parts[..., :n], self._shared) if n else added
+
+    def _rows(self, value: Tensor) -> Tensor:
+        return value.expand(self._n, *value.shape[1:]).flatten(0, 1)
+
+    def _used(self, senders: range) -> bool:
+        return any(sender in self._mixture.place for sender in senders)
+
+    def _note(self, start: int, written: Tensor) -> None:
+        """Keep what senders from `start` on wrote, `[sender, circuit or 1, prompt, position, d_model]`."""
+        for sender, value in enumerate(written, start):
+            at = self._mixture.place.get(sender, -1) - self._mixture.n_shared
+            if at >= 0:
+                self._own[:, at] = value - self._replaced[sender]
+
+    def _add(self, start: int, n: int, written: Tensor, bias: Tensor | None = None) -> None:
+        """Let the shared stream go on: by what was written, or by what is replaced."""
+        if self._mixture.live:
+            self._stream = self._stream + written.reshape(self._n, -1, *written.shape[1:])
+        else:
+            self._stream = self._stream + self._replaced[start : start + n].sum(0) + (0 if bias is None else bias)
+
+
+def put(envoy: Any, value: Tensor) -> None:
+    """Set the output of a module, whatever it is wrapped in."""
+    output = envoy.output
+    envoy.output = (value, *output[1:]) if isinstance(output, tuple) else value.reshape(output.shape)
+
+
+def _parallel(scope: Microscope) -> bool:
+    """Ask whether the MLP of a block reads what its attention writes; what it makes of it may be nothing."""
+    block, kept = scope.anatomy.blocks[0], list[Tensor]()
+    inputs = {"input_ids": torch.zeros(1, 1, dtype=torch.long, device=scope.model.device)}
+
+    def body() -> bool:
+        attention = wrapped.envoy(block.attention_out)
+        written = first(attention.output)
+        # not the same everywhere, which a LayerNorm would take off
+        put(attention, written + len(kept) * torch.linspace(-1, 1, written.shape[-1]).to(written))
+        kept.append(first(wrapped.envoy(block.mlp).input))
+        return True
+
+    with scope.wrapped() as wrapped:
+        for _ in range(2):
+            wrapped.logits(inputs, body)
+    return bool(torch.equal(*kept))

@@ -1,0 +1,167 @@
+"""The gradient of a metric by each input of a model: of every head's query, key and value, every MLP, and the logits.
+
+One forward and one backward. The residual stream is carried beside the model's own, so that an MLP's input and the
+stream that goes past it are two things to autograd; gradients of queries, keys and values are pulled back through the
+matrices and the norm for each head by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from scope_widgets.models.architecture.qkv_projections import SITES, Reading, reading
+from scope_widgets.models.edges.component_outputs import Writes
+from scope_widgets.models.edges.edge_ablation import put
+from scope_widgets.models.edges.graph import Graph
+from scope_widgets.models.execution.nnsight_model import NNsightModel
+from scope_widgets.models.execution.recorder import first
+
+if TYPE_CHECKING:
+    from scope_widgets.models.microscope import Microscope
+
+
+class EdgeGradients:
+    """Scores edges by what their senders write times the gradient of their receivers' inputs."""
+
+    def __init__(self, scope: Microscope, graph: Graph) -> None:
+        self._scope, self._graph = scope, graph
+        self._readings = [reading(scope, layer) for layer in range(graph.n_layers)]
+
+    def scores(
+        self,
+        clean: Writes,
+        changes: Tensor,
+        embeddings: Tensor,
+        measure: Callable[[Tensor], Tensor],
+        at: Tensor | None = None,
+    ) -> Tensor:
+        """Score all edges of some prompts.
+
+        Parameters
+        ----------
+        clean : Writes
+            For the tokens.
+        changes : Tensor [sender, prompt, position, d_model]
+            What each sender would write differently.
+        embeddings : Tensor [prompt, position, d_model]
+            What the forward begins with.
+        measure : callable
+            Logits `[prompt, vocabulary]` of the last positions -> `[prompt]`.
+        at : Tensor of int [prompt, place], optional
+            Score each of these positions by itself.
+
+        Returns
+        -------
+        Tensor [receiver, sender], or [receiver, sender, place]
+            0 where there is no edge.
+
+        Raises
+        ------
+        ValueError
+            Where the metric has no gradient.
+        """
+        graph = self._graph
+        run = _Run(self._scope, graph, self._readings, embeddings)
+        logits = run.logits(clean)
+        with torch.enable_grad():
+            try:
+                measured = measure(logits).sum()
+            except RuntimeError as error:
+                if "numpy()" not in str(error):  # which torch refuses a tensor that has a gradient
+                    raise
+                measured = logits.new_zeros(())
+        if not measured.requires_grad:
+            raise ValueError(
+                "The metric has no gradient (it leaves torch, or compares), so edges cannot be scored by one: use "
+                "method='edge-patching' or 'acdc', or a metric made of torch functions."
+            )
+        wanted = [*run.made.values(), *run.mlp_inputs, run.final]
+        gradients = iter(torch.autograd.grad(measured, wanted))
+        made = {key: next(gradients) for key in run.made}
+        mlps, final = [next(gradients) for _ in run.mlp_inputs], next(gradients)
+        found = changes.new_zeros(*graph.upstream.shape, *(() if at is None else at.shape[1:]))
+        each = torch.arange(len(changes[0]), device=changes.device)[:, None]
+        if at is not None:
+            changes = changes[:, each, at]
+
+        def fill(rows: slice, inputs: Tensor) -> None:
+            """Contract the gradients `[receiver, prompt, position, d_model]` with what comes before."""
+            seen = graph.n_seen(rows.stop - 1)
+            if at is None:
+                found[rows, :seen] = inputs.flatten(1) @ changes[:seen].flatten(1).T
+            else:
+                found[rows, :seen] = torch.einsum("rbpd,sbpd->rsp", inputs[:, each, at], changes[:seen])
+
+        for layer in range(graph.n_layers):
+            rows = graph.rows(layer)
+            fill(rows, self._pulled(layer, run.streams[layer], made))
+            fill(slice(rows.stop, rows.stop + 1), mlps[layer][None])
+        fill(slice(len(graph.receivers) - 1, len(graph.receivers)), final[None])
+        return found
+
+    def _pulled(self, layer: int, stream: Tensor, made: dict[tuple[int, int], Tensor]) -> Tensor:
+        """Pull gradients by queries, keys and values back to the inputs `[receiver, prompt, position, d_model]`."""
+        reading = self._readings[layer]
+        by_site: dict[str, Tensor] = {}
+        for at, projection in enumerate(reading.projections):
+            weights = projection.matrix.detach()
+            for site, columns in projection.columns.items():
+                columns = columns.to(weights.device)
+                gradient = made[layer, at][..., columns]  # [prompt, position, head, d_head]
+                by_site[site] = torch.einsum("bprk,drk->rbpd", gradient, weights[:, columns])
+        after = torch.cat([by_site[site] for site in SITES])
+        if reading.norm is None:
+            return after
+        with torch.enable_grad():
+            inputs = stream.detach().expand_as(after).requires_grad_()
+            normed = reading.normed(inputs)
+        (before,) = torch.autograd.grad(normed, inputs, after)
+        return before
+
+
+class _Run:
+    """One forward that keeps what gradients are wanted of."""
+
+    def __init__(self, scope: Microscope, graph: Graph, readings: list[Reading], embeddings: Tensor) -> None:
+        self._scope, self._graph, self._readings = scope, graph, readings
+        self._embeddings = embeddings
+        self.streams: list[Tensor] = []
+        self.made: dict[tuple[int, int], Tensor] = {}
+        self.mlp_inputs: list[Tensor] = []
+        self.final = embeddings
+
+    def logits(self, prompts: Writes) -> Tensor:
+        """Run; gives `[prompt, vocabulary]` of the last positions."""
+        kept = torch.unique(prompts.last)
+        inputs = {"input_ids": prompts.token_ids, "logits_to_keep": kept}
+        with self._scope.wrapped() as wrapped:
+            found = wrapped.logits(inputs, lambda: self._body(wrapped), gradients=True)
+        with torch.enable_grad():
+            return found[torch.arange(len(prompts.last)), torch.searchsorted(kept, prompts.last)]
+
+    def _body(self, wrapped: NNsightModel) -> None:
+        blocks, graph = self._scope.anatomy.blocks, self._graph
+        stream = self._embeddings.detach().requires_grad_()
+        for layer, (block, reads) in enumerate(zip(blocks, self._readings, strict=True)):
+            envoy = wrapped.envoy(block.block)
+            self.streams.append(stream)
+            beside = stream.clone()  # what the MLP of a parallel block reads is a thing of its own
+            envoy.input = beside if graph.parallel else stream.detach()
+            normed = reads.normed(stream)
+            for at, projection in enumerate(reads.projections):
+                made = type(projection.module).forward(projection.module, normed)
+                self.made[layer, at] = made
+                wrapped.envoy(projection.module).skip(made)
+            attention = wrapped.envoy(block.attention_out)
+            stream = stream + first(attention.output)
+            if not graph.parallel:
+                beside = stream.clone()
+                put(attention, beside - self.streams[-1].detach())
+            self.mlp_inputs.append(beside)
+            stream = stream + first(wrapped.envoy(block.mlp_out).output).reshape(stream.shape)
+        self.final = stream.clone()
+        put(wrapped.envoy(blocks[-1].block), self.final)

@@ -1,0 +1,205 @@
+"""`CachedRun`: a recorded forward that later ones take their beginning from.
+
+What stands before a change, in depth and in the prompt, is not computed again: blocks below the changed layer are
+skipped, and positions that the change cannot reach lend their keys and values. By causality that is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from scope_widgets.models.architecture.unembedding import Unembedding
+from scope_widgets.models.execution.activation_edits import Editor, Edits, Place
+from scope_widgets.models.execution.locks import lock_of
+from scope_widgets.models.execution.nnsight_model import NNsightModel
+from scope_widgets.models.tokens import pad
+
+if TYPE_CHECKING:
+    from scope_widgets.models.microscope import Microscope
+
+#: what `CachedRun.again` needs of the earlier run
+NEEDED = ("residual", "k", "v")
+
+
+class CachedRun:
+    """One forward over prompts, kept so that it can be run again from the middle.
+
+    Attributes
+    ----------
+    token_ids : Tensor of int [prompt, position]
+        Padded on the right with each prompt's last token.
+    lengths : Tensor of int [prompt]
+    logits : Tensor [prompt, vocabulary]
+        Of the last position of each prompt.
+    values : dict of str to list of Tensor [prompt, position, ...]
+        As in a `Trace` (attention `[prompt, head, query, key]`), but padding holds whatever the model made of it.
+    """
+
+    def __init__(self, scope: Microscope, rows: list[list[int]], capture: Sequence[str], edits: Edits) -> None:
+        self._scope = scope
+        # To the right: no mask is needed, for nothing looks at what is later. With a token of the prompt: transformers
+        # warns of what looks like padding without a mask.
+        longest = max(map(len, rows))
+        self.token_ids = ids = pad([row + row[-1:] * (longest - len(row)) for row in rows], scope.model.device)[0]
+        self.lengths = torch.tensor([len(row) for row in rows], device=ids.device)
+        wanted = dict.fromkeys((*NEEDED, *capture))
+        kept: dict[Place, Tensor] = {}
+        looks = {
+            (site, layer): _keeper(kept, (site, layer), edits.get((site, layer)))
+            for site in wanted
+            for layer in range(scope.n_layers + (site == "residual"))
+        }
+        with scope.wrapped() as wrapped:
+            editor = Editor(wrapped, scope.model, scope.anatomy, {**edits, **looks})
+            logits = editor.logits({"input_ids": ids, "logits_to_keep": torch.unique(self.last)})
+        at = torch.searchsorted(torch.unique(self.last), self.last)
+        self.logits = logits[torch.arange(len(ids), device=ids.device), at]
+        self.values = {site: [kept[site, layer] for s, layer in looks if s == site] for site in wanted}
+        self._masks = [editor.masks[layer] for layer in range(scope.n_layers)]
+        self._readout = self._known_unembedding()
+
+    def __len__(self) -> int:
+        """Give the number of prompts."""
+        return len(self.token_ids)
+
+    @property
+    def last(self) -> Tensor:
+        """The last position of each prompt, `[prompt]`."""
+        return self.lengths - 1
+
+    def again(
+        self,
+        edits: Edits,
+        *,
+        rows: Tensor,
+        positions: Tensor,
+        layer: int = 0,
+        end: int | None = None,
+        tokens: Tensor | None = None,
+        keep: int = 1,
+        gradients: bool = False,
+    ) -> Tensor:
+        """Run some positions of some prompts again, from a layer on, with changes.
+
+        Exact where the edits change nothing below `layer` and nothing that reaches positions outside `positions`.
+
+        Parameters
+        ----------
+        edits : mapping of (site, layer) to callable
+            Each gets the value of the rows and positions at hand, `[row, position, ...]` as a trace arranges it (scores
+            and attention `[row, head, position, key]`, keys being all positions of the prompt) and gives the new one.
+        rows : Tensor of int [row]
+            The prompt of each row.
+        positions : Tensor of int [row, position]
+            Not falling; logits are those of the last one.
+        layer : int
+            The first block that is computed.
+        end : int, optional
+            The last block that is computed; there are no logits then.
+        tokens : Tensor of int [row, k], optional
+            The only tokens whose logits are wanted.
+        keep : int
+            So many of the last positions give logits.
+        gradients : bool
+            Record the graph of autograd, from the edited values on.
+
+        Returns
+        -------
+        Tensor [row, vocabulary], or [row, k], or with `keep` above 1 [row, keep, vocabulary]
+        """
+        if tokens is not None:
+            return self._of_tokens(edits, rows, positions, layer, tokens)
+        with self._scope.wrapped() as wrapped:
+            editor = _Continuing(wrapped, self, self._scope, edits, rows, positions, layer)
+            editor.end, editor.keep = end, None if gradients else keep
+            inputs = {
+                "input_ids": self.token_ids[rows[:, None], positions],
+                "position_ids": positions,
+                "logits_to_keep": keep,
+            }
+            logits = editor.logits(inputs, gradients)
+            return logits[:, -1] if end is None and keep == 1 else logits
+
+    def _of_tokens(self, edits: Edits, rows: Tensor, positions: Tensor, layer: int, tokens: Tensor) -> Tensor:
+        """Leave the unembedding of all other tokens out, which costs as much as several blocks."""
+        if self._readout is None:
+            return self.again(edits, rows=rows, positions=positions, layer=layer).gather(-1, tokens)
+        place, kept = ("residual", self._scope.n_layers), dict[Place, Tensor]()
+        looking = {**edits, place: _keeper(kept, place, edits.get(place))}
+        self.again(looking, rows=rows, positions=positions, layer=layer, end=self._scope.n_layers)
+        with torch.no_grad(), lock_of(self._scope.model):  # another thread's run may have the norm under nnsight
+            return self._readout.of_tokens(kept[place][:, -1], tokens)
+
+    def _known_unembedding(self) -> Unembedding | None:
+        """Give the unembedding where it makes this run's logits from its residual stream (some families do more)."""
+        try:
+            unembedding = Unembedding(self._scope.model, self._scope.anatomy)
+            final = self.values["residual"][-1][torch.arange(len(self)), self.last]
+            unembedding.check(final[:1], self.logits[:1])
+        except UnsupportedModelError:
+            return None
+        return unembedding
+
+    def suffix(self, rows: Tensor, position: Tensor | int) -> Tensor:
+        """Give the positions `[row, position]` from `position` (one, or `[row]`) to the end of each row's prompt.
+
+        Rows with fewer of them begin earlier, and where there is nothing earlier repeat position 0: an edit must find
+        its position by comparison, not by counting.
+        """
+        last = self.last[rows]
+        width = int((last - position).max()) + 1
+        return (last[:, None] + torch.arange(1 - width, 1, device=last.device)).clamp(min=0)
+
+    def masks(self, layer: int, rows: Tensor, positions: Tensor) -> Tensor:
+        """Give the additive mask `[row, 1, position, key]` of a layer."""
+        mask = self._masks[layer]
+        return mask[(rows if len(mask) > 1 else torch.zeros_like(rows))[:, None], 0, positions][:, None]
+
+
+class _Continuing(Editor):
+    """A forward of some positions from some layer on."""
+
+    def __init__(
+        self,
+        wrapped: NNsightModel,
+        run: CachedRun,
+        scope: Microscope,
+        edits: Edits,
+        rows: Tensor,
+        positions: Tensor,
+        start: int,
+    ) -> None:
+        super().__init__(wrapped, scope.model, scope.anatomy, edits)
+        self.start = start
+        self._run, self._rows, self._positions = run, rows, positions
+
+    def _entering(self) -> Tensor | None:
+        return self._run.values["residual"][self.start][self._rows[:, None], self._positions]
+
+    def _probe(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
+        layer = self._layer_of[module]
+        if layer < self.start:
+            return value
+        if site == "mask":
+            return self._run.masks(layer, self._rows, self._positions)
+        value = super()._probe(site, module, value)
+        if site in ("k", "v"):
+            rows = self._rows[:, None]
+            whole = self._run.values[site][layer][self._rows]
+            at = torch.arange(len(whole), device=rows.device)[:, None]
+            value = whole.index_put((at, self._positions), value.transpose(1, 2)).transpose(1, 2)
+        return value
+
+
+def _keeper(kept: dict[Place, Tensor], place: Place, edit: Callable[[Tensor], Tensor] | None) -> Any:
+    def look(value: Tensor) -> Tensor:
+        value = value if edit is None else edit(value)
+        kept[place] = value.detach()
+        return value
+
+    return look

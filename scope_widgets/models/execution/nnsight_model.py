@@ -1,0 +1,118 @@
+"""A model under nnsight that is untouched between two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from operator import is_
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from scope_widgets.models.architecture.anatomy import nnsight_names
+from scope_widgets.models.execution.attention import Probe, Spec
+from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.nnsight_trace import TransformersModel, run
+
+
+class NNsightModel:
+    """`model` in an nnsight `TransformersModel`.
+
+    nnsight leaves a controller on every module for good, and a padding token and side on the tokenizer. Here they are
+    taken off after each run and put back before the next, so that the user's model carries nothing of ours in between.
+    """
+
+    #: whether we compute attention in the block of the trace, see `attend`, instead of the model with our function
+    by_source = False
+
+    def __init__(self, model: nn.Module, tokenizer: Any) -> None:
+        self._model = model
+        before = [(module, dict(vars(module))) for module in model.modules()]
+        pad_token, padding_side = tokenizer.pad_token, tokenizer.padding_side
+        self.nnsight = TransformersModel(model, tokenizer=tokenizer, task="text-generation", rename=nnsight_names())
+        tokenizer.pad_token, tokenizer.padding_side = pad_token, padding_side
+        self._controllers = [
+            (module, {name: value for name, value in vars(module).items() if old.get(name, _ABSENT) is not value})
+            for module, old in before
+        ]
+        self._under = [
+            (module, {name: old.get(name, _ABSENT) for name in ours})
+            for (module, ours), (_, old) in zip(self._controllers, before, strict=True)
+        ]
+        self._checks = [(vars(module), name, value) for module, own in self._under for name, value in own.items()]
+        self._place_of = {module: at for at, (module, _) in enumerate(self._under)}
+        self._depth = 0
+        self._restore(self._under)
+
+    @property
+    def current(self) -> bool:
+        """Whether the model's modules and their own forwards are those that were wrapped."""
+        if self._depth:
+            return True  # the controllers are on: what stands there is theirs
+        modules = list(self._model.modules())
+        same = len(modules) == len(self._under) and all(map(is_, modules, self._place_of))
+        return same and all(found.get(name, _ABSENT) is value for found, name, value in self._checks)
+
+    @staticmethod
+    def _restore(state: list[tuple[nn.Module, dict[str, Any]]]) -> None:
+        for module, values in state:
+            for name, value in values.items():
+                if value is _ABSENT:
+                    vars(module).pop(name, None)
+                else:
+                    vars(module)[name] = value
+
+    @contextmanager
+    def controllers(self, touched: Iterable[nn.Module] | None = None) -> Iterator[None]:
+        """Put nnsight's controllers on the model for a `with` block; with `touched` on these modules only.
+
+        Each controller costs some microseconds a forward, which a short run from the middle feels.
+        """
+        self._depth += 1
+        at = range(len(self._under)) if touched is None else [self._place_of[module] for module in {*touched}]
+        try:
+            if self._depth == 1:
+                self._restore([self._controllers[i] for i in at])
+            yield
+        finally:
+            self._depth -= 1
+            if self._depth == 0:
+                self._restore([self._under[i] for i in at])
+
+    def envoy(self, module: nn.Module) -> Any:
+        """Give nnsight's envoy of a module of the model."""
+        return self.nnsight.interleaver.envoys[id(module)]
+
+    def attend(self, module: nn.Module, probe: Probe, spec: Spec | None = None) -> None:
+        """Compute the attention of a module in the block of a trace: only where `by_source` says so."""
+        raise NotImplementedError
+
+    def logits(
+        self,
+        inputs: dict[str, Any],
+        body: Callable[[], bool | None] | None = None,
+        *,
+        gradients: bool = False,
+        touched: Iterable[nn.Module] | None = None,
+    ) -> Tensor:
+        """Run the model on `inputs`, with `body` in the block of the trace; gives the logits.
+
+        Where `body` gives True the forward ends there, and there are no logits (an empty tensor). `touched` are the
+        modules whose envoys the body may ask for; all where nothing is said.
+        """
+        logits: list[Tensor] = []
+
+        def block() -> bool:
+            if body is not None and body():
+                return True
+            logits.append(self.nnsight.output.logits)
+            return False
+
+        on = None if touched is None else [self._model, *touched]
+        with defer_interrupt(), torch.set_grad_enabled(gradients), self.controllers(on):
+            run(self.nnsight, block, **inputs, use_cache=False)
+        return logits[0] if logits else torch.empty(0)
+
+
+_ABSENT = object()

@@ -1,0 +1,188 @@
+"""Changing every forward of a model while a block runs, whoever calls it: plain hooks."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from scope_widgets.models.execution.activation_edits import Edits, Place, check
+from scope_widgets.models.execution.attention import SITES, probing, uses_attention_interface
+from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.locks import changed_by_hooks
+from scope_widgets.models.execution.recorder import first
+
+if TYPE_CHECKING:
+    from scope_widgets.models.microscope import Microscope
+
+
+class PersistentEdits:
+    """Edits of every forward of the running thread, also of those that go on from a cache.
+
+    Parameters
+    ----------
+    scope : Microscope
+    places : sequence of (site, layer)
+        Where something may be changed.
+    edits_at : callable
+        `edits_at(positions [row, position], lengths [row])` gives the edits of a forward: where in its prompt each
+        position stands (padding on the left counts below 0), and how many tokens the prompt has.
+    """
+
+    def __init__(self, scope: Microscope, places: Sequence[Place], edits_at: Callable[[Tensor, Tensor], Edits]) -> None:
+        check(dict.fromkeys(places, _as_it_is), scope.anatomy)
+        self._model, self._anatomy = scope.model, scope.anatomy
+        self._stack = _stack(scope.model, self._anatomy.blocks[0].block)
+        self._places = dict.fromkeys(places)  # several changes of one place are one edit
+        self._edits_at = edits_at
+        self._edits: Edits = {}
+        self._lengths: Tensor | None = None
+        self._signature = inspect.signature(self._stack.forward)
+        self._layer_of = {block.attention: layer for layer, block in enumerate(self._anatomy.blocks)}
+        self._thread: int | None = None
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Change what is run in the block."""
+        self._thread = threading.get_ident()
+        stack = ExitStack()
+        try:
+            with defer_interrupt():  # Ctrl-C must not come between a hook and the note of how it goes off again
+                stack.enter_context(changed_by_hooks(self._model))
+                begin = self._stack.register_forward_pre_hook(self._begin, with_kwargs=True, prepend=True)
+                stack.callback(begin.remove)
+                for place in self._places:
+                    if handle := self._hook(place):
+                        stack.callback(handle.remove)
+                if uses_attention_interface(self._model):
+                    stack.enter_context(probing(self._model, self._probe))
+            yield
+        finally:
+            with defer_interrupt():
+                stack.close()
+
+    def _begin(self, _: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        if threading.get_ident() != self._thread:
+            return
+        given = self._signature.bind_partial(*args, **kwargs).arguments
+        given |= given.pop("kwargs", {})
+        ids = given.get("input_ids")
+        shape = ids.shape if ids is not None else given["inputs_embeds"].shape[:2]
+        cache, mask = given.get("past_key_values"), given.get("attention_mask")
+        if getattr(cache, "is_compileable", False):
+            raise ValueError(
+                "A static cache does not show which of its keys are there, so what runs on it cannot be steered: "
+                "generate without cache_implementation='static'."
+            )
+        before = 0 if cache is None else int(cache.get_seq_length())
+        if mask is not None and mask.ndim == 2:
+            positions = mask.long().cumsum(-1)[:, -shape[1] :] - 1
+            lengths = mask.long().sum(-1)
+        else:
+            positions = torch.arange(before, before + shape[1], device=self._model.device).expand(*shape)
+            lengths = torch.full((shape[0],), before + shape[1], device=self._model.device)
+        if self._lengths is None or before == 0 or len(self._lengths) != len(lengths):
+            self._lengths = lengths  # what comes after is generated
+        self._edits = self._edits_at(positions, self._lengths)
+
+    def _hook(self, place: Place) -> Any:
+        site, layer = place
+        block = self._anatomy.blocks[min(layer, self._anatomy.n_layers - 1)]
+        if site in SITES and (site != "z" or uses_attention_interface(self._model)):
+            return None  # goes through the probe
+        if site == "residual" and layer < self._anatomy.n_layers:
+            return block.block.register_forward_pre_hook(self._on_input(place, (-1,)), with_kwargs=True, prepend=True)
+        if site == "neurons":
+            return block.down.register_forward_pre_hook(self._on_input(place, (-1,)), with_kwargs=True, prepend=True)
+        if site == "z":
+            heads = (self._anatomy.n_heads, self._anatomy.d_head)
+            return block.out.register_forward_pre_hook(self._on_input(place, heads), with_kwargs=True, prepend=True)
+        module = {"residual": block.block, "attention_out": block.attention_out, "mlp_out": block.mlp_out}[site]
+        return module.register_forward_hook(self._on_output(place), prepend=True)
+
+    def _on_input(self, place: Place, shape: tuple[int, ...]) -> Any:
+        def change(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
+            if args:
+                return (self._edited(place, args[0], shape), *args[1:]), kwargs
+            return args, kwargs | {"hidden_states": self._edited(place, kwargs["hidden_states"], shape)}
+
+        return change
+
+    def _on_output(self, place: Place) -> Any:
+        def change(_: nn.Module, args: Any, output: Any) -> Any:
+            new = self._edited(place, first(output), (-1,))
+            return (new, *output[1:]) if isinstance(output, tuple) else new
+
+        return change
+
+    def _edited(self, place: Place, value: Tensor, shape: tuple[int, ...]) -> Tensor:
+        edit = self._edits.get(place)
+        if edit is None or threading.get_ident() != self._thread:
+            return value
+        rows = len(self._lengths) if self._lengths is not None else 1
+        return edit(value.reshape(rows, -1, *(value.shape[-1:] if shape == (-1,) else shape))).reshape(value.shape)
+
+    def _probe(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
+        edit = self._edits.get((site, self._layer_of[module])) if module in self._layer_of else None
+        if edit is None:
+            return value
+        if site in ("q", "k", "v"):
+            return edit(value.transpose(1, 2)).transpose(1, 2)
+        return edit(value)
+
+
+def _stack(model: nn.Module, block: nn.Module) -> nn.Module:
+    """Give the module that runs the blocks, which a caller may reach without the model around it."""
+    return next(one for one in model.modules() if any(block in part.children() for part in one.children()))
+
+
+def _as_it_is(value: Tensor) -> Tensor:
+    return value
+
+
+@torch.no_grad()
+def continued(
+    scope: Microscope,
+    rows: Sequence[Sequence[int]],
+    hooked: PersistentEdits,
+    *,
+    max_new_tokens: int,
+    temperature: float = 0.0,
+    seed: int = 0,
+) -> Iterator[list[int]]:
+    """Continue prompts of equal length, a token of each row at a time, with changes.
+
+    The model is changed during each step only: between two it is as it was, and may be used.
+
+    Parameters
+    ----------
+    rows : sequence of list of int
+        The same prompt several times, where the edits differ.
+    temperature : float
+        0: the most probable token; else drawn, with the same random numbers for all rows, so that rows differ by what
+        was changed alone.
+
+    Yields
+    ------
+    list of int [row]
+        The next token of each row.
+    """
+    model = scope.model
+    ids, cache = torch.tensor(rows, device=model.device), None
+    draw = torch.Generator().manual_seed(seed)
+    room = scope.anatomy.context - ids.shape[1]
+    for _ in range(min(max_new_tokens, room)):
+        with defer_interrupt(), hooked.on():
+            out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache = out.past_key_values
+        scores = out.logits[:, -1].float().cpu()
+        if temperature > 0:
+            uniform = torch.rand(scores.shape[-1], generator=draw).clamp_min(1e-30)
+            scores = scores / temperature - (-uniform.log()).log()  # Gumbel's trick
+        ids = scores.argmax(-1, keepdim=True).to(model.device)
+        yield ids[:, 0].tolist()

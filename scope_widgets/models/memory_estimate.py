@@ -1,0 +1,281 @@
+"""What a trace takes, said before it is run: bytes of each quantity, peak memory, and how to go about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from scope_widgets.models.architecture.anatomy import Anatomy
+from scope_widgets.traces.trace import SITES
+
+#: what is worth downloading of a remote model where nothing else is said: minutes over a home connection
+DOWNLOAD_BYTES = 10**9
+#: share of the memory beside weights and forward that a trace may take: what is done with it needs room as well
+COMFORTABLE = 0.5
+#: patterns leave the softmax in float32, whatever the model computes in
+ATTENTION_ITEMSIZE = 4
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the memory that a model takes depends on.
+
+    Attributes
+    ----------
+    n_layers, n_heads, n_kv_heads, d_model, d_head, d_vocab : int
+        As in `Anatomy`.
+    d_mlp : int
+        Neurons of one MLP.
+    weights : int
+        Bytes of all parameters and buffers.
+    itemsize : int
+        Bytes of one number that the model computes with.
+    """
+
+    n_layers: int
+    n_heads: int
+    n_kv_heads: int
+    d_model: int
+    d_head: int
+    d_vocab: int
+    d_mlp: int
+    weights: int
+    itemsize: int
+
+    @classmethod
+    def of(cls, model: Any, anatomy: Anatomy) -> Shape:
+        """Read it off a Hugging Face model, which may be on the meta device."""
+        down = next(anatomy.blocks[0].down.parameters())
+        return cls(
+            n_layers=anatomy.n_layers,
+            n_heads=anatomy.n_heads,
+            n_kv_heads=anatomy.n_kv_heads,
+            d_model=anatomy.d_model,
+            d_head=anatomy.d_head,
+            d_vocab=anatomy.d_vocab,
+            d_mlp=down.numel() // anatomy.d_model,
+            weights=sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers())),
+            itemsize=model.dtype.itemsize,
+        )
+
+
+@dataclass(frozen=True, repr=False)
+class Estimate:
+    """What a trace will take.
+
+    Attributes
+    ----------
+    captured : mapping of str to int
+        Bytes of each quantity, over all layers and prompts.
+    logits, weights : int
+        Bytes of the logits, and of the model's parameters and buffers.
+    peak : int
+        Bytes that stand at once where the model is, at the worst moment: weights, activations and what is captured.
+    available : int
+        Bytes that these may take; of a remote model, bytes that may be downloaded.
+    strategy : "in_memory", "selective" or "streaming"
+        Whether all of it fits comfortably (beside the weights and a forward it leaves as much free as it takes),
+        only some of its quantities do, or not even one does in all layers at once.
+    recommended : tuple of str
+        The quantities that do fit.
+    layers_at_once : int
+        In how many layers all that was asked for fits.
+    n_layers, n_tokens, n_prompts : int
+        Of the model; of the longest prompt; and how many prompts there are.
+    remote : bool
+        Whether the model's weights are elsewhere.
+    """
+
+    captured: Mapping[str, int]
+    logits: int
+    weights: int
+    peak: int
+    available: int
+    strategy: Literal["in_memory", "selective", "streaming"]
+    recommended: tuple[str, ...]
+    layers_at_once: int
+    n_layers: int
+    n_tokens: int
+    n_prompts: int
+    remote: bool
+
+    @property
+    def total(self) -> int:
+        """Bytes that the trace will hold, all of which would be downloaded from a remote model."""
+        return sum(self.captured.values()) + self.logits
+
+    @property
+    def advice(self) -> str:
+        """What to do, as a sentence."""
+        room = f"the {readable(self.available)} {'to download' if self.remote else 'of memory'}"
+        if self.strategy == "in_memory":
+            return f"It fits into {room}: trace it as it is."
+        layers = f"{self.layers_at_once} of the {self.n_layers} layers"
+        if self.strategy == "selective":
+            also = f", or all of it in {layers}" if self.layers_at_once else ""
+            return f"It does not all fit well into {room}: capture={self.recommended!r} does{also}."
+        if self.layers_at_once:
+            return f"It does not fit into {room}: take {layers} at a time, or only statistics, in tiles."
+        if self.remote:
+            return f"Not one layer of it fits into {room}: take fewer tokens, or only statistics, computed over there."
+        return (
+            f"Not one layer of it fits into {room} beside the weights and a forward: take fewer tokens, "
+            "a smaller dtype or a remote model, or go through the layers one by one and keep only statistics."
+        )
+
+    def __repr__(self) -> str:
+        """Say it in sentences, the largest quantity first."""
+        parts = {**self.captured, "logits": self.logits}
+        listed = ", ".join(f"{name} {readable(parts[name])}" for name in sorted(parts, key=lambda name: -parts[name]))
+        prompts = f"{self.n_prompts} prompts of up to" if self.n_prompts > 1 else "a prompt of"
+        return (
+            f"{readable(self.total)} in all: {listed}; for {prompts} {self.n_tokens} tokens. "
+            f"The model takes {readable(self.peak)} at the most, {readable(self.weights)} of them its weights. "
+            f"Strategy {self.strategy}: {self.advice}"
+        )
+
+
+def estimate(
+    shape: Shape,
+    n_tokens: int,
+    n_prompts: int = 1,
+    *,
+    available: int,
+    capture: Sequence[str] = SITES,
+    padded: bool = False,
+    remote: bool = False,
+) -> Estimate:
+    """Estimate what a trace takes.
+
+    Parameters
+    ----------
+    shape : Shape
+    n_tokens, n_prompts : int
+        Length of the longest prompt, and how many there are.
+    available : int
+        Bytes that weights, activations and trace may take together; of a remote model, bytes to download.
+    capture : sequence of str
+        Quantities, as in `Microscope.trace`.
+    padded : bool
+        Whether prompts differ in length: then the padding of each quantity is blanked in a copy.
+    remote : bool
+        Whether the weights are elsewhere, so that only the trace has to fit here.
+
+    Raises
+    ------
+    ValueError
+        For a number below 1 or an unknown quantity.
+    """
+    if min(n_tokens, n_prompts) < 1:
+        raise ValueError(f"Expected one prompt or more of one token or more; got {n_prompts} of {n_tokens} tokens.")
+    unknown = set(capture) - set(SITES)
+    if unknown:
+        raise ValueError(
+            f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are {', '.join(SITES)}."
+        )
+    positions = n_prompts * n_tokens
+    captured = {site: _layers(shape, site) * _bytes(shape, site, positions, n_tokens) for site in SITES}
+    captured = {site: size for site, size in captured.items() if site in capture}
+    logits = positions * shape.d_vocab * shape.itemsize
+    total = sum(captured.values())
+    forward = max(_of_a_block(shape, positions, n_tokens), logits)
+    room = available - logits if remote else int(COMFORTABLE * (available - shape.weights - forward))
+    recommended = _that_fit(captured, room)
+    fits = total <= room
+    return Estimate(
+        captured=captured,
+        logits=logits,
+        weights=shape.weights,
+        peak=shape.weights + max(total + forward, 2 * (total + logits) if padded else 0),
+        available=available,
+        strategy="in_memory" if fits else "selective" if recommended else "streaming",
+        recommended=recommended,
+        layers_at_once=shape.n_layers if fits else max(0, room * shape.n_layers // max(total, 1)),
+        n_layers=shape.n_layers,
+        n_tokens=n_tokens,
+        n_prompts=n_prompts,
+        remote=remote,
+    )
+
+
+def estimate_for(
+    model: Any, anatomy: Anatomy, lengths: Sequence[int], capture: Sequence[str], available: int | None
+) -> Estimate:
+    """Estimate a trace of a Hugging Face `model` on prompts of these `lengths`, in tokens.
+
+    On the meta device it counts as remote. What is `available` is looked up where nothing is said: the free memory of
+    the model's devices and what its weights take of it already, or `DOWNLOAD_BYTES`.
+    """
+    shape = Shape.of(model, anatomy)
+    remote = model.device.type == "meta"
+    if available is None:
+        available = DOWNLOAD_BYTES if remote else shape.weights + _free_memory(model)
+    padded = min(lengths) < max(lengths)
+    return estimate(
+        shape, max(lengths), len(lengths), available=available, capture=capture, padded=padded, remote=remote
+    )
+
+
+def readable(n_bytes: int) -> str:
+    """Give a number of bytes as a person says it, such as "1.3 GB"."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= size:
+            digits = 1 if n_bytes < 10 * size else 0
+            return f"{n_bytes / size:.{digits}f}".removesuffix(".0") + f" {unit}"
+    return f"{n_bytes} bytes"
+
+
+def _layers(shape: Shape, site: str) -> int:
+    return shape.n_layers + (site == "residual")  # also what enters the final norm
+
+
+def _bytes(shape: Shape, site: str, positions: int, n_tokens: int) -> int:
+    """Bytes of a quantity in one layer."""
+    if site == "attention":
+        return positions * n_tokens * shape.n_heads * ATTENTION_ITEMSIZE
+    heads = {"q": shape.n_heads, "z": shape.n_heads, "k": shape.n_kv_heads, "v": shape.n_kv_heads}
+    width = heads[site] * shape.d_head if site in heads else shape.d_model
+    return positions * width * shape.itemsize
+
+
+def _of_a_block(shape: Shape, positions: int, n_tokens: int) -> int:
+    """Bytes that stand at once while a block computes, at its attention or at its MLP."""
+    stream = 3 * positions * shape.d_model  # what enters, its norm, what has been added
+    projections = positions * shape.d_head * (4 * shape.n_heads + 2 * shape.n_kv_heads)  # q, k, v; k and v repeated
+    cells = positions * n_tokens * shape.n_heads
+    cast = 0 if shape.itemsize == ATTENTION_ITEMSIZE else shape.itemsize
+    scores = cells * (shape.itemsize + ATTENTION_ITEMSIZE + cast)  # scores, patterns, patterns as the model computes
+    mask = positions * n_tokens * shape.itemsize
+    neurons = 3 * positions * shape.d_mlp  # gate, up, and their product
+    return shape.itemsize * stream + max(shape.itemsize * projections + scores + mask, shape.itemsize * neurons)
+
+
+def _that_fit(captured: Mapping[str, int], room: int) -> tuple[str, ...]:
+    """Give as many quantities as fit into `room`, the smallest first, in the order of `captured`."""
+    chosen = set()
+    for site in sorted(captured, key=lambda site: captured[site]):
+        room -= captured[site]
+        if room < 0:
+            break
+        chosen.add(site)
+    return tuple(site for site in captured if site in chosen)
+
+
+def _free_memory(model: Any) -> int:
+    """Bytes that are free where `model` is."""
+    if model.device.type == "cuda":
+        devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
+        return sum(torch.cuda.mem_get_info(device)[0] for device in devices)
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        lines = dict(line.split(":") for line in meminfo.read_text().splitlines())
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    try:  # macOS does not say what is free
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError) as error:
+        raise ValueError("This system does not say how much memory is free: give it, available=<bytes>.") from error

@@ -1,0 +1,1 @@
+"""Changes of a model's weights, and whether they have changed."""

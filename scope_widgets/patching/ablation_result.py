@@ -1,0 +1,108 @@
+"""`Ablation`: what is left of a behaviour when something was taken out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets._result import Provenance, Result
+from scope_widgets.experiments.metric import metric_of
+from scope_widgets.models.execution.activation_edits import Edits
+from scope_widgets.models.execution.cached_run import CachedRun
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.patching.run_pair import texts
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ablation(Result):
+    """A metric before and after something was taken out.
+
+    Attributes
+    ----------
+    before, after : ndarray [prompt]
+        The metric.
+    kl : ndarray [prompt]
+        Divergence in nats of the next-token distribution after the ablation from that before, at the last position.
+    loss : ndarray [prompt]
+        Rise of the mean cross-entropy of the prompt's own tokens, in nats; NaN for prompts of one token.
+    metric : str
+    what : str
+        What was taken out, and how.
+    provenance : Provenance
+    """
+
+    before: Array
+    after: Array
+    kl: Array
+    loss: Array
+    metric: str
+    what: str
+    provenance: Provenance
+
+    @property
+    def lost(self) -> float:
+        """Share of the mean metric that is lost; NaN where there was none."""
+        before = float(self.before.mean())
+        return 1 - float(self.after.mean()) / before if abs(before) > 1e-9 else float("nan")
+
+    def to_dataframe(self) -> Any:
+        """Make a table, one row a prompt: before, after, change, kl, loss."""
+        import pandas as pd
+
+        columns = {"before": self.before, "after": self.after, "change": self.after - self.before}
+        return pd.DataFrame({"prompt": np.arange(len(self.before)), **columns, "kl": self.kl, "loss": self.loss})
+
+    def __repr__(self) -> str:
+        """Say what was lost."""
+        return (
+            f"Ablation({self.what}: mean {self.metric} {self.before.mean():.3f} -> {self.after.mean():.3f}, "
+            f"{len(self.before)} prompts)"
+        )
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_()}
+
+
+def measured(
+    scope: Microscope, run: CachedRun, edits: Edits, answer: Any, versus: Any, metric: Any, what: str, seed: int | None
+) -> Ablation:
+    """Run again with edits, and hold what comes of it against the run."""
+    kind = "kl" if metric is None and answer is None else metric
+    measure = metric_of(kind, scope.tokenizer, answer, versus, len(run), run.logits)
+    before, after = scope.logits(run.token_ids), scope.logits(run.token_ids, edits)
+    at = torch.arange(len(run), device=run.last.device), run.last
+    kl = metric_of("kl", scope.tokenizer, None, None, len(run), before[at])
+    return Ablation(
+        before=measure.checked(before[at], "unchanged").numpy(),
+        after=measure.checked(after[at], "ablated").numpy(),
+        kl=kl.checked(after[at], "ablated").numpy(),
+        loss=np.array([_loss(after[i], run, i) - _loss(before[i], run, i) for i in range(len(run))]),
+        metric=measure.name,
+        what=what,
+        provenance=Provenance(
+            model=scope.model_id, revision=scope.revision, prompts=tuple(texts(scope, run)), seed=seed, ablation=what
+        ),
+    )
+
+
+def _loss(logits: Tensor, run: CachedRun, prompt: int) -> float:
+    length = int(run.lengths[prompt])
+    if length < 2:
+        return float("nan")
+    log_p = logits[: length - 1].double().log_softmax(-1)
+    return -float(log_p.gather(-1, run.token_ids[prompt, 1:length, None]).mean())
+
+
+def layer_of(scope: Microscope, layer: Any) -> int:
+    """Give a layer as a number, or raise ValueError where there is none."""
+    if not hasattr(layer, "__index__"):
+        raise ValueError(f"A layer is a number from 0 to {scope.n_layers - 1}; got {layer!r}.")
+    if not 0 <= layer < scope.n_layers:
+        raise ValueError(f"There is no layer {layer}: {scope.model_id} has 0 to {scope.n_layers - 1}.")
+    return int(layer)

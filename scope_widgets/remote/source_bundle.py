@@ -1,0 +1,76 @@
+"""The text of this package's own modules, as far as a request needs them on a server."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+_ROOT = Path(__file__).parents[2]
+_PACKAGE = "scope_widgets"
+
+
+def sources(modules: Iterable[str]) -> dict[str, str]:
+    """Give the text of these modules and of all that they import, by name.
+
+    Packages are empty there: what they offer for convenience would import everything. Compiled modules stay here.
+    """
+    found: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in found or not name.startswith(_PACKAGE) or _file(name) is None:
+            continue
+        found[name] = _text(name)
+        waiting += [name.rpartition(".")[0], *_imported(name)]
+    return found
+
+
+def digest(sources: dict[str, str]) -> str:
+    """Name these texts: what was computed with others is not found again."""
+    whole = hashlib.sha256()
+    for name in sorted(sources):
+        whole.update(f"{name}\0{sources[name]}\0".encode())
+    return whole.hexdigest()[:16]
+
+
+@cache
+def _file(name: str) -> Path | None:
+    path = _ROOT.joinpath(*name.split("."))
+    if (path / "__init__.py").is_file():
+        return path / "__init__.py"
+    file = path.with_suffix(".py")
+    return file if file.is_file() else None
+
+
+@cache
+def _text(name: str) -> str:
+    file = _file(name)
+    assert file is not None
+    # the kernels choose there between compiled code and torch
+    return "" if file.name == "__init__.py" and not name.endswith("._kernels") else file.read_text(encoding="utf-8")
+
+
+@cache
+def _imported(name: str) -> tuple[str, ...]:
+    """Give what a module may import of this package, in functions too; what only types need is left out."""
+    return tuple(_names(ast.parse(_text(name)), name))
+
+
+def _names(tree: ast.AST, name: str) -> Iterator[str]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            file = _file(name)
+            package = name if file is not None and file.name == "__init__.py" else name.rpartition(".")[0]
+            base = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
+            whole = ".".join(part for part in (base, node.module or "") if part)
+            yield whole
+            yield from (f"{whole}.{one.name}" for one in node.names)
+        else:
+            yield from _names(node, name)

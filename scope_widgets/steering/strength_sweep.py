@@ -1,0 +1,191 @@
+"""`Sweep`: what one slider does from one end to the other, and how far the text stays fluent."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scope_widgets._result import Provenance, Result
+from scope_widgets.experiments.direction import Array
+from scope_widgets.models.remote_dispatch import remotable
+from scope_widgets.steering.session import Session
+
+#: nats a token by which the loss on the unsteered continuation may rise; a convention, not a finding
+FLUENT = 1.0
+#: tokens of that continuation
+CONTINUATION = 16
+POINTS = 11
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Sweep(Result):
+    """One intervention at several strengths, the others held.
+
+    Attributes
+    ----------
+    what : str
+        Name of the intervention that is moved.
+    strengths : ndarray [point]
+        Rising.
+    neutral : float
+        The strength at which it does nothing; NaN where there is none.
+    kl : ndarray [point]
+        Divergence of the next-token distribution from that of the model as it is, in nats.
+    difference : ndarray [point]
+        Logit difference of the session's answers; NaN without.
+    loss : ndarray [point]
+        By how much the steered model's loss on the unsteered continuation exceeds the unsteered model's, in nats a
+        token.
+    limit : float
+        What `loss` may be for the text to count as fluent.
+    continuation : str
+        The unsteered one (greedy).
+    provenance : Provenance
+    """
+
+    what: str
+    strengths: Array
+    neutral: float
+    kl: Array
+    difference: Array
+    loss: Array
+    limit: float
+    continuation: str
+    provenance: Provenance
+
+    @property
+    def fluent(self) -> tuple[float, float] | None:
+        """The range of strengths around the neutral one within which all points are fluent; None where none is.
+
+        Without a neutral strength (a neuron that is clamped): around the point with the least loss.
+        """
+        fine = self.loss <= self.limit
+        if np.isnan(self.neutral):
+            start = int(np.argmin(self.loss))
+        else:
+            start = int(np.argmin(np.abs(self.strengths - self.neutral)))
+        if not fine[start]:
+            return None
+        low = high = start
+        while low > 0 and fine[low - 1]:
+            low -= 1
+        while high + 1 < len(fine) and fine[high + 1]:
+            high += 1
+        return float(self.strengths[low]), float(self.strengths[high])
+
+    @property
+    def spearman(self) -> float:
+        """Rank correlation of strength and logit difference within the fluent range; NaN without either."""
+        from scipy.stats import spearmanr
+
+        if self.fluent is None or np.isnan(self.difference).any():
+            return float("nan")
+        inside = (self.strengths >= self.fluent[0]) & (self.strengths <= self.fluent[1])
+        if inside.sum() < 3 or np.ptp(self.difference[inside]) == 0:
+            return float("nan")
+        return float(spearmanr(self.strengths[inside], self.difference[inside]).statistic)
+
+    def to_dataframe(self) -> Any:
+        """Make a table, one row a point: strength, kl, difference, loss, fluent."""
+        import pandas as pd
+
+        columns = {"strength": self.strengths, "kl": self.kl, "difference": self.difference, "loss": self.loss}
+        return pd.DataFrame({**columns, "fluent": self.loss <= self.limit})
+
+    def __repr__(self) -> str:
+        """Say what was moved and how far it may go."""
+        fluent = "nowhere" if self.fluent is None else "from {:.3g} to {:.3g}".format(*self.fluent)
+        return f"Sweep({self.what}, {len(self.strengths)} strengths, fluent {fluent})"
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_()}
+
+
+@remotable
+def sweep(
+    session: Session, which: int | str = 0, strengths: Sequence[float] | None = None, others: Any = None
+) -> Sweep:
+    """Move one intervention of a session, the others held.
+
+    Parameters
+    ----------
+    session : Session
+    which : int or str
+        Index or name of the intervention.
+    strengths : sequence of float, optional
+        11 over its span where nothing is said.
+    others : strengths as `Session.at` takes them, optional
+        Of the others; their own where nothing is said.
+
+    Raises
+    ------
+    ValueError
+        For an intervention that is not there, fewer than two strengths, or one that is not finite.
+    """
+    steps = sweep_steps(session, which, strengths, others)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Sweep = end.value
+            return result
+
+
+def sweep_steps(
+    session: Session, which: int | str = 0, strengths: Sequence[float] | None = None, others: Any = None
+) -> Generator[tuple[int, int, str], None, Sweep]:
+    """As `sweep`; yields how much is done, of how much, and what is being done."""
+    at = _index(session, which)
+    one = session.interventions[at]
+    points = np.linspace(*session.spans[at], POINTS).round(12) if strengths is None else _points(strengths)
+    held = session.checked(others)
+    keys = [(*held[:at], float(point), *held[at + 1 :]) for point in points]
+    total = 2 + len(keys)
+    yield 0, total, "next tokens"
+    found = session.grid(keys)
+    yield 1, total, "the unsteered continuation"
+    tokens = session.unsteered_continuation(CONTINUATION)
+    yield 2, total, "loss on it"
+    base = session.losses([session.neutral], tokens)[0]
+    losses: list[float] = []
+    for key in keys:
+        losses.append(session.losses([key], tokens)[0] - base)
+        yield 2 + len(losses), total, "loss on it"
+    return Sweep(
+        what=one.name,
+        strengths=points,
+        neutral=one.neutral,
+        kl=np.array([each.kl for each in found]),
+        difference=np.array([np.nan if each.difference is None else each.difference for each in found]),
+        loss=np.array(losses),
+        limit=FLUENT,
+        continuation=session.scope.tokenizer.decode(tokens),
+        provenance=Provenance(
+            model=session.scope.model_id,
+            revision=session.scope.revision,
+            prompts=(str(session.prompt),),
+            note=f"fluent: the loss on the unsteered continuation rises by {FLUENT} nats a token at most, a convention",
+        ),
+    )
+
+
+def _points(strengths: Any) -> Array:
+    try:
+        points = np.array(strengths, dtype=float)
+    except (TypeError, ValueError):
+        points = np.empty(0)
+    if points.ndim != 1 or len(points) < 2 or not np.isfinite(points).all():
+        raise ValueError(f"strengths= takes two or more finite numbers; got {strengths!r}.")
+    return np.sort(points)
+
+
+def _index(session: Session, which: int | str) -> int:
+    names = [one.name for one in session.interventions]
+    if isinstance(which, str) and which in names:
+        return names.index(which)
+    if not isinstance(which, str) and hasattr(which, "__index__") and 0 <= which < len(names):
+        return int(which)
+    raise ValueError(f"There is no intervention {which!r}; there are {', '.join(names) or 'none'}.")
