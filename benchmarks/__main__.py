@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.figure import Figure
-from scope_widgets._result import versions
+from scope_widgets._provenance import versions
 
 MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 MODULES = (

@@ -8,18 +8,18 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from scope_widgets._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from scope_widgets import circuits, editing, heads, ioi, lens, patching, steering, widgets
-    from scope_widgets._result import Provenance
+    from scope_widgets._provenance import Provenance
     from scope_widgets.models.microscope import Microscope
     from scope_widgets.traces.trace import Trace
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Microscope": "scope_widgets.models.microscope",
     "Trace": "scope_widgets.traces.trace",
-    "Provenance": "scope_widgets._result",
+    "Provenance": "scope_widgets._provenance",
 }
 _MODULES = ("circuits", "editing", "heads", "ioi", "lens", "patching", "steering", "widgets")
 

@@ -1,86 +1,50 @@
-"""What every result shares: where it came from, its JSON, and the widget that shows it."""
+"""What every result shares: its table, its JSON, and how it shows itself."""
 
 from __future__ import annotations
 
 import dataclasses
+import html
 import importlib
 import json
-import platform
-from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from scope_widgets._json_fields import decode_fields, encode
+from scope_widgets._provenance import Provenance
+
 if TYPE_CHECKING:
+    import pandas as pd
     from typing_extensions import Self
 
 #: characters of one field that a repr writes out
 _LONGEST = 80
 
-#: versions of what is not installed here: a server computes with our text, and was told whose
-told: dict[str, str] = {}
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Give the versions of what a figure depends on."""
-    found = {"python": platform.python_version(), **told}
-    for package in ("scope-widgets", "torch", "transformers", "nnsight", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a result came from.
-
-    Attributes
-    ----------
-    model : str
-        Hub id or folder name; "local" where the user's own model has none.
-    revision : str or None
-        Commit of the weights where they came from a hub.
-    prompts : tuple of str
-    seed : int or None
-        None where nothing was random.
-    ablation : str or None
-        What was taken away, over what and at which positions; None where nothing was.
-    note : str
-        Anything else that a reader must know, as a sentence.
-    versions : dict
-        Versions of this package and of those it computes with.
-    """
-
-    model: str
-    revision: str | None = None
-    prompts: tuple[str, ...] = ()
-    seed: int | None = None
-    ablation: str | None = None
-    note: str = ""
-    versions: dict[str, str] = field(default_factory=versions)
-
-    def lines(self) -> list[str]:
-        """Say it in a few lines, as a caption."""
-        model = self.model if self.revision is None else f"{self.model} at {self.revision[:12]}"
-        shown = f"{len(self.prompts)} prompts" if len(self.prompts) > 1 else " ".join(self.prompts)[:200]
-        parts = [model, shown, "" if self.seed is None else f"seed {self.seed}", self.ablation or "", self.note]
-        used = ", ".join(f"{name} {number}" for name, number in self.versions.items())
-        return [part for part in [*parts, used] if part]
+_PAGE = """<!doctype html>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+:root {{ color-scheme: light dark; }}
+body {{ margin: 16px auto; max-width: 1400px; padding: 0 16px; font: 12px/16px system-ui, sans-serif; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: 1px 8px; text-align: right; border: 0; border-bottom: 1px solid #8884; }}
+</style>
+<h1 style="font-size:14px">{title}</h1>
+{table}
+<p>{caption}</p>
+"""
 
 
 class Shown:
     """Mixin of what displays as a widget, named as a string so that this floor does not import the widgets."""
 
+    #: "module:class" of the widget
     view: ClassVar[str]
 
     def widget(self, **options: Any) -> Any:
-        """Make the widget that shows this."""
+        """Make the widget that shows this; `options` are the widget's own."""
         module, name = self.view.split(":")
         return getattr(importlib.import_module(module), name)(self, **options)
 
@@ -94,24 +58,47 @@ class Shown:
 
 
 class Result(Shown):
-    """Mixin of the frozen dataclasses that analyses give: numbers, names and a provenance.
+    """Mixin of the frozen dataclasses that analyses return: named arrays and their provenance.
 
-    Their decorator says `repr=False`: thousands of numbers in a row help nobody.
+    A subclass has `to_dataframe`, and names its `view` where a widget shows it; otherwise it displays as its table.
+    Its decorator says `repr=False`: thousands of numbers in a row help nobody.
     """
+
+    view: ClassVar[str] = ""
+    provenance: Provenance
 
     def __repr__(self) -> str:
         """Name the fields, long ones by their size."""
         fields = ", ".join(f"{f.name}={_brief(getattr(self, f.name))}" for f in dataclasses.fields(self))  # type: ignore[arg-type]
         return f"{type(self).__name__}({fields})"
 
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return the numbers as a table."""
+        raise NotImplementedError
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the widget, or the table where there is none, as one HTML file that needs no network and no kernel."""
+        if self.view:
+            return super().to_html(path)
+        table = self.to_dataframe().to_html(index=False, border=0)  # pandas escapes what the cells hold
+        caption = "<br>".join(html.escape(line) for line in self.provenance.lines())
+        page = _PAGE.format(title=html.escape(type(self).__name__), table=table, caption=caption)
+        Path(path).write_text(page, encoding="utf-8")
+        return Path(path)
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        if self.view:
+            return super()._repr_mimebundle_(**options)
+        return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_()}
+
     def to_json(self) -> str:
-        """Write this result as JSON, arrays with their dtype and shape, NaN as null, infinities as words."""
-        fields = {f.name: _encode(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
+        """Return this result as JSON: arrays with their dtype and shape, NaN as null, infinities as words."""
+        fields = {f.name: encode(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
         return json.dumps({"result": type(self).__name__, **fields}, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote.
+        """Return the result that `to_json` wrote.
 
         Raises
         ------
@@ -127,10 +114,7 @@ class Result(Shown):
                 f"This text is not a {cls.__name__} written by to_json(): it begins {text[:40]!r}."
             ) from None
         try:
-            fields = {name: _decode(value) for name, value in fields.items()}
-            origin = fields["provenance"]
-            fields["provenance"] = Provenance(**{**origin, "prompts": tuple(origin["prompts"])})
-            return cls(**fields)
+            return cls(**decode_fields(cls, fields))
         except (KeyError, TypeError, ValueError):
             raise ValueError(
                 f"This {cls.__name__} is damaged: it lacks fields, or arrays have other numbers than their shapes say."
@@ -144,35 +128,3 @@ def _brief(value: Any) -> str:
         return f"<{value.model}, {len(value.prompts)} prompts>"
     text = repr(value)
     return text if len(text) <= _LONGEST else f"<{type(value).__name__} of {len(value)}>"
-
-
-def _encode(value: Any) -> Any:
-    if isinstance(value, float) and not np.isfinite(value):
-        value = np.array(value)
-    if isinstance(value, np.ndarray):
-        return {"dtype": value.dtype.name, "shape": list(value.shape), "values": plain(value.ravel().tolist())}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _encode(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(key): _encode(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_encode(item) for item in value]
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def plain(numbers: list[Any]) -> list[Any]:
-    """Write numbers as JSON knows them: NaN as None, infinities as "inf" and "-inf"."""
-    return [(None if x != x else str(x)) if isinstance(x, float) and not np.isfinite(x) else x for x in numbers]
-
-
-def numbers(plain: list[Any]) -> list[Any]:
-    """Read what `plain` wrote."""
-    return [np.nan if x is None else float(x) if isinstance(x, str) else x for x in plain]
-
-
-def _decode(value: Any) -> Any:
-    if isinstance(value, dict) and set(value) == {"dtype", "shape", "values"}:
-        return np.array(numbers(value["values"]), dtype=value["dtype"]).reshape(value["shape"])[()]
-    if isinstance(value, dict):
-        return {key: _decode(item) for key, item in value.items()}
-    return [_decode(item) for item in value] if isinstance(value, list) else value

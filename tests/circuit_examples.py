@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.circuits import Circuit, Graph, Task
 
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)

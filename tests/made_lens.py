@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.lens import LogitLens
 
 WORDS = [

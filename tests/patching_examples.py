@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.lens.attribution import Attribution
 from scope_widgets.patching.result import PatchingResult
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scope_widgets import Microscope, steering
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.editing.feature_patch import FeaturePatch
 from scope_widgets.steering.interventions import within
 from scope_widgets.steering.steered_distribution import Distribution

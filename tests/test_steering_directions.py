@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from scope_widgets import Microscope, steering
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 
 import plain_steering as plain
 from steering_examples import IDS, OTHER, scope_of, some_direction

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from scope_widgets._result import Provenance, Result
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets.circuits.graphviz import to_dot
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph
@@ -211,9 +212,9 @@ class Circuit(Result):
         ValueError
             When the text is not JSON of a circuit, its edges are not those of its graph, or it names unknown nodes.
         """
-        read = super().from_json(text)  # which gives nested dataclasses back as dicts
+        read = super().from_json(text)
+        graph = read.graph
         try:
-            graph, task = Graph(**read.graph), Task(**read.task)  # type: ignore[arg-type]
             if read.scores.shape != (graph.n_edges,) or read.included.shape != (graph.n_edges,):
                 raise TypeError
             if read.included.dtype != bool:
@@ -224,7 +225,7 @@ class Circuit(Result):
         for name in named:
             if name != "logits":
                 graph.sender(name)
-        return dataclasses.replace(read, graph=graph, task=task)
+        return read
 
     def to_json(self) -> str:
         """Write this as JSON.

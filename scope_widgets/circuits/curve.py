@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from scope_widgets._result import Provenance, Result
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.circuit_run import CircuitRun
 from scope_widgets.circuits.evaluation import circuit_run, interval, provenance

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.circuits.circuit import Circuit, touching
 from scope_widgets.circuits.circuit_run import CircuitRun
 from scope_widgets.circuits.edge_scores import by_cutting, by_gradient, passes

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from scope_widgets._result import Provenance, Result
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets.circuits.circuit import Circuit, touching
 from scope_widgets.circuits.circuit_run import CircuitRun
 from scope_widgets.experiments.task import Task

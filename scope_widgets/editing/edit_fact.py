@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.editing.fact_effect import FactEffect, predict
 from scope_widgets.editing.fact_value import Contexts, find_addition
 from scope_widgets.editing.mlp_keys import keys, sample_texts

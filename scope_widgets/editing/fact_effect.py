@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._result import Provenance, Result
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.tokens import token_texts
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from scope_widgets._result import Provenance, Result
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets.models.microscope import Microscope
 
 Array = np.ndarray[Any, Any]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from tqdm.auto import tqdm
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.experiments.ov_copying import copying_scores
 from scope_widgets.heads.scores import HeadScores

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.heads.scores import HeadScores
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.microscope import Microscope

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from scope_widgets._result import Provenance, Result
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets.heads.scores import HeadScores
 
 #: label -> (statistic, threshold). 0.4 is the customary threshold: a convention, not a finding.

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from tqdm.auto import tqdm
 
-from scope_widgets._result import Provenance, Result
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets.heads.comparison import compare_heads
 from scope_widgets.heads.facts import FactSet
 from scope_widgets.heads.subjects import SubjectAttention, subject_attention, subject_positions

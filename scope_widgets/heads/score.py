@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from scope_widgets import _kernels
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.heads.null_distribution import (
     SHUFFLED_TOKENS,
     Patterns,

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from scope_widgets._result import Provenance, Result
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.heads.scores import HeadScores
 from scope_widgets.traces.trace import NotCapturedError, Trace
 

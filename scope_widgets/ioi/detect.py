@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.experiments.ov_copying import copying_scores
 from scope_widgets.experiments.path_patching import Receiver
 from scope_widgets.ioi.ablate_heads import knocked_out

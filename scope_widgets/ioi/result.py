@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from scope_widgets._result import Provenance, Result
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets.ioi.comparison import Comparison, compare
 from scope_widgets.ioi.graphviz import to_dot
 from scope_widgets.ioi.published import CLASSES

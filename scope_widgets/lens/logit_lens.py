@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scope_widgets._result import Provenance, Result
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.lens._trace_model import scope_of
 from scope_widgets.models.architecture.unembedding import Unembedding

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.models import loading
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.module_lookup import named

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._result import Provenance, Result
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets.experiments.metric import metric_of
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun

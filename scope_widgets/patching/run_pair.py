@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.experiments.metric import Metric, metric_of
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope

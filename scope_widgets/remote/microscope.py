@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from scope_widgets._result import Provenance, versions
+from scope_widgets._provenance import Provenance
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.execution.nnsight_trace import TransformersModel, run_there, trace_there
 from scope_widgets.models.loading import ModelNotFoundError
@@ -257,7 +257,6 @@ class RemoteMicroscope(Microscope):
             "model_id": self.model_id,
             "revision": self.revision,
             "most": self.most_bytes,
-            "versions": {"scope-widgets": versions()["scope-widgets"]},
         }
         return {**request, "answering": ANSWERING, "sources": parcel.digest(_sources(request))}
 

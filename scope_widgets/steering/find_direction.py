@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.experiments.direction import Array, Direction
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes

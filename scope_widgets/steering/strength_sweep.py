@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from scope_widgets._result import Provenance, Result
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets.experiments.direction import Array
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.steering.session import Session

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from scope_widgets._result import numbers, plain
+from scope_widgets._json_fields import from_json_numbers, to_json_numbers
 
 Header = dict[str, Any]
 Tensors = dict[str, Tensor]
@@ -89,8 +89,10 @@ def _numpy(value: Tensor) -> np.ndarray[Any, Any]:
 
 
 def _listed(value: Tensor) -> list[Any]:
-    return plain(_numpy(value).ravel().tolist())
+    return to_json_numbers(_numpy(value).ravel().tolist())
 
 
 def _unlisted(entry: dict[str, Any]) -> Tensor:
-    return torch.tensor(numbers(entry["values"]), dtype=getattr(torch, entry["dtype"])).reshape(entry["shape"])
+    return torch.tensor(from_json_numbers(entry["values"]), dtype=getattr(torch, entry["dtype"])).reshape(
+        entry["shape"]
+    )

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._result import Provenance, Shown
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Shown
 from scope_widgets.traces import files
 from scope_widgets.traces.attention_scoring import Scoring
 

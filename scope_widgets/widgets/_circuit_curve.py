@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scope_widgets._result import plain
+from scope_widgets._json_fields import to_json_numbers
 from scope_widgets.circuits import Circuit
 
 #: those at which MIB measures, and a few between them
@@ -107,4 +107,4 @@ def _mask(n_edges: int, some: Any) -> Any:
 def _numbers(values: Any) -> list[float | None]:
     """Write numbers as JSON knows them: what is not finite is missing."""
     flat = np.asarray(values, dtype=float).ravel()
-    return plain(np.where(np.isfinite(flat), flat, np.nan).tolist())
+    return to_json_numbers(np.where(np.isfinite(flat), flat, np.nan).tolist())

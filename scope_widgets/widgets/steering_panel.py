@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 import traitlets
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep_steps
 from scope_widgets.steering.far_steps import continuation_steps, far_sweep_steps, grid_steps
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from scope_widgets._result import Provenance
+from scope_widgets._provenance import Provenance
 from scope_widgets.remote.errors import RemoteError
 
 #: what each comparison found, for the summary of the run

@@ -19,21 +19,18 @@ def answer(model: Any, request: dict[str, Any]) -> dict[str, Any]:
     model
         nnsight's model.
     request : dict
-        function : its name; args, kwargs : packed; model_id, revision; most : bytes that may come back;
-        versions : of packages, for those that this machine does not have.
+        function : its name; args, kwargs : packed; model_id, revision; most : bytes that may come back.
     """
     import torch
 
     with _Progress(), warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("default")
-        from scope_widgets import _result
         from scope_widgets.models.execution.attention import unregister
         from scope_widgets.models.microscope import Microscope
         from scope_widgets.remote import serialization as wire
         from scope_widgets.remote.errors import APART, JobFailedError, NoWeightsError
         from scope_widgets.remote.worker.sandboxed_microscope import SandboxedMicroscope
 
-        _result.told.update(request["versions"])
         try:
             apart = any(parameter.is_meta for parameter in model._module.parameters())
             name = request["model_id"], request["revision"]
