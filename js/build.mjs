@@ -21,7 +21,15 @@ const cssAsText = {
   },
 };
 
-for (const entry of ["attention_view", "head_table", "patching_map", "logit_lens_view", "circuit_graph", "steering_panel", "page"]) {
+for (const entry of [
+  "attention_view",
+  "head_table",
+  "patching_map",
+  "logit_lens_view",
+  "circuit_graph",
+  "steering_panel",
+  "page",
+]) {
   const source = join(here, "src", `${entry}.ts`);
   if (!existsSync(source)) {
     console.log(`${entry}: no ${entry}.ts yet, skipped`);

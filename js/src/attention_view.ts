@@ -1,28 +1,29 @@
 /** The attention of every head of a prompt: the grid of heads, the opened head, the sentence. */
-import { Requests, bytes, type AnyModel } from "./core/bridge";
-import { createBar, type Bar } from "./core/bar";
-import { className } from "./core/colour";
-import { h } from "./core/dom";
-import { download, fileName, pngOf } from "./core/export";
-import { widget } from "./core/mount";
-import { createLegend } from "./core/legend";
-import { computed, sizeOf, trait, watch } from "./core/reactive";
-import { resizable } from "./core/resize";
-import { niceCeiling, short } from "./core/scale";
-import { largestMagnitude } from "./attention_view/pattern";
-import { selectionOf, type Head } from "./core/selection";
-import { createRoot } from "./core/theme";
-import { createTooltip, type Tooltip } from "./core/tooltip";
+
+import css from "./attention_view/attention_view.css";
 import { createDetails } from "./attention_view/details";
 import { figure } from "./attention_view/figure";
 import { csv, pythonCode } from "./attention_view/files";
 import { createHeadGrid } from "./attention_view/head_grid";
 import { zoomed } from "./attention_view/layout";
 import { createMatrix } from "./attention_view/matrix";
+import { largestMagnitude } from "./attention_view/pattern";
 import { Patterns } from "./attention_view/patterns";
 import { createSentence } from "./attention_view/sentence";
-import { headText, State, type PanelName } from "./attention_view/state";
-import css from "./attention_view/attention_view.css";
+import { headText, type PanelName, State } from "./attention_view/state";
+import { type Bar, createBar } from "./core/bar";
+import { type AnyModel, bytes, Requests } from "./core/bridge";
+import { className } from "./core/colour";
+import { h } from "./core/dom";
+import { download, fileName, pngOf } from "./core/export";
+import { createLegend } from "./core/legend";
+import { widget } from "./core/mount";
+import { computed, sizeOf, trait, watch } from "./core/reactive";
+import { resizable } from "./core/resize";
+import { niceCeiling, short } from "./core/scale";
+import { type Head, selectionOf } from "./core/selection";
+import { createRoot } from "./core/theme";
+import { createTooltip, type Tooltip } from "./core/tooltip";
 
 const DETAILS_WIDTH = 232;
 const LEAST_MATRIX = 240;
@@ -65,25 +66,30 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
       ? [{ text: tokenCount(state.selectedTokens.value), clear: () => state.selection.setTokens([]) }]
       : []),
   ]);
-  const name = (): string => fileName([title.peek(), ...(state.open.peek() ? [headText(state.open.peek()!)] : [])].join(" "));
-  const bar = createBar(root, {
-    title,
-    chips,
-    keys: KEYS,
-    code: () => pythonCode(state),
-    saves: {
-      SVG: () => download(`${name()}.svg`, new Blob([figure(state, title.peek()).svg], { type: "image/svg+xml" })),
-      PNG: async () => {
-        const { svg, width, height } = figure(state, title.peek());
-        download(`${name()}.png`, await pngOf(svg, width, height));
-      },
-      CSV: async () => download(`${name()}.csv`, new Blob([await csv(state)], { type: "text/csv" })),
-      HTML: async () => {
-        const { buffers } = await requests.ask("html");
-        download(`${fileName(title.peek())}.html`, new Blob([bytes(buffers[0]!).slice()], { type: "text/html" }));
+  const name = (): string =>
+    fileName([title.peek(), ...(state.open.peek() ? [headText(state.open.peek()!)] : [])].join(" "));
+  const bar = createBar(
+    root,
+    {
+      title,
+      chips,
+      keys: KEYS,
+      code: () => pythonCode(state),
+      saves: {
+        SVG: () => download(`${name()}.svg`, new Blob([figure(state, title.peek()).svg], { type: "image/svg+xml" })),
+        PNG: async () => {
+          const { svg, width, height } = figure(state, title.peek());
+          download(`${name()}.png`, await pngOf(svg, width, height));
+        },
+        CSV: async () => download(`${name()}.csv`, new Blob([await csv(state)], { type: "text/csv" })),
+        HTML: async () => {
+          const { buffers } = await requests.ask("html");
+          download(`${fileName(title.peek())}.html`, new Blob([bytes(buffers[0]!).slice()], { type: "text/html" }));
+        },
       },
     },
-  }, until);
+    until,
+  );
   detailsButton(state, bar, until);
   watch(until, () => bar.say(patterns.problem.value, true));
 
@@ -97,10 +103,15 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   listenForKeys(root, state, bar);
 }
 
-const tokenCount = (tokens: number[]): string => (tokens.length === 1 ? `token ${tokens[0]}` : `${tokens.length} tokens`);
+const tokenCount = (tokens: number[]): string =>
+  tokens.length === 1 ? `token ${tokens[0]}` : `${tokens.length} tokens`;
 
 function detailsButton(state: State, bar: Bar, until: AbortSignal): void {
-  const button = h("button", { class: "sw-button", type: "button", title: "Exact values as a table", onclick: () => toggleDetails(state) }, "values");
+  const button = h(
+    "button",
+    { class: "sw-button", type: "button", title: "Exact values as a table", onclick: () => toggleDetails(state) },
+    "values",
+  );
   bar.controls.append(button);
   watch(until, () => button.setAttribute("aria-pressed", String(state.detailsShown.value)));
 }
@@ -115,7 +126,12 @@ function rightPart(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElem
   const details = createDetails(state, until);
   const three = state.panels.length > 1;
   const frames = state.panels.map((panel) => ({ panel, frame: createMatrix(state, panel, tooltip, until) }));
-  const empty = h("div", { class: "av-empty" }, h("div", {}, "Point at a head to look at it, click to open it."), h("div", {}, "Shift-click opens several."));
+  const empty = h(
+    "div",
+    { class: "av-empty" },
+    h("div", {}, "Point at a head to look at it, click to open it."),
+    h("div", {}, "Shift-click opens several."),
+  );
   panels.append(h("div", { class: "av-matrices" }, ...frames.map(({ frame }) => frame)), empty, details);
 
   const layout = computed(() => {
@@ -146,8 +162,21 @@ function headLine(state: State, until: AbortSignal): HTMLElement {
   watch(until, () => {
     const head = state.shown.value;
     const letter = head && state.letters.value.get(head.join("."));
-    const notes = [letter && className(letter), state.patterns.loading.value || (head && (state.open.value ? smallness(state, head) : "click to open"))];
-    name.replaceChildren(head ? headText(head) : "", h("span", {}, notes.filter(Boolean).map((note) => `, ${note}`).join("")));
+    const notes = [
+      letter && className(letter),
+      state.patterns.loading.value || (head && (state.open.value ? smallness(state, head) : "click to open")),
+    ];
+    name.replaceChildren(
+      head ? headText(head) : "",
+      h(
+        "span",
+        {},
+        notes
+          .filter(Boolean)
+          .map((note) => `, ${note}`)
+          .join(""),
+      ),
+    );
   });
   return h("div", { class: "av-head" }, name, legends);
 }
@@ -157,7 +186,8 @@ function smallness(state: State, head: Head): string {
   const pattern = state.patterns.get(head, "a").value;
   if (!pattern) return "";
   const [largest, { high }] = [largestMagnitude(pattern), state.scale.value];
-  const small = largest < high / 5 && state.scale.value.kind === "linear" ? `all below ${short(niceCeiling(largest))}` : "";
+  const small =
+    largest < high / 5 && state.scale.value.kind === "linear" ? `all below ${short(niceCeiling(largest))}` : "";
   return [small, pattern.exact ? "" : `drawn in steps of ${short(pattern.step)}`].filter(Boolean).join(", ");
 }
 
@@ -166,25 +196,42 @@ function legendOf(state: State, panel: PanelName, until: AbortSignal): HTMLEleme
   const limit = computed(() => state.scaleOf(panel));
   // A signed scale follows what is shown until it is dragged.
   const scale = signed
-    ? { get value() { return limit.value; }, set value(next) { state.signedLimit.value = next; }, peek: () => limit.peek() }
+    ? {
+        get value() {
+          return limit.value;
+        },
+        set value(next) {
+          state.signedLimit.value = next;
+        },
+        peek: () => limit.peek(),
+      }
     : state.scale;
-  const shownPatterns = () => (signed ? (["difference"] as const) : state.sides).map((side) => state.shown.peek() && state.patterns.get(state.shown.peek()!, side).peek());
-  return createLegend({
-    name: signed ? "B − A" : "attention",
-    scale: scale as typeof state.scale,
-    initial: () => (signed ? state.fittedSigned() : { kind: "linear", low: 0, high: 1, threshold: 0 }),
-    largest: () => Math.max(...shownPatterns().map((pattern) => (pattern ? largestMagnitude(pattern) : 1))),
-    clipped: computed(() => state.clipped(signed ? ["difference"] : state.sides)),
-    table: computed(() => state.tableOf(panel)),
-    theme: state.theme,
-    onCommit: () => state.commitScale(),
-  }, until);
+  const shownPatterns = () =>
+    (signed ? (["difference"] as const) : state.sides).map(
+      (side) => state.shown.peek() && state.patterns.get(state.shown.peek()!, side).peek(),
+    );
+  return createLegend(
+    {
+      name: signed ? "B − A" : "attention",
+      scale: scale as typeof state.scale,
+      initial: () => (signed ? state.fittedSigned() : { kind: "linear", low: 0, high: 1, threshold: 0 }),
+      largest: () => Math.max(...shownPatterns().map((pattern) => (pattern ? largestMagnitude(pattern) : 1))),
+      clipped: computed(() => state.clipped(signed ? ["difference"] : state.sides)),
+      table: computed(() => state.tableOf(panel)),
+      theme: state.theme,
+      onCommit: () => state.commitScale(),
+    },
+    until,
+  );
 }
 
 function listenForKeys(root: HTMLElement, state: State, bar: Bar): void {
   const zoom = (factor: number): void => {
     const view = state.window.peek();
-    const { query, key = query } = state.hover.peek() ?? { query: view.query + view.span / 2, key: view.key + view.span / 2 };
+    const { query, key = query } = state.hover.peek() ?? {
+      query: view.query + view.span / 2,
+      key: view.key + view.span / 2,
+    };
     state.window.value = zoomed(view, factor, query, key, state.size);
   };
   const actions: Record<string, () => void> = {

@@ -1,6 +1,17 @@
 /** CircuitGraph: layers up, heads and MLPs across, edges by their scores, changed by hand and measured again. */
-import { createBar, type Bar } from "./core/bar";
-import { bytes, Requests, type AnyModel } from "./core/bridge";
+
+import css from "./circuit_graph/circuit_graph.css";
+import { dotOf } from "./circuit_graph/dot";
+import { figure } from "./circuit_graph/figure";
+import { circuitJson, csv, pythonCode } from "./circuit_graph/files";
+import { createPanel } from "./circuit_graph/panel";
+import { createFootnote, createReadout } from "./circuit_graph/readout";
+import { createScores, type Scores } from "./circuit_graph/scores";
+import { createStage } from "./circuit_graph/stage";
+import { State } from "./circuit_graph/state";
+import { createStrip } from "./circuit_graph/strip";
+import { type Bar, createBar } from "./core/bar";
+import { type AnyModel, bytes, Requests } from "./core/bridge";
 import { h } from "./core/dom";
 import { download, fileName, pngOf } from "./core/export";
 import type { Key } from "./core/keys";
@@ -10,16 +21,6 @@ import { resizable } from "./core/resize";
 import { selectionOf } from "./core/selection";
 import { createRoot } from "./core/theme";
 import { createTooltip } from "./core/tooltip";
-import css from "./circuit_graph/circuit_graph.css";
-import { circuitJson, csv, pythonCode } from "./circuit_graph/files";
-import { dotOf } from "./circuit_graph/dot";
-import { figure } from "./circuit_graph/figure";
-import { createPanel } from "./circuit_graph/panel";
-import { createFootnote, createReadout } from "./circuit_graph/readout";
-import { createScores, type Scores } from "./circuit_graph/scores";
-import { createStage } from "./circuit_graph/stage";
-import { State } from "./circuit_graph/state";
-import { createStrip } from "./circuit_graph/strip";
 
 const KEYS: Key[] = [
   ["← →, Home, End", "walk the nodes of a layer"],
@@ -45,9 +46,26 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const scores = createScores(state, requests, until);
   const tooltip = createTooltip(root);
   const title = trait<string>(model, "title", until);
-  const bar = createBar(root, { title, chips: chipsOf(state), keys: KEYS, code: () => pythonCode(state), saves: savesOf(state, scores, requests, () => title.peek()) }, until);
+  const bar = createBar(
+    root,
+    {
+      title,
+      chips: chipsOf(state),
+      keys: KEYS,
+      code: () => pythonCode(state),
+      saves: savesOf(state, scores, requests, () => title.peek()),
+    },
+    until,
+  );
   bar.controls.append(...historyButtons(state, until));
-  const left = h("div", { class: "cg-left" }, createReadout(state, scores, until), createStage(state, tooltip, bar.say, until), createFootnote(state, until), createStrip(state, scores, requests, tooltip, bar.say, until));
+  const left = h(
+    "div",
+    { class: "cg-left" },
+    createReadout(state, scores, until),
+    createStage(state, tooltip, bar.say, until),
+    createFootnote(state, until),
+    createStrip(state, scores, requests, tooltip, bar.say, until),
+  );
   const body = h("div", { class: "cg-body" }, left, createPanel(state, requests, until));
   root.append(body);
   const size = sizeOf(body, until);
@@ -76,7 +94,8 @@ const chipsOf = (state: State) =>
   );
 
 function historyButtons(state: State, until: AbortSignal): HTMLElement[] {
-  const button = (text: string, title: string, onclick: () => void): HTMLButtonElement => h("button", { class: "sw-button", type: "button", title, onclick }, text);
+  const button = (text: string, title: string, onclick: () => void): HTMLButtonElement =>
+    h("button", { class: "sw-button", type: "button", title, onclick }, text);
   const undo = button("Undo", "Undo (Ctrl + Z)", () => state.undo());
   const redo = button("Redo", "Do again (Ctrl + Shift + Z)", () => state.redo());
   const reset = button("Reset", "The circuit as given: all its edges, and no others", () => state.reset());
@@ -89,8 +108,14 @@ function historyButtons(state: State, until: AbortSignal): HTMLElement[] {
   return [undo, redo, reset];
 }
 
-function savesOf(state: State, scores: Scores, requests: Requests, title: () => string): Record<string, () => void | Promise<void>> {
-  const file = (ending: string, type: string, content: BlobPart): void => download(`${fileName(title())}.${ending}`, new Blob([content], { type }));
+function savesOf(
+  state: State,
+  scores: Scores,
+  requests: Requests,
+  title: () => string,
+): Record<string, () => void | Promise<void>> {
+  const file = (ending: string, type: string, content: BlobPart): void =>
+    download(`${fileName(title())}.${ending}`, new Blob([content], { type }));
   return {
     SVG: () => file("svg", "image/svg+xml", figure(state, scores, title()).svg),
     async PNG() {

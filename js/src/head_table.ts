@@ -1,7 +1,7 @@
 /** HeadTable: one row a head, its statistics as numbers with bars, sorted, filtered and selected. */
 import { createBar } from "./core/bar";
+import { type AnyModel, Requests } from "./core/bridge";
 import { magnitudeTable } from "./core/colour";
-import { Requests, type AnyModel } from "./core/bridge";
 import { h } from "./core/dom";
 import type { Key } from "./core/keys";
 import { widget } from "./core/mount";
@@ -18,7 +18,7 @@ import { createFilterBox } from "./head_table/filter_box";
 import { createGrid } from "./head_table/grid";
 import css from "./head_table/head_table.css";
 import { firstDirection, namesAt } from "./head_table/header";
-import { HEADER, ROW, type Layout, type Measure } from "./head_table/layout";
+import { HEADER, type Layout, type Measure, ROW } from "./head_table/layout";
 import { clicked, orderOf, type SortKey } from "./head_table/order";
 import { createReadout } from "./head_table/readout";
 import { savesOf } from "./head_table/saves";
@@ -59,7 +59,11 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const readout = createReadout(table, createTooltip(root));
   const grid = createGrid(
     {
-      table, title, rows, keys, choice,
+      table,
+      title,
+      rows,
+      keys,
+      choice,
       look: { theme: () => theme.value, colours: () => colours.value },
       width: computed(() => width.value[0]),
       measure,
@@ -69,7 +73,8 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
         const said = keys.peek().map(([name, direction]) => `${name.replaceAll("_", " ")} ${direction}`);
         announcement.textContent = said.length ? `Sorted by ${said.join(", ")}.` : "In the original order.";
       },
-      onPoint: (position, at, event) => readout.show(rows.peek()[position], grid.layout.peek().placed[at - 1]?.column, event),
+      onPoint: (position, at, event) =>
+        readout.show(rows.peek()[position], grid.layout.peek().placed[at - 1]?.column, event),
     },
     until,
   );

@@ -1,10 +1,10 @@
 /** The logit lens: layers up, positions across, the top token in each cell; beside it one position through the layers. */
-import { createBar, type Bar } from "./core/bar";
-import { bytes, Requests, type AnyModel } from "./core/bridge";
+import { type Bar, createBar } from "./core/bar";
+import { type AnyModel, bytes, Requests } from "./core/bridge";
 import { h } from "./core/dom";
 import { download, fileName, pngOf } from "./core/export";
-import { widget } from "./core/mount";
 import { createLegend } from "./core/legend";
+import { widget } from "./core/mount";
 import { computed, draw, sizeOf, trait, watch } from "./core/reactive";
 import { resizable } from "./core/resize";
 import { LOG_FLOOR } from "./core/scale";
@@ -14,7 +14,7 @@ import { plain } from "./core/tokens";
 import { createTooltip } from "./core/tooltip";
 import { figure } from "./logit_lens_view/figure";
 import { csv, pythonCode } from "./logit_lens_view/files";
-import { Lens, type Colour } from "./logit_lens_view/lens";
+import { type Colour, Lens } from "./logit_lens_view/lens";
 import css from "./logit_lens_view/logit_lens_view.css";
 import { createMap, type Map } from "./logit_lens_view/map";
 import { createOverview } from "./logit_lens_view/overview";
@@ -53,33 +53,42 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const map = createMap(state, tooltip, until);
 
   const name = (): string => fileName(title.peek());
-  const bar = createBar(root, {
-    title,
-    chips: computed(() =>
-      state.selectedTokens.value.map((position) => ({
-        text: `${position} ${plain(lens.tokens[position]!, 12)}`,
-        current: position === state.position.value,
-        open: () => map.reveal(position),
-        clear: () => selection.setTokens(selection.tokens.filter((token) => token !== position)),
-      })),
-    ),
-    keys: KEYS,
-    code: () => pythonCode(state),
-    saves: {
-      SVG: () => download(`${name()}.svg`, new Blob([figure(state, title.peek()).svg], { type: "image/svg+xml" })),
-      PNG: async () => {
-        const { svg, width, height } = figure(state, title.peek());
-        download(`${name()}.png`, await pngOf(svg, width, height));
-      },
-      CSV: () => download(`${name()}.csv`, new Blob([csv(state)], { type: "text/csv" })),
-      HTML: async () => {
-        const { buffers } = await requests.ask("html");
-        download(`${name()}.html`, new Blob([bytes(buffers[0]!).slice()], { type: "text/html" }));
+  const bar = createBar(
+    root,
+    {
+      title,
+      chips: computed(() =>
+        state.selectedTokens.value.map((position) => ({
+          text: `${position} ${plain(lens.tokens[position]!, 12)}`,
+          current: position === state.position.value,
+          open: () => map.reveal(position),
+          clear: () => selection.setTokens(selection.tokens.filter((token) => token !== position)),
+        })),
+      ),
+      keys: KEYS,
+      code: () => pythonCode(state),
+      saves: {
+        SVG: () => download(`${name()}.svg`, new Blob([figure(state, title.peek()).svg], { type: "image/svg+xml" })),
+        PNG: async () => {
+          const { svg, width, height } = figure(state, title.peek());
+          download(`${name()}.png`, await pngOf(svg, width, height));
+        },
+        CSV: () => download(`${name()}.csv`, new Blob([csv(state)], { type: "text/csv" })),
+        HTML: async () => {
+          const { buffers } = await requests.ask("html");
+          download(`${name()}.html`, new Blob([bytes(buffers[0]!).slice()], { type: "text/html" }));
+        },
       },
     },
-  }, until);
+    until,
+  );
 
-  const body = h("div", { class: "ll-body" }, h("div", { class: "ll-left" }, map.element, createOverview(state, until)), createSide(state, until));
+  const body = h(
+    "div",
+    { class: "ll-body" },
+    h("div", { class: "ll-left" }, map.element, createOverview(state, until)),
+    createSide(state, until),
+  );
   const head = headLine(state, until);
   root.append(head.element, body);
   const width = sizeOf(root, until);
@@ -110,7 +119,10 @@ function headLine(state: State, until: AbortSignal): { element: HTMLElement; nex
     ["probability", null],
     ["entropy", null],
     ["kl", null],
-    ...lens.watched.flatMap((token): [Colour, number][] => [["rank", token], ["token_probability", token]]),
+    ...lens.watched.flatMap((token): [Colour, number][] => [
+      ["rank", token],
+      ["token_probability", token],
+    ]),
   ];
   const select = h("select", { class: "ll-select", "aria-label": "What the colours show", title: MEANING });
   select.append(...choices.map(([colour, token], i) => h("option", { value: i }, colourName(lens, colour, token))));
@@ -119,7 +131,10 @@ function headLine(state: State, until: AbortSignal): { element: HTMLElement; nex
     state.setColour(colour, token ?? state.token.peek());
   };
   select.addEventListener("change", () => choose(select.selectedIndex));
-  const at = (): number => choices.findIndex(([colour, token]) => colour === state.colour.value && (token === null || token === state.token.value));
+  const at = (): number =>
+    choices.findIndex(
+      ([colour, token]) => colour === state.colour.value && (token === null || token === state.token.value),
+    );
   watch(until, () => void (select.selectedIndex = at()));
 
   const place = h("span", { class: "ll-legend" });
@@ -134,7 +149,10 @@ function headLine(state: State, until: AbortSignal): { element: HTMLElement; nex
   });
   const settled = h("span", { class: "ll-settled" }, h("i"), "above this line the top token is the output’s");
   watch(until, () => void (settled.hidden = !hasSettled(state.view.value)));
-  return { element: h("div", { class: "ll-head" }, select, place, settled), next: () => choose((at() + 1) % choices.length) };
+  return {
+    element: h("div", { class: "ll-head" }, select, place, settled),
+    next: () => choose((at() + 1) % choices.length),
+  };
 }
 
 const MEANING =
@@ -143,25 +161,32 @@ const MEANING =
 function legendOf(state: State, until: AbortSignal): HTMLElement {
   const ranks = state.colour.peek() === "rank";
   const scale = {
-    get value() { return state.scale.value; },
-    set value(next) { state.setScale(next); },
+    get value() {
+      return state.scale.value;
+    },
+    set value(next) {
+      state.setScale(next);
+    },
     peek: () => state.scale.peek(),
   };
   const initial = (): typeof scale.value => {
     const [low, high] = state.fitted();
     return { kind: ranks ? "log" : "linear", low, high, threshold: 0 };
   };
-  return createLegend({
-    name: colourName(state.lens, state.colour.peek(), state.token.peek()),
-    scale: scale as typeof state.scale & { value: typeof scale.value },
-    initial,
-    largest: () => state.largest(),
-    clipped: state.clipped,
-    table: state.table,
-    theme: state.theme,
-    onCommit: () => state.commitScale(),
-    ...(ranks ? { format: legendRank, floor: Math.max(LOG_FLOOR, state.fitted()[0]), fixedKind: true } : {}),
-  }, until);
+  return createLegend(
+    {
+      name: colourName(state.lens, state.colour.peek(), state.token.peek()),
+      scale: scale as typeof state.scale & { value: typeof scale.value },
+      initial,
+      largest: () => state.largest(),
+      clipped: state.clipped,
+      table: state.table,
+      theme: state.theme,
+      onCommit: () => state.commitScale(),
+      ...(ranks ? { format: legendRank, floor: Math.max(LOG_FLOOR, state.fitted()[0]), fixedKind: true } : {}),
+    },
+    until,
+  );
 }
 
 function listenForKeys(root: HTMLElement, state: State, map: Map, bar: Bar, nextColour: () => void): void {

@@ -2,7 +2,7 @@
  * A saved page without a kernel: each view gets a stand-in model that holds its state and answers its requests from
  * what was saved. Linked views need nothing more, for they share their selection in the browser.
  */
-import { SAVED_PAGE, type AnyModel } from "./core/bridge";
+import { type AnyModel, SAVED_PAGE } from "./core/bridge";
 
 interface Answered {
   name: string;
@@ -66,7 +66,8 @@ export class StandInModel implements AnyModel {
     const { id } = message;
     const answer = this.#answers.get(question(message.name, message.args));
     queueMicrotask(() => {
-      if (answer) this.#tell("msg:custom", { v: 1, id, kind: "res", data: answer.data }, answer.buffers.map(this.buffer));
+      if (answer)
+        this.#tell("msg:custom", { v: 1, id, kind: "res", data: answer.data }, answer.buffers.map(this.buffer));
       else this.#tell("msg:custom", { v: 1, id, kind: "err", message: NEEDS_KERNEL }, []);
     });
   }

@@ -1,12 +1,12 @@
 /** PatchingMap: layers up, positions or heads across, each cell coloured by its signed effect. */
-import { createBar, type Bar } from "./core/bar";
-import { bytes, Requests, type AnyModel } from "./core/bridge";
+import { type Bar, createBar } from "./core/bar";
+import { type AnyModel, bytes, Requests } from "./core/bridge";
 import { h } from "./core/dom";
 import { download, fileName, pngOf } from "./core/export";
 import type { Key } from "./core/keys";
-import { widget } from "./core/mount";
 import { createLegend } from "./core/legend";
-import { computed, signal, sizeOf, trait, watch, type ReadonlySignal } from "./core/reactive";
+import { widget } from "./core/mount";
+import { computed, type ReadonlySignal, signal, sizeOf, trait, watch } from "./core/reactive";
 import { resizable } from "./core/resize";
 import { selectionOf } from "./core/selection";
 import { createRoot } from "./core/theme";
@@ -20,7 +20,7 @@ import { createLedger } from "./patching_map/ledger";
 import { createMap } from "./patching_map/map";
 import { createPanel } from "./patching_map/panel";
 import css from "./patching_map/patching_map.css";
-import { SHOWS, State, type Shows } from "./patching_map/state";
+import { SHOWS, type Shows, State } from "./patching_map/state";
 import { createStatus, type StatusLine } from "./patching_map/status";
 
 const KEYS: Key[] = [
@@ -47,7 +47,17 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const state = new State(model, selectionOf(model, until), theme, until);
   const tooltip = createTooltip(root);
   const title = trait<string>(model, "title", until);
-  const bar = createBar(root, { title, chips: chipsOf(state), keys: KEYS, code: () => pythonCode(state), saves: savesOf(state, requests, () => title.peek()) }, until);
+  const bar = createBar(
+    root,
+    {
+      title,
+      chips: chipsOf(state),
+      keys: KEYS,
+      code: () => pythonCode(state),
+      saves: savesOf(state, requests, () => title.peek()),
+    },
+    until,
+  );
   const say = bar.say;
   const status = createStatus(state, requests, say, until);
 
@@ -57,7 +67,12 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
     message.textContent = told.value;
     message.hidden = !told.value;
   });
-  const body = h("div", { class: "pm-body" }, leftPart(state, tooltip, until), createPanel(state, requests, tooltip, say, until));
+  const body = h(
+    "div",
+    { class: "pm-body" },
+    leftPart(state, tooltip, until),
+    createPanel(state, requests, tooltip, say, until),
+  );
   const size = sizeOf(body, until);
   const narrow = computed(() => size.value[0] > 0 && size.value[0] < NARROW);
   watch(until, () => void body.classList.toggle("pm-narrow", narrow.value));
@@ -93,7 +108,8 @@ const chipsOf = (state: State) =>
   ]);
 
 function savesOf(state: State, requests: Requests, title: () => string): Record<string, () => void | Promise<void>> {
-  const file = (ending: string, type: string, content: BlobPart): void => download(`${fileName(title())}.${ending}`, new Blob([content], { type }));
+  const file = (ending: string, type: string, content: BlobPart): void =>
+    download(`${fileName(title())}.${ending}`, new Blob([content], { type }));
   const drawn = () => figure(state, title(), noteOf(state));
   return {
     SVG: () => file("svg", "image/svg+xml", drawn().svg),
@@ -114,35 +130,54 @@ function noteOf(state: State): string {
   if (!state.space.deep) return "";
   const shows = state.shows.value;
   const { position } = state;
-  if (shows === "heads") return position.value === undefined ? "Each head at the position of its largest effect" : `Each head at ${state.space.positionText(position.value)}`;
+  if (shows === "heads")
+    return position.value === undefined
+      ? "Each head at the position of its largest effect"
+      : `Each head at ${state.space.positionText(position.value)}`;
   if (shows === "positions") return "The strongest head of each layer at each position";
-  return state.heads.value.length ? "Each selected head at each position" : "No head is selected: the strongest head of each layer at each position";
+  return state.heads.value.length
+    ? "Each selected head at each position"
+    : "No head is selected: the strongest head of each layer at each position";
 }
 
 function headLine(state: State, until: AbortSignal): HTMLElement {
-  const legend = createLegend({
-    name: state.quantity,
-    scale: state.scale,
-    initial: () => state.fitted(),
-    largest: () => largest(state.effects.peek()),
-    clipped: state.clipped,
-    table: state.table,
-    theme: state.theme,
-    onCommit: () => state.commitScale(),
-  }, until);
-  return h("div", { class: "pm-head" }, h("span", { class: "pm-meaning" }, state.model.get("meaning")), createKeys(state, until), legend);
+  const legend = createLegend(
+    {
+      name: state.quantity,
+      scale: state.scale,
+      initial: () => state.fitted(),
+      largest: () => largest(state.effects.peek()),
+      clipped: state.clipped,
+      table: state.table,
+      theme: state.theme,
+      onCommit: () => state.commitScale(),
+    },
+    until,
+  );
+  return h(
+    "div",
+    { class: "pm-head" },
+    h("span", { class: "pm-meaning" }, state.model.get("meaning")),
+    createKeys(state, until),
+    legend,
+  );
 }
 
 function leftPart(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElement {
   const element = h("div", { class: "pm-left" });
-  const { element: map, gutter } = createMap(state, {
-    name: state.model.get("title"),
-    sheet: state.sheet,
-    window: state.window,
-    sums: true,
-    onPoint: (cell) => (state.hover.value = cell),
-    onChoose: (cell, extend) => state.choose(cell, extend),
-  }, tooltip, until);
+  const { element: map, gutter } = createMap(
+    state,
+    {
+      name: state.model.get("title"),
+      sheet: state.sheet,
+      window: state.window,
+      sums: true,
+      onPoint: (cell) => (state.hover.value = cell),
+      onChoose: (cell, extend) => state.choose(cell, extend),
+    },
+    tooltip,
+    until,
+  );
   if (state.space.deep) element.append(switchOf(state, until), stripOf(state, gutter, tooltip, until));
   element.append(map);
   return element;
@@ -150,27 +185,42 @@ function leftPart(state: State, tooltip: Tooltip, until: AbortSignal): HTMLEleme
 
 function switchOf(state: State, until: AbortSignal): HTMLElement {
   const note = h("span", { class: "sw-dim", role: "status" });
-  const buttons = SHOWS.map((shows) => h("button", { class: "sw-button", type: "button", role: "radio", onclick: () => state.setShows(shows) }, shows));
+  const buttons = SHOWS.map((shows) =>
+    h("button", { class: "sw-button", type: "button", role: "radio", onclick: () => state.setShows(shows) }, shows),
+  );
   watch(until, () => {
     buttons.forEach((button, i) => button.setAttribute("aria-checked", String(SHOWS[i] === state.shows.value)));
-    const choose = state.shows.value === "heads" && state.position.value === undefined ? "; click a position to see all heads there" : "";
+    const choose =
+      state.shows.value === "heads" && state.position.value === undefined
+        ? "; click a position to see all heads there"
+        : "";
     note.textContent = noteOf(state) + choose;
   });
-  return h("div", { class: "pm-switch" }, h("span", { role: "radiogroup", "aria-label": "What the map shows" }, ...buttons), note);
+  return h(
+    "div",
+    { class: "pm-switch" },
+    h("span", { role: "radiogroup", "aria-label": "What the map shows" }, ...buttons),
+    note,
+  );
 }
 
 /** Above a map of heads: one head's effect at each position, or the strongest head's; a click chooses the position. */
 function stripOf(state: State, gutter: ReadonlySignal<number>, tooltip: Tooltip, until: AbortSignal): HTMLElement {
   const sheet = state.strip!;
-  const { element, around } = createMap(state, {
-    name: "Positions",
-    sheet,
-    gutter,
-    window: signal({ first: 0, span: sheet.peek().columns.length }),
-    sums: false,
-    onPoint: () => {},
-    onChoose: (cell, extend) => state.chooseToken(state.space.placeOf(cell).position!, extend),
-  }, tooltip, until);
+  const { element, around } = createMap(
+    state,
+    {
+      name: "Positions",
+      sheet,
+      gutter,
+      window: signal({ first: 0, span: sheet.peek().columns.length }),
+      sums: false,
+      onPoint: () => {},
+      onChoose: (cell, extend) => state.chooseToken(state.space.placeOf(cell).position!, extend),
+    },
+    tooltip,
+    until,
+  );
   watch(until, () => void (element.style.height = `${around.value + STRIP_CELL}px`));
   const strip = h("div", { class: "pm-strip" }, element);
   watch(until, () => void (strip.hidden = state.shows.value !== "heads"));

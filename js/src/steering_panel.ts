@@ -1,6 +1,6 @@
 /** SteeringPanel: sliders over interventions, and the next tokens, steered beside unsteered, while one moves. */
-import { createBar, type Bar } from "./core/bar";
-import { bytes, Requests, type AnyModel } from "./core/bridge";
+import { type Bar, createBar } from "./core/bar";
+import { type AnyModel, bytes, Requests } from "./core/bridge";
 import { h, icon } from "./core/dom";
 import { download, fileName, pngOf } from "./core/export";
 import type { Key } from "./core/keys";
@@ -11,15 +11,15 @@ import { selectionOf } from "./core/selection";
 import { createRoot } from "./core/theme";
 import { createTooltip } from "./core/tooltip";
 import type { Shown } from "./steering_panel/answer";
-import { createAnswers, type Answers } from "./steering_panel/answers";
+import { type Answers, createAnswers } from "./steering_panel/answers";
 import { createBars } from "./steering_panel/bars";
-import { createContinuations, type Continuations } from "./steering_panel/continuations";
+import { type Continuations, createContinuations } from "./steering_panel/continuations";
 import { createDials } from "./steering_panel/dials";
-import { csv } from "./steering_panel/files";
 import { figure } from "./steering_panel/figure";
+import { csv } from "./steering_panel/files";
 import { createHeading } from "./steering_panel/heading";
-import { presetsText } from "./steering_panel/presets";
 import { createPresetBox } from "./steering_panel/preset_box";
+import { presetsText } from "./steering_panel/presets";
 import { createSliderList } from "./steering_panel/slider_list";
 import { State } from "./steering_panel/state";
 import css from "./steering_panel/steering_panel.css";
@@ -51,9 +51,20 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const title = trait<string>(model, "title", until);
   let bar: Bar;
   const say = (text: string, isError?: boolean): void => bar.say(text, isError);
-  const attempt = (name: string, args: object): void => void requests.ask(name, args).catch((error: Error) => say(error.message, true));
+  const attempt = (name: string, args: object): void =>
+    void requests.ask(name, args).catch((error: Error) => say(error.message, true));
   const continuations = createContinuations(state, requests, say, until);
-  bar = createBar(root, { title, chips: chipsOf(state), keys: KEYS, code: async () => (await requests.ask("code", { strengths: state.effective.peek() })).data.text, saves: savesOf(state, answers, continuations, requests, () => title.peek()) }, until);
+  bar = createBar(
+    root,
+    {
+      title,
+      chips: chipsOf(state),
+      keys: KEYS,
+      code: async () => (await requests.ask("code", { strengths: state.effective.peek() })).data.text,
+      saves: savesOf(state, answers, continuations, requests, () => title.peek()),
+    },
+    until,
+  );
   bar.controls.append(...historyButtons(state, until));
   const sweeps = createSweeps(state, requests, say, until);
   const actions = {
@@ -62,9 +73,21 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
     remove: ({ key }: { key: string }) => attempt("remove", { key }),
     addHead: (layer: number, head: number) => attempt("add_head", { layer, head }),
   };
-  const left = h("div", { class: "sp-left" }, ...createSliderList(state, actions, until), createPresetBox(state, say, until), createSweepPlot(state, sweeps, tooltip, until));
+  const left = h(
+    "div",
+    { class: "sp-left" },
+    ...createSliderList(state, actions, until),
+    createPresetBox(state, say, until),
+    createSweepPlot(state, sweeps, tooltip, until),
+  );
   const bars = createBars(state, answers, tooltip, (shown) => announce(root, shown), until);
-  const right = h("div", { class: "sp-right" }, createHeading(state, answers, until), createDials(state, answers, sweeps, until), bars);
+  const right = h(
+    "div",
+    { class: "sp-right" },
+    createHeading(state, answers, until),
+    createDials(state, answers, sweeps, until),
+    bars,
+  );
   const body = h("div", { class: "sp-body" }, left, right);
   root.append(h("div", { class: "sp-all" }, body, continuations.element));
   const size = sizeOf(root, until);
@@ -78,7 +101,12 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   });
   watch(until, () => {
     const sliders = state.sliders.value.length;
-    if (model.get("height") === null) resize(narrow.value ? 604 + Math.min(336, (tight.value ? 58 : 36) * sliders) + (sweeps.known.value ? 124 : 0) : Math.min(MOST, LEAST + 12 * sliders));
+    if (model.get("height") === null)
+      resize(
+        narrow.value
+          ? 604 + Math.min(336, (tight.value ? 58 : 36) * sliders) + (sweeps.known.value ? 124 : 0)
+          : Math.min(MOST, LEAST + 12 * sliders),
+      );
   });
   watch(until, () => {
     if (state.note.value) say(state.note.value);
@@ -93,7 +121,13 @@ function announce(root: HTMLElement, { sequence, strengths, input }: Shown): voi
   port1.onmessage = () => {
     port1.close();
     root.dataset.painted = String(sequence);
-    root.dispatchEvent(new CustomEvent("steering-painted", { detail: { sequence, strengths, ms: performance.now() - input }, bubbles: true, composed: true }));
+    root.dispatchEvent(
+      new CustomEvent("steering-painted", {
+        detail: { sequence, strengths, ms: performance.now() - input },
+        bubbles: true,
+        composed: true,
+      }),
+    );
   };
   port2.postMessage(0);
 }
@@ -107,10 +141,28 @@ const chipsOf = (state: State) =>
   );
 
 function historyButtons(state: State, until: AbortSignal): HTMLElement[] {
-  const button = (text: string, path: string, title: string, onclick: () => void): HTMLButtonElement => h("button", { class: "sw-button sp-history", type: "button", title, "aria-label": text, onclick }, icon(path), h("span", {}, text));
-  const undo = button("Undo", "M5.500 3 2.500 6l3 3M3 6h6.500a3.500 3.500 0 0 1 0 7H6", "Undo (Ctrl + Z)", () => state.undo());
-  const redo = button("Redo", "M10.500 3l3 3-3 3M13 6H6.500a3.500 3.500 0 0 0 0 7H10", "Do again (Ctrl + Shift + Z)", () => state.redo());
-  const reset = button("Reset", "M3.500 2.500v4h4M3.800 6.500a5 5 0 1 1-.6 3.500", "All sliders to where they do nothing", () => state.reset());
+  const button = (text: string, path: string, title: string, onclick: () => void): HTMLButtonElement =>
+    h(
+      "button",
+      { class: "sw-button sp-history", type: "button", title, "aria-label": text, onclick },
+      icon(path),
+      h("span", {}, text),
+    );
+  const undo = button("Undo", "M5.500 3 2.500 6l3 3M3 6h6.500a3.500 3.500 0 0 1 0 7H6", "Undo (Ctrl + Z)", () =>
+    state.undo(),
+  );
+  const redo = button(
+    "Redo",
+    "M10.500 3l3 3-3 3M13 6H6.500a3.500 3.500 0 0 0 0 7H10",
+    "Do again (Ctrl + Shift + Z)",
+    () => state.redo(),
+  );
+  const reset = button(
+    "Reset",
+    "M3.500 2.500v4h4M3.800 6.500a5 5 0 1 1-.6 3.500",
+    "All sliders to where they do nothing",
+    () => state.reset(),
+  );
   watch(until, () => {
     undo.disabled = !state.history.canUndo.value;
     redo.disabled = !state.history.canRedo.value;
@@ -120,8 +172,15 @@ function historyButtons(state: State, until: AbortSignal): HTMLElement[] {
   return [undo, redo, reset];
 }
 
-function savesOf(state: State, answers: Answers, continuations: Continuations, requests: Requests, title: () => string): Record<string, () => void | Promise<void>> {
-  const file = (ending: string, type: string, content: BlobPart): void => download(`${fileName(title())}.${ending}`, new Blob([content], { type }));
+function savesOf(
+  state: State,
+  answers: Answers,
+  continuations: Continuations,
+  requests: Requests,
+  title: () => string,
+): Record<string, () => void | Promise<void>> {
+  const file = (ending: string, type: string, content: BlobPart): void =>
+    download(`${fileName(title())}.${ending}`, new Blob([content], { type }));
   const drawn = () => figure(state, answers, continuations, title());
   return {
     SVG: () => file("svg", "image/svg+xml", drawn().svg),
@@ -131,8 +190,13 @@ function savesOf(state: State, answers: Answers, continuations: Continuations, r
     },
     CSV: () => file("csv", "text/csv", csv(answers.shown.peek()!)),
     JSON() {
-      if (!Object.keys(state.presets.peek()).length) throw new Error("There is no preset to save yet: give the present strengths a name first.");
-      file("json", "application/json", presetsText(state.presets.peek(), state.sliders.peek(), state.model.get("model_name")));
+      if (!Object.keys(state.presets.peek()).length)
+        throw new Error("There is no preset to save yet: give the present strengths a name first.");
+      file(
+        "json",
+        "application/json",
+        presetsText(state.presets.peek(), state.sliders.peek(), state.model.get("model_name")),
+      );
     },
     async HTML() {
       const { buffers } = await requests.ask("html");

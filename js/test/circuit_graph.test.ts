@@ -1,40 +1,56 @@
 import { expect, test } from "vitest";
-import { edgesAt, endsOf, metricDiffers, nearest, positionOf, ticksOf, type Measurements } from "../src/circuit_graph/curve";
+import {
+  edgesAt,
+  endsOf,
+  type Measurements,
+  metricDiffers,
+  nearest,
+  positionOf,
+  ticksOf,
+} from "../src/circuit_graph/curve";
 import { distance, edgeTable, pathBetween } from "../src/circuit_graph/curves";
 import { Edges } from "../src/circuit_graph/edges";
-import { grouped, includedBy, toggledEdge, toggledNodes, type Edits } from "../src/circuit_graph/edits";
+import { type Edits, grouped, includedBy, toggledEdge, toggledNodes } from "../src/circuit_graph/edits";
 import { Graph } from "../src/circuit_graph/graph";
-import { History } from "../src/core/history";
 import { classLetter, cut } from "../src/circuit_graph/labels";
 import { frameOf } from "../src/circuit_graph/layout";
 import { MOST_EDGES, MOST_NODES, sceneOf } from "../src/circuit_graph/scene";
 import { columnsOf, unitsOf } from "../src/circuit_graph/units";
 import { brief, receiverWords, share } from "../src/circuit_graph/words";
 import { signedTable } from "../src/core/colour";
+import { History } from "../src/core/history";
 import { FakeModel } from "./fake_model";
 
-const graph = (layers: number, heads: number, kvHeads = heads, parallel = false): Graph => new Graph({ layers, heads, kvHeads, parallel });
+const graph = (layers: number, heads: number, kvHeads = heads, parallel = false): Graph =>
+  new Graph({ layers, heads, kvHeads, parallel });
 
 /** All edges of a graph in its own order, with these scores. */
 function edgesOf(of: Graph, score: (edge: number) => number, given: (edge: number) => boolean = () => true): Edges {
   const pairs: [number, number][] = [];
   of.receivers.forEach((_, receiver) => {
-    for (let sender = 0; pairs.length < of.edge(0, receiver) + seen(of, receiver); sender++) pairs.push([sender, receiver]);
+    for (let sender = 0; pairs.length < of.edge(0, receiver) + seen(of, receiver); sender++)
+      pairs.push([sender, receiver]);
   });
   const scores = pairs.map((_, edge) => score(edge));
-  const order = pairs.map((_, edge) => edge).sort((one, other) => (Math.abs(scores[other]!) || 0) - (Math.abs(scores[one]!) || 0) || one - other);
+  const order = pairs
+    .map((_, edge) => edge)
+    .sort((one, other) => (Math.abs(scores[other]!) || 0) - (Math.abs(scores[one]!) || 0) || one - other);
   const view = (array: ArrayBufferView): DataView => new DataView(array.buffer);
-  return new Edges(of, new FakeModel({
-    senders: view(Uint16Array.from(order, (edge) => pairs[edge]![0])),
-    receivers: view(Uint16Array.from(order, (edge) => pairs[edge]![1])),
-    scores: view(Float32Array.from(order, (edge) => scores[edge]!)),
-    given: view(Uint8Array.from(order, (edge) => Number(given(edge)))),
-    other: view(new Uint8Array(0)),
-    other_scores: view(new Uint8Array(0)),
-  }));
+  return new Edges(
+    of,
+    new FakeModel({
+      senders: view(Uint16Array.from(order, (edge) => pairs[edge]![0])),
+      receivers: view(Uint16Array.from(order, (edge) => pairs[edge]![1])),
+      scores: view(Float32Array.from(order, (edge) => scores[edge]!)),
+      given: view(Uint8Array.from(order, (edge) => Number(given(edge)))),
+      other: view(new Uint8Array(0)),
+      other_scores: view(new Uint8Array(0)),
+    }),
+  );
 }
 
-const seen = (of: Graph, receiver: number): number => (receiver + 1 < of.receivers.length ? of.edge(0, receiver + 1) : of.edgeCount) - of.edge(0, receiver);
+const seen = (of: Graph, receiver: number): number =>
+  (receiver + 1 < of.receivers.length ? of.edge(0, receiver + 1) : of.edgeCount) - of.edge(0, receiver);
 
 const none: Edits = { kept: null, removed: [], added: [], labels: {}, groups: {}, pins: {} };
 
@@ -47,8 +63,31 @@ test("GPT-2 small has 158 nodes and 32,491 edges, SmolLM2-135M 70,651", () => {
 
 test("nodes and receivers are named as in Python", () => {
   const shared = graph(2, 4, 2);
-  expect(shared.nodes.map(({ name }) => name)).toEqual(["input", "a0.h0", "a0.h1", "a0.h2", "a0.h3", "m0", "a1.h0", "a1.h1", "a1.h2", "a1.h3", "m1", "logits"]);
-  expect(shared.receivers.slice(0, 9).map(({ name }) => name)).toEqual(["a0.h0<q>", "a0.h1<q>", "a0.h2<q>", "a0.h3<q>", "a0.kv0<k>", "a0.kv1<k>", "a0.kv0<v>", "a0.kv1<v>", "m0"]);
+  expect(shared.nodes.map(({ name }) => name)).toEqual([
+    "input",
+    "a0.h0",
+    "a0.h1",
+    "a0.h2",
+    "a0.h3",
+    "m0",
+    "a1.h0",
+    "a1.h1",
+    "a1.h2",
+    "a1.h3",
+    "m1",
+    "logits",
+  ]);
+  expect(shared.receivers.slice(0, 9).map(({ name }) => name)).toEqual([
+    "a0.h0<q>",
+    "a0.h1<q>",
+    "a0.h2<q>",
+    "a0.h3<q>",
+    "a0.kv0<k>",
+    "a0.kv1<k>",
+    "a0.kv0<v>",
+    "a0.kv1<v>",
+    "m0",
+  ]);
   expect(shared.receivers[5]!.owners).toEqual([3, 4]);
   expect(receiverWords(shared, shared.receivers[5]!)).toBe("Heads 0.2–0.3 k");
   expect(shared.edgeName(2, 8)).toBe("a0.h1->m0");
@@ -71,7 +110,8 @@ test("edges are kept from the strongest down, those without a score never", () =
 
 test("a node that is out closes its edges, and inputs only with all their heads", () => {
   const edges = edgesOf(graph(2, 2, 1), () => 1);
-  const mask = (removed: string[], added: string[] = []): Uint8Array => includedBy(edges, { kept: null, removed, added });
+  const mask = (removed: string[], added: string[] = []): Uint8Array =>
+    includedBy(edges, { kept: null, removed, added });
   const shared = edges.find("input->a1.kv0<k>")!;
   expect(mask(["a1.h0"])[edges.find("input->a1.h0<q>")!]).toBe(0);
   expect(mask(["a1.h0"])[shared]).toBe(1);
@@ -80,7 +120,11 @@ test("a node that is out closes its edges, and inputs only with all their heads"
 });
 
 test("toggling an edge twice leaves no trace", () => {
-  const edges = edgesOf(graph(2, 2), (edge) => edge, (edge) => edge % 2 === 0);
+  const edges = edgesOf(
+    graph(2, 2),
+    (edge) => edge,
+    (edge) => edge % 2 === 0,
+  );
   for (const kept of [null, 10])
     for (const rank of [0, 9, 10, 11, edges.count - 1]) {
       const before = { ...none, kept };
@@ -123,7 +167,16 @@ test("few edges have room on the axis, and each number has a place", () => {
   expect(ticksOf(110)).toEqual([0, 1, 10, 110]);
 });
 
-const curve: Measurements = { n_edges: [1, 10, 100], faithfulness: [0, 0.5, 1.1], low: [], high: [], metric: [1, 2, 3.2], random: [[0, -0.1, null]], full: 3, empty: 1 };
+const curve: Measurements = {
+  n_edges: [1, 10, 100],
+  faithfulness: [0, 0.5, 1.1],
+  low: [],
+  high: [],
+  metric: [1, 2, 3.2],
+  random: [[0, -0.1, null]],
+  full: 3,
+  empty: 1,
+};
 
 test("the axis of faithfulness holds 0 and 1", () => {
   expect(endsOf({}, undefined)).toEqual([0, 1]);
@@ -141,13 +194,19 @@ test("the metric is drawn where it is not faithfulness on another axis", () => {
 });
 
 test("layers go up, embeddings and logits keep clear, and a place has its inverse", () => {
-  for (const [layers, height] of [[1, 200], [4, 240], [12, 300], [30, 300]] as const) {
+  for (const [layers, height] of [
+    [1, 200],
+    [4, 240],
+    [12, 300],
+    [30, 300],
+  ] as const) {
     const frame = frameOf({ width: 800, height }, 12.3, layers);
     const rows = [-1, ...Array.from({ length: layers }, (_, row) => row), layers - 0.6, layers].sort((a, b) => a - b);
     const ys = rows.map(frame.y);
     for (let i = 1; i < ys.length; i++) expect(ys[i]).toBeLessThan(ys[i - 1]!);
     expect(frame.y(-1) - frame.y(0)).toBeGreaterThanOrEqual(23);
-    for (const row of [-1.5, ...rows, layers + 0.5]) expect(frame.placeAt(frame.x(3.5), frame.y(row))).toEqual([expect.closeTo(3.5), expect.closeTo(row)]);
+    for (const row of [-1.5, ...rows, layers + 0.5])
+      expect(frame.placeAt(frame.x(3.5), frame.y(row))).toEqual([expect.closeTo(3.5), expect.closeTo(row)]);
   }
 });
 
@@ -171,7 +230,11 @@ const drawn = (edges: Edges, edits: Partial<Edits> = {}, comparing = false) => {
     removed: all.removed.map((name) => edges.find(name)).filter((rank) => rank !== undefined),
     removedNodes: new Set(all.removed.map((name) => edges.graph.find(name)).filter((node) => node !== undefined)),
     comparing,
-    frame: frameOf({ width: 800, height: 400 }, columnsOf(edges.graph, Object.keys(all.groups).length), edges.graph.shape.layers),
+    frame: frameOf(
+      { width: 800, height: 400 },
+      columnsOf(edges.graph, Object.keys(all.groups).length),
+      edges.graph.shape.layers,
+    ),
     textWidth: (text) => 6 * text.length,
   });
 };
@@ -181,7 +244,10 @@ test("edges are drawn from the strongest down until the budget is spent", () => 
   expect(many.counts.edges).toBe(32_491);
   expect([many.counts.drawn, many.curves.length]).toEqual([MOST_EDGES, MOST_EDGES]);
   expect(Math.min(...many.curves.map(({ score }) => Math.abs(score)))).toBeGreaterThan(15_000);
-  const wide = drawn(edgesOf(graph(36, 16), (edge) => (edge * 7919) % 99_991), { kept: 1500 });
+  const wide = drawn(
+    edgesOf(graph(36, 16), (edge) => (edge * 7919) % 99_991),
+    { kept: 1500 },
+  );
   expect(wide.marks.filter(Boolean).length).toBeLessThanOrEqual(MOST_NODES);
   expect(wide.marks[0]).toBeDefined();
   expect(wide.marks.at(-1)).toBeDefined();
@@ -189,7 +255,9 @@ test("edges are drawn from the strongest down until the budget is spent", () => 
 
 test("edges between groups are one curve, those within one none", () => {
   const edges = edgesOf(graph(2, 2), () => 0.5);
-  const { counts, curves } = drawn(edges, { groups: { heads: ["a0.h0", "a0.h1", "a1.h0", "a1.h1"], mlps: ["m0", "m1"] } });
+  const { counts, curves } = drawn(edges, {
+    groups: { heads: ["a0.h0", "a0.h1", "a1.h0", "a1.h1"], mlps: ["m0", "m1"] },
+  });
   expect(counts.inside).toBe(2 * 6 + 1);
   expect(counts.drawn + counts.inside).toBe(edges.count);
   expect(curves.length).toBe(7); // input to 3, heads and mlps both ways, both to logits
@@ -224,7 +292,8 @@ test("the distance to a curve is that of its nearest point", () => {
 test("the weakest edge can be seen on its ground", () => {
   for (const dark of [false, true]) {
     const table = edgeTable(signedTable(dark ? [17, 19, 23] : [255, 255, 255], dark), dark);
-    const away = (at: number): number => [0, 8, 16].reduce((sum, shift) => sum + Math.abs(((table[at]! >> shift) & 255) - (dark ? 19 : 255)), 0);
+    const away = (at: number): number =>
+      [0, 8, 16].reduce((sum, shift) => sum + Math.abs(((table[at]! >> shift) & 255) - (dark ? 19 : 255)), 0);
     expect(Math.min(away(126), away(129))).toBeGreaterThan(60);
     const [red, , blue] = [0, 8, 16].map((shift) => (table[255]! >> shift) & 255);
     expect(red! - blue!).toBeGreaterThan(100); // the sign of the strongest can be told
@@ -232,10 +301,18 @@ test("the weakest edge can be seen on its ground", () => {
 });
 
 test("a label that names a class is its letter", () => {
-  expect([classLetter("name mover"), classLetter("S"), classLetter("Previous token"), classLetter("mine"), classLetter(undefined)]).toEqual(["N", "S", "P", undefined, undefined]);
+  expect([
+    classLetter("name mover"),
+    classLetter("S"),
+    classLetter("Previous token"),
+    classLetter("mine"),
+    classLetter(undefined),
+  ]).toEqual(["N", "S", "P", undefined, undefined]);
   expect(cut("abcdefgh", 4)).toBe("abc…");
 });
 
 test("shares in words", () => {
-  expect([share(0, 10), share(10, 10), share(1, 32_491), share(212, 32_491), share(8000, 32_491), share(1, 0)]).toEqual(["0 %", "100 %", "< 0.01 %", "0.65 %", "25 %", "0 %"]);
+  expect([share(0, 10), share(10, 10), share(1, 32_491), share(212, 32_491), share(8000, 32_491), share(1, 0)]).toEqual(
+    ["0 %", "100 %", "< 0.01 %", "0.65 %", "25 %", "0 %"],
+  );
 });

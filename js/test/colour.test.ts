@@ -13,7 +13,8 @@ function lightness(packed: number): number {
   const y = 0.2126 * linear[0]! + 0.7152 * linear[1]! + 0.0722 * linear[2]!;
   return y > 0.008856 ? 116 * Math.cbrt(y) - 16 : 903.3 * y;
 }
-const steps = (table: Table): number[] => [...table].slice(1).map((entry, i) => lightness(entry) - lightness(table[i]!));
+const steps = (table: Table): number[] =>
+  [...table].slice(1).map((entry, i) => lightness(entry) - lightness(table[i]!));
 
 describe("magnitude", () => {
   test("zero is the ground, one is viridis' end", () => {
@@ -28,8 +29,14 @@ describe("magnitude", () => {
   });
   test("agrees with viridis where the ground no longer shows", () => {
     const table = magnitudeTable(DARK, true);
-    for (const [at, colour] of [[64, [59, 82, 139]], [128, [33, 145, 140]], [191, [94, 201, 98]]] as const)
-      colour.forEach((value, channel) => expect(Math.abs(((table[at]! >> (8 * channel)) & 255) - value)).toBeLessThan(4));
+    for (const [at, colour] of [
+      [64, [59, 82, 139]],
+      [128, [33, 145, 140]],
+      [191, [94, 201, 98]],
+    ] as const)
+      colour.forEach((value, channel) =>
+        expect(Math.abs(((table[at]! >> (8 * channel)) & 255) - value)).toBeLessThan(4),
+      );
   });
   test("is opaque", () => {
     expect([...magnitudeTable(DARK, true)].every((entry) => entry >>> 24 === 255)).toBe(true);
@@ -37,12 +44,17 @@ describe("magnitude", () => {
 });
 
 test("signed: blue below, red above, ground at zero, lightness symmetric", () => {
-  for (const [ground, dark] of [[DARK, true], [LIGHT, false]] as const) {
+  for (const [ground, dark] of [
+    [DARK, true],
+    [LIGHT, false],
+  ] as const) {
     const table = signedTable(ground, dark);
-    for (const middle of [127, 128]) expect(Math.abs(lightness(table[middle]!) - lightness(magnitudeTable(ground, dark)[0]!))).toBeLessThan(2);
+    for (const middle of [127, 128])
+      expect(Math.abs(lightness(table[middle]!) - lightness(magnitudeTable(ground, dark)[0]!))).toBeLessThan(2);
     expect((table[60]! >> 16) & 255).toBeGreaterThan(table[60]! & 255);
     expect(table[195]! & 255).toBeGreaterThan((table[195]! >> 16) & 255);
-    for (let i = 0; i < 128; i += 16) expect(Math.abs(lightness(table[i]!) - lightness(table[255 - i]!))).toBeLessThan(14);
+    for (let i = 0; i < 128; i += 16)
+      expect(Math.abs(lightness(table[i]!) - lightness(table[255 - i]!))).toBeLessThan(14);
   }
 });
 
@@ -53,16 +65,28 @@ test("classes of heads are told apart under deuteranopia", () => {
       const c = parseInt(hex.slice(i, i + 2), 16) / 255;
       return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
     }) as [number, number, number];
-    const [R, G, B] = [0.367322 * r + 0.860646 * g - 0.227968 * b, 0.280085 * r + 0.672501 * g + 0.047413 * b, -0.01182 * r + 0.04294 * g + 0.968881 * b];
+    const [R, G, B] = [
+      0.367322 * r + 0.860646 * g - 0.227968 * b,
+      0.280085 * r + 0.672501 * g + 0.047413 * b,
+      -0.01182 * r + 0.04294 * g + 0.968881 * b,
+    ];
     const l = Math.cbrt(0.4122214708 * R + 0.5363325363 * G + 0.0514459929 * B);
     const m = Math.cbrt(0.2119034982 * R + 0.6806995451 * G + 0.1073969566 * B);
     const s = Math.cbrt(0.0883024619 * R + 0.2817188376 * G + 0.6299787005 * B);
-    return [0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s, 1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s, 0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s];
+    return [
+      0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s,
+      1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s,
+      0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s,
+    ];
   };
   for (const dark of [true, false]) {
     const hues = [..."N-SIDPBFU"].map((letter) => seen(classHue(letter, dark)));
     let nearest = Infinity;
-    hues.forEach((one, i) => hues.slice(i + 1).forEach((other) => (nearest = Math.min(nearest, Math.hypot(...one.map((v, k) => v - other[k]!))))));
+    hues.forEach((one, i) =>
+      hues
+        .slice(i + 1)
+        .forEach((other) => (nearest = Math.min(nearest, Math.hypot(...one.map((v, k) => v - other[k]!))))),
+    );
     expect(nearest).toBeGreaterThan(0.06);
   }
 });

@@ -11,5 +11,7 @@ test("text cannot become markup in SVG, nor make it invalid", () => {
 });
 
 test("names of files", () => {
-  expect(fileName("Attention, SmolLM2-135M, 14 tokens Layer 5, head 1")).toBe("attention-smollm2-135m-14-tokens-layer-5-head-1");
+  expect(fileName("Attention, SmolLM2-135M, 14 tokens Layer 5, head 1")).toBe(
+    "attention-smollm2-135m-14-tokens-layer-5-head-1",
+  );
 });

@@ -80,7 +80,16 @@ describe("order", () => {
   });
 
   test("the first key counts most", () => {
-    expect([...orderOf(table, [["layer", "ascending"], ["my score", "ascending"]], undefined)]).toEqual([1, 0, 2, 3]);
+    expect([
+      ...orderOf(
+        table,
+        [
+          ["layer", "ascending"],
+          ["my score", "ascending"],
+        ],
+        undefined,
+      ),
+    ]).toEqual([1, 0, 2, 3]);
     expect([...orderOf(table, [["nothing", "ascending"]], undefined)]).toEqual([0, 1, 2, 3]);
   });
 
@@ -89,7 +98,23 @@ describe("order", () => {
     expect(clicked([["a", "descending"]], ["a"], "descending", false)).toEqual([["a", "ascending"]]);
     expect(clicked([["a", "ascending"]], ["a"], "descending", false)).toEqual([]);
     expect(clicked([["b", "descending"]], ["a"], "descending", false)).toEqual([["a", "descending"]]);
-    expect(clicked([["b", "descending"]], ["a"], "descending", true)).toEqual([["b", "descending"], ["a", "descending"]]);
-    expect(clicked([["a", "descending"], ["b", "ascending"]], ["a"], "descending", true)).toEqual([["a", "ascending"], ["b", "ascending"]]);
+    expect(clicked([["b", "descending"]], ["a"], "descending", true)).toEqual([
+      ["b", "descending"],
+      ["a", "descending"],
+    ]);
+    expect(
+      clicked(
+        [
+          ["a", "descending"],
+          ["b", "ascending"],
+        ],
+        ["a"],
+        "descending",
+        true,
+      ),
+    ).toEqual([
+      ["a", "ascending"],
+      ["b", "ascending"],
+    ]);
   });
 });

@@ -1,14 +1,20 @@
 import { expect, test } from "vitest";
-import { exact, readTable, shown, shownP, type NumberColumn } from "../src/head_table/data";
+import type { StripColumn } from "../src/head_table/data";
+import { exact, type NumberColumn, readTable, shown, shownP } from "../src/head_table/data";
 import { code, csv } from "../src/head_table/files";
 import { layoutOf } from "../src/head_table/layout";
 import { describe as describeRow } from "../src/head_table/readout";
 import { boxesOf, percent, queryBox, tokenAt } from "../src/head_table/strip";
-import type { StripColumn } from "../src/head_table/data";
 import { tableModel } from "./head_table_model";
 
 const measure = (text: string): number => 7 * text.length;
-const columns = { layer: [0, 0, 10], head: [0, 1, 11], a: [0.5, NaN, -2], low: [0.25, NaN, -3], note: ['say "hi"', "", "x,y"] };
+const columns = {
+  layer: [0, 0, 10],
+  head: [0, 1, 11],
+  a: [0.5, NaN, -2],
+  low: [0.25, NaN, -3],
+  note: ['say "hi"', "", "x,y"],
+};
 const table = readTable(tableModel(columns, { a: { threshold: 0.75, low: "low" }, low: { shown: false } }));
 
 test("a column's scale holds its values, intervals, threshold and zero", () => {
@@ -69,13 +75,25 @@ test("p values keep two digits that count", () => {
 });
 
 test("a control is drawn on the scale of what it is held against", () => {
-  const model = tableModel({ layer: [0], head: [0], attention: [0.8], elsewhere: [0.05] }, { elsewhere: { like: "attention" } });
+  const model = tableModel(
+    { layer: [0], head: [0], attention: [0.8], elsewhere: [0.05] },
+    { elsewhere: { like: "attention" } },
+  );
   const { byName } = readTable(model);
   for (const name of ["attention", "elsewhere"]) expect((byName.get(name) as NumberColumn).domain).toEqual([0, 0.8]);
 });
 
 test("a strip's boxes end at its query; narrow ones hold the strongest of their tokens", () => {
-  const column: StripColumn = { kind: "strip", name: "", title: "", help: "", shown: true, tokens: [..."abcd"], queries: [3, 1], levels: Uint8Array.of(9, 0, 255, 1, 4, 5, 0, 0) };
+  const column: StripColumn = {
+    kind: "strip",
+    name: "",
+    title: "",
+    help: "",
+    shown: true,
+    tokens: [..."abcd"],
+    queries: [3, 1],
+    levels: Uint8Array.of(9, 0, 255, 1, 4, 5, 0, 0),
+  };
   expect(boxesOf(column, 0, 40)).toEqual([9, 0, 255, 1].map((level, i) => ({ x: 10 * i, width: 10, level })));
   expect(boxesOf(column, 1, 40).map(({ level }) => level)).toEqual([4, 5]);
   expect(boxesOf(column, 0, 2).map(({ level }) => level)).toEqual([9, 255]);

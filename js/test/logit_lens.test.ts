@@ -23,10 +23,24 @@ function lensOf(topIds: number[][]): Lens {
 }
 
 describe("one position through the layers", () => {
-  const lens = lensOf([[1, 9], [2, 1], [1, 1], [1, 2], [1, 1]]);
+  const lens = lensOf([
+    [1, 9],
+    [2, 1],
+    [1, 1],
+    [1, 2],
+    [1, 1],
+  ]);
   test("tokens that were ever on top, the deepest first, with their runs and peak", () => {
     expect(everOnTop(lens, 0)).toMatchObject([
-      { id: 1, runs: [[0, 0], [2, 4]], count: 4, peakLayer: 4 },
+      {
+        id: 1,
+        runs: [
+          [0, 0],
+          [2, 4],
+        ],
+        count: 4,
+        peakLayer: 4,
+      },
       { id: 2, runs: [[1, 1]], count: 1, peakLayer: 1 },
     ]);
     expect(runText(lens, everOnTop(lens, 0)[0]!)).toBe("0, 2–output");
@@ -34,7 +48,14 @@ describe("one position through the layers", () => {
   });
   test("since when the top token is the output's", () => {
     expect([...settledFrom(lens)]).toEqual([2, 4]);
-    expect([...settledFrom(lensOf([[1, 1], [1, 2]]))]).toEqual([0, 1]);
+    expect([
+      ...settledFrom(
+        lensOf([
+          [1, 1],
+          [1, 2],
+        ]),
+      ),
+    ]).toEqual([0, 1]);
   });
 });
 

@@ -27,7 +27,10 @@ test("holds the state, and says when it changes", () => {
 });
 
 test("answers what was saved, whatever the order of the arguments", async () => {
-  const { data, buffers } = await new Requests(model(), new AbortController().signal).ask("rows", { a: [1, { c: 2, d: 1 }], b: 2 });
+  const { data, buffers } = await new Requests(model(), new AbortController().signal).ask("rows", {
+    a: [1, { c: 2, d: 1 }],
+    b: 2,
+  });
   expect(data).toEqual({ n: 3 });
   expect(buffers[0]!.getUint8(0)).toBe(1);
 });

@@ -4,14 +4,23 @@ import { swarm } from "../src/patching_map/dots";
 import { columnAt, frameOf, inside, limitFor, rowAt, showing, xOf, yOf, zoomed } from "../src/patching_map/layout";
 import { entriesOf, residue } from "../src/patching_map/ledger";
 import { colours, rasterise } from "../src/patching_map/raster";
-import { componentSheet, flatSheet, headSheet, positionSheet, selectedSheet, stripSheet, sumsOf } from "../src/patching_map/sheet";
+import {
+  componentSheet,
+  flatSheet,
+  headSheet,
+  positionSheet,
+  selectedSheet,
+  stripSheet,
+  sumsOf,
+} from "../src/patching_map/sheet";
 import { Space } from "../src/patching_map/space";
 import { statisticsOf } from "../src/patching_map/statistics";
 import { duration } from "../src/patching_map/status";
 import { brief, signed } from "../src/patching_map/words";
 import { FakeModel } from "./fake_model";
 
-const space = (state: Record<string, unknown>): Space => new Space(new FakeModel({ positions: [], components: [], over: "head", ...state }));
+const space = (state: Record<string, unknown>): Space =>
+  new Space(new FakeModel({ positions: [], components: [], over: "head", ...state }));
 const cube = space({ axes: ["layer", "head", "position"], shape: [2, 3, 4], positions: ["a", " b", " c", " d"] });
 /** Cell 13 is layer 1, head 0, position 1. */
 const effects = { values: Float64Array.from({ length: 24 }, (_, i) => (i === 13 ? -9 : i === 2 ? NaN : i / 10)) };
@@ -74,7 +83,10 @@ test("a map of heads shows the largest position, or the one selected", () => {
 
 test("a map of positions shows each layer's strongest head, or the selected heads", () => {
   expect([...positionSheet(cube, effects).at]).toEqual([20, 13, 22, 23, 8, 9, 10, 11]);
-  const chosen = selectedSheet(cube, [[0, 2], [1, 0]]);
+  const chosen = selectedSheet(cube, [
+    [0, 2],
+    [1, 0],
+  ]);
   expect(chosen.rows.map(({ text }) => text)).toEqual(["1.0", "0.2"]);
   expect([...chosen.at]).toEqual([12, 13, 14, 15, 8, 9, 10, 11]);
   expect([...stripSheet(cube, effects, undefined).at]).toEqual([20, 13, 22, 23]);
@@ -82,7 +94,14 @@ test("a map of positions shows each layer's strongest head, or the selected head
 });
 
 const parts: [string, number, number][] = [
-  ["embedding", -1, -1], ["attention", 0, 0], ["attention", 0, 1], ["mlp", 0, -1], ["attention", 1, 0], ["attention", 1, 1], ["mlp", 1, -1], ["unembedding_bias", -1, -1],
+  ["embedding", -1, -1],
+  ["attention", 0, 0],
+  ["attention", 0, 1],
+  ["mlp", 0, -1],
+  ["attention", 1, 0],
+  ["attention", 1, 1],
+  ["mlp", 1, -1],
+  ["unembedding_bias", -1, -1],
 ];
 
 test("an attribution: heads, then the other parts of a layer; what has no layer stands in the sum", () => {
@@ -92,17 +111,28 @@ test("an attribution: heads, then the other parts of a layer; what has no layer 
   expect(sheet.gapBefore).toBe(2);
   const entries = entriesOf(parts, [1, 2, 3, 4, 5, 6, 7, 8]);
   expect(entries).toEqual([
-    { name: "embedding", value: 1, cell: 0 }, { name: "heads", value: 16 }, { name: "MLPs", value: 11 }, { name: "unembedding bias", value: 8, cell: 7 },
+    { name: "embedding", value: 1, cell: 0 },
+    { name: "heads", value: 16 },
+    { name: "MLPs", value: 11 },
+    { name: "unembedding bias", value: 8, cell: 7 },
   ]);
   expect(residue(1.2e-7)).toBe("1e−7");
   expect(residue(0)).toBe("0");
 });
 
 test("sums are of exact cells only, and say of how many", () => {
-  const sheet = flatSheet(space({ axes: ["layer", "position"], shape: [2, 2], positions: ["a", "b"], over: "mlp_out" }));
+  const sheet = flatSheet(
+    space({ axes: ["layer", "position"], shape: [2, 2], positions: ["a", "b"], over: "mlp_out" }),
+  );
   const sums = sumsOf(sheet, { values: Float64Array.of(1, NaN, 3, 4), estimates: Float64Array.of(9, 9, 9, 9) });
-  expect(sums.rows).toEqual([{ sum: 7, n: 2, of: 2 }, { sum: 1, n: 1, of: 2 }]);
-  expect(sums.columns).toEqual([{ sum: 4, n: 2, of: 2 }, { sum: 4, n: 1, of: 2 }]);
+  expect(sums.rows).toEqual([
+    { sum: 7, n: 2, of: 2 },
+    { sum: 1, n: 1, of: 2 },
+  ]);
+  expect(sums.columns).toEqual([
+    { sum: 4, n: 2, of: 2 },
+    { sum: 4, n: 1, of: 2 },
+  ]);
 });
 
 test("cells stand on whole pixels where there is room, and a gap stays a gap", () => {
@@ -126,16 +156,31 @@ test("a window stays inside, zooms around a column and follows the cursor", () =
 });
 
 test("a pixel of many columns shows the strongest, then the undefined", () => {
-  const wide = flatSheet(space({ axes: ["layer", "position"], shape: [1, 6], positions: [..."abcdef"], over: "mlp_out" }));
+  const wide = flatSheet(
+    space({ axes: ["layer", "position"], shape: [1, 6], positions: [..."abcdef"], over: "mlp_out" }),
+  );
   const raster = rasterise(wide, { values: Float64Array.of(1, -5, 2, NaN, Infinity, NaN) }, { first: 0, span: 6 }, 2);
   expect([raster.width, ...raster.cells]).toEqual([2, 1, 4]);
   const table = new Uint32Array(256).fill(7);
-  const { solid, pale } = colours(rasterise(wide, effects, { first: 0, span: 6 }, 6), { values: Float64Array.of(1, NaN, Infinity, NaN, 0, 0), estimates: Float64Array.of(0, 1, 1, NaN, 0, 0) }, { kind: "linear", low: -1, high: 1, threshold: 0 }, table, 3);
+  const { solid, pale } = colours(
+    rasterise(wide, effects, { first: 0, span: 6 }, 6),
+    { values: Float64Array.of(1, NaN, Infinity, NaN, 0, 0), estimates: Float64Array.of(0, 1, 1, NaN, 0, 0) },
+    { kind: "linear", low: -1, high: 1, threshold: 0 },
+    table,
+    3,
+  );
   expect([...solid]).toEqual([7, 0, 0, 3, 7, 7]);
   expect([...pale]).toEqual([0, 7, 0, 0, 0, 0]);
 });
 
-test.each([[0, 1], [0.26, 0.3], [1.001, 1.2], [0.5, 0.5], [97, 100], [2.1e-5, 2.5e-5]])("%d is drawn with limits of %d", (value, limit) => expect(limitFor(value)).toBe(limit));
+test.each([
+  [0, 1],
+  [0.26, 0.3],
+  [1.001, 1.2],
+  [0.5, 0.5],
+  [97, 100],
+  [2.1e-5, 2.5e-5],
+])("%d is drawn with limits of %d", (value, limit) => expect(limitFor(value)).toBe(limit));
 
 test("mean, standard error and interval", () => {
   const { mean, error, low, high } = statisticsOf([1, 2, 4, 5]);
@@ -149,7 +194,20 @@ test("no dot hides another", () => {
   expect(places.map(({ level }) => level)).toEqual([0, 1, 2, 0]);
 });
 
-test.each([[0.3, "1 s"], [12.4, "12 s"], [47, "45 s"], [200, "3 min"], [9000, "2.5 h"]])("%d seconds are told as %s", (seconds, text) => expect(duration(seconds)).toBe(text));
+test.each([
+  [0.3, "1 s"],
+  [12.4, "12 s"],
+  [47, "45 s"],
+  [200, "3 min"],
+  [9000, "2.5 h"],
+])("%d seconds are told as %s", (seconds, text) => expect(duration(seconds)).toBe(text));
 
-test.each([[0.2641, "+0.264"], [-1.5, "−1.500"], [0, "+0.000"], [1.44e-5, "+1.4e−5"], [NaN, "–"], [1234.5, "+1235"]])("%d in brief is %s", (value, text) => expect(brief(value)).toBe(text));
+test.each([
+  [0.2641, "+0.264"],
+  [-1.5, "−1.500"],
+  [0, "+0.000"],
+  [1.44e-5, "+1.4e−5"],
+  [NaN, "–"],
+  [1234.5, "+1235"],
+])("%d in brief is %s", (value, text) => expect(brief(value)).toBe(text));
 test("values have their sign", () => expect([signed(0.25), signed(-0.25)]).toEqual(["+0.250000", "−0.250000"]));

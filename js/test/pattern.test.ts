@@ -1,5 +1,14 @@
 import { describe, expect, test } from "vitest";
-import { countBeyond, difference, largestMagnitude, makePattern, read, rowStart, topKeys, topQueries } from "../src/attention_view/pattern";
+import {
+  countBeyond,
+  difference,
+  largestMagnitude,
+  makePattern,
+  read,
+  rowStart,
+  topKeys,
+  topQueries,
+} from "../src/attention_view/pattern";
 
 // rows: [1], [.25 .75], [.5 .125 .375]
 const values = Float32Array.of(1, 0.25, 0.75, 0.5, 0.125, 0.375);
@@ -28,6 +37,10 @@ describe("pattern", () => {
   });
   test("the largest keys and queries first", () => {
     expect(topKeys(pattern, 2, 2).map(({ position }) => position)).toEqual([0, 2]);
-    expect(topQueries(pattern, 0, 9).map(({ position, value }) => [position, value])).toEqual([[0, 1], [2, 0.5], [1, 0.25]]);
+    expect(topQueries(pattern, 0, 9).map(({ position, value }) => [position, value])).toEqual([
+      [0, 1],
+      [2, 0.5],
+      [1, 0.25],
+    ]);
   });
 });

@@ -1,11 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { entryOf, exact, niceCeiling, positionOf, short, valueAt, type Scale } from "../src/core/scale";
+import { entryOf, exact, niceCeiling, positionOf, type Scale, short, valueAt } from "../src/core/scale";
 
 const linear: Scale = { kind: "linear", low: 0, high: 1, threshold: 0 };
 
 describe("scale", () => {
   test("valueAt inverts positionOf", () => {
-    for (const scale of [linear, { ...linear, low: 0.2, high: 0.7 }, { kind: "log", low: 0.001, high: 1, threshold: 0 }, { ...linear, low: -2, high: 2 }] as Scale[])
+    for (const scale of [
+      linear,
+      { ...linear, low: 0.2, high: 0.7 },
+      { kind: "log", low: 0.001, high: 1, threshold: 0 },
+      { ...linear, low: -2, high: 2 },
+    ] as Scale[])
       for (const at of [0, 0.25, 0.5, 1]) expect(positionOf(valueAt(at, scale), scale)).toBeCloseTo(at, 10);
   });
   test("entries: ends, beyond, threshold, NaN", () => {
@@ -17,7 +22,10 @@ describe("scale", () => {
   });
   test("log: equal ratios are equal steps, zero is the ground", () => {
     const log: Scale = { kind: "log", low: 0, high: 1, threshold: 0 };
-    expect(positionOf(0.1, log) - positionOf(0.01, log)).toBeCloseTo(positionOf(0.01, log) - positionOf(0.001, log), 10);
+    expect(positionOf(0.1, log) - positionOf(0.01, log)).toBeCloseTo(
+      positionOf(0.01, log) - positionOf(0.001, log),
+      10,
+    );
     expect(entryOf(0, log)).toBe(0);
   });
   test("limits that meet do not divide by zero", () => {
@@ -32,5 +40,11 @@ test("niceCeiling", () => {
 
 test("numbers", () => {
   expect([0, 0.05, 1, 0.00012, -0.5].map(short)).toEqual(["0", "0.05", "1", "1.2e−4", "−0.5"]);
-  expect([0.3698781, 0, -0.25, 0.0000123, NaN].map(exact)).toEqual(["0.369878", "0.000000", "−0.250000", "1.230e−5", "NaN"]);
+  expect([0.3698781, 0, -0.25, 0.0000123, NaN].map(exact)).toEqual([
+    "0.369878",
+    "0.000000",
+    "−0.250000",
+    "1.230e−5",
+    "NaN",
+  ]);
 });

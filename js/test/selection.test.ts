@@ -17,12 +17,27 @@ test("views with the same id share at once; the one that was used tells Python",
   let told = 0;
   b!.selection.subscribe(() => told++, b!.life.signal);
   expect(b!.selection.heads).toEqual([[0, 1]]);
-  a!.selection.setHeads([[5, 1], [5, 1], [2, 0]]);
-  expect(b!.selection.heads).toEqual([[5, 1], [2, 0]]);
+  a!.selection.setHeads([
+    [5, 1],
+    [5, 1],
+    [2, 0],
+  ]);
+  expect(b!.selection.heads).toEqual([
+    [5, 1],
+    [2, 0],
+  ]);
   a!.selection.setTokens([3]);
   expect(b!.selection.tokens).toEqual([3]);
   expect(told).toBe(2);
-  expect(a!.model.saved).toEqual([{ selected_heads: [[5, 1], [2, 0]] }, { selected_tokens: [3] }]);
+  expect(a!.model.saved).toEqual([
+    {
+      selected_heads: [
+        [5, 1],
+        [2, 0],
+      ],
+    },
+    { selected_tokens: [3] },
+  ]);
   expect(b!.model.saved).toEqual([]);
 });
 

@@ -1,16 +1,24 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { float32, Requests } from "../src/core/bridge";
-import { selectionOf } from "../src/core/selection";
 import { signal } from "../src/core/reactive";
+import { selectionOf } from "../src/core/selection";
 import { mostProbable, type Token } from "../src/steering_panel/answer";
 import { createAnswers } from "../src/steering_panel/answers";
 import { layoutOf, moveOf } from "../src/steering_panel/bars_layout";
 import { differing } from "../src/steering_panel/differing";
 import { csv } from "../src/steering_panel/files";
-import { interpolated, type Grid } from "../src/steering_panel/interpolation";
+import { type Grid, interpolated } from "../src/steering_panel/interpolation";
 import { applied, presetOf, presetsText, readPresets } from "../src/steering_panel/presets";
-import { Queue, type Asked } from "../src/steering_panel/queue";
-import { effectiveOf, placeOf, readStrength, snapped, stepOf, strengthText, type Slider } from "../src/steering_panel/sliders";
+import { type Asked, Queue } from "../src/steering_panel/queue";
+import {
+  effectiveOf,
+  placeOf,
+  readStrength,
+  type Slider,
+  snapped,
+  stepOf,
+  strengthText,
+} from "../src/steering_panel/sliders";
 import { State } from "../src/steering_panel/state";
 import { fluentKlOf } from "../src/steering_panel/sweeps";
 import { probability, promptText, shortPlace, signed } from "../src/steering_panel/words";
@@ -37,7 +45,14 @@ function queueing() {
   };
   const queue = new Queue<number, number>(
     {
-      ask: (question) => new Promise((resolve, reject) => sent.push({ question, answer: () => settled(() => resolve(question)), fail: (message) => settled(() => reject(new Error(message))) })),
+      ask: (question) =>
+        new Promise((resolve, reject) =>
+          sent.push({
+            question,
+            answer: () => settled(() => resolve(question)),
+            fail: (message) => settled(() => reject(new Error(message))),
+          }),
+        ),
       took: () => kernel.ms,
       onAnswer: (_: Asked<number>, answer) => painted.push(answer),
       onProblem: ({ message }) => problems.push(message),
@@ -124,7 +139,11 @@ test("what was set is asked again, ever more rarely, when messages are lost", as
   await vi.advanceTimersByTimeAsync(5001);
   expect(asked()).toEqual([1, 2, 3]);
   await vi.advanceTimersByTimeAsync(60_000);
-  expect(asked().slice(3).every((value) => value === 3)).toBe(true);
+  expect(
+    asked()
+      .slice(3)
+      .every((value) => value === 3),
+  ).toBe(true);
   expect(asked().length).toBeLessThan(8);
   await sent.at(-1)!.answer();
   expect(painted).toEqual([3]);
@@ -153,8 +172,30 @@ test("a queue whose view is gone has no timers", () => {
 
 // -- sliders
 
-const slider = (changes: Partial<Slider> = {}): Slider => ({ key: "head 3.1", kind: "scale", name: "head 3.1", layer: 3, site: "head", head: [3, 1], at: "all positions", neutral: 1, low: 0, high: 2, typical: null, order: 1, ...changes });
-const neuron = slider({ key: "neuron", kind: "clamp", name: "neuron 1:5", head: null, neutral: null, low: -2, high: 2 });
+const slider = (changes: Partial<Slider> = {}): Slider => ({
+  key: "head 3.1",
+  kind: "scale",
+  name: "head 3.1",
+  layer: 3,
+  site: "head",
+  head: [3, 1],
+  at: "all positions",
+  neutral: 1,
+  low: 0,
+  high: 2,
+  typical: null,
+  order: 1,
+  ...changes,
+});
+const neuron = slider({
+  key: "neuron",
+  kind: "clamp",
+  name: "neuron 1:5",
+  head: null,
+  neutral: null,
+  low: -2,
+  high: 2,
+});
 
 test("a slider that is off is where it does nothing", () => {
   expect(effectiveOf([slider(), neuron], { strengths: [0.5, 2], enabled: [false, true] })).toEqual([1, 2]);
@@ -170,14 +211,22 @@ test("strengths are snapped to steps and kept within the ends", () => {
 
 test("a number that was written is read, and what is none is refused", () => {
   expect(["0.5", " −1,25", "1e-2", "+.5"].map((text) => readStrength(slider(), text))).toEqual([0.5, -1.25, 0.01, 0.5]);
-  for (const text of ["", "free", "Infinity", "NaN", "1e999", "0x10", "1 2", "many"]) expect(readStrength(slider(), text)).toBeUndefined();
+  for (const text of ["", "free", "Infinity", "NaN", "1e999", "0x10", "1 2", "many"])
+    expect(readStrength(slider(), text)).toBeUndefined();
   expect(["", "free", "2"].map((text) => readStrength(neuron, text))).toEqual([null, null, 2]);
   expect([null, -0.3, 0.1 + 0.2].map(strengthText)).toEqual(["free", "−0.3", "0.3"]);
 });
 
 // -- bars
 
-const token = (id: number, p: number, p0: number, rank = id, rank0 = id): Token => ({ id, text: `t${id}`, p, p0, rank, rank0 });
+const token = (id: number, p: number, p0: number, rank = id, rank0 = id): Token => ({
+  id,
+  text: `t${id}`,
+  p,
+  p0,
+  rank,
+  rank0,
+});
 
 test("rows stand by probability, and lines join the tokens that both columns have", () => {
   const tokens = Array.from({ length: 12 }, (_, id) => token(id, (id + 1) / 100, (12 - id) / 100, 11 - id, id));
@@ -191,7 +240,11 @@ test("rows stand by probability, and lines join the tokens that both columns hav
 });
 
 test("up is nearer to the top", () => {
-  expect([moveOf(token(1, 0, 0, 2, 5)), moveOf(token(1, 0, 0, 5, 2)), moveOf(token(1, 0, 0, 3, 3))]).toEqual(["up", "down", "none"]);
+  expect([moveOf(token(1, 0, 0, 2, 5)), moveOf(token(1, 0, 0, 5, 2)), moveOf(token(1, 0, 0, 3, 3))]).toEqual([
+    "up",
+    "down",
+    "none",
+  ]);
 });
 
 test("numbers are short", () => {
@@ -206,14 +259,19 @@ test("a prompt is read as it was written", () => {
 });
 
 test("the table of tokens as CSV", () => {
-  expect(csv({ tokens: [{ ...token(3, 0.5, 0.25), text: ' "a",\n' }], kl: 0, difference: null, difference0: null })).toBe('id,token,unsteered,steered,unsteered_rank,steered_rank\r\n3," ""a"",\n",0.25,0.5,3,3\r\n');
+  expect(
+    csv({ tokens: [{ ...token(3, 0.5, 0.25), text: ' "a",\n' }], kl: 0, difference: null, difference0: null }),
+  ).toBe('id,token,unsteered,steered,unsteered_rank,steered_rank\r\n3," ""a"",\n",0.25,0.5,3,3\r\n');
 });
 
 // -- a saved page
 
 const grid: Grid = {
   strengths: [0, 1, 2, null],
-  tokens: [{ id: 7, text: " a" }, { id: 8, text: " b" }],
+  tokens: [
+    { id: 7, text: " a" },
+    { id: 8, text: " b" },
+  ],
   kl: [0, 1, 3, 0.5],
   difference: [2, 0, -2, 1],
   p: float32(Float32Array.from([0.8, 0.1, 0.2, 0.4, 0.1, 0, 0.5, 0.3]).buffer),
@@ -224,7 +282,10 @@ test("at a strength that was computed the numbers are those", () => {
   const { answer, computed } = interpolated(grid, 1, 2)!;
   expect(computed).toBe(true);
   expect(answer.tokens.map(({ p }) => p)).toEqual([Math.fround(0.2), Math.fround(0.4)]);
-  expect(answer.tokens.map(({ rank, rank0 }) => [rank, rank0])).toEqual([[1, 0], [0, 1]]);
+  expect(answer.tokens.map(({ rank, rank0 }) => [rank, rank0])).toEqual([
+    [1, 0],
+    [0, 1],
+  ]);
   expect([answer.kl, answer.difference, answer.difference0]).toEqual([1, 0, 2]);
   expect(interpolated(grid, null, 2)!.answer.kl).toBe(0.5);
 });
@@ -247,27 +308,57 @@ const sliders = [neuron, slider(), slider({ key: "add", kind: "add", name: "add 
 
 test("a preset sets what it has and leaves the rest where it does nothing", () => {
   const preset = presetOf(sliders, { strengths: [1, 0.5, 0.2], enabled: [true, false, true] });
-  expect(applied(preset, sliders)).toEqual({ setting: { strengths: [1, 0.5, 0.2], enabled: [true, false, true] }, missing: [] });
-  expect(applied(preset, [slider({ key: "other" }), sliders[2]!])).toEqual({ setting: { strengths: [1, 0.2], enabled: [true, true] }, missing: ["neuron", "head 3.1"] });
+  expect(applied(preset, sliders)).toEqual({
+    setting: { strengths: [1, 0.5, 0.2], enabled: [true, false, true] },
+    missing: [],
+  });
+  expect(applied(preset, [slider({ key: "other" }), sliders[2]!])).toEqual({
+    setting: { strengths: [1, 0.2], enabled: [true, true] },
+    missing: ["neuron", "head 3.1"],
+  });
 });
 
 test("presets come back from their file", () => {
-  const presets = { "a \"b\"": presetOf(sliders, { strengths: [null, 0.5, 0.2], enabled: [true, false, true] }) };
+  const presets = { 'a "b"': presetOf(sliders, { strengths: [null, 0.5, 0.2], enabled: [true, false, true] }) };
   expect(readPresets(presetsText(presets, sliders, "demo"), sliders, "demo")).toEqual(presets);
 });
 
 test("a file that does not fit says why", () => {
-  const text = presetsText({ a: presetOf(sliders, { strengths: [null, 0.5, 0.2], enabled: [true, true, true] }) }, sliders, "demo");
+  const text = presetsText(
+    { a: presetOf(sliders, { strengths: [null, 0.5, 0.2], enabled: [true, true, true] }) },
+    sliders,
+    "demo",
+  );
   expect(() => readPresets(text, sliders, "gpt2")).toThrow("These presets are of demo, and this panel steers gpt2.");
-  expect(() => readPresets(text, sliders.slice(0, 2), "demo")).toThrow("These presets need 'add mood' (layer 5, all positions), which this panel lacks");
-  for (const wrong of ["", "[]", "{}", "null", '{"format": "scope-widgets steering presets 1", "model": "demo", "presets": {"a": 3}}', text.replace("0.5", '"x"')])
+  expect(() => readPresets(text, sliders.slice(0, 2), "demo")).toThrow(
+    "These presets need 'add mood' (layer 5, all positions), which this panel lacks",
+  );
+  for (const wrong of [
+    "",
+    "[]",
+    "{}",
+    "null",
+    '{"format": "scope-widgets steering presets 1", "model": "demo", "presets": {"a": 3}}',
+    text.replace("0.5", '"x"'),
+  ])
     expect(() => readPresets(wrong, sliders, "demo")).toThrow("not JSON of presets");
 });
 
 // -- state
 
 function stateOf(changes: Record<string, unknown> = {}) {
-  const model = new FakeModel({ interventions: sliders, strengths: [null, 1, 0], enabled: [true, true, true], fluent: {}, presets: {}, selected_heads: [], selected_tokens: [], n_layers: 4, n_heads: 4, ...changes });
+  const model = new FakeModel({
+    interventions: sliders,
+    strengths: [null, 1, 0],
+    enabled: [true, true, true],
+    fluent: {},
+    presets: {},
+    selected_heads: [],
+    selected_tokens: [],
+    n_layers: 4,
+    n_heads: 4,
+    ...changes,
+  });
   const until = new AbortController().signal;
   return { model, state: new State(model, selectionOf(model, until), signal({} as any), until) };
 }
@@ -316,14 +407,30 @@ test("in a saved page the slider that was moved before goes back", () => {
 });
 
 test("heads that are selected and have no slider can be added", () => {
-  const { state } = stateOf({ selected_heads: [[3, 1], [2, 0], [9, 0]], selection_id: "of this test" });
+  const { state } = stateOf({
+    selected_heads: [
+      [3, 1],
+      [2, 0],
+      [9, 0],
+    ],
+    selection_id: "of this test",
+  });
   expect(state.missingHeads()).toEqual([[2, 0]]);
 });
 
 // -- sweeps and continuations
 
 test("the KL divergence that is fluent is the largest within the range", () => {
-  const sweep = { name: "", strengths: [-1, 0, 1, 2], kl: [0.3, 0, 0.7, 4], difference: null, loss: [], fluent: [-1, 1] as [number, number], limit: 1, spearman: null };
+  const sweep = {
+    name: "",
+    strengths: [-1, 0, 1, 2],
+    kl: [0.3, 0, 0.7, 4],
+    difference: null,
+    loss: [],
+    fluent: [-1, 1] as [number, number],
+    limit: 1,
+    spearman: null,
+  };
   expect(fluentKlOf(sweep)).toBe(0.7);
   expect(fluentKlOf({ ...sweep, fluent: null })).toBeUndefined();
 });
@@ -344,18 +451,34 @@ test("the most probable tokens come first", () => {
 
 /** A panel on a far model, its requests answered by hand. */
 function far() {
-  const answer = (p: number) => ({ tokens: [{ id: 7, text: " a", p, p0: 0.8, rank: 0, rank0: 0 }], kl: 9, difference: 0, difference0: 2 });
+  const answer = (p: number) => ({
+    tokens: [{ id: 7, text: " a", p, p0: 0.8, rank: 0, rank0: 0 }],
+    kl: 9,
+    difference: 0,
+    difference0: 2,
+  });
   const made = stateOf({ far: true, start: { strengths: [null, 1, 0], ...answer(0.8) } });
   const life = new AbortController();
   const answers = createAnswers(made.state, new Requests(made.model, life.signal), { dataset: {} } as any, life.signal);
   const settled = async (): Promise<void> => void (await vi.advanceTimersByTimeAsync(1));
-  const asked = (name: string) => made.model.sent.filter((one: any) => one.kind === "req" && one.name === name) as any[];
+  const asked = (name: string) =>
+    made.model.sent.filter((one: any) => one.kind === "req" && one.name === name) as any[];
   const reply = async (name: string, data: unknown, buffers: ArrayBuffer[] = []): Promise<void> => {
     made.model.tell("msg:custom", { v: 1, id: asked(name).at(-1).id, kind: "res", data }, buffers);
     await settled();
   };
   const { p, p0, ...data } = grid;
-  return { ...made, answers, life, asked, settled, steer: (p: number) => reply("steer", { ...answer(p), ms: 0 }), grid: () => reply("grid", { ...data, strengths: [-1, 0, 1, 2] }, [p.slice().buffer, p0.slice().buffer]), tell: (name: string, message: object) => made.model.tell("msg:custom", { v: 1, id: asked(name).at(-1).id, ...message }, []) };
+  return {
+    ...made,
+    answers,
+    life,
+    asked,
+    settled,
+    steer: (p: number) => reply("steer", { ...answer(p), ms: 0 }),
+    grid: () => reply("grid", { ...data, strengths: [-1, 0, 1, 2] }, [p.slice().buffer, p0.slice().buffer]),
+    tell: (name: string, message: object) =>
+      made.model.tell("msg:custom", { v: 1, id: asked(name).at(-1).id, ...message }, []),
+  };
 }
 
 test("of a far model one request brings what a slider does, and moving it asks nothing", async () => {
@@ -384,15 +507,26 @@ test("a grid counts only while the other sliders stand where they stood", async 
   state.set(1, 0.5);
   await steer(0.6);
   state.slide(2, 1.5);
-  expect(asked("grid").map(({ args }) => [args.which, args.strengths[1]])).toEqual([[2, 1], [1, 0.5], [2, 0.5]]); // of slider 1 when it was touched, and of 2 again
+  expect(asked("grid").map(({ args }) => [args.which, args.strengths[1]])).toEqual([
+    [2, 1],
+    [1, 0.5],
+    [2, 0.5],
+  ]); // of slider 1 when it was touched, and of 2 again
   expect(answers.shown.peek()!.tokens[0]!.p).toBe(0.6);
   expect(answers.old.peek()).toBe(false);
   tell("grid", { kind: "progress", done: 0, total: 0, text: "queued, position 3" });
   vi.advanceTimersByTime(301);
-  expect([answers.waiting.peek(), answers.news.peek(), answers.old.peek()]).toEqual(["short", "queued, position 3", true]);
+  expect([answers.waiting.peek(), answers.news.peek(), answers.old.peek()]).toEqual([
+    "short",
+    "queued, position 3",
+    true,
+  ]);
   await grid();
   await settled();
-  expect(answers.shown.peek()).toMatchObject({ strengths: [null, 0.5, 1.5], how: "interpolated between 4 computed strengths" });
+  expect(answers.shown.peek()).toMatchObject({
+    strengths: [null, 0.5, 1.5],
+    how: "interpolated between 4 computed strengths",
+  });
   expect([answers.waiting.peek(), answers.old.peek()]).toEqual(["", false]);
   life.abort();
 });

@@ -2,7 +2,10 @@ import { expect, test } from "vitest";
 import { columns, fitted, parts, plain } from "../src/core/tokens";
 
 test("spaces, line ends, bytes and controls have stand-ins", () => {
-  expect(parts(" the")).toEqual([{ text: "·", dim: true }, { text: "the", dim: false }]);
+  expect(parts(" the")).toEqual([
+    { text: "·", dim: true },
+    { text: "the", dim: false },
+  ]);
   expect(plain("\n\n")).toBe("↵↵");
   expect(plain("<0xE2><0x80>")).toBe("0xE2 0x80");
   expect(plain("\t")).toBe("⇥");
@@ -23,7 +26,14 @@ test("columns", () => {
 
 test("a token is cut to a width in pixels", () => {
   const measure = (text: string): number => 6 * [...text].length;
-  const text = (room: number): string => fitted(" store", room, measure).map((part) => part.text).join("");
+  const text = (room: number): string =>
+    fitted(" store", room, measure)
+      .map((part) => part.text)
+      .join("");
   expect([36, 35, 18, 12, 11].map(text)).toEqual(["·store", "·sto…", "·s…", "·…", ""]);
-  expect(fitted(" store", 24, measure)).toEqual([{ text: "·", dim: true }, { text: "st", dim: false }, { text: "…", dim: true }]);
+  expect(fitted(" store", 24, measure)).toEqual([
+    { text: "·", dim: true },
+    { text: "st", dim: false },
+    { text: "…", dim: true },
+  ]);
 });

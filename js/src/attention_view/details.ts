@@ -4,7 +4,7 @@ import { h } from "../core/dom";
 import { draw } from "../core/reactive";
 import { entryOf, exact } from "../core/scale";
 import { tokenSpan } from "../core/tokens";
-import { topKeys, topQueries, type Ranked } from "./pattern";
+import { type Ranked, topKeys, topQueries } from "./pattern";
 import { PANEL_TITLES, type State } from "./state";
 
 const KEYS = 10;
@@ -23,7 +23,8 @@ export function createDetails(state: State, until: AbortSignal): HTMLElement {
       return;
     }
     const side = state.panels.length > 1 ? `${PANEL_TITLES[panel]}: ` : "";
-    const title = (text: string): HTMLElement => h("caption", {}, side, tokenSpan(tokens[query]!), h("span", { class: "sw-dim" }, ` ${query}`), ` ${text}`);
+    const title = (text: string): HTMLElement =>
+      h("caption", {}, side, tokenSpan(tokens[query]!), h("span", { class: "sw-dim" }, ` ${query}`), ` ${text}`);
     const keys = topKeys(pattern, query, KEYS);
     const queries = topQueries(pattern, query, QUERIES);
     element.replaceChildren(
@@ -45,10 +46,25 @@ function table(state: State, caption: HTMLElement, rows: Ranked[], tokens: strin
     bar.style.width = `${(Math.abs(value) / largest) * 100 || 0}%`;
     bar.style.background = cssColour(colours[Math.max(0, entryOf(value, scale))]!);
     body.append(
-      h("tr", {}, h("td", { class: "sw-dim" }, String(position)), h("td", { class: "av-word" }, tokenSpan(tokens[position]!)), h("td", { class: "av-number" }, `${isExact ? "" : "≈ "}${exact(value)}`), h("td", { class: "av-bar", "aria-hidden": "true" }, bar)),
+      h(
+        "tr",
+        {},
+        h("td", { class: "sw-dim" }, String(position)),
+        h("td", { class: "av-word" }, tokenSpan(tokens[position]!)),
+        h("td", { class: "av-number" }, `${isExact ? "" : "≈ "}${exact(value)}`),
+        h("td", { class: "av-bar", "aria-hidden": "true" }, bar),
+      ),
     );
   }
-  if (others > 0) body.append(h("tr", {}, h("td"), h("td", { class: "sw-dim", colspan: 3 }, `and ${others.toLocaleString("en")} more`)));
-  const head = h("tr", {}, ...["position", "token", "attention"].map((name) => h("th", { scope: "col" }, name)), h("td"));
+  if (others > 0)
+    body.append(
+      h("tr", {}, h("td"), h("td", { class: "sw-dim", colspan: 3 }, `and ${others.toLocaleString("en")} more`)),
+    );
+  const head = h(
+    "tr",
+    {},
+    ...["position", "token", "attention"].map((name) => h("th", { scope: "col" }, name)),
+    h("td"),
+  );
   return h("table", {}, caption, h("colgroup", {}, h("col"), h("col"), h("col"), h("col")), h("thead", {}, head), body);
 }

@@ -1,7 +1,7 @@
 /** The view as an SVG for papers: text as text, cells as rectangles or, where they are many, as a picture. */
 import { hexColour, type Table } from "../core/colour";
 import { xml } from "../core/export";
-import { entryOf, short, valueAt, type Scale } from "../core/scale";
+import { entryOf, type Scale, short, valueAt } from "../core/scale";
 import { columns, plain } from "../core/tokens";
 import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, labelPositions, labelStep } from "./layout";
 import { forVisible } from "./matrix_drawing";
@@ -57,7 +57,8 @@ function matrix(state: State, panel: PanelName, name: string): Figure {
   const label = (at: number): string => (step > 1 ? `${at} ` : "") + plain(tokens[at]!, LABEL_CHARACTERS);
   const queries = labelPositions(query, span, state.size, step);
   const keys = labelPositions(key, span, state.size, step);
-  const longest = (positions: number[]): number => Math.max(0, ...positions.map((at) => columns(label(at), 99))) * CHARACTER;
+  const longest = (positions: number[]): number =>
+    Math.max(0, ...positions.map((at) => columns(label(at), 99))) * CHARACTER;
   const left = longest(queries) + 8;
   const top = 20 - longest(keys) * Math.sin(KEY_LABEL_ANGLE) + 8;
   const [x, y] = [(at: number): number => left + (at - key) * cell, (at: number): number => top + (at - query) * cell];
@@ -70,13 +71,26 @@ function matrix(state: State, panel: PanelName, name: string): Figure {
       `<text y="10">${xml(name)}</text>` +
       cells(state, panel, x, y, cell) +
       `<path d="M${left} ${top}v${SIDE}h${SIDE}" fill="none" stroke="${theme.line}"/>` +
-      queries.map((at) => `<text x="${left - 6}" y="${y(at + 0.5) + 4}" text-anchor="end" ${mono}>${xml(label(at))}</text>`).join("") +
-      keys.map((at) => `<text transform="translate(${x(at + 0.5)} ${top - 6}) rotate(${degrees})" ${mono}>${xml(label(at))}</text>`).join("") +
+      queries
+        .map((at) => `<text x="${left - 6}" y="${y(at + 0.5) + 4}" text-anchor="end" ${mono}>${xml(label(at))}</text>`)
+        .join("") +
+      keys
+        .map(
+          (at) =>
+            `<text transform="translate(${x(at + 0.5)} ${top - 6}) rotate(${degrees})" ${mono}>${xml(label(at))}</text>`,
+        )
+        .join("") +
       legend(state.scaleOf(panel), state.tableOf(panel), panel, left, top + SIDE + 16),
   };
 }
 
-function cells(state: State, panel: PanelName, x: (key: number) => number, y: (query: number) => number, cell: number): string {
+function cells(
+  state: State,
+  panel: PanelName,
+  x: (key: number) => number,
+  y: (query: number) => number,
+  cell: number,
+): string {
   const head = state.open.peek()!;
   const pattern = state.patterns.get(head, panel).peek();
   const view = state.window.peek();
@@ -101,7 +115,13 @@ function cells(state: State, panel: PanelName, x: (key: number) => number, y: (q
 }
 
 /** Below the cells: it shows where a cell is NaN and therefore not drawn. */
-const hatching = (panel: PanelName, ink: string, x: (key: number) => number, y: (query: number) => number, size: number): string =>
+const hatching = (
+  panel: PanelName,
+  ink: string,
+  x: (key: number) => number,
+  y: (query: number) => number,
+  size: number,
+): string =>
   `<pattern id="nan-${panel}" width="6" height="6" patternUnits="userSpaceOnUse"><path d="M0 6 6 0" stroke="${ink}"/></pattern>` +
   `<path d="M${x(0)} ${y(0)}L${x(size)} ${y(size)}H${x(0)}z" fill="url(#nan-${panel})"/>`;
 
@@ -112,8 +132,15 @@ const image = (picture: HTMLCanvasElement, x: number, y: number, side: number): 
 
 function legend(scale: Scale, table: Table, panel: PanelName, left: number, top: number): string {
   const width = 160;
-  const stops = Array.from({ length: 17 }, (_, i) => `<stop offset="${i / 16}" stop-color="${hexColour(table[Math.min(255, i * 16)]!)}"/>`).join("");
-  const numbers = [0, 0.5, 1].map((at) => `<text x="${left + at * width}" y="${top + 22}" text-anchor="middle">${short(valueAt(at, scale))}</text>`).join("");
+  const stops = Array.from(
+    { length: 17 },
+    (_, i) => `<stop offset="${i / 16}" stop-color="${hexColour(table[Math.min(255, i * 16)]!)}"/>`,
+  ).join("");
+  const numbers = [0, 0.5, 1]
+    .map(
+      (at) => `<text x="${left + at * width}" y="${top + 22}" text-anchor="middle">${short(valueAt(at, scale))}</text>`,
+    )
+    .join("");
   const name = `${panel === "difference" ? "B − A" : "attention"}${scale.kind === "log" ? ", log" : ""}`;
   return (
     `<linearGradient id="legend-${panel}">${stops}</linearGradient>` +
@@ -127,7 +154,8 @@ function grid(state: State): Figure {
   const panel = state.panel.peek();
   const [scale, table, theme] = [state.scaleOf(panel), state.tableOf(panel), state.theme.peek()];
   let svg = "";
-  for (let head = 0; head < state.headsPerLayer; head++) svg += `<text x="${header + head * pitch + side / 2}" y="12" text-anchor="middle">${head}</text>`;
+  for (let head = 0; head < state.headsPerLayer; head++)
+    svg += `<text x="${header + head * pitch + side / 2}" y="12" text-anchor="middle">${head}</text>`;
   for (let layer = 0; layer < state.layers; layer++) {
     svg += `<text x="${header - 6}" y="${header + layer * pitch + side / 2 + 4}" text-anchor="end">${layer}</text>`;
     for (let head = 0; head < state.headsPerLayer; head++) {
@@ -136,9 +164,14 @@ function grid(state: State): Figure {
       if (raster) svg += image(paint(raster, scale, table), x, y, side);
       svg += `<rect x="${x}" y="${y}" width="${side}" height="${side}" fill="none" stroke="${theme.line}"/>`;
       const letter = state.letters.peek().get(`${layer}.${head}`);
-      if (letter) svg += `<text x="${x + side - 2}" y="${y + 10}" text-anchor="end" font-weight="600">${xml(letter)}</text>`;
+      if (letter)
+        svg += `<text x="${x + side - 2}" y="${y + 10}" text-anchor="end" font-weight="600">${xml(letter)}</text>`;
     }
   }
   const height = header + state.layers * pitch;
-  return { svg: svg + legend(scale, table, panel, header, height + 8), width: header + state.headsPerLayer * pitch, height: height + 40 };
+  return {
+    svg: svg + legend(scale, table, panel, header, height + 8),
+    width: header + state.headsPerLayer * pitch,
+    height: height + 40,
+  };
 }

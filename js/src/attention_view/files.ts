@@ -34,12 +34,21 @@ export async function csv(state: State): Promise<string> {
   const [first, last] = [Math.floor(query), Math.min(state.size, Math.ceil(query + span))];
   let lines = 0;
   forVisible(state.window.peek(), state.size, () => lines++);
-  if (lines > MOST_LINES) throw new Error(`These are ${lines.toLocaleString("en")} cells. Zoom in to save at most ${MOST_LINES.toLocaleString("en")}.`);
-  for (let from = first; from < last; from += 256) await state.patterns.loadRows(head, state.sides, from, Math.min(last, from + 256));
+  if (lines > MOST_LINES)
+    throw new Error(
+      `These are ${lines.toLocaleString("en")} cells. Zoom in to save at most ${MOST_LINES.toLocaleString("en")}.`,
+    );
+  for (let from = first; from < last; from += 256)
+    await state.patterns.loadRows(head, state.sides, from, Math.min(last, from + 256));
   const patterns = state.panels.map((panel) => state.patterns.get(head, panel).peek());
   if (patterns.some((pattern) => !pattern)) throw new Error("The head is still loading.");
-  const values = state.panels.map((panel) => (state.panels.length > 1 ? PANEL_TITLES[panel].replace(" − ", "_minus_").toLowerCase() : "attention"));
-  const tokens = state.panels.length > 1 ? ["query_token_a", "key_token_a", "query_token_b", "key_token_b"] : ["query_token", "key_token"];
+  const values = state.panels.map((panel) =>
+    state.panels.length > 1 ? PANEL_TITLES[panel].replace(" − ", "_minus_").toLowerCase() : "attention",
+  );
+  const tokens =
+    state.panels.length > 1
+      ? ["query_token_a", "key_token_a", "query_token_b", "key_token_b"]
+      : ["query_token", "key_token"];
   const out = [csvLine(["layer", "head", "query", "key", ...tokens, ...values])];
   forVisible(state.window.peek(), state.size, (q, k) => {
     const words = state.sides.flatMap((side) => [state.tokens[side][q]!, state.tokens[side][k]!]);

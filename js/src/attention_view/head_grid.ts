@@ -2,9 +2,9 @@
 import { classHue, className } from "../core/colour";
 import { context, h } from "../core/dom";
 import { computed, draw, sizeOf, watch } from "../core/reactive";
+import type { Head } from "../core/selection";
 import type { Tooltip } from "../core/tooltip";
 import { createWalker } from "../core/walker";
-import type { Head } from "../core/selection";
 import { thumbnailPitch } from "./layout";
 import { headText, PANEL_TITLES, type State } from "./state";
 import { atlas } from "./thumbnails";
@@ -18,20 +18,36 @@ export function createHeadGrid(state: State, space: HTMLElement, tooltip: Toolti
   const rows = h("div", { class: "av-rows", "aria-hidden": "true" });
   const cells = h("div", { class: "av-cells" }, canvas);
   const scroller = h("div", { class: "av-heads" }, h("div", { class: "av-corner" }), columns, rows, cells);
-  const box = h("div", { class: "av-left" }, ...(state.panels.length > 1 ? [panelSwitch(state, until)] : []), drawingLine(state, until), scroller);
+  const box = h(
+    "div",
+    { class: "av-left" },
+    ...(state.panels.length > 1 ? [panelSwitch(state, until)] : []),
+    drawingLine(state, until),
+    scroller,
+  );
 
   const size = sizeOf(space, until);
   const pitch = computed(() => {
     const [width, height] = size.value;
     const header = HEADER + (state.panels.length > 1 ? 28 : 0);
-    return thumbnailPitch(state.layers, state.headsPerLayer, width * (width < 640 ? 0.38 : state.panels.length > 1 ? 0.34 : 0.42) - HEADER - 12, height - header - 12);
+    return thumbnailPitch(
+      state.layers,
+      state.headsPerLayer,
+      width * (width < 640 ? 0.38 : state.panels.length > 1 ? 0.34 : 0.42) - HEADER - 12,
+      height - header - 12,
+    );
   });
 
   const walker = createWalker({
     name: "Heads: layers down, heads across",
     rows: () => state.layers,
     columns: () => state.headsPerLayer,
-    place: (layer, head) => ({ left: head * pitch.peek(), top: layer * pitch.peek(), width: pitch.peek() - GAP, height: pitch.peek() - GAP }),
+    place: (layer, head) => ({
+      left: head * pitch.peek(),
+      top: layer * pitch.peek(),
+      width: pitch.peek() - GAP,
+      height: pitch.peek() - GAP,
+    }),
     describe: (layer, head) => describe(state, [layer, head]),
     onMove: (layer, head) => {
       state.pointed.value = [layer, head];
@@ -89,7 +105,9 @@ export function createHeadGrid(state: State, space: HTMLElement, tooltip: Toolti
 
 function describe(state: State, head: Head): string {
   const letter = state.letters.value.get(head.join("."));
-  return headText(head) + (letter ? `, ${className(letter)} (${letter})` : "") + (state.isSelected(head) ? ", selected" : "");
+  return (
+    headText(head) + (letter ? `, ${className(letter)} (${letter})` : "") + (state.isSelected(head) ? ", selected" : "")
+  );
 }
 
 function drawThumbnails(state: State, canvas: HTMLCanvasElement, pitch: number): void {
@@ -110,7 +128,12 @@ function drawFrames(state: State, canvas: HTMLCanvasElement, pitch: number): voi
   const frame = ([layer, head]: Head, colour: string, width: number, out: number): void => {
     pen.strokeStyle = colour;
     pen.lineWidth = width;
-    pen.strokeRect(head * pitch - out + width / 2, layer * pitch - out + width / 2, side + 2 * out - width, side + 2 * out - width);
+    pen.strokeRect(
+      head * pitch - out + width / 2,
+      layer * pitch - out + width / 2,
+      side + 2 * out - width,
+      side + 2 * out - width,
+    );
   };
   for (let layer = 0; layer < state.layers; layer++)
     for (let head = 0; head < state.headsPerLayer; head++) frame([layer, head], theme.line, 1, 0);
@@ -144,7 +167,8 @@ function numbers(count: number, pitch: number, edge: "left" | "top"): HTMLElemen
 
 /** Scroll a head into view, within the grid only: scrollIntoView would move the notebook too. */
 function scrollTo(scroller: HTMLElement, [layer, head]: Head, pitch: number): void {
-  const move = (from: number, length: number, room: number): number => Math.min(length, Math.max(from, length + pitch + HEADER - room));
+  const move = (from: number, length: number, room: number): number =>
+    Math.min(length, Math.max(from, length + pitch + HEADER - room));
   scroller.scrollTop = move(scroller.scrollTop, layer * pitch, scroller.clientHeight);
   scroller.scrollLeft = move(scroller.scrollLeft, head * pitch, scroller.clientWidth);
 }
@@ -153,7 +177,11 @@ function scrollTo(scroller: HTMLElement, [layer, head]: Head, pitch: number): vo
 function drawingLine(state: State, until: AbortSignal): HTMLElement {
   const { drawing, failed } = state.patterns;
   const text = h("span", {});
-  const again = h("button", { class: "sw-button", type: "button", onclick: () => void state.patterns.drawRest() }, "Ask again");
+  const again = h(
+    "button",
+    { class: "sw-button", type: "button", onclick: () => void state.patterns.drawRest() },
+    "Ask again",
+  );
   const line = h("div", { class: "av-drawing", role: "status" }, text, again);
   watch(until, () => {
     line.hidden = !drawing.value;
@@ -167,7 +195,11 @@ function drawingLine(state: State, until: AbortSignal): HTMLElement {
 /** A, B, B - A: what the thumbnails show. */
 function panelSwitch(state: State, until: AbortSignal): HTMLElement {
   const buttons = state.panels.map((panel) => {
-    const button = h("button", { class: "sw-button", type: "button", role: "radio", onclick: () => (state.panel.value = panel) }, PANEL_TITLES[panel]);
+    const button = h(
+      "button",
+      { class: "sw-button", type: "button", role: "radio", onclick: () => (state.panel.value = panel) },
+      PANEL_TITLES[panel],
+    );
     watch(until, () => button.setAttribute("aria-checked", String(state.panel.value === panel)));
     return button;
   });

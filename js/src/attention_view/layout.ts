@@ -19,7 +19,14 @@ export function thumbnailPitch(layers: number, heads: number, width: number, hei
  * The largest square that fits beside labels of `queryWidth` and below labels of `keyHeight`; a whole number of pixels
  * a cell where cells are large enough, so that they are all alike.
  */
-export function matrixFrame(width: number, height: number, queryWidth: number, keyHeight: number, tailWidth: number, span: number): Frame {
+export function matrixFrame(
+  width: number,
+  height: number,
+  queryWidth: number,
+  keyHeight: number,
+  tailWidth: number,
+  span: number,
+): Frame {
   const room = Math.max(40, Math.floor(Math.min(width - queryWidth - tailWidth, height - keyHeight - 2)));
   const whole = Math.min(64, Math.floor(room / span)) * span;
   const side = Number.isInteger(span) && room / span >= 3 && whole > 0 ? whole : room;

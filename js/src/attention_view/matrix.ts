@@ -7,7 +7,7 @@ import type { Tooltip } from "../core/tooltip";
 import { createWalker } from "../core/walker";
 import { inside, KEY_LABEL_ANGLE, matrixFrame, showing, zoomed } from "./layout";
 import { drawCells, drawClipMarks, drawCross, drawSelected, placeOf } from "./matrix_drawing";
-import { drawLabels, labelRoom, LABEL_FONT_SIZE, type Pinned } from "./matrix_labels";
+import { drawLabels, LABEL_FONT_SIZE, labelRoom, type Pinned } from "./matrix_labels";
 import { isExact, read } from "./pattern";
 import { rasterise } from "./raster";
 import { PANEL_TITLES, type PanelName, type State } from "./state";
@@ -23,7 +23,12 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
   const below = h("canvas", { "aria-hidden": "true" });
   const above = h("canvas", { class: "av-above", "aria-hidden": "true" });
   const element = h("div", { class: "av-matrix", "data-panel": panel }, below, above);
-  const frameElement = h("div", { class: "av-panel" }, ...(state.panels.length > 1 ? [h("b", {}, PANEL_TITLES[panel])] : []), element);
+  const frameElement = h(
+    "div",
+    { class: "av-panel" },
+    ...(state.panels.length > 1 ? [h("b", {}, PANEL_TITLES[panel])] : []),
+    element,
+  );
   const size = sizeOf(element, until);
   const brush = signal<Brush | undefined>(undefined);
 
@@ -40,7 +45,8 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
     const { queryWidth, keyHeight, tailWidth } = room.value;
     const { style } = frameElement;
     style.flexBasis = `${queryWidth}px`; // so that matrices side by side are alike, with labels or without
-    if (size.value[1]) style.maxWidth = `${Math.max(120, Math.ceil(queryWidth + tailWidth + size.value[1] - keyHeight))}px`;
+    if (size.value[1])
+      style.maxWidth = `${Math.max(120, Math.ceil(queryWidth + tailWidth + size.value[1] - keyHeight))}px`;
   });
   const pattern = computed(() => (state.shown.value ? state.patterns.get(state.shown.value, panel).value : undefined));
   const raster = computed(() => {
@@ -69,8 +75,17 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
     const selected: Pinned[] = state.selectedTokens.value.map((position) => ({ position, ink: theme.select }));
     const hover = state.hover.value;
     if (hover) drawCross(pen, frame.value, view, hover.query, hover.key, theme);
-    const pointed = (position: number | undefined): Pinned[] => (position === undefined ? [] : [{ position, ink: theme.accent }]);
-    drawLabels(pen, tokens, frame.value, view, theme, labelled.value ? [...pointed(hover?.query), ...selected] : undefined, [...pointed(hover?.key ?? hover?.query), ...selected]);
+    const pointed = (position: number | undefined): Pinned[] =>
+      position === undefined ? [] : [{ position, ink: theme.accent }];
+    drawLabels(
+      pen,
+      tokens,
+      frame.value,
+      view,
+      theme,
+      labelled.value ? [...pointed(hover?.query), ...selected] : undefined,
+      [...pointed(hover?.key ?? hover?.query), ...selected],
+    );
     if (brush.value) {
       const { from, to } = brush.value;
       pen.strokeStyle = theme.select;
@@ -147,7 +162,8 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
     if (event.buttons && brush.peek()) return;
     if (query !== undefined && key !== undefined && key <= query && query < state.size) {
       point(query, key);
-    } else if ((query === undefined) !== (key === undefined) && (query ?? key!) < state.size) point((query ?? key)!, undefined);
+    } else if ((query === undefined) !== (key === undefined) && (query ?? key!) < state.size)
+      point((query ?? key)!, undefined);
     else return leave();
     pointer.value = { x: event.clientX, y: event.clientY };
   });
@@ -169,7 +185,14 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
       if (Math.hypot(move.clientX - down.clientX, move.clientY - down.clientY) < 4 && !brush.peek()) return;
       if (down.altKey) {
         const cell = frame.peek().side / view.span;
-        state.window.value = inside({ query: view.query - (move.clientY - down.clientY) / cell, key: view.key - (move.clientX - down.clientX) / cell, span: view.span }, state.size);
+        state.window.value = inside(
+          {
+            query: view.query - (move.clientY - down.clientY) / cell,
+            key: view.key - (move.clientX - down.clientX) / cell,
+            span: view.span,
+          },
+          state.size,
+        );
         return;
       }
       const { query, key } = locate(move);
@@ -187,16 +210,20 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
     };
   });
   element.addEventListener("dblclick", () => state.resetWindow());
-  element.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey || !state.shown.peek()) return;
-    event.preventDefault();
-    const { left, top, side } = frame.peek();
-    const bounds = element.getBoundingClientRect();
-    const view = state.window.peek();
-    const query = view.query + ((event.clientY - bounds.top - top) / side) * view.span;
-    const key = view.key + ((event.clientX - bounds.left - left) / side) * view.span;
-    state.window.value = zoomed(view, Math.exp(event.deltaY * 0.004), query, key, state.size);
-  }, { passive: false });
+  element.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey || !state.shown.peek()) return;
+      event.preventDefault();
+      const { left, top, side } = frame.peek();
+      const bounds = element.getBoundingClientRect();
+      const view = state.window.peek();
+      const query = view.query + ((event.clientY - bounds.top - top) / side) * view.span;
+      const key = view.key + ((event.clientX - bounds.left - left) / side) * view.span;
+      state.window.value = zoomed(view, Math.exp(event.deltaY * 0.004), query, key, state.size);
+    },
+    { passive: false },
+  );
   return frameElement;
 }
 
@@ -204,7 +231,8 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
 function tokensIn({ from, to }: Brush, size: number): number[] {
   const found = new Set<number>();
   for (const axis of [0, 1] as const)
-    for (let at = Math.min(from[axis], to[axis]); at <= Math.max(from[axis], to[axis]); at++) if (at >= 0 && at < size) found.add(at);
+    for (let at = Math.min(from[axis], to[axis]); at <= Math.max(from[axis], to[axis]); at++)
+      if (at >= 0 && at < size) found.add(at);
   return [...found].sort((one, other) => one - other);
 }
 
@@ -215,11 +243,19 @@ function tooltipContent(state: State, panel: PanelName, query: number, key: numb
     const pattern = state.patterns.get(head, name).value;
     const line = h("div", { class: "av-value" });
     if (state.panels.length > 1) line.append(h("span", { class: "sw-dim" }, `${PANEL_TITLES[name]} `));
-    if (!pattern) line.append(h("span", { class: "sw-dim" }, state.open.value ? "loading …" : "open the head for its values"));
+    if (!pattern)
+      line.append(h("span", { class: "sw-dim" }, state.open.value ? "loading …" : "open the head for its values"));
     else line.append(h("b", {}, `${isExact(pattern, query) ? "" : "≈ "}${exact(read(pattern, query, key).value)}`));
     return line;
   });
-  const place = h("div", {}, tokenSpan(tokens[query]!), h("span", { class: "sw-dim" }, ` ${query} → `), tokenSpan(tokens[key]!), h("span", { class: "sw-dim" }, ` ${key}`));
+  const place = h(
+    "div",
+    {},
+    tokenSpan(tokens[query]!),
+    h("span", { class: "sw-dim" }, ` ${query} → `),
+    tokenSpan(tokens[key]!),
+    h("span", { class: "sw-dim" }, ` ${key}`),
+  );
   return [place, ...lines];
 }
 

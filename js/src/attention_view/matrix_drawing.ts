@@ -4,7 +4,7 @@ import { hatching } from "../core/hatching";
 import type { Scale } from "../core/scale";
 import type { Theme } from "../core/theme";
 import type { Frame } from "./layout";
-import { read, type Pattern } from "./pattern";
+import { type Pattern, read } from "./pattern";
 import { paint, type Raster, type Window } from "./raster";
 
 /** Below this many pixels a cell carries no mark of its own. */
@@ -23,7 +23,16 @@ export const placeOf = ({ left, top, side }: Frame, { query, key, span }: Window
 });
 
 /** Draw the cells of a raster. */
-export function drawCells(pen: CanvasRenderingContext2D, raster: Raster, size: number, frame: Frame, window: Window, scale: Scale, table: Table, theme: Theme): void {
+export function drawCells(
+  pen: CanvasRenderingContext2D,
+  raster: Raster,
+  size: number,
+  frame: Frame,
+  window: Window,
+  scale: Scale,
+  table: Table,
+  theme: Theme,
+): void {
   const place = placeOf(frame, window);
   pen.save();
   pen.beginPath();
@@ -36,7 +45,13 @@ export function drawCells(pen: CanvasRenderingContext2D, raster: Raster, size: n
   }
   pen.imageSmoothingEnabled = false;
   const pixel = place.cell * raster.cells;
-  pen.drawImage(paint(raster, scale, table), place.x(raster.key), place.y(raster.query), raster.width * pixel, raster.height * pixel);
+  pen.drawImage(
+    paint(raster, scale, table),
+    place.x(raster.key),
+    place.y(raster.query),
+    raster.width * pixel,
+    raster.height * pixel,
+  );
   triangle(pen, place, size);
   pen.strokeStyle = theme.line;
   pen.stroke();
@@ -44,7 +59,14 @@ export function drawCells(pen: CanvasRenderingContext2D, raster: Raster, size: n
 }
 
 /** A corner cut from each cell above the upper limit, where cells are large enough to carry one. */
-export function drawClipMarks(pen: CanvasRenderingContext2D, pattern: Pattern, frame: Frame, window: Window, high: number, theme: Theme): void {
+export function drawClipMarks(
+  pen: CanvasRenderingContext2D,
+  pattern: Pattern,
+  frame: Frame,
+  window: Window,
+  high: number,
+  theme: Theme,
+): void {
   const { x, y, cell } = placeOf(frame, window);
   if (cell < MARKED_CELL) return;
   const corner = Math.max(4, cell * 0.3);
@@ -61,14 +83,25 @@ export function drawClipMarks(pen: CanvasRenderingContext2D, pattern: Pattern, f
 }
 
 /** Visit the cells of the triangle that a window shows. */
-export function forVisible({ query, key, span }: Window, size: number, visit: (query: number, key: number) => void): void {
+export function forVisible(
+  { query, key, span }: Window,
+  size: number,
+  visit: (query: number, key: number) => void,
+): void {
   const lastQuery = Math.min(size, Math.ceil(query + span));
   for (let q = Math.floor(query); q < lastQuery; q++)
     for (let k = Math.floor(key), end = Math.min(q + 1, Math.ceil(key + span)); k < end; k++) visit(q, k);
 }
 
 /** Light lines around the row and column of a cell. */
-export function drawCross(pen: CanvasRenderingContext2D, frame: Frame, window: Window, query: number, key: number | undefined, theme: Theme): void {
+export function drawCross(
+  pen: CanvasRenderingContext2D,
+  frame: Frame,
+  window: Window,
+  query: number,
+  key: number | undefined,
+  theme: Theme,
+): void {
   const { x, y, cell } = placeOf(frame, window);
   const thick = Math.max(cell, 2);
   pen.save();
@@ -87,7 +120,13 @@ export function drawCross(pen: CanvasRenderingContext2D, frame: Frame, window: W
 }
 
 /** Bands along the axes for selected tokens. */
-export function drawSelected(pen: CanvasRenderingContext2D, frame: Frame, window: Window, tokens: number[], theme: Theme): void {
+export function drawSelected(
+  pen: CanvasRenderingContext2D,
+  frame: Frame,
+  window: Window,
+  tokens: number[],
+  theme: Theme,
+): void {
   const { x, y, cell } = placeOf(frame, window);
   const thick = Math.max(cell, 2);
   pen.save();
@@ -96,8 +135,10 @@ export function drawSelected(pen: CanvasRenderingContext2D, frame: Frame, window
   pen.clip();
   pen.fillStyle = theme.select;
   for (const token of tokens) {
-    if (y(token) >= frame.top - 1 && y(token) < frame.top + frame.side) pen.fillRect(frame.left - 4, y(token), 3, thick);
-    if (x(token) >= frame.left - 1 && x(token) < frame.left + frame.side) pen.fillRect(x(token), frame.top - 4, thick, 3);
+    if (y(token) >= frame.top - 1 && y(token) < frame.top + frame.side)
+      pen.fillRect(frame.left - 4, y(token), 3, thick);
+    if (x(token) >= frame.left - 1 && x(token) < frame.left + frame.side)
+      pen.fillRect(x(token), frame.top - 4, thick, 3);
   }
   pen.restore();
 }

@@ -1,7 +1,8 @@
 /** The token labels of a matrix: queries at the left, keys above, rotated. */
-import { columns, drawToken } from "../core/tokens";
+
 import type { Theme } from "../core/theme";
-import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep, type Frame } from "./layout";
+import { columns, drawToken } from "../core/tokens";
+import { type Frame, KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "./layout";
 import type { Window } from "./raster";
 
 export const LABEL_FONT_SIZE = 11;
@@ -22,7 +23,13 @@ export function labelRoom(tokens: string[], character: number, withQueries: bool
   const number = numberColumns(tokens.length);
   const longest = tokens.reduce((most, token) => Math.max(most, columns(token, LABEL_CHARACTERS)), 1) + number;
   // The last labels lean out over the right edge; each starts at least one pitch before its successor.
-  const lean = tokens.slice(-12).reverse().map((token, i) => (columns(token, LABEL_CHARACTERS) + number) * character * Math.cos(KEY_LABEL_ANGLE) - i * LABEL_PITCH);
+  const lean = tokens
+    .slice(-12)
+    .reverse()
+    .map(
+      (token, i) =>
+        (columns(token, LABEL_CHARACTERS) + number) * character * Math.cos(KEY_LABEL_ANGLE) - i * LABEL_PITCH,
+    );
   const width = longest * character;
   return {
     queryWidth: withQueries ? Math.ceil(width) + GAP + 2 : 5,
@@ -31,7 +38,15 @@ export function labelRoom(tokens: string[], character: number, withQueries: bool
   };
 }
 
-type Draw = (pen: CanvasRenderingContext2D, tokens: string[], position: number, at: number, edge: number, theme: Theme, ink: string) => void;
+type Draw = (
+  pen: CanvasRenderingContext2D,
+  tokens: string[],
+  position: number,
+  at: number,
+  edge: number,
+  theme: Theme,
+  ink: string,
+) => void;
 
 const drawQueryLabel: Draw = (pen, tokens, position, y, right, theme, ink) =>
   label(pen, tokens, position, theme, ink, (width) => pen.translate(right - GAP - width, y));
@@ -42,7 +57,14 @@ const drawKeyLabel: Draw = (pen, tokens, position, x, bottom, theme, ink) =>
     pen.rotate(KEY_LABEL_ANGLE);
   });
 
-function label(pen: CanvasRenderingContext2D, tokens: string[], position: number, theme: Theme, ink: string, place: (width: number) => void): void {
+function label(
+  pen: CanvasRenderingContext2D,
+  tokens: string[],
+  position: number,
+  theme: Theme,
+  ink: string,
+  place: (width: number) => void,
+): void {
   const number = numberColumns(tokens.length) ? `${position} ` : "";
   pen.save();
   const one = pen.measureText("0").width;
@@ -61,13 +83,24 @@ export interface Pinned {
 }
 
 /** The labels that fit, pinned ones first; `queries` undefined: only those above. */
-export function drawLabels(pen: CanvasRenderingContext2D, tokens: string[], frame: Frame, window: Window, theme: Theme, queries: Pinned[] | undefined, keys: Pinned[]): void {
+export function drawLabels(
+  pen: CanvasRenderingContext2D,
+  tokens: string[],
+  frame: Frame,
+  window: Window,
+  theme: Theme,
+  queries: Pinned[] | undefined,
+  keys: Pinned[],
+): void {
   const cell = frame.side / window.span;
   const step = labelStep(cell, LABEL_PITCH);
   pen.font = `${LABEL_FONT_SIZE}px ${theme.mono}`;
   pen.textBaseline = "middle";
   const axis = (first: number, pinned: Pinned[], start: number, edge: number, draw: Draw): void => {
-    const regular = labelPositions(first, window.span, tokens.length, step).map((position) => ({ position, ink: theme.ink }));
+    const regular = labelPositions(first, window.span, tokens.length, step).map((position) => ({
+      position,
+      ink: theme.ink,
+    }));
     const taken: number[] = [];
     for (const { position, ink } of [...pinned, ...regular]) {
       const middle = position + 0.5 - first;

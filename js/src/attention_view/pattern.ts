@@ -20,7 +20,13 @@ export interface Reading {
 /** Where row `query` begins in the triangle. */
 export const rowStart = (query: number): number => (query * (query + 1)) / 2;
 
-export function makePattern(size: number, values: Float32Array | Uint8Array, step: number, exact: boolean, signed = false): Pattern {
+export function makePattern(
+  size: number,
+  values: Float32Array | Uint8Array,
+  step: number,
+  exact: boolean,
+  signed = false,
+): Pattern {
   if (values.length !== rowStart(size))
     throw new Error(`A pattern of ${size} tokens has ${rowStart(size)} cells, but ${values.length} arrived.`);
   return { size, values, step, exact, rows: new Map(), signed };
@@ -39,7 +45,11 @@ export function difference(a: Pattern, b: Pattern): Pattern {
   const pattern = makePattern(a.size, values, 1, a.exact && b.exact, true);
   for (const [query, row] of a.rows) {
     const other = b.rows.get(query);
-    if (other) pattern.rows.set(query, other.map((value, key) => value - row[key]!));
+    if (other)
+      pattern.rows.set(
+        query,
+        other.map((value, key) => value - row[key]!),
+      );
   }
   return pattern;
 }

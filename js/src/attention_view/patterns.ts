@@ -1,6 +1,6 @@
 /** Fetches patterns and thumbnails from Python, and keeps those that were looked at last. */
-import { bytes, float32, type AnyModel, type Requests } from "../core/bridge";
-import { signal, type ReadonlySignal, type Signal } from "../core/reactive";
+import { type AnyModel, bytes, float32, type Requests } from "../core/bridge";
+import { type ReadonlySignal, type Signal, signal } from "../core/reactive";
 import type { Head } from "../core/selection";
 import { difference, isExact, makePattern, type Pattern } from "./pattern";
 
@@ -54,11 +54,20 @@ export class Patterns {
     this.#asking.set(key, { head, controller });
     this.loading.value = "loading exact values …";
     try {
-      const { data, buffers } = await this.requests.ask("head", { layer: head[0], head: head[1], side }, {
-        signal: controller.signal,
-        onProgress: (_done, _total, text) => (this.loading.value = text),
-      });
-      entry.value = makePattern(this.#size, data.exact ? float32(buffers[0]!) : bytes(buffers[0]!), data.step, data.exact);
+      const { data, buffers } = await this.requests.ask(
+        "head",
+        { layer: head[0], head: head[1], side },
+        {
+          signal: controller.signal,
+          onProgress: (_done, _total, text) => (this.loading.value = text),
+        },
+      );
+      entry.value = makePattern(
+        this.#size,
+        data.exact ? float32(buffers[0]!) : bytes(buffers[0]!),
+        data.step,
+        data.exact,
+      );
       this.problem.value = "";
       this.#combine(head);
     } catch (error) {
@@ -96,7 +105,10 @@ export class Patterns {
     if (!pattern || isExact(pattern, query) || this.#rowsAsked.has(key)) return;
     this.#rowsAsked.add(key);
     // Refused (a saved page has no kernel): the key stays, so that it is not asked again and again.
-    this.loadRows(head, sides, first, first + BLOCK).then(() => this.#rowsAsked.delete(key), () => {});
+    this.loadRows(head, sides, first, first + BLOCK).then(
+      () => this.#rowsAsked.delete(key),
+      () => {},
+    );
   }
 
   #combine(head: Head): void {
@@ -129,7 +141,11 @@ export class Patterns {
     this.failed.value = false;
     while (this.thumbnails.peek().layers < layers && !this.#until.aborted) {
       try {
-        const { buffers } = await this.requests.ask("thumbnails", { layer: this.thumbnails.peek().layers }, { onProgress: (_done, _total, text) => (this.drawing.value = text) });
+        const { buffers } = await this.requests.ask(
+          "thumbnails",
+          { layer: this.thumbnails.peek().layers },
+          { onProgress: (_done, _total, text) => (this.drawing.value = text) },
+        );
         this.drawing.value = "";
         this.#take(buffers[0]);
       } catch (error) {
@@ -146,7 +162,10 @@ export class Patterns {
   #take(layer?: DataView): void {
     const { values, layers: ready } = this.thumbnails.peek();
     if (!layer) {
-      this.thumbnails.value = { values: bytes(this.model.get("thumbnails")).slice(), layers: this.model.get("thumbnail_layers") };
+      this.thumbnails.value = {
+        values: bytes(this.model.get("thumbnails")).slice(),
+        layers: this.model.get("thumbnail_layers"),
+      };
       return;
     }
     const layers: number = this.model.get("n_layers");

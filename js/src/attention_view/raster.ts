@@ -1,7 +1,8 @@
 /** From a pattern to pixels: pool the cells of a window, then colour them. */
-import { entryOf, LOG_FLOOR, type Scale } from "../core/scale";
+
 import type { Table } from "../core/colour";
-import { rowStart, type Pattern } from "./pattern";
+import { entryOf, LOG_FLOOR, type Scale } from "../core/scale";
+import { type Pattern, rowStart } from "./pattern";
 
 /** The part of the square that is shown: `span` queries from `query` on, `span` keys from `key` on; may be fractions. */
 export interface Window {

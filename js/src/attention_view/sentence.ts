@@ -14,7 +14,13 @@ const THICKEST = 5;
 
 export function createSentence(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElement {
   const id = `av${Math.random().toString(36).slice(2, 8)}`;
-  const list = h("div", { class: "av-sentence", role: "listbox", "aria-multiselectable": "true", "aria-label": "Tokens of the prompt", tabindex: 0 });
+  const list = h("div", {
+    class: "av-sentence",
+    role: "listbox",
+    "aria-multiselectable": "true",
+    "aria-label": "Tokens of the prompt",
+    tabindex: 0,
+  });
   const pages = h("div", { class: "av-pages" });
   const element = h("div", { class: "av-bottom" }, list, pages);
   const first = signal(0);
@@ -67,7 +73,10 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
         const at = first.value + i;
         const [under, underColour] = at <= query ? bar(read(pattern, query, at).value) : [0, ""];
         const [over, overColour] = at >= query ? bar(read(pattern, at, query).value) : [0, ""];
-        const shadows = [under && `inset 0 -${under}px ${underColour}`, over && `inset 0 ${over}px ${overColour}`].filter(Boolean);
+        const shadows = [
+          under && `inset 0 -${under}px ${underColour}`,
+          over && `inset 0 ${over}px ${overColour}`,
+        ].filter(Boolean);
         if (shadows.length) marks.set(span, shadows.join(","));
       });
     }
@@ -79,7 +88,8 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
   let before: Element[] = [];
   draw(until, () => {
     void tokens.value;
-    const at = (token: number | undefined): HTMLElement | undefined => (token === undefined ? undefined : spans[token - first.value]);
+    const at = (token: number | undefined): HTMLElement | undefined =>
+      token === undefined ? undefined : spans[token - first.value];
     for (const span of before) span.classList.remove("av-selected", "av-query"), span.removeAttribute("aria-selected");
     const chosen = state.selectedTokens.value.flatMap((token) => at(token) ?? []);
     for (const span of chosen) span.classList.add("av-selected"), span.setAttribute("aria-selected", "true");
@@ -96,7 +106,10 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
     const at = positionOf(event.target);
     if (at === undefined) return leave();
     pointAt(at);
-    tooltip.show(event.clientX, event.clientY, [tokenSpan(tokens.value[at]!), h("span", { class: "sw-dim" }, ` ${at}${selfAttention(state, at)}`)]);
+    tooltip.show(event.clientX, event.clientY, [
+      tokenSpan(tokens.value[at]!),
+      h("span", { class: "sw-dim" }, ` ${at}${selfAttention(state, at)}`),
+    ]);
   });
   const leave = (): void => {
     state.hover.value = undefined;
@@ -120,17 +133,31 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
     list.setAttribute("aria-activedescendant", `${id}-${cursor}`);
     pointAt(cursor);
     const span = spans[cursor - first.value];
-    if (span) list.scrollTop = Math.max(span.offsetTop + span.offsetHeight - list.clientHeight, Math.min(list.scrollTop, span.offsetTop - list.offsetTop));
+    if (span)
+      list.scrollTop = Math.max(
+        span.offsetTop + span.offsetHeight - list.clientHeight,
+        Math.min(list.scrollTop, span.offsetTop - list.offsetTop),
+      );
   };
   list.addEventListener("keydown", (event) => {
-    const to = { ArrowRight: cursor + 1, ArrowDown: cursor + 1, ArrowLeft: cursor - 1, ArrowUp: cursor - 1, Home: 0, End: state.size - 1 }[event.key];
+    const to = {
+      ArrowRight: cursor + 1,
+      ArrowDown: cursor + 1,
+      ArrowLeft: cursor - 1,
+      ArrowUp: cursor - 1,
+      Home: 0,
+      End: state.size - 1,
+    }[event.key];
     if (to !== undefined) walk(to);
     else if (event.key === "Enter" || event.key === " ") state.selectTokens([cursor], event.shiftKey);
     else return;
     event.preventDefault();
     event.stopPropagation();
   });
-  list.addEventListener("focus", () => list.matches(":focus-visible") && walk(state.selectedTokens.peek().at(-1) ?? cursor));
+  list.addEventListener(
+    "focus",
+    () => list.matches(":focus-visible") && walk(state.selectedTokens.peek().at(-1) ?? cursor),
+  );
   list.addEventListener("blur", leave);
   return element;
 }
@@ -146,5 +173,9 @@ function pageButtons(size: number, first: number, go: (first: number) => void): 
   const button = (label: string, to: number): HTMLElement =>
     h("button", { class: "sw-button", type: "button", disabled: to < 0 || to >= size, onclick: () => go(to) }, label);
   const last = Math.min(size, first + MOST_SPANS) - 1;
-  return [button("previous", first - MOST_SPANS), `Tokens ${first.toLocaleString("en")} to ${last.toLocaleString("en")} of ${size.toLocaleString("en")}`, button("next", first + MOST_SPANS)];
+  return [
+    button("previous", first - MOST_SPANS),
+    `Tokens ${first.toLocaleString("en")} to ${last.toLocaleString("en")} of ${size.toLocaleString("en")}`,
+    button("next", first + MOST_SPANS),
+  ];
 }

@@ -1,7 +1,7 @@
 /** What an attention view shows, as signals; everything else follows from them. */
 import type { AnyModel } from "../core/bridge";
 import { magnitudeTable, signedTable, type Table } from "../core/colour";
-import { batch, computed, signal, trait, untracked, watch, type ReadonlySignal, type Signal } from "../core/reactive";
+import { batch, computed, type ReadonlySignal, type Signal, signal, trait, untracked, watch } from "../core/reactive";
 import { niceCeiling, type Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
 import type { Theme } from "../core/theme";
@@ -21,7 +21,8 @@ export interface Hover {
 
 export const PANEL_TITLES: Record<PanelName, string> = { a: "A", b: "B", difference: "B − A" };
 export const headText = ([layer, head]: Head): string => `Layer ${layer}, head ${head}`;
-const same = (one: Head | undefined, other: Head | undefined): boolean => !!one && !!other && one[0] === other[0] && one[1] === other[1];
+const same = (one: Head | undefined, other: Head | undefined): boolean =>
+  !!one && !!other && one[0] === other[0] && one[1] === other[1];
 
 export class State {
   readonly layers: number;
@@ -71,11 +72,17 @@ export class State {
 
     this.heads = signal(this.#ownHeads());
     this.selectedTokens = signal(this.#ownTokens());
-    selection.subscribe(() => batch(() => {
-      this.heads.value = this.#ownHeads();
-      this.selectedTokens.value = this.#ownTokens();
-    }), until);
-    this.open = computed(() => this.heads.value.find((head) => same(head, this.#chosen.value)) ?? this.heads.value.at(-1));
+    selection.subscribe(
+      () =>
+        batch(() => {
+          this.heads.value = this.#ownHeads();
+          this.selectedTokens.value = this.#ownTokens();
+        }),
+      until,
+    );
+    this.open = computed(
+      () => this.heads.value.find((head) => same(head, this.#chosen.value)) ?? this.heads.value.at(-1),
+    );
     this.shown = computed(() => this.open.value ?? this.pointed.value);
 
     this.scale = signal(this.#scaleOfModel());
@@ -120,7 +127,9 @@ export class State {
   /** How many cells of the head on show lie above the upper limit. */
   clipped(panels: PanelName[]): number {
     const head = this.open.value;
-    const patterns = head ? panels.map((panel) => [this.patterns.get(head, panel).value, this.scaleOf(panel).high] as const) : [];
+    const patterns = head
+      ? panels.map((panel) => [this.patterns.get(head, panel).value, this.scaleOf(panel).high] as const)
+      : [];
     return patterns.reduce((sum, [pattern, high]) => sum + (pattern ? countBeyond(pattern, high) : 0), 0);
   }
 
@@ -167,9 +176,9 @@ export class State {
 
   /** Escape: undo the last kind of choice. Returns what was done, for the live region; "" when nothing was left. */
   stepBack(): string {
-    if (this.window.peek().span < this.size) return this.resetWindow(), "Zoom reset.";
-    if (this.selectedTokens.peek().length) return this.selection.setTokens([]), "No token selected.";
-    if (this.heads.peek().length) return this.selection.setHeads([]), "No head selected.";
+    if (this.window.peek().span < this.size) return (this.resetWindow(), "Zoom reset.");
+    if (this.selectedTokens.peek().length) return (this.selection.setTokens([]), "No token selected.");
+    if (this.heads.peek().length) return (this.selection.setHeads([]), "No head selected.");
     return "";
   }
 

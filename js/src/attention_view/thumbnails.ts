@@ -1,6 +1,7 @@
 /** Thumbnails: small pictures of whole patterns, quantised; good for drawing only. */
-import type { Head } from "../core/selection";
+
 import { entryOf } from "../core/scale";
+import type { Head } from "../core/selection";
 import { EMPTY, type Raster } from "./raster";
 import type { PanelName, State } from "./state";
 

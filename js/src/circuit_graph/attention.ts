@@ -23,13 +23,16 @@ export function createAttention(state: State, requests: Requests, until: AbortSi
   const ask = (key: string, layer: number, head: number): void => {
     if (asked.has(key)) return;
     asked.add(key);
-    requests.ask("attention", { layer, head }).then(
-      ({ data, buffers }) => known.set(key, { tokens: data.tokens, weights: float32(buffers[0]!) }),
-      (error: Error) => {
-        known.set(key, state.saved ? "This page holds no attention of this head." : error.message);
-        if (!state.saved) asked.delete(key);
-      },
-    ).finally(() => void (until.aborted || arrived.value++));
+    requests
+      .ask("attention", { layer, head })
+      .then(
+        ({ data, buffers }) => known.set(key, { tokens: data.tokens, weights: float32(buffers[0]!) }),
+        (error: Error) => {
+          known.set(key, state.saved ? "This page holds no attention of this head." : error.message);
+          if (!state.saved) asked.delete(key);
+        },
+      )
+      .finally(() => void (until.aborted || arrived.value++));
   };
   return (unit) => {
     const node = state.graph.nodes[unit.nodes[0]!]!;
@@ -60,13 +63,22 @@ function thumbnail(state: State, { tokens, weights }: Pattern): HTMLElement {
   pen.strokeStyle = theme.line;
   pen.strokeRect(0.5, 0.5, SIDE - 1, SIDE - 1);
   const words = h("div", { class: "cg-pointed" });
-  const last = (): void => words.replaceChildren(h("span", { class: "sw-dim" }, "attention on the first prompt; queries down, keys across"));
+  const last = (): void =>
+    words.replaceChildren(h("span", { class: "sw-dim" }, "attention on the first prompt; queries down, keys across"));
   last();
   canvas.addEventListener("pointermove", (event) => {
     const { left, top } = canvas.getBoundingClientRect();
-    const [key, query] = [event.clientX - left, event.clientY - top].map((at) => Math.min(n - 1, Math.max(0, Math.floor(at / cell)))) as [number, number];
+    const [key, query] = [event.clientX - left, event.clientY - top].map((at) =>
+      Math.min(n - 1, Math.max(0, Math.floor(at / cell))),
+    ) as [number, number];
     if (key > query) return last();
-    words.replaceChildren(tokenSpan(tokens[query]!), ` ${query} attends to `, tokenSpan(tokens[key]!), ` ${key}: `, h("b", {}, exact(weights[query * n + key]!)));
+    words.replaceChildren(
+      tokenSpan(tokens[query]!),
+      ` ${query} attends to `,
+      tokenSpan(tokens[key]!),
+      ` ${key}: `,
+      h("b", {}, exact(weights[query * n + key]!)),
+    );
   });
   canvas.addEventListener("pointerleave", last);
   return h("div", { class: "cg-attention" }, canvas, words);

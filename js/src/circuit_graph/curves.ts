@@ -32,13 +32,21 @@ const [THIN, THICK] = [0.8, 3.6];
 const FAINTEST = { dark: 0.3, light: 0.42 };
 /** And end here: both ends of the scale come near to white, or black, where thin lines no longer show their sign. */
 const FULLEST = 0.82;
-const COMPARED: Record<"a" | "b", [dark: string, light: string]> = { a: ["#e69f00", "#b35f00"], b: ["#00c5ff", "#1c6fa5"] };
+const COMPARED: Record<"a" | "b", [dark: string, light: string]> = {
+  a: ["#e69f00", "#b35f00"],
+  b: ["#00c5ff", "#1c6fa5"],
+};
 const DASHES: Partial<Record<Sort, number[]>> = { unscored: [2, 4], removed: [1, 3], a: [8, 4], b: [2, 3] };
 
 /** The signed colours without those that melt into the ground, and without the outermost. */
 export function edgeTable(table: Table, dark: boolean): Table {
   const faintest = FAINTEST[dark ? "dark" : "light"];
-  return table.map((_, at) => table[Math.round(127.5 + Math.sign(at - 127.5) * (faintest + (FULLEST - faintest) * Math.abs(at / 127.5 - 1)) * 127.5)]!);
+  return table.map(
+    (_, at) =>
+      table[
+        Math.round(127.5 + Math.sign(at - 127.5) * (faintest + (FULLEST - faintest) * Math.abs(at / 127.5 - 1)) * 127.5)
+      ]!,
+  );
 }
 
 /** A cubic that leaves upwards and arrives from below; one that passes layers bends aside, so as not to hide them. */
@@ -61,23 +69,38 @@ export function lookOf(curve: Curve, scale: Scale, table: Table, theme: Theme): 
   const { sort, score } = curve;
   if (sort === "scored") {
     const size = Math.round(Math.min(1, Math.abs(score) / scale.high) * LEVELS) / LEVELS;
-    const colour = cssColour(table[entryOf(Math.sign(score || 1) * Math.max(size * scale.high, scale.high / 999), scale)]!);
+    const colour = cssColour(
+      table[entryOf(Math.sign(score || 1) * Math.max(size * scale.high, scale.high / 999), scale)]!,
+    );
     return { colour, width: THIN + (THICK - THIN) * size, dash: [] };
   }
-  const colour = sort === "a" || sort === "b" ? COMPARED[sort][theme.dark ? 0 : 1] : sort === "unscored" ? theme.ink : theme.dim;
-  return { colour, width: sort === "removed" || sort === "unscored" ? 1 : sort === "both" ? 1.2 : 1.8, dash: DASHES[sort] ?? [] };
+  const colour =
+    sort === "a" || sort === "b" ? COMPARED[sort][theme.dark ? 0 : 1] : sort === "unscored" ? theme.ink : theme.dim;
+  return {
+    colour,
+    width: sort === "removed" || sort === "unscored" ? 1 : sort === "both" ? 1.2 : 1.8,
+    dash: DASHES[sort] ?? [],
+  };
 }
 
 const point = (path: Path, axis: 0 | 1, t: number): number => {
   const s = 1 - t;
-  return s * s * s * path[axis]! + 3 * s * s * t * path[2 + axis]! + 3 * s * t * t * path[4 + axis]! + t * t * t * path[6 + axis]!;
+  return (
+    s * s * s * path[axis]! +
+    3 * s * s * t * path[2 + axis]! +
+    3 * s * t * t * path[4 + axis]! +
+    t * t * t * path[6 + axis]!
+  );
 };
 
 const STEPS = 24;
 
 /** Distance of (`x`, `y`) from the curve; Infinity where it is further than `most`. */
 export function distance(path: Path, x: number, y: number, most: number): number {
-  for (const [axis, at] of [[0, x], [1, y]] as const) {
+  for (const [axis, at] of [
+    [0, x],
+    [1, y],
+  ] as const) {
     const ends = [path[axis]!, path[2 + axis]!, path[4 + axis]!, path[6 + axis]!];
     if (at < Math.min(...ends) - most || at > Math.max(...ends) + most) return Infinity;
   }

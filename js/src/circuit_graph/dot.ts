@@ -4,7 +4,8 @@ import type { State } from "./state";
 /** Colours of what helps and what hurts. */
 const [HELPS, HURTS] = ["#b2182b", "#2166ac"];
 
-const quoted = (text: string): string => `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
+const quoted = (text: string): string =>
+  `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
 
 /** The edges that are in, layers from below; groups as one box. */
 export function dotOf(state: State, title: string): string {
@@ -22,7 +23,9 @@ export function dotOf(state: State, title: string): string {
     for (const to of new Set(receiver.owners.map((owner) => of[owner]!))) {
       if (from === to) continue;
       shown.add(from).add(to);
-      lines.push(`  ${quoted(all[from]!.key)} -> ${quoted(all[to]!.key)} [penwidth=${(0.4 + 3.6 * size).toFixed(2)}, color="${score < 0 ? HURTS : HELPS}", label="${receiver.site}"];`);
+      lines.push(
+        `  ${quoted(all[from]!.key)} -> ${quoted(all[to]!.key)} [penwidth=${(0.4 + 3.6 * size).toFixed(2)}, color="${score < 0 ? HURTS : HELPS}", label="${receiver.site}"];`,
+      );
     }
   }
   const rows = new Map<number, number[]>();
@@ -37,9 +40,14 @@ export function dotOf(state: State, title: string): string {
     `  graph [rankdir=BT, ranksep=0.5, nodesep=0.15, fontname="Helvetica", labelloc=t, label=${quoted(title)}];`,
     '  node [shape=box, style="filled,rounded", fillcolor="#f4f5f7", fontname="Helvetica", fontsize=11];',
     '  edge [arrowsize=0.5, fontname="Helvetica", fontsize=8];',
-    ...sorted.map((units) => `  { rank=same; ${units.map((unit) => `${quoted(all[unit]!.key)} [label=${quoted(labels[all[unit]!.key] ?? all[unit]!.key)}];`).join(" ")} }`),
+    ...sorted.map(
+      (units) =>
+        `  { rank=same; ${units.map((unit) => `${quoted(all[unit]!.key)} [label=${quoted(labels[all[unit]!.key] ?? all[unit]!.key)}];`).join(" ")} }`,
+    ),
     // Rows keep the order of the layers also where no edge says so.
-    ...sorted.slice(1).map((units, at) => `  ${quoted(all[sorted[at]![0]!]!.key)} -> ${quoted(all[units[0]!]!.key)} [style=invis];`),
+    ...sorted
+      .slice(1)
+      .map((units, at) => `  ${quoted(all[sorted[at]![0]!]!.key)} -> ${quoted(all[units[0]!]!.key)} [style=invis];`),
     ...lines,
     "}",
     "",

@@ -3,10 +3,10 @@ import { labelPositions, labelStep } from "../core/axis";
 import { classHue, type Table } from "../core/colour";
 import type { Scale } from "../core/scale";
 import type { Theme } from "../core/theme";
-import { keyOf, lookOf, type Curve } from "./curves";
+import { type Curve, keyOf, lookOf } from "./curves";
 import type { Graph } from "./graph";
 import { classLetter, placedLabels, ROOMY } from "./labels";
-import { GUTTER, type Frame } from "./layout";
+import { type Frame, GUTTER } from "./layout";
 import { boxText, type Mark, type Scene } from "./scene";
 
 type Pen = CanvasRenderingContext2D;
@@ -18,7 +18,14 @@ const MOST_DASHED = 300;
  * The weakest first, so that the strongest lie above; those of one look in one stroke. While something moves, many curves
  * are drawn without dashes.
  */
-export function drawCurves(pen: Pen, curves: readonly Curve[], scale: Scale, table: Table, theme: Theme, { wider = 0, moving = false } = {}): void {
+export function drawCurves(
+  pen: Pen,
+  curves: readonly Curve[],
+  scale: Scale,
+  table: Table,
+  theme: Theme,
+  { wider = 0, moving = false } = {},
+): void {
   const dashed = !moving || curves.length <= MOST_DASHED;
   const bundles = new Map<number, Curve[]>();
   for (const curve of curves) {
@@ -34,7 +41,9 @@ export function drawCurves(pen: Pen, curves: readonly Curve[], scale: Scale, tab
     pen.lineWidth = width + wider;
     pen.setLineDash(dashed ? dash : []);
     pen.beginPath();
-    for (const { path: [x0, y0, x1, y1, x2, y2, x3, y3] } of bundle) {
+    for (const {
+      path: [x0, y0, x1, y1, x2, y2, x3, y3],
+    } of bundle) {
       pen.moveTo(x0, y0);
       pen.bezierCurveTo(x1, y1, x2, y2, x3, y3);
     }

@@ -22,20 +22,38 @@ export function edgeRow(state: State, rank: number, side: Side, most: number): H
   const included = state.included.value[rank] === 1;
   const score = edges.score[rank]!;
   const words = edgeWords(edges, rank);
-  const box = h("input", { type: "checkbox", "aria-label": words, title: included ? "Take this edge out" : "Put this edge in", checked: included });
+  const box = h("input", {
+    type: "checkbox",
+    "aria-label": words,
+    title: included ? "Take this edge out" : "Put this edge in",
+    checked: included,
+  });
   box.addEventListener("change", () => state.toggleEdge(rank));
   // While a node at its end is out, nothing that is done to the edge alone would show.
   const removed = new Set(state.edits.value.removed);
-  box.disabled = removed.has(sender.name) || (receiver.owners.length > 0 && receiver.owners.every((owner) => removed.has(graph.nodes[owner]!.name)));
+  box.disabled =
+    removed.has(sender.name) ||
+    (receiver.owners.length > 0 && receiver.owners.every((owner) => removed.has(graph.nodes[owner]!.name)));
   const open = (): void => {
     if (side === "both") state.openEdge(rank);
-    else state.select([state.units.peek().all[state.units.peek().of[side === "from" ? edges.sender[rank]! : receiver.owners[0]!]!]!.key]);
+    else
+      state.select([
+        state.units.peek().all[state.units.peek().of[side === "from" ? edges.sender[rank]! : receiver.owners[0]!]!]!
+          .key,
+      ]);
   };
-  const name = side === "from" ? nodeWords(sender) : side === "to" ? receiverWords(graph, { ...receiver, site: "" }) : `${brevity(nodeWords(sender))} → ${brevity(receiverWords(graph, { ...receiver, site: "" }))}`;
+  const name =
+    side === "from"
+      ? nodeWords(sender)
+      : side === "to"
+        ? receiverWords(graph, { ...receiver, site: "" })
+        : `${brevity(nodeWords(sender))} → ${brevity(receiverWords(graph, { ...receiver, site: "" }))}`;
   const link = h("button", { type: "button", class: "cg-link", title: words, onclick: open }, name);
   const bar = h("i", {});
   bar.style.width = `${Number.isNaN(score) ? 0 : Math.max(2, (100 * Math.abs(score)) / most)}%`;
-  bar.style.background = Number.isNaN(score) ? "none" : cssColour(state.table.value[entryOf(score || 1e-30, state.scale.value)]!);
+  bar.style.background = Number.isNaN(score)
+    ? "none"
+    : cssColour(state.table.value[entryOf(score || 1e-30, state.scale.value)]!);
   return h(
     "tr",
     { class: included ? "" : "cg-absent" },
@@ -48,4 +66,9 @@ export function edgeRow(state: State, rank: number, side: Side, most: number): H
 }
 
 /** Short enough for two ends in a row: "3.1", "MLP 3". */
-const brevity = (words: string): string => words.replace(/^Heads? /, "").replace(" of layer", "").replace("Embeddings", "emb.").replace("Logits", "logits");
+const brevity = (words: string): string =>
+  words
+    .replace(/^Heads? /, "")
+    .replace(" of layer", "")
+    .replace("Embeddings", "emb.")
+    .replace("Logits", "logits");

@@ -1,5 +1,5 @@
 /** All edges of a model, the strongest first; an edge is its rank everywhere. */
-import { bytes, float32, type AnyModel } from "../core/bridge";
+import { type AnyModel, bytes, float32 } from "../core/bridge";
 import { Graph } from "./graph";
 
 export class Edges {
@@ -30,7 +30,8 @@ export class Edges {
     while (scored && Number.isNaN(this.score[scored - 1])) scored--;
     this.scored = scored;
     this.#rank = new Int32Array(graph.edgeCount);
-    for (let rank = 0; rank < this.count; rank++) this.#rank[graph.edge(this.sender[rank]!, this.receiver[rank]!)] = rank;
+    for (let rank = 0; rank < this.count; rank++)
+      this.#rank[graph.edge(this.sender[rank]!, this.receiver[rank]!)] = rank;
   }
 
   name(rank: number): string {

@@ -17,13 +17,18 @@ export interface Edits {
 
 export const EDITS = ["kept", "removed", "added", "labels", "groups", "pins"] as const;
 
-export const readEdits = (model: AnyModel): Edits => Object.fromEntries(EDITS.map((name) => [name, model.get(name)])) as unknown as Edits;
+export const readEdits = (model: AnyModel): Edits =>
+  Object.fromEntries(EDITS.map((name) => [name, model.get(name)])) as unknown as Edits;
 
 const isEdge = (name: string): boolean => name.includes("->");
 
 /** Which edges are in, 1 or 0 by rank. */
-export function includedBy(edges: Edges, { kept, removed, added }: Pick<Edits, "kept" | "removed" | "added">): Uint8Array {
-  const mask = kept === null ? edges.given.slice() : new Uint8Array(edges.count).fill(1, 0, Math.min(kept, edges.scored));
+export function includedBy(
+  edges: Edges,
+  { kept, removed, added }: Pick<Edits, "kept" | "removed" | "added">,
+): Uint8Array {
+  const mask =
+    kept === null ? edges.given.slice() : new Uint8Array(edges.count).fill(1, 0, Math.min(kept, edges.scored));
   const set = (names: string[], value: number): void => {
     for (const name of names) {
       const rank = edges.find(name);
@@ -36,7 +41,8 @@ export function includedBy(edges: Edges, { kept, removed, added }: Pick<Edits, "
   if (!out.size) return mask;
   // An input that heads share is closed only when all of them are out.
   const closed = edges.graph.receivers.map(({ owners }) => owners.every((owner) => out.has(owner)));
-  for (let rank = 0; rank < edges.count; rank++) if (out.has(edges.sender[rank]!) || closed[edges.receiver[rank]!]) mask[rank] = 0;
+  for (let rank = 0; rank < edges.count; rank++)
+    if (out.has(edges.sender[rank]!) || closed[edges.receiver[rank]!]) mask[rank] = 0;
   return mask;
 }
 
@@ -46,7 +52,8 @@ export function toggledEdge(edges: Edges, edits: Edits, rank: number): Pick<Edit
   const without = (names: string[]): string[] => names.filter((one) => one !== name);
   const base = edits.kept === null ? edges.given[rank] === 1 : rank < Math.min(edits.kept, edges.scored);
   const present = !edits.removed.includes(name) && (base || edits.added.includes(name));
-  if (present) return { removed: base ? [...without(edits.removed), name] : without(edits.removed), added: without(edits.added) };
+  if (present)
+    return { removed: base ? [...without(edits.removed), name] : without(edits.removed), added: without(edits.added) };
   return { removed: without(edits.removed), added: base ? without(edits.added) : [...without(edits.added), name] };
 }
 
@@ -59,7 +66,9 @@ export function toggledNodes({ removed }: Edits, nodes: string[]): Pick<Edits, "
 
 /** Put nodes into a group; they leave those in which they were. */
 export function grouped({ groups }: Edits, name: string, nodes: string[]): Pick<Edits, "groups"> {
-  const rest = Object.entries(groups).map(([other, members]) => [other, other === name ? members : members.filter((node) => !nodes.includes(node))] as const);
+  const rest = Object.entries(groups).map(
+    ([other, members]) => [other, other === name ? members : members.filter((node) => !nodes.includes(node))] as const,
+  );
   const made = Object.fromEntries(rest.filter(([, members]) => members.length));
   return { groups: { ...made, [name]: [...new Set([...(made[name] ?? []), ...nodes])] } };
 }

@@ -35,7 +35,9 @@ export function figure(state: State, scores: Scores, title: string): Figure {
   const { width, height } = scene.frame;
   const [wide, high] = [Math.max(width, title.length * 7) + 2 * MARGIN, height + HEAD + LEGEND + 2 * MARGIN];
   const { kept, removed, added } = state.edits.peek();
-  const changed = [removed.length && `${removed.length} taken out`, added.length && `${added.length} put in`].filter(Boolean).join(", ");
+  const changed = [removed.length && `${removed.length} taken out`, added.length && `${added.length} put in`]
+    .filter(Boolean)
+    .join(", ");
   const note = `${count(state.size.peek())} of ${some(state.edges.count, "edge")} (${share(state.size.peek(), state.edges.count)})${kept === null ? "" : ", the strongest"}${changed ? `; by hand ${changed}` : ""}. ${undrawnWords(state)}`;
   return {
     width: wide,
@@ -53,13 +55,19 @@ export function figure(state: State, scores: Scores, title: string): Figure {
 function origin({ model, metric }: State, { known, current }: Scores): string {
   const facts = new Map<string, string>(model.get("facts"));
   const measured = current.peek() ? known.peek()?.measured : undefined;
-  const does = measured && typeof measured.faithfulness === "number" ? ` Faithfulness ${plainly(measured.faithfulness)}${measured.metric === null ? "" : `, ${metric} ${plainly(measured.metric)}`}.` : "";
+  const does =
+    measured && typeof measured.faithfulness === "number"
+      ? ` Faithfulness ${plainly(measured.faithfulness)}${measured.metric === null ? "" : `, ${metric} ${plainly(measured.metric)}`}.`
+      : "";
   return `Scores: ${facts.get("method")}, ${facts.get("scores")}. Ablation: ${facts.get("ablation")}.${does}`;
 }
 
 function curves(state: State): string {
   const scale = state.scale.peek();
-  const sorted = state.scene.peek().curves.map((curve) => ({ curve, key: keyOf(curve, scale) })).sort((one, other) => one.key - other.key);
+  const sorted = state.scene
+    .peek()
+    .curves.map((curve) => ({ curve, key: keyOf(curve, scale) }))
+    .sort((one, other) => one.key - other.key);
   const paths = sorted.map(({ curve }) => {
     const { colour, width, dash } = lookOf(curve, scale, state.table.peek(), state.theme.peek());
     const [x0, y0, x1, y1, x2, y2, x3, y3] = curve.path.map(round);
@@ -69,22 +77,32 @@ function curves(state: State): string {
 }
 
 function brackets(state: State): string {
-  const paths = state.scene.peek().brackets.map(({ x, y, half }) => `M${round(x - half)} ${round(y - 3)}v3h${round(2 * half)}v-3`);
-  return paths.length ? `<path d="${paths.join("")}" fill="none" stroke="${hex(state.theme.peek().dim)}" stroke-opacity=".45"/>` : "";
+  const paths = state.scene
+    .peek()
+    .brackets.map(({ x, y, half }) => `M${round(x - half)} ${round(y - 3)}v3h${round(2 * half)}v-3`);
+  return paths.length
+    ? `<path d="${paths.join("")}" fill="none" stroke="${hex(state.theme.peek().dim)}" stroke-opacity=".45"/>`
+    : "";
 }
 
 function axes(state: State): string {
   const ink = hex(state.theme.peek().dim);
   const anchors = { right: "end", center: "middle" };
   return axisLabels(state.graph, state.scene.peek().frame)
-    .map(({ text, x, y, align }) => `<text x="${round(x)}" y="${round(y + 4)}" text-anchor="${anchors[align]}" fill="${ink}">${xml(text)}</text>`)
+    .map(
+      ({ text, x, y, align }) =>
+        `<text x="${round(x)}" y="${round(y + 4)}" text-anchor="${anchors[align]}" fill="${ink}">${xml(text)}</text>`,
+    )
     .join("");
 }
 
 function marks(state: State): string {
   const theme = state.theme.peek();
   const given = state.edits.peek().labels;
-  return state.scene.peek().marks.map((mark) => (mark ? markSvg(state, mark, given[mark.unit.key], theme) : "")).join("");
+  return state.scene
+    .peek()
+    .marks.map((mark) => (mark ? markSvg(state, mark, given[mark.unit.key], theme) : ""))
+    .join("");
 }
 
 function markSvg(state: State, mark: Mark, label: string | undefined, theme: Theme): string {
@@ -95,16 +113,26 @@ function markSvg(state: State, mark: Mark, label: string | undefined, theme: The
   const hued = letter !== undefined && status === "in";
   const fill = hued ? classHue(letter, theme.dark) : hex(theme.ink);
   const paint = `fill="${fill}" fill-opacity="${hued ? 1 : status === "removed" ? 0 : 0.12}"`;
-  const stroke = faint ? "" : `stroke="${hex(status === "in" ? theme.ink : theme.dim)}"${status === "removed" ? ' stroke-dasharray="2 2"' : ""}`;
+  const stroke = faint
+    ? ""
+    : `stroke="${hex(status === "in" ? theme.ink : theme.dim)}"${status === "removed" ? ' stroke-dasharray="2 2"' : ""}`;
   const shape = (style: string): string =>
-    unit.kind === "head" ? `<circle cx="${round(x)}" cy="${round(y)}" r="${round(w)}" ${style}/>` : `<rect x="${round(x - w)}" y="${round(y - h)}" width="${round(2 * w)}" height="${round(2 * h)}"${boxed ? ' rx="3"' : ""} ${style}/>`;
+    unit.kind === "head"
+      ? `<circle cx="${round(x)}" cy="${round(y)}" r="${round(w)}" ${style}/>`
+      : `<rect x="${round(x - w)}" y="${round(y - h)}" width="${round(2 * w)}" height="${round(2 * h)}"${boxed ? ' rx="3"' : ""} ${style}/>`;
   const text = status === "removed" ? "" : innerText(state.graph, mark, label);
   const ink = hued ? theme.ground : status === "out" ? theme.dim : theme.ink;
   const size = boxed ? 11 : Math.min(11, Math.round(w * 1.25));
-  const strike = status === "removed" ? `<path d="M${round(x - w)} ${round(y + h)}L${round(x + w)} ${round(y - h)}" stroke="${hex(theme.dim)}" stroke-dasharray="2 2"/>` : "";
+  const strike =
+    status === "removed"
+      ? `<path d="M${round(x - w)} ${round(y + h)}L${round(x + w)} ${round(y - h)}" stroke="${hex(theme.dim)}" stroke-dasharray="2 2"/>`
+      : "";
   return (
-    (faint ? "" : shape(`fill="${hex(theme.ground)}"`)) + shape(`${paint} ${stroke}`) + strike +
-    (text && `<text x="${round(x)}" y="${round(y + size * 0.36)}" text-anchor="middle" font-size="${size}" fill="${hex(ink)}"${letter ? ' font-weight="600"' : ""}>${xml(text)}</text>`)
+    (faint ? "" : shape(`fill="${hex(theme.ground)}"`)) +
+    shape(`${paint} ${stroke}`) +
+    strike +
+    (text &&
+      `<text x="${round(x)}" y="${round(y + size * 0.36)}" text-anchor="middle" font-size="${size}" fill="${hex(ink)}"${letter ? ' font-weight="600"' : ""}>${xml(text)}</text>`)
   );
 }
 
@@ -113,7 +141,10 @@ function labels(state: State): string {
   const pen = document.createElement("canvas").getContext("2d")!;
   pen.font = `11px ${theme.font}`;
   return placedLabels(state.scene.peek(), state.edits.peek().labels, (text) => pen.measureText(text).width)
-    .map(({ text, x, y }) => `<text x="${round(x)}" y="${round(y + 4)}" stroke="${hex(theme.ground)}" stroke-width="3" paint-order="stroke">${xml(text)}</text>`)
+    .map(
+      ({ text, x, y }) =>
+        `<text x="${round(x)}" y="${round(y + 4)}" stroke="${hex(theme.ground)}" stroke-width="3" paint-order="stroke">${xml(text)}</text>`,
+    )
     .join("");
 }
 
@@ -123,17 +154,40 @@ function legend(state: State): string {
   const parts: string[] = [];
   let x = 0;
   if (there.has("scored")) {
-    const stops = Array.from({ length: 33 }, (_, i) => `<stop offset="${i / 32}" stop-color="${hexColour(table[Math.min(255, i * 8)]!)}"/>`).join("");
-    parts.push(`<linearGradient id="cg-legend">${stops}</linearGradient><rect x="10" y="8" width="160" height="8" fill="url(#cg-legend)"/>`);
-    for (const [at, value] of [[0, -scale.high], [0.5, 0], [1, scale.high]] as const) parts.push(`<text x="${10 + at * 160}" y="30" text-anchor="middle">${plainly(value)}</text>`);
+    const stops = Array.from(
+      { length: 33 },
+      (_, i) => `<stop offset="${i / 32}" stop-color="${hexColour(table[Math.min(255, i * 8)]!)}"/>`,
+    ).join("");
+    parts.push(
+      `<linearGradient id="cg-legend">${stops}</linearGradient><rect x="10" y="8" width="160" height="8" fill="url(#cg-legend)"/>`,
+    );
+    for (const [at, value] of [
+      [0, -scale.high],
+      [0.5, 0],
+      [1, scale.high],
+    ] as const)
+      parts.push(`<text x="${10 + at * 160}" y="30" text-anchor="middle">${plainly(value)}</text>`);
     parts.push(`<text x="182" y="16">score</text>`);
     x = 230;
   }
-  const words: Partial<Record<Sort, string>> = { both: "in both", a: "only A", b: "only B", unscored: "not scored", removed: "taken out" };
+  const words: Partial<Record<Sort, string>> = {
+    both: "in both",
+    a: "only A",
+    b: "only B",
+    unscored: "not scored",
+    removed: "taken out",
+  };
   for (const [sort, text] of Object.entries(words) as [Sort, string][]) {
     if (!there.has(sort)) continue;
-    const { colour, width, dash } = lookOf({ from: 0, to: 0, ranks: [], score: 0, sort, path: [0, 0, 0, 0, 0, 0, 0, 0] }, scale, table, theme);
-    parts.push(`<path d="M${x} 12h28" stroke="${hex(colour)}" stroke-width="${width}" stroke-dasharray="${dash.join(" ")}"/><text x="${x + 34}" y="16">${text}</text>`);
+    const { colour, width, dash } = lookOf(
+      { from: 0, to: 0, ranks: [], score: 0, sort, path: [0, 0, 0, 0, 0, 0, 0, 0] },
+      scale,
+      table,
+      theme,
+    );
+    parts.push(
+      `<path d="M${x} 12h28" stroke="${hex(colour)}" stroke-width="${width}" stroke-dasharray="${dash.join(" ")}"/><text x="${x + 34}" y="16">${text}</text>`,
+    );
     x += 50 + text.length * 6;
   }
   return parts.join("");

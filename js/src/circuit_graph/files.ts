@@ -20,7 +20,13 @@ export function pythonCode(state: State): string {
     filled(pins) && `pins=${python(pins)}`,
     heads.length && `selected_heads=[${heads.join(", ")}]`,
   ];
-  return ["from scope_widgets.widgets import CircuitGraph", "", `graph = CircuitGraph(${args.filter(Boolean).join(", ")})`, "graph", ""].join("\n");
+  return [
+    "from scope_widgets.widgets import CircuitGraph",
+    "",
+    `graph = CircuitGraph(${args.filter(Boolean).join(", ")})`,
+    "graph",
+    "",
+  ].join("\n");
 }
 
 /** JSON of texts, numbers, lists and dicts is Python too. */
@@ -30,12 +36,23 @@ const python = (value: unknown): string => JSON.stringify(value).replaceAll(",",
 export function csv({ edges, graph, included }: State): string {
   const now = included.peek();
   const { other } = edges;
-  const out = [csvLine(["sender", "receiver", "input", "score", "included", ...(other ? ["score_b", "included_b"] : [])])];
+  const out = [
+    csvLine(["sender", "receiver", "input", "score", "included", ...(other ? ["score_b", "included_b"] : [])]),
+  ];
   const written = (value: number): string => (Number.isNaN(value) ? "" : String(value));
   for (let rank = 0; rank < edges.count; rank++) {
     const receiver = graph.receivers[edges.receiver[rank]!]!;
     const second = other ? [written(other.score[rank]!), other.included[rank]!] : [];
-    out.push(csvLine([graph.nodes[edges.sender[rank]!]!.name, receiver.name, receiver.site, written(edges.score[rank]!), now[rank]!, ...second]));
+    out.push(
+      csvLine([
+        graph.nodes[edges.sender[rank]!]!.name,
+        receiver.name,
+        receiver.site,
+        written(edges.score[rank]!),
+        now[rank]!,
+        ...second,
+      ]),
+    );
   }
   return out.join("");
 }

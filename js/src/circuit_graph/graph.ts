@@ -37,7 +37,8 @@ export class Graph {
 
   constructor(readonly shape: Shape) {
     const { layers, heads, kvHeads } = shape;
-    const node = (name: string, kind: Kind, layer: number, head = -1): void => void this.nodes.push({ name, kind, layer, head });
+    const node = (name: string, kind: Kind, layer: number, head = -1): void =>
+      void this.nodes.push({ name, kind, layer, head });
     node("input", "input", -1);
     for (let layer = 0; layer < layers; layer++) {
       for (let head = 0; head < heads; head++) node(`a${layer}.h${head}`, "head", layer, head);
@@ -51,7 +52,12 @@ export class Graph {
       for (let head = 0; head < heads; head++) this.#receive(`a${layer}.h${head}<q>`, "q", [first + head], first);
       for (const site of ["k", "v"] as const)
         for (let at = 0; at < kvHeads; at++)
-          this.#receive(`a${layer}.${kv}${at}<${site}>`, site, Array.from({ length: group }, (_, i) => first + at * group + i), first);
+          this.#receive(
+            `a${layer}.${kv}${at}<${site}>`,
+            site,
+            Array.from({ length: group }, (_, i) => first + at * group + i),
+            first,
+          );
       this.#receive(`m${layer}`, "", [first + heads], first + (shape.parallel ? 0 : heads));
     }
     this.#receive("logits", "", [this.nodes.length - 1], this.nodes.length - 1);

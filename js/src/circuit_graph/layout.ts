@@ -35,7 +35,11 @@ export function frameOf({ width, height }: Room, columns: number, layers: number
   const gap = Math.max(even, LEAST_GAP);
   const rise = even >= LEAST_GAP || !last ? even : Math.max(3, (whole - 2 * gap) / last);
   const bottom = TOP + whole - gap; // of layer 0
-  const steps = [[0, gap], [last + 0.4, rise], [Infinity, (gap - 0.4 * rise) / 0.6]] as const;
+  const steps = [
+    [0, gap],
+    [last + 0.4, rise],
+    [Infinity, (gap - 0.4 * rise) / 0.6],
+  ] as const;
   const y = (row: number): number => {
     let [up, from] = [-gap, -1];
     for (const [to, step] of steps) {

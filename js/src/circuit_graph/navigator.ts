@@ -13,9 +13,19 @@ export interface Navigator {
   focus(): void;
 }
 
-const NUDGE: Record<string, [number, number]> = { ArrowLeft: [-0.25, 0], ArrowRight: [0.25, 0], ArrowUp: [0, 0.25], ArrowDown: [0, -0.25] };
+const NUDGE: Record<string, [number, number]> = {
+  ArrowLeft: [-0.25, 0],
+  ArrowRight: [0.25, 0],
+  ArrowUp: [0, 0.25],
+  ArrowDown: [0, -0.25],
+};
 
-export function createNavigator(state: State, tooltip: Tooltip, say: (text: string) => void, until: AbortSignal): Navigator {
+export function createNavigator(
+  state: State,
+  tooltip: Tooltip,
+  say: (text: string) => void,
+  until: AbortSignal,
+): Navigator {
   const cell = h("div", { class: "sw-cell cg-cell", role: "button", tabindex: 0, "aria-roledescription": "node" });
   const element = h("div", { class: "sw-walker", role: "group", "aria-label": "Nodes of the circuit" }, cell);
   let key = "input";
@@ -27,8 +37,18 @@ export function createNavigator(state: State, tooltip: Tooltip, say: (text: stri
     if (!mark) return;
     const { x, y, w, h: half, unit } = mark;
     const pad = 4;
-    Object.assign(cell.style, { left: `${x - w - pad}px`, top: `${y - half - pad}px`, width: `${2 * (w + pad)}px`, height: `${2 * (half + pad)}px` });
-    cell.setAttribute("aria-label", unitNote(state, unit).map((line) => line.textContent).join(", "));
+    Object.assign(cell.style, {
+      left: `${x - w - pad}px`,
+      top: `${y - half - pad}px`,
+      width: `${2 * (w + pad)}px`,
+      height: `${2 * (half + pad)}px`,
+    });
+    cell.setAttribute(
+      "aria-label",
+      unitNote(state, unit)
+        .map((line) => line.textContent)
+        .join(", "),
+    );
     cell.setAttribute("aria-pressed", String(state.selected.peek().includes(unit.key)));
   };
   const stand = (next: string): void => {
@@ -46,7 +66,9 @@ export function createNavigator(state: State, tooltip: Tooltip, say: (text: stri
   /** Along the row; rows that were bent by pins are those that look like one. */
   const beside = (step: number): Mark | undefined => {
     const from = here()!;
-    const row = marks().filter(({ unit }) => Math.abs(unit.row - from.unit.row) < 0.5).sort((one, other) => one.x - other.x);
+    const row = marks()
+      .filter(({ unit }) => Math.abs(unit.row - from.unit.row) < 0.5)
+      .sort((one, other) => one.x - other.x);
     return Number.isFinite(step) ? row[row.indexOf(from) + step] : step > 0 ? row.at(-1) : row[0];
   };
   /** Along the strongest edge; where there is none, to the nearest node of the next row. */
@@ -59,7 +81,9 @@ export function createNavigator(state: State, tooltip: Tooltip, say: (text: stri
     const sign = up ? 1 : -1;
     const beyond = marks().filter(({ unit }) => sign * (unit.row - from.unit.row) >= 0.5);
     const least = Math.min(...beyond.map(({ unit }) => sign * unit.row));
-    return beyond.filter(({ unit }) => sign * unit.row < least + 0.3).sort((one, other) => Math.abs(one.x - from.x) - Math.abs(other.x - from.x))[0];
+    return beyond
+      .filter(({ unit }) => sign * unit.row < least + 0.3)
+      .sort((one, other) => Math.abs(one.x - from.x) - Math.abs(other.x - from.x))[0];
   };
 
   const moves: Record<string, () => Mark | undefined> = {
@@ -80,8 +104,15 @@ export function createNavigator(state: State, tooltip: Tooltip, say: (text: stri
       say("Pinned. Its place can be reset in its panel.");
     } else if (move && !event.ctrlKey && !event.metaKey && !event.altKey) go(move());
     else if (event.key === "Enter" || event.key === " ") {
-      if (event.shiftKey || !(state.selected.peek().length === 1 && state.selected.peek()[0] === unit.key)) state.select([unit.key], event.shiftKey);
-    } else if ((event.key === "x" || event.key === "Delete") && !event.ctrlKey && !event.metaKey && state.edge.peek() === undefined && !state.selected.peek().length)
+      if (event.shiftKey || !(state.selected.peek().length === 1 && state.selected.peek()[0] === unit.key))
+        state.select([unit.key], event.shiftKey);
+    } else if (
+      (event.key === "x" || event.key === "Delete") &&
+      !event.ctrlKey &&
+      !event.metaKey &&
+      state.edge.peek() === undefined &&
+      !state.selected.peek().length
+    )
       state.toggleNodes(unit.nodes.map((node) => state.graph.nodes[node]!.name));
     else return;
     event.preventDefault();

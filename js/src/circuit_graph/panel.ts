@@ -21,13 +21,21 @@ export function createPanel(state: State, requests: Requests, until: AbortSignal
   watch(until, () => {
     const open = state.edge.value;
     const units = state.selected.value.map((key) => state.unitOf(key)).filter((unit) => unit !== undefined);
-    const name = open !== undefined ? edgeWords(state.edges, open) : units.map((unit) => unitWords(state.graph, unit)).join(", ");
+    const name =
+      open !== undefined ? edgeWords(state.edges, open) : units.map((unit) => unitWords(state.graph, unit)).join(", ");
     // While the slider moves, lists that nobody can read would cost frames.
     if (state.sliding.value !== undefined || state.moving.value) return;
     void state.included.value;
     void state.edits.value;
     void state.table.value;
-    const parts = open !== undefined ? edgeParts(state, open) : units.length > 1 ? severalParts(state, units) : units.length ? unitParts(state, units[0]!, attention) : wholeParts(state);
+    const parts =
+      open !== undefined
+        ? edgeParts(state, open)
+        : units.length > 1
+          ? severalParts(state, units)
+          : units.length
+            ? unitParts(state, units[0]!, attention)
+            : wholeParts(state);
     untracked(() => keepFocus(content, name !== before, () => content.replaceChildren(...parts)));
     if (name !== before) {
       element.scrollTop = 0;
@@ -48,7 +56,20 @@ function keepFocus(content: HTMLElement, anew: boolean, replace: () => void): vo
 
 function heading(title: string, close?: () => void): HTMLElement {
   const parts: HTMLElement[] = [h("b", { class: "cg-name" }, title)];
-  if (close) parts.push(h("button", { class: "sw-button", type: "button", "aria-label": "Close the details", title: "Close (Escape)", onclick: close }, "×"));
+  if (close)
+    parts.push(
+      h(
+        "button",
+        {
+          class: "sw-button",
+          type: "button",
+          "aria-label": "Close the details",
+          title: "Close (Escape)",
+          onclick: close,
+        },
+        "×",
+      ),
+    );
   return h("div", { class: "cg-title" }, ...parts);
 }
 
@@ -57,19 +78,40 @@ function wholeParts(state: State): HTMLElement[] {
   const included = state.included.value;
   const table = factsTable([...facts, ...comparison(state)]);
   const strongest: number[] = [];
-  for (let rank = 0; rank < included.length && strongest.length < LISTED; rank++) if (included[rank]) strongest.push(rank);
-  return [heading("Circuit"), table, ...(strongest.length ? edgeList(state, "Strongest edges", strongest, "both") : []), h("div", { class: "sw-dim cg-hint" }, "Click a node or an edge for its details; shift-click or drag over the ground for several nodes.")];
+  for (let rank = 0; rank < included.length && strongest.length < LISTED; rank++)
+    if (included[rank]) strongest.push(rank);
+  return [
+    heading("Circuit"),
+    table,
+    ...(strongest.length ? edgeList(state, "Strongest edges", strongest, "both") : []),
+    h(
+      "div",
+      { class: "sw-dim cg-hint" },
+      "Click a node or an edge for its details; shift-click or drag over the ground for several nodes.",
+    ),
+  ];
 }
 
 const factsTable = (facts: [string, string][]): HTMLElement =>
-  h("table", { class: "cg-facts" }, h("tbody", {}, ...facts.map(([name, text]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, text)))));
+  h(
+    "table",
+    { class: "cg-facts" },
+    h("tbody", {}, ...facts.map(([name, text]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, text)))),
+  );
 
 function comparison({ edges, included, model }: State): [string, string][] {
   if (!edges.other) return [];
   const names: string[] = model.get("names");
   const mine = included.value;
-  const [both, either] = mine.reduce(([and, or], one, rank) => [and + (one & edges.other!.included[rank]!), or + (one | edges.other!.included[rank]!)], [0, 0]);
-  return [["A (as given)", names[0]!], ["B", names[1]!], ["in both", `${count(both)} of ${some(either, "edge")} (${share(both, either)})`]];
+  const [both, either] = mine.reduce(
+    ([and, or], one, rank) => [and + (one & edges.other!.included[rank]!), or + (one | edges.other!.included[rank]!)],
+    [0, 0],
+  );
+  return [
+    ["A (as given)", names[0]!],
+    ["B", names[1]!],
+    ["in both", `${count(both)} of ${some(either, "edge")} (${share(both, either)})`],
+  ];
 }
 
 function edgeParts(state: State, rank: number): HTMLElement[] {
@@ -77,13 +119,22 @@ function edgeParts(state: State, rank: number): HTMLElement[] {
   const scored = !Number.isNaN(edges.score[rank]);
   const facts: [string, string][] = [
     ["score", brief(edges.score[rank]!)],
-    ["place", scored ? `number ${count(rank + 1)} of ${count(edges.scored)} (${share(rank + 1, edges.count)})` : "without a score"],
+    [
+      "place",
+      scored
+        ? `number ${count(rank + 1)} of ${count(edges.scored)} (${share(rank + 1, edges.count)})`
+        : "without a score",
+    ],
     ["name", edges.name(rank)],
   ];
   if (edges.other) facts.splice(1, 0, ["score in B", brief(edges.other.score[rank]!)]);
   const table = factsTable(facts);
   const body = h("tbody", {}, edgeRow(state, rank, "both", Math.abs(edges.score[rank]!)));
-  return [heading("Edge", () => state.openEdge(undefined)), h("table", { class: "cg-list", "aria-label": "Edge" }, body), table];
+  return [
+    heading("Edge", () => state.openEdge(undefined)),
+    h("table", { class: "cg-list", "aria-label": "Edge" }, body),
+    table,
+  ];
 }
 
 function unitParts(state: State, unit: Unit, attention: (unit: Unit) => HTMLElement[]): HTMLElement[] {
@@ -113,12 +164,21 @@ function sided(state: State, title: string, ranks: number[], side: "from" | "to"
   const shown = [...inside.slice(0, MOST), ...outside.slice(0, WEAKER)];
   const words = `${title}: ${some(ranks.filter((rank) => included[rank]).length, "edge")} of ${count(ranks.length)}`;
   const more = inside.length - Math.min(MOST, inside.length);
-  return [...edgeList(state, words, shown, side), ...(more ? [h("div", { class: "sw-dim" }, `and ${some(more, "weaker edge")}`)] : [])];
+  return [
+    ...edgeList(state, words, shown, side),
+    ...(more ? [h("div", { class: "sw-dim" }, `and ${some(more, "weaker edge")}`)] : []),
+  ];
 }
 
 function severalParts(state: State, units: Unit[]): HTMLElement[] {
   const names = units.map((unit) => unitWords(state.graph, unit));
-  const field = h("input", { type: "text", class: "cg-field", placeholder: "name of the group", "aria-label": "Name of the group", maxlength: 60 });
+  const field = h("input", {
+    type: "text",
+    class: "cg-field",
+    placeholder: "name of the group",
+    "aria-label": "Name of the group",
+    maxlength: 60,
+  });
   const note = h("div", { class: "cg-out", role: "alert" });
   const group = (): void => {
     const name = field.value.trim();
@@ -150,5 +210,9 @@ function severalParts(state: State, units: Unit[]): HTMLElement[] {
 function insideCount(state: State, units: Unit[]): number {
   const nodes = new Set(units.flatMap((unit) => unit.nodes));
   const { out } = state.edges.touching(nodes);
-  return out.filter((rank) => state.included.value[rank] && state.graph.receivers[state.edges.receiver[rank]!]!.owners.some((owner) => nodes.has(owner))).length;
+  return out.filter(
+    (rank) =>
+      state.included.value[rank] &&
+      state.graph.receivers[state.edges.receiver[rank]!]!.owners.some((owner) => nodes.has(owner)),
+  ).length;
 }

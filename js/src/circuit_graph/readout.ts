@@ -3,12 +3,13 @@ import { h } from "../core/dom";
 import { createLegend } from "../core/legend";
 import { computed, watch } from "../core/reactive";
 import { COMPARISON, lineKey } from "./keys";
-import type { Scores } from "./scores";
 import { MOST_EDGES, MOST_NODES } from "./scene";
+import type { Scores } from "./scores";
 import type { State } from "./state";
 import { count, plainly, share, some } from "./words";
 
-const DEFINITION = "Faithfulness: (metric of the circuit − metric of no edges) / (metric of the whole model − metric of no edges); Wang et al. 2022, Mueller et al. 2025 (MIB).";
+const DEFINITION =
+  "Faithfulness: (metric of the circuit − metric of no edges) / (metric of the whole model − metric of no edges); Wang et al. 2022, Mueller et al. 2025 (MIB).";
 
 const numberOr = (value: number | null): string => (value === null ? "not defined" : plainly(value));
 
@@ -20,7 +21,9 @@ export function createReadout(state: State, scores: Scores, until: AbortSignal):
     const { counts } = state.scene.value;
     const edges = state.size.value;
     const { removed, added } = state.edits.value;
-    const hand = [removed.length && `${removed.length} taken out`, added.length && `${added.length} put in`].filter(Boolean).join(", ");
+    const hand = [removed.length && `${removed.length} taken out`, added.length && `${added.length} put in`]
+      .filter(Boolean)
+      .join(", ");
     size.replaceChildren(
       h("b", {}, count(edges)),
       ` of ${some(state.edges.count, "edge")} (${share(edges, state.edges.count)}), ${count(counts.nodes)} of ${some(state.graph.nodes.length, "node")}${hand ? `; by hand ${hand}` : ""}`,
@@ -34,34 +37,59 @@ export function createReadout(state: State, scores: Scores, until: AbortSignal):
     if (problem) measured.replaceChildren(problem);
     else if (known) {
       const { faithfulness, metric } = known.measured;
-      measured.replaceChildren("faithfulness ", h("b", { class: "cg-faithfulness" }, numberOr(faithfulness)), `, ${state.metric} `, h("b", {}, numberOr(metric)));
+      measured.replaceChildren(
+        "faithfulness ",
+        h("b", { class: "cg-faithfulness" }, numberOr(faithfulness)),
+        `, ${state.metric} `,
+        h("b", {}, numberOr(metric)),
+      );
     } else measured.replaceChildren();
     const { full, empty, ablation, pairs } = known?.measured ?? { full: null, empty: null, ablation: "", pairs: null };
-    const range = full === null || empty === null || problem ? "" : `(whole model ${plainly(full)}, no edges ${plainly(empty)}${pairs === null ? "" : `, ${some(pairs, "pair")}`})`;
+    const range =
+      full === null || empty === null || problem
+        ? ""
+        : `(whole model ${plainly(full)}, no edges ${plainly(empty)}${pairs === null ? "" : `, ${some(pairs, "pair")}`})`;
     whole.textContent = scores.slow.value ? scores.news.value || "computing …" : range;
     measured.title = whole.title = `${DEFINITION} ${ablation}`;
   });
-  return h("div", { class: "cg-readout" }, h("span", { class: "cg-numbers" }, size, h("span", {}, measured, " ", whole)), coloursOf(state, until));
+  return h(
+    "div",
+    { class: "cg-readout" },
+    h("span", { class: "cg-numbers" }, size, h("span", {}, measured, " ", whole)),
+    coloursOf(state, until),
+  );
 }
 
 /** The legend: scores, or which circuit an edge is in. */
 function coloursOf(state: State, until: AbortSignal): HTMLElement {
-  const clipped = computed(() => state.scene.value.curves.reduce((sum, { sort, score }) => sum + Number(sort === "scored" && Math.abs(score) > state.scale.value.high), 0));
-  const legend = createLegend({
-    name: "score",
-    scale: state.scale,
-    initial: () => state.fitted(),
-    largest: () => Math.abs(state.edges.score[0] ?? 1) || 1,
-    clipped,
-    table: state.table,
-    theme: state.theme,
-    onCommit: () => {},
-    fixedKind: true,
-  }, until);
+  const clipped = computed(() =>
+    state.scene.value.curves.reduce(
+      (sum, { sort, score }) => sum + Number(sort === "scored" && Math.abs(score) > state.scale.value.high),
+      0,
+    ),
+  );
+  const legend = createLegend(
+    {
+      name: "score",
+      scale: state.scale,
+      initial: () => state.fitted(),
+      largest: () => Math.abs(state.edges.score[0] ?? 1) || 1,
+      clipped,
+      table: state.table,
+      theme: state.theme,
+      onCommit: () => {},
+      fixedKind: true,
+    },
+    until,
+  );
   const keys = h("span", { class: "cg-keys" });
   const holder = h("span", { class: "cg-colours" }, keys, legend);
   if (state.edges.other) {
-    const button = h("button", { class: "sw-button", type: "button", onclick: () => (state.comparing.value = !state.comparing.peek()) }, "compare");
+    const button = h(
+      "button",
+      { class: "sw-button", type: "button", onclick: () => (state.comparing.value = !state.comparing.peek()) },
+      "compare",
+    );
     watch(until, () => button.setAttribute("aria-pressed", String(state.comparing.value)));
     holder.prepend(button);
   }
@@ -70,7 +98,14 @@ function coloursOf(state: State, until: AbortSignal): HTMLElement {
     legend.hidden = state.comparing.value;
     const all = state.comparing.value ? COMPARISON : [];
     keys.replaceChildren(
-      ...all.map((sort) => lineKey(state, sort, `${sort === "both" ? "in both" : `only ${sort.toUpperCase()}`} ${count(comparedCount(state, sort))}`, sort === "both" ? names.join("; ") : (names[sort === "a" ? 0 : 1] ?? ""))),
+      ...all.map((sort) =>
+        lineKey(
+          state,
+          sort,
+          `${sort === "both" ? "in both" : `only ${sort.toUpperCase()}`} ${count(comparedCount(state, sort))}`,
+          sort === "both" ? names.join("; ") : (names[sort === "a" ? 0 : 1] ?? ""),
+        ),
+      ),
     );
   });
   return holder;
@@ -78,7 +113,11 @@ function coloursOf(state: State, until: AbortSignal): HTMLElement {
 
 function comparedCount(state: State, sort: "both" | "a" | "b"): number {
   const [included, other] = [state.included.value, state.edges.other!.included];
-  return included.reduce((sum, mine, rank) => sum + Number(sort === "both" ? mine && other[rank] : sort === "a" ? mine && !other[rank] : !mine && other[rank]), 0);
+  return included.reduce(
+    (sum, mine, rank) =>
+      sum + Number(sort === "both" ? mine && other[rank] : sort === "a" ? mine && !other[rank] : !mine && other[rank]),
+    0,
+  );
 }
 
 /** Below the graph: what is not drawn, and the lines that are no scores. */
@@ -101,7 +140,9 @@ export function undrawnWords(state: State): string {
   const { edges, drawn, inside } = state.scene.value.counts;
   const weaker = edges - drawn - inside;
   const parts = [
-    weaker ? `Drawn: ${count(drawn)} edges, from the strongest down; ${count(weaker)} more are in (at most ${count(MOST_EDGES)} edges and ${MOST_NODES} nodes are drawn).` : "",
+    weaker
+      ? `Drawn: ${count(drawn)} edges, from the strongest down; ${count(weaker)} more are in (at most ${count(MOST_EDGES)} edges and ${MOST_NODES} nodes are drawn).`
+      : "",
     inside ? `${some(inside, "edge")} within groups.` : "",
   ];
   return parts.filter(Boolean).join(" ");

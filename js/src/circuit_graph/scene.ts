@@ -1,5 +1,5 @@
 /** What is drawn of a circuit: the strongest edges until the budget is spent, and the nodes at their ends. */
-import { pathBetween, type Curve, type Sort } from "./curves";
+import { type Curve, pathBetween, type Sort } from "./curves";
 import type { Edges } from "./edges";
 import type { Site } from "./graph";
 import type { Frame } from "./layout";
@@ -122,17 +122,32 @@ export function sceneOf(drawn: Drawn): Scene {
   return { frame, marks, curves, brackets: [...brackets.values()], counts };
 }
 
-function marksOf({ units, frame, removedNodes, textWidth }: Drawn, strength: Float64Array, touched: Uint8Array, shown: Uint8Array): Scene["marks"] {
-  const most = Math.max(...units.all.map((unit, at) => (unit.kind === "head" || unit.kind === "mlp" ? strength[at]! : 0))) || 1;
+function marksOf(
+  { units, frame, removedNodes, textWidth }: Drawn,
+  strength: Float64Array,
+  touched: Uint8Array,
+  shown: Uint8Array,
+): Scene["marks"] {
+  const most =
+    Math.max(...units.all.map((unit, at) => (unit.kind === "head" || unit.kind === "mlp" ? strength[at]! : 0))) || 1;
   const { least, most: largest } = frame.radius;
   return units.all.map((unit, at) => {
     if (!shown[at] && !unit.pinned && unit.kind !== "group") return undefined;
     const removed = unit.nodes.every((node) => removedNodes.has(node));
     const state = removed ? "removed" : touched[at] ? "in" : "out";
     const [x, y] = [frame.x(unit.column), frame.y(unit.row)];
-    const r = state === "in" ? least + (largest - least) * Math.sqrt(Math.min(1, strength[at]! / most)) : state === "removed" ? Math.max(4, least) : 1.5;
+    const r =
+      state === "in"
+        ? least + (largest - least) * Math.sqrt(Math.min(1, strength[at]! / most))
+        : state === "removed"
+          ? Math.max(4, least)
+          : 1.5;
     const boxed = unit.kind !== "head" && unit.kind !== "mlp";
-    const [w, h] = boxed ? [textWidth(boxText(unit)) / 2 + 6, Math.min(9, Math.max(7, frame.rise * 0.45))] : unit.kind === "mlp" ? [r * 0.9, r * 0.9] : [r, r];
+    const [w, h] = boxed
+      ? [textWidth(boxText(unit)) / 2 + 6, Math.min(9, Math.max(7, frame.rise * 0.45))]
+      : unit.kind === "mlp"
+        ? [r * 0.9, r * 0.9]
+        : [r, r];
     return { unit, x, y, w, h, state, strength: strength[at]! };
   });
 }
@@ -143,7 +158,13 @@ export function boxText({ kind, key, nodes }: Unit): string {
   return `${key.length > 24 ? `${key.slice(0, 23)}…` : key} (${nodes.length})`;
 }
 
-function curvesOf({ edges, units, frame }: Drawn, ranks: number[], marks: Scene["marks"], brackets: Map<string, Bracket>, sortOf: (rank: number) => Sort): Curve[] {
+function curvesOf(
+  { edges, units, frame }: Drawn,
+  ranks: number[],
+  marks: Scene["marks"],
+  brackets: Map<string, Bracket>,
+  sortOf: (rank: number) => Sort,
+): Curve[] {
   const made: Curve[] = [];
   const merged = new Map<string, Curve>();
   for (const rank of ranks) {
@@ -165,7 +186,9 @@ function curvesOf({ edges, units, frame }: Drawn, ranks: number[], marks: Scene[
         known.score += score;
         continue;
       }
-      const [x, y] = together ? bracketAt(ends, receiver.site, marks, frame.radius.most, brackets) : portOf(end, receiver.site);
+      const [x, y] = together
+        ? bracketAt(ends, receiver.site, marks, frame.radius.most, brackets)
+        : portOf(end, receiver.site);
       const path = pathBetween(start.x, start.y - start.h, x, y, frame.rise, frame.pitch);
       const curve = { from, to, ranks: [rank], score, sort, path };
       made.push(curve);
@@ -181,7 +204,13 @@ function portOf({ unit, x, y, w, h }: Mark, site: Site): [number, number] {
   return unit.kind === "head" ? [x + at * w, y + Math.sqrt(1 - at * at) * h] : [x, y + h];
 }
 
-function bracketAt(ends: number[], site: Site, marks: Scene["marks"], radius: number, brackets: Map<string, Bracket>): [number, number] {
+function bracketAt(
+  ends: number[],
+  site: Site,
+  marks: Scene["marks"],
+  radius: number,
+  brackets: Map<string, Bracket>,
+): [number, number] {
   const spots = ends.map((end) => marks[end]!);
   const xs = spots.map(({ x }) => x);
   const [low, high] = [Math.min(...xs), Math.max(...xs)];

@@ -1,6 +1,6 @@
 /** Faithfulness and metric of the circuit as it stands: asked for after each change, the latest wins. */
 import type { Requests } from "../core/bridge";
-import { computed, signal, trait, watch, type ReadonlySignal } from "../core/reactive";
+import { computed, type ReadonlySignal, signal, trait, watch } from "../core/reactive";
 import type { State } from "./state";
 
 export interface Measured {
@@ -54,12 +54,15 @@ export function createScores(state: State, requests: Requests, until: AbortSigna
     asked = now;
     timer ||= window.setTimeout(() => (slow.value = true), PATIENCE);
     try {
-      const { data } = await requests.ask("measure", JSON.parse(now), { onProgress: (_done, _total, text) => (news.value = text) });
+      const { data } = await requests.ask("measure", JSON.parse(now), {
+        onProgress: (_done, _total, text) => (news.value = text),
+      });
       if (answers.size >= MOST_KNOWN) answers.delete(answers.keys().next().value!);
       answers.set(now, data);
       settle(now, data, edges);
     } catch (error) {
-      if ((error as Error).name !== "AbortError" && now === key.peek()) problem.value = state.saved ? NO_KERNEL : (error as Error).message;
+      if ((error as Error).name !== "AbortError" && now === key.peek())
+        problem.value = state.saved ? NO_KERNEL : (error as Error).message;
     }
     asked = undefined;
     news.value = "";

@@ -7,7 +7,14 @@ import { share, some } from "./words";
 
 export function createSlider(state: State, until: AbortSignal): HTMLElement {
   const most = state.edges.scored;
-  const thumb = h("span", { class: "cg-thumb", role: "slider", tabindex: most ? 0 : -1, "aria-label": "Edges kept", "aria-valuemin": 0, "aria-valuemax": most });
+  const thumb = h("span", {
+    class: "cg-thumb",
+    role: "slider",
+    tabindex: most ? 0 : -1,
+    "aria-label": "Edges kept",
+    "aria-valuemin": 0,
+    "aria-valuemax": most,
+  });
   const filled = h("span", { class: "cg-filled" });
   const element = h("div", { class: "cg-slider" }, filled, thumb);
   const now = (): number => state.edits.value.kept ?? Math.min(most, state.givenCount);
@@ -36,7 +43,16 @@ export function createSlider(state: State, until: AbortSignal): HTMLElement {
   thumb.addEventListener("keydown", (event) => {
     const from = now();
     const leap = Math.max(1, Math.round(from * 0.1));
-    const to = { ArrowLeft: from - 1, ArrowDown: from - 1, ArrowRight: from + 1, ArrowUp: from + 1, PageDown: from - leap, PageUp: from + leap, Home: 0, End: most }[event.key];
+    const to = {
+      ArrowLeft: from - 1,
+      ArrowDown: from - 1,
+      ArrowRight: from + 1,
+      ArrowUp: from + 1,
+      PageDown: from - leap,
+      PageUp: from + leap,
+      Home: 0,
+      End: most,
+    }[event.key];
     if (to === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     event.stopPropagation();

@@ -2,7 +2,7 @@
 import { context, h } from "../core/dom";
 import { computed, draw, sizeOf, watch } from "../core/reactive";
 import type { Tooltip } from "../core/tooltip";
-import { distance, type Curve } from "./curves";
+import { type Curve, distance } from "./curves";
 import { drawAxes, drawBrackets, drawCurves, drawMarks } from "./drawing";
 import { createNavigator } from "./navigator";
 import type { Mark } from "./scene";
@@ -13,7 +13,12 @@ const NEAR = 5;
 /** So far a pointer moves before it drags. */
 const SLACK = 4;
 
-export function createStage(state: State, tooltip: Tooltip, say: (text: string) => void, until: AbortSignal): HTMLElement {
+export function createStage(
+  state: State,
+  tooltip: Tooltip,
+  say: (text: string) => void,
+  until: AbortSignal,
+): HTMLElement {
   const [under, lit, over] = [h("canvas", { class: "cg-edges" }), h("canvas"), h("canvas")];
   const brush = h("div", { class: "cg-brush" });
   brush.hidden = true;
@@ -31,7 +36,11 @@ export function createStage(state: State, tooltip: Tooltip, say: (text: string) 
     const rank = state.edge.value;
     const units = new Set(unit === undefined ? (curve || rank !== undefined ? [] : state.selected.value) : [unit]);
     const wanted = (one: Curve): boolean =>
-      curve ? one.ranks[0] === curve.ranks[0] && one.sort === curve.sort : unit === undefined && rank !== undefined ? one.ranks.includes(rank) : units.has(state.units.peek().all[one.from]!.key) || units.has(state.units.peek().all[one.to]!.key);
+      curve
+        ? one.ranks[0] === curve.ranks[0] && one.sort === curve.sort
+        : unit === undefined && rank !== undefined
+          ? one.ranks.includes(rank)
+          : units.has(state.units.peek().all[one.from]!.key) || units.has(state.units.peek().all[one.to]!.key);
     const curves = units.size || curve || rank !== undefined ? scene.curves.filter(wanted) : [];
     const marks = new Set(curves.flatMap(({ from, to }) => [from, to]));
     for (const key of units) marks.add(state.units.peek().find.get(key) ?? -1);
@@ -62,12 +71,19 @@ export function createStage(state: State, tooltip: Tooltip, say: (text: string) 
     const scene = state.scene.value;
     const pen = context(over, width, height);
     drawAxes(pen, state.graph, scene.frame, state.theme.value);
-    drawMarks(pen, state.graph, scene, state.theme.value, { selected: new Set(state.selected.value), lit: focus.value.marks, labels: state.edits.value.labels });
+    drawMarks(pen, state.graph, scene, state.theme.value, {
+      selected: new Set(state.selected.value),
+      lit: focus.value.marks,
+      labels: state.edits.value.labels,
+    });
   });
   watch(until, () => {
     const { edges } = state.scene.value.counts;
     empty.hidden = edges > 0;
-    empty.textContent = state.edges.scored || state.givenCount ? "No edge is in. Move the slider below to the right, or put edges in from a node's list." : "None of the edges has a score: there is nothing to show.";
+    empty.textContent =
+      state.edges.scored || state.givenCount
+        ? "No edge is in. Move the slider below to the right, or put edges in from a node's list."
+        : "None of the edges has a score: there is nothing to show.";
   });
 
   // -- the pointer
@@ -125,8 +141,15 @@ export function createStage(state: State, tooltip: Tooltip, say: (text: string) 
         return say("Pinned. Its place can be reset in its panel.");
       }
       const [x, y] = at(up);
-      const inside = state.scene.peek().marks.filter((one): one is Mark => !!one && one.state !== "out" && between(one.x, x0, x) && between(one.y, y0, y));
-      state.select(inside.map(({ unit }) => unit.key), up.shiftKey);
+      const inside = state.scene
+        .peek()
+        .marks.filter(
+          (one): one is Mark => !!one && one.state !== "out" && between(one.x, x0, x) && between(one.y, y0, y),
+        );
+      state.select(
+        inside.map(({ unit }) => unit.key),
+        up.shiftKey,
+      );
       if (inside.length) navigator.stand(inside.at(-1)!.unit.key);
     };
     element.onlostpointercapture = () => {
@@ -156,11 +179,17 @@ export function createStage(state: State, tooltip: Tooltip, say: (text: string) 
   return element;
 }
 
-const between = (value: number, one: number, other: number): boolean => value >= Math.min(one, other) && value <= Math.max(one, other);
+const between = (value: number, one: number, other: number): boolean =>
+  value >= Math.min(one, other) && value <= Math.max(one, other);
 
 function showBrush(brush: HTMLElement, x0: number, y0: number, x1: number, y1: number): void {
   brush.hidden = false;
-  Object.assign(brush.style, { left: `${Math.min(x0, x1)}px`, top: `${Math.min(y0, y1)}px`, width: `${Math.abs(x1 - x0)}px`, height: `${Math.abs(y1 - y0)}px` });
+  Object.assign(brush.style, {
+    left: `${Math.min(x0, x1)}px`,
+    top: `${Math.min(y0, y1)}px`,
+    width: `${Math.abs(x1 - x0)}px`,
+    height: `${Math.abs(y1 - y0)}px`,
+  });
 }
 
 function markAt(marks: (Mark | undefined)[], x: number, y: number): Mark | undefined {
@@ -169,7 +198,8 @@ function markAt(marks: (Mark | undefined)[], x: number, y: number): Mark | undef
     if (!mark) continue;
     const [dx, dy] = [Math.max(0, Math.abs(x - mark.x) - mark.w), Math.max(0, Math.abs(y - mark.y) - mark.h)];
     const away = Math.hypot(dx, dy);
-    if (away <= NEAR - 1 && away + Math.hypot(x - mark.x, y - mark.y) / 100 < least) [best, least] = [mark, away + Math.hypot(x - mark.x, y - mark.y) / 100];
+    if (away <= NEAR - 1 && away + Math.hypot(x - mark.x, y - mark.y) / 100 < least)
+      [best, least] = [mark, away + Math.hypot(x - mark.x, y - mark.y) / 100];
   }
   return best;
 }

@@ -1,18 +1,18 @@
 /** What a circuit's view shows, as signals; everything else follows from them. */
-import { SAVED_PAGE, type AnyModel } from "../core/bridge";
+import { type AnyModel, SAVED_PAGE } from "../core/bridge";
 import { signedTable, type Table } from "../core/colour";
-import { batch, computed, signal, type ReadonlySignal, type Signal } from "../core/reactive";
+import { History } from "../core/history";
+import { batch, computed, type ReadonlySignal, type Signal, signal } from "../core/reactive";
 import { niceCeiling, type Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
 import type { Theme } from "../core/theme";
-import { edgeTable, type Curve } from "./curves";
+import { type Curve, edgeTable } from "./curves";
 import { Edges } from "./edges";
-import { EDITS, grouped, includedBy, readEdits, toggledEdge, toggledNodes, type Edits } from "./edits";
+import { EDITS, type Edits, grouped, includedBy, readEdits, toggledEdge, toggledNodes } from "./edits";
 import { Graph } from "./graph";
-import { History } from "../core/history";
 import { frameOf, type Room } from "./layout";
-import { sceneOf, type Scene } from "./scene";
-import { columnsOf, unitsOf, type Unit, type Units } from "./units";
+import { type Scene, sceneOf } from "./scene";
+import { columnsOf, type Unit, type Units, unitsOf } from "./units";
 
 export type Place = [column: number, row: number];
 
@@ -60,7 +60,12 @@ export class State {
     readonly theme: ReadonlySignal<Theme>,
     until: AbortSignal,
   ) {
-    const graph = (this.graph = new Graph({ layers: model.get("n_layers"), heads: model.get("n_heads"), kvHeads: model.get("n_kv_heads"), parallel: model.get("parallel") }));
+    const graph = (this.graph = new Graph({
+      layers: model.get("n_layers"),
+      heads: model.get("n_heads"),
+      kvHeads: model.get("n_kv_heads"),
+      parallel: model.get("parallel"),
+    }));
     const edges = (this.edges = new Edges(graph, model));
     this.saved = !!model.get(SAVED_PAGE);
     this.metric = model.get("metric");
@@ -78,7 +83,9 @@ export class State {
       const pins = moving ? { ...settled.pins, [moving.key]: moving.place } : settled.pins;
       return { ...settled, kept: this.sliding.value ?? settled.kept, pins };
     });
-    const inOut = computed(() => JSON.stringify([this.edits.value.kept, this.edits.value.removed, this.edits.value.added]));
+    const inOut = computed(() =>
+      JSON.stringify([this.edits.value.kept, this.edits.value.removed, this.edits.value.added]),
+    );
     this.included = computed(() => {
       void inOut.value;
       return includedBy(edges, this.edits.peek());
@@ -116,7 +123,15 @@ export class State {
 
     const limit = signal(this.fitted().high);
     const scale = computed<Scale>(() => ({ kind: "linear", low: -limit.value, high: limit.value, threshold: 0 }));
-    this.scale = { get value() { return scale.value; }, set value(next) { limit.value = next.high; }, peek: () => scale.peek() } as Signal<Scale>;
+    this.scale = {
+      get value() {
+        return scale.value;
+      },
+      set value(next) {
+        limit.value = next.high;
+      },
+      peek: () => scale.peek(),
+    } as Signal<Scale>;
     this.table = computed(() => edgeTable(signedTable(theme.value.groundRgb, theme.value.dark), theme.value.dark));
 
     this.#selectHeads(selection.heads);
@@ -137,7 +152,9 @@ export class State {
 
   /** Names of the nodes of the selected units. */
   selectedNodes(): string[] {
-    return this.selected.value.flatMap((key) => (this.unitOf(key)?.nodes ?? []).map((node) => this.graph.nodes[node]!.name));
+    return this.selected.value.flatMap((key) =>
+      (this.unitOf(key)?.nodes ?? []).map((node) => this.graph.nodes[node]!.name),
+    );
   }
 
   // -- choosing
@@ -145,7 +162,11 @@ export class State {
   select(keys: string[], extend = false): void {
     const before = this.selected.peek();
     const [only] = keys;
-    const next = !extend ? keys : keys.length === 1 && before.includes(only!) ? before.filter((key) => key !== only) : [...before.filter((key) => !keys.includes(key)), ...keys];
+    const next = !extend
+      ? keys
+      : keys.length === 1 && before.includes(only!)
+        ? before.filter((key) => key !== only)
+        : [...before.filter((key) => !keys.includes(key)), ...keys];
     batch(() => {
       this.edge.value = undefined;
       this.selected.value = next;
@@ -159,8 +180,8 @@ export class State {
 
   /** Escape: undo the last kind of choice. Returns what was done; "" when nothing was left. */
   stepBack(): string {
-    if (this.edge.peek() !== undefined) return this.openEdge(undefined), "Closed.";
-    if (this.selected.peek().length) return this.select([]), "No node selected.";
+    if (this.edge.peek() !== undefined) return (this.openEdge(undefined), "Closed.");
+    if (this.selected.peek().length) return (this.select([]), "No node selected.");
     return "";
   }
 
@@ -261,7 +282,8 @@ export class State {
   #put(next: Edits): void {
     this.#writing = true;
     // Groups go before pins, which Python checks against them.
-    for (const name of EDITS) if (JSON.stringify(this.model.get(name)) !== JSON.stringify(next[name])) this.model.set(name, next[name]);
+    for (const name of EDITS)
+      if (JSON.stringify(this.model.get(name)) !== JSON.stringify(next[name])) this.model.set(name, next[name]);
     this.#writing = false;
     this.#settled.value = next;
     this.model.save_changes();

@@ -3,8 +3,8 @@ import type { Requests } from "../core/bridge";
 import { h } from "../core/dom";
 import { computed, draw, signal, sizeOf, trait, watch } from "../core/reactive";
 import type { Tooltip } from "../core/tooltip";
-import { chartKeys, chartOf, LEFT, RIGHT, type Chart } from "./chart";
-import { edgesAt, isKnown, nearest, positionOf, type Measurements } from "./curve";
+import { type Chart, chartKeys, chartOf, LEFT, RIGHT } from "./chart";
+import { edgesAt, isKnown, type Measurements, nearest, positionOf } from "./curve";
 import type { Scores } from "./scores";
 import { createSlider } from "./slider";
 import type { State } from "./state";
@@ -12,7 +12,14 @@ import { plainly, some } from "./words";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-export function createStrip(state: State, scores: Scores, requests: Requests, tooltip: Tooltip, say: (text: string, isError?: boolean) => void, until: AbortSignal): HTMLElement {
+export function createStrip(
+  state: State,
+  scores: Scores,
+  requests: Requests,
+  tooltip: Tooltip,
+  say: (text: string, isError?: boolean) => void,
+  until: AbortSignal,
+): HTMLElement {
   const most = state.edges.scored;
   const curve = trait<Partial<Measurements>>(state.model, "curve", until);
   const plot = h("div", { class: "cg-plot", role: "img" });
@@ -26,7 +33,9 @@ export function createStrip(state: State, scores: Scores, requests: Requests, to
   const size = sizeOf(holder, until);
   const now = computed(() => (scores.known.value ? scores.known.value.measured.faithfulness : undefined));
   // The axis follows a point beyond it, not each value on it.
-  const beyond = computed(() => (typeof now.value === "number" && (now.value < 0 || now.value > 1) ? Math.round(now.value * 10) / 10 : undefined));
+  const beyond = computed(() =>
+    typeof now.value === "number" && (now.value < 0 || now.value > 1) ? Math.round(now.value * 10) / 10 : undefined,
+  );
   const chart = computed<Chart | undefined>(() => {
     const [width, height] = size.value;
     return width ? chartOf(curve.value, most, beyond.value, state.theme.value, { width, height }) : undefined;
@@ -35,10 +44,18 @@ export function createStrip(state: State, scores: Scores, requests: Requests, to
     if (!chart.value) return;
     const [width, height] = size.value;
     // All text in it went through xml(); parsed as SVG in a document of its own, nothing in it could run.
-    const { documentElement } = new DOMParser().parseFromString(`<svg xmlns="${SVG}" width="${width}" height="${height}" fill="${state.theme.value.dim}">${chart.value.svg}</svg>`, "image/svg+xml");
+    const { documentElement } = new DOMParser().parseFromString(
+      `<svg xmlns="${SVG}" width="${width}" height="${height}" fill="${state.theme.value.dim}">${chart.value.svg}</svg>`,
+      "image/svg+xml",
+    );
     plot.replaceChildren(document.importNode(documentElement, true));
     const known = isKnown(curve.value) ? curve.value : undefined;
-    plot.setAttribute("aria-label", known ? `Faithfulness against edges: ${known.n_edges.map((n, at) => `${n}: ${numberOr(known.faithfulness[at])}`).join(", ")}` : "No curve yet");
+    plot.setAttribute(
+      "aria-label",
+      known
+        ? `Faithfulness against edges: ${known.n_edges.map((n, at) => `${n}: ${numberOr(known.faithfulness[at])}`).join(", ")}`
+        : "No curve yet",
+    );
   });
   draw(until, () => {
     if (!chart.value) return;
@@ -59,7 +76,9 @@ export function createStrip(state: State, scores: Scores, requests: Requests, to
     return edgesAt((event.clientX - left - LEFT) / Math.max(40, width - LEFT - RIGHT), most);
   };
   holder.addEventListener("click", (event) => state.keep(edgesOf(event)));
-  holder.addEventListener("pointermove", (event) => tooltip.show(event.clientX, event.clientY, noteOf(state, curve.peek(), edgesOf(event), most)));
+  holder.addEventListener("pointermove", (event) =>
+    tooltip.show(event.clientX, event.clientY, noteOf(state, curve.peek(), edgesOf(event), most)),
+  );
   holder.addEventListener("pointerleave", () => tooltip.hide());
 
   const slider = createSlider(state, until);
@@ -67,7 +86,8 @@ export function createStrip(state: State, scores: Scores, requests: Requests, to
   return h("div", { class: "cg-strip" }, headOf(state, curve, requests, say, until), slider, holder);
 }
 
-const numberOr = (value: number | null | undefined): string => (typeof value === "number" ? plainly(value) : "not defined");
+const numberOr = (value: number | null | undefined): string =>
+  typeof value === "number" ? plainly(value) : "not defined";
 
 function noteOf(state: State, curve: Partial<Measurements>, edges: number, most: number): HTMLElement[] {
   const lines = [h("div", {}, `click: keep ${some(edges, "edge")}`)];
@@ -75,59 +95,96 @@ function noteOf(state: State, curve: Partial<Measurements>, edges: number, most:
   const at = nearest(curve, edges, most);
   const n = curve.n_edges[at]!;
   if (Math.abs(positionOf(n, most) - positionOf(edges, most)) > 0.02) return lines;
-  const interval = typeof curve.low[at] === "number" && typeof curve.high[at] === "number" ? ` (${plainly(curve.low[at]!)} to ${plainly(curve.high[at]!)})` : "";
+  const interval =
+    typeof curve.low[at] === "number" && typeof curve.high[at] === "number"
+      ? ` (${plainly(curve.low[at]!)} to ${plainly(curve.high[at]!)})`
+      : "";
   const random = curve.random.map((draw) => draw[at]).filter((value): value is number => typeof value === "number");
-  lines.push(h("div", {}, h("b", {}, some(n, "edge"))), h("div", {}, `faithfulness ${numberOr(curve.faithfulness[at])}${interval}`), h("div", {}, `${state.metric} ${numberOr(curve.metric[at])}`));
+  lines.push(
+    h("div", {}, h("b", {}, some(n, "edge"))),
+    h("div", {}, `faithfulness ${numberOr(curve.faithfulness[at])}${interval}`),
+    h("div", {}, `${state.metric} ${numberOr(curve.metric[at])}`),
+  );
   if (random.length) lines.push(h("div", { class: "sw-dim" }, `random edges ${random.map(plainly).join(", ")}`));
   return lines;
 }
 
 /** What the lines mean, and the button that computes the curve. */
-function headOf(state: State, curve: { readonly value: Partial<Measurements> }, requests: Requests, say: (text: string, isError?: boolean) => void, until: AbortSignal): HTMLElement {
+function headOf(
+  state: State,
+  curve: { readonly value: Partial<Measurements> },
+  requests: Requests,
+  say: (text: string, isError?: boolean) => void,
+  until: AbortSignal,
+): HTMLElement {
   const progress = signal<string | undefined>(undefined);
   let stop: AbortController | undefined;
   const run = async (): Promise<void> => {
     stop = new AbortController();
     progress.value = "";
     try {
-      await requests.ask("curve", {}, {
-        signal: stop.signal,
-        onProgress: (done, total, text) => (progress.value = done < total ? `${done} of ${total} measurements${text ? `, ${text}` : ""}` : total ? "" : text),
-      });
+      await requests.ask(
+        "curve",
+        {},
+        {
+          signal: stop.signal,
+          onProgress: (done, total, text) =>
+            (progress.value =
+              done < total ? `${done} of ${total} measurements${text ? `, ${text}` : ""}` : total ? "" : text),
+        },
+      );
     } catch (error) {
       if ((error as Error).name === "AbortError") say("Stopped; what is done stays.");
       else say((error as Error).message, true);
     }
     progress.value = stop = undefined;
   };
-  const button = h("button", { class: "sw-button cg-run", type: "button", onclick: () => (stop ? stop.abort() : void run()) });
+  const button = h("button", {
+    class: "sw-button cg-run",
+    type: "button",
+    onclick: () => (stop ? stop.abort() : void run()),
+  });
   const said = h("span", { class: "sw-dim cg-progress", role: "status" });
   const keys = h("span", { class: "cg-keys" });
   const live = !!state.model.get("live") && !state.saved;
   watch(until, () => {
     const known = isKnown(curve.value);
     const running = progress.value !== undefined;
-    button.hidden = !live || (known && !running && curve.value.n_edges!.length > 1 && finished(curve.value, state.edges.scored));
+    button.hidden =
+      !live || (known && !running && curve.value.n_edges!.length > 1 && finished(curve.value, state.edges.scored));
     button.textContent = running ? "Stop" : "Compute the curve";
-    said.textContent = running ? (progress.value ?? "") : known || live ? "" : "No curve: give curve=circuits.curve(scope, circuit).";
-    keys.replaceChildren(...chartKeys(curve.value, state.metric).map(([dash, ink, text]) => {
-      const svg = document.createElementNS(SVG, "svg");
-      svg.setAttribute("width", "20");
-      svg.setAttribute("height", "8");
-      const path = document.createElementNS(SVG, "path");
-      path.setAttribute("d", "M0 4h20");
-      path.setAttribute("stroke", state.theme.value[ink]);
-      path.setAttribute("stroke-width", ink === "ink" ? "1.5" : "1");
-      path.setAttribute("stroke-dasharray", dash);
-      svg.append(path);
-      const item = h("span", { class: "cg-key" });
-      item.append(svg, text);
-      return item;
-    }));
+    said.textContent = running
+      ? (progress.value ?? "")
+      : known || live
+        ? ""
+        : "No curve: give curve=circuits.curve(scope, circuit).";
+    keys.replaceChildren(
+      ...chartKeys(curve.value, state.metric).map(([dash, ink, text]) => {
+        const svg = document.createElementNS(SVG, "svg");
+        svg.setAttribute("width", "20");
+        svg.setAttribute("height", "8");
+        const path = document.createElementNS(SVG, "path");
+        path.setAttribute("d", "M0 4h20");
+        path.setAttribute("stroke", state.theme.value[ink]);
+        path.setAttribute("stroke-width", ink === "ink" ? "1.5" : "1");
+        path.setAttribute("stroke-dasharray", dash);
+        svg.append(path);
+        const item = h("span", { class: "cg-key" });
+        item.append(svg, text);
+        return item;
+      }),
+    );
   });
   const name = h("span", { class: "cg-strip-title" });
-  watch(until, () => void (name.textContent = isKnown(curve.value) ? `Faithfulness (left) and ${state.metric} (right) against edges kept` : "Edges kept"));
+  watch(
+    until,
+    () =>
+      void (name.textContent = isKnown(curve.value)
+        ? `Faithfulness (left) and ${state.metric} (right) against edges kept`
+        : "Edges kept"),
+  );
   return h("div", { class: "cg-strip-head" }, name, said, button, keys);
 }
 
-const finished = (curve: Partial<Measurements>, most: number): boolean => curve.n_edges!.at(-1)! >= most && (curve.random ?? []).every((draw) => draw.length === curve.n_edges!.length);
+const finished = (curve: Partial<Measurements>, most: number): boolean =>
+  curve.n_edges!.at(-1)! >= most && (curve.random ?? []).every((draw) => draw.length === curve.n_edges!.length);

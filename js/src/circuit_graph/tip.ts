@@ -13,7 +13,9 @@ export function unitNote(state: State, unit: Unit): HTMLElement[] {
   const [ins, outs] = [into, out].map((ranks) => ranks.filter((rank) => included[rank]));
   const sum = outs!.reduce((total, rank) => total + (state.edges.score[rank]! || 0), 0);
   const label = state.edits.peek().labels[unit.key];
-  const lines: HTMLElement[] = [h("div", {}, h("b", {}, unitWords(state.graph, unit)), ...(label ? [` ${label}`] : []))];
+  const lines: HTMLElement[] = [
+    h("div", {}, h("b", {}, unitWords(state.graph, unit)), ...(label ? [` ${label}`] : [])),
+  ];
   if (unit.kind === "group") lines.push(dim(unit.nodes.map((node) => state.graph.nodes[node]!.name).join(", ")));
   lines.push(dim(`${some(ins!.length, "edge")} in, ${count(outs!.length)} out`));
   if (outs!.length) lines.push(dim(`scores out sum to ${brief(sum)}`));
@@ -21,14 +23,20 @@ export function unitNote(state: State, unit: Unit): HTMLElement[] {
   return lines;
 }
 
-export const isRemoved = (state: State, unit: Unit): boolean => unit.nodes.every((node) => state.edits.value.removed.includes(state.graph.nodes[node]!.name));
+export const isRemoved = (state: State, unit: Unit): boolean =>
+  unit.nodes.every((node) => state.edits.value.removed.includes(state.graph.nodes[node]!.name));
 
 export function curveNote(state: State, { ranks, score, sort }: Curve): HTMLElement[] {
   const { edges } = state;
-  if (ranks.length > 1) return [h("div", {}, h("b", {}, some(ranks.length, "edge"))), dim(`scores sum to ${brief(score)}`)];
+  if (ranks.length > 1)
+    return [h("div", {}, h("b", {}, some(ranks.length, "edge"))), dim(`scores sum to ${brief(score)}`)];
   const [rank] = ranks as [number];
   const names: string[] = state.model.get("names");
-  const lines: HTMLElement[] = [h("div", {}, h("b", {}, edgeWords(edges, rank))), h("div", {}, brief(score)), dim(Number.isNaN(score) ? "without a score" : `number ${count(rank + 1)} of ${count(edges.scored)}`)];
+  const lines: HTMLElement[] = [
+    h("div", {}, h("b", {}, edgeWords(edges, rank))),
+    h("div", {}, brief(score)),
+    dim(Number.isNaN(score) ? "without a score" : `number ${count(rank + 1)} of ${count(edges.scored)}`),
+  ];
   if (sort === "removed") lines.push(dim("taken out"));
   if (sort === "a" || sort === "b") lines.push(dim(`only in ${sort.toUpperCase()}: ${names[sort === "a" ? 0 : 1]}`));
   if (sort === "both") lines.push(dim(`in both; in B ${brief(edges.other!.score[rank]!)}`));

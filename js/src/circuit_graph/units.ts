@@ -28,11 +28,14 @@ const LANE = { at: 1.5, width: 2.1 };
 /** Between two groups, in twelfths of the depth. */
 const APART = 0.8;
 
-export const columnsOf = ({ shape }: Graph, groups: number): number => shape.heads + MLP_GAP + (groups ? LANE.width : 0);
+export const columnsOf = ({ shape }: Graph, groups: number): number =>
+  shape.heads + MLP_GAP + (groups ? LANE.width : 0);
 
 export function unitsOf(graph: Graph, { groups, pins }: Pick<Edits, "groups" | "pins">): Units {
   const places = graph.nodes.map((_, node) => placeOf(graph, node));
-  const groupOf = new Map(Object.entries(groups).flatMap(([name, nodes]) => nodes.map((node) => [node, name] as const)));
+  const groupOf = new Map(
+    Object.entries(groups).flatMap(([name, nodes]) => nodes.map((node) => [node, name] as const)),
+  );
   const all: Unit[] = [];
   const of: number[] = [];
   const find = new Map<string, number>();
@@ -42,13 +45,24 @@ export function unitsOf(graph: Graph, { groups, pins }: Pick<Edits, "groups" | "
     let unit = find.get(key);
     if (unit === undefined) {
       find.set(key, (unit = all.length));
-      all.push({ key, kind: group === undefined ? node.kind : "group", nodes: [], column: 0, row: 0, pinned: key in pins });
+      all.push({
+        key,
+        kind: group === undefined ? node.kind : "group",
+        nodes: [],
+        column: 0,
+        row: 0,
+        pinned: key in pins,
+      });
     }
     all[unit]!.nodes.push(at);
     of.push(unit);
   });
   for (const unit of all) if (unit.kind !== "group") [unit.column, unit.row] = places[unit.nodes[0]!]!;
-  standApart(all.filter(({ kind }) => kind === "group"), places, graph.shape);
+  standApart(
+    all.filter(({ kind }) => kind === "group"),
+    places,
+    graph.shape,
+  );
   for (const unit of all) if (pins[unit.key]) [unit.column, unit.row] = pins[unit.key]!;
   return { all, of, find };
 }

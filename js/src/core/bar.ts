@@ -1,8 +1,9 @@
 /** The thin bar on top of every view: title, what is selected, copy as code, save, enlarge, keys. */
-import { copyText } from "./export";
+
 import { h, icon } from "./dom";
+import { copyText } from "./export";
 import { createKeyList, type Key } from "./keys";
-import { watch, type ReadonlySignal } from "./reactive";
+import { type ReadonlySignal, watch } from "./reactive";
 
 export interface Chip {
   text: string;
@@ -64,12 +65,15 @@ export function createBar(root: HTMLElement, options: BarOptions, until: AbortSi
       say("Copied as Python code.");
     }),
   );
-  const saveMenu = menu(button("Save", icon(SAVE), () => {}), Object.keys(options.saves), (choice) =>
-    attempt(async () => {
-      say(`Saving ${choice} …`);
-      await options.saves[choice]!();
-      say(`Saved as ${choice}.`);
-    }),
+  const saveMenu = menu(
+    button("Save", icon(SAVE), () => {}),
+    Object.keys(options.saves),
+    (choice) =>
+      attempt(async () => {
+        say(`Saving ${choice} …`);
+        await options.saves[choice]!();
+        say(`Saved as ${choice}.`);
+      }),
   );
   const enlarge = button("Enlarge", icon(ENLARGE), () =>
     attempt(async () => {
@@ -79,7 +83,18 @@ export function createBar(root: HTMLElement, options: BarOptions, until: AbortSi
   );
   const help = button("Keys", "?", () => keyList.toggle());
   root.prepend(
-    h("div", { class: "sw-bar", role: "toolbar", "aria-label": "View" }, title, chips, note, controls, copy, saveMenu, enlarge, help),
+    h(
+      "div",
+      { class: "sw-bar", role: "toolbar", "aria-label": "View" },
+      title,
+      chips,
+      note,
+      controls,
+      copy,
+      saveMenu,
+      enlarge,
+      help,
+    ),
   );
 
   root.addEventListener("keydown", (event) => {
@@ -107,13 +122,22 @@ export function createBar(root: HTMLElement, options: BarOptions, until: AbortSi
 const isFull = (root: HTMLElement): boolean => (root.getRootNode() as Document | ShadowRoot).fullscreenElement === root;
 
 const isTextField = (target: EventTarget | null): boolean =>
-  target instanceof HTMLElement && target.matches("input:not([type=range]):not([type=checkbox]), textarea, [contenteditable]");
+  target instanceof HTMLElement &&
+  target.matches("input:not([type=range]):not([type=checkbox]), textarea, [contenteditable]");
 
 function chipElement(chip: Chip): HTMLElement {
-  const name = h("button", { class: "sw-chip-name", type: "button", "aria-pressed": chip.current ? "true" : undefined }, chip.text);
+  const name = h(
+    "button",
+    { class: "sw-chip-name", type: "button", "aria-pressed": chip.current ? "true" : undefined },
+    chip.text,
+  );
   if (chip.open) name.addEventListener("click", chip.open);
   else name.disabled = true;
-  const clear = h("button", { class: "sw-chip-clear", type: "button", "aria-label": `Clear ${chip.text}`, onclick: chip.clear }, "×");
+  const clear = h(
+    "button",
+    { class: "sw-chip-clear", type: "button", "aria-label": `Clear ${chip.text}`, onclick: chip.clear },
+    "×",
+  );
   return h("span", { class: "sw-chip" }, name, clear);
 }
 
@@ -130,7 +154,16 @@ function menu(opener: HTMLButtonElement, choices: string[], onChoice: (choice: s
   opener.addEventListener("click", () => show(list.hidden));
   for (const choice of choices)
     list.append(
-      h("button", { class: "sw-button", type: "button", role: "menuitem", onclick: () => (show(false), opener.focus(), onChoice(choice)) }, choice),
+      h(
+        "button",
+        {
+          class: "sw-button",
+          type: "button",
+          role: "menuitem",
+          onclick: () => (show(false), opener.focus(), onChoice(choice)),
+        },
+        choice,
+      ),
     );
   box.addEventListener("focusout", (event) => {
     if (!box.contains(event.relatedTarget as Node | null)) show(false);

@@ -11,16 +11,24 @@ export function download(name: string, content: Blob): void {
 
 /** A name of a file from a title: "Attention, SmolLM2-135M" -> "attention-smollm2-135m". */
 export const fileName = (title: string): string =>
-  title.toLowerCase().replace(/[^a-z0-9.]+/g, "-").replace(/^-+|-+$/g, "") || "view";
+  title
+    .toLowerCase()
+    .replace(/[^a-z0-9.]+/g, "-")
+    .replace(/^-+|-+$/g, "") || "view";
 
 /** One line of CSV. */
 export const csvLine = (cells: readonly (string | number)[]): string =>
-  cells.map((cell) => (typeof cell === "string" && /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(",") + "\r\n";
+  cells
+    .map((cell) => (typeof cell === "string" && /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell))
+    .join(",") + "\r\n";
 
 /** Text as it may stand in SVG; characters that XML cannot hold at all are replaced. */
 export const xml = (text: string): string =>
   text
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd")
+    .replace(
+      /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
+      "\ufffd",
+    )
     .replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 
 /** Draw an SVG at `ratio` pixels a unit. */
@@ -33,7 +41,10 @@ export async function pngOf(svg: string, width: number, height: number, ratio = 
   canvas.height = Math.round(height * ratio);
   canvas.getContext("2d")!.drawImage(image, 0, 0, canvas.width, canvas.height);
   return new Promise((resolve, reject) =>
-    canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("The picture is too large for this browser."))), "image/png"),
+    canvas.toBlob(
+      (blob) => (blob ? resolve(blob) : reject(new Error("The picture is too large for this browser."))),
+      "image/png",
+    ),
   );
 }
 

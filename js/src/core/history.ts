@@ -1,5 +1,5 @@
 /** What can be undone and done again. */
-import { computed, signal, type ReadonlySignal } from "./reactive";
+import { computed, type ReadonlySignal, signal } from "./reactive";
 
 const MOST = 200;
 

@@ -8,7 +8,12 @@ export function createKeyList(root: HTMLElement, keys: readonly Key[]): { toggle
   const close = h("button", { class: "sw-button", type: "button", onclick: toggle }, "Close");
   const list = h("dl", {});
   for (const [key, does] of keys) list.append(h("dt", {}, h("kbd", {}, key)), h("dd", {}, does));
-  const panel = h("div", { class: "sw-keys", role: "dialog", "aria-label": "Keys" }, h("div", {}, h("b", {}, "Keys"), close), list);
+  const panel = h(
+    "div",
+    { class: "sw-keys", role: "dialog", "aria-label": "Keys" },
+    h("div", {}, h("b", {}, "Keys"), close),
+    list,
+  );
   panel.hidden = true;
   panel.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" && event.key !== "?") return;

@@ -1,8 +1,9 @@
 /** The legend of a colour scale: a bar with numbers, limits that can be dragged, linear or log. */
-import { context, h } from "./dom";
-import { entryOf, LOG_FLOOR, niceCeiling, positionOf, short, valueAt, type Scale } from "./scale";
+
 import { cssColour, type Table } from "./colour";
-import { computed, signal, watch, type ReadonlySignal, type Signal } from "./reactive";
+import { context, h } from "./dom";
+import { computed, type ReadonlySignal, type Signal, signal, watch } from "./reactive";
+import { entryOf, LOG_FLOOR, niceCeiling, positionOf, type Scale, short, valueAt } from "./scale";
 import type { Theme } from "./theme";
 
 export interface LegendOptions {
@@ -45,16 +46,24 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
     const { kind, low, high } = scale.value;
     if (dragging.value && held) return held;
     const end = niceCeiling(high);
-    return (held = { kind, low: signed() ? -end : kind === "log" ? Math.min(floor, low || floor) : 0, high: end, threshold: 0 });
+    return (held = {
+      kind,
+      low: signed() ? -end : kind === "log" ? Math.min(floor, low || floor) : 0,
+      high: end,
+      threshold: 0,
+    });
   });
-  const xOf = (value: number): number => PAD + Math.max(0, Math.min(1, positionOf(value, domain.value))) * (WIDTH - 2 * PAD);
+  const xOf = (value: number): number =>
+    PAD + Math.max(0, Math.min(1, positionOf(value, domain.value))) * (WIDTH - 2 * PAD);
   const valueOf = (x: number): number => valueAt(Math.max(0, Math.min(1, (x - PAD) / (WIDTH - 2 * PAD))), domain.value);
 
   const change = (mark: Mark, value: number): void => {
     const now = scale.peek();
     const least = domain.peek().high / 100;
-    if (mark === "threshold") scale.value = { ...now, threshold: Math.min(Math.abs(value) <= LOG_FLOOR ? 0 : Math.abs(value), now.high) };
-    else if (signed()) scale.value = { ...now, low: -Math.max(least, Math.abs(value)), high: Math.max(least, Math.abs(value)) };
+    if (mark === "threshold")
+      scale.value = { ...now, threshold: Math.min(Math.abs(value) <= LOG_FLOOR ? 0 : Math.abs(value), now.high) };
+    else if (signed())
+      scale.value = { ...now, low: -Math.max(least, Math.abs(value)), high: Math.max(least, Math.abs(value)) };
     else if (mark === "low") scale.value = { ...now, low: value <= LOG_FLOOR ? 0 : Math.min(value, now.high - least) };
     else scale.value = { ...now, high: Math.max(value, now.low + least) };
   };
@@ -64,7 +73,14 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
   };
 
   const handle = (mark: Mark, label: string): HTMLElement => {
-    const element = h("span", { class: "sw-handle", role: "slider", tabindex: 0, "data-mark": mark, "aria-label": `${label} of ${options.name}`, title: label });
+    const element = h("span", {
+      class: "sw-handle",
+      role: "slider",
+      tabindex: 0,
+      "data-mark": mark,
+      "aria-label": `${label} of ${options.name}`,
+      title: label,
+    });
     element.addEventListener("pointerdown", (down) => {
       down.preventDefault();
       element.focus();
@@ -114,15 +130,28 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
   box.append(numbers);
   watch(until, () => numbers.replaceChildren(...numberLabels(scale.value, domain.value, xOf, options.format)));
 
-  const kind = h("button", { class: "sw-button", type: "button", onclick: () => {
-    const log = scale.peek().kind === "linear";
-    scale.value = { ...scale.peek(), kind: log ? "log" : "linear" };
-    options.onCommit();
-  } });
-  const fit = h("button", { class: "sw-button", type: "button", title: "Set the upper limit to the largest value on show", onclick: () => {
-    change("high", options.largest());
-    options.onCommit();
-  } }, "fit");
+  const kind = h("button", {
+    class: "sw-button",
+    type: "button",
+    onclick: () => {
+      const log = scale.peek().kind === "linear";
+      scale.value = { ...scale.peek(), kind: log ? "log" : "linear" };
+      options.onCommit();
+    },
+  });
+  const fit = h(
+    "button",
+    {
+      class: "sw-button",
+      type: "button",
+      title: "Set the upper limit to the largest value on show",
+      onclick: () => {
+        change("high", options.largest());
+        options.onCommit();
+      },
+    },
+    "fit",
+  );
   const clipped = h("span", { class: "sw-clipped", title: "Cells above the upper limit; they carry a mark" });
   watch(until, () => {
     kind.textContent = scale.value.kind;
@@ -133,14 +162,34 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
     clipped.textContent = count ? `${count.toLocaleString("en")} above` : "";
     clipped.hidden = !count;
   });
-  return h("span", { class: "sw-legend" }, h("span", { class: "sw-legend-name" }, options.name), box, clipped, kind, fit);
+  return h(
+    "span",
+    { class: "sw-legend" },
+    h("span", { class: "sw-legend-name" }, options.name),
+    box,
+    clipped,
+    kind,
+    fit,
+  );
 }
 
 /** Numbers under the bar: the limits first, then the threshold and the ends where there is room. */
-function numberLabels(scale: Scale, domain: Scale, xOf: (value: number) => number, format?: (value: number) => string): HTMLElement[] {
+function numberLabels(
+  scale: Scale,
+  domain: Scale,
+  xOf: (value: number) => number,
+  format?: (value: number) => string,
+): HTMLElement[] {
   const written = format ?? ((value) => (value === 0 && domain.kind === "log" ? `≤${short(LOG_FLOOR)}` : short(value)));
   const taken: number[] = [];
-  const wanted = [scale.high, scale.low, ...(scale.threshold ? [scale.threshold] : []), domain.high, domain.low, ...(domain.low < 0 ? [0] : [])];
+  const wanted = [
+    scale.high,
+    scale.low,
+    ...(scale.threshold ? [scale.threshold] : []),
+    domain.high,
+    domain.low,
+    ...(domain.low < 0 ? [0] : []),
+  ];
   return wanted.flatMap((value) => {
     const x = xOf(value);
     if (taken.some((other) => Math.abs(other - x) < 28)) return [];

@@ -1,8 +1,8 @@
 /** Signals, with clean-up by AbortSignal. */
-import { effect, signal, type ReadonlySignal } from "@preact/signals-core";
+import { effect, type ReadonlySignal, signal } from "@preact/signals-core";
 import type { AnyModel } from "./bridge";
 
-export { batch, computed, signal, untracked, type ReadonlySignal, type Signal } from "@preact/signals-core";
+export { batch, computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals-core";
 
 /** Run `action` now and whenever a signal that it read has changed, until `until` aborts. */
 export function watch(until: AbortSignal, action: () => void): void {

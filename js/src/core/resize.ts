@@ -7,9 +7,17 @@ const LEAST = 240;
  * Give `root` a height and an edge to change it by; `onChange` gets the height when a change is complete. Returns a way to
  * set another height.
  */
-export function resizable(root: HTMLElement, height: number, onChange: (height: number) => void): (height: number) => void {
+export function resizable(
+  root: HTMLElement,
+  height: number,
+  onChange: (height: number) => void,
+): (height: number) => void {
   const edge = h("div", {
-    class: "sw-edge", role: "separator", tabindex: 0, "aria-orientation": "horizontal", "aria-label": "Height of the view",
+    class: "sw-edge",
+    role: "separator",
+    tabindex: 0,
+    "aria-orientation": "horizontal",
+    "aria-label": "Height of the view",
     title: "Drag to change the height",
   });
   const set = (value: number): void => {

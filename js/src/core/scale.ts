@@ -43,7 +43,10 @@ export function niceCeiling(value: number): number {
 /** A short number for a legend: 0, 0.05, 1, 2e-4. */
 export function short(value: number): string {
   if (Number.isNaN(value)) return "NaN";
-  const text = value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential(1).replace(".0e", "e") : String(Number(value.toPrecision(2)));
+  const text =
+    value !== 0 && Math.abs(value) < 1e-3
+      ? value.toExponential(1).replace(".0e", "e")
+      : String(Number(value.toPrecision(2)));
   return text.replace("-", "−");
 }
 

@@ -106,7 +106,9 @@ class Member implements Selection {
   }
 
   #set(trait: Trait, items: unknown[]): void {
-    const value = JSON.stringify([...new Set(items.map((item) => JSON.stringify(item)))].map((item) => JSON.parse(item)));
+    const value = JSON.stringify(
+      [...new Set(items.map((item) => JSON.stringify(item)))].map((item) => JSON.parse(item)),
+    );
     if (!this.shared.put(trait, value)) return;
     for (const member of this.shared.members) member.expect(trait, member === this ? OWN : value);
     this.#writing = true;

@@ -1,9 +1,10 @@
 /** The view's root element and its colours, which follow the host's theme while it is shown. */
-import partsCss from "./parts.css";
-import themeCss from "./theme.css";
-import { h } from "./dom";
-import { signal, trait, watch, type ReadonlySignal } from "./reactive";
+
 import type { AnyModel } from "./bridge";
+import { h } from "./dom";
+import partsCss from "./parts.css";
+import { type ReadonlySignal, signal, trait, watch } from "./reactive";
+import themeCss from "./theme.css";
 
 /** Colours as CSS text (canvas takes it as it is) and the ground in numbers, for the colour tables. */
 export interface Theme {
@@ -72,7 +73,10 @@ function readTheme(root: HTMLElement, forced: string | undefined): Theme {
 
 function hostScheme(root: HTMLElement): { name: string; dark: boolean } {
   const style = getComputedStyle(root);
-  for (const [name, variable] of [["jupyter", "--jp-layout-color0"], ["vscode", "--vscode-editor-background"]] as const) {
+  for (const [name, variable] of [
+    ["jupyter", "--jp-layout-color0"],
+    ["vscode", "--vscode-editor-background"],
+  ] as const) {
     if (!style.getPropertyValue(variable).trim()) continue;
     const rgb = rgbOf(resolve(root, `var(${variable})`));
     if (rgb) return { name, dark: isDark(rgb) };
@@ -98,7 +102,9 @@ function resolve(root: HTMLElement, colour: string): string {
 export function rgbOf(colour: string): Rgb | undefined {
   const unit = colour.startsWith("color(") ? 255 : 1;
   const numbers = colour.replace(/^color\(\w+/, "").match(/[\d.]+(e-?\d+)?/g);
-  return numbers && numbers.length >= 3 ? [0, 1, 2].map((i) => Number(numbers[i]) * unit) as unknown as Rgb : undefined;
+  return numbers && numbers.length >= 3
+    ? ([0, 1, 2].map((i) => Number(numbers[i]) * unit) as unknown as Rgb)
+    : undefined;
 }
 
 const isDark = ([r, g, b]: Rgb): boolean => 0.2126 * r + 0.7152 * g + 0.0722 * b < 128;
@@ -122,7 +128,10 @@ function onHostChange(refresh: () => void, until: AbortSignal): void {
   };
   const observer = new MutationObserver(soon);
   for (const mark of [document.documentElement, document.body])
-    observer.observe(mark, { attributes: true, attributeFilter: ["class", "style", "data-theme", "data-jp-theme-name", "data-vscode-theme-kind"] });
+    observer.observe(mark, {
+      attributes: true,
+      attributeFilter: ["class", "style", "data-theme", "data-jp-theme-name", "data-vscode-theme-kind"],
+    });
   until.addEventListener("abort", () => observer.disconnect());
   document.head.addEventListener("load", soon, { capture: true, signal: until });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", soon, { signal: until });

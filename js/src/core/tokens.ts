@@ -12,13 +12,27 @@ const BYTES = /^(<0x[0-9A-Fa-f]{2}>)+$/;
 
 /** Split a token into plain parts and dimmed stand-ins. */
 export function parts(token: string): Part[] {
-  if (BYTES.test(token)) return [{ text: token.replace(/<0x(..)>/g, "0x$1 ").trim().toUpperCase().replaceAll("0X", "0x"), dim: true }];
+  if (BYTES.test(token))
+    return [
+      {
+        text: token
+          .replace(/<0x(..)>/g, "0x$1 ")
+          .trim()
+          .toUpperCase()
+          .replaceAll("0X", "0x"),
+        dim: true,
+      },
+    ];
   if (token === "") return [{ text: "∅", dim: true }];
   const found: Part[] = [];
   for (const char of token) {
     const code = char.codePointAt(0)!;
     // Controls and bidirectional overrides could reorder or hide the text around them.
-    const control = code < 32 || (code >= 0x7f && code < 0xa0) || (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+    const control =
+      code < 32 ||
+      (code >= 0x7f && code < 0xa0) ||
+      (code >= 0x202a && code <= 0x202e) ||
+      (code >= 0x2066 && code <= 0x2069);
     const standIn = STAND_INS[char] ?? (control ? `U+${code.toString(16).toUpperCase().padStart(4, "0")}` : undefined);
     const last = found.at(-1);
     const part = { text: standIn ?? char, dim: standIn !== undefined };
@@ -30,7 +44,11 @@ export function parts(token: string): Part[] {
 
 /** The token as one string, cut after `limit` characters. */
 export function plain(token: string, limit = Infinity): string {
-  const chars = [...parts(token).map((part) => part.text).join("")];
+  const chars = [
+    ...parts(token)
+      .map((part) => part.text)
+      .join(""),
+  ];
   return chars.length > limit ? chars.slice(0, limit - 1).join("") + "…" : chars.join("");
 }
 
@@ -70,7 +88,15 @@ export function fitted(token: string, room: number, measure: (text: string) => n
 }
 
 /** Draw a token at (`x`, `y`), cut after `limit` characters; gives its width. */
-export function drawToken(pen: CanvasRenderingContext2D, token: string, x: number, y: number, ink: string, dim: string, limit: number): number {
+export function drawToken(
+  pen: CanvasRenderingContext2D,
+  token: string,
+  x: number,
+  y: number,
+  ink: string,
+  dim: string,
+  limit: number,
+): number {
   let [at, left] = [x, limit];
   for (const part of parts(token)) {
     const chars = [...part.text];

@@ -1,9 +1,18 @@
 /** The elements of one row. They are made once and filled again as rows scroll by. */
-import { classHue, className, type Table as Colours } from "../core/colour";
+import { type Table as Colours, classHue, className } from "../core/colour";
 import { h } from "../core/dom";
 import type { Theme } from "../core/theme";
-import { headOf, place, reads, written, type NumberColumn, type StripColumn, type Table, type TextColumn } from "./data";
-import { PAD, type Layout, type Placed } from "./layout";
+import {
+  headOf,
+  type NumberColumn,
+  place,
+  reads,
+  type StripColumn,
+  type Table,
+  type TextColumn,
+  written,
+} from "./data";
+import { type Layout, PAD, type Placed } from "./layout";
 import { drawStrip, stripWords } from "./strip";
 
 export interface RowElement {
@@ -44,7 +53,14 @@ function headCell(table: Table, look: Look): Cell {
   const chip = h("span", { class: "sw-class" });
   const layer = h("span", { class: "sw-layer" });
   const head = h("span", { class: "sw-head" });
-  const element = h("div", { class: "sw-cell-head", role: "rowheader" }, ...(table.letters.some(Boolean) ? [chip] : []), layer, ".", head);
+  const element = h(
+    "div",
+    { class: "sw-cell-head", role: "rowheader" },
+    ...(table.letters.some(Boolean) ? [chip] : []),
+    layer,
+    ".",
+    head,
+  );
   return {
     element,
     fill(row) {
@@ -105,7 +121,8 @@ function numberCell(column: NumberColumn, numberWidth: number): Cell {
       number.classList.toggle("sw-missing", Number.isNaN(value));
       const at = Number.isNaN(value) ? zero : place(value, domain);
       span(bar, Math.min(zero, at), Math.max(zero, at));
-      bar.className = value < 0 ? "sw-negative" : threshold === null ? "" : value >= threshold ? "sw-passes" : "sw-fails";
+      bar.className =
+        value < 0 ? "sw-negative" : threshold === null ? "" : value >= threshold ? "sw-passes" : "sw-fails";
       if (low && high) {
         whisker.hidden = !(Number.isFinite(low[row]) && Number.isFinite(high[row]));
         if (!whisker.hidden) span(whisker, place(low[row]!, domain), place(high[row]!, domain));

@@ -1,5 +1,5 @@
 /** Rows chosen by click or key, as heads of the shared selection: one, one more, or a range. */
-import { signal, type ReadonlySignal } from "../core/reactive";
+import { type ReadonlySignal, signal } from "../core/reactive";
 import type { Head, Selection } from "../core/selection";
 import { headOf, type Table } from "./data";
 

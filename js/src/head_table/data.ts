@@ -1,5 +1,5 @@
 /** The table as it arrives from Python: a description a column, numbers as bytes, text as lists. */
-import { bytes, float32, float64, type AnyModel } from "../core/bridge";
+import { type AnyModel, bytes, float32, float64 } from "../core/bridge";
 import type { Head } from "../core/selection";
 
 export type Numbers = Float64Array | Float32Array;
@@ -65,12 +65,28 @@ export function readTable(model: AnyModel): Table {
     if (dtype === "float32") numbers.set(name, float32(packed.subarray(start, start + 4 * n)));
     if (dtype === "float64") numbers.set(name, float64(packed.subarray(start, start + 8 * n)));
   }
-  const measuredOf = (spec: any): any => ({ ...spec, values: numbers.get(spec.name)!, low: numbers.get(spec.low), high: numbers.get(spec.high) });
+  const measuredOf = (spec: any): any => ({
+    ...spec,
+    values: numbers.get(spec.name)!,
+    low: numbers.get(spec.low),
+    high: numbers.get(spec.high),
+  });
   // A control is drawn on the scale of what it is held against, and the other way round.
   const sharing = (spec: any): any[] =>
-    model.get("columns").filter((other: any) => other === spec || (numbers.has(other.name) && (other.name === spec.like || other.like === spec.name)));
+    model
+      .get("columns")
+      .filter(
+        (other: any) =>
+          other === spec || (numbers.has(other.name) && (other.name === spec.like || other.like === spec.name)),
+      );
   const all = model.get("columns").map((spec: any): ShownColumn => {
-    if (spec.kind === "strip") return { ...spec, tokens: model.get("strip_tokens"), queries: model.get("strip_queries"), levels: bytes(model.get("strips")) };
+    if (spec.kind === "strip")
+      return {
+        ...spec,
+        tokens: model.get("strip_tokens"),
+        queries: model.get("strip_queries"),
+        levels: bytes(model.get("strips")),
+      };
     if (spec.kind === "text") return { ...spec, values: model.get("texts")[spec.name] };
     const column = measuredOf(spec);
     const domain = sharing(spec).map(measuredOf).map(domainOf).reduce(together);
@@ -89,7 +105,10 @@ export function readTable(model: AnyModel): Table {
   };
 }
 
-const together = (one: [number, number], other: [number, number]): [number, number] => [Math.min(one[0], other[0]), Math.max(one[1], other[1])];
+const together = (one: [number, number], other: [number, number]): [number, number] => [
+  Math.min(one[0], other[0]),
+  Math.max(one[1], other[1]),
+];
 
 type Measured = Pick<NumberColumn, "kind" | "values" | "low" | "high" | "threshold">;
 
@@ -131,13 +150,22 @@ export function shown(value: number, digits: number): string {
 
 /** A p value: two digits that count, whatever its size. */
 export const shownP = (value: number): string =>
-  Number.isNaN(value) ? MISSING : (value !== 0 && value < 1e-3 ? value.toExponential(0) : String(Number(value.toPrecision(2)))).replaceAll("-", MINUS);
+  Number.isNaN(value)
+    ? MISSING
+    : (value !== 0 && value < 1e-3 ? value.toExponential(0) : String(Number(value.toPrecision(2)))).replaceAll(
+        "-",
+        MINUS,
+      );
 
 /** A number as its column shows it. */
-export const written = (column: NumberColumn, row: number): string => (column.bare ? shownP(column.values[row]!) : shown(column.values[row]!, column.digits));
+export const written = (column: NumberColumn, row: number): string =>
+  column.bare ? shownP(column.values[row]!) : shown(column.values[row]!, column.digits);
 
 /** The same for the ends of a scale, without noughts that say nothing. */
-export const short = (value: number, digits: number): string => shown(value, digits).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+export const short = (value: number, digits: number): string =>
+  shown(value, digits)
+    .replace(/(\.\d*?)0+$/, "$1")
+    .replace(/\.$/, "");
 
 /** The shortest text that reads back as the same number of the column's type. */
 export function exact(value: number, numbers: Numbers): string {
@@ -150,8 +178,10 @@ export function exact(value: number, numbers: Numbers): string {
 }
 
 /** A value to six significant digits. */
-export const spoken = (value: number): string => (Number.isNaN(value) ? "not computed" : String(Number(value.toPrecision(6))).replaceAll("-", MINUS));
+export const spoken = (value: number): string =>
+  Number.isNaN(value) ? "not computed" : String(Number(value.toPrecision(6))).replaceAll("-", MINUS);
 
 /** Names of classes are written with spaces; other text is shown as it is. */
 export const isClass = (column: string): boolean => column === "label" || column === "class";
-export const reads = (column: string, text: string): string => (isClass(column) ? text.replaceAll("_", " ").replace(/^s inhibition/, "S-inhibition") : text);
+export const reads = (column: string, text: string): string =>
+  isClass(column) ? text.replaceAll("_", " ").replace(/^s inhibition/, "S-inhibition") : text;

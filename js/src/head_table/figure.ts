@@ -2,8 +2,18 @@
 import { classHue, hexColour, magnitudeTable } from "../core/colour";
 import { xml } from "../core/export";
 import type { Theme } from "../core/theme";
-import { headName, headOf, place, reads, short, written, type NumberColumn, type StripColumn, type Table } from "./data";
-import { PAD, ROW, type Layout, type Measure, type Placed } from "./layout";
+import {
+  headName,
+  headOf,
+  type NumberColumn,
+  place,
+  reads,
+  type StripColumn,
+  short,
+  type Table,
+  written,
+} from "./data";
+import { type Layout, type Measure, PAD, type Placed, ROW } from "./layout";
 import { boxesOf, queryBox, STRIP_HEIGHT } from "./strip";
 
 export interface Figure {
@@ -36,7 +46,8 @@ export function figureOf(
     while (kept && measure(`${kept}\u2026`) > most) kept = kept.slice(0, -1);
     return `${kept}\u2026`;
   };
-  const text = (x: number, y: number, words: string, style = ""): number => out.push(`<text x="${x}" y="${y}" ${style}>${xml(words)}</text>`);
+  const text = (x: number, y: number, words: string, style = ""): number =>
+    out.push(`<text x="${x}" y="${y}" ${style}>${xml(words)}</text>`);
   const box = (x: number, y: number, w: number, h: number, fill: string, more = ""): number =>
     out.push(`<rect x="${round(x)}" y="${round(y)}" width="${round(w)}" height="${h}" fill="${fill}" ${more}/>`);
 
@@ -60,7 +71,12 @@ export function figureOf(
     const chipped = table.letters.some(Boolean);
     if (letter) {
       box(PAD, y + 4, 16, 16, "none", `rx="2" stroke="${classHue(letter, theme.dark)}"`);
-      text(PAD + 8, y + 16, letter === "-" ? "\u2212" : letter, `text-anchor="middle" font-weight="600" fill="${classHue(letter, theme.dark)}"`);
+      text(
+        PAD + 8,
+        y + 16,
+        letter === "-" ? "\u2212" : letter,
+        `text-anchor="middle" font-weight="600" fill="${classHue(letter, theme.dark)}"`,
+      );
     }
     text(PAD + (chipped ? 22 : 0), y + 16, headName(headOf(table, row)));
     columns(layout, ({ column, width: room, numberWidth }, x) => {
@@ -72,7 +88,10 @@ export function figureOf(
   if (left) text(PAD, TOP + some.length * ROW + 16, `and ${left.toLocaleString("en")} more`, `fill="${theme.dim}"`);
 
   function ramp(x: number): void {
-    const stops = Array.from({ length: 9 }, (_, i) => `<stop offset="${i / 8}" stop-color="${hexColour(colours[Math.round((i * 255) / 8)]!)}"/>`);
+    const stops = Array.from(
+      { length: 9 },
+      (_, i) => `<stop offset="${i / 8}" stop-color="${hexColour(colours[Math.round((i * 255) / 8)]!)}"/>`,
+    );
     const style = `fill="${theme.dim}" font-size="10"`;
     out.push(`<linearGradient id="attention">${stops.join("")}</linearGradient>`);
     text(x, 57, "0", style);
@@ -83,7 +102,8 @@ export function figureOf(
   function strip(column: StripColumn, row: number, x: number, y: number, wide: number): void {
     const gap = wide / column.tokens.length >= 5 ? 1 : 0;
     box(x, y + STRIP_HEIGHT - 1, wide, 1, theme.line);
-    for (const one of boxesOf(column, row, wide)) if (one.level) box(x + one.x, y + 1, one.width - gap, STRIP_HEIGHT - 2, hexColour(colours[one.level]!));
+    for (const one of boxesOf(column, row, wide))
+      if (one.level) box(x + one.x, y + 1, one.width - gap, STRIP_HEIGHT - 2, hexColour(colours[one.level]!));
     const query = queryBox(column, row, wide);
     box(x + query.x - 0.5, y + 0.5, query.width, STRIP_HEIGHT - 1, "none", `stroke="${theme.ink}"`);
   }
@@ -97,11 +117,20 @@ export function figureOf(
     if (column.bare) return;
     if (!Number.isNaN(value)) {
       const [from, to] = [Math.min(at(0), at(value)), Math.max(at(0), at(value))];
-      box(from, y + 7, to - from, 10, value < 0 ? theme.warn : theme.accent, `fill-opacity="${threshold === null || value < 0 ? 0.6 : value >= threshold ? 0.85 : 0.38}"`);
+      box(
+        from,
+        y + 7,
+        to - from,
+        10,
+        value < 0 ? theme.warn : theme.accent,
+        `fill-opacity="${threshold === null || value < 0 ? 0.6 : value >= threshold ? 0.85 : 0.38}"`,
+      );
     }
     if (low && high && Number.isFinite(low[row]) && Number.isFinite(high[row])) {
       const [from, to] = [round(at(low[row]!)), round(at(high[row]!))];
-      out.push(`<path d="M${from} ${y + 9}v6M${to} ${y + 9}v6M${from} ${y + 12}H${to}" stroke="${theme.ink}" fill="none"/>`);
+      out.push(
+        `<path d="M${from} ${y + 9}v6M${to} ${y + 9}v6M${from} ${y + 12}H${to}" stroke="${theme.ink}" fill="none"/>`,
+      );
     }
     if (threshold !== null) box(at(threshold), y + 4, 1, 16, theme.ink, 'fill-opacity=".6"');
   }
@@ -115,7 +144,10 @@ export function figureOf(
 }
 
 const round = (value: number): number => Math.round(value * 10) / 10;
-const barOf = (room: number, numberWidth: number): { from: number; width: number } => ({ from: 2 * PAD + numberWidth, width: room - numberWidth - 3 * PAD });
+const barOf = (room: number, numberWidth: number): { from: number; width: number } => ({
+  from: 2 * PAD + numberWidth,
+  width: room - numberWidth - 3 * PAD,
+});
 
 function columns(layout: Layout, draw: (placed: Placed, x: number) => void): void {
   let x = layout.head;

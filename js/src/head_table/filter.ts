@@ -4,7 +4,7 @@
  * as code.
  */
 import type { Column, Table } from "./data";
-import { FilterError, words, type Word } from "./filter_lexer";
+import { FilterError, type Word, words } from "./filter_lexer";
 
 export type Predicate = (row: number) => boolean;
 
@@ -112,7 +112,11 @@ class Parser {
     const text = this.#take("text");
     if (text) return { kind: "text", of: () => text.text };
     const found = this.#next;
-    throw new FilterError(found.kind === "end" ? "The filter ends too early: a column or a number is missing." : `${found.text} stands where a column or a number belongs.`);
+    throw new FilterError(
+      found.kind === "end"
+        ? "The filter ends too early: a column or a number is missing."
+        : `${found.text} stands where a column or a number belongs.`,
+    );
   }
 
   #named({ kind, text }: Word): Operand {
@@ -136,7 +140,8 @@ class Parser {
       throw new FilterError(`${text.column ?? "A text"} is text and cannot be compared with a number.`);
     }
     if (a.missing || b.missing) {
-      if (sign !== "=" && sign !== "!=") throw new FilterError("What is missing can only be asked for with = nan or != nan.");
+      if (sign !== "=" && sign !== "!=")
+        throw new FilterError("What is missing can only be asked for with = nan or != nan.");
       const { of } = a.missing ? b : a;
       return sign === "=" ? (row) => Number.isNaN(of(row)) : (row) => !Number.isNaN(of(row));
     }
@@ -148,7 +153,9 @@ class Parser {
   #unfinished(left: Operand): string {
     if (left.kind === "word") return unknown(left.word, this.table);
     const name = this.all[this.#at - 1]!.text;
-    return left.kind === "text" ? `Say what ${name} must be, as in ${name} = induction.` : `Say how ${name} compares, as in ${name} > 0.4.`;
+    return left.kind === "text"
+      ? `Say what ${name} must be, as in ${name} = induction.`
+      : `Say how ${name} compares, as in ${name} > 0.4.`;
   }
 }
 
@@ -170,7 +177,10 @@ function unknown(name: string, table: Table): string {
   const near = table.columns
     .map((column) => ({ name: column.name, far: distance(name.toLowerCase(), column.name.toLowerCase()) }))
     .sort((a, b) => a.far - b.far)[0];
-  const hint = near && near.far <= Math.max(2, name.length / 3) ? ` Do you mean ${near.name}?` : ` The columns are ${table.columns.map((column) => column.name).join(", ")}.`;
+  const hint =
+    near && near.far <= Math.max(2, name.length / 3)
+      ? ` Do you mean ${near.name}?`
+      : ` The columns are ${table.columns.map((column) => column.name).join(", ")}.`;
   return `There is no column ${name}.${hint}`;
 }
 

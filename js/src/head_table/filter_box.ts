@@ -1,6 +1,6 @@
 /** The field for the filter, with the count of what it leaves or the sentence on what is wrong with it. */
 import { h } from "../core/dom";
-import { signal, watch, type ReadonlySignal } from "../core/reactive";
+import { type ReadonlySignal, signal, watch } from "../core/reactive";
 import type { Table } from "./data";
 import { compile, type Predicate } from "./filter";
 
@@ -24,10 +24,19 @@ export function createFilterBox(
   const passes = signal<Predicate | undefined>(undefined);
   const problem = signal("");
   const input = h("input", {
-    class: "sw-filter", type: "text", spellcheck: "false", autocomplete: "off", autocapitalize: "off",
-    "aria-label": "Filter the rows", placeholder: `Filter, e.g. ${example(table)}`,
+    class: "sw-filter",
+    type: "text",
+    spellcheck: "false",
+    autocomplete: "off",
+    autocapitalize: "off",
+    "aria-label": "Filter the rows",
+    placeholder: `Filter, e.g. ${example(table)}`,
   });
-  const wipe = h("button", { class: "sw-button", type: "button", "aria-label": "Clear the filter", title: "Clear the filter" }, "\u00d7");
+  const wipe = h(
+    "button",
+    { class: "sw-button", type: "button", "aria-label": "Clear the filter", title: "Clear the filter" },
+    "\u00d7",
+  );
   const said = h("span", { class: "sw-count" });
   const alert = h("div", { class: "sw-problem", role: "alert" });
   let waiting = 0;

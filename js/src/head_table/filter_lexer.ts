@@ -29,7 +29,11 @@ export function words(text: string): Word[] {
     else if (double !== undefined || single !== undefined) found.push({ kind: "text", text: double ?? single!, at });
     else if (column !== undefined) found.push({ kind: "column", text: column, at });
     else if (name !== undefined)
-      found.push(KEYWORDS.has(name.toLowerCase()) ? { kind: "operator", text: name.toLowerCase(), at } : { kind: "name", text: name, at });
+      found.push(
+        KEYWORDS.has(name.toLowerCase())
+          ? { kind: "operator", text: name.toLowerCase(), at }
+          : { kind: "name", text: name, at },
+      );
     else if (operator !== undefined) found.push({ kind: "operator", text: SAME[operator] ?? operator, at });
     else if (bracket !== undefined) found.push({ kind: bracket as "(" | ")", text: bracket, at });
     else found.push({ kind: "operator", text: sign === "+" ? "+" : "-", at });
@@ -39,4 +43,6 @@ export function words(text: string): Word[] {
 }
 
 const complaint = (rest: string): string =>
-  /^["'`]/.test(rest) ? `The ${rest[0]} before ${rest.slice(1, 20) || "the end"} is never closed.` : `The filter cannot contain ${rest[0]}.`;
+  /^["'`]/.test(rest)
+    ? `The ${rest[0]} before ${rest.slice(1, 20) || "the end"} is never closed.`
+    : `The filter cannot contain ${rest[0]}.`;

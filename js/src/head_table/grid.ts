@@ -1,12 +1,12 @@
 /** The grid: header, rows that exist only while they can be seen, pointer and keys. */
 import { h } from "../core/dom";
-import { signal, watch, type ReadonlySignal } from "../core/reactive";
+import { type ReadonlySignal, signal, watch } from "../core/reactive";
 import type { Head } from "../core/selection";
 import { createRow, type Look, type RowElement } from "./cells";
 import type { Choice, Extend } from "./choice";
 import { headOf, type Table } from "./data";
 import { canSort, createHeader, type Header } from "./header";
-import { layoutOf, type Layout, type Measure } from "./layout";
+import { type Layout, layoutOf, type Measure } from "./layout";
 import type { SortKey } from "./order";
 import { VirtualRows } from "./rows";
 
@@ -89,7 +89,10 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
   watch(until, () => {
     layout.value = layoutOf(table, options.width.value, options.measure);
     const { head, placed, total } = layout.value;
-    element.style.setProperty("--columns", [head, ...placed.map(({ width }) => width)].map((width) => `${width}px`).join(" "));
+    element.style.setProperty(
+      "--columns",
+      [head, ...placed.map(({ width }) => width)].map((width) => `${width}px`).join(" "),
+    );
     element.style.setProperty("--total", `${total}px`);
     header = createHeader(layout.value, options.measure, options.look.colours(), sort);
     header.mark(keys.peek());
@@ -112,7 +115,9 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
     list.refresh();
   });
   const empty = h("div", { class: "sw-empty", hidden: true }, "No head passes the filter. ");
-  empty.append(h("button", { class: "sw-button", type: "button", onclick: () => options.onClear() }, "Clear the filter"));
+  empty.append(
+    h("button", { class: "sw-button", type: "button", onclick: () => options.onClear() }, "Clear the filter"),
+  );
   const box = h("div", { class: "sw-box" }, element, empty);
   watch(until, () => void (empty.hidden = rows.value.length > 0 || table.n === 0));
   element.addEventListener("scroll", () => list.update(), { passive: true });
@@ -123,7 +128,10 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
   const at = (event: Event): { position: number; at: number } => {
     const cell = (event.target as Element).closest<HTMLElement>("[aria-colindex]");
     const line = (event.target as Element).closest<HTMLElement>(".sw-row");
-    return { position: line ? list.positionOf(line) : -1, at: cell ? Number(cell.getAttribute("aria-colindex")) - 1 : 0 };
+    return {
+      position: line ? list.positionOf(line) : -1,
+      at: cell ? Number(cell.getAttribute("aria-colindex")) - 1 : 0,
+    };
   };
   body.addEventListener("click", (event) => {
     const place = at(event);

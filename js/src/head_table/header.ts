@@ -1,7 +1,8 @@
 /** The row of column names: a click sorts, shift adds a key; under each name the scale of its bars. */
+
+import { type Table as Colours, cssColour } from "../core/colour";
 import { h } from "../core/dom";
-import { cssColour, type Table as Colours } from "../core/colour";
-import { place, short, type NumberColumn, type ShownColumn } from "./data";
+import { type NumberColumn, place, type ShownColumn, short } from "./data";
 import type { Layout, Measure, Placed } from "./layout";
 import type { Direction, SortKey } from "./order";
 
@@ -12,7 +13,8 @@ export interface Header {
 }
 
 /** What a click on each header sorts by: the first column stands for layer and head. */
-export const namesAt = ({ placed }: Layout, at: number): string[] => (at === 0 ? ["layer", "head"] : [placed[at - 1]!.column.name]);
+export const namesAt = ({ placed }: Layout, at: number): string[] =>
+  at === 0 ? ["layer", "head"] : [placed[at - 1]!.column.name];
 
 /** Numbers are most often sought at their largest. */
 export const firstDirection = ({ placed }: Layout, at: number): Direction =>
@@ -21,13 +23,27 @@ export const firstDirection = ({ placed }: Layout, at: number): Direction =>
 /** A picture has no order. */
 export const canSort = ({ placed }: Layout, at: number): boolean => at === 0 || placed[at - 1]!.column.kind !== "strip";
 
-export function createHeader(layout: Layout, measure: Measure, colours: Colours, onSort: (at: number, add: boolean) => void): Header {
-  const arrows = Array.from({ length: layout.placed.length + 1 }, () => h("span", { class: "sw-arrow", "aria-hidden": "true" }));
-  const name = (text: string, at: number): HTMLElement => h("span", { class: "sw-name" }, h("span", {}, text), arrows[at]!);
+export function createHeader(
+  layout: Layout,
+  measure: Measure,
+  colours: Colours,
+  onSort: (at: number, add: boolean) => void,
+): Header {
+  const arrows = Array.from({ length: layout.placed.length + 1 }, () =>
+    h("span", { class: "sw-arrow", "aria-hidden": "true" }),
+  );
+  const name = (text: string, at: number): HTMLElement =>
+    h("span", { class: "sw-name" }, h("span", {}, text), arrows[at]!);
   const cells = [
     h("div", { class: "sw-cell-head", role: "columnheader", title: "Layer and head. Click to sort." }, name("head", 0)),
     ...layout.placed.map((one, i) =>
-      h("div", { class: `sw-column-${one.column.kind === "text" ? "text" : "number"}`, role: "columnheader", title: explain(one.column) },
+      h(
+        "div",
+        {
+          class: `sw-column-${one.column.kind === "text" ? "text" : "number"}`,
+          role: "columnheader",
+          title: explain(one.column),
+        },
         name(one.column.title, i + 1),
         ...scaleOf(one, measure, colours),
       ),
@@ -47,7 +63,9 @@ export function createHeader(layout: Layout, measure: Measure, colours: Colours,
         const rank = sorted.findIndex(([name]) => namesAt(layout, at).includes(name));
         const direction = sorted[rank]?.[1];
         if (canSort(layout, at)) cell.setAttribute("aria-sort", direction ?? "none");
-        arrows[at]!.textContent = direction ? (direction === "ascending" ? "\u2191" : "\u2193") + (sorted.length > 1 ? rank + 1 : "") : "";
+        arrows[at]!.textContent = direction
+          ? (direction === "ascending" ? "\u2191" : "\u2193") + (sorted.length > 1 ? rank + 1 : "")
+          : "";
       });
     },
   };
@@ -55,7 +73,8 @@ export function createHeader(layout: Layout, measure: Measure, colours: Colours,
 
 function explain(column: ShownColumn): string {
   if (column.kind === "strip") return column.help;
-  const threshold = column.kind !== "text" && column.threshold !== null ? `Threshold ${column.threshold}, the line in the bars.` : "";
+  const threshold =
+    column.kind !== "text" && column.threshold !== null ? `Threshold ${column.threshold}, the line in the bars.` : "";
   return [column.help, threshold, "Click to sort, shift-click to add to the order."].filter(Boolean).join("\n");
 }
 
@@ -68,7 +87,13 @@ function scaleOf(placed: Placed, measure: Measure, colours: Colours): HTMLElemen
 /** The colours of strips, with the numbers at both ends. */
 function ramp(colours: Colours): HTMLElement {
   const stops = Array.from({ length: 9 }, (_, i) => cssColour(colours[Math.round((i * 255) / 8)]!));
-  return h("span", { class: "sw-scale sw-ramp", "aria-hidden": "true" }, "0", h("i", { style: `background: linear-gradient(to right, ${stops.join(", ")})` }), "100 %");
+  return h(
+    "span",
+    { class: "sw-scale sw-ramp", "aria-hidden": "true" },
+    "0",
+    h("i", { style: `background: linear-gradient(to right, ${stops.join(", ")})` }),
+    "100 %",
+  );
 }
 
 /** The numbers at both ends of the bars, and the threshold's where it does not touch them. */

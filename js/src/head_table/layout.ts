@@ -1,5 +1,15 @@
 /** How wide the columns are: enough for their numbers and names, the rest shared by the bars. */
-import { short, shown, shownP, type NumberColumn, type Numbers, type ShownColumn, type StripColumn, type Table, type TextColumn } from "./data";
+import {
+  type NumberColumn,
+  type Numbers,
+  type ShownColumn,
+  type StripColumn,
+  short,
+  shown,
+  shownP,
+  type Table,
+  type TextColumn,
+} from "./data";
 
 export const ROW = 24;
 export const HEADER = 44;
@@ -31,7 +41,11 @@ export interface Layout {
 }
 
 export function layoutOf(table: Table, room: number, measure: Measure): Layout {
-  const head = Math.ceil(2 * PAD + (table.letters.some(Boolean) ? CHIP : 0) + Math.max(measure("head") + ARROW - CHIP, measure(longestName(table))));
+  const head = Math.ceil(
+    2 * PAD +
+      (table.letters.some(Boolean) ? CHIP : 0) +
+      Math.max(measure("head") + ARROW - CHIP, measure(longestName(table))),
+  );
   const placed = table.shown.map((column) => {
     if (column.kind === "strip") return placeStrip(column, measure);
     return column.kind === "text" ? placeText(column, measure) : placeNumbers(column, measure);
@@ -59,7 +73,8 @@ function widen(columns: Placed[], spare: number): void {
 
 /** Layers stand right, heads left of the dot, so each has the room of its longest. */
 function longestName({ layer, head }: Table): string {
-  const digits = (numbers: Numbers, least: number): string => "0".repeat(Math.max(least, ...new Set([...numbers].map((n) => String(n).length))));
+  const digits = (numbers: Numbers, least: number): string =>
+    "0".repeat(Math.max(least, ...new Set([...numbers].map((n) => String(n).length))));
   return `${digits(layer, 2)}.${digits(head, 1)}`;
 }
 
@@ -86,4 +101,5 @@ function placeStrip(column: StripColumn, measure: Measure): Placed {
   return { column, width: Math.ceil(Math.max(measure(column.title) + PAD, boxes) + 2 * PAD), numberWidth: 0 };
 }
 
-const titleWidth = (column: ShownColumn, measure: Measure): number => Math.min(WIDEST.title, measure(column.title) + 2 * PAD + ARROW);
+const titleWidth = (column: ShownColumn, measure: Measure): number =>
+  Math.min(WIDEST.title, measure(column.title) + 2 * PAD + ARROW);

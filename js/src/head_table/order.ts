@@ -26,8 +26,11 @@ export function orderOf(table: Table, keys: readonly SortKey[], passes: Predicat
 function comparison(column: Column, sign: number): (a: number, b: number) => number {
   if (column.kind === "text") {
     const { values } = column;
-    const rank = new Map([...new Set(values)].sort(new Intl.Collator(undefined, { numeric: true }).compare).map((text, i) => [text, i]));
-    return (a, b) => Number(values[a] === "") - Number(values[b] === "") || sign * (rank.get(values[a]!)! - rank.get(values[b]!)!);
+    const rank = new Map(
+      [...new Set(values)].sort(new Intl.Collator(undefined, { numeric: true }).compare).map((text, i) => [text, i]),
+    );
+    return (a, b) =>
+      Number(values[a] === "") - Number(values[b] === "") || sign * (rank.get(values[a]!)! - rank.get(values[b]!)!);
   }
   const { values } = column;
   return (a, b) => {
@@ -41,7 +44,8 @@ function comparison(column: Column, sign: number): (a: number, b: number) => num
 export function clicked(keys: readonly SortKey[], names: readonly string[], first: Direction, add: boolean): SortKey[] {
   const others = keys.filter(([name]) => !names.includes(name));
   const now = keys.find(([name]) => name === names[0])?.[1];
-  const next = now === undefined ? first : now === first ? (first === "ascending" ? "descending" : "ascending") : undefined;
+  const next =
+    now === undefined ? first : now === first ? (first === "ascending" ? "descending" : "ascending") : undefined;
   const mine: SortKey[] = next ? names.map((name) => [name, next]) : [];
   if (!add) return mine;
   const at = keys.findIndex(([name]) => names.includes(name));

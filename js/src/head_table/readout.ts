@@ -1,9 +1,9 @@
 /** One row in words with exact values: the line below the table, and the note beside a class letter. */
 import { className } from "../core/colour";
 import { h } from "../core/dom";
-import type { Tooltip } from "../core/tooltip";
 import { tokenSpan } from "../core/tokens";
-import { headName, headOf, isClass, spoken, type ShownColumn, type StripColumn, type Table } from "./data";
+import type { Tooltip } from "../core/tooltip";
+import { headName, headOf, isClass, type ShownColumn, type StripColumn, spoken, type Table } from "./data";
 import { levelAt, percent, stripWords, tokenAt } from "./strip";
 
 export interface Readout {
@@ -25,7 +25,8 @@ export function createReadout(table: Table, tooltip: Tooltip): Readout {
       const letter = event && (event.target as Element).closest(".sw-class");
       if (letter && row !== undefined && table.letters[row])
         tooltip.show(event.clientX, event.clientY, [evidenceOf(table, row)]);
-      else if (event && column?.kind === "strip" && row !== undefined) tooltip.show(event.clientX, event.clientY, stripNote(column, row, event));
+      else if (event && column?.kind === "strip" && row !== undefined)
+        tooltip.show(event.clientX, event.clientY, stripNote(column, row, event));
       else tooltip.hide();
     },
   };
@@ -35,9 +36,19 @@ export function createReadout(table: Table, tooltip: Tooltip): Readout {
 function stripNote(column: StripColumn, row: number, event: PointerEvent): HTMLElement[] {
   const canvas = (event.target as Element).closest(".sw-cell-strip")!.firstElementChild!.getBoundingClientRect();
   const [at, query] = [tokenAt(column, event.clientX - canvas.left, canvas.width), column.queries[row]!];
-  const token = (position: number): (Node | string)[] => [tokenSpan(column.tokens[position]!), h("span", { class: "sw-dim" }, ` ${position}`)];
-  if (at > query) return [h("div", {}, ...token(at), h("span", { class: "sw-dim" }, ", after the query")), h("div", { class: "sw-dim" }, "from ", ...token(query))];
-  return [h("div", {}, ...token(at), ` ${percent(levelAt(column, row, at))}`), h("div", {}, h("span", { class: "sw-dim" }, "from "), ...token(query))];
+  const token = (position: number): (Node | string)[] => [
+    tokenSpan(column.tokens[position]!),
+    h("span", { class: "sw-dim" }, ` ${position}`),
+  ];
+  if (at > query)
+    return [
+      h("div", {}, ...token(at), h("span", { class: "sw-dim" }, ", after the query")),
+      h("div", { class: "sw-dim" }, "from ", ...token(query)),
+    ];
+  return [
+    h("div", {}, ...token(at), ` ${percent(levelAt(column, row, at))}`),
+    h("div", {}, h("span", { class: "sw-dim" }, "from "), ...token(query)),
+  ];
 }
 
 function evidenceOf(table: Table, row: number): string {

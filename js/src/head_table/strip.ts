@@ -1,6 +1,7 @@
 /** Attention of one head over the tokens of a prompt as a row of boxes. */
+
+import { type Table as Colours, cssColour } from "../core/colour";
 import { context } from "../core/dom";
-import { cssColour, type Table as Colours } from "../core/colour";
 import type { Theme } from "../core/theme";
 import { plain } from "../core/tokens";
 import type { StripColumn } from "./data";
@@ -8,7 +9,8 @@ import type { StripColumn } from "./data";
 export const STRIP_HEIGHT = 14;
 const NAMED = 3;
 
-export const levelAt = ({ levels, tokens }: StripColumn, row: number, position: number): number => levels[row * tokens.length + position]!;
+export const levelAt = ({ levels, tokens }: StripColumn, row: number, position: number): number =>
+  levels[row * tokens.length + position]!;
 
 /** In percent, with the decimal that steps of 1/255 allow. */
 export const percent = (level: number): string => `${((100 * level) / 255).toFixed(1)} %`;
@@ -42,7 +44,14 @@ export function queryBox(column: StripColumn, row: number, width: number): { x: 
   return { x: at(query), width: Math.max(3, at(query + 1) - at(query)) };
 }
 
-export function drawStrip(canvas: HTMLCanvasElement, column: StripColumn, row: number, width: number, theme: Theme, colours: Colours): void {
+export function drawStrip(
+  canvas: HTMLCanvasElement,
+  column: StripColumn,
+  row: number,
+  width: number,
+  theme: Theme,
+  colours: Colours,
+): void {
   const pen = context(canvas, width, STRIP_HEIGHT);
   pen.fillStyle = theme.line;
   pen.fillRect(0, STRIP_HEIGHT - 1, width, 1);

@@ -47,9 +47,17 @@ function mapOf(state: State): Figure {
   const [view, room, theme] = [state.view.peek(), state.room.peek(), state.theme.peek()];
   if (!room.width) throw new Error("The view is not on show.");
   const { x, y } = placeOf(view);
-  const [width, height] = [Math.min(room.width, x(state.counts.columns) - GUTTER), Math.min(room.height, y(state.counts.rows) - HEADER)];
-  const path = "M" + settledPath(state).map(([x, y]) => `${round(x)} ${round(y)}`).join("L");
-  const stroke = (ink: string, wide: number): string => `<path d="${path}" fill="none" stroke="${ink}" stroke-width="${wide}"/>`;
+  const [width, height] = [
+    Math.min(room.width, x(state.counts.columns) - GUTTER),
+    Math.min(room.height, y(state.counts.rows) - HEADER),
+  ];
+  const path =
+    "M" +
+    settledPath(state)
+      .map(([x, y]) => `${round(x)} ${round(y)}`)
+      .join("L");
+  const stroke = (ink: string, wide: number): string =>
+    `<path d="${path}" fill="none" stroke="${ink}" stroke-width="${wide}"/>`;
   return {
     width: GUTTER + width,
     height: HEADER + height,
@@ -63,7 +71,13 @@ function mapOf(state: State): Figure {
 
 function words(state: State): string {
   const { lens } = state;
-  const [view, values, scale, table, theme] = [state.view.peek(), state.values.peek(), state.scale.peek(), state.table.peek(), state.theme.peek()];
+  const [view, values, scale, table, theme] = [
+    state.view.peek(),
+    state.values.peek(),
+    state.scale.peek(),
+    state.table.peek(),
+    state.theme.peek(),
+  ];
   const { x, y } = placeOf(view);
   const size = fontSize(view.h);
   const measure = (text: string): number => [...text].length * size * CHARACTER;
@@ -72,7 +86,9 @@ function words(state: State): string {
     const cell = lens.cell(state.rowOf(row), column);
     const colour = values ? colourOf(values[cell]!, scale, table) : 0;
     const [left, top, width, height] = [x(column), y(row), x(column + 1) - x(column) - 1, y(row + 1) - y(row) - 1];
-    const word = fitted(lens.text(lens.topIds[cell]!), view.w - 8, measure).map(({ text, dim }) => (dim ? `<tspan fill-opacity=".6">${xml(text)}</tspan>` : xml(text)));
+    const word = fitted(lens.text(lens.topIds[cell]!), view.w - 8, measure).map(({ text, dim }) =>
+      dim ? `<tspan fill-opacity=".6">${xml(text)}</tspan>` : xml(text),
+    );
     if (colour) svg += `<rect x="${left}" y="${top}" width="${width}" height="${height}" fill="${hexColour(colour)}"/>`;
     svg += `<text x="${left + 4}" y="${round(top + height / 2 + size * 0.35)}" font-size="${size}" fill="${inkOn(colour) || theme.ink}" ${MONO}>${word.join("")}</text>`;
   });
@@ -121,10 +137,20 @@ function legend(state: State, top: number): string {
   const [scale, table] = [state.scale.peek(), state.table.peek()];
   const colour = state.colour.peek();
   const width = 160;
-  const stops = Array.from({ length: 17 }, (_, i) => `<stop offset="${i / 16}" stop-color="${hexColour(table[Math.min(255, i * 16)]!)}"/>`).join("");
+  const stops = Array.from(
+    { length: 17 },
+    (_, i) => `<stop offset="${i / 16}" stop-color="${hexColour(table[Math.min(255, i * 16)]!)}"/>`,
+  ).join("");
   const number = colour === "rank" ? legendRank : short;
-  const numbers = [0, 0.5, 1].map((at) => `<text x="${GUTTER + at * width}" y="${top + 22}" text-anchor="middle">${number(valueAt(at, scale))}</text>`).join("");
-  const name = xml(`${colourName(state.lens, colour, state.token.peek())}${scale.kind === "log" ? ", log" : ""}; above the line the top token is the output's`);
+  const numbers = [0, 0.5, 1]
+    .map(
+      (at) =>
+        `<text x="${GUTTER + at * width}" y="${top + 22}" text-anchor="middle">${number(valueAt(at, scale))}</text>`,
+    )
+    .join("");
+  const name = xml(
+    `${colourName(state.lens, colour, state.token.peek())}${scale.kind === "log" ? ", log" : ""}; above the line the top token is the output's`,
+  );
   return (
     `<linearGradient id="legend">${stops}</linearGradient>` +
     `<rect x="${GUTTER}" y="${top}" width="${width}" height="10" fill="url(#legend)"/>${numbers}<text x="${GUTTER + width + 12}" y="${top + 9}" xml:space="preserve">${name}</text>`

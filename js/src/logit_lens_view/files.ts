@@ -26,22 +26,34 @@ export function csv(state: State): string {
   const { lens } = state;
   const [entropy, kl, candidates] = [lens.entropy.peek(), lens.kl.peek(), lens.candidates.peek()];
   const watched = lens.watched.map((id) => ({ text: quoted(lens.text(id)), values: lens.ofWatched.get(id)!.peek() }));
-  if (!entropy || !kl || !candidates || watched.some(({ values }) => !values)) throw new Error("The values are still loading.");
+  if (!entropy || !kl || !candidates || watched.some(({ values }) => !values))
+    throw new Error("The values are still loading.");
   const next = Array.from({ length: candidates.k - 1 }, (_, i) => i + 2);
-  const lines = [csvLine([
-    ..."layer position token top_id top_token probability entropy kl".split(" "),
-    ...watched.flatMap(({ text }) => [`rank of ${text}`, `probability of ${text}`]),
-    ...next.flatMap((i) => [`token_${i}`, `probability_${i}`]),
-  ])];
+  const lines = [
+    csvLine([
+      ..."layer position token top_id top_token probability entropy kl".split(" "),
+      ...watched.flatMap(({ text }) => [`rank of ${text}`, `probability of ${text}`]),
+      ...next.flatMap((i) => [`token_${i}`, `probability_${i}`]),
+    ]),
+  ];
   lens.layers.forEach((name, layer) =>
     lens.tokens.forEach((token, position) => {
       const cell = lens.cell(layer, position);
       const [top, ...others] = lens.best(cell);
-      lines.push(csvLine([
-        name, position, token, top!.id, top!.text, top!.probability, entropy[cell]!, kl[cell]!,
-        ...watched.flatMap(({ values }) => [values!.ranks[cell]!, values!.probabilities[cell]!]),
-        ...others.flatMap(({ text, probability }) => [text, probability]),
-      ]));
+      lines.push(
+        csvLine([
+          name,
+          position,
+          token,
+          top!.id,
+          top!.text,
+          top!.probability,
+          entropy[cell]!,
+          kl[cell]!,
+          ...watched.flatMap(({ values }) => [values!.ranks[cell]!, values!.probabilities[cell]!]),
+          ...others.flatMap(({ text, probability }) => [text, probability]),
+        ]),
+      );
     }),
   );
   return lines.join("");
@@ -50,5 +62,14 @@ export function csv(state: State): string {
 /** As Python's repr() writes a text. */
 function quoted(text: string): string {
   const mark = text.includes("'") && !text.includes('"') ? '"' : "'";
-  return mark + text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t").replaceAll("\r", "\\r").replaceAll(mark, `\\${mark}`) + mark;
+  return (
+    mark +
+    text
+      .replaceAll("\\", "\\\\")
+      .replaceAll("\n", "\\n")
+      .replaceAll("\t", "\\t")
+      .replaceAll("\r", "\\r")
+      .replaceAll(mark, `\\${mark}`) +
+    mark
+  );
 }

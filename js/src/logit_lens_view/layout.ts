@@ -68,7 +68,8 @@ export function revealing(view: View, room: Room, column: number, row: number): 
 }
 
 /** Columns that have a label: each one, or those at multiples of a round number, at least `pitch` pixels apart. */
-export const stepOf = (cell: number, pitch: number): number => (cell >= pitch ? 1 : Math.max(1, niceCeiling(pitch / cell)));
+export const stepOf = (cell: number, pitch: number): number =>
+  cell >= pitch ? 1 : Math.max(1, niceCeiling(pitch / cell));
 
 /** The first and the last-plus-one index on show. */
 export const shownRange = (from: number, span: number, count: number): [first: number, end: number] => [

@@ -1,6 +1,6 @@
 /** The lens as it arrives from Python: first the top token of each cell, then everything else. */
-import { float32, int32, type AnyModel, type Requests } from "../core/bridge";
-import { signal, type Signal } from "../core/reactive";
+import { type AnyModel, float32, int32, type Requests } from "../core/bridge";
+import { type Signal, signal } from "../core/reactive";
 
 export type Colour = "probability" | "entropy" | "kl" | "rank" | "token_probability";
 
@@ -80,7 +80,11 @@ export class Lens {
 
   /** The best tokens of a cell; only the first one until the others have arrived. */
   best(cell: number): Candidate[] {
-    const { k, ids, probabilities } = this.candidates.value ?? { k: 1, ids: this.topIds, probabilities: this.topProbabilities };
+    const { k, ids, probabilities } = this.candidates.value ?? {
+      k: 1,
+      ids: this.topIds,
+      probabilities: this.topProbabilities,
+    };
     return Array.from({ length: k }, (_, i) => {
       const id = ids[cell * k + i]!;
       return { id, text: this.text(id), probability: probabilities[cell * k + i]! };
@@ -93,6 +97,8 @@ export class Lens {
     if (colour === "entropy") return this.entropy.value;
     if (colour === "kl") return this.kl.value;
     const watched = this.ofWatched.get(token ?? NaN)?.value;
-    return colour === "rank" ? watched && Float32Array.from(watched.ranks, (rank) => 1 / (rank + 1)) : watched?.probabilities;
+    return colour === "rank"
+      ? watched && Float32Array.from(watched.ranks, (rank) => 1 / (rank + 1))
+      : watched?.probabilities;
   }
 }

@@ -109,7 +109,11 @@ export function createMap(state: State, tooltip: Tooltip, until: AbortSignal): M
     element.onpointermove = (move) => {
       moved ||= Math.hypot(move.clientX - down.clientX, move.clientY - down.clientY) > SLACK;
       if (!moved) return;
-      if (down.altKey) state.origin.value = [start.x - (move.clientX - down.clientX) / start.w, start.y - (move.clientY - down.clientY) / start.h];
+      if (down.altKey)
+        state.origin.value = [
+          start.x - (move.clientX - down.clientX) / start.w,
+          start.y - (move.clientY - down.clientY) / start.h,
+        ];
       else to = locate(move).column ?? to;
     };
     element.onlostpointercapture = () => {
@@ -117,7 +121,10 @@ export function createMap(state: State, tooltip: Tooltip, until: AbortSignal): M
       if (moved && down.altKey) return;
       const [first, last] = [Math.min(column, to), Math.max(column, to)];
       if (row !== undefined) walker.stand(row, column);
-      state.select(Array.from({ length: last - first + 1 }, (_, i) => first + i), down.shiftKey);
+      state.select(
+        Array.from({ length: last - first + 1 }, (_, i) => first + i),
+        down.shiftKey,
+      );
     };
   });
   element.addEventListener("dblclick", () => (state.zoom.value = 1));
@@ -131,23 +138,39 @@ export function createMap(state: State, tooltip: Tooltip, until: AbortSignal): M
     const after = state.view.peek();
     state.origin.value = [column - x / after.w, row - y / after.h];
   };
-  element.addEventListener("wheel", (event) => {
-    const bounds = element.getBoundingClientRect();
-    const view = state.view.peek();
-    // A plain wheel is the notebook's; sideways, or with shift, it moves along the prompt.
-    const sideways = event.shiftKey ? event.deltaX || event.deltaY : Math.abs(event.deltaX) > Math.abs(event.deltaY) ? event.deltaX : 0;
-    if (event.ctrlKey) zoom(Math.exp(event.deltaY * -0.004), event.clientX - bounds.left - GUTTER, event.clientY - bounds.top - HEADER);
-    else if (sideways && view.w * counts.columns > state.room.peek().width + 1) state.origin.value = [view.x + sideways / view.w, view.y];
-    else return;
-    event.preventDefault();
-  }, { passive: false });
+  element.addEventListener(
+    "wheel",
+    (event) => {
+      const bounds = element.getBoundingClientRect();
+      const view = state.view.peek();
+      // A plain wheel is the notebook's; sideways, or with shift, it moves along the prompt.
+      const sideways = event.shiftKey
+        ? event.deltaX || event.deltaY
+        : Math.abs(event.deltaX) > Math.abs(event.deltaY)
+          ? event.deltaX
+          : 0;
+      if (event.ctrlKey)
+        zoom(
+          Math.exp(event.deltaY * -0.004),
+          event.clientX - bounds.left - GUTTER,
+          event.clientY - bounds.top - HEADER,
+        );
+      else if (sideways && view.w * counts.columns > state.room.peek().width + 1)
+        state.origin.value = [view.x + sideways / view.w, view.y];
+      else return;
+      event.preventDefault();
+    },
+    { passive: false },
+  );
   return { element, reveal, zoom };
 }
 
 function describe(state: State, { layer, position }: Cell): string {
   const { lens } = state;
   const cell = lens.cell(layer, position);
-  const [top, ...others] = lens.best(cell).map(({ text, probability: value }) => `${plain(text)} ${probability(value)}`);
+  const [top, ...others] = lens
+    .best(cell)
+    .map(({ text, probability: value }) => `${plain(text)} ${probability(value)}`);
   const name = layer === lens.layers.length - 1 ? "Output" : `Layer ${lens.layerName(layer)}`;
   const then = others.length ? `, then ${others.join(", ")}` : "";
   return `${name}, position ${position} ${plain(lens.tokens[position]!)}: ${top}${then}; entropy ${nats(lens.entropy.value?.[cell])}, KL ${nats(lens.kl.value?.[cell])}`;

@@ -108,7 +108,8 @@ function wordsOf(pen: Pen, font: string, room: number): Words {
     font,
     of(id, text) {
       let word = words.get(id);
-      if (!word) words.set(id, (word = fitted(text(), room, measure).map((part) => ({ ...part, width: measure(part.text) }))));
+      if (!word)
+        words.set(id, (word = fitted(text(), room, measure).map((part) => ({ ...part, width: measure(part.text) }))));
       return word;
     },
   };
@@ -179,7 +180,12 @@ export function drawAbove(pen: Pen, state: State): void {
   if (hover) {
     pen.strokeStyle = theme.ground;
     pen.lineWidth = 4;
-    const box = [x(hover.position) - 0.5, y(state.rowOf(hover.layer)) - 0.5, Math.max(3, view.w), Math.max(3, view.h)] as const;
+    const box = [
+      x(hover.position) - 0.5,
+      y(state.rowOf(hover.layer)) - 0.5,
+      Math.max(3, view.w),
+      Math.max(3, view.h),
+    ] as const;
     pen.strokeRect(...box);
     pen.strokeStyle = theme.ink;
     pen.lineWidth = 2;

@@ -19,7 +19,13 @@ export function drawLayers(pen: Pen, state: State, hover: Cell | undefined): voi
   const label = (layer: number, ink: string): void => {
     const row = state.rowOf(layer);
     const middle = (y(row) + y(row + 1)) / 2;
-    if (row < first || row >= end || middle < HEADER || taken.some((other) => Math.abs(other - middle) < Math.min(LAYER_PITCH, view.h * step) - 1)) return;
+    if (
+      row < first ||
+      row >= end ||
+      middle < HEADER ||
+      taken.some((other) => Math.abs(other - middle) < Math.min(LAYER_PITCH, view.h * step) - 1)
+    )
+      return;
     taken.push(middle);
     pen.fillStyle = ink;
     pen.fillText(state.lens.layerName(layer), GUTTER - 6, middle);
@@ -57,7 +63,10 @@ export function drawTokens(pen: Pen, state: State, hover: Cell | undefined): voi
     taken.push(left);
     pen.font = `${strong ? "600 " : ""}11px ${theme.mono}`;
     const word = fitted(state.lens.tokens[column]!, labelRoom, measure);
-    const width = Math.max(24, word.reduce((sum, { text }) => sum + measure(text), 0));
+    const width = Math.max(
+      24,
+      word.reduce((sum, { text }) => sum + measure(text), 0),
+    );
     const inner = step > 1 ? Math.min(left, GUTTER + room.width - width) : left + PAD;
     pen.font = `10px ${theme.font}`;
     pen.fillStyle = strong ? ink : theme.dim;

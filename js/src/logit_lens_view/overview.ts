@@ -10,15 +10,30 @@ const HEIGHT = 32;
 export function createOverview(state: State, until: AbortSignal): HTMLElement {
   const canvas = h("canvas", { "aria-hidden": "true" });
   const frame = h("div", {
-    class: "ll-frame", role: "scrollbar", tabindex: 0, "aria-orientation": "horizontal", "aria-label": "Part of the prompt on show",
-    "aria-valuemin": 0, "aria-valuemax": state.counts.columns - 1,
+    class: "ll-frame",
+    role: "scrollbar",
+    tabindex: 0,
+    "aria-orientation": "horizontal",
+    "aria-label": "Part of the prompt on show",
+    "aria-valuemin": 0,
+    "aria-valuemax": state.counts.columns - 1,
   });
   const all = h("div", { class: "ll-all", style: `margin-left: ${GUTTER}px; height: ${HEIGHT}px` }, canvas, frame);
-  const element = h("div", { class: "ll-overview" }, h("span", { class: "ll-all-name", "aria-hidden": "true" }, "all"), all);
+  const element = h(
+    "div",
+    { class: "ll-overview" },
+    h("span", { class: "ll-all-name", "aria-hidden": "true" }, "all"),
+    all,
+  );
   const { columns, rows } = state.counts;
   const part = computed(() => {
     const [view, room] = [state.view.value, state.room.value];
-    return { width: Math.min(1, room.width / view.w / columns), height: Math.min(1, room.height / view.h / rows), x: view.x / columns, y: view.y / rows };
+    return {
+      width: Math.min(1, room.width / view.w / columns),
+      height: Math.min(1, room.height / view.h / rows),
+      x: view.x / columns,
+      y: view.y / rows,
+    };
   });
   watch(until, () => void (element.hidden = part.value.width > 0.999 && part.value.height > 0.999));
   const raster = computed(() => (part.value.width > 0.999 && part.value.height > 0.999 ? undefined : rasterOf(state)));
@@ -29,14 +44,23 @@ export function createOverview(state: State, until: AbortSignal): HTMLElement {
     pen.imageSmoothingEnabled = width < columns;
     pen.drawImage(raster.value, 0, 0, width, HEIGHT);
     pen.fillStyle = state.theme.value.select;
-    for (const position of state.selectedTokens.value) pen.fillRect((position / columns) * width, HEIGHT - 4, Math.max(2, width / columns), 4);
+    for (const position of state.selectedTokens.value)
+      pen.fillRect((position / columns) * width, HEIGHT - 4, Math.max(2, width / columns), 4);
   });
   watch(until, () => {
     const { x, y, width, height } = part.value;
-    Object.assign(frame.style, { left: `${100 * x}%`, width: `${100 * width}%`, top: `${100 * y}%`, height: `${100 * height}%` });
+    Object.assign(frame.style, {
+      left: `${100 * x}%`,
+      width: `${100 * width}%`,
+      top: `${100 * y}%`,
+      height: `${100 * height}%`,
+    });
     const first = Math.round(x * columns);
     frame.setAttribute("aria-valuenow", String(first));
-    frame.setAttribute("aria-valuetext", `Positions ${first} to ${Math.min(columns, Math.round((x + width) * columns)) - 1} of ${columns}`);
+    frame.setAttribute(
+      "aria-valuetext",
+      `Positions ${first} to ${Math.min(columns, Math.round((x + width) * columns)) - 1} of ${columns}`,
+    );
   });
   const go = (event: PointerEvent, grip: readonly [number, number]): void => {
     const bounds = all.getBoundingClientRect();
@@ -60,8 +84,14 @@ export function createOverview(state: State, until: AbortSignal): HTMLElement {
     const view = state.view.peek();
     const page = state.room.peek().width / view.w;
     const to = {
-      ArrowLeft: [view.x - 1, view.y], ArrowRight: [view.x + 1, view.y], ArrowUp: [view.x, view.y - 1], ArrowDown: [view.x, view.y + 1],
-      PageUp: [view.x - page, view.y], PageDown: [view.x + page, view.y], Home: [0, view.y], End: [columns, view.y],
+      ArrowLeft: [view.x - 1, view.y],
+      ArrowRight: [view.x + 1, view.y],
+      ArrowUp: [view.x, view.y - 1],
+      ArrowDown: [view.x, view.y + 1],
+      PageUp: [view.x - page, view.y],
+      PageDown: [view.x + page, view.y],
+      Home: [0, view.y],
+      End: [columns, view.y],
     }[event.key] as [number, number] | undefined;
     if (!to) return;
     event.preventDefault();

@@ -21,7 +21,10 @@ export interface Place {
 /** Whole pixels where cells have words, so that all lines between them are alike. */
 export function placeOf(view: View): Place {
   const snap = hasWords(view) ? Math.round : (at: number): number => at;
-  return { x: (column) => GUTTER + snap((column - view.x) * view.w), y: (row) => HEADER + snap((row - view.y) * view.h) };
+  return {
+    x: (column) => GUTTER + snap((column - view.x) * view.w),
+    y: (row) => HEADER + snap((row - view.y) * view.h),
+  };
 }
 
 export function forShown(state: State, visit: (row: number, column: number) => void): void {

@@ -1,6 +1,7 @@
 /** All cells as a small picture, one pixel a cell, the deepest layer on top; and what ink can be read on each colour. */
-import { entryOf, type Scale } from "../core/scale";
+
 import type { Table } from "../core/colour";
+import { entryOf, type Scale } from "../core/scale";
 import type { State } from "./state";
 
 /** Undefined while the values have not arrived; what is NaN is left transparent. */
@@ -16,7 +17,8 @@ export function rasterOf(state: State): HTMLCanvasElement | undefined {
   const out = new Uint32Array(image.data.buffer);
   for (let row = 0; row < rows; row++) {
     const from = (rows - 1 - row) * columns;
-    for (let column = 0; column < columns; column++) out[row * columns + column] = colourOf(values[from + column]!, scale, table);
+    for (let column = 0; column < columns; column++)
+      out[row * columns + column] = colourOf(values[from + column]!, scale, table);
   }
   pen.putImageData(image, 0, 0);
   return picture;
@@ -32,6 +34,7 @@ const linear = (channel: number): number => (channel / 255) ** 2.2;
 /** Black or white, whichever stands out more from a colour; "" for the ink of the page, where there is no colour. */
 export function inkOn(packed: number): string {
   if (!packed) return "";
-  const luminance = 0.2126 * linear(packed & 255) + 0.7152 * linear((packed >> 8) & 255) + 0.0722 * linear((packed >> 16) & 255);
+  const luminance =
+    0.2126 * linear(packed & 255) + 0.7152 * linear((packed >> 8) & 255) + 0.0722 * linear((packed >> 16) & 255);
   return luminance > 0.179 ? "#000" : "#fff";
 }

@@ -10,18 +10,31 @@ import { briefProbability } from "./words";
 const SVG = "http://www.w3.org/2000/svg";
 
 export function createSide(state: State, until: AbortSignal): HTMLElement {
-  return h("div", { class: "ll-side" }, h("div", { class: "ll-chart-part" }, heading(state, until), chart(state, until)), onTop(state, until));
+  return h(
+    "div",
+    { class: "ll-side" },
+    h("div", { class: "ll-chart-part" }, heading(state, until), chart(state, until)),
+    onTop(state, until),
+  );
 }
 
 function heading(state: State, until: AbortSignal): HTMLElement {
   const place = h("span", { class: "ll-at", role: "status", "aria-live": "polite" });
   watch(until, () => {
     const position = state.position.value;
-    place.replaceChildren("after ", tokenSpan(state.lens.tokens[position]!), h("span", { class: "sw-dim" }, ` position ${position}`));
+    place.replaceChildren(
+      "after ",
+      tokenSpan(state.lens.tokens[position]!),
+      h("span", { class: "sw-dim" }, ` position ${position}`),
+    );
   });
   const choices = h("span", { class: "ll-choices", role: "radiogroup", "aria-label": "Lines of the chart" });
   for (const kind of ["rank", "probability"] as const) {
-    const button = h("button", { class: "sw-button", type: "button", role: "radio", onclick: () => state.setChart(kind) }, kind);
+    const button = h(
+      "button",
+      { class: "sw-button", type: "button", role: "radio", onclick: () => state.setChart(kind) },
+      kind,
+    );
     watch(until, () => button.setAttribute("aria-checked", String(state.chart.value === kind)));
     choices.append(button);
   }
@@ -37,7 +50,10 @@ function chart(state: State, until: AbortSignal): HTMLElement {
     if (!width || !state.lens.watched.length) return;
     const made = chartOf(state, { width, height, layer: state.hover.value?.layer });
     // All text in it went through xml(); parsed as SVG in a document of its own, nothing in it could run.
-    const { documentElement } = new DOMParser().parseFromString(`<svg xmlns="${SVG}" width="${width}" height="${height}">${made.svg}</svg>`, "image/svg+xml");
+    const { documentElement } = new DOMParser().parseFromString(
+      `<svg xmlns="${SVG}" width="${width}" height="${height}">${made.svg}</svg>`,
+      "image/svg+xml",
+    );
     element.replaceChildren(document.importNode(documentElement, true));
     element.setAttribute("aria-label", made.words);
     layerAt = made.layerAt;
@@ -45,7 +61,10 @@ function chart(state: State, until: AbortSignal): HTMLElement {
   if (!state.lens.watched.length) element.append(h("div", { class: "sw-dim" }, "No token is watched."));
   element.addEventListener("pointermove", (event) => {
     if (!state.lens.watched.length) return;
-    state.hover.value = { layer: layerAt(event.clientX - element.getBoundingClientRect().left), position: state.position.peek() };
+    state.hover.value = {
+      layer: layerAt(event.clientX - element.getBoundingClientRect().left),
+      position: state.position.peek(),
+    };
   });
   element.addEventListener("pointerleave", () => (state.hover.value = undefined));
   return element;
@@ -62,16 +81,35 @@ function onTop(state: State, until: AbortSignal): HTMLElement {
       ...everOnTop(lens, state.position.value).map((one) => {
         const strip = h("span", { class: "ll-strip", "aria-hidden": "true" });
         for (const [first, end] of one.runs)
-          strip.append(h("i", { style: `left: ${(100 * first) / last}%; width: ${(100 * (end + 1 - first)) / last}%` }));
+          strip.append(
+            h("i", { style: `left: ${(100 * first) / last}%; width: ${(100 * (end + 1 - first)) / last}%` }),
+          );
         const trace = (id: number | undefined) => () => void (state.traced.value = id);
-        const peak = h("td", { class: "ll-number", title: `at ${lens.layerName(one.peakLayer)}` }, briefProbability(one.peak));
+        const peak = h(
+          "td",
+          { class: "ll-number", title: `at ${lens.layerName(one.peakLayer)}` },
+          briefProbability(one.peak),
+        );
         return h(
           "tr",
-          { tabindex: 0, onpointerenter: trace(one.id), onpointerleave: trace(undefined), onfocus: trace(one.id), onblur: trace(undefined) },
-          h("td", { class: "ll-word" }, tokenSpan(lens.text(one.id))), h("td", {}, strip), h("td", { class: "ll-runs", title: runText(lens, one) }, runText(lens, one)), peak,
+          {
+            tabindex: 0,
+            onpointerenter: trace(one.id),
+            onpointerleave: trace(undefined),
+            onfocus: trace(one.id),
+            onblur: trace(undefined),
+          },
+          h("td", { class: "ll-word" }, tokenSpan(lens.text(one.id))),
+          h("td", {}, strip),
+          h("td", { class: "ll-runs", title: runText(lens, one) }, runText(lens, one)),
+          peak,
         );
       }),
     );
   });
-  return h("div", { class: "ll-ever", tabindex: 0, role: "region", "aria-label": "Tokens that were ever on top at this position" }, table);
+  return h(
+    "div",
+    { class: "ll-ever", tabindex: 0, role: "region", "aria-label": "Tokens that were ever on top at this position" },
+    table,
+  );
 }

@@ -1,11 +1,11 @@
 /** What a lens view shows, as signals; everything else follows from them. */
 import type { AnyModel } from "../core/bridge";
 import { magnitudeTable, type Table } from "../core/colour";
-import { computed, signal, trait, type ReadonlySignal, type Signal } from "../core/reactive";
+import { computed, type ReadonlySignal, type Signal, signal, trait } from "../core/reactive";
 import { LOG_FLOOR, niceCeiling, type Scale } from "../core/scale";
 import type { Selection } from "../core/selection";
 import type { Theme } from "../core/theme";
-import { viewOf, type Counts, type Room, type View } from "./layout";
+import { type Counts, type Room, type View, viewOf } from "./layout";
 import type { Colour, Lens } from "./lens";
 import { settledFrom } from "./summary";
 
@@ -95,7 +95,10 @@ export class State {
     if (this.colour.value === "probability" || this.colour.value === "token_probability") return [0, 1];
     // The first layer's KL is often ten times all others': then it lies above the limit.
     const sorted = values.filter(Number.isFinite).sort();
-    const [most, largest] = [sorted[Math.floor(0.95 * sorted.length)] ?? 1, sorted.at(-1) ?? 1].map(niceCeiling) as [number, number];
+    const [most, largest] = [sorted[Math.floor(0.95 * sorted.length)] ?? 1, sorted.at(-1) ?? 1].map(niceCeiling) as [
+      number,
+      number,
+    ];
     return [0, largest > 2.5 * most ? most : largest];
   }
 
@@ -150,8 +153,8 @@ export class State {
 
   /** Escape: undo the last kind of choice. Returns what was done, for the live region; "" when nothing was left. */
   stepBack(): string {
-    if (this.zoom.peek() !== 1) return (this.zoom.value = 1), "Zoom reset.";
-    if (this.selectedTokens.peek().length) return this.selection.setTokens([]), "No position selected.";
+    if (this.zoom.peek() !== 1) return ((this.zoom.value = 1), "Zoom reset.");
+    if (this.selectedTokens.peek().length) return (this.selection.setTokens([]), "No position selected.");
     return "";
   }
 

@@ -30,7 +30,11 @@ export function everOnTop(lens: Lens, position: number): OnTop[] {
 
 /** The layers of a token in words: "3 to 5, 8, 12 to output". */
 export const runText = (lens: Lens, { runs }: OnTop): string =>
-  runs.map(([first, last]) => (first === last ? lens.layerName(first) : `${lens.layerName(first)}–${lens.layerName(last)}`)).join(", ");
+  runs
+    .map(([first, last]) =>
+      first === last ? lens.layerName(first) : `${lens.layerName(first)}–${lens.layerName(last)}`,
+    )
+    .join(", ");
 
 /** For each position the lowest layer from which on the top token is the output's. */
 export function settledFrom(lens: Lens): Int32Array {

@@ -15,13 +15,24 @@ export function tipOf(state: State, { layer, position }: Cell): Node[] {
   for (const { text, probability: value } of lens.best(cell)) {
     const bar = h("i");
     bar.style.width = `${100 * value || 0}%`;
-    best.append(tokenSpan(text), h("span", { class: "ll-number" }, probability(value)), h("span", { class: "ll-bar" }, bar));
+    best.append(
+      tokenSpan(text),
+      h("span", { class: "ll-number" }, probability(value)),
+      h("span", { class: "ll-bar" }, bar),
+    );
   }
-  const lines = [h("div", { class: "ll-place" }, `${place}, position ${position} `, tokenSpan(lens.tokens[position]!)), best];
+  const lines = [
+    h("div", { class: "ll-place" }, `${place}, position ${position} `, tokenSpan(lens.tokens[position]!)),
+    best,
+  ];
   if (!lens.candidates.value) lines.push(h("div", {}, dim("The next best are loading …")));
-  lines.push(h("div", {}, dim(`entropy ${nats(lens.entropy.value?.[cell])}, KL to the output ${nats(lens.kl.value?.[cell])}`)));
+  lines.push(
+    h("div", {}, dim(`entropy ${nats(lens.entropy.value?.[cell])}, KL to the output ${nats(lens.kl.value?.[cell])}`)),
+  );
   if (colour === "rank" || colour === "token_probability")
-    lines.push(h("div", {}, dim(`${colourName(lens, colour, token)}: ${exactValue(state.values.value?.[cell], colour)}`)));
+    lines.push(
+      h("div", {}, dim(`${colourName(lens, colour, token)}: ${exactValue(state.values.value?.[cell], colour)}`)),
+    );
   if (next !== undefined) lines.push(h("div", {}, dim("the prompt goes on with "), tokenSpan(next)));
   return lines;
 }

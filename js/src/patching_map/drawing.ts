@@ -2,9 +2,9 @@
 import { cssColour, type Table } from "../core/colour";
 import { hatching } from "../core/hatching";
 import { entryOf, type Scale } from "../core/scale";
-import { rgbOf, type Rgb, type Theme } from "../core/theme";
-import { shownOf, statusOf, type Effects } from "./cells";
-import { xOf, yOf, type Frame } from "./layout";
+import { type Rgb, rgbOf, type Theme } from "../core/theme";
+import { type Effects, shownOf, statusOf } from "./cells";
+import { type Frame, xOf, yOf } from "./layout";
 import { colours, picture, type Raster } from "./raster";
 import type { Sheet } from "./sheet";
 
@@ -17,7 +17,9 @@ export const PALE = 0.45;
 /** The tone of what was not run: no effect could have it. */
 export function notRunTone({ ink, groundRgb, dark }: Theme): Rgb {
   const rgb = rgbOf(ink) ?? [128, 128, 128];
-  return groundRgb.map((channel, i) => Math.round(channel + (rgb[i]! - channel) * (dark ? 0.16 : 0.11))) as unknown as Rgb;
+  return groundRgb.map((channel, i) =>
+    Math.round(channel + (rgb[i]! - channel) * (dark ? 0.16 : 0.11)),
+  ) as unknown as Rgb;
 }
 
 export const packed = ([r, g, b]: Rgb): number => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
@@ -43,7 +45,8 @@ export function drawCells(pen: CanvasRenderingContext2D, shown: Picture): void {
   const blocks = blocksOf(raster, frame);
   const stamp = (pixels: Uint32Array): void => {
     const image = picture(pixels, raster.width, raster.height);
-    for (const { from, to, x, width } of blocks) pen.drawImage(image, from, 0, to - from, raster.height, x, frame.top, width, frame.height);
+    for (const { from, to, x, width } of blocks)
+      pen.drawImage(image, from, 0, to - from, raster.height, x, frame.top, width, frame.height);
   };
   stamp(solid);
   pen.globalAlpha = PALE;
@@ -99,7 +102,10 @@ function hatch(pen: CanvasRenderingContext2D, { raster, effects, frame, theme }:
 }
 
 /** Visit the cells on show. */
-export function forShown({ sheet, frame }: Pick<Picture, "sheet" | "frame">, visit: (cell: number, x: number, y: number) => void): void {
+export function forShown(
+  { sheet, frame }: Pick<Picture, "sheet" | "frame">,
+  visit: (cell: number, x: number, y: number) => void,
+): void {
   const last = Math.min(sheet.columns.length, Math.ceil(frame.first + frame.span));
   for (let row = 0; row < sheet.rows.length; row++)
     for (let column = Math.floor(frame.first); column < last; column++) {
@@ -133,7 +139,8 @@ function drawLines(pen: CanvasRenderingContext2D, { sheet, frame, theme }: Pictu
   const lined = Math.min(frame.cellWidth, frame.cellHeight) >= LINED;
   for (const ink of lined ? [theme.ground, theme.line] : [theme.ground]) {
     pen.fillStyle = ink;
-    for (let column = Math.max(1, Math.ceil(frame.first)); column < last; column++) pen.fillRect(xOf(frame, column) - 1, frame.top, 1, frame.height);
+    for (let column = Math.max(1, Math.ceil(frame.first)); column < last; column++)
+      pen.fillRect(xOf(frame, column) - 1, frame.top, 1, frame.height);
     for (let row = 1; row < sheet.rows.length; row++) pen.fillRect(frame.left, yOf(frame, row) - 1, frame.width, 1);
   }
   if (frame.gap) pen.clearRect(xOf(frame, frame.gapBefore) - frame.gap, frame.top, frame.gap, frame.height);
@@ -165,7 +172,14 @@ export function placeIn(sheet: Sheet, frame: Frame, cell: number | undefined): {
 }
 
 /** A frame around a cell, with a line of ground within so that it stands out from any colour. */
-export function outline(pen: CanvasRenderingContext2D, x: number, y: number, frame: Frame, ink: string, ground: string): void {
+export function outline(
+  pen: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  frame: Frame,
+  ink: string,
+  ground: string,
+): void {
   const [width, height] = [Math.max(frame.cellWidth, 4), Math.max(frame.cellHeight, 4)];
   pen.lineWidth = 1;
   if (Math.min(width, height) >= 8) {

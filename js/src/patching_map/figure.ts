@@ -5,10 +5,10 @@ import { xml } from "../core/export";
 import { entryOf, short, valueAt } from "../core/scale";
 import { columns as charactersOf, plain } from "../core/tokens";
 import { shownOf, statusOf } from "./cells";
-import { dotOf, forShown, notRunTone, packed, PALE } from "./drawing";
-import { frameOf, xOf, yOf, type Frame } from "./layout";
+import { dotOf, forShown, notRunTone, PALE, packed } from "./drawing";
+import { type Frame, frameOf, xOf, yOf } from "./layout";
 import { colours, picture, rasterise } from "./raster";
-import { sumsOf, type Sheet } from "./sheet";
+import { type Sheet, sumsOf } from "./sheet";
 import type { State } from "./state";
 import { boundOf, COLUMN_BAR, endsOf, ROW_BAR } from "./sums";
 
@@ -30,16 +30,32 @@ export function figure(state: State, title: string, note: string): Figure {
   const heads = sheet.across === "heads";
   const numbered = sheet.columns.length >= 40;
   const label = (at: number): string => (numbered ? `${at} ` : "") + plain(sheet.columns[at]!.text, LABEL_CHARACTERS);
-  const longest = heads ? 4 : Math.max(...sheet.columns.map((line) => charactersOf(line.text, LABEL_CHARACTERS))) + (numbered ? 5 : 0);
+  const longest = heads
+    ? 4
+    : Math.max(...sheet.columns.map((line) => charactersOf(line.text, LABEL_CHARACTERS))) + (numbered ? 5 : 0);
   const room = {
     left: 28 + Math.max(...sheet.rows.map(({ text }) => text.length)) * 6.5,
     top: heads ? 40 : 14 - longest * CHARACTER * Math.sin(KEY_LABEL_ANGLE),
     right: Math.max(ROW_BAR + 20, longest * CHARACTER * Math.cos(KEY_LABEL_ANGLE)),
     bottom: heads ? 20 : COLUMN_BAR + 20,
   };
-  const frame = frameOf(WIDTH + room.left + room.right, HEIGHT + room.top + room.bottom, room, sheet.rows.length, sheet.columns.length, state.window.peek(), sheet.gapBefore);
+  const frame = frameOf(
+    WIDTH + room.left + room.right,
+    HEIGHT + room.top + room.bottom,
+    room,
+    sheet.rows.length,
+    sheet.columns.length,
+    state.window.peek(),
+    sheet.gapBefore,
+  );
   const bottom = frame.top + frame.height + room.bottom;
-  const parts = [cells(state, sheet, frame), rowLabels(sheet, frame), columnLabels(sheet, frame, label, theme.ink), sumBars(state, sheet, frame), legend(state, frame.left, bottom + 12)];
+  const parts = [
+    cells(state, sheet, frame),
+    rowLabels(sheet, frame),
+    columnLabels(sheet, frame, label, theme.ink),
+    sumBars(state, sheet, frame),
+    legend(state, frame.left, bottom + 12),
+  ];
   const width = Math.max(frame.left + frame.width + room.right, title.length * 7, note.length * 5.8, 420) + 2 * MARGIN;
   const height = bottom + 48 + 2 * MARGIN + 36;
   return {
@@ -55,27 +71,44 @@ export function figure(state: State, title: string, note: string): Figure {
 const round = (value: number): number => Math.round(value * 100) / 100;
 
 function cells(state: State, sheet: Sheet, frame: Frame): string {
-  const [effects, scale, table, theme] = [state.effects.peek(), state.scale.peek(), state.table.peek(), state.theme.peek()];
+  const [effects, scale, table, theme] = [
+    state.effects.peek(),
+    state.scale.peek(),
+    state.table.peek(),
+    state.theme.peek(),
+  ];
   const clip = `<clipPath id="pm-cells"><rect x="${frame.left}" y="${frame.top}" width="${frame.width}" height="${frame.height}"/></clipPath>`;
   const hatching = `<pattern id="pm-nan" width="6" height="6" patternUnits="userSpaceOnUse"><path d="M0 6 6 0" stroke="${theme.warn}"/></pattern>`;
   const edge = `<rect x="${frame.left - 0.5}" y="${frame.top - 0.5}" width="${round(frame.width + 1)}" height="${round(frame.height + 1)}" fill="none" stroke="${theme.line}"/>`;
   let inside = "";
   if (sheet.at.length <= MOST_RECTANGLES) {
-    const [width, height] = [round(frame.cellWidth - (frame.cellWidth > 7 ? 1 : 0)), round(frame.cellHeight - (frame.cellHeight > 7 ? 1 : 0))];
+    const [width, height] = [
+      round(frame.cellWidth - (frame.cellWidth > 7 ? 1 : 0)),
+      round(frame.cellHeight - (frame.cellHeight > 7 ? 1 : 0)),
+    ];
     const notRun = hexColour(packed(notRunTone(theme)));
     const radius = round(dotOf(frame));
     forShown({ sheet, frame }, (cell, x, y) => {
       const status = statusOf(effects, cell);
-      const colour = status === "exact" || status === "estimate" ? hexColour(table[entryOf(shownOf(effects, cell), scale)]!) : status === "none" ? notRun : "url(#pm-nan)";
+      const colour =
+        status === "exact" || status === "estimate"
+          ? hexColour(table[entryOf(shownOf(effects, cell), scale)]!)
+          : status === "none"
+            ? notRun
+            : "url(#pm-nan)";
       inside += `<rect x="${round(x)}" y="${round(y)}" width="${width}" height="${height}" fill="${colour}"${status === "estimate" ? ` fill-opacity="${PALE}"` : ""}/>`;
-      if (status === "estimate") inside += `<circle cx="${round(x + frame.cellWidth / 2)}" cy="${round(y + frame.cellHeight / 2)}" r="${radius}" fill="${colour}"/>`;
+      if (status === "estimate")
+        inside += `<circle cx="${round(x + frame.cellWidth / 2)}" cy="${round(y + frame.cellHeight / 2)}" r="${radius}" fill="${colour}"/>`;
     });
   } else {
     const raster = rasterise(sheet, effects, state.window.peek(), 4 * WIDTH);
     const { solid, pale } = colours(raster, effects, scale, table, packed(notRunTone(theme)));
     const place = `x="${round(xOf(frame, raster.first))}" y="${frame.top}" width="${round(raster.width * raster.per * frame.cellWidth)}" height="${round(frame.height)}" preserveAspectRatio="none" style="image-rendering:pixelated"`;
-    const image = (pixels: Uint32Array, opacity: number): string => `<image ${place} opacity="${opacity}" href="${picture(pixels, raster.width, raster.height).toDataURL()}"/>`;
-    const undefinedToo = effects.values.some((value) => value === Infinity) ? `<rect x="${frame.left}" y="${frame.top}" width="${frame.width}" height="${frame.height}" fill="url(#pm-nan)"/>` : "";
+    const image = (pixels: Uint32Array, opacity: number): string =>
+      `<image ${place} opacity="${opacity}" href="${picture(pixels, raster.width, raster.height).toDataURL()}"/>`;
+    const undefinedToo = effects.values.some((value) => value === Infinity)
+      ? `<rect x="${frame.left}" y="${frame.top}" width="${frame.width}" height="${frame.height}" fill="url(#pm-nan)"/>`
+      : "";
     inside = undefinedToo + image(solid, 1) + image(pale, PALE);
   }
   return `${hatching}${clip}<g clip-path="url(#pm-cells)">${inside}</g>${edge}`;
@@ -86,8 +119,13 @@ function rowLabels(sheet: Sheet, frame: Frame): string {
   const rows = sheet.rows.length;
   const middle = frame.top + frame.height / 2;
   return (
-    labelPositions(0, rows, rows, step).map((up) => rows - 1 - up)
-      .map((row) => `<text x="${frame.left - 6}" y="${round(yOf(frame, row + 0.5) + 4)}" text-anchor="end">${xml(sheet.rows[row]!.text)}</text>`).join("") +
+    labelPositions(0, rows, rows, step)
+      .map((up) => rows - 1 - up)
+      .map(
+        (row) =>
+          `<text x="${frame.left - 6}" y="${round(yOf(frame, row + 0.5) + 4)}" text-anchor="end">${xml(sheet.rows[row]!.text)}</text>`,
+      )
+      .join("") +
     `<text transform="translate(10 ${round(middle)}) rotate(-90)" text-anchor="middle">${sheet.down}</text>`
   );
 }
@@ -100,7 +138,8 @@ function columnLabels(sheet: Sheet, frame: Frame, label: (at: number) => string,
   return [...wanted, ...parts]
     .map((at) => {
       const x = round(xOf(frame, at) + frame.cellWidth / 2);
-      if (heads && at < sheet.gapBefore) return `<text x="${x}" y="${frame.top - 6}" text-anchor="middle">${xml(sheet.columns[at]!.text)}</text>`;
+      if (heads && at < sheet.gapBefore)
+        return `<text x="${x}" y="${frame.top - 6}" text-anchor="middle">${xml(sheet.columns[at]!.text)}</text>`;
       return `<text transform="translate(${x} ${frame.top - 6}) rotate(${(KEY_LABEL_ANGLE * 180) / Math.PI})" fill="${ink}" ${heads ? "" : MONO}>${xml(heads ? sheet.columns[at]!.text : label(at))}</text>`;
     })
     .join("");
@@ -116,7 +155,12 @@ function sumBars(state: State, sheet: Sheet, frame: Frame): string {
   const unit = ROW_BAR / (high - low || 1);
   const thick = Math.max(0.5, Math.min(12, frame.cellHeight * 0.7));
   const zero = start - low * unit;
-  let svg = sums.rows.map(({ sum }, row) => `<rect x="${round(Math.min(zero, zero + sum * unit))}" y="${round(yOf(frame, row) + (frame.cellHeight - thick) / 2)}" width="${round(Math.abs(sum * unit))}" height="${round(thick)}" fill="${ink(sum)}"/>`).join("");
+  let svg = sums.rows
+    .map(
+      ({ sum }, row) =>
+        `<rect x="${round(Math.min(zero, zero + sum * unit))}" y="${round(yOf(frame, row) + (frame.cellHeight - thick) / 2)}" width="${round(Math.abs(sum * unit))}" height="${round(thick)}" fill="${ink(sum)}"/>`,
+    )
+    .join("");
   const line = cssColour(packed([128, 128, 128]));
   svg += `<path d="M${round(zero)} ${frame.top}v${round(frame.height)}" stroke="${line}"/><text x="${start + ROW_BAR / 2}" y="${frame.top + frame.height + 15}" text-anchor="middle">sum ${boundOf(sums.rows)}</text>`;
   if (sheet.across !== "positions") return svg;
@@ -132,10 +176,22 @@ function sumBars(state: State, sheet: Sheet, frame: Frame): string {
 }
 
 function legend(state: State, left: number, top: number): string {
-  const [scale, table, theme, counts] = [state.scale.peek(), state.table.peek(), state.theme.peek(), state.counts.peek()];
+  const [scale, table, theme, counts] = [
+    state.scale.peek(),
+    state.table.peek(),
+    state.theme.peek(),
+    state.counts.peek(),
+  ];
   const width = 160;
-  const stops = Array.from({ length: 33 }, (_, i) => `<stop offset="${i / 32}" stop-color="${hexColour(table[Math.min(255, i * 8)]!)}"/>`).join("");
-  const numbers = [0, 0.5, 1].map((at) => `<text x="${left + at * width}" y="${top + 22}" text-anchor="middle">${short(valueAt(at, scale))}</text>`).join("");
+  const stops = Array.from(
+    { length: 33 },
+    (_, i) => `<stop offset="${i / 32}" stop-color="${hexColour(table[Math.min(255, i * 8)]!)}"/>`,
+  ).join("");
+  const numbers = [0, 0.5, 1]
+    .map(
+      (at) => `<text x="${left + at * width}" y="${top + 22}" text-anchor="middle">${short(valueAt(at, scale))}</text>`,
+    )
+    .join("");
   let x = left + width + 20 + state.quantity.length * 6.5;
   const key = (fill: string, text: string, dot = ""): string => {
     const item = `<rect x="${x}" y="${top - 1}" width="12" height="12" ${fill} stroke="${theme.line}"/>${dot && `<circle cx="${x + 6}" cy="${top + 5}" r="2.5" fill="${dot}"/>`}<text x="${x + 18}" y="${top + 9}">${text}</text>`;

@@ -33,18 +33,28 @@ export function pythonCode(state: State): string {
 export function csv({ space, effects, quantity }: State): string {
   const now = effects.peek();
   const axes = space.components.length ? ["component", "layer", "head"] : space.axes;
-  const out = [csvLine([...axes, ...(space.positions.length ? ["token"] : []), quantity, ...(now.estimates ? ["estimate"] : []), "status"])];
+  const out = [
+    csvLine([
+      ...axes,
+      ...(space.positions.length ? ["token"] : []),
+      quantity,
+      ...(now.estimates ? ["estimate"] : []),
+      "status",
+    ]),
+  ];
   const written = (value: number): string => (Number.isFinite(value) ? String(value) : "");
   for (let cell = 0; cell < space.size; cell++) {
     const place = space.placeOf(cell) as Record<string, number | string | undefined>;
     const status = statusOf(now, cell);
-    out.push(csvLine([
-      ...axes.map((axis) => place[axis] ?? -1),
-      ...(space.positions.length ? [space.positions[place.position as number]!] : []),
-      written(now.values[cell]!),
-      ...(now.estimates ? [written(now.estimates[cell]!)] : []),
-      status === "none" ? "not run" : status,
-    ]));
+    out.push(
+      csvLine([
+        ...axes.map((axis) => place[axis] ?? -1),
+        ...(space.positions.length ? [space.positions[place.position as number]!] : []),
+        written(now.values[cell]!),
+        ...(now.estimates ? [written(now.estimates[cell]!)] : []),
+        status === "none" ? "not run" : status,
+      ]),
+    );
   }
   return out.join("");
 }

@@ -28,23 +28,26 @@ export function createKeys(state: State, until: AbortSignal): HTMLElement {
       pen.fillRect(0, 0, SIDE, SIDE);
     };
     const keys = [
-      estimate && key("estimate (gradient)", (pen) => {
-        pen.globalAlpha = PALE;
-        solid(pen);
-        pen.globalAlpha = 1;
-        pen.beginPath();
-        pen.arc(SIDE / 2, SIDE / 2, 2.5, 0, 7);
-        pen.fill();
-      }),
+      estimate &&
+        key("estimate (gradient)", (pen) => {
+          pen.globalAlpha = PALE;
+          solid(pen);
+          pen.globalAlpha = 1;
+          pen.beginPath();
+          pen.arc(SIDE / 2, SIDE / 2, 2.5, 0, 7);
+          pen.fill();
+        }),
       exact && (estimate || none || broken) && key("exact", solid),
-      none && key("not run", (pen) => {
-        pen.fillStyle = `rgb(${notRunTone(theme).join(" ")})`;
-        pen.fillRect(0, 0, SIDE, SIDE);
-      }),
-      broken && key("undefined (NaN)", (pen) => {
-        pen.fillStyle = hatching(pen, theme);
-        pen.fillRect(0, 0, SIDE, SIDE);
-      }),
+      none &&
+        key("not run", (pen) => {
+          pen.fillStyle = `rgb(${notRunTone(theme).join(" ")})`;
+          pen.fillRect(0, 0, SIDE, SIDE);
+        }),
+      broken &&
+        key("undefined (NaN)", (pen) => {
+          pen.fillStyle = hatching(pen, theme);
+          pen.fillRect(0, 0, SIDE, SIDE);
+        }),
     ];
     element.replaceChildren(...keys.filter((one) => one instanceof HTMLElement));
   });

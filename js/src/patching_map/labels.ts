@@ -1,8 +1,8 @@
 /** The labels of a map: layers at the left, tokens or heads above. */
 import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/axis";
-import { columns as charactersOf, drawToken } from "../core/tokens";
 import type { Theme } from "../core/theme";
-import { xOf, yOf, type Frame } from "./layout";
+import { columns as charactersOf, drawToken } from "../core/tokens";
+import { type Frame, xOf, yOf } from "./layout";
 import type { Line, Sheet } from "./sheet";
 
 const SIZE = 11;
@@ -31,7 +31,8 @@ export function measuresOf({ mono, font }: Theme): Measures {
 }
 
 const numbered = (sheet: Sheet): boolean => sheet.columns.length >= NUMBERED_FROM;
-const charactersIn = (sheet: Sheet, { text, position }: Line): number => charactersOf(text, LABEL_CHARACTERS) + (numbered(sheet) ? `${position} `.length : 0);
+const charactersIn = (sheet: Sheet, { text, position }: Line): number =>
+  charactersOf(text, LABEL_CHARACTERS) + (numbered(sheet) ? `${position} `.length : 0);
 
 /** Room for the labels of the rows, with their title beside them and that of the columns above. */
 export function rowRoom(sheet: Sheet, { text }: Measures): number {
@@ -54,8 +55,14 @@ export function columnRoom(sheet: Sheet, cellWidth: number, measures: Measures):
   }
   if (upright(sheet, cellWidth, measures)) return { height: SIZE + GAP + 3, tail: 0 };
   const widths = sheet.columns.map((line) => charactersIn(sheet, line) * measures.token);
-  const lean = widths.slice(-16).reverse().map((width, i) => width * Math.cos(KEY_LABEL_ANGLE) - i * Math.max(cellWidth, LABEL_PITCH));
-  return { height: Math.ceil(-Math.max(...widths) * Math.sin(KEY_LABEL_ANGLE)) + GAP + 8, tail: Math.ceil(Math.max(0, ...lean)) + 4 };
+  const lean = widths
+    .slice(-16)
+    .reverse()
+    .map((width, i) => width * Math.cos(KEY_LABEL_ANGLE) - i * Math.max(cellWidth, LABEL_PITCH));
+  return {
+    height: Math.ceil(-Math.max(...widths) * Math.sin(KEY_LABEL_ANGLE)) + GAP + 8,
+    tail: Math.ceil(Math.max(0, ...lean)) + 4,
+  };
 }
 
 /** A line whose label is drawn whatever else is; the others make room for it. */
@@ -64,13 +71,22 @@ export interface Pinned {
   ink: string;
 }
 
-export function drawRowLabels(pen: CanvasRenderingContext2D, sheet: Sheet, frame: Frame, theme: Theme, pinned: Pinned[]): void {
+export function drawRowLabels(
+  pen: CanvasRenderingContext2D,
+  sheet: Sheet,
+  frame: Frame,
+  theme: Theme,
+  pinned: Pinned[],
+): void {
   pen.font = `${SIZE}px ${theme.font}`;
   pen.textBaseline = "middle";
   pen.textAlign = "right";
   const step = labelStep(frame.cellHeight, LABEL_PITCH);
   // Counted from the bottom, where layer 0 is.
-  const all = labelPositions(0, sheet.rows.length, sheet.rows.length, step).map((up) => ({ at: sheet.rows.length - 1 - up, ink: theme.dim }));
+  const all = labelPositions(0, sheet.rows.length, sheet.rows.length, step).map((up) => ({
+    at: sheet.rows.length - 1 - up,
+    ink: theme.dim,
+  }));
   for (const { at, ink } of fitting([...pinned, ...all], frame.cellHeight, LABEL_PITCH)) {
     pen.fillStyle = ink;
     pen.fillText(sheet.rows[at]!.text, frame.left - GAP, yOf(frame, at) + frame.cellHeight / 2);
@@ -86,7 +102,13 @@ export function drawRowLabels(pen: CanvasRenderingContext2D, sheet: Sheet, frame
   pen.restore();
 }
 
-export function drawColumnLabels(pen: CanvasRenderingContext2D, sheet: Sheet, frame: Frame, theme: Theme, pinned: Pinned[]): void {
+export function drawColumnLabels(
+  pen: CanvasRenderingContext2D,
+  sheet: Sheet,
+  frame: Frame,
+  theme: Theme,
+  pinned: Pinned[],
+): void {
   const measures = measuresOf(theme);
   const straight = upright(sheet, frame.cellWidth, measures);
   const heads = sheet.across === "heads";
@@ -97,11 +119,19 @@ export function drawColumnLabels(pen: CanvasRenderingContext2D, sheet: Sheet, fr
   const bottom = frame.top - GAP;
   if (heads) {
     const pitch = Math.max(NUMBER_PITCH * 0.7, measures.text(String(frame.gapBefore)) + 6);
-    const numbers = labelPositions(frame.first, frame.span, Math.min(frame.gapBefore, sheet.columns.length), labelStep(frame.cellWidth, pitch));
+    const numbers = labelPositions(
+      frame.first,
+      frame.span,
+      Math.min(frame.gapBefore, sheet.columns.length),
+      labelStep(frame.cellWidth, pitch),
+    );
     const parts = sheet.columns.map((_, at) => at).slice(frame.gapBefore);
     const slant = parts.some((at) => measures.text(sheet.columns[at]!.text) > frame.cellWidth - 2);
     pen.textAlign = "center";
-    const wanted = [...pinned.filter(({ at }) => at < frame.gapBefore), ...numbers.map((at) => ({ at, ink: theme.dim }))];
+    const wanted = [
+      ...pinned.filter(({ at }) => at < frame.gapBefore),
+      ...numbers.map((at) => ({ at, ink: theme.dim })),
+    ];
     for (const { at, ink } of fitting(wanted.filter(shown), frame.cellWidth, pitch)) {
       pen.fillStyle = ink;
       pen.fillText(sheet.columns[at]!.text, middle(at), bottom - 3);
@@ -124,7 +154,9 @@ export function drawColumnLabels(pen: CanvasRenderingContext2D, sheet: Sheet, fr
     return;
   }
   const pitch = straight ? 1 : LABEL_PITCH;
-  const regular = labelPositions(frame.first, frame.span, sheet.columns.length, labelStep(frame.cellWidth, pitch)).map((at) => ({ at, ink: theme.ink }));
+  const regular = labelPositions(frame.first, frame.span, sheet.columns.length, labelStep(frame.cellWidth, pitch)).map(
+    (at) => ({ at, ink: theme.ink }),
+  );
   for (const { at, ink } of fitting([...pinned, ...regular].filter(shown), frame.cellWidth, pitch)) {
     const line = sheet.columns[at]!;
     const number = numbered(sheet) ? `${at} ` : "";

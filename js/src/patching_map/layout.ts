@@ -36,13 +36,32 @@ const GAP = 8;
 const WHOLE = 4;
 
 /** Cells as large as fit, of a whole number of pixels where they are large enough, so that they are all alike. */
-export function frameOf(width: number, height: number, room: Room, rows: number, columns: number, { first, span }: Window, gapBefore: number): Frame {
+export function frameOf(
+  width: number,
+  height: number,
+  room: Room,
+  rows: number,
+  columns: number,
+  { first, span }: Window,
+  gapBefore: number,
+): Frame {
   const gap = gapBefore < columns ? GAP : 0;
   const across = Math.max(0.01, (width - room.left - room.right - gap) / span);
   const down = Math.max(1, (height - room.top - room.bottom) / rows);
   const cellWidth = Math.min(WIDEST, span === columns && across >= WHOLE ? Math.floor(across) : across);
   const cellHeight = Math.min(TALLEST, down >= WHOLE ? Math.floor(down) : down);
-  return { left: room.left, top: room.top, width: cellWidth * span + gap, height: cellHeight * rows, cellWidth, cellHeight, first, span, gapBefore, gap };
+  return {
+    left: room.left,
+    top: room.top,
+    width: cellWidth * span + gap,
+    height: cellHeight * rows,
+    cellWidth,
+    cellHeight,
+    first,
+    span,
+    gapBefore,
+    gap,
+  };
 }
 
 /** Left edge of a column; also of the one after the last. */
@@ -84,5 +103,9 @@ export function showing({ first, span }: Window, column: number, columns: number
 export function limitFor(value: number): number {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  return Number(([1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value * (1 - 1e-9))! * power).toPrecision(2));
+  return Number(
+    ([1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value * (1 - 1e-9))! * power).toPrecision(
+      2,
+    ),
+  );
 }

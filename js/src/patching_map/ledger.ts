@@ -12,10 +12,20 @@ interface Entry {
   cell?: number;
 }
 
-export function entriesOf(components: readonly (readonly [string, number, number])[], values: ArrayLike<number>): Entry[] {
+export function entriesOf(
+  components: readonly (readonly [string, number, number])[],
+  values: ArrayLike<number>,
+): Entry[] {
   const entries = new Map<string, Entry>();
   components.forEach(([component, layer, head], cell) => {
-    const name = head >= 0 ? "heads" : layer < 0 ? componentText(component) : component === "mlp" ? "MLPs" : `${componentText(component)}${component.endsWith("bias") ? "es" : ""}`;
+    const name =
+      head >= 0
+        ? "heads"
+        : layer < 0
+          ? componentText(component)
+          : component === "mlp"
+            ? "MLPs"
+            : `${componentText(component)}${component.endsWith("bias") ? "es" : ""}`;
     const known = entries.get(name);
     if (known) (known.value += values[cell]!), delete known.cell;
     else entries.set(name, { name, value: values[cell]!, cell });
@@ -31,10 +41,25 @@ export function createLedger(state: State, until: AbortSignal): HTMLElement {
       if (cell === undefined) return h("span", {}, ...content);
       const single = state.space.components[cell]![1] < 0;
       if (!single) return h("span", {}, ...content);
-      return h("button", { type: "button", class: "pm-name", "aria-pressed": state.open.value === cell, onclick: () => state.choose(cell, false) }, ...content);
+      return h(
+        "button",
+        {
+          type: "button",
+          class: "pm-name",
+          "aria-pressed": state.open.value === cell,
+          onclick: () => state.choose(cell, false),
+        },
+        ...content,
+      );
     });
     const { model } = state;
-    const whole = h("span", { class: "pm-whole" }, `sum = ${model.get("metric")} `, h("b", {}, brief(model.get("whole"))), h("span", { class: "sw-dim" }, `, residue ${residue(model.get("residue"))}`));
+    const whole = h(
+      "span",
+      { class: "pm-whole" },
+      `sum = ${model.get("metric")} `,
+      h("b", {}, brief(model.get("whole"))),
+      h("span", { class: "sw-dim" }, `, residue ${residue(model.get("residue"))}`),
+    );
     element.replaceChildren(...parts, whole);
   });
   return element;

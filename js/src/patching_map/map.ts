@@ -1,15 +1,15 @@
 /** A map of cells on a canvas, with its labels, pointer and keys: the main one, or the strip of positions above it. */
 import { context, h } from "../core/dom";
-import { computed, draw, signal, sizeOf, watch, type ReadonlySignal, type Signal } from "../core/reactive";
+import { computed, draw, type ReadonlySignal, type Signal, signal, sizeOf, watch } from "../core/reactive";
 import type { Tooltip } from "../core/tooltip";
 import { createWalker } from "../core/walker";
 import { drawCells, outline, placeIn } from "./drawing";
-import { columnRoom, drawColumnLabels, drawRowLabels, measuresOf, rowRoom, type Pinned } from "./labels";
-import { columnAt, frameOf, rowAt, showing, xOf, yOf, zoomed, type Frame, type Window } from "./layout";
+import { columnRoom, drawColumnLabels, drawRowLabels, measuresOf, type Pinned, rowRoom } from "./labels";
+import { columnAt, type Frame, frameOf, rowAt, showing, type Window, xOf, yOf, zoomed } from "./layout";
 import { rasterise } from "./raster";
-import { sumsOf, type Sheet } from "./sheet";
-import { COLUMN_BAR, drawSums, ROW_BAR } from "./sums";
+import { type Sheet, sumsOf } from "./sheet";
 import type { State } from "./state";
+import { COLUMN_BAR, drawSums, ROW_BAR } from "./sums";
 import { cellNote, sumNote, tokenNote } from "./words";
 
 export interface MapOptions {
@@ -66,7 +66,12 @@ export function createMap(state: State, options: MapOptions, tooltip: Tooltip, u
     if (!width) return;
     const pen = context(below, width, height);
     const [effects, theme, table] = [state.effects.value, state.theme.value, state.table.value];
-    const raster = rasterise(sheet.value, effects, view.value, Math.round(frame.value.width * (window.devicePixelRatio || 1)));
+    const raster = rasterise(
+      sheet.value,
+      effects,
+      view.value,
+      Math.round(frame.value.width * (window.devicePixelRatio || 1)),
+    );
     drawCells(pen, { sheet: sheet.value, effects, raster, frame: frame.value, scale: state.scale.value, table, theme });
     if (!options.sums) return;
     if (sums.value.rows.some(({ n }) => n)) drawSums(pen, sheet.value, sums.value, frame.value, table, theme);
@@ -79,14 +84,17 @@ export function createMap(state: State, options: MapOptions, tooltip: Tooltip, u
     const pen = context(above, width, height);
     const [theme, now, place, at] = [state.theme.value, sheet.value, frame.value, pointed.value];
     const tokens = new Set(state.tokens.value);
-    const chosen: Pinned[] = now.columns.flatMap(({ position }, column) => (position !== undefined && tokens.has(position) ? [{ at: column, ink: theme.select }] : []));
+    const chosen: Pinned[] = now.columns.flatMap(({ position }, column) =>
+      position !== undefined && tokens.has(position) ? [{ at: column, ink: theme.select }] : [],
+    );
     const pin = (line: number | undefined): Pinned[] => (line === undefined ? [] : [{ at: line, ink: theme.accent }]);
     drawColumnLabels(pen, now, place, theme, [...pin(at?.column), ...chosen]);
     drawRowLabels(pen, now, place, theme, pin(at?.row));
     pen.fillStyle = theme.select;
     for (const { at: column } of chosen) {
       const x = xOf(place, column);
-      if (x < place.left + place.width && x + place.cellWidth > place.left) pen.fillRect(x, place.top - 4, Math.max(2, place.cellWidth - 1), 3);
+      if (x < place.left + place.width && x + place.cellWidth > place.left)
+        pen.fillRect(x, place.top - 4, Math.max(2, place.cellWidth - 1), 3);
     }
     for (const cell of headCells(state, now)) {
       const spot = placeIn(now, place, cell);
@@ -95,7 +103,8 @@ export function createMap(state: State, options: MapOptions, tooltip: Tooltip, u
     const open = placeIn(now, place, state.open.value);
     if (open) outline(pen, open.x, open.y, place, theme.ink, theme.ground);
     const cell = cellOf(now, at);
-    if (cell !== undefined && at) outline(pen, xOf(place, at.column!), yOf(place, at.row!), place, theme.accent, theme.ground);
+    if (cell !== undefined && at)
+      outline(pen, xOf(place, at.column!), yOf(place, at.row!), place, theme.accent, theme.ground);
   });
 
   const walker = createWalker({
@@ -104,7 +113,12 @@ export function createMap(state: State, options: MapOptions, tooltip: Tooltip, u
     columns: () => sheet.peek().columns.length,
     place: (row, column) => {
       const now = frame.peek();
-      return { left: xOf(now, column), top: yOf(now, row), width: Math.max(3, now.cellWidth), height: Math.max(3, now.cellHeight) };
+      return {
+        left: xOf(now, column),
+        top: yOf(now, row),
+        width: Math.max(3, now.cellWidth),
+        height: Math.max(3, now.cellHeight),
+      };
     },
     describe: (row, column) => describe(state, sheet.peek(), row, column),
     onMove: (row, column) => {
@@ -136,8 +150,14 @@ export function createMap(state: State, options: MapOptions, tooltip: Tooltip, u
     const [now, effects] = [sheet.value, state.effects.value];
     const cell = cellOf(now, at);
     if (cell !== undefined) tooltip.show(spot.x, spot.y, cellNote(state, effects, cell));
-    else if (at?.row !== undefined) tooltip.show(spot.x, spot.y, sumNote(now.rows[at.row]!.name, sums.value.rows[at.row]!));
-    else if (at?.column !== undefined) tooltip.show(spot.x, spot.y, columnNote(now, at.column, options.sums ? sums.value.columns[at.column] : undefined));
+    else if (at?.row !== undefined)
+      tooltip.show(spot.x, spot.y, sumNote(now.rows[at.row]!.name, sums.value.rows[at.row]!));
+    else if (at?.column !== undefined)
+      tooltip.show(
+        spot.x,
+        spot.y,
+        columnNote(now, at.column, options.sums ? sums.value.columns[at.column] : undefined),
+      );
     else tooltip.hide();
   });
 
@@ -177,7 +197,12 @@ export function createMap(state: State, options: MapOptions, tooltip: Tooltip, u
     element.onpointermove = (move) => {
       if (!panning && (Math.abs(move.clientX - down.clientX) < 4 || from.span >= sheet.peek().columns.length)) return;
       panning = true;
-      view.value = zoomed({ ...from, first: from.first - (move.clientX - down.clientX) / frame.peek().cellWidth }, 1, 0, sheet.peek().columns.length);
+      view.value = zoomed(
+        { ...from, first: from.first - (move.clientX - down.clientX) / frame.peek().cellWidth },
+        1,
+        0,
+        sheet.peek().columns.length,
+      );
     };
     element.onlostpointercapture = () => {
       element.onpointermove = element.onlostpointercapture = null;
@@ -196,13 +221,17 @@ export function createMap(state: State, options: MapOptions, tooltip: Tooltip, u
     };
   });
   element.addEventListener("dblclick", () => (view.value = { first: 0, span: sheet.peek().columns.length }));
-  element.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey) return;
-    event.preventDefault();
-    const { left, cellWidth, first } = frame.peek();
-    const at = first + (event.clientX - element.getBoundingClientRect().left - left) / cellWidth;
-    view.value = zoomed(view.peek(), Math.exp(event.deltaY * 0.004), at, sheet.peek().columns.length);
-  }, { passive: false });
+  element.addEventListener(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey) return;
+      event.preventDefault();
+      const { left, cellWidth, first } = frame.peek();
+      const at = first + (event.clientX - element.getBoundingClientRect().left - left) / cellWidth;
+      view.value = zoomed(view.peek(), Math.exp(event.deltaY * 0.004), at, sheet.peek().columns.length);
+    },
+    { passive: false },
+  );
   return { element, frame, around, gutter };
 }
 
@@ -225,10 +254,18 @@ function headCells(state: State, sheet: Sheet): number[] {
 
 function describe(state: State, sheet: Sheet, row: number, column: number): string {
   const cell = cellOf(sheet, { row, column });
-  return cell === undefined ? "No such part" : cellNote(state, state.effects.peek(), cell).map((line) => (typeof line === "string" ? line : line.textContent)).join(", ");
+  return cell === undefined
+    ? "No such part"
+    : cellNote(state, state.effects.peek(), cell)
+        .map((line) => (typeof line === "string" ? line : line.textContent))
+        .join(", ");
 }
 
-const columnNote = (sheet: Sheet, column: number, sum: ReturnType<typeof sumsOf>["columns"][number] | undefined): (Node | string)[] => {
+const columnNote = (
+  sheet: Sheet,
+  column: number,
+  sum: ReturnType<typeof sumsOf>["columns"][number] | undefined,
+): (Node | string)[] => {
   const { text, name, position } = sheet.columns[column]!;
   const first = position === undefined ? [name] : tokenNote(text, position);
   return sum && position !== undefined ? [...first, ...sumNote("", sum)] : first;

@@ -1,7 +1,7 @@
 /** From a sheet to pixels: which cell each pixel shows, and its colours. */
 import type { Table } from "../core/colour";
 import { entryOf, type Scale } from "../core/scale";
-import { shownOf, statusOf, type Effects } from "./cells";
+import { type Effects, shownOf, statusOf } from "./cells";
 import type { Window } from "./layout";
 import type { Sheet } from "./sheet";
 
@@ -42,7 +42,13 @@ const weight = (effects: Effects, cell: number): number => {
 };
 
 /** One colour a pixel for the exact (and not-run) cells and one for the estimates, each 0 where the other is. */
-export function colours(raster: Raster, effects: Effects, scale: Scale, table: Table, notRun: number): { solid: Uint32Array; pale: Uint32Array } {
+export function colours(
+  raster: Raster,
+  effects: Effects,
+  scale: Scale,
+  table: Table,
+  notRun: number,
+): { solid: Uint32Array; pale: Uint32Array } {
   const [solid, pale] = [new Uint32Array(raster.cells.length), new Uint32Array(raster.cells.length)];
   raster.cells.forEach((cell, i) => {
     if (cell < 0) return;

@@ -1,6 +1,6 @@
 /** What a map shows of the cells: rows, the top one first, and columns; each crossing is one cell, or none. */
 import type { Head } from "../core/selection";
-import { shownOf, type Effects } from "./cells";
+import { type Effects, shownOf } from "./cells";
 import { componentText, type Space } from "./space";
 
 export interface Line {
@@ -26,7 +26,9 @@ export interface Sheet {
 /** [layer, head] or [layer, position] or [layer], as it is. */
 export function flatSheet(space: Space): Sheet {
   const positions = space.positions.length;
-  return make(layerRows(space), positions ? positionColumns(space) : headColumns(space), (row, column) => space.cellAt(space.layers - 1 - row, column, column));
+  return make(layerRows(space), positions ? positionColumns(space) : headColumns(space), (row, column) =>
+    space.cellAt(space.layers - 1 - row, column, column),
+  );
 }
 
 /** Each head at one position, or where its effect is largest. */
@@ -42,29 +44,46 @@ export function headSheet(space: Space, effects: Effects, position: number | und
 export function positionSheet(space: Space, effects: Effects): Sheet {
   const count = space.positions.length;
   return make(layerRows(space), positionColumns(space), (row, position) =>
-    strongestOf(effects, space.cellAt(space.layers - 1 - row, 0, position), space.headsPerLayer, count));
+    strongestOf(effects, space.cellAt(space.layers - 1 - row, 0, position), space.headsPerLayer, count),
+  );
 }
 
 /** One row a head, the deepest on top. */
 export function selectedSheet(space: Space, heads: Head[]): Sheet {
   const order = [...heads].sort((one, other) => other[0] - one[0] || other[1] - one[1]);
   const rows = order.map((head) => ({ text: head.join("."), name: `head ${head.join(".")}` }));
-  return { ...make(rows, positionColumns(space), (row, position) => space.cellAt(...order[row]!, position)), down: "head" };
+  return {
+    ...make(rows, positionColumns(space), (row, position) => space.cellAt(...order[row]!, position)),
+    down: "head",
+  };
 }
 
 /** One row: a head at each position or, without one, the strongest head of all layers. */
 export function stripSheet(space: Space, effects: Effects, head: Head | undefined): Sheet {
   const positions = space.positions.length;
   const row = { text: head ? head.join(".") : "all", name: head ? `head ${head.join(".")}` : "the strongest head" };
-  return { ...make([row], positionColumns(space), (_, position) =>
-    head ? space.cellAt(...head, position) : strongestOf(effects, position, space.layers * space.headsPerLayer, positions)), down: "" };
+  return {
+    ...make([row], positionColumns(space), (_, position) =>
+      head
+        ? space.cellAt(...head, position)
+        : strongestOf(effects, position, space.layers * space.headsPerLayer, positions),
+    ),
+    down: "",
+  };
 }
 
 /** An attribution: heads, then the other parts of each layer. */
 export function componentSheet(space: Space): Sheet {
-  const names = [...new Set(space.components.filter(([, layer, head]) => layer >= 0 && head < 0).map(([name]) => name))];
-  const columns = [...headColumns(space), ...names.map((name) => ({ text: SHORT[name] ?? componentText(name), name: componentText(name) }))];
-  const cells = new Map(space.components.map(([name, layer, head], cell) => [`${layer} ${head < 0 ? name : head}`, cell]));
+  const names = [
+    ...new Set(space.components.filter(([, layer, head]) => layer >= 0 && head < 0).map(([name]) => name)),
+  ];
+  const columns = [
+    ...headColumns(space),
+    ...names.map((name) => ({ text: SHORT[name] ?? componentText(name), name: componentText(name) })),
+  ];
+  const cells = new Map(
+    space.components.map(([name, layer, head], cell) => [`${layer} ${head < 0 ? name : head}`, cell]),
+  );
   const sheet = make(layerRows(space), columns, (row, column) => {
     const key = column < space.headsPerLayer ? column : names[column - space.headsPerLayer];
     return cells.get(`${space.layers - 1 - row} ${key}`) ?? -1;
@@ -76,8 +95,16 @@ const SHORT: Record<string, string> = { attention_bias: "bias", mlp: "MLP" };
 
 function make(rows: Line[], columns: Line[], cellAt: (row: number, column: number) => number): Sheet {
   const at = new Int32Array(rows.length * columns.length);
-  for (let row = 0, i = 0; row < rows.length; row++) for (let column = 0; column < columns.length; column++) at[i++] = cellAt(row, column);
-  return { rows, columns, at, across: columns[0]?.position === undefined ? "heads" : "positions", gapBefore: columns.length, down: "layer" };
+  for (let row = 0, i = 0; row < rows.length; row++)
+    for (let column = 0; column < columns.length; column++) at[i++] = cellAt(row, column);
+  return {
+    rows,
+    columns,
+    at,
+    across: columns[0]?.position === undefined ? "heads" : "positions",
+    gapBefore: columns.length,
+    down: "layer",
+  };
 }
 
 /** Of `count` cells from `first` on, `step` apart, the one with the largest magnitude. */
@@ -93,13 +120,18 @@ function strongestOf(effects: Effects, first: number, count: number, step: numbe
 const layerRows = (space: Space): Line[] =>
   Array.from({ length: space.layers }, (_, row) => {
     const layer = space.layers - 1 - row;
-    return { text: space.layerText(layer), name: space.isFinalNorm(layer) ? "before the final norm" : `layer ${layer}` };
+    return {
+      text: space.layerText(layer),
+      name: space.isFinalNorm(layer) ? "before the final norm" : `layer ${layer}`,
+    };
   });
 
 const headColumns = (space: Space): Line[] =>
   space.headsPerLayer
     ? Array.from({ length: space.headsPerLayer }, (_, head) => ({ text: String(head), name: `head ${head}` }))
-    : space.components.length ? [] : [{ text: "all", name: "all positions" }];
+    : space.components.length
+      ? []
+      : [{ text: "all", name: "all positions" }];
 
 const positionColumns = (space: Space): Line[] =>
   space.positions.map((text, position) => ({ text, name: space.positionText(position), position }));

@@ -28,8 +28,12 @@ export class Space {
     this.components = model.get("components");
     this.over = model.get("over");
     this.size = this.shape.reduce((product, count) => product * count, 1);
-    this.layers = this.components.length ? Math.max(0, ...this.components.map(([, layer]) => layer + 1)) : this.shape[0]!;
-    this.headsPerLayer = this.components.length ? Math.max(0, ...this.components.map(([, , head]) => head + 1)) : (this.count("head") ?? 0);
+    this.layers = this.components.length
+      ? Math.max(0, ...this.components.map(([, layer]) => layer + 1))
+      : this.shape[0]!;
+    this.headsPerLayer = this.components.length
+      ? Math.max(0, ...this.components.map(([, , head]) => head + 1))
+      : (this.count("head") ?? 0);
   }
 
   /** Whether each head has a value a position, so that only two of three axes can be seen at once. */
@@ -76,7 +80,9 @@ export class Space {
     if (head !== undefined) return `Head ${layer}.${head}`;
     if (component !== undefined) {
       const name = componentText(component);
-      return layer === undefined ? name[0]!.toUpperCase() + name.slice(1) : `${name[0]!.toUpperCase()}${name.slice(1)} of layer ${layer}`;
+      return layer === undefined
+        ? name[0]!.toUpperCase() + name.slice(1)
+        : `${name[0]!.toUpperCase()}${name.slice(1)} of layer ${layer}`;
     }
     return this.isFinalNorm(layer!) ? "Final norm" : `Layer ${layer}`;
   }

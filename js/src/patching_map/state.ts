@@ -1,13 +1,13 @@
 /** What a patching map shows, as signals; everything else follows from them. */
-import { SAVED_PAGE, type AnyModel } from "../core/bridge";
+import { type AnyModel, SAVED_PAGE } from "../core/bridge";
 import { signedTable, type Table } from "../core/colour";
-import { batch, computed, signal, trait, watch, type ReadonlySignal, type Signal } from "../core/reactive";
+import { batch, computed, type ReadonlySignal, type Signal, signal, trait, watch } from "../core/reactive";
 import type { Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
 import type { Theme } from "../core/theme";
-import { countsOf, largest, numbers, shownOf, type Effects } from "./cells";
+import { countsOf, type Effects, largest, numbers, shownOf } from "./cells";
 import { limitFor, type Window } from "./layout";
-import { componentSheet, flatSheet, headSheet, positionSheet, selectedSheet, stripSheet, type Sheet } from "./sheet";
+import { componentSheet, flatSheet, headSheet, positionSheet, type Sheet, selectedSheet, stripSheet } from "./sheet";
 import { Space } from "./space";
 
 export const SHOWS = ["heads", "positions", "selected heads"] as const;
@@ -47,16 +47,23 @@ export class State {
     this.quantity = model.get("quantity");
     this.saved = !!model.get(SAVED_PAGE);
     const [values, estimates] = [trait<DataView>(model, "values", until), trait<DataView>(model, "estimates", until)];
-    this.effects = computed(() => ({ values: numbers(values.value, space.size)!, estimates: numbers(estimates.value, space.size) }));
+    this.effects = computed(() => ({
+      values: numbers(values.value, space.size)!,
+      estimates: numbers(estimates.value, space.size),
+    }));
     this.counts = computed(() => countsOf(this.effects.value));
 
     // Heads and tokens that mean something else in other views (key-value heads, roles) are selected here only.
     this.heads = signal(this.#ownHeads(model.get("are_heads") ? selection.heads : []));
     this.tokens = signal(this.#ownTokens(model.get("are_tokens") ? selection.tokens : []));
-    selection.subscribe(() => batch(() => {
-      if (model.get("are_heads")) this.heads.value = this.#ownHeads(selection.heads);
-      if (model.get("are_tokens")) this.tokens.value = this.#ownTokens(selection.tokens);
-    }), until);
+    selection.subscribe(
+      () =>
+        batch(() => {
+          if (model.get("are_heads")) this.heads.value = this.#ownHeads(selection.heads);
+          if (model.get("are_tokens")) this.tokens.value = this.#ownTokens(selection.tokens);
+        }),
+      until,
+    );
 
     this.shows = trait<Shows>(model, "shows", until);
     this.position = computed(() => this.tokens.value.at(-1));
@@ -79,11 +86,22 @@ export class State {
       const high = limit.value ?? fitted.value;
       return dragged.value ?? { kind: "linear", low: -high, high, threshold: threshold.value };
     });
-    this.scale = { get value() { return scale.value; }, set value(next) { dragged.value = next; }, peek: () => scale.peek() } as Signal<Scale>;
+    this.scale = {
+      get value() {
+        return scale.value;
+      },
+      set value(next) {
+        dragged.value = next;
+      },
+      peek: () => scale.peek(),
+    } as Signal<Scale>;
     this.table = computed(() => signedTable(theme.value.groundRgb, theme.value.dark));
     this.clipped = computed(() => {
       const { high } = this.scale.value;
-      return this.sheet.value.at.reduce((count, cell) => count + Number(cell >= 0 && Math.abs(shownOf(this.effects.value, cell)) > high), 0);
+      return this.sheet.value.at.reduce(
+        (count, cell) => count + Number(cell >= 0 && Math.abs(shownOf(this.effects.value, cell)) > high),
+        0,
+      );
     });
   }
 
@@ -136,7 +154,8 @@ export class State {
     const choosing = this.space.deep ? this.shows.peek() : undefined;
     batch(() => {
       this.open.value = cell;
-      if (head !== undefined && choosing !== "selected heads") this.setHeads(toggled(this.heads.peek(), [layer!, head], extend));
+      if (head !== undefined && choosing !== "selected heads")
+        this.setHeads(toggled(this.heads.peek(), [layer!, head], extend));
       if (position !== undefined && choosing !== "heads") this.setTokens(toggled(this.tokens.peek(), position, extend));
     });
   }
@@ -153,10 +172,10 @@ export class State {
 
   /** Escape: undo the last kind of choice. Returns what was done; "" when nothing was left. */
   stepBack(): string {
-    if (this.open.peek() !== undefined) return (this.open.value = undefined), "Closed.";
-    if (this.window.peek().span < this.sheet.peek().columns.length) return this.resetWindow(), "Zoom reset.";
-    if (this.tokens.peek().length) return this.setTokens([]), "No token selected.";
-    if (this.heads.peek().length) return this.setHeads([]), "No head selected.";
+    if (this.open.peek() !== undefined) return ((this.open.value = undefined), "Closed.");
+    if (this.window.peek().span < this.sheet.peek().columns.length) return (this.resetWindow(), "Zoom reset.");
+    if (this.tokens.peek().length) return (this.setTokens([]), "No token selected.");
+    if (this.heads.peek().length) return (this.setHeads([]), "No head selected.");
     return "";
   }
 

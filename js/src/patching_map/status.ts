@@ -12,7 +12,12 @@ export interface StatusLine {
   toggle(): void;
 }
 
-export function createStatus(state: State, requests: Requests, say: (text: string, isError?: boolean) => void, until: AbortSignal): StatusLine {
+export function createStatus(
+  state: State,
+  requests: Requests,
+  say: (text: string, isError?: boolean) => void,
+  until: AbortSignal,
+): StatusLine {
   const { model } = state;
   const live = model.get("live") && !state.saved;
   const [done, total] = [trait<number>(model, "done", until), trait<number>(model, "total", until)];
@@ -30,7 +35,8 @@ export function createStatus(state: State, requests: Requests, say: (text: strin
     }
   };
   const toggle = (): void => {
-    if (running.peek()) requests.ask("stop").catch((error: Error) => error.name === "AbortError" || say(error.message, true));
+    if (running.peek())
+      requests.ask("stop").catch((error: Error) => error.name === "AbortError" || say(error.message, true));
     else if (canRun.peek()) void run();
   };
 
@@ -38,21 +44,33 @@ export function createStatus(state: State, requests: Requests, say: (text: strin
   const progress = h("span", { class: "pm-progress" });
   const server = h("span", { class: "pm-server", role: "status" });
   const quality = h("span", { class: "sw-dim pm-agreement" });
-  const bar = h("div", { class: "pm-done", role: "progressbar", "aria-label": "Cells that were run", "aria-valuemin": 0, "aria-valuemax": 100 });
+  const bar = h("div", {
+    class: "pm-done",
+    role: "progressbar",
+    "aria-label": "Cells that were run",
+    "aria-valuemin": 0,
+    "aria-valuemax": 100,
+  });
   const element = h("div", { class: "pm-status" }, button, progress, server, quality, bar);
 
   watch(until, () => {
     button.hidden = !running.value && !canRun.value;
     button.textContent = running.value ? "Stop" : problem.value ? "Go on" : "Run";
     button.classList.toggle("pm-stop", running.value);
-    button.title = running.value ? "Stop; what is done stays (r)" : `Run the ${count(total.value - done.value)} cells that are left (r)`;
+    button.title = running.value
+      ? "Stop; what is done stays (r)"
+      : `Run the ${count(total.value - done.value)} cells that are left (r)`;
   });
   watch(until, () => {
     const { estimate, none } = state.counts.value;
     const whole = estimate + none === 0;
     const time = running.value && seconds.value !== null ? `, about ${duration(seconds.value)} left` : "";
-    if (!done.value && !live) progress.textContent = estimate ? "All cells are the gradient's estimate, none was run." : "No cell was run.";
-    else progress.textContent = whole ? `All ${count(total.value)} cells are exact` : `${count(done.value)} of ${count(total.value)} cells${running.value ? time : " were run"}`;
+    if (!done.value && !live)
+      progress.textContent = estimate ? "All cells are the gradient's estimate, none was run." : "No cell was run.";
+    else
+      progress.textContent = whole
+        ? `All ${count(total.value)} cells are exact`
+        : `${count(done.value)} of ${count(total.value)} cells${running.value ? time : " were run"}`;
     const share = total.value ? done.value / total.value : 1;
     bar.style.width = `${100 * share}%`;
     bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
@@ -65,12 +83,18 @@ export function createStatus(state: State, requests: Requests, say: (text: strin
   });
   const found = computed(() => agreement(state.effects.value));
   watch(until, () => {
-    quality.textContent = found.value ? `estimate vs exact: r = ${found.value.r.toFixed(2).replace("-", "−")} over ${count(found.value.n)} cells` : "";
+    quality.textContent = found.value
+      ? `estimate vs exact: r = ${found.value.r.toFixed(2).replace("-", "−")} over ${count(found.value.n)} cells`
+      : "";
   });
   watch(until, () => {
     const { estimate, none, undefined: broken } = state.counts.value;
     // A complete result without estimates needs no line of its own, nor does one where nothing is defined.
-    element.hidden = !running.value && !found.value && !problem.value && (broken === state.space.size || (!live && !estimate && !none) || state.space.components.length > 0);
+    element.hidden =
+      !running.value &&
+      !found.value &&
+      !problem.value &&
+      (broken === state.space.size || (!live && !estimate && !none) || state.space.components.length > 0);
   });
   if (live && model.get("start") && canRun.peek() && !runs.peek()) void run();
   return { element, toggle };

@@ -2,7 +2,7 @@
 import { cssColour, type Table } from "../core/colour";
 import { short } from "../core/scale";
 import type { Theme } from "../core/theme";
-import { xOf, yOf, type Frame } from "./layout";
+import { type Frame, xOf, yOf } from "./layout";
 import type { Sheet, Sum } from "./sheet";
 
 const BAR_GAP = 12;
@@ -10,10 +10,20 @@ export const ROW_BAR = 48;
 export const COLUMN_BAR = 32;
 
 /** Ends of the axis of some sums: they hold 0. */
-export const endsOf = (sums: Sum[]): [number, number] => [Math.min(0, ...sums.map(({ sum }) => sum)), Math.max(0, ...sums.map(({ sum }) => sum))];
+export const endsOf = (sums: Sum[]): [number, number] => [
+  Math.min(0, ...sums.map(({ sum }) => sum)),
+  Math.max(0, ...sums.map(({ sum }) => sum)),
+];
 
 /** Bars of the row sums at the right and of the column sums below. */
-export function drawSums(pen: CanvasRenderingContext2D, sheet: Sheet, sums: { rows: Sum[]; columns: Sum[] }, frame: Frame, table: Table, theme: Theme): void {
+export function drawSums(
+  pen: CanvasRenderingContext2D,
+  sheet: Sheet,
+  sums: { rows: Sum[]; columns: Sum[] },
+  frame: Frame,
+  table: Table,
+  theme: Theme,
+): void {
   const ink = (sum: number): string => cssColour(table[sum < 0 ? 48 : 207]!);
   const start = frame.left + frame.width + BAR_GAP;
   const [low, high] = endsOf(sums.rows);
@@ -22,7 +32,12 @@ export function drawSums(pen: CanvasRenderingContext2D, sheet: Sheet, sums: { ro
   sums.rows.forEach(({ sum }, row) => {
     const length = (sum / (high - low || 1)) * ROW_BAR;
     pen.fillStyle = ink(sum);
-    pen.fillRect(Math.min(zero, zero + length), yOf(frame, row) + (frame.cellHeight - thick) / 2, Math.abs(length), thick);
+    pen.fillRect(
+      Math.min(zero, zero + length),
+      yOf(frame, row) + (frame.cellHeight - thick) / 2,
+      Math.abs(length),
+      thick,
+    );
   });
   pen.fillStyle = theme.dim;
   pen.fillRect(zero - 0.5, frame.top, 1, frame.height);
@@ -36,11 +51,20 @@ export function drawSums(pen: CanvasRenderingContext2D, sheet: Sheet, sums: { ro
   pen.beginPath();
   pen.rect(frame.left, top, frame.width, COLUMN_BAR);
   pen.clip();
-  for (let column = Math.floor(frame.first); column < Math.min(sheet.columns.length, frame.first + frame.span); column++) {
+  for (
+    let column = Math.floor(frame.first);
+    column < Math.min(sheet.columns.length, frame.first + frame.span);
+    column++
+  ) {
     const { sum } = sums.columns[column]!;
     const length = (sum / (most - least || 1)) * COLUMN_BAR;
     pen.fillStyle = ink(sum);
-    pen.fillRect(xOf(frame, column) + (frame.cellWidth - wide) / 2, Math.min(base, base - length), wide, Math.abs(length));
+    pen.fillRect(
+      xOf(frame, column) + (frame.cellWidth - wide) / 2,
+      Math.min(base, base - length),
+      wide,
+      Math.abs(length),
+    );
   }
   pen.restore();
   pen.fillStyle = theme.dim;
@@ -49,7 +73,14 @@ export function drawSums(pen: CanvasRenderingContext2D, sheet: Sheet, sums: { ro
 }
 
 /** What the bars are, and how long the longest is. */
-function caption(pen: CanvasRenderingContext2D, sums: Sum[], x: number, y: number, align: CanvasTextAlign, { dim, font }: Theme): void {
+function caption(
+  pen: CanvasRenderingContext2D,
+  sums: Sum[],
+  x: number,
+  y: number,
+  align: CanvasTextAlign,
+  { dim, font }: Theme,
+): void {
   pen.font = `11px ${font}`;
   pen.fillStyle = dim;
   pen.textBaseline = "middle";
@@ -61,4 +92,3 @@ function caption(pen: CanvasRenderingContext2D, sums: Sum[], x: number, y: numbe
 
 /** "≤ 1.2": the largest magnitude. */
 export const boundOf = (sums: Sum[]): string => `≤ ${short(Math.max(...sums.map(({ sum }) => Math.abs(sum))))}`;
-

@@ -2,7 +2,7 @@
 import { h } from "../core/dom";
 import { exact } from "../core/scale";
 import { tokenSpan } from "../core/tokens";
-import { shownOf, statusOf, type Effects } from "./cells";
+import { type Effects, shownOf, statusOf } from "./cells";
 import type { Sum } from "./sheet";
 import type { Place, Space } from "./space";
 import type { State } from "./state";
@@ -14,7 +14,8 @@ export const signed = (value: number): string => (value >= 0 ? "+" : "") + exact
 export function brief(value: number): string {
   if (!Number.isFinite(value)) return "–";
   const size = Math.abs(value);
-  const text = size === 0 ? "0.000" : size < 5e-4 ? size.toExponential(1) : size < 100 ? size.toFixed(3) : size.toFixed(0);
+  const text =
+    size === 0 ? "0.000" : size < 5e-4 ? size.toExponential(1) : size < 100 ? size.toFixed(3) : size.toFixed(0);
   return (value < 0 ? "−" : "+") + text.replace("e-", "e−");
 }
 
@@ -24,7 +25,12 @@ export const count = (n: number): string => n.toLocaleString("en");
 export function placeLine(space: Space, cell: number): HTMLElement {
   const place: Place = space.placeOf(cell);
   const line = h("div", {}, h("b", {}, space.siteText(place)));
-  if (place.position !== undefined) line.append(" at ", tokenSpan(space.positions[place.position]!), h("span", { class: "sw-dim" }, ` ${place.position}`));
+  if (place.position !== undefined)
+    line.append(
+      " at ",
+      tokenSpan(space.positions[place.position]!),
+      h("span", { class: "sw-dim" }, ` ${place.position}`),
+    );
   return line;
 }
 
@@ -42,15 +48,33 @@ export function valueLines({ values, estimates }: Effects, cell: number): string
 }
 
 export function cellNote({ space }: State, effects: Effects, cell: number): (Node | string)[] {
-  return [placeLine(space, cell), ...valueLines(effects, cell).map((text, i) => h("div", i || !Number.isFinite(effects.values[cell]) ? { class: "sw-dim" } : {}, text))];
+  return [
+    placeLine(space, cell),
+    ...valueLines(effects, cell).map((text, i) =>
+      h("div", i || !Number.isFinite(effects.values[cell]) ? { class: "sw-dim" } : {}, text),
+    ),
+  ];
 }
 
-export const tokenNote = (text: string, position: number): Node[] => [tokenSpan(text), h("span", { class: "sw-dim" }, ` ${position}`)];
+export const tokenNote = (text: string, position: number): Node[] => [
+  tokenSpan(text),
+  h("span", { class: "sw-dim" }, ` ${position}`),
+];
 
 export function sumNote(name: string, { sum, n, of }: Sum): Node[] {
   const cells = n === of ? `${count(n)} cell${n === 1 ? "" : "s"}` : `${count(n)} exact cells of ${count(of)}`;
-  return [h("div", {}, ...(name ? [`${name[0]!.toUpperCase()}${name.slice(1)}: `] : []), "sum ", h("b", {}, n ? signed(sum) : "–")), h("div", { class: "sw-dim" }, `of ${cells}`)];
+  return [
+    h(
+      "div",
+      {},
+      ...(name ? [`${name[0]!.toUpperCase()}${name.slice(1)}: `] : []),
+      "sum ",
+      h("b", {}, n ? signed(sum) : "–"),
+    ),
+    h("div", { class: "sw-dim" }, `of ${cells}`),
+  ];
 }
 
 /** A value for lists: "≈ " where it is an estimate. */
-export const listed = (effects: Effects, cell: number): string => (statusOf(effects, cell) === "estimate" ? "≈ " : "") + brief(shownOf(effects, cell));
+export const listed = (effects: Effects, cell: number): string =>
+  (statusOf(effects, cell) === "estimate" ? "≈ " : "") + brief(shownOf(effects, cell));

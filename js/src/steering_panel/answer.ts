@@ -52,4 +52,5 @@ export const same = (one: Strength[], other: Strength[]): boolean => JSON.string
 const MOST = 10;
 
 /** The most probable tokens, falling. */
-export const mostProbable = (tokens: readonly Token[], by: "p" | "p0"): Token[] => [...tokens].sort((one, other) => other[by] - one[by]).slice(0, MOST);
+export const mostProbable = (tokens: readonly Token[], by: "p" | "p0"): Token[] =>
+  [...tokens].sort((one, other) => other[by] - one[by]).slice(0, MOST);

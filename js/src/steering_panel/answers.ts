@@ -1,7 +1,7 @@
 /** What comes next at the strengths that are set: from the kernel, a server, or in a saved page from what was computed. */
 import type { Requests } from "../core/bridge";
-import { computed, signal, trait, watch, type ReadonlySignal } from "../core/reactive";
-import { same, type Answer, type Shown, type Start, type Writable } from "./answer";
+import { computed, type ReadonlySignal, signal, trait, watch } from "../core/reactive";
+import { type Answer, type Shown, type Start, same, type Writable } from "./answer";
 import { followFar } from "./far_answers";
 import { Grids } from "./grids";
 import { Queue, type Waiting } from "./queue";
@@ -21,7 +21,12 @@ export interface Answers {
 
 export function createAnswers(state: State, requests: Requests, root: HTMLElement, until: AbortSignal): Answers {
   const start = trait<Start>(state.model, "start", until);
-  const shown = signal<Shown | undefined>({ ...start.peek(), sequence: 0, input: state.input, how: state.saved ? "computed" : "" });
+  const shown = signal<Shown | undefined>({
+    ...start.peek(),
+    sequence: 0,
+    input: state.input,
+    how: state.saved ? "computed" : "",
+  });
   const [waiting, problem] = [signal<Waiting>(""), signal("")];
   const news = signal("");
   const old = computed(() => waiting.value !== "" && !same(shown.value?.strengths ?? [], state.effective.value));
@@ -32,7 +37,14 @@ export function createAnswers(state: State, requests: Requests, root: HTMLElemen
   return answers;
 }
 
-function followLive(state: State, requests: Requests, start: ReadonlySignal<Start>, { shown, waiting, problem }: Writable, root: HTMLElement, until: AbortSignal): void {
+function followLive(
+  state: State,
+  requests: Requests,
+  start: ReadonlySignal<Start>,
+  { shown, waiting, problem }: Writable,
+  root: HTMLElement,
+  until: AbortSignal,
+): void {
   const queue = new Queue<Strength[], Answer & { ms: number }>(
     {
       ask: async (strengths) => (await requests.ask("steer", { strengths })).data,
@@ -56,7 +68,13 @@ function followLive(state: State, requests: Requests, start: ReadonlySignal<Star
   });
 }
 
-function followSaved(state: State, requests: Requests, start: Start, { shown, problem }: Writable, until: AbortSignal): void {
+function followSaved(
+  state: State,
+  requests: Requests,
+  start: Start,
+  { shown, problem }: Writable,
+  until: AbortSignal,
+): void {
   const grids = new Grids(requests);
   let sequence = 0;
   const paint = (answer: Answer, strengths: Strength[], how: string): void => {

@@ -7,23 +7,39 @@ import type { Tooltip } from "../core/tooltip";
 import type { Shown, Token } from "./answer";
 import type { Answers } from "./answers";
 import { canvasPen, drawBars } from "./bars_drawing";
-import { layoutOf, ROW, type Layout } from "./bars_layout";
+import { type Layout, layoutOf, ROW } from "./bars_layout";
 import type { State } from "./state";
 import { ordinal } from "./words";
 
 /** The list for screen readers follows when the bars have come to rest. */
 const REST = 250;
 
-export function createBars(state: State, { shown, old }: Answers, tooltip: Tooltip, onPainted: (shown: Shown) => void, until: AbortSignal): HTMLElement {
+export function createBars(
+  state: State,
+  { shown, old }: Answers,
+  tooltip: Tooltip,
+  onPainted: (shown: Shown) => void,
+  until: AbortSignal,
+): HTMLElement {
   const canvas = h("canvas", { "aria-hidden": "true" });
   const stage = h("div", { class: "sp-stage" }, canvas);
   const list = h("table", { class: "sw-hidden sp-table" });
-  const columns = h("div", { class: "sp-columns", "aria-hidden": "true" }, h("span", {}, "unsteered"), h("span", {}, "steered"));
+  const columns = h(
+    "div",
+    { class: "sp-columns", "aria-hidden": "true" },
+    h("span", {}, "unsteered"),
+    h("span", {}, "steered"),
+  );
   const element = h("div", { class: "sp-bars" }, columns, stage, list);
   const size = sizeOf(stage, until);
   const pointed = signal<number | undefined>(undefined);
-  const layout = computed<Layout | undefined>(() => (shown.value && size.value[0] ? layoutOf(shown.value, size.value[0]) : undefined));
-  watch(until, () => void (layout.value && (columns.style.columnGap = `${layout.value.right - layout.value.left + 12}px`)));
+  const layout = computed<Layout | undefined>(() =>
+    shown.value && size.value[0] ? layoutOf(shown.value, size.value[0]) : undefined,
+  );
+  watch(
+    until,
+    () => void (layout.value && (columns.style.columnGap = `${layout.value.right - layout.value.left + 12}px`)),
+  );
   let painted: Shown | undefined;
   draw(until, () => {
     if (!layout.value) return;
@@ -61,7 +77,8 @@ function tokenAt({ width, before, after }: Layout, x: number, y: number): Token 
   return (x < width / 2 ? before : after)[Math.floor(y / ROW)]?.token;
 }
 
-const place = (rank: number, atLeast: boolean | undefined): string => `${atLeast && rank >= 10 ? "at best " : ""}${ordinal(rank)}`;
+const place = (rank: number, atLeast: boolean | undefined): string =>
+  `${atLeast && rank >= 10 ? "at best " : ""}${ordinal(rank)}`;
 
 function noteOf(token: Token): HTMLElement[] {
   return [
@@ -72,10 +89,23 @@ function noteOf(token: Token): HTMLElement[] {
 }
 
 function tableOf({ tokens }: Shown): HTMLElement[] {
-  const row = (cell: "td" | "th", texts: string[]): HTMLElement => h("tr", {}, ...texts.map((text) => h(cell, {}, text)));
+  const row = (cell: "td" | "th", texts: string[]): HTMLElement =>
+    h("tr", {}, ...texts.map((text) => h(cell, {}, text)));
   return [
     h("caption", {}, "Next tokens"),
     h("thead", {}, row("th", ["token", "unsteered", "steered", "unsteered place", "steered place"])),
-    h("tbody", {}, ...tokens.map((token) => row("td", [plain(token.text), exact(token.p0), exact(token.p), place(token.rank0, token.atLeast), place(token.rank, token.atLeast)]))),
+    h(
+      "tbody",
+      {},
+      ...tokens.map((token) =>
+        row("td", [
+          plain(token.text),
+          exact(token.p0),
+          exact(token.p),
+          place(token.rank0, token.atLeast),
+          place(token.rank, token.atLeast),
+        ]),
+      ),
+    ),
   ];
 }

@@ -1,5 +1,5 @@
 /** Where the bars of the next tokens stand: unsteered at the left, steered at the right, joined where a token is in both. */
-import { mostProbable, type Answer, type Token } from "./answer";
+import { type Answer, mostProbable, type Token } from "./answer";
 
 export type Move = "up" | "down" | "none";
 
@@ -41,7 +41,13 @@ export function layoutOf({ tokens }: Answer, width: number): Layout {
   const y = (at: number): number => (at + 0.5) * ROW;
   const room = Math.max(0, left - MARGIN);
   const bars = (side: Token[], by: "p" | "p0", other: Map<number, number>): Bar[] =>
-    side.map((token, at) => ({ token, y: y(at), length: room * token[by], move: moveOf(token), alone: !other.has(token.id) }));
+    side.map((token, at) => ({
+      token,
+      y: y(at),
+      length: room * token[by],
+      move: moveOf(token),
+      alone: !other.has(token.id),
+    }));
   return {
     width,
     height: ROW * Math.max(before.length, after.length),

@@ -1,7 +1,7 @@
 /** What the model goes on to write, unsteered and steered side by side, a token at a time. */
 import type { Requests } from "../core/bridge";
 import { h } from "../core/dom";
-import { signal, trait, untracked, watch, type ReadonlySignal } from "../core/reactive";
+import { type ReadonlySignal, signal, trait, untracked, watch } from "../core/reactive";
 import { differing, running, type Word } from "./differing";
 import type { Strength } from "./sliders";
 import type { State } from "./state";
@@ -20,7 +20,12 @@ export interface Continuations {
 
 const NOT_SAVED = "This saved page has the continuation at the strengths that it was saved with.";
 
-export function createContinuations(state: State, requests: Requests, say: (text: string, isError?: boolean) => void, until: AbortSignal): Continuations {
+export function createContinuations(
+  state: State,
+  requests: Requests,
+  say: (text: string, isError?: boolean) => void,
+  until: AbortSignal,
+): Continuations {
   const texts = signal<Texts | undefined>(undefined);
   const progress = signal<string | undefined>(undefined);
   const remark = signal("");
@@ -72,17 +77,32 @@ export function createContinuations(state: State, requests: Requests, say: (text
     const now = texts.value;
     const [one, other] = differing(now?.unsteered ?? "", now?.steered ?? "");
     const none = now && progress.value === undefined ? "Nothing that can be shown." : "";
-    unsteered.text.replaceChildren(...(one.length ? written(one) : [h("span", { class: "sw-dim" }, now ? none : "Nothing is written yet.")]));
+    unsteered.text.replaceChildren(
+      ...(one.length ? written(one) : [h("span", { class: "sw-dim" }, now ? none : "Nothing is written yet.")]),
+    );
     steered.text.replaceChildren(...(other.length ? written(other) : [h("span", { class: "sw-dim" }, none)]));
-    for (const { text } of [unsteered, steered]) text.classList.toggle("sp-old", !!now && JSON.stringify(now.strengths) !== JSON.stringify(state.effective.value));
+    for (const { text } of [unsteered, steered])
+      text.classList.toggle("sp-old", !!now && JSON.stringify(now.strengths) !== JSON.stringify(state.effective.value));
   });
   watch(until, () => void (said.textContent = progress.value ?? remark.value));
-  const head = h("div", { class: "sp-below-head" }, h("span", { class: "sp-title" }, "Continuations"), said, ...(state.saved ? [] : controls(state, progress, onRelease, run, () => stop?.abort(), until)));
-  const element = h("section", { class: "sp-below", "aria-label": "Continuations" }, head, h("div", { class: "sp-texts" }, unsteered.column, steered.column));
+  const head = h(
+    "div",
+    { class: "sp-below-head" },
+    h("span", { class: "sp-title" }, "Continuations"),
+    said,
+    ...(state.saved ? [] : controls(state, progress, onRelease, run, () => stop?.abort(), until)),
+  );
+  const element = h(
+    "section",
+    { class: "sp-below", "aria-label": "Continuations" },
+    head,
+    h("div", { class: "sp-texts" }, unsteered.column, steered.column),
+  );
   return { element, texts, stop: () => stop?.abort() };
 }
 
-const written = (words: Word[]): (Node | string)[] => words.flatMap(({ text, differs }) => (differs ? [h("mark", {}, ...running(text))] : running(text)));
+const written = (words: Word[]): (Node | string)[] =>
+  words.flatMap(({ text, differs }) => (differs ? [h("mark", {}, ...running(text))] : running(text)));
 
 const optionsOf = ({ model }: State): { max_new_tokens: number; temperature: number; seed: number } => ({
   max_new_tokens: model.get("max_new_tokens"),
@@ -90,12 +110,24 @@ const optionsOf = ({ model }: State): { max_new_tokens: number; temperature: num
   seed: model.get("seed"),
 });
 
-function controls({ model }: State, progress: ReadonlySignal<string | undefined>, onRelease: ReadonlySignal<boolean>, run: () => Promise<void>, stop: () => void, until: AbortSignal): HTMLElement[] {
+function controls(
+  { model }: State,
+  progress: ReadonlySignal<string | undefined>,
+  onRelease: ReadonlySignal<boolean>,
+  run: () => Promise<void>,
+  stop: () => void,
+  until: AbortSignal,
+): HTMLElement[] {
   const put = (name: string, value: unknown): void => {
     model.set(name, value);
     model.save_changes();
   };
-  const number = (name: string, label: string, title: string, [min, max, step]: [number, number, number]): HTMLElement => {
+  const number = (
+    name: string,
+    label: string,
+    title: string,
+    [min, max, step]: [number, number, number],
+  ): HTMLElement => {
     const value = trait<number>(model, name, until);
     const field = h("input", { type: "number", class: "sp-small", min, max, step, title, "aria-label": title });
     watch(until, () => void (field.value = String(value.value)));
@@ -109,7 +141,11 @@ function controls({ model }: State, progress: ReadonlySignal<string | undefined>
   };
   const follow = h("input", { type: "checkbox", onchange: () => put("continue_on_release", follow.checked) });
   watch(until, () => void (follow.checked = onRelease.value));
-  const button = h("button", { class: "sw-button sp-boxed", type: "button", onclick: () => (progress.peek() === undefined ? void run() : stop()) });
+  const button = h("button", {
+    class: "sw-button sp-boxed",
+    type: "button",
+    onclick: () => (progress.peek() === undefined ? void run() : stop()),
+  });
   watch(until, () => void (button.textContent = progress.value === undefined ? "Continue" : "Stop"));
   return [
     h("label", { title: "Continue each time that a slider is let go" }, follow, "on release"),

@@ -18,7 +18,11 @@ export function createDials(state: State, { shown, old }: Answers, sweeps: Sweep
 }
 
 /** [label, track, numbers] of one line; the label can hold tokens. */
-function line(parent: HTMLElement, label: (Node | string)[], title: string): { track: HTMLElement; numbers: HTMLElement } {
+function line(
+  parent: HTMLElement,
+  label: (Node | string)[],
+  title: string,
+): { track: HTMLElement; numbers: HTMLElement } {
   const track = h("div", { class: "sp-gauge" });
   const numbers = h("span", { class: "sp-numbers" });
   parent.append(h("span", { class: "sp-label", title }, ...label), track, numbers);
@@ -26,7 +30,11 @@ function line(parent: HTMLElement, label: (Node | string)[], title: string): { t
 }
 
 function klDial(parent: HTMLElement, shown: Answers["shown"], sweeps: Sweeps, until: AbortSignal): void {
-  const { track, numbers } = line(parent, ["KL divergence"], "Of the steered next-token distribution from the unsteered one, in nats");
+  const { track, numbers } = line(
+    parent,
+    ["KL divergence"],
+    "Of the steered next-token distribution from the unsteered one, in nats",
+  );
   const [safe, bar] = [h("i", { class: "sp-safe" }), h("i", { class: "sp-bar" })];
   track.append(safe, bar);
   let most = 1;
@@ -44,8 +52,17 @@ function klDial(parent: HTMLElement, shown: Answers["shown"], sweeps: Sweeps, un
   });
 }
 
-function differenceDial(parent: HTMLElement, [answer, versus]: [string, string], shown: Answers["shown"], until: AbortSignal): void {
-  const { track, numbers } = line(parent, ["logit ", tokenSpan(answer), " − ", tokenSpan(versus)], "Logit of one token less that of the other");
+function differenceDial(
+  parent: HTMLElement,
+  [answer, versus]: [string, string],
+  shown: Answers["shown"],
+  until: AbortSignal,
+): void {
+  const { track, numbers } = line(
+    parent,
+    ["logit ", tokenSpan(answer), " − ", tokenSpan(versus)],
+    "Logit of one token less that of the other",
+  );
   track.classList.add("sp-centred");
   const [bar, before] = [h("i", { class: "sp-bar" }), h("i", { class: "sp-before", title: "unsteered" })];
   track.append(bar, before);
@@ -55,8 +72,14 @@ function differenceDial(parent: HTMLElement, [answer, versus]: [string, string],
     if (difference === null || difference0 === null) return;
     most = Math.max(most, niceCeiling(Math.max(Math.abs(difference), Math.abs(difference0))));
     const half = (value: number): number => (50 * value) / most;
-    Object.assign(bar.style, { left: `${50 + Math.min(0, half(difference))}%`, width: `${Math.abs(half(difference))}%` });
+    Object.assign(bar.style, {
+      left: `${50 + Math.min(0, half(difference))}%`,
+      width: `${Math.abs(half(difference))}%`,
+    });
     before.style.left = `${50 + half(difference0)}%`;
-    numbers.replaceChildren(h("b", {}, signed(difference)), h("span", { class: "sw-dim", title: "unsteered" }, `was ${signed(difference0)}`));
+    numbers.replaceChildren(
+      h("b", {}, signed(difference)),
+      h("span", { class: "sw-dim", title: "unsteered" }, `was ${signed(difference0)}`),
+    );
   });
 }

@@ -5,7 +5,7 @@
  */
 import type { Requests } from "../core/bridge";
 import { untracked, watch } from "../core/reactive";
-import { same, type Answer, type Start, type Writable } from "./answer";
+import { type Answer, type Start, same, type Writable } from "./answer";
 import { Grids } from "./grids";
 import type { Strength } from "./sliders";
 import type { State } from "./state";
@@ -13,7 +13,13 @@ import type { State } from "./state";
 /** Shorter waits are not worth a word. */
 const PATIENCE = 300;
 
-export function followFar(state: State, requests: Requests, start: Start, { shown, waiting, news, problem }: Writable, until: AbortSignal): void {
+export function followFar(
+  state: State,
+  requests: Requests,
+  start: Start,
+  { shown, waiting, news, problem }: Writable,
+  until: AbortSignal,
+): void {
   const grids = new Grids(requests);
   let sequence = 0;
   let exact: AbortController | undefined;
@@ -47,9 +53,12 @@ export function followFar(state: State, requests: Requests, start: Start, { show
   const load = (at: number): void => {
     const now = state.effective.peek();
     if (at >= now.length || grids.has(at, now)) return;
-    grids.load(at, now, { onProgress }).then(() => {
-      if (state.moving.peek()?.at === at) interpolate();
-    }, fail).finally(wait);
+    grids
+      .load(at, now, { onProgress })
+      .then(() => {
+        if (state.moving.peek()?.at === at) interpolate();
+      }, fail)
+      .finally(wait);
   };
   const ask = async (): Promise<void> => {
     const now = state.effective.peek();

@@ -35,7 +35,8 @@ export function figure(state: State, { shown }: Answers, { texts }: Continuation
   const answer = shown.peek()!;
   const out: string[] = [];
   let y = MARGIN;
-  const text = (content: string, x: number, style = "", ink = theme.ink): void => void out.push(`<text x="${x}" y="${y}" fill="${hex(ink)}"${style}>${xml(content)}</text>`);
+  const text = (content: string, x: number, style = "", ink = theme.ink): void =>
+    void out.push(`<text x="${x}" y="${y}" fill="${hex(ink)}"${style}>${xml(content)}</text>`);
   const down = (by: number): void => void (y += by);
   down(10);
   text(title, 0, ' font-size="12" font-weight="600"');
@@ -44,8 +45,14 @@ export function figure(state: State, { shown }: Answers, { texts }: Continuation
   down(LINE + 8);
   y = sliders(out, state, theme, y);
   const [answerText, versus]: string[] = state.model.get("answers");
-  const difference = answer.difference === null ? "" : `, logit ${answerText} − ${versus} ${signed(answer.difference)} (unsteered ${signed(answer.difference0!)})`;
-  text(`KL divergence ${fixed(answer.kl)} nats${difference}${answer.how && answer.how !== "computed" ? `; ${answer.how}` : ""}`, 0);
+  const difference =
+    answer.difference === null
+      ? ""
+      : `, logit ${answerText} − ${versus} ${signed(answer.difference)} (unsteered ${signed(answer.difference0!)})`;
+  text(
+    `KL divergence ${fixed(answer.kl)} nats${difference}${answer.how && answer.how !== "computed" ? `; ${answer.how}` : ""}`,
+    0,
+  );
   down(LINE + 4);
   const layout = layoutOf(answer, WIDTH);
   text("unsteered", layout.left, ' text-anchor="end"', theme.dim);
@@ -77,11 +84,18 @@ function sliders(out: string[], state: State, theme: Theme, y: number): number {
     const strength = strengths[at]!;
     const ink = hex(enabled[at] ? theme.ink : theme.dim);
     const about = `layer ${slider.layer}, ${slider.site}${slider.at === "all positions" ? "" : `, ${slider.at}`}`;
-    out.push(`<text x="0" y="${y}" fill="${ink}">${slider.order}  ${xml(slider.name)} <tspan fill="${hex(theme.dim)}">${xml(about)}</tspan></text>`);
+    out.push(
+      `<text x="0" y="${y}" fill="${ink}">${slider.order}  ${xml(slider.name)} <tspan fill="${hex(theme.dim)}">${xml(about)}</tspan></text>`,
+    );
     out.push(`<path d="M${from} ${y - 4}H${to}" stroke="${hex(theme.dim)}" stroke-opacity="0.4" stroke-width="2"/>`);
     if (slider.neutral !== null) out.push(`<path d="M${x(slider.neutral)} ${y - 9}v10" stroke="${hex(theme.dim)}"/>`);
-    if (strength !== null) out.push(`<circle cx="${x(strength)}" cy="${y - 4}" r="5" fill="${hex(theme.ground)}" stroke="${hex(enabled[at] ? theme.accent : theme.dim)}" stroke-width="2"/>`);
-    out.push(`<text x="${WIDTH}" y="${y}" text-anchor="end" fill="${ink}">${strengthText(strength)}${enabled[at] ? "" : " (off)"}</text>`);
+    if (strength !== null)
+      out.push(
+        `<circle cx="${x(strength)}" cy="${y - 4}" r="5" fill="${hex(theme.ground)}" stroke="${hex(enabled[at] ? theme.accent : theme.dim)}" stroke-width="2"/>`,
+      );
+    out.push(
+      `<text x="${WIDTH}" y="${y}" text-anchor="end" fill="${ink}">${strengthText(strength)}${enabled[at] ? "" : " (off)"}</text>`,
+    );
     y += 20;
   });
   return y + (state.sliders.peek().length ? 8 : 0);
@@ -90,12 +104,18 @@ function sliders(out: string[], state: State, theme: Theme, y: number): number {
 function continuations(out: string[], columns: [Word[], Word[]], theme: Theme, y: number): number {
   const ends = columns.map((words, side) => {
     const x = side * (WIDTH / 2 + 8);
-    out.push(`<text x="${x}" y="${y}" fill="${hex(theme.dim)}">${side ? "steered, continued" : "unsteered, continued"}</text>`);
+    out.push(
+      `<text x="${x}" y="${y}" fill="${hex(theme.dim)}">${side ? "steered, continued" : "unsteered, continued"}</text>`,
+    );
     let at = y;
     for (const line of wrapped(words)) {
       at += LINE;
-      const spans = line.map(({ text, differs }) => `<tspan${differs ? ' font-weight="600"' : ""}>${xml(text)}</tspan>`).join("");
-      out.push(`<text x="${x}" y="${at}" font-family="monospace" font-size="12" xml:space="preserve" fill="${hex(theme.ink)}">${spans}</text>`);
+      const spans = line
+        .map(({ text, differs }) => `<tspan${differs ? ' font-weight="600"' : ""}>${xml(text)}</tspan>`)
+        .join("");
+      out.push(
+        `<text x="${x}" y="${at}" font-family="monospace" font-size="12" xml:space="preserve" fill="${hex(theme.ink)}">${spans}</text>`,
+      );
     }
     return at;
   });

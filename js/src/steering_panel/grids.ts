@@ -1,7 +1,7 @@
 /** What was computed over the span of each slider, the others held: asked for once, and good while the others stand there. */
 import type { AskOptions, Requests } from "../core/bridge";
 import type { Answer } from "./answer";
-import { gridOf, interpolated, type Grid } from "./interpolation";
+import { type Grid, gridOf, interpolated } from "./interpolation";
 import type { Strength } from "./sliders";
 
 export interface Found {
@@ -11,7 +11,8 @@ export interface Found {
   how: string;
 }
 
-const keyOf = (at: number, strengths: readonly Strength[]): string => JSON.stringify([at, strengths.filter((_, i) => i !== at)]);
+const keyOf = (at: number, strengths: readonly Strength[]): string =>
+  JSON.stringify([at, strengths.filter((_, i) => i !== at)]);
 
 export class Grids {
   readonly #requests: Requests;
@@ -32,8 +33,13 @@ export class Grids {
     const [known, asked] = [this.#known, this.#asked]; // those of these sliders
     if (known.has(key)) return;
     if (!asked.has(key)) {
-      const found = this.#requests.ask("grid", { which: at, strengths }, options).then((reply) => void known.set(key, gridOf(reply)));
-      asked.set(key, found.finally(() => asked.delete(key)));
+      const found = this.#requests
+        .ask("grid", { which: at, strengths }, options)
+        .then((reply) => void known.set(key, gridOf(reply)));
+      asked.set(
+        key,
+        found.finally(() => asked.delete(key)),
+      );
     }
     return asked.get(key);
   }

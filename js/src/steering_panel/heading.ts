@@ -6,11 +6,19 @@ import type { Answers } from "./answers";
 import type { State } from "./state";
 import { promptText } from "./words";
 
-const WORDS = { "": "", short: "waiting for the kernel …", long: "the kernel does not answer; what you set is kept and asked again when it does" };
+const WORDS = {
+  "": "",
+  short: "waiting for the kernel …",
+  long: "the kernel does not answer; what you set is kept and asked again when it does",
+};
 /** Tokens at the end of the prompt that are shown; all stand in the title. */
 const LAST = 24;
 
-export function createHeading(state: State, { shown, waiting, news, problem }: Answers, until: AbortSignal): HTMLElement {
+export function createHeading(
+  state: State,
+  { shown, waiting, news, problem }: Answers,
+  until: AbortSignal,
+): HTMLElement {
   const tokens: string[] = state.model.get("prompt_tokens");
   const end = h("span", { class: "sp-prompt", title: promptText(tokens) });
   end.append(h("bdi", {}, tokens.length > LAST ? "… " : "", ...tokens.slice(-LAST).map((token) => tokenSpan(token))));

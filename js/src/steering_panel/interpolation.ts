@@ -14,7 +14,11 @@ export interface Grid {
   p0: Float32Array;
 }
 
-export const gridOf = ({ data, buffers }: Reply): Grid => ({ ...data, p: float32(buffers[0]!), p0: float32(buffers[1]!) });
+export const gridOf = ({ data, buffers }: Reply): Grid => ({
+  ...data,
+  p: float32(buffers[0]!),
+  p0: float32(buffers[1]!),
+});
 
 /** How many of the most probable tokens the grid has of each point. */
 const KNOWN = 10;
@@ -28,8 +32,14 @@ function moreThan(all: ArrayLike<number>, at: number): number {
 }
 
 /** What comes next at a strength, and whether it was computed; undefined beyond what was. */
-export function interpolated(grid: Grid, strength: Strength, difference0: number | null): { answer: Answer; computed: boolean } | undefined {
-  const exact = grid.strengths.findIndex((one) => one === strength || (one !== null && strength !== null && Math.abs(one - strength) < 1e-9));
+export function interpolated(
+  grid: Grid,
+  strength: Strength,
+  difference0: number | null,
+): { answer: Answer; computed: boolean } | undefined {
+  const exact = grid.strengths.findIndex(
+    (one) => one === strength || (one !== null && strength !== null && Math.abs(one - strength) < 1e-9),
+  );
   const points = grid.strengths.filter((one) => one !== null);
   const above = exact >= 0 || strength === null ? -1 : points.findIndex((one) => one > strength);
   if (exact < 0 && above <= 0) return undefined;
@@ -38,7 +48,9 @@ export function interpolated(grid: Grid, strength: Strength, difference0: number
   const between = (a: number, b: number): number => a + share * (b - a);
   const n = grid.tokens.length;
   const log = (point: number, at: number): number => Math.log(Math.max(LEAST, grid.p[point * n + at]!));
-  const p = grid.tokens.map((_, at) => (exact >= 0 ? grid.p[exact * n + at]! : Math.exp(between(log(low, at), log(high, at)))));
+  const p = grid.tokens.map((_, at) =>
+    exact >= 0 ? grid.p[exact * n + at]! : Math.exp(between(log(low, at), log(high, at))),
+  );
   const tokens: Token[] = grid.tokens.map((token, at) => {
     const [rank, rank0] = [moreThan(p, at), moreThan(grid.p0, at)];
     return { ...token, p: p[at]!, p0: grid.p0[at]!, rank, rank0, atLeast: rank >= KNOWN || rank0 >= KNOWN };
@@ -49,7 +61,10 @@ export function interpolated(grid: Grid, strength: Strength, difference0: number
     answer: {
       tokens,
       kl: between(grid.kl[low]!, grid.kl[high]!),
-      difference: difference && difference[low] !== null && difference[high] !== null ? between(difference[low]!, difference[high]!) : null,
+      difference:
+        difference && difference[low] !== null && difference[high] !== null
+          ? between(difference[low]!, difference[high]!)
+          : null,
       difference0,
     },
   };

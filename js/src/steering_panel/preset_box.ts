@@ -4,9 +4,19 @@ import { computed, watch } from "../core/reactive";
 import { applied, readPresets } from "./presets";
 import type { State } from "./state";
 
-export function createPresetBox(state: State, say: (text: string, isError?: boolean) => void, until: AbortSignal): HTMLElement {
+export function createPresetBox(
+  state: State,
+  say: (text: string, isError?: boolean) => void,
+  until: AbortSignal,
+): HTMLElement {
   const list = h("span", { class: "sp-chips" });
-  const name = h("input", { type: "text", class: "sp-field sp-name-field", placeholder: "name", "aria-label": "Name of a preset", maxlength: 60 });
+  const name = h("input", {
+    type: "text",
+    class: "sp-field sp-name-field",
+    placeholder: "name",
+    "aria-label": "Name of a preset",
+    maxlength: 60,
+  });
   const save = (): void => {
     const text = name.value.trim();
     if (!text) return void name.focus();
@@ -19,7 +29,13 @@ export function createPresetBox(state: State, say: (text: string, isError?: bool
     if (event.key === "Enter") save();
     if (event.key === "Escape") name.blur();
   });
-  const file = h("input", { type: "file", accept: ".json,application/json", class: "sw-hidden", tabindex: -1, "aria-label": "File of presets" });
+  const file = h("input", {
+    type: "file",
+    accept: ".json,application/json",
+    class: "sw-hidden",
+    tabindex: -1,
+    "aria-label": "File of presets",
+  });
   file.addEventListener("change", async () => {
     const [given] = file.files ?? [];
     file.value = "";
@@ -42,19 +58,46 @@ export function createPresetBox(state: State, say: (text: string, isError?: bool
         return h(
           "span",
           { class: "sp-chip" },
-          h("button", { class: "sp-chip-name", type: "button", title: `Apply '${text}'`, "aria-pressed": String(isNow), onclick: () => state.applyPreset(text) }, text),
-          h("button", { class: "sp-chip-clear", type: "button", "aria-label": `Delete the preset ${text}`, onclick: () => remove(state, text) }, "×"),
+          h(
+            "button",
+            {
+              class: "sp-chip-name",
+              type: "button",
+              title: `Apply '${text}'`,
+              "aria-pressed": String(isNow),
+              onclick: () => state.applyPreset(text),
+            },
+            text,
+          ),
+          h(
+            "button",
+            {
+              class: "sp-chip-clear",
+              type: "button",
+              "aria-label": `Delete the preset ${text}`,
+              onclick: () => remove(state, text),
+            },
+            "×",
+          ),
         );
       }),
     );
   });
-  const button = (text: string, title: string, onclick: () => void): HTMLElement => h("button", { class: "sw-button sp-boxed", type: "button", title, "aria-label": title, onclick }, text);
+  const button = (text: string, title: string, onclick: () => void): HTMLElement =>
+    h("button", { class: "sw-button sp-boxed", type: "button", title, "aria-label": title, onclick }, text);
   const element = h(
     "div",
     { class: "sp-presets", role: "group", "aria-label": "Presets" },
     h("span", { class: "sw-dim" }, "Presets"),
     list,
-    h("span", { class: "sp-new" }, name, button("Save", "Save the present strengths under this name", save), button("Load …", "Load presets from a JSON file, as the save menu writes it", () => file.click()), file),
+    h(
+      "span",
+      { class: "sp-new" },
+      name,
+      button("Save", "Save the present strengths under this name", save),
+      button("Load …", "Load presets from a JSON file, as the save menu writes it", () => file.click()),
+      file,
+    ),
   );
   watch(until, () => void (element.hidden = !state.sliders.value.length));
   return element;

@@ -21,7 +21,10 @@ export function presetOf(sliders: readonly Slider[], { strengths, enabled }: Set
 }
 
 /** Sliders that the preset does not have do nothing; what it has and is not here is `missing`. */
-export function applied({ strengths, enabled }: Preset, sliders: readonly Slider[]): { setting: Setting; missing: string[] } {
+export function applied(
+  { strengths, enabled }: Preset,
+  sliders: readonly Slider[],
+): { setting: Setting; missing: string[] } {
   return {
     setting: {
       strengths: sliders.map(({ key, neutral }) => strengths[key] ?? neutral),
@@ -36,7 +39,14 @@ export function presetsText(presets: Presets, sliders: readonly Slider[], model:
   const entries = ({ strengths, enabled }: Preset): Entry[] =>
     sliders
       .filter(({ key }) => key in strengths)
-      .map(({ key, kind, name, layer, at }) => ({ kind, name, layer, at, strength: strengths[key]!, enabled: enabled[key] ?? true }));
+      .map(({ key, kind, name, layer, at }) => ({
+        kind,
+        name,
+        layer,
+        at,
+        strength: strengths[key]!,
+        enabled: enabled[key] ?? true,
+      }));
   const written = Object.fromEntries(Object.entries(presets).map(([name, preset]) => [name, entries(preset)]));
   return JSON.stringify({ format: FORMAT, model, presets: written }, null, 1);
 }
@@ -60,15 +70,26 @@ export function readPresets(text: string, sliders: readonly Slider[], model: str
     }
     return [name, preset];
   });
-  if (missing.size) throw new Error(`These presets need ${[...missing].join(", ")}, which this panel lacks: give it what they move, and load again.`);
+  if (missing.size)
+    throw new Error(
+      `These presets need ${[...missing].join(", ")}, which this panel lacks: give it what they move, and load again.`,
+    );
   return Object.fromEntries(read);
 }
 
 function parsed(text: string): { model: string; presets: Record<string, Entry[]> } {
-  const isEntry = (entry: any): boolean => (entry.strength === null || Number.isFinite(entry.strength)) && typeof entry.enabled === "boolean" && typeof entry.name === "string";
+  const isEntry = (entry: any): boolean =>
+    (entry.strength === null || Number.isFinite(entry.strength)) &&
+    typeof entry.enabled === "boolean" &&
+    typeof entry.name === "string";
   try {
     const given = JSON.parse(text);
-    if (given.format === FORMAT && typeof given.model === "string" && Object.values<Entry[]>(given.presets).every((entries) => entries.every(isEntry))) return given;
+    if (
+      given.format === FORMAT &&
+      typeof given.model === "string" &&
+      Object.values<Entry[]>(given.presets).every((entries) => entries.every(isEntry))
+    )
+      return given;
   } catch {
     // said below
   }

@@ -67,16 +67,18 @@ export class Queue<Q, A> {
     if (!this.#timers.length) this.#patience(true);
     this.#options.onSent?.(asked);
     this.#options.ask(asked.question).then(
-      (answer) => this.#arrived(asked, () => {
-        const took = this.#options.took(answer);
-        this.#times = [...this.#times.slice(1 - RECENT), [Math.max(0, performance.now() - sent - took), took]];
-        if (asked.sequence <= this.#painted) return;
-        this.#painted = asked.sequence;
-        this.#options.onAnswer(asked, answer);
-      }),
-      (problem: Error) => this.#arrived(asked, () => {
-        if (asked === this.#newest && !this.#next && problem.name !== "AbortError") this.#options.onProblem(problem);
-      }),
+      (answer) =>
+        this.#arrived(asked, () => {
+          const took = this.#options.took(answer);
+          this.#times = [...this.#times.slice(1 - RECENT), [Math.max(0, performance.now() - sent - took), took]];
+          if (asked.sequence <= this.#painted) return;
+          this.#painted = asked.sequence;
+          this.#options.onAnswer(asked, answer);
+        }),
+      (problem: Error) =>
+        this.#arrived(asked, () => {
+          if (asked === this.#newest && !this.#next && problem.name !== "AbortError") this.#options.onProblem(problem);
+        }),
     );
   }
 
@@ -94,7 +96,10 @@ export class Queue<Q, A> {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers = [];
     if (!on) return this.#options.onWaiting("");
-    this.#timers = [setTimeout(() => this.#options.onWaiting("short"), SHORT), setTimeout(() => this.#silent(LONG), LONG)];
+    this.#timers = [
+      setTimeout(() => this.#options.onWaiting("short"), SHORT),
+      setTimeout(() => this.#silent(LONG), LONG),
+    ];
   }
 
   /** Nothing came for long: messages may be lost, so ask once more, ever more rarely. */

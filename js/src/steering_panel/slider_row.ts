@@ -1,7 +1,7 @@
 /** One slider: its place among those that act, whether it is on, its name, its track, its number, what can be done with it. */
 import { h, icon } from "../core/dom";
 import { watch } from "../core/reactive";
-import { placeOf, readStrength, snapped, stepOf, strengthText, type Slider, type Strength } from "./sliders";
+import { placeOf, readStrength, type Slider, type Strength, snapped, stepOf, strengthText } from "./sliders";
 import type { State } from "./state";
 
 export interface RowActions {
@@ -18,18 +18,50 @@ export function createRow(state: State, at: number, actions: RowActions, until: 
   const strength = (): Strength => state.setting.value.strengths[at] ?? null;
   const isOn = (): boolean => state.setting.value.enabled[at] ?? true;
 
-  const toggle = h("input", { type: "checkbox", role: "switch", class: "sp-toggle", "aria-label": `${slider.name}: on`, title: "On or off", onchange: () => state.toggle(at) });
+  const toggle = h("input", {
+    type: "checkbox",
+    role: "switch",
+    class: "sp-toggle",
+    "aria-label": `${slider.name}: on`,
+    title: "On or off",
+    onchange: () => state.toggle(at),
+  });
   const acts = slider.kind === "swap" ? "attention of a head" : slider.site;
   const about = `layer ${slider.layer}, ${acts}${slider.at === "all positions" ? "" : `, ${slider.at}`}`;
-  const name = h("span", { class: "sp-name", title: `${slider.name}, ${about}` }, h("span", { class: "sp-what" }, slider.name), h("span", { class: "sp-where" }, about));
+  const name = h(
+    "span",
+    { class: "sp-name", title: `${slider.name}, ${about}` },
+    h("span", { class: "sp-what" }, slider.name),
+    h("span", { class: "sp-where" }, about),
+  );
   const { track, thumb } = createTrack(state, at, until);
   const field = createField(state, at, actions, until);
   const button = (label: string, path: string, action: () => void): HTMLButtonElement =>
-    h("button", { class: "sw-button sp-act", type: "button", title: label, "aria-label": `${label}: ${slider.name}`, onclick: action }, icon(path));
+    h(
+      "button",
+      {
+        class: "sw-button sp-act",
+        type: "button",
+        title: label,
+        "aria-label": `${label}: ${slider.name}`,
+        onclick: action,
+      },
+      icon(path),
+    );
   const sweep = button("Sweep: what each strength does", SWEEP, () => actions.sweep(at));
   const remove = button("Remove", REMOVE, () => actions.remove(slider));
   sweep.hidden = remove.hidden = state.saved;
-  const row = h("div", { class: "sp-slider", role: "group", "aria-label": `${slider.order}: ${slider.name}` }, h("span", { class: "sp-order", title: "Place in the order in which they act" }, String(slider.order)), toggle, name, track, field, sweep, remove);
+  const row = h(
+    "div",
+    { class: "sp-slider", role: "group", "aria-label": `${slider.order}: ${slider.name}` },
+    h("span", { class: "sp-order", title: "Place in the order in which they act" }, String(slider.order)),
+    toggle,
+    name,
+    track,
+    field,
+    sweep,
+    remove,
+  );
   row.dataset.key = slider.key;
   row.addEventListener("focusin", () => (state.current.value = at));
   row.addEventListener("pointerdown", () => (state.current.value = at));
@@ -52,7 +84,13 @@ function createTrack(state: State, at: number, until: AbortSignal): { track: HTM
   const range = h("span", { class: "sp-range" });
   const filled = h("span", { class: "sp-filled" });
   const tick = h("span", { class: "sp-neutral" });
-  const thumb = h("span", { class: "sp-thumb", role: "slider", "aria-label": slider.name, "aria-valuemin": low, "aria-valuemax": high });
+  const thumb = h("span", {
+    class: "sp-thumb",
+    role: "slider",
+    "aria-label": slider.name,
+    "aria-valuemin": low,
+    "aria-valuemax": high,
+  });
   const track = h("div", { class: "sp-track" }, range, filled, tick, thumb);
   tick.hidden = neutral === null;
   tick.style.left = percent(neutral ?? 0);
@@ -99,7 +137,15 @@ function createTrack(state: State, at: number, until: AbortSignal): { track: HTM
     else {
       const now = state.setting.peek().strengths[at] ?? neutral ?? 0;
       const step = stepOf(slider) * (event.shiftKey ? 10 : 1);
-      const to = { ArrowLeft: () => snapped(slider, now - step), ArrowRight: () => snapped(slider, now + step), Home: () => low, End: () => high, "0": () => neutral, Delete: () => neutral, Backspace: () => neutral }[event.key];
+      const to = {
+        ArrowLeft: () => snapped(slider, now - step),
+        ArrowRight: () => snapped(slider, now + step),
+        Home: () => low,
+        End: () => high,
+        "0": () => neutral,
+        Delete: () => neutral,
+        Backspace: () => neutral,
+      }[event.key];
       if (!to) return;
       state.slide(at, to(), event.timeStamp);
     }
@@ -118,11 +164,21 @@ function stand(track: HTMLElement, step: number): void {
 
 function createField(state: State, at: number, { say }: RowActions, until: AbortSignal): HTMLInputElement {
   const slider = state.sliders.peek()[at]!;
-  const field = h("input", { type: "text", class: "sp-field", inputmode: "decimal", autocomplete: "off", "aria-label": `Strength of ${slider.name}` });
+  const field = h("input", {
+    type: "text",
+    class: "sp-field",
+    inputmode: "decimal",
+    autocomplete: "off",
+    "aria-label": `Strength of ${slider.name}`,
+  });
   const show = (): void => void (field.value = strengthText(state.setting.peek().strengths[at] ?? null));
   const put = (): void => {
     const value = readStrength(slider, field.value);
-    if (value === undefined) say(`A strength is a finite number${slider.neutral === null ? ", or free" : ""}; '${field.value}' is none. Nothing was changed.`, true);
+    if (value === undefined)
+      say(
+        `A strength is a finite number${slider.neutral === null ? ", or free" : ""}; '${field.value}' is none. Nothing was changed.`,
+        true,
+      );
     else state.set(at, value);
     show();
   };

@@ -40,10 +40,12 @@ export function snapped(slider: Slider, strength: number): number {
 }
 
 /** 0 at the lower end, 1 at the upper one; what lies beyond stands at the end. */
-export const placeOf = ({ low, high }: Slider, strength: number): number => Math.max(0, Math.min(1, (strength - low) / (high - low)));
+export const placeOf = ({ low, high }: Slider, strength: number): number =>
+  Math.max(0, Math.min(1, (strength - low) / (high - low)));
 
 /** "−0.35", "free". */
-export const strengthText = (strength: Strength): string => (strength === null ? "free" : String(Number(strength.toPrecision(4))).replace("-", "−"));
+export const strengthText = (strength: Strength): string =>
+  strength === null ? "free" : String(Number(strength.toPrecision(4))).replace("-", "−");
 
 /** What a person wrote; undefined where it is no strength of this slider. */
 export function readStrength(slider: Slider, text: string): Strength | undefined {

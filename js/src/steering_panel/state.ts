@@ -1,10 +1,10 @@
 /** What a panel shows, as signals; everything else follows from them. */
-import { SAVED_PAGE, type AnyModel } from "../core/bridge";
+import { type AnyModel, SAVED_PAGE } from "../core/bridge";
 import { History } from "../core/history";
-import { batch, computed, signal, trait, type ReadonlySignal, type Signal } from "../core/reactive";
+import { batch, computed, type ReadonlySignal, type Signal, signal, trait } from "../core/reactive";
 import type { Head, Selection } from "../core/selection";
 import type { Theme } from "../core/theme";
-import { applied, presetOf, type Presets } from "./presets";
+import { applied, type Presets, presetOf } from "./presets";
 import { effectiveOf, type Setting, type Slider, type Strength } from "./sliders";
 
 const TRAITS = ["interventions", "strengths", "enabled"] as const;
@@ -71,7 +71,8 @@ export class State {
     const layers = this.model.get("n_layers");
     const heads = this.model.get("n_heads");
     return this.selectedHeads.value.filter(
-      ([layer, head]) => layer < layers && head < heads && !this.sliders.value.some((slider) => same(slider.head, [layer, head])),
+      ([layer, head]) =>
+        layer < layers && head < heads && !this.sliders.value.some((slider) => same(slider.head, [layer, head])),
     );
   }
 
@@ -165,7 +166,8 @@ export class State {
       strengths: strengths.map((one, i) => (i === at ? setting.strengths[i]! : one)),
       enabled: enabled.map((one, i) => (i === at ? setting.enabled[i]! : one)),
     };
-    if (!same(alone, setting)) this.note.value = "In a saved page one slider moves at a time; the other is back where it was saved.";
+    if (!same(alone, setting))
+      this.note.value = "In a saved page one slider moves at a time; the other is back where it was saved.";
     return alone;
   }
 
@@ -193,8 +195,17 @@ export class State {
     const next = this.#read();
     const { length } = next.sliders;
     // The three lists may arrive one after the other.
-    if (this.#writing || same(next, before) || next.setting.strengths.length !== length || next.setting.enabled.length !== length) return;
-    const others = !same(next.sliders.map(({ key }) => key), before.sliders.map(({ key }) => key));
+    if (
+      this.#writing ||
+      same(next, before) ||
+      next.setting.strengths.length !== length ||
+      next.setting.enabled.length !== length
+    )
+      return;
+    const others = !same(
+      next.sliders.map(({ key }) => key),
+      before.sliders.map(({ key }) => key),
+    );
     if (others) this.history.clear();
     else this.history.leave(before.setting);
     this.input = performance.now();

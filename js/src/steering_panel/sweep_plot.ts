@@ -4,7 +4,7 @@ import { computed, draw, sizeOf, watch } from "../core/reactive";
 import type { Tooltip } from "../core/tooltip";
 import { snapped, strengthText } from "./sliders";
 import type { State } from "./state";
-import { chartOf, chartWords, fluentWords, type Chart } from "./sweep_chart";
+import { type Chart, chartOf, chartWords, fluentWords } from "./sweep_chart";
 import type { Sweep, Sweeps } from "./sweeps";
 import { fixed, signed } from "./words";
 
@@ -22,7 +22,10 @@ export function createSweepPlot(state: State, sweeps: Sweeps, tooltip: Tooltip, 
   draw(until, () => {
     if (!chart.value) return plot.replaceChildren();
     const [width, height] = size.value;
-    const { documentElement } = new DOMParser().parseFromString(`<svg xmlns="${SVG}" width="${width}" height="${height}">${chart.value.svg}</svg>`, "image/svg+xml");
+    const { documentElement } = new DOMParser().parseFromString(
+      `<svg xmlns="${SVG}" width="${width}" height="${height}">${chart.value.svg}</svg>`,
+      "image/svg+xml",
+    );
     plot.replaceChildren(document.importNode(documentElement, true));
     plot.setAttribute("aria-label", chartWords(sweeps.known.value!));
   });
@@ -36,13 +39,21 @@ export function createSweepPlot(state: State, sweeps: Sweeps, tooltip: Tooltip, 
     const slider = state.sliders.peek()[state.current.peek()]!;
     return snapped(slider, chart.peek()!.strengthAt(event.clientX - holder.getBoundingClientRect().left));
   };
-  holder.addEventListener("click", (event) => chart.peek() && state.set(state.current.peek(), strengthAt(event), event.timeStamp));
+  holder.addEventListener(
+    "click",
+    (event) => chart.peek() && state.set(state.current.peek(), strengthAt(event), event.timeStamp),
+  );
   holder.addEventListener("pointermove", (event) => {
     if (chart.peek()) tooltip.show(event.clientX, event.clientY, noteOf(sweeps.known.peek()!, strengthAt(event)));
   });
   holder.addEventListener("pointerleave", () => tooltip.hide());
 
-  const element = h("section", { class: "sp-sweep", "aria-label": "Sweep of the current slider" }, headOf(state, sweeps, until), holder);
+  const element = h(
+    "section",
+    { class: "sp-sweep", "aria-label": "Sweep of the current slider" },
+    headOf(state, sweeps, until),
+    holder,
+  );
   watch(until, () => {
     element.hidden = !state.sliders.value.length || (state.saved && !sweeps.known.value);
     holder.hidden = !sweeps.known.value;
@@ -62,9 +73,18 @@ function noteOf({ strengths, kl, difference, loss }: Sweep, strength: number): H
 function headOf(state: State, sweeps: Sweeps, until: AbortSignal): HTMLElement {
   const title = h("span", { class: "sp-title sp-sweep-name" });
   const said = h("span", { class: "sw-dim sp-said", role: "status" });
-  const keys = h("span", { class: "sp-keys" }, h("span", { class: "sp-key" }, h("i", { class: "sp-line" }), "KL, nats"));
-  if (state.model.get("answers").length) keys.append(h("span", { class: "sp-key" }, h("i", { class: "sp-line sp-dashed" }), "logit difference"));
-  const button = h("button", { class: "sw-button sp-boxed", type: "button", onclick: () => (sweeps.progress.peek() ? sweeps.stop() : void sweeps.run(state.current.peek())) });
+  const keys = h(
+    "span",
+    { class: "sp-keys" },
+    h("span", { class: "sp-key" }, h("i", { class: "sp-line" }), "KL, nats"),
+  );
+  if (state.model.get("answers").length)
+    keys.append(h("span", { class: "sp-key" }, h("i", { class: "sp-line sp-dashed" }), "logit difference"));
+  const button = h("button", {
+    class: "sw-button sp-boxed",
+    type: "button",
+    onclick: () => (sweeps.progress.peek() ? sweeps.stop() : void sweeps.run(state.current.peek())),
+  });
   button.hidden = state.saved;
   watch(until, () => {
     const running = sweeps.progress.value;
@@ -72,7 +92,13 @@ function headOf(state: State, sweeps: Sweeps, until: AbortSignal): HTMLElement {
     title.textContent = title.title = `Sweep of ${state.sliders.value[at]?.name ?? ""}`;
     button.textContent = running ? "Stop" : sweeps.known.value ? "Again" : "Sweep";
     const { fluent, limit } = sweeps.known.value ?? { fluent: null, limit: 0 };
-    said.textContent = running ? running.text : !sweeps.known.value ? "" : sweeps.holds.value ? fluentWords(fluent, limit) : "other sliders have moved since";
+    said.textContent = running
+      ? running.text
+      : !sweeps.known.value
+        ? ""
+        : sweeps.holds.value
+          ? fluentWords(fluent, limit)
+          : "other sliders have moved since";
     said.title = said.textContent;
     keys.hidden = !sweeps.known.value || !!running;
   });

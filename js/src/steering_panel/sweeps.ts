@@ -1,6 +1,6 @@
 /** What each strength of a slider does, asked for by its button, and whether that still holds. */
 import type { Requests } from "../core/bridge";
-import { computed, signal, type ReadonlySignal } from "../core/reactive";
+import { computed, type ReadonlySignal, signal } from "../core/reactive";
 import type { Strength } from "./sliders";
 import type { State } from "./state";
 
@@ -37,17 +37,32 @@ export interface Sweeps {
 
 const heldOf = (strengths: Strength[], at: number): string => JSON.stringify(strengths.filter((_, i) => i !== at));
 
-export function createSweeps(state: State, requests: Requests, say: (text: string, isError?: boolean) => void, until: AbortSignal): Sweeps {
+export function createSweeps(
+  state: State,
+  requests: Requests,
+  say: (text: string, isError?: boolean) => void,
+  until: AbortSignal,
+): Sweeps {
   const all = signal(new Map<string, Known>());
   const progress = signal<{ at: number; text: string } | undefined>(undefined);
   const current = computed(() => all.value.get(state.sliders.value[state.current.value]?.key ?? ""));
-  const holds = computed(() => !!current.value && heldOf(state.effective.value, state.current.value) === current.value.held);
+  const holds = computed(
+    () => !!current.value && heldOf(state.effective.value, state.current.value) === current.value.held,
+  );
   let stop: AbortController | undefined;
 
   const ask = async (at: number, signal?: AbortSignal): Promise<void> => {
     const { key } = state.sliders.peek()[at]!;
     const strengths = state.effective.peek();
-    const { data } = await requests.ask("sweep", { which: at, strengths }, { signal, onProgress: (done, total, text) => (progress.value = { at, text: total ? `${done} of ${total}: ${text}` : text }) });
+    const { data } = await requests.ask(
+      "sweep",
+      { which: at, strengths },
+      {
+        signal,
+        onProgress: (done, total, text) =>
+          (progress.value = { at, text: total ? `${done} of ${total}: ${text}` : text }),
+      },
+    );
     all.value = new Map(all.peek()).set(key, { sweep: data, held: heldOf(strengths, at) });
   };
   const run = async (at: number): Promise<void> => {

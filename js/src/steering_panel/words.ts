@@ -12,7 +12,8 @@ export const signed = (value: number): string => (value < 0 ? "−" : value > 0 
 /** In three digits: "0.83", "12.4", "4.1e−5". */
 export const fixed = (value: number): string => {
   const size = Math.abs(value);
-  if (size > 0 && size < 0.01) return (size < 1e-4 ? value.toExponential(1) : Number(value.toPrecision(2)).toString()).replaceAll("-", "−");
+  if (size > 0 && size < 0.01)
+    return (size < 1e-4 ? value.toExponential(1) : Number(value.toPrecision(2)).toString()).replaceAll("-", "−");
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2).replace("-", "−");
 };
 
@@ -23,7 +24,9 @@ export const ordinal = (rank: number): string => {
 };
 
 /** A place in few characters: "12", "4,310", "43k". */
-export const shortPlace = (rank: number): string => (rank + 1 < 10_000 ? (rank + 1).toLocaleString("en") : `${Math.round((rank + 1) / 1000)}k`);
+export const shortPlace = (rank: number): string =>
+  rank + 1 < 10_000 ? (rank + 1).toLocaleString("en") : `${Math.round((rank + 1) / 1000)}k`;
 
 /** The prompt as text; a tokenizer of words leaves the spaces between them out. */
-export const promptText = (tokens: readonly string[]): string => tokens.join(tokens.slice(1).some((token) => token.startsWith(" ")) ? "" : " ");
+export const promptText = (tokens: readonly string[]): string =>
+  tokens.join(tokens.slice(1).some((token) => token.startsWith(" ")) ? "" : " ");
