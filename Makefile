@@ -35,7 +35,7 @@ lint: $(VENV)/.built
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	cd js && npm run --silent check
+	cd js && npm run --silent lint
 
 notebook: $(VENV)/.built
 	$(BIN)/jupyter lab notebooks/quickstart.ipynb

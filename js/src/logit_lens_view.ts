@@ -16,7 +16,7 @@ import { figure } from "./logit_lens_view/figure";
 import { csv, pythonCode } from "./logit_lens_view/files";
 import { type Colour, Lens } from "./logit_lens_view/lens";
 import css from "./logit_lens_view/logit_lens_view.css";
-import { createMap, type Map } from "./logit_lens_view/map";
+import { createMap, type LensMap } from "./logit_lens_view/map";
 import { createOverview } from "./logit_lens_view/overview";
 import { hasSettled } from "./logit_lens_view/place";
 import { createSide } from "./logit_lens_view/side";
@@ -103,7 +103,7 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
 }
 
 /** A position that was selected in Python or in another view scrolls into sight. */
-function revealFromElsewhere(state: State, map: Map, until: AbortSignal): void {
+function revealFromElsewhere(state: State, map: LensMap, until: AbortSignal): void {
   let before = state.selectedTokens.peek();
   draw(until, () => {
     const now = state.selectedTokens.value;
@@ -189,7 +189,7 @@ function legendOf(state: State, until: AbortSignal): HTMLElement {
   );
 }
 
-function listenForKeys(root: HTMLElement, state: State, map: Map, bar: Bar, nextColour: () => void): void {
+function listenForKeys(root: HTMLElement, state: State, map: LensMap, bar: Bar, nextColour: () => void): void {
   const actions: Record<string, () => void> = {
     Escape: () => bar.say(state.stepBack()),
     "+": () => map.zoom(1.5),

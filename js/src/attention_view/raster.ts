@@ -50,7 +50,7 @@ export function rasterise(pattern: Pattern, window: Window, pixels: number): Ras
       const value = source[from + j]! * step;
       const at = to + columnOf[j]!;
       const before = values[at]!;
-      if (before === EMPTY || value !== value || Math.abs(value) > Math.abs(before)) values[at] = value;
+      if (before === EMPTY || Number.isNaN(value) || Math.abs(value) > Math.abs(before)) values[at] = value;
     }
   }
   return { width, height, values, query: firstQuery, key: firstKey, cells };
@@ -66,7 +66,7 @@ export function colour(raster: Raster, scale: Scale, table: Table, out: Uint32Ar
   const factor = 256 / ((log ? Math.log(high) : high) - floor);
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!;
-    if (value === EMPTY || value !== value) {
+    if (value === EMPTY || Number.isNaN(value)) {
       out[i] = 0;
       continue;
     }

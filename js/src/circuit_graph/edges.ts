@@ -1,6 +1,6 @@
 /** All edges of a model, the strongest first; an edge is its rank everywhere. */
 import { type AnyModel, bytes, float32 } from "../core/bridge";
-import { Graph } from "./graph";
+import type { Graph } from "./graph";
 
 export class Edges {
   readonly count: number;

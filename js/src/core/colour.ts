@@ -51,7 +51,7 @@ export const cssColour = (packed: number): string =>
 
 /** As `#rrggbb`, for files. */
 export const hexColour = (packed: number): string =>
-  "#" + [packed, packed >> 8, packed >> 16].map((v) => (v & 255).toString(16).padStart(2, "0")).join("");
+  `#${[packed, packed >> 8, packed >> 16].map((v) => (v & 255).toString(16).padStart(2, "0")).join("")}`;
 
 /**
  * Letter -> [hue on a dark ground, hue on a light ground]. Okabe and Ito's, moved apart until all can be told from each

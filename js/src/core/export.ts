@@ -18,14 +18,15 @@ export const fileName = (title: string): string =>
 
 /** One line of CSV. */
 export const csvLine = (cells: readonly (string | number)[]): string =>
-  cells
+  `${cells
     .map((cell) => (typeof cell === "string" && /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell))
-    .join(",") + "\r\n";
+    .join(",")}\r\n`;
 
 /** Text as it may stand in SVG; characters that XML cannot hold at all are replaced. */
 export const xml = (text: string): string =>
   text
     .replace(
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what XML cannot hold.
       /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
       "\ufffd",
     )
@@ -34,7 +35,7 @@ export const xml = (text: string): string =>
 /** Draw an SVG at `ratio` pixels a unit. */
 export async function pngOf(svg: string, width: number, height: number, ratio = 3): Promise<Blob> {
   const image = new Image();
-  image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(svg);
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svg)}`;
   await image.decode();
   const canvas = document.createElement("canvas");
   canvas.width = Math.round(width * ratio);

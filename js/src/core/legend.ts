@@ -55,7 +55,8 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
   });
   const xOf = (value: number): number =>
     PAD + Math.max(0, Math.min(1, positionOf(value, domain.value))) * (WIDTH - 2 * PAD);
-  const valueOf = (x: number): number => valueAt(Math.max(0, Math.min(1, (x - PAD) / (WIDTH - 2 * PAD))), domain.value);
+  const valueUnder = (x: number): number =>
+    valueAt(Math.max(0, Math.min(1, (x - PAD) / (WIDTH - 2 * PAD))), domain.value);
 
   const change = (mark: Mark, value: number): void => {
     const now = scale.peek();
@@ -86,7 +87,7 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
       element.focus();
       element.setPointerCapture(down.pointerId);
       dragging.value = true;
-      element.onpointermove = (move) => change(mark, valueOf(move.clientX - box.getBoundingClientRect().left));
+      element.onpointermove = (move) => change(mark, valueUnder(move.clientX - box.getBoundingClientRect().left));
       element.onlostpointercapture = () => {
         element.onpointermove = null;
         dragging.value = false;
@@ -99,7 +100,7 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
       event.preventDefault();
       event.stopPropagation();
       const from = mark === "high" ? scale.peek().high : mark === "low" ? scale.peek().low : scale.peek().threshold;
-      change(mark, valueOf(xOf(from) + step * (event.shiftKey ? 16 : 4) * (signed() && mark === "low" ? -1 : 1)));
+      change(mark, valueUnder(xOf(from) + step * (event.shiftKey ? 16 : 4) * (signed() && mark === "low" ? -1 : 1)));
       options.onCommit();
     });
     box.append(element);
@@ -120,7 +121,7 @@ export function createLegend(options: LegendOptions, until: AbortSignal): HTMLEl
     const pen = context(canvas, WIDTH, BAR);
     const colours = table.value;
     for (let x = PAD; x < WIDTH - PAD; x++) {
-      pen.fillStyle = cssColour(colours[entryOf(valueOf(x + 0.5), scale.value)]!);
+      pen.fillStyle = cssColour(colours[entryOf(valueUnder(x + 0.5), scale.value)]!);
       pen.fillRect(x, 0, 1, BAR);
     }
     pen.strokeStyle = theme.value.line;

@@ -49,7 +49,7 @@ export function plain(token: string, limit = Infinity): string {
       .map((part) => part.text)
       .join(""),
   ];
-  return chars.length > limit ? chars.slice(0, limit - 1).join("") + "…" : chars.join("");
+  return chars.length > limit ? `${chars.slice(0, limit - 1).join("")}…` : chars.join("");
 }
 
 /** The token as a span, its stand-ins dimmed. */
@@ -100,7 +100,7 @@ export function drawToken(
   let [at, left] = [x, limit];
   for (const part of parts(token)) {
     const chars = [...part.text];
-    const text = chars.length > left ? chars.slice(0, Math.max(0, left - 1)).join("") + "…" : part.text;
+    const text = chars.length > left ? `${chars.slice(0, Math.max(0, left - 1)).join("")}…` : part.text;
     pen.fillStyle = part.dim ? dim : ink;
     pen.fillText(text, at, y);
     at += pen.measureText(text).width;

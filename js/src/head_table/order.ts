@@ -35,7 +35,7 @@ function comparison(column: Column, sign: number): (a: number, b: number) => num
   const { values } = column;
   return (a, b) => {
     const [x, y] = [values[a]!, values[b]!];
-    if (x !== x || y !== y) return Number(x !== x) - Number(y !== y);
+    if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(x)) - Number(Number.isNaN(y));
     return x < y ? -sign : x > y ? sign : 0;
   };
 }

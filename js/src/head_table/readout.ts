@@ -60,13 +60,13 @@ const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.
 
 export function describe(table: Table, row: number, column: ShownColumn | undefined): string {
   const parts = [headName(headOf(table, row))];
-  if (column && !isClass(column.name)) parts.push(valueOf(column, row));
+  if (column && !isClass(column.name)) parts.push(valueText(column, row));
   const evidence = evidenceOf(table, row);
   if (evidence) parts.push(evidence);
   return parts.join(" \u2002 ");
 }
 
-function valueOf(column: ShownColumn, row: number): string {
+function valueText(column: ShownColumn, row: number): string {
   if (column.kind === "strip") return stripWords(column, row);
   if (column.kind === "text") return `${column.title} ${column.values[row] || "\u2013"}`;
   const { values, low, high, threshold, title } = column;

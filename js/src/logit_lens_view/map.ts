@@ -14,14 +14,14 @@ import { nats, probability } from "./words";
 
 const SLACK = 4;
 
-export interface Map {
+export interface LensMap {
   element: HTMLElement;
   /** Scroll to a position. */
   reveal(position: number): void;
   zoom(factor: number): void;
 }
 
-export function createMap(state: State, tooltip: Tooltip, until: AbortSignal): Map {
+export function createMap(state: State, tooltip: Tooltip, until: AbortSignal): LensMap {
   const { counts, lens } = state;
   const below = h("canvas", { "aria-hidden": "true" });
   const above = h("canvas", { class: "ll-above", "aria-hidden": "true" });

@@ -19,7 +19,7 @@ export function numbers(value: DataView, count: number): Numbers | undefined {
 export function statusOf({ values, estimates }: Effects, cell: number): Status {
   const value = values[cell]!;
   if (Number.isFinite(value)) return "exact";
-  if (value === value) return "undefined";
+  if (!Number.isNaN(value)) return "undefined";
   return estimates && Number.isFinite(estimates[cell]) ? "estimate" : "none";
 }
 
@@ -27,7 +27,7 @@ export function statusOf({ values, estimates }: Effects, cell: number): Status {
 export function shownOf({ values, estimates }: Effects, cell: number): number {
   const value = values[cell]!;
   if (Number.isFinite(value)) return value;
-  return value !== value && estimates && Number.isFinite(estimates[cell]) ? estimates[cell]! : NaN;
+  return Number.isNaN(value) && estimates && Number.isFinite(estimates[cell]) ? estimates[cell]! : NaN;
 }
 
 /** The largest magnitude on show, 0 where nothing is. */

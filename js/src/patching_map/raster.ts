@@ -38,7 +38,7 @@ export function rasterise(sheet: Sheet, effects: Effects, window: Window, pixels
 /** What is shown where several cells share a pixel: the largest value, else what is undefined. */
 const weight = (effects: Effects, cell: number): number => {
   const size = Math.abs(shownOf(effects, cell));
-  return size === size ? size : statusOf(effects, cell) === "undefined" ? -1 : -2;
+  return !Number.isNaN(size) ? size : statusOf(effects, cell) === "undefined" ? -1 : -2;
 };
 
 /** One colour a pixel for the exact (and not-run) cells and one for the estimates, each 0 where the other is. */

@@ -95,7 +95,10 @@ export class Queue<Q, A> {
   #patience(on: boolean): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers = [];
-    if (!on) return this.#options.onWaiting("");
+    if (!on) {
+      this.#options.onWaiting("");
+      return;
+    }
     this.#timers = [
       setTimeout(() => this.#options.onWaiting("short"), SHORT),
       setTimeout(() => this.#silent(LONG), LONG),
