@@ -15,7 +15,7 @@ help:
 	@sed -n 1,2p Makefile
 
 demo: $(VENV)/.built
-	$(BIN)/python scripts/demo.py --model $(MODEL)
+	$(BIN)/python -m scripts.demo --model $(MODEL)
 
 test: $(VENV)/.built lint
 	cd js && npm test --silent
@@ -24,15 +24,16 @@ test: $(VENV)/.built lint
 
 test-remote: $(VENV)/.built
 	scripts/ensure_chromium.sh
-	tests/remote/beside_ndif.sh sh -ec '$(BIN)/python -m pytest tests/browser/test_remote_views.py; $(BIN)/python -m pytest tests/remote'
+	tests/ndif_server/beside_ndif.sh sh -ec '$(BIN)/python -m pytest tests/browser/test_remote_views.py; $(BIN)/python -m pytest tests/ndif_server'
 
 bench: $(VENV)/.built
 	scripts/ensure_chromium.sh
 	$(BIN)/python -m benchmarks
-	REMOTE_BENCHMARKS=1 tests/remote/beside_ndif.sh $(BIN)/python -m benchmarks remote
+	REMOTE_BENCHMARKS=1 tests/ndif_server/beside_ndif.sh $(BIN)/python -m benchmarks remote
 
 lint: $(VENV)/.built
 	$(BIN)/ruff check
+	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	cd js && npm run --silent lint

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +14,6 @@ import torch
 
 from benchmarks.figure import Figure, side_by_side
 
-sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 STEPS, PAIRS = 5, 32
 #: edges that are cut exactly to hold the estimates against
 CUT = 150
@@ -23,8 +21,7 @@ CUT = 150
 
 def measure(quick: bool = False) -> list[Figure]:
     from scope_widgets import Microscope
-
-    import get_smollm2
+    from scripts import get_smollm2
 
     demo = Microscope.load("demo")
     figures = [*_cost(demo, quick), *_touch(demo), *_found(demo, "the demo model", 50)]

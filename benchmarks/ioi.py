@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import statistics
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from benchmarks.figure import Figure
 
-sys.path.append(str(Path(__file__).parents[1] / "scripts"))
-
 
 def measure(quick: bool = False) -> list[Figure]:
     from scope_widgets import Microscope
-
-    import get_smollm2
+    from scripts import get_smollm2
 
     figures = _model(Microscope.load("demo"), "the demo model", 20, rounds=1 if quick else 3)
     if get_smollm2.ready() and not quick:

@@ -1,6 +1,6 @@
 """A model on a server beside the same model here: equal numbers, bytes on the wire, requests, and what a layer costs.
 
-Runs beside a server on loopback that serves the models of tests/remote/repositories.py: `make bench` starts one.
+Runs beside a server on loopback that serves the models of tests/support/ndif_repositories.py: `make bench` starts one.
 """
 
 from __future__ import annotations

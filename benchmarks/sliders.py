@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.figure import Figure
-
-TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "browser")]
 
 MOVES = 100
 DRAGS = 3
@@ -88,7 +84,7 @@ def _dragged(chromium: str, model: str, at: str, setting: bool, moves: int) -> t
     """Drag a slider from end to end, three times; gives the medians of p95 in ms and of updates a second, details."""
     from playwright.sync_api import sync_playwright
 
-    from notebook_server import jupyter_server, open_notebook, run_cell, write_notebook
+    from tests.support.jupyter_server import jupyter_server, open_notebook, run_cell, write_notebook
 
     flags = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
     options = (SETTING,) if setting else ()

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import statistics
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from benchmarks.figure import Figure, side_by_side
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 #: (where, layer, tokens, target share)
 CASES = (("last", 8, 32, 0.20), ("last", 8, 128, 0.08), ("all", 8, 32, 0.30))
@@ -131,8 +127,7 @@ def _plain(scope: Any, ids: list[int], direction: Any, at: str) -> Callable[[flo
 def _sentiment(quick: bool) -> list[Figure]:
     """Measure on a real model, on prompts that the direction was not made of; the random ones have the same length."""
     from scope_widgets import Microscope, steering
-
-    import get_smollm2
+    from scripts import get_smollm2
 
     if not get_smollm2.ready():
         print("SmolLM2 is not here (scripts/get_smollm2.py fetches it): steering by sentiment was not measured.")

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import shutil
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks.figure import Figure
-
-TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "browser")]
 
 CELL = """
 from scope_widgets import Microscope, circuits, ioi, widgets
@@ -44,7 +40,7 @@ def measure(quick: bool = False) -> list[Figure]:
         return []
     from playwright.sync_api import sync_playwright
 
-    from notebook_server import jupyter_server, open_notebook, run_cell, write_notebook
+    from tests.support.jupyter_server import jupyter_server, open_notebook, run_cell, write_notebook
 
     flags = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
     times: list[float] = []

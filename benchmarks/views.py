@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -14,14 +13,10 @@ import numpy as np
 
 from benchmarks.figure import Figure
 
-TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "browser")]
-
-CELL = f"""
-import sys; sys.path[:0] = [{str(TESTS.parent)!r}, {str(TESTS)!r}]
+CELL = """
 from benchmarks.views import random_trace
 from scope_widgets import widgets
-trace = random_trace({{tokens}})
+trace = random_trace({tokens})
 view = widgets.AttentionView(trace)
 """
 FIRST_CELL_DONE = "/\\d/.test(document.querySelector('.jp-InputPrompt').textContent)"
@@ -44,7 +39,7 @@ WATCH = """() => {
 
 def random_trace(tokens: int):  # type: ignore[no-untyped-def]
     """Make a trace of 12 x 12 heads that attend at random."""
-    from planted import planted_trace, random
+    from tests.support.planted_traces import planted_trace, random
 
     rng = np.random.default_rng(0)
     layer = np.stack([random(tokens, rng, 3.0) for _ in range(12)])
@@ -89,7 +84,7 @@ def _first_paint(sizes: tuple[int, ...], rounds: int) -> list[Figure]:
         return []
     from playwright.sync_api import sync_playwright
 
-    from notebook_server import jupyter_server, open_notebook, run_cell, write_notebook
+    from tests.support.jupyter_server import jupyter_server, open_notebook, run_cell, write_notebook
 
     figures = []
     flags = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"

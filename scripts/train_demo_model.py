@@ -1,8 +1,8 @@
 """Train the small demo model that ships in the package.
 
-Run from anywhere::
+Run in the checkout::
 
-    python scripts/train_demo_model.py --out scope_widgets/models/demo
+    python -m scripts.train_demo_model --out scope_widgets/models/demo
 
 With the defaults it makes the weights that are shipped: the same bytes with the same processor and versions, else
 weights of much the same figures. It uses one thread, so that the order of the sums does not depend on the machine's
@@ -28,7 +28,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-import demo_language as language
+from scripts import demo_language as language
 
 CONTEXT = 256
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = range(len(language.SPECIAL_TOKENS))

@@ -10,7 +10,6 @@ import asyncio
 import os
 import re
 import shutil
-import sys
 import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -22,13 +21,13 @@ from typing import Any
 import pytest
 import traitlets
 
+from tests.support.paths import ROOT
+
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed.")
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the helpers beside the tests
-
-STATIC = Path(__file__).parents[2] / "scope_widgets" / "static"
+STATIC = ROOT / "scope_widgets" / "static"
 HOST_PAGE = Path(__file__).with_name("host.html")
-RESULTS = Path(__file__).parents[2] / "test-results"
+RESULTS = ROOT / "test-results"
 LOCAL = re.compile(r"(https?://127\.0\.0\.1[:/]|file:|blob:|data:|about:)")
 FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
 

@@ -9,7 +9,6 @@ import re
 import shutil
 import statistics
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +18,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from circuit_examples import FakeLive, circuit, curve, task
-
 from scope_widgets.circuits import Circuit
 from scope_widgets.widgets import CircuitGraph, Selection, _requests
+from tests.support.circuit_examples import FakeLive, circuit, curve, task
 
 pytestmark = pytest.mark.browser
 

@@ -1,20 +1,17 @@
 """The views in the real JupyterLab, Notebook 7 and marimo: drawn, heard by Python, moved by Python."""
 
 import sys
-from pathlib import Path
 
 import pytest
 
-from notebook_server import free_port, jupyter_server, open_notebook, run_cell, serving, write_notebook
+from tests.support.jupyter_server import free_port, jupyter_server, open_notebook, run_cell, serving, write_notebook
 
 pytestmark = pytest.mark.notebook_host
 
-TESTS = Path(__file__).parents[1]
 LONG = 60_000
-SHOW = f"""
-import sys; sys.path.insert(0, {str(TESTS)!r})
+SHOW = """
 import numpy as np
-from planted import planted_trace, previous, random, uniform
+from tests.support.planted_traces import planted_trace, previous, random, uniform
 from scope_widgets import heads, widgets
 draw = np.random.default_rng(0)
 words = ["When", " Mary", " and", " John", " went", " to", "<img src=x onerror=alert(1)>", " John"]

@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import io
 import statistics
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,7 @@ import numpy as np
 import pytest
 
 from scope_widgets.widgets import LogitLensView, Selection
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from made_lens import made_lens
+from tests.support.lens_examples import made_lens
 
 pytestmark = pytest.mark.browser
 

@@ -6,7 +6,6 @@ import csv
 import io
 import re
 import statistics
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from patching_examples import WEIRD, Sweep, attribution, estimated, patching
-
 from scope_widgets.widgets import PatchingMap, Selection, _requests, patching_map
+from tests.support.patching_examples import WEIRD, Sweep, attribution, estimated, patching
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ import urllib.request
 
 import pytest
 
-from notebook_server import jupyter_server, open_notebook, run_cell, write_notebook
+from tests.support.jupyter_server import jupyter_server, open_notebook, run_cell, write_notebook
 
 pytestmark = pytest.mark.notebook_host
 

@@ -1,0 +1,1 @@
+"""Tools of the checkout; run one as `python -m scripts.NAME`."""

@@ -1,1 +1,0 @@
-"""Tests in a real browser; a package, so that files may have the names of those beside it."""

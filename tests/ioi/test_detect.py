@@ -1,0 +1,181 @@
+"""IOI heads: planted ones are found, random weights have none, and the demo model's are the same on other prompts."""
+
+import numpy as np
+import pytest
+import torch
+
+from scope_widgets import Microscope, ioi
+from scope_widgets.ioi.detection_runs import Stages
+from scope_widgets.ioi.effect_statistics import evidence, holm
+from tests.support import reference_patching as plain
+from tests.support.moved_demo_model import moved, planted_model
+from tests.support.planted_ioi_model import HEADS, planted_circuit
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return Microscope.load("demo")
+
+
+@pytest.fixture(scope="module")
+def prompts(demo):
+    return ioi.prompts(demo, n=50, seed=0)
+
+
+@pytest.fixture(scope="module")
+def found(demo, prompts):
+    return ioi.detect(demo, prompts)
+
+
+def test_the_demo_models_heads_are_found_by_their_effect(found):
+    """The model's card: 3.1 moves names, 2.2 inhibits the subject, 3.0 attends to the name and hardly matters."""
+    assert found.of("name_mover") == [(3, 1)]
+    assert found.of("s_inhibition") == [(2, 2)]
+    assert found.of("backup_name_mover") == [(3, 0)]
+    assert found.of("induction") == found.of("duplicate_token") == found.of("previous_token") == []
+    table = found.heads
+    assert list(table)[:7] == ["layer", "head", "class", "effect", "low", "high", "p"]
+    mover = table.iloc[0]
+    assert mover["low"] < mover["effect"] < mover["high"]
+    assert mover["signature"] == "END -> IO"
+    assert mover["copying"] > 0.95
+    assert mover["attention"] > 0.5 > mover["elsewhere"]
+
+
+def test_knocking_them_out_takes_the_behaviour_away_and_others_do_not(demo, prompts, found):
+    assert found.lost >= 0.5
+    assert (np.abs(found.lost_at_random) < 0.15).all()
+    again = ioi.ablate_heads(demo, prompts, [(3, 1)], draws=3)
+    assert 0.4 < again.lost <= found.lost + 0.05
+    assert len(again.lost_at_random) == 3
+
+
+def test_the_logit_difference_is_positive_on_98_of_100(demo):
+    for seed in (0, 1, 2):
+        prompts = ioi.prompts(demo, n=100, seed=seed)
+        logits = demo.run(prompts.token_ids).logits
+        rows = torch.arange(100)
+        difference = logits[rows, torch.as_tensor(prompts.io_ids)] - logits[rows, torch.as_tensor(prompts.subject_ids)]
+        assert int((difference > 0).sum()) >= 98
+
+
+def test_two_disjoint_sets_of_100_prompts_give_the_same_movers(demo):
+    both = ioi.prompts(demo, n=200, seed=5)
+    first, second = (set(ioi.detect(demo, half).of("name_mover")) for half in (both[:100], both[100:]))
+    assert len(first & second) / len(first | second) >= 0.6
+
+
+def test_the_effects_are_those_of_path_patching_by_hand(demo, prompts):
+    """One direct effect and one path into queries, against plain hooks."""
+    few = prompts[:8]
+    stages = Stages(demo, few, 0)
+
+    class Bar:
+        def update(self):
+            pass
+
+    direct = stages.lost("END", None, [2, 3], Bar())
+    into = stages.lost("END", [(3, 1, "q")], [2], Bar())
+    other = few.corrupted("abc", 0)
+    for at in (0, 5):
+        ids = few.token_ids[at], other.token_ids[at]
+        end = few[at].positions["END"]
+        answer, subject = int(few.io_ids[at]), int(few.subject_ids[at])
+        for effects, sender, receivers in ((direct, (3, 1), None), (into, (2, 2), [(3, 1, "q")])):
+            after = plain.path(demo.model, 4, *ids, sender, receivers, answer, subject, end)
+            assert effects[(*sender, at)] == pytest.approx((stages.m_clean[at] - after) / stages.scale, abs=1e-4)
+
+
+@pytest.mark.parametrize("spread", [1.0, 6.0])
+def test_random_weights_have_no_ioi_heads(demo, spread):
+    """In at least 95 % of seeds; 20 seeds a spread here."""
+    prompts = ioi.prompts(demo, n=30, seed=0)
+    with_heads = 0
+    for seed in range(20):
+        torch.manual_seed(seed)
+        model = type(demo.model)(demo.model.config).eval()
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if parameter.ndim == 2 and "embed" not in name:
+                    parameter.mul_(spread)
+        result = ioi.detect(Microscope.for_model(model, demo.tokenizer, demo.model_id), prompts)
+        with_heads += bool(result.classes)
+    assert with_heads <= 1
+
+
+def test_planted_heads_are_found_at_their_places_under_grouped_queries(demo):
+    scope = planted_model(demo)
+    result = ioi.detect(scope, ioi.prompts(scope, n=50, seed=0))
+    assert result.of("name_mover") == [moved(3, 1)]
+    assert result.of("s_inhibition") == [moved(2, 2)]
+    assert set(result.of("backup_name_mover")) <= {moved(3, 0)}
+    assert result.lost >= 0.5
+
+
+def test_a_circuit_set_by_hand_is_found_whole(demo):
+    many = ioi.prompts(demo, n=1000, seed=3)
+    names = torch.as_tensor(np.union1d(many.io_ids, many.subject_ids))
+    result = ioi.detect(planted_circuit(demo, names), ioi.prompts(demo, n=40, seed=0))
+    table = result.compare({name: [head] for name, head in HEADS.items()}).to_dataframe().set_index("class")
+    assert (table.loc[list(HEADS), ["precision", "recall"]] == 1).all(axis=None)
+    assert len(result.head_class) == len(HEADS)
+    assert result.lost > 0.99
+    assert abs(result.lost_at_random).max() < 0.01
+
+
+def test_evidence_corrects_for_the_number_of_heads():
+    rng = np.random.default_rng(0)
+    effects = rng.normal(size=(12, 12, 50)) * 0.1
+    effects[3, 4] += 0.2
+    tested = np.ones((12, 12), dtype=bool)
+    weighed = evidence(effects, tested, seed=0)
+    assert np.argwhere(weighed.found(0.02, 0.05)).tolist() == [[3, 4]]
+    assert weighed.low[3, 4] < weighed.effect[3, 4] < weighed.high[3, 4]
+    np.testing.assert_allclose(holm(np.array([0.01, 0.04, 0.03])), [0.03, 0.06, 0.06])
+
+
+def test_comparison_and_drawing_are_of_the_heads_found(found):
+    table = found.compare({"name_mover": [(3, 1), (3, 3)], "s_inhibition": [(2, 2)]}).to_dataframe().set_index("class")
+    assert table.loc["name_mover", "precision"] == 1
+    assert table.loc["name_mover", "recall"] == 0.5
+    assert found.compare("gpt2").to_dataframe() is not None
+    dot = found.to_dot()
+    assert all(f"{layer}.{head}" in dot for heads in found.classes.values() for layer, head in heads)
+    with pytest.raises(ValueError, match="no class 'movers'; the classes are name_mover"):
+        found.of("movers")
+
+
+def test_results_travel(found):
+    back = ioi.IOIResult.from_json(found.to_json())
+    assert back.heads.equals(found.heads)
+    assert back.strips.dtype == np.uint8
+    np.testing.assert_array_equal(back.direct, found.direct)
+
+
+def test_bad_input_gets_a_sentence(demo, prompts):
+    with pytest.raises(TypeError, match="takes the prompts of ioi.prompts"):
+        ioi.detect(demo, ["When Mary"])
+    with pytest.raises(ValueError, match="corrupted .abc."):
+        ioi.detect(demo, prompts.corrupted("abc"))
+    with pytest.raises(ValueError, match="3 prompts are too few"):
+        ioi.detect(demo, prompts[:3])
+    with pytest.raises(ValueError, match="no head 9.9"):
+        ioi.ablate_heads(demo, prompts, [(9, 9)])
+    other = Microscope.for_model(demo.model, demo.tokenizer, "another")
+    with pytest.raises(ValueError, match="were made for demo"):
+        ioi.detect(other, prompts)
+
+
+def test_ctrl_c_keeps_the_classes_that_are_done(demo, prompts, monkeypatch):
+    plain_lost, calls = Stages.lost, []
+
+    def interrupted(self, *args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return plain_lost(self, *args)
+
+    monkeypatch.setattr(Stages, "lost", interrupted)
+    result = ioi.detect(demo, prompts)
+    assert result.of("name_mover") == [(3, 1)]
+    assert "Interrupted" in result.message

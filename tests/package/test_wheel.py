@@ -1,0 +1,69 @@
+"""Wheel and sdist install and work without Node; the wheel without a compiler too."""
+
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.paths import ROOT
+
+BUNDLES = {f"scope_widgets/static/{name}.js" for name in ("attention_view", "head_table", "page")}
+
+
+def build(source, kind, out):
+    """Build without Node on the path, as an installer would."""
+    command = [sys.executable, "-m", "build", "--no-isolation", f"--{kind}", "--outdir", out, source]
+    path = os.pathsep.join(
+        folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "node").exists()
+    )
+    # gcc may live beside node: a folder of links to what a build needs keeps them apart
+    tools = out / "tools"
+    tools.mkdir(exist_ok=True)
+    for tool in ("gcc", "cc", "as", "ld", "x86_64-linux-gnu-gcc"):
+        for folder in os.environ["PATH"].split(os.pathsep):
+            if (Path(folder) / tool).exists() and not (tools / tool).exists():
+                (tools / tool).symlink_to(Path(folder) / tool)
+    environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{path}"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return next(out.glob("*.whl" if kind == "wheel" else "*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The sdist of this checkout, and the wheel built from it."""
+    out = tmp_path_factory.mktemp("dist")
+    sdist = build(ROOT, "sdist", out)
+    with tarfile.open(sdist) as archive:
+        archive.extractall(out / "source", filter="data")
+    return sdist, build(next((out / "source").iterdir()), "wheel", out)
+
+
+def test_both_carry_what_is_needed(built):
+    sdist, wheel = built
+    with tarfile.open(sdist) as archive:
+        carried = {name.partition("/")[2] for name in archive.getnames()}
+    assert carried >= BUNDLES | {"cython_ext/statistics.pyx", "js/src/attention_view.ts", "LICENSE"}
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert names >= BUNDLES | {"scope_widgets/py.typed", "scope_widgets/models/demo/model.safetensors"}
+    assert [name for name in names if name.startswith("scope_widgets/_kernels/statistics.") and ".pyi" not in name]
+    assert not [name for name in names if name.endswith((".c", ".pyx", ".ts"))]
+
+
+def test_wheel_works_without_node_or_compiler(built, tmp_path):
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", tmp_path, built[1]]
+    subprocess.run(install, check=True, capture_output=True)
+    code = (
+        "import scope_widgets; from scope_widgets import Microscope, heads, widgets\n"
+        f"assert scope_widgets.__file__.startswith({str(tmp_path)!r}), scope_widgets.__file__\n"
+        "scope = Microscope.load('demo'); trace = scope.trace('Mary and John went to the store')\n"
+        "heads.score(trace); widgets.save_html([trace], 'out.html')"
+    )
+    environment = {"PATH": "", "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "out.html").stat().st_size > 30_000

@@ -1,0 +1,308 @@
+"""What an adversarial review of patching, lenses and IOI found: each of these was wrong once."""
+
+import dataclasses
+import logging
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from scope_widgets import Microscope, ioi, patching
+from scope_widgets.experiments import ov_copying as copying
+from scope_widgets.experiments.metric import metric_of
+from scope_widgets.ioi.result import IOIResult
+from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from tests.support.planted_ioi_model import planted_circuit
+from tests.support.tiny_models import tiny_model, tiny_tokenizer
+
+CLEAN = [1, *range(3, 12)]
+CORRUPTED = [1, 3, 4, 60, 6, 7, 30, 9, 10, 11]
+QUESTION = {"answer": 20, "versus": 33}
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return Microscope.load("demo")
+
+
+@pytest.fixture
+def scope():
+    return Microscope.for_model(tiny_model("llama"), tiny_tokenizer(), "tiny llama")
+
+
+# --- numbers --------------------------------------------------------------------------------------------------------
+
+
+def test_copying_scores_do_not_depend_on_how_many_heads_are_done_at_once(demo, monkeypatch):
+    prompts = ioi.prompts(demo, n=8)
+    ids = torch.unique(torch.as_tensor(prompts.io_ids))
+    layers = list(range(demo.n_layers))
+    whole = copying.copying_scores(demo, ids, layers)
+    monkeypatch.setattr(copying, "_AT_ONCE", 1)
+    np.testing.assert_array_equal(copying.copying_scores(demo, ids, layers), whole)
+
+
+def test_a_resumed_map_is_of_the_same_positions_though_their_tokens_are_alike(scope):
+    clean, corrupted = [1, 5, 7, 5, 9], [1, 6, 8, 6, 10]
+    first = patching.activations(scope, clean, corrupted, **QUESTION, positions=[3])
+    with pytest.raises(ValueError, match="another experiment"):
+        patching.activations(scope, clean, corrupted, **QUESTION, positions=[1], resume=first)
+    again = patching.activations(scope, clean, corrupted, **QUESTION, positions=[3], resume=first)
+    np.testing.assert_array_equal(again.values, first.values)
+
+
+@pytest.mark.parametrize("longer", [[], [50]])
+def test_a_pattern_is_not_put_where_it_would_look_at_later_keys(scope, longer):
+    roles = {"roles": {"a": [5]}, "corrupted_roles": {"a": [6]}}
+    for method in (patching.activations, patching.attribution, patching.sweep):
+        with pytest.raises(ValueError, match="the same length and the same positions, and those of pair 0 have not"):
+            method(scope, CLEAN, CORRUPTED + longer, **QUESTION, over="attention", **roles)
+
+
+@pytest.mark.parametrize("family", ["mistral", "gemma2"])
+def test_a_knockout_of_all_that_a_window_shows_is_refused(family):
+    scope = Microscope.for_model(tiny_model(family), tiny_tokenizer(), family)
+    window = [(9, key) for key in range(6, 10)]  # of 4 tokens
+    with pytest.raises(ValueError, match="Every key of query 9 of prompt 0 that layer 0 sees would be cut"):
+        patching.attention_knockout(scope, CLEAN, window, layers=[0], **QUESTION)
+    assert np.isfinite(patching.attention_knockout(scope, CLEAN, window[1:], layers=[0], **QUESTION).after).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_difference_of_half_precision_logits_is_not_rounded(dtype):
+    logits = torch.tensor([[20.125, -0.0123]], dtype=dtype)
+    both = metric_of("logit_difference", tiny_tokenizer(), 0, 1, 1).of(logits, torch.tensor([0]))
+    assert float(both) == float(logits[0, 0]) - float(logits[0, 1])
+
+
+def test_a_metric_of_ones_own_may_use_numpy_under_half_precision():
+    scope = Microscope.for_model(tiny_model("llama").to(torch.bfloat16), tiny_tokenizer(), "half")
+
+    def difference(logits):
+        logits = logits.numpy()
+        return logits[20] - logits[33]
+
+    own = patching.activations(scope, CLEAN, CORRUPTED, metric=difference, over="mlp_out")
+    named = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION, over="mlp_out")
+    np.testing.assert_allclose(own.values, named.values, atol=0.05)
+
+
+def test_a_model_in_training_mode_is_refused(scope):
+    scope.model.train()
+    for method in (patching.activations, patching.attribution, patching.paths):
+        with pytest.raises(ValueError, match="call model.eval"):
+            method(scope, CLEAN, CORRUPTED, **QUESTION)
+    with pytest.raises(ValueError, match="call model.eval"):
+        patching.ablate(scope, CLEAN, [(0, 0)], **QUESTION)
+
+
+def test_attention_elsewhere_is_that_to_places_without_a_role(demo):
+    """The induction heads of a planted circuit look at S1+1: that is no place without a role."""
+    prompts = ioi.prompts(demo, n=12, seed=0)
+    scope = planted_circuit(demo, torch.as_tensor([one.id for one in prompts.names]))
+    rows = ioi.detect(scope, prompts).heads
+    traces = [scope.trace(ids, capture=("attention",)) for ids in prompts.token_ids]
+    assert "induction" in set(rows["class"])
+    for row in rows.itertuples():
+        found = []
+        for prompt, trace in zip(prompts, traces, strict=True):
+            query = prompt.positions[row.signature.split(" -> ")[0]]
+            pattern = trace.attention(row.layer)[row.head, query]
+            others = set(range(1, query + 1)) - set(prompt.positions.values())
+            found.append(float(pattern[sorted(others)].mean()) if others else 0.0)
+        assert row.elsewhere == pytest.approx(np.mean(found), abs=1e-5)
+
+
+# --- what is left behind --------------------------------------------------------------------------------------------
+
+
+def test_the_first_interrupt_waits_and_the_second_breaks_in():
+    done = []
+
+    def interrupted(times):
+        with defer_interrupt():
+            for time in range(times):
+                os.kill(os.getpid(), signal.SIGINT)
+                done.append(time + 1)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(1)
+    assert done == [1]
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(2)
+    assert done == [1, 1]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with defer_interrupt():
+        pass
+
+
+def test_interrupts_at_any_moment_leave_the_model_as_it_was(scope, monkeypatch):
+    monkeypatch.setattr(patching.Sweep.__init__, "__kwdefaults__", {"estimate": True, "batch": 10})
+    whole = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION, over="residual")
+    before = {name: set(vars(module)) for name, module in scope.model.named_modules()}
+    expected = scope.model(torch.tensor([CLEAN])).logits
+    partial = 0
+    for delay in np.linspace(0.01, 0.2, 12):
+        timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+        result = None
+        try:
+            timer.start()
+            result = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION, over="residual")
+            timer.join()
+        except KeyboardInterrupt:
+            timer.join()
+        assert {name: set(vars(module)) for name, module in scope.model.named_modules()} == before
+        assert torch.equal(scope.model(torch.tensor([CLEAN])).logits, expected)
+        if result is not None:
+            seen = np.isfinite(result.values)
+            partial += not seen.all()
+            np.testing.assert_allclose(result.values[seen], whole.values[seen], atol=1e-5)
+    assert partial
+
+
+def test_a_forward_that_ends_before_the_final_norm_is_computed_to_there(scope):
+    seen = {}
+    run = scope.run(CLEAN, ("z",))
+    rows, positions = torch.tensor([0]), torch.arange(10)[None]
+    run.again({("z", 2): lambda value: seen.setdefault("z", value)}, rows=rows, positions=positions, end=scope.n_layers)
+    torch.testing.assert_close(seen["z"], run.values["z"][2], atol=1e-5, rtol=1e-5)
+
+
+def test_a_result_without_name_movers_travels(demo):
+    result = ioi.detect(demo, ioi.prompts(demo, n=8, seed=1))
+    result = dataclasses.replace(result, lost=float("nan"))
+    back = IOIResult.from_json(result.to_json())
+    assert np.isnan(back.lost)
+    assert back.classes == result.classes
+
+
+def test_prompts_of_several_lengths_raise_no_warning_of_padding(caplog):
+    scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer(), "tiny gpt2")
+    logger = logging.getLogger("transformers")
+    logger.addHandler(caplog.handler)
+    try:
+        run = scope.run([CLEAN, CLEAN[:4]])
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert run.token_ids[1].tolist() == [*CLEAN[:4], *[CLEAN[3]] * 6]
+    assert not caplog.records
+
+
+# --- sentences ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda a: a(positions=[]), r"positions= is a position, a role, a list of these.* got \[\]"),
+        (lambda a: a(positions=None), "positions= is a position.* got None"),
+        (lambda a: a(positions=[2.5]), r"positions= is a position.* got \[2.5\]"),
+        (lambda a: a(roles={}), "roles= is empty"),
+        (lambda a: a(metric=lambda logits: None), "must give one number .* it gave None"),
+        (lambda a: a(metric=lambda logits: "high"), "must give one number .* it gave 'high'"),
+    ],
+)
+def test_bad_patching_gets_a_sentence(scope, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(lambda **given: patching.activations(scope, CLEAN, CORRUPTED, **{**QUESTION, **given}))
+
+
+def test_prompts_that_are_none_get_a_sentence(scope):
+    with pytest.raises(TypeError, match="A prompt is a text, a list of texts, or token ids"):
+        patching.activations(scope, None, CORRUPTED, **QUESTION)
+
+
+def test_a_position_by_itself_is_a_list_of_one(scope):
+    one = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION, positions=5)
+    listed = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION, positions=[5])
+    np.testing.assert_array_equal(one.values, listed.values)
+    ablated = patching.ablate(scope, CLEAN, [(2, 1)], positions=np.int64(9), **QUESTION)
+    assert ablated.after == patching.ablate(scope, CLEAN, [(2, 1)], positions=[9], **QUESTION).after
+
+
+def test_the_gradient_of_a_metric_that_goes_through_numpy_is_refused_in_a_sentence(scope):
+    with pytest.raises(ValueError, match="has no gradient: it must be made of torch operations"):
+        patching.attribution(scope, CLEAN, CORRUPTED, metric=lambda logits: logits.numpy()[3])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"senders": (0, 1)}, r"senders= is 'heads', 'mlps' or a list of \(layer, head\); got \(0, 1\)"),
+        ({"senders": [("mlp", 1)]}, "senders= is 'heads'"),
+        ({"senders": []}, "senders= is 'heads'"),
+        ({"senders": [(3, 0)]}, "There is no head 3.0"),
+        ({"receivers": (2, 1, "q")}, r"receivers= is 'logits' or a list .* got \(2, 1, 'q'\)"),
+        ({"receivers": [("mlp", "last")]}, "receivers= is 'logits' or a list"),
+        ({"receivers": [("mlp", 3)]}, "There is no MLP of layer 3"),
+        ({"positions": [3]}, r"positions= is 'all', one position or one role, .* got \[3\]"),
+    ],
+)
+def test_bad_paths_get_a_sentence(scope, given, message):
+    with pytest.raises(ValueError, match=message):
+        patching.paths(scope, CLEAN, CORRUPTED, **QUESTION, **given)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda s: patching.ablate(s, CLEAN, (2, 1)), r"A component is \(layer, head\).* got \(2, 1\)"),
+        (lambda s: patching.ablate(s, CLEAN, "mlp"), "A component is .* got 'mlp'"),
+        (lambda s: patching.ablate(s, CLEAN, [("mlp", "2")]), "A layer is a number from 0 to 2; got '2'"),
+        (lambda s: patching.ablate(s, CLEAN, [(2, 1)], positions=[]), "positions= is a position"),
+        (
+            lambda s: patching.ablate(s, CLEAN, [(2, 1)], ablation=lambda value: value[:, :2]),
+            "of the shape that it gets",
+        ),
+        (lambda s: patching.ablate(s, CLEAN, [("mlp", 1)], ablation=lambda value: None), "it gave None"),
+        (lambda s: patching.attention_knockout(s, CLEAN, (-1, 3)), r"edges= is a list of \(query, key\) pairs"),
+        (lambda s: patching.attention_knockout(s, CLEAN, [(3, 1)], layers=1), "layers= is a list of layers"),
+        (lambda s: patching.attention_knockout(s, CLEAN, [(3, 1)], layers=[]), "layers= is a list of layers"),
+        (
+            lambda s: patching.attention_knockout(s, CLEAN, [(3, 1)], heads=(1, 2)),
+            r"heads= is a list of \(layer, head\)",
+        ),
+        (lambda s: patching.attention_knockout(s, CLEAN, [(3, 1)], heads=[]), r"heads= is a list of \(layer, head\)"),
+    ],
+)
+def test_bad_ablations_get_a_sentence(scope, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(scope)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda s, p: ioi.ablate_heads(s, p, (3, 1)),
+            ValueError,
+            r"heads= is a list of \(layer, head\) .* got \(3, 1\)",
+        ),
+        (
+            lambda s, p: ioi.ablate_heads(s, p.texts, [(3, 1)]),
+            TypeError,
+            r"ablate_heads\(\) takes the prompts of ioi.prompts",
+        ),
+        (lambda s, p: ioi.ablate_heads(s, p[:0], [(3, 1)]), ValueError, "an empty set of prompts: make some"),
+        (lambda s, p: ioi.ablate_heads(s, p.corrupted("abc"), [(3, 1)]), ValueError, "corrupted"),
+        (lambda s, p: ioi.detect(s, p[:0]), ValueError, "an empty set of prompts: make some"),
+    ],
+)
+def test_bad_knock_outs_get_a_sentence(demo, call, error, message):
+    with pytest.raises(error, match=message):
+        call(demo, ioi.prompts(demo, n=8))
+
+
+def test_a_knock_out_refuses_the_prompts_of_another_model(demo):
+    other = Microscope.for_model(demo.model, demo.tokenizer, "other")
+    with pytest.raises(ValueError, match="These prompts were made for demo"):
+        ioi.ablate_heads(other, ioi.prompts(demo, n=8), [(3, 1)])
+
+
+def test_the_code_of_a_result_can_be_run_where_roles_are_arrays(scope):
+    result = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION, roles={"a": np.array([5])})
+    again = eval(result.call, {"patching": patching, "scope": scope})
+    np.testing.assert_array_equal(again.values, result.values)

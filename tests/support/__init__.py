@@ -1,0 +1,1 @@
+"""What tests share: models and results to test with, slow reference implementations, servers."""

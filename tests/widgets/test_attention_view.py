@@ -1,0 +1,313 @@
+"""The Python half of AttentionView: what travels, what is refused, what a saved page holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import traitlets
+
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.widgets import attention_view
+from scope_widgets.widgets.attention_view import AttentionView
+from tests.support.fake_remote_model import KEY, FarModel
+
+
+class FakeTrace:
+    """As much of a Trace as the view asks for; attention is random, causal, its rows sum to 1."""
+
+    model_id = "somewhere/tiny-model"
+
+    def __init__(self, n_layers: int = 2, n_heads: int = 3, n_tokens: int = 7, seed: int = 0) -> None:
+        self.n_layers, self.n_heads = n_layers, n_heads
+        self.tokens: list[Any] = [f" t{i}" for i in range(n_tokens)]
+        self.prompt = "".join(self.tokens)
+        self.seed = seed
+        self.calls = 0
+
+    def attention(self, layer: int) -> torch.Tensor:
+        self.calls += 1
+        generator = torch.Generator().manual_seed(self.seed * 1000 + layer)
+        n = len(self.tokens)
+        scores = 3 * torch.randn(self.n_heads, n, n, generator=generator)
+        return scores.masked_fill(torch.ones(n, n).triu(1).bool(), -torch.inf).softmax(-1)
+
+
+class SameLayers(FakeTrace):
+    """All layers alike, so that large views are quick to make."""
+
+    def attention(self, layer: int) -> torch.Tensor:
+        if not hasattr(self, "_attention"):
+            self._attention = super().attention(0)
+        return self._attention
+
+
+def triangle(view: AttentionView, layer: int, head: int, side: attention_view.Side = "a") -> Any:
+    data, (buffer,) = view.answer_head(layer, head, side)
+    return data, np.frombuffer(buffer, np.float32 if data["exact"] else np.uint8)
+
+
+def lower(pattern: torch.Tensor) -> Any:
+    return pattern.numpy()[np.tril_indices(pattern.shape[-1])]
+
+
+def message_bytes(view: AttentionView) -> int:
+    state = {name: value for name, value in view.get_state().items() if name != "_esm"}
+    return sum(len(v) if isinstance(v, bytes) else len(json.dumps(v)) for v in state.values())
+
+
+def test_a_head_travels_exactly_row_by_row() -> None:
+    trace = FakeTrace()
+    data, values = triangle(AttentionView(trace), 1, 2)
+    assert data["exact"]
+    np.testing.assert_array_equal(values, lower(trace.attention(1)[2]))
+
+
+def test_long_prompts_travel_in_steps_and_exact_rows_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention_view, "EXACT_TOKENS", 5)
+    trace = FakeTrace()
+    view = AttentionView(trace)
+    data, levels = triangle(view, 0, 1)
+    exact = lower(trace.attention(0)[1])
+    assert not data["exact"]
+    np.testing.assert_allclose(levels * data["step"], exact, atol=data["step"] / 2 + 1e-7)
+    _, (rows,) = view.answer_rows(0, 1, "a", 5, 99)
+    np.testing.assert_array_equal(np.frombuffer(rows, np.float32), exact[15:])
+
+
+@pytest.mark.parametrize("n_tokens", [512, 1024])
+def test_the_first_message_is_small_and_does_not_wait(n_tokens: int) -> None:
+    view = AttentionView(SameLayers(12, 12, n_tokens))
+    assert message_bytes(view) <= 2_000_000
+    assert view.thumbnail_layers >= 1
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (80, 64)])
+def test_models_with_many_heads_get_smaller_thumbnails(shape: tuple[int, int]) -> None:
+    view = AttentionView(SameLayers(*shape, 40), SameLayers(*shape, 40, seed=1))
+    assert message_bytes(view) <= 2_000_000
+    assert len(view.thumbnails) == 2 * shape[0] * shape[1] * view.thumbnail_size**2
+
+
+def test_missing_thumbnails_are_drawn_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    complete = AttentionView(FakeTrace(3))
+    monkeypatch.setattr(attention_view, "PATIENCE_S", 0)
+    view = AttentionView(FakeTrace(3))
+    assert view.thumbnail_layers == 1
+    assert view.thumbnails != complete.thumbnails
+    for layer in (1, 2):
+        _, (picture,) = view.answer_thumbnails(layer)
+        assert picture == complete._pictures[:, layer].tobytes()
+    assert view.thumbnail_layers == 3
+    assert view.thumbnails == complete.thumbnails
+
+
+def test_thumbnails_hold_the_brightest_cell() -> None:
+    trace = FakeTrace(1, 1, 7)
+    view = AttentionView(trace)
+    pictures = np.frombuffer(view.thumbnails, np.uint8).reshape(7, 7)
+    np.testing.assert_allclose(pictures / 255, trace.attention(0)[0].numpy(), atol=1 / 500)
+
+
+def test_walking_along_a_layer_computes_it_once() -> None:
+    trace = FakeTrace(2, 8)
+    view = AttentionView(trace)
+    before = trace.calls
+    for head in range(8):
+        view.answer_head(1, head)
+    assert trace.calls - before <= 1
+
+
+def test_nan_stays_nan_in_exact_values_and_does_not_spoil_the_rest() -> None:
+    class Broken(FakeTrace):
+        def attention(self, layer: int) -> torch.Tensor:
+            pattern = super().attention(layer).clone()
+            pattern[0, 3, 1] = torch.nan
+            return pattern
+
+    view = AttentionView(Broken())
+    _, values = triangle(view, 0, 0)
+    assert np.isnan(values).sum() == 1
+    assert np.isnan(values[3 * 4 // 2 + 1])
+
+
+def test_low_precision_attention_is_taken() -> None:
+    class Half(FakeTrace):
+        def attention(self, layer: int) -> torch.Tensor:
+            return super().attention(layer).bfloat16()
+
+    _, values = triangle(AttentionView(Half()), 0, 0)
+    np.testing.assert_array_equal(values, lower(Half().attention(0)[0].float()))
+
+
+def test_title() -> None:
+    assert AttentionView(FakeTrace()).title == "Attention, tiny-model, 7 tokens"
+    assert AttentionView(FakeTrace(n_tokens=1)).title == "Attention, tiny-model, 1 token"
+    assert AttentionView(FakeTrace(), title="mine").title == "mine"
+    assert AttentionView(FakeTrace(), FakeTrace(seed=1)).title == "Attention, tiny-model, two prompts of 7 tokens"
+
+
+def test_labels_give_letters() -> None:
+    class Labels:
+        def letters(self) -> Mapping[tuple[int, int], str]:
+            return {(0, 1): "I", (1, 2): "-"}
+
+    assert AttentionView(FakeTrace(), labels=Labels()).letters == [[0, 1, "I"], [1, 2, "-"]]
+    assert AttentionView(FakeTrace(), labels={(0, 0): "P"}).letters == [[0, 0, "P"]]
+    with pytest.raises(ValueError, match=r"names head 5\.0, but there are 2 layers of 3 heads"):
+        AttentionView(FakeTrace(), labels={(5, 0): "P"})
+
+
+def test_what_cannot_be_shown_is_refused_in_a_sentence() -> None:
+    batched = FakeTrace()
+    batched.tokens = [[" a", " b"], [" c"]]
+    with pytest.raises(ValueError, match=r"shows one prompt and `trace` has 2: choose one with trace\[i\]"):
+        AttentionView(batched)
+    with pytest.raises(ValueError, match=r"`versus` has 2: choose one with versus\[i\]"):
+        AttentionView(FakeTrace(), batched)
+    with pytest.raises(ValueError, match="7 x 2 x 4 is not 7 x 2 x 3"):
+        AttentionView(FakeTrace(), FakeTrace(n_heads=4))
+    for count in (0, 5000):
+        with pytest.raises(ValueError, match=r"1 to 4,096 tokens"):
+            AttentionView(FakeTrace(n_tokens=count))
+    with pytest.raises(traitlets.TraitError, match="0 <= low < high"):
+        AttentionView(FakeTrace(), limits=(0.5, 0.1))
+    with pytest.raises(traitlets.TraitError, match="layers 0 to 1"):
+        AttentionView(FakeTrace(), selected_heads=[(9, 0)])
+
+
+def test_requests_for_what_is_not_there_are_refused_in_a_sentence() -> None:
+    view = AttentionView(FakeTrace())
+    for request in (lambda: view.answer_head(2, 0), lambda: view.answer_thumbnails(-1)):
+        with pytest.raises(ValueError, match="There is no layer"):
+            request()
+    with pytest.raises(ValueError, match="There is no head 3"):
+        view.answer_head(0, 3)
+    with pytest.raises(ValueError, match="no side 'b'"):
+        view.answer_head(0, 0, "b")
+
+
+class TestSavedPage:
+    def test_short_prompts_are_saved_exactly(self) -> None:
+        view = AttentionView(FakeTrace(), FakeTrace(seed=1))
+        answers = list(view.saved_answers())
+        assert len(answers) == 2 * 3 * 2
+        name, args, data, (buffer,) = answers[1]
+        assert (name, args, data["exact"]) == ("head", {"layer": 0, "head": 0, "side": "b"}, True)
+        np.testing.assert_array_equal(np.frombuffer(buffer, np.float32), lower(FakeTrace(seed=1).attention(0)[0]))
+        assert len(view.provenance_lines()) == 2
+
+    def test_longer_ones_in_steps(self) -> None:
+        view = AttentionView(SameLayers(6, 12, 256))
+        answers = list(view.saved_answers())
+        assert len(answers) == 72
+        assert sum(len(buffer) for *_, buffers in answers for buffer in buffers) <= 20_000_000
+        assert "255 steps" in view.provenance_lines()[-1]
+
+    def test_long_ones_only_for_the_selected_heads(self) -> None:
+        view = AttentionView(SameLayers(12, 12, 768), selected_heads=[(3, 4), (5, 6)])
+        assert [(a["layer"], a["head"]) for name, a, *_ in view.saved_answers() if name == "head"] == [
+            (3, 4),
+            (5, 6),
+        ]
+        assert "only the selected heads (3.4, 5.6)" in " ".join(view.provenance_lines())
+
+    def test_thumbnails_are_complete(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(attention_view, "PATIENCE_S", 0)
+        view, whole = AttentionView(FakeTrace(3)), AttentionView(FakeTrace(3))
+        whole.answer_thumbnails(2)
+        list(view.saved_answers())
+        assert (view.thumbnail_layers, view.thumbnails) == (3, whole.thumbnails)
+
+
+def test_the_still_picture_shows_all_heads() -> None:
+    picture = AttentionView(FakeTrace()).fallback_image()
+    assert picture.shape == (2 * 9, 3 * 9)
+    assert picture.dtype == np.uint8
+
+
+# -- of a model on a server
+
+
+def far_view(prompt: str = "When Mary and John went to the store,", **options: Any) -> tuple[AttentionView, FarModel]:
+    scope = FarModel(Microscope.load("demo"))
+    scope.blocked = True
+    return AttentionView(scope.trace(prompt), **options), scope
+
+
+def went(answer: Any) -> tuple[list[Any], Any]:
+    """What an answer that takes long says, and what it gives in the end."""
+    said = []
+    while True:
+        try:
+            said.append(next(answer))
+        except StopIteration as end:
+            return said, end.value
+
+
+def test_thumbnails_of_a_far_model_come_with_one_request_when_they_are_shown() -> None:
+    view, scope = far_view()
+    assert (view.thumbnail_layers, scope.asked) == (0, [])
+    assert view.fallback_image() is None
+    said, answer = went(view.answer_thumbnails(0))
+    assert [text for _, _, text in (one for one in said if isinstance(one, tuple))] == [
+        "queued, position 3",
+        "running on the server",
+    ]
+    assert all(0 < one <= 0.5 for one in said if isinstance(one, float))
+    assert answer == ({}, [])
+    assert scope.asked == ["_thumbnails"]
+    near = AttentionView(scope.near.trace(view.traces["a"].prompt))
+    assert (view.thumbnails, view.thumbnail_layers) == (near.thumbnails, 4)
+    went(view.answer_thumbnails(1))
+    assert scope.asked == ["_thumbnails"]
+
+
+def test_of_an_opened_head_of_a_far_model_only_queries_and_keys_travel() -> None:
+    view, scope = far_view()
+    _, (_, (buffer,)) = went(view.answer_head(2, 1))
+    near = scope.near.trace(view.traces["a"].prompt).attention(2)[1]
+    np.testing.assert_allclose(np.frombuffer(buffer, np.float32), lower(near), atol=1e-6)
+    _, (_, (rows,)) = went(view.answer_rows(2, 1, "a", 2, 4))
+    np.testing.assert_allclose(np.frombuffer(rows, np.float32), lower(near)[3:10], atol=1e-6)
+    assert scope.asked == ["_queries_and_keys"]
+
+
+def test_a_failed_request_of_a_far_model_is_an_error_and_can_be_asked_again() -> None:
+    view, scope = far_view()
+    scope.down = True
+    with pytest.raises(RuntimeError, match="down"):
+        went(view.answer_thumbnails(0))
+    scope.down = False
+    went(view.answer_thumbnails(0))
+    assert view.thumbnail_layers == 4
+
+
+def test_a_saved_page_of_a_far_model_waits_for_what_it_holds() -> None:
+    view, scope = far_view()
+    saved = {(name, *args.values()): buffers for name, args, _, buffers in view.saved_answers()}
+    near = AttentionView(scope.near.trace(view.traces["a"].prompt))
+    assert view.thumbnails == near.thumbnails
+    expected = near.answer_head(3, 2)[1][0]
+    np.testing.assert_allclose(
+        np.frombuffer(saved["head", 3, 2, "a"][0], np.float32), np.frombuffer(expected, np.float32), atol=1e-6
+    )
+    assert scope.asked == ["_thumbnails", "read"]
+
+
+def test_the_key_of_the_server_is_in_no_trait_and_no_page(tmp_path: Path) -> None:
+    view, _ = far_view()
+    assert KEY not in repr(view.get_state()) + repr(view) + repr(view.traces)
+    assert KEY not in view.to_html(tmp_path / "page.html").read_text("utf-8")
+
+
+def test_a_trace_gives_the_pattern_of_one_head() -> None:
+    near = Microscope.load("demo").trace("When Mary and John went")
+    far = FarModel(Microscope.load("demo")).trace("When Mary and John went")
+    for trace in (near, far):
+        np.testing.assert_allclose(trace.head_attention(1, 3), near.attention(1)[3], atol=1e-6)
