@@ -1,0 +1,30 @@
+"""Closed choices: `Literal` types, checked at run time."""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+
+def choices(literal: Any) -> tuple[str, ...]:
+    """Return the words of a `Literal` type, in their order."""
+    return typing.get_args(literal)
+
+
+def check_choice(name: str, value: object, literal: Any, or_else: str = "") -> None:
+    """Raise ValueError where `value` is none of the words of a `Literal` type.
+
+    Parameters
+    ----------
+    name : str
+        What the argument is called, such as "over".
+    value : object
+        What was given.
+    literal : a `Literal` type
+    or_else : str
+        What may be given instead of a word, such as "a function of the logits".
+    """
+    words = choices(literal)
+    if not isinstance(value, str) or value not in words:
+        instead = f", or {or_else}" if or_else else ""
+        raise ValueError(f"{name}= is one of {', '.join(words)}{instead}; got {value!r}.")
