@@ -12,7 +12,7 @@ Array: TypeAlias = np.ndarray[Any, Any]
 #: numbers, in whatever holds them
 Numbers: TypeAlias = Sequence[int] | Array | Tensor
 #: one prompt or several: text, texts, or token ids
-Prompts: TypeAlias = str | Sequence[str] | Sequence[Sequence[int]] | Numbers
+Prompts: TypeAlias = str | Sequence[str] | Sequence[Sequence[int]] | Sequence[int] | Tensor
 #: a text that is one token, with its space (" Mary"), or a token id
 Token: TypeAlias = str | int
 #: one token for all prompts, or one a prompt

@@ -16,7 +16,7 @@ import numpy as np
 from scope_widgets.circuits.task_vocabulary import AGREEMENT, CAPITALS, CITIES, COMMON, EVENTS, LASTED, NOUNS, VERBS
 from scope_widgets.circuits.tokenizer_words import knows, next_token, put_before, row_of, words_of, years_of
 from scope_widgets.experiments.prompt_groups import groups_by_length
-from scope_widgets.experiments.task import SUMMED, Task
+from scope_widgets.experiments.task import SUMMED, Task, TaskMetric
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.tokens import token_texts
 
@@ -313,7 +313,7 @@ def _countries(tokenizer: Any, template: str) -> list[tuple[str, int, list[tuple
     return [choice for choice in choices if choice[2]]
 
 
-def _task(scope: Microscope, name: str, pairs: Sequence[_Pair], metric: str) -> Task:
+def _task(scope: Microscope, name: str, pairs: Sequence[_Pair], metric: TaskMetric) -> Task:
     clean, corrupted = (
         [row_of(scope.tokenizer, text) if isinstance(text, str) else text for text in texts]
         for texts in ([pair.clean for pair in pairs], [pair.corrupted for pair in pairs])

@@ -1,21 +1,24 @@
-"""What is measured on the logits of a prompt's last position."""
+"""Metrics: what is measured on the logits of a prompt's last position."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
+from scope_widgets._choices import check_choice
+from scope_widgets._types import Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
 
 #: logits [vocabulary] of one prompt, in float32 at least -> one number
-Own = Callable[[Tensor], Any]
-NAMES = ("logit_difference", "logit", "probability", "log_probability", "kl")
+MetricFunction: TypeAlias = Callable[[Tensor], Any]
+#: all in terms of `answer` and, for the difference, `versus`; "kl" is the divergence in nats from the clean run
+MetricName: TypeAlias = Literal["logit_difference", "logit", "probability", "log_probability", "kl"]
 
 
 @dataclass(frozen=True)
@@ -63,26 +66,38 @@ class Metric:
 
 
 def metric_of(
-    metric: str | Own | None, tokenizer: Any, answer: Any, versus: Any, n: int, reference: Tensor | None = None
+    metric: MetricName | MetricFunction | None,
+    tokenizer: Any,
+    answer: Tokens | None,
+    versus: Tokens | None,
+    n: int,
+    reference: Tensor | None = None,
 ) -> Metric:
-    """Make the metric that a caller asks for.
+    """Return the metric that a caller asks for.
 
     Parameters
     ----------
     metric : str, callable or None
-        One of `NAMES`; a function of one prompt's logits [vocabulary]; None: the logit difference where `versus` is
+        A `MetricName`; a function of one prompt's logits [vocabulary]; None: the logit difference if `versus` is
         given, else the answer's log-probability.
-    answer, versus : token or list of tokens
+    tokenizer
+        The model's.
+    answer, versus : str, int, or a sequence of n of these, or None
+        Tokens.
     n : int
         Number of prompts.
     reference : Tensor [prompt, vocabulary], optional
         The clean run's logits, from which "kl" is measured.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an unknown metric, tokens that it needs and that were not given, or that are not one token each.
     """
     if callable(metric):
-        return _own(metric)
+        return _of_function(metric)
     name = metric or ("log_probability" if versus is None else "logit_difference")
-    if name not in NAMES:
-        raise ValueError(f"metric= is one of {', '.join(NAMES)} or a function of logits; got {metric!r}.")
+    check_choice("metric", name, MetricName, "a function of the logits")
     if name == "kl":
         if reference is None:
             raise ValueError("metric='kl' needs a clean run to measure the divergence from.")
@@ -111,12 +126,12 @@ def _at(values: Tensor, ids: Tensor) -> Tensor:
 
 
 def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """Give the Kullback-Leibler divergence `sum p ln(p / q)` in nats over the last axis."""
+    """Return the Kullback-Leibler divergence `sum p ln(p / q)` in nats over the last axis."""
     # a token that the model rules out (logit -inf) contributes nothing
     return torch.where(log_p.isfinite(), log_p.exp() * (log_p - log_q), 0.0).sum(-1)
 
 
-def _own(metric: Own) -> Metric:
+def _of_function(metric: MetricFunction) -> Metric:
     name = getattr(metric, "__name__", type(metric).__name__)
 
     def number(logits: Tensor) -> Tensor:

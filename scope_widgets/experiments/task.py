@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
+from scope_widgets._choices import check_choice
+from scope_widgets._types import Prompts, Token, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
-from scope_widgets.experiments.metric import NAMES, Metric, Own, metric_of
+from scope_widgets.experiments.metric import Metric, MetricFunction, MetricName, metric_of
 from scope_widgets.models.tokens import encode, token_texts
 
 if TYPE_CHECKING:
     from scope_widgets.models.microscope import Microscope
 
-#: beside those of `metric.NAMES`: the probability of all right answers less that of all wrong ones
-SUMMED = "probability_difference"
+#: beside those of `MetricName`: the probability of all right answers less that of all wrong ones
+TaskMetric: TypeAlias = Literal[MetricName, "probability_difference"]
+SUMMED: Final = "probability_difference"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,7 @@ class Task:
     corrupted: list[list[int]]
     answer: list[list[int]]
     versus: list[list[int]]
-    metric: str | Own
+    metric: TaskMetric | MetricFunction
     model_id: str
     groups: list[int] = field(default_factory=list)
 
@@ -54,12 +57,12 @@ class Task:
     def of(
         cls,
         scope: Microscope,
-        clean: Any,
-        corrupted: Any,
-        answer: Any = None,
-        versus: Any = None,
+        clean: Prompts,
+        corrupted: Prompts,
+        answer: Tokens | Sequence[Sequence[Token]] | None = None,
+        versus: Tokens | Sequence[Sequence[Token]] | None = None,
         *,
-        metric: str | Own | None = None,
+        metric: TaskMetric | MetricFunction | None = None,
         name: str = "task",
         groups: Sequence[int] | None = None,
     ) -> Task:
@@ -93,9 +96,8 @@ class Task:
                     f"Pair {at}: {text!r} (id {min(both)}) stands in answer= and in versus=: give it in one."
                 )
         several = any(len(one) > 1 for some in sets for one in some)
-        known = (*NAMES, SUMMED)
-        if not callable(metric) and metric is not None and metric not in known:
-            raise ValueError(f"metric= is one of {', '.join(known)} or a function of logits; got {metric!r}.")
+        if metric is not None and not callable(metric):
+            check_choice("metric", metric, TaskMetric, "a function of the logits")
         if groups is not None and len(groups) != n:
             raise ValueError(f"groups= has {len(groups)} entries for {n} pairs: give the template of each pair.")
         return cls(

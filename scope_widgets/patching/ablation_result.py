@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -11,13 +11,15 @@ from torch import Tensor
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
-from scope_widgets.experiments.metric import metric_of
+from scope_widgets._types import Array, Tokens
+from scope_widgets.experiments.metric import MetricFunction, MetricName, metric_of
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.patching.run_pair import texts
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,8 +54,8 @@ class Ablation(Result):
         before = float(self.before.mean())
         return 1 - float(self.after.mean()) / before if abs(before) > 1e-9 else float("nan")
 
-    def to_dataframe(self) -> Any:
-        """Make a table, one row a prompt: before, after, change, kl, loss."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table, one row a prompt: prompt, before, after, change, kl, loss."""
         import pandas as pd
 
         columns = {"before": self.before, "after": self.after, "change": self.after - self.before}
@@ -66,16 +68,20 @@ class Ablation(Result):
             f"{len(self.before)} prompts)"
         )
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_()}
 
-
-def measured(
-    scope: Microscope, run: CachedRun, edits: Edits, answer: Any, versus: Any, metric: Any, what: str, seed: int | None
+def measure_ablation(
+    scope: Microscope,
+    run: CachedRun,
+    edits: Edits,
+    answer: Tokens | None,
+    versus: Tokens | None,
+    metric: MetricName | MetricFunction | None,
+    what: str,
+    seed: int | None,
 ) -> Ablation:
-    """Run again with edits, and hold what comes of it against the run."""
-    kind = "kl" if metric is None and answer is None else metric
-    measure = metric_of(kind, scope.tokenizer, answer, versus, len(run), run.logits)
+    """Run again with edits, and compare what comes of it with the run; `what` was taken out, and how."""
+    chosen = "kl" if metric is None and answer is None else metric
+    measure = metric_of(chosen, scope.tokenizer, answer, versus, len(run), run.logits)
     before, after = scope.logits(run.token_ids), scope.logits(run.token_ids, edits)
     at = torch.arange(len(run), device=run.last.device), run.last
     kl = metric_of("kl", scope.tokenizer, None, None, len(run), before[at])
@@ -100,8 +106,8 @@ def _loss(logits: Tensor, run: CachedRun, prompt: int) -> float:
     return -float(log_p.gather(-1, run.token_ids[prompt, 1:length, None]).mean())
 
 
-def layer_of(scope: Microscope, layer: Any) -> int:
-    """Give a layer as a number, or raise ValueError where there is none."""
+def check_layer(scope: Microscope, layer: Any) -> int:
+    """Return a layer as a number; raise ValueError where there is none."""
     if not hasattr(layer, "__index__"):
         raise ValueError(f"A layer is a number from 0 to {scope.n_layers - 1}; got {layer!r}.")
     if not 0 <= layer < scope.n_layers:

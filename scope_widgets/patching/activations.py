@@ -1,4 +1,4 @@
-"""Activation patching: the exact effect of each activation, and the gradient's estimate of it."""
+"""Activation patching: the exact effect of each activation."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from scope_widgets._types import Roles
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.patching.attribution import estimates
-from scope_widgets.patching.call_text import call
 from scope_widgets.patching.far_sweeps import FarSweep
-from scope_widgets.patching.preparing import prepared, site_of
+from scope_widgets.patching.preparing import prepared
 from scope_widgets.patching.result import PatchingResult
-from scope_widgets.patching.run_pair import Roles, pair
 from scope_widgets.patching.sweeps import Sweep
 
 
@@ -128,70 +125,3 @@ def activations(
                 f"Interrupted after {work.done:,} of {work.total:,} cells. The result has these; resume=result goes on."
             )
     return work.result
-
-
-@remotable
-def attribution(
-    scope: Microscope,
-    clean: Any,
-    corrupted: Any,
-    *,
-    answer: Any = None,
-    versus: Any = None,
-    over: str = "head",
-    positions: Any = "each",
-    direction: str = "denoising",
-    metric: Any = None,
-    roles: Roles | None = None,
-    corrupted_roles: Roles | None = None,
-) -> PatchingResult:
-    """Estimate every effect of `activations` from one gradient: `(a_source - a_base) . dm/da` at the base.
-
-    An estimate: right to first order only. Strong nonlinearities (saturated attention, the norms of early layers) make
-    it wrong in size and sign. `activations` is the exact thing; arguments and units are the same.
-
-    Raises
-    ------
-    ValueError
-        As `activations`, and for a metric that autograd cannot follow.
-
-    References
-    ----------
-    Nanda 2023, Attribution patching.
-    """
-    experiment = pair(
-        scope,
-        clean,
-        corrupted,
-        answer=answer,
-        versus=versus,
-        metric=metric,
-        direction=direction,
-        positions=positions,
-        roles=roles,
-        corrupted_roles=corrupted_roles,
-        capture=(site_of(over),),
-    )
-    found = estimates(experiment, over)
-    if found is None:
-        raise ValueError(
-            f"The metric {experiment.metric.name} has no gradient: it must be made of torch operations on the logits."
-        )
-    per_prompt = found.numpy() / experiment.scale
-    measured = experiment.measured
-    return PatchingResult(
-        values=per_prompt.mean(0),
-        per_prompt=per_prompt,
-        estimate=None,
-        over=over,
-        direction=direction,
-        metric=experiment.metric.name,
-        positions=experiment.labels,
-        clean=measured[0].numpy(),
-        corrupted=measured[1].numpy(),
-        exact=False,
-        message=experiment.message,
-        call=call("attribution", clean, corrupted, answer=answer, versus=versus, over=over, positions=positions,
-                  direction=direction, metric=metric, roles=roles, corrupted_roles=corrupted_roles),
-        provenance=experiment.provenance,
-    )  # fmt: skip

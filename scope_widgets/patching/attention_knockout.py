@@ -1,4 +1,4 @@
-"""Attention knockout: what is left of a behaviour when some places cannot look at others."""
+"""Attention knockout: what is left of a behaviour when some positions cannot attend to others."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scope_widgets._types import Head, Position, Prompts, Roles, Tokens
+from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.patching.ablation_result import Ablation, layer_of, measured
+from scope_widgets.patching.ablation_result import Ablation, check_layer, measure_ablation
 from scope_widgets.patching.paths import heads_of
-from scope_widgets.patching.run_pair import Roles, places
+from scope_widgets.patching.run_pair import places
 
 
 @remotable
 def attention_knockout(
     scope: Microscope,
-    prompts: Any,
-    edges: Sequence[tuple[Any, Any]],
+    prompts: Prompts,
+    edges: Sequence[tuple[Position, Position]],
     *,
     layers: Sequence[int] | None = None,
-    heads: Sequence[tuple[int, int]] | None = None,
+    heads: Sequence[Head] | None = None,
     roles: Roles | None = None,
-    answer: Any = None,
-    versus: Any = None,
-    metric: Any = None,
+    answer: Tokens | None = None,
+    versus: Tokens | None = None,
+    metric: MetricName | MetricFunction | None = None,
 ) -> Ablation:
     """Cut attention from queries to keys: their scores become minus infinity, and the rest shares the attention.
 
@@ -39,11 +41,21 @@ def attention_knockout(
     edges : list of (query, key)
         Positions, negative ones from each prompt's end, or roles.
     layers : list of int, optional
-        All heads of these layers; all layers where neither is given.
+        All heads of these layers; all layers if neither is given.
     heads : list of (layer, head), optional
         These heads only.
-    roles, answer, versus, metric
-        As in `ablate`.
+    roles : mapping of role to position of each prompt, optional
+    answer, versus : str, token id, or list of these, one a prompt
+        Tokens; the metric is then `logit(answer) - logit(versus)` at the last position.
+    metric : str or callable, optional
+        "logit_difference", "logit", "probability", "log_probability", "kl" (from the prompt's own run; the default
+        without `answer`), or a function that takes the logits [vocabulary] of a prompt's last position and gives one
+        number.
+
+    Returns
+    -------
+    Ablation
+        The metric before and after [prompt], the divergence of the next token and the rise of the loss.
 
     Raises
     ------
@@ -53,6 +65,15 @@ def attention_knockout(
     References
     ----------
     Geva et al. 2023 (arXiv 2304.14767).
+
+    Examples
+    --------
+    >>> prompt = "When Mary and John went to the store, John gave a drink to"
+    >>> result = patching.attention_knockout(scope, prompt, [(-1, 2)], answer=" Mary", versus=" John")
+    >>> result.what
+    'attention knockout [(-1, 2)] in layers [0, 1, 2, 3]'
+    >>> bool(result.after[0] < result.before[0])  # the last token no longer sees " Mary"
+    True
     """
     run = scope.run(prompts)
     if heads is not None and layers is not None:
@@ -68,7 +89,9 @@ def attention_knockout(
     _check_some_key_left(run, cut, chosen)
     edits: Edits = {("scores", layer): _cutting(cut, some) for layer, some in chosen.items()}
     which = f"heads {list(heads)}" if heads is not None else f"layers {sorted(chosen)}"
-    return measured(scope, run, edits, answer, versus, metric, f"attention knockout {list(edges)} in {which}", None)
+    return measure_ablation(
+        scope, run, edits, answer, versus, metric, f"attention knockout {list(edges)} in {which}", None
+    )
 
 
 def _cutting(cut: Tensor, heads: list[int] | None) -> Callable[[Tensor], Tensor]:
@@ -96,12 +119,12 @@ def _pairs(edges: Any) -> list[tuple[Any, Any]]:
 
 
 def _chosen(scope: Microscope, layers: Any, heads: Any) -> dict[int, list[int] | None]:
-    """Give the layers to cut in with their heads (None: all)."""
+    """Return the layers to cut in with their heads (None: all)."""
     if heads is None:
         given = list(range(scope.n_layers)) if layers is None else layers
         if not isinstance(given, Sequence) or isinstance(given, str) or not given:
             raise ValueError(f"layers= is a list of layers such as [3, 4]; got {layers!r}.")
-        return dict.fromkeys(layer_of(scope, one) for one in given)
+        return dict.fromkeys(check_layer(scope, one) for one in given)
     chosen: dict[int, list[int] | None] = {}
     for layer, head in heads_of(scope, heads, "heads= is a list of (layer, head) such as [(3, 1)]"):
         chosen[layer] = [*(chosen.get(layer) or []), head]

@@ -1,4 +1,4 @@
-"""The gradient's estimate of what patching would do: every cell from one backward."""
+"""Attribution patching: the gradient's estimate of what patching would do, every cell from one backward."""
 
 from __future__ import annotations
 
@@ -8,7 +8,118 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scope_widgets.patching.run_pair import OVER, Pair
+from scope_widgets._choices import check_choice
+from scope_widgets._types import Positions, Prompts, Roles, Tokens
+from scope_widgets.experiments.metric import MetricFunction, MetricName
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote_dispatch import remotable
+from scope_widgets.patching.call_text import call
+from scope_widgets.patching.result import PatchingResult
+from scope_widgets.patching.run_pair import OVER, Over, Pair, PatchingDirection, pair
+
+
+@remotable
+def attribution(
+    scope: Microscope,
+    clean: Prompts,
+    corrupted: Prompts,
+    *,
+    answer: Tokens | None = None,
+    versus: Tokens | None = None,
+    over: Over = "head",
+    positions: Positions = "each",
+    direction: PatchingDirection = "denoising",
+    metric: MetricName | MetricFunction | None = None,
+    roles: Roles | None = None,
+    corrupted_roles: Roles | None = None,
+) -> PatchingResult:
+    """Estimate every effect of `activations` from one gradient: `(a_source - a_base) . dm/da` at the base.
+
+    An estimate: right to first order only. Strong nonlinearities (saturated attention, the norms of early layers) make
+    it wrong in size and sign. `activations` is the exact thing, in the same units.
+
+    Parameters
+    ----------
+    scope : Microscope
+    clean, corrupted : str, list of str, or token ids
+        The prompt that shows the behaviour and the one that does not, or as many of each.
+    answer, versus : str, token id, or list of these, one a prompt
+        Tokens; the metric is `logit(answer) - logit(versus)` at the last position.
+    over : str
+        "residual" (also what enters the final norm), "attention_out", "mlp_out", "head" (z), "q", "k", "v" (heads are
+        key-value heads for k and v), or "attention" (a pattern; a position is a query).
+    positions : "each", "all", or a list of positions or roles
+        Every position by itself, all at once, or some by themselves.
+    direction : {"denoising", "noising"}
+        Clean into corrupted, or corrupted into clean.
+    metric : str or callable, optional
+        "logit_difference", "logit", "probability", "log_probability", "kl" (from the clean run), or a function that
+        takes the logits [vocabulary] of a prompt's last position and gives one number, made of torch operations.
+    roles, corrupted_roles : mapping of role to position of each prompt, optional
+        For prompts of different forms: the position axis is then that of the roles. `corrupted_roles` if the corrupted
+        prompts have them elsewhere.
+
+    Returns
+    -------
+    PatchingResult
+        values [layer, head, position] or [layer, position], without the last axis for all positions at once; `exact`
+        is False.
+
+    Raises
+    ------
+    ValueError
+        For prompts that do not fit together, positions or roles that are not there, answers that are not one token, a
+        metric that is not one finite number or that autograd cannot follow.
+
+    References
+    ----------
+    Nanda 2023, Attribution patching.
+
+    Examples
+    --------
+    >>> clean = "When Mary and John went to the store, John gave a drink to"
+    >>> corrupted = "When Mary and John went to the store, Mary gave a drink to"
+    >>> estimate = patching.attribution(scope, clean, corrupted, answer=" Mary", versus=" John")
+    >>> estimate.values.shape, estimate.exact  # [layer, head, position]
+    ((4, 4, 15), False)
+    """
+    check_choice("over", over, Over)
+    experiment = pair(
+        scope,
+        clean,
+        corrupted,
+        answer=answer,
+        versus=versus,
+        metric=metric,
+        direction=direction,
+        positions=positions,
+        roles=roles,
+        corrupted_roles=corrupted_roles,
+        capture=(OVER[over],),
+    )
+    found = estimates(experiment, over)
+    if found is None:
+        raise ValueError(
+            f"The metric {experiment.metric.name} has no gradient: it must be made of torch operations on the logits."
+        )
+    per_prompt = found.numpy() / experiment.scale
+    measured = experiment.measured
+    return PatchingResult(
+        values=per_prompt.mean(0),
+        per_prompt=per_prompt,
+        estimate=None,
+        over=over,
+        direction=direction,
+        metric=experiment.metric.name,
+        positions=experiment.labels,
+        clean=measured[0].numpy(),
+        corrupted=measured[1].numpy(),
+        exact=False,
+        message=experiment.message,
+        call=call("attribution", clean, corrupted, answer=answer, versus=versus, over=over, positions=positions,
+                  direction=direction, metric=metric, roles=roles, corrupted_roles=corrupted_roles),
+        provenance=experiment.provenance,
+    )  # fmt: skip
 
 
 def estimates(pair: Pair, over: str) -> Tensor | None:

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import index
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from scope_widgets._types import Head, Position, Prompts, Roles, Tokens
+from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.experiments.path_patching import Receiver, along_paths, reaches
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.call_text import call
 from scope_widgets.patching.result import PatchingResult
-from scope_widgets.patching.run_pair import Roles, pair
+from scope_widgets.patching.run_pair import PatchingDirection, pair
 
 
 @remotable
 def paths(
     scope: Microscope,
-    clean: Any,
-    corrupted: Any,
+    clean: Prompts,
+    corrupted: Prompts,
     *,
-    answer: Any = None,
-    versus: Any = None,
-    senders: str | Sequence[tuple[int, int]] = "heads",
-    receivers: str | Sequence[Receiver] = "logits",
-    positions: Any = "all",
-    direction: str = "noising",
-    metric: Any = None,
+    answer: Tokens | None = None,
+    versus: Tokens | None = None,
+    senders: Literal["heads", "mlps"] | Sequence[Head] = "heads",
+    receivers: Literal["logits"] | Sequence[Receiver] = "logits",
+    positions: Position = "all",
+    direction: PatchingDirection = "noising",
+    metric: MetricName | MetricFunction | None = None,
     roles: Roles | None = None,
 ) -> PatchingResult:
     """Patch only what a sender tells the receivers directly, by Wang et al.'s path patching: exact.
@@ -40,8 +42,10 @@ def paths(
     Parameters
     ----------
     scope : Microscope
-    clean, corrupted, answer, versus, metric, roles
-        As in `activations`. The prompts of a pair need the same length.
+    clean, corrupted : str, list of str, or token ids
+        The prompt that shows the behaviour and the one that does not, or as many of each; a pair has one length.
+    answer, versus : str, token id, or list of these, one a prompt
+        Tokens; the metric is `logit(answer) - logit(versus)` at the last position.
     senders : "heads", "mlps", or list of (layer, head)
         Each by itself.
     receivers : "logits", or list of (layer, head, "q" | "k" | "v") and ("mlp", layer)
@@ -49,7 +53,11 @@ def paths(
     positions : "all", an int, or a role
         Where the sender is patched, and so where something arrives.
     direction : {"noising", "denoising"}
-        As in the paper, the corrupted activation goes into the clean run.
+        Corrupted into clean, as in the paper, or clean into corrupted.
+    metric : str or callable, optional
+        "logit_difference", "logit", "probability", "log_probability", "kl" (from the clean run), or a function that
+        takes the logits [vocabulary] of a prompt's last position and gives one number.
+    roles : mapping of role to position of each prompt, optional
 
     Returns
     -------
@@ -60,11 +68,20 @@ def paths(
     Raises
     ------
     ValueError
-        As `activations`, and for a sender or receiver that the model lacks.
+        For prompts that do not fit together, a position or role that is not there, answers that are not one token, a
+        metric that is not one finite number, a sender or receiver that the model lacks.
 
     References
     ----------
     Wang et al. 2022 (arXiv 2211.00593), appendix B.
+
+    Examples
+    --------
+    >>> clean = "When Mary and John went to the store, John gave a drink to"
+    >>> corrupted = "When Mary and John went to the store, Mary gave a drink to"
+    >>> result = patching.paths(scope, clean, corrupted, answer=" Mary", versus=" John", positions=-1)
+    >>> result.values.shape  # [layer, head]
+    (4, 4)
     """
     if not isinstance(positions, str) and not hasattr(positions, "__index__"):
         raise ValueError(

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets._choices import check_choice
 from scope_widgets._provenance import Provenance
-from scope_widgets.experiments.metric import Metric, metric_of
+from scope_widgets._types import Positions, Prompts, Roles, Tokens
+from scope_widgets.experiments.metric import Metric, MetricFunction, MetricName, metric_of
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.tokens import token_texts
 
+#: what can be patched
+Over: TypeAlias = Literal["residual", "attention_out", "mlp_out", "head", "q", "k", "v", "attention"]
+#: clean into corrupted, or corrupted into clean
+PatchingDirection: TypeAlias = Literal["denoising", "noising"]
 #: what can be patched -> the quantity of a run
-OVER = {
+OVER: dict[str, str] = {
     "residual": "residual",
     "attention_out": "attention_out",
     "mlp_out": "mlp_out",
@@ -27,8 +33,6 @@ OVER = {
     "v": "v",
     "attention": "attention",
 }
-DIRECTIONS = ("denoising", "noising")
-Roles = Mapping[str, Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Pair:
     metric: Metric
     m_base: Tensor
     m_source: Tensor
-    direction: str
+    direction: PatchingDirection
     at: Tensor | None
     source_at: Tensor | None
     labels: list[str]
@@ -96,14 +100,14 @@ class Pair:
 
 def pair(
     scope: Microscope,
-    clean: Any,
-    corrupted: Any,
+    clean: Prompts,
+    corrupted: Prompts,
     *,
-    answer: Any,
-    versus: Any,
-    metric: Any,
-    direction: str,
-    positions: Any,
+    answer: Tokens | None,
+    versus: Tokens | None,
+    metric: MetricName | MetricFunction | None,
+    direction: PatchingDirection,
+    positions: Positions,
     roles: Roles | None,
     corrupted_roles: Roles | None,
     capture: Sequence[str],
@@ -116,8 +120,7 @@ def pair(
         For prompts of different number or length without roles, positions or roles that are not there, an unknown
         direction or metric, a metric that is not finite.
     """
-    if direction not in DIRECTIONS:
-        raise ValueError(f"direction= is 'denoising' (clean into corrupted) or 'noising'; got {direction!r}.")
+    check_choice("direction", direction, PatchingDirection)
     for what, prompts in (("clean", clean), ("corrupted", corrupted)):
         if not isinstance(prompts, str) and hasattr(prompts, "__len__") and len(prompts) == 0:
             raise ValueError(f"{what}= is an empty set of prompts: give at least one.")

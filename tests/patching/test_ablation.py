@@ -6,6 +6,7 @@ import torch
 
 from scope_widgets import Microscope, patching
 from scope_widgets.patching import Ablation
+from scope_widgets.patching.ablated_values import Replacement
 from tests.support import reference_patching as plain
 from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
@@ -98,22 +99,22 @@ def test_divergence_and_loss_are_those_of_the_plain_logits(llama, scope):
 
 
 def test_noise_has_the_mean_and_spread_that_were_asked_for(scope):
-    seen = {}
-
-    def look(value):
-        seen["value"] = value
-        return value
-
-    from scope_widgets.patching.ablation import _new
-
-    noise = torch.Generator().manual_seed(1)
-    noisy = _new("noise", ("z", 0), None, None, [], 0.0, 2.5, noise)(torch.zeros(1000, 1000))
+    noise = Replacement("noise", None, None, [], 0.0, 2.5, torch.Generator().manual_seed(1))
+    noisy = noise.at(("z", 0))(torch.zeros(1000, 1000))
     assert float(noisy.mean()) == pytest.approx(0, abs=0.02 * 2.5)
     assert float(noisy.std()) == pytest.approx(2.5, rel=0.02)
     first, again, other = (
         patching.ablate(scope, IDS, [(0, 1)], ablation="noise", std=1.0, seed=seed, **QUESTION) for seed in (1, 1, 2)
     )
     assert first.after[0] == again.after[0] != other.after[0]
+
+
+def test_counterfactual_takes_the_value_of_the_prompts_own_corrupted_version(scope):
+    other = [IDS[::-1], IDS[1:] + IDS[:1]]
+    both = patching.ablate(scope, [IDS, IDS], [(1, 0)], ablation="counterfactual", reference=other, **QUESTION)
+    each = [patching.ablate(scope, IDS, [(1, 0)], ablation="mean", reference=[one], **QUESTION) for one in other]
+    np.testing.assert_allclose(both.after, [one.after[0] for one in each], atol=1e-5)
+    assert "counterfactual from 2 reference prompts" in both.provenance.ablation
 
 
 def test_scale_and_functions_of_ones_own(scope):
@@ -169,6 +170,10 @@ def test_results_travel(scope):
         (lambda s: patching.ablate(s, IDS, [(0, 0)], ablation="remove"), "ablation= is one of zero, mean"),
         (lambda s: patching.ablate(s, IDS, [(0, 0)], ablation="resample"), "reference= prompts: give some"),
         (lambda s: patching.ablate(s, IDS, [(0, 0)], ablation="mean", reference=[IDS[:4]]), "Prompt 0 has 10 tokens"),
+        (
+            lambda s: patching.ablate(s, IDS, [(0, 0)], ablation="counterfactual", reference=[IDS, IDS]),
+            "reference prompts: 1 and 2 were given",
+        ),
         (lambda s: patching.ablate(s, IDS, [(0, 0)], positions=[12]), "Position 12 is out of range"),
         (lambda s: patching.ablate(s, IDS, [(0, 0)], positions="END"), "there are no roles="),
         (lambda s: patching.attention_knockout(s, IDS, [(3, 5)]), "does not attend to position 5, which is later"),

@@ -337,7 +337,7 @@ def test_results_travel_as_json_and_table(scope):
         ({"positions": ["S2"], "roles": {"END": [9]}}, "no role 'S2'; roles= has END"),
         ({"roles": {"END": [9, 9]}}, "Role 'END' has 2 positions for 1 prompts"),
         ({"roles": {"END": [10]}}, "Role 'END' is at position 10 of prompt 0, which has 10 tokens"),
-        ({"direction": "up"}, "direction= is 'denoising'"),
+        ({"direction": "up"}, "direction= is one of denoising, noising; got 'up'"),
         ({"metric": "loss"}, "metric= is one of logit_difference"),
         ({"answer": None, "versus": None}, "needs answer="),
         ({"versus": ANSWER}, "the same token"),

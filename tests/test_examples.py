@@ -1,0 +1,42 @@
+"""The examples in the docstrings of all public names run, on the model that the package ships."""
+
+import doctest
+import importlib
+import inspect
+
+import numpy as np
+import pytest
+
+import scope_widgets
+from scope_widgets import Microscope
+
+#: rooms whose every public function ends in an example
+ROOMS = ("patching",)
+#: those that still lack one
+WITHOUT = {"patching.activations", "patching.sweep"}
+FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+
+
+def public(rooms):
+    for room in rooms:
+        module = importlib.import_module(f"scope_widgets.{room}")
+        yield from ((f"{room}.{name}", getattr(module, name)) for name in module.__all__)
+
+
+@pytest.fixture(scope="module")
+def names():
+    """What an example may use without saying where it comes from."""
+    return {name: getattr(scope_widgets, name) for name in scope_widgets.__all__} | {
+        "np": np,
+        "scope": Microscope.load("demo"),
+    }
+
+
+@pytest.mark.parametrize(("name", "thing"), public(ROOMS))
+def test_examples_run(name, thing, names):
+    if inspect.isfunction(thing) and name not in WITHOUT:
+        assert ">>>" in (thing.__doc__ or ""), f"{name} has no example"
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    for example in finder.find(thing, name, globs=dict(names)):
+        outcome = doctest.DocTestRunner(optionflags=FLAGS).run(example, clear_globs=False)
+        assert not outcome.failed, f"the example of {example.name} prints something else: see above"
