@@ -7,91 +7,25 @@ import torch
 from scope_widgets import Microscope, heads
 from scope_widgets.heads import HeadScores
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from tests.support.tiny_models import FAMILIES, VOCAB, tiny_model, tiny_tokenizer
+from tests.support.reference_head_matrices import (
+    SWITCHING,
+    after,
+    array,
+    gain_of,
+    input_norm,
+    norm,
+    output_matrix,
+    projections,
+    shaken_model,
+)
+from tests.support.tiny_models import VOCAB, tiny_model, tiny_tokenizer
 
-SWITCHING = sorted(set(FAMILIES) - {"gpt_neo"})
 WORDS = list(range(3, VOCAB))
-
-
-def shaken_model(family):
-    """A tiny model whose gains and biases are random: no 1 and no 0 hides an error."""
-    model = tiny_model(family)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim == 1:
-                parameter.add_(torch.randn_like(parameter) * 0.4)
-    return model
 
 
 @pytest.fixture(scope="module", params=SWITCHING)
 def scope(request):
     return Microscope.for_model(shaken_model(request.param), tiny_tokenizer())
-
-
-# --- the families' matrices, in NumPy -------------------------------------------------------------------------------
-
-
-def array(tensor):
-    return tensor.detach().double().numpy()
-
-
-def gain_of(norm):
-    return array(norm.weight) + ("Gemma" in type(norm).__name__)
-
-
-def norm(module, x):
-    if module is None:
-        return x
-    if isinstance(module, torch.nn.LayerNorm):
-        x = x - x.mean(-1, keepdims=True)
-    eps = getattr(module, "variance_epsilon", getattr(module, "eps", None))
-    bias = getattr(module, "bias", None)
-    scaled = gain_of(module) * x / np.sqrt((x**2).mean(-1, keepdims=True) + eps)
-    return scaled if bias is None else scaled + array(bias)
-
-
-def input_norm(block):
-    names = ("ln_1", "input_layernorm", "self_attn_layer_norm")
-    return next((getattr(block, name) for name in names if hasattr(block, name)), None)
-
-
-def projections(scope, layer):
-    """q, k and v as (matrix [d_model, head, d_head], bias [head, d_head]), without norms."""
-    attention, d_head = scope.anatomy.blocks[layer].attention, scope.anatomy.d_head
-    n_heads, n_kv = scope.n_heads, scope.anatomy.n_kv_heads
-    if hasattr(attention, "c_attn"):
-        matrix, bias = array(attention.c_attn.weight), array(attention.c_attn.bias)
-        found = zip(np.split(matrix, 3, 1), np.split(bias, 3), strict=True)
-    elif hasattr(attention, "query_key_value"):
-        matrix = array(attention.query_key_value.weight).T.reshape(-1, n_heads, 3, d_head)
-        bias = array(attention.query_key_value.bias).reshape(n_heads, 3, d_head)
-        found = [(matrix[:, :, i], bias[:, i]) for i in range(3)]
-    elif hasattr(attention, "qkv_proj"):
-        ends = [n_heads * d_head, (n_heads + n_kv) * d_head]
-        found = [(part, np.zeros(part.shape[1])) for part in np.split(array(attention.qkv_proj.weight).T, ends, 1)]
-    else:
-        modules = (attention.q_proj, attention.k_proj, attention.v_proj)
-        found = [(array(m.weight).T, 0 if m.bias is None else array(m.bias)) for m in modules]
-    shaped = []
-    for matrix, bias in found:
-        matrix = matrix.reshape(scope.d_model, -1, d_head)
-        bias = np.broadcast_to(bias, matrix[0].size) if np.ndim(bias) == 0 else bias
-        repeats = n_heads // matrix.shape[1]
-        bias = bias.reshape(matrix.shape[1:])
-        shaped.append((matrix.repeat(repeats, 1), bias.repeat(repeats, 0)))
-    return shaped
-
-
-def output_matrix(scope, layer):
-    out = scope.anatomy.blocks[layer].out
-    weight = array(out.weight)
-    weight = weight.T if isinstance(out, torch.nn.Linear) else weight
-    return weight.reshape(scope.n_heads, scope.anatomy.d_head, scope.d_model)
-
-
-def after(scope, layer):
-    block = scope.anatomy.blocks[layer]
-    return None if block.attention_out is block.attention else block.attention_out
 
 
 def numpy_copying(scope, tokens, top):
@@ -112,41 +46,6 @@ def numpy_copying(scope, tokens, top):
             own = logits[np.arange(len(tokens)), :, tokens]
             scores[i, layer] = ((logits > own[..., None]).sum(-1) < top).mean(0)
     return scores
-
-
-def numpy_composition(scope, kind):
-    """Written out with whole [d_model, d_model] matrices."""
-    qk, ov = [], []
-    for layer, block in enumerate(scope.anatomy.blocks):
-        (q, _), (k, _), (v, _) = projections(scope, layer)
-        before = input_norm(block.block)
-        if before is not None:
-            centred = np.eye(scope.d_model) - isinstance(before, torch.nn.LayerNorm) / scope.d_model
-            q, k, v = (np.einsum("cd,d,dhk->chk", centred, gain_of(before), w) for w in (q, k, v))
-        if hasattr(block.attention, "q_norm"):
-            q, k = (
-                w * gain_of(norm).reshape(-1, w.shape[2]).repeat(w.shape[1] // (norm.weight.numel() // w.shape[2]), 0)
-                for w, norm in ((q, block.attention.q_norm), (k, block.attention.k_norm))
-            )
-        o = output_matrix(scope, layer)
-        o = o if after(scope, layer) is None else o * gain_of(after(scope, layer))
-        qk.append(np.einsum("dhk,ehk->hde", q, k))
-        ov.append(np.einsum("dhk,hke->hde", v, o))
-    scores = np.full((scope.n_layers, scope.n_heads) * 2, np.nan)
-    for later in range(scope.n_layers):
-        for earlier in range(later):
-            for head in range(scope.n_heads):
-                for other in range(scope.n_heads):
-                    # residuals are rows: x W_OV is what a head writes, x W_QK y its score for query x and key y
-                    reads = {"k": qk[later][head].T, "q": qk[later][head], "v": ov[later][head]}[kind]
-                    writes = ov[earlier][other]
-                    scores[later, head, earlier, other] = np.linalg.norm(writes @ reads) / (
-                        np.linalg.norm(writes) * np.linalg.norm(reads)
-                    )
-    return scores
-
-
-# --- copying --------------------------------------------------------------------------------------------------------
 
 
 def planted():
@@ -222,35 +121,3 @@ def test_copying_errors_are_sentences():
     neo = Microscope.for_model(tiny_model("gpt_neo"), tiny_tokenizer())
     with pytest.raises(UnsupportedModelError, match="computes attention by itself"):
         heads.copying(neo, ["w7"])
-
-
-# --- composition ----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["k", "q", "v"])
-def test_composition_is_that_of_numpy(scope, kind):
-    np.testing.assert_allclose(heads.composition(scope, kind), numpy_composition(scope, kind), rtol=1e-3)
-
-
-def test_planted_composition():
-    """Head 2.3 matches keys by what head 0.1 writes, and by nothing else."""
-    model = tiny_model("gpt2")
-    with torch.no_grad():
-        written = model.transformer.h[0].attn.c_proj.weight[8:16]
-        model.transformer.h[2].attn.c_attn.weight[:, 32:64][:, 24:32] = written.T
-    scores = heads.composition(Microscope.for_model(model, tiny_tokenizer()), "k")
-    assert np.unravel_index(np.nanargmax(scores), scores.shape) == (2, 3, 0, 1)
-    assert np.isnan(scores[1, :, 1:]).all()
-    assert np.isfinite(scores[2, :, :2]).all()
-
-
-def test_composition_errors_are_sentences():
-    with pytest.raises(ValueError, match="'k', 'q' or 'v', the later head's input; got 'z'"):
-        heads.composition(planted(), "z")
-    config_class, model_class, options = FAMILIES["qwen3"]
-    model = model_class(config_class(**options, attention_bias=True)).eval()
-    torch.nn.init.normal_(model.model.layers[1].self_attn.q_proj.bias)
-    scope = Microscope.for_model(model, tiny_tokenizer())
-    with pytest.raises(UnsupportedModelError, match="is no linear map of what enters the block"):
-        heads.composition(scope)
-    assert heads.composition(scope, "v").shape == (3, 4, 3, 4)

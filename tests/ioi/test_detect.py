@@ -1,5 +1,7 @@
 """IOI heads: planted ones are found, random weights have none, and the demo model's are the same on other prompts."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +9,11 @@ import torch
 from scope_widgets import Microscope, ioi
 from scope_widgets.ioi.detection_runs import Stages
 from scope_widgets.ioi.effect_statistics import evidence, holm
+from scope_widgets.ioi.result import IOIResult
 from tests.support import reference_patching as plain
 from tests.support.moved_demo_model import moved, planted_model
 from tests.support.planted_ioi_model import HEADS, planted_circuit
+from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +183,62 @@ def test_ctrl_c_keeps_the_classes_that_are_done(demo, prompts, monkeypatch):
     result = ioi.detect(demo, prompts)
     assert result.of("name_mover") == [(3, 1)]
     assert "Interrupted" in result.message
+
+
+@pytest.fixture
+def scope():
+    return Microscope.for_model(tiny_model("llama"), tiny_tokenizer(), "tiny llama")
+
+
+def test_attention_elsewhere_is_that_to_places_without_a_role(demo):
+    """The induction heads of a planted circuit look at S1+1: that is no place without a role."""
+    prompts = ioi.prompts(demo, n=12, seed=0)
+    scope = planted_circuit(demo, torch.as_tensor([one.id for one in prompts.names]))
+    rows = ioi.detect(scope, prompts).heads
+    traces = [scope.trace(ids, capture=("attention",)) for ids in prompts.token_ids]
+    assert "induction" in set(rows["class"])
+    for row in rows.itertuples():
+        found = []
+        for prompt, trace in zip(prompts, traces, strict=True):
+            query = prompt.positions[row.signature.split(" -> ")[0]]
+            pattern = trace.attention(row.layer)[row.head, query]
+            others = set(range(1, query + 1)) - set(prompt.positions.values())
+            found.append(float(pattern[sorted(others)].mean()) if others else 0.0)
+        assert row.elsewhere == pytest.approx(np.mean(found), abs=1e-5)
+
+
+def test_a_result_without_name_movers_travels(demo):
+    result = ioi.detect(demo, ioi.prompts(demo, n=8, seed=1))
+    result = dataclasses.replace(result, lost=float("nan"))
+    back = IOIResult.from_json(result.to_json())
+    assert np.isnan(back.lost)
+    assert back.classes == result.classes
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (
+            lambda s, p: ioi.ablate_heads(s, p, (3, 1)),
+            ValueError,
+            r"heads= is a list of \(layer, head\) .* got \(3, 1\)",
+        ),
+        (
+            lambda s, p: ioi.ablate_heads(s, p.texts, [(3, 1)]),
+            TypeError,
+            r"ablate_heads\(\) takes the prompts of ioi.prompts",
+        ),
+        (lambda s, p: ioi.ablate_heads(s, p[:0], [(3, 1)]), ValueError, "an empty set of prompts: make some"),
+        (lambda s, p: ioi.ablate_heads(s, p.corrupted("abc"), [(3, 1)]), ValueError, "corrupted"),
+        (lambda s, p: ioi.detect(s, p[:0]), ValueError, "an empty set of prompts: make some"),
+    ],
+)
+def test_bad_knock_outs_get_a_sentence(demo, call, error, message):
+    with pytest.raises(error, match=message):
+        call(demo, ioi.prompts(demo, n=8))
+
+
+def test_a_knock_out_refuses_the_prompts_of_another_model(demo):
+    other = Microscope.for_model(demo.model, demo.tokenizer, "other")
+    with pytest.raises(ValueError, match="These prompts were made for demo"):
+        ioi.ablate_heads(other, ioi.prompts(demo, n=8), [(3, 1)])

@@ -1,0 +1,22 @@
+"""What heads copy through their output matrices."""
+
+import numpy as np
+import pytest
+import torch
+
+from scope_widgets import Microscope, ioi
+from scope_widgets.experiments import ov_copying as copying
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return Microscope.load("demo")
+
+
+def test_copying_scores_do_not_depend_on_how_many_heads_are_done_at_once(demo, monkeypatch):
+    prompts = ioi.prompts(demo, n=8)
+    ids = torch.unique(torch.as_tensor(prompts.io_ids))
+    layers = list(range(demo.n_layers))
+    whole = copying.copying_scores(demo, ids, layers)
+    monkeypatch.setattr(copying, "_AT_ONCE", 1)
+    np.testing.assert_array_equal(copying.copying_scores(demo, ids, layers), whole)
