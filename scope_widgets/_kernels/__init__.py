@@ -7,7 +7,6 @@ another device and where there are no compiled modules. Here the one that fits t
 from __future__ import annotations
 
 import functools
-import os
 import warnings
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -40,10 +39,10 @@ def _either(compiled: Callable[..., R], by_torch: Callable[P, R]) -> Callable[P,
     @functools.wraps(compiled)
     def choose(*args: P.args, **kwargs: P.kwargs) -> R:
         values = (*args, *kwargs.values())
-        elsewhere = any(isinstance(value, Tensor) and value.device.type != "cpu" for value in values)
-        if not COMPILED and not elsewhere:
-            _say_that_it_is_slow()
-        if elsewhere or not COMPILED:
+        on_device = any(isinstance(value, Tensor) and value.device.type != "cpu" for value in values)
+        if not COMPILED and not on_device:
+            _warn_of_slow_kernels()
+        if on_device or not COMPILED:
             return by_torch(*args, **kwargs)
         return compiled(*map(_array, args), **{name: _array(value) for name, value in kwargs.items()})
 
@@ -56,13 +55,12 @@ def _array(value: Any) -> Any:
 
 
 @functools.cache
-def _say_that_it_is_slow() -> None:
-    if os.path.exists(__file__):  # else our source was sent alone, and nothing is amiss
-        warnings.warn(
-            f"The compiled modules of scope_widgets are missing ({MISSING}), so attention is summarised by torch: the "
-            "numbers are the same, it takes longer. Install the wheel of your platform, or build: pip install .",
-            stacklevel=3,
-        )
+def _warn_of_slow_kernels() -> None:
+    warnings.warn(
+        f"The compiled modules of scope_widgets are missing ({MISSING}), so attention is summarised by torch: the "
+        "numbers are the same, it takes longer. Install the wheel of your platform, or build: pip install .",
+        stacklevel=3,
+    )
 
 
 entropy_per_query = _either(_statistics.entropy_per_query, _torch.entropy_per_query)

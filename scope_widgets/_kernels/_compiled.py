@@ -1,4 +1,4 @@
-"""The compiled modules, where there are any: a server that is sent our source alone has none."""
+"""The compiled modules, as far as they are built."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from . import _checks
 from ._compiled import statistics
-from ._statistics import earlier_equal_tokens, inverse_log, means, visible_keys
+from ._means import earlier_equal_tokens, inverse_log, means, visible_keys
 
 
 def head_statistics_from_qk(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import _checks
-from ._statistics import earlier_equal_tokens, inverse_log, means, visible_keys
+from ._means import earlier_equal_tokens, inverse_log, means, visible_keys
 
 Array = NDArray[Any]
 #: cells [head, query, key] of a block: 32 MB in float64

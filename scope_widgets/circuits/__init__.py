@@ -6,7 +6,7 @@ from scope_widgets.circuits.discovery import METHODS, discover
 from scope_widgets.circuits.edge_positions import by_position
 from scope_widgets.circuits.evaluation import Faithfulness, completeness, faithfulness, minimality
 from scope_widgets.circuits.induction_circuit import induction_circuit
-from scope_widgets.circuits.measurement import Live
+from scope_widgets.circuits.measurement import CircuitMeasurement
 from scope_widgets.circuits.replacement_values import ABLATIONS
 from scope_widgets.circuits.strongest_paths import strongest_paths
 from scope_widgets.circuits.svg import to_svg
@@ -19,10 +19,10 @@ __all__ = [
     "METHODS",
     "TASKS",
     "Circuit",
+    "CircuitMeasurement",
     "Curve",
     "Faithfulness",
     "Graph",
-    "Live",
     "Task",
     "agreement",
     "by_position",

@@ -16,7 +16,7 @@ from scope_widgets.circuits.tasks import induction
 from scope_widgets.experiments.t_test import t_test
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable
 
 Array = np.ndarray[Any, Any]
@@ -99,7 +99,7 @@ def _attention(scope: Microscope, task: Task) -> tuple[Array, Array]:
         if answer[0] not in row:
             raise ValueError(f"The task {task.name!r} asks for a token that its prompt does not hold: repeat one.")
         places.append(len(row) - 1 - row[::-1].index(answer[0]))
-    run = scope.run(task.clean, ("attention",))
+    run = loaded(scope).run(task.clean, ("attention",))
     rows, at, last = torch.arange(len(run)), torch.tensor(places), run.last.cpu()
     previous, repeated = [], []
     for layer in range(scope.n_layers):

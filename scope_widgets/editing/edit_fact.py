@@ -17,7 +17,7 @@ from scope_widgets.editing.output_matrices import name_of
 from scope_widgets.editing.rank_one import RankOnePatch
 from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import encode, token_texts
 
 #: texts, and tokens of each, that are drawn from the model where no corpus is given
@@ -115,7 +115,7 @@ def edit_fact(
     ----------
     Meng et al. 2022 (ROME, arXiv 2202.05262); Gupta et al. 2024, "Rebuilding ROME" (arXiv 2403.07175).
     """
-    scope.here("edit_fact()")
+    loaded(scope, "edit_fact()")
     layer = scope.n_layers // 8 if layer is None else layer
     _check(scope, layer, steps, ridge)
     for name, some in (("paraphrases", paraphrases), ("neighbours", neighbours), ("other_subjects", other_subjects)):
@@ -136,7 +136,7 @@ def edit_fact(
     target = name_of(scope, scope.anatomy.blocks[layer].down)
     with RankOnePatch(scope, target, written, read, 1.0):
         after = predict(scope, texts)
-    own = scope.run(asked.rows, capture=("mlp_out",)).values["mlp_out"][layer][0, asked.positions[0]]
+    own = loaded(scope).run(asked.rows, capture=("mlp_out",)).values["mlp_out"][layer][0, asked.positions[0]]
     drawn = "drawn from the model" if corpus is None else "that were given"
     effect = FactEffect(
         subject=subject,

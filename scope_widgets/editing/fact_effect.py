@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import token_texts
 
 Array = np.ndarray[Any, Any]
@@ -115,5 +115,5 @@ class Predictions:
 
 def predict(scope: Microscope, texts: Sequence[str]) -> Predictions:
     """Ask what comes next after each text."""
-    log_p = scope.run(list(texts)).logits.detach().float().log_softmax(-1)
+    log_p = loaded(scope).run(list(texts)).logits.detach().float().log_softmax(-1)
     return Predictions(log_p, token_texts(scope.tokenizer, log_p.argmax(-1).tolist()))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import Microscope, loaded
 
 #: step of Adam, in units of the typical size of one number that the MLP writes there
 _RATE = 0.1
@@ -72,7 +72,7 @@ def find_addition(
         When the answer is likely already, or what is written there makes no difference to it.
     """
     both = contexts + essence
-    run = scope.run(both.rows, capture=("mlp_out",))
+    run = loaded(scope).run(both.rows, capture=("mlp_out",))
     rows = torch.arange(len(run), device=run.last.device)
     at = torch.tensor(both.positions, device=rows.device)
     positions = run.suffix(rows, at)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from scope_widgets.models.execution.locks import lock_of
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.locks import lock_of
+from scope_widgets.models.microscope import Microscope, loaded
 
 _BATCH = 16
 
@@ -51,5 +51,5 @@ def keys(scope: Microscope, rows: Sequence[list[int]], layer: int) -> list[Tenso
 
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        scope.run(list(batch), edits={("neurons", layer): look})
+        loaded(scope).run(list(batch), edits={("neurons", layer): look})
     return found

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from scope_widgets.experiments.direction import Direction
 from scope_widgets.models.architecture.anatomy import Block
 from scope_widgets.models.architecture.unembedding import freeze
-from scope_widgets.models.execution.locks import lock_of
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.locks import lock_of
+from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.weights.weight_edits import original, plain
 
 
@@ -78,5 +78,5 @@ def check_direction(scope: Microscope, direction: Direction) -> None:
         raise TypeError(
             f"direction= is a Direction, as steering.direction(scope, ...) finds it; got {type(direction).__name__}."
         )
-    scope.here("a change of its weights")
+    loaded(scope, "a change of its weights")
     direction.check(scope)

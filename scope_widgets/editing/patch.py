@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.weights import weight_edits as weights
 from scope_widgets.models.weights.weight_edits import Changes, Place
 
@@ -90,5 +90,5 @@ class Patch:
 
 def restore(scope: Microscope) -> None:
     """Take all patches off a model, also those that no name is left of; its weights are the original ones then."""
-    scope.here("restore()")
+    loaded(scope, "restore()")
     weights.restore(scope.model)

@@ -1,8 +1,8 @@
-"""What a view draws of attention, made small where the model is."""
+"""Attention patterns as small pictures, and single patterns, made beside the model for a view."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,18 +10,28 @@ import torch
 from torch import Tensor
 
 from scope_widgets import _kernels
-from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.remote_dispatch import remotable
+from scope_widgets._job import JobStatus, Steps
+from scope_widgets.models.remote_dispatch import remotable, stepwise
 from scope_widgets.traces.attention_scoring import Scoring
 from scope_widgets.traces.trace import Trace
 
 Array = np.ndarray[Any, Any]
 
 
-@remotable
-def thumbnails(trace: Trace, size: int = 32) -> Array:
-    """Draw the pattern of every head as a small picture, see `layer_thumbnails`; uint8 `[layer, head, row, column]`."""
-    return np.stack([layer_thumbnails(trace.attention(layer), size) for layer in range(trace.n_layers)])
+@stepwise
+def thumbnails(trace: Trace, size: int = 32) -> Steps[Array]:
+    """Draw the pattern of every head as a small picture, see `layer_thumbnails`; a step a layer.
+
+    Returns
+    -------
+    ndarray of uint8 [layer, head, row, column]
+        The status of each step carries that of its layer.
+    """
+    pictures: list[Array] = []
+    for layer in range(trace.n_layers):
+        pictures.append(layer_thumbnails(trace.attention(layer), size))
+        yield JobStatus("running", "thumbnails", layer + 1, trace.n_layers, partial=pictures[-1])
+    return np.stack(pictures)
 
 
 def layer_thumbnails(attention: Tensor, size: int = 32) -> Array:
@@ -36,37 +46,41 @@ def layer_thumbnails(attention: Tensor, size: int = 32) -> Array:
     return _kernels.thumbnails(attention, size)
 
 
-def thumbnail_steps(trace: Trace, size: int = 32) -> Generator[Any, None, Array]:
-    """As `thumbnails`, of a trace on a server; yields the server's `JobStatus` meanwhile."""
-    asked = (trace.scope, trace.token_ids.tolist(), size)
-    pictures: Array = yield from trace.scope.far_steps(_thumbnails, asked, {})
-    return pictures
+@dataclass(frozen=True, eq=False)
+class HeadPattern:
+    """The pattern of one head, as it was recorded or as the queries and keys that it is made of.
 
-
-def head_steps(trace: Trace, layer: int, head: int) -> Generator[Any, None, Tensor]:
-    """Give the pattern `[query, key]` of one head of a trace on a server; yields the server's `JobStatus` meanwhile.
-
-    Only the head's queries and keys travel; the pattern is computed here.
+    These are smaller than the pattern, so they are what travels.
     """
-    asked = (trace.scope, trace.token_ids.tolist(), layer, head)
-    q, k, scoring = yield from trace.scope.far_steps(_queries_and_keys, asked, {})
-    pattern: Tensor = scoring.attention(q, k)[0]
-    return pattern
+
+    recorded: Tensor | None
+    q: Tensor | None = None
+    k: Tensor | None = None
+    scoring: Scoring | None = None
+
+    def attention(self) -> Tensor:
+        """Return the pattern `[query, key]`."""
+        if self.recorded is not None:
+            return self.recorded
+        assert self.q is not None
+        assert self.k is not None
+        assert self.scoring is not None
+        pattern: Tensor = self.scoring.attention(self.q, self.k)[0]
+        return pattern
 
 
 @remotable
-def _thumbnails(scope: Microscope, ids: list[int], size: int) -> Array:
-    return thumbnails(_narrow(scope, ids), size)
+def head_pattern(trace: Trace, layer: int, head: int) -> HeadPattern:
+    """Return the pattern of one head of a trace.
 
-
-@remotable
-def _queries_and_keys(scope: Microscope, ids: list[int], layer: int, head: int) -> tuple[Tensor, Tensor, Scoring]:
-    """Give the queries and keys `[position, 1, d_head]` of one head, and how its scores are made of them."""
-    trace = _narrow(scope, ids)
+    Parameters
+    ----------
+    trace : Trace
+        Of one prompt, with "attention", or "q" and "k".
+    layer, head : int
+    """
+    if "attention" in trace.values:
+        return HeadPattern(trace.attention(layer)[head])
     key_head = head // (trace.n_heads // trace.n_kv_heads)
-    return trace.q(layer)[:, head : head + 1], trace.k(layer)[:, key_head : key_head + 1], trace.scoring[layer]
-
-
-def _narrow(scope: Microscope, ids: list[int]) -> Trace:
-    """Record no more than patterns need."""
-    return scope.trace(ids, capture=("q", "k"))
+    q, k = trace.q(layer)[:, head : head + 1], trace.k(layer)[:, key_head : key_head + 1]
+    return HeadPattern(None, q, k, trace.scoring[layer])

@@ -15,7 +15,7 @@ from scope_widgets.experiments.path_patching import Receiver, along_paths
 from scope_widgets.ioi.prompts import IOIPrompts
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import Microscope, loaded
 
 Array = np.ndarray[Any, Any]
 Head = tuple[int, int]
@@ -38,8 +38,8 @@ class Stages:
         self.scope = scope
         self.prompts = prompts
         self.n = len(prompts)
-        self.clean = scope.run(prompts.token_ids, ("z", "q", "attention"))
-        self.abc = scope.run(prompts.corrupted("abc", seed).token_ids, ("z",))
+        self.clean = loaded(scope).run(prompts.token_ids, ("z", "q", "attention"))
+        self.abc = loaded(scope).run(prompts.corrupted("abc", seed).token_ids, ("z",))
         ids = prompts.io_ids.tolist(), prompts.subject_ids.tolist()
         self._metric = metric_of("logit_difference", scope.tokenizer, *ids, self.n)
         self.m_clean = self._metric.checked(self.clean.logits, "clean").numpy()
@@ -106,7 +106,7 @@ class Stages:
 
         self._mean_at_end()  # its own runs must not begin inside of this one
         edits: Edits = {("z", layer): knock(layer) for layer in by_layer}
-        return self.scope.run(self.prompts.token_ids, capture, edits)
+        return loaded(self.scope).run(self.prompts.token_ids, capture, edits)
 
     def difference(self, run: CachedRun) -> Array:
         """Give the logit difference of a run, `[prompt]`."""
@@ -136,7 +136,7 @@ class Stages:
             runs = [self.abc]
             for version in range(1, _VERSIONS):
                 other = self.prompts.corrupted("abc", self._seed + version)
-                runs.append(self.scope.run(other.token_ids, ("z",)))
+                runs.append(loaded(self.scope).run(other.token_ids, ("z",)))
             rows = torch.arange(self.n, device=self.at["END"].device)
             self._means = {
                 layer: torch.stack([run.values["z"][layer][rows, self.at["END"]] for run in runs]).mean(0)

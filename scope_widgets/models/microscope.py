@@ -2,74 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 import torch
 from torch import Tensor
 
-from scope_widgets._provenance import Provenance
+from scope_widgets._job import Job
 from scope_widgets.models import loading
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.module_lookup import named
 from scope_widgets.models.execution.activation_edits import Editor, Edits
+from scope_widgets.models.execution.assemble_trace import assemble_trace
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.execution.call_recorder import recording
-from scope_widgets.models.execution.locks import exclusive, lock_of
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import Recorder, record
 from scope_widgets.models.execution.validation import check
+from scope_widgets.models.locks import exclusive, lock_of
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
-from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.models.tokens import encode, pad, token_texts
-from scope_widgets.traces.attention_scoring import Scoring
+from scope_widgets.models.remote_dispatch import call_in_process, local_steps
+from scope_widgets.models.tokens import encode, pad
+from scope_widgets.models.weights.weight_version import weights_version
 from scope_widgets.traces.pending_trace import PendingTrace
 from scope_widgets.traces.trace import SITES, Trace
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+Prompts = str | Sequence[Any] | Tensor
+
 #: beyond this, patterns are not stored by default but computed from queries and keys when they are asked for
 ATTENTION_BYTES = 512 * 2**20
+#: the microscope of models on a server, which no module of this floor imports
+_REMOTE = "scope_widgets.remote.microscope"
 
 
-class Microscope:
+class Microscope(ABC):
     """A causal language model under the microscope.
 
     Make one with `Microscope.load` or `Microscope.for_model`. The model is left as it is: what a trace needs is put on
     for its duration and taken off again, also after an error. Its weights change only where you ask for it
-    (`scope_widgets.steering`).
+    (`scope_widgets.editing`). A model in this process is a `LocalMicroscope`, which can also `watch` and `run`.
 
     Attributes
     ----------
     model : torch.nn.Module
-        The Hugging Face model.
+        The Hugging Face model; of a model that runs elsewhere its shapes, without numbers.
     tokenizer
         Its tokenizer.
     model_id : str
         Hub id, folder name, or "local".
+    revision : str or None
+        Commit of the weights where they came from a hub.
     anatomy : Anatomy
         Its parts and sizes under uniform names.
-    remote : bool
-        Whether it runs on NDIF.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, model_id: str = "local", revision: str | None = None) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
-        self.model_id = model_id
-        self.revision = revision
-        self.remote = False
-        self.anatomy = Anatomy.of(model)
-        self._wrapped: NNsightModel | None = None
-        if not hasattr(tokenizer, "convert_ids_to_tokens"):
-            raise TypeError(
-                f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. "
-                "Load it with transformers.AutoTokenizer."
-            )
-        check(model, self.anatomy)
+    model: Any
+    tokenizer: Any
+    model_id: str
+    revision: str | None
+    anatomy: Anatomy
+    #: whether an answer comes soon enough to follow a slider that is dragged
+    interactive: bool = True
+    #: whether gradients can be taken
+    has_gradients: bool = True
 
     # --- how to get one ---------------------------------------------------------------------------------------------
 
+    @overload
+    @classmethod
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        device: str | None = None,
+        dtype: Any = None,
+        revision: str | None = None,
+        remote: Literal[False] = False,
+    ) -> LocalMicroscope: ...
+    @overload
+    @classmethod
+    def load(
+        cls,
+        name: str | Path,
+        *,
+        remote: bool,
+        device: str | None = None,
+        dtype: Any = None,
+        revision: str | None = None,
+        host: str | None = None,
+        api_key: str | None = None,
+        timeout: float = 600.0,
+    ) -> Microscope: ...
     @classmethod
     def load(
         cls,
@@ -90,15 +120,15 @@ class Microscope:
         name : str or Path
             "demo" (the small model in this package), a folder, a .gguf file, or a hub id.
         device : str, optional
-            Where to put it, such as "cuda"; the CPU where nothing is said.
+            Where to put it, such as "cuda"; the CPU by default.
         dtype : optional
-            Such as "float32"; as the weights were saved where nothing is said.
+            Such as "float32"; as the weights were saved by default.
         revision : str, optional
             Commit, tag or branch on the hub.
         remote : bool
-            Run it on an NDIF server instead of loading it, see `RemoteMicroscope`.
+            Run it on an NDIF server instead of loading it, see docs/remote.md.
         host, api_key : str, optional
-            The server's address and your key; NDIF_HOST and NDIF_API_KEY where nothing is said.
+            The server's address and your key; NDIF_HOST and NDIF_API_KEY by default.
         timeout : float
             Seconds that one request to the server may take, its queue included.
 
@@ -110,21 +140,27 @@ class Microscope:
             When the model is of a family that this package does not know.
         """
         if remote:
-            from scope_widgets.remote.client.server import Server
-            from scope_widgets.remote.microscope import RemoteMicroscope
-
             if device is not None or dtype is not None:
                 raise ValueError("device= and dtype= are the server's choice: leave them out with remote=True.")
-            return RemoteMicroscope(str(name), Server.of(host, api_key, timeout), revision)
+            return importlib.import_module(_REMOTE).load(str(name), revision, host, api_key, timeout)  # type: ignore[no-any-return]
         model, tokenizer, model_id = loading.load(name, dtype=dtype, revision=revision, device=device)
-        commit = getattr(model.config, "_commit_hash", None)
-        return cls(model, tokenizer, model_id, commit)
+        return LocalMicroscope(model, tokenizer, model_id, getattr(model.config, "_commit_hash", None))
 
     @classmethod
-    def for_model(cls, model: Any, tokenizer: Any, model_id: str | None = None) -> Microscope:
-        """Put a model under the microscope that is loaded already."""
+    def for_model(cls, model: Any, tokenizer: Any, model_id: str | None = None) -> LocalMicroscope:
+        """Put a model under the microscope that is loaded already.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            A Hugging Face causal language model.
+        tokenizer
+            Its tokenizer.
+        model_id : str, optional
+            Its name in provenances; the one it was loaded by by default.
+        """
         name = model_id or getattr(getattr(model, "config", None), "_name_or_path", "") or "local"
-        return cls(model, tokenizer, name)
+        return LocalMicroscope(model, tokenizer, name)
 
     # --- what it is -------------------------------------------------------------------------------------------------
 
@@ -149,8 +185,13 @@ class Microscope:
         kv = "" if a.n_kv_heads == a.n_heads else f" over {a.n_kv_heads} key-value heads"
         return f"Microscope({self.model_id}, {a.n_layers} layers, {a.n_heads} heads{kv}, d_model {a.d_model})"
 
+    def __dir__(self) -> list[str]:
+        """Return what is public."""
+        return sorted(name for name in super().__dir__() if not name.startswith("_"))
+
     # --- what it does -----------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def trace(
         self,
         prompt: str | Sequence[Any] | Tensor,
@@ -166,12 +207,12 @@ class Microscope:
         prompt : str, list of str, or token ids (list, list of lists, tensor)
             Several prompts give a trace with a batch axis.
         capture : sequence of str, optional
-            Of "residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out"; all of them where nothing is
-            said, but patterns that would take more than 512 MB are then computed only when they are asked for.
+            Of "residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out"; all of them by default,
+            but patterns that would take more than 512 MB are then computed only when they are asked for.
         modules : sequence of str, optional
             Names of modules, `*` for anything ("model.layers.*.mlp"), whose outputs are kept in `trace.modules`.
         prepend_bos : bool, optional
-            Begin with the beginning-of-sequence token or not; as the tokenizer does where nothing is said.
+            Begin with the beginning-of-sequence token or not; as the tokenizer does by default.
 
         Raises
         ------
@@ -179,6 +220,143 @@ class Microscope:
             For an empty prompt, one that is longer than the context, a token id that the model lacks, an unknown
             quantity or module, or a model in training mode.
         """
+
+    @abstractmethod
+    def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
+        """Run token ids `[batch, position]` of equal length, with changes inside.
+
+        Parameters
+        ----------
+        token_ids : Tensor of int [batch, position]
+        edits : mapping of (site, layer) to callable, optional
+            Each gets a value as a trace arranges it, with the batch axis, and gives the new one: of "residual" (also
+            that of layer `n_layers`), "q", "k", "v", "scores" (what the softmax gets), "attention", "z",
+            "attention_out", "neurons" (what the MLP's last matrix gets), "mlp_out".
+
+        Returns
+        -------
+        Tensor [batch, position, vocabulary]
+        """
+
+    @abstractmethod
+    def generate(self, prompt: str, *, max_new_tokens: int = 20, **options: Any) -> str:
+        """Continue a prompt and return the new text only; greedily unless `do_sample=True` is among the options."""
+
+    @abstractmethod
+    def nnsight(self) -> AbstractContextManager[Any]:
+        """Yield the nnsight model for traces of your own: `with scope.nnsight() as model, model.trace(prompt): ...`.
+
+        Its modules have uniform names beside their own: `layers`, `self_attention`, `embed`, `final_norm`, `unembed`.
+        """
+
+    @abstractmethod
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T]:
+        """Return the job of a call of an analysis with this model, to be gone through in steps.
+
+        Parameters
+        ----------
+        function : callable
+            Of this package, taking this microscope or what belongs to it (a trace, a session).
+
+        Returns
+        -------
+        Job
+            Iterating gives a `JobStatus` a step, `.result()` the function's result, `.cancel()` ends it.
+
+        Examples
+        --------
+        >>> job = scope.submit(heads.score, scope.trace("one two one two"))
+        >>> job.result().values.shape[1:] == (scope.n_layers, scope.n_heads)
+        True
+        """
+
+    @abstractmethod
+    def call(self, function: Callable[..., T], args: Sequence[Any], kwargs: Mapping[str, Any]) -> T:
+        """Return what a remotable function returns that is called beside the model."""
+
+    @abstractmethod
+    def weights_version(self) -> int:
+        """Return a number that changes when the weights do."""
+
+    def estimate(
+        self,
+        prompt: int | str | Sequence[Any] | Tensor,
+        *,
+        capture: Sequence[str] | None = None,
+        available: int | None = None,
+    ) -> Estimate:
+        """Say what a trace would take, without running it: bytes, peak memory, and how to go about it.
+
+        Parameters
+        ----------
+        prompt : int, or str, list of str, or token ids
+            A number of tokens, or what `trace` would be given.
+        capture : sequence of str, optional
+            As in `trace`.
+        available : int, optional
+            Bytes that model and trace may take, of a remote model bytes to download; by default what is free where
+            the model is, or 1 GB to download.
+
+        Raises
+        ------
+        ValueError
+            For what `trace` refuses, or where the system does not say how much memory is free.
+        """
+        rows = [[0] * prompt] if isinstance(prompt, int) else encode(self.tokenizer, prompt, None)[0]
+        self._check(rows)
+        lengths = [len(row) for row in rows]
+        wanted = self._wanted(capture, torch.empty(len(rows), max(lengths), device="meta"))
+        return estimate_for(self.model, self.anatomy, lengths, wanted, available)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _check(self, rows: list[list[int]]) -> None:
+        longest = max(map(len, rows))
+        if longest > self.anatomy.context:
+            raise ValueError(
+                f"The prompt has {longest} tokens and {self.model_id} reads at most {self.anatomy.context}. Shorten it."
+            )
+        wrong = [i for row in rows for i in row if not 0 <= i < self.anatomy.d_vocab]
+        if wrong:
+            raise ValueError(f"Token ids must be 0 to {self.anatomy.d_vocab - 1} for {self.model_id}; got {wrong[0]}.")
+
+    def _wanted(self, capture: Sequence[str] | None, ids: Tensor) -> tuple[str, ...]:
+        if isinstance(capture, str):
+            capture = (capture,)
+        if capture is not None:
+            return tuple(capture)
+        size = 4 * self.n_layers * self.n_heads * ids.numel() * ids.shape[-1]
+        return tuple(site for site in SITES if site != "attention" or size <= ATTENTION_BYTES)
+
+
+class LocalMicroscope(Microscope):
+    """A model in this process under the microscope."""
+
+    def __init__(self, model: Any, tokenizer: Any, model_id: str = "local", revision: str | None = None) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.model_id = model_id
+        self.revision = revision
+        self.anatomy = Anatomy.of(model)
+        self._wrapped: NNsightModel | None = None
+        if not hasattr(tokenizer, "convert_ids_to_tokens"):
+            raise TypeError(
+                f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. "
+                "Load it with transformers.AutoTokenizer."
+            )
+        check(model, self.anatomy)
+
+    # --- what it does -----------------------------------------------------------------------------------------------
+
+    def trace(
+        self,
+        prompt: str | Sequence[Any] | Tensor,
+        *,
+        capture: Sequence[str] | None = None,
+        modules: Sequence[str] = (),
+        prepend_bos: bool | None = None,
+    ) -> Trace:
+        """Run the model on a prompt, or several, and record what happens inside, see `Microscope.trace`."""
         rows, texts, several = encode(self.tokenizer, prompt, prepend_bos)
         self._check(rows)
         if self.model.training:
@@ -188,7 +366,7 @@ class Microscope:
             wrapped = self._under_nnsight()
             recorder = Recorder(self.anatomy, self._wanted(capture, ids), named(self.model, modules))
             logits = record(wrapped, self.model, recorder, {"input_ids": ids, "attention_mask": mask.long()})
-        trace = self._trace(recorder, ids, mask, logits, texts)
+        trace = assemble_trace(self, recorder, ids, mask, logits, texts, self.model_id, self.revision)
         return trace if several else trace[0]
 
     @contextmanager
@@ -211,31 +389,30 @@ class Microscope:
             with recording(self.model, recorder) as seen:
                 yield watched
         ids, mask, logits = seen.call()
-        trace = self._trace(recorder, ids, mask, logits, [None] * len(ids))
+        trace = assemble_trace(self, recorder, ids, mask, logits, [None] * len(ids), self.model_id, self.revision)
         watched.become(trace if len(ids) > 1 else trace[0])
 
-    @remotable
     def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
-        """Run token ids `[batch, position]` of equal length, with changes inside.
-
-        Parameters
-        ----------
-        token_ids : Tensor of int [batch, position]
-        edits : mapping of (site, layer) to callable, optional
-            Each gets a value as a trace arranges it, with the batch axis, and gives the new one: of "residual" (also
-            that of layer `n_layers`), "q", "k", "v", "scores" (what the softmax gets), "attention", "z",
-            "attention_out", "neurons" (what the MLP's last matrix gets), "mlp_out".
-
-        Returns
-        -------
-        Tensor [batch, position, vocabulary]
-        """
+        """Run token ids `[batch, position]` with changes inside, see `Microscope.logits`."""
         if token_ids.ndim != 2:
             raise ValueError(f"Expected token ids [batch, position], got a tensor of shape {tuple(token_ids.shape)}.")
         self._check(token_ids.tolist())
         with self.wrapped() as wrapped:
             inputs = {"input_ids": token_ids.to(self.model.device)}
             return Editor(wrapped, self.model, self.anatomy, edits or {}).logits(inputs)
+
+    @torch.no_grad()
+    def generate(self, prompt: str, *, max_new_tokens: int = 20, **options: Any) -> str:
+        """Continue a prompt, see `Microscope.generate`."""
+        rows, _, several = encode(self.tokenizer, prompt, None)
+        if several:
+            raise ValueError(f"generate() continues one prompt; got {len(rows)}.")
+        self._check(rows)
+        ids, mask = pad(rows, self.model.device)
+        options = {"do_sample": False, "pad_token_id": self.tokenizer.pad_token_id or 0, **options}
+        with lock_of(self.model):
+            out = self.model.generate(ids, attention_mask=mask.long(), max_new_tokens=max_new_tokens, **options)
+        return str(self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
 
     def run(
         self, prompts: str | Sequence[Any] | Tensor, capture: Sequence[str] = (), edits: Edits | None = None
@@ -254,67 +431,29 @@ class Microscope:
         self._check(rows)
         return CachedRun(self, rows, capture, edits or {})
 
-    def here(self, what: str) -> None:
-        """Let pass what needs the model on this machine; a remote one refuses `what` by NotImplementedError."""
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T]:
+        """Return the job of a call, whose steps run here, see `Microscope.submit`."""
+        return Job(local_steps(function, args, kwargs))
+
+    def call(self, function: Callable[..., T], args: Sequence[Any], kwargs: Mapping[str, Any]) -> T:
+        """Return what a function returns."""
+        return call_in_process(function, args, dict(kwargs))
+
+    def weights_version(self) -> int:
+        """Return a number that changes when the weights do."""
+        return weights_version(self.model)
 
     @contextmanager
     def wrapped(self) -> Iterator[NNsightModel]:
-        """Give the model under nnsight, held by this thread alone."""
+        """Yield the model under nnsight, held by this thread alone."""
         with exclusive(self.model):
             yield self._under_nnsight()
 
     @contextmanager
     def nnsight(self) -> Iterator[Any]:
-        """Give the nnsight model for traces of your own: `with scope.nnsight() as model, model.trace(prompt): ...`.
-
-        Its modules have uniform names beside their own: `layers`, `self_attention`, `embed`, `final_norm`, `unembed`.
-        """
+        """Yield the nnsight model, see `Microscope.nnsight`."""
         with self.wrapped() as wrapped, wrapped.controllers():
             yield wrapped.nnsight
-
-    @remotable
-    @torch.no_grad()
-    def generate(self, prompt: str, *, max_new_tokens: int = 20, **options: Any) -> str:
-        """Continue a prompt, greedily where `do_sample` is not given; gives the new text only."""
-        rows, _, several = encode(self.tokenizer, prompt, None)
-        if several:
-            raise ValueError(f"generate() continues one prompt; got {len(rows)}.")
-        self._check(rows)
-        ids, mask = pad(rows, self.model.device)
-        options = {"do_sample": False, "pad_token_id": self.tokenizer.pad_token_id or 0, **options}
-        with lock_of(self.model):
-            out = self.model.generate(ids, attention_mask=mask.long(), max_new_tokens=max_new_tokens, **options)
-        return str(self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
-
-    def estimate(
-        self,
-        prompt: int | str | Sequence[Any] | Tensor,
-        *,
-        capture: Sequence[str] | None = None,
-        available: int | None = None,
-    ) -> Estimate:
-        """Say what a trace would take, without running it: bytes, peak memory, and how to go about it.
-
-        Parameters
-        ----------
-        prompt : int, or str, list of str, or token ids
-            A number of tokens, or what `trace` would be given.
-        capture : sequence of str, optional
-            As in `trace`.
-        available : int, optional
-            Bytes that model and trace may take, of a remote model bytes to download; where nothing is said, what is
-            free where the model is, or 1 GB to download.
-
-        Raises
-        ------
-        ValueError
-            For what `trace` refuses, or where the system does not say how much memory is free.
-        """
-        rows = [[0] * prompt] if isinstance(prompt, int) else encode(self.tokenizer, prompt, None)[0]
-        self._check(rows)
-        lengths = [len(row) for row in rows]
-        wanted = self._wanted(capture, torch.empty(len(rows), max(lengths), device="meta"))
-        return estimate_for(self.model, self.anatomy, lengths, wanted, available)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -329,72 +468,18 @@ class Microscope:
         """Find the parts again: a user may replace modules at any time."""
         self.anatomy = Anatomy.of(self.model)
 
-    def _check(self, rows: list[list[int]]) -> None:
-        longest = max(map(len, rows))
-        if longest > self.anatomy.context:
-            raise ValueError(
-                f"The prompt has {longest} tokens and {self.model_id} reads at most {self.anatomy.context}. Shorten it."
-            )
-        wrong = [i for row in rows for i in row if not 0 <= i < self.anatomy.d_vocab]
-        if wrong:
-            raise ValueError(f"Token ids must be 0 to {self.anatomy.d_vocab - 1} for {self.model_id}; got {wrong[0]}.")
 
-    def _wanted(self, capture: Sequence[str] | None, ids: Tensor) -> tuple[str, ...]:
-        if isinstance(capture, str):
-            capture = (capture,)
-        if capture is not None:
-            return tuple(capture)
-        size = 4 * self.n_layers * self.n_heads * ids.numel() * ids.shape[-1]
-        return tuple(site for site in SITES if site != "attention" or size <= ATTENTION_BYTES)
+def loaded(scope: Microscope, what: str = "this") -> LocalMicroscope:
+    """Return `scope` for what needs its model in this process.
 
-    def _trace(self, recorder: Recorder, ids: Tensor, mask: Tensor, logits: Tensor, texts: list[str | None]) -> Trace:
-        """Make a trace with a batch axis, padding blanked."""
-        recorder.check(ids.shape[1])
-        rows = [[int(i) for i in row[keep]] for row, keep in zip(ids, mask, strict=True)]
-        return Trace(
-            token_ids=ids.cpu(),
-            tokens=[token_texts(self.tokenizer, row) for row in rows],
-            logits=_blanked(logits, mask),
-            n_layers=self.n_layers,
-            n_heads=self.n_heads,
-            n_kv_heads=self.anatomy.n_kv_heads,
-            provenance=Provenance(
-                model=self.model_id,
-                revision=self.revision,
-                prompts=tuple(
-                    self.tokenizer.decode(row, skip_special_tokens=True) if text is None else text
-                    for row, text in zip(rows, texts, strict=True)
-                ),
-                note="the model was in training mode" if self.model.training else "",
-            ),
-            mask=mask.cpu(),
-            scoring=tuple(Scoring(**recorder.scoring[layer]) for layer in sorted(recorder.scoring)),
-            values={
-                site: [_arranged(site, layers[layer], mask) for layer in sorted(layers)]
-                for site, layers in recorder.values.items()
-            },
-            modules={name: _by_position(value, mask) for name, value in recorder.modules.items()},
-            scope=self,
-        )
-
-
-def _arranged(site: str, value: Tensor, mask: Tensor) -> Tensor:
-    """Put the axes of a recorded value in the order that a trace promises, and padding to NaN."""
-    if site in ("q", "k", "v"):
-        value = value.transpose(1, 2)
-    if site == "attention":
-        return _blanked(value.transpose(1, 2), mask).transpose(1, 2)
-    return _blanked(_by_position(value, mask), mask)
-
-
-def _by_position(value: Tensor, mask: Tensor) -> Tensor:
-    """Give back the batch axis where a family runs a module over all prompts as one list of positions (OPT's MLP)."""
-    return value.reshape(*mask.shape, -1) if value.ndim == 2 and len(value) == mask.numel() else value
-
-
-def _blanked(value: Tensor, mask: Tensor) -> Tensor:
-    """Put NaN where there is padding; `value` is `[batch, position, ...]`."""
-    if bool(mask.all()):
-        return value
-    shape = (*mask.shape, *(1,) * (value.ndim - 2))
-    return value.masked_fill(~mask.view(shape), torch.nan)
+    Raises
+    ------
+    NotImplementedError
+        Where it is not: says that `what` needs it.
+    """
+    if isinstance(scope, LocalMicroscope):
+        return scope
+    raise NotImplementedError(
+        f"{scope!r} has no weights in this process, and {what} needs them. Load the model without remote=True, or use "
+        "an analysis, which runs beside the model."
+    )

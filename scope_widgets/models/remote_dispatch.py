@@ -1,10 +1,12 @@
-"""Analyses run where their model is: on this machine, or on a server."""
+"""Functions of a model run where the model is: in this process, or on a server, without knowing which."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
+
+from scope_widgets._job import Job, Steps
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -13,25 +15,59 @@ T = TypeVar("T")
 def remotable(function: Callable[P, T]) -> Callable[P, T]:
     """Let `function` run where the model of its arguments is; only arguments and result travel.
 
-    The model is the `Microscope` among the arguments, or that of a trace among them.
+    The model is the `Microscope` among the arguments, or that of a trace, a session, ... among them (`.scope`).
     """
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
-        scope = _remote([*args, *kwargs.values()])
-        if scope is None:
-            return function(*args, **kwargs)
-        result: T = scope.far(function, args, kwargs)
-        return result
+        scope = scope_of([*args, *kwargs.values()])
+        return function(*args, **kwargs) if scope is None else scope.call(run, args, kwargs)
 
+    run.in_process = function  # type: ignore[attr-defined]
     return run
 
 
-def _remote(values: Iterable[Any]) -> Any:
+def stepwise(function: Callable[P, Steps[T]]) -> Callable[P, T]:
+    """Make a remotable function of a generator that yields a `JobStatus` a step and returns the result.
+
+    Called, it goes through all steps, with a progress bar where they take long; `submit` goes through them one by one.
+    """
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        scope = scope_of([*args, *kwargs.values()])
+        return Job(function(*args, **kwargs)).result() if scope is None else scope.call(run, args, kwargs)
+
+    run.in_process = lambda *args, **kwargs: Job(function(*args, **kwargs)).result()  # type: ignore[attr-defined]
+    run.steps = function  # type: ignore[attr-defined]
+    return run
+
+
+def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T]:
+    """Return the job of a call, which runs where the model of its arguments is; without one, in this process."""
+    scope = scope_of([*args, *kwargs.values()])
+    return Job(local_steps(function, args, kwargs)) if scope is None else scope.submit(function, *args, **kwargs)
+
+
+def local_steps(function: Callable[..., T], args: Iterable[Any], kwargs: dict[str, Any]) -> Steps[T]:
+    """Go through a call in this process: its own steps where it has some, else one."""
+    steps: Callable[..., Steps[T]] | None = getattr(function, "steps", None)
+    if steps is None:
+        return call_in_process(function, args, kwargs)
+    return (yield from steps(*args, **kwargs))
+
+
+def call_in_process(function: Callable[..., T], args: Iterable[Any], kwargs: dict[str, Any]) -> T:
+    """Call a function here, whether it is remotable or not."""
+    return getattr(function, "in_process", function)(*args, **kwargs)
+
+
+def scope_of(values: Iterable[Any]) -> Any:
+    """Return the `Microscope` among arguments, or that of one of them, or of the first item of a list; or None."""
     for value in values:
-        scope = value if hasattr(value, "far") else getattr(value, "scope", None)
-        if getattr(scope, "remote", False):
+        scope = value if hasattr(value, "submit") else getattr(value, "scope", None)
+        if scope is None and isinstance(value, (list, tuple)) and value and not isinstance(value[0], (str, int)):
+            scope = scope_of(value[:1])
+        if scope is not None:
             return scope
-        if isinstance(value, (list, tuple)) and value and hasattr(value[0], "scope"):
-            return _remote(value)
     return None

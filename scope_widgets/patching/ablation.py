@@ -14,7 +14,7 @@ from scope_widgets.experiments.ablations import AblationMethod, ablation_sentenc
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.execution.activation_edits import Edits, Place
 from scope_widgets.models.execution.cached_run import CachedRun
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.ablated_values import Replacement, ValueFunction, find_partners, replacing
 from scope_widgets.patching.ablation_result import Ablation, check_layer, measure_ablation
@@ -104,9 +104,9 @@ def ablate(
     """
     edits_of, described = _edits(scope, components)
     sites = tuple(dict.fromkeys(site for site, _ in edits_of))
-    run = scope.run(prompts, sites)
+    run = loaded(scope).run(prompts, sites)
     mask = _mask(run, positions, roles)
-    source = None if reference is None else scope.run(reference, sites)
+    source = None if reference is None else loaded(scope).run(reference, sites)
     new_value: Callable[[Place], ValueFunction]
     if callable(ablation):
         function = ablation

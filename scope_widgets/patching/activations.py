@@ -8,8 +8,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets._types import Roles
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.patching.far_sweeps import FarSweep
-from scope_widgets.patching.preparing import prepared
+from scope_widgets.patching.experiment import Experiment
 from scope_widgets.patching.result import PatchingResult
 from scope_widgets.patching.sweeps import Sweep
 
@@ -36,9 +35,7 @@ def sweep(
     """
     options = {"answer": answer, "versus": versus, "over": over, "positions": positions, "direction": direction,
                "metric": metric, "roles": roles, "corrupted_roles": corrupted_roles}  # fmt: skip
-    if scope.remote:
-        return FarSweep(scope, clean, corrupted, options, estimate)
-    return prepared(scope, clean, corrupted, options, estimate)
+    return Sweep(Experiment(scope, clean, corrupted, options), estimate=estimate)
 
 
 def activations(
@@ -117,9 +114,8 @@ def activations(
         work.take_over(resume)
     with tqdm(total=work.total, initial=work.done, desc=f"Patching {over}", unit="cell", leave=False) as bar:
         try:
-            for cells in work.steps():
-                bar.update(len(cells))
-                work.wait()
+            for status in work.submit().wait():
+                bar.update(0 if status.partial is None else len(status.partial))
         except KeyboardInterrupt:
             tqdm.write(
                 f"Interrupted after {work.done:,} of {work.total:,} cells. The result has these; resume=result goes on."

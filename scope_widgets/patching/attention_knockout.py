@@ -12,7 +12,7 @@ from scope_widgets._types import Head, Position, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.ablation_result import Ablation, check_layer, measure_ablation
 from scope_widgets.patching.paths import heads_of
@@ -75,7 +75,7 @@ def attention_knockout(
     >>> bool(result.after[0] < result.before[0])  # the last token no longer sees " Mary"
     True
     """
-    run = scope.run(prompts)
+    run = loaded(scope).run(prompts)
     if heads is not None and layers is not None:
         raise ValueError("Give layers= or heads=, not both: heads= names its layers.")
     cut = torch.stack([torch.stack([places(run, one, roles) for one in edge], -1) for edge in _pairs(edges)], 1)

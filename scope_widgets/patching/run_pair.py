@@ -15,7 +15,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import Metric, MetricFunction, MetricName, metric_of
 from scope_widgets.models.execution.cached_run import CachedRun
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import token_texts
 
 #: what can be patched
@@ -124,7 +124,7 @@ def pair(
     for what, prompts in (("clean", clean), ("corrupted", corrupted)):
         if not isinstance(prompts, str) and hasattr(prompts, "__len__") and len(prompts) == 0:
             raise ValueError(f"{what}= is an empty set of prompts: give at least one.")
-    runs = [scope.run(prompts, capture) for prompts in (clean, corrupted)]
+    runs = [loaded(scope).run(prompts, capture) for prompts in (clean, corrupted)]
     _check_lengths(runs[0], runs[1], corrupted_roles is not None, positions)
     at, labels = _positions(scope, runs[0], positions, roles, "roles")
     other_roles = roles if corrupted_roles is None else corrupted_roles

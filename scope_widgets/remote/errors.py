@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from scope_widgets._job import TooMuchAtOnceError
+
 
 class RemoteError(RuntimeError):
     """A request to an NDIF server failed; what had arrived before is kept."""
@@ -23,7 +25,7 @@ class NotDeployedError(RemoteError):
     """The server does not run this model, or stopped running it."""
 
 
-class JobTimeoutError(RemoteError):
+class JobTimeoutError(RemoteError, TooMuchAtOnceError):
     """The request took longer than the server allows."""
 
 
@@ -64,7 +66,7 @@ _MOST = 400
 
 
 #: what a `NoWeightsError` says
-APART = (
+NO_WEIGHTS = (
     "This server runs requests in a process of their own, apart from the model's weights, and this one needs them or "
     "their gradients. Traces, statistics of heads, ablation, patching maps and steering work there; lenses, paths, "
     "attribution, circuits and text longer than one token need a server that trusts you and runs them beside the model."
@@ -98,7 +100,7 @@ def of_job(text: str, model: str) -> RemoteError:
                 f"The job on {model} did not fit into the server's memory: {last} Give fewer or shorter prompts."
             )
         if "ndif/services/ray/sandbox/" in text:  # a block that breaks off there breaks the line to the forward
-            return NoWeightsError(APART)
+            return NoWeightsError(NO_WEIGHTS)
         error = JobFailedError(f"The job on {model} failed on the server: {last} See the error's server_traceback.")
         error.server_traceback = text
         return error

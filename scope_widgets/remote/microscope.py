@@ -1,127 +1,111 @@
-"""`RemoteMicroscope`: a model on an NDIF server under the microscope."""
+"""`RemoteMicroscope`: a model that runs elsewhere under the microscope."""
 
 from __future__ import annotations
 
 import builtins
 import importlib
-import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
+from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._provenance import Provenance
 from scope_widgets.models.architecture.anatomy import Anatomy
-from scope_widgets.models.execution.nnsight_trace import TransformersModel, run_there, trace_there
+from scope_widgets.models.execution.activation_edits import Edits
+from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
+from scope_widgets.models.execution.nnsight_trace import TransformersModel
 from scope_widgets.models.loading import ModelNotFoundError
-from scope_widgets.models.microscope import Microscope, _arranged, _blanked
+from scope_widgets.models.microscope import LocalMicroscope, Microscope
 from scope_widgets.models.tokens import encode, pad, token_texts
-from scope_widgets.remote import serialization as wire
-from scope_widgets.remote import source_bundle as parcel
-from scope_widgets.remote.client import response_cache as kept
-from scope_widgets.remote.client.job import JobStatus, Line, Listener
-from scope_widgets.remote.client.progress import told
+from scope_widgets.remote import serialization
+from scope_widgets.remote.client.request import Listener
+from scope_widgets.remote.client.response_cache import ResponseCache, cache_folder, key_of
 from scope_widgets.remote.client.server import Server
-from scope_widgets.remote.errors import NoAnswerError, RemoteError, TooLargeError
+from scope_widgets.remote.client.transport import JobFailed, NdifTransport, Transport, paced
+from scope_widgets.remote.errors import RemoteError, TooLargeError
+from scope_widgets.remote.source_bundle import digest, sources_of
 from scope_widgets.remote.trace import RemoteTrace
-from scope_widgets.remote.worker.bootstrap import there
-from scope_widgets.remote.worker.read_activations import Wanted, arranged, plan, read
+from scope_widgets.remote.worker import execute
+from scope_widgets.remote.worker.read_activations import Wanted, arranged, plan
 from scope_widgets.traces.attention_scoring import Scoring
 from scope_widgets.traces.trace import SITES
 
-ANSWERING = "scope_widgets.remote.worker.execute"
-#: seconds between two tries to reach a server that was lost
-_LATE = 1.0
+P = ParamSpec("P")
+T = TypeVar("T")
+
 #: bytes that one request may bring back
 MOST_BYTES = 1_000_000_000
 
 
-class RemoteMicroscope(Microscope):
-    """A model that runs on an NDIF server; here are its shapes, its tokenizer and no weights.
+def load(name: str, revision: str | None, host: str | None, api_key: str | None, timeout: float) -> RemoteMicroscope:
+    """Return the microscope of a model on an NDIF server; its configuration and tokenizer come from the hub."""
+    server = Server.of(host, api_key, timeout)
+    described, tokenizer, commit = _described(name, revision)
+    transport = NdifTransport(server, described, name)
+    return RemoteMicroscope(described, tokenizer, name, commit, transport)
 
-    Made by `Microscope.load(name, remote=True)`. Analyses run there, in one request, and send their results; answers
-    are kept on disk. What changes weights, or needs them here, is refused.
+
+class RemoteMicroscope(Microscope):
+    """A model that runs elsewhere; here are its shapes, its tokenizer and no weights.
+
+    Made by `Microscope.load(name, remote=True)`. Analyses run beside the model, in one request, and send their
+    results; answers are kept on disk.
+
+    Parameters
+    ----------
+    described
+        nnsight's model without weights.
+    tokenizer
+    model_id : str
+    revision : str or None
+    transport : Transport
+        What carries the requests.
 
     Attributes
     ----------
-    server : Server
-        The line, with what went over it in `server.traffic`.
+    transport : Transport
     listener : callable or None
-        Told each `JobStatus` of a request; None shows a progress bar.
+        Called with each `JobStatus` of a request that is waited for; None shows a progress bar.
     most_bytes : int
         What one request may bring back.
     """
 
-    def __init__(self, name: str, server: Server, revision: str | None = None) -> None:
-        self.server = server
+    interactive = False
+
+    def __init__(
+        self, described: Any, tokenizer: Any, model_id: str, revision: str | None, transport: Transport
+    ) -> None:
+        self._nnsight = described
+        self.model = described._module
+        self.tokenizer = tokenizer
+        self.model_id = model_id
+        self.revision = revision
+        self.transport = transport
+        self.anatomy = Anatomy.of(self.model)
         self.listener: Listener | None = None
         self.most_bytes = MOST_BYTES
-        self._nnsight, self.tokenizer, commit = _described(name, revision)
-        self.model = self._nnsight._module
-        self.model_id = name
-        self.revision = commit
-        self.remote = True
-        self.anatomy = Anatomy.of(self.model)
-        self._kept = kept.ResponseCache(kept.folder())
-        self._identity = [server.host, self._nnsight.to_model_key(), commit]
+        self._cache = ResponseCache(cache_folder())
+        self._identity = [transport.address, described.to_model_key(), revision]
 
     def __repr__(self) -> str:
         """Say which model it is, its sizes and where it runs."""
-        return f"{super().__repr__()[:-1]}, on {self.server.host})"
+        return f"{super().__repr__()[:-1]}, on {self.transport.address})"
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and hasattr(LocalMicroscope, name):
+            raise AttributeError(
+                f"{self.model_id} runs on {self.transport.address}, and {name}() needs the model in this process: load "
+                "it without remote=True, or call the analysis itself, which runs beside the model."
+            )
+        raise AttributeError(f"A microscope has no {name!r}.")
 
     # --- what it does -----------------------------------------------------------------------------------------------
-
-    def far(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        """Call a function of this package beside the model; gives what it gives.
-
-        Parameters
-        ----------
-        function
-            Of floors 1 to 3; where this microscope is among the arguments it gets the one that is there.
-
-        Raises
-        ------
-        RemoteError
-            Where the request fails; and whatever the function raises.
-        """
-        request = self._request(function, args, kwargs)
-        return self._result(self._answered(request, lambda line: self._sent(line, request)))
-
-    def far_steps(
-        self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> Generator[JobStatus, None, Any]:
-        """As `far`, for what must not wait: each step looks once; gives the result in the end.
-
-        The server stores the answer for an hour, so that it survives a lost connection and a kernel that is
-        restarted: the same call goes on with the job that is under way.
-        """
-        request = self._request(function, args, kwargs)
-        key = kept.key_of([self._identity, request])
-        answer = None if key is None else self._kept.find(key)
-        job = None if key is None else self._kept.job(key)
-        while answer is None:
-            line = self.line(stored=True)
-            try:
-                if job is None:
-                    yield from line.sending(lambda line: self._sent(line, request))
-                    if key is not None:
-                        self._kept.keep_job(key, line.job_id)
-                else:
-                    line.job_id, job = job, None
-                answer = yield from line.polled()
-            except NoAnswerError:
-                raise  # it may still be under way
-            except RemoteError:
-                if key is not None and line.ended:
-                    self._kept.forget_job(key)
-                raise
-            if answer is not None:
-                self._keep(key, answer)
-        return self._result(answer)
 
     def trace(
         self,
@@ -131,7 +115,7 @@ class RemoteMicroscope(Microscope):
         modules: Sequence[str] = (),
         prepend_bos: bool | None = None,
     ) -> RemoteTrace:
-        """Give a trace of a prompt, or several.
+        """Return a trace of a prompt, or several, see `Microscope.trace`.
 
         With `capture` those quantities come at once; without, each when it is asked for. See `RemoteTrace`.
         """
@@ -139,58 +123,120 @@ class RemoteMicroscope(Microscope):
             raise ValueError("modules= is not there for a remote model; use capture=, or scope.nnsight().")
         rows, texts, several = encode(self.tokenizer, prompt, prepend_bos)
         self._check(rows)
-        trace = self._remote_trace(rows, texts, several, None if capture is None else self._known(capture))
+        trace = self._remote_trace(rows, texts, several, None if capture is None else _checked_sites(capture))
         return trace if capture is None else trace.fetch(*trace.captured)
 
-    def watch(self, **_: Any) -> Any:
-        """Refuse: the user's own calls run on this machine."""
-        self._refuse("watch() records calls of a model on this machine", "Use trace(), or scope.nnsight()")
+    def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
+        """Run token ids `[batch, position]` beside the model, see `Microscope.logits`."""
+        return self.call(LocalMicroscope.logits, (self, token_ids), {"edits": edits})
 
-    def run(self, *_: Any, **__: Any) -> Any:
-        """Refuse: a run keeps its values where the model is."""
-        self._refuse("run() keeps what it computes where the model is", "Call the analysis itself with this scope")
+    def generate(self, prompt: str, *, max_new_tokens: int = 20, **options: Any) -> str:
+        """Continue a prompt beside the model, see `Microscope.generate`."""
+        return self.call(LocalMicroscope.generate, (self, prompt), {"max_new_tokens": max_new_tokens, **options})
 
-    def here(self, what: str) -> None:
-        """Refuse what needs the model on this machine."""
-        self._refuse(
-            f"{what} needs the model on this machine", "Load it without remote=True, or use a steering.Session"
-        )
+    def weights_version(self) -> int:
+        """Return the same number always: nobody changes the weights there."""
+        return -1
 
-    def wrapped(self) -> Any:
-        """Refuse: there are no weights here."""
-        self._refuse("this needs the model's weights on this machine", "Use an analysis that takes remote models")
+    def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T]:
+        """Return the job of a call, see `Microscope.submit`.
+
+        The server stores the answer for an hour, so that it survives a lost connection and a kernel that is
+        restarted: the same call goes on with the job that is under way.
+        """
+        return Job(paced(self._stored(function, args, kwargs)))
+
+    def call(self, function: Callable[..., T], args: Sequence[Any], kwargs: Mapping[str, Any]) -> T:
+        """Call a function of this package beside the model; return what it returns.
+
+        Raises
+        ------
+        RemoteError
+            Where the request fails; and whatever the function raises.
+        """
+        return self._result(self._answer(self._request(function, args, kwargs)))  # type: ignore[no-any-return]
 
     @contextmanager
     def nnsight(self) -> Iterator[Any]:
-        """Give the nnsight model for requests of your own: `model.trace(prompt, backend=scope.line())`."""
+        """Yield the nnsight model; of your own is `model.trace(prompt, backend=scope.transport.backend())`."""
         yield self._nnsight
 
-    def line(self, listener: Listener | None = None, *, stored: bool = False) -> Line:
-        """Make a backend of nnsight for one request to this server, with time limits and without pickle."""
-        return Line(self._nnsight, self.server, listener or (lambda news: None), stored=stored, model_id=self.model_id)
+    # --- requests ---------------------------------------------------------------------------------------------------
 
-    # --- inside -----------------------------------------------------------------------------------------------------
+    def _request(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        request = {
+            "function": serialization.name_of(function),
+            "args": serialization.pack(list(args), self, functions=True),
+            "kwargs": serialization.pack(dict(kwargs), self, functions=True),
+            "model_id": self.model_id,
+            "revision": self.revision,
+            "most": self.most_bytes,
+            "execute": execute.__name__,
+        }
+        return {**request, "sources": digest(sources_of(request))}
 
-    def _refuse(self, why: str, instead: str) -> NoReturn:
-        raise NotImplementedError(f"{self.model_id} runs on {self.server.host} and {why}. {instead}.")
+    def _answer(self, request: dict[str, Any]) -> Any:
+        """Return the answer to a request from the disk, or from the server."""
+        key = key_of([self._identity, request])
+        found = None if key is None else self._cache.find(key)
+        if found is not None:
+            return found
+        with tqdm(delay=1.0, leave=False, total=0, disable=self.listener is not None) as bar:
+            answer = self.transport.ask(request, self.listener or (lambda status: show(bar, status)))
+        self._keep(key, answer)
+        return answer
 
-    def _known(self, capture: Sequence[str]) -> tuple[str, ...]:
-        wanted = (capture,) if isinstance(capture, str) else tuple(capture)
-        if unknown := set(wanted) - set(SITES):
-            raise ValueError(
-                f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are {', '.join(SITES)}."
+    def _stored(self, function: Callable[..., T], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Steps[T]:
+        """Ask for a stored answer, a step a look."""
+        yield JobStatus("waiting")  # whoever only begins a job does not wait for the network
+        request = self._request(function, args, kwargs)
+        key = key_of([self._identity, request])
+        answer = None if key is None else self._cache.find(key)
+        job = None if key is None else self._cache.job(key)
+        mine = False
+        while answer is None:
+            if job is None:
+                job, mine = (yield from self.transport.begin(request)), True
+                if key is not None:
+                    self._cache.keep_job(key, job)
+            try:
+                answer = yield from self.transport.poll(job, mine)
+            except JobFailed as ended:
+                if key is not None:
+                    self._cache.forget_job(key)
+                raise ended.__cause__ from None  # type: ignore[misc]
+            job = None
+            if answer is not None:
+                self._keep(key, answer)
+        return self._result(answer)  # type: ignore[no-any-return]
+
+    def _result(self, answer: dict[str, Any]) -> Any:
+        if "raised" in answer:
+            raise _error(*answer["raised"])
+        if "too_large" in answer:
+            raise TooLargeError(
+                f"The result has {answer['too_large'] / 1e6:,.0f} MB and one request may bring "
+                f"{self.most_bytes / 1e6:,.0f} MB. Ask for less, or raise scope.most_bytes."
             )
-        return wanted
+        for sentence in answer["warnings"]:
+            warnings.warn(sentence, stacklevel=4)
+        return serialization.unpack(answer["result"], self)
+
+    def _keep(self, key: str | None, answer: dict[str, Any]) -> None:
+        if key is None:
+            return
+        if "raised" in answer or "too_large" in answer:
+            self._cache.forget_job(key)
+        else:
+            self._cache.keep(key, answer)
+
+    # --- traces -----------------------------------------------------------------------------------------------------
 
     def _remote_trace(
         self, rows: list[list[int]], texts: Sequence[str | None], several: bool, capture: tuple[str, ...] | None
     ) -> RemoteTrace:
         ids, mask = pad(rows, torch.device("cpu"))
         tokens = [token_texts(self.tokenizer, row) for row in rows]
-        prompts = [
-            self.tokenizer.decode(row, skip_special_tokens=True) if text is None else text
-            for row, text in zip(rows, texts, strict=True)
-        ]
         return RemoteTrace(
             SITES if capture is None else capture,
             capture,
@@ -200,7 +246,9 @@ class RemoteMicroscope(Microscope):
             n_layers=self.n_layers,
             n_heads=self.n_heads,
             n_kv_heads=self.anatomy.n_kv_heads,
-            provenance=Provenance(model=self.model_id, revision=self.revision, prompts=tuple(prompts)),
+            provenance=Provenance(
+                model=self.model_id, revision=self.revision, prompts=prompt_texts(self.tokenizer, rows, texts)
+            ),
             modules={},
             scope=self,
         )
@@ -214,17 +262,16 @@ class RemoteMicroscope(Microscope):
         ids, mask = (value.reshape(-1, trace.mask.shape[-1]) for value in (trace.token_ids, trace.mask))
         self._check_size(wanted, ids.numel())
         asked = plan(self.model, self.anatomy, wanted)
-        inputs = {"input_ids": ids, "attention_mask": mask.long()}
-        request = {"read": [list(one) for one in asked], **inputs}
-        found = self._answered(request, lambda line: trace_there(self._nnsight, line, read, inputs, asked))
+        found = self._answer({"read": [list(one) for one in asked], "input_ids": ids, "attention_mask": mask.long()})
         scoring: dict[int, Scoring] = {}
         values: dict[Wanted, Tensor] = {}
-        for one, (name, path, side, _) in zip(sorted_like(wanted, asked), asked, strict=True):
-            site, value = one.site, found[name]
-            if site == "logits":
-                values[one] = _blanked(value, mask)
+        by_name = {f"{one.site}.{one.layer}": one for one in wanted}
+        for name, path, side, _ in asked:
+            one, value = by_name[name], found[name]
+            if one.site == "logits":
+                values[one] = blank_padding(value, mask)
             else:
-                values[one] = _arranged(site, arranged(self.anatomy, site, value, ids.shape, one.head), mask)
+                values[one] = arrange(one.site, arranged(self.anatomy, one.site, value, ids.shape, one.head), mask)
             if side.isdigit():
                 scaling, softcap, window, sinks = found["scoring " + path]
                 if sinks:
@@ -249,68 +296,18 @@ class RemoteMicroscope(Microscope):
                 "model, or raise scope.most_bytes."
             )
 
-    def _request(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        request = {
-            "function": wire.name_of(getattr(function, "__wrapped__", function)),
-            "args": wire.pack(list(args), self, functions=True),
-            "kwargs": wire.pack(dict(kwargs), self, functions=True),
-            "model_id": self.model_id,
-            "revision": self.revision,
-            "most": self.most_bytes,
-        }
-        return {**request, "answering": ANSWERING, "sources": parcel.digest(_sources(request))}
 
-    def _sent(self, line: Line, request: dict[str, Any]) -> Any:
-        return run_there(self._nnsight, line, there, _sources(request), request)
-
-    def _result(self, answer: dict[str, Any]) -> Any:
-        if "raised" in answer:
-            raise _error(*answer["raised"])
-        if "too_large" in answer:
-            raise TooLargeError(
-                f"The result has {answer['too_large'] / 1e6:,.0f} MB and one request may bring "
-                f"{self.most_bytes / 1e6:,.0f} MB. Ask for less, or raise scope.most_bytes."
-            )
-        for sentence in answer["warnings"]:
-            warnings.warn(sentence, stacklevel=4)
-        return wire.unpack(answer["result"], self)
-
-    def _answered(self, request: dict[str, Any], send: Callable[[Line], Any]) -> Any:
-        """Give the answer to a request from the disk, or from the server."""
-        key = kept.key_of([self._identity, request])
-        found = None if key is None else self._kept.find(key)
-        if found is not None:
-            return found
-        with told(self.listener) as listener:
-            line = self.line(listener)
-            for lost in line.sending(send):
-                listener(lost)
-                time.sleep(_LATE)
-        self._keep(key, line.answer)
-        return line.answer
-
-    def _keep(self, key: str | None, answer: dict[str, Any]) -> None:
-        if key is None:
-            return
-        if "raised" in answer or "too_large" in answer:
-            self._kept.forget_job(key)
-        else:
-            self._kept.keep(key, answer)
-
-
-def _sources(request: dict[str, Any]) -> dict[str, str]:
-    """Give the text of the modules that a request needs."""
-    return parcel.sources([ANSWERING, *wire.modules(request)])
-
-
-def sorted_like(wanted: Sequence[Wanted], asked: Sequence[tuple[str, str, str, int | None]]) -> list[Wanted]:
-    """Give what was wanted in the order of what was asked."""
-    by_name = {f"{one.site}.{one.layer}": one for one in wanted}
-    return [by_name[name] for name, *_ in asked]
+def _checked_sites(capture: Sequence[str]) -> tuple[str, ...]:
+    wanted = (capture,) if isinstance(capture, str) else tuple(capture)
+    if unknown := set(wanted) - set(SITES):
+        raise ValueError(
+            f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are {', '.join(SITES)}."
+        )
+    return wanted
 
 
 def _described(name: str, revision: str | None) -> tuple[Any, Any, str | None]:
-    """Give nnsight's model without weights, the tokenizer, and the commit where it is known."""
+    """Return nnsight's model without weights, the tokenizer, and the commit where it is known."""
     from huggingface_hub import try_to_load_from_cache
     from transformers import AutoTokenizer
 
@@ -330,7 +327,7 @@ def _described(name: str, revision: str | None) -> tuple[Any, Any, str | None]:
 
 
 def _error(module: str, name: str, message: str) -> Exception:
-    """Make the error again that a function raised there: one of Python's or of this package."""
+    """Return the error again that a function raised there: one of Python's or of this package."""
     kind: Any = getattr(builtins, name, None)
     if module.startswith("scope_widgets."):
         kind = getattr(importlib.import_module(module), name, None)

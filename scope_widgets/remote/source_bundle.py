@@ -7,13 +7,19 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-_ROOT = Path(__file__).parents[2]
+import scope_widgets
+from scope_widgets.remote import serialization
+
+_ROOT = Path(scope_widgets.__file__).parent.parent
 _PACKAGE = "scope_widgets"
+#: what stands for a package whose compiled modules stay here
+_INSTEAD = {"scope_widgets._kernels": "scope_widgets._kernels._by_torch"}
 
 
 def sources(modules: Iterable[str]) -> dict[str, str]:
-    """Give the text of these modules and of all that they import, by name.
+    """Return the text of these modules and of all that they import, by name.
 
     Packages are empty there: what they offer for convenience would import everything. Compiled modules stay here.
     """
@@ -26,6 +32,11 @@ def sources(modules: Iterable[str]) -> dict[str, str]:
         found[name] = _text(name)
         waiting += [name.rpartition(".")[0], *_imported(name)]
     return found
+
+
+def sources_of(request: dict[str, Any]) -> dict[str, str]:
+    """Return the text of the modules that a request needs, by name."""
+    return sources([request["execute"], *serialization.modules(request)])
 
 
 def digest(sources: dict[str, str]) -> str:
@@ -47,10 +58,9 @@ def _file(name: str) -> Path | None:
 
 @cache
 def _text(name: str) -> str:
-    file = _file(name)
+    file = _file(_INSTEAD.get(name, name))
     assert file is not None
-    # the kernels choose there between compiled code and torch
-    return "" if file.name == "__init__.py" and not name.endswith("._kernels") else file.read_text(encoding="utf-8")
+    return "" if file.name == "__init__.py" else file.read_text(encoding="utf-8")
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import LocalMicroscope
 from scope_widgets.remote.worker.read_activations import Wanted
 from scope_widgets.traces.attention_scoring import Scoring
 from scope_widgets.traces.trace import Trace
@@ -78,22 +78,21 @@ class RemoteTrace(Trace):
             found[row, :, :length, :length] = self.scoring[layer].attention(q[row, :length], k[row, :length])
         return found
 
-    def head_attention(self, layer: int, head: int) -> Tensor:
-        """Give the pattern `[query, key]` of one head, of which only its queries and keys are fetched."""
-        layer = self._layer(layer)
-        group = self.n_heads // self.n_kv_heads
-        q, k = Wanted("q", layer, head), Wanted("k", layer, head // group)
-        whole = Wanted("q", layer), Wanted("k", layer)
-        if all(one in self._known for one in whole):
-            return self.attention(layer)[head]
-        self._ask([q, k])
-        return self.scoring[layer].attention(self._known[q], self._known[k])[0]
+    def attention_only(self) -> RemoteTrace:
+        """Return this trace with what attention patterns are made of, and nothing else."""
+        rows = [row[keep].tolist() for row, keep in zip(self._ids(), self._masks(), strict=True)]
+        return self.scope._remote_trace(rows, self.provenance.prompts, self.batched, ("q", "k"))
 
     def _remade(self) -> tuple[Callable[..., Trace], tuple[Any, ...], dict[str, Any]]:
-        """Say how to make this trace again beside the model."""
-        ids, mask = self.token_ids.reshape(-1, self.mask.shape[-1]), self.mask.reshape(-1, self.mask.shape[-1])
-        rows = [row[keep].tolist() for row, keep in zip(ids, mask, strict=True)]
-        return Microscope.trace, (self.scope, rows if self.batched else rows[0]), {"capture": self._capture}
+        """Return the call that makes this trace again beside the model."""
+        rows = [row[keep].tolist() for row, keep in zip(self._ids(), self._masks(), strict=True)]
+        return LocalMicroscope.trace, (self.scope, rows if self.batched else rows[0]), {"capture": self._capture}
+
+    def _ids(self) -> Tensor:
+        return self.token_ids.reshape(-1, self.mask.shape[-1])
+
+    def _masks(self) -> Tensor:
+        return self.mask.reshape(-1, self.mask.shape[-1])
 
     def _layers(self, site: str) -> _Layers:
         count = self.n_layers + (site == "residual")

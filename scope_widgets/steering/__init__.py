@@ -10,7 +10,7 @@ from scope_widgets.steering.interventions import Intervention
 from scope_widgets.steering.session import Session
 from scope_widgets.steering.steer import steer
 from scope_widgets.steering.steered_distribution import Steered
-from scope_widgets.steering.strength_sweep import Sweep, sweep, sweep_steps
+from scope_widgets.steering.strength_sweep import StrengthSweep, sweep
 
 __all__ = [
     "AddDirection",
@@ -21,18 +21,17 @@ __all__ = [
     "ScaleHead",
     "Session",
     "Steered",
+    "StrengthSweep",
     "SwapAttention",
-    "Sweep",
     "direction",
     "steer",
     "sweep",
-    "sweep_steps",
 ]
 
 _MOVED = {
     name: f"scope_widgets.editing:{name}"
     for name in ("FactEdit", "FactEffect", "FeaturePatch", "OrthogonalPatch", "Patch", "edit_fact", "orthogonalise")
-} | {"restore": "scope_widgets.editing:restore"}
+} | {"restore": "scope_widgets.editing:restore", "Sweep": "scope_widgets.steering:StrengthSweep"}
 
 
 def __getattr__(name: str) -> Any:

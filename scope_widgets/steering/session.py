@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.execution.persistent_edits import continued
-from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.remote_dispatch import remotable
+from scope_widgets.models.microscope import Microscope, loaded
+from scope_widgets.models.remote_dispatch import remotable, stepwise
 from scope_widgets.models.tokens import encode, token_texts
-from scope_widgets.models.weights.weight_version import weights_version
 from scope_widgets.steering.intervention_kinds import ClampNeuron, nice
 from scope_widgets.steering.interventions import (
     Intervention,
@@ -108,7 +108,7 @@ class Session:
         self._longer: CachedRun | None = None
         self._longer_ids: list[int] = []
         self._hits = self._misses = 0
-        self._state = 0
+        self._state = self._base_state = 0
         self._current()
 
     @property
@@ -134,19 +134,30 @@ class Session:
         ValueError
             For another number of strengths than interventions, or one that is not finite.
         """
-        key = self.checked(strengths)
-        self._current()
-        found = self._remembered(key)
-        return self._steered(key, self._kept(key, self._run([key])[0]) if found is None else found)
+        return self.grid([self.checked(strengths)])[0]
 
     def grid(self, rows: Sequence[Sequence[float] | Mapping[int, float]]) -> list[Steered]:
-        """Give the distributions at several strengths, run as one batch."""
-        keys = [self.checked(row) for row in rows]
-        self._current()
+        """Return the distributions at several strengths, run as one batch.
+
+        Parameters
+        ----------
+        rows : sequence of strengths
+            As `at` takes them.
+        """
+        return self.submit_grid(rows).result(progress=False)
+
+    def submit_grid(self, rows: Sequence[Sequence[float] | Mapping[int, float]]) -> Job[list[Steered]]:
+        """Return the job of `grid`: what the session does not remember is run as one batch."""
+        return Job(self._grid([self.checked(row) for row in rows]))
+
+    def _grid(self, keys: Sequence[Strengths]) -> Steps[list[Steered]]:
+        yield from self._refresh()
         found = {key: self._remembered(key) for key in dict.fromkeys(keys)}
         unknown = [key for key, distribution in found.items() if distribution is None]
-        for key, distribution in zip(unknown, self._run(unknown), strict=True):
-            found[key] = self._kept(key, distribution)
+        if unknown:
+            rows = yield from self.scope.submit(Session._rows, self, unknown).follow()
+            for key, logits in zip(unknown, rows, strict=True):
+                found[key] = self._remember(key, Distribution(logits))
         return [self._steered(key, found[key]) for key in keys]
 
     def checked(self, strengths: Sequence[float] | Mapping[int, float] | None) -> Strengths:
@@ -174,7 +185,7 @@ class Session:
         temperature: float = 0.0,
         seed: int = 0,
     ) -> Iterator[list[str]]:
-        """Continue the prompt at several strengths side by side, a token at a time; of a remote model, all at once.
+        """Continue the prompt at several strengths side by side, as it is written.
 
         Parameters
         ----------
@@ -188,23 +199,58 @@ class Session:
         list of str [row]
             What has been written so far; a row that has come to its end stays.
         """
+        job = self.submit_continuations(rows, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+        last: list[str] = []
+        for status in job.wait():
+            if status.partial is not None:
+                yield (last := status.partial)
+        if (texts := job.result()) != last:
+            yield texts
+
+    def submit_continuations(
+        self,
+        rows: Sequence[Sequence[float] | Mapping[int, float]],
+        *,
+        max_new_tokens: int = 20,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> Job[list[str]]:
+        """Return the job of `continuations`, whose statuses carry the texts so far where they come a token at a time.
+
+        Raises
+        ------
+        ValueError
+            For rows or options that `continuations` does not take.
+        """
         if not (math.isfinite(temperature) and temperature >= 0):
             raise ValueError(f"temperature= is 0 or a positive number; got {temperature!r}.")
         if not hasattr(max_new_tokens, "__index__") or max_new_tokens < 0:
             raise ValueError(f"max_new_tokens= is a whole number of tokens; got {max_new_tokens!r}.")
         if len(rows) == 0:
             raise ValueError("continuations() takes one or more rows of strengths; got none.")
-        options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
         keys = [self.checked(row) for row in rows]
-        for tokens in [self._written(keys, **options)] if self.scope.remote else self._continued(keys, **options):
-            yield [self.scope.tokenizer.decode(row, skip_special_tokens=True) for row in tokens]
+        job = self.scope.submit(
+            Session._continued, self, keys, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed
+        )
+        return Job(self._texts(job))
+
+    def _texts(self, job: Job[list[list[int]]]) -> Steps[list[str]]:
+        def decode(tokens: list[list[int]]) -> list[str]:
+            return [self.scope.tokenizer.decode(row, skip_special_tokens=True) for row in tokens]
+
+        try:
+            for status in job:
+                yield status._replace(partial=None if status.partial is None else decode(status.partial))
+        finally:
+            job.cancel()
+        return decode(job.result())
 
     def unsteered_continuation(self, length: int) -> list[int]:
         """Give the tokens that the model as it is goes on with (greedily), fewer where it comes to an end."""
         self._current()
         if self._continued_to < length:
             self._continued_to = length
-            written = self._written([self.neutral], max_new_tokens=length)
+            written = self._continued([self.neutral], max_new_tokens=length)
             self._continuation = written[0] if written else []
         return self._continuation[:length]
 
@@ -213,11 +259,12 @@ class Session:
         """Give the mean loss on tokens that come after the prompt, in nats a token, at several strengths."""
         keys = [self.checked(row) for row in rows]
         self._current()
+        base = self._base_run()
         if not tokens:
             return [math.nan] * len(keys)
         ids = [*self.token_ids, *tokens[:-1]]
         if ids != self._longer_ids:
-            self._longer = None if self._base is None else self.scope.run(ids)
+            self._longer = None if base is None else loaded(self.scope).run(ids)
             self._longer_ids = ids
         target = torch.tensor(tokens)[:, None]
         return [
@@ -251,46 +298,62 @@ class Session:
     # -- inside
 
     def _remade(self) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
-        """Say how to make this session again beside a remote model."""
+        """Return the call that makes this session again beside its model."""
         answer, versus = self.answers or (None, None)
         options = {"answer": answer, "versus": versus}
         return Session, (self.scope, self.prompt, list(self.interventions)), options
 
-    @remotable
-    def _written(self, keys: Sequence[Strengths], **options: Any) -> list[list[int]]:
-        """Give the tokens of each row, as far as they go."""
-        return [[], *self._continued(keys, **options)][-1]
-
-    def _continued(self, keys: Sequence[Strengths], **options: Any) -> Iterator[list[list[int]]]:
-        """Yield the tokens of each row so far, until all have come to their end."""
+    @stepwise
+    def _continued(self, keys: Sequence[Strengths], max_new_tokens: int = 20, **options: Any) -> Steps[list[list[int]]]:
+        """Return the tokens of each row, until all have come to their end; a step a token."""
         ends = _ends(self.scope)
         written: list[list[int]] = [[] for _ in keys]
         steps = continued(
-            self.scope, [self.token_ids] * len(keys), hooked(self.scope, self.interventions, keys), **options
+            self.scope,
+            [self.token_ids] * len(keys),
+            hooked(self.scope, self.interventions, keys),
+            max_new_tokens=max_new_tokens,
+            **options,
         )
-        for tokens in steps:
+        for done, tokens in enumerate(steps, 1):
             for row, token in zip(written, tokens, strict=True):
                 if not row or row[-1] not in ends:
                     row.append(token)
-            yield written
+            yield JobStatus("running", "writing on", done, max_new_tokens, partial=written)
             if all(row[-1] in ends for row in written):
-                return
+                break
+        return written
 
-    def _current(self) -> None:
+    def _refresh(self) -> Steps[None]:
         """Run the prompt anew where the weights have changed since."""
-        state = -1 if self.scope.remote else weights_version(self.scope.model)
+        state = self.scope.weights_version()
         if state == self._state:
             return
         self._known.clear()
         self._continuation, self._continued_to, self._longer, self._longer_ids = [], 0, None, []
-        if self.scope.remote:
-            self._unsteered = Distribution(self._rows([self.neutral])[0])
-        elif uses_attention_interface(self.scope.model):
-            self._base = self.scope.run(self.token_ids)
-            self._unsteered = Distribution(self._base.logits[0])
-        else:
-            self._unsteered = Distribution(self.scope.logits(torch.tensor([self.token_ids]))[0, -1])
+        self._base_state = 0
+        unsteered = yield from self.scope.submit(Session._unsteered_logits, self).follow()
+        self._unsteered = Distribution(unsteered)
         self._state = state
+
+    def _current(self) -> None:
+        Job(self._refresh()).result(progress=False)
+
+    @remotable
+    def _unsteered_logits(self) -> Tensor:
+        """Return the logits `[vocabulary]` of the last position of the model as it is."""
+        base = self._base_run()
+        return self.scope.logits(torch.tensor([self.token_ids]))[0, -1] if base is None else base.logits[0]
+
+    def _base_run(self) -> CachedRun | None:
+        """Return the run of the prompt as it is, beside the model; None for a family that must be run whole."""
+        state = self.scope.weights_version()
+        if state != self._base_state:
+            self._base = None
+            if uses_attention_interface(self.scope.model):
+                self._base = loaded(self.scope).run(self.token_ids)
+            self._base_state = state
+        return self._base
 
     def _steered(self, key: Strengths, steered: Any) -> Steered:
         return Steered(key, steered, self._unsteered, self.scope.tokenizer, self.answers)
@@ -304,21 +367,17 @@ class Session:
         self._known.move_to_end(key)
         return Distribution(self._known[key])
 
-    def _kept(self, key: Strengths, found: Distribution) -> Distribution:
+    def _remember(self, key: Strengths, found: Distribution) -> Distribution:
         self._misses += 1
         self._known[key] = found.logits
         while len(self._known) > min(REMEMBERED, LOGITS // len(found.logits)):
             self._known.popitem(last=False)
         return found
 
-    def _run(self, keys: Sequence[Strengths]) -> list[Distribution]:
-        """Run rows of strengths; gives what comes next in each."""
-        return [Distribution(logits) for logits in self._rows(keys)] if keys else []
-
     @remotable
     def _rows(self, keys: Sequence[Strengths]) -> Tensor:
         """Run rows of strengths; gives the logits of the last position, `[row, vocabulary]`."""
-        return torch.cat([part[:, -1] for part in self._logits(self._base, self.token_ids, keys, 1)])
+        return torch.cat([part[:, -1] for part in self._logits(self._base_run(), self.token_ids, keys, 1)])
 
     def _logits(self, base: CachedRun | None, ids: list[int], keys: Sequence[Strengths], keep: int) -> Iterator[Tensor]:
         """Run rows of strengths on the prompt, and what may come after it; yields the logits of the last positions.

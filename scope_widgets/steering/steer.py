@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.persistent_edits import PersistentEdits
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.steering.interventions import Intervention, checked, edits_of, is_neutral
 
 
@@ -35,7 +35,7 @@ def steer(scope: Microscope, interventions: Intervention | Sequence[Intervention
     >>> with steering.steer(scope, steering.AddDirection(sentiment, 0.3)):  # doctest: +SKIP
     ...     text = scope.generate("I think that", max_new_tokens=20)
     """
-    scope.here("steer()")
+    loaded(scope, "steer()")
     active = [one for one in checked(scope, interventions) if one.active]
     if not active:
         yield

@@ -1,17 +1,18 @@
-"""`Sweep`: what one slider does from one end to the other, and how far the text stays fluent."""
+"""`StrengthSweep`: what one slider does from one end to the other, and how far the text stays fluent."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets.experiments.direction import Array
-from scope_widgets.models.remote_dispatch import remotable
+from scope_widgets.models.remote_dispatch import stepwise
 from scope_widgets.steering.session import Session
 
 #: nats a token by which the loss on the unsteered continuation may rise; a convention, not a finding
@@ -22,7 +23,7 @@ POINTS = 11
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Sweep(Result):
+class StrengthSweep(Result):
     """One intervention at several strengths, the others held.
 
     Attributes
@@ -99,17 +100,17 @@ class Sweep(Result):
     def __repr__(self) -> str:
         """Say what was moved and how far it may go."""
         fluent = "nowhere" if self.fluent is None else "from {:.3g} to {:.3g}".format(*self.fluent)
-        return f"Sweep({self.what}, {len(self.strengths)} strengths, fluent {fluent})"
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_()}
+        return f"StrengthSweep({self.what}, {len(self.strengths)} strengths, fluent {fluent})"
 
 
-@remotable
+@stepwise
 def sweep(
-    session: Session, which: int | str = 0, strengths: Sequence[float] | None = None, others: Any = None
-) -> Sweep:
-    """Move one intervention of a session, the others held.
+    session: Session,
+    which: int | str = 0,
+    strengths: Sequence[float] | None = None,
+    others: Sequence[float] | Mapping[int, float] | None = None,
+) -> Steps[StrengthSweep]:
+    """Move one intervention of a session over its strengths, the others held.
 
     Parameters
     ----------
@@ -117,45 +118,43 @@ def sweep(
     which : int or str
         Index or name of the intervention.
     strengths : sequence of float, optional
-        11 over its span where nothing is said.
+        11 over its span by default.
     others : strengths as `Session.at` takes them, optional
-        Of the others; their own where nothing is said.
+        Of the others; their own by default.
+
+    Returns
+    -------
+    StrengthSweep
 
     Raises
     ------
     ValueError
         For an intervention that is not there, fewer than two strengths, or one that is not finite.
+
+    Examples
+    --------
+    >>> plural = steering.direction(scope, positive=["the dogs"], negative=["the dog"], layer=3, name="plural")
+    >>> session = steering.Session(scope, "the horse", [steering.AddDirection(plural)], answer=" run", versus=" runs")
+    >>> len(steering.sweep(session, "plural").strengths)
+    11
     """
-    steps = sweep_steps(session, which, strengths, others)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Sweep = end.value
-            return result
-
-
-def sweep_steps(
-    session: Session, which: int | str = 0, strengths: Sequence[float] | None = None, others: Any = None
-) -> Generator[tuple[int, int, str], None, Sweep]:
-    """As `sweep`; yields how much is done, of how much, and what is being done."""
     at = _index(session, which)
     one = session.interventions[at]
     points = np.linspace(*session.spans[at], POINTS).round(12) if strengths is None else _points(strengths)
     held = session.checked(others)
     keys = [(*held[:at], float(point), *held[at + 1 :]) for point in points]
     total = 2 + len(keys)
-    yield 0, total, "next tokens"
+    yield JobStatus("running", "next tokens", 0, total)
     found = session.grid(keys)
-    yield 1, total, "the unsteered continuation"
+    yield JobStatus("running", "the unsteered continuation", 1, total)
     tokens = session.unsteered_continuation(CONTINUATION)
-    yield 2, total, "loss on it"
+    yield JobStatus("running", "loss on it", 2, total)
     base = session.losses([session.neutral], tokens)[0]
     losses: list[float] = []
     for key in keys:
         losses.append(session.losses([key], tokens)[0] - base)
-        yield 2 + len(losses), total, "loss on it"
-    return Sweep(
+        yield JobStatus("running", "loss on it", 2 + len(losses), total)
+    return StrengthSweep(
         what=one.name,
         strengths=points,
         neutral=one.neutral,

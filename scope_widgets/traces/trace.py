@@ -182,9 +182,14 @@ class Trace(Shown):
             return self.scoring[self._layer(layer)].attention(self.q(layer), self.k(layer))
         return self._value("attention", layer)
 
-    def head_attention(self, layer: int, head: int) -> Tensor:
-        """Attention pattern `[query, key]` of one head."""
-        return self.attention(layer)[head]
+    def fetch(self, *sites: str, layers: Sequence[int] | None = None) -> Trace:
+        """Bring quantities into this process at once; here they are already, so this returns the trace itself."""
+        return self
+
+    def attention_only(self) -> Trace:
+        """Return this trace with its patterns, and what they are made of, and nothing else."""
+        kept = {site: self.values[site] for site in ("attention", "q", "k") if site in self.values}
+        return dataclasses.replace(self, values=kept, modules={})
 
     def token_norms(self, layer: int) -> Tensor:
         """Euclidean norm of the residual stream at each position, `[position]`."""

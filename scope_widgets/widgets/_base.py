@@ -13,7 +13,7 @@ import traitlets
 from ._fallback import Table, fallbacks
 from ._requests import Answer as Answer
 from ._requests import Answers
-from ._requests import Steps as Steps
+from ._requests import LongAnswer as LongAnswer
 from ._selection import Head, Selection, as_heads, as_tokens, check_range
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -39,10 +39,9 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     """A view of a result.
 
     A subclass names its bundle, adds its traits and answers requests with methods ``answer_<name>(**args)``
-    that return ``(data, buffers)``. An answer that takes long is a generator: it yields
-    ``(done, total, text)`` as it goes, or None where there is nothing new to say, or the seconds (a float) to wait
-    before its next step, and returns ``(data, buffers)``; the browser can stop it at each yield, and the kernel runs
-    other cells.
+    that return ``(data, buffers)``. An answer that waits for a job is a generator (``yield from job.follow()``): it
+    yields the `JobStatus` of each step and returns ``(data, buffers)``; the browser can stop it at each step, and the
+    kernel runs other cells in between.
 
     Parameters
     ----------

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
 
+from scope_widgets._job import Steps
 from scope_widgets._json_fields import to_json_numbers
 from scope_widgets.circuits import Circuit
+from scope_widgets.circuits.measurement import CircuitMeasurement, Measured, measure
+from scope_widgets.models.remote_dispatch import submit
 
 #: those at which MIB measures, and a few between them
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -49,24 +51,16 @@ def curve_of(curve: Any, circuit: Circuit) -> Curve:
     }
 
 
-def measured(circuit: Circuit, order: Any, live: Any, seed: int = 0) -> Iterator[tuple[int, int, str, Curve]]:
-    """Measure the curve point by point, the strongest edges and random ones: (done, total, what is next, so far)."""
+def measured(circuit: Circuit, order: Any, measurement: CircuitMeasurement, seed: int = 0) -> Steps[Curve]:
+    """Measure the curve, the strongest edges and random ones; each status carries the curve so far."""
     points = _points(circuit, order, seed)
-    curve = _empty()
-    for done, (size, draw, mask) in enumerate(points):
-        yield done, len(points), f"{size:,} edges{'' if draw is None else ' at random'}", curve
-        _put(curve, size, draw, live.measure(mask), live)
-    yield len(points), len(points), "", curve
-
-
-def measured_far(circuit: Circuit, order: Any, live: Any, seed: int = 0) -> Generator[Any, None, Curve]:
-    """As `measured`, all points with one request to a server; yields its `JobStatus`, gives the curve."""
-    points = _points(circuit, order, seed)
-    found = yield from live.measure_steps([mask for _, _, mask in points])
-    curve = _empty()
-    for (size, draw, _), value in zip(points, found, strict=True):
-        _put(curve, size, draw, value, live)
-    return curve
+    job = submit(measure, measurement, [mask for _, _, mask in points])
+    try:
+        for status in job:
+            yield status._replace(partial=None if status.partial is None else _curve(points, status.partial))
+        return _curve(points, job.result())
+    finally:
+        job.cancel()
 
 
 def _points(circuit: Circuit, order: Any, seed: int) -> list[tuple[int, int | None, Any]]:
@@ -82,20 +76,18 @@ def _points(circuit: Circuit, order: Any, seed: int) -> list[tuple[int, int | No
     return points
 
 
-def _empty() -> Curve:
+def _curve(points: list[tuple[int, int | None, Any]], found: Measured) -> Curve:
+    """Return the curve of the points that are measured."""
     curve: Curve = {"n_edges": [], "faithfulness": [], "low": [], "high": [], "metric": []}
-    return curve | {"random": [[] for _ in range(DRAWS)], "full": None, "empty": None}
-
-
-def _put(curve: Curve, size: int, draw: int | None, value: tuple[float, float], live: Any) -> None:
-    faithfulness, metric = value
-    if draw is not None:
-        curve["random"][draw] += _numbers([faithfulness])
-        return
-    curve["n_edges"].append(size)
-    curve["faithfulness"] += _numbers([faithfulness])
-    curve["metric"] += _numbers([metric])
-    curve |= {"full": float(live.full), "empty": float(live.empty)}
+    curve |= {"random": [[] for _ in range(DRAWS)], "full": found.full, "empty": found.empty}
+    for (size, draw, _), (faithfulness, metric) in zip(points, found.values, strict=False):
+        if draw is not None:
+            curve["random"][draw] += _numbers([faithfulness])
+            continue
+        curve["n_edges"].append(size)
+        curve["faithfulness"] += _numbers([faithfulness])
+        curve["metric"] += _numbers([metric])
+    return curve
 
 
 def _mask(n_edges: int, some: Any) -> Any:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from scope_widgets._job import Job, Steps
+
 Answer = tuple[dict[str, Any], list[bytes]]
-#: of an answer that takes long: how far it is, a pause in seconds before the next step, or nothing to say
-Step = tuple[int, int, str] | float | None
-Steps = Generator[Step, None, Answer]
+#: an answer that takes long: its statuses, and the answer in the end
+LongAnswer = Steps[Answer]
 
 _log = logging.getLogger("scope_widgets")
 
@@ -82,21 +83,21 @@ class Answers:
             self._running.discard(request)
 
     def _report(self, request: str, answer: Any) -> Generator[float, None, Answer | None]:
+        last: tuple[Any, ...] = (0, 0, "")
+        job: Job[Answer] = Job(answer)
         try:
-            while True:
-                try:
-                    step = next(answer)
-                except StopIteration as end:
-                    found: Answer = end.value
-                    return found
-                if isinstance(step, tuple):
-                    done, total, text = step
+            for status in job:
+                now = status.done, status.total, status.text
+                if now != last and status.state != "printed":
+                    last = now
+                    done, total, text = now
                     self.send({"v": 1, "id": request, "kind": "progress", "done": done, "total": total, "text": text})
-                yield step if isinstance(step, float) else 0.0
+                yield status.pause
                 if request not in self._running:
                     return None
+            return job.result()
         finally:
-            answer.close()
+            job.cancel()
 
     def _method(self, name: str, args: dict[str, Any]) -> Any:
         method = getattr(self, f"answer_{name}", None)
@@ -109,18 +110,9 @@ class Answers:
         return method
 
 
-def finished(answer: Answer | Steps) -> Answer:
-    """Go through an answer that takes long, waiting for it here."""
-    if isinstance(answer, tuple):
-        return answer
-    while True:
-        try:
-            step = next(answer)
-        except StopIteration as end:
-            found: Answer = end.value
-            return found
-        if isinstance(step, float):
-            time.sleep(step)
+def finished(answer: Answer | LongAnswer) -> Answer:
+    """Return an answer, and wait for it where it takes long."""
+    return answer if isinstance(answer, tuple) else Job(answer).result(progress=False)
 
 
 def _sentence(name: str, failure: Exception) -> str:

@@ -13,11 +13,12 @@ import torch
 import traitlets
 
 from scope_widgets import _kernels
-from scope_widgets.heads.thumbnails import head_steps, layer_thumbnails, thumbnail_steps, thumbnails
+from scope_widgets._job import Job, Steps
+from scope_widgets.heads.thumbnails import head_pattern, thumbnails
+from scope_widgets.models.remote_dispatch import submit
 
-from ._base import Answer, Steps, View
+from ._base import Answer, LongAnswer, View
 from ._requests import finished
-from ._waiting import is_far, waited
 
 Side = Literal["a", "b"]
 Float32 = npt.NDArray[np.float32]
@@ -28,7 +29,6 @@ MOST_TOKENS = 4096
 SAVED_EXACT_BYTES = 8_000_000
 SAVED_BYTES = 20_000_000
 FIRST_MESSAGE_BYTES = 1_200_000
-KEPT_BYTES = 256_000_000
 #: how long the cell may wait for thumbnails; the browser asks for the rest layer by layer
 PATIENCE_S = 0.25
 
@@ -39,8 +39,8 @@ class AttentionView(View):
     Parameters
     ----------
     trace : Trace
-        Of a single prompt, with ``attention(layer)`` of shape [head, query, key]. Of a model on a server the
-        thumbnails are made there, when the view is shown, and of an opened head only queries and keys travel.
+        Of a single prompt, with ``attention(layer)`` of shape [head, query, key]. Thumbnails are made beside the model,
+        and of an opened head whose pattern was not recorded only queries and keys travel.
     versus : Trace, optional
         A second prompt or model of as many tokens, layers and heads: B beside A, with the difference B - A.
     labels : HeadLabels or mapping of (layer, head) to letter, optional
@@ -82,16 +82,17 @@ class AttentionView(View):
         self.traces: dict[Side, Any] = {"a": _single(trace, "trace")}
         if versus is not None:
             self.traces["b"] = _matching(trace, _single(versus, "versus"))
-        self._far = any(_is_far(one) for one in self.traces.values())
-        self._kept: dict[Side, tuple[int, torch.Tensor]] = {}
-        self._far_head: dict[Side, tuple[tuple[int, int], Float32]] = {}
+        self._opened: dict[Side, tuple[tuple[int, int], Float32]] = {}
         cells = len(self.traces) * trace.n_layers * trace.n_heads
         size = next((size for size in (32, 16) if cells * size**2 <= FIRST_MESSAGE_BYTES), 8)
         size = min(size, len(trace.tokens))
         self._pictures = np.zeros((len(self.traces), trace.n_layers, trace.n_heads, size, size), np.uint8)
         self._finished = 0
-        if not self._far:  # the cell must not wait in a server's queue: the browser asks
-            self._draw_thumbnails(PATIENCE_S)
+        self._drawing = Job(self._draw())
+        end = time.monotonic() + PATIENCE_S
+        for status in self._drawing:  # the cell does not wait for what only waits itself
+            if status.pause or time.monotonic() > end:
+                break
         traits.setdefault("title", _title(self.traces))
         super().__init__(
             n_layers=trace.n_layers,
@@ -114,43 +115,33 @@ class AttentionView(View):
 
     # -- thumbnails
 
-    def _draw_thumbnails(self, patience: float = np.inf) -> None:
-        """Draw the layers that are missing until `patience` seconds are over, at least one."""
-        start = time.monotonic()
+    def _draw(self) -> Steps[None]:
+        """Draw layer by layer, both sides in turn, where pictures come so; else all at once."""
         _, n_layers, _, size, _ = self._pictures.shape
-        while self._finished < n_layers:
-            layer = self._finished
-            for row, side in enumerate(self.traces):
-                self._pictures[row, layer] = layer_thumbnails(self._layer(side, layer), size)
-            self._finished += 1
-            if time.monotonic() - start > patience:
-                return
+        jobs = [submit(thumbnails, trace.attention_only(), size) for trace in self.traces.values()]
+        ready = [0] * len(jobs)
+        while min(ready) < n_layers:
+            for row, job in enumerate(jobs):
+                status = next(job, None)
+                if status is None:
+                    self._pictures[row], ready[row] = job.result(), n_layers
+                elif status.partial is not None:
+                    self._pictures[row, ready[row]] = status.partial
+                    ready[row] += 1
+            self._finished = min(ready)
+            slowest = max((job.status for job in jobs), key=lambda status: status.pause)
+            yield slowest if slowest.pause else slowest._replace(text="")  # of work here there is nothing to say
 
-    def answer_thumbnails(self, layer: int) -> Answer | Steps:
-        """Draw layers up to `layer`: uint8 [side, head, row, column] of that layer; of a far model nothing.
-
-        Those of a far model come all at once, in the state.
-        """
-        layer = _within(layer, self._pictures.shape[1], "layer")
-        if self._far:
-            return self._far_thumbnails()
+    def answer_thumbnails(self, layer: int) -> LongAnswer:
+        """Draw layers up to `layer`: uint8 [side, head, row, column] of that layer; nothing where the state has all."""
+        n_layers = self._pictures.shape[1]
+        layer = _within(layer, n_layers, "layer")
+        if self._drawing.done and self._finished < n_layers:  # it failed before
+            self._drawing = Job(self._draw())
         while self._finished <= layer:
-            self._draw_thumbnails(0)
+            yield next(self._drawing)
         self._put_thumbnails()
-        return {}, [self._pictures[:, layer].tobytes()]
-
-    def _far_thumbnails(self) -> Steps:
-        size = self.thumbnail_size
-        for row, trace in enumerate(self.traces.values()):
-            if self._finished < self._pictures.shape[1]:
-                if _is_far(trace):
-                    found = yield from waited(thumbnail_steps(trace, size))
-                else:
-                    found = thumbnails(trace, size)
-                self._pictures[row] = found
-        self._finished = self._pictures.shape[1]
-        self._put_thumbnails()
-        return {}, []
+        return {}, [] if self._finished == n_layers else [self._pictures[:, layer].tobytes()]
 
     def _put_thumbnails(self) -> None:
         """Once they are complete the state, and with it a saved notebook, holds them."""
@@ -160,40 +151,21 @@ class AttentionView(View):
 
     # -- patterns
 
-    def _layer(self, side: Side, layer: int) -> torch.Tensor:
-        """Attention of a layer [head, query, key]; the last one is kept, for walks along a layer."""
-        if side in self._kept and self._kept[side][0] == layer:
-            return self._kept[side][1]
-        attention: torch.Tensor = self.traces[side].attention(layer)
-        if attention.nbytes <= KEPT_BYTES:
-            self._kept[side] = layer, attention
-        return attention
-
-    def _head(self, layer: int, head: int, side: Side) -> Float32:
-        if _is_far(self.traces[side]):
-            return _array(self.traces[side].head_attention(layer, head))
-        return _array(self._layer(side, layer)[head])
-
-    def _with_head(self, layer: int, head: int, side: Side, then: Callable[[Float32], Answer]) -> Answer | Steps:
+    def _with_head(self, layer: int, head: int, side: Side, then: Callable[[Float32], Answer]) -> LongAnswer:
         if side not in self.traces:
             raise ValueError(f"There is no side '{side}' in this view, only {', '.join(self.traces)}.")
         _, n_layers, n_heads, _, _ = self._pictures.shape
         layer, head = _within(layer, n_layers, "layer"), _within(head, n_heads, "head")
-        if not _is_far(self.traces[side]):
-            return then(self._head(layer, head, side))
-        return self._with_far_head(layer, head, side, then)
+        if self._opened.get(side, ((), None))[0] != (layer, head):
+            found = yield from submit(head_pattern, self.traces[side].attention_only(), layer, head).follow()
+            self._opened[side] = (layer, head), _array(found.attention())
+        return then(self._opened[side][1])
 
-    def _with_far_head(self, layer: int, head: int, side: Side, then: Callable[[Float32], Answer]) -> Steps:
-        if self._far_head.get(side, ((), None))[0] != (layer, head):
-            pattern = yield from waited(head_steps(self.traces[side], layer, head))
-            self._far_head[side] = (layer, head), _array(pattern)
-        return then(self._far_head[side][1])
-
-    def answer_head(self, layer: int, head: int, side: Side = "a") -> Answer | Steps:
+    def answer_head(self, layer: int, head: int, side: Side = "a") -> LongAnswer:
         """Return the lower triangle of a head, row by row: exact float32, or uint8 above `EXACT_TOKENS`."""
         return self._with_head(layer, head, side, lambda pattern: _packed(pattern, len(self.tokens) <= EXACT_TOKENS))
 
-    def answer_rows(self, layer: int, head: int, side: Side, first: int, last: int) -> Answer | Steps:
+    def answer_rows(self, layer: int, head: int, side: Side, first: int, last: int) -> LongAnswer:
         """Return the exact rows `first` to `last` - 1 of a head's lower triangle, float32."""
 
         def rows(pattern: Float32) -> Answer:
@@ -210,11 +182,14 @@ class AttentionView(View):
         finished(self.answer_thumbnails(self._pictures.shape[1] - 1))  # the state holds them then
         exact, heads = self._saved()
         for trace in self.traces.values():
-            if _is_far(trace) and exact:
-                trace.fetch("attention")  # one request instead of one a head
+            if exact:
+                trace.fetch("attention")  # at once instead of head by head
         for layer, head in heads:
-            for side in self.traces:
-                answer = _packed(self._head(layer, head, side), exact)
+            for side, trace in self.traces.items():
+                if exact:
+                    answer = _packed(_array(trace.attention(layer)[head]), exact)
+                else:
+                    answer = finished(self.answer_head(layer, head, side))
                 yield "head", {"layer": layer, "head": head, "side": side}, *answer
 
     def _saved(self) -> tuple[bool, list[tuple[int, int]]]:
@@ -223,7 +198,7 @@ class AttentionView(View):
         cells = len(self.traces) * len(self.tokens) * (len(self.tokens) + 1) // 2
         if 4 * cells * len(everything) <= SAVED_EXACT_BYTES:
             return True, everything
-        if cells * len(everything) <= SAVED_BYTES and not self._far:
+        if cells * len(everything) <= SAVED_BYTES:
             return False, everything
         return False, list(self.selected_heads[: max(1, SAVED_BYTES // cells)])
 
@@ -288,10 +263,6 @@ def _letters(labels: Any, n_layers: int, n_heads: int) -> list[list[Any]]:
         if not (0 <= layer < n_layers and 0 <= head < n_heads):
             raise ValueError(f"`labels` names head {layer}.{head}, but there are {n_layers} layers of {n_heads} heads.")
     return [[int(layer), int(head), str(letter)] for (layer, head), letter in letters.items()]
-
-
-def _is_far(trace: Any) -> bool:
-    return is_far(getattr(trace, "scope", None))
 
 
 def _array(attention: torch.Tensor) -> Float32:

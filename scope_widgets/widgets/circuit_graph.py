@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import operator
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
@@ -12,16 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
+from scope_widgets._job import Job, JobStatus
 from scope_widgets.circuits import Circuit
-from scope_widgets.circuits.measurement import FarLive
+from scope_widgets.circuits.measurement import CircuitMeasurement, Measured, attention_on_first_prompt, measure
+from scope_widgets.models.remote_dispatch import submit
 
 from . import _circuit_edits as edits
-from ._base import Answer, Steps, View
-from ._circuit_curve import curve_of, measured, measured_far
+from ._base import Answer, LongAnswer, View
+from ._circuit_curve import curve_of, measured
 from ._circuit_picture import picture
 from ._requests import finished
 from ._selection import Head, Selection
-from ._waiting import is_far, waited
 
 #: what a saved page may hold of attention, and of the circuit as JSON
 SAVED_BYTES = 2_000_000
@@ -103,7 +103,7 @@ class CircuitGraph(View):
         *,
         curve: Any = None,
         compare: Circuit | None = None,
-        live: Any = None,
+        measurement: CircuitMeasurement | None = None,
         selection: Selection | None = None,
         selected_heads: Iterable[Head] | None = None,
         title: str | None = None,
@@ -112,9 +112,11 @@ class CircuitGraph(View):
         if not isinstance(circuit, Circuit):
             raise TypeError(f"CircuitGraph shows a Circuit, such as circuits.discover(...) gives, not {circuit!r}.")
         _check_other(circuit, compare)
-        if live is not None and not all(hasattr(live, name) for name in ("measure", "attention")):
-            raise TypeError(f"live= takes an object that measures as circuits.Live does, not {live!r}.")
-        self._given, self._scope, self._live = circuit, scope, live
+        if measurement is not None and not all(hasattr(measurement, name) for name in ("run", "tokens")):
+            raise TypeError(f"measurement= takes a circuits.CircuitMeasurement, not {measurement!r}.")
+        if measurement is None and scope is not None:
+            measurement = CircuitMeasurement(scope, circuit)
+        self._given, self._measurement = circuit, measurement
         self._order = edits.order_of(circuit)
         self._attention: dict[int, npt.NDArray[Any]] = {}
         self._known: tuple[str, dict[str, Any]] | None = None
@@ -138,7 +140,7 @@ class CircuitGraph(View):
             names=[_name(one) for one in [circuit, *others]],
             metric=circuit.task.metric_name.replace("_", " "),
             facts=_facts(circuit),
-            live=live is not None or scope is not None,
+            live=measurement is not None,
             curve={} if curve is None else curve_of(curve, circuit),
             **{"labels": circuit.labels, "groups": circuit.groups, **traits},
         )
@@ -202,71 +204,49 @@ class CircuitGraph(View):
 
     # -- what the model is asked
 
-    def _measuring(self) -> Any:
-        """Return what measures; made when it is first needed, because it runs the model."""
-        if self._live is None:
-            if self._scope is None:
-                raise ValueError("Scores are not recomputed: no model was given (scope).")
-            kind = FarLive if is_far(self._scope) else importlib.import_module("scope_widgets.circuits").Live
-            self._live = kind(self._scope, self._given)
-        return self._live
+    def _measuring(self) -> CircuitMeasurement:
+        """Return what measures."""
+        if self._measurement is None:
+            raise ValueError("Scores are not recomputed: no model was given (scope).")
+        return self._measurement
 
-    def answer_measure(self, kept: int | None, removed: list[str], added: list[str]) -> Answer | Steps:
+    def answer_measure(self, kept: int | None, removed: list[str], added: list[str]) -> LongAnswer:
         """Return faithfulness and metric of the circuit after these changes."""
-        live, state = self._measuring(), (kept, removed, added)
-        mask = edits.included(self._given, self._order, *state)
-        if isinstance(live, FarLive):
-            return self._far_measure(live, state, mask)
-        return self._measured(live, state, live.measure(mask))
-
-    def _far_measure(self, live: FarLive, state: Any, mask: Any) -> Steps:
-        (found,) = yield from waited(live.measure_steps([mask]))
-        return self._measured(live, state, found)
-
-    def _measured(self, live: Any, state: Any, found: tuple[float, float]) -> Answer:
-        kept, removed, added = state
-        faithfulness, metric = found
+        measurement = self._measuring()
+        mask = edits.included(self._given, self._order, kept, removed, added)
+        found: Measured = yield from submit(measure, measurement, [mask]).follow()
+        faithfulness, metric = found.values[0]
         data = {
             "faithfulness": _finite(faithfulness),
             "metric": _finite(metric),
-            "full": _finite(live.full),
-            "empty": _finite(live.empty),
-            "ablation": str(live.ablation),
-            "pairs": getattr(live, "n_pairs", None),
+            "full": _finite(found.full),
+            "empty": _finite(found.empty),
+            "ablation": found.ablation,
+            "pairs": measurement.n_pairs,
         }
         self._known = repr((kept, list(removed), list(added))), data
         return data, []
 
-    def answer_attention(self, layer: int, head: int) -> Answer | Steps:
+    def answer_attention(self, layer: int, head: int) -> LongAnswer:
         """Return the tokens of the first prompt and what a head attends to on them, float32 [query, key]."""
         layer, head, graph = operator.index(layer), operator.index(head), self._given.graph
         if not (0 <= layer < graph.n_layers and 0 <= head < graph.n_heads):
             raise ValueError(f"There is no head {layer}.{head} in a model of {graph.n_layers} x {graph.n_heads} heads.")
-        live = self._measuring()
+        measurement = self._measuring()
         if layer not in self._attention:
-            if isinstance(live, FarLive):
-                return self._far_attention(live, layer, head)
-            self._attention[layer] = np.asarray(live.attention(layer), dtype="<f4")
-        return {"tokens": [str(token) for token in live.tokens]}, [self._attention[layer][head].tobytes()]
+            pattern = yield from submit(attention_on_first_prompt, measurement, layer).follow()
+            self._attention[layer] = np.asarray(pattern, dtype="<f4")
+        return {"tokens": list(measurement.tokens)}, [self._attention[layer][head].tobytes()]
 
-    def _far_attention(self, live: FarLive, layer: int, head: int) -> Steps:
-        self._attention[layer] = np.asarray((yield from waited(live.attention_steps(layer))), dtype="<f4")
-        return finished(self.answer_attention(layer, head))
-
-    def answer_curve(self) -> Steps:
+    def answer_curve(self) -> LongAnswer:
         """Measure the curve, a point after the other; what is done stays when it is stopped."""
-        yield 0, 1, "preparing"
-        live = self._measuring()
-        if isinstance(live, FarLive):
-            self.curve = yield from waited(measured_far(self._given, self._order, live))
-            return {}, []
-        for done, total, text, curve in measured(self._given, self._order, live):
-            # a copy, because a trait that holds the same object has not changed
-            self.curve = {
-                name: [*map(list, value)] if name == "random" else list(value) if isinstance(value, list) else value
-                for name, value in curve.items()
-            }
-            yield done, total, text
+        yield JobStatus("waiting", "preparing", 0, 1)
+        job = Job(measured(self._given, self._order, self._measuring()))
+        for status in job:
+            if status.partial is not None:
+                self.curve = status.partial
+            yield status
+        self.curve = job.result()
         return {}, []
 
     def answer_json(self) -> Answer:

@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from ._base import Answer, Steps, View
+from scope_widgets._job import JobStatus
+
+from ._base import Answer, LongAnswer, View
 from ._patching_map_cells import Effects, as_bytes, code_of, prompts_of_cell, values_of
 from ._selection import Head, Selection
-from ._waiting import words
 
 MOST_PROMPTS = 200
 SAVED_BYTES = 2_000_000
@@ -35,8 +36,7 @@ class PatchingMap(View):
     Parameters
     ----------
     source : PatchingResult, Attribution or a sweep
-        A sweep is run from the view: it has ``result``, ``total``, ``done`` and ``steps()``, and the map fills in.
-        One whose model is on a server also has ``news`` of its request, and says when to look again (``pause()``).
+        A sweep is run from the view: it has ``result``, ``total``, ``done`` and ``submit()``, and the map fills in.
     selection : Selection, optional
         Shared with other views: ``selected_heads`` are marked, the last of ``selected_tokens`` is the position whose
         effects a map of heads shows.
@@ -93,7 +93,7 @@ class PatchingMap(View):
     done = traitlets.Int().tag(sync=True)
     total = traitlets.Int().tag(sync=True)
     seconds_left = traitlets.Float(None, allow_none=True).tag(sync=True)
-    waiting = traitlets.Unicode(help="what the server does with the request that is under way").tag(sync=True)
+    waiting = traitlets.Unicode(help="what is waited for").tag(sync=True)
     problem = traitlets.Unicode(help="why the last run ended before all was done").tag(sync=True)
 
     shows = traitlets.Enum(["heads", "positions", "selected heads"], "heads").tag(sync=True)
@@ -111,7 +111,7 @@ class PatchingMap(View):
         title: str | None = None,
         **traits: Any,
     ) -> None:
-        self._sweep = source if hasattr(source, "steps") and hasattr(source, "result") else None
+        self._sweep = source if hasattr(source, "submit") and hasattr(source, "result") else None
         self._result = None if self._sweep is not None else source
         self._stopping = self._active = False
         result = self.result
@@ -165,37 +165,33 @@ class PatchingMap(View):
     def _done(self, values: npt.NDArray[Any]) -> int:
         return int((~np.isnan(values)).sum()) if self._sweep is None else int(self._sweep.done)
 
-    def answer_run(self) -> Steps:
+    def answer_run(self) -> LongAnswer:
         """Run the cells that are left, batch by batch; after each the kernel may do something else, or stop it."""
         if self._sweep is None:
             raise ValueError("There is nothing to run: this map shows a result that is complete.")
         if self._active:
             return {}, []
         self._active, self._stopping, self.problem = True, False, ""
-        steps = self._sweep.steps()
+        job = self._sweep.submit()
         try:
             self.running = True
             began, before = time.monotonic(), int(self._sweep.done)
             due = 0.0
-            for cells in steps:
+            for status in job:
                 now = time.monotonic()
-                news = getattr(self._sweep, "news", None)
-                self.waiting = "" if news is None else words(news)
-                if len(cells) and now >= due:
+                self.waiting = status.text if status.pause else ""
+                if status.partial is not None and now >= due:
                     self._publish((now - began) / max(1, int(self._sweep.done) - before))
                     cost = time.monotonic() - now
                     due = now + max(_PAUSE_S, cost / _SHARE, len(self.values) / _RATE)
-                yield self._sweep.pause() if news is not None else None
+                yield JobStatus(status.state, pause=status.pause)
                 if self._stopping:
                     break
-        except RuntimeError as failure:  # of a server: what had come stays, and asking again goes on
-            if not hasattr(self._sweep, "news"):
-                raise
+        except RuntimeError as failure:  # what had come stays, and asking again goes on
             self.problem = str(failure)
         finally:
             self._active = False
-            if hasattr(steps, "close"):
-                steps.close()
+            job.cancel()
             self._publish()
             self.waiting, self.running = "", False
         return {}, []

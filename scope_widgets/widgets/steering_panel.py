@@ -13,17 +13,16 @@ from typing import Any, ClassVar
 import numpy as np
 import traitlets
 
+from scope_widgets._job import JobStatus
 from scope_widgets._provenance import Provenance
-from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep_steps
-from scope_widgets.steering.far_steps import continuation_steps, far_sweep_steps, grid_steps
+from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep
 
 from . import _steering_presets as presets
 from . import _steering_sliders as sliders
-from ._base import Answer, Steps, View
+from ._base import Answer, LongAnswer, View
 from ._requests import finished
 from ._selection import Head, Selection
 from ._steering_reader import SHOWN, Reader
-from ._waiting import is_far, waited
 
 #: strengths of a slider that a saved page knows
 POINTS = 11
@@ -36,8 +35,8 @@ Strengths = Sequence[float | None]
 class SteeringPanel(View):
     """A slider for each intervention, and the next tokens, steered beside unsteered, while a slider moves.
 
-    Of a model on a server one request brings what a slider does over its span; while it moves, the browser interpolates
-    between those strengths, and when it is let go the exact distribution is asked for.
+    Where an answer takes longer than a slider may wait, one request brings what the slider does over its span; while it
+    moves, the browser interpolates between those strengths, and when it is let go the exact distribution is asked for.
 
     Parameters
     ----------
@@ -67,9 +66,8 @@ class SteeringPanel(View):
     presets : dict
         Name to {"strengths": {key: strength}, "enabled": {key: bool}}.
     **traits
-        ``max_new_tokens``, ``temperature``, ``seed`` and ``continue_on_release`` (at first not for a model on a
-        server, where each is a job) of the continuations,
-        ``selected_heads``, ``theme``, ``height`` (pixels).
+        ``max_new_tokens``, ``temperature``, ``seed`` and ``continue_on_release`` (at first only for a
+        model that is interactive) of the continuations, ``selected_heads``, ``theme``, ``height`` (pixels).
 
     Raises
     ------
@@ -85,7 +83,7 @@ class SteeringPanel(View):
 
     bundle: ClassVar[str] = "steering_panel"
 
-    far = traitlets.Bool(help="the model is on a server: what it is asked takes its time").tag(sync=True)
+    interactive = traitlets.Bool(True, help="answers come soon enough to follow a slider").tag(sync=True)
     model_name = traitlets.Unicode().tag(sync=True)
     prompt_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     answers = traitlets.List(traitlets.Unicode(), help="texts of the two tokens; empty without").tag(sync=True)
@@ -133,15 +131,14 @@ class SteeringPanel(View):
         self._session = session
         self._take(session)
         model = str(session.scope.model_id)
-        if is_far(session.scope):
-            traits.setdefault("continue_on_release", False)
+        traits.setdefault("continue_on_release", session.scope.interactive)
         super().__init__(
             selection=selection,
             selected_heads=selected_heads,
             title=title or f"Steering, {model.rstrip('/').rsplit('/', 1)[-1]}, {len(session.tokens)} tokens",
             n_layers=session.scope.n_layers,
             n_heads=session.scope.n_heads,
-            far=is_far(session.scope),
+            interactive=session.scope.interactive,
             model_name=model,
             prompt_tokens=list(session.tokens),
             answers=[one["text"] for one in self._reader.texts(session.answers or ())],
@@ -282,7 +279,7 @@ class SteeringPanel(View):
     @traitlets.observe("strengths", "enabled")
     def _begin(self, change: Any = None) -> None:
         """Answer before a view asks; the session remembers what it has just been asked."""
-        if is_far(self._session.scope):  # what is known without a request is the model as it is
+        if not self._session.scope.interactive:  # what is known at once is the model as it is
             if change is None:
                 self._answer(self._session.neutral)
         elif len(self.strengths) == len(self.enabled) == len(self._keys):
@@ -315,65 +312,60 @@ class SteeringPanel(View):
         found = self._reader.read(self._session.at([sliders.strength(one) for one in strengths]))
         return {**found, "ms": round((time.perf_counter() - began) * 1000, 3)}
 
-    def answer_steer(self, strengths: Strengths) -> Answer | Steps:
+    def answer_steer(self, strengths: Strengths) -> LongAnswer:
         """Return what comes next at these strengths."""
-        return self._far_steer(strengths) if self.far else (self._steer(strengths), [])
-
-    def _far_steer(self, strengths: Strengths) -> Steps:
-        row = [sliders.strength(one) for one in strengths]
-        (found,) = yield from waited(grid_steps(self._session, [row]))
-        data = {**self._reader.read(found), "ms": 0.0}
-        if list(strengths) == [sliders.number(strength) for strength in self._effective()]:
+        began = time.perf_counter()
+        job = self._session.submit_grid([[sliders.strength(one) for one in strengths]])
+        (found,) = yield from job.follow()
+        data = {**self._reader.read(found), "ms": round((time.perf_counter() - began) * 1000, 3)}
+        if not self.interactive and list(strengths) == [sliders.number(strength) for strength in self._effective()]:
             self.start = {"strengths": list(strengths), **data}
         return data, []
 
-    def answer_sweep(self, which: int, strengths: Strengths) -> Steps:
+    def answer_sweep(self, which: int, strengths: Strengths) -> LongAnswer:
         """Move one slider over its span, the others held."""
         which = operator.index(which)
         others = [sliders.strength(one) for one in strengths]
         keys = self._keys  # a slider may come or go meanwhile
-        if self.far:
-            sweep = yield from waited(far_sweep_steps(self._session, which, others))
-        else:
-            sweep = yield from sweep_steps(self._session, which, None, others=others)
+        found = yield from self._session.scope.submit(sweep, self._session, which, None, others).follow()
         key = keys[which]
         data = {
             "which": which,
-            "name": sweep.what,
-            "strengths": sweep.strengths.tolist(),
-            "kl": _plain(sweep.kl),
-            "difference": None if self._session.answers is None else _plain(sweep.difference),
-            "loss": _plain(sweep.loss),
-            "fluent": None if sweep.fluent is None else list(sweep.fluent),
-            "limit": sweep.limit,
-            "spearman": sliders.number(sweep.spearman),
+            "name": found.what,
+            "strengths": found.strengths.tolist(),
+            "kl": _plain(found.kl),
+            "difference": None if self._session.answers is None else _plain(found.difference),
+            "loss": _plain(found.loss),
+            "fluent": None if found.fluent is None else list(found.fluent),
+            "limit": found.limit,
+            "spearman": sliders.number(found.spearman),
         }
         self._sweeps[key] = ([*strengths[:which], *strengths[which + 1 :]], data)
-        found = {} if sweep.fluent is None else {key: list(sweep.fluent)}
-        self.fluent = {**{name: known for name, known in self.fluent.items() if name != key}, **found}
+        span = {} if found.fluent is None else {key: list(found.fluent)}
+        self.fluent = {**{name: known for name, known in self.fluent.items() if name != key}, **span}
         return data, []
 
-    def answer_continue(self, strengths: Strengths, max_new_tokens: int, temperature: float, seed: int) -> Steps:
+    def answer_continue(self, strengths: Strengths, max_new_tokens: int, temperature: float, seed: int) -> LongAnswer:
         """Continue the prompt unsteered and steered, a token at a time."""
         wanted = operator.index(max_new_tokens)
         if not 1 <= wanted <= LONGEST:
             raise ValueError(f"A continuation has 1 to {LONGEST} tokens; got {wanted}.")
         rows = [self._session.neutral, [sliders.strength(one) for one in strengths]]
         texts = {"unsteered": "", "steered": ""}
-        yield 0, wanted, json.dumps(texts)
+        yield JobStatus("waiting", json.dumps(texts), 0, wanted)
         options = {"max_new_tokens": wanted, "temperature": temperature, "seed": seed}
-        if self.far:
-            unsteered, steered = yield from waited(continuation_steps(self._session, rows, **options))
-            texts = {"unsteered": unsteered, "steered": steered}
-        else:
-            for done, (unsteered, steered) in enumerate(self._session.continuations(rows, **options), 1):
-                texts = {"unsteered": unsteered, "steered": steered}
-                yield done, wanted, json.dumps(texts)
+        job = self._session.submit_continuations(rows, **options)
+        for status in job:
+            if status.partial is not None:
+                texts = dict(zip(texts, status.partial, strict=True))
+                status = status._replace(text=json.dumps(texts))
+            yield status
+        texts = dict(zip(texts, job.result(), strict=True))
         asked = {"strengths": list(strengths), **options}
         self._written = repr(asked), texts
         return dict(texts), []
 
-    def answer_grid(self, which: int, strengths: Strengths) -> Answer | Steps:
+    def answer_grid(self, which: int, strengths: Strengths) -> LongAnswer:
         """Return the next tokens at strengths over one slider's span, and at its own; the others held.
 
         Buffers: probabilities as float32 [point, token], then unsteered ones [token].
@@ -387,15 +379,10 @@ class SteeringPanel(View):
         if math.isnan(self._session.neutral[which]):
             points.append(math.nan)  # free
         rows = [[*held[:which], point, *held[which + 1 :]] for point in points]
-        if self.far:
-            return self._far_grid(which, points, rows)
-        return self._grid(which, points, self._session.grid(rows))
+        found = yield from self._session.submit_grid(rows).follow()
+        return self._grid_answer(which, points, found)
 
-    def _far_grid(self, which: int, points: list[float], rows: list[list[float]]) -> Steps:
-        found = yield from waited(grid_steps(self._session, rows))
-        return self._grid(which, points, found)
-
-    def _grid(self, which: int, points: list[float], found: list[Steered]) -> Answer:
+    def _grid_answer(self, which: int, points: list[float], found: list[Steered]) -> Answer:
         ids = list(dict.fromkeys(id_ for one in found for id_ in one.top(SHOWN)))
         data = {
             "which": which,

@@ -32,7 +32,7 @@ export function createAnswers(state: State, requests: Requests, root: HTMLElemen
   const old = computed(() => waiting.value !== "" && !same(shown.value?.strengths ?? [], state.effective.value));
   const answers = { shown, waiting, news, old, problem };
   if (state.saved) followSaved(state, requests, start.peek(), answers, until);
-  else if (state.model.get("far")) followFar(state, requests, start.peek(), answers, until);
+  else if (!state.model.get("interactive")) followFar(state, requests, start.peek(), answers, until);
   else followLive(state, requests, start, answers, root, until);
   return answers;
 }

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-
-if TYPE_CHECKING:
-    from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.architecture.model_parts import ModelParts
 
 #: the norm before attention, looked up in a block; OLMo 2 has none
 _NORMS = ("ln_1", "input_layernorm", "self_attn_layer_norm")
@@ -63,7 +60,7 @@ class Reading:
         return stream if self.norm is None else type(self.norm).forward(self.norm, stream)
 
 
-def reading(scope: Microscope, layer: int) -> Reading:
+def reading(scope: ModelParts, layer: int) -> Reading:
     """Find how the attention of a layer reads.
 
     Raises

@@ -6,16 +6,14 @@ Nothing here knows a family: norms and output matrices are asked what they do to
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError
-from scope_widgets.models.execution.locks import lock_of
-
-if TYPE_CHECKING:
-    from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.architecture.model_parts import ModelParts
+from scope_widgets.models.locks import lock_of
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,7 @@ class Unembedding:
             )
 
 
-def head_writes(scope: Microscope, z: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+def head_writes(scope: ModelParts, z: Tensor, layer: int) -> tuple[Tensor, Tensor]:
     """Give what each head adds to the residual stream, and what the attention's biases add.
 
     Where a norm follows attention (Gemma 2, Gemma 3, OLMo 2) its scale is held as it is for all heads together.
@@ -170,7 +168,7 @@ def head_writes(scope: Microscope, z: Tensor, layer: int) -> tuple[Tensor, Tenso
     return frozen(heads.cpu().double()), bias.squeeze(-2)
 
 
-def output_matrices(scope: Microscope, layer: int) -> Tensor:
+def output_matrices(scope: ModelParts, layer: int) -> Tensor:
     """Give the output matrix of each head, `[head, d_head, d_model]` in float64.
 
     Where a norm follows attention its gain is folded in, so that they are known up to one factor for the layer.

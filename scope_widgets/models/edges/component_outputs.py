@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,10 +12,8 @@ from scope_widgets.models.architecture.anatomy import Block, UnsupportedModelErr
 from scope_widgets.models.architecture.qkv_projections import matrix
 from scope_widgets.models.architecture.unembedding import freeze
 from scope_widgets.models.execution.recorder import first
+from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import pad
-
-if TYPE_CHECKING:
-    from scope_widgets.models.microscope import Microscope
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +79,7 @@ def writes(scope: Microscope, prompts: list[list[int]]) -> Writes:
             biases.append(bias)
         final.append(wrapped.envoy(anatomy.blocks[-1].block).output)
 
-    with scope.wrapped() as wrapped:
+    with loaded(scope).wrapped() as wrapped:
         logits = wrapped.logits({"input_ids": ids, "logits_to_keep": torch.unique(last)}, body)
     of, bias = torch.cat(parts), torch.stack(biases)
     _check_sum(scope, of.sum(0) + bias.sum(0), first(final[0]))

@@ -8,7 +8,7 @@ rest.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,9 +18,7 @@ from scope_widgets.models.edges.component_outputs import Writes, by_head
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import first
-
-if TYPE_CHECKING:
-    from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import Microscope, loaded
 
 #: bytes of what is kept of one forward, at most
 BUDGET = 2**28
@@ -159,7 +157,7 @@ class _Forward:
         """Run; gives `[circuit, prompt, vocabulary]` of the last positions."""
         kept = torch.unique(self._last)
         inputs = {"input_ids": self._ids.repeat(self._n, 1), "logits_to_keep": kept}
-        with self._scope.wrapped() as wrapped:
+        with loaded(self._scope).wrapped() as wrapped:
             found = wrapped.logits(inputs, lambda: self._body(wrapped))
         at = torch.searchsorted(kept, self._last)
         found = found.reshape(self._n, len(at), len(kept), -1)
@@ -268,7 +266,7 @@ def _parallel(scope: Microscope) -> bool:
         kept.append(first(wrapped.envoy(block.mlp).input))
         return True
 
-    with scope.wrapped() as wrapped:
+    with loaded(scope).wrapped() as wrapped:
         for _ in range(2):
             wrapped.logits(inputs, body)
     return bool(torch.equal(*kept))

@@ -8,7 +8,6 @@ matrices and the norm for each head by itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -19,9 +18,7 @@ from scope_widgets.models.edges.edge_ablation import put
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import first
-
-if TYPE_CHECKING:
-    from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import Microscope, loaded
 
 
 class EdgeGradients:
@@ -138,7 +135,7 @@ class _Run:
         """Run; gives `[prompt, vocabulary]` of the last positions."""
         kept = torch.unique(prompts.last)
         inputs = {"input_ids": prompts.token_ids, "logits_to_keep": kept}
-        with self._scope.wrapped() as wrapped:
+        with loaded(self._scope).wrapped() as wrapped:
             found = wrapped.logits(inputs, lambda: self._body(wrapped), gradients=True)
         with torch.enable_grad():
             return found[torch.arange(len(prompts.last)), torch.searchsorted(kept, prompts.last)]

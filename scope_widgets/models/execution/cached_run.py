@@ -7,7 +7,7 @@ skipped, and positions that the change cannot reach lend their keys and values. 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +15,10 @@ from torch import Tensor, nn
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.execution.activation_edits import Editor, Edits, Place
-from scope_widgets.models.execution.locks import lock_of
+from scope_widgets.models.execution.loaded_model import LoadedModel
 from scope_widgets.models.execution.nnsight_model import NNsightModel
+from scope_widgets.models.locks import lock_of
 from scope_widgets.models.tokens import pad
-
-if TYPE_CHECKING:
-    from scope_widgets.models.microscope import Microscope
 
 #: what `CachedRun.again` needs of the earlier run
 NEEDED = ("residual", "k", "v")
@@ -40,7 +38,7 @@ class CachedRun:
         As in a `Trace` (attention `[prompt, head, query, key]`), but padding holds whatever the model made of it.
     """
 
-    def __init__(self, scope: Microscope, rows: list[list[int]], capture: Sequence[str], edits: Edits) -> None:
+    def __init__(self, scope: LoadedModel, rows: list[list[int]], capture: Sequence[str], edits: Edits) -> None:
         self._scope = scope
         # To the right: no mask is needed, for nothing looks at what is later. With a token of the prompt: transformers
         # warns of what looks like padding without a mask.
@@ -168,7 +166,7 @@ class _Continuing(Editor):
         self,
         wrapped: NNsightModel,
         run: CachedRun,
-        scope: Microscope,
+        scope: LoadedModel,
         edits: Edits,
         rows: Tensor,
         positions: Tensor,

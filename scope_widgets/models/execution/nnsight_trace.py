@@ -29,7 +29,7 @@ if not _imported_by_user:
 import nnsight  # noqa: E402
 from nnsight import TransformersModel  # noqa: E402
 
-__all__ = ["TransformersModel", "run", "run_there", "trace_there"]
+__all__ = ["TransformersModel", "run", "run_remotely", "trace_remotely"]
 
 
 def run(model: TransformersModel, body: Callable[[], bool], *inputs: Any, **options: Any) -> None:
@@ -39,7 +39,7 @@ def run(model: TransformersModel, body: Callable[[], bool], *inputs: Any, **opti
             tracer.stop()
 
 
-def run_there(model: TransformersModel, backend: Any, function: Callable[..., Any], *args: Any) -> Any:
+def run_remotely(model: TransformersModel, backend: Any, function: Callable[..., Any], *args: Any) -> Any:
     """Call `function(model, *args)` where the model of `backend` is, and give what the backend then has.
 
     The function travels as text, with what it names.
@@ -50,10 +50,10 @@ def run_there(model: TransformersModel, backend: Any, function: Callable[..., An
     return backend.answer
 
 
-def trace_there(
+def trace_remotely(
     model: TransformersModel, backend: Any, function: Callable[..., Any], inputs: dict[str, Any], *args: Any
 ) -> Any:
-    """As `run_there`, with the function as the block of a trace over `inputs`."""
+    """As `run_remotely`, with the function as the block of a trace over `inputs`."""
     nnsight.register(function.__module__)
     with model.trace(**inputs, backend=backend, use_cache=False):
         answer = nnsight.save(function(model, *args))  # noqa: F841

@@ -6,19 +6,17 @@ import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from scope_widgets.models.architecture.model_parts import ModelParts
 from scope_widgets.models.execution.activation_edits import Edits, Place, check
 from scope_widgets.models.execution.attention import SITES, probing, uses_attention_interface
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
-from scope_widgets.models.execution.locks import changed_by_hooks
 from scope_widgets.models.execution.recorder import first
-
-if TYPE_CHECKING:
-    from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.locks import changed_by_hooks
 
 
 class PersistentEdits:
@@ -34,7 +32,7 @@ class PersistentEdits:
         position stands (padding on the left counts below 0), and how many tokens the prompt has.
     """
 
-    def __init__(self, scope: Microscope, places: Sequence[Place], edits_at: Callable[[Tensor, Tensor], Edits]) -> None:
+    def __init__(self, scope: ModelParts, places: Sequence[Place], edits_at: Callable[[Tensor, Tensor], Edits]) -> None:
         check(dict.fromkeys(places, _as_it_is), scope.anatomy)
         self._model, self._anatomy = scope.model, scope.anatomy
         self._stack = _stack(scope.model, self._anatomy.blocks[0].block)
@@ -147,7 +145,7 @@ def _as_it_is(value: Tensor) -> Tensor:
 
 @torch.no_grad()
 def continued(
-    scope: Microscope,
+    scope: ModelParts,
     rows: Sequence[Sequence[int]],
     hooked: PersistentEdits,
     *,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.models.execution.locks import lock_of
+from scope_widgets.models.locks import lock_of
 
 #: weight (float32 where the model's is of less precision) -> changed weight; pure, and holding no module or model
 Change = Callable[[Tensor], Tensor]

@@ -25,8 +25,8 @@ STORED_S = 3600.0
 _WRITING = "writing-"
 
 
-def folder() -> Path:
-    """Give where answers are kept: a folder of their own in SCOPE_WIDGETS_CACHE, or in the user's cache."""
+def cache_folder() -> Path:
+    """Return where answers are kept: a folder of their own in SCOPE_WIDGETS_CACHE, or in the user's cache."""
     given = os.environ.get("SCOPE_WIDGETS_CACHE")
     return (Path(given) if given else Path.home() / ".cache" / "scope-widgets") / "remote"
 

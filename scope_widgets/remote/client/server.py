@@ -21,7 +21,7 @@ from scope_widgets.remote.errors import (
 
 @dataclass
 class Traffic:
-    """What went over the line so far: requests that the server took, and bytes of requests and answers."""
+    """What was sent and received so far: requests that the server took, and bytes of requests and answers."""
 
     requests: int = 0
     sent: int = 0
@@ -115,7 +115,7 @@ class Server:
             failure = LostConnectionError(self.silent(f"the connection broke ({type(error).__name__})"))
         raise failure  # without httpx's error behind it, whose variables hold the key
 
-    def there(self, limit: float | None = None) -> bool:
+    def alive(self, limit: float | None = None) -> bool:
         """Whether the server answers, within so many seconds."""
         try:
             return self.ask("GET", "/ping", limit).status_code == 200

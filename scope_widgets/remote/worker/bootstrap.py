@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def there(model: Any, sources: dict[str, str], request: dict[str, Any]) -> Any:
+def run_with_sources(model: Any, sources: dict[str, str], request: dict[str, Any]) -> Any:
     """Import this package's modules from `sources` for the length of one request, answer it, and leave nothing behind.
 
     It knows nothing from outside its own body: nnsight ships it as text.
@@ -17,7 +17,7 @@ def there(model: Any, sources: dict[str, str], request: dict[str, Any]) -> Any:
     sources : dict of str to str
         Text of each module by its name; what is to run is plain Python over torch, none of it compiled.
     request : dict
-        As `answering.answer` takes it.
+        As `execute.answer` takes it.
     """
     import importlib
     import importlib.abc
@@ -43,15 +43,15 @@ def there(model: Any, sources: dict[str, str], request: dict[str, Any]) -> Any:
 
     finder = Finder()
     names = {name.partition(".")[0] for name in sources}
-    others = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
+    before = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
     sys.meta_path.insert(0, finder)
     try:
-        return importlib.import_module(request["answering"]).answer(model, request)
+        return importlib.import_module(request["execute"]).answer(model, request)
     finally:
         sys.meta_path.remove(finder)
         for name in list(sys.modules):
             if name.partition(".")[0] in names:
                 del sys.modules[name]
-        sys.modules.update(others)
+        sys.modules.update(before)
         for name in sources:
             linecache.cache.pop("<" + name + ">", None)

@@ -1,4 +1,4 @@
-"""What a request does where the model is; this file travels, see `there`."""
+"""What a request does beside the model; this file travels, see `bootstrap`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import types
 import warnings
 from typing import Any
 
-#: printed before progress, so that it is told from what a user's own function prints
+#: printed before progress, to set it apart from what a user's own function prints
 PROGRESS = "scope-widgets:"
 
 
 def answer(model: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """Call a function of this package on the model of the server; gives its packed result, or what it raised.
+    """Call a function of this package on the model of the server; return its packed result, or what it raised.
 
     Parameters
     ----------
@@ -23,34 +23,44 @@ def answer(model: Any, request: dict[str, Any]) -> dict[str, Any]:
     """
     import torch
 
-    with _Progress(), warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("default")
+    with _Progress():
         from scope_widgets.models.execution.attention import unregister
-        from scope_widgets.models.microscope import Microscope
-        from scope_widgets.remote import serialization as wire
-        from scope_widgets.remote.errors import APART, JobFailedError, NoWeightsError
+        from scope_widgets.models.microscope import LocalMicroscope
+        from scope_widgets.remote.errors import NO_WEIGHTS, NoWeightsError
         from scope_widgets.remote.worker.sandboxed_microscope import SandboxedMicroscope
 
+        sandboxed = any(parameter.is_meta for parameter in model._module.parameters())
         try:
-            apart = any(parameter.is_meta for parameter in model._module.parameters())
             name = request["model_id"], request["revision"]
-            scope = SandboxedMicroscope(model, *name) if apart else Microscope(model._module, model.tokenizer, *name)
-            args, kwargs = (wire.unpack(request[part], scope, calls=True) for part in ("args", "kwargs"))
-            result = wire.pack(wire.named(request["function"])(*args, **kwargs), scope)
-        except SystemExit as end:  # of what was asked; the server's own, which ends a job, has no code
-            if end.code is None:
-                raise
-            return _raised(JobFailedError(f"What was asked left the interpreter there (SystemExit: {end.code})."))
+            if sandboxed:
+                return run_request(SandboxedMicroscope(model, *name), request)
+            return run_request(LocalMicroscope(model._module, model.tokenizer, *name), request)
         except torch.OutOfMemoryError:
             raise  # the server gives its memory back, and says how much was used
         except Exception as error:
-            return _raised(NoWeightsError(APART) if apart and _of_weights(error) else error)
+            return _raised(NoWeightsError(NO_WEIGHTS) if sandboxed and _of_weights(error) else error)
         finally:
             unregister()
-    size = wire.n_bytes(result)
+
+
+def run_request(scope: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """Call the function of a request with `scope` in the place of its microscope; return its packed result."""
+    from scope_widgets.remote import serialization
+    from scope_widgets.remote.errors import JobFailedError
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("default")
+        args, kwargs = (serialization.unpack(request[part], scope, calls=True) for part in ("args", "kwargs"))
+        try:
+            result = serialization.pack(serialization.named(request["function"])(*args, **kwargs), scope)
+        except SystemExit as end:  # of what was asked; the server's own, which ends a job, has no code
+            if end.code is None:
+                raise
+            raise JobFailedError(f"What was asked left the interpreter there (SystemExit: {end.code}).") from None
+    size = serialization.n_bytes(result)
     if size > request["most"]:
         return {"too_large": size}
-    return {"result": result, "warnings": [str(one.message) for one in said if one.category is UserWarning]}
+    return {"result": result, "warnings": [str(one.message) for one in warned if one.category is UserWarning]}
 
 
 def _of_weights(error: Exception) -> bool:
@@ -71,7 +81,7 @@ class _Progress:
 
         class Printed(tqdm):  # type: ignore[misc]
             def __init__(self, *args: Any, **options: Any) -> None:
-                super().__init__(*args, **{**options, "mininterval": 0.25, "file": None, "leave": False})
+                super().__init__(*args, **{**options, "mininterval": 0.25, "delay": 0, "file": None, "leave": False})
 
             def display(self, *_: Any, **__: Any) -> None:
                 print(PROGRESS, self.n, self.total or 0, self.desc or "", flush=True)

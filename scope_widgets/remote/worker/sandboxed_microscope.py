@@ -14,11 +14,13 @@ from torch import nn
 
 from scope_widgets.models.execution.attention import Probe, Spec, attention, heard
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.microscope import LocalMicroscope
 
 
-class SandboxedMicroscope(Microscope):
+class SandboxedMicroscope(LocalMicroscope):
     """A microscope that knows shapes, and runs forwards through nnsight's model alone."""
+
+    has_gradients = False
 
     def __init__(self, model: Any, model_id: str, revision: str | None) -> None:
         module = model._module

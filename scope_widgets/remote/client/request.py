@@ -1,16 +1,17 @@
-"""A line to an NDIF server: one request of nnsight, statuses as they come, results without pickle."""
+"""One request of nnsight to an NDIF server: statuses as they come, results without pickle."""
 
 from __future__ import annotations
 
 import io
 import json
 import pickle
+import re
 import sys
 import time
 import zipfile
 from collections.abc import Callable, Generator
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import torch
@@ -20,6 +21,7 @@ from nnsight.intervention.backends.remote import RemoteBackend
 from nnsight.schema.request import RequestModel
 from nnsight.schema.response import ResponseModel, Status
 
+from scope_widgets._job import JobStatus, State
 from scope_widgets.remote.client.server import Server
 from scope_widgets.remote.errors import (
     LostConnectionError,
@@ -36,30 +38,11 @@ _LOOK = 5.0
 _SILENCE = 5.0
 
 
-class JobStatus(NamedTuple):
-    """What is known of a request that is under way.
-
-    Attributes
-    ----------
-    state : str
-        "sent", "queued", "deploying", "running", "done".
-    text : str
-        The server's own words, such as the position in the queue.
-    done, total : int
-        Steps of the work, 0 where the server does not count.
-    """
-
-    state: str
-    text: str = ""
-    done: int = 0
-    total: int = 0
-
-
 Listener = Callable[[JobStatus], None]
 
-_LOST = JobStatus("queued", "the connection is lost; waiting for the server")
+_LOST = JobStatus("lost", "connection lost, waiting for the server")
 
-_STATES = {
+_STATES: dict[Status, State] = {
     Status.RECEIVED: "sent",
     Status.QUEUED: "queued",
     Status.PROVISIONING: "deploying",
@@ -69,15 +52,26 @@ _STATES = {
     Status.COMPLETED: "done",
 }
 
+_TEXTS = {"sent": "sent to the server", "deploying": "the server loads the model", "done": ""}
 
-class Line(RemoteBackend):  # type: ignore[misc]
+
+def _status(response: ResponseModel) -> JobStatus:
+    """Return a status of the server's in our words; its own words only give the place in the queue."""
+    state = _STATES.get(response.status, "running")
+    if state == "queued":
+        place = re.search(r"position (\d+)", response.description or "")
+        return JobStatus(state, f"queued, position {place[1]}" if place else "queued")
+    return JobStatus(state, _TEXTS.get(state, "running on the server"))
+
+
+class Request(RemoteBackend):  # type: ignore[misc]
     """One request of nnsight to a `Server`.
 
     Parameters
     ----------
     stored : bool
         The server stores the answer, to be fetched by `job_id` within the hour, also by another process: survives a
-        lost connection, but costs 0.1 s, and progress inside the job is not told.
+        lost connection, but costs 0.1 s, and progress inside the job is not known.
     """
 
     def __init__(self, model: Any, server: Server, listener: Listener, *, stored: bool, model_id: str) -> None:
@@ -98,12 +92,12 @@ class Line(RemoteBackend):  # type: ignore[misc]
         blob = self._serialize(tracer)
         request = RequestModel(model_key=self.model_key, compress=self.compress, env=self.env)
         if self._stored:
-            self.job_id = self._posted(request, blob).id
+            self.job_id = self._post(request, blob).id
         else:
-            self.answer = self._streamed(request, blob)["answer"]
+            self.answer = self._stream(request, blob)["answer"]
 
-    def sending(self, send: Callable[[Line], Any]) -> Generator[JobStatus, None, None]:
-        """Send a request by `send(line)`; a server that is lost is waited for, a step a try.
+    def send(self, send: Callable[[Request], Any]) -> Generator[JobStatus, None, None]:
+        """Send a request by `send(request)`; a server that is lost is waited for, a step a try.
 
         One that may have taken the request gets it a second time, but not a third: it changes nothing there.
         """
@@ -118,8 +112,8 @@ class Line(RemoteBackend):  # type: ignore[misc]
                     raise
             yield _LOST
 
-    def polled(self) -> Generator[JobStatus, None, Any]:
-        """Look for a stored answer once a step; gives it, or None where the server does not know the job (any more).
+    def poll(self) -> Generator[JobStatus, None, Any]:
+        """Look for a stored answer once a step; return it, or None where the server does not know the job (any more).
 
         A server that does not answer is asked again, for its patience: a job that runs goes on there. One that waited
         in the queue of a server that went down is not known to it any more, though it is said to wait.
@@ -147,16 +141,16 @@ class Line(RemoteBackend):  # type: ignore[misc]
                 unknown = unknown or time.monotonic()
                 if time.monotonic() - unknown > self.server.patience:
                     return None
-                yield JobStatus("sent")
+                yield JobStatus("sent", _TEXTS["sent"])
                 continue
             if response.status_code != 200:
                 raise self.server.refused(response.status_code, _detail(response))
             unknown = 0.0
-            model = _parsed(response.text, self.host)
-            found = self._heard(model)
+            model = _parse(response.text, self.host)
+            found = self._received(model)
             if found is not None:
                 return found["answer"]
-            news = JobStatus(_STATES.get(model.status, "running"), model.description)
+            news = _status(model)
             if news != last:
                 last, since = news, time.monotonic()
             waits = interrupted and news.state != "running"
@@ -164,7 +158,7 @@ class Line(RemoteBackend):  # type: ignore[misc]
                 return None
             yield news
 
-    def _posted(self, request: RequestModel, blob: bytes) -> ResponseModel:
+    def _post(self, request: RequestModel, blob: bytes) -> ResponseModel:
         headers = {"ndif-timestamp": repr(time.time()), "nnsight-version": version("nnsight")}
         try:
             response = self.server.ask(
@@ -183,47 +177,47 @@ class Line(RemoteBackend):  # type: ignore[misc]
         self._taken += 1
         self.server.traffic.requests += 1
         self.server.traffic.sent += len(blob)
-        first = _parsed(response.text, self.host)
-        self._heard(first)
+        first = _parse(response.text, self.host)
+        self._received(first)
         return first
 
-    def _streamed(self, request: RequestModel, blob: bytes) -> Any:
-        connection = self._connected()
+    def _stream(self, request: RequestModel, blob: bytes) -> Any:
+        connection = self._connect()
         try:
             request.session_id = json.loads(self._message(connection, self.server.patience))["session_id"]
-            self._posted(request, blob)
+            self._post(request, blob)
             while True:
-                found = self._heard(_parsed(self._message(connection, _SILENCE, self.server.there), self.host))
+                found = self._received(_parse(self._message(connection, _SILENCE, self.server.alive), self.host))
                 if found is not None:
                     return found
         finally:
             connection.close(timeout=0)  # without waiting for a farewell
 
-    def _connected(self) -> Any:
-        """Open the line on which the server tells how a request stands."""
+    def _connect(self) -> Any:
+        """Open the socket on which the server says how a request stands."""
         within = min(self.server.patience, self._left())
         try:
             return websocket.create_connection(
                 f"{self.ws_host}/subscribe", timeout=within, header=self.server.headers or None
             )
         except websocket.WebSocketBadStatusException as error:
-            failure = self.server.refused(error.status_code, "it does not open a line for news (/subscribe)")
+            failure = self.server.refused(error.status_code, "it opens no socket for statuses (/subscribe)")
         except websocket.WebSocketTimeoutException:
             failure = ServerDownError(self.server.silent(f"it said nothing for {within:.2g} s"))
         except (OSError, websocket.WebSocketException) as error:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             failure = ServerDownError(self.server.silent(f"nothing answers there ({why})"))
-        raise failure  # without the line's error behind it, whose variables hold the key
+        raise failure  # without the socket's error behind it, whose variables hold the key
 
-    def _message(self, connection: Any, silence: float, there: Callable[[float], bool] | None = None) -> str | bytes:
-        """Wait for the next message; after a silence, go on waiting if the server is `there`."""
+    def _message(self, connection: Any, silence: float, alive: Callable[[float], bool] | None = None) -> str | bytes:
+        """Wait for the next message; after a silence, go on waiting if the server is `alive`."""
         while True:
             connection.settimeout(min(silence, self._left()))
             try:
                 # also gives control frames, so that a server that only says that it lives does not hold us
                 kind, data = connection.recv_data(control_frame=True)
             except websocket.WebSocketTimeoutException:
-                if there is None or not there(self._left()):
+                if alive is None or not alive(self._left()):
                     self._left()
                     raise LostConnectionError(self.server.silent(f"it said nothing for {silence:.3g} s")) from None
                 continue
@@ -238,16 +232,16 @@ class Line(RemoteBackend):  # type: ignore[misc]
             if kind == websocket.ABNF.OPCODE_BINARY:
                 return bytes(data)
 
-    def _heard(self, response: ResponseModel) -> Any:
-        """Pass a status on; gives the saved values where it is the last one."""
+    def _received(self, response: ResponseModel) -> Any:
+        """Pass a status on; return the saved values where it is the last one."""
         self.ended = response.status in (Status.ERROR, Status.COMPLETED)
         if response.status == Status.ERROR:
             raise of_job(response.description, self._model_id)
         if response.status == Status.LOG:
             for line in response.description.splitlines():
-                self._said(line)
+                self._printed(line)
         else:
-            self._listener(JobStatus(_STATES.get(response.status, "running"), response.description))
+            self._listener(_status(response))
         if response.status != Status.COMPLETED:
             return None
         data = response.data
@@ -265,12 +259,12 @@ class Line(RemoteBackend):  # type: ignore[misc]
         except (zstandard.ZstdError, pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError) as error:
             raise UnreadableError(_unreadable(self.host, error)) from error
 
-    def _said(self, line: str) -> None:
+    def _printed(self, line: str) -> None:
         words = line.split(maxsplit=3)
         if len(words) >= 3 and words[0] == PROGRESS and words[1].isdigit() and words[2].isdigit():
-            self._listener(JobStatus("running", " ".join(words[3:]), int(words[1]), int(words[2])))
+            self._listener(_progress(" ".join(words[3:]), int(words[1]), int(words[2])))
         elif line.strip():
-            self._listener(JobStatus("said", line))
+            self._listener(JobStatus("printed", line))
 
     def _left(self) -> float:
         left = self._end - time.monotonic()
@@ -282,6 +276,11 @@ class Line(RemoteBackend):  # type: ignore[misc]
         return left
 
 
+def _progress(text: str, done: int, total: int) -> JobStatus:
+    count = f"{done:,} of {total:,}" if total else ""
+    return JobStatus("running", ", ".join(part for part in ("running on the server", text, count) if part), done, total)
+
+
 class _Envelope(pickle.Unpickler):
     """Reads a status, which the server pickles where the answer is in it: plain values and a `Status`, nothing else."""
 
@@ -291,7 +290,7 @@ class _Envelope(pickle.Unpickler):
         raise pickle.UnpicklingError(f"An answer names {module}.{name}, which no status holds.")
 
 
-def _parsed(message: str | bytes, host: str) -> ResponseModel:
+def _parse(message: str | bytes, host: str) -> ResponseModel:
     try:
         if isinstance(message, str):
             return ResponseModel.model_validate_json(message)

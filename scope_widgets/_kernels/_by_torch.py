@@ -1,0 +1,17 @@
+"""The kernels by torch alone: this module stands for the package where its compiled modules cannot be."""
+
+from __future__ import annotations
+
+from ._torch import cell_means, entropy_per_query, head_statistics, head_statistics_from_qk, repetition_statistics
+from ._torch_display import pack_triangle, thumbnails, top_keys
+
+__all__ = [
+    "cell_means",
+    "entropy_per_query",
+    "head_statistics",
+    "head_statistics_from_qk",
+    "pack_triangle",
+    "repetition_statistics",
+    "thumbnails",
+    "top_keys",
+]

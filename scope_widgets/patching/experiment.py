@@ -1,0 +1,183 @@
+"""`Experiment`: two prompts and what is patched between them, run in cells beside the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from scope_widgets._job import JobStatus, Steps
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote_dispatch import remotable, stepwise
+from scope_widgets.patching.attribution import HEADED, any_estimate
+from scope_widgets.patching.call_text import call
+from scope_widgets.patching.patch_cells import Cells, run_cells
+from scope_widgets.patching.result import Array, PatchingResult
+from scope_widgets.patching.run_pair import OVER, Pair, pair
+
+#: positions in one forward at most, and at least before another prompt position is added: found by measuring
+MOST, ENOUGH = 1024, 256
+
+
+class Experiment:
+    """A patching experiment of a model, wherever that is: its runs are made beside the model, when first needed.
+
+    Parameters
+    ----------
+    scope : Microscope
+    clean, corrupted : prompts
+    options : mapping
+        The other arguments of `patching.activations`, but `resume`.
+    """
+
+    def __init__(self, scope: Microscope, clean: Any, corrupted: Any, options: Mapping[str, Any]) -> None:
+        self.scope = scope
+        self._clean, self._corrupted, self._options = clean, corrupted, dict(options)
+        self.over: str = options["over"]
+        self.site = site_of(self.over)
+
+    @property
+    def call(self) -> str:
+        """The Python call that makes its result again."""
+        return call("activations", self._clean, self._corrupted, **self._options)
+
+    @cached_property
+    def pair(self) -> Pair:
+        """The two runs."""
+        options = {name: value for name, value in self._options.items() if name != "over"}
+        return pair(self.scope, self._clean, self._corrupted, capture=(self.site,), **options)
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Cells by layer, head and position, as far as there are these axes."""
+        layers = self.pair.scope.n_layers + (self.site == "residual")
+        axis = 1 if self.site == "attention" else 2
+        heads = [self.pair.base.values[self.site][0].shape[axis]] if self.over in HEADED else []
+        return (layers, *heads, *([] if self.pair.at is None else [self.pair.at.shape[1]]))
+
+    def _remade(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        """Return the call that makes this experiment again beside its model."""
+        return Experiment, (self.scope, self._clean, self._corrupted, self._options), {}
+
+    # -- cells in chunks of one forward
+
+    def chunks(self, left: Array, estimate: Array | None = None) -> list[Array]:
+        """Return flat indices of cells, chunk by chunk in the order in which to run them.
+
+        Parameters
+        ----------
+        left : ndarray of bool [layer, (head,) (position)]
+            The cells that are to be run.
+        estimate : ndarray of the same shape, optional
+            The most promising chunks come first; without, those of late layers, which are quick.
+        """
+        chunks = [chunk for layer in range(self.shape[0]) for chunk in self._of_layer(layer, left[layer])]
+        if estimate is None:
+            return chunks[::-1]
+        size = np.abs(estimate).ravel()
+        return sorted(chunks, key=lambda chunk: -float(size[chunk].max()))
+
+    def _of_layer(self, layer: int, left: Array) -> Iterator[Array]:
+        """Make chunks of the cells of a layer; those of late positions are together, because they run short."""
+        flat = np.arange(int(np.prod(self.shape))).reshape(self.shape)[layer]
+        if self.pair.at is None:
+            yield from self._split(flat[left].ravel(), self.pair.base.token_ids.shape[1])
+            return
+        widths = (self.pair.base.last[:, None] - self.pair.at).max(0).values.cpu().numpy() + 1
+        waiting: list[int] = []
+        for position in np.argsort(widths, kind="stable"):
+            waiting += flat[..., position][left[..., position]].ravel().tolist()
+            if len(waiting) * self.pair.n * widths[position] >= ENOUGH:
+                yield from self._split(np.array(waiting), int(widths[position]))
+                waiting = []
+        yield from self._split(np.array(waiting, dtype=int), int(widths.max()))
+
+    def _split(self, flat: Array, width: int) -> list[Array]:
+        size = max(1, MOST // (width * self.pair.n))
+        return [flat[start : start + size] for start in range(0, len(flat), size)]
+
+    def effects(self, flat: Array) -> Array:
+        """Return the effects `[prompt, cell]` of cells of one layer, by their flat indices."""
+        index = list(np.unravel_index(flat, self.shape))
+        device = self.pair.base.token_ids.device
+        head = torch.as_tensor(index[1], device=device) if self.over in HEADED else None
+        position = None if self.pair.at is None else torch.as_tensor(index[-1], device=device)
+        cells = Cells(int(index[0][0]), head, position)
+        at_once = max(1, MOST // (self.pair.base.token_ids.shape[1] * len(cells)))
+        prompts = torch.split(torch.arange(self.pair.n, device=device), at_once)
+        measured = torch.cat([run_cells(self.pair, self.over, cells, some) for some in prompts], 1)
+        effects: Array = (measured.T - self.pair.m_base[:, None]).numpy() / self.pair.scale
+        return effects
+
+
+@remotable
+def lay_out(experiment: Experiment, estimate: bool) -> tuple[PatchingResult, Array]:
+    """Return the result before any cell is run, with the gradient's estimate, and the cells in their order.
+
+    Cells before the first token that differs are 0: causality makes both sides equal there.
+    """
+    runs, shape = experiment.pair, experiment.shape
+    per_prompt = np.full((runs.n, *shape), np.nan)
+    runs_differ = bool(np.isfinite(runs.scale))
+    if runs.at is not None and runs_differ:
+        per_prompt[..., runs.untouched().all(0).cpu().numpy()] = 0.0
+    wanted = estimate and runs_differ and experiment.scope.has_gradients
+    guess = any_estimate(runs, experiment.over) if wanted else None
+    estimates = None if guess is None else (guess.numpy() / runs.scale).mean(0)
+    left = np.isnan(per_prompt).any(0) & runs_differ
+    order = experiment.chunks(left, estimates)
+    clean, corrupted = runs.measured
+    start = PatchingResult(
+        values=per_prompt.mean(0),
+        per_prompt=per_prompt,
+        estimate=estimates,
+        over=experiment.over,
+        direction=runs.direction,
+        metric=runs.metric.name,
+        positions=runs.labels,
+        clean=clean.numpy(),
+        corrupted=corrupted.numpy(),
+        exact=True,
+        message=runs.message,
+        call=experiment.call,
+        provenance=runs.provenance,
+    )
+    return start, np.concatenate([np.zeros(0, dtype=int), *order])
+
+
+@stepwise
+def run_cells_of(experiment: Experiment, flat: Array) -> Steps[tuple[Array, Array]]:
+    """Run cells; return their flat indices, in the order in which they were run, and their effects `[prompt, cell]`.
+
+    Each status carries those of its step.
+    """
+    left = np.zeros(int(np.prod(experiment.shape)), dtype=bool)
+    left[flat] = True
+    rank = np.empty(len(left), dtype=int)
+    rank[flat] = np.arange(len(flat))  # chunks in the order of their first cells
+    chunks = sorted(experiment.chunks(left.reshape(experiment.shape)), key=lambda chunk: int(rank[chunk].min()))
+    found: list[Array] = []
+    done = 0
+    for chunk in chunks:
+        found.append(experiment.effects(chunk))
+        done += len(chunk)
+        yield JobStatus("running", "cells", done, len(flat), partial=(chunk, found[-1]))
+    return np.concatenate([np.zeros(0, dtype=int), *chunks]), np.concatenate(
+        [np.zeros((experiment.pair.n, 0)), *found], 1
+    )
+
+
+def site_of(over: str) -> str:
+    """Return the quantity that is patched.
+
+    Raises
+    ------
+    ValueError
+        Where `over` is none of those that can be.
+    """
+    if over not in OVER:
+        raise ValueError(f"over= is one of {', '.join(OVER)}; got {over!r}.")
+    return OVER[over]
