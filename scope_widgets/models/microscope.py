@@ -38,6 +38,8 @@ Prompts = str | Sequence[Any] | Tensor
 
 #: beyond this, patterns are not stored by default but computed from queries and keys when they are asked for
 ATTENTION_BYTES = 512 * 2**20
+#: what only this package uses
+_INTERNAL = frozenset({"call", "has_gradients", "interactive", "weights_version", "wrapped"})
 #: the microscope of models on a server, which no module of this floor imports
 _REMOTE = "scope_widgets.remote.microscope"
 
@@ -187,7 +189,7 @@ class Microscope(ABC):
 
     def __dir__(self) -> list[str]:
         """Return what is public."""
-        return sorted(name for name in super().__dir__() if not name.startswith("_"))
+        return sorted(name for name in super().__dir__() if not name.startswith("_") and name not in _INTERNAL)
 
     # --- what it does -----------------------------------------------------------------------------------------------
 
@@ -266,7 +268,7 @@ class Microscope(ABC):
         Examples
         --------
         >>> job = scope.submit(heads.score, scope.trace("one two one two"))
-        >>> job.result().values.shape[1:] == (scope.n_layers, scope.n_heads)
+        >>> job.result().to_dataframe().shape[0] == scope.n_layers * scope.n_heads
         True
         """
 

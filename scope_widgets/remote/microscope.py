@@ -25,7 +25,7 @@ from scope_widgets.models.microscope import LocalMicroscope, Microscope
 from scope_widgets.models.tokens import encode, pad, token_texts
 from scope_widgets.remote import serialization
 from scope_widgets.remote.client.request import Listener
-from scope_widgets.remote.client.response_cache import ResponseCache, cache_folder, key_of
+from scope_widgets.remote.client.response_cache import CacheEntry, ResponseCache, cache_folder, key_of
 from scope_widgets.remote.client.server import Server
 from scope_widgets.remote.client.transport import JobFailed, NdifTransport, Transport, paced
 from scope_widgets.remote.errors import RemoteError, TooLargeError
@@ -48,7 +48,7 @@ def load(name: str, revision: str | None, host: str | None, api_key: str | None,
     server = Server.of(host, api_key, timeout)
     described, tokenizer, commit = _described(name, revision)
     transport = NdifTransport(server, described, name)
-    return RemoteMicroscope(described, tokenizer, name, commit, transport)
+    return RemoteMicroscope(described, tokenizer, name, commit, transport, ResponseCache(cache_folder()))
 
 
 class RemoteMicroscope(Microscope):
@@ -66,6 +66,8 @@ class RemoteMicroscope(Microscope):
     revision : str or None
     transport : Transport
         What carries the requests.
+    cache : ResponseCache, optional
+        Where answers are kept; nowhere by default.
 
     Attributes
     ----------
@@ -79,7 +81,13 @@ class RemoteMicroscope(Microscope):
     interactive = False
 
     def __init__(
-        self, described: Any, tokenizer: Any, model_id: str, revision: str | None, transport: Transport
+        self,
+        described: Any,
+        tokenizer: Any,
+        model_id: str,
+        revision: str | None,
+        transport: Transport,
+        cache: ResponseCache | None = None,
     ) -> None:
         self._nnsight = described
         self.model = described._module
@@ -90,7 +98,7 @@ class RemoteMicroscope(Microscope):
         self.anatomy = Anatomy.of(self.model)
         self.listener: Listener | None = None
         self.most_bytes = MOST_BYTES
-        self._cache = ResponseCache(cache_folder())
+        self._cache = cache
         self._identity = [transport.address, described.to_model_key(), revision]
 
     def __repr__(self) -> str:
@@ -177,37 +185,33 @@ class RemoteMicroscope(Microscope):
 
     def _answer(self, request: dict[str, Any]) -> Any:
         """Return the answer to a request from the disk, or from the server."""
-        key = key_of([self._identity, request])
-        found = None if key is None else self._cache.find(key)
+        entry = self._cache_entry(request)
+        found = entry.find()
         if found is not None:
             return found
         with tqdm(delay=1.0, leave=False, total=0, disable=self.listener is not None) as bar:
             answer = self.transport.ask(request, self.listener or (lambda status: show(bar, status)))
-        self._keep(key, answer)
+        entry.keep(answer)
         return answer
 
     def _stored(self, function: Callable[..., T], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Steps[T]:
         """Ask for a stored answer, a step a look."""
         yield JobStatus("waiting")  # whoever only begins a job does not wait for the network
         request = self._request(function, args, kwargs)
-        key = key_of([self._identity, request])
-        answer = None if key is None else self._cache.find(key)
-        job = None if key is None else self._cache.job(key)
-        mine = False
+        entry = self._cache_entry(request)
+        answer, job = entry.find(), entry.job()
         while answer is None:
             if job is None:
-                job, mine = (yield from self.transport.begin(request)), True
-                if key is not None:
-                    self._cache.keep_job(key, job)
+                job = yield from self.transport.begin(request)
+                entry.keep_job(job)
             try:
-                answer = yield from self.transport.poll(job, mine)
+                answer = yield from self.transport.poll(job)
             except JobFailed as ended:
-                if key is not None:
-                    self._cache.forget_job(key)
+                entry.forget_job()
                 raise ended.__cause__ from None  # type: ignore[misc]
             job = None
             if answer is not None:
-                self._keep(key, answer)
+                entry.keep(answer)
         return self._result(answer)  # type: ignore[no-any-return]
 
     def _result(self, answer: dict[str, Any]) -> Any:
@@ -222,13 +226,8 @@ class RemoteMicroscope(Microscope):
             warnings.warn(sentence, stacklevel=4)
         return serialization.unpack(answer["result"], self)
 
-    def _keep(self, key: str | None, answer: dict[str, Any]) -> None:
-        if key is None:
-            return
-        if "raised" in answer or "too_large" in answer:
-            self._cache.forget_job(key)
-        else:
-            self._cache.keep(key, answer)
+    def _cache_entry(self, request: dict[str, Any]) -> CacheEntry:
+        return CacheEntry(self._cache, key_of([self._identity, request]))
 
     # --- traces -----------------------------------------------------------------------------------------------------
 

@@ -78,6 +78,17 @@ class RemoteTrace(Trace):
             found[row, :, :length, :length] = self.scoring[layer].attention(q[row, :length], k[row, :length])
         return found
 
+    def head_attention(self, layer: int, head: int) -> Tensor:
+        """Return the pattern `[query, key]` of one head, of which only its queries and keys are fetched."""
+        layer = self._layer(layer)
+        group = self.n_heads // self.n_kv_heads
+        q, k = Wanted("q", layer, head), Wanted("k", layer, head // group)
+        whole = Wanted("q", layer), Wanted("k", layer)
+        if all(one in self._known for one in whole):
+            return self.attention(layer)[head]
+        self._ask([q, k])
+        return self.scoring[layer].attention(self._known[q], self._known[k])[0]
+
     def attention_only(self) -> RemoteTrace:
         """Return this trace with what attention patterns are made of, and nothing else."""
         rows = [row[keep].tolist() for row, keep in zip(self._ids(), self._masks(), strict=True)]

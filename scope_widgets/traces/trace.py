@@ -182,6 +182,10 @@ class Trace(Shown):
             return self.scoring[self._layer(layer)].attention(self.q(layer), self.k(layer))
         return self._value("attention", layer)
 
+    def head_attention(self, layer: int, head: int) -> Tensor:
+        """Attention pattern `[query, key]` of one head."""
+        return self.attention(layer)[head]
+
     def fetch(self, *sites: str, layers: Sequence[int] | None = None) -> Trace:
         """Bring quantities into this process at once; here they are already, so this returns the trace itself."""
         return self

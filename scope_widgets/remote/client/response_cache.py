@@ -105,6 +105,39 @@ class ResponseCache:
                 path.unlink(missing_ok=True)
 
 
+class CacheEntry:
+    """The answer to one request in a cache; nothing is kept without a cache, or without a key."""
+
+    def __init__(self, cache: ResponseCache | None, key: str | None) -> None:
+        self._cache = None if key is None else cache
+        self._key = key or ""
+
+    def find(self) -> Any:
+        """Return the answer, or None."""
+        return None if self._cache is None else self._cache.find(self._key)
+
+    def keep(self, answer: dict[str, Any]) -> None:
+        """Keep an answer; of one that is an error, only forget that its job was under way."""
+        if self._cache is not None and ("raised" in answer or "too_large" in answer):
+            self._cache.forget_job(self._key)
+        elif self._cache is not None:
+            self._cache.keep(self._key, answer)
+
+    def job(self) -> str | None:
+        """Return the job that was sent for this and may still be under way."""
+        return None if self._cache is None else self._cache.job(self._key)
+
+    def keep_job(self, job: str) -> None:
+        """Note that a job was sent."""
+        if self._cache is not None:
+            self._cache.keep_job(self._key, job)
+
+    def forget_job(self) -> None:
+        """Forget a job that has ended."""
+        if self._cache is not None:
+            self._cache.forget_job(self._key)
+
+
 def key_of(request: Any) -> str | None:
     """Name a plain request; None where it holds a function of the user's, whose meaning no name holds."""
     whole = hashlib.sha256()

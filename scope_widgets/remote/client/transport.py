@@ -45,10 +45,10 @@ class Transport(Protocol):
     def begin(self, request: dict[str, Any]) -> Steps[str]:
         """Send a request whose answer is stored; return the job's id."""
 
-    def poll(self, job: str, mine: bool) -> Steps[Any]:
+    def poll(self, job: str) -> Steps[Any]:
         """Look for a stored answer, a step a look; return it, or None where the job is not known (any more).
 
-        `mine` says whether this process sent it. Raises `JobFailed` from the error of a job that has ended.
+        Raises `JobFailed` from the error of a job that has ended.
         """
 
 
@@ -95,7 +95,7 @@ class NdifTransport:
         self._sent[backend.job_id] = backend
         return str(backend.job_id)
 
-    def poll(self, job: str, mine: bool) -> Steps[Any]:
+    def poll(self, job: str) -> Steps[Any]:
         """Look for a stored answer, also of a job that another process sent."""
         backend = self._sent.pop(job, None) or self.backend(stored=True)
         backend.job_id = job
