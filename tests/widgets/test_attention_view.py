@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 import traitlets
+from tests.support.fake_remote_model import KEY, FarModel
 
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets import attention_view
 from scope_widgets.widgets.attention_view import AttentionView
-from tests.support.fake_remote_model import KEY, FarModel
 
 
 class FakeTrace:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.support.fake_remote_model import KEY, FarModel
 from traitlets import TraitError
 
 from scope_widgets import circuits, ioi
@@ -20,7 +21,6 @@ from scope_widgets.widgets import CircuitGraph, Selection, circuit_graph
 from scope_widgets.widgets._circuit_curve import DRAWS, measured
 from scope_widgets.widgets._circuit_edits import edge_name
 from tests.support.circuit_examples import FakeLive, circuit, curve, task
-from tests.support.fake_remote_model import KEY, FarModel
 
 
 def sent(view: CircuitGraph, name: str) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.support.fake_remote_model import KEY, FarModel
 from traitlets import TraitError
 
 from scope_widgets import steering
@@ -19,7 +20,6 @@ from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.steered_distribution import Distribution, Steered
 from scope_widgets.widgets import Selection, SteeringPanel
 from scope_widgets.widgets._steering_reader import Reader
-from tests.support.fake_remote_model import KEY, FarModel
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
