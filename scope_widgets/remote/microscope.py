@@ -131,7 +131,7 @@ class RemoteMicroscope(Microscope):
             raise ValueError("modules= is not there for a remote model; use capture=, or scope.nnsight().")
         rows, texts, several = encode(self.tokenizer, prompt, prepend_bos)
         self._check(rows)
-        trace = self._remote_trace(rows, texts, several, None if capture is None else _checked_sites(capture))
+        trace = self.trace_of(rows, texts, several, None if capture is None else _checked_sites(capture))
         return trace if capture is None else trace.fetch(*trace.captured)
 
     def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
@@ -231,9 +231,10 @@ class RemoteMicroscope(Microscope):
 
     # --- traces -----------------------------------------------------------------------------------------------------
 
-    def _remote_trace(
+    def trace_of(
         self, rows: list[list[int]], texts: Sequence[str | None], several: bool, capture: tuple[str, ...] | None
     ) -> RemoteTrace:
+        """Return a trace of prompts, of which nothing has been fetched."""
         ids, mask = pad(rows, torch.device("cpu"))
         tokens = [token_texts(self.tokenizer, row) for row in rows]
         return RemoteTrace(
@@ -252,11 +253,9 @@ class RemoteMicroscope(Microscope):
             scope=self,
         )
 
-    def _one_of(self, trace: RemoteTrace, index: int) -> RemoteTrace:
-        row = trace.token_ids[index][trace.mask[index]].tolist()
-        return self._remote_trace([row], trace.provenance.prompts[index : index + 1], False, trace._capture)
-
-    def _read(self, trace: RemoteTrace, wanted: Sequence[Wanted]) -> tuple[dict[Wanted, Tensor], dict[int, Scoring]]:
+    def read_quantities(
+        self, trace: RemoteTrace, wanted: Sequence[Wanted]
+    ) -> tuple[dict[Wanted, Tensor], dict[int, Scoring]]:
         """Fetch quantities of a trace with one request."""
         ids, mask = (value.reshape(-1, trace.mask.shape[-1]) for value in (trace.token_ids, trace.mask))
         self._check_size(wanted, ids.numel())

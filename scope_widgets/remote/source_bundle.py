@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import scope_widgets
+from scope_widgets import _version
 from scope_widgets.remote import serialization
 
-_ROOT = Path(scope_widgets.__file__).parent.parent
+_ROOT = Path(_version.__file__).parents[1]
 _PACKAGE = "scope_widgets"
 #: what stands for a package whose compiled modules stay here
 _INSTEAD = {"scope_widgets._kernels": "scope_widgets._kernels._by_torch"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -13,8 +13,19 @@ from scope_widgets.remote.worker.read_activations import Wanted
 from scope_widgets.traces.attention_scoring import Scoring
 from scope_widgets.traces.trace import Trace
 
-if TYPE_CHECKING:
-    from scope_widgets.remote.microscope import RemoteMicroscope
+
+class ReadsQuantities(Protocol):
+    """What a trace needs of its microscope."""
+
+    def read_quantities(
+        self, trace: RemoteTrace, wanted: Sequence[Wanted]
+    ) -> tuple[dict[Wanted, Tensor], dict[int, Scoring]]:
+        """Fetch quantities of a trace, and how scores are made, with one request."""
+
+    def trace_of(
+        self, rows: list[list[int]], texts: Sequence[str | None], several: bool, capture: tuple[str, ...] | None
+    ) -> RemoteTrace:
+        """Return a trace of prompts, of which nothing has been fetched."""
 
 
 class RemoteTrace(Trace):
@@ -24,7 +35,7 @@ class RemoteTrace(Trace):
     from queries and keys. `fetch` gets several quantities with one request.
     """
 
-    scope: RemoteMicroscope
+    scope: ReadsQuantities
     _capture: tuple[str, ...] | None
     _known: dict[Wanted, Tensor]
     _scoring: dict[int, Scoring]
@@ -63,7 +74,11 @@ class RemoteTrace(Trace):
     def __getitem__(self, index: int) -> Trace:
         if not -len(self) <= index < len(self):
             return super().__getitem__(index)
-        return self if not self.batched else self.scope._one_of(self, index % len(self))
+        if not self.batched:
+            return self
+        index %= len(self)
+        row = self.token_ids[index][self.mask[index]].tolist()
+        return self.scope.trace_of([row], self.provenance.prompts[index : index + 1], False, self._capture)
 
     def attention(self, layer: int) -> Tensor:
         """Attention patterns `[head, query, key]` of a layer, computed here from its queries and keys."""
@@ -92,7 +107,7 @@ class RemoteTrace(Trace):
     def attention_only(self) -> RemoteTrace:
         """Return this trace with what attention patterns are made of, and nothing else."""
         rows = [row[keep].tolist() for row, keep in zip(self._ids(), self._masks(), strict=True)]
-        return self.scope._remote_trace(rows, self.provenance.prompts, self.batched, ("q", "k"))
+        return self.scope.trace_of(rows, self.provenance.prompts, self.batched, ("q", "k"))
 
     def _remade(self) -> tuple[Callable[..., Trace], tuple[Any, ...], dict[str, Any]]:
         """Return the call that makes this trace again beside the model."""
@@ -126,7 +141,7 @@ class RemoteTrace(Trace):
     def _ask(self, wanted: list[Wanted], again: bool = False) -> None:
         missing = [one for one in wanted if again or one not in self._known]
         if missing:
-            values, scoring = self.scope._read(self, missing)
+            values, scoring = self.scope.read_quantities(self, missing)
             self._known.update(values)
             self._scoring.update(scoring)
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._html import save_html
+    from ._saved_page import save_html
     from ._selection import Selection
     from .attention_view import AttentionView
     from .circuit_graph import CircuitGraph
@@ -34,7 +34,7 @@ _HOMES = {
     "PatchingMap": "patching_map",
     "Selection": "_selection",
     "SteeringPanel": "steering_panel",
-    "save_html": "_html",
+    "save_html": "_saved_page",
 }
 
 

@@ -10,29 +10,13 @@ import anywidget
 import numpy.typing as npt
 import traitlets
 
+from ._bundle import bundle
 from ._fallback import Table, fallbacks
 from ._requests import Answer as Answer
 from ._requests import Answers
 from ._requests import LongAnswer as LongAnswer
+from ._saved_page import page, save_html
 from ._selection import Head, Selection, as_heads, as_tokens, check_range
-
-STATIC = Path(__file__).parent.parent / "static"
-
-_NO_BUNDLE = "The browser half of {name} is not built. Build it with `make build` in the project's folder."
-
-
-def bundle(name: str) -> str:
-    """Return the JavaScript of ``static/<name>.js``.
-
-    Raises
-    ------
-    FileNotFoundError
-        With a sentence that says how to build it.
-    """
-    try:
-        return (STATIC / f"{name}.js").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise FileNotFoundError(_NO_BUNDLE.format(name=f"'{name}'")) from None
 
 
 class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
@@ -140,8 +124,6 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
 
     def answer_html(self) -> Answer:
         """Return the saved page, for the browser's own save button."""
-        from ._html import page
-
         return {}, [page([self]).encode()]
 
     # -- without a kernel
@@ -170,8 +152,6 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         FileNotFoundError
             When the browser half is not built.
         """
-        from ._html import save_html
-
         return save_html([self], path)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:

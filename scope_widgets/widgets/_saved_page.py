@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from hashlib import sha256
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from ._base import View, bundle
+from ._bundle import bundle
 
 _STYLE = """
 :root { color-scheme: light dark; }
@@ -33,12 +33,28 @@ _POLICY = (
 )
 
 
+class SavedView(Protocol):
+    """What a page needs of a view, see `View`."""
+
+    bundle: str
+    title: str
+
+    def saved_answers(self) -> Iterable[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
+        """Return the requests that a saved page can make."""
+
+    def provenance_lines(self) -> list[str]:
+        """Return what stands below the view."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the traits."""
+
+
 def save_html(views: Any, path: str | Path) -> Path:
     """Save views as one HTML file that works from disk.
 
     Parameters
     ----------
-    views : View, result, or list of them
+    views : SavedView, result, or list of them
         A result is anything with ``.widget()``. Views that share a `Selection` stay linked in the file; results
         are linked with each other.
     path : str or Path
@@ -111,14 +127,14 @@ class _Buffers:
             yield f'<script type="text/plain" id="buffer-{at}">{b64encode(value).decode()}</script>'
 
 
-def _as_view(item: Any) -> View:
-    view = item if isinstance(item, View) or not hasattr(item, "widget") else item.widget()
-    if not isinstance(view, View):
+def _as_view(item: Any) -> SavedView:
+    view: SavedView = item.widget() if hasattr(item, "widget") else item
+    if not hasattr(view, "saved_answers"):
         raise TypeError(f"A view or a result with .widget() can be saved, not a {type(item).__name__}.")
     return view
 
 
-def _saved(view: View, buffers: _Buffers) -> dict[str, Any]:
+def _saved(view: SavedView, buffers: _Buffers) -> dict[str, Any]:
     answers = [
         {"name": name, "args": args, "data": data, "buffers": [buffers.place(one) for one in parts]}
         for name, args, data, parts in view.saved_answers()
@@ -136,7 +152,7 @@ def _saved(view: View, buffers: _Buffers) -> dict[str, Any]:
     }
 
 
-def _figure(at: int, view: View) -> str:
+def _figure(at: int, view: SavedView) -> str:
     lines = "".join(f"<div>{escape(line)}</div>" for line in view.provenance_lines())
     caption = f"<figcaption>{lines}</figcaption>" if lines else ""
     return f'<figure><div id="view-{at}"></div>{caption}</figure>'
