@@ -15,8 +15,9 @@ from scope_widgets._json_fields import decode_fields, encode
 from scope_widgets._provenance import Provenance
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import pandas as pd
-    from typing_extensions import Self
 
 #: characters of one field that a repr writes out
 _LONGEST = 80

@@ -11,7 +11,7 @@ from scope_widgets.models.weights import weight_edits as weights
 from scope_widgets.models.weights.weight_edits import Changes, Place
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 
 class Patch:
