@@ -1,20 +1,35 @@
-"""The text of single tokens, and prompts as padded batches of token ids."""
+"""Prompts and tokens: what a caller may give, the text of single tokens, padded batches of token ids."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
-def token_texts(tokenizer: Any, ids: Sequence[int]) -> list[str]:
-    """Give the text of each token, with its leading space; what is no whole character shows as its bytes, `<0xE2>`."""
+#: a Hugging Face tokenizer
+Tokenizer: TypeAlias = "PreTrainedTokenizerBase"
+#: one prompt: a text, or its token ids
+Prompt: TypeAlias = str | Sequence[int] | np.ndarray[Any, Any] | Tensor
+#: one prompt or several
+Prompts: TypeAlias = Prompt | Sequence[Prompt]
+#: one token: its text as it stands in the middle of a sentence, with its space (" Mary"), or its id
+Token: TypeAlias = str | int
+#: one token for all prompts, or one for each
+Tokens: TypeAlias = Token | Sequence[Token] | np.ndarray[Any, Any] | Tensor
+
+
+def token_texts(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
+    """Return the text of each token, with its leading space; what is no whole character as its bytes, `<0xE2>`."""
     return [_text(tokenizer, int(i)) for i in ids]
 
 
-def _text(tokenizer: Any, token_id: int) -> str:
+def _text(tokenizer: Tokenizer, token_id: int) -> str:
     piece = tokenizer.convert_ids_to_tokens(token_id)
     if piece is None:
         return f"<{token_id}>"
@@ -29,7 +44,7 @@ def _text(tokenizer: Any, token_id: int) -> str:
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """Give byte-level BPE's alphabet: printable bytes stand for themselves, the others for code points from 256 on."""
+    """Return byte-level BPE's alphabet: printable bytes stand for themselves, the others for code points from 256 on."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}
@@ -38,12 +53,22 @@ def _byte_alphabet() -> dict[str, int]:
 _BYTES = _byte_alphabet()
 
 
-def encode(tokenizer: Any, prompt: Any, prepend_bos: bool | None) -> tuple[list[list[int]], list[str | None], bool]:
-    """Make token ids of a text, a list of texts, or ids in a list, array or tensor.
+def encode(
+    tokenizer: Tokenizer, prompt: Prompts, prepend_bos: bool | None
+) -> tuple[list[list[int]], list[str | None], bool]:
+    """Return the token ids of a text, a list of texts, or ids in a list, array or tensor.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    prompt : Prompts
+    prepend_bos : bool or None
+        Whether each prompt begins with the beginning-of-sequence token; None: as the tokenizer does it.
 
     Returns
     -------
     rows : list of list of int
+        The ids of each prompt.
     texts : list of str or None
         As they were given; None where ids were.
     several : bool
@@ -54,12 +79,11 @@ def encode(tokenizer: Any, prompt: Any, prepend_bos: bool | None) -> tuple[list[
     TypeError, ValueError
         For an empty prompt or something else than text and ids.
     """
-    if hasattr(prompt, "tolist"):
-        prompt = prompt.tolist()
-    several = not isinstance(prompt, str) and not (isinstance(prompt, Sequence) and all(map(_is_id, prompt)))
-    prompts = prompt if several else [prompt]
+    given: Any = prompt.tolist() if hasattr(prompt, "tolist") else prompt
+    several = not isinstance(given, str) and not (isinstance(given, Sequence) and all(map(_is_id, given)))
+    prompts = given if several else [given]
     if not isinstance(prompts, Sequence) or isinstance(prompts, bytes | bytearray) or not prompts:
-        raise TypeError(f"{_EXPECTED}; got {type(prompt).__name__}.")
+        raise TypeError(f"{_EXPECTED}; got {type(given).__name__}.")
     rows = [_row(tokenizer, one) for one in prompts]
     if prepend_bos is not None:
         rows = [_with_bos(tokenizer, row, prepend_bos) for row in rows]
@@ -75,7 +99,7 @@ def _is_id(item: Any) -> bool:
     return hasattr(item, "__index__") and not isinstance(item, bool)
 
 
-def _row(tokenizer: Any, prompt: Any) -> list[int]:
+def _row(tokenizer: Tokenizer, prompt: Any) -> list[int]:
     if isinstance(prompt, str):
         return _ids(tokenizer, prompt)
     prompt = prompt.tolist() if hasattr(prompt, "tolist") else prompt
@@ -87,11 +111,11 @@ def _row(tokenizer: Any, prompt: Any) -> list[int]:
     return [int(item) for item in prompt]
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
+def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
     return list(tokenizer(text)["input_ids"])
 
 
-def _with_bos(tokenizer: Any, row: list[int], wanted: bool) -> list[int]:
+def _with_bos(tokenizer: Tokenizer, row: list[int], wanted: bool) -> list[int]:
     bos = tokenizer.bos_token_id
     if bos is None:
         raise ValueError("prepend_bos= was given but this tokenizer has no beginning-of-sequence token. Leave it out.")
@@ -100,7 +124,7 @@ def _with_bos(tokenizer: Any, row: list[int], wanted: bool) -> list[int]:
 
 
 def pad(rows: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Pad on the right; gives ids and mask, `[batch, position]`.
+    """Return token ids and mask of prompts padded on the right, `[batch, position]` each.
 
     On the right, because then a causal model gives each prompt the very numbers that it gives it alone.
     """
