@@ -1,11 +1,16 @@
-"""Names that stood elsewhere before: they still work, and warn."""
+"""Names and options of earlier versions: they still work, and warn."""
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def moved(module: str, name: str, homes: Mapping[str, str]) -> Any:
@@ -30,3 +35,45 @@ def moved(module: str, name: str, homes: Mapping[str, str]) -> Any:
         f"{module}.{name} is now {home}.{today}; the old name will be removed in 0.3.", DeprecationWarning, stacklevel=3
     )
     return getattr(importlib.import_module(home), today)
+
+
+def former_options(*positional: str, **renamed: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Return a decorator: the function still takes options by position or under a former name, and warns.
+
+    Parameters
+    ----------
+    *positional : str
+        Keyword-only options of today that could be given by position, in the order of then.
+    **renamed : str
+        Former name = name of today.
+
+    Examples
+    --------
+    >>> @former_options("n", k="n")
+    ... def top(scores, *, n=5):
+    ...     return sorted(scores)[-n:]
+    >>> top([3, 1, 2], k=1)
+    [3]
+    """
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        ahead = sum(one.kind is one.POSITIONAL_OR_KEYWORD for one in inspect.signature(function).parameters.values())
+
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> T:
+            by_position = dict(zip(positional, args[ahead:], strict=False))
+            by_old_name = {today: kwargs.pop(old) for old, today in renamed.items() if old in kwargs}
+            for today in (*by_position, *by_old_name):
+                if today in kwargs or (today in by_position and today in by_old_name):
+                    raise TypeError(f"{function.__name__}() got {today}= twice.")
+                warnings.warn(
+                    f"{function.__name__}() takes {today}= by that name; the old way ends with 0.3.",
+                    DeprecationWarning,
+                    stacklevel=3,
+                )
+            rest = args[ahead + len(by_position) :]  # too many: the function says so itself
+            return function(*args[:ahead], *rest, **kwargs, **by_position, **by_old_name)
+
+        return call
+
+    return decorate

@@ -122,6 +122,28 @@ class Result(Shown):
             ) from None
 
 
+class ArrayResult(Result):
+    """Mixin of the results that are one array, `values`: they can be indexed, and NumPy takes them as that array."""
+
+    values: np.ndarray[Any, Any]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return tuple(self.values.shape)
+
+    def __len__(self) -> int:
+        """Return the length of the first axis."""
+        return len(self.values)
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return a part of the array."""
+        return self.values[index]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        return np.array(self.values, dtype) if copy else np.asarray(self.values, dtype)
+
+
 def _brief(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return f"<{value.dtype} {list(value.shape)}>"

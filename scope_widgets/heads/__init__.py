@@ -1,27 +1,39 @@
 """What each attention head does, as numbers with their evidence.
 
-`score` gives every statistic of a trace, `score_repeated_tokens` the induction test proper, `label` names what passes
-a threshold and a null, `importance` ablates every head, `rollout` follows attention through the layers. `recall_heads`
-finds the heads that look at the subject of a fact, `compare_heads` those that differ between two sets of prompts.
-`copying` asks what a head makes of a token that it looks at, `composition` which heads' weights read which.
+`score` computes every statistic of a trace, `score_repeated_tokens` is the induction test proper, `label` names the
+heads that pass a threshold and a null, `importance` ablates every head. `entropy`, `top_attended` and `rollout` look
+closer at patterns, `copying` and `composition` at weights. `recall_heads` finds the heads that attend to the subject of
+a fact, `compare_heads` those that differ between two sets of prompts.
 """
 
-from scope_widgets.heads.comparison import HeadComparison, compare_heads
-from scope_widgets.heads.composition import composition
+from scope_widgets.heads.attention_patterns import (
+    AttentionEntropy,
+    AttentionRollout,
+    TopAttended,
+    entropy,
+    rollout,
+    top_attended,
+)
+from scope_widgets.heads.compare_heads import HeadComparison, compare_heads
+from scope_widgets.heads.composition import CompositionScores, composition
 from scope_widgets.heads.copying import copying
-from scope_widgets.heads.correction import correct
-from scope_widgets.heads.facts import Fact, FactPrompt, FactSet, PromptPair
+from scope_widgets.heads.factual_recall.fact_set import FactSet
+from scope_widgets.heads.factual_recall.facts import Fact, FactPrompt, PromptPair
+from scope_widgets.heads.factual_recall.known_facts import known_facts
+from scope_widgets.heads.factual_recall.recall_heads import RecallHeads, recall_heads
+from scope_widgets.heads.factual_recall.subject_attention import SubjectAttention, subject_attention
+from scope_widgets.heads.factual_recall.subject_positions import subject_positions
+from scope_widgets.heads.head_scores import HeadScores
 from scope_widgets.heads.importance import importance
-from scope_widgets.heads.known_facts import known_facts
-from scope_widgets.heads.labels import THRESHOLDS, HeadLabels, label
-from scope_widgets.heads.patterns import entropy, rollout, top_attended
-from scope_widgets.heads.recall import RecallHeads, recall_heads
+from scope_widgets.heads.label import THRESHOLDS, HeadLabels, label
+from scope_widgets.heads.multiple_comparisons import correct
 from scope_widgets.heads.score import score, score_repeated_tokens
-from scope_widgets.heads.scores import HeadScores
-from scope_widgets.heads.subjects import SubjectAttention, subject_attention, subject_positions
 
 __all__ = [
     "THRESHOLDS",
+    "AttentionEntropy",
+    "AttentionRollout",
+    "CompositionScores",
     "Fact",
     "FactPrompt",
     "FactSet",
@@ -31,6 +43,7 @@ __all__ = [
     "PromptPair",
     "RecallHeads",
     "SubjectAttention",
+    "TopAttended",
     "compare_heads",
     "composition",
     "copying",

@@ -1,24 +1,67 @@
-"""How strongly the weights of a later head read what an earlier head writes (Elhage et al. 2021)."""
+"""`composition`: how strongly the weights of a later head read what an earlier head writes."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scope_widgets._aliases import former_options
+from scope_widgets._choices import check_choice
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import ArrayResult
+from scope_widgets._types import Array
 from scope_widgets.experiments.project_qkv import read
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import output_matrices
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 
+if TYPE_CHECKING:
+    import pandas as pd
 
+#: the input of the later head that the earlier one writes to
+Kind = Literal["k", "q", "v"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CompositionScores(ArrayResult):
+    """How much each later head composes with each earlier one.
+
+    Attributes
+    ----------
+    values : ndarray of float64 [later layer, later head, earlier layer, earlier head]
+        0 to 1; NaN where the second is not of an earlier layer.
+    kind : {"k", "q", "v"}
+        Through which of the later head's inputs.
+    provenance : Provenance
+    """
+
+    values: Array
+    kind: Kind
+    provenance: Provenance
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table, one row a pair: later_layer, later_head, earlier_layer, earlier_head, score."""
+        import pandas as pd
+
+        pairs = np.nonzero(np.isfinite(self.values))
+        names = ("later_layer", "later_head", "earlier_layer", "earlier_head")
+        return pd.DataFrame(dict(zip(names, pairs, strict=True)) | {"score": self.values[pairs]})
+
+    def top(self, n: int = 10) -> pd.DataFrame:
+        """Return the `n` pairs with the largest score as a table, the largest first."""
+        return self.to_dataframe().sort_values("score", ascending=False, kind="stable").head(n)
+
+
+@former_options("kind")
 @remotable
-def composition(scope: Microscope, kind: str = "k") -> np.ndarray[Any, Any]:
-    """Score how much each later head composes with each earlier one, from the weights alone.
+def composition(scope: Microscope, *, kind: Kind = "k") -> CompositionScores:
+    """Score how much each later head composes with each earlier one, from the weights alone (Elhage et al. 2021).
 
     `||W_QK . W_OV||_F / (||W_QK||_F ||W_OV||_F)` with the later head's W_QK (transposed for "q"; its W_OV for "v") and
     the earlier head's W_OV; the gains and centring of norms are folded into the matrices. Rotary embedding is left
@@ -32,49 +75,57 @@ def composition(scope: Microscope, kind: str = "k") -> np.ndarray[Any, Any]:
 
     Returns
     -------
-    ndarray [later layer, later head, earlier layer, earlier head]
-        Between 0 and 1; NaN where the second is not of an earlier layer.
+    CompositionScores
+        `.values` [later layer, later head, earlier layer, earlier head]; NumPy takes the result as that array.
 
     Raises
     ------
     ValueError
-        For another kind.
+        For another kind of composition.
     UnsupportedModelError
         For GPT-Neo, whose attention cannot be looked into, and where queries or keys are no linear map of what enters.
+
+    Examples
+    --------
+    >>> scores = heads.composition(scope, kind="k")
+    >>> scores.shape  # [later layer, later head, earlier layer, earlier head]
+    (4, 4, 4, 4)
+    >>> scores.top(1)[["later_layer", "later_head", "earlier_layer", "earlier_head"]].values.tolist()
+    [[1, 1, 0, 2]]
     """
-    if kind not in ("k", "q", "v"):
-        raise ValueError(f"kind= is 'k', 'q' or 'v', the later head's input; got {kind!r}.")
-    reading = {site: [_heads_first(scope, x) for x in layers] for site, layers in _maps(scope, kind).items()}
-    v, o = reading["v"], [output_matrices(scope, layer) for layer in range(scope.n_layers)]
+    check_choice("kind", kind, Kind)
+    inputs = {site: [_heads_first(scope, x) for x in layers] for site, layers in _input_maps(scope, kind).items()}
+    v, o = inputs["v"], [output_matrices(scope, layer) for layer in range(scope.n_layers)]
     gram_v, gram_o = [x.mT @ x for x in v], [x @ x.mT for x in o]
-    # ||A C B||_F with C = W_O . (what reads it) needs only the d_head x d_head Gram matrices of A and B
+    # ||A C B||_F with C = W_O . (the later head's map) needs only the d_head x d_head Gram matrices of A and B
     other, gram_other = {"k": ("q", None), "q": ("k", None), "v": ("v", gram_o)}[kind]
-    right = gram_other or [x.mT @ x for x in reading[other]]
-    gram_reader = [x.mT @ x for x in reading[kind]]
-    size_later = [_product(a, b) for a, b in zip(gram_reader, right, strict=True)]
-    size_earlier = [_product(a, b) for a, b in zip(gram_v, gram_o, strict=True)]
+    right = gram_other or [x.mT @ x for x in inputs[other]]
+    gram_input = [x.mT @ x for x in inputs[kind]]
+    square_later = [_squared_norm(a, b) for a, b in zip(gram_input, right, strict=True)]
+    square_earlier = [_squared_norm(a, b) for a, b in zip(gram_v, gram_o, strict=True)]
     scores = torch.full((scope.n_layers, scope.n_heads) * 2, torch.nan, dtype=torch.float64)
     for later in tqdm(range(scope.n_layers), desc=f"{kind.upper()}-composition", leave=False):
         for earlier in range(later):
-            middle = torch.einsum("eid,ldj->leij", o[earlier], reading[kind][later])
+            middle = torch.einsum("eid,ldj->leij", o[earlier], inputs[kind][later])
             squared = ((gram_v[earlier] @ middle @ right[later][:, None]) * middle).sum((-2, -1))
-            sizes = size_later[later][:, None] * size_earlier[earlier]
-            scores[later, :, earlier] = (squared.clamp_min(0) / sizes).sqrt()
-    return scores.numpy()
+            squares = square_later[later][:, None] * square_earlier[earlier]
+            scores[later, :, earlier] = (squared.clamp_min(0) / squares).sqrt()
+    provenance = Provenance(scope.model_id, scope.revision, note=f"{kind.upper()}-composition, from the weights alone.")
+    return CompositionScores(scores.numpy(), kind, provenance)
 
 
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    """Squared Frobenius norm of X Y from the Gram matrices `X^T X` and `Y Y^T`, for each head."""
+def _squared_norm(a: Tensor, b: Tensor) -> Tensor:
+    """Return the squared Frobenius norm of X Y from the Gram matrices `X^T X` and `Y Y^T`, for each head."""
     return (a * b).sum((-2, -1))
 
 
 def _heads_first(scope: Microscope, matrix: Tensor) -> Tensor:
-    """Give one `[d_model, d_head]` matrix a query head, from those of the key-value heads where there are fewer."""
+    """Return a matrix `[d_model, d_head]` for each query head, from those of the key-value heads."""
     return matrix.repeat_interleave(scope.n_heads // matrix.shape[1], dim=1).transpose(0, 1)
 
 
-def _maps(scope: Microscope, kind: str) -> dict[str, list[Tensor]]:
-    """Give the linear maps `[d_model, head, d_head]` from the residual stream to what each layer reads, up to factors.
+def _input_maps(scope: Microscope, kind: Kind) -> dict[str, list[Tensor]]:
+    """Return the linear maps `[d_model, head, d_head]` from the residual stream to q, k or v, up to factors.
 
     Basis vectors go through each block's own norm and projection. They have one norm among them, so the norm's scale is
     one factor for all. Where nothing has a bias they are tiny: then also a norm on queries and keys (Qwen 3, Gemma 3,

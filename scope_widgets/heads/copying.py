@@ -1,24 +1,23 @@
-"""Which heads copy: what they read of a token makes that token likelier, or less likely."""
+"""`copying`: which heads make a token that they look at likelier, or less likely."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import torch
 from tqdm.auto import tqdm
 
 from scope_widgets._provenance import Provenance
+from scope_widgets._types import Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.experiments.ov_copying import copying_scores
-from scope_widgets.heads.scores import HeadScores
+from scope_widgets.heads.head_scores import HeadScores
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import token_texts
 
 
 @remotable
-def copying(scope: Microscope, tokens: Sequence[str | int], *, top: int = 5) -> HeadScores:
-    """Score how far each head copies single tokens (Wang et al. 2022, section 3.1).
+def copying(scope: Microscope, tokens: Tokens, *, top: int = 5) -> HeadScores:
+    """Score how often each head copies single tokens (Wang et al. 2022, section 3.1).
 
     The residual stream of a token after the first block goes through a head's value and output matrices, as if the head
     attended to that token alone, and then through the final norm and the unembedding.
@@ -39,17 +38,22 @@ def copying(scope: Microscope, tokens: Sequence[str | int], *, top: int = 5) -> 
     Raises
     ------
     ValueError
-        For a text that is not one token.
+        For no token, a text that is not one token, or a `top` that the vocabulary does not have.
     UnsupportedModelError
         For a family whose attention cannot be looked into (GPT-Neo).
+
+    Examples
+    --------
+    >>> scores = heads.copying(scope, [" Mary", " John", " Anna", " Ben"])
+    >>> scores.top("copying", 1)  # (layer, head, share)
+    [(3, 1, 1.0)]
     """
-    if isinstance(tokens, str) or not len(tokens):
+    if isinstance(tokens, str | int) or not len(tokens):
         raise ValueError(f"tokens= is a list of at least one token, such as [' Mary', ' John']; got {tokens!r}.")
     n_vocabulary = scope.anatomy.d_vocab
     if not 1 <= top < n_vocabulary:
         raise ValueError(f"top= is a number of tokens, 1 to {n_vocabulary - 1}; got {top}.")
-    ids = answer_ids(scope.tokenizer, tokens, len(tokens), "tokens")
-    ids = torch.unique(ids)
+    ids = torch.unique(answer_ids(scope.tokenizer, tokens, len(tokens), "tokens"))
     with tqdm(total=scope.n_layers, desc="Copying heads", leave=False) as bar:
         scores = copying_scores(scope, ids, range(scope.n_layers), top, bar.update)
     bos = scope.tokenizer.bos_token_id is not None

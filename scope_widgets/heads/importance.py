@@ -1,26 +1,36 @@
-"""How much each head matters on a prompt: every one is taken out in turn."""
+"""`importance`: what each head does on a prompt, by ablating every one in turn."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scope_widgets._choices import check_choice
 from scope_widgets._provenance import Provenance
-from scope_widgets.heads.scores import HeadScores
+from scope_widgets.heads.head_scores import HeadScores
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 
+#: what stands in the place of a head's output
+HeadAblation = Literal["zero", "mean"]
+
 
 @remotable
-def importance(scope: Microscope, prompt: str | list[int], *, ablation: str = "zero", batch: int = 32) -> HeadScores:
-    """Ablate each head alone and measure what it changes: exact, one forward a layer (all its heads in a batch).
+def importance(
+    scope: Microscope, prompt: str | Sequence[int] | Tensor, *, ablation: HeadAblation = "zero", batch: int = 32
+) -> HeadScores:
+    """Ablate each head in turn and measure what it changes: exact, one forward a layer (all its heads in a batch).
 
     Parameters
     ----------
     scope : Microscope
-    prompt : str or token ids
+    prompt : str, or token ids
+        One, of at least two tokens.
     ablation : {"zero", "mean"}
         Replace the head's output z at all positions by 0, or by its mean over the positions of this prompt.
     batch : int
@@ -31,9 +41,21 @@ def importance(scope: Microscope, prompt: str | list[int], *, ablation: str = "z
     HeadScores
         kl : mean over positions of the Kullback-Leibler divergence in nats from the model's next-token distribution to
         that without the head. loss : rise of the mean cross-entropy of the prompt's tokens, in nats.
+
+    Raises
+    ------
+    ValueError
+        For another ablation, several prompts, or a prompt of one token.
+
+    Examples
+    --------
+    >>> scores = heads.importance(scope, "When Mary and John went to the store, John gave a drink to")
+    >>> sorted(scores.statistics)
+    ['kl', 'loss']
+    >>> scores.top("kl", 1)[0][:2]  # (layer, head)
+    (0, 1)
     """
-    if ablation not in ("zero", "mean"):
-        raise ValueError(f"ablation= is 'zero' or 'mean'; got {ablation!r}.")
+    check_choice("ablation", ablation, HeadAblation)
     trace = scope.trace(prompt, capture=())
     ids = trace.token_ids
     if trace.batched or len(ids) < 2:
@@ -42,12 +64,12 @@ def importance(scope: Microscope, prompt: str | list[int], *, ablation: str = "z
     kl, loss = (torch.zeros(scope.n_layers, scope.n_heads, dtype=torch.float64) for _ in range(2))
     for layer in tqdm(range(scope.n_layers), desc="Ablating heads", leave=False):
         for heads in torch.split(torch.arange(scope.n_heads), batch):
-            log_p = scope.logits(ids.expand(len(heads), -1), _without(layer, heads, ablation))
+            log_p = scope.logits(ids.expand(len(heads), -1), _ablating(layer, heads, ablation))
             log_p = log_p.float().log_softmax(-1)
             # a token that the model rules out (logit -inf) contributes nothing
             terms = torch.where(base.isfinite(), base.exp() * (base - log_p), 0.0)
             kl[layer, heads] = terms.sum(-1).mean(-1).double().cpu()
-            loss[layer, heads] = (_nats(log_p, ids) - _nats(base[None], ids)).double().cpu()
+            loss[layer, heads] = (_cross_entropy(log_p, ids) - _cross_entropy(base[None], ids)).double().cpu()
     provenance = Provenance(
         model=scope.model_id,
         revision=scope.revision,
@@ -59,7 +81,8 @@ def importance(scope: Microscope, prompt: str | list[int], *, ablation: str = "z
     )
 
 
-def _without(layer: int, heads: Tensor, ablation: str) -> Edits:
+def _ablating(layer: int, heads: Tensor, ablation: HeadAblation) -> Edits:
+    """Return the edit that ablates head `heads[i]` of a layer in row i of the batch."""
     rows = torch.arange(len(heads))
 
     def edit(value: Tensor) -> Tensor:
@@ -71,6 +94,7 @@ def _without(layer: int, heads: Tensor, ablation: str) -> Edits:
     return {("z", layer): edit}
 
 
-def _nats(log_p: Tensor, ids: Tensor) -> Tensor:
+def _cross_entropy(log_p: Tensor, ids: Tensor) -> Tensor:
+    """Return the mean cross-entropy `[row]` of the tokens but the first, in nats."""
     ids = ids.to(log_p.device)
     return -log_p[:, :-1].gather(-1, ids[1:].expand(len(log_p), -1)[..., None]).squeeze(-1).mean(-1)

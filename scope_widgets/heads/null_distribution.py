@@ -1,15 +1,13 @@
-"""What the statistics of a head would be if it did not look at what they are about."""
+"""Null distributions of the statistics: what a head would score if it did not look at what they are about."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from scope_widgets import _kernels
+from scope_widgets._types import Array
 
-Array = np.ndarray[Any, Any]
 #: [head, query, key]: an array, or a tensor where the compiled kernels do not reach
 Patterns = Array | Tensor
 
@@ -22,11 +20,11 @@ RANDOM_KEY = {"previous_token": 1, "current_token": 0, "first_token": 1}
 def shuffled_token_draws(
     attention: Patterns, tokens: Array, draws: int, rng: np.random.Generator, window: int | None = None
 ) -> dict[str, Array]:
-    """Score the same patterns `[head, query, key]` with the tokens in random order; gives `[draw, head]` each."""
+    """Return scores `[draw, head]` of the same patterns `[head, query, key]` with the tokens in random order."""
     if len(np.unique(tokens)) == len(tokens):
         undefined = np.full((draws, len(attention)), np.nan)
         return dict.fromkeys(SHUFFLED_TOKENS, undefined)
-    if isinstance(attention, Tensor):  # reads the cells that count: there is no pass over all of them to share
+    if isinstance(attention, Tensor):  # reads the entries that count: there is no pass over all of them to share
         scored = [_kernels.repetition_statistics(attention, rng.permutation(tokens)) for _ in range(draws)]
     else:
         scored = [_kernels.head_statistics(attention, rng.permutation(tokens), window=window) for _ in range(draws)]
@@ -36,7 +34,7 @@ def shuffled_token_draws(
 def random_key_draws(
     attention: Patterns, draws: int, rng: np.random.Generator, window: int | None = None
 ) -> dict[str, Array]:
-    """Score patterns `[head, query, key]` at random keys, for each statistic of `RANDOM_KEY`; `[draw, head]` each."""
+    """Return scores `[draw, head]` of patterns `[head, query, key]` at random keys, for each of `RANDOM_KEY`."""
     queries = np.arange(attention.shape[1])
     return {name: at_random_keys(attention, queries[start:], draws, rng, window) for name, start in RANDOM_KEY.items()}
 
@@ -44,7 +42,7 @@ def random_key_draws(
 def at_random_keys(
     attention: Patterns, queries: Array, draws: int, rng: np.random.Generator, window: int | None = None
 ) -> Array:
-    """Mean attention `[draw, head]` of the given queries to keys drawn uniformly among those that each sees."""
+    """Return the mean attention `[draw, head]` of the queries to keys drawn uniformly among those that each sees."""
     first = np.maximum(0, queries + 1 - (window or len(attention[0])))
     keys = rng.integers(first, queries + 1, size=(draws, len(queries)))
     if isinstance(attention, Tensor):  # all draws at once: only their means travel
@@ -53,7 +51,7 @@ def at_random_keys(
 
 
 def shared_p(observed: Array, draws: Array) -> Array:
-    """Share of `draws` `[draw, ...]` that reach `observed`, the observation counted among them; NaN where undefined."""
+    """Return the share of `draws` `[draw, ...]` that reach `observed`, itself counted too; NaN where undefined."""
     # float32 sums of equal weights may differ in the last digits: a tie is a draw that reaches the score
     reached = (draws >= observed - 1e-6).sum(0)
     return np.where(np.isfinite(observed) & np.isfinite(draws).all(0), (1 + reached) / (1 + len(draws)), np.nan)

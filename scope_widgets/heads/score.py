@@ -1,16 +1,18 @@
-"""Scoring heads: on a trace, and on repeated random tokens."""
+"""`score` and `score_repeated_tokens`: every statistic of every head, with a null for each that has one."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from scope_widgets import _kernels
+from scope_widgets._aliases import former_options
 from scope_widgets._provenance import Provenance
+from scope_widgets._types import Array
+from scope_widgets.heads.head_scores import HeadScores
 from scope_widgets.heads.null_distribution import (
     SHUFFLED_TOKENS,
     Patterns,
@@ -19,40 +21,47 @@ from scope_widgets.heads.null_distribution import (
     shared_p,
     shuffled_token_draws,
 )
-from scope_widgets.heads.scores import HeadScores
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.traces.trace import NotCapturedError, Trace
 
-Array = np.ndarray[Any, Any]
-
 
 @remotable
 def score(trace: Trace, *, null_draws: int = 200, seed: int = 0) -> HeadScores:
-    """Compute every head statistic of a trace, averaged over its prompts.
+    """Score every head of a trace by every statistic, averaged over its prompts.
 
     Parameters
     ----------
     trace : Trace
-        One that recorded attention, or queries and keys (from which the statistics are then computed in tiles, without
-        a null, never holding a pattern).
+        Of one prompt or several, with "attention", or with "q" and "k" (from which the statistics are then computed in
+        tiles, without a null, never holding a pattern).
     null_draws : int
         How many draws the null has; 0 for none. Tokens are shuffled for duplicate_token and induction; for
         previous_token, current_token and first_token each query's key is drawn among those that it sees.
     seed : int
-        Of the null.
+        Of the null's draws.
 
     Returns
     -------
     HeadScores
-        Entropy: mean over queries of -sum A ln A; normalised by ln(keys seen) for q >= 1. previous_token: mean
-        A[q, q-1] (Wang et al. 2022, app. H); current_token: mean A[q, q]; first_token: mean A[q, 0] over q >= 1;
+        entropy: mean over queries of -sum A ln A, in nats; normalised_entropy: that over ln(keys seen), for q >= 1;
+        previous_token: mean A[q, q-1] (Wang et al. 2022, app. H); current_token: mean A[q, q]; first_token: mean
+        A[q, 0] over q >= 1; sparsity: share of the causal entries below 0.01;
         duplicate_token: attention to earlier equal tokens; induction: to the tokens after those (Olsson et al. 2022).
 
     Raises
     ------
     NotCapturedError
         When the trace recorded neither attention nor queries and keys.
+
+    Examples
+    --------
+    >>> trace = scope.trace("When Mary and John went to the store, John gave a drink to")
+    >>> scores = heads.score(trace)
+    >>> scores["previous_token"].shape  # [layer, head]
+    (4, 4)
+    >>> scores.top("previous_token", 1)[0][:2]  # (layer, head)
+    (2, 0)
     """
     if "attention" not in trace.captured and not {"q", "k"} <= set(trace.captured):
         raise NotCapturedError(
@@ -64,16 +73,18 @@ def score(trace: Trace, *, null_draws: int = 200, seed: int = 0) -> HeadScores:
     observed: list[dict[str, Array]] = []
     drawn: list[dict[str, Array]] = []
     for prompt in tqdm(prompts, desc="Scoring heads", leave=False, disable=len(prompts) < 8):
-        statistics, draws = _score_one(prompt, null_draws, rng)
+        statistics, draws = _score_prompt(prompt, null_draws, rng)
         observed.append(statistics)
         drawn.append(draws)
-    mean, p = _over_prompts(observed, drawn)
+    mean, p = _average_over_prompts(observed, drawn)
     provenance = dataclasses.replace(trace.provenance, seed=seed if p else None)
     return HeadScores(statistics=mean, null_p=p, n_prompts=len(prompts), provenance=provenance)
 
 
-def _score_one(prompt: Trace, null_draws: int, rng: np.random.Generator) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Score one prompt; gives statistics `[layer, head]` and null draws `[draw, layer, head]`."""
+def _score_prompt(
+    prompt: Trace, null_draws: int, rng: np.random.Generator
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the scores of one prompt: statistics `[layer, head]` and null draws `[draw, layer, head]`."""
     tokens = prompt.token_ids.numpy().astype(np.int64)
     exact = "attention" in prompt.captured
     statistics, draws = [], []
@@ -99,9 +110,10 @@ def _from_queries_and_keys(prompt: Trace, layer: int, tokens: Array) -> dict[str
     )
 
 
+@former_options("n")
 @remotable
 def score_repeated_tokens(
-    scope: Microscope, n: int = 4, *, length: int = 100, seed: int = 0, null_draws: int = 200
+    scope: Microscope, *, n: int = 4, length: int = 100, seed: int = 0, null_draws: int = 200
 ) -> HeadScores:
     """Score heads on uniform random tokens that are repeated once: the test of induction and duplicate-token heads.
 
@@ -114,13 +126,26 @@ def score_repeated_tokens(
         Random tokens in each, before they are repeated (shorter where the model's context is); the
         beginning-of-sequence token comes first where the tokenizer has one.
     seed : int
-        Of the tokens and of the null (each query's key drawn among those that it sees).
+        Of the tokens and of the null.
+    null_draws : int
+        How many draws the null has, each query's key drawn among those that it sees; 0 for none.
 
     Returns
     -------
     HeadScores
         induction is the mean of A[q, q - length + 1] and duplicate_token that of A[q, q - length] over the second
         half (Wang et al. 2022, app. H and I; Olsson et al. 2022); the others are those of `score`.
+
+    Raises
+    ------
+    ValueError
+        For fewer than one sequence, or a length below 2.
+
+    Examples
+    --------
+    >>> scores = heads.score_repeated_tokens(scope, n=2, length=20)
+    >>> sorted(head for *head, score in scores.top("induction", 2))  # [layer, head]
+    [[3, 1], [3, 2]]
     """
     if n < 1 or length < 2:
         raise ValueError(f"Give at least one sequence of at least 2 tokens; got n={n}, length={length}.")
@@ -128,23 +153,23 @@ def score_repeated_tokens(
     token_rng, null_rng = np.random.default_rng(seed).spawn(2)
     bos = [] if scope.tokenizer.bos_token_id is None else [int(scope.tokenizer.bos_token_id)]
     length = min(length, (scope.anatomy.context - len(bos)) // 2)
-    words = np.setdiff1d(np.arange(len(scope.tokenizer)), scope.tokenizer.all_special_ids)
-    words = words[words < scope.anatomy.d_vocab]
+    ordinary = np.setdiff1d(np.arange(len(scope.tokenizer)), scope.tokenizer.all_special_ids)
+    ordinary = ordinary[ordinary < scope.anatomy.d_vocab]
     half = slice(len(bos) + length, None)
     observed, drawn, losses = [], [], []
     for _ in tqdm(range(n), desc="Repeated random tokens", leave=False):
-        random = token_rng.choice(words, length).tolist()
+        random = token_rng.choice(ordinary, length).tolist()
         trace = scope.trace([*bos, *random, *random], capture=("attention",))
         patterns = _patterns(trace)
-        statistics, _ = _score_one(trace, 0, null_rng)
+        statistics, _ = _score_prompt(trace, 0, null_rng)
         queries = np.arange(len(trace.tokens))[half]
         statistics["induction"] = _means_at(patterns, queries, queries - length + 1)
         statistics["duplicate_token"] = _means_at(patterns, queries, queries - length)
         observed.append(statistics)
         if null_draws:
-            drawn.append(_repeated_null(trace, patterns, queries, null_draws, null_rng))
+            drawn.append(_null_of_repetition(trace, patterns, queries, null_draws, null_rng))
         losses.append(_losses(trace, len(bos), length))
-    mean, p = _over_prompts(observed, drawn)
+    mean, p = _average_over_prompts(observed, drawn)
     first, second = np.mean(losses, axis=0)
     after = f" after {scope.tokenizer.bos_token!r}" if bos else ""
     note = (
@@ -155,29 +180,29 @@ def score_repeated_tokens(
     return HeadScores(statistics=mean, null_p=p, n_prompts=n, provenance=provenance)
 
 
-def _repeated_null(
+def _null_of_repetition(
     trace: Trace, patterns: Array | list[Tensor], queries: Array, null_draws: int, rng: np.random.Generator
 ) -> dict[str, Array]:
-    """Draw random keys, for the statistics of repetition at the `queries` of the second half; `[draw, layer, head]`."""
+    """Return scores `[draw, layer, head]` at random keys; of repetition, at the `queries` of the second half."""
     layers = []
     for layer, attention in enumerate(patterns):
         window = trace.scoring[layer].window
-        late = at_random_keys(attention, queries, null_draws, rng, window)
-        layers.append(random_key_draws(attention, null_draws, rng, window) | dict.fromkeys(SHUFFLED_TOKENS, late))
+        repetition = at_random_keys(attention, queries, null_draws, rng, window)
+        layers.append(random_key_draws(attention, null_draws, rng, window) | dict.fromkeys(SHUFFLED_TOKENS, repetition))
     return {name: np.stack([one[name] for one in layers], axis=1) for name in layers[0]}
 
 
-def _over_prompts(
+def _average_over_prompts(
     observed: list[dict[str, Array]], drawn: list[dict[str, Array]]
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Average the statistics over prompts, and hold each against its averaged null."""
+    """Average the statistics over prompts, and compare each with its averaged null."""
     mean = {name: _mean([one[name] for one in observed]) for name in observed[0]}
     names = dict.fromkeys(name for one in drawn for name in one)  # a prompt of one token has no null
     return mean, {name: shared_p(mean[name], _mean([one[name] for one in drawn if name in one])) for name in names}
 
 
 def pattern(trace: Trace, layer: int) -> Patterns:
-    """Give the patterns `[head, query, key]` of a layer as the kernels take them: on a GPU they stay there."""
+    """Return the patterns `[head, query, key]` of a layer as the kernels take them: on a GPU they stay there."""
     attention = trace.attention(layer).float()
     if _kernels.COMPILED and attention.device.type == "cpu":
         return np.ascontiguousarray(attention.numpy())
@@ -185,14 +210,14 @@ def pattern(trace: Trace, layer: int) -> Patterns:
 
 
 def _patterns(trace: Trace) -> Array | list[Tensor]:
-    """Give the patterns of all layers, an array `[layer, head, query, key]`, a list of tensors on a GPU."""
+    """Return the patterns of all layers: an array `[layer, head, query, key]`, on a GPU a list of tensors."""
     layers = [pattern(trace, layer) for layer in range(trace.n_layers)]
     tensors = [layer for layer in layers if isinstance(layer, Tensor)]
     return tensors or np.stack(layers)
 
 
 def _means_at(patterns: Array | list[Tensor], queries: Array, keys: Array) -> Array:
-    """Mean attention `[layer, head]` of the queries to their keys."""
+    """Return the mean attention `[layer, head]` of the queries to their keys."""
     if isinstance(patterns, list):
         return np.stack([_kernels.cell_means(layer, queries, keys) for layer in patterns])
     return _kernels.cell_means(patterns, queries, keys)
@@ -206,7 +231,7 @@ def _losses(trace: Trace, start: int, length: int) -> tuple[float, float]:
 
 
 def _mean(arrays: list[Array]) -> Array:
-    """Mean over prompts, each counting alike; prompts where a statistic is undefined do not count."""
+    """Return the mean over prompts, each counting alike; prompts where a statistic is undefined do not count."""
     stacked = np.stack(arrays)
     defined = np.isfinite(stacked)
     with np.errstate(invalid="ignore"):

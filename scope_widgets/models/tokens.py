@@ -1,27 +1,20 @@
-"""Prompts and tokens: what a caller may give, the text of single tokens, padded batches of token ids."""
+"""The text of single tokens, and prompts as padded batches of token ids."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from scope_widgets._types import Prompts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 #: a Hugging Face tokenizer
 Tokenizer: TypeAlias = "PreTrainedTokenizerBase"
-#: one prompt: a text, or its token ids
-Prompt: TypeAlias = str | Sequence[int] | np.ndarray[Any, Any] | Tensor
-#: one prompt or several
-Prompts: TypeAlias = Prompt | Sequence[Prompt]
-#: one token: its text as it stands in the middle of a sentence, with its space (" Mary"), or its id
-Token: TypeAlias = str | int
-#: one token for all prompts, or one for each
-Tokens: TypeAlias = Token | Sequence[Token] | np.ndarray[Any, Any] | Tensor
 
 
 def token_texts(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
@@ -30,7 +23,7 @@ def token_texts(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
 
 
 def _text(tokenizer: Tokenizer, token_id: int) -> str:
-    piece = tokenizer.convert_ids_to_tokens(token_id)
+    piece: Any = tokenizer.convert_ids_to_tokens(token_id)
     if piece is None:
         return f"<{token_id}>"
     if token_id in tokenizer.all_special_ids or piece.startswith("<0x"):
@@ -44,7 +37,7 @@ def _text(tokenizer: Tokenizer, token_id: int) -> str:
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """Return byte-level BPE's alphabet: printable bytes stand for themselves, the others for code points from 256 on."""
+    """Return byte-level BPE's alphabet: printable bytes are themselves, the others code points from 256 on."""
     printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     others = [byte for byte in range(256) if byte not in printable]
     return {chr(byte): byte for byte in printable} | {chr(256 + n): byte for n, byte in enumerate(others)}

@@ -77,7 +77,7 @@ def planted():
 
 @pytest.mark.parametrize("kind", ["k", "q", "v"])
 def test_composition_is_that_of_numpy(scope, kind):
-    np.testing.assert_allclose(heads.composition(scope, kind), numpy_composition(scope, kind), rtol=1e-3)
+    np.testing.assert_allclose(heads.composition(scope, kind=kind), numpy_composition(scope, kind), rtol=1e-3)
 
 
 def test_planted_composition():
@@ -86,19 +86,19 @@ def test_planted_composition():
     with torch.no_grad():
         written = model.transformer.h[0].attn.c_proj.weight[8:16]
         model.transformer.h[2].attn.c_attn.weight[:, 32:64][:, 24:32] = written.T
-    scores = heads.composition(Microscope.for_model(model, tiny_tokenizer()), "k")
+    scores = heads.composition(Microscope.for_model(model, tiny_tokenizer()), kind="k")
     assert np.unravel_index(np.nanargmax(scores), scores.shape) == (2, 3, 0, 1)
     assert np.isnan(scores[1, :, 1:]).all()
     assert np.isfinite(scores[2, :, :2]).all()
 
 
 def test_composition_errors_are_sentences():
-    with pytest.raises(ValueError, match="'k', 'q' or 'v', the later head's input; got 'z'"):
-        heads.composition(planted(), "z")
+    with pytest.raises(ValueError, match="kind= is one of k, q, v; got 'z'"):
+        heads.composition(planted(), kind="z")
     config_class, model_class, options = FAMILIES["qwen3"]
     model = model_class(config_class(**options, attention_bias=True)).eval()
     torch.nn.init.normal_(model.model.layers[1].self_attn.q_proj.bias)
     scope = Microscope.for_model(model, tiny_tokenizer())
     with pytest.raises(UnsupportedModelError, match="is no linear map of what enters the block"):
         heads.composition(scope)
-    assert heads.composition(scope, "v").shape == (3, 4, 3, 4)
+    assert heads.composition(scope, kind="v").shape == (3, 4, 3, 4)

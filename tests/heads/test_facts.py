@@ -48,7 +48,7 @@ def beginning(tokenizer):
 def test_pairs_ask_the_same_of_another_subject():
     facts = small()
     for seed in range(20):
-        pairs = facts.prompt_pairs(seed)
+        pairs = facts.prompt_pairs(seed=seed)
         assert [pair.true.fact for pair in pairs] == list(facts)
         for true, other in pairs:
             assert other.fact in facts.facts
@@ -58,10 +58,10 @@ def test_pairs_ask_the_same_of_another_subject():
             assert other.answer != true.answer, "Brazil and Portugal are no pair: both speak Portuguese"
             assert true.text == true.template.replace("{subject}", true.subject)
             assert true.answer == f" {true.fact.answer}"
-    assert facts.prompt_pairs(3) == facts.prompt_pairs(3)
-    assert len({tuple(facts.prompt_pairs(seed)) for seed in range(20)}) > 10
-    assert [pair.true for pair in facts.prompt_pairs(5)] == facts.prompts(5)
-    templates = {prompt.template for seed in range(20) for prompt in facts.prompts(seed)}
+    assert facts.prompt_pairs(seed=3) == facts.prompt_pairs(seed=3)
+    assert len({tuple(facts.prompt_pairs(seed=seed)) for seed in range(20)}) > 10
+    assert [pair.true for pair in facts.prompt_pairs(seed=5)] == facts.prompts(seed=5)
+    templates = {prompt.template for seed in range(20) for prompt in facts.prompts(seed=seed)}
     assert templates == {"The capital of {subject} is", "In {subject}, the capital is", "{subject}:"}
 
 
@@ -103,7 +103,7 @@ def test_filter():
     ]
     assert len(facts.filter()) == len(facts) == 7
     assert facts.filter() == facts
-    with pytest.raises(ValueError, match=r"no relation 'capitals' here; there are capital, language"):
+    with pytest.raises(ValueError, match=r"no relation 'capitals' in this FactSet; there are capital, language"):
         facts.filter("capitals")
     with pytest.raises(ValueError, match=r"No fact passes the filter: predicate= holds for none of the 7 facts"):
         facts.filter(predicate=lambda fact: False)
@@ -126,7 +126,7 @@ def test_filter():
         (lambda: FactSet([Fact("a", "b", "c")], {"b": "{subject} is "}), "ends without a space"),
         (
             lambda: FactSet([Fact("a", "b", "c")] * 2, {"b": "{subject}"}),
-            "stands once in a relation; 'a' has 'c' and 'c'",
+            "A subject has one answer in a relation; 'a' has 'c' and 'c'",
         ),
         (lambda: Fact("", "b", "c"), "have a letter and no spaces around them; got ''"),
         (lambda: Fact("a", "b", " c"), "no spaces around them; got ' c'"),
@@ -227,7 +227,7 @@ def test_positions_without_offsets():
     assert heads.subject_positions(slow, "of Rome is", "Rome") == [2, 3, 4, 5, 6], "with its space, as it was found"
     assert heads.subject_positions(slow, "Rome is", "Rome") == [0, 1, 2, 3]
     assert heads.subject_positions(slow, "(Rome) in Rome.", "Rome") == [1, 2, 3, 4, 9, 10, 11, 12, 13]
-    with pytest.raises(ValueError, match=r"stands 1 times in the prompt and its tokens 2 times.*Load a fast one"):
+    with pytest.raises(ValueError, match=r"is 1 times in the prompt and its tokens 2 times.*Load a fast one"):
         heads.subject_positions(slow, "Alice met Ali here", "Ali")
 
 

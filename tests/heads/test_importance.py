@@ -40,7 +40,7 @@ def test_importance_is_brute_force_ablation(family, ablation):
     after = np.array([[-without(a, b)[range(6), ids[1:]].mean().item() for b in range(4)] for a in range(3)])
     np.testing.assert_allclose(scores["loss"], after + base[range(6), ids[1:]].mean().item(), atol=1e-5)
     assert scipy.stats.spearmanr(scores["kl"].ravel(), brute.ravel()).statistic >= 0.99
-    with pytest.raises(ValueError, match="'zero' or 'mean'"):
+    with pytest.raises(ValueError, match="ablation= is one of zero, mean; got 'noise'"):
         heads.importance(scope, ids, ablation="noise")
 
 

@@ -59,4 +59,4 @@ def test_label_carries_its_evidence():
     }
     assert len(heads.label(heads.score(planted_trace([[random(9, np.random.default_rng(0))]], range(9)))).label) == 0
     with pytest.raises(ValueError, match=r"No label inductive; thresholds can be set for induction"):
-        heads.label(heads.score(planted_trace([[previous(5)]], range(5))), {"inductive": 0.3})
+        heads.label(heads.score(planted_trace([[previous(5)]], range(5))), thresholds={"inductive": 0.3})

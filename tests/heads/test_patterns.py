@@ -28,7 +28,7 @@ def test_rollout_of_two_layers_by_hand():
 
 def test_top_attended_is_the_full_sort():
     pattern = random(40, np.random.default_rng(2))
-    positions, weights = heads.top_attended(planted_trace([[pattern]], range(40)), 0, k=5)
+    positions, weights = heads.top_attended(planted_trace([[pattern]], range(40)), 0, n=5)
     for query in range(4, 40):
         order = np.argsort(-pattern[query], kind="stable")[:5]
         assert positions[0, query].tolist() == order.tolist()

@@ -1,6 +1,7 @@
 """Heads that look at subjects: planted ones are found, nulls are not; corrections and tests are scipy's."""
 
 import dataclasses
+import typing
 import warnings
 
 import numpy as np
@@ -13,13 +14,14 @@ from hypothesis.extra import numpy as arrays
 
 from scope_widgets import Microscope, heads
 from scope_widgets.heads import Fact, FactSet, HeadComparison, RecallHeads, SubjectAttention
-from scope_widgets.heads.correction import METHODS
+from scope_widgets.heads.multiple_comparisons import Correction
 from scope_widgets.traces.attention_scoring import Scoring
 from scope_widgets.traces.trace import NotCapturedError
 from scope_widgets.widgets import HeadTable
 from tests.support.planted_traces import planted_trace, previous, random, uniform
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
+METHODS = typing.get_args(Correction)
 PLANTED = [(3, 7), (8, 0), (11, 11)]
 
 
@@ -157,7 +159,7 @@ def test_recall_test_is_the_paired_t_test():
         assert found.effect[row] == pytest.approx((attention.per_prompt - attention.control)[where].mean(), rel=1e-12)
         interval = expected.confidence_interval(0.95)
         assert (found.low[row], found.high[row]) == pytest.approx((interval.low, interval.high))
-    np.testing.assert_array_equal(found.p_corrected, heads.correct(found.p, "holm"))
+    np.testing.assert_array_equal(found.p_corrected, heads.correct(found.p, method="holm"))
 
 
 def test_both_evidence_and_effect_are_needed():
@@ -217,7 +219,7 @@ def test_facts_are_run_on_a_model():
         {"of": ["w3 w4 {subject} w5 w6", "w7 {subject} w8 w9"]},
     )
     found = heads.recall_heads(scope, facts, seed=2)
-    prompts = facts.prompts(2)
+    prompts = facts.prompts(seed=2)
     assert {prompt.template for prompt in prompts} == set(facts.templates["of"])
     traces = [scope.trace(prompt.text, capture=("attention",)) for prompt in prompts]
     by_hand = [
@@ -297,24 +299,24 @@ p_values = arrays.arrays(
 @given(p_values, st.sampled_from(["bh", "by"]))
 def test_false_discovery_is_scipys(p, method):
     expected = scipy.stats.false_discovery_control(p.ravel(), method=method).reshape(p.shape)
-    np.testing.assert_allclose(heads.correct(p, method), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(heads.correct(p, method=method), expected, rtol=0, atol=1e-12)
 
 
 @given(p_values)
 def test_family_wise_by_definition(p):
     flat = p.ravel()
     n = len(flat)
-    np.testing.assert_allclose(heads.correct(p, "bonferroni").ravel(), [min(1, n * one) for one in flat])
+    np.testing.assert_allclose(heads.correct(p, method="bonferroni").ravel(), [min(1, n * one) for one in flat])
     order = sorted(range(n), key=lambda i: flat[i])
     holm = [0.0] * n
     for rank, i in enumerate(order):
         holm[i] = min(1, max([holm[order[rank - 1]] if rank else 0, (n - rank) * flat[i]]))
-    np.testing.assert_allclose(heads.correct(p, "holm").ravel(), holm)
+    np.testing.assert_allclose(heads.correct(p, method="holm").ravel(), holm)
 
 
 @given(p_values, st.sampled_from(METHODS), st.randoms(use_true_random=False))
 def test_corrections_keep_order_and_ignore_nan(p, method, shuffle):
-    corrected = heads.correct(p, method)
+    corrected = heads.correct(p, method=method)
     assert corrected.shape == p.shape
     assert (corrected >= p - 1e-15).all()
     assert (corrected <= 1).all()
@@ -323,17 +325,17 @@ def test_corrections_keep_order_and_ignore_nan(p, method, shuffle):
     holes = list(p.ravel()) + [np.nan] * 3
     at = list(range(len(holes)))
     shuffle.shuffle(at)
-    with_holes = heads.correct([holes[i] for i in at], method)
+    with_holes = heads.correct([holes[i] for i in at], method=method)
     np.testing.assert_allclose(with_holes[np.argsort(at)], [*corrected.ravel(), np.nan, np.nan, np.nan], atol=1e-15)
 
 
 def test_corrections_of_nothing_and_of_nonsense():
     for method in METHODS:
-        assert heads.correct([], method).shape == (0,)
-        assert np.isnan(heads.correct([np.nan, np.nan], method)).all()
+        assert heads.correct([], method=method).shape == (0,)
+        assert np.isnan(heads.correct([np.nan, np.nan], method=method)).all()
     assert heads.correct([0.01, 0.04, 0.03]).tolist() == pytest.approx([0.03, 0.06, 0.06])
     with pytest.raises(ValueError, match="one of bonferroni, holm, bh, by; got 'none'"):
-        heads.correct([0.1], "none")
+        heads.correct([0.1], method="none")
     with pytest.raises(ValueError, match=r"P values are 0 to 1; got 1\.5"):
         heads.correct([0.1, 1.5])
 
@@ -364,7 +366,7 @@ def test_comparison_has_scipys_p(test, ties, n):
         np.testing.assert_array_equal(result.p, SCIPY[test](a, b).pvalue.ravel())
     one_by_one = [SCIPY[test](a[:, i, j], b[:, i, j]).pvalue for i in range(3) for j in range(4)]
     np.testing.assert_allclose(result.p, one_by_one, rtol=1e-12)
-    np.testing.assert_array_equal(result.p_corrected, heads.correct(result.p, "bh"))
+    np.testing.assert_array_equal(result.p_corrected, heads.correct(result.p, method="bh"))
     np.testing.assert_allclose(result.effect, (a.mean(0) - b.mean(0)).ravel(), atol=1e-12)
     assert list(zip(result.layer, result.head, strict=True)) == [(i, j) for i in range(3) for j in range(4)]
     assert result.n_prompts == [len(a), len(b)]

@@ -39,10 +39,10 @@ def test_score_needs_attention():
 
 def test_repeated_tokens_by_hand():
     scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
-    scores = heads.score_repeated_tokens(scope, 2, length=10, seed=3)
+    scores = heads.score_repeated_tokens(scope, n=2, length=10, seed=3)
     ids = np.random.default_rng(3).spawn(2)[0].choice(np.arange(3, 96), 10).tolist()
     trace = scope.trace([1, *ids, *ids])
-    one = heads.score_repeated_tokens(scope, 1, length=10, seed=3)
+    one = heads.score_repeated_tokens(scope, n=1, length=10, seed=3)
     for layer in range(3):
         pattern = trace.attention(layer).numpy()
         for head in range(4):
@@ -56,19 +56,19 @@ def test_repeated_tokens_by_hand():
         f"cross-entropy {np.mean(losses[1:10]):.2f} nats per token on the first half, {np.mean(losses[11:]):.2f} on"
     )
     assert halves in one.provenance.note
-    silent = heads.score_repeated_tokens(scope, 2, length=10, seed=3, null_draws=0)
+    silent = heads.score_repeated_tokens(scope, n=2, length=10, seed=3, null_draws=0)
     assert np.array_equal(silent["induction"], scores["induction"]), "the null must not change the scores"
     assert scores.n_prompts == 2
     assert "2 x 10 uniform random tokens, repeated once after '<bos>'" in scores.provenance.note
-    again = heads.score_repeated_tokens(scope, 2, length=10, seed=3)
+    again = heads.score_repeated_tokens(scope, n=2, length=10, seed=3)
     assert all(np.array_equal(again[name], scores[name]) for name in scores.statistics)
     with pytest.raises(ValueError, match="at least one sequence"):
-        heads.score_repeated_tokens(scope, 0)
+        heads.score_repeated_tokens(scope, n=0)
 
 
 def test_length_is_cut_to_the_context():
     scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
-    assert "1 x 31 uniform" in heads.score_repeated_tokens(scope, 1, null_draws=0).provenance.note
+    assert "1 x 31 uniform" in heads.score_repeated_tokens(scope, n=1, null_draws=0).provenance.note
 
 
 def test_results_round_trip_as_json():
@@ -78,7 +78,7 @@ def test_results_round_trip_as_json():
     for name in scores.statistics:
         np.testing.assert_array_equal(again[name], scores[name])
     labels = heads.label(scores)
-    assert "current_token" not in heads.label(scores, {"current_token": np.inf}).thresholds
+    assert "current_token" not in heads.label(scores, thresholds={"current_token": np.inf}).thresholds
     assert HeadLabels.from_json(labels.to_json()).to_dataframe().equals(labels.to_dataframe())
     for text in ("{}", "no json", labels.to_json()):
         with pytest.raises(ValueError, match="not a HeadScores written by"):
@@ -92,5 +92,5 @@ def test_tables_and_plots():
     assert len(table) == 6
     assert scores.top("previous_token", 1) == [(0, 0, 1.0)]
     assert scores.plot("previous_token", 3).data[0].x == ("0.0", "1.0", "2.0")
-    with pytest.raises(KeyError, match="No statistic 'inductio' here; there are entropy"):
+    with pytest.raises(KeyError, match="These scores have no statistic 'inductio'; they have entropy"):
         scores["inductio"]

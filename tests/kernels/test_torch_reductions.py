@@ -396,11 +396,11 @@ class TestWhichIsChosen:
             yield heads.score(one, null_draws=20, seed=1).statistics
             yield heads.score(one, null_draws=20, seed=1).null_p
             yield heads.score(several, null_draws=20).statistics
-            repeated = heads.score_repeated_tokens(scope, 2, length=10, null_draws=10)
+            repeated = heads.score_repeated_tokens(scope, n=2, length=10, null_draws=10)
             yield repeated.statistics
             yield repeated.null_p
             yield {"entropy": heads.entropy(one, 1), "rollout": heads.rollout(one)}
-            yield dict(zip("pw", heads.top_attended(one, 0, 3), strict=True))
+            yield dict(zip("pw", heads.top_attended(one, 0, n=3), strict=True))
 
         compiled = list(everything())
         from_tiles = heads.score(tiles).statistics

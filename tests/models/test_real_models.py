@@ -30,7 +30,7 @@ def test_smollm2_is_the_plain_forward(smollm2):
 
 @pytest.mark.smollm2
 def test_smollm2_has_its_known_heads(smollm2):
-    scores = heads.score_repeated_tokens(smollm2, 4, length=50)
+    scores = heads.score_repeated_tokens(smollm2, n=4, length=50)
     labels = heads.label(scores)
     for head in [(18, 6), (17, 3), (17, 4), (17, 5), (18, 7)]:
         assert "induction" in labels.of(*head), head

@@ -78,13 +78,13 @@ def test_head_scores_and_labels(there, here, prompt):
 
 
 HEADS = {
-    "repeated tokens": lambda scope: heads.score_repeated_tokens(scope, 2, length=20, null_draws=20),
+    "repeated tokens": lambda scope: heads.score_repeated_tokens(scope, n=2, length=20, null_draws=20),
     "entropy": lambda scope: heads.entropy(scope.trace(PROMPT), 2),
-    "top attended": lambda scope: heads.top_attended(scope.trace(PROMPT), 2, k=3),
+    "top attended": lambda scope: heads.top_attended(scope.trace(PROMPT), 2, n=3),
     "rollout": lambda scope: heads.rollout(scope.trace(PROMPT)),
     "importance": lambda scope: heads.importance(scope, PROMPT),
     "copying": lambda scope: heads.copying(scope, [" Mary", " John", " store"]),
-    "composition": lambda scope: heads.composition(scope, "k"),
+    "composition": lambda scope: heads.composition(scope, kind="k"),
     "subject attention": lambda scope: heads.subject_attention(scope.trace(PROMPT), heads.subject_positions(
         scope.tokenizer, PROMPT, "Mary")),
 }  # fmt: skip

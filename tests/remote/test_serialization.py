@@ -158,7 +158,7 @@ RESULTS = {
     "HeadScores": lambda demo, **_: heads.score(demo.trace(PROMPT), null_draws=5),
     "HeadLabels": lambda demo, **_: heads.label(heads.score(demo.trace(PROMPT), null_draws=20)),
     "top attended": lambda demo, **_: heads.top_attended(demo.trace(PROMPT), 1),
-    "composition": lambda demo, **_: heads.composition(demo, "q"),
+    "composition": lambda demo, **_: heads.composition(demo, kind="q"),
     "Attribution": lambda demo, **_: lens.direct_logit_attribution(demo.trace(PROMPT), **QUESTION),
     "LogitLens": lambda demo, **_: lens.logit_lens(demo.trace(PROMPT), watch=[" Mary"]),
     "PatchingResult": lambda demo, **_: patching.activations(demo, PROMPT, FLIPPED, positions=[-1], **QUESTION),
@@ -222,7 +222,7 @@ def made(kind, of, name):
     return {"$": kind, "class": name, "of": of}
 
 
-SCORES = "scope_widgets.heads.scores:HeadScores"
+SCORES = "scope_widgets.heads.head_scores:HeadScores"
 REFUSED = {
     "another package": named("os:system"),
     "another package's name inside": named("scope_widgetsx.evil:run"),

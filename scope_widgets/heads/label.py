@@ -1,18 +1,23 @@
-"""Names for heads, each with the score that earned it."""
+"""`label`: names of heads, each with the score, threshold and null that justify it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from scope_widgets._aliases import former_options
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
-from scope_widgets.heads.scores import HeadScores
+from scope_widgets._types import Array
+from scope_widgets.heads.head_scores import HeadScores
 
-#: label -> (statistic, threshold). 0.4 is the customary threshold: a convention, not a finding.
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: label -> the score from which on a head has it. 0.4 is the customary threshold: a convention, not a finding.
 THRESHOLDS: dict[str, float] = {
     "induction": 0.4,
     "duplicate_token": 0.4,
@@ -40,78 +45,93 @@ class HeadLabels(Result):
     ----------
     layer, head : ndarray of int [row]
     label, statistic : list of str [row]
-        The statistic is the one that was held against the threshold.
+        The statistic is the one that was compared with the threshold.
     score, threshold, null_p : ndarray [row]
         null_p is NaN where the statistic has no null.
     thresholds : dict of str to float
-        The threshold that each statistic was held against, also where no head reached it.
+        The threshold that each statistic was compared with, also where no head reached it.
     provenance : Provenance
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
 
-    layer: np.ndarray[Any, Any]
-    head: np.ndarray[Any, Any]
+    layer: Array
+    head: Array
     label: list[str]
     statistic: list[str]
-    score: np.ndarray[Any, Any]
-    threshold: np.ndarray[Any, Any]
-    null_p: np.ndarray[Any, Any]
+    score: Array
+    threshold: Array
+    null_p: Array
     thresholds: dict[str, float]
     provenance: Provenance
 
     def letters(self) -> dict[tuple[int, int], str]:
-        """Give each labelled head the letter of its best label."""
+        """Return the letter of the best label of each labelled head, by (layer, head)."""
         best: dict[tuple[int, int], str] = {}
         for layer, head, name in zip(self.layer, self.head, self.label, strict=True):
             best.setdefault((int(layer), int(head)), _LETTERS[name])
         return best
 
     def of(self, layer: int, head: int) -> list[str]:
-        """Give the labels of one head, the best first."""
-        return [name for name, *where in zip(self.label, self.layer, self.head, strict=True) if where == [layer, head]]
+        """Return the labels of one head, the best first."""
+        rows = zip(self.layer, self.head, self.label, strict=True)
+        return [name for *of, name in rows if of == [layer, head]]
 
-    def to_dataframe(self) -> Any:
-        """Make a table: layer, head, label, statistic, score, threshold, null_p."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table: layer, head, label, statistic, score, threshold, null_p."""
         import pandas as pd
 
         names = ("layer", "head", "label", "statistic", "score", "threshold", "null_p")
         return pd.DataFrame({name: getattr(self, name) for name in names})
 
 
-def label(scores: HeadScores, thresholds: Mapping[str, float] | None = None, *, max_null_p: float = 0.1) -> HeadLabels:
+@former_options("thresholds")
+def label(scores: HeadScores, *, thresholds: Mapping[str, float] | None = None, max_null_p: float = 0.1) -> HeadLabels:
     """Label the heads whose score reaches its threshold and stands out from its null.
 
     Parameters
     ----------
     scores : HeadScores
+        Of `score` or `score_repeated_tokens`.
     thresholds : mapping of label to float, optional
         Replaces single values of `THRESHOLDS`; a label with threshold infinity is not given.
     max_null_p : float
         A label is given only where at most this share of null draws reaches the score. It guards short prompts, in
         which a head attends anywhere by chance. Scores without a null (uniform, long prompts scored in tiles,
-        null_draws=0) are held against the threshold alone, and their null_p is NaN.
+        null_draws=0) are compared with the threshold alone, and their null_p is NaN.
+
+    Returns
+    -------
+    HeadLabels
+        One row a label, with the score, threshold and p that justify it.
 
     Raises
     ------
     ValueError
         For an unknown label.
+
+    Examples
+    --------
+    >>> scores = heads.score_repeated_tokens(scope, n=1, length=20)
+    >>> labels = heads.label(scores, thresholds={"induction": 0.5})
+    >>> labels.of(3, 1)
+    ['induction']
     """
     unknown = set(thresholds or ()) - set(THRESHOLDS)
     if unknown:
         raise ValueError(f"No label {', '.join(sorted(unknown))}; thresholds can be set for {', '.join(THRESHOLDS)}.")
     rows: list[tuple[int, int, str, str, float, float, float]] = []
-    held: dict[str, float] = {}
+    used: dict[str, float] = {}
     for name, threshold in {**THRESHOLDS, **(thresholds or {})}.items():
         statistic = _STATISTIC.get(name, name)
         values = scores.statistics.get(statistic)
         if values is None or threshold == np.inf:
             continue
-        held[statistic] = threshold
+        used[statistic] = threshold
         p = scores.null_p.get(statistic, np.full_like(values, np.nan))
         for layer, head in np.argwhere((values >= threshold) & ~(p > max_null_p)):
-            where = int(layer), int(head)
-            rows.append((*where, name, statistic, float(values[where]), threshold, float(p[where])))
+            of = int(layer), int(head)
+            rows.append((*of, name, statistic, float(values[of]), threshold, float(p[of])))
     # heads with nothing to do rest on the first token, so that name says least about a head that earned another
     rows.sort(key=lambda row: (row[0], row[1], row[2] != "uniform", row[2] == "first_token", -row[4]))
     columns = list(zip(*rows, strict=True)) if rows else [()] * 7
@@ -123,6 +143,6 @@ def label(scores: HeadScores, thresholds: Mapping[str, float] | None = None, *, 
         score=np.array(columns[4], dtype=np.float64),
         threshold=np.array(columns[5], dtype=np.float64),
         null_p=np.array(columns[6], dtype=np.float64),
-        thresholds=held,
+        thresholds=used,
         provenance=scores.provenance,
     )

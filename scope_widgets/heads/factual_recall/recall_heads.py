@@ -1,30 +1,35 @@
-"""Heads that look at the subject when a fact about it is asked for."""
+"""`recall_heads`: which heads attend to the subject when a fact about it is asked for."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
-from scope_widgets.heads.comparison import compare_heads
-from scope_widgets.heads.facts import FactSet
-from scope_widgets.heads.subjects import SubjectAttention, subject_attention, subject_positions
+from scope_widgets._types import Array
+from scope_widgets.heads.compare_heads import compare_heads
+from scope_widgets.heads.factual_recall.fact_set import FactSet
+from scope_widgets.heads.factual_recall.subject_attention import SubjectAttention, subject_attention
+from scope_widgets.heads.factual_recall.subject_positions import subject_positions
+from scope_widgets.heads.multiple_comparisons import Correction
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import pandas as pd
 
+#: prompts in one forward
 _BATCH = 16
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RecallHeads(Result):
-    """How much more than elsewhere each head looks at the subject, one row a head.
+    """How much more than to other tokens each head attends to the subject, one row a head.
 
     Attributes
     ----------
@@ -37,7 +42,7 @@ class RecallHeads(Result):
         Of the two-sided paired t-test over prompts; NaN where a head's difference is 0 in every prompt.
     found : ndarray of bool [row]
         Whether the corrected p is below alpha and the effect above min_effect.
-    correction : str
+    correction : {"bonferroni", "holm", "bh", "by"}
     alpha, min_effect : float
     n_prompts, n_layers, n_heads : int
     provenance : Provenance
@@ -53,7 +58,7 @@ class RecallHeads(Result):
     p: Array
     p_corrected: Array
     found: Array
-    correction: str
+    correction: Correction
     alpha: float
     min_effect: float
     n_prompts: int
@@ -67,8 +72,8 @@ class RecallHeads(Result):
         rows = [row for row in np.argsort(-self.effect, kind="stable") if self.found[row]]
         return [(int(self.layer[row]), int(self.head[row])) for row in rows]
 
-    def to_dataframe(self) -> Any:
-        """Make a table: layer, head, effect, low, high, p, p_corrected, found."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table: layer, head, effect, low, high, p, p_corrected, found."""
         import pandas as pd
 
         names = ("layer", "head", "effect", "low", "high", "p", "p_corrected", "found")
@@ -79,33 +84,38 @@ def recall_heads(
     source: Microscope | SubjectAttention,
     facts: FactSet | None = None,
     *,
-    correction: str = "holm",
+    correction: Correction = "holm",
     alpha: float = 0.05,
     min_effect: float = 0.1,
     seed: int = 0,
     prepend_bos: bool | None = None,
 ) -> RecallHeads:
-    """Find the heads whose last token looks at the subject of a fact more than at other tokens.
+    """Find the heads whose last token attends to the subject of a fact more than to other tokens.
 
-    Attention says where a head looks, not what comes of it: patch what is found (`patching.activations`, over="head").
-    Where a template ends in its subject, heads that look at the token before are found too.
+    Attention says where a head reads, not what comes of it: patch what is found (`patching.activations`, over="head").
+    Where a template ends in its subject, heads that attend to the token before are found too.
 
     Parameters
     ----------
     source : Microscope or SubjectAttention
         A model to run the facts' prompts on, or what `subject_attention` measured.
-    facts : FactSet
-        With a Microscope only.
+    facts : FactSet, optional
+        With a Microscope only, and then it must be given.
     correction : {"bonferroni", "holm", "bh", "by"}
         For the number of heads; see `correct`.
     alpha : float
-        The level that corrected p values are held against.
+        The level that corrected p values are compared with.
     min_effect : float
         The effect that a head must exceed.
     seed : int
         Of the templates, where a relation has several.
     prepend_bos : bool, optional
-        As for `Microscope.trace`.
+        Whether each prompt begins with the beginning-of-sequence token; by default as the tokenizer does it.
+
+    Returns
+    -------
+    RecallHeads
+        One row a head; `.heads` are those that were found.
 
     Raises
     ------
@@ -113,20 +123,29 @@ def recall_heads(
         For another source, or facts with it or none.
     ValueError
         For fewer than two prompts, or one that has no token to compare the subject with.
+
+    Examples
+    --------
+    >>> facts = heads.FactSet(
+    ...     [heads.Fact(name, "gift", "drink") for name in ("Mary", "John", "Anna", "Ben")],
+    ...     {"gift": "When {subject} went to the store, someone gave a drink to"},
+    ... )
+    >>> heads.recall_heads(scope, facts).heads
+    [(3, 0), (3, 1)]
     """
     if isinstance(source, Microscope) and isinstance(facts, FactSet):
-        attention = _measured(source, facts, seed, prepend_bos)
+        attention = _measure(source, facts, seed, prepend_bos)
     elif isinstance(source, SubjectAttention) and facts is None:
         attention = source
     else:
         raise TypeError(
-            "recall_heads() takes a Microscope and a FactSet, or what subject_attention() gives; got "
+            "recall_heads() takes a Microscope and a FactSet, or what subject_attention() returns; got "
             f"{type(source).__name__} and {type(facts).__name__}."
         )
-    alone = np.flatnonzero(np.isnan(attention.control).all(axis=(1, 2)))
-    if len(alone):
+    without = np.flatnonzero(np.isnan(attention.control).all(axis=(1, 2)))
+    if len(without):
         raise ValueError(
-            f"Prompt {alone[0]} has no token to compare its subject with: between the first and the last token "
+            f"Prompt {without[0]} has no token to compare its subject with: between the first and the last token "
             "there is only the subject. Take a longer template."
         )
     tested = compare_heads(attention.per_prompt, attention.control, test="paired-t", correction=correction, alpha=alpha)
@@ -143,8 +162,8 @@ def recall_heads(
 
 
 @remotable
-def _measured(scope: Microscope, facts: FactSet, seed: int, prepend_bos: bool | None) -> SubjectAttention:
-    prompts = facts.prompts(seed)
+def _measure(scope: Microscope, facts: FactSet, seed: int, prepend_bos: bool | None) -> SubjectAttention:
+    prompts = facts.prompts(seed=seed)
     positions = [
         subject_positions(scope.tokenizer, prompt.text, prompt.subject, prepend_bos=prepend_bos) for prompt in prompts
     ]

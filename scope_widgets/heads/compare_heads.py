@@ -1,21 +1,32 @@
-"""Whether heads differ between two sets of prompts."""
+"""`compare_heads`: which heads differ between two sets of prompts."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from scope_widgets._choices import check_choice
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
-from scope_widgets.heads.correction import correct
+from scope_widgets._types import Array
+from scope_widgets.heads.multiple_comparisons import Correction, correct
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import pandas as pd
 
-#: name of a test -> what its size of an effect is called
-TESTS = {"t": "cohens_d", "welch": "cohens_d", "paired-t": "cohens_d", "mann-whitney": "rank_biserial"}
+    from scope_widgets.heads.factual_recall.subject_attention import SubjectAttention
+
+Test = Literal["t", "welch", "paired-t", "mann-whitney"]
+#: name of a test -> what its effect size is called
+_EFFECT_SIZE: dict[Test, str] = {
+    "t": "cohens_d",
+    "welch": "cohens_d",
+    "paired-t": "cohens_d",
+    "mann-whitney": "rank_biserial",
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,9 +48,11 @@ class HeadComparison(Result):
         Two-sided. NaN where a head's scores leave the test undefined, such as no difference anywhere.
     different : ndarray of bool [row]
         Whether the corrected p is below alpha.
-    test, correction : str
+    test : {"t", "welch", "paired-t", "mann-whitney"}
+    correction : {"bonferroni", "holm", "bh", "by"}
     alpha : float
-    n_prompts : tuple of int
+        The level that corrected p values were compared with.
+    n_prompts : list of int
         Of the first and the second.
     provenance : Provenance
     """
@@ -55,27 +68,34 @@ class HeadComparison(Result):
     p: Array
     p_corrected: Array
     different: Array
-    test: str
-    correction: str
+    test: Test
+    correction: Correction
     alpha: float
     n_prompts: list[int]
     provenance: Provenance
 
-    def to_dataframe(self) -> Any:
-        """Make a table: layer, head, effect, low, high, cohens_d or rank_biserial, p, p_corrected, different."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table: layer, head, effect, low, high, cohens_d or rank_biserial, p, p_corrected, different."""
         import pandas as pd
 
         names = ("layer", "head", "effect", "low", "high", "size", "p", "p_corrected", "different")
         table = pd.DataFrame({name: getattr(self, name) for name in names})
-        return table.rename(columns={"size": TESTS[self.test]})
+        return table.rename(columns={"size": _EFFECT_SIZE[self.test]})
 
 
-def compare_heads(a: Any, b: Any, *, test: str = "t", correction: str = "holm", alpha: float = 0.05) -> HeadComparison:
-    """Test each head for a difference between two sets of scores.
+def compare_heads(
+    a: Array | SubjectAttention,
+    b: Array | SubjectAttention,
+    *,
+    test: Test = "t",
+    correction: Correction = "holm",
+    alpha: float = 0.05,
+) -> HeadComparison:
+    """Test each head for a difference between two sets of prompts.
 
     Parameters
     ----------
-    a, b : ndarray [prompt, layer, head], or a result that has such a `per_prompt`
+    a, b : ndarray [prompt, layer, head] or SubjectAttention
         The sets may have different numbers of prompts, except for "paired-t". NaN is a score that a prompt leaves
         undefined: the head is tested without it.
     test : {"t", "welch", "paired-t", "mann-whitney"}
@@ -84,32 +104,46 @@ def compare_heads(a: Any, b: Any, *, test: str = "t", correction: str = "holm", 
     correction : {"bonferroni", "holm", "bh", "by"}
         For the number of heads; see `correct`.
     alpha : float
-        The level that corrected p values are held against.
+        The level that corrected p values are compared with.
+
+    Returns
+    -------
+    HeadComparison
+        One row a head: the effect with its 95 % interval, its size, p, corrected p, and whether the sets differ.
 
     Raises
     ------
     ValueError
         For other shapes, fewer than two prompts, or a name that is not known.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> base, other = rng.normal(0.2, 0.1, (2, 30, 4, 4))  # 30 prompts each
+    >>> other[:, 3, 1] += 0.5
+    >>> found = heads.compare_heads(other, base, test="welch")
+    >>> found.to_dataframe().query("different")[["layer", "head"]].values.tolist()
+    [[3, 1]]
     """
-    if test not in TESTS:
-        raise ValueError(f"test= is one of {', '.join(TESTS)}; got {test!r}.")
+    check_choice("test", test, Test)
     if not 0 < alpha < 1:
         raise ValueError(f"alpha= is a level between 0 and 1, such as 0.05; got {alpha}.")
     provenance = getattr(a, "provenance", None) or Provenance(model="")
-    a, b = (_scores(values, name) for values, name in ((a, "a"), (b, "b")))
-    if a.shape[1:] != b.shape[1:]:
+    first, second = _scores(a, "a"), _scores(b, "b")
+    if first.shape[1:] != second.shape[1:]:
         raise ValueError(
-            f"Both sets must be of the same heads; got {_heads(a)} and {_heads(b)}. Compare scores of one model."
+            f"Both sets must be of the same heads; got {_sizes(first)} and {_sizes(second)}. Compare scores of one "
+            "model."
         )
-    if test == "paired-t" and len(a) != len(b):
+    if test == "paired-t" and len(first) != len(second):
         raise ValueError(
-            f"'paired-t' pairs prompt i of a with prompt i of b, and they have {len(a)} and {len(b)} prompts. "
+            f"'paired-t' pairs prompt i of a with prompt i of b, and they have {len(first)} and {len(second)} prompts. "
             "Give equally many, or use test='welch'."
         )
-    layers, heads = np.indices(a.shape[1:]).reshape(2, -1)
-    a, b = (values.reshape(len(values), -1) for values in (a, b))
-    tested = _ranks(a, b) if test == "mann-whitney" else _means(a, b, test)
-    p_corrected = correct(tested["p"], correction)
+    layers, heads = np.indices(first.shape[1:]).reshape(2, -1)
+    first, second = (scores.reshape(len(scores), -1) for scores in (first, second))
+    tested = _compare_ranks(first, second) if test == "mann-whitney" else _compare_means(first, second, test)
+    p_corrected = correct(tested["p"], method=correction)
     return HeadComparison(
         layer=layers,
         head=heads,
@@ -119,12 +153,12 @@ def compare_heads(a: Any, b: Any, *, test: str = "t", correction: str = "holm", 
         test=test,
         correction=correction,
         alpha=alpha,
-        n_prompts=[len(a), len(b)],
+        n_prompts=[len(first), len(second)],
         provenance=provenance,
     )
 
 
-def _scores(values: Any, name: str) -> Array:
+def _scores(values: Array | SubjectAttention, name: str) -> Array:
     scores = np.asarray(getattr(values, "per_prompt", values), dtype=np.float64)
     if scores.ndim != 3 or 0 in scores.shape[1:]:
         raise ValueError(f"{name} must be scores [prompt, layer, head]; got an array of shape {scores.shape}.")
@@ -133,11 +167,11 @@ def _scores(values: Any, name: str) -> Array:
     return scores
 
 
-def _heads(scores: Array) -> str:
+def _sizes(scores: Array) -> str:
     return f"{scores.shape[1]} layers x {scores.shape[2]} heads"
 
 
-def _means(a: Array, b: Array, test: str) -> dict[str, Array]:
+def _compare_means(a: Array, b: Array, test: Test) -> dict[str, Array]:
     """Compare means of `[prompt, row]`."""
     from scipy import stats
 
@@ -149,20 +183,20 @@ def _means(a: Array, b: Array, test: str) -> dict[str, Array]:
             effect, spread = np.nanmean(a - b, axis=0), np.nanstd(a - b, axis=0, ddof=1)
         else:
             result = stats.ttest_ind(a, b, equal_var=test == "t", nan_policy="omit")
-            effect, spread = np.nanmean(a, axis=0) - np.nanmean(b, axis=0), _pooled(a, b)
+            effect, spread = np.nanmean(a, axis=0) - np.nanmean(b, axis=0), _pooled_deviation(a, b)
         low, high = result.confidence_interval(0.95)
         size = effect / spread
     return {"effect": effect, "low": low, "high": high, "size": size, "p": np.asarray(result.pvalue)}
 
 
-def _pooled(a: Array, b: Array) -> Any:
+def _pooled_deviation(a: Array, b: Array) -> Any:
     """Pool the standard deviations of `[prompt, row]`."""
     freedom = [np.isfinite(values).sum(0) - 1 for values in (a, b)]
     squares = [np.nanvar(values, axis=0, ddof=1) * n for values, n in zip((a, b), freedom, strict=True)]
     return np.sqrt(sum(squares) / sum(freedom))
 
 
-def _ranks(a: Array, b: Array) -> dict[str, Array]:
+def _compare_ranks(a: Array, b: Array) -> dict[str, Array]:
     """Compare ranks of `[prompt, row]`."""
     from scipy import stats
 

@@ -1,8 +1,9 @@
-"""A few facts that language models know."""
+"""`known_facts`: a few facts that language models know."""
 
 from __future__ import annotations
 
-from scope_widgets.heads.facts import Fact, FactSet
+from scope_widgets.heads.factual_recall.fact_set import FactSet
+from scope_widgets.heads.factual_recall.facts import Fact
 
 # none ends in its subject: every head that looks at the token before would look at the subject
 _TEMPLATES = {
@@ -26,6 +27,19 @@ _FACTS = {
 
 
 def known_facts() -> FactSet:
-    """Give 44 facts of four relations: capital, country (of a city), language, continent."""
+    """Return 44 facts of four relations: capital, country (of a city), language, continent.
+
+    Returns
+    -------
+    FactSet
+
+    Examples
+    --------
+    >>> facts = heads.known_facts()
+    >>> facts
+    FactSet(44 facts: capital, country, language, continent)
+    >>> facts.prompts()[0].text
+    'The capital of France is the city of'
+    """
     pairs = [(relation, *pair.split()) for relation, text in _FACTS.items() for pair in text.split(",")]
     return FactSet([Fact(subject, relation, answer) for relation, subject, answer in pairs], _TEMPLATES)

@@ -1,14 +1,19 @@
-"""`HeadScores`: one number a layer, head and statistic."""
+"""`HeadScores`: one number for each layer, head and statistic."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets._types import Array
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -21,15 +26,16 @@ class HeadScores(Result):
         By the names of the field: entropy (nats), normalised_entropy, previous_token, current_token, first_token,
         duplicate_token, induction (shares of attention, 0 to 1), sparsity. NaN where the prompt leaves it undefined.
     null_p : dict of str to ndarray [layer, head]
-        Share of null draws that reach the score, `(1 + reached) / (1 + draws)`; which null, says `label`.
+        Share of null draws that reach the score, `(1 + reached) / (1 + draws)`; which null, says `score`.
     n_prompts : int
+        Over how many prompts each score is the mean.
     provenance : Provenance
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
 
-    statistics: dict[str, np.ndarray[Any, Any]]
-    null_p: dict[str, np.ndarray[Any, Any]]
+    statistics: dict[str, Array]
+    null_p: dict[str, Array]
     n_prompts: int
     provenance: Provenance
 
@@ -48,8 +54,8 @@ class HeadScores(Result):
         """Hub id or folder name of the model."""
         return self.provenance.model
 
-    def __getitem__(self, statistic: str) -> np.ndarray[Any, Any]:
-        """Give one statistic, `[layer, head]`.
+    def __getitem__(self, statistic: str) -> Array:
+        """Return one statistic, `[layer, head]`.
 
         Raises
         ------
@@ -57,25 +63,25 @@ class HeadScores(Result):
             When there is no such statistic; names those that there are.
         """
         if statistic not in self.statistics:
-            raise KeyError(f"No statistic {statistic!r} here; there are {', '.join(self.statistics)}.")
+            raise KeyError(f"These scores have no statistic {statistic!r}; they have {', '.join(self.statistics)}.")
         return self.statistics[statistic]
 
     def top(self, statistic: str, n: int = 10) -> list[tuple[int, int, float]]:
-        """Give the `n` heads with the largest score as (layer, head, score)."""
+        """Return the `n` heads with the largest score as (layer, head, score), the largest first."""
         scores = self[statistic]
         order = [i for i in np.argsort(-scores, axis=None, kind="stable") if np.isfinite(scores.flat[i])][:n]
         return [(int(i) // self.n_heads, int(i) % self.n_heads, float(scores.flat[i])) for i in order]
 
-    def to_dataframe(self) -> Any:
-        """Make a table: layer, head, then one column a statistic."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table: layer, head, then one column for each statistic."""
         import pandas as pd
 
         layers, heads = np.mgrid[: self.n_layers, : self.n_heads]
         columns = {"layer": layers.ravel(), "head": heads.ravel()}
         return pd.DataFrame(columns | {name: values.ravel() for name, values in self.statistics.items()})
 
-    def plot(self, statistic: str, n: int = 20) -> Any:
-        """Draw the `n` largest scores as a plotly bar chart."""
+    def plot(self, statistic: str, n: int = 20) -> Figure:
+        """Plot the `n` largest scores as a plotly bar chart."""
         import plotly.graph_objects as go
 
         top = self.top(statistic, n)

@@ -1,0 +1,1 @@
+"""Facts, the prompts that ask for them, and the heads that attend to their subjects."""

@@ -1,0 +1,111 @@
+"""Every class of results: its table, its JSON and back, its HTML file, its display, its repr."""
+
+import dataclasses
+import importlib
+import pkgutil
+
+import numpy as np
+import pytest
+
+import scope_widgets
+from scope_widgets import Microscope, heads, lens
+from scope_widgets._result import Result
+
+PROMPT = "When Mary and John went to the store, John gave a drink to"
+NAMES = ("Mary", "John", "Anna")
+FACTS = heads.FactSet(
+    [heads.Fact(name, "gift", "drink") for name in NAMES],
+    {"gift": "When {subject} went to the store, someone gave a drink to"},
+)
+
+
+def subject_attention(scope):
+    prompts = [prompt.text for prompt in FACTS.prompts()]
+    positions = [heads.subject_positions(scope, text, name) for text, name in zip(prompts, NAMES, strict=True)]
+    return heads.subject_attention(scope.trace(prompts), positions)
+
+
+def comparison(scope):
+    attention = subject_attention(scope)
+    return heads.compare_heads(attention, attention.control)
+
+
+#: class -> how one is made on the demo model
+MAKERS = {
+    "AttentionEntropy": lambda scope: heads.entropy(scope.trace(PROMPT), 1),
+    "AttentionRollout": lambda scope: heads.rollout(scope.trace(PROMPT)),
+    "Attribution": lambda scope: lens.direct_logit_attribution(scope.trace(PROMPT), answer=" Mary", versus=" John"),
+    "CompositionScores": lambda scope: heads.composition(scope),
+    "HeadComparison": comparison,
+    "HeadLabels": lambda scope: heads.label(heads.score(scope.trace(PROMPT), null_draws=20)),
+    "HeadScores": lambda scope: heads.score(scope.trace(PROMPT), null_draws=20),
+    "LogitLens": lambda scope: lens.logit_lens(scope.trace(PROMPT)),
+    "RecallHeads": lambda scope: heads.recall_heads(subject_attention(scope)),
+    "SubjectAttention": subject_attention,
+    "TopAttended": lambda scope: heads.top_attended(scope.trace(PROMPT), 3, n=2),
+}
+
+
+def all_results():
+    """Return every class of results in the package, by name."""
+    for module in pkgutil.walk_packages(scope_widgets.__path__, "scope_widgets."):
+        if not module.name.startswith(("scope_widgets.apps", "scope_widgets.widgets")):
+            importlib.import_module(module.name)
+    found, todo = {}, [Result]
+    while todo:
+        todo += (below := todo.pop().__subclasses__())
+        found |= {one.__name__: one for one in below if dataclasses.is_dataclass(one)}
+    return {name: one for name, one in found.items() if one.__module__.startswith("scope_widgets.")}
+
+
+RESULTS = all_results()
+#: classes without a maker yet
+TO_COME = {
+    *("Ablation", "Circuit", "Curve", "Direction", "FactEffect", "Faithfulness", "IOIResult", "PatchingResult"),
+    "Sweep",
+}
+
+
+def same(one, other):
+    """Whether two values are equal down to dtypes, shapes and NaN."""
+    if isinstance(one, np.ndarray):
+        return one.dtype == other.dtype and one.shape == other.shape and np.array_equal(*map(comparable, (one, other)))
+    if dataclasses.is_dataclass(one):
+        return type(one) is type(other) and all(
+            same(getattr(one, field.name), getattr(other, field.name)) for field in dataclasses.fields(one)
+        )
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return type(one) is type(other) and len(one) == len(other) and all(map(same, one, other))
+    return one == other or (one != one and other != other)
+
+
+def comparable(array):
+    return np.nan_to_num(array, nan=-7e77) if array.dtype.kind == "f" and array.dtype.itemsize > 4 else array.tolist()
+
+
+@pytest.fixture(scope="module")
+def scope():
+    return Microscope.load("demo")
+
+
+def test_every_class_of_results_is_walked():
+    assert set(RESULTS) <= set(MAKERS) | TO_COME
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_result_shows_writes_and_reads_itself(name, scope, tmp_path):
+    result = MAKERS[name](scope)
+    assert type(result) is RESULTS[name]
+    assert result.provenance.model == "demo"
+    assert len(result.to_dataframe())
+    assert same(RESULTS[name].from_json(result.to_json()), result)
+    page = result.to_html(tmp_path / "result.html")
+    assert page.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    shown = result._repr_mimebundle_()
+    shown = shown[0] if isinstance(shown, tuple) else shown
+    assert shown["text/plain"]
+    assert len(repr(result)) < 3000
+    with pytest.raises(ValueError, match=f"not a {name} written by"):
+        RESULTS[name].from_json("{}")
