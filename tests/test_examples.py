@@ -11,7 +11,7 @@ import scope_widgets
 from scope_widgets import Microscope
 
 #: rooms whose every public function ends in an example
-ROOMS = ("heads", "patching")
+ROOMS = ("heads", "lens", "patching")
 #: those that still lack one
 WITHOUT = {"patching.activations", "patching.sweep"}
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
@@ -34,11 +34,9 @@ def names():
 
 @pytest.mark.parametrize(("name", "thing"), public(ROOMS))
 def test_examples_run(name, thing, names):
-<<<<<<< HEAD
-    if inspect.isfunction(thing) and name not in WITHOUT:
-=======
-    if inspect.isfunction(thing):
->>>>>>> d795e43 (heads: results in place of bare arrays, a room for factual recall, signatures and examples)
+ROOMS = ("heads", "lens", "patching")
+#: those that still lack one
+WITHOUT = {"patching.activations", "patching.sweep"}
         assert ">>>" in (thing.__doc__ or ""), f"{name} has no example"
     finder = doctest.DocTestFinder(exclude_empty=True)
     for example in finder.find(thing, name, globs=dict(names)):

@@ -1,4 +1,4 @@
-"""What the kernels' public functions share, above all checks: compiled code trusts what it is given."""
+"""Checks of what the kernels are given, in one place before the call: compiled code trusts its arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
-BLOCK = 128  # queries that one thread takes at a time; fewer cost more in turns than they even out
+BLOCK = 128  # queries that one thread takes at a time: fewer cost more in scheduling than they balance
 FLOATS = (np.float32, np.float16)
 FINITE_HINT = "look for an overflow (float16?) or a fully masked row where it was computed."
 
@@ -30,7 +30,7 @@ def array(given: object, name: str, axes: tuple[str, ...], dtypes: tuple[type, .
     if given.ndim != len(axes):
         raise ValueError(f"{name} has shape {given.shape}, expected {layout}: give it {len(axes)} axes.")
     if given.size == 0:
-        raise ValueError(f"{name} has shape {given.shape} and so no cell, expected one or more along every axis.")
+        raise ValueError(f"{name} has shape {given.shape} and so no entry, expected one or more along every axis.")
     if contiguous and not given.flags.c_contiguous:
         raise ValueError(f"{name} is not C-contiguous: pass numpy.ascontiguousarray({name}).")
     return given
@@ -44,7 +44,7 @@ def attention(given: object) -> Array:
 
 
 def square(shape: tuple[int, ...], name: str) -> None:
-    """Refuse a `shape` whose last two axes, query and key, differ."""
+    """Raise ValueError for a `shape` whose last two axes, query and key, differ."""
     n_queries, n_keys = shape[-2:]
     if n_queries != n_keys:
         raise ValueError(
@@ -54,7 +54,7 @@ def square(shape: tuple[int, ...], name: str) -> None:
 
 
 def queries_and_keys(q: tuple[int, ...], k: tuple[int, ...], scaling: float, softcap: float | None) -> None:
-    """Refuse queries and keys whose shapes do not go together, and numbers that are out of range."""
+    """Raise ValueError for queries and keys whose shapes do not go together, and numbers that are out of range."""
     n_heads, n_tokens, d_head = q
     if k[1:] != (n_tokens, d_head) or n_heads % k[0]:
         raise ValueError(
@@ -68,21 +68,21 @@ def queries_and_keys(q: tuple[int, ...], k: tuple[int, ...], scaling: float, sof
 
 
 def at_least_one(given: int, name: str, what: str) -> None:
-    """Refuse a number of `what` below 1."""
+    """Raise ValueError for a number of `what` below 1."""
     if given < 1:
         raise ValueError(f"{name} is {given}, expected 1 or more: it is the number of {what}.")
 
 
 def positive_scale(scale: float | None) -> None:
-    """Refuse a scale that is given and not a positive number."""
+    """Raise ValueError for a scale that is given and not a positive number."""
     if scale is not None and not (0 < scale < math.inf):
         raise ValueError(f"scale is {scale}, expected a positive number: pass the attention that becomes 255.")
 
 
 def finite_maximum(maximum: float) -> None:
-    """Refuse a matrix whose largest cell is NaN or infinite."""
+    """Raise ValueError for a matrix whose largest entry is NaN or infinite."""
     if not math.isfinite(maximum):
-        raise ValueError(f"matrix holds NaN or infinite cells, expected finite ones: {FINITE_HINT}")
+        raise ValueError(f"matrix holds NaN or infinite entries, expected finite ones: {FINITE_HINT}")
 
 
 def tokens(given: object, n_queries: int) -> Array:
@@ -94,20 +94,20 @@ def tokens(given: object, n_queries: int) -> Array:
 
 
 def threads(given: int | None) -> int:
-    """Return the number of threads, 0 for as many as are there and worth it."""
+    """Return the number of threads, 0: as many as the machine has and the work is worth."""
     if given is not None and given < 1:
         raise ValueError(f"threads is {given}, expected 1 or more, or None for as many as are worth it.")
     return given or 0
 
 
 def all_finite(is_finite: Array, name: str) -> None:
-    """Refuse where `is_finite` [head] says that a head of `name` has cells that are NaN or infinite."""
+    """Raise ValueError where `is_finite` [head] says that a head of `name` has entries that are NaN or infinite."""
     bad = np.flatnonzero(~is_finite)
     if bad.size:
         heads = ", ".join(map(str, bad[:8])) + (", ..." if bad.size > 8 else "")
-        raise ValueError(f"{name} of head {heads} holds NaN or infinite cells, expected finite ones: {FINITE_HINT}")
+        raise ValueError(f"{name} of head {heads} holds NaN or infinite entries, expected finite ones: {FINITE_HINT}")
 
 
 def bits(checked: Array) -> Array:
-    """View float32 or float16 as integers of the same bits, which is how the compiled code takes them."""
+    """Return float32 or float16 as a view of integers of the same bits, which is how the compiled code takes them."""
     return checked.view(np.int16 if checked.dtype == np.float16 else np.int32)

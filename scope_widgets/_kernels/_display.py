@@ -12,7 +12,7 @@ from ._compiled import display
 def thumbnails(
     attention: NDArray[np.float32] | NDArray[np.float16], size: int = 32, threads: int | None = None
 ) -> NDArray[np.uint8]:
-    """Small pictures of every head's attention, max-pooled so that a single bright cell stays visible.
+    """Return small pictures of every head's attention, max-pooled so that a single bright entry stays visible.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def thumbnails(
         Rows and columns of a picture; where there are fewer tokens, their number. Row i shows queries
         i * T // size to (i + 1) * T // size of T, the columns do so with the keys.
     threads
-        Number of threads; None for as many as are there and worth it.
+        Number of threads; None: as many as the machine has and the work is worth.
 
     Returns
     -------
@@ -33,19 +33,21 @@ def thumbnails(
     Raises
     ------
     TypeError, ValueError
-        If the array has the wrong type, shape or layout or is not finite, or size is below 1.
+        When the array has the wrong type, shape or layout or is not finite, or size is below 1.
     """
     attention = _checks.attention(attention)
     _checks.at_least_one(size, "size", "rows and columns of a picture")
-    levels, spoilt = display.max_pool(_checks.bits(attention), min(size, attention.shape[1]), _checks.threads(threads))
-    _checks.all_finite(spoilt.sum(axis=1) == 0, "attention")
+    levels, not_finite = display.max_pool(
+        _checks.bits(attention), min(size, attention.shape[1]), _checks.threads(threads)
+    )
+    _checks.all_finite(not_finite.sum(axis=1) == 0, "attention")
     return levels
 
 
 def pack_triangle(
     matrix: NDArray[np.float32] | NDArray[np.float16], scale: float | None = None
 ) -> tuple[NDArray[np.uint8], float]:
-    """Quantise the lower triangle of one head's attention, row by row.
+    """Return the lower triangle of one head's attention in 256 levels, row by row.
 
     Parameters
     ----------
@@ -64,7 +66,7 @@ def pack_triangle(
     Raises
     ------
     TypeError, ValueError
-        If the matrix has the wrong type, shape or layout or is not finite, or scale is not a positive number.
+        When the matrix has the wrong type, shape or layout or is not finite, or scale is not a positive number.
     """
     matrix = _checks.array(matrix, "matrix", ("query", "key"), _checks.FLOATS)
     _checks.square(matrix.shape, "matrix")

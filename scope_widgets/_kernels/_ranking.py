@@ -22,7 +22,7 @@ def top_keys(
     k
         Number of keys per query; meant to be small.
     threads
-        Number of threads; None for as many as are there and worth it.
+        Number of threads; None: as many as the machine has and the work is worth.
 
     Returns
     -------
@@ -33,10 +33,10 @@ def top_keys(
     Raises
     ------
     TypeError, ValueError
-        If the array has the wrong type, shape or layout or is not finite, or k is below 1.
+        When the array has the wrong type, shape or layout or is not finite, or k is below 1.
     """
     attention = _checks.attention(attention)
     _checks.at_least_one(k, "k", "keys wanted per query")
-    keys, weights, spoilt = ranking.top_keys(_checks.bits(attention), k, _checks.BLOCK, _checks.threads(threads))
-    _checks.all_finite(np.isfinite(spoilt.sum(axis=1)), "attention")
+    keys, weights, not_finite = ranking.top_keys(_checks.bits(attention), k, _checks.BLOCK, _checks.threads(threads))
+    _checks.all_finite(np.isfinite(not_finite.sum(axis=1)), "attention")
     return keys, weights

@@ -17,7 +17,7 @@ def head_statistics(
     *,
     window: int | None = None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Summarise every head's attention pattern in one pass over its causal cells.
+    """Compute the statistics of every head's attention pattern in one pass over its causal entries.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def head_statistics(
     tokens
         [query], int64 token ids.
     threads
-        Number of threads; None for as many as are there and worth it. The result does not depend on it.
+        Number of threads; None: as many as the machine has and the work is worth. The result does not depend on it.
     window
         Number of keys that a query sees, its own the last (sliding-window attention). None: all up to its own.
 
@@ -46,12 +46,12 @@ def head_statistics(
           tokens (TransformerLens' head detector)
         - induction: the same for the positions right after such tokens (Olsson et al. 2022); where the token
           was repeated at once, that position is the query itself and counts
-        - sparsity: share of the causal cells (key <= query) with A < 0.01
+        - sparsity: share of the causal entries (key <= query) with A < 0.01
 
     Raises
     ------
     TypeError, ValueError
-        If an array has the wrong type, shape or layout, or a head's attention is not finite.
+        When an array has the wrong type, shape or layout, or a head's attention is not finite.
     """
     attention = _checks.attention(attention)
     n_tokens = attention.shape[1]
@@ -66,7 +66,7 @@ def head_statistics(
 def entropy_per_query(
     attention: NDArray[np.float32] | NDArray[np.float16], threads: int | None = None
 ) -> NDArray[np.float32]:
-    """Entropy of every attention row, -sum_k A ln A in nats with 0 ln 0 = 0.
+    """Return the entropy of every attention row, -sum_k A ln A in nats with 0 ln 0 = 0.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def entropy_per_query(
         [head, query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read there. Only
         keys <= query are read.
     threads
-        Number of threads; None for as many as are there and worth it.
+        Number of threads; None: as many as the machine has and the work is worth.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def entropy_per_query(
     Raises
     ------
     TypeError, ValueError
-        If the array has the wrong type, shape or layout, or a head's attention is not finite.
+        When the array has the wrong type, shape or layout, or a head's attention is not finite.
     """
     attention = _checks.attention(attention)
     n_visible = np.arange(1, attention.shape[1] + 1)

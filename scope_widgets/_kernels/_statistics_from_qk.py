@@ -41,17 +41,17 @@ def head_statistics_from_qk(
     softcap
         Scores s become softcap * tanh(s / softcap), after the scaling. None: they stay.
     threads
-        Number of threads; None for as many as are there and worth it. The result does not depend on it.
+        Number of threads; None: as many as the machine has and the work is worth. The result does not depend on it.
 
     Returns
     -------
     dict
-        As `head_statistics`. With a window, keys that a query does not see count as cells of attention 0.
+        As `head_statistics`. With a window, keys that a query does not see count as entries of attention 0.
 
     Raises
     ------
     TypeError, ValueError
-        If an array has the wrong type or shape, a head's scores are not finite, or a number is out of range.
+        When an array has the wrong type or shape, a head's scores are not finite, or a number is out of range.
     """
     q = _checks.array(q, "q", ("head", "query", "d_head"), (np.float32,), contiguous=False)
     k = _checks.array(k, "k", ("kv_head", "key", "d_head"), (np.float32,), contiguous=False)
@@ -73,7 +73,7 @@ def head_statistics_from_qk(
 
 
 def _panels(k: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Arrange k [kv_head, key, d_head] as [kv_head, panel, d_head, key of the panel], the last panel filled with 0."""
+    """Return k [kv_head, key, d_head] as [kv_head, panel, d_head, key of the panel], the last panel filled with 0."""
     n_kv_heads, n_keys, d_head = k.shape
     width = statistics.KEYS_PER_PANEL
     n_panels = -(-n_keys // width)

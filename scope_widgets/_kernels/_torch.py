@@ -1,7 +1,7 @@
-"""Head statistics by torch, where the attention is: on a GPU, or where there are no compiled modules.
+"""Head statistics by torch, on the device of the attention, or where there are no compiled modules.
 
-Each function takes what its namesake among the compiled ones takes, tensors on any device besides, and gives the same.
-Attention is read a block of queries at a time, so that what stands beside it stays small; only results travel.
+Each function takes what its compiled namesake takes, tensors on any device as well, and returns the same. Attention is
+read a block of queries at a time, so that little memory is needed beside it; only results leave the device.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from . import _checks
 from ._means import earlier_equal_tokens, inverse_log, means, visible_keys
 
 Array = NDArray[Any]
-#: cells [head, query, key] of a block: 32 MB in float64
-BLOCK_CELLS = 2**22
+#: entries [head, query, key] of a block: 32 MB in float64
+BLOCK_ENTRIES = 2**22
 
 
 def head_statistics(
     attention: Array | Tensor, tokens: Array | Tensor, threads: int | None = None, *, window: int | None = None
 ) -> dict[str, NDArray[np.float64]]:
-    """Summarise every head's attention; see `_statistics.head_statistics`. `threads` is torch's own matter here."""
-    cells = as_attention(attention)
+    """Compute the statistics of every head; see `_statistics.head_statistics`. torch chooses its threads itself."""
+    entries = as_attention(attention)
     _checks.threads(threads)
-    n_heads, n_tokens, _ = cells.shape
+    n_heads, n_tokens, _ = entries.shape
     ids = as_tokens(tokens, n_tokens)
     n_visible = visible_keys(n_tokens, window)
-    sums = Sums(n_heads, ids, n_visible, cells.device)
-    for first, block in causal_blocks(cells):
+    sums = Sums(n_heads, ids, n_visible, entries.device)
+    for first, block in causal_blocks(entries):
         sums.add(first, block)
     return means(sums.numpy(), n_visible, earlier_equal_tokens(ids))
 
 
 def entropy_per_query(attention: Array | Tensor, threads: int | None = None) -> NDArray[np.float32]:
-    """Entropy of every attention row; see `_statistics.entropy_per_query`."""
-    cells = as_attention(attention)
+    """Return the entropy of every attention row; see `_statistics.entropy_per_query`."""
+    entries = as_attention(attention)
     _checks.threads(threads)
-    entropies = torch.cat([_entropies(block) for _, block in causal_blocks(cells)], dim=1)
+    entropies = torch.cat([_entropies(block) for _, block in causal_blocks(entries)], dim=1)
     _checks.all_finite(entropies.isfinite().all(1).cpu().numpy(), "attention")
     found: NDArray[np.float32] = entropies.float().cpu().numpy()
     return found
@@ -78,25 +78,25 @@ def head_statistics_from_qk(
             scores = torch.tanh(scores / softcap) * softcap
         seen = torch.ones(scores.shape[1:], dtype=torch.bool, device=scores.device).tril(first)
         seen = seen.triu(first + 1 - int(n_visible[-1]))
-        spoilt = ~(scores.isfinite() | ~seen).all(2)
+        not_finite = ~(scores.isfinite() | ~seen).all(2)
         weights = scores.masked_fill_(~seen, -torch.inf).softmax(-1)
-        sums.add(first, weights.masked_fill_(spoilt[..., None], torch.nan))
+        sums.add(first, weights.masked_fill_(not_finite[..., None], torch.nan))
     return means(sums.numpy(), n_visible, earlier_equal_tokens(ids), "the product of q and k")
 
 
 def repetition_statistics(attention: Tensor, tokens: Array | Tensor) -> dict[str, NDArray[np.float64]]:
-    """Compute the duplicate_token and induction of `head_statistics` alone, which reads few cells."""
-    cells = as_attention(attention)
-    ids = as_tokens(tokens, cells.shape[1])
+    """Compute the duplicate_token and induction of `head_statistics` alone, which reads few entries."""
+    entries = as_attention(attention)
+    ids = as_tokens(tokens, entries.shape[1])
     n_repeats = np.count_nonzero(earlier_equal_tokens(ids)[2])
     if n_repeats == 0:
-        return {"duplicate_token": np.full(len(cells), np.nan), "induction": np.full(len(cells), np.nan)}
-    at, after = _repetitions(cells, 0, torch.as_tensor(ids, device=cells.device))
+        return {"duplicate_token": np.full(len(entries), np.nan), "induction": np.full(len(entries), np.nan)}
+    at, after = _repetitions(entries, 0, torch.as_tensor(ids, device=entries.device))
     return {"duplicate_token": _float64(at) / n_repeats, "induction": _float64(after) / n_repeats}
 
 
 def cell_means(attention: Array | Tensor, queries: Array, keys: Array) -> NDArray[np.float64]:
-    """Mean attention over cells: `[..., query, key]` at the given queries and keys, over the last axis of these.
+    """Return the mean attention at the given queries and keys, over the last axis of these.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class Sums:
         self._sums += torch.stack([column.to(self.dtype) for column in columns], dim=1)
 
     def numpy(self) -> NDArray[np.float64]:
-        """Give the sums [head, statistic]."""
+        """Return the sums [head, statistic]."""
         return _float64(self._sums)
 
 
@@ -163,13 +163,13 @@ def as_tensor(
         checked = _checks.array(given, name, axes, dtypes, contiguous)
         return torch.from_numpy(np.require(checked, requirements=["C", "W"]))
     given = plain(given)
-    stand_in = torch.empty((), dtype=given.dtype).expand(given.shape).numpy()  # the same shape and type, no cells
+    stand_in = torch.empty((), dtype=given.dtype).expand(given.shape).numpy()  # the same shape and type, no entries
     _checks.array(stand_in, name, axes, dtypes, contiguous=False)
     return given
 
 
 def plain(given: Tensor) -> Tensor:
-    """Return `given` without its gradient, and bfloat16, which NumPy has not, as float32."""
+    """Return `given` without its gradient, and bfloat16, which NumPy does not have, as float32."""
     return given.detach().float() if given.dtype == torch.bfloat16 else given.detach()
 
 
@@ -186,13 +186,13 @@ def as_tokens(given: Array | Tensor, n_queries: int) -> Array:
 
 
 def sum_dtype(device: torch.device) -> torch.dtype:
-    """Give the type to sum in: float64, which Apple's GPUs have not."""
+    """Return the type to sum in: float64, which Apple's GPUs do not have."""
     return torch.float32 if device.type == "mps" else torch.float64
 
 
-def all_finite(cells: Tensor) -> Array:
-    """Whether all cells [head, ...] of a head are finite, [head], without a copy of them."""
-    lowest, highest = cells.flatten(1).aminmax(dim=1)
+def all_finite(entries: Tensor) -> Array:
+    """Whether all entries [head, ...] of a head are finite, [head], without a copy of them."""
+    lowest, highest = entries.flatten(1).aminmax(dim=1)
     finite: Array = (lowest.isfinite() & highest.isfinite()).cpu().numpy()
     return finite
 
@@ -203,7 +203,7 @@ def _float64(result: Tensor) -> NDArray[np.float64]:
 
 
 def _rows_at_once(n_heads: int, n_tokens: int) -> Iterator[tuple[int, int]]:
-    size = max(1, BLOCK_CELLS // (n_heads * n_tokens))
+    size = max(1, BLOCK_ENTRIES // (n_heads * n_tokens))
     for first in range(0, n_tokens, size):
         yield first, min(first + size, n_tokens)
 

@@ -1,4 +1,4 @@
-"""What the residual stream says when it is read out before its end, and which parts of the model wrote it."""
+"""The residual stream read out before its end, and which parts of the model write the answer's logit."""
 
 from scope_widgets.lens.attribution import Attribution, direct_logit_attribution
 from scope_widgets.lens.logit_lens import LogitLens, logit_lens

@@ -1,32 +1,35 @@
-"""`direct_logit_attribution`: which parts of the model write an answer's logit."""
+"""`direct_logit_attribution`: which parts of the model write an answer's logit, and how much of it."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets._aliases import former_options
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
-from scope_widgets.lens._trace_model import scope_of
+from scope_widgets.lens.trace_model import scope_of
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import token_texts
 from scope_widgets.traces.trace import Trace
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Attribution(Result):
-    """What each part of the model writes towards an answer, the final norm's scale held as it was in the real run.
+    """What each part of the model writes to an answer's logit, the final norm's scale held as it was in the real run.
 
     Attributes
     ----------
@@ -38,6 +41,7 @@ class Attribution(Result):
     contribution : ndarray [row]
         Mean over the prompts; in logits.
     per_prompt : ndarray [prompt, row]
+        The same of each prompt.
     total : ndarray [prompt]
         The logit difference of the real run (the answer's logit without `versus`), before any soft-cap.
     residue : float
@@ -71,35 +75,41 @@ class Attribution(Result):
     @property
     def heads(self) -> Array:
         """Contributions of the heads, `[layer, head]`."""
-        return self._of("attention").reshape(self.n_layers, self.n_heads)
+        return self._contributions("attention").reshape(self.n_layers, self.n_heads)
 
     @property
     def mlps(self) -> Array:
         """Contributions of the MLPs, `[layer]`."""
-        return self._of("mlp")
+        return self._contributions("mlp")
 
-    def _of(self, component: str) -> Array:
-        of: Array = self.contribution[np.array(self.component) == component]
-        return of
+    def _contributions(self, component: str) -> Array:
+        found: Array = self.contribution[np.array(self.component) == component]
+        return found
 
-    def to_dataframe(self) -> Any:
-        """Make a table: component, layer, head, contribution, summing to the mean logit difference."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table: component, layer, head, contribution, summing to the mean logit difference."""
         import pandas as pd
 
         names = ("component", "layer", "head", "contribution")
         return pd.DataFrame({name: getattr(self, name) for name in names})
 
-    def top(self, n: int = 10) -> Any:
-        """Give the `n` parts with the largest absolute contribution as a table."""
+    def top(self, n: int = 10) -> pd.DataFrame:
+        """Return the `n` parts with the largest absolute contribution as a table."""
         table = self.to_dataframe()
         return table.reindex(table["contribution"].abs().sort_values(ascending=False, kind="stable").index).head(n)
 
 
+@former_options("answer", "versus")
 @remotable
 def direct_logit_attribution(
-    trace: Trace, answer: Any, versus: Any = None, *, position: int = -1, scope: Microscope | None = None
+    trace: Trace,
+    *,
+    answer: Tokens,
+    versus: Tokens | None = None,
+    position: int = -1,
+    scope: Microscope | None = None,
 ) -> Attribution:
-    """Take the logit difference of two tokens apart into what each head, MLP, embedding and bias writes to it directly.
+    """Decompose the logit difference of two tokens into what each head, MLP, embedding and bias writes to it directly.
 
     A part's contribution is `<part / scale of the final norm, W_U[answer] - W_U[versus]>`, with that scale as it was in
     the real run, so that contributions add up to the logit difference.
@@ -111,11 +121,16 @@ def direct_logit_attribution(
     answer : str, int, or a sequence of one a prompt
         One token: a text with its space (" Mary") or an id.
     versus : the same, optional
-        Whose logit is taken off; without it, the answer's own logit is taken apart.
+        Whose logit is subtracted; by default none is, and the answer's own logit is decomposed.
     position : int
         In each prompt without its padding; -1 is each prompt's last token.
     scope : Microscope, optional
         The model, for a trace that was read from a file.
+
+    Returns
+    -------
+    Attribution
+        One row a part; `.heads` [layer, head] and `.mlps` [layer] are the same as arrays.
 
     Raises
     ------
@@ -125,6 +140,17 @@ def direct_logit_attribution(
         When a prompt has no such position.
     NotCapturedError
         When the trace lacks one of the quantities.
+    UnsupportedModelError
+        When the final norm and unembedding do not make the trace's logits from its residual stream.
+
+    Examples
+    --------
+    >>> trace = scope.trace("When Mary and John went to the store, John gave a drink to")
+    >>> parts = lens.direct_logit_attribution(trace, answer=" Mary", versus=" John")
+    >>> parts.top(1)[["component", "layer", "head"]].values.tolist()
+    [['attention', 3, 1]]
+    >>> bool(np.isclose(parts.contribution.sum(), parts.total[0], atol=1e-3))  # the parts sum to the difference
+    True
     """
     scope = scope_of(trace, scope)
     unembedding = Unembedding(scope.model, scope.anatomy)
@@ -134,12 +160,12 @@ def direct_logit_attribution(
     if versus is not None:
         against = answer_ids(scope.tokenizer, versus, len(trace), "versus")
         check_distinct(scope.tokenizer, answers, against)
-        taken_off, its_bias = unembedding.directions(against)
-        direction, bias = direction - taken_off, bias - its_bias
+        subtracted, its_bias = unembedding.directions(against)
+        direction, bias = direction - subtracted, bias - its_bias
         others = token_texts(scope.tokenizer, against.tolist())
-    at = _positions(trace, position)
-    final = _at(trace, trace.residual(trace.n_layers), at)
-    logits = _at(trace, trace.logits, at)
+    at = _rows_of(trace, position)
+    final = _value_at(trace, trace.residual(trace.n_layers), at)
+    logits = _value_at(trace, trace.logits, at)
     unembedding.check(final, logits)
     if unembedding.softcap is not None or bool(logits.isnan().any()):  # NaN: a watched call that left these logits out
         logits = unembedding.raw(final)
@@ -174,10 +200,10 @@ def direct_logit_attribution(
 
 def _parts(trace: Trace, scope: Microscope, at: Tensor) -> Iterator[tuple[list[tuple[str, int, int]], Tensor]]:
     """Yield what is added to the residual stream at positions `at`: names of parts, and parts `[prompt, part, d]`."""
-    yield [("embedding", -1, -1)], _at(trace, trace.residual(0), at).cpu().double()[:, None]
+    yield [("embedding", -1, -1)], _value_at(trace, trace.residual(0), at).cpu().double()[:, None]
     for layer in range(trace.n_layers):
-        heads, bias = head_writes(scope, _at(trace, trace.z(layer), at), layer)
-        mlp = _at(trace, trace.mlp_out(layer), at).cpu().double()
+        heads, bias = head_writes(scope, _value_at(trace, trace.z(layer), at), layer)
+        mlp = _value_at(trace, trace.mlp_out(layer), at).cpu().double()
         names = [("attention", layer, head) for head in range(trace.n_heads)]
         yield (
             [*names, ("attention_bias", layer, -1), ("mlp", layer, -1)],
@@ -185,8 +211,8 @@ def _parts(trace: Trace, scope: Microscope, at: Tensor) -> Iterator[tuple[list[t
         )
 
 
-def _positions(trace: Trace, position: int) -> Tensor:
-    """Give where `position` of each prompt stands in the trace's rows, `[prompt]`."""
+def _rows_of(trace: Trace, position: int) -> Tensor:
+    """Return the row of `position` of each prompt in the padded trace, `[prompt]`."""
     shortest = min(trace.lengths)
     if not -shortest <= position < shortest:
         raise IndexError(f"Position {position} is out of range: the shortest prompt has {shortest} tokens.")
@@ -194,8 +220,8 @@ def _positions(trace: Trace, position: int) -> Tensor:
     return torch.stack([torch.nonzero(row)[position, 0] for row in mask])
 
 
-def _at(trace: Trace, value: Tensor, at: Tensor) -> Tensor:
-    """Take one position of each prompt: `[prompt, ...]`."""
+def _value_at(trace: Trace, value: Tensor, at: Tensor) -> Tensor:
+    """Return the value at one position of each prompt, `[prompt, ...]`."""
     value = value if trace.batched else value[None]
     return value[torch.arange(len(at)), at]
 

@@ -5,26 +5,29 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scope_widgets._aliases import former_options
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
-from scope_widgets.lens._trace_model import scope_of
+from scope_widgets.lens.trace_model import scope_of
 from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import token_texts
 from scope_widgets.traces.trace import Trace
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import pandas as pd
 
-#: numbers in one table of logits that is held at a time
+#: logits that are held at a time
 _AT_ONCE = 2**22
 
 
@@ -38,9 +41,9 @@ class LogitLens(Result):
         Of the prompt.
     layers : list of int
         0 to n_layers: residual(l) enters block l, the last enters the final norm and gives the model's own prediction.
-    top_ids : ndarray of int [layer, position, k]
-    top_probabilities : ndarray [layer, position, k]
-        The k likeliest tokens, the likeliest first.
+    top_ids : ndarray of int [layer, position, n]
+    top_probabilities : ndarray [layer, position, n]
+        The n likeliest tokens, the likeliest first.
     entropy : ndarray [layer, position]
         Of the distribution, in nats.
     kl : ndarray [layer, position]
@@ -75,11 +78,11 @@ class LogitLens(Result):
         return self.provenance.model
 
     def text(self, token_id: int) -> str:
-        """Give the text of a token of this result."""
+        """Return the text of a token of this result."""
         return self.texts[str(int(token_id))]
 
-    def to_dataframe(self) -> Any:
-        """Make a table, one row a layer and position: its token, the top one, entropy, kl, and each watched token."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table, one row a layer and position: its token, the top one, entropy, kl, and each watched token."""
         import pandas as pd
 
         layers, positions = np.indices(self.entropy.shape).reshape(2, -1)
@@ -98,48 +101,69 @@ class LogitLens(Result):
             columns[f"probability of {self.text(token_id)!r}"] = self.watched_probabilities[i].ravel()
         return pd.DataFrame(columns)
 
-    def ever_on_top(self, position: int = -1) -> Any:
-        """Make a table of every token that is on top at some layer, at one position.
+    def ever_on_top(self, position: int = -1) -> pd.DataFrame:
+        """Return a table of every token that is on top at some layer, at one position.
 
         Columns: token (its id), text, first_layer and last_layer where it is on top, n_layers (how often), and
         peak_probability, the largest at those layers. In the order in which they first are on top.
+
+        Raises
+        ------
+        IndexError
+            When the prompt has no such position.
         """
         import pandas as pd
 
         if not -len(self.tokens) <= position < len(self.tokens):
             raise IndexError(f"Position {position} is out of range: the prompt has {len(self.tokens)} tokens.")
-        top, chance = self.top_ids[:, position, 0], self.top_probabilities[:, position, 0]
+        top, probability = self.top_ids[:, position, 0], self.top_probabilities[:, position, 0]
         rows = []
         for token_id in dict.fromkeys(top.tolist()):
-            where = np.flatnonzero(top == token_id)
-            peak = float(chance[where].max())
-            rows.append((token_id, self.text(token_id), int(where[0]), int(where[-1]), len(where), peak))
+            layers = np.flatnonzero(top == token_id)
+            peak = float(probability[layers].max())
+            rows.append((token_id, self.text(token_id), int(layers[0]), int(layers[-1]), len(layers), peak))
         names = ["token", "text", "first_layer", "last_layer", "n_layers", "peak_probability"]
         return pd.DataFrame(rows, columns=names)
 
 
+@former_options(k="n")
 @remotable
-def logit_lens(trace: Trace, *, k: int = 5, watch: Any = None, scope: Microscope | None = None) -> LogitLens:
+def logit_lens(trace: Trace, *, n: int = 5, watch: Tokens | None = None, scope: Microscope | None = None) -> LogitLens:
     """Read the residual stream out at every layer and position, as if the model ended there.
 
     Parameters
     ----------
     trace : Trace
         Of one prompt, with "residual".
-    k : int
-        How many of the likeliest tokens are kept at each place.
+    n : int
+        How many of the likeliest tokens are kept at each layer and position.
     watch : str, int, or a sequence of these, optional
-        Tokens to follow, as texts with their space (" Mary") or ids; where nothing is said, the model's own prediction
-        at the last position.
+        Tokens to follow through the layers, as texts with their space (" Mary") or ids; by default the model's own
+        prediction at the last position.
     scope : Microscope, optional
         The model, for a trace that was read from a file.
+
+    Returns
+    -------
+    LogitLens
 
     Raises
     ------
     ValueError
-        For several prompts, a watched text that is not one token, or a k that the vocabulary does not have.
+        For several prompts, a watched text that is not one token, or an n that the vocabulary does not have.
     NotCapturedError
         When the trace did not record the residual stream.
+    UnsupportedModelError
+        When the final norm and unembedding do not make the trace's logits from its residual stream.
+
+    Examples
+    --------
+    >>> trace = scope.trace("When Mary and John went to the store, John gave a drink to")
+    >>> stream = lens.logit_lens(trace, watch=[" Mary", " John"])
+    >>> stream.top_ids.shape  # [layer, position, n]
+    (5, 15, 5)
+    >>> stream.ever_on_top().iloc[-1]["text"]
+    'Mary'
     """
     scope = scope_of(trace, scope)
     if trace.batched:
@@ -148,27 +172,27 @@ def logit_lens(trace: Trace, *, k: int = 5, watch: Any = None, scope: Microscope
     layers = list(range(trace.n_layers + 1))
     residuals = [trace.residual(layer) for layer in layers]
     n_vocabulary = trace.logits.shape[-1]
-    if not 1 <= k <= n_vocabulary:
-        raise ValueError(f"k= is how many tokens are kept at each place, 1 to {n_vocabulary}; got {k}.")
+    if not 1 <= n <= n_vocabulary:
+        raise ValueError(f"n= is how many tokens are kept at each position, 1 to {n_vocabulary}; got {n}.")
     watched = _watched(scope, watch, unembedding, residuals[-1])
 
-    def room(*tail: int, dtype: torch.dtype = torch.float) -> Tensor:
+    def empty(*tail: int, dtype: torch.dtype = torch.float) -> Tensor:
         return torch.empty(len(layers), len(trace.tokens), *tail, dtype=dtype)
 
     # made before the loop: small tensors that stay, between large ones that go, would keep the memory of those
     w = len(watched)
-    found = room(k, dtype=torch.long), room(k), room(), room(), room(w, dtype=torch.long), room(w)
+    found = empty(n, dtype=torch.long), empty(n), empty(), empty(), empty(w, dtype=torch.long), empty(w)
     pieces = torch.split(torch.arange(len(trace.tokens)), max(1, _AT_ONCE // n_vocabulary))
     with tqdm(desc="Logit lens", total=len(pieces) * len(layers), leave=False, disable=len(pieces) < 2) as bar:
         for at in pieces:
             unembedding.check(residuals[-1][at], trace.logits[at])
             final = unembedding.logits(residuals[-1][at]).float().log_softmax(-1)
             for layer, residual in enumerate(residuals):
-                read = _read(unembedding.logits(residual[at]).float(), final, k, watched)
-                for whole, part in zip(found, read, strict=True):
+                of_layer = _summarise(unembedding.logits(residual[at]).float(), final, n, watched)
+                for whole, part in zip(found, of_layer, strict=True):
                     whole[layer, at] = part.cpu()
                 bar.update()
-    ids, chances, entropy, kl, ranks, followed = (whole.numpy() for whole in found)
+    ids, top_probabilities, entropy, kl, ranks, probabilities = (whole.numpy() for whole in found)
     seen = np.unique([*ids.ravel().tolist(), *watched]).astype(int).tolist()
     cap = "" if unembedding.softcap is None else f", soft-capped at {unembedding.softcap:g}"
     note = f"Logit lens: final norm and unembedding{cap} at every layer."
@@ -176,33 +200,33 @@ def logit_lens(trace: Trace, *, k: int = 5, watch: Any = None, scope: Microscope
         tokens=list(trace.tokens),
         layers=layers,
         top_ids=ids,
-        top_probabilities=chances,
+        top_probabilities=top_probabilities,
         entropy=entropy,
         kl=kl,
         texts={str(i): text for i, text in zip(seen, token_texts(scope.tokenizer, seen), strict=True)},
         watched=watched,
         watched_ranks=np.moveaxis(ranks, -1, 0),
-        watched_probabilities=np.moveaxis(followed, -1, 0),
+        watched_probabilities=np.moveaxis(probabilities, -1, 0),
         provenance=dataclasses.replace(trace.provenance, note=" ".join(filter(None, (trace.provenance.note, note)))),
     )
 
 
-def _watched(scope: Microscope, watch: Any, unembedding: Unembedding, final: Tensor) -> list[int]:
+def _watched(scope: Microscope, watch: Tokens | None, unembedding: Unembedding, final: Tensor) -> list[int]:
     if watch is None:
         return [int(unembedding.logits(final[-1]).argmax())]
-    watch = watch.tolist() if hasattr(watch, "tolist") else watch
-    given = list(watch) if isinstance(watch, Sequence) and not isinstance(watch, str) else [watch]
+    listed: Any = watch.tolist() if hasattr(watch, "tolist") else watch
+    given = list(listed) if isinstance(listed, Sequence) and not isinstance(listed, str) else [listed]
     return list(dict.fromkeys(answer_ids(scope.tokenizer, given, len(given), "watch").tolist()))
 
 
-def _read(logits: Tensor, final: Tensor, k: int, watched: list[int]) -> tuple[Tensor, ...]:
-    """Give top ids and probabilities, entropy, KL, ranks and probabilities of logits `[position, vocabulary]`."""
+def _summarise(logits: Tensor, final: Tensor, n: int, watched: list[int]) -> tuple[Tensor, ...]:
+    """Return top ids and probabilities, entropy, KL, ranks and probabilities of logits `[position, vocabulary]`."""
     log_p = logits.log_softmax(-1)
     p = log_p.exp()
-    chances, ids = p.topk(k)
+    top_p, ids = p.topk(n)
     ranks = torch.empty(len(logits), len(watched), dtype=torch.long)
     for i, token_id in enumerate(watched):
         ranks[:, i] = (logits > logits[:, token_id, None]).sum(-1)
     # a token that is ruled out (logit -inf) contributes nothing
     kl = torch.where(final.isfinite(), final.exp() * (final - log_p), 0.0).sum(-1).clamp_min(0.0)
-    return ids, chances, torch.special.entr(p).sum(-1), kl, ranks, p[:, watched]
+    return ids, top_p, torch.special.entr(p).sum(-1), kl, ranks, p[:, watched]

@@ -1,1 +1,1 @@
-"""Recorded forwards: tokens and arrays, and their files."""
+"""Traces: recorded forwards, as tokens and tensors, and their files."""

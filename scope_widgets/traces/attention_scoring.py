@@ -1,4 +1,4 @@
-"""How a layer turns queries and keys into attention, so that patterns can be had again from a trace without them."""
+"""`Scoring`: how a layer makes attention of queries and keys, to compute patterns that a trace did not record."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Scoring:
-    """Scores are `cap * tanh(scaling * q . k / cap)` over keys that are not later and, with a window, not too early.
+    """How a layer scores keys: `softcap * tanh(scaling * q . k / softcap)`, over the keys that the query sees.
 
     Attributes
     ----------
     scaling : float
+        Mostly `1 / sqrt(d_head)`.
     softcap : float or None
         None: no soft-capping.
     window : int or None
@@ -26,12 +27,12 @@ class Scoring:
     window: int | None = None
 
     def attention(self, q: Tensor, k: Tensor) -> Tensor:
-        """Compute the patterns `[head, query, key]` of one prompt.
+        """Return the patterns `[head, query, key]` of one prompt, float32.
 
         Parameters
         ----------
-        q : [position, head, d_head]
-        k : [position, kv_head, d_head]
+        q : Tensor [position, head, d_head]
+        k : Tensor [position, kv_head, d_head]
         """
         keys = k.repeat_interleave(q.shape[1] // k.shape[1], dim=1)
         scores = torch.einsum("qhd,khd->hqk", q, keys) * self.scaling

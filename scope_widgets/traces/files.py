@@ -1,4 +1,4 @@
-"""A header and named tensors as files: safetensors with JSON, plain JSON, NumPy archives. Never pickle."""
+"""Files of a header and named tensors: safetensors with JSON, plain JSON, NumPy archives. Never pickle."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _TENSORS, _HEADER = "tensors.safetensors", "trace.json"
 
 
 @contextmanager
-def reading(what: str) -> Iterator[None]:
-    """Turn whatever damaged input makes its reader trip over into one sentence."""
+def one_error(what: str) -> Iterator[None]:
+    """Raise one ValueError, that begins with `what`, for whatever a reader raises on damaged input."""
     try:
         yield
     except _DAMAGE as error:
@@ -34,7 +34,7 @@ def reading(what: str) -> Iterator[None]:
 
 
 def write_folder(folder: Path, header: Header, tensors: Tensors) -> None:
-    """Write into `folder`, which is made where it is missing."""
+    """Write a folder of safetensors and JSON; it is made where it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     # clone: safetensors refuses tensors that share memory, as views of one projection do
     save_file({name: value.clone().contiguous() for name, value in tensors.items()}, folder / _TENSORS)
@@ -42,27 +42,27 @@ def write_folder(folder: Path, header: Header, tensors: Tensors) -> None:
 
 
 def read_folder(folder: Path) -> tuple[Header, Tensors]:
-    """Read what `write_folder` wrote."""
+    """Return what `write_folder` wrote."""
     return json.loads((folder / _HEADER).read_text(encoding="utf-8")), load_file(folder / _TENSORS)
 
 
 def to_json(header: Header, tensors: Tensors) -> str:
-    """Write as JSON, NaN as null, infinities as words."""
-    listed = {
-        name: {"dtype": _dtype(value), "shape": list(value.shape), "values": _listed(value)}
+    """Return JSON: NaN as null, infinities as words."""
+    entries = {
+        name: {"dtype": _dtype(value), "shape": list(value.shape), "values": _to_numbers(value)}
         for name, value in tensors.items()
     }
-    return json.dumps({**header, "tensors": listed}, allow_nan=False)
+    return json.dumps({**header, "tensors": entries}, allow_nan=False)
 
 
 def from_json(text: str) -> tuple[Header, Tensors]:
-    """Read what `to_json` wrote."""
+    """Return what `to_json` wrote."""
     header = json.loads(text)
-    return header, {name: _unlisted(entry) for name, entry in header.pop("tensors").items()}
+    return header, {name: _from_numbers(entry) for name, entry in header.pop("tensors").items()}
 
 
 def write_npz(path: Path, header: Header, tensors: Tensors) -> None:
-    """Write as a NumPy archive; bfloat16, which NumPy lacks, is stored as float32 and restored."""
+    """Write a NumPy archive; bfloat16, which NumPy lacks, is stored as float32 and restored."""
     arrays = {name: _numpy(value) for name, value in tensors.items()}
     dtypes = {name: _dtype(value) for name, value in tensors.items()}
     text = json.dumps({**header, "dtypes": dtypes}).encode()
@@ -71,7 +71,7 @@ def write_npz(path: Path, header: Header, tensors: Tensors) -> None:
 
 
 def read_npz(path: Path) -> tuple[Header, Tensors]:
-    """Read what `write_npz` wrote."""
+    """Return what `write_npz` wrote."""
     with np.load(path, allow_pickle=False) as archive:
         header = json.loads(archive["header"].tobytes())
         dtypes = header.pop("dtypes")
@@ -88,11 +88,10 @@ def _numpy(value: Tensor) -> np.ndarray[Any, Any]:
     return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
 
 
-def _listed(value: Tensor) -> list[Any]:
+def _to_numbers(value: Tensor) -> list[Any]:
     return to_json_numbers(_numpy(value).ravel().tolist())
 
 
-def _unlisted(entry: dict[str, Any]) -> Tensor:
-    return torch.tensor(from_json_numbers(entry["values"]), dtype=getattr(torch, entry["dtype"])).reshape(
-        entry["shape"]
-    )
+def _from_numbers(entry: dict[str, Any]) -> Tensor:
+    flat = torch.tensor(from_json_numbers(entry["values"]), dtype=getattr(torch, entry["dtype"]))
+    return flat.reshape(entry["shape"])

@@ -1,4 +1,4 @@
-"""The trace of a `with` block: a promise that becomes a `Trace` when the block ends."""
+"""`PendingTrace`: the trace of a `with scope.watch()` block, which becomes a `Trace` when the block ends."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from scope_widgets.traces.trace import Trace
 
 
 class PendingTrace(Trace):
-    """A trace that is not there yet; `become` turns it into an ordinary `Trace`."""
+    """A trace that is still being recorded; `become` turns it into an ordinary `Trace`."""
 
     def __init__(self) -> None:
         pass
 
     def become(self, trace: Trace) -> None:
-        """Take on everything of `trace`, its class included."""
+        """Become `trace`: take over all its fields, and the class."""
         vars(self).update(vars(trace))
         object.__setattr__(self, "__class__", Trace)
 
@@ -24,5 +24,5 @@ class PendingTrace(Trace):
         raise ValueError("This trace is ready when the `with scope.watch()` block has ended.")
 
     def __repr__(self) -> str:
-        """Say that it is not there yet."""
+        """Say that it is still being recorded."""
         return "Trace(being watched)"

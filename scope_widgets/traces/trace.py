@@ -1,4 +1,4 @@
-"""A recorded forward: tokens and arrays."""
+"""`Trace`: a recorded forward, as tokens and tensors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,12 +17,15 @@ from scope_widgets._result import Shown
 from scope_widgets.traces import files
 from scope_widgets.traces.attention_scoring import Scoring
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 #: every quantity that a forward can be asked for
 SITES = ("residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out")
 
 
 class NotCapturedError(ValueError):
-    """A trace was asked for a quantity that it did not record."""
+    """A quantity was asked for that the trace did not record."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,16 @@ class Trace(Shown):
         Outputs of the modules that were asked for by name, as the model gave them, padding included.
     scope : Microscope or None
         Where it was recorded, for what needs the weights too; None for a trace that was read from a file.
+
+    Examples
+    --------
+    >>> trace = scope.trace("When Mary and John went to the store")
+    >>> trace
+    Trace(demo, 9 tokens, 4 layers, residual, q, k, v, attention, z, attention_out, mlp_out)
+    >>> trace.attention(2).shape  # [head, query, key]
+    torch.Size([4, 9, 9])
+    >>> trace.residual(0).shape  # [position, d_model]
+    torch.Size([9, 128])
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.attention_view:AttentionView"
@@ -63,7 +76,7 @@ class Trace(Shown):
     modules: Mapping[str, Tensor] = field(default_factory=dict)
     scope: Any = field(default=None, repr=False)
 
-    # --- what it is -------------------------------------------------------------------------------------------------
+    # --- what was run -----------------------------------------------------------------------------------------------
 
     @property
     def batched(self) -> bool:
@@ -91,11 +104,11 @@ class Trace(Shown):
         return [int(row.sum()) for row in self.mask.reshape(-1, self.mask.shape[-1])]
 
     def __len__(self) -> int:
-        """Give the number of prompts."""
+        """Return the number of prompts."""
         return self.token_ids.shape[0] if self.batched else 1
 
     def __getitem__(self, index: int) -> Trace:
-        """Give the trace of one prompt of several, without its padding.
+        """Return the trace of one prompt of several, without its padding.
 
         Raises
         ------
@@ -108,27 +121,27 @@ class Trace(Shown):
             return self
         index %= len(self)
         at = torch.nonzero(self.mask[index]).squeeze(-1)
-        whole = len(at) == self.mask.shape[1]  # nothing to cut: no copy
+        unpadded = len(at) == self.mask.shape[1]  # then nothing is copied
 
-        def cut(value: Tensor, *axes: int) -> Tensor:
+        def without_padding(value: Tensor, *axes: int) -> Tensor:
             value = value[index]
-            for axis in () if whole else axes:
+            for axis in () if unpadded else axes:
                 value = value.index_select(axis, at.to(value.device))
             return value
 
         prompts = self.provenance.prompts
         return dataclasses.replace(
             self,
-            token_ids=cut(self.token_ids, 0),
+            token_ids=without_padding(self.token_ids, 0),
             tokens=self.tokens[index],
-            logits=cut(self.logits, 0),
-            mask=cut(self.mask, 0),
+            logits=without_padding(self.logits, 0),
+            mask=without_padding(self.mask, 0),
             values={
-                site: [cut(value, *((1, 2) if site == "attention" else (0,))) for value in layers]
+                site: [without_padding(value, *((1, 2) if site == "attention" else (0,))) for value in layers]
                 for site, layers in self.values.items()
             },
             modules={
-                name: cut(value, 0) if value.shape[:2] == self.mask.shape else value
+                name: without_padding(value, 0) if value.shape[:2] == self.mask.shape else value
                 for name, value in self.modules.items()
             },
             provenance=dataclasses.replace(self.provenance, prompts=prompts[index : index + 1]),
@@ -142,38 +155,38 @@ class Trace(Shown):
     # --- what was recorded ------------------------------------------------------------------------------------------
 
     def residual(self, layer: int) -> Tensor:
-        """Residual stream `[position, d_model]` that enters block `layer`; `n_layers` is what enters the final norm.
+        """Return the residual stream `[position, d_model]` that enters block `layer`; `n_layers`: the final norm.
 
         Layer 0 is the embeddings. Hugging Face's last hidden state is `residual(n_layers)` after the final norm.
         """
         return self._value("residual", layer, self.n_layers + 1)
 
     def attention_out(self, layer: int) -> Tensor:
-        """What the attention of a layer adds to the residual stream, `[position, d_model]`."""
+        """Return what the attention of a layer adds to the residual stream, `[position, d_model]`."""
         return self._value("attention_out", layer)
 
     def mlp_out(self, layer: int) -> Tensor:
-        """What the MLP of a layer adds to the residual stream, `[position, d_model]`."""
+        """Return what the MLP of a layer adds to the residual stream, `[position, d_model]`."""
         return self._value("mlp_out", layer)
 
     def q(self, layer: int) -> Tensor:
-        """Queries `[position, head, d_head]`, after rotary embedding."""
+        """Return the queries `[position, head, d_head]`, after rotary embedding."""
         return self._value("q", layer)
 
     def k(self, layer: int) -> Tensor:
-        """Keys `[position, kv_head, d_head]`, after rotary embedding."""
+        """Return the keys `[position, kv_head, d_head]`, after rotary embedding."""
         return self._value("k", layer)
 
     def v(self, layer: int) -> Tensor:
-        """Values `[position, kv_head, d_head]`."""
+        """Return the values `[position, kv_head, d_head]`."""
         return self._value("v", layer)
 
     def z(self, layer: int) -> Tensor:
-        """Outputs of the heads before the output matrix, `[position, head, d_head]`."""
+        """Return the outputs of the heads before the output matrix, `[position, head, d_head]`."""
         return self._value("z", layer)
 
     def attention(self, layer: int) -> Tensor:
-        """Attention patterns `[head, query, key]`, causal; rows sum to 1.
+        """Return the attention patterns `[head, query, key]`, causal; rows sum to 1.
 
         Where they were not recorded they are computed from the recorded queries and keys (of several prompts: of each
         alone, `trace[i].attention(layer)`).
@@ -183,7 +196,7 @@ class Trace(Shown):
         return self._value("attention", layer)
 
     def head_attention(self, layer: int, head: int) -> Tensor:
-        """Attention pattern `[query, key]` of one head."""
+        """Return the attention pattern `[query, key]` of one head."""
         return self.attention(layer)[head]
 
     def fetch(self, *sites: str, layers: Sequence[int] | None = None) -> Trace:
@@ -196,7 +209,7 @@ class Trace(Shown):
         return dataclasses.replace(self, values=kept, modules={})
 
     def token_norms(self, layer: int) -> Tensor:
-        """Euclidean norm of the residual stream at each position, `[position]`."""
+        """Return the Euclidean norm of the residual stream that enters block `layer`, `[position]`."""
         norms: Tensor = torch.linalg.vector_norm(self.residual(layer).float(), dim=-1)
         return norms
 
@@ -218,12 +231,27 @@ class Trace(Shown):
             )
         return self.values[site][self._layer(layer, count)]
 
-    # --- what is made of it -----------------------------------------------------------------------------------------
+    # --- summaries --------------------------------------------------------------------------------------------------
 
-    def activation_statistics(self, site: str = "residual") -> Any:
-        """Table of mean, standard deviation (population), minimum, maximum and mean norm, one row a layer.
+    def activation_statistics(self, site: str = "residual") -> pd.DataFrame:
+        """Return a table of mean, standard deviation (population), minimum, maximum and mean norm, one row a layer.
 
-        Of any quantity but attention; padding is left out, the norm is over the last axis.
+        Parameters
+        ----------
+        site : str
+            Any quantity that was recorded but attention; padding is left out, the norm is over the last axis.
+
+        Raises
+        ------
+        ValueError
+            For attention.
+        NotCapturedError
+            When the quantity was not recorded.
+
+        Examples
+        --------
+        >>> scope.trace("When Mary and John went to the store").activation_statistics("mlp_out").columns.tolist()
+        ['layer', 'mean', 'std', 'min', 'max', 'mean_norm']
         """
         import pandas as pd
 
@@ -240,10 +268,10 @@ class Trace(Shown):
         """
         from circuitsvis.attention import attention_patterns
 
-        self._single("to_circuitsvis")
+        self._check_single("to_circuitsvis")
         return attention_patterns(tokens=self.tokens, attention=self.attention(layer).float().cpu())
 
-    def _single(self, what: str) -> None:
+    def _check_single(self, what: str) -> None:
         if self.batched:
             raise ValueError(f"{what} shows one prompt and this trace has {len(self)}: choose one with trace[i].")
 
@@ -251,41 +279,41 @@ class Trace(Shown):
 
     def save(self, folder: str | Path) -> None:
         """Write the trace as a folder of safetensors and JSON."""
-        files.write_folder(Path(folder), *self._parts())
+        files.write_folder(Path(folder), *self._to_parts())
 
     @classmethod
     def load(cls, folder: str | Path) -> Trace:
-        """Read a folder that `save` wrote.
+        """Return the trace of a folder that `save` wrote.
 
         Raises
         ------
         ValueError
             When it is not such a folder, or is damaged.
         """
-        with files.reading(f"{folder} is not a whole trace folder, as trace.save(folder) writes it"):
-            return cls._whole(*files.read_folder(Path(folder)))
+        with files.one_error(f"{folder} is not a whole trace folder, as trace.save(folder) writes it"):
+            return cls._from_parts(*files.read_folder(Path(folder)))
 
     def to_json(self) -> str:
-        """Write the trace as JSON (for short prompts: numbers become text)."""
-        return files.to_json(*self._parts())
+        """Return the trace as JSON (for short prompts: numbers become text)."""
+        return files.to_json(*self._to_parts())
 
     @classmethod
     def from_json(cls, text: str) -> Trace:
-        """Read what `to_json` wrote; raises ValueError for anything else."""
-        with files.reading(f"This text is not a trace written by trace.to_json(), it begins {text[:40]!r}"):
-            return cls._whole(*files.from_json(text))
+        """Return the trace that `to_json` wrote; raise ValueError for anything else."""
+        with files.one_error(f"This text is not a trace written by trace.to_json(), it begins {text[:40]!r}"):
+            return cls._from_parts(*files.from_json(text))
 
     def to_npz(self, path: str | Path) -> None:
         """Write the trace as a NumPy archive, without pickled objects."""
-        files.write_npz(Path(path), *self._parts())
+        files.write_npz(Path(path), *self._to_parts())
 
     @classmethod
     def from_npz(cls, path: str | Path) -> Trace:
-        """Read what `to_npz` wrote; raises ValueError for anything else."""
-        with files.reading(f"{path} is not a trace written by trace.to_npz()"):
-            return cls._whole(*files.read_npz(Path(path)))
+        """Return the trace that `to_npz` wrote; raise ValueError for anything else."""
+        with files.one_error(f"{path} is not a trace written by trace.to_npz()"):
+            return cls._from_parts(*files.read_npz(Path(path)))
 
-    def _parts(self) -> tuple[files.Header, files.Tensors]:
+    def _to_parts(self) -> tuple[files.Header, files.Tensors]:
         header = {
             "format": _FORMAT,
             "tokens": self.tokens,
@@ -302,7 +330,7 @@ class Trace(Shown):
         return header, {name: value.detach().cpu() for name, value in tensors.items()}
 
     @classmethod
-    def _whole(cls, header: files.Header, tensors: files.Tensors) -> Trace:
+    def _from_parts(cls, header: files.Header, tensors: files.Tensors) -> Trace:
         if header["format"] != _FORMAT:
             raise ValueError(f"format {header['format']!r} instead of {_FORMAT!r}")
         provenance, n_layers = header["provenance"], header["n_layers"]
@@ -329,7 +357,7 @@ _MODULE = "module "
 
 
 def _statistics(value: Tensor, mask: Tensor) -> dict[str, float]:
-    """Statistics of `value` `[position, ...]` or `[batch, position, ...]` where `mask` is set."""
+    """Return statistics of `value` `[position, ...]` or `[batch, position, ...]` where `mask` is set."""
     rows = value[mask.to(value.device)].double().cpu().numpy()
     return {
         "mean": float(rows.mean()),

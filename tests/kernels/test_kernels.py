@@ -226,7 +226,7 @@ class TestBadInput:
             (self.GOOD.tolist(), TypeError, r"attention is a list, expected a NumPy array \[head, query, key\]"),
             (self.GOOD.astype(np.float64), TypeError, "float64, expected float32 or float16: convert it"),
             (self.GOOD[0], ValueError, r"shape \(5, 5\), expected \[head, query, key\]: give it 3 axes"),
-            (self.GOOD[:, :0, :0], ValueError, "so no cell, expected one or more"),
+            (self.GOOD[:, :0, :0], ValueError, "so no entry, expected one or more"),
             (self.GOOD[:, :, :4].copy(), ValueError, "5 queries and 4 keys, expected as many keys as queries"),
             (self.GOOD.swapaxes(1, 2), ValueError, r"not C-contiguous: pass numpy.ascontiguousarray\(attention\)"),
         ]:
@@ -240,7 +240,7 @@ class TestBadInput:
             for cell in [(0, 0), (4, 0), (4, 4), (3, 2)]:
                 bad = self.GOOD.astype(dtype)
                 bad[1][cell] = value
-                with pytest.raises(ValueError, match="attention of head 1 holds NaN or infinite cells"):
+                with pytest.raises(ValueError, match="attention of head 1 holds NaN or infinite entries"):
                     kernel(bad)
 
     def test_cells_after_the_query_are_not_read(self):

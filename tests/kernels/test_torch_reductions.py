@@ -39,7 +39,7 @@ def agree(measured, compiled, rtol=1e-6):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of few queries, so that short prompts have several."""
-    monkeypatch.setattr(_torch, "BLOCK_CELLS", 200)
+    monkeypatch.setattr(_torch, "BLOCK_ENTRIES", 200)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ class TestHeadStatistics:
     def test_agree_with_definitions_and_compiled(self, prompt, window, cells):
         attention, tokens = prompt
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_torch, "BLOCK_CELLS", cells)
+            patch.setattr(_torch, "BLOCK_ENTRIES", cells)
             measured = _torch.head_statistics(torch.from_numpy(attention), torch.from_numpy(tokens), window=window)
         assert_same_statistics(measured, reference.head_statistics(attention, tokens, window))
         agree(measured, _kernels.head_statistics(attention, tokens, window=window))
@@ -120,7 +120,7 @@ class TestStatisticsFromQueriesAndKeys:
         tokens = rng.integers(0, n_tokens, n_tokens)
         how = {"scaling": d_head**-0.5, "window": window, "softcap": softcap}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_torch, "BLOCK_CELLS", cells)
+            patch.setattr(_torch, "BLOCK_ENTRIES", cells)
             measured = _torch.head_statistics_from_qk(torch.from_numpy(q), torch.from_numpy(k), tokens, **how)
         attention = reference.attention_from_qk(q, k, **how)
         expected = reference.head_statistics(attention, tokens, window)
@@ -163,7 +163,7 @@ class TestTopKeys:
         if coarse:  # many ties
             attention = np.round(attention * 8) / attention.dtype.type(8)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_torch, "BLOCK_CELLS", cells)
+            patch.setattr(_torch, "BLOCK_ENTRIES", cells)
             keys, weights = _torch_display.top_keys(torch.from_numpy(attention), k)
         assert keys.dtype == np.int32
         assert weights.dtype == np.float32

@@ -63,7 +63,7 @@ def numpy_attribution(scope, trace, answer, versus):
 
 def test_the_parts_are_those_of_numpy_and_add_up(family):
     scope, plain, trace = family
-    result = lens.direct_logit_attribution(trace, "w7", 44)
+    result = lens.direct_logit_attribution(trace, answer="w7", versus=44)
     before_cap = numpy_logits(scope, array(trace.residual(trace.n_layers)), cap=False)
     difference = before_cap[-1, 7] - before_cap[-1, 44]
     capped = scope.model.config.model_type == "gemma2"
@@ -89,11 +89,11 @@ def test_the_parts_are_those_of_numpy_and_add_up(family):
 def test_a_batch_is_its_prompts(family):
     scope, *_ = family
     answers, versus = ["w7", 8, "w9"], [10, 11, "w12"]
-    batch = lens.direct_logit_attribution(scope.trace(PROMPTS), answers, versus)
+    batch = lens.direct_logit_attribution(scope.trace(PROMPTS), answer=answers, versus=versus)
     assert batch.answer == ["w7", "w8", "w9"]
     assert batch.versus == ["w10", "w11", "w12"]
     for i, prompt in enumerate(PROMPTS):
-        alone = lens.direct_logit_attribution(scope.trace(prompt), answers[i], versus[i])
+        alone = lens.direct_logit_attribution(scope.trace(prompt), answer=answers[i], versus=versus[i])
         np.testing.assert_allclose(batch.per_prompt[i], alone.contribution, atol=1e-5)
         assert batch.total[i] == pytest.approx(alone.total[0], abs=1e-5)
     np.testing.assert_allclose(batch.contribution, batch.per_prompt.mean(0))
@@ -103,7 +103,7 @@ def test_a_batch_is_its_prompts(family):
 def test_one_answer_and_other_positions(llama):
     trace = llama.trace(PROMPTS)
     for position in (-1, 2, -4):
-        result = lens.direct_logit_attribution(trace, 7, position=position)
+        result = lens.direct_logit_attribution(trace, answer=7, position=position)
         assert result.versus == []
         logits = [trace[i].logits[position, 7].item() for i in range(3)]
         assert result.total == pytest.approx(logits, abs=1e-6)
@@ -115,20 +115,20 @@ def test_what_a_user_watched(llama):
     ids = torch.tensor([[0, 0, 5, 6, 7], [3, 4, 5, 6, 7]])
     with llama.watch() as trace, torch.no_grad():
         llama.model(input_ids=ids, attention_mask=torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]]))
-    watched = lens.direct_logit_attribution(trace, 8, 9)
+    watched = lens.direct_logit_attribution(trace, answer=8, versus=9)
     for i, prompt in enumerate(([5, 6, 7], [3, 4, 5, 6, 7])):
-        alone = lens.direct_logit_attribution(llama.trace(prompt), 8, 9)
+        alone = lens.direct_logit_attribution(llama.trace(prompt), answer=8, versus=9)
         np.testing.assert_allclose(watched.per_prompt[i], alone.contribution, atol=1e-5)
     with llama.watch() as generated:
         llama.model.generate(torch.tensor([IDS]), max_new_tokens=1, do_sample=False)
-    result = lens.direct_logit_attribution(generated, 8, 9, position=3)  # generate() gives the last logits only
+    result = lens.direct_logit_attribution(generated, answer=8, versus=9, position=3)  # generate() gives the last logits only
     expected = llama.trace(IDS).logits[3].double()
     assert result.total == pytest.approx([float(expected[8] - expected[9])], abs=1e-5)
     assert lens.logit_lens(generated).top_ids[-1].tolist() == lens.logit_lens(llama.trace(IDS)).top_ids[-1].tolist()
 
 
 def test_the_largest_parts_and_json(llama):
-    result = lens.direct_logit_attribution(llama.trace(PROMPTS), 7, 8)
+    result = lens.direct_logit_attribution(llama.trace(PROMPTS), answer=7, versus=8)
     sizes = result.top(4).contribution.abs().tolist()
     assert sizes == sorted(np.abs(result.contribution), reverse=True)[:4]
     again = Attribution.from_json(result.to_json())
@@ -140,7 +140,7 @@ def test_the_largest_parts_and_json(llama):
 def test_half_precision():
     scope = Microscope.for_model(shaken_model("gpt2").to(torch.bfloat16), tiny_tokenizer())
     trace = scope.trace(IDS)
-    result = lens.direct_logit_attribution(trace, 7, 8)
+    result = lens.direct_logit_attribution(trace, answer=7, versus=8)
     assert result.residue < 0.05 * np.abs(result.contribution).max()
     assert np.isfinite(lens.logit_lens(trace).kl).all()
 
@@ -148,10 +148,10 @@ def test_half_precision():
 def test_attribution_errors_are_sentences(llama):
     trace = llama.trace(PROMPTS)
     with pytest.raises(ValueError, match="Prompt 1: answer and versus are the same token, 'w8'"):
-        lens.direct_logit_attribution(trace, [7, 8, 9], "w8")
+        lens.direct_logit_attribution(trace, answer=[7, 8, 9], versus="w8")
     with pytest.raises(ValueError, match="versus= has 2 entries for 3 prompts"):
-        lens.direct_logit_attribution(trace, 7, [8, 9])
+        lens.direct_logit_attribution(trace, answer=7, versus=[8, 9])
     with pytest.raises(IndexError, match="the shortest prompt has 4 tokens"):
-        lens.direct_logit_attribution(trace, 7, position=4)
+        lens.direct_logit_attribution(trace, answer=7, position=4)
     with pytest.raises(NotCapturedError, match="did not capture 'z'"):
-        lens.direct_logit_attribution(llama.trace(IDS, capture=("residual",)), 7)
+        lens.direct_logit_attribution(llama.trace(IDS, capture=("residual",)), answer=7)

@@ -35,7 +35,7 @@ def softmax(logits):
 
 def test_the_last_layer_is_the_models_own_prediction(family):
     _, plain, trace = family
-    result = lens.logit_lens(trace, k=VOCAB)
+    result = lens.logit_lens(trace, n=VOCAB)
     order = np.argsort(result.top_ids[-1], axis=-1)
     chances = np.take_along_axis(result.top_probabilities[-1], order, -1)
     np.testing.assert_allclose(chances, plain.softmax(-1), rtol=1e-4)
@@ -75,7 +75,7 @@ def test_in_pieces_it_is_the_same(llama, monkeypatch):
 
 
 def test_tables_and_json(llama):
-    result = lens.logit_lens(llama.trace(IDS), k=2, watch="w5")
+    result = lens.logit_lens(llama.trace(IDS), n=2, watch="w5")
     table = result.to_dataframe()
     assert len(table) == 4 * len(IDS)
     row = table[(table.layer == 2) & (table.position == 4)].iloc[0]
@@ -118,7 +118,7 @@ def test_lens_errors_are_sentences(llama, tmp_path):
     with pytest.raises(ValueError, match="this trace has 3: choose one with trace"):
         lens.logit_lens(llama.trace(PROMPTS))
     with pytest.raises(ValueError, match="1 to 96; got 97"):
-        lens.logit_lens(trace, k=97)
+        lens.logit_lens(trace, n=97)
     with pytest.raises(ValueError, match="watch='zebra' is not in the vocabulary"):
         lens.logit_lens(trace, watch="zebra")
     with pytest.raises(NotCapturedError, match="did not capture 'residual'"):

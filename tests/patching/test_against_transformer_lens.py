@@ -205,7 +205,7 @@ def test_direct_logit_attribution(theirs, model, several):
         parts, labels = cache.get_full_resid_decomposition(expand_neurons=False, pos_slice=-1, return_labels=True)
         found = cache.logit_attrs(parts, several.answer, several.versus, pos_slice=-1).numpy()
     trace = several.scope.trace(several.tokens["clean"].tolist(), capture=("residual", "z", "mlp_out"))
-    result = lens.direct_logit_attribution(trace, several.answer.tolist(), several.versus.tolist())
+    result = lens.direct_logit_attribution(trace, answer=several.answer.tolist(), versus=several.versus.tolist())
     ours, component = result.per_prompt.T, np.array(result.component)
     heads = LAYERS * HEADS
     assert labels[heads:] == [*(f"{layer}_mlp_out" for layer in range(LAYERS)), "embed", "pos_embed", "bias"]

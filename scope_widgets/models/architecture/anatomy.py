@@ -1,4 +1,4 @@
-"""Where the parts of a model are: one table of names serves every family.
+"""`Anatomy`: the parts and sizes of a model, found by one table of spellings for every family.
 
 Families differ in spelling, not in kind: each has a list of blocks, each block an attention and an MLP that write to
 the residual stream. Adding a family means adding its spellings here.
@@ -26,7 +26,7 @@ _IN_MODEL: dict[str, tuple[str, ...]] = {
     ),
     "unembed": ("lm_head", "embed_out"),
 }
-#: the same, looked up in a block; the first that is there wins
+#: the same, looked up in a block; the first that exists is taken
 _IN_BLOCK: dict[str, tuple[str, ...]] = {
     "attention": ("attn.attention", "self_attn", "attn", "attention"),
     "mlp": ("mlp", "fc2"),
@@ -123,7 +123,7 @@ class Anatomy:
 
 
 def nnsight_names() -> dict[str, str]:
-    """Make the `rename` table that gives nnsight the same uniform names."""
+    """Return the `rename` table that gives nnsight the same uniform names."""
     names = {spelling: name for name, spellings in _IN_MODEL.items() for spelling in spellings}
     # nnsight binds an alias wherever its key resolves, so GPT-Neo's inner `attn.attention` needs no key of its own.
     return names | {"self_attn": "self_attention", "attn": "self_attention", "attention": "self_attention"}

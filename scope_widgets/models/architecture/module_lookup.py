@@ -1,4 +1,4 @@
-"""Modules of a model by their names."""
+"""Finding modules of a model by name."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import nn
 
 
 def named(model: nn.Module, patterns: Sequence[str]) -> dict[str, nn.Module]:
-    """Find modules by their names in the model, in which `*` stands for anything.
+    """Return the modules of a model whose names match patterns, in which `*` stands for anything.
 
     Raises
     ------
     ValueError
-        When a pattern names none; gives the names that come close.
+        When a pattern matches none; names those that come close.
     """
     modules = dict(model.named_modules())
     found: dict[str, nn.Module] = {}

@@ -1,4 +1,4 @@
-"""Where each head reads: the norm before attention and the matrices that make queries, keys and values.
+"""How attention reads the residual stream: the norm before it and the matrices that make queries, keys and values.
 
 Adding a family means adding its spellings here and in `anatomy.py`.
 """
@@ -16,16 +16,16 @@ from scope_widgets.models.architecture.model_parts import ModelParts
 
 #: the norm before attention, looked up in a block; OLMo 2 has none
 _NORMS = ("ln_1", "input_layernorm", "self_attn_layer_norm")
-#: matrices of one of queries, keys and values, in the order in which a forward calls them
-_APART = ("q_proj", "k_proj", "v_proj")
+#: matrices of one each of queries, keys and values, in the order in which a forward calls them
+_SEPARATE = ("q_proj", "k_proj", "v_proj")
 #: matrices of all three, and how their columns lie: all queries, then all keys, then all values; or head by head
-_TOGETHER = {"c_attn": "in turn", "qkv_proj": "in turn", "query_key_value": "by head"}
+_FUSED = {"c_attn": "in turn", "qkv_proj": "in turn", "query_key_value": "by head"}
 SITES = ("q", "k", "v")
 
 
 @dataclass(frozen=True)
 class Projection:
-    """One matrix and what its columns are.
+    """One matrix, and which of its columns make queries, keys and values.
 
     Attributes
     ----------
@@ -50,18 +50,18 @@ class Projection:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a block's attention reads the residual stream."""
+    """How the attention of a block reads the residual stream: the norm before it, and its projections."""
 
     norm: nn.Module | None
     projections: tuple[Projection, ...]
 
     def normed(self, stream: Tensor) -> Tensor:
-        """Apply the norm, not as a call of the model: nothing that listens to the module hears it."""
+        """Return the stream after the norm, not by a call of the module: its hooks are not run."""
         return stream if self.norm is None else type(self.norm).forward(self.norm, stream)
 
 
 def reading(scope: ModelParts, layer: int) -> Reading:
-    """Find how the attention of a layer reads.
+    """Return how the attention of a layer reads the residual stream.
 
     Raises
     ------
@@ -72,19 +72,19 @@ def reading(scope: ModelParts, layer: int) -> Reading:
     block = anatomy.blocks[layer]
     children = dict(block.attention.named_children())
     d_head, counts = anatomy.d_head, (anatomy.n_heads, anatomy.n_kv_heads, anatomy.n_kv_heads)
-    if all(name in children for name in _APART):
+    if all(name in children for name in _SEPARATE):
         found = [
             Projection(children[name], {site: _rows(0, count, d_head, d_head)})
-            for name, site, count in zip(_APART, SITES, counts, strict=True)
+            for name, site, count in zip(_SEPARATE, SITES, counts, strict=True)
         ]
         return Reading(_norm(block.block), tuple(found))
-    name = next((name for name in _TOGETHER if name in children), None)
+    name = next((name for name in _FUSED if name in children), None)
     if name is None:
         raise UnsupportedModelError(
-            f"{type(block.attention).__name__} has none of the matrices {', '.join([*_APART, *_TOGETHER])} that make "
+            f"{type(block.attention).__name__} has none of the matrices {', '.join([*_SEPARATE, *_FUSED])} that make "
             "queries, keys and values, so what each head reads is not known."
         )
-    if _TOGETHER[name] == "by head":
+    if _FUSED[name] == "by head":
         columns = {site: _rows(at * d_head, counts[0], d_head, 3 * d_head) for at, site in enumerate(SITES)}
     else:
         starts = (0, counts[0] * d_head, (counts[0] + counts[1]) * d_head)
@@ -95,7 +95,7 @@ def reading(scope: ModelParts, layer: int) -> Reading:
 
 
 def matrix(module: nn.Module) -> Tensor:
-    """Give the weights of a Linear or Conv1D as `[input, output]`."""
+    """Return the weights of a Linear or Conv1D as `[input, output]`."""
     weight: Tensor | None = getattr(module, "weight", None)
     if weight is None or not weight.is_floating_point() or weight.ndim != 2 or any(module.children()):
         raise UnsupportedModelError(
@@ -110,5 +110,5 @@ def _norm(block: nn.Module) -> nn.Module | None:
 
 
 def _rows(start: int, count: int, width: int, step: int) -> Tensor:
-    """Give columns `[head, width]`, each head's beginning `step` after the last."""
+    """Return columns `[head, width]`, those of each head beginning `step` after the last head's."""
     return start + step * torch.arange(count)[:, None] + torch.arange(width)

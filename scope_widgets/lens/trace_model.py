@@ -1,4 +1,4 @@
-"""Whose weights a trace is read with."""
+"""The model whose weights a trace is analysed with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scope_widgets.traces.trace import Trace
 
 
 def scope_of(trace: Trace, scope: Microscope | None) -> Microscope:
-    """Give the model to read a trace with: the one given, or the one that recorded it.
+    """Return the model to analyse a trace with: the one given, or the one that recorded it.
 
     Raises
     ------
