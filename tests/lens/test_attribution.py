@@ -121,7 +121,8 @@ def test_what_a_user_watched(llama):
         np.testing.assert_allclose(watched.per_prompt[i], alone.contribution, atol=1e-5)
     with llama.watch() as generated:
         llama.model.generate(torch.tensor([IDS]), max_new_tokens=1, do_sample=False)
-    result = lens.direct_logit_attribution(generated, answer=8, versus=9, position=3)  # generate() gives the last logits only
+    # generate() gives the last logits only
+    result = lens.direct_logit_attribution(generated, answer=8, versus=9, position=3)
     expected = llama.trace(IDS).logits[3].double()
     assert result.total == pytest.approx([float(expected[8] - expected[9])], abs=1e-5)
     assert lens.logit_lens(generated).top_ids[-1].tolist() == lens.logit_lens(llama.trace(IDS)).top_ids[-1].tolist()

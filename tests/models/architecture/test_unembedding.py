@@ -68,7 +68,7 @@ def test_a_readout_that_is_not_the_models():
     with pytest.raises(UnsupportedModelError, match="this family does something between them"):
         lens.logit_lens(trace)
     with pytest.raises(UnsupportedModelError, match="do not make the trace's logits"):
-        lens.direct_logit_attribution(trace, 5)
+        lens.direct_logit_attribution(trace, answer=5)
 
 
 def test_an_unembedding_of_another_width():
