@@ -28,7 +28,7 @@ ctypedef fused Bits:
 
 
 def max_pool(const Bits[:, :, ::1] attention, Py_ssize_t size, int threads):
-    """Levels [head, size, size] uint8, and whether a band [head, size] has cells that are not finite."""
+    """Return levels [head, size, size] uint8, and whether a band [head, size] has cells that are not finite."""
     cdef Py_ssize_t n_heads = attention.shape[0], n_tokens = attention.shape[1]
     cdef Py_ssize_t item, head, band, first, last
     cdef int n_threads = threads_to_use(threads, attention.size)

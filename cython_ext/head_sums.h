@@ -1,4 +1,4 @@
-/* What both ways to the statistics of a head (from attention, from scores) add up row by row. */
+/* Sums of the statistics of a head, one row at a time: shared by those from attention and those from scores. */
 #ifndef SCOPE_WIDGETS_HEAD_SUMS_H
 #define SCOPE_WIDGETS_HEAD_SUMS_H
 
@@ -35,7 +35,7 @@ INLINE void add_row(const void *row, int32_t lowest, int32_t q, float share, flo
         sums[FIRST] += cell(row, 0, half) * share;
 }
 
-/* Take the lanes of `small`, -1 per cell below 0.01, and leave out `n_beyond` that were no cells. */
+/* Add the lanes of `small`, -1 per cell below 0.01, less the `n_beyond` lanes that lie beyond the end of a row. */
 INLINE void add_small(Ints small, int32_t n_beyond, double *sums)
 {
     int32_t lanes[LANES];
@@ -45,7 +45,7 @@ INLINE void add_small(Ints small, int32_t n_beyond, double *sums)
     sums[SMALL] -= n_beyond;
 }
 
-/* How many zeros the vectors of a row of n cells hold beyond them. */
+/* Number of lanes beyond the end of a row of n cells in its last vector; they hold zeros. */
 INLINE int32_t cells_beyond(int32_t n) { return (LANES - n % LANES) % LANES; }
 
 #endif

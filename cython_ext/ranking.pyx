@@ -26,7 +26,7 @@ ctypedef fused Bits:
 
 
 def top_keys(const Bits[:, :, ::1] attention, int32_t k, int block, int threads):
-    """Keys and weights [head, query, k], and [head, block of queries] NaN where a cell is not finite, else 0."""
+    """Return keys and weights [head, query, k], and [head, block of queries] NaN where a cell is not finite, else 0."""
     cdef Py_ssize_t n_heads = attention.shape[0], n_tokens = attention.shape[1]
     cdef Py_ssize_t n_blocks = (n_tokens + block - 1) // block
     cdef Py_ssize_t item, head, first

@@ -68,7 +68,7 @@ INLINE void tile_scores(const ScoredHead *head, int32_t first, int32_t last, int
 {
     const ptrdiff_t panel_size = (ptrdiff_t)head->d_head * PANEL_KEYS;
     const float *queries[TILE_QUERIES];
-    for (int32_t r = 0; r < TILE_QUERIES; r++) /* beyond the last query: that one again, not read by anyone */
+    for (int32_t r = 0; r < TILE_QUERIES; r++) /* beyond the last query: that one again, its scores unread */
         queries[r] = head->queries + (ptrdiff_t)(first + r < last ? first + r : last - 1) * head->d_head;
     for (int32_t panel = first_panel; panel <= (last - 1) / PANEL_KEYS; panel++)
         for (int32_t r = 0; r < TILE_QUERIES; r += ROWS_AT_ONCE)

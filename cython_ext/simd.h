@@ -1,4 +1,4 @@
-/* What every kernel shares: SIMD chosen at run time, vectors of cells, logarithm and exponential.
+/* Shared by all kernels: SIMD chosen at run time, vectors of cells, logarithm and exponential.
 
    A CLONED function is compiled once per instruction set and the loader picks the best for the CPU at hand;
    compilers without that keep one portable version. Cython's prange bodies do not go together with clones: Cython
@@ -102,7 +102,7 @@ INLINE Floats choose(Ints condition, Floats yes, Floats no)
 
 INLINE Floats larger(Floats a, Floats b) { return choose(less(a, b), b, a); }
 
-/* `values`, standing at i, i + 1, ..., where they stand before n; 0 elsewhere. */
+/* `values` of the cells i, i + 1, ... that come before cell n; 0 for the others. */
 INLINE Floats zero_from(Floats values, int32_t i, int32_t n)
 {
     const Ints lanes = LANE_NUMBERS;
@@ -191,7 +191,7 @@ INLINE Floats fast_exp(Floats values)
     return floats_of_bits(bits_of_floats(p) & ~less(values, all_floats(-87.0f)));
 }
 
-/* Threads to use: `wanted`, or where that is 0 as many as OpenMP would take and n_cells cells are worth waking. */
+/* Number of threads: `wanted`, or where that is 0 OpenMP's maximum, fewer where n_cells are too little work for it. */
 static inline int threads_to_use(int wanted, ptrdiff_t n_cells)
 {
 #ifdef _OPENMP

@@ -66,9 +66,9 @@ def sum_rows(
     int block,
     int threads,
 ):
-    """Sums [head, block of queries, statistic] float64 and entropies [head, query] float32.
+    """Return sums [head, block of queries, statistic] float64 and entropies [head, query] float32.
 
-    The sums of a block are its own, so that the result does not depend on the number of threads.
+    Each block has sums of its own, so that the result does not depend on the number of threads.
     """
     cdef Py_ssize_t n_heads = attention.shape[0], n_tokens = attention.shape[1]
     cdef Py_ssize_t n_blocks = (n_tokens + block - 1) // block
@@ -119,7 +119,7 @@ def sum_scored_queries(
     const double[::1] inverse_log,
     int threads,
 ):
-    """Sums [head, tile of queries, statistic] float64 from queries [head, query, d_head].
+    """Return sums [head, tile of queries, statistic] float64 from queries [head, query, d_head].
 
     `key_panels` are the keys as [kv_head, panel, d_head, key of the panel], KEYS_PER_PANEL to a panel; softcap 0 is
     none.

@@ -17,7 +17,7 @@ def thumbnails(
     Parameters
     ----------
     attention
-        [head, query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read there.
+        [head, query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read on it.
     size
         Rows and columns of a picture; where there are fewer tokens, their number. Row i shows queries
         i * T // size to (i + 1) * T // size of T, the columns do so with the keys.
@@ -52,7 +52,7 @@ def pack_triangle(
     Parameters
     ----------
     matrix
-        [query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read there. Only keys <=
+        [query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read on it. Only keys <=
         query are read.
     scale
         The attention that becomes 255; larger values are cut. None: the largest of the triangle.

@@ -17,7 +17,7 @@ def top_keys(
     Parameters
     ----------
     attention
-        [head, query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read there. Only
+        [head, query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read on it. Only
         keys <= query are read.
     k
         Number of keys per query; meant to be small.

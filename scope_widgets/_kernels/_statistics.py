@@ -23,7 +23,7 @@ def head_statistics(
     ----------
     attention
         [head, query, key], float32 or float16, C-contiguous, after the softmax, or a tensor on any device, which is
-        read there. Only keys <= query are read.
+        read on it. Only keys <= query are read.
     tokens
         [query], int64 token ids.
     threads
@@ -71,7 +71,7 @@ def entropy_per_query(
     Parameters
     ----------
     attention
-        [head, query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read there. Only
+        [head, query, key], float32 or float16, C-contiguous, or a tensor on any device, which is read on it. Only
         keys <= query are read.
     threads
         Number of threads; None: as many as the machine has and the work is worth.

@@ -114,7 +114,7 @@ class TopAttended(Result):
     provenance: Provenance
 
     def __iter__(self) -> Iterator[Array]:
-        """Go through positions and weights, so that the result can be taken apart as these two."""
+        """Iterate over positions and weights, so that the result unpacks as these two."""
         return iter((self.positions, self.weights))
 
     def to_dataframe(self) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
@@ -176,7 +176,7 @@ def _compare_means(a: Array, b: Array, test: Test) -> dict[str, Array]:
     from scipy import stats
 
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
-        # scores that are all the same are no accident here: a head may not look at all; nor are heads without scores
+        # scores that are all the same are no accident here: a head may not attend at all; nor are heads without scores
         warnings.filterwarnings("ignore", message="Precision loss|Mean of empty|Degrees of freedom|.*too small")
         if test == "paired-t":
             result = stats.ttest_rel(a, b, nan_policy="omit")
@@ -189,11 +189,12 @@ def _compare_means(a: Array, b: Array, test: Test) -> dict[str, Array]:
     return {"effect": effect, "low": low, "high": high, "size": size, "p": np.asarray(result.pvalue)}
 
 
-def _pooled_deviation(a: Array, b: Array) -> Any:
-    """Pool the standard deviations of `[prompt, row]`."""
+def _pooled_deviation(a: Array, b: Array) -> Array:
+    """Return the pooled standard deviation `[row]` of two sets `[prompt, row]`."""
     freedom = [np.isfinite(values).sum(0) - 1 for values in (a, b)]
     squares = [np.nanvar(values, axis=0, ddof=1) * n for values, n in zip((a, b), freedom, strict=True)]
-    return np.sqrt(sum(squares) / sum(freedom))
+    pooled: Array = np.sqrt(sum(squares) / sum(freedom))
+    return pooled
 
 
 def _compare_ranks(a: Array, b: Array) -> dict[str, Array]:

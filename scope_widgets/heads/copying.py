@@ -1,4 +1,4 @@
-"""`copying`: which heads make a token that they look at likelier, or less likely."""
+"""`copying`: which heads make a token that they attend to likelier, or less likely."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 
-#: what stands in the place of a head's output
+#: what replaces a head's output
 HeadAblation = Literal["zero", "mean"]
 
 

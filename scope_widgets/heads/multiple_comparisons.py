@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +17,7 @@ Correction = Literal["bonferroni", "holm", "bh", "by"]
 
 @former_options("method")
 def correct(p: ArrayLike, *, method: Correction = "holm") -> Array:
-    """Return p values corrected for how many there are.
+    """Return p values corrected for their number.
 
     Parameters
     ----------
@@ -55,13 +55,16 @@ def correct(p: ArrayLike, *, method: Correction = "holm") -> Array:
     return corrected
 
 
-def _corrected(p: Array, method: Correction) -> Any:
+def _corrected(p: Array, method: Correction) -> Array:
+    corrected: Array
     if method == "bonferroni":
-        return np.minimum(p * len(p), 1)
-    if method == "holm":
+        corrected = np.minimum(p * len(p), 1)
+    elif method == "holm":
         order = np.argsort(p)
         steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-        return np.minimum(steps, 1)[np.argsort(order)]
-    from scipy.stats import false_discovery_control
+        corrected = np.minimum(steps, 1)[np.argsort(order)]
+    else:
+        from scipy.stats import false_discovery_control
 
-    return false_discovery_control(p, method=method)
+        corrected = false_discovery_control(p, method=method)
+    return corrected

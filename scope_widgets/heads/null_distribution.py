@@ -1,4 +1,4 @@
-"""Null distributions of the statistics: what a head would score if it did not look at what they are about."""
+"""Null distributions of the statistics: what a head would score that attends without regard to what they measure."""
 
 from __future__ import annotations
 

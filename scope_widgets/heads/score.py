@@ -202,7 +202,7 @@ def _average_over_prompts(
 
 
 def pattern(trace: Trace, layer: int) -> Patterns:
-    """Return the patterns `[head, query, key]` of a layer as the kernels take them: on a GPU they stay there."""
+    """Return the patterns `[head, query, key]` of a layer as the kernels take them: tensors on a GPU stay on it."""
     attention = trace.attention(layer).float()
     if _kernels.COMPILED and attention.device.type == "cpu":
         return np.ascontiguousarray(attention.numpy())

@@ -47,7 +47,7 @@ class LogitLens(Result):
     entropy : ndarray [layer, position]
         Of the distribution, in nats.
     kl : ndarray [layer, position]
-        KL(final || layer) in nats: how far the layer is from what the model says in the end.
+        KL(final || layer) in nats: how far the layer's distribution is from the model's own.
     texts : dict of str to str
         Token id (as text) -> the token's text with its spaces, for all ids in this result.
     watched : list of int
@@ -136,7 +136,7 @@ def logit_lens(trace: Trace, *, n: int = 5, watch: Tokens | None = None, scope: 
     trace : Trace
         Of one prompt, with "residual".
     n : int
-        How many of the likeliest tokens are kept at each layer and position.
+        How many of the likeliest tokens are recorded at each layer and position.
     watch : str, int, or a sequence of these, optional
         Tokens to follow through the layers, as texts with their space (" Mary") or ids; by default the model's own
         prediction at the last position.
@@ -173,7 +173,7 @@ def logit_lens(trace: Trace, *, n: int = 5, watch: Tokens | None = None, scope: 
     residuals = [trace.residual(layer) for layer in layers]
     n_vocabulary = trace.logits.shape[-1]
     if not 1 <= n <= n_vocabulary:
-        raise ValueError(f"n= is how many tokens are kept at each position, 1 to {n_vocabulary}; got {n}.")
+        raise ValueError(f"n= is how many tokens are recorded at each position, 1 to {n_vocabulary}; got {n}.")
     watched = _watched(scope, watch, unembedding, residuals[-1])
 
     def empty(*tail: int, dtype: torch.dtype = torch.float) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a trace takes, said before it is run: bytes of each quantity, peak memory, and how to go about it."""
+"""Memory estimates: what a trace takes before it is run, by quantity and at its peak, and what to do about it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.traces.trace import SITES
 
-#: what is worth downloading of a remote model where nothing else is said: minutes over a home connection
+#: what is worth downloading of a remote model by default: minutes over a home connection
 DOWNLOAD_BYTES = 10**9
-#: share of the memory beside weights and forward that a trace may take: what is done with it needs room as well
+#: share of the memory left by weights and forward that a trace may take: analysing it needs memory as well
 COMFORTABLE = 0.5
 #: patterns leave the softmax in float32, whatever the model computes in
 ATTENTION_ITEMSIZE = 4
@@ -23,7 +23,7 @@ ATTENTION_ITEMSIZE = 4
 
 @dataclass(frozen=True)
 class Shape:
-    """What the memory that a model takes depends on.
+    """The sizes of a model that its memory depends on.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Shape:
 
     @classmethod
     def of(cls, model: Any, anatomy: Anatomy) -> Shape:
-        """Read it off a Hugging Face model, which may be on the meta device."""
+        """Return the sizes of a Hugging Face model, which may be on the meta device."""
         down = next(anatomy.blocks[0].down.parameters())
         return cls(
             n_layers=anatomy.n_layers,
@@ -66,7 +66,7 @@ class Shape:
 
 @dataclass(frozen=True, repr=False)
 class Estimate:
-    """What a trace will take.
+    """The memory that a trace will take.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Estimate:
     logits, weights : int
         Bytes of the logits, and of the model's parameters and buffers.
     peak : int
-        Bytes that stand at once where the model is, at the worst moment: weights, activations and what is captured.
+        The most bytes that the machine of the model holds at once: weights, activations and what is captured.
     available : int
         Bytes that these may take; of a remote model, bytes that may be downloaded.
     strategy : "in_memory", "selective" or "streaming"
@@ -88,7 +88,7 @@ class Estimate:
     n_layers, n_tokens, n_prompts : int
         Of the model; of the longest prompt; and how many prompts there are.
     remote : bool
-        Whether the model's weights are elsewhere.
+        Whether the model runs on a server.
     """
 
     captured: Mapping[str, int]
@@ -112,7 +112,7 @@ class Estimate:
     @property
     def advice(self) -> str:
         """What to do, as a sentence."""
-        room = f"the {readable(self.available)} {'to download' if self.remote else 'of memory'}"
+        room = f"the {format_bytes(self.available)} {'to download' if self.remote else 'of memory'}"
         if self.strategy == "in_memory":
             return f"It fits into {room}: trace it as it is."
         layers = f"{self.layers_at_once} of the {self.n_layers} layers"
@@ -122,7 +122,7 @@ class Estimate:
         if self.layers_at_once:
             return f"It does not fit into {room}: take {layers} at a time, or only statistics, in tiles."
         if self.remote:
-            return f"Not one layer of it fits into {room}: take fewer tokens, or only statistics, computed over there."
+            return f"Not one layer of it fits into {room}: take fewer tokens, or only statistics."
         return (
             f"Not one layer of it fits into {room} beside the weights and a forward: take fewer tokens, "
             "a smaller dtype or a remote model, or go through the layers one by one and keep only statistics."
@@ -131,11 +131,13 @@ class Estimate:
     def __repr__(self) -> str:
         """Say it in sentences, the largest quantity first."""
         parts = {**self.captured, "logits": self.logits}
-        listed = ", ".join(f"{name} {readable(parts[name])}" for name in sorted(parts, key=lambda name: -parts[name]))
+        listed = ", ".join(
+            f"{name} {format_bytes(parts[name])}" for name in sorted(parts, key=lambda name: -parts[name])
+        )
         prompts = f"{self.n_prompts} prompts of up to" if self.n_prompts > 1 else "a prompt of"
         return (
-            f"{readable(self.total)} in all: {listed}; for {prompts} {self.n_tokens} tokens. "
-            f"The model takes {readable(self.peak)} at the most, {readable(self.weights)} of them its weights. "
+            f"{format_bytes(self.total)} in all: {listed}; for {prompts} {self.n_tokens} tokens. "
+            f"The model takes {format_bytes(self.peak)} at the most, {format_bytes(self.weights)} of them its weights. "
             f"Strategy {self.strategy}: {self.advice}"
         )
 
@@ -150,7 +152,7 @@ def estimate(
     padded: bool = False,
     remote: bool = False,
 ) -> Estimate:
-    """Estimate what a trace takes.
+    """Estimate the memory that a trace takes.
 
     Parameters
     ----------
@@ -164,7 +166,7 @@ def estimate(
     padded : bool
         Whether prompts differ in length: then the padding of each quantity is blanked in a copy.
     remote : bool
-        Whether the weights are elsewhere, so that only the trace has to fit here.
+        Whether the model runs on a server, so that only the trace has to fit into this machine's memory.
 
     Raises
     ------
@@ -183,9 +185,9 @@ def estimate(
     captured = {site: size for site, size in captured.items() if site in capture}
     logits = positions * shape.d_vocab * shape.itemsize
     total = sum(captured.values())
-    forward = max(_of_a_block(shape, positions, n_tokens), logits)
+    forward = max(_block_bytes(shape, positions, n_tokens), logits)
     room = available - logits if remote else int(COMFORTABLE * (available - shape.weights - forward))
-    recommended = _that_fit(captured, room)
+    recommended = _fitting(captured, room)
     fits = total <= room
     return Estimate(
         captured=captured,
@@ -208,7 +210,7 @@ def estimate_for(
 ) -> Estimate:
     """Estimate a trace of a Hugging Face `model` on prompts of these `lengths`, in tokens.
 
-    On the meta device it counts as remote. What is `available` is looked up where nothing is said: the free memory of
+    On the meta device it counts as remote. What is `available` is looked up by default: the free memory of
     the model's devices and what its weights take of it already, or `DOWNLOAD_BYTES`.
     """
     shape = Shape.of(model, anatomy)
@@ -221,8 +223,8 @@ def estimate_for(
     )
 
 
-def readable(n_bytes: int) -> str:
-    """Give a number of bytes as a person says it, such as "1.3 GB"."""
+def format_bytes(n_bytes: int) -> str:
+    """Return a number of bytes as text, such as "1.3 GB"."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if n_bytes >= size:
             digits = 1 if n_bytes < 10 * size else 0
@@ -235,7 +237,7 @@ def _layers(shape: Shape, site: str) -> int:
 
 
 def _bytes(shape: Shape, site: str, positions: int, n_tokens: int) -> int:
-    """Bytes of a quantity in one layer."""
+    """Return the bytes of a quantity in one layer."""
     if site == "attention":
         return positions * n_tokens * shape.n_heads * ATTENTION_ITEMSIZE
     heads = {"q": shape.n_heads, "z": shape.n_heads, "k": shape.n_kv_heads, "v": shape.n_kv_heads}
@@ -243,8 +245,8 @@ def _bytes(shape: Shape, site: str, positions: int, n_tokens: int) -> int:
     return positions * width * shape.itemsize
 
 
-def _of_a_block(shape: Shape, positions: int, n_tokens: int) -> int:
-    """Bytes that stand at once while a block computes, at its attention or at its MLP."""
+def _block_bytes(shape: Shape, positions: int, n_tokens: int) -> int:
+    """Return the bytes that a block holds at once while it computes, at its attention or at its MLP."""
     stream = 3 * positions * shape.d_model  # what enters, its norm, what has been added
     projections = positions * shape.d_head * (4 * shape.n_heads + 2 * shape.n_kv_heads)  # q, k, v; k and v repeated
     cells = positions * n_tokens * shape.n_heads
@@ -255,8 +257,8 @@ def _of_a_block(shape: Shape, positions: int, n_tokens: int) -> int:
     return shape.itemsize * stream + max(shape.itemsize * projections + scores + mask, shape.itemsize * neurons)
 
 
-def _that_fit(captured: Mapping[str, int], room: int) -> tuple[str, ...]:
-    """Give as many quantities as fit into `room`, the smallest first, in the order of `captured`."""
+def _fitting(captured: Mapping[str, int], room: int) -> tuple[str, ...]:
+    """Return as many quantities as fit into `room`, the smallest first, in the order of `captured`."""
     chosen = set()
     for site in sorted(captured, key=lambda site: captured[site]):
         room -= captured[site]
@@ -267,7 +269,7 @@ def _that_fit(captured: Mapping[str, int], room: int) -> tuple[str, ...]:
 
 
 def _free_memory(model: Any) -> int:
-    """Bytes that are free where `model` is."""
+    """Return the free bytes of the devices that `model` is on."""
     if model.device.type == "cuda":
         devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
         return sum(torch.cuda.mem_get_info(device)[0] for device in devices)

@@ -20,7 +20,7 @@ from scope_widgets.traces.attention_scoring import Scoring
 if TYPE_CHECKING:
     import pandas as pd
 
-#: every quantity that a forward can be asked for
+#: every quantity that a trace can record
 SITES = ("residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out")
 
 
@@ -80,7 +80,7 @@ class Trace(Shown):
 
     @property
     def batched(self) -> bool:
-        """Whether there is a batch axis."""
+        """Whether it has a batch axis."""
         return self.token_ids.ndim == 2
 
     @property

@@ -9,7 +9,7 @@ import torch
 import transformers as hf
 
 from scope_widgets import Microscope
-from scope_widgets.models.memory_estimate import DOWNLOAD_BYTES, Shape, estimate, readable
+from scope_widgets.models.memory_estimate import DOWNLOAD_BYTES, Shape, estimate, format_bytes
 from scope_widgets.traces.trace import SITES
 from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
@@ -173,7 +173,7 @@ def test_it_reads_as_sentences():
     ],
 )
 def test_bytes_as_a_person_says_them(n_bytes, text):
-    assert readable(n_bytes) == text
+    assert format_bytes(n_bytes) == text
 
 
 def test_what_is_refused():

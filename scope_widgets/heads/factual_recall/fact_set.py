@@ -121,7 +121,7 @@ class FactSet:
         relations = {fact.relation for fact in passing}
         return FactSet(passing, {name: some for name, some in self.templates.items() if name in relations})
 
-    # --- what can be asked ------------------------------------------------------------------------------------------
+    # --- prompts of it ----------------------------------------------------------------------------------------------
 
     @former_options("seed")
     def prompts(self, *, seed: int = 0) -> list[FactPrompt]:

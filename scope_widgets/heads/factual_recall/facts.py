@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-#: stands for the subject in a template
+#: what a template has in place of the subject
 SUBJECT = "{subject}"
 
 
@@ -84,7 +84,7 @@ class FactPrompt:
 
     @property
     def subject(self) -> str:
-        """The subject as it stands in the text."""
+        """The subject as it is in the text."""
         return self.fact.subject
 
     @property

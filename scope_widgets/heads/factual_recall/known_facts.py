@@ -5,7 +5,7 @@ from __future__ import annotations
 from scope_widgets.heads.factual_recall.fact_set import FactSet
 from scope_widgets.heads.factual_recall.facts import Fact
 
-# none ends in its subject: every head that looks at the token before would look at the subject
+# none ends in its subject: every previous-token head would attend to the subject
 _TEMPLATES = {
     "capital": "The capital of {subject} is the city of",
     "country": "The city of {subject} lies in the country of",

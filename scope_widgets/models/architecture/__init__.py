@@ -1,1 +1,1 @@
-"""The parts of a model and what they compute alone, under names that are the same for every family."""
+"""The parts of a model and what each of them computes, under names that are the same for every family."""

@@ -1,6 +1,6 @@
-"""How the residual stream becomes logits, and what each head adds to it.
+"""The final norm and unembedding that make logits of the residual stream, and what each head adds to that stream.
 
-Nothing here knows a family: norms and output matrices are asked what they do to chosen vectors.
+No family is known by name: norms and output matrices are tried on chosen vectors.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Frozen:
     gain : Tensor of float64 [..., d_model]
         What each component is multiplied by, one row for each vector.
     centres : bool
-        Whether the mean is taken off first (LayerNorm) or not (RMSNorm).
+        Whether the mean is subtracted first (LayerNorm) or not (RMSNorm).
     bias : Tensor of float64 [d_model]
     """
 
@@ -34,12 +34,12 @@ class Frozen:
     bias: Tensor
 
     def __call__(self, part: Tensor) -> Tensor:
-        """Apply it, without its bias, to one part of each vector."""
+        """Return one part of each vector after the norm, without its bias."""
         return (part - part.mean(-1, keepdim=True) if self.centres else part) * self.gain
 
 
 def freeze(norm: nn.Module | None, at: Tensor) -> Frozen:
-    """Hold the scale of a LayerNorm or RMSNorm as it is at the vectors `at` `[..., d_model]`; None is no norm.
+    """Return a LayerNorm or RMSNorm with its scale as it is at the vectors `at` `[..., d_model]`; None is no norm.
 
     `frozen(at) + frozen.bias` is `norm(at)`.
     """
@@ -51,7 +51,7 @@ def freeze(norm: nn.Module | None, at: Tensor) -> Frozen:
     signs[::2] = -1
     with torch.no_grad():
         bias, of_ones, of_signs, output = (
-            type(norm).forward(norm, x).cpu().double()  # not as a call: whoever listens to the module is not to hear it
+            type(norm).forward(norm, x).cpu().double()  # not a call of the module: its hooks are not to run
             for x in (0 * ones, ones, signs, at)
         )
     # Gains up to one factor, whatever the norm's epsilon; the factor goes into the scale, fitted to the real output.
@@ -86,7 +86,7 @@ class Unembedding:
         if self._weight.shape[-1] != anatomy.d_model:
             raise UnsupportedModelError(
                 f"{type(model).__name__} has a residual stream of {anatomy.d_model} numbers and an unembedding of "
-                f"{self._weight.shape[-1]}: what stands between them is not known to this package."
+                f"{self._weight.shape[-1]}: what is between them is not known to this package."
             )
 
     @property
@@ -96,19 +96,19 @@ class Unembedding:
 
     @torch.no_grad()
     def raw(self, residual: Tensor) -> Tensor:
-        """Give the logits `[..., vocabulary]` of a residual stream `[..., d_model]`, before any soft-cap."""
+        """Return the logits `[..., vocabulary]` of a residual stream `[..., d_model]`, before any soft-cap."""
         residual = residual.to(self._weight.device, self._weight.dtype)
         with lock_of(self._model):
             raw: Tensor = self._unembed(residual if self._norm is None else self._norm(residual))
         return raw
 
     def logits(self, residual: Tensor) -> Tensor:
-        """Give the logits `[..., vocabulary]` of a residual stream `[..., d_model]`, as the model gives its own."""
+        """Return the logits `[..., vocabulary]` of a residual stream `[..., d_model]`, soft-capped if the model is."""
         raw = self.raw(residual)
         return raw if self.softcap is None else torch.tanh(raw / self.softcap) * self.softcap
 
     def of_tokens(self, residual: Tensor, ids: Tensor) -> Tensor:
-        """Give the logits `[row, k]` of some tokens only, `ids` `[row, k]`, of residual streams `[row, d_model]`."""
+        """Return the logits `[row, k]` of some tokens only, `ids` `[row, k]`, of residual streams `[row, d_model]`."""
         residual = residual if self._norm is None else self._norm(residual)
         rows = self._weight[ids]
         bias = getattr(self._unembed, "bias", None)
@@ -116,12 +116,12 @@ class Unembedding:
         return raw if self.softcap is None else torch.tanh(raw / self.softcap) * self.softcap
 
     def frozen(self, residual: Tensor) -> Frozen:
-        """Give the final norm with its scale held as it is at these residual streams `[..., d_model]`."""
+        """Return the final norm with its scale held as it is at these residual streams `[..., d_model]`."""
         with lock_of(self._model):
             return freeze(self._norm, residual.to(self._weight.device))
 
     def directions(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the rows of the unembedding `[token, d_model]` and its biases `[token]` (0 without), in float64."""
+        """Return the rows of the unembedding `[token, d_model]` and its biases `[token]` (0 without), in float64."""
         bias = getattr(self._unembed, "bias", None)
         rows, biases = (
             torch.zeros(len(ids)) if values is None else values.detach()[ids.to(values.device)]
@@ -143,13 +143,16 @@ class Unembedding:
 
 
 def head_writes(scope: ModelParts, z: Tensor, layer: int) -> tuple[Tensor, Tensor]:
-    """Give what each head adds to the residual stream, and what the attention's biases add.
+    """Return what each head adds to the residual stream, and what the attention's biases add.
 
     Where a norm follows attention (Gemma 2, Gemma 3, OLMo 2) its scale is held as it is for all heads together.
 
     Parameters
     ----------
-    z : [..., head, d_head]
+    scope : Microscope
+    z : Tensor [..., head, d_head]
+        Outputs of the heads.
+    layer : int
 
     Returns
     -------
@@ -169,7 +172,7 @@ def head_writes(scope: ModelParts, z: Tensor, layer: int) -> tuple[Tensor, Tenso
 
 
 def output_matrices(scope: ModelParts, layer: int) -> Tensor:
-    """Give the output matrix of each head, `[head, d_head, d_model]` in float64.
+    """Return the output matrix of each head, `[head, d_head, d_model]` in float64.
 
     Where a norm follows attention its gain is folded in, so that they are known up to one factor for the layer.
     """

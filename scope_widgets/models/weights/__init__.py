@@ -1,1 +1,1 @@
-"""Changes of a model's weights, and whether they have changed."""
+"""Edits of a model's weights, and a version number of them."""

@@ -1,7 +1,7 @@
-"""The one place where weights are changed and put back.
+"""`Changes`: edits of weights that can be undone; the only place where weights are changed.
 
-A weight holds its original with all changes applied in the order in which they were made. So a change that is taken
-back leaves exactly what the others make of the original, and the last one the original tensor itself, bit for bit.
+A weight holds its original with all changes applied in the order in which they were made. So a change that is undone
+leaves exactly what the others make of the original, and the last one the original tensor itself, bit for bit.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Place = tuple[nn.Module, str, Change]
 
 @dataclass
 class _Slot:
-    """What stands under one name in one module.
+    """One weight of one module, and the changes on it.
 
-    `found` is the Parameter that stood there. `parameter` takes the changes: the same, or where other modules share
+    `found` is the Parameter that the module had. `parameter` takes the changes: the same, or where other modules share
     it, one of this module's own. `version` is that of our last write.
     """
 
@@ -38,12 +38,12 @@ class _Slot:
     changes: dict[object, Change] = field(default_factory=dict)
 
 
-# A slot holds no module, so a model that nobody else holds is collected with its slots.
+# A slot holds no module, so that a model that nobody else holds is garbage-collected with its slots.
 _slots: weakref.WeakKeyDictionary[nn.Module, dict[str, _Slot]] = weakref.WeakKeyDictionary()
 
 
 class Changes:
-    """Changes of a model's weights that are made and taken back together, under the lock of the model.
+    """Changes of a model's weights that are made and undone together, under the lock of the model.
 
     A changed Parameter stays the same object with its version counted up; its data are another tensor, so that whoever
     holds the original tensor keeps it. A weight that modules share, as embedding and unembedding do where they are
@@ -61,7 +61,7 @@ class Changes:
         return any(self._key in slot.changes for _, _, slot in self._found())
 
     def make(self, places: Sequence[Place]) -> None:
-        """Make changes, in the place of those made before; all of them, or after an error none.
+        """Make changes, in place of those made before; all of them, or after an error none.
 
         Raises
         ------
@@ -75,7 +75,7 @@ class Changes:
                     if module not in inside:
                         raise RuntimeError(
                             f"A {type(module).__name__} that was to be changed is no longer in the model, where "
-                            "another has taken its place: make the patch again."
+                            "another has replaced it: make the patch again."
                         )
                     slot = _slot(self._model, module, name)
                     self._places[module, name] = None
@@ -86,7 +86,7 @@ class Changes:
                 raise
 
     def take_back(self) -> None:
-        """Take them back; nothing happens where none is made."""
+        """Undo them; nothing happens where none is made."""
         with lock_of(self._model), torch.no_grad():
             for module, name, slot in self._found():
                 if slot.changes.pop(self._key, None) is not None:
@@ -98,7 +98,7 @@ class Changes:
 
 
 def restore(model: nn.Module) -> None:
-    """Take back all changes of a model's weights, whoever made them."""
+    """Undo all changes of a model's weights, whoever made them."""
     with lock_of(model), torch.no_grad():
         for module in model.modules():
             for name, slot in _slots.get(module, {}).items():
@@ -108,14 +108,14 @@ def restore(model: nn.Module) -> None:
 
 
 def original(module: nn.Module, name: str = "weight") -> Tensor:
-    """Give a weight as it is without our changes."""
+    """Return a weight as it is without our changes."""
     slot = _slots.get(module, {}).get(name)
     weight: Tensor = getattr(module, name) if slot is None or not slot.changes else slot.original
     return weight.detach()
 
 
 def plain(module: nn.Module) -> nn.Parameter:
-    """Give the matrix of a module.
+    """Return the matrix of a module.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def _write(module: nn.Module, name: str, slot: _Slot) -> None:
 
 
 def _write_or_leave(module: nn.Module, name: str, slot: _Slot) -> None:
-    """Write what is left, but lose nothing that something else has written there since."""
+    """Write the changes that are left, but lose nothing that something else has written to the weight since."""
     if _overwritten(module, name, slot):
         warnings.warn(f"{_said(module, name)} They are left as they are.", stacklevel=4)
         slot.changes.clear()

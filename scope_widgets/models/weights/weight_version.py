@@ -1,4 +1,4 @@
-"""Whether a model's weights have changed."""
+"""`weights_version`: a number that changes with the weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import nn
 
 
 def weights_version(model: nn.Module) -> int:
-    """Give a number that changes when a parameter is written in place, or another takes its place.
+    """Return a number that changes when a parameter is written in place, or another takes its place.
 
     (What is written through `.data` goes unseen: PyTorch does not count it.)
     """
