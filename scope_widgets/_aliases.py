@@ -69,7 +69,7 @@ def former_options(*positional: str, **renamed: str) -> Callable[[Callable[P, T]
                 warnings.warn(
                     f"{function.__name__}() takes {today}= by that name; the old way ends with 0.3.",
                     DeprecationWarning,
-                    stacklevel=3,
+                    stacklevel=2,
                 )
             rest = args[ahead + len(by_position) :]  # too many: the function says so itself
             return function(*args[:ahead], *rest, **kwargs, **by_position, **by_old_name)

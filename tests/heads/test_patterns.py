@@ -21,7 +21,7 @@ def test_rollout_of_two_layers_by_hand():
     mixed = [0.5 * np.eye(6) + 0.5 * np.mean(layer, axis=0, dtype=np.float64) for layer in patterns]
     flow = heads.rollout(planted_trace(patterns, range(6)))
     np.testing.assert_allclose(flow, mixed[1] @ mixed[0], atol=1e-9)
-    np.testing.assert_allclose(flow.sum(-1), 1, atol=1e-6)
+    np.testing.assert_allclose(flow.values.sum(-1), 1, atol=1e-6)
     with pytest.raises(ValueError, match="residual= is the share"):
         heads.rollout(planted_trace(patterns, range(6)), residual=2)
 
