@@ -62,7 +62,7 @@ RESULTS = all_results()
 #: classes without a maker yet
 TO_COME = {
     *("Ablation", "Circuit", "Curve", "Direction", "FactEffect", "Faithfulness", "IOIResult", "PatchingResult"),
-    "Sweep",
+    "StrengthSweep",
 }
 
 
