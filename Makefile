@@ -10,7 +10,7 @@ BUNDLES := scope_widgets/static/attention_view.js
 KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.h)
 SCRIPTS := $(shell find js/src -type f) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: help demo test test-remote bench build lint wheel notebook clean
+.PHONY: help demo test test-remote bench build lint traits wheel notebook clean
 help:
 	@sed -n 1,2p Makefile
 
@@ -36,7 +36,11 @@ lint: $(VENV)/.built
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/generate_traits.py --check
 	cd js && npm run --silent lint
+
+traits: $(VENV)/.built
+	$(BIN)/python scripts/generate_traits.py
 
 notebook: $(VENV)/.built
 	$(BIN)/jupyter lab notebooks/quickstart.ipynb

@@ -2,28 +2,29 @@
 
 import css from "./attention_view/attention_view.css";
 import { createDetails } from "./attention_view/details";
+import { csv, pythonCode } from "./attention_view/export";
 import { figure } from "./attention_view/figure";
-import { csv, pythonCode } from "./attention_view/files";
 import { createHeadGrid } from "./attention_view/head_grid";
 import { zoomed } from "./attention_view/layout";
-import { createMatrix } from "./attention_view/matrix";
-import { largestMagnitude } from "./attention_view/pattern";
-import { Patterns } from "./attention_view/patterns";
+import { createMatrix } from "./attention_view/matrix/matrix";
+import { largestMagnitude } from "./attention_view/patterns/pattern";
+import { Patterns } from "./attention_view/patterns/patterns";
 import { createSentence } from "./attention_view/sentence";
 import { headText, type PanelName, State } from "./attention_view/state";
-import { type Bar, createBar } from "./core/bar";
-import { type AnyModel, bytes, Requests } from "./core/bridge";
 import { className } from "./core/colour";
-import { h } from "./core/dom";
-import { download, fileName, pngOf } from "./core/export";
-import { createLegend } from "./core/legend";
-import { widget } from "./core/mount";
-import { computed, sizeOf, trait, watch } from "./core/reactive";
-import { resizable } from "./core/resize";
-import { niceCeiling, short } from "./core/scale";
-import { type Head, selectionOf } from "./core/selection";
-import { createRoot } from "./core/theme";
-import { createTooltip, type Tooltip } from "./core/tooltip";
+import { type Bar, createBar } from "./core/elements/bar";
+import { h } from "./core/elements/dom";
+import { listenForKeys } from "./core/elements/keyboard";
+import { createLegend } from "./core/elements/legend";
+import { bindHeight } from "./core/elements/resize";
+import type { Tooltip } from "./core/elements/tooltip";
+import { short } from "./core/format";
+import { computed, sizeOf, watch } from "./core/reactive";
+import { saverOf } from "./core/saves";
+import { niceCeiling } from "./core/scale";
+import type { Head } from "./core/selection";
+import { type View, widget } from "./core/view";
+import type { AttentionViewTraits } from "./generated/traits";
 
 const DETAILS_WIDTH = 232;
 const LEAST_MATRIX = 240;
@@ -45,15 +46,12 @@ const KEYS = [
   ["?", "this list"],
 ] as const;
 
-export default widget(build);
+export default widget(css, build);
 
-function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
-  const { root, theme } = createRoot(el, model, css, until);
-  const requests = new Requests(model, until);
+function build(view: View<AttentionViewTraits>): void {
+  const { model, root, theme, title, tooltip, selection, requests, until } = view;
   const patterns = new Patterns(model, requests, until);
-  const state = new State(model, selectionOf(model, until), patterns, theme, until);
-  const tooltip = createTooltip(root);
-  const title = trait<string>(model, "title", until);
+  const state = new State(model, selection, patterns, theme, until);
 
   const chips = computed(() => [
     ...state.heads.value.map((head) => ({
@@ -66,8 +64,8 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
       ? [{ text: tokenCount(state.selectedTokens.value), clear: () => state.selection.setTokens([]) }]
       : []),
   ]);
-  const name = (): string =>
-    fileName([title.peek(), ...(state.open.peek() ? [headText(state.open.peek()!)] : [])].join(" "));
+  const name = (): string => [title.peek(), ...(state.open.peek() ? [headText(state.open.peek()!)] : [])].join(" ");
+  const saver = saverOf(view, () => figure(state, title.peek()), { name });
   const bar = createBar(
     root,
     {
@@ -76,16 +74,10 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
       keys: KEYS,
       code: () => pythonCode(state),
       saves: {
-        SVG: () => download(`${name()}.svg`, new Blob([figure(state, title.peek()).svg], { type: "image/svg+xml" })),
-        PNG: async () => {
-          const { svg, width, height } = figure(state, title.peek());
-          download(`${name()}.png`, await pngOf(svg, width, height));
-        },
-        CSV: async () => download(`${name()}.csv`, new Blob([await csv(state)], { type: "text/csv" })),
-        HTML: async () => {
-          const { buffers } = await requests.ask("html");
-          download(`${fileName(title.peek())}.html`, new Blob([bytes(buffers[0]!).slice()], { type: "text/html" }));
-        },
+        SVG: saver.svg,
+        PNG: saver.png,
+        CSV: async () => saver.file("csv", await csv(state)),
+        HTML: saver.html,
       },
     },
     until,
@@ -96,11 +88,8 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const body = h("div", { class: "av-body" });
   body.append(createHeadGrid(state, body, tooltip, until), rightPart(state, tooltip, until));
   root.append(body, createSentence(state, tooltip, until));
-  resizable(root, model.get("height"), (height) => {
-    model.set("height", height);
-    model.save_changes();
-  });
-  listenForKeys(root, state, bar);
+  bindHeight(view, () => model.get("height"));
+  listenForKeys(root, keyActions(state, bar));
 }
 
 const tokenCount = (tokens: number[]): string =>
@@ -225,7 +214,7 @@ function legendOf(state: State, panel: PanelName, until: AbortSignal): HTMLEleme
   );
 }
 
-function listenForKeys(root: HTMLElement, state: State, bar: Bar): void {
+function keyActions(state: State, bar: Bar): Record<string, () => void> {
   const zoom = (factor: number): void => {
     const view = state.window.peek();
     const { query, key = query } = state.hover.peek() ?? {
@@ -234,19 +223,12 @@ function listenForKeys(root: HTMLElement, state: State, bar: Bar): void {
     };
     state.window.value = zoomed(view, factor, query, key, state.size);
   };
-  const actions: Record<string, () => void> = {
-    Escape: () => bar.say(state.stepBack()),
+  return {
+    escape: () => bar.say(state.stepBack()),
     "+": () => zoom(1 / 1.5),
     "=": () => zoom(1 / 1.5),
     "-": () => zoom(1.5),
     "0": () => state.resetWindow(),
     d: () => toggleDetails(state),
   };
-  root.addEventListener("keydown", (event) => {
-    const action = actions[event.key];
-    if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    action();
-  });
 }

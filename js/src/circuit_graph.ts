@@ -1,26 +1,24 @@
 /** CircuitGraph: layers up, heads and MLPs across, edges by their scores, changed by hand and measured again. */
 
+import { createScores } from "./circuit_graph/circuit/scores";
 import css from "./circuit_graph/circuit_graph.css";
-import { dotOf } from "./circuit_graph/dot";
+import { createStrip } from "./circuit_graph/curve/curve_panel";
+import { createStage } from "./circuit_graph/drawing/stage";
+import { circuitJson, csv, pythonCode } from "./circuit_graph/export";
 import { figure } from "./circuit_graph/figure";
-import { circuitJson, csv, pythonCode } from "./circuit_graph/files";
-import { createPanel } from "./circuit_graph/panel";
-import { createFootnote, createReadout } from "./circuit_graph/readout";
-import { createScores, type Scores } from "./circuit_graph/scores";
-import { createStage } from "./circuit_graph/stage";
+import { dotOf } from "./circuit_graph/graphviz";
+import { createPanel } from "./circuit_graph/panel/panel";
+import { createFootnote, createReadout } from "./circuit_graph/panel/readout";
 import { State } from "./circuit_graph/state";
-import { createStrip } from "./circuit_graph/strip";
-import { type Bar, createBar } from "./core/bar";
-import { type AnyModel, bytes, Requests } from "./core/bridge";
-import { h } from "./core/dom";
-import { download, fileName, pngOf } from "./core/export";
-import type { Key } from "./core/keys";
-import { widget } from "./core/mount";
-import { computed, sizeOf, trait, watch } from "./core/reactive";
-import { resizable } from "./core/resize";
-import { selectionOf } from "./core/selection";
-import { createRoot } from "./core/theme";
-import { createTooltip } from "./core/tooltip";
+import { createBar } from "./core/elements/bar";
+import { h } from "./core/elements/dom";
+import type { Key } from "./core/elements/key_list";
+import { listenForKeys } from "./core/elements/keyboard";
+import { bindHeight } from "./core/elements/resize";
+import { computed, sizeOf, watch } from "./core/reactive";
+import { saverOf } from "./core/saves";
+import { type View, widget } from "./core/view";
+import type { CircuitGraphTraits } from "./generated/traits";
 
 const KEYS: Key[] = [
   ["← →, Home, End", "walk the nodes of a layer"],
@@ -37,15 +35,13 @@ const KEYS: Key[] = [
 const NARROW = 720;
 const [LEAST, MOST, STACKED] = [460, 520, 216];
 
-export default widget(build);
+export default widget(css, build);
 
-function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
-  const { root, theme } = createRoot(el, model, css, until);
-  const requests = new Requests(model, until);
-  const state = new State(model, selectionOf(model, until), theme, until);
+function build(view: View<CircuitGraphTraits>): void {
+  const { model, root, theme, title, tooltip, selection, requests, until } = view;
+  const state = new State(model, selection, theme, until);
   const scores = createScores(state, requests, until);
-  const tooltip = createTooltip(root);
-  const title = trait<string>(model, "title", until);
+  const saver = saverOf(view, () => figure(state, scores, title.peek()));
   const bar = createBar(
     root,
     {
@@ -53,7 +49,14 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
       chips: chipsOf(state),
       keys: KEYS,
       code: () => pythonCode(state),
-      saves: savesOf(state, scores, requests, () => title.peek()),
+      saves: {
+        SVG: saver.svg,
+        PNG: saver.png,
+        DOT: () => saver.file("dot", dotOf(state, title.peek())),
+        JSON: async () => saver.file("json", circuitJson(state, (await requests.ask("json")).data.text)),
+        CSV: () => saver.file("csv", csv(state)),
+        HTML: saver.html,
+      },
     },
     until,
   );
@@ -71,15 +74,10 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const size = sizeOf(body, until);
   const narrow = computed(() => size.value[0] > 0 && size.value[0] < NARROW);
   watch(until, () => void root.classList.toggle("cg-narrow", narrow.value));
-  const resize = resizable(root, model.get("height") ?? naturalHeight(state), (height) => {
-    model.set("height", height);
-    model.save_changes();
-  });
-  // Where the panel stands below, it needs room of its own, unless someone has chosen a height.
-  watch(until, () => {
-    if (model.get("height") === null) resize(naturalHeight(state) + (narrow.value ? STACKED : 0));
-  });
-  listenForKeys(root, state, bar);
+  // Where the panel stands below, it needs room of its own.
+  bindHeight(view, () => naturalHeight(state) + (narrow.value ? STACKED : 0));
+  const toggle = (): void => state.toggle();
+  listenForKeys(root, { escape: () => bar.say(state.stepBack()), x: toggle, delete: toggle }, state);
 }
 
 /** As high as comfortable layers need, within what a notebook's cell should take. */
@@ -106,52 +104,4 @@ function historyButtons(state: State, until: AbortSignal): HTMLElement[] {
     reset.disabled = kept === null && !removed.length && !added.length;
   });
   return [undo, redo, reset];
-}
-
-function savesOf(
-  state: State,
-  scores: Scores,
-  requests: Requests,
-  title: () => string,
-): Record<string, () => void | Promise<void>> {
-  const file = (ending: string, type: string, content: BlobPart): void =>
-    download(`${fileName(title())}.${ending}`, new Blob([content], { type }));
-  return {
-    SVG: () => file("svg", "image/svg+xml", figure(state, scores, title()).svg),
-    async PNG() {
-      const { svg, width, height } = figure(state, scores, title());
-      download(`${fileName(title())}.png`, await pngOf(svg, width, height));
-    },
-    DOT: () => file("dot", "text/vnd.graphviz", dotOf(state, title())),
-    async JSON() {
-      const { data } = await requests.ask("json");
-      file("json", "application/json", circuitJson(state, data.text));
-    },
-    CSV: () => file("csv", "text/csv", csv(state)),
-    async HTML() {
-      const { buffers } = await requests.ask("html");
-      file("html", "text/html", bytes(buffers[0]!).slice());
-    },
-  };
-}
-
-function listenForKeys(root: HTMLElement, state: State, bar: Bar): void {
-  root.addEventListener("keydown", (event) => {
-    const writing = event.target instanceof HTMLElement && event.target.matches("input[type=text]");
-    const key = event.key.toLowerCase();
-    const command = (event.ctrlKey || event.metaKey) && !event.altKey;
-    const action = writing
-      ? undefined
-      : command && key === "z"
-        ? () => (event.shiftKey ? state.redo() : state.undo())
-        : command && key === "y"
-          ? () => state.redo()
-          : command || event.altKey
-            ? undefined
-            : { escape: () => bar.say(state.stepBack()), x: () => state.toggle(), delete: () => state.toggle() }[key];
-    if (!action) return;
-    event.preventDefault();
-    event.stopPropagation();
-    action();
-  });
 }

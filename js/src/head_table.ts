@@ -1,27 +1,26 @@
 /** HeadTable: one row a head, its statistics as numbers with bars, sorted, filtered and selected. */
-import { createBar } from "./core/bar";
-import { type AnyModel, Requests } from "./core/bridge";
+
 import { magnitudeTable } from "./core/colour";
-import { h } from "./core/dom";
-import type { Key } from "./core/keys";
-import { widget } from "./core/mount";
-import { computed, sizeOf, trait, watch } from "./core/reactive";
-import { resizable } from "./core/resize";
-import { selectionOf } from "./core/selection";
-import { createRoot } from "./core/theme";
-import { createTooltip } from "./core/tooltip";
-import { createChoice } from "./head_table/choice";
-import { headName, readTable, type Table } from "./head_table/data";
+import { createBar } from "./core/elements/bar";
+import { h } from "./core/elements/dom";
+import type { Key } from "./core/elements/key_list";
+import { resizable } from "./core/elements/resize";
+import { save } from "./core/model";
+import { computed, type ReadonlySignal, sizeOf, trait, watch } from "./core/reactive";
+import { saverOf } from "./core/saves";
+import { type View, widget } from "./core/view";
+import type { HeadTableTraits } from "./generated/traits";
+import { headName, readTable, type Table } from "./head_table/columns";
+import { code, csv } from "./head_table/export";
 import { figureOf } from "./head_table/figure";
-import { code } from "./head_table/files";
-import { createFilterBox } from "./head_table/filter_box";
-import { createGrid } from "./head_table/grid";
+import { createFilterBox } from "./head_table/filter/filter_box";
+import { createGrid } from "./head_table/grid/grid";
+import { firstDirection, namesAt } from "./head_table/grid/header";
 import css from "./head_table/head_table.css";
-import { firstDirection, namesAt } from "./head_table/header";
 import { HEADER, type Layout, type Measure, ROW } from "./head_table/layout";
 import { clicked, orderOf, type SortKey } from "./head_table/order";
 import { createReadout } from "./head_table/readout";
-import { savesOf } from "./head_table/saves";
+import { createChoice } from "./head_table/row_selection";
 
 const KEYS: Key[] = [
   ["↑ ↓ ← →", "move; above the first row are the column names"],
@@ -35,28 +34,27 @@ const TALLEST = 520;
 /** Bar, filter, the line below the rows, the edge. */
 const AROUND = 112;
 
-function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
-  const { root, theme } = createRoot(el, model, css, until);
+function build(view: View<HeadTableTraits>): void {
+  const { model, root, theme, title, selection, until } = view;
   root.classList.add("sw-ht");
   const table = readTable(model);
-  const title = trait<string>(model, "title", until);
-  const filter = trait<string>(model, "filter", until);
-  const keys = trait<SortKey[]>(model, "sort", until);
-  const keep = (name: string, value: unknown): void => {
-    if (JSON.stringify(model.get(name)) === JSON.stringify(value)) return;
-    model.set(name, value);
-    model.save_changes();
+  const filter = trait(model, "filter", until);
+  const keys = trait(model, "sort", until) as ReadonlySignal<SortKey[]>;
+  const keep = (traits: Pick<HeadTableTraits, "filter"> | Pick<HeadTableTraits, "sort">): void => {
+    const changed = Object.entries(traits).some(
+      ([name, value]) => JSON.stringify(model.get(name as keyof HeadTableTraits)) !== JSON.stringify(value),
+    );
+    if (changed) save(model, traits);
   };
 
-  const filters = createFilterBox(table, filter, (text) => keep("filter", text), until);
+  const filters = createFilterBox(table, filter, (text) => keep({ filter: text }), until);
   const rows = computed(() => orderOf(table, keys.value, filters.passes.value));
-  const selection = selectionOf(model, until);
   const choice = createChoice(table, rows, selection, (heads) => void grid.reveal(heads), until);
   const width = sizeOf(root, until);
   const colours = computed(() => magnitudeTable(theme.value.groundRgb, theme.value.dark));
   const measure = measureIn(root);
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
-  const readout = createReadout(table, createTooltip(root));
+  const readout = createReadout(table, view.tooltip);
   const grid = createGrid(
     {
       table,
@@ -69,7 +67,7 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
       measure,
       onClear: filters.clear,
       onSort(layout: Layout, at: number, add: boolean) {
-        keep("sort", clicked(keys.peek(), namesAt(layout, at), firstDirection(layout, at), add));
+        keep({ sort: clicked(keys.peek(), namesAt(layout, at), firstDirection(layout, at), add) });
         const said = keys.peek().map(([name, direction]) => `${name.replaceAll("_", " ")} ${direction}`);
         announcement.textContent = said.length ? `Sorted by ${said.join(", ")}.` : "In the original order.";
       },
@@ -84,6 +82,11 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
     announcement.textContent = text;
   });
 
+  const saver = saverOf(
+    view,
+    () => figureOf(table, rows.peek(), grid.layout.peek(), theme.peek(), title.peek(), measure, choice.has),
+    { ratio: 2 },
+  );
   createBar(
     root,
     {
@@ -96,13 +99,13 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
         })),
       ),
       code: () => code(filter.peek(), keys.peek(), choice.heads.peek(), table.evidence.length > 0),
-      saves: savesOf({
-        table,
-        title: () => title.peek(),
-        rows: () => rows.peek(),
-        figure: () => figureOf(table, rows.peek(), grid.layout.peek(), theme.peek(), title.peek(), measure, choice.has),
-        requests: new Requests(model, until),
-      }),
+      saves: {
+        "CSV, rows shown": () => saver.file("csv", csv(table, rows.peek())),
+        "CSV, all rows": () => saver.file("csv", csv(table, Array(table.n).keys())),
+        SVG: saver.svg,
+        PNG: saver.png,
+        HTML: saver.html,
+      },
       keys: KEYS,
     },
     until,
@@ -135,4 +138,4 @@ function countText(table: Table, rows: Int32Array, selected: number, has: (row: 
   return `${shown}, ${selected.toLocaleString("en")} selected${visible ? "" : " (not among the rows shown)"}`;
 }
 
-export default widget(build);
+export default widget(css, build);

@@ -1,27 +1,26 @@
 /** The logit lens: layers up, positions across, the top token in each cell; beside it one position through the layers. */
-import { type Bar, createBar } from "./core/bar";
-import { type AnyModel, bytes, Requests } from "./core/bridge";
-import { h } from "./core/dom";
-import { download, fileName, pngOf } from "./core/export";
-import { createLegend } from "./core/legend";
-import { widget } from "./core/mount";
-import { computed, draw, sizeOf, trait, watch } from "./core/reactive";
-import { resizable } from "./core/resize";
+
+import { type Bar, createBar } from "./core/elements/bar";
+import { h } from "./core/elements/dom";
+import { listenForKeys } from "./core/elements/keyboard";
+import { createLegend } from "./core/elements/legend";
+import { bindHeight } from "./core/elements/resize";
+import { computed, draw, sizeOf, watch } from "./core/reactive";
+import { saverOf } from "./core/saves";
 import { LOG_FLOOR } from "./core/scale";
-import { selectionOf } from "./core/selection";
-import { createRoot } from "./core/theme";
 import { plain } from "./core/tokens";
-import { createTooltip } from "./core/tooltip";
+import { type View, widget } from "./core/view";
+import type { LogitLensViewTraits } from "./generated/traits";
+import { csv, pythonCode } from "./logit_lens_view/export";
 import { figure } from "./logit_lens_view/figure";
-import { csv, pythonCode } from "./logit_lens_view/files";
 import { type Colour, Lens } from "./logit_lens_view/lens";
 import css from "./logit_lens_view/logit_lens_view.css";
-import { createMap, type LensMap } from "./logit_lens_view/map";
-import { createOverview } from "./logit_lens_view/overview";
-import { hasSettled } from "./logit_lens_view/place";
-import { createSide } from "./logit_lens_view/side";
+import { hasSettled } from "./logit_lens_view/map/cell_layout";
+import { createMap, type LensMap } from "./logit_lens_view/map/map";
+import { createOverview } from "./logit_lens_view/map/overview";
+import { createSide } from "./logit_lens_view/position/position_panel";
+import { colourName, legendRank } from "./logit_lens_view/quantities";
 import { State } from "./logit_lens_view/state";
-import { colourName, legendRank } from "./logit_lens_view/words";
 
 const KEYS = [
   ["arrows, Home, End", "walk the cells"],
@@ -39,20 +38,16 @@ const KEYS = [
 /** Narrower than this the position's layers stand below the map. */
 const BESIDE = 760;
 
-export default widget(build);
+export default widget(css, build);
 
-function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
-  const { root, theme } = createRoot(el, model, css, until);
+function build(view: View<LogitLensViewTraits>): void {
+  const { model, root, theme, title, tooltip, selection, requests, until } = view;
   root.classList.add("ll");
-  const requests = new Requests(model, until);
   const lens = new Lens(model, requests);
-  const selection = selectionOf(model, until);
   const state = new State(model, lens, selection, theme, until);
-  const title = trait<string>(model, "title", until);
-  const tooltip = createTooltip(root);
   const map = createMap(state, tooltip, until);
 
-  const name = (): string => fileName(title.peek());
+  const saver = saverOf(view, () => figure(state, title.peek()));
   const bar = createBar(
     root,
     {
@@ -67,18 +62,7 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
       ),
       keys: KEYS,
       code: () => pythonCode(state),
-      saves: {
-        SVG: () => download(`${name()}.svg`, new Blob([figure(state, title.peek()).svg], { type: "image/svg+xml" })),
-        PNG: async () => {
-          const { svg, width, height } = figure(state, title.peek());
-          download(`${name()}.png`, await pngOf(svg, width, height));
-        },
-        CSV: () => download(`${name()}.csv`, new Blob([csv(state)], { type: "text/csv" })),
-        HTML: async () => {
-          const { buffers } = await requests.ask("html");
-          download(`${name()}.html`, new Blob([bytes(buffers[0]!).slice()], { type: "text/html" }));
-        },
-      },
+      saves: { SVG: saver.svg, PNG: saver.png, CSV: () => saver.file("csv", csv(state)), HTML: saver.html },
     },
     until,
   );
@@ -93,12 +77,9 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   root.append(head.element, body);
   const width = sizeOf(root, until);
   watch(until, () => void body.classList.toggle("ll-stacked", width.value[0] > 0 && width.value[0] < BESIDE));
-  resizable(root, model.get("height"), (height) => {
-    model.set("height", height);
-    model.save_changes();
-  });
+  bindHeight(view, () => model.get("height"));
   revealFromElsewhere(state, map, until);
-  listenForKeys(root, state, map, bar, head.next);
+  listenForKeys(root, keyActions(state, map, bar, head.next));
   lens.load().catch((problem: Error) => problem.name !== "AbortError" && bar.say(problem.message, true));
 }
 
@@ -189,20 +170,13 @@ function legendOf(state: State, until: AbortSignal): HTMLElement {
   );
 }
 
-function listenForKeys(root: HTMLElement, state: State, map: LensMap, bar: Bar, nextColour: () => void): void {
-  const actions: Record<string, () => void> = {
-    Escape: () => bar.say(state.stepBack()),
+function keyActions(state: State, map: LensMap, bar: Bar, nextColour: () => void): Record<string, () => void> {
+  return {
+    escape: () => bar.say(state.stepBack()),
     "+": () => map.zoom(1.5),
     "=": () => map.zoom(1.5),
     "-": () => map.zoom(1 / 1.5),
     "0": () => (state.zoom.value = 1),
     c: nextColour,
   };
-  root.addEventListener("keydown", (event) => {
-    const action = actions[event.key];
-    if (!action || event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLSelectElement) return;
-    event.preventDefault();
-    event.stopPropagation();
-    action();
-  });
 }

@@ -2,7 +2,7 @@
  * A saved page without a kernel: each view gets a stand-in model that holds its state and answers its requests from
  * what was saved. Linked views need nothing more, for they share their selection in the browser.
  */
-import { type AnyModel, SAVED_PAGE } from "./core/bridge";
+import { type Model, SAVED_PAGE } from "./core/model";
 
 interface Answered {
   name: string;
@@ -24,7 +24,7 @@ type Callback = (...args: any[]) => void;
 
 const NEEDS_KERNEL = "This is a saved page: what you ask for needs the running notebook.";
 
-export class StandInModel implements AnyModel {
+export class StandInModel implements Model<any> {
   readonly #state: Record<string, unknown>;
   readonly #answers: Map<string, Answered>;
   readonly #listeners = new Map<string, Set<Callback>>();

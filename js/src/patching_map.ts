@@ -1,27 +1,27 @@
 /** PatchingMap: layers up, positions or heads across, each cell coloured by its signed effect. */
-import { type Bar, createBar } from "./core/bar";
-import { type AnyModel, bytes, Requests } from "./core/bridge";
-import { h } from "./core/dom";
-import { download, fileName, pngOf } from "./core/export";
-import type { Key } from "./core/keys";
-import { createLegend } from "./core/legend";
-import { widget } from "./core/mount";
+
+import { type Bar, createBar } from "./core/elements/bar";
+import { h } from "./core/elements/dom";
+import type { Key } from "./core/elements/key_list";
+import { listenForKeys } from "./core/elements/keyboard";
+import { createLegend } from "./core/elements/legend";
+import { bindHeight } from "./core/elements/resize";
+import type { Tooltip } from "./core/elements/tooltip";
 import { computed, type ReadonlySignal, signal, sizeOf, trait, watch } from "./core/reactive";
-import { resizable } from "./core/resize";
-import { selectionOf } from "./core/selection";
-import { createRoot } from "./core/theme";
-import { createTooltip, type Tooltip } from "./core/tooltip";
-import { largest } from "./patching_map/cells";
+import { saverOf } from "./core/saves";
+import { type View, widget } from "./core/view";
+import type { PatchingMapTraits } from "./generated/traits";
+import { largest } from "./patching_map/cells/cells";
+import { createCellKey } from "./patching_map/drawing/cell_key";
+import { zoomed } from "./patching_map/drawing/layout";
+import { createMap } from "./patching_map/drawing/map";
+import { csv, pythonCode } from "./patching_map/export";
 import { figure } from "./patching_map/figure";
-import { csv, pythonCode } from "./patching_map/files";
-import { createKeys } from "./patching_map/keys";
-import { zoomed } from "./patching_map/layout";
-import { createLedger } from "./patching_map/ledger";
-import { createMap } from "./patching_map/map";
-import { createPanel } from "./patching_map/panel";
+import { createAttributionSum } from "./patching_map/panel/attribution_sum";
+import { createPanel } from "./patching_map/panel/panel";
+import { createStatus, type StatusLine } from "./patching_map/panel/status";
 import css from "./patching_map/patching_map.css";
 import { SHOWS, type Shows, State } from "./patching_map/state";
-import { createStatus, type StatusLine } from "./patching_map/status";
 
 const KEYS: Key[] = [
   ["arrows, Home, End", "walk the cells"],
@@ -39,14 +39,12 @@ const [LEAST, MOST] = [400, 520];
 const STACKED = 220;
 const STRIP_CELL = 20;
 
-export default widget(build);
+export default widget(css, build);
 
-function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
-  const { root, theme } = createRoot(el, model, css, until);
-  const requests = new Requests(model, until);
-  const state = new State(model, selectionOf(model, until), theme, until);
-  const tooltip = createTooltip(root);
-  const title = trait<string>(model, "title", until);
+function build(view: View<PatchingMapTraits>): void {
+  const { model, root, theme, title, tooltip, selection, requests, until } = view;
+  const state = new State(model, selection, theme, until);
+  const saver = saverOf(view, () => figure(state, title.peek(), noteOf(state)));
   const bar = createBar(
     root,
     {
@@ -54,7 +52,7 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
       chips: chipsOf(state),
       keys: KEYS,
       code: () => pythonCode(state),
-      saves: savesOf(state, requests, () => title.peek()),
+      saves: { SVG: saver.svg, PNG: saver.png, CSV: () => saver.file("csv", csv(state)), HTML: saver.html },
     },
     until,
   );
@@ -62,7 +60,7 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const status = createStatus(state, requests, say, until);
 
   const message = h("div", { class: "pm-message", role: "note" });
-  const told = trait<string>(model, "message", until);
+  const told = trait(model, "message", until);
   watch(until, () => {
     message.textContent = told.value;
     message.hidden = !told.value;
@@ -77,21 +75,15 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const narrow = computed(() => size.value[0] > 0 && size.value[0] < NARROW);
   watch(until, () => void body.classList.toggle("pm-narrow", narrow.value));
   root.append(status.element, message, headLine(state, until), body);
-  if (state.space.components.length) root.append(createLedger(state, until));
-  const resize = resizable(root, model.get("height") ?? naturalHeight(state), (height) => {
-    model.set("height", height);
-    model.save_changes();
-  });
-  // Where the panel stands below, it needs room of its own, unless someone has chosen a height.
-  watch(until, () => {
-    if (model.get("height") === null) resize(naturalHeight(state) + (narrow.value ? STACKED : 0));
-  });
-  listenForKeys(root, state, bar, status);
+  if (state.space.components.length) root.append(createAttributionSum(state, until));
+  // Where the panel stands below, it needs room of its own.
+  bindHeight(view, () => naturalHeight(state) + (narrow.value ? STACKED : 0));
+  listenForKeys(root, keyActions(state, bar, status));
 }
 
 /** As high as comfortable cells need, within what a notebook's cell should take. */
 function naturalHeight(state: State): number {
-  const rows = state.space.deep ? state.space.layers + 6 : state.sheet.peek().rows.length;
+  const rows = state.space.deep ? state.space.layers + 6 : state.grid.peek().rows.length;
   return Math.max(LEAST, Math.min(MOST, 240 + 24 * rows));
 }
 
@@ -106,24 +98,6 @@ const chipsOf = (state: State) =>
       clear: () => state.setTokens(state.tokens.peek().filter((one) => one !== token)),
     })),
   ]);
-
-function savesOf(state: State, requests: Requests, title: () => string): Record<string, () => void | Promise<void>> {
-  const file = (ending: string, type: string, content: BlobPart): void =>
-    download(`${fileName(title())}.${ending}`, new Blob([content], { type }));
-  const drawn = () => figure(state, title(), noteOf(state));
-  return {
-    SVG: () => file("svg", "image/svg+xml", drawn().svg),
-    async PNG() {
-      const { svg, width, height } = drawn();
-      download(`${fileName(title())}.png`, await pngOf(svg, width, height));
-    },
-    CSV: () => file("csv", "text/csv", csv(state)),
-    async HTML() {
-      const { buffers } = await requests.ask("html");
-      file("html", "text/html", bytes(buffers[0]!).slice());
-    },
-  };
-}
 
 /** What the crossings of rows and columns are, where that is a choice. */
 function noteOf(state: State): string {
@@ -158,7 +132,7 @@ function headLine(state: State, until: AbortSignal): HTMLElement {
     "div",
     { class: "pm-head" },
     h("span", { class: "pm-meaning" }, state.model.get("meaning")),
-    createKeys(state, until),
+    createCellKey(state, until),
     legend,
   );
 }
@@ -169,7 +143,7 @@ function leftPart(state: State, tooltip: Tooltip, until: AbortSignal): HTMLEleme
     state,
     {
       name: state.model.get("title"),
-      sheet: state.sheet,
+      grid: state.grid,
       window: state.window,
       sums: true,
       onPoint: (cell) => (state.hover.value = cell),
@@ -206,14 +180,14 @@ function switchOf(state: State, until: AbortSignal): HTMLElement {
 
 /** Above a map of heads: one head's effect at each position, or the strongest head's; a click chooses the position. */
 function stripOf(state: State, gutter: ReadonlySignal<number>, tooltip: Tooltip, until: AbortSignal): HTMLElement {
-  const sheet = state.strip!;
+  const grid = state.strip!;
   const { element, around } = createMap(
     state,
     {
       name: "Positions",
-      sheet,
+      grid,
       gutter,
-      window: signal({ first: 0, span: sheet.peek().columns.length }),
+      window: signal({ first: 0, span: grid.peek().columns.length }),
       sums: false,
       onPoint: () => {},
       onChoose: (cell, extend) => state.chooseToken(state.space.placeOf(cell).position!, extend),
@@ -227,17 +201,17 @@ function stripOf(state: State, gutter: ReadonlySignal<number>, tooltip: Tooltip,
   return strip;
 }
 
-function listenForKeys(root: HTMLElement, state: State, bar: Bar, status: StatusLine): void {
+function keyActions(state: State, bar: Bar, status: StatusLine): Record<string, () => void> {
   const zoom = (factor: number): void => {
     const view = state.window.peek();
-    state.window.value = zoomed(view, factor, view.first + view.span / 2, state.sheet.peek().columns.length);
+    state.window.value = zoomed(view, factor, view.first + view.span / 2, state.grid.peek().columns.length);
   };
   const next = (): void => {
     const at = SHOWS.indexOf(state.shows.peek() as Shows);
     if (state.space.deep) state.setShows(SHOWS[(at + 1) % SHOWS.length]!);
   };
-  const actions: Record<string, () => void> = {
-    Escape: () => bar.say(state.stepBack()),
+  return {
+    escape: () => bar.say(state.stepBack()),
     "+": () => zoom(1 / 1.5),
     "=": () => zoom(1 / 1.5),
     "-": () => zoom(1.5),
@@ -245,11 +219,4 @@ function listenForKeys(root: HTMLElement, state: State, bar: Bar, status: Status
     m: next,
     r: () => status.toggle(),
   };
-  root.addEventListener("keydown", (event) => {
-    const action = actions[event.key];
-    if (!action || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    action();
-  });
 }

@@ -1,30 +1,29 @@
 /** SteeringPanel: sliders over interventions, and the next tokens, steered beside unsteered, while one moves. */
-import { type Bar, createBar } from "./core/bar";
-import { type AnyModel, bytes, Requests } from "./core/bridge";
-import { h, icon } from "./core/dom";
-import { download, fileName, pngOf } from "./core/export";
-import type { Key } from "./core/keys";
-import { widget } from "./core/mount";
-import { computed, sizeOf, trait, watch } from "./core/reactive";
-import { resizable } from "./core/resize";
-import { selectionOf } from "./core/selection";
-import { createRoot } from "./core/theme";
-import { createTooltip } from "./core/tooltip";
-import type { Shown } from "./steering_panel/answer";
-import { type Answers, createAnswers } from "./steering_panel/answers";
-import { createBars } from "./steering_panel/bars";
-import { type Continuations, createContinuations } from "./steering_panel/continuations";
-import { createDials } from "./steering_panel/dials";
+
+import { type Bar, createBar } from "./core/elements/bar";
+import { h, icon } from "./core/elements/dom";
+import type { Key } from "./core/elements/key_list";
+import { listenForKeys } from "./core/elements/keyboard";
+import { bindHeight } from "./core/elements/resize";
+import { computed, sizeOf, watch } from "./core/reactive";
+import { saverOf } from "./core/saves";
+import { type View, widget } from "./core/view";
+import type { SteeringPanelTraits } from "./generated/traits";
+import type { Shown } from "./steering_panel/answers/answer";
+import { createAnswers } from "./steering_panel/answers/answers";
+import { createBars } from "./steering_panel/answers/bars";
+import { createDials } from "./steering_panel/answers/dials";
+import { createHeading } from "./steering_panel/answers/heading";
+import { createContinuations } from "./steering_panel/continuations/continuations";
+import { csv } from "./steering_panel/export";
 import { figure } from "./steering_panel/figure";
-import { csv } from "./steering_panel/files";
-import { createHeading } from "./steering_panel/heading";
-import { createPresetBox } from "./steering_panel/preset_box";
-import { presetsText } from "./steering_panel/presets";
-import { createSliderList } from "./steering_panel/slider_list";
+import { createPresetBox } from "./steering_panel/sliders/preset_box";
+import { presetsText } from "./steering_panel/sliders/presets";
+import { createSliderList } from "./steering_panel/sliders/slider_list";
 import { State } from "./steering_panel/state";
 import css from "./steering_panel/steering_panel.css";
-import { createSweepPlot } from "./steering_panel/sweep_plot";
-import { createSweeps } from "./steering_panel/sweeps";
+import { createSweepPlot } from "./steering_panel/sweeps/sweep_plot";
+import { createSweeps } from "./steering_panel/sweeps/sweeps";
 
 const KEYS: Key[] = [
   ["← →", "less or more; with Shift ten times as much"],
@@ -40,20 +39,18 @@ const KEYS: Key[] = [
 const [NARROW, TIGHT] = [800, 520];
 const [LEAST, MOST] = [488, 560];
 
-export default widget(build);
+export default widget(css, build);
 
-function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
-  const { root, theme } = createRoot(el, model, css, until);
-  const requests = new Requests(model, until);
-  const state = new State(model, selectionOf(model, until), theme, until);
+function build(view: View<SteeringPanelTraits>): void {
+  const { model, root, theme, title, tooltip, selection, requests, until } = view;
+  const state = new State(model, selection, theme, until);
   const answers = createAnswers(state, requests, root, until);
-  const tooltip = createTooltip(root);
-  const title = trait<string>(model, "title", until);
   let bar: Bar;
   const say = (text: string, isError?: boolean): void => bar.say(text, isError);
   const attempt = (name: string, args: object): void =>
     void requests.ask(name, args).catch((error: Error) => say(error.message, true));
   const continuations = createContinuations(state, requests, say, until);
+  const saver = saverOf(view, () => figure(state, answers, continuations, title.peek()));
   bar = createBar(
     root,
     {
@@ -61,7 +58,13 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
       chips: chipsOf(state),
       keys: KEYS,
       code: async () => (await requests.ask("code", { strengths: state.effective.peek() })).data.text,
-      saves: savesOf(state, answers, continuations, requests, () => title.peek()),
+      saves: {
+        SVG: saver.svg,
+        PNG: saver.png,
+        CSV: () => saver.file("csv", csv(answers.shown.peek()!)),
+        JSON: () => saver.file("json", savedPresets(state)),
+        HTML: saver.html,
+      },
     },
     until,
   );
@@ -95,24 +98,20 @@ function build(model: AnyModel, el: HTMLElement, until: AbortSignal): void {
   const [narrow, tight] = [below(NARROW), below(TIGHT)];
   watch(until, () => void root.classList.toggle("sp-narrow", narrow.value));
   watch(until, () => void root.classList.toggle("sp-tight", tight.value));
-  const resize = resizable(root, model.get("height") ?? LEAST, (height) => {
-    model.set("height", height);
-    model.save_changes();
-  });
-  watch(until, () => {
+  bindHeight(view, () => {
     const sliders = state.sliders.value.length;
-    if (model.get("height") === null)
-      resize(
-        narrow.value
-          ? 604 + Math.min(336, (tight.value ? 58 : 36) * sliders) + (sweeps.known.value ? 124 : 0)
-          : Math.min(MOST, LEAST + 12 * sliders),
-      );
+    if (!narrow.value) return Math.min(MOST, LEAST + 12 * sliders);
+    return 604 + Math.min(336, (tight.value ? 58 : 36) * sliders) + (sweeps.known.value ? 124 : 0);
   });
   watch(until, () => {
     if (state.note.value) say(state.note.value);
     state.note.value = "";
   });
-  listenForKeys(root, state, () => (sweeps.stop(), continuations.stop()));
+  const stop = (): void => {
+    sweeps.stop();
+    continuations.stop();
+  };
+  listenForKeys(root, { escape: stop }, state);
 }
 
 /** Seen from outside: which answer is on the screen. Told after the frame in which it was drawn. */
@@ -172,56 +171,9 @@ function historyButtons(state: State, until: AbortSignal): HTMLElement[] {
   return [undo, redo, reset];
 }
 
-function savesOf(
-  state: State,
-  answers: Answers,
-  continuations: Continuations,
-  requests: Requests,
-  title: () => string,
-): Record<string, () => void | Promise<void>> {
-  const file = (ending: string, type: string, content: BlobPart): void =>
-    download(`${fileName(title())}.${ending}`, new Blob([content], { type }));
-  const drawn = () => figure(state, answers, continuations, title());
-  return {
-    SVG: () => file("svg", "image/svg+xml", drawn().svg),
-    async PNG() {
-      const { svg, width, height } = drawn();
-      download(`${fileName(title())}.png`, await pngOf(svg, width, height));
-    },
-    CSV: () => file("csv", "text/csv", csv(answers.shown.peek()!)),
-    JSON() {
-      if (!Object.keys(state.presets.peek()).length)
-        throw new Error("There is no preset to save yet: give the present strengths a name first.");
-      file(
-        "json",
-        "application/json",
-        presetsText(state.presets.peek(), state.sliders.peek(), state.model.get("model_name")),
-      );
-    },
-    async HTML() {
-      const { buffers } = await requests.ask("html");
-      file("html", "text/html", bytes(buffers[0]!).slice());
-    },
-  };
-}
-
-function listenForKeys(root: HTMLElement, state: State, stop: () => void): void {
-  root.addEventListener("keydown", (event) => {
-    const writing = event.target instanceof HTMLElement && event.target.matches("input[type=text], input[type=number]");
-    const key = event.key.toLowerCase();
-    const command = (event.ctrlKey || event.metaKey) && !event.altKey;
-    const action = writing
-      ? undefined
-      : command && key === "z"
-        ? () => (event.shiftKey ? state.redo() : state.undo())
-        : command && key === "y"
-          ? () => state.redo()
-          : key === "escape"
-            ? stop
-            : undefined;
-    if (!action) return;
-    event.preventDefault();
-    event.stopPropagation();
-    action();
-  });
+function savedPresets(state: State): string {
+  const presets = state.presets.peek();
+  if (!Object.keys(presets).length)
+    throw new Error("There is no preset to save yet: give the present strengths a name first.");
+  return presetsText(presets, state.sliders.peek(), state.model.get("model_name"));
 }

@@ -1,4 +1,9 @@
 import { expect, test } from "vitest";
+import { Edges } from "../src/circuit_graph/circuit/edges";
+import { type Edits, grouped, includedBy, toggledEdge, toggledNodes } from "../src/circuit_graph/circuit/edits";
+import { Graph } from "../src/circuit_graph/circuit/graph";
+import { receiverWords, scoreText } from "../src/circuit_graph/circuit/names";
+import { columnsOf, unitsOf } from "../src/circuit_graph/circuit/units";
 import {
   edgesAt,
   endsOf,
@@ -7,17 +12,13 @@ import {
   nearest,
   positionOf,
   ticksOf,
-} from "../src/circuit_graph/curve";
-import { distance, edgeTable, pathBetween } from "../src/circuit_graph/curves";
-import { Edges } from "../src/circuit_graph/edges";
-import { type Edits, grouped, includedBy, toggledEdge, toggledNodes } from "../src/circuit_graph/edits";
-import { Graph } from "../src/circuit_graph/graph";
-import { classLetter, cut } from "../src/circuit_graph/labels";
-import { frameOf } from "../src/circuit_graph/layout";
-import { MOST_EDGES, MOST_NODES, sceneOf } from "../src/circuit_graph/scene";
-import { columnsOf, unitsOf } from "../src/circuit_graph/units";
-import { brief, receiverWords, share } from "../src/circuit_graph/words";
+} from "../src/circuit_graph/curve/curve";
+import { distance, edgeTable, pathBetween } from "../src/circuit_graph/drawing/curves";
+import { classLetter, cut } from "../src/circuit_graph/drawing/labels";
+import { frameOf } from "../src/circuit_graph/drawing/layout";
+import { MOST_EDGES, MOST_NODES, sceneOf } from "../src/circuit_graph/drawing/scene";
 import { signedTable } from "../src/core/colour";
+import { share } from "../src/core/format";
 import { History } from "../src/core/history";
 import { FakeModel } from "./fake_model";
 
@@ -276,8 +277,8 @@ test("heads that share keys get one curve, to a bracket below them", () => {
 test("an edge without a score is neither helping nor hurting", () => {
   const { curves } = drawn(edgesOf(graph(1, 1), (edge) => (edge ? 0 : NaN)));
   expect(curves.map(({ sort }) => sort).filter((sort) => sort === "unscored").length).toBe(1);
-  expect(brief(NaN)).toBe("not scored");
-  expect(brief(0)).toBe("0");
+  expect(scoreText(NaN)).toBe("not scored");
+  expect(scoreText(0)).toBe("0");
 });
 
 test("the distance to a curve is that of its nearest point", () => {

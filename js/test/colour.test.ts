@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { classHue, hexColour, magnitudeTable, signedTable, type Table } from "../src/core/colour";
-import type { Rgb } from "../src/core/theme";
+import type { Rgb } from "../src/core/elements/theme";
 
 const DARK: Rgb = [17, 19, 23];
 const LIGHT: Rgb = [255, 255, 255];

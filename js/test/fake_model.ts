@@ -1,7 +1,7 @@
 /** A host's model: traits and events; what is sent and saved is kept. */
-import type { AnyModel } from "../src/core/bridge";
+import type { Model } from "../src/core/model";
 
-export class FakeModel implements AnyModel {
+export class FakeModel implements Model<any> {
   readonly sent: any[] = [];
   readonly saved: Record<string, unknown>[] = [];
   #changed: Record<string, unknown> = {};

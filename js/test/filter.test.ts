@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { readTable } from "../src/head_table/data";
-import { compile } from "../src/head_table/filter";
+import { readTable } from "../src/head_table/columns";
+import { compile } from "../src/head_table/filter/filter";
 import { clicked, orderOf } from "../src/head_table/order";
 import { tableModel } from "./head_table_model";
 

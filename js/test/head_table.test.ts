@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import type { StripColumn } from "../src/head_table/data";
-import { exact, type NumberColumn, readTable, shown, shownP } from "../src/head_table/data";
-import { code, csv } from "../src/head_table/files";
+import type { StripColumn } from "../src/head_table/columns";
+import { exact, type NumberColumn, readTable, shown, shownP } from "../src/head_table/columns";
+import { code, csv } from "../src/head_table/export";
+import { boxesOf, percent, queryBox, tokenAt } from "../src/head_table/grid/attention_strips";
 import { layoutOf } from "../src/head_table/layout";
 import { describe as describeRow } from "../src/head_table/readout";
-import { boxesOf, percent, queryBox, tokenAt } from "../src/head_table/strip";
 import { tableModel } from "./head_table_model";
 
 const measure = (text: string): number => 7 * text.length;

@@ -1,10 +1,15 @@
 /** A model as Python would make it, from plain columns. */
-import type { AnyModel } from "../src/core/bridge";
+import type { Model } from "../src/core/model";
+import type { HeadTableTraits } from "../src/generated/traits";
 import { FakeModel } from "./fake_model";
 
 type Columns = Record<string, number[] | string[]>;
 
-export function tableModel(columns: Columns, specs: Record<string, object> = {}, traits: object = {}): AnyModel {
+export function tableModel(
+  columns: Columns,
+  specs: Record<string, object> = {},
+  traits: object = {},
+): Model<HeadTableTraits> {
   let start = 0;
   const parts: number[] = [];
   const described = Object.entries(columns).map(([name, values]) => {

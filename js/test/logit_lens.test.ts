@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { Requests } from "../src/core/bridge";
-import { apart } from "../src/logit_lens_view/chart";
+import { Requests } from "../src/core/requests";
 import { revealing, stepOf, viewOf, zoomLimits } from "../src/logit_lens_view/layout";
 import { Lens } from "../src/logit_lens_view/lens";
-import { inkOn } from "../src/logit_lens_view/raster";
-import { everOnTop, runText, settledFrom } from "../src/logit_lens_view/summary";
-import { briefProbability, cellNumber, legendRank, rankText } from "../src/logit_lens_view/words";
+import { inkOn } from "../src/logit_lens_view/map/raster";
+import { apart } from "../src/logit_lens_view/position/chart";
+import { everOnTop, runText, settledFrom } from "../src/logit_lens_view/position/summary";
+import { briefProbability, cellNumber, legendRank, rankText } from "../src/logit_lens_view/quantities";
 import { FakeModel } from "./fake_model";
 
 /** Layers down the list, lowest first; two positions. */

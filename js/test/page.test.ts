@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Requests } from "../src/core/bridge";
+import { Requests } from "../src/core/requests";
 import { StandInModel } from "../src/page";
 
 const model = (): StandInModel =>

@@ -1,22 +1,32 @@
 import { expect, test } from "vitest";
-import { agreement, countsOf, largest, numbers, shownOf, statusOf, strongest } from "../src/patching_map/cells";
-import { swarm } from "../src/patching_map/dots";
-import { columnAt, frameOf, inside, limitFor, rowAt, showing, xOf, yOf, zoomed } from "../src/patching_map/layout";
-import { entriesOf, residue } from "../src/patching_map/ledger";
-import { colours, rasterise } from "../src/patching_map/raster";
+import { agreement, countsOf, largest, numbers, shownOf, statusOf, strongest } from "../src/patching_map/cells/cells";
 import {
-  componentSheet,
-  flatSheet,
-  headSheet,
-  positionSheet,
-  selectedSheet,
-  stripSheet,
+  componentGrid,
+  flatGrid,
+  headGrid,
+  positionGrid,
+  positionStrip,
+  selectedGrid,
   sumsOf,
-} from "../src/patching_map/sheet";
-import { Space } from "../src/patching_map/space";
-import { statisticsOf } from "../src/patching_map/statistics";
-import { duration } from "../src/patching_map/status";
-import { brief, signed } from "../src/patching_map/words";
+} from "../src/patching_map/cells/grid";
+import { Space } from "../src/patching_map/cells/space";
+import { statisticsOf } from "../src/patching_map/cells/statistics";
+import { swarm } from "../src/patching_map/drawing/dots";
+import {
+  columnAt,
+  frameOf,
+  inside,
+  limitFor,
+  rowAt,
+  showing,
+  xOf,
+  yOf,
+  zoomed,
+} from "../src/patching_map/drawing/layout";
+import { colours, rasterise } from "../src/patching_map/drawing/raster";
+import { entriesOf, residue } from "../src/patching_map/panel/attribution_sum";
+import { effectText } from "../src/patching_map/panel/cell_note";
+import { duration } from "../src/patching_map/panel/status";
 import { FakeModel } from "./fake_model";
 
 const space = (state: Record<string, unknown>): Space =>
@@ -69,28 +79,28 @@ test("a place and its cell are inverse", () => {
 });
 
 test("layers go up, the deepest on top", () => {
-  const sheet = flatSheet(space({ axes: ["layer", "head"], shape: [3, 2] }));
-  expect([...sheet.at]).toEqual([4, 5, 2, 3, 0, 1]);
-  expect(sheet.rows.map(({ text }) => text)).toEqual(["2", "1", "0"]);
-  const alone = flatSheet(space({ axes: ["layer"], shape: [3], over: "mlp_out" }));
+  const grid = flatGrid(space({ axes: ["layer", "head"], shape: [3, 2] }));
+  expect([...grid.at]).toEqual([4, 5, 2, 3, 0, 1]);
+  expect(grid.rows.map(({ text }) => text)).toEqual(["2", "1", "0"]);
+  const alone = flatGrid(space({ axes: ["layer"], shape: [3], over: "mlp_out" }));
   expect([alone.columns.length, ...alone.at]).toEqual([1, 2, 1, 0]);
 });
 
 test("a map of heads shows the largest position, or the one selected", () => {
-  expect([...headSheet(cube, effects, undefined).at]).toEqual([13, 19, 23, 3, 7, 11]);
-  expect([...headSheet(cube, effects, 2).at]).toEqual([14, 18, 22, 2, 6, 10]);
+  expect([...headGrid(cube, effects, undefined).at]).toEqual([13, 19, 23, 3, 7, 11]);
+  expect([...headGrid(cube, effects, 2).at]).toEqual([14, 18, 22, 2, 6, 10]);
 });
 
 test("a map of positions shows each layer's strongest head, or the selected heads", () => {
-  expect([...positionSheet(cube, effects).at]).toEqual([20, 13, 22, 23, 8, 9, 10, 11]);
-  const chosen = selectedSheet(cube, [
+  expect([...positionGrid(cube, effects).at]).toEqual([20, 13, 22, 23, 8, 9, 10, 11]);
+  const chosen = selectedGrid(cube, [
     [0, 2],
     [1, 0],
   ]);
   expect(chosen.rows.map(({ text }) => text)).toEqual(["1.0", "0.2"]);
   expect([...chosen.at]).toEqual([12, 13, 14, 15, 8, 9, 10, 11]);
-  expect([...stripSheet(cube, effects, undefined).at]).toEqual([20, 13, 22, 23]);
-  expect([...stripSheet(cube, effects, [0, 1]).at]).toEqual([4, 5, 6, 7]);
+  expect([...positionStrip(cube, effects, undefined).at]).toEqual([20, 13, 22, 23]);
+  expect([...positionStrip(cube, effects, [0, 1]).at]).toEqual([4, 5, 6, 7]);
 });
 
 const parts: [string, number, number][] = [
@@ -105,10 +115,10 @@ const parts: [string, number, number][] = [
 ];
 
 test("an attribution: heads, then the other parts of a layer; what has no layer stands in the sum", () => {
-  const sheet = componentSheet(space({ axes: ["component"], shape: [8], components: parts, over: "" }));
-  expect(sheet.columns.map(({ text }) => text)).toEqual(["0", "1", "MLP"]);
-  expect([...sheet.at]).toEqual([4, 5, 6, 1, 2, 3]);
-  expect(sheet.gapBefore).toBe(2);
+  const grid = componentGrid(space({ axes: ["component"], shape: [8], components: parts, over: "" }));
+  expect(grid.columns.map(({ text }) => text)).toEqual(["0", "1", "MLP"]);
+  expect([...grid.at]).toEqual([4, 5, 6, 1, 2, 3]);
+  expect(grid.gapBefore).toBe(2);
   const entries = entriesOf(parts, [1, 2, 3, 4, 5, 6, 7, 8]);
   expect(entries).toEqual([
     { name: "embedding", value: 1, cell: 0 },
@@ -121,10 +131,8 @@ test("an attribution: heads, then the other parts of a layer; what has no layer 
 });
 
 test("sums are of exact cells only, and say of how many", () => {
-  const sheet = flatSheet(
-    space({ axes: ["layer", "position"], shape: [2, 2], positions: ["a", "b"], over: "mlp_out" }),
-  );
-  const sums = sumsOf(sheet, { values: Float64Array.of(1, NaN, 3, 4), estimates: Float64Array.of(9, 9, 9, 9) });
+  const grid = flatGrid(space({ axes: ["layer", "position"], shape: [2, 2], positions: ["a", "b"], over: "mlp_out" }));
+  const sums = sumsOf(grid, { values: Float64Array.of(1, NaN, 3, 4), estimates: Float64Array.of(9, 9, 9, 9) });
   expect(sums.rows).toEqual([
     { sum: 7, n: 2, of: 2 },
     { sum: 1, n: 1, of: 2 },
@@ -156,7 +164,7 @@ test("a window stays inside, zooms around a column and follows the cursor", () =
 });
 
 test("a pixel of many columns shows the strongest, then the undefined", () => {
-  const wide = flatSheet(
+  const wide = flatGrid(
     space({ axes: ["layer", "position"], shape: [1, 6], positions: [..."abcdef"], over: "mlp_out" }),
   );
   const raster = rasterise(wide, { values: Float64Array.of(1, -5, 2, NaN, Infinity, NaN) }, { first: 0, span: 6 }, 2);
@@ -205,9 +213,8 @@ test.each([
 test.each([
   [0.2641, "+0.264"],
   [-1.5, "−1.500"],
-  [0, "+0.000"],
+  [0, "0.000"],
   [1.44e-5, "+1.4e−5"],
   [NaN, "–"],
   [1234.5, "+1235"],
-])("%d in brief is %s", (value, text) => expect(brief(value)).toBe(text));
-test("values have their sign", () => expect([signed(0.25), signed(-0.25)]).toEqual(["+0.250000", "−0.250000"]));
+])("%d in effectText is %s", (value, text) => expect(effectText(value)).toBe(text));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { makePattern, rowStart } from "../src/attention_view/pattern";
-import { colour, EMPTY, rasterise } from "../src/attention_view/raster";
+import { makePattern, rowStart } from "../src/attention_view/patterns/pattern";
+import { colour, EMPTY, rasterise } from "../src/attention_view/patterns/raster";
 import { magnitudeTable } from "../src/core/colour";
 import type { Scale } from "../src/core/scale";
 

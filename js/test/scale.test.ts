@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { entryOf, exact, niceCeiling, positionOf, type Scale, short, valueAt } from "../src/core/scale";
+import { entryOf, niceCeiling, positionOf, type Scale, valueAt } from "../src/core/scale";
 
 const linear: Scale = { kind: "linear", low: 0, high: 1, threshold: 0 };
 
@@ -36,15 +36,4 @@ describe("scale", () => {
 
 test("niceCeiling", () => {
   expect([0.013, 0.02, 0.3, 1, 7, 0].map(niceCeiling)).toEqual([0.02, 0.02, 0.5, 1, 10, 1]);
-});
-
-test("numbers", () => {
-  expect([0, 0.05, 1, 0.00012, -0.5].map(short)).toEqual(["0", "0.05", "1", "1.2e−4", "−0.5"]);
-  expect([0.3698781, 0, -0.25, 0.0000123, NaN].map(exact)).toEqual([
-    "0.369878",
-    "0.000000",
-    "−0.250000",
-    "1.230e−5",
-    "NaN",
-  ]);
 });

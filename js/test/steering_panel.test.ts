@@ -1,15 +1,17 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { float32, Requests } from "../src/core/bridge";
+import { float32 } from "../src/core/bytes";
 import { signal } from "../src/core/reactive";
+import { Requests } from "../src/core/requests";
 import { selectionOf } from "../src/core/selection";
-import { mostProbable, type Token } from "../src/steering_panel/answer";
-import { createAnswers } from "../src/steering_panel/answers";
-import { layoutOf, moveOf } from "../src/steering_panel/bars_layout";
-import { differing } from "../src/steering_panel/differing";
-import { csv } from "../src/steering_panel/files";
-import { type Grid, interpolated } from "../src/steering_panel/interpolation";
-import { applied, presetOf, presetsText, readPresets } from "../src/steering_panel/presets";
-import { type Asked, Queue } from "../src/steering_panel/queue";
+import { mostProbable, type Token } from "../src/steering_panel/answers/answer";
+import { createAnswers } from "../src/steering_panel/answers/answers";
+import { layoutOf, moveOf } from "../src/steering_panel/answers/bars_layout";
+import { type Grid, interpolated } from "../src/steering_panel/answers/interpolation";
+import { promptText } from "../src/steering_panel/answers/prompt_text";
+import { type Asked, Queue } from "../src/steering_panel/answers/queue";
+import { differing } from "../src/steering_panel/continuations/word_difference";
+import { csv } from "../src/steering_panel/export";
+import { applied, presetOf, presetsText, readPresets } from "../src/steering_panel/sliders/presets";
 import {
   effectiveOf,
   placeOf,
@@ -18,10 +20,9 @@ import {
   snapped,
   stepOf,
   strengthText,
-} from "../src/steering_panel/sliders";
+} from "../src/steering_panel/sliders/sliders";
 import { State } from "../src/steering_panel/state";
-import { fluentKlOf } from "../src/steering_panel/sweeps";
-import { probability, promptText, shortPlace, signed } from "../src/steering_panel/words";
+import { fluentKlOf } from "../src/steering_panel/sweeps/sweeps";
 import { FakeModel } from "./fake_model";
 
 // -- the queue
@@ -245,12 +246,6 @@ test("up is nearer to the top", () => {
     "down",
     "none",
   ]);
-});
-
-test("numbers are short", () => {
-  expect([0.91924, 0.0009, 0.0000412, 0].map(probability)).toEqual(["0.919", "0.001", "4.1e−5", "0.000"]);
-  expect([0, 11, 4309, 43_210].map(shortPlace)).toEqual(["1", "12", "4,310", "43k"]);
-  expect([2.534, -0.00123, 0, -12.34, 4.1e-5].map(signed)).toEqual(["+2.53", "−0.0012", "0.00", "−12.3", "+4.1e−5"]);
 });
 
 test("a prompt is read as it was written", () => {

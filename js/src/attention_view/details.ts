@@ -1,10 +1,12 @@
 /** Exact values as tables: what a token attends to, and what attends to it. */
+
 import { cssColour } from "../core/colour";
-import { h } from "../core/dom";
+import { h } from "../core/elements/dom";
+import { exact } from "../core/format";
 import { draw } from "../core/reactive";
-import { entryOf, exact } from "../core/scale";
+import { entryOf } from "../core/scale";
 import { tokenSpan } from "../core/tokens";
-import { type Ranked, topKeys, topQueries } from "./pattern";
+import { type Ranked, topKeys, topQueries } from "./patterns/pattern";
 import { PANEL_TITLES, type State } from "./state";
 
 const KEYS = 10;

@@ -1,14 +1,16 @@
 /** The view as an SVG for papers: text as text, cells as rectangles or, where they are many, as a picture. */
+
 import { hexColour, type Table } from "../core/colour";
 import { xml } from "../core/export";
-import { entryOf, type Scale, short, valueAt } from "../core/scale";
+import { short } from "../core/format";
+import { entryOf, type Scale, valueAt } from "../core/scale";
 import { columns, plain } from "../core/tokens";
 import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, labelPositions, labelStep } from "./layout";
-import { forVisible } from "./matrix_drawing";
-import { read } from "./pattern";
-import { paint, rasterise } from "./raster";
+import { forVisible } from "./matrix/matrix_drawing";
+import { read } from "./patterns/pattern";
+import { paint, rasterise } from "./patterns/raster";
+import { thumbnail } from "./patterns/thumbnails";
 import { headText, PANEL_TITLES, type PanelName, type State } from "./state";
-import { thumbnail } from "./thumbnails";
 
 export interface Figure {
   svg: string;

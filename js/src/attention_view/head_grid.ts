@@ -1,13 +1,13 @@
 /** All heads as thumbnails: layers down, heads across. */
 import { classHue, className } from "../core/colour";
-import { context, h } from "../core/dom";
+import { context, h } from "../core/elements/dom";
+import type { Tooltip } from "../core/elements/tooltip";
+import { createWalker } from "../core/elements/walker";
 import { computed, draw, sizeOf, watch } from "../core/reactive";
 import type { Head } from "../core/selection";
-import type { Tooltip } from "../core/tooltip";
-import { createWalker } from "../core/walker";
 import { thumbnailPitch } from "./layout";
+import { atlas } from "./patterns/thumbnails";
 import { headText, PANEL_TITLES, type State } from "./state";
-import { atlas } from "./thumbnails";
 
 const GAP = 4;
 const HEADER = 20;

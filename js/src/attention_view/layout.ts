@@ -1,5 +1,5 @@
 /** Where things stand: thumbnails, the matrix and its labels. Plain arithmetic. */
-import type { Window } from "./raster";
+import type { Window } from "./patterns/raster";
 
 export { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/axis";
 

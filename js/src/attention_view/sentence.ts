@@ -1,11 +1,13 @@
 /** The prompt as tokens: under each, how much the token in question attends to it; above, how much it is attended by it. */
+
 import { cssColour } from "../core/colour";
-import { h } from "../core/dom";
+import { h } from "../core/elements/dom";
+import type { Tooltip } from "../core/elements/tooltip";
+import { exact } from "../core/format";
 import { computed, draw, signal, watch } from "../core/reactive";
-import { entryOf, exact } from "../core/scale";
+import { entryOf } from "../core/scale";
 import { tokenSpan } from "../core/tokens";
-import type { Tooltip } from "../core/tooltip";
-import { isExact, read } from "./pattern";
+import { isExact, read } from "./patterns/pattern";
 import { PANEL_TITLES, type State } from "./state";
 
 /** More spans than this are not put into the page at once. */

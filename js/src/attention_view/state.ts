@@ -1,13 +1,15 @@
 /** What an attention view shows, as signals; everything else follows from them. */
-import type { AnyModel } from "../core/bridge";
+
 import { magnitudeTable, signedTable, type Table } from "../core/colour";
+import type { Theme } from "../core/elements/theme";
+import { type Model, save } from "../core/model";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, untracked, watch } from "../core/reactive";
 import { niceCeiling, type Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
-import type { Theme } from "../core/theme";
-import { countBeyond, largestMagnitude } from "./pattern";
-import type { Patterns, Side } from "./patterns";
-import type { Window } from "./raster";
+import type { AttentionViewTraits } from "../generated/traits";
+import { countBeyond, largestMagnitude } from "./patterns/pattern";
+import type { Patterns, Side } from "./patterns/patterns";
+import type { Window } from "./patterns/raster";
 
 /** A panel of the right part. */
 export type PanelName = Side | "difference";
@@ -54,20 +56,20 @@ export class State {
   readonly signedTable: ReadonlySignal<Table>;
 
   constructor(
-    readonly model: AnyModel,
+    readonly model: Model<AttentionViewTraits>,
     readonly selection: Selection,
     readonly patterns: Patterns,
     readonly theme: ReadonlySignal<Theme>,
     until: AbortSignal,
   ) {
-    this.layers = model.get("n_layers");
-    this.headsPerLayer = model.get("n_heads");
+    this.layers = model.get("n_layers")!;
+    this.headsPerLayer = model.get("n_heads")!;
     const versus: string[] = model.get("versus_tokens") ?? [];
     this.tokens = { a: model.get("tokens"), b: versus };
     this.panels = versus.length ? ["a", "b", "difference"] : ["a"];
     this.window = signal({ query: 0, key: 0, span: this.size });
 
-    const letters = trait<[number, number, string][]>(model, "letters", until);
+    const letters = trait(model, "letters", until);
     this.letters = computed(() => new Map(letters.value.map(([layer, head, letter]) => [`${layer}.${head}`, letter])));
 
     this.heads = signal(this.#ownHeads());
@@ -185,10 +187,7 @@ export class State {
   /** Write the colour scale to Python. */
   commitScale(): void {
     const { kind, low, high, threshold } = this.scale.peek();
-    this.model.set("scale", kind);
-    this.model.set("limits", [low, high]);
-    this.model.set("threshold", threshold);
-    this.model.save_changes();
+    save(this.model, { scale: kind, limits: [low, high], threshold });
   }
 
   #scaleOfModel(): Scale {

@@ -1,15 +1,16 @@
 /** The graph as an SVG for papers: curves as paths, text as text. */
+
 import { classHue, hexColour } from "../core/colour";
+import { rgbOf, type Theme } from "../core/elements/theme";
 import { xml } from "../core/export";
-import { rgbOf, type Theme } from "../core/theme";
-import { keyOf, lookOf, type Sort } from "./curves";
-import { axisLabels, innerText } from "./drawing";
-import { classLetter, placedLabels } from "./labels";
-import { undrawnWords } from "./readout";
-import type { Mark } from "./scene";
-import type { Scores } from "./scores";
+import { count, counted, share, significant } from "../core/format";
+import type { Scores } from "./circuit/scores";
+import { keyOf, lookOf, type Sort } from "./drawing/curves";
+import { axisLabels, innerText } from "./drawing/drawing";
+import { classLetter, placedLabels } from "./drawing/labels";
+import type { Mark } from "./drawing/scene";
+import { undrawnWords } from "./panel/readout";
 import type { State } from "./state";
-import { count, plainly, share, some } from "./words";
 
 export interface Figure {
   svg: string;
@@ -38,7 +39,7 @@ export function figure(state: State, scores: Scores, title: string): Figure {
   const changed = [removed.length && `${removed.length} taken out`, added.length && `${added.length} put in`]
     .filter(Boolean)
     .join(", ");
-  const note = `${count(state.size.peek())} of ${some(state.edges.count, "edge")} (${share(state.size.peek(), state.edges.count)})${kept === null ? "" : ", the strongest"}${changed ? `; by hand ${changed}` : ""}. ${undrawnWords(state)}`;
+  const note = `${count(state.size.peek())} of ${counted(state.edges.count, "edge")} (${share(state.size.peek(), state.edges.count)})${kept === null ? "" : ", the strongest"}${changed ? `; by hand ${changed}` : ""}. ${undrawnWords(state)}`;
   return {
     width: wide,
     height: high,
@@ -53,11 +54,11 @@ export function figure(state: State, scores: Scores, title: string): Figure {
 
 /** How it was found and what it does: a figure travels without its notebook. */
 function origin({ model, metric }: State, { known, current }: Scores): string {
-  const facts = new Map<string, string>(model.get("facts"));
+  const facts = new Map(model.get("facts") as [string, string][]);
   const measured = current.peek() ? known.peek()?.measured : undefined;
   const does =
     measured && typeof measured.faithfulness === "number"
-      ? ` Faithfulness ${plainly(measured.faithfulness)}${measured.metric === null ? "" : `, ${metric} ${plainly(measured.metric)}`}.`
+      ? ` Faithfulness ${significant(measured.faithfulness)}${measured.metric === null ? "" : `, ${metric} ${significant(measured.metric)}`}.`
       : "";
   return `Scores: ${facts.get("method")}, ${facts.get("scores")}. Ablation: ${facts.get("ablation")}.${does}`;
 }
@@ -166,7 +167,7 @@ function legend(state: State): string {
       [0.5, 0],
       [1, scale.high],
     ] as const)
-      parts.push(`<text x="${10 + at * 160}" y="30" text-anchor="middle">${plainly(value)}</text>`);
+      parts.push(`<text x="${10 + at * 160}" y="30" text-anchor="middle">${significant(value)}</text>`);
     parts.push(`<text x="182" y="16">score</text>`);
     x = 230;
   }

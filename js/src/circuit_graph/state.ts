@@ -1,18 +1,20 @@
 /** What a circuit's view shows, as signals; everything else follows from them. */
-import { type AnyModel, SAVED_PAGE } from "../core/bridge";
+
 import { signedTable, type Table } from "../core/colour";
+import type { Theme } from "../core/elements/theme";
 import { History } from "../core/history";
+import { isSavedPage, type Model } from "../core/model";
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "../core/reactive";
 import { niceCeiling, type Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
-import type { Theme } from "../core/theme";
-import { type Curve, edgeTable } from "./curves";
-import { Edges } from "./edges";
-import { EDITS, type Edits, grouped, includedBy, readEdits, toggledEdge, toggledNodes } from "./edits";
-import { Graph } from "./graph";
-import { frameOf, type Room } from "./layout";
-import { type Scene, sceneOf } from "./scene";
-import { columnsOf, type Unit, type Units, unitsOf } from "./units";
+import type { CircuitGraphTraits } from "../generated/traits";
+import { Edges } from "./circuit/edges";
+import { EDITS, type Edits, grouped, includedBy, readEdits, toggledEdge, toggledNodes } from "./circuit/edits";
+import { Graph } from "./circuit/graph";
+import { columnsOf, type Unit, type Units, unitsOf } from "./circuit/units";
+import { type Curve, edgeTable } from "./drawing/curves";
+import { frameOf, type Room } from "./drawing/layout";
+import { type Scene, sceneOf } from "./drawing/scene";
 
 export type Place = [column: number, row: number];
 
@@ -55,19 +57,19 @@ export class State {
   readonly table: ReadonlySignal<Table>;
 
   constructor(
-    readonly model: AnyModel,
+    readonly model: Model<CircuitGraphTraits>,
     readonly selection: Selection,
     readonly theme: ReadonlySignal<Theme>,
     until: AbortSignal,
   ) {
     const graph = (this.graph = new Graph({
-      layers: model.get("n_layers"),
-      heads: model.get("n_heads"),
+      layers: model.get("n_layers")!,
+      heads: model.get("n_heads")!,
       kvHeads: model.get("n_kv_heads"),
       parallel: model.get("parallel"),
     }));
     const edges = (this.edges = new Edges(graph, model));
-    this.saved = !!model.get(SAVED_PAGE);
+    this.saved = isSavedPage(model);
     this.metric = model.get("metric");
     this.givenCount = edges.given.reduce((sum, value) => sum + value, 0);
 

@@ -1,6 +1,7 @@
 /** Signals, with clean-up by AbortSignal. */
 import { effect, type ReadonlySignal, signal } from "@preact/signals-core";
-import type { AnyModel } from "./bridge";
+import type { ViewTraits } from "../generated/traits";
+import type { Model } from "./model";
 
 export { batch, computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals-core";
 
@@ -34,8 +35,12 @@ export function draw(until: AbortSignal, action: () => void): void {
 }
 
 /** A trait of the model as a signal that follows it. */
-export function trait<T>(model: AnyModel, name: string, until: AbortSignal): ReadonlySignal<T> {
-  const value = signal<T>(model.get(name));
+export function trait<T extends ViewTraits, N extends keyof T & string>(
+  model: Model<T>,
+  name: N,
+  until: AbortSignal,
+): ReadonlySignal<T[N]> {
+  const value = signal(model.get(name));
   const follow = (): void => void (value.value = model.get(name));
   model.on(`change:${name}`, follow);
   until.addEventListener("abort", () => model.off(`change:${name}`, follow));

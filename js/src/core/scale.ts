@@ -39,20 +39,3 @@ export function niceCeiling(value: number): number {
   const nice = [1, 2, 5, 10].find((step) => step * power >= value * (1 - 1e-9))! * power;
   return Number(nice.toPrecision(1));
 }
-
-/** A short number for a legend: 0, 0.05, 1, 2e-4. */
-export function short(value: number): string {
-  if (Number.isNaN(value)) return "NaN";
-  const text =
-    value !== 0 && Math.abs(value) < 1e-3
-      ? value.toExponential(1).replace(".0e", "e")
-      : String(Number(value.toPrecision(2)));
-  return text.replace("-", "−");
-}
-
-/** An exact value for a tooltip or a table: float32 has seven digits, of which six are shown. */
-export function exact(value: number): string {
-  if (Number.isNaN(value)) return "NaN";
-  if (value !== 0 && Math.abs(value) < 1e-4) return value.toExponential(3).replace("-", "−").replace("e-", "e−");
-  return value.toFixed(6).replace("-", "−");
-}

@@ -1,5 +1,5 @@
 /** Heads and tokens that are selected, shared at once by all views of the page with the same `selection_id`. */
-import type { AnyModel } from "./bridge";
+import type { Model } from "./model";
 
 export type Head = [layer: number, head: number];
 
@@ -22,7 +22,7 @@ const OWN = Symbol("written by this view itself");
 const KEY = Symbol.for("scope-widgets.selections");
 const registry: Map<string, Shared> = ((globalThis as any)[KEY] ??= new Map());
 
-export function selectionOf(model: AnyModel, signal: AbortSignal): Selection {
+export function selectionOf(model: Model, signal: AbortSignal): Selection {
   const id = String(model.get("selection_id") ?? "");
   let shared = registry.get(id);
   if (!shared) registry.set(id, (shared = new Shared(model)));
@@ -39,7 +39,7 @@ class Shared {
   readonly listeners = new Set<() => void>();
   readonly values: Record<Trait, string>; // JSON: equal selections are equal strings
 
-  constructor(model: AnyModel) {
+  constructor(model: Model) {
     this.values = { selected_heads: read(model, "selected_heads"), selected_tokens: read(model, "selected_tokens") };
   }
 
@@ -55,7 +55,7 @@ class Shared {
   }
 }
 
-const read = (model: AnyModel, trait: Trait): string => JSON.stringify(model.get(trait) ?? []);
+const read = (model: Model, trait: Trait): string => JSON.stringify(model.get(trait) ?? []);
 
 /**
  * One view's part. It writes its own model when the change was made in it; Python's Selection then carries the value to
@@ -68,7 +68,7 @@ class Member implements Selection {
   #hear: Record<Trait, () => void>;
 
   constructor(
-    readonly model: AnyModel,
+    readonly model: Model,
     readonly shared: Shared,
   ) {
     this.#hear = {

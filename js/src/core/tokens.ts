@@ -1,5 +1,5 @@
 /** How a token is shown: spaces as middle dots, line ends as arrows, byte tokens as hex; never as markup. */
-import { h } from "./dom";
+import { h } from "./elements/dom";
 
 export interface Part {
   text: string;

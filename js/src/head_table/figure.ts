@@ -1,7 +1,7 @@
 /** The table as an SVG: what is shown, in its order, for a paper or a slide. */
 import { classHue, hexColour, magnitudeTable } from "../core/colour";
+import type { Theme } from "../core/elements/theme";
 import { xml } from "../core/export";
-import type { Theme } from "../core/theme";
 import {
   headName,
   headOf,
@@ -12,9 +12,9 @@ import {
   short,
   type Table,
   written,
-} from "./data";
+} from "./columns";
+import { boxesOf, queryBox, STRIP_HEIGHT } from "./grid/attention_strips";
 import { type Layout, type Measure, PAD, type Placed, ROW } from "./layout";
-import { boxesOf, queryBox, STRIP_HEIGHT } from "./strip";
 
 export interface Figure {
   svg: string;

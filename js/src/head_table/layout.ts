@@ -9,7 +9,7 @@ import {
   shownP,
   type Table,
   type TextColumn,
-} from "./data";
+} from "./columns";
 
 export const ROW = 24;
 export const HEADER = 44;

@@ -1,10 +1,10 @@
 /** One row in words with exact values: the line below the table, and the note beside a class letter. */
 import { className } from "../core/colour";
-import { h } from "../core/dom";
+import { h } from "../core/elements/dom";
+import type { Tooltip } from "../core/elements/tooltip";
 import { tokenSpan } from "../core/tokens";
-import type { Tooltip } from "../core/tooltip";
-import { headName, headOf, isClass, type ShownColumn, type StripColumn, spoken, type Table } from "./data";
-import { levelAt, percent, stripWords, tokenAt } from "./strip";
+import { headName, headOf, isClass, type ShownColumn, type StripColumn, spoken, type Table } from "./columns";
+import { levelAt, percent, stripWords, tokenAt } from "./grid/attention_strips";
 
 export interface Readout {
   element: HTMLElement;

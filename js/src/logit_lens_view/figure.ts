@@ -1,15 +1,17 @@
 /** The view as an SVG for papers: the cells on show with their words, the legend, and the chart of the position. */
+
 import { hexColour } from "../core/colour";
 import { xml } from "../core/export";
-import { short, valueAt } from "../core/scale";
+import { short } from "../core/format";
+import { valueAt } from "../core/scale";
 import { fitted, plain } from "../core/tokens";
-import { chartOf } from "./chart";
 import { GUTTER, HEADER, shownRange, stepOf } from "./layout";
-import { settledPath } from "./map_drawing";
-import { fontSize, forShown, hasSettled, hasWords, placeOf } from "./place";
-import { colourOf, inkOn, rasterOf } from "./raster";
+import { fontSize, forShown, hasSettled, hasWords, placeOf } from "./map/cell_layout";
+import { settledPath } from "./map/map_drawing";
+import { colourOf, inkOn, rasterOf } from "./map/raster";
+import { chartOf } from "./position/chart";
+import { colourName, legendRank } from "./quantities";
 import type { State } from "./state";
-import { colourName, legendRank } from "./words";
 
 export interface Figure {
   svg: string;

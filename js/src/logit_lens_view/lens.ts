@@ -1,6 +1,10 @@
 /** The lens as it arrives from Python: first the top token of each cell, then everything else. */
-import { type AnyModel, float32, int32, type Requests } from "../core/bridge";
+
+import { float32, int32 } from "../core/bytes";
+import type { Model } from "../core/model";
 import { type Signal, signal } from "../core/reactive";
+import type { Requests } from "../core/requests";
+import type { LogitLensViewTraits } from "../generated/traits";
 
 export type Colour = "probability" | "entropy" | "kl" | "rank" | "token_probability";
 
@@ -37,7 +41,7 @@ export class Lens {
   readonly #texts: Map<string, string>;
   readonly #requests: Requests;
 
-  constructor(model: AnyModel, requests: Requests) {
+  constructor(model: Model<LogitLensViewTraits>, requests: Requests) {
     this.tokens = model.get("tokens");
     this.layers = model.get("layers");
     this.topIds = int32(model.get("top_ids"));

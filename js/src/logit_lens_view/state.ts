@@ -1,13 +1,15 @@
 /** What a lens view shows, as signals; everything else follows from them. */
-import type { AnyModel } from "../core/bridge";
+
 import { magnitudeTable, type Table } from "../core/colour";
+import type { Theme } from "../core/elements/theme";
+import { type Model, save } from "../core/model";
 import { computed, type ReadonlySignal, type Signal, signal, trait } from "../core/reactive";
 import { LOG_FLOOR, niceCeiling, type Scale } from "../core/scale";
 import type { Selection } from "../core/selection";
-import type { Theme } from "../core/theme";
+import type { LogitLensViewTraits } from "../generated/traits";
 import { type Counts, type Room, type View, viewOf } from "./layout";
 import type { Colour, Lens } from "./lens";
-import { settledFrom } from "./summary";
+import { settledFrom } from "./position/summary";
 
 export interface Cell {
   /** Index of the layer, 0 for the lowest. */
@@ -46,7 +48,7 @@ export class State {
   readonly #limits: Signal<Limits>;
 
   constructor(
-    readonly model: AnyModel,
+    readonly model: Model<LogitLensViewTraits>,
     readonly lens: Lens,
     readonly selection: Selection,
     readonly theme: ReadonlySignal<Theme>,
@@ -58,9 +60,9 @@ export class State {
     selection.subscribe(() => void (this.selectedTokens.value = own()), until);
     this.position = computed(() => this.selectedTokens.value.at(-1) ?? lens.positions - 1);
 
-    this.colour = trait<Colour>(model, "colour", until);
-    this.token = trait<number | null>(model, "token", until);
-    this.chart = trait<"rank" | "probability">(model, "chart", until);
+    this.colour = trait(model, "colour", until);
+    this.token = trait(model, "token", until);
+    this.chart = trait(model, "chart", until);
     this.values = computed(() => lens.values(this.colour.value, this.token.value));
     this.#limits = signal(this.#limitsOfModel());
     for (const name of ["scale", "limits", "threshold"]) {
@@ -123,10 +125,7 @@ export class State {
   /** Write the colour scale to Python. */
   commitScale(): void {
     const { kind, ends, threshold } = this.#limits.peek();
-    this.model.set("scale", kind);
-    this.model.set("limits", ends);
-    this.model.set("threshold", threshold);
-    this.model.save_changes();
+    save(this.model, { scale: kind, limits: ends, threshold });
   }
 
   /** Colour by something else; limits of one quantity say nothing about another. */
@@ -138,8 +137,7 @@ export class State {
   }
 
   setChart(chart: "rank" | "probability"): void {
-    this.model.set("chart", chart);
-    this.model.save_changes();
+    save(this.model, { chart });
   }
 
   /** Select positions, or with `extend` add them; a single one that is selected already is taken away. */

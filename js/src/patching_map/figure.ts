@@ -1,16 +1,18 @@
 /** The map as an SVG for papers: text as text, cells as rectangles or, where they are many, as a picture. */
+
 import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/axis";
 import { cssColour, hexColour } from "../core/colour";
 import { xml } from "../core/export";
-import { entryOf, short, valueAt } from "../core/scale";
+import { short } from "../core/format";
+import { entryOf, valueAt } from "../core/scale";
 import { columns as charactersOf, plain } from "../core/tokens";
-import { shownOf, statusOf } from "./cells";
-import { dotOf, forShown, notRunTone, PALE, packed } from "./drawing";
-import { type Frame, frameOf, xOf, yOf } from "./layout";
-import { colours, picture, rasterise } from "./raster";
-import { type Sheet, sumsOf } from "./sheet";
+import { shownOf, statusOf } from "./cells/cells";
+import { type Grid, sumsOf } from "./cells/grid";
+import { boundOf, COLUMN_BAR, endsOf, ROW_BAR } from "./cells/sums";
+import { dotOf, forShown, notRunTone, PALE, packed } from "./drawing/drawing";
+import { type Frame, frameOf, xOf, yOf } from "./drawing/layout";
+import { colours, picture, rasterise } from "./drawing/raster";
 import type { State } from "./state";
-import { boundOf, COLUMN_BAR, endsOf, ROW_BAR } from "./sums";
 
 export interface Figure {
   svg: string;
@@ -25,16 +27,16 @@ const [WIDTH, HEIGHT] = [720, 420];
 const MONO = `font-family="ui-monospace, Menlo, Consolas, monospace" xml:space="preserve"`;
 
 export function figure(state: State, title: string, note: string): Figure {
-  const sheet = state.sheet.peek();
+  const grid = state.grid.peek();
   const theme = state.theme.peek();
-  const heads = sheet.across === "heads";
-  const numbered = sheet.columns.length >= 40;
-  const label = (at: number): string => (numbered ? `${at} ` : "") + plain(sheet.columns[at]!.text, LABEL_CHARACTERS);
+  const heads = grid.across === "heads";
+  const numbered = grid.columns.length >= 40;
+  const label = (at: number): string => (numbered ? `${at} ` : "") + plain(grid.columns[at]!.text, LABEL_CHARACTERS);
   const longest = heads
     ? 4
-    : Math.max(...sheet.columns.map((line) => charactersOf(line.text, LABEL_CHARACTERS))) + (numbered ? 5 : 0);
+    : Math.max(...grid.columns.map((line) => charactersOf(line.text, LABEL_CHARACTERS))) + (numbered ? 5 : 0);
   const room = {
-    left: 28 + Math.max(...sheet.rows.map(({ text }) => text.length)) * 6.5,
+    left: 28 + Math.max(...grid.rows.map(({ text }) => text.length)) * 6.5,
     top: heads ? 40 : 14 - longest * CHARACTER * Math.sin(KEY_LABEL_ANGLE),
     right: Math.max(ROW_BAR + 20, longest * CHARACTER * Math.cos(KEY_LABEL_ANGLE)),
     bottom: heads ? 20 : COLUMN_BAR + 20,
@@ -43,17 +45,17 @@ export function figure(state: State, title: string, note: string): Figure {
     WIDTH + room.left + room.right,
     HEIGHT + room.top + room.bottom,
     room,
-    sheet.rows.length,
-    sheet.columns.length,
+    grid.rows.length,
+    grid.columns.length,
     state.window.peek(),
-    sheet.gapBefore,
+    grid.gapBefore,
   );
   const bottom = frame.top + frame.height + room.bottom;
   const parts = [
-    cells(state, sheet, frame),
-    rowLabels(sheet, frame),
-    columnLabels(sheet, frame, label, theme.ink),
-    sumBars(state, sheet, frame),
+    cells(state, grid, frame),
+    rowLabels(grid, frame),
+    columnLabels(grid, frame, label, theme.ink),
+    sumBars(state, grid, frame),
     legend(state, frame.left, bottom + 12),
   ];
   const width = Math.max(frame.left + frame.width + room.right, title.length * 7, note.length * 5.8, 420) + 2 * MARGIN;
@@ -70,7 +72,7 @@ export function figure(state: State, title: string, note: string): Figure {
 
 const round = (value: number): number => Math.round(value * 100) / 100;
 
-function cells(state: State, sheet: Sheet, frame: Frame): string {
+function cells(state: State, grid: Grid, frame: Frame): string {
   const [effects, scale, table, theme] = [
     state.effects.peek(),
     state.scale.peek(),
@@ -81,14 +83,14 @@ function cells(state: State, sheet: Sheet, frame: Frame): string {
   const hatching = `<pattern id="pm-nan" width="6" height="6" patternUnits="userSpaceOnUse"><path d="M0 6 6 0" stroke="${theme.warn}"/></pattern>`;
   const edge = `<rect x="${frame.left - 0.5}" y="${frame.top - 0.5}" width="${round(frame.width + 1)}" height="${round(frame.height + 1)}" fill="none" stroke="${theme.line}"/>`;
   let inside = "";
-  if (sheet.at.length <= MOST_RECTANGLES) {
+  if (grid.at.length <= MOST_RECTANGLES) {
     const [width, height] = [
       round(frame.cellWidth - (frame.cellWidth > 7 ? 1 : 0)),
       round(frame.cellHeight - (frame.cellHeight > 7 ? 1 : 0)),
     ];
     const notRun = hexColour(packed(notRunTone(theme)));
     const radius = round(dotOf(frame));
-    forShown({ sheet, frame }, (cell, x, y) => {
+    forShown({ grid, frame }, (cell, x, y) => {
       const status = statusOf(effects, cell);
       const colour =
         status === "exact" || status === "estimate"
@@ -101,7 +103,7 @@ function cells(state: State, sheet: Sheet, frame: Frame): string {
         inside += `<circle cx="${round(x + frame.cellWidth / 2)}" cy="${round(y + frame.cellHeight / 2)}" r="${radius}" fill="${colour}"/>`;
     });
   } else {
-    const raster = rasterise(sheet, effects, state.window.peek(), 4 * WIDTH);
+    const raster = rasterise(grid, effects, state.window.peek(), 4 * WIDTH);
     const { solid, pale } = colours(raster, effects, scale, table, packed(notRunTone(theme)));
     const place = `x="${round(xOf(frame, raster.first))}" y="${frame.top}" width="${round(raster.width * raster.per * frame.cellWidth)}" height="${round(frame.height)}" preserveAspectRatio="none" style="image-rendering:pixelated"`;
     const image = (pixels: Uint32Array, opacity: number): string =>
@@ -114,39 +116,39 @@ function cells(state: State, sheet: Sheet, frame: Frame): string {
   return `${hatching}${clip}<g clip-path="url(#pm-cells)">${inside}</g>${edge}`;
 }
 
-function rowLabels(sheet: Sheet, frame: Frame): string {
+function rowLabels(grid: Grid, frame: Frame): string {
   const step = labelStep(frame.cellHeight, LABEL_PITCH);
-  const rows = sheet.rows.length;
+  const rows = grid.rows.length;
   const middle = frame.top + frame.height / 2;
   return (
     labelPositions(0, rows, rows, step)
       .map((up) => rows - 1 - up)
       .map(
         (row) =>
-          `<text x="${frame.left - 6}" y="${round(yOf(frame, row + 0.5) + 4)}" text-anchor="end">${xml(sheet.rows[row]!.text)}</text>`,
+          `<text x="${frame.left - 6}" y="${round(yOf(frame, row + 0.5) + 4)}" text-anchor="end">${xml(grid.rows[row]!.text)}</text>`,
       )
       .join("") +
-    `<text transform="translate(10 ${round(middle)}) rotate(-90)" text-anchor="middle">${sheet.down}</text>`
+    `<text transform="translate(10 ${round(middle)}) rotate(-90)" text-anchor="middle">${grid.down}</text>`
   );
 }
 
-function columnLabels(sheet: Sheet, frame: Frame, label: (at: number) => string, ink: string): string {
-  const heads = sheet.across === "heads";
+function columnLabels(grid: Grid, frame: Frame, label: (at: number) => string, ink: string): string {
+  const heads = grid.across === "heads";
   const step = labelStep(frame.cellWidth, heads ? 20 : LABEL_PITCH);
-  const wanted = labelPositions(frame.first, frame.span, Math.min(sheet.columns.length, sheet.gapBefore), step);
-  const parts = sheet.columns.map((_, at) => at).slice(sheet.gapBefore);
+  const wanted = labelPositions(frame.first, frame.span, Math.min(grid.columns.length, grid.gapBefore), step);
+  const parts = grid.columns.map((_, at) => at).slice(grid.gapBefore);
   return [...wanted, ...parts]
     .map((at) => {
       const x = round(xOf(frame, at) + frame.cellWidth / 2);
-      if (heads && at < sheet.gapBefore)
-        return `<text x="${x}" y="${frame.top - 6}" text-anchor="middle">${xml(sheet.columns[at]!.text)}</text>`;
-      return `<text transform="translate(${x} ${frame.top - 6}) rotate(${(KEY_LABEL_ANGLE * 180) / Math.PI})" fill="${ink}" ${heads ? "" : MONO}>${xml(heads ? sheet.columns[at]!.text : label(at))}</text>`;
+      if (heads && at < grid.gapBefore)
+        return `<text x="${x}" y="${frame.top - 6}" text-anchor="middle">${xml(grid.columns[at]!.text)}</text>`;
+      return `<text transform="translate(${x} ${frame.top - 6}) rotate(${(KEY_LABEL_ANGLE * 180) / Math.PI})" fill="${ink}" ${heads ? "" : MONO}>${xml(heads ? grid.columns[at]!.text : label(at))}</text>`;
     })
     .join("");
 }
 
-function sumBars(state: State, sheet: Sheet, frame: Frame): string {
-  const sums = sumsOf(sheet, state.effects.peek());
+function sumBars(state: State, grid: Grid, frame: Frame): string {
+  const sums = sumsOf(grid, state.effects.peek());
   if (!sums.rows.some(({ n }) => n)) return "";
   const table = state.table.peek();
   const ink = (sum: number): string => hexColour(table[sum < 0 ? 48 : 207]!);
@@ -163,7 +165,7 @@ function sumBars(state: State, sheet: Sheet, frame: Frame): string {
     .join("");
   const line = cssColour(packed([128, 128, 128]));
   svg += `<path d="M${round(zero)} ${frame.top}v${round(frame.height)}" stroke="${line}"/><text x="${start + ROW_BAR / 2}" y="${frame.top + frame.height + 15}" text-anchor="middle">sum ${boundOf(sums.rows)}</text>`;
-  if (sheet.across !== "positions") return svg;
+  if (grid.across !== "positions") return svg;
   const [least, most] = endsOf(sums.columns);
   const rise = COLUMN_BAR / (most - least || 1);
   const base = frame.top + frame.height + 12 + most * rise;

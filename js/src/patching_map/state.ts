@@ -1,14 +1,16 @@
 /** What a patching map shows, as signals; everything else follows from them. */
-import { type AnyModel, SAVED_PAGE } from "../core/bridge";
+
 import { signedTable, type Table } from "../core/colour";
+import type { Theme } from "../core/elements/theme";
+import { isSavedPage, type Model, save } from "../core/model";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, watch } from "../core/reactive";
 import type { Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
-import type { Theme } from "../core/theme";
-import { countsOf, type Effects, largest, numbers, shownOf } from "./cells";
-import { limitFor, type Window } from "./layout";
-import { componentSheet, flatSheet, headSheet, positionSheet, type Sheet, selectedSheet, stripSheet } from "./sheet";
-import { Space } from "./space";
+import type { PatchingMapTraits } from "../generated/traits";
+import { countsOf, type Effects, largest, numbers, shownOf } from "./cells/cells";
+import { componentGrid, flatGrid, type Grid, headGrid, positionGrid, positionStrip, selectedGrid } from "./cells/grid";
+import { Space } from "./cells/space";
+import { limitFor, type Window } from "./drawing/layout";
 
 export const SHOWS = ["heads", "positions", "selected heads"] as const;
 export type Shows = (typeof SHOWS)[number];
@@ -28,8 +30,8 @@ export class State {
   /** The cell whose prompts are shown. */
   readonly open = signal<number | undefined>(undefined);
   readonly hover = signal<number | undefined>(undefined);
-  readonly sheet: ReadonlySignal<Sheet>;
-  readonly strip: ReadonlySignal<Sheet> | undefined;
+  readonly grid: ReadonlySignal<Grid>;
+  readonly strip: ReadonlySignal<Grid> | undefined;
   readonly window: Signal<Window>;
 
   readonly scale: Signal<Scale>;
@@ -38,15 +40,15 @@ export class State {
   readonly clipped: ReadonlySignal<number>;
 
   constructor(
-    readonly model: AnyModel,
+    readonly model: Model<PatchingMapTraits>,
     readonly selection: Selection,
     readonly theme: ReadonlySignal<Theme>,
     until: AbortSignal,
   ) {
     const space = (this.space = new Space(model));
     this.quantity = model.get("quantity");
-    this.saved = !!model.get(SAVED_PAGE);
-    const [values, estimates] = [trait<DataView>(model, "values", until), trait<DataView>(model, "estimates", until)];
+    this.saved = isSavedPage(model);
+    const [values, estimates] = [trait(model, "values", until), trait(model, "estimates", until)];
     this.effects = computed(() => ({
       values: numbers(values.value, space.size)!,
       estimates: numbers(estimates.value, space.size),
@@ -65,21 +67,21 @@ export class State {
       until,
     );
 
-    this.shows = trait<Shows>(model, "shows", until);
+    this.shows = trait(model, "shows", until);
     this.position = computed(() => this.tokens.value.at(-1));
-    this.sheet = computed(() => {
-      if (space.components.length) return componentSheet(space);
-      if (!space.deep) return flatSheet(space);
-      if (this.shows.value === "heads") return headSheet(space, this.effects.value, this.position.value);
-      if (this.shows.value === "positions" || !this.heads.value.length) return positionSheet(space, this.effects.value);
-      return selectedSheet(space, this.heads.value);
+    this.grid = computed(() => {
+      if (space.components.length) return componentGrid(space);
+      if (!space.deep) return flatGrid(space);
+      if (this.shows.value === "heads") return headGrid(space, this.effects.value, this.position.value);
+      if (this.shows.value === "positions" || !this.heads.value.length) return positionGrid(space, this.effects.value);
+      return selectedGrid(space, this.heads.value);
     });
-    if (space.deep) this.strip = computed(() => stripSheet(space, this.effects.value, this.stripHead.value));
-    this.window = signal({ first: 0, span: this.sheet.peek().columns.length });
-    const columns = computed(() => this.sheet.value.columns.length);
+    if (space.deep) this.strip = computed(() => positionStrip(space, this.effects.value, this.stripHead.value));
+    this.window = signal({ first: 0, span: this.grid.peek().columns.length });
+    const columns = computed(() => this.grid.value.columns.length);
     watch(until, () => void (this.window.value = { first: 0, span: columns.value }));
 
-    const [limit, threshold] = [trait<number | null>(model, "limit", until), trait<number>(model, "threshold", until)];
+    const [limit, threshold] = [trait(model, "limit", until), trait(model, "threshold", until)];
     const dragged = this.#dragged;
     const fitted = computed(() => limitFor(largest(this.effects.value)));
     const scale = computed<Scale>(() => {
@@ -98,7 +100,7 @@ export class State {
     this.table = computed(() => signedTable(theme.value.groundRgb, theme.value.dark));
     this.clipped = computed(() => {
       const { high } = this.scale.value;
-      return this.sheet.value.at.reduce(
+      return this.grid.value.at.reduce(
         (count, cell) => count + Number(cell >= 0 && Math.abs(shownOf(this.effects.value, cell)) > high),
         0,
       );
@@ -121,7 +123,7 @@ export class State {
   commitScale(): void {
     const { high, threshold } = this.scale.peek();
     batch(() => {
-      this.#keep({ limit: high === this.fitted().high ? null : high, threshold });
+      save(this.model, { limit: high === this.fitted().high ? null : high, threshold });
       this.#dragged.value = undefined;
     });
   }
@@ -129,13 +131,8 @@ export class State {
   setShows(shows: Shows): void {
     batch(() => {
       this.hover.value = undefined;
-      this.#keep({ shows });
+      save(this.model, { shows });
     });
-  }
-
-  #keep(traits: Record<string, unknown>): void {
-    for (const [name, value] of Object.entries(traits)) this.model.set(name, value);
-    this.model.save_changes();
   }
 
   setHeads(heads: Head[]): void {
@@ -167,13 +164,13 @@ export class State {
   }
 
   resetWindow(): void {
-    this.window.value = { first: 0, span: this.sheet.peek().columns.length };
+    this.window.value = { first: 0, span: this.grid.peek().columns.length };
   }
 
   /** Escape: undo the last kind of choice. Returns what was done; "" when nothing was left. */
   stepBack(): string {
     if (this.open.peek() !== undefined) return ((this.open.value = undefined), "Closed.");
-    if (this.window.peek().span < this.sheet.peek().columns.length) return (this.resetWindow(), "Zoom reset.");
+    if (this.window.peek().span < this.grid.peek().columns.length) return (this.resetWindow(), "Zoom reset.");
     if (this.tokens.peek().length) return (this.setTokens([]), "No token selected.");
     if (this.heads.peek().length) return (this.setHeads([]), "No head selected.");
     return "";

@@ -1,15 +1,17 @@
 /** Sliders, bars and continuations as an SVG for papers: text as text. */
+
 import { hexColour } from "../core/colour";
+import { rgbOf, type Theme } from "../core/elements/theme";
 import { xml } from "../core/export";
-import { rgbOf, type Theme } from "../core/theme";
-import type { Answers } from "./answers";
-import { drawBars, svgPen } from "./bars_drawing";
-import { layoutOf } from "./bars_layout";
-import type { Continuations } from "./continuations";
-import { differing, type Word } from "./differing";
-import { placeOf, strengthText } from "./sliders";
+import { signed, steady } from "../core/format";
+import type { Answers } from "./answers/answers";
+import { drawBars, svgPen } from "./answers/bars_drawing";
+import { layoutOf } from "./answers/bars_layout";
+import { promptText } from "./answers/prompt_text";
+import type { Continuations } from "./continuations/continuations";
+import { differing, type Word } from "./continuations/word_difference";
+import { placeOf, strengthText } from "./sliders/sliders";
 import type { State } from "./state";
-import { fixed, promptText, signed } from "./words";
 
 export interface Figure {
   svg: string;
@@ -48,9 +50,9 @@ export function figure(state: State, { shown }: Answers, { texts }: Continuation
   const difference =
     answer.difference === null
       ? ""
-      : `, logit ${answerText} − ${versus} ${signed(answer.difference)} (unsteered ${signed(answer.difference0!)})`;
+      : `, logit ${answerText} − ${versus} ${signed(answer.difference, steady)} (unsteered ${signed(answer.difference0!, steady)})`;
   text(
-    `KL divergence ${fixed(answer.kl)} nats${difference}${answer.how && answer.how !== "computed" ? `; ${answer.how}` : ""}`,
+    `KL divergence ${steady(answer.kl)} nats${difference}${answer.how && answer.how !== "computed" ? `; ${answer.how}` : ""}`,
     0,
   );
   down(LINE + 4);

@@ -1,11 +1,13 @@
 /** What a panel shows, as signals; everything else follows from them. */
-import { type AnyModel, SAVED_PAGE } from "../core/bridge";
+
+import type { Theme } from "../core/elements/theme";
 import { History } from "../core/history";
+import { isSavedPage, type Model, save } from "../core/model";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait } from "../core/reactive";
 import type { Head, Selection } from "../core/selection";
-import type { Theme } from "../core/theme";
-import { applied, type Presets, presetOf } from "./presets";
-import { effectiveOf, type Setting, type Slider, type Strength } from "./sliders";
+import type { SteeringPanelTraits } from "../generated/traits";
+import { applied, type Presets, presetOf } from "./sliders/presets";
+import { effectiveOf, type Setting, type Slider, type Strength } from "./sliders/sliders";
 
 const TRAITS = ["interventions", "strengths", "enabled"] as const;
 
@@ -37,12 +39,12 @@ export class State {
   #writing = false;
 
   constructor(
-    readonly model: AnyModel,
+    readonly model: Model<SteeringPanelTraits>,
     readonly selection: Selection,
     readonly theme: ReadonlySignal<Theme>,
     until: AbortSignal,
   ) {
-    this.saved = !!model.get(SAVED_PAGE);
+    this.saved = isSavedPage(model);
     this.#start = this.#read().setting;
     this.#known = signal(this.#read());
     for (const name of TRAITS) {
@@ -68,8 +70,7 @@ export class State {
 
   /** Heads that are selected and have no slider. */
   missingHeads(): Head[] {
-    const layers = this.model.get("n_layers");
-    const heads = this.model.get("n_heads");
+    const [layers, heads] = [this.model.get("n_layers")!, this.model.get("n_heads")!];
     return this.selectedHeads.value.filter(
       ([layer, head]) =>
         layer < layers && head < heads && !this.sliders.value.some((slider) => same(slider.head, [layer, head])),
@@ -146,8 +147,7 @@ export class State {
   }
 
   putPresets(presets: Presets): void {
-    this.model.set("presets", presets);
-    this.model.save_changes();
+    save(this.model, { presets });
   }
 
   // -- inside
@@ -185,8 +185,9 @@ export class State {
   }
 
   #read(): { sliders: Slider[]; setting: Setting } {
-    const get = (name: string): any => this.model.get(name);
-    return { sliders: get("interventions"), setting: { strengths: get("strengths"), enabled: get("enabled") } };
+    const { model } = this;
+    const sliders = model.get("interventions") as Slider[];
+    return { sliders, setting: { strengths: model.get("strengths"), enabled: model.get("enabled") } };
   }
 
   /** A change that was made in Python can be undone here; sliders that came or went cannot. */

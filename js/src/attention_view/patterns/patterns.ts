@@ -1,0 +1,182 @@
+/** Fetches patterns and thumbnails from Python, and keeps those that were looked at last. */
+
+import { bytes, float32 } from "../../core/bytes";
+import type { Model } from "../../core/model";
+import { type ReadonlySignal, type Signal, signal } from "../../core/reactive";
+import type { Requests } from "../../core/requests";
+import type { Head } from "../../core/selection";
+import type { AttentionViewTraits } from "../../generated/traits";
+import { difference, isExact, makePattern, type Pattern } from "./pattern";
+
+export type Side = "a" | "b";
+
+const KEPT_BYTES = 96_000_000;
+/** Exact rows come in blocks: hovering goes to neighbours next. */
+const BLOCK = 32;
+
+export class Patterns {
+  readonly #found = new Map<string, Signal<Pattern | undefined>>();
+  readonly #asking = new Map<string, { head: Head; controller: AbortController }>();
+  readonly #rowsAsked = new Set<string>();
+  readonly #size: number;
+  readonly #until: AbortSignal;
+  /** Thumbnails, uint8 [side, layer, head, row, column]; the signal changes as layers arrive. */
+  readonly thumbnails: Signal<{ values: Uint8Array; layers: number }>;
+  readonly thumbnailSize: number;
+  /** What is under way, in words. */
+  readonly loading = signal("");
+  /** How far the server is that makes the thumbnails, or why it made none; "" where they come from the kernel. */
+  readonly drawing = signal("");
+  readonly failed = signal(false);
+  readonly problem = signal("");
+
+  constructor(
+    readonly model: Model<AttentionViewTraits>,
+    readonly requests: Requests,
+    until: AbortSignal,
+  ) {
+    this.#size = model.get("tokens").length;
+    this.thumbnailSize = model.get("thumbnail_size");
+    this.thumbnails = signal({ values: bytes(model.get("thumbnails")).slice(), layers: model.get("thumbnail_layers") });
+    this.#until = until;
+    void this.drawRest();
+  }
+
+  /** The pattern, undefined until it is there. "difference" is B - A. */
+  get(head: Head, panel: Side | "difference"): ReadonlySignal<Pattern | undefined> {
+    return this.#entry(`${head} ${panel}`);
+  }
+
+  /** Ask for a pattern unless it is there; patterns that are asked for and no longer wanted are given up. */
+  async load(head: Head, side: Side): Promise<void> {
+    const key = `${head} ${side}`;
+    const entry = this.#entry(key);
+    this.#touch(key, entry);
+    if (entry.peek() || this.#asking.has(key)) return;
+    for (const other of this.#asking.values()) if (`${other.head}` !== `${head}`) other.controller.abort();
+    const controller = new AbortController();
+    this.#asking.set(key, { head, controller });
+    this.loading.value = "loading exact values …";
+    try {
+      const { data, buffers } = await this.requests.ask(
+        "head",
+        { layer: head[0], head: head[1], side },
+        {
+          signal: controller.signal,
+          onProgress: (_done, _total, text) => (this.loading.value = text),
+        },
+      );
+      entry.value = makePattern(
+        this.#size,
+        data.exact ? float32(buffers[0]!) : bytes(buffers[0]!),
+        data.step,
+        data.exact,
+      );
+      this.problem.value = "";
+      this.#combine(head);
+    } catch (error) {
+      if ((error as Error).name !== "AbortError") this.problem.value = (error as Error).message;
+    } finally {
+      this.#asking.delete(key);
+      if (!this.#asking.size) this.loading.value = "";
+      this.#forgetOldest();
+    }
+  }
+
+  /** Make rows `first` to `last` - 1 exact (both sides); resolves when they are. Rejects without a kernel. */
+  async loadRows(head: Head, sides: Side[], first: number, last: number): Promise<void> {
+    for (const side of sides) {
+      const entry = this.#entry(`${head} ${side}`);
+      const pattern = entry.peek();
+      if (!pattern || pattern.exact) continue;
+      const { buffers } = await this.requests.ask("rows", { layer: head[0], head: head[1], side, first, last });
+      const values = float32(buffers[0]!);
+      let at = 0;
+      for (let query = first; query < Math.min(last, this.#size); query++) {
+        pattern.rows.set(query, values.subarray(at, at + query + 1));
+        at += query + 1;
+      }
+      entry.value = { ...pattern };
+    }
+    this.#combine(head);
+  }
+
+  /** Ask for the exact block around a row, once. */
+  wantRow(head: Head, sides: Side[], query: number): void {
+    const pattern = this.#entry(`${head} ${sides[0]}`).peek();
+    const first = Math.floor(query / BLOCK) * BLOCK;
+    const key = `${head} ${first}`;
+    if (!pattern || isExact(pattern, query) || this.#rowsAsked.has(key)) return;
+    this.#rowsAsked.add(key);
+    // Refused (a saved page has no kernel): the key stays, so that it is not asked again and again.
+    this.loadRows(head, sides, first, first + BLOCK).then(
+      () => this.#rowsAsked.delete(key),
+      () => {},
+    );
+  }
+
+  #combine(head: Head): void {
+    const [a, b] = [this.#entry(`${head} a`).peek(), this.#entry(`${head} b`).peek()];
+    if (a && b) this.#entry(`${head} difference`).value = difference(a, b);
+  }
+
+  #entry(key: string): Signal<Pattern | undefined> {
+    let entry = this.#found.get(key);
+    if (!entry) this.#found.set(key, (entry = signal(undefined)));
+    return entry;
+  }
+
+  #touch(key: string, entry: Signal<Pattern | undefined>): void {
+    this.#found.delete(key);
+    this.#found.set(key, entry);
+  }
+
+  #forgetOldest(): void {
+    let total = 0;
+    for (const [key, entry] of [...this.#found].reverse()) {
+      total += entry.peek()?.values.byteLength ?? 0;
+      if (total > KEPT_BYTES) this.#found.delete(key);
+    }
+  }
+
+  /** Ask for the layers that Python had no time for before the cell ended, or that a server is to draw. */
+  async drawRest(): Promise<void> {
+    const layers = this.model.get("n_layers")!;
+    this.failed.value = false;
+    while (this.thumbnails.peek().layers < layers && !this.#until.aborted) {
+      try {
+        const { buffers } = await this.requests.ask(
+          "thumbnails",
+          { layer: this.thumbnails.peek().layers },
+          { onProgress: (_done, _total, text) => (this.drawing.value = text) },
+        );
+        this.drawing.value = "";
+        this.#take(buffers[0]);
+      } catch (error) {
+        if ((error as Error).name === "AbortError") return;
+        this.failed.value = !!this.drawing.peek() || !this.thumbnails.peek().layers;
+        if (this.failed.peek()) this.drawing.value = (error as Error).message;
+        else this.problem.value = (error as Error).message;
+        return;
+      }
+    }
+  }
+
+  /** Take the next layer; without bytes of its own, all that the state holds by now. */
+  #take(layer?: DataView): void {
+    const { values, layers: ready } = this.thumbnails.peek();
+    if (!layer) {
+      this.thumbnails.value = {
+        values: bytes(this.model.get("thumbnails")).slice(),
+        layers: this.model.get("thumbnail_layers"),
+      };
+      return;
+    }
+    const layers = this.model.get("n_layers")!;
+    const layerBytes = this.model.get("n_heads")! * this.thumbnailSize ** 2;
+    const fresh = bytes(layer);
+    for (let side = 0; side * layerBytes < fresh.length; side++)
+      values.set(fresh.subarray(side * layerBytes, (side + 1) * layerBytes), (side * layers + ready) * layerBytes);
+    this.thumbnails.value = { values, layers: ready + 1 };
+  }
+}

@@ -1,0 +1,75 @@
+/** What a person changes in a circuit: the TypeScript of `scope_widgets/widgets/_circuit_edits.py`. */
+import type { Model } from "../../core/model";
+import type { CircuitGraphTraits } from "../../generated/traits";
+import type { Edges } from "./edges";
+
+export interface Edits {
+  /** So many of the strongest edges are in; null: those of the circuit as given. */
+  kept: number | null;
+  /** Nodes and edges that are out all the same. */
+  removed: string[];
+  /** Edges that are in all the same. */
+  added: string[];
+  labels: Record<string, string>;
+  groups: Record<string, string[]>;
+  /** Where moved nodes and groups stand: [column, layer]. */
+  pins: Record<string, [column: number, row: number]>;
+}
+
+export const EDITS = ["kept", "removed", "added", "labels", "groups", "pins"] as const;
+
+export const readEdits = (model: Model<CircuitGraphTraits>): Edits =>
+  Object.fromEntries(EDITS.map((name) => [name, model.get(name)])) as unknown as Edits;
+
+const isEdge = (name: string): boolean => name.includes("->");
+
+/** Which edges are in, 1 or 0 by rank. */
+export function includedBy(
+  edges: Edges,
+  { kept, removed, added }: Pick<Edits, "kept" | "removed" | "added">,
+): Uint8Array {
+  const mask =
+    kept === null ? edges.given.slice() : new Uint8Array(edges.count).fill(1, 0, Math.min(kept, edges.scored));
+  const set = (names: string[], value: number): void => {
+    for (const name of names) {
+      const rank = edges.find(name);
+      if (rank !== undefined) mask[rank] = value;
+    }
+  };
+  set(added, 1);
+  set(removed.filter(isEdge), 0);
+  const out = new Set(removed.filter((name) => !isEdge(name)).map((name) => edges.graph.find(name)));
+  if (!out.size) return mask;
+  // An input that heads share is closed only when all of them are out.
+  const closed = edges.graph.receivers.map(({ owners }) => owners.every((owner) => out.has(owner)));
+  for (let rank = 0; rank < edges.count; rank++)
+    if (out.has(edges.sender[rank]!) || closed[edges.receiver[rank]!]) mask[rank] = 0;
+  return mask;
+}
+
+/** Take an edge out or put it in. */
+export function toggledEdge(edges: Edges, edits: Edits, rank: number): Pick<Edits, "removed" | "added"> {
+  const name = edges.name(rank);
+  const without = (names: string[]): string[] => names.filter((one) => one !== name);
+  const base = edits.kept === null ? edges.given[rank] === 1 : rank < Math.min(edits.kept, edges.scored);
+  const present = !edits.removed.includes(name) && (base || edits.added.includes(name));
+  if (present)
+    return { removed: base ? [...without(edits.removed), name] : without(edits.removed), added: without(edits.added) };
+  return { removed: without(edits.removed), added: base ? without(edits.added) : [...without(edits.added), name] };
+}
+
+/** Take nodes out, or where all of them are out, put them in. */
+export function toggledNodes({ removed }: Edits, nodes: string[]): Pick<Edits, "removed"> {
+  const all = nodes.every((name) => removed.includes(name));
+  const rest = removed.filter((name) => !nodes.includes(name));
+  return { removed: all ? rest : [...rest, ...nodes] };
+}
+
+/** Put nodes into a group; they leave those in which they were. */
+export function grouped({ groups }: Edits, name: string, nodes: string[]): Pick<Edits, "groups"> {
+  const rest = Object.entries(groups).map(
+    ([other, members]) => [other, other === name ? members : members.filter((node) => !nodes.includes(node))] as const,
+  );
+  const made = Object.fromEntries(rest.filter(([, members]) => members.length));
+  return { groups: { ...made, [name]: [...new Set([...(made[name] ?? []), ...nodes])] } };
+}

@@ -1,0 +1,94 @@
+/** Faithfulness and metric of the circuit as it stands: asked for after each change, the latest wins. */
+
+import { computed, type ReadonlySignal, signal, trait, watch } from "../../core/reactive";
+import type { Requests } from "../../core/requests";
+import type { State } from "../state";
+
+export interface Measured {
+  faithfulness: number | null;
+  metric: number | null;
+  full: number | null;
+  empty: number | null;
+  ablation: string;
+  /** Pairs of prompts that they are means over, where that is known. */
+  pairs: number | null;
+}
+
+export interface Scores {
+  /** What was last measured, and of how many edges. */
+  known: ReadonlySignal<{ measured: Measured; edges: number } | undefined>;
+  /** Whether `known` is of the circuit as it stands. */
+  current: ReadonlySignal<boolean>;
+  /** Whether an answer is waited for so long that it must be said. */
+  slow: ReadonlySignal<boolean>;
+  /** What a server does meanwhile; "" where there is none. */
+  news: ReadonlySignal<string>;
+  /** Why there is no answer; "" where there is. */
+  problem: ReadonlySignal<string>;
+}
+
+const NO_MODEL = "Scores are not recomputed: no model was given (scope).";
+const NO_KERNEL = "Scores are not recomputed in a saved page.";
+/** Shorter waits are not worth a word. */
+const PATIENCE = 300;
+const MOST_KNOWN = 300;
+
+export function createScores(state: State, requests: Requests, until: AbortSignal): Scores {
+  const live = trait(state.model, "live", until);
+  const answers = new Map<string, Measured>();
+  const known = signal<{ key: string; measured: Measured; edges: number } | undefined>(undefined);
+  const [slow, news, problem] = [signal(false), signal(""), signal("")];
+  const key = computed(() => {
+    const { kept, removed, added } = state.edits.value;
+    return JSON.stringify({ kept, removed, added });
+  });
+  let asked: string | undefined;
+  let timer = 0;
+
+  const settle = (of: string, measured: Measured, edges: number): void => {
+    known.value = { key: of, measured, edges };
+    problem.value = "";
+  };
+  const ask = async (): Promise<void> => {
+    const now = key.peek();
+    const edges = state.size.peek();
+    asked = now;
+    timer ||= window.setTimeout(() => (slow.value = true), PATIENCE);
+    try {
+      const { data } = await requests.ask("measure", JSON.parse(now), {
+        onProgress: (_done, _total, text) => (news.value = text),
+      });
+      if (answers.size >= MOST_KNOWN) answers.delete(answers.keys().next().value!);
+      answers.set(now, data);
+      settle(now, data, edges);
+    } catch (error) {
+      if ((error as Error).name !== "AbortError" && now === key.peek())
+        problem.value = state.saved ? NO_KERNEL : (error as Error).message;
+    }
+    asked = undefined;
+    news.value = "";
+    // What was changed meanwhile is asked for now; all that lay between is skipped.
+    if (now !== key.peek() && !until.aborted) return void follow();
+    clearTimeout(timer);
+    timer = 0;
+    slow.value = false;
+  };
+  const follow = (): void => {
+    const now = key.peek();
+    const before = answers.get(now);
+    if (before) settle(now, before, state.size.peek());
+    if (before && asked === undefined) {
+      clearTimeout(timer);
+      timer = 0;
+      slow.value = false;
+    }
+    if (!before && asked === undefined) void ask();
+  };
+  watch(until, () => {
+    void key.value;
+    if (live.value) follow();
+    else problem.value = NO_MODEL;
+  });
+  until.addEventListener("abort", () => clearTimeout(timer));
+  return { known, slow, news, problem, current: computed(() => known.value?.key === key.value) };
+}

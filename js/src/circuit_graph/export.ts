@@ -1,0 +1,66 @@
+/** What a circuit's view writes: Python lines that make it again, its edges as CSV, and the circuit as JSON. */
+import { csvLine } from "../core/export";
+import type { Edits } from "./circuit/edits";
+import type { State } from "./state";
+
+/** `CircuitGraph(circuit, scope, ...)` for the present state; what is at its default is left out. */
+export function pythonCode(state: State): string {
+  const { kept, removed, added, labels, groups, pins } = state.edits.peek();
+  const heads = state.selection.heads.map((head) => `(${head.join(", ")})`);
+  const filled = (value: object): boolean => Object.keys(value).length > 0;
+  const args = [
+    "circuit",
+    state.model.get("live") && "scope",
+    state.edges.other && "compare=other",
+    kept !== null && `kept=${kept}`,
+    removed.length && `removed=${python(removed)}`,
+    added.length && `added=${python(added)}`,
+    filled(labels) && `labels=${python(labels)}`,
+    filled(groups) && `groups=${python(groups)}`,
+    filled(pins) && `pins=${python(pins)}`,
+    heads.length && `selected_heads=[${heads.join(", ")}]`,
+  ];
+  return [
+    "from scope_widgets.widgets import CircuitGraph",
+    "",
+    `graph = CircuitGraph(${args.filter(Boolean).join(", ")})`,
+    "graph",
+    "",
+  ].join("\n");
+}
+
+/** JSON of texts, numbers, lists and dicts is Python too. */
+const python = (value: unknown): string => JSON.stringify(value).replaceAll(",", ", ").replace(/":/g, '": ');
+
+/** All edges, one line each, the strongest first; empty where there is no score. */
+export function csv({ edges, graph, included }: State): string {
+  const now = included.peek();
+  const { other } = edges;
+  const out = [
+    csvLine(["sender", "receiver", "input", "score", "included", ...(other ? ["score_b", "included_b"] : [])]),
+  ];
+  const written = (value: number): string => (Number.isNaN(value) ? "" : String(value));
+  for (let rank = 0; rank < edges.count; rank++) {
+    const receiver = graph.receivers[edges.receiver[rank]!]!;
+    const second = other ? [written(other.score[rank]!), other.included[rank]!] : [];
+    out.push(
+      csvLine([
+        graph.nodes[edges.sender[rank]!]!.name,
+        receiver.name,
+        receiver.site,
+        written(edges.score[rank]!),
+        now[rank]!,
+        ...second,
+      ]),
+    );
+  }
+  return out.join("");
+}
+
+/** Python's JSON of the circuit as given, with what was changed here: `Circuit.from_json` reads it. */
+export function circuitJson({ edges, edits, included }: State, given: string): string {
+  const circuit = JSON.parse(given);
+  const { labels, groups }: Edits = edits.peek();
+  circuit.included.values = edges.inGraphOrder(included.peek()).map((value) => value === 1);
+  return JSON.stringify({ ...circuit, labels, groups });
+}

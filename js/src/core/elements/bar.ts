@@ -1,0 +1,181 @@
+/** The thin bar on top of every view: title, what is selected, copy as code, save, enlarge, keys. */
+
+import { copyText } from "../export";
+import { type ReadonlySignal, watch } from "../reactive";
+import { h, icon, isTextField } from "./dom";
+import { createKeyList, type Key } from "./key_list";
+
+export interface Chip {
+  text: string;
+  current?: boolean;
+  open?(): void;
+  clear(): void;
+}
+
+export interface BarOptions {
+  title: ReadonlySignal<string>;
+  chips: ReadonlySignal<Chip[]>;
+  /** Python lines that make this view again. */
+  code(): string | Promise<string>;
+  /** What can be saved: "SVG" -> how; it may take time and may throw. */
+  saves: Record<string, () => void | Promise<void>>;
+  keys: readonly Key[];
+}
+
+export interface Bar {
+  /** Say a sentence, to the eye and to screen readers; errors stay until the next one. */
+  say(text: string, isError?: boolean): void;
+  /** Where the view's own controls go. */
+  controls: HTMLElement;
+}
+
+const CODE = "M5 4 1.5 8 5 12M11 4l3.500 4L11 12M9 3 7 13";
+const SAVE = "M8 2v8M4.500 7 8 10.500 11.500 7M2.500 13.500h11";
+const ENLARGE = "M9.500 2.500h4v4M13.500 2.500 9 7M6.500 13.500h-4v-4M2.500 13.500 7 9";
+const MANY = 6;
+
+export function createBar(root: HTMLElement, options: BarOptions, until: AbortSignal): Bar {
+  const title = h("span", { class: "sw-title" });
+  const chips = h("span", { class: "sw-chips" });
+  const note = h("span", { class: "sw-note", role: "status", "aria-live": "polite" });
+  const controls = h("span", { class: "sw-controls" });
+  const keyList = createKeyList(root, options.keys);
+  const button = (label: string, content: Node | string, onclick: () => void): HTMLButtonElement =>
+    h("button", { class: "sw-button", type: "button", "aria-label": label, title: label, onclick }, content);
+
+  let fading = 0;
+  const say = (text: string, isError = false): void => {
+    clearTimeout(fading);
+    note.textContent = text;
+    note.title = text;
+    note.classList.toggle("sw-error", isError);
+    if (!isError) fading = window.setTimeout(() => (note.textContent = ""), 6000);
+  };
+  const attempt = async (action: () => void | Promise<void>): Promise<void> => {
+    try {
+      await action();
+    } catch (error) {
+      say((error as Error).message, true);
+    }
+  };
+
+  const copy = button("Copy as code", icon(CODE), () =>
+    attempt(async () => {
+      await copyText(await options.code());
+      say("Copied as Python code.");
+    }),
+  );
+  const saveMenu = menu(
+    button("Save", icon(SAVE), () => {}),
+    Object.keys(options.saves),
+    (choice) =>
+      attempt(async () => {
+        say(`Saving ${choice} …`);
+        await options.saves[choice]!();
+        say(`Saved as ${choice}.`);
+      }),
+  );
+  const enlarge = button("Enlarge", icon(ENLARGE), () =>
+    attempt(async () => {
+      if (isFull(root)) await document.exitFullscreen();
+      else await root.requestFullscreen();
+    }),
+  );
+  const help = button("Keys", "?", () => keyList.toggle());
+  root.prepend(
+    h(
+      "div",
+      { class: "sw-bar", role: "toolbar", "aria-label": "View" },
+      title,
+      chips,
+      note,
+      controls,
+      copy,
+      saveMenu,
+      enlarge,
+      help,
+    ),
+  );
+
+  root.addEventListener("keydown", (event) => {
+    if (event.key !== "?" || isTextField(event.target)) return;
+    event.stopPropagation();
+    keyList.toggle();
+  });
+  // JupyterLab's one-letter commands (x cuts the cell!) must not fire for keys meant for the view.
+  root.dataset.lmSuppressShortcuts = "true";
+
+  root.setAttribute("role", "group");
+  watch(until, () => {
+    title.textContent = title.title = options.title.value;
+    root.setAttribute("aria-label", options.title.value);
+  });
+  watch(until, () => {
+    const all = options.chips.value;
+    chips.replaceChildren(...all.slice(0, MANY).map(chipElement));
+    if (all.length > MANY) chips.append(h("span", { class: "sw-dim" }, `and ${all.length - MANY} more`));
+    if (all.length > 1) chips.append(button("Clear the selection", "clear", () => all.forEach((chip) => chip.clear())));
+  });
+  return { say, controls };
+}
+
+const isFull = (root: HTMLElement): boolean => (root.getRootNode() as Document | ShadowRoot).fullscreenElement === root;
+
+function chipElement(chip: Chip): HTMLElement {
+  const name = h(
+    "button",
+    { class: "sw-chip-name", type: "button", "aria-pressed": chip.current ? "true" : undefined },
+    chip.text,
+  );
+  if (chip.open) name.addEventListener("click", chip.open);
+  else name.disabled = true;
+  const clear = h(
+    "button",
+    { class: "sw-chip-clear", type: "button", "aria-label": `Clear ${chip.text}`, onclick: chip.clear },
+    "×",
+  );
+  return h("span", { class: "sw-chip" }, name, clear);
+}
+
+/** A button with a list of choices beneath it. */
+function menu(opener: HTMLButtonElement, choices: string[], onChoice: (choice: string) => void): HTMLElement {
+  const list = h("span", { class: "sw-menu", role: "menu" });
+  const box = h("span", { class: "sw-menu-box" }, opener, list);
+  const show = (open: boolean): void => {
+    list.hidden = !open;
+    opener.setAttribute("aria-expanded", String(open));
+    if (open) (list.firstElementChild as HTMLElement | null)?.focus();
+  };
+  opener.setAttribute("aria-haspopup", "menu");
+  opener.addEventListener("click", () => show(list.hidden));
+  for (const choice of choices)
+    list.append(
+      h(
+        "button",
+        {
+          class: "sw-button",
+          type: "button",
+          role: "menuitem",
+          onclick: () => (show(false), opener.focus(), onChoice(choice)),
+        },
+        choice,
+      ),
+    );
+  box.addEventListener("focusout", (event) => {
+    if (!box.contains(event.relatedTarget as Node | null)) show(false);
+  });
+  box.addEventListener("keydown", (event) => {
+    const items = [...list.children] as HTMLElement[];
+    const at = items.indexOf(event.target as HTMLElement);
+    if (event.key === "Escape" && !list.hidden) {
+      show(false);
+      opener.focus();
+    } else if (at >= 0 && (event.key === "ArrowDown" || event.key === "ArrowUp"))
+      items[(at + (event.key === "ArrowDown" ? 1 : items.length - 1)) % items.length]!.focus();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  show(false);
+  return box;
+}

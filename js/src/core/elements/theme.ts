@@ -1,0 +1,138 @@
+/** The view's root element and its colours, which follow the host's theme while it is shown. */
+
+import type { Model } from "../model";
+import { type ReadonlySignal, signal, trait, watch } from "../reactive";
+import { h } from "./dom";
+import partsCss from "./elements.css";
+import themeCss from "./theme.css";
+
+/** Colours as CSS text (canvas takes it as it is) and the ground in numbers, for the colour tables. */
+export interface Theme {
+  dark: boolean;
+  ground: string;
+  ink: string;
+  dim: string;
+  line: string;
+  accent: string;
+  warn: string;
+  select: string;
+  font: string;
+  mono: string;
+  groundRgb: Rgb;
+}
+
+export type Rgb = readonly [red: number, green: number, blue: number];
+
+export interface Root {
+  root: HTMLElement;
+  theme: ReadonlySignal<Theme>;
+}
+
+/** Put the view's root with its style into `el`; `css` is the widget's own sheet. */
+export function createRoot(el: HTMLElement, model: Model, css: string, until: AbortSignal): Root {
+  const root = h("div", { class: "sw" });
+  // Inside the root, because a sheet in the document does not reach into a host's shadow DOM.
+  root.append(h("style", {}, themeCss + partsCss + css));
+  el.append(root);
+  until.addEventListener("abort", () => root.remove());
+  const forced = trait(model, "theme", until);
+  const theme = signal(readTheme(root, forced.peek()));
+  const refresh = (): void => {
+    const next = readTheme(root, forced.value);
+    if (JSON.stringify(next) !== JSON.stringify(theme.peek())) theme.value = next;
+  };
+  watch(until, refresh);
+  onHostChange(refresh, until);
+  onFirstLayout(root, refresh, until);
+  return { root, theme };
+}
+
+function readTheme(root: HTMLElement, forced: string | undefined): Theme {
+  const host = hostScheme(root);
+  const dark = forced === "dark" || (forced !== "light" && host.dark);
+  root.dataset.theme = dark ? "dark" : "light";
+  if (host.name && dark === host.dark) root.dataset.host = host.name;
+  else delete root.dataset.host;
+  const style = getComputedStyle(root);
+  const colour = (name: string): string => resolve(root, `var(--sw-${name})`);
+  const ground = colour("ground");
+  return {
+    dark,
+    ground,
+    ink: colour("ink"),
+    dim: colour("dim"),
+    line: colour("line"),
+    accent: colour("accent"),
+    warn: colour("warn"),
+    select: colour("select"),
+    font: style.getPropertyValue("font-family"),
+    mono: style.getPropertyValue("--sw-mono").trim() || "monospace",
+    groundRgb: rgbOf(ground) ?? (dark ? [17, 19, 23] : [255, 255, 255]),
+  };
+}
+
+function hostScheme(root: HTMLElement): { name: string; dark: boolean } {
+  const style = getComputedStyle(root);
+  for (const [name, variable] of [
+    ["jupyter", "--jp-layout-color0"],
+    ["vscode", "--vscode-editor-background"],
+  ] as const) {
+    if (!style.getPropertyValue(variable).trim()) continue;
+    const rgb = rgbOf(resolve(root, `var(${variable})`));
+    if (rgb) return { name, dark: isDark(rgb) };
+  }
+  const marks = [document.documentElement, document.body];
+  const says = (scheme: string): boolean =>
+    marks.some((mark) => mark.classList.contains(scheme) || mark.dataset.theme === scheme);
+  if (says("dark")) return { name: "", dark: true };
+  if (says("light")) return { name: "", dark: false };
+  return { name: "", dark: matchMedia("(prefers-color-scheme: dark)").matches };
+}
+
+/** What the browser makes of a CSS colour, as `rgb(...)` text. */
+function resolve(root: HTMLElement, colour: string): string {
+  const probe = h("i", { style: `color: ${colour}; display: none` });
+  root.append(probe);
+  const text = getComputedStyle(probe).color;
+  probe.remove();
+  return text;
+}
+
+/** `rgb(1, 2, 3)` or `color(srgb .1 .2 .3)` in numbers of 0-255. */
+export function rgbOf(colour: string): Rgb | undefined {
+  const unit = colour.startsWith("color(") ? 255 : 1;
+  const numbers = colour.replace(/^color\(\w+/, "").match(/[\d.]+(e-?\d+)?/g);
+  return numbers && numbers.length >= 3
+    ? ([0, 1, 2].map((i) => Number(numbers[i]) * unit) as unknown as Rgb)
+    : undefined;
+}
+
+const isDark = ([r, g, b]: Rgb): boolean => 0.2126 * r + 0.7152 * g + 0.0722 * b < 128;
+
+/** JupyterLab renders a view before it puts it into the page, where no colour of the host can be read yet. */
+function onFirstLayout(root: HTMLElement, refresh: () => void, until: AbortSignal): void {
+  const observer = new ResizeObserver(() => {
+    if (!root.isConnected) return;
+    observer.disconnect();
+    refresh();
+  });
+  observer.observe(root);
+  until.addEventListener("abort", () => observer.disconnect());
+}
+
+function onHostChange(refresh: () => void, until: AbortSignal): void {
+  // Twice: hosts set the attribute before, or after, the new sheet has arrived.
+  const soon = (): void => {
+    refresh();
+    setTimeout(() => until.aborted || refresh(), 300);
+  };
+  const observer = new MutationObserver(soon);
+  for (const mark of [document.documentElement, document.body])
+    observer.observe(mark, {
+      attributes: true,
+      attributeFilter: ["class", "style", "data-theme", "data-jp-theme-name", "data-vscode-theme-kind"],
+    });
+  until.addEventListener("abort", () => observer.disconnect());
+  document.head.addEventListener("load", soon, { capture: true, signal: until });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", soon, { signal: until });
+}

@@ -1,0 +1,168 @@
+/** The traits of every view. Generated from scope_widgets/widgets by `make traits`: change the traits there. */
+import type { Bytes } from "../core/bytes";
+
+export interface ViewTraits {
+  title: string;
+  theme: "auto" | "dark" | "light";
+  n_layers: number | null;
+  n_heads: number | null;
+  readonly selection_id: string;
+  selected_heads: any;
+  selected_tokens: any;
+}
+
+export interface AttentionViewTraits extends ViewTraits {
+  tokens: string[];
+  versus_tokens: string[];
+  /** uint8 [side, layer, head, row, column] */
+  thumbnails: Bytes;
+  thumbnail_size: number;
+  /** how many layers `thumbnails` holds so far */
+  thumbnail_layers: number;
+  /** [[layer, head, letter], ...] */
+  letters: any[];
+  scale: "linear" | "log";
+  limits: [number, number];
+  threshold: number;
+  height: number;
+}
+
+export interface CircuitGraphTraits extends ViewTraits {
+  n_kv_heads: number;
+  parallel: boolean;
+  /** uint16 an edge, the strongest first */
+  senders: Bytes;
+  /** the same */
+  receivers: Bytes;
+  /** float32 an edge, the strongest first; NaN where there is none */
+  scores: Bytes;
+  /** uint8 an edge: whether the circuit as given has it */
+  given: Bytes;
+  /** the same of `compare`; empty without */
+  other: Bytes;
+  /** float32 an edge */
+  other_scores: Bytes;
+  /** what both circuits are, in words */
+  names: string[];
+  metric: string;
+  /** [name, text] of the circuit */
+  facts: string[][];
+  /** there is a model to measure with */
+  live: boolean;
+  /** empty where none is known */
+  curve: Record<string, any>;
+  kept: any;
+  removed: any;
+  added: any;
+  labels: any;
+  groups: any;
+  pins: any;
+  height: number | null;
+}
+
+export interface HeadTableTraits extends ViewTraits {
+  n_rows: number;
+  /** See `_columns.pack`. */
+  columns: Record<string, any>[];
+  /** float64 or float32, one column after another */
+  numbers: Bytes;
+  texts: Record<string, any>;
+  letters: string[];
+  evidence: string[];
+  /** uint8 [row, position] */
+  strips: Bytes;
+  strip_tokens: string[];
+  strip_queries: number[];
+  /** What a reader must know, as a sentence. */
+  message: string;
+  filter: string;
+  sort: any[];
+}
+
+export interface LogitLensViewTraits extends ViewTraits {
+  tokens: string[];
+  /** Lowest first; the last one enters the final norm. */
+  layers: number[];
+  /** int32 [layer, position] */
+  top_ids: Bytes;
+  /** float32 [layer, position] */
+  top_probabilities: Bytes;
+  /** token id -> text, of the top and the watched tokens */
+  texts: Record<string, any>;
+  /** token ids */
+  watched: number[];
+  colour: "probability" | "entropy" | "kl" | "rank" | "token_probability";
+  /** the watched token of the colours */
+  token: number | null;
+  scale: "linear" | "log";
+  limits: [number, number] | null;
+  threshold: number;
+  chart: "rank" | "probability";
+  height: number;
+}
+
+export interface PatchingMapTraits extends ViewTraits {
+  /** layer, head, position; or component */
+  axes: string[];
+  shape: number[];
+  positions: string[];
+  /** positions are those of the prompt, not roles */
+  are_tokens: boolean;
+  /** heads are those of the model, not key-value heads */
+  are_heads: boolean;
+  /** [name, layer, head] a cell of an attribution */
+  components: any[][];
+  over: string;
+  quantity: string;
+  meaning: string;
+  message: string;
+  prompts: string[];
+  code: string;
+  metric: string;
+  /** of an attribution: the metric that its parts sum to */
+  whole: number | null;
+  /** of an attribution */
+  residue: number | null;
+  /** float64 or float32 a cell, see `_effects.values_of` */
+  values: Bytes;
+  /** the same, empty where there are none */
+  estimates: Bytes;
+  /** there is a sweep that can be run */
+  live: boolean;
+  start: boolean;
+  running: boolean;
+  done: number;
+  total: number;
+  seconds_left: number | null;
+  /** what the server does with the request that is under way */
+  waiting: string;
+  /** why the last run ended before all was done */
+  problem: string;
+  shows: "heads" | "positions" | "selected heads";
+  limit: number | null;
+  threshold: number;
+  height: number | null;
+}
+
+export interface SteeringPanelTraits extends ViewTraits {
+  /** the model is on a server: what it is asked takes its time */
+  far: boolean;
+  model_name: string;
+  prompt_tokens: string[];
+  /** texts of the two tokens; empty without */
+  answers: string[];
+  /** what each slider is, in their order */
+  interventions: Record<string, any>[];
+  strengths: any;
+  enabled: any;
+  /** the answer of `steer` at the present strengths */
+  start: Record<string, any>;
+  /** key to [low, high], for sliders that were swept */
+  fluent: Record<string, any>;
+  presets: any;
+  max_new_tokens: number;
+  temperature: number;
+  seed: number;
+  continue_on_release: boolean;
+  height: number | null;
+}

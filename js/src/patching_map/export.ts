@@ -1,0 +1,60 @@
+/** What a patching map writes: Python lines that make it again, and all its cells as CSV. */
+import { csvLine } from "../core/export";
+import { statusOf } from "./cells/cells";
+import type { State } from "./state";
+
+/** The result's own call, then `PatchingMap(result, ...)` for the present state; what is at its default is left out. */
+export function pythonCode(state: State): string {
+  const { model } = state;
+  const made: string = model.get("code");
+  const modules = ["lens", "patching"].filter((name) => made.includes(`${name}.`));
+  const { high, threshold } = state.scale.peek();
+  const heads = model.get("are_heads") ? state.heads.peek().map((head) => `(${head.join(", ")})`) : [];
+  const tokens = model.get("are_tokens") ? state.tokens.peek() : [];
+  const args = [
+    "result",
+    state.space.deep && state.shows.peek() !== "heads" && `shows="${state.shows.peek()}"`,
+    heads.length && `selected_heads=[${heads.join(", ")}]`,
+    tokens.length && `selected_tokens=[${tokens.join(", ")}]`,
+    model.get("limit") !== null && `limit=${high}`,
+    threshold && `threshold=${threshold}`,
+  ];
+  return [
+    ...(modules.length ? [`from scope_widgets import ${modules.join(", ")}`] : []),
+    "from scope_widgets.widgets import PatchingMap",
+    "",
+    ...(made ? [made] : []),
+    `PatchingMap(${args.filter(Boolean).join(", ")})`,
+    "",
+  ].join("\n");
+}
+
+/** All cells, one line each, with every digit; empty where there is no value. */
+export function csv({ space, effects, quantity }: State): string {
+  const now = effects.peek();
+  const axes = space.components.length ? ["component", "layer", "head"] : space.axes;
+  const out = [
+    csvLine([
+      ...axes,
+      ...(space.positions.length ? ["token"] : []),
+      quantity,
+      ...(now.estimates ? ["estimate"] : []),
+      "status",
+    ]),
+  ];
+  const written = (value: number): string => (Number.isFinite(value) ? String(value) : "");
+  for (let cell = 0; cell < space.size; cell++) {
+    const place = space.placeOf(cell) as Record<string, number | string | undefined>;
+    const status = statusOf(now, cell);
+    out.push(
+      csvLine([
+        ...axes.map((axis) => place[axis] ?? -1),
+        ...(space.positions.length ? [space.positions[place.position as number]!] : []),
+        written(now.values[cell]!),
+        ...(now.estimates ? [written(now.estimates[cell]!)] : []),
+        status === "none" ? "not run" : status,
+      ]),
+    );
+  }
+  return out.join("");
+}

@@ -1,0 +1,32 @@
+/** What the bars are of, and whether they are of the strengths that are set. */
+import { h } from "../../core/elements/dom";
+import { watch } from "../../core/reactive";
+import { tokenSpan } from "../../core/tokens";
+import type { State } from "../state";
+import type { Answers } from "./answers";
+import { promptText } from "./prompt_text";
+
+const WORDS = {
+  "": "",
+  short: "waiting for the kernel …",
+  long: "the kernel does not answer; what you set is kept and asked again when it does",
+};
+/** Tokens at the end of the prompt that are shown; all stand in the title. */
+const LAST = 24;
+
+export function createHeading(
+  state: State,
+  { shown, waiting, news, problem }: Answers,
+  until: AbortSignal,
+): HTMLElement {
+  const tokens: string[] = state.model.get("prompt_tokens");
+  const end = h("span", { class: "sp-prompt", title: promptText(tokens) });
+  end.append(h("bdi", {}, tokens.length > LAST ? "… " : "", ...tokens.slice(-LAST).map((token) => tokenSpan(token))));
+  const status = h("span", { class: "sp-status", role: "status" });
+  watch(until, () => {
+    const wait = waiting.value && news.value ? `waiting: ${news.value}` : WORDS[waiting.value];
+    status.textContent = problem.value || [shown.value?.how, wait].filter(Boolean).join("; ");
+    status.classList.toggle("sw-error", !!problem.value);
+  });
+  return h("div", { class: "sp-heading" }, h("span", { class: "sp-title" }, "Next token after"), end, status);
+}

@@ -1,0 +1,154 @@
+/** What the model goes on to write, unsteered and steered side by side, a token at a time. */
+
+import { h } from "../../core/elements/dom";
+import { save } from "../../core/model";
+import { type ReadonlySignal, signal, trait, untracked, watch } from "../../core/reactive";
+import type { Requests } from "../../core/requests";
+import type { Strength } from "../sliders/sliders";
+import type { State } from "../state";
+import { differing, running, type Word } from "./word_difference";
+
+export interface Texts {
+  unsteered: string;
+  steered: string;
+  strengths: Strength[];
+}
+
+export interface Continuations {
+  element: HTMLElement;
+  texts: ReadonlySignal<Texts | undefined>;
+  stop(): void;
+}
+
+const NOT_SAVED = "This saved page has the continuation at the strengths that it was saved with.";
+
+export function createContinuations(
+  state: State,
+  requests: Requests,
+  say: (text: string, isError?: boolean) => void,
+  until: AbortSignal,
+): Continuations {
+  const texts = signal<Texts | undefined>(undefined);
+  const progress = signal<string | undefined>(undefined);
+  const remark = signal("");
+  const onRelease = trait(state.model, "continue_on_release", until);
+  let stop: AbortController | undefined;
+
+  const run = async (): Promise<void> => {
+    stop?.abort();
+    const mine = (stop = new AbortController());
+    const strengths = state.effective.peek();
+    const args = { strengths, ...optionsOf(state) };
+    progress.value = "";
+    remark.value = "";
+    const put = ({ unsteered, steered }: Texts): void => void (texts.value = { unsteered, steered, strengths });
+    try {
+      const { data } = await requests.ask("continue", args, {
+        signal: mine.signal,
+        onProgress(done, total, text) {
+          progress.value = total ? `${done} of ${total} tokens` : text;
+          if (done) put(JSON.parse(text));
+        },
+      });
+      put(data);
+    } catch (error) {
+      const { name, message } = error as Error;
+      if (name !== "AbortError") {
+        if (state.saved) remark.value = NOT_SAVED;
+        else say(message, true);
+      }
+    }
+    if (mine === stop) progress.value = stop = undefined;
+  };
+  // What is being written is out of date as soon as a slider moves, and the kernel has better things to do.
+  watch(until, () => void (state.moving.value && !state.saved && stop?.abort()));
+  watch(until, () => {
+    void state.releases.value;
+    void state.sliders.value.length;
+    if (state.saved || onRelease.value) untracked(() => void run());
+  });
+  until.addEventListener("abort", () => stop?.abort());
+
+  const texted = (name: string): { column: HTMLElement; text: HTMLElement } => {
+    const text = h("div", { class: "sp-text", dir: "auto" });
+    return { column: h("div", { class: "sp-column" }, h("div", { class: "sp-caption" }, name), text), text };
+  };
+  const [unsteered, steered] = [texted("Unsteered"), texted("Steered")];
+  const said = h("span", { class: "sw-dim", role: "status" });
+  watch(until, () => {
+    const now = texts.value;
+    const [one, other] = differing(now?.unsteered ?? "", now?.steered ?? "");
+    const none = now && progress.value === undefined ? "Nothing that can be shown." : "";
+    unsteered.text.replaceChildren(
+      ...(one.length ? written(one) : [h("span", { class: "sw-dim" }, now ? none : "Nothing is written yet.")]),
+    );
+    steered.text.replaceChildren(...(other.length ? written(other) : [h("span", { class: "sw-dim" }, none)]));
+    for (const { text } of [unsteered, steered])
+      text.classList.toggle("sp-old", !!now && JSON.stringify(now.strengths) !== JSON.stringify(state.effective.value));
+  });
+  watch(until, () => void (said.textContent = progress.value ?? remark.value));
+  const head = h(
+    "div",
+    { class: "sp-below-head" },
+    h("span", { class: "sp-title" }, "Continuations"),
+    said,
+    ...(state.saved ? [] : controls(state, progress, onRelease, run, () => stop?.abort(), until)),
+  );
+  const element = h(
+    "section",
+    { class: "sp-below", "aria-label": "Continuations" },
+    head,
+    h("div", { class: "sp-texts" }, unsteered.column, steered.column),
+  );
+  return { element, texts, stop: () => stop?.abort() };
+}
+
+const written = (words: Word[]): (Node | string)[] =>
+  words.flatMap(({ text, differs }) => (differs ? [h("mark", {}, ...running(text))] : running(text)));
+
+const optionsOf = ({ model }: State): { max_new_tokens: number; temperature: number; seed: number } => ({
+  max_new_tokens: model.get("max_new_tokens"),
+  temperature: model.get("temperature"),
+  seed: model.get("seed"),
+});
+
+function controls(
+  { model }: State,
+  progress: ReadonlySignal<string | undefined>,
+  onRelease: ReadonlySignal<boolean>,
+  run: () => Promise<void>,
+  stop: () => void,
+  until: AbortSignal,
+): HTMLElement[] {
+  const number = (
+    name: "max_new_tokens" | "temperature" | "seed",
+    label: string,
+    title: string,
+    [min, max, step]: [number, number, number],
+  ): HTMLElement => {
+    const value = trait(model, name, until);
+    const field = h("input", { type: "number", class: "sp-small", min, max, step, title, "aria-label": title });
+    watch(until, () => void (field.value = String(value.value)));
+    field.addEventListener("change", () => {
+      if (field.checkValidity() && field.value !== "") {
+        save(model, { [name]: Number(field.value) });
+        void run();
+      } else field.value = String(value.peek());
+    });
+    return h("label", {}, label, field);
+  };
+  const follow = h("input", { type: "checkbox", onchange: () => save(model, { continue_on_release: follow.checked }) });
+  watch(until, () => void (follow.checked = onRelease.value));
+  const button = h("button", {
+    class: "sw-button sp-boxed",
+    type: "button",
+    onclick: () => (progress.peek() === undefined ? void run() : stop()),
+  });
+  watch(until, () => void (button.textContent = progress.value === undefined ? "Continue" : "Stop"));
+  return [
+    h("label", { title: "Continue each time that a slider is let go" }, follow, "on release"),
+    number("max_new_tokens", "tokens", "Tokens to write", [1, 200, 1]),
+    number("temperature", "temperature", "Temperature; 0: always the most probable token", [0, 10, 0.1]),
+    button,
+  ];
+}
