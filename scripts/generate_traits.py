@@ -36,7 +36,8 @@ def views() -> list[type[View]]:
 
 def typescript(classes: Sequence[type[View]]) -> str:
     """Return the TypeScript of the traits that all views share and of those that each adds."""
-    return HEADER + "".join("\n" + interface(cls) for cls in (View, *classes))
+    every: list[type[View]] = [View, *classes]
+    return HEADER + "".join("\n" + interface(cls) for cls in every)
 
 
 def interface(cls: type[View]) -> str:
@@ -86,12 +87,14 @@ def _plain_type(trait: traitlets.TraitType[Any, Any]) -> str:
             return f"[{', '.join([item] * trait._minlen)}]"
         return f"({item})[]" if "|" in item else f"{item}[]"
     if isinstance(trait, traitlets.Dict):
-        return f"Record<string, {'any' if trait._value_trait is None else type_of(trait._value_trait)}>"
+        value = trait._value_trait
+        return f"Record<string, {type_of(value) if isinstance(value, traitlets.TraitType) else 'any'}>"
     for kind, name in _SCALARS.items():
         if isinstance(trait, kind):
             return name
     raise TypeError(
-        f"The trait {trait.name!r} is a {type(trait).__name__}, which has no type in TypeScript yet: add it here."
+        f"The trait {trait.name!r} is a {type(trait).__name__}, and no TypeScript type is known for that kind: "
+        f"add it to scripts/{Path(__file__).name}."
     )
 
 
