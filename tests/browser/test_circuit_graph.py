@@ -102,8 +102,8 @@ def panel(place: Any) -> str:
     return str(place.locator(".cg-panel").inner_text())
 
 
-def unembedding(place: Any) -> str:
-    return str(place.locator(".cg-unembedding").inner_text())
+def readout(place: Any) -> str:
+    return str(place.locator(".cg-readout").inner_text())
 
 
 def thumb(place: Any) -> Any:
@@ -135,7 +135,7 @@ def strongest_head(shown: Circuit) -> tuple[int, int]:
 def test_it_says_what_it_shows(live_show: Any) -> None:
     view, place, _ = live_show()
     assert place.locator(".sw-title").inner_text() == "Circuit of IOI, demo, 3 pairs of prompts"
-    text = unembedding(place)
+    text = readout(place)
     assert "20 of 479 edges (4.2 %)" in text
     faithfulness, metric = FakeLive(view.circuit).measure(view.circuit.included)
     assert f"faithfulness {faithfulness:.3g}" in text
@@ -279,7 +279,7 @@ def test_a_node_taken_out_is_measured_again(live_show: Any, browser_page: Any) -
     layer, head = strongest_head(shown)
     browser_page.mouse.click(*spot(place, head, layer))
     assert view.selected_heads == [(layer, head)]
-    before = unembedding(place)
+    before = readout(place)
     place.get_by_role("button", name="Take out").click()
     frame(browser_page)
     assert view.removed == [f"a{layer}.h{head}"]
@@ -287,14 +287,14 @@ def test_a_node_taken_out_is_measured_again(live_show: Any, browser_page: Any) -
     np.testing.assert_array_equal(view.circuit.included, expected.included)
     np.testing.assert_array_equal(live.asked[-1], expected.included)
     value = FakeLive(shown).measure(expected.included)[0]
-    assert f"faithfulness {float(f'{value:.3g}'):g}" in unembedding(place)
-    assert unembedding(place) != before
+    assert f"faithfulness {float(f'{value:.3g}'):g}" in readout(place)
+    assert readout(place) != before
     assert "Taken out" in panel(place)
     asked = len(live.asked)
     browser_page.keyboard.press("Control+z")
     frame(browser_page)
     assert view.removed == []
-    assert unembedding(place) == before
+    assert readout(place) == before
     assert len(live.asked) == asked  # known already
     browser_page.keyboard.press("Control+Shift+Z")
     frame(browser_page)
@@ -365,11 +365,11 @@ def test_a_long_wait_is_said(live_show: Any, browser_page: Any) -> None:
     )
     thumb(place).press("ArrowRight")
     browser_page.wait_for_timeout(100)
-    assert "computing" not in unembedding(place)
+    assert "computing" not in readout(place)
     assert place.locator(".cg-measured.cg-old").count() == 1
     place.get_by_text("computing …").wait_for()
     browser_page.wait_for_function("() => !document.querySelector('.cg-measured.cg-old')")
-    assert "computing" not in unembedding(place)
+    assert "computing" not in readout(place)
 
 
 def test_a_failure_is_said_and_what_was_known_stays(live_show: Any, browser_page: Any) -> None:
@@ -377,17 +377,17 @@ def test_a_failure_is_said_and_what_was_known_stays(live_show: Any, browser_page
     live.fails = "The model ran out of memory. Measure with fewer pairs."
     thumb(place).press("ArrowRight")
     frame(browser_page)
-    assert live.fails in unembedding(place)
+    assert live.fails in readout(place)
     assert view.kept == 21
     live.fails = ""
     thumb(place).press("ArrowLeft")
     frame(browser_page)
-    assert "faithfulness" in unembedding(place)
+    assert "faithfulness" in readout(place)
 
 
 def test_without_a_model_it_says_so(show: Any, browser_page: Any) -> None:
     view, place = show()
-    assert "Scores are not recomputed: no model was given" in unembedding(place)
+    assert "Scores are not recomputed: no model was given" in readout(place)
     assert place.locator(".cg-run").is_hidden()
     before = pixels(place)
     thumb(place).press("PageUp")
@@ -685,15 +685,15 @@ def test_a_saved_page_works_from_disk_without_a_kernel(browser_page: Any, tmp_pa
     browser_page.goto(view.to_html(tmp_path / "page.html").as_uri())
     place = browser_page.locator("#view-0")
     place.locator(".cg-faithfulness").wait_for()
-    before = unembedding(place)
+    before = readout(place)
     assert "whole model 3.3" in before
     thumb(place).press("ArrowRight")
     frame(browser_page)
-    assert "Scores are not recomputed in a saved page." in unembedding(place)
-    assert "21 of 479 edges" in unembedding(place)
+    assert "Scores are not recomputed in a saved page." in readout(place)
+    assert "21 of 479 edges" in readout(place)
     place.get_by_role("button", name="Undo").click()
     frame(browser_page)
-    assert unembedding(place) == before
+    assert readout(place) == before
     assert place.locator(".cg-run").is_hidden()
     layer, head = shown.heads[0]
     browser_page.mouse.click(*spot(place, head, layer))
@@ -752,7 +752,7 @@ def test_nothing_stands_out_of_the_view(live_show: Any, browser_page: Any, width
     view.selected_heads = [(1, 1)]
     frame(browser_page)
     outside = place.locator(".sw").evaluate(
-        "root => [...root.querySelectorAll('.sw-bar > *, .cg-unembedding *, .cg-stage, .cg-strip *, .cg-panel')]"
+        "root => [...root.querySelectorAll('.sw-bar > *, .cg-readout *, .cg-stage, .cg-strip *, .cg-panel')]"
         ".filter(e => { const b = e.getBoundingClientRect(), r = root.getBoundingClientRect();"
         " return b.width && !e.closest('svg') && !e.closest('.sw-chips') && !e.closest('.sw-legend')"
         " && (b.right > r.right + 1 || b.bottom > r.bottom + 1) })"
@@ -849,7 +849,7 @@ def test_sliding_over_all_edges_is_quick(show: Any, browser_page: Any, shape: An
 
 def test_a_toggle_is_on_screen_soon(live_show: Any, browser_page: Any) -> None:
     _, place, _ = live_show()
-    assert "faithfulness" in unembedding(place)
+    assert "faithfulness" in readout(place)
     times = browser_page.evaluate(
         """async () => {
           const shown = () => document.querySelector('.cg-faithfulness').textContent;

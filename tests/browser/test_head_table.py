@@ -215,8 +215,8 @@ def test_pointing_gives_exact_values_and_evidence(browser_page: Any, mount: Any)
     (view,) = mount(browser_page, HeadTable(table, Labels(table), filter="label = induction"))
     head = table[table["induction"] >= 0.4].iloc[0]
     view.locator(".sw-row").first.locator(".sw-track").nth(1).hover()
-    unembedding = view.locator(".sw-unembedding").text_content()
-    assert f"induction {head['induction']:.6g}, threshold 0.4" in unembedding
+    readout = view.locator(".sw-readout").text_content()
+    assert f"induction {head['induction']:.6g}, threshold 0.4" in readout
     view.locator(".sw-row").first.locator(".sw-class").hover()
     tip = view.get_by_role("tooltip").text_content()
     assert tip == f"induction {head['induction']:.2f} ≥ threshold 0.40; null p = 0.005"
@@ -258,7 +258,7 @@ def test_attention_over_the_prompt_is_a_strip_of_boxes(browser_page: Any, mount:
     assert note(1) == "·Mary 1 50.2 %\nfrom ·to 5"
     assert note(3) == "·↵ 3 0.0 %\nfrom ·to 5"
     assert view.locator("img").count() == 0
-    assert "attention from ·to (5): 50.2 % ·Mary (1)" in view.locator(".sw-unembedding").inner_text()
+    assert "attention from ·to (5): 50.2 % ·Mary (1)" in view.locator(".sw-readout").inner_text()
     box = strips.nth(2).locator("canvas").bounding_box()
     assert "after the query" in note(4)
     middle = (box["width"] / 6 * 1.5, 7)

@@ -134,7 +134,7 @@ export interface PatchingMapTraits extends ViewTraits {
   done: number;
   total: number;
   seconds_left: number | null;
-  /** what the server does with the request that is under way */
+  /** what is waited for */
   waiting: string;
   /** why the last run ended before all was done */
   problem: string;
@@ -145,8 +145,8 @@ export interface PatchingMapTraits extends ViewTraits {
 }
 
 export interface SteeringPanelTraits extends ViewTraits {
-  /** the model is on a server: what it is asked takes its time */
-  far: boolean;
+  /** answers come soon enough to follow a slider */
+  interactive: boolean;
   model_name: string;
   prompt_tokens: string[];
   /** texts of the two tokens; empty without */
