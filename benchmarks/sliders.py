@@ -24,7 +24,7 @@ from scope_widgets import Microscope, steering, widgets
 {model}
 vector = np.random.default_rng(1).normal(size=scope.d_model)
 direction = steering.direction(scope, layer=layer, vector=vector, positive=[ids])
-moved = steering.AddDirection(direction, at="{at}")
+moved = steering.AddDirection(direction, positions="{at}")
 panel = widgets.SteeringPanel(scope, ids, interventions=[moved], continue_on_release=False)
 panel
 """

@@ -82,7 +82,7 @@ def _side_by_side(scope: Any, ids: list[int], layer: int, at: str, quick: bool) 
     from scope_widgets import steering, widgets
 
     direction = steering.direction(scope, layer=layer, vector=torch.randn(scope.d_model), positive=[ids])
-    panel = widgets.SteeringPanel(scope, ids, interventions=[steering.AddDirection(direction, at=at)])
+    panel = widgets.SteeringPanel(scope, ids, interventions=[steering.AddDirection(direction, positions=at)])
     plain = _plain(scope, ids, direction, at)
     strength = iter(np.linspace(0.1, 0.9, 10_000))
 

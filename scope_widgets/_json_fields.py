@@ -36,6 +36,8 @@ def decode(value: Any, hint: Any = Any) -> Any:
     if type(None) in typing.get_args(hint):
         return None if value is None else decode(value, inner[0] if len(inner) == 1 else Any)
     kind = typing.get_origin(hint) or hint
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type) and not isinstance(value, dict):
+        raise TypeError(f"expected the fields of a {kind.__name__}")
     if isinstance(value, dict):
         if dataclasses.is_dataclass(kind) and isinstance(kind, type):
             return kind(**decode_fields(kind, value))

@@ -1,4 +1,4 @@
-"""Editing: changes of a model's weights that last, and come off bit for bit."""
+"""Editing: lasting changes of a model's weights, which come off again bit for bit."""
 
 from scope_widgets.editing.edit_fact import FactEdit, edit_fact
 from scope_widgets.editing.fact_effect import FactEffect

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from scope_widgets._provenance import Provenance
 from scope_widgets.editing.fact_effect import FactEffect, predict
-from scope_widgets.editing.fact_value import Contexts, find_addition
-from scope_widgets.editing.mlp_keys import keys, sample_texts
+from scope_widgets.editing.mlp_keys import mlp_keys, sample_texts
+from scope_widgets.editing.optimise_value import Contexts, optimise_value
 from scope_widgets.editing.output_matrices import name_of
-from scope_widgets.editing.rank_one import RankOnePatch
+from scope_widgets.editing.rank_one_patch import RankOnePatch
 from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.microscope import Microscope, loaded
@@ -130,9 +130,11 @@ def edit_fact(
 
     rows = sample_texts(scope, _TEXTS, _LENGTH, seed) if corpus is None else encode(scope.tokenizer, corpus, None)[0]
     contexts = asked + _after(scope, asked, rows[:_BEGINNINGS])
-    key = torch.stack([one[at] for one, at in zip(keys(scope, contexts.rows, layer), contexts.positions, strict=True)])
-    read = _reading(key.double().mean(0), keys(scope, rows, layer), ridge).float()
-    written, losses = find_addition(scope, contexts, about, layer, token, steps)
+    key = torch.stack(
+        [one[at] for one, at in zip(mlp_keys(scope, contexts.rows, layer), contexts.positions, strict=True)]
+    )
+    read = _reading(key.double().mean(0), mlp_keys(scope, rows, layer), ridge).float()
+    written, losses = optimise_value(scope, contexts, about, layer, token, steps)
     target = name_of(scope, scope.anatomy.blocks[layer].down)
     with RankOnePatch(scope, target, written, read, 1.0):
         after = predict(scope, texts)

@@ -1,4 +1,4 @@
-"""`FeaturePatch`: a direction that a matrix writes less of, or more."""
+"""`FeaturePatch`: one matrix writes less of a direction, or more."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import torch
 
-from scope_widgets.editing import patch_files
-from scope_widgets.editing.output_matrices import check_direction, matrix, name_of, writers
-from scope_widgets.editing.patch_files import Adapter
-from scope_widgets.editing.rank_one import RankOnePatch
+from scope_widgets._aliases import former_options
+from scope_widgets.editing import peft_adapter
+from scope_widgets.editing.output_matrices import OutputOf, check_direction, name_of, original_matrix, output_matrices
+from scope_widgets.editing.peft_adapter import Adapter
+from scope_widgets.editing.rank_one_patch import RankOnePatch
 from scope_widgets.experiments.direction import Direction
 from scope_widgets.models.microscope import Microscope
 
@@ -17,7 +18,7 @@ _DIRECTION = "direction.safetensors"
 
 
 class FeaturePatch(RankOnePatch):
-    """Changes how much of a direction one matrix of the model writes to the residual stream.
+    """A patch of how much of a direction one matrix of the model writes to the residual stream.
 
     With `v` the direction and `W` the matrix it adds `strength * v (v . W)`, a LoRA of rank one, so that what the
     matrix writes along `v` (its bias aside) is multiplied by `1 + strength`: -1 suppresses the feature, 0 leaves the
@@ -31,59 +32,76 @@ class FeaturePatch(RankOnePatch):
     ----------
     scope : Microscope
     direction : Direction
+        As `steering.direction` finds it.
     strength : float
+        -1 suppresses the feature, 0 leaves the model as it is, 1 doubles it.
     module : "mlp" or "attention"
+        Whose output matrix is changed.
     layer : int, optional
-        The block whose matrix is changed; where nothing is said, the last that writes to the direction's layer (the
-        first block for layer 0).
+        The block whose matrix is changed; by default the last that writes to the direction's layer (the first block for
+        layer 0).
 
     Attributes
     ----------
     direction : Direction or None
-        None for an adapter that something else made.
+        None for an adapter that another package made.
 
     Raises
     ------
     TypeError, ValueError
-        For a direction of another model, a strength that is not finite, a module or layer that is not there.
+        For a direction of another model, a strength that is not finite, another module, or a layer that the model does
+        not have.
     UnsupportedModelError
         Where there is no plain matrix (quantised, several experts).
+
+    Examples
+    --------
+    >>> names = steering.direction(scope, answer=" Mary", versus=" John", layer=3)
+    >>> with editing.FeaturePatch(scope, names, strength=-1.0, module="attention") as patch:
+    ...     trace = scope.trace("When Mary and John went to the store, John gave a drink to")
+    >>> float((trace.attention_out(2) @ names.vector).abs().max()) < 0.01 * names.scale
+    True
+    >>> patch.enabled
+    False
     """
 
     direction: Direction | None
 
+    @former_options("strength")
     def __init__(
         self,
         scope: Microscope,
         direction: Direction,
-        strength: float = -1.0,
         *,
-        module: str = "mlp",
+        strength: float = -1.0,
+        module: OutputOf = "mlp",
         layer: int | None = None,
     ) -> None:
         check_direction(scope, direction)
         layer = max(direction.layer - 1, 0) if layer is None else layer
         if isinstance(layer, bool) or not hasattr(layer, "__index__") or not 0 <= layer < scope.n_layers:
             raise ValueError(f"layer= is a block of {scope.model_id}, 0 to {scope.n_layers - 1}; got {layer!r}.")
-        found = writers(scope.anatomy.blocks[layer])
+        found = output_matrices(scope.anatomy.blocks[layer])
         if module not in found:
             raise ValueError(f"module= is one of {', '.join(found)}; got {module!r}.")
-        writer = found[module]
-        vector = writer.vector(scope, direction)
-        super().__init__(scope, name_of(scope, writer.module), vector, vector @ matrix(writer.module), strength)
+        output = found[module]
+        vector = output.vector(scope, direction)
+        super().__init__(
+            scope, name_of(scope, output.module), vector, vector @ original_matrix(output.module), strength
+        )
         self.direction = direction
         self._where = {"module": module, "layer": int(layer)}
 
     def export(self, folder: str | Path) -> Path:
-        """Write it as a PEFT adapter at the strength that it has, and the direction beside it.
+        """Write it as a PEFT adapter at the strength that it has, the direction beside it, and return the folder.
 
-        `peft.PeftModel.from_pretrained(model, folder)` puts it on the model anywhere; `FeaturePatch.load` makes the
-        patch again.
+        `peft.PeftModel.from_pretrained(model, folder)` puts it on the model without this package; `FeaturePatch.load`
+        makes the patch again.
 
         Parameters
         ----------
         folder : str or Path
-            Made where it is not there.
+            Made where it does not exist.
 
         Raises
         ------
@@ -104,7 +122,14 @@ class FeaturePatch(RankOnePatch):
 
     @classmethod
     def load(cls, scope: Microscope, folder: str | Path) -> FeaturePatch:
-        """Read what `export` wrote, or any other PEFT adapter of rank one on one module, whose strength is then 1.
+        """Return the patch that `export` wrote, or that of any other PEFT adapter of rank one on one module.
+
+        Parameters
+        ----------
+        scope : Microscope
+        folder : str or Path
+            With `adapter_config.json` and `adapter_model.safetensors`. Of an adapter that another package made the
+            strength is 1.
 
         Raises
         ------
@@ -114,25 +139,29 @@ class FeaturePatch(RankOnePatch):
             When it is pickled or damaged, of another rank, on several modules, or does not fit the model.
         """
         folder = Path(folder)
-        adapter = patch_files.read(folder)
+        adapter = peft_adapter.read(folder)
         _check_fits(scope, adapter, folder)
         patch = cls.__new__(cls)
         if not adapter.notes:
-            RankOnePatch.__init__(patch, scope, adapter.target, adapter.written, adapter.read, 1.0)
+            RankOnePatch.__init__(patch, scope, adapter.target, adapter.output_vector, adapter.input_vector, 1.0)
             patch.direction = None
             return patch
         where, strength = dict(adapter.notes), adapter.notes.get("strength")
         where.pop("strength", None)
         if set(where) != {"module", "layer"}:
             raise ValueError(f"The header of the adapter in {str(folder)!r} is damaged: it says {adapter.notes}.")
-        patch.__init__(scope, Direction.load(folder / _DIRECTION), strength, **where)  # type: ignore[misc]
-        expected = patch.strength * patch.written
-        if patch.target != adapter.target or not torch.allclose(adapter.written.to(expected), expected, atol=1e-5):
+        patch.__init__(scope, Direction.load(folder / _DIRECTION), strength=strength, **where)  # type: ignore[misc]
+        expected = patch.strength * patch.output_vector
+        if patch.target != adapter.target or not torch.allclose(
+            adapter.output_vector.to(expected), expected, atol=1e-5
+        ):
             raise ValueError(
                 f"The adapter in {str(folder)!r} and the direction beside it do not belong together: one of them was "
                 f"written by something else. Take {_DIRECTION} and the adapter of one export."
             )
-        patch.read = adapter.read.to(patch.read)  # not as computed here: the last bit may depend on the machine
+        patch.input_vector = adapter.input_vector.to(
+            patch.input_vector
+        )  # not as computed here: the last bit may depend on the machine
         return patch
 
 
@@ -143,7 +172,7 @@ def _check_fits(scope: Microscope, adapter: Adapter, folder: Path) -> None:
             f"The adapter in {str(folder)!r} is for {adapter.target}, and {scope.model_id} has no such module: it "
             "is of another model."
         )
-    have, wanted = list(matrix(module).shape), [len(adapter.written), len(adapter.read)]
+    have, wanted = list(original_matrix(module).shape), [len(adapter.output_vector), len(adapter.input_vector)]
     if have != wanted:
         raise ValueError(
             f"The adapter in {str(folder)!r} is for a matrix of {wanted[1]} inputs and {wanted[0]} outputs, and "

@@ -1,4 +1,4 @@
-"""What an MLP's last matrix reads: its keys at a token, and how keys vary over a text."""
+"""The keys of an MLP: what its last matrix takes as input, seen as a key-value memory (Geva et al. 2021)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BATCH = 16
 
 
 def sample_texts(scope: Microscope, n: int, length: int, seed: int) -> list[list[int]]:
-    """Draw texts from the model itself, as token ids, from the 50 likeliest tokens at each step.
+    """Return `n` texts drawn from the model itself, as token ids, from the 50 likeliest tokens at each step.
 
     They begin with the beginning-of-sequence token, or with a random one where the tokenizer has none.
     """
@@ -41,15 +41,15 @@ def sample_texts(scope: Microscope, n: int, length: int, seed: int) -> list[list
     return [[int(i) for i in row] for row in drawn]
 
 
-def keys(scope: Microscope, rows: Sequence[list[int]], layer: int) -> list[Tensor]:
-    """Give what the MLP's last matrix of a layer reads in each prompt, `[position, neuron]` in float32, on the CPU."""
+def mlp_keys(scope: Microscope, rows: Sequence[list[int]], layer: int) -> list[Tensor]:
+    """Return the keys of the MLP of a layer in each prompt, `[position, neuron]` in float32, on the CPU."""
     found: list[Tensor] = []
 
-    def look(value: Tensor) -> Tensor:
+    def capture(value: Tensor) -> Tensor:
         found.extend(one[: len(row)].detach().float().cpu() for one, row in zip(value, batch, strict=True))
         return value
 
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
-        loaded(scope).run(list(batch), edits={("neurons", layer): look})
+        loaded(scope).run(list(batch), edits={("neurons", layer): capture})
     return found

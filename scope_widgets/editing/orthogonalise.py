@@ -1,4 +1,4 @@
-"""`orthogonalise`: weights that cannot write a direction."""
+"""`orthogonalise`: weights that cannot write a direction to the residual stream."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.editing.output_matrices import check_direction, is_conv1d, writers
+from scope_widgets.editing.output_matrices import check_direction, is_conv1d, output_matrices
 from scope_widgets.editing.patch import Patch
 from scope_widgets.experiments.direction import Direction
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.weights.weight_edits import Change, Place, plain
+from scope_widgets.models.weights.weight_edits import WeightEdit, WeightFunction, plain_weight
 
 
 class OrthogonalPatch(Patch):
-    """Matrices that no longer write a direction, as `orthogonalise` makes it; on after `enable()` or in `with patch:`.
+    """A patch of matrices that no longer write a direction, as `orthogonalise` returns it.
+
+    It is on after `enable()` or in `with patch:`.
 
     Attributes
     ----------
@@ -24,23 +26,23 @@ class OrthogonalPatch(Patch):
     layers : tuple of int
         Blocks whose matrices are changed.
     embeddings : bool
-        Whether those of tokens and positions are as well.
+        Whether those of tokens and positions are changed as well.
     """
 
     def __init__(self, scope: Microscope, direction: Direction, layers: tuple[int, ...], embeddings: bool) -> None:
         super().__init__(scope)
         self.direction, self.layers, self.embeddings = direction, layers, embeddings
-        self._all = [place for layer in layers for place in _of_block(scope, layer, direction)]
+        self._edits = [edit for layer in layers for edit in _block_edits(scope, layer, direction)]
         if embeddings:
-            self._all += _of_embeddings(scope, direction)
+            self._edits += _embedding_edits(scope, direction)
 
     def __repr__(self) -> str:
         """Say what is taken out of how much, and whether it is on."""
-        state = "removed" if self._changes is None else "on" if self.enabled else "off"
-        return f"OrthogonalPatch({self.direction.name!r}, {len(self._all)} matrices and biases, {state})"
+        state = "removed" if self._weights is None else "on" if self.enabled else "off"
+        return f"OrthogonalPatch({self.direction.name!r}, {len(self._edits)} matrices and biases, {state})"
 
-    def _places(self) -> Sequence[Place]:
-        return self._all
+    def _weight_edits(self) -> Sequence[WeightEdit]:
+        return self._edits
 
 
 def orthogonalise(scope: Microscope, direction: Direction, *, layers: Sequence[int] | None = None) -> OrthogonalPatch:
@@ -58,25 +60,33 @@ def orthogonalise(scope: Microscope, direction: Direction, *, layers: Sequence[i
     ----------
     scope : Microscope
     direction : Direction
-        Its layer makes no difference.
+        As `steering.direction` finds it; its layer makes no difference.
     layers : sequence of int, optional
-        Only the matrices of these blocks, and no embeddings.
+        Only the matrices of these blocks, and no embeddings; by default those of all blocks, and the embeddings.
 
     Returns
     -------
     OrthogonalPatch
-        Not on yet.
+        Not on yet: see `Patch`.
 
     Raises
     ------
     TypeError, ValueError
-        For a direction of another model, or layers that are not there.
+        For a direction of another model, or layers that the model does not have.
     UnsupportedModelError
         Where something writes to the stream by other means than a plain matrix.
 
     References
     ----------
     Arditi et al. 2024, "Refusal in Language Models Is Mediated by a Single Direction" (arXiv 2406.11717), section 4.
+
+    Examples
+    --------
+    >>> names = steering.direction(scope, answer=" Mary", versus=" John", layer=2)
+    >>> with editing.orthogonalise(scope, names):
+    ...     trace = scope.trace("When Mary and John went to the store, John gave a drink to")
+    >>> float((trace.residual(3) @ names.vector).abs().max()) < 1e-3 * names.scale
+    True
     """
     check_direction(scope, direction)
     chosen = range(scope.n_layers) if layers is None else layers
@@ -88,17 +98,17 @@ def orthogonalise(scope: Microscope, direction: Direction, *, layers: Sequence[i
     return OrthogonalPatch(scope, direction, tuple(sorted({int(one) for one in chosen})), layers is None)
 
 
-def _of_block(scope: Microscope, layer: int, direction: Direction) -> list[Place]:
-    places: list[Place] = []
-    for writer in writers(scope.anatomy.blocks[layer]).values():
-        vector = writer.vector(scope, direction)
-        places.append((writer.module, "weight", _without(vector, -1 if is_conv1d(writer.module) else 0)))
-        if getattr(writer.module, "bias", None) is not None:
-            places.append((writer.module, "bias", _without(vector, 0)))
-    return places
+def _block_edits(scope: Microscope, layer: int, direction: Direction) -> list[WeightEdit]:
+    edits: list[WeightEdit] = []
+    for output in output_matrices(scope.anatomy.blocks[layer]).values():
+        vector = output.vector(scope, direction)
+        edits.append((output.module, "weight", _without(vector, -1 if is_conv1d(output.module) else 0)))
+        if getattr(output.module, "bias", None) is not None:
+            edits.append((output.module, "bias", _without(vector, 0)))
+    return edits
 
 
-def _of_embeddings(scope: Microscope, direction: Direction) -> list[Place]:
+def _embedding_edits(scope: Microscope, direction: Direction) -> list[WeightEdit]:
     found = [module for module in scope.model.modules() if isinstance(module, nn.Embedding)]
     if scope.anatomy.embed not in found or any(module.embedding_dim != scope.d_model for module in found):
         raise UnsupportedModelError(
@@ -106,15 +116,15 @@ def _of_embeddings(scope: Microscope, direction: Direction) -> list[Place]:
             "token, so that the direction cannot be taken out of them. Name layers= to change blocks only."
         )
     vector = torch.from_numpy(direction.vector.copy())
-    return [(module, "weight", _without(vector.to(plain(module).device), -1)) for module in found]
+    return [(module, "weight", _without(vector.to(plain_weight(module).device), -1)) for module in found]
 
 
-def _without(vector: Tensor, axis: int) -> Change:
-    """Make the change that takes a vector out of each line along an axis."""
+def _without(vector: Tensor, axis: int) -> WeightFunction:
+    """Return the function that takes a vector out of a weight along an axis."""
 
-    def change(weight: Tensor) -> Tensor:
-        lines = weight.movedim(axis, -1)
+    def project_out(weight: Tensor) -> Tensor:
+        last = weight.movedim(axis, -1)
         unit = vector.to(weight)
-        return (lines - (lines @ unit)[..., None] * unit).movedim(-1, axis)
+        return (last - (last @ unit)[..., None] * unit).movedim(-1, axis)
 
-    return change
+    return project_out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -12,12 +13,15 @@ from scope_widgets.models.architecture.anatomy import Block
 from scope_widgets.models.architecture.unembedding import freeze
 from scope_widgets.models.locks import lock_of
 from scope_widgets.models.microscope import Microscope, loaded
-from scope_widgets.models.weights.weight_edits import original, plain
+from scope_widgets.models.weights.weight_edits import original_weight, plain_weight
+
+#: the part of a block that a matrix writes for
+OutputOf: TypeAlias = Literal["attention", "mlp"]
 
 
 @dataclass(frozen=True)
-class Writer:
-    """A matrix that attention or MLP writes with.
+class OutputMatrix:
+    """The matrix by which attention or MLP writes to the residual stream.
 
     Attributes
     ----------
@@ -31,12 +35,12 @@ class Writer:
     norm: nn.Module | None
 
     def vector(self, scope: Microscope, direction: Direction) -> Tensor:
-        """Give the direction in what the matrix writes that the norm makes the stream's: `[d_model]` of length 1."""
+        """Return the direction of the matrix' output that the norm turns into `direction`: `[d_model]`, of length 1."""
         vector = torch.from_numpy(direction.vector.copy())
-        weight = plain(self.module)
+        weight = plain_weight(self.module)
         if self.norm is not None:
             signs = weight.new_ones(scope.d_model)
-            signs[::2] = -1  # a norm that centres would take the sum of ones for nothing
+            signs[::2] = -1  # a norm that centres maps equal numbers to zero
             with lock_of(scope.model):
                 frozen = freeze(self.norm, signs)
             gained = vector.double() * frozen.gain
@@ -45,29 +49,29 @@ class Writer:
         return vector.to(weight.device, torch.promote_types(weight.dtype, torch.float32))
 
 
-def writers(block: Block) -> dict[str, Writer]:
-    """Give the matrices of a block, "attention" and "mlp"."""
+def output_matrices(block: Block) -> dict[OutputOf, OutputMatrix]:
+    """Return the matrices of a block by what they belong to."""
     return {
-        "attention": Writer(block.out, None if block.attention_out is block.attention else block.attention_out),
-        "mlp": Writer(block.down, None if block.mlp_out is block.mlp else block.mlp_out),
+        "attention": OutputMatrix(block.out, None if block.attention_out is block.attention else block.attention_out),
+        "mlp": OutputMatrix(block.down, None if block.mlp_out is block.mlp else block.mlp_out),
     }
 
 
-def matrix(module: nn.Module) -> Tensor:
-    """Give the weights of a module without any patch, `[output, input]` in float32 at least."""
-    plain(module)
-    weight = original(module)
+def original_matrix(module: nn.Module) -> Tensor:
+    """Return the weights of a module without any patch, `[output, input]` in float32 at least."""
+    plain_weight(module)
+    weight = original_weight(module)
     weight = weight.to(torch.promote_types(weight.dtype, torch.float32))
     return weight.T if is_conv1d(module) else weight
 
 
 def is_conv1d(module: nn.Module) -> bool:
-    """Whether a module is GPT-2's Conv1D, whose weights are `[input, output]`."""
+    """Return whether a module is GPT-2's Conv1D, whose weights are `[input, output]`."""
     return type(module).__name__ == "Conv1D"
 
 
 def name_of(scope: Microscope, module: nn.Module) -> str:
-    """Give the name of a module in the model."""
+    """Return the name of a module in the model."""
     names: dict[nn.Module, str] = {one: name for name, one in scope.model.named_modules()}
     return names[module]
 

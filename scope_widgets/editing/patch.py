@@ -1,4 +1,4 @@
-"""What all patches share: on and off again, any number of times, until they are removed."""
+"""`Patch`: what all changes of weights share: on and off again, any number of times, until they are removed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from scope_widgets.models.microscope import Microscope, loaded
-from scope_widgets.models.weights import weight_edits as weights
-from scope_widgets.models.weights.weight_edits import Changes, Place
+from scope_widgets.models.weights.weight_edits import WeightEdit, WeightEdits, restore_weights
 
 if TYPE_CHECKING:
     from typing import Self
@@ -19,7 +18,8 @@ class Patch:
 
     Nothing is changed before `enable()` or `with patch:`. Any number of patches may be on at once, also on the same
     matrix; each takes off exactly what it put on, in whatever order, and without any the weights are the original ones
-    bit for bit. Traces, runs and the user's own calls of the model all see what is on.
+    bit for bit. Traces, runs and the user's own calls of the model all see what is on. A patch is no result: it holds
+    its model, and what it does is measured by running that.
 
     Attributes
     ----------
@@ -28,16 +28,17 @@ class Patch:
 
     def __init__(self, scope: Microscope) -> None:
         self.scope = scope
-        self._changes: Changes | None = Changes(scope.model)
+        self._weights: WeightEdits | None = WeightEdits(scope.model)
         self._was_on: list[bool] = []
 
-    def _places(self) -> Sequence[Place]:
+    def _weight_edits(self) -> Sequence[WeightEdit]:
+        """Return the edits that the patch consists of."""
         raise NotImplementedError
 
     @property
     def enabled(self) -> bool:
         """Whether it is on."""
-        return self._changes is not None and self._changes.made
+        return self._weights is not None and self._weights.applied
 
     def enable(self) -> Self:
         """Put it on.
@@ -48,15 +49,15 @@ class Patch:
             When it was removed, its module was replaced in the model, or its weights were overwritten while other
             patches were on them.
         """
-        changes = self._usable()
-        if not changes.made:
-            changes.make(self._places())
+        weights = self._usable()
+        if not weights.applied:
+            weights.apply(self._weight_edits())
         return self
 
     def disable(self) -> Self:
         """Take it off."""
-        if self._changes is not None:
-            self._changes.take_back()
+        if self._weights is not None:
+            self._weights.revert()
         return self
 
     def toggle(self) -> Self:
@@ -66,7 +67,7 @@ class Patch:
     def remove(self) -> None:
         """Take it off for good."""
         self.disable()
-        self._changes = None
+        self._weights = None
 
     def __enter__(self) -> Self:
         """Put it on for the block."""
@@ -82,13 +83,28 @@ class Patch:
         if not self._was_on.pop():
             self.disable()
 
-    def _usable(self) -> Changes:
-        if self._changes is None:
+    def _usable(self) -> WeightEdits:
+        if self._weights is None:
             raise RuntimeError(f"{self!r} was removed and cannot be used again: make a new one.")
-        return self._changes
+        return self._weights
 
 
 def restore(scope: Microscope) -> None:
-    """Take all patches off a model, also those that no name is left of; its weights are the original ones then."""
-    loaded(scope, "restore()")
-    weights.restore(scope.model)
+    """Take all patches off a model, also those that no variable holds any more.
+
+    Its weights are then the original ones, bit for bit.
+
+    Parameters
+    ----------
+    scope : Microscope
+        Of a model on this machine.
+
+    Examples
+    --------
+    >>> names = steering.direction(scope, answer=" Mary", versus=" John", layer=2)
+    >>> patch = editing.orthogonalise(scope, names).enable()
+    >>> editing.restore(scope)
+    >>> patch.enabled
+    False
+    """
+    restore_weights(loaded(scope, "restore()").model)

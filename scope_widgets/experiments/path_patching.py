@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.experiments.metric import Metric
-from scope_widgets.models.execution.activation_edits import Edits, Place
+from scope_widgets.models.execution.activation_edits import Edits, HookPoint
 from scope_widgets.models.execution.cached_run import CachedRun
 
 #: (layer, head), or ("mlp", layer)
@@ -75,7 +75,7 @@ def along_paths(
         rows, sender = part % prompts, part // prompts
         head = None if heads is None else torch.as_tensor(list(heads), device=device)[sender]
         positions = base.suffix(rows, 0) if at is None else at[rows, None]
-        arrived: dict[Place, Tensor] = {}
+        arrived: dict[HookPoint, Tensor] = {}
         edits = _frozen(base, source, layer, head, rows, positions, n_layers)
         for place in places(reached or []):
             edits[place] = _listener(arrived, place, edits.get(place))
@@ -101,20 +101,20 @@ def reaches(layer: int, from_mlp: bool, receiver: Receiver) -> bool:
     return bool(receiver[0] > layer)
 
 
-def places(receivers: Sequence[Receiver]) -> set[Place]:
+def places(receivers: Sequence[Receiver]) -> set[HookPoint]:
     """Give where the receivers' inputs show: q, k, v of a layer; an MLP's input shows in its output."""
     return {("mlp_out", one[1]) if one[0] == "mlp" else (one[2], one[0]) for one in receivers}
 
 
 def _frozen(
     base: CachedRun, source: CachedRun, layer: int, head: Tensor | None, rows: Tensor, positions: Tensor, n_layers: int
-) -> dict[Place, Callable[[Tensor], Tensor]]:
+) -> dict[HookPoint, Callable[[Tensor], Tensor]]:
     """Give the edits of the first run: the sender from the source, all heads after it from the base."""
 
-    def of(run: CachedRun, place: Place) -> Tensor:
+    def of(run: CachedRun, place: HookPoint) -> Tensor:
         return run.values[place[0]][place[1]][rows[:, None], positions]
 
-    def from_base(place: Place) -> Callable[[Tensor], Tensor]:
+    def from_base(place: HookPoint) -> Callable[[Tensor], Tensor]:
         return lambda value: of(base, place)
 
     def send(value: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def _frozen(
 
 
 def _listener(
-    arrived: dict[Place, Tensor], place: Place, edit: Callable[[Tensor], Tensor] | None
+    arrived: dict[HookPoint, Tensor], place: HookPoint, edit: Callable[[Tensor], Tensor] | None
 ) -> Callable[[Tensor], Tensor]:
     def listen(value: Tensor) -> Tensor:
         arrived[place] = value if edit is None else edit(value)
@@ -141,7 +141,7 @@ def _listener(
 def _delivered(
     base: CachedRun,
     receivers: Sequence[Receiver],
-    arrived: dict[Place, Tensor],
+    arrived: dict[HookPoint, Tensor],
     rows: Tensor,
     sent_at: Tensor,
     at: Tensor | None,
@@ -152,7 +152,7 @@ def _delivered(
     positions = sent_at if at is None else base.suffix(rows, at[rows])
     here = positions == sent_at if at is None else positions == at[rows, None]
 
-    def whole(place: Place, value: Tensor) -> Tensor:
+    def whole(place: HookPoint, value: Tensor) -> Tensor:
         ours = base.values[place[0]][place[1]][rows[:, None], positions]
         return torch.where(here.reshape(*here.shape, *(1,) * (value.ndim - 2)), value, ours)
 
@@ -161,7 +161,9 @@ def _delivered(
     return metric.again(base, edits, rows=rows, positions=positions, layer=first)
 
 
-def _deliver(place: Place, receivers: Sequence[Receiver], arrived: Tensor, group: int) -> Callable[[Tensor], Tensor]:
+def _deliver(
+    place: HookPoint, receivers: Sequence[Receiver], arrived: Tensor, group: int
+) -> Callable[[Tensor], Tensor]:
     site, layer = place
 
     def edit(value: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ _hooked: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
 
 def lock_of(model: nn.Module) -> threading.RLock:
-    """Give the lock of `model`: its attention is switched for a run, so only one run may be on it at a time."""
+    """Return the lock of `model`: its attention is switched for a run, so only one run may be on it at a time."""
     return _locks.setdefault(model, threading.RLock())
 
 

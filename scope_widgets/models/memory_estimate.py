@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 
 from scope_widgets.models.architecture.anatomy import Anatomy
-from scope_widgets.traces.trace import SITES
+from scope_widgets.traces.trace import TRACE_SITES
 
 #: what is worth downloading of a remote model by default: minutes over a home connection
 DOWNLOAD_BYTES = 10**9
@@ -148,7 +148,7 @@ def estimate(
     n_prompts: int = 1,
     *,
     available: int,
-    capture: Sequence[str] = SITES,
+    capture: Sequence[str] = TRACE_SITES,
     padded: bool = False,
     remote: bool = False,
 ) -> Estimate:
@@ -175,13 +175,13 @@ def estimate(
     """
     if min(n_tokens, n_prompts) < 1:
         raise ValueError(f"Expected one prompt or more of one token or more; got {n_prompts} of {n_tokens} tokens.")
-    unknown = set(capture) - set(SITES)
+    unknown = set(capture) - set(TRACE_SITES)
     if unknown:
         raise ValueError(
-            f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are {', '.join(SITES)}."
+            f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are {', '.join(TRACE_SITES)}."
         )
     positions = n_prompts * n_tokens
-    captured = {site: _layers(shape, site) * _bytes(shape, site, positions, n_tokens) for site in SITES}
+    captured = {site: _layers(shape, site) * _bytes(shape, site, positions, n_tokens) for site in TRACE_SITES}
     captured = {site: size for site, size in captured.items() if site in capture}
     logits = positions * shape.d_vocab * shape.itemsize
     total = sum(captured.values())

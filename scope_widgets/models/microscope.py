@@ -22,14 +22,14 @@ from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.execution.call_recorder import recording
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import Recorder, record
-from scope_widgets.models.execution.validation import check
+from scope_widgets.models.execution.validation import validate
 from scope_widgets.models.locks import exclusive, lock_of
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
 from scope_widgets.models.remote_dispatch import call_in_process, local_steps
 from scope_widgets.models.tokens import encode, pad
 from scope_widgets.models.weights.weight_version import weights_version
 from scope_widgets.traces.pending_trace import PendingTrace
-from scope_widgets.traces.trace import SITES, Trace
+from scope_widgets.traces.trace import TRACE_SITES, Trace
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -328,7 +328,7 @@ class Microscope(ABC):
         if capture is not None:
             return tuple(capture)
         size = 4 * self.n_layers * self.n_heads * ids.numel() * ids.shape[-1]
-        return tuple(site for site in SITES if site != "attention" or size <= ATTENTION_BYTES)
+        return tuple(site for site in TRACE_SITES if site != "attention" or size <= ATTENTION_BYTES)
 
 
 class LocalMicroscope(Microscope):
@@ -346,7 +346,7 @@ class LocalMicroscope(Microscope):
                 f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. "
                 "Load it with transformers.AutoTokenizer."
             )
-        check(model, self.anatomy)
+        validate(model, self.anatomy)
 
     # --- what it does -----------------------------------------------------------------------------------------------
 
@@ -383,7 +383,7 @@ class LocalMicroscope(Microscope):
         ValueError
             When the block ends and no forward was run, or one that is no whole forward of token ids.
         """
-        wanted = (capture,) if isinstance(capture, str) else tuple(SITES if capture is None else capture)
+        wanted = (capture,) if isinstance(capture, str) else tuple(TRACE_SITES if capture is None else capture)
         watched = PendingTrace()
         with exclusive(self.model, watching=True):
             self._find_parts()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.experiments.ablations import AblationMethod
-from scope_widgets.models.execution.activation_edits import Place
+from scope_widgets.models.execution.activation_edits import HookPoint
 from scope_widgets.models.execution.cached_run import CachedRun
 
 #: a value [prompt, position, ...] -> the new one
@@ -45,7 +45,7 @@ class Replacement:
     std: float
     generator: torch.Generator
 
-    def at(self, place: Place) -> ValueFunction:
+    def at(self, place: HookPoint) -> ValueFunction:
         """Return the function that makes the ablated value of a site and layer."""
         if self.ablation == "zero":
             return torch.zeros_like

@@ -12,7 +12,7 @@ from scope_widgets._choices import choices
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.ablations import AblationMethod, ablation_sentence, check_ablation
 from scope_widgets.experiments.metric import MetricFunction, MetricName
-from scope_widgets.models.execution.activation_edits import Edits, Place
+from scope_widgets.models.execution.activation_edits import Edits, HookPoint
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable
@@ -107,7 +107,7 @@ def ablate(
     run = loaded(scope).run(prompts, sites)
     mask = _mask(run, positions, roles)
     source = None if reference is None else loaded(scope).run(reference, sites)
-    new_value: Callable[[Place], ValueFunction]
+    new_value: Callable[[HookPoint], ValueFunction]
     if callable(ablation):
         function = ablation
         new_value, how = lambda place: function, {"ablation": getattr(ablation, "__name__", "a function")}
@@ -127,9 +127,9 @@ def ablate(
     return measure_ablation(scope, run, edits, answer, versus, metric, sentence, seed)
 
 
-def _edits(scope: Microscope, components: Sequence[Component]) -> tuple[dict[Place, list[int] | None], str]:
+def _edits(scope: Microscope, components: Sequence[Component]) -> tuple[dict[HookPoint, list[int] | None], str]:
     """Return what to edit with its heads (None: the whole value), and the components as text."""
-    found: dict[Place, list[int] | None] = {}
+    found: dict[HookPoint, list[int] | None] = {}
     for component in components if isinstance(components, Sequence) else [components]:
         if isinstance(component, str) or not isinstance(component, Sequence) or len(component) != 2:
             raise ValueError(_COMPONENT.format(components))

@@ -34,7 +34,7 @@ from scope_widgets.remote.trace import RemoteTrace
 from scope_widgets.remote.worker import execute
 from scope_widgets.remote.worker.read_activations import Wanted, arranged, plan
 from scope_widgets.traces.attention_scoring import Scoring
-from scope_widgets.traces.trace import SITES
+from scope_widgets.traces.trace import TRACE_SITES
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -238,7 +238,7 @@ class RemoteMicroscope(Microscope):
         ids, mask = pad(rows, torch.device("cpu"))
         tokens = [token_texts(self.tokenizer, row) for row in rows]
         return RemoteTrace(
-            SITES if capture is None else capture,
+            TRACE_SITES if capture is None else capture,
             capture,
             token_ids=ids if several else ids[0],
             mask=mask if several else mask[0],
@@ -297,9 +297,9 @@ class RemoteMicroscope(Microscope):
 
 def _checked_sites(capture: Sequence[str]) -> tuple[str, ...]:
     wanted = (capture,) if isinstance(capture, str) else tuple(capture)
-    if unknown := set(wanted) - set(SITES):
+    if unknown := set(wanted) - set(TRACE_SITES):
         raise ValueError(
-            f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are {', '.join(SITES)}."
+            f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are {', '.join(TRACE_SITES)}."
         )
     return wanted
 

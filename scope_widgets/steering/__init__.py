@@ -4,9 +4,10 @@ from typing import Any
 
 from scope_widgets._aliases import moved
 from scope_widgets.experiments.direction import Direction
+from scope_widgets.steering.component_interventions import ClampNeuron, ScaleHead, SwapAttention
+from scope_widgets.steering.direction_interventions import AddDirection, ProjectOut
 from scope_widgets.steering.find_direction import direction
-from scope_widgets.steering.intervention_kinds import AddDirection, ClampNeuron, ProjectOut, ScaleHead, SwapAttention
-from scope_widgets.steering.interventions import Intervention
+from scope_widgets.steering.intervention import Intervention
 from scope_widgets.steering.session import Session
 from scope_widgets.steering.steer import steer
 from scope_widgets.steering.steered_distribution import Steered

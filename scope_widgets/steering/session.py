@@ -14,21 +14,14 @@ from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.execution.cached_run import CachedRun
-from scope_widgets.models.execution.persistent_edits import continued
+from scope_widgets.models.execution.persistent_edits import generate_with_edits
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable, stepwise
 from scope_widgets.models.tokens import encode, token_texts
-from scope_widgets.steering.intervention_kinds import ClampNeuron, nice
-from scope_widgets.steering.interventions import (
-    Intervention,
-    checked,
-    checked_strength,
-    edits_of,
-    in_order,
-    is_neutral,
-    within,
-)
-from scope_widgets.steering.steer import hooked
+from scope_widgets.steering.apply_interventions import checked_interventions, edits_of, in_order, is_steered
+from scope_widgets.steering.component_interventions import ClampNeuron
+from scope_widgets.steering.intervention import Intervention, checked_strength, is_neutral, round_up
+from scope_widgets.steering.steer import persistent_edits
 from scope_widgets.steering.steered_distribution import Distribution, Steered
 
 #: rows times positions that are run at once, and logits that come of it (256 MB)
@@ -96,7 +89,7 @@ class Session:
         self.prompt: Any = texts[0] if texts[0] is not None else rows[0]
         self.token_ids = rows[0]
         self.tokens = token_texts(scope.tokenizer, rows[0])
-        listed = checked(scope, interventions)
+        listed = checked_interventions(scope, interventions)
         self.interventions = tuple(listed[i] for i in in_order(listed))
         self.answers = _answers(scope, answer, versus)
         self.spans = _spans(scope, self.token_ids, self.interventions)
@@ -308,10 +301,10 @@ class Session:
         """Return the tokens of each row, until all have come to their end; a step a token."""
         ends = _ends(self.scope)
         written: list[list[int]] = [[] for _ in keys]
-        steps = continued(
+        steps = generate_with_edits(
             self.scope,
             [self.token_ids] * len(keys),
-            hooked(self.scope, self.interventions, keys),
+            persistent_edits(self.scope, self.interventions, keys),
             max_new_tokens=max_new_tokens,
             **options,
         )
@@ -404,7 +397,7 @@ class Session:
         strengths = torch.tensor([[key[i] for i in active] for key in keys], device=device)
         prompt = torch.tensor([len(self.token_ids)], device=device)
         every = torch.arange(len(ids), device=device)[None]
-        reached = [within(one.at, every, prompt)[0] for one in chosen]
+        reached = [is_steered(one.positions, every, prompt)[0] for one in chosen]
         somewhere = torch.stack([*reached, every[0] >= len(ids) - keep]).any(0)
         first = 0 if base is None else int(somewhere.nonzero()[0])
         layer = min([one.layer for one in chosen], default=self.scope.n_layers)
@@ -437,7 +430,7 @@ def _spans(scope: Microscope, ids: list[int], interventions: Sequence[Interventi
 
     def keep(at: int, neuron: int) -> Any:
         def look(value: Tensor) -> Tensor:
-            reach = nice(max(1.0, 2 * float(value[0, :, neuron].abs().max())))
+            reach = round_up(max(1.0, 2 * float(value[0, :, neuron].abs().max())))
             found[at] = -reach, reach
             return value
 

@@ -1,7 +1,8 @@
-"""Steering whatever runs in a block, and continuing a prompt steered and unsteered side by side."""
+"""`steer`: interventions on every forward that runs in a `with` block."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -11,17 +12,25 @@ from torch import Tensor
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.persistent_edits import PersistentEdits
 from scope_widgets.models.microscope import Microscope, loaded
-from scope_widgets.steering.interventions import Intervention, checked, edits_of, is_neutral
+from scope_widgets.steering.apply_interventions import checked_interventions, edits_of
+from scope_widgets.steering.intervention import Intervention, is_neutral
 
 
 @contextmanager
-def steer(scope: Microscope, interventions: Intervention | Sequence[Intervention]) -> Iterator[None]:
+def steer(scope: Microscope, *interventions: Intervention) -> Iterator[None]:
     """Steer whatever the block runs: the model itself, its `generate`, `scope.trace`, `scope.watch`, `scope.generate`.
 
     The model is as it was when the block ends, also by an error. Interventions at strengths that change nothing are
     left out, so that without any other the model runs as if it were not in the block, bit for bit. Padding is
-    told by the attention mask. A forward that goes on from a cache continues the prompt of the one before it; without
-    a cache (`use_cache=False`) each forward is a prompt of its own, with its own last token.
+    recognised by the attention mask. A forward that goes on from a cache continues the prompt of the one before it;
+    without a cache (`use_cache=False`) each forward is a prompt of its own, with its own last token.
+
+    Parameters
+    ----------
+    scope : Microscope
+        Of a model on this machine.
+    *interventions : Intervention
+        In a forward they act in the order of their layers; those at one layer and site in the order given.
 
     Raises
     ------
@@ -32,22 +41,33 @@ def steer(scope: Microscope, interventions: Intervention | Sequence[Intervention
 
     Examples
     --------
-    >>> with steering.steer(scope, steering.AddDirection(sentiment, 0.3)):  # doctest: +SKIP
-    ...     text = scope.generate("I think that", max_new_tokens=20)
+    >>> singular, plural = ["the dog", "the cat", "the bird"], ["the dogs", "the cats", "the birds"]
+    >>> direction = steering.direction(scope, positive=plural, negative=singular, layer=3)
+    >>> with steering.steer(scope, steering.AddDirection(direction, 0.3), steering.ScaleHead(3, 1, 0.5)):
+    ...     text = scope.generate("the horse", max_new_tokens=4)
     """
     loaded(scope, "steer()")
-    active = [one for one in checked(scope, interventions) if one.active]
+    listed: Sequence[Intervention] = interventions
+    if len(interventions) == 1 and isinstance(interventions[0], list | tuple):
+        warnings.warn(
+            "steer() takes each intervention as an argument, steer(scope, *interventions); a list of them will be "
+            "refused in 0.3.",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        listed = interventions[0]
+    active = [one for one in checked_interventions(scope, listed) if one.active]
     if not active:
         yield
         return
-    with hooked(scope, active, [[one.strength for one in active]]).on():
+    with persistent_edits(scope, active, [[one.strength for one in active]]).on():
         yield
 
 
-def hooked(
+def persistent_edits(
     scope: Microscope, interventions: Sequence[Intervention], rows: Sequence[Sequence[float]]
 ) -> PersistentEdits:
-    """Hook interventions with strengths `[row][intervention]`; one row is for all rows of a batch."""
+    """Return the edits that do these at strengths `[row][intervention]`; one row is for all rows of a batch."""
     kept = [i for i, one in enumerate(interventions) if not all(is_neutral(one, row[i]) for row in rows)]
     chosen = [interventions[i] for i in kept]
     strengths = torch.tensor([[row[i] for i in kept] for row in rows], device=scope.model.device)

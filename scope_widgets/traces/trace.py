@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: every quantity that a trace can record
-SITES = ("residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out")
+TRACE_SITES = ("residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out")
 
 
 class NotCapturedError(ValueError):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope
-from scope_widgets.editing import fact_value
+from scope_widgets.editing import optimise_value
 from scope_widgets.editing.edit_fact import FactEdit, edit_fact
 from scope_widgets.editing.fact_effect import FactEffect
 from scope_widgets.editing.feature_patch import FeaturePatch
@@ -66,12 +66,12 @@ def test_it_is_the_formula_of_the_paper(family):
     moment = every.T @ every / len(every)
     moment += 0.01 * np.trace(moment) / len(moment) * np.eye(len(moment))
     inverse = np.linalg.inv(moment) @ key
-    addition = np.outer(edit.written.numpy(), inverse / (inverse @ key))
+    addition = np.outer(edit.output_vector.numpy(), inverse / (inverse @ key))
     with edit:
         change = down.weight.detach() - state[next(n for n, p in scope.model.named_parameters() if p is down.weight)]
     change = change.numpy() if family == "gpt2" else change.numpy().T
     np.testing.assert_allclose(change.T, addition, atol=1e-4)
-    np.testing.assert_allclose(key @ change, edit.written.numpy(), atol=1e-3)
+    np.testing.assert_allclose(key @ change, edit.output_vector.numpy(), atol=1e-3)
     assert same_state(scope.model, state)
 
 
@@ -85,7 +85,7 @@ def test_what_is_measured_is_what_a_model_with_such_weights_says(family):
     assert effect.kinds == ["prompt", "paraphrase", "neighbour", "neighbour", "neighbour"]
     assert effect.texts[3:] == ["w9 w40 w30 w31", "w9 w41 w42 w30 w31"]
     weight = by_hand.get_submodule(edit.target).weight
-    addition = torch.outer(edit.written, edit.read)
+    addition = torch.outer(edit.output_vector, edit.input_vector)
     weight.data += addition.T if family == "gpt2" else addition
     same = []
     for i, text in enumerate(effect.texts):
@@ -163,7 +163,7 @@ def test_the_demo_model_takes_one_name_for_another(monkeypatch):
     assert same_state(scope.model, state)
     with pytest.raises(ValueError, match="take an earlier layer"):
         edit_fact(scope, IOI, "Mary", " Sarah", layer=3, steps=2)
-    monkeypatch.setattr(fact_value, "_ENOUGH", 0.5)
+    monkeypatch.setattr(optimise_value, "_ENOUGH", 0.5)
     with pytest.raises(ValueError, match="gives this answer already"):
         edit_fact(scope, IOI, "Mary", " Mary", corpus=[IOI])
 

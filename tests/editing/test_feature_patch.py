@@ -163,7 +163,7 @@ def test_a_patch_is_computed_from_the_weights_without_patches():
     first = FeaturePatch(scope, some_direction(scope), -1.0)
     with first:
         second = FeaturePatch(scope, some_direction(scope), -1.0)
-    assert torch.equal(first.read, second.read)
+    assert torch.equal(first.input_vector, second.input_vector)
 
 
 def test_on_off_and_removed():

@@ -10,7 +10,7 @@ import transformers as hf
 
 from scope_widgets import Microscope
 from scope_widgets.models.memory_estimate import DOWNLOAD_BYTES, Shape, estimate, format_bytes
-from scope_widgets.traces.trace import SITES
+from scope_widgets.traces.trace import TRACE_SITES
 from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 GB = 10**9
@@ -25,7 +25,7 @@ SEVENTY_B = Shape(
     weights=141 * GB,
     itemsize=2,
 )
-DEFAULT = tuple(site for site in SITES if site != "attention")  # of a prompt whose patterns pass 512 MB
+DEFAULT = tuple(site for site in TRACE_SITES if site != "attention")  # of a prompt whose patterns pass 512 MB
 
 
 def size(tensor):
@@ -125,9 +125,9 @@ def test_seventy_billion_parameters():
         (80, DEFAULT, "streaming"),  # the weights alone are more
         (148, DEFAULT, "selective"),
         (170, DEFAULT, "in_memory"),
-        (170, SITES, "selective"),
+        (170, TRACE_SITES, "selective"),
         (150, ("attention",), "streaming"),
-        (640, SITES, "in_memory"),
+        (640, TRACE_SITES, "in_memory"),
     ],
 )
 def test_strategies_where_the_model_is_loaded(available, capture, strategy):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scope_widgets import circuits, heads, ioi, lens, patching, steering
-from scope_widgets.traces.trace import SITES
+from scope_widgets.traces.trace import TRACE_SITES
 from tests.support.result_distance import equal
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -34,7 +34,7 @@ def test_a_trace(there, here, prompt):
     assert (theirs.tokens, theirs.lengths) == (ours.tokens, ours.lengths)
     equal("token ids", theirs.token_ids, ours.token_ids)
     equal("logits", theirs.logits, ours.logits)
-    for site in SITES:
+    for site in TRACE_SITES:
         for layer in range(here.n_layers + (site == "residual")):
             if site != "attention" or not ours.batched:
                 equal(f"trace of {site}", theirs.values[site][layer], ours.values[site][layer])

@@ -13,7 +13,7 @@ CLEAN = [1, *range(3, 12)]
 CORRUPTED = [1, 3, 4, 60, 6, 7, 30, 9, 10, 11]
 ANSWER, VERSUS = 20, 33
 QUESTION = {"answer": ANSWER, "versus": VERSUS}
-SITES = {
+SITE_OF = {
     "residual": "residual",
     "attention_out": "attention_out",
     "mlp_out": "mlp_out",
@@ -42,7 +42,7 @@ def demo():
 
 def plain_map(model, base, source, over, heads):
     """The metric of every cell, one plain forward each: [layer, (head,) position]."""
-    site = SITES[over]
+    site = SITE_OF[over]
     layers = 3 + (over == "residual")
     theirs = plain.values(model, source, [(site, layer) for layer in range(layers)])
     width = model.config.head_dim
@@ -57,7 +57,7 @@ def plain_map(model, base, source, over, heads):
     return found if heads else found[:, 0]
 
 
-@pytest.mark.parametrize("over", list(SITES))
+@pytest.mark.parametrize("over", list(SITE_OF))
 @pytest.mark.parametrize("direction", ["denoising", "noising"])
 def test_the_same_numbers_as_the_plain_loop(llama, scope, over, direction):
     base, source = (CORRUPTED, CLEAN) if direction == "denoising" else (CLEAN, CORRUPTED)

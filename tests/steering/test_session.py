@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scope_widgets import Microscope, steering
 from scope_widgets._provenance import Provenance
 from scope_widgets.editing.feature_patch import FeaturePatch
-from scope_widgets.steering.interventions import within
+from scope_widgets.steering.apply_interventions import is_steered
 from scope_widgets.steering.steered_distribution import Distribution
 from tests.support import reference_steering as plain
 from tests.support.steering_examples import IDS, OTHER, made, mixed, scope_of, some_direction
@@ -163,7 +163,7 @@ def test_neutral_strengths_give_the_models_own_logits_bit_for_bit(family):
     with torch.no_grad():
         whole = scope.model(**inputs).logits
         neutral = [one.with_strength(one.neutral) for one in session.interventions]
-        with steering.steer(scope, neutral):
+        with steering.steer(scope, *neutral):
             assert torch.equal(scope.model(**inputs).logits, whole)
 
 
@@ -220,7 +220,7 @@ def test_figures_of_a_large_vocabulary(size):
 def test_a_token_is_raised_and_lowered_in_step_with_the_strength(family):
     scope = scope_of(family)
     found = steering.direction(scope, layer=scope.n_layers, answer="w20", versus="w33", positive=[IDS])
-    session = steering.Session(scope, IDS, [steering.AddDirection(found, at="last")], answer="w20", versus="w33")
+    session = steering.Session(scope, IDS, [steering.AddDirection(found, positions="last")], answer="w20", versus="w33")
     strengths = np.linspace(-1, 1, 9)
     moved = [one.difference for one in session.grid([[x] for x in strengths])]
     assert np.all(np.diff(moved) > 0)
@@ -535,7 +535,7 @@ def test_a_random_direction_does_less_than_one_that_was_found(llama):
     found = steering.direction(llama, layer=3, answer=20, versus=33, positive=[IDS])
     reach = []
     for one in [found, *(some_direction(llama, 3, seed) for seed in range(10))]:
-        session = steering.Session(llama, IDS, [steering.AddDirection(one, at="last")], answer=20, versus=33)
+        session = steering.Session(llama, IDS, [steering.AddDirection(one, positions="last")], answer=20, versus=33)
         ends = session.grid([[-0.3], [0.3]])
         reach.append(abs(ends[1].difference - ends[0].difference))
     assert reach[0] > 2 * max(reach[1:])
@@ -609,11 +609,11 @@ def test_the_code_of_a_pattern_that_was_given_to_another_head(llama):
         (lambda s: steering.ScaleHead(0, 0, math.nan), "finite number"),
         (lambda s: steering.ScaleHead(0, 0, None), "finite number"),
         (lambda s: steering.ClampNeuron(0, 0, -math.inf), "finite number"),
-        (lambda s: steering.ScaleHead(0, 0, 1, "first"), "at= is 'all'"),
-        (lambda s: steering.ScaleHead(0, 0, 1, (None, 2)), "at= is 'all'"),
-        (lambda s: steering.ScaleHead(0, 0, 1, (1, 2, 3)), "at= is 'all'"),
-        (lambda s: steering.ScaleHead(0, 0, 1, (1.5, 2)), "at= is 'all'"),
-        (lambda s: steering.ScaleHead(0, 0, 1, np.array([1, 2, 3])), "at= is 'all'"),
+        (lambda s: steering.ScaleHead(0, 0, 1, "first"), "positions= is 'all'"),
+        (lambda s: steering.ScaleHead(0, 0, 1, (None, 2)), "positions= is 'all'"),
+        (lambda s: steering.ScaleHead(0, 0, 1, (1, 2, 3)), "positions= is 'all'"),
+        (lambda s: steering.ScaleHead(0, 0, 1, (1.5, 2)), "positions= is 'all'"),
+        (lambda s: steering.ScaleHead(0, 0, 1, np.array([1, 2, 3])), "positions= is 'all'"),
         (lambda s: steering.AddDirection("up", 1), "Expected a Direction"),
         (lambda s: steering.ProjectOut(np.ones(32), 1), "Expected a Direction"),
         (lambda s: steering.SwapAttention(0, 0, np.ones((3, 3))), "0 for keys after the query"),
@@ -673,4 +673,4 @@ def test_a_model_in_training_mode():
 )
 def test_a_span_with_a_stop_leaves_what_is_generated_alone(at, inside):
     positions, lengths = torch.arange(9)[None], torch.tensor([6])
-    assert within(at, positions, lengths)[0].nonzero()[:, 0].tolist() == list(inside)
+    assert is_steered(at, positions, lengths)[0].nonzero()[:, 0].tolist() == list(inside)

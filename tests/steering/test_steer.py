@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import pytest
 import torch
-from scope_widgets.models.execution.locks import _hooked
 
 from scope_widgets import Microscope, patching, steering
 from scope_widgets.models.execution.attention import _running
+from scope_widgets.models.locks import _hooked
 from tests.support import reference_steering as plain
 from tests.support.steering_examples import IDS, OTHER, made, mixed, scope_of
 from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
@@ -31,7 +31,7 @@ def llama():
     yield scope
     assert state(scope.model) == before
     assert scope.model not in _hooked
-    assert getattr(_running, "probe", None) is None
+    assert getattr(_running, "hooks", None) is None
     own = plain.logits(scope.model, IDS, [])
     torch.testing.assert_close(scope.trace(IDS).logits, own, atol=1e-5, rtol=1e-5)
 
@@ -65,7 +65,7 @@ def test_padded_batches(family, side):
     unsteered = scope.model(**inputs).logits
     several = mixed(scope)
     for given in [*([pair] for pair in several), several]:
-        with steering.steer(scope, [ours for ours, _ in given]):
+        with steering.steer(scope, *[ours for ours, _ in given]):
             found = scope.model(**inputs, use_cache=False).logits
         with plain.changing(scope.model, [theirs for _, theirs in given], rows, (0, total)):
             expected = scope.model(**inputs, use_cache=False).logits
@@ -115,7 +115,7 @@ def test_a_prompt_in_two_parts_through_a_cache(llama):
 def test_gradients_are_those_under_plain_hooks(llama):
     given = [made(llama, "add", 0.7), made(llama, "scale", 0.5, (1, None), layer=2), made(llama, "swap", 0.5)]
     weight = llama.model.model.embed_tokens.weight
-    with steering.steer(llama, [ours for ours, _ in given]):
+    with steering.steer(llama, *[ours for ours, _ in given]):
         (ours,) = torch.autograd.grad(llama.model(torch.tensor([IDS])).logits[0, -1, 5], weight)
     with plain.changing(llama.model, [theirs for _, theirs in given], [(0, len(IDS))], (0, len(IDS))):
         (theirs,) = torch.autograd.grad(llama.model(torch.tensor([IDS])).logits[0, -1, 5], weight)
@@ -163,7 +163,7 @@ def test_generate_with_padding_on_the_left_is_each_prompt_alone(family):
     ]
     if family != "gpt_neo":
         several.append((steering.SwapAttention(2, 1, pattern), ("swap", 2, 1, torch.tensor(pattern), 1.0, "all")))
-    with steering.steer(scope, [ours for ours, _ in several]):
+    with steering.steer(scope, *[ours for ours, _ in several]):
         found = scope.model.generate(**inputs, max_new_tokens=6, do_sample=False, eos_token_id=None)
         again = scope.model.generate(**inputs, max_new_tokens=6, do_sample=False, eos_token_id=None)
     assert torch.equal(found, again)
@@ -214,7 +214,7 @@ def test_the_microscopes_generate(llama):
 def test_traces_show_what_was_steered(family):
     scope = scope_of(family)
     given = mixed(scope)
-    with steering.steer(scope, [ours for ours, _ in given]):
+    with steering.steer(scope, *[ours for ours, _ in given]):
         trace = scope.trace(IDS)
         several = scope.trace(PROMPTS)
         with scope.watch() as watched, torch.no_grad():
@@ -229,7 +229,7 @@ def test_traces_show_what_was_steered(family):
     for layer in range(scope.n_layers + 1):
         close(watched.residual(layer), trace.residual(layer))
     add, _ = given[0]
-    with steering.steer(scope, [ours for ours, _ in given[1:]]):
+    with steering.steer(scope, *[ours for ours, _ in given[1:]]):
         without = scope.trace(IDS)
     moved = trace.residual(add.layer) - without.residual(add.layer)
     close(moved[-1], vector, atol=1e-4)
@@ -240,9 +240,9 @@ def test_traces_show_what_was_steered(family):
 def test_traces_show_a_swapped_pattern_and_a_scaled_head(family):
     scope = scope_of(family)
     own = scope.trace(IDS)
-    swap = steering.SwapAttention.of(scope, OTHER, 1, 2, strength=1.0, at=(0, 7))
+    swap = steering.SwapAttention.of(scope, OTHER, 1, 2, strength=1.0, positions=(0, 7))
     other = scope.trace(OTHER, capture=("attention",)).attention(1)[2]
-    with steering.steer(scope, [swap, steering.ScaleHead(1, 0, 3.0)]):
+    with steering.steer(scope, swap, steering.ScaleHead(1, 0, 3.0)):
         trace = scope.trace(IDS)
     close(trace.attention(1)[2, :7, :8], other[:7])
     close(trace.attention(1)[2, 7:], own.attention(1)[2, 7:])
@@ -305,7 +305,7 @@ def test_interventions_of_another_model_are_refused_before_anything_is_done(llam
     with pytest.raises(ValueError, match="found in gpt2 and the model at hand is llama"):
         steering.steer(llama, made(other, "add", 1.0)[0]).__enter__()
     with pytest.raises(TypeError, match="Expected interventions"):
-        steering.steer(llama, ["up"]).__enter__()
+        steering.steer(llama, "up").__enter__()
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
@@ -314,7 +314,7 @@ def test_an_error_in_the_block(llama, error):
         llama.model(torch.tensor([IDS]))
         raise error
 
-    with pytest.raises(error), steering.steer(llama, [ours for ours, _ in mixed(llama)]):
+    with pytest.raises(error), steering.steer(llama, *[ours for ours, _ in mixed(llama)]):
         breaks()
 
 
@@ -335,7 +335,7 @@ def test_an_error_within_a_forward(llama, module, fails):
             lambda: llama.trace(IDS),
             lambda: llama.generate("w4 w5", max_new_tokens=3),
         ):
-            with pytest.raises((ZeroDivisionError, KeyboardInterrupt)), steering.steer(llama, given):
+            with pytest.raises((ZeroDivisionError, KeyboardInterrupt)), steering.steer(llama, *given):
                 run()
     finally:
         hook.remove()
@@ -366,7 +366,7 @@ def test_a_wrong_batch_leaves_nothing(llama):
 def test_neutral_strengths_put_nothing_on_the_model(llama):
     before = state(llama.model)
     neutral = [ours.with_strength(ours.neutral) for ours, _ in mixed(llama)]
-    with steering.steer(llama, neutral):
+    with steering.steer(llama, *neutral):
         assert state(llama.model) == before
         close(llama.run(IDS).logits[0], plain.logits(llama.model, IDS, [])[-1])
 
@@ -385,7 +385,7 @@ def in_a_thread(run):
 def test_another_thread_is_not_steered(llama):
     given = [ours for ours, _ in mixed(llama)]
     own = plain.logits(llama.model, IDS, [])
-    with steering.steer(llama, given):
+    with steering.steer(llama, *given):
         llama.model(torch.tensor([IDS]))  # what it left must not be used by the other
         thread, found = in_a_thread(lambda: plain.logits(llama.model, IDS, []))
         thread.join(30)

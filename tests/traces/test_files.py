@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, Trace
-from scope_widgets.traces.trace import SITES
+from scope_widgets.traces.trace import TRACE_SITES
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 IDS = [3, 17, 5, 44, 9, 17, 5, 80, 12, 3]
@@ -26,7 +26,7 @@ def test_files_round_trip(tmp_path, batch):
         assert again.scoring == trace.scoring
         assert torch.equal(again.token_ids, trace.token_ids)
         torch.testing.assert_close(again.logits, trace.logits, rtol=0, atol=0, equal_nan=True)
-        for site in SITES:
+        for site in TRACE_SITES:
             for layer in range(trace.n_layers):
                 a, b = getattr(again, site)(layer), getattr(trace, site)(layer)
                 torch.testing.assert_close(a, b, rtol=0, atol=0, equal_nan=True)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope
-from scope_widgets.traces.trace import SITES, NotCapturedError
+from scope_widgets.traces.trace import TRACE_SITES, NotCapturedError
 from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 IDS = [3, 17, 5, 44, 9, 17, 5, 80, 12, 3]
@@ -98,7 +98,7 @@ def test_padded_batch_equals_single_prompts(family):
         alone, cut = scope.trace(prompt), batch[i]
         assert cut.tokens == alone.tokens == batch.tokens[i]
         close(cut.logits, alone.logits, 1e-4)
-        for site in SITES:
+        for site in TRACE_SITES:
             for layer in range(scope.n_layers):
                 close(getattr(cut, site)(layer), getattr(alone, site)(layer), 1e-4)
 

@@ -20,7 +20,7 @@ _NORMS = ("ln_1", "input_layernorm", "self_attn_layer_norm")
 _SEPARATE = ("q_proj", "k_proj", "v_proj")
 #: matrices of all three, and how their columns lie: all queries, then all keys, then all values; or head by head
 _FUSED = {"c_attn": "in turn", "qkv_proj": "in turn", "query_key_value": "by head"}
-SITES = ("q", "k", "v")
+QKV_SITES = ("q", "k", "v")
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def reading(scope: ModelParts, layer: int) -> Reading:
     if all(name in children for name in _SEPARATE):
         found = [
             Projection(children[name], {site: _rows(0, count, d_head, d_head)})
-            for name, site, count in zip(_SEPARATE, SITES, counts, strict=True)
+            for name, site, count in zip(_SEPARATE, QKV_SITES, counts, strict=True)
         ]
         return Reading(_norm(block.block), tuple(found))
     name = next((name for name in _FUSED if name in children), None)
@@ -85,11 +85,12 @@ def reading(scope: ModelParts, layer: int) -> Reading:
             "queries, keys and values, so what each head reads is not known."
         )
     if _FUSED[name] == "by head":
-        columns = {site: _rows(at * d_head, counts[0], d_head, 3 * d_head) for at, site in enumerate(SITES)}
+        columns = {site: _rows(at * d_head, counts[0], d_head, 3 * d_head) for at, site in enumerate(QKV_SITES)}
     else:
         starts = (0, counts[0] * d_head, (counts[0] + counts[1]) * d_head)
         columns = {
-            site: _rows(start, count, d_head, d_head) for site, start, count in zip(SITES, starts, counts, strict=True)
+            site: _rows(start, count, d_head, d_head)
+            for site, start, count in zip(QKV_SITES, starts, counts, strict=True)
         }
     return Reading(_norm(block.block), (Projection(children[name], columns),))
 

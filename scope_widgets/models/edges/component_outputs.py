@@ -11,7 +11,7 @@ from torch import Tensor
 from scope_widgets.models.architecture.anatomy import Block, UnsupportedModelError
 from scope_widgets.models.architecture.qkv_projections import matrix
 from scope_widgets.models.architecture.unembedding import freeze
-from scope_widgets.models.execution.recorder import first
+from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import pad
 
@@ -74,7 +74,7 @@ def writes(scope: Microscope, prompts: list[list[int]]) -> Writes:
                 parts.append(envoy.input[None].detach())
             z = wrapped.envoy(block.out).input
             heads, bias = by_head(block, anatomy.n_heads, z.detach())
-            mlp = first(wrapped.envoy(block.mlp_out).output).detach()
+            mlp = unwrap(wrapped.envoy(block.mlp_out).output).detach()
             parts.extend((heads, mlp.reshape(heads.shape[1:])[None]))
             biases.append(bias)
         final.append(wrapped.envoy(anatomy.blocks[-1].block).output)
@@ -82,7 +82,7 @@ def writes(scope: Microscope, prompts: list[list[int]]) -> Writes:
     with loaded(scope).wrapped() as wrapped:
         logits = wrapped.logits({"input_ids": ids, "logits_to_keep": torch.unique(last)}, body)
     of, bias = torch.cat(parts), torch.stack(biases)
-    _check_sum(scope, of.sum(0) + bias.sum(0), first(final[0]))
+    _check_sum(scope, of.sum(0) + bias.sum(0), unwrap(final[0]))
     logits = logits[torch.arange(len(ids)), torch.searchsorted(torch.unique(last), last)]
     return Writes(ids, last, of, bias, logits, isinstance(final[0], tuple))
 

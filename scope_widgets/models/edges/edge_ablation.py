@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scope_widgets.models.architecture.qkv_projections import SITES, reading
+from scope_widgets.models.architecture.qkv_projections import QKV_SITES, reading
 from scope_widgets.models.edges.component_outputs import Writes, by_head
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.execution.recorder import first
+from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.microscope import Microscope, loaded
 
 #: bytes of what is kept of one forward, at most
@@ -183,7 +183,7 @@ class _Forward:
         envoy.input = self._mixed(mlp) if graph.parallel else nothing
         self._read(wrapped, layer)
         z = wrapped.envoy(block.out).input
-        whole = first(wrapped.envoy(block.attention_out).output)
+        whole = unwrap(wrapped.envoy(block.attention_out).output)
         bias, normed = self._bias[layer], block.attention_out is not block.attention
         if normed or self._used(range(first_head, first_head + graph.n_heads)):
             heads, own = by_head(block, graph.n_heads, z)
@@ -193,7 +193,7 @@ class _Forward:
         self._add(first_head, graph.n_heads, whole, bias)
         if not graph.parallel:
             put(wrapped.envoy(block.attention_out), self._mixed(mlp))
-        out = first(wrapped.envoy(block.mlp_out).output).reshape(whole.shape)
+        out = unwrap(wrapped.envoy(block.mlp_out).output).reshape(whole.shape)
         self._note(first_head + graph.n_heads, out.reshape(1, self._n, -1, *whole.shape[1:]))
         self._add(first_head + graph.n_heads, 1, out)
 
@@ -201,7 +201,7 @@ class _Forward:
         """Make queries, keys and values: all from the shared stream, then those anew that read something else."""
         reading, graph, rows = self._mixer.readings[layer], self._graph, self._mixture.rows[layer]
         shared = reading.normed(self._stream)
-        starts = dict(zip(SITES, (0, graph.n_heads, graph.n_heads + graph.n_kv_heads), strict=True))
+        starts = dict(zip(QKV_SITES, (0, graph.n_heads, graph.n_heads + graph.n_kv_heads), strict=True))
         parts = self._mixture.parts[:, graph.rows(layer)][:, rows]
         own = reading.normed(self._stream[:, None] + self._added(parts))
         for projection in reading.projections:
@@ -260,10 +260,10 @@ def _parallel(scope: Microscope) -> bool:
 
     def body() -> bool:
         attention = wrapped.envoy(block.attention_out)
-        written = first(attention.output)
+        written = unwrap(attention.output)
         # not the same everywhere, which a LayerNorm would take off
         put(attention, written + len(kept) * torch.linspace(-1, 1, written.shape[-1]).to(written))
-        kept.append(first(wrapped.envoy(block.mlp).input))
+        kept.append(unwrap(wrapped.envoy(block.mlp).input))
         return True
 
     with loaded(scope).wrapped() as wrapped:

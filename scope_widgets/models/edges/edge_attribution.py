@@ -12,12 +12,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from scope_widgets.models.architecture.qkv_projections import SITES, Reading, reading
+from scope_widgets.models.architecture.qkv_projections import QKV_SITES, Reading, reading
 from scope_widgets.models.edges.component_outputs import Writes
 from scope_widgets.models.edges.edge_ablation import put
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.execution.recorder import first
+from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.microscope import Microscope, loaded
 
 
@@ -110,7 +110,7 @@ class EdgeGradients:
                 columns = columns.to(weights.device)
                 gradient = made[layer, at][..., columns]  # [prompt, position, head, d_head]
                 by_site[site] = torch.einsum("bprk,drk->rbpd", gradient, weights[:, columns])
-        after = torch.cat([by_site[site] for site in SITES])
+        after = torch.cat([by_site[site] for site in QKV_SITES])
         if reading.norm is None:
             return after
         with torch.enable_grad():
@@ -154,11 +154,11 @@ class _Run:
                 self.made[layer, at] = made
                 wrapped.envoy(projection.module).skip(made)
             attention = wrapped.envoy(block.attention_out)
-            stream = stream + first(attention.output)
+            stream = stream + unwrap(attention.output)
             if not graph.parallel:
                 beside = stream.clone()
                 put(attention, beside - self.streams[-1].detach())
             self.mlp_inputs.append(beside)
-            stream = stream + first(wrapped.envoy(block.mlp_out).output).reshape(stream.shape)
+            stream = stream + unwrap(wrapped.envoy(block.mlp_out).output).reshape(stream.shape)
         self.final = stream.clone()
         put(wrapped.envoy(blocks[-1].block), self.final)

@@ -9,27 +9,26 @@ from typing import Any
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
-from scope_widgets.models.execution import attention
-from scope_widgets.models.execution.attention import probing, uses_attention_interface
+from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.execution.recorder import first
+from scope_widgets.models.execution.recorder import unwrap
 
-#: (site, layer)
-Place = tuple[str, int]
-#: what each place's value becomes; a function that returns its argument only looks
-Edits = Mapping[Place, Callable[[Tensor], Tensor]]
+#: (site, layer): one activation of a forward, named as a trace names it
+HookPoint = tuple[str, int]
+#: what the value at each hook point becomes; a function that returns its argument only reads it
+Edits = Mapping[HookPoint, Callable[[Tensor], Tensor]]
 
 #: quantities that can be edited, as a trace arranges them; "scores" are what the softmax gets, the mask added;
 #: "neurons" are what the MLP's last matrix gets, [batch, position, neuron]
-SITES = ("residual", *attention.SITES, "attention_out", "neurons", "mlp_out")
+EDITABLE_SITES = ("residual", *ATTENTION_SITES, "attention_out", "neurons", "mlp_out")
 
 
 class Editor:
-    """Applies edits to the forward of the running thread.
+    """A forward of the running thread with edits applied to its activations.
 
-    A subclass that goes on from an earlier run says where it begins and what the attention of its positions looks back
-    to, see `models/execution/cached_run.py`.
+    A subclass that goes on from an earlier run says where it begins and what its positions attend to, see
+    `models/execution/cached_run.py`.
     """
 
     start = 0
@@ -39,10 +38,10 @@ class Editor:
     keep: int | None = None
 
     def __init__(self, wrapped: NNsightModel, model: Any, anatomy: Anatomy, edits: Edits) -> None:
-        check(edits, anatomy)
+        check_edits(edits, anatomy)
         if model.training:
             raise ValueError("The model is in training mode, so dropout would change every run: call model.eval().")
-        inside = [site for site, _ in edits if site in attention.SITES]
+        inside = [site for site, _ in edits if site in ATTENTION_SITES]
         if set(inside) - {"z"} and not uses_attention_interface(model):
             raise UnsupportedModelError(
                 f"{type(model).__name__} computes attention by itself, so nothing inside it can be changed from here."
@@ -53,21 +52,23 @@ class Editor:
         self._edits = edits
         #: the mask of each layer, when the forward is over
         self.masks: dict[int, Tensor] = {}
-        self._shows_attention = uses_attention_interface(model)
+        self._uses_interface = uses_attention_interface(model)
         self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
 
     def logits(self, inputs: dict[str, Any], gradients: bool = False) -> Tensor:
-        """Run; gives the logits `[batch, position, vocabulary]`."""
+        """Run the forward and return its logits `[batch, position, vocabulary]`."""
         self._batch = inputs["input_ids"].shape
         with ExitStack() as stack:
-            if self._shows_attention:
+            if self._uses_interface:
                 stack.enter_context(defer_interrupt())
-            if self._shows_attention and not self._wrapped.by_source:
-                stack.enter_context(probing(self._model, self._probe))
-            return self._wrapped.logits(inputs, self._body, gradients=gradients, touched=self._touched())
+            if self._uses_interface and not self._wrapped.by_source:
+                stack.enter_context(hooked_attention(self._model, self._attention_hook))
+            return self._wrapped.logits(
+                inputs, self._trace_block, gradients=gradients, touched=self._accessed_modules()
+            )
 
-    def _touched(self) -> Iterator[nn.Module]:
-        """Yield the modules that `_body` may ask for."""
+    def _accessed_modules(self) -> Iterator[nn.Module]:
+        """Yield the modules that `_trace_block` may ask for."""
         blocks = self._anatomy.blocks
         edited = {min(layer, len(blocks) - 1) for _, layer in self._edits} | {self.end, len(blocks) - 1}
         for layer, block in enumerate(blocks):
@@ -76,16 +77,16 @@ class Editor:
             if layer in edited:
                 yield from (block.block, block.out, block.attention_out, block.mlp, block.down, block.mlp_out)
 
-    def _entering(self) -> Tensor | None:
-        """Give what enters block `start` in the place of the model's own."""
+    def _block_input(self) -> Tensor | None:
+        """Return what enters block `start` in place of the model's own residual stream, or None."""
         return None
 
-    def _body(self) -> bool:
-        """Touch what is to be edited outside of attention functions, in the order in which a forward reaches it.
+    def _trace_block(self) -> bool:
+        """Edit what is outside of attention functions, in the order in which a forward reaches it.
 
-        Gives whether the forward is to end there.
+        Returns whether the forward is to end there.
         """
-        entering = self._entering()
+        entering = self._block_input()
         for layer, block in enumerate(self._anatomy.blocks):
             envoy = self._wrapped.envoy(block.block)
             if layer < self.start:
@@ -95,11 +96,11 @@ class Editor:
                 envoy.input = entering
             if edit := self._edits.get(("residual", layer)):
                 envoy.input = edit(envoy.input)
-            if not self._shows_attention:
+            if not self._uses_interface:
                 self._edit_input("z", layer, block.out, (self._anatomy.n_heads, self._anatomy.d_head))
             elif self._wrapped.by_source:
-                self._wrapped.attend(block.attention, self._probe)
-            narrow = self._narrows(layer)
+                self._wrapped.attend(block.attention, self._attention_hook)
+            narrow = self._last_position_suffices(layer)
             if narrow:
                 # Nothing reads the other positions any more: they get what the last one gets, by broadcasting.
                 out = self._wrapped.envoy(block.out)
@@ -121,7 +122,7 @@ class Editor:
             _ = self._wrapped.envoy(last).output  # waits until the block is computed
         return True
 
-    def _narrows(self, layer: int) -> bool:
+    def _last_position_suffices(self, layer: int) -> bool:
         """Whether what attention and MLP of this layer write may leave out positions whose logits nobody wants."""
         block = self._anatomy.blocks[layer]
         if layer < self._anatomy.n_layers - 1 or self.end is not None or self.keep != 1 or self._batch[1] == 1:
@@ -134,7 +135,7 @@ class Editor:
         if edit := self._edits.get((site, layer)):
             envoy = self._wrapped.envoy(module)
             output = envoy.output
-            new = self._edited(edit, first(output), (-1,))
+            new = self._edited(edit, unwrap(output), (-1,))
             envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
 
     def _edit_input(self, site: str, layer: int, module: nn.Module, shape: tuple[int, ...]) -> None:
@@ -143,10 +144,10 @@ class Editor:
             envoy.input = self._edited(edit, envoy.input, shape)
 
     def _edited(self, edit: Callable[[Tensor], Tensor], value: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """Edit a value that a family may hold as one list of all prompts' positions (OPT's MLP)."""
+        """Return a value edited which a family may hold as one list of all prompts' positions (OPT's MLP)."""
         return edit(value.reshape(*self._batch, *shape)).reshape(value.shape)
 
-    def _probe(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
+    def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
         if site == "mask":
             self.masks[self._layer_of[module]] = value
         edit = self._edits.get((site, self._layer_of[module]))
@@ -157,11 +158,11 @@ class Editor:
         return edit(value)
 
 
-def check(edits: Edits, anatomy: Anatomy) -> None:
-    """Raise ValueError where a place is not one of the model."""
+def check_edits(edits: Edits, anatomy: Anatomy) -> None:
+    """Raise ValueError where a hook point is not one of the model."""
     for site, layer in edits:
-        if site not in SITES:
-            raise ValueError(f"There is no quantity {site!r} to edit; there are {', '.join(SITES)}.")
+        if site not in EDITABLE_SITES:
+            raise ValueError(f"There is no quantity {site!r} to edit; there are {', '.join(EDITABLE_SITES)}.")
         last = anatomy.n_layers - (site != "residual")
         if not 0 <= layer <= last:
             raise ValueError(f"Layer {layer} of '{site}' is out of range: this model has 0 to {last}.")

@@ -1,7 +1,7 @@
 """One attention function for every family, which shows what happens inside it.
 
 Registered with transformers under `NAME`, it computes what "eager" computes and hands every quantity on its way to the
-probe of the running thread, which may replace it: reading and changing attention needs no code of the architecture.
+hook of the running thread, which may replace it: reading and changing attention needs no code of the architecture.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 
 NAME = "scope_widgets"
 
-#: (site, attention module, value) -> the value to go on with; sites in the order of SITES, "mask" before "scores"
-Probe = Callable[[str, torch.nn.Module, Tensor], Tensor]
+#: (site, attention module, value) -> the value to go on with; sites in the order of ATTENTION_SITES, with "mask" before
+#: "scores"
+AttentionHook = Callable[[str, torch.nn.Module, Tensor], Tensor]
 
-#: told each attention module and how it scales, caps and windows its scores
-Spec = Callable[[torch.nn.Module, dict[str, Any]], None]
+#: called with each attention module and how it scales, caps and windows its scores
+ScoringHook = Callable[[torch.nn.Module, dict[str, Any]], None]
 
+#: quantities inside an attention function that a hook sees:
 #: q [batch, head, query, d_head], k and v [batch, kv_head, key, d_head], both after rotary embedding;
 #: scores [batch, head, query, key] with the mask added; attention the same after softmax, in float32 at least;
 #: z [batch, query, head, d_head]
-SITES = ("q", "k", "v", "scores", "attention", "z")
+ATTENTION_SITES = ("q", "k", "v", "scores", "attention", "z")
 
 _running = threading.local()
 
@@ -40,11 +42,11 @@ def uses_attention_interface(model: Any) -> bool:
 
 
 @contextmanager
-def probing(model: Any, probe: Probe, spec: Spec | None = None) -> Iterator[None]:
-    """Route the attention of `model` through `probe` in this thread, and restore the model afterwards."""
+def hooked_attention(model: Any, hook: AttentionHook, scoring_hook: ScoringHook | None = None) -> Iterator[None]:
+    """Route the attention of `model` through `hook` in this thread, and restore the model afterwards."""
     implementation = model.config._attn_implementation
     switches = uses_attention_interface(model)
-    with heard(probe, spec):
+    with active_hook(hook, scoring_hook):
         try:
             if switches:
                 model.set_attn_implementation(NAME)
@@ -55,26 +57,26 @@ def probing(model: Any, probe: Probe, spec: Spec | None = None) -> Iterator[None
 
 
 @contextmanager
-def heard(probe: Probe, spec: Spec | None = None) -> Iterator[None]:
-    """Let `probe` hear the attention function in this thread.
+def active_hook(hook: AttentionHook, scoring_hook: ScoringHook | None = None) -> Iterator[None]:
+    """Make `hook` the one that the attention function of this package calls in this thread.
 
-    A probe that is on already comes first: what it changes is what this one sees.
+    A hook that is active already is called first: what it changes is what this one sees.
     """
-    before = getattr(_running, "probe", None)
+    before = getattr(_running, "hooks", None)
     if before is not None:
-        outer, own = before[0], probe
+        outer, own = before[0], hook
 
-        def probe(site: str, module: torch.nn.Module, value: Tensor) -> Tensor:
+        def hook(site: str, module: torch.nn.Module, value: Tensor) -> Tensor:
             return own(site, module, outer(site, module, value))
 
-    _running.probe = (probe, spec)
+    _running.hooks = (hook, scoring_hook)
     try:
         yield
     finally:
-        _running.probe = before
+        _running.hooks = before
 
 
-def _pass(site: str, module: torch.nn.Module, value: Tensor) -> Tensor:
+def _unchanged(site: str, module: torch.nn.Module, value: Tensor) -> Tensor:
     return value
 
 
@@ -91,13 +93,14 @@ def attention(
     s_aux: Tensor | None = None,
     **_: Any,
 ) -> tuple[Tensor, Tensor]:
-    """Compute attention as transformers' eager functions do, through the running probe.
+    """Compute attention as transformers' eager functions do, and call the active hook with each quantity.
 
     Parameters
     ----------
     query : [batch, head, query, d_head]
     key, value : [batch, kv_head, key, d_head]
-    attention_mask : [batch, 1, query, key], added to the scores
+    attention_mask : [batch, 1, query, key]
+        Added to the scores; None: causal.
 
     Returns
     -------
@@ -108,11 +111,11 @@ def attention(
         raise UnsupportedModelError(
             f"{type(module).__name__} has attention sinks (s_aux), which this package does not compute yet."
         )
-    probe, spec = getattr(_running, "probe", None) or (_pass, None)
+    hook, scoring_hook = getattr(_running, "hooks", None) or (_unchanged, None)
     scale = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
-    if spec is not None:
-        spec(module, {"scaling": scale, "softcap": softcap, "window": sliding_window})
-    query, key, value = probe("q", module, query), probe("k", module, key), probe("v", module, value)
+    if scoring_hook is not None:
+        scoring_hook(module, {"scaling": scale, "softcap": softcap, "window": sliding_window})
+    query, key, value = hook("q", module, query), hook("k", module, key), hook("v", module, value)
     group = query.shape[1] // key.shape[1]
     scores = torch.matmul(query, _repeat(key, group).transpose(2, 3)) * scale
     if softcap is not None:
@@ -121,11 +124,11 @@ def attention(
         later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
         attention_mask = scores.new_zeros(1, 1, *scores.shape[-2:])
         attention_mask.masked_fill_(later.triu(1 + key.shape[2] - query.shape[2]), -torch.inf)
-    scores = probe("scores", module, scores + probe("mask", module, attention_mask)[..., : key.shape[-2]])
-    weights = probe("attention", module, torch.softmax(scores, dim=-1, dtype=torch.float32))
+    scores = hook("scores", module, scores + hook("mask", module, attention_mask)[..., : key.shape[-2]])
+    weights = hook("attention", module, torch.softmax(scores, dim=-1, dtype=torch.float32))
     weights = torch.nn.functional.dropout(weights.to(query.dtype), p=dropout, training=module.training)
     z = torch.matmul(weights, _repeat(value, group)).transpose(1, 2).contiguous()
-    return probe("z", module, z), weights
+    return hook("z", module, z), weights
 
 
 def _repeat(heads: Tensor, group: int) -> Tensor:
@@ -133,7 +136,7 @@ def _repeat(heads: Tensor, group: int) -> Tensor:
 
 
 def unregister() -> None:
-    """Forget this function, on a machine where this package is only for the length of a request."""
+    """Remove this function from transformers, on a machine where this package is only for the length of a request."""
     AttentionInterface._global_mapping.pop(NAME, None)
     AttentionMaskInterface._global_mapping.pop(NAME, None)
 

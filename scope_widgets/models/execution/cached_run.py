@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding
-from scope_widgets.models.execution.activation_edits import Editor, Edits, Place
+from scope_widgets.models.execution.activation_edits import Editor, Edits, HookPoint
 from scope_widgets.models.execution.loaded_model import LoadedModel
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.locks import lock_of
 from scope_widgets.models.tokens import pad
 
 #: what `CachedRun.again` needs of the earlier run
-NEEDED = ("residual", "k", "v")
+CACHED_SITES = ("residual", "k", "v")
 
 
 class CachedRun:
@@ -40,34 +40,34 @@ class CachedRun:
 
     def __init__(self, scope: LoadedModel, rows: list[list[int]], capture: Sequence[str], edits: Edits) -> None:
         self._scope = scope
-        # To the right: no mask is needed, for nothing looks at what is later. With a token of the prompt: transformers
-        # warns of what looks like padding without a mask.
+        # To the right: no mask is needed, for nothing attends to what is later. With a token of the prompt, because
+        # transformers warns of what looks like padding without a mask.
         longest = max(map(len, rows))
         self.token_ids = ids = pad([row + row[-1:] * (longest - len(row)) for row in rows], scope.model.device)[0]
         self.lengths = torch.tensor([len(row) for row in rows], device=ids.device)
-        wanted = dict.fromkeys((*NEEDED, *capture))
-        kept: dict[Place, Tensor] = {}
-        looks = {
-            (site, layer): _keeper(kept, (site, layer), edits.get((site, layer)))
+        wanted = dict.fromkeys((*CACHED_SITES, *capture))
+        captured: dict[HookPoint, Tensor] = {}
+        captures = {
+            (site, layer): _capture_edit(captured, (site, layer), edits.get((site, layer)))
             for site in wanted
             for layer in range(scope.n_layers + (site == "residual"))
         }
         with scope.wrapped() as wrapped:
-            editor = Editor(wrapped, scope.model, scope.anatomy, {**edits, **looks})
+            editor = Editor(wrapped, scope.model, scope.anatomy, {**edits, **captures})
             logits = editor.logits({"input_ids": ids, "logits_to_keep": torch.unique(self.last)})
         at = torch.searchsorted(torch.unique(self.last), self.last)
         self.logits = logits[torch.arange(len(ids), device=ids.device), at]
-        self.values = {site: [kept[site, layer] for s, layer in looks if s == site] for site in wanted}
+        self.values = {site: [captured[site, layer] for s, layer in captures if s == site] for site in wanted}
         self._masks = [editor.masks[layer] for layer in range(scope.n_layers)]
-        self._readout = self._known_unembedding()
+        self._unembedding = self._exact_unembedding()
 
     def __len__(self) -> int:
-        """Give the number of prompts."""
+        """Return the number of prompts."""
         return len(self.token_ids)
 
     @property
     def last(self) -> Tensor:
-        """The last position of each prompt, `[prompt]`."""
+        """Index of the last position of each prompt, `[prompt]`."""
         return self.lengths - 1
 
     def again(
@@ -90,7 +90,7 @@ class CachedRun:
         ----------
         edits : mapping of (site, layer) to callable
             Each gets the value of the rows and positions at hand, `[row, position, ...]` as a trace arranges it (scores
-            and attention `[row, head, position, key]`, keys being all positions of the prompt) and gives the new one.
+            and attention `[row, head, position, key]`, keys being all positions of the prompt) and returns the new one.
         rows : Tensor of int [row]
             The prompt of each row.
         positions : Tensor of int [row, position]
@@ -111,9 +111,9 @@ class CachedRun:
         Tensor [row, vocabulary], or [row, k], or with `keep` above 1 [row, keep, vocabulary]
         """
         if tokens is not None:
-            return self._of_tokens(edits, rows, positions, layer, tokens)
+            return self._logits_of_tokens(edits, rows, positions, layer, tokens)
         with self._scope.wrapped() as wrapped:
-            editor = _Continuing(wrapped, self, self._scope, edits, rows, positions, layer)
+            editor = _PartialForward(wrapped, self, self._scope, edits, rows, positions, layer)
             editor.end, editor.keep = end, None if gradients else keep
             inputs = {
                 "input_ids": self.token_ids[rows[:, None], positions],
@@ -123,18 +123,18 @@ class CachedRun:
             logits = editor.logits(inputs, gradients)
             return logits[:, -1] if end is None and keep == 1 else logits
 
-    def _of_tokens(self, edits: Edits, rows: Tensor, positions: Tensor, layer: int, tokens: Tensor) -> Tensor:
-        """Leave the unembedding of all other tokens out, which costs as much as several blocks."""
-        if self._readout is None:
+    def _logits_of_tokens(self, edits: Edits, rows: Tensor, positions: Tensor, layer: int, tokens: Tensor) -> Tensor:
+        """Return the logits of `tokens` alone: unembedding all the others costs as much as several blocks."""
+        if self._unembedding is None:
             return self.again(edits, rows=rows, positions=positions, layer=layer).gather(-1, tokens)
-        place, kept = ("residual", self._scope.n_layers), dict[Place, Tensor]()
-        looking = {**edits, place: _keeper(kept, place, edits.get(place))}
-        self.again(looking, rows=rows, positions=positions, layer=layer, end=self._scope.n_layers)
+        point, captured = ("residual", self._scope.n_layers), dict[HookPoint, Tensor]()
+        capturing = {**edits, point: _capture_edit(captured, point, edits.get(point))}
+        self.again(capturing, rows=rows, positions=positions, layer=layer, end=self._scope.n_layers)
         with torch.no_grad(), lock_of(self._scope.model):  # another thread's run may have the norm under nnsight
-            return self._readout.of_tokens(kept[place][:, -1], tokens)
+            return self._unembedding.of_tokens(captured[point][:, -1], tokens)
 
-    def _known_unembedding(self) -> Unembedding | None:
-        """Give the unembedding where it makes this run's logits from its residual stream (some families do more)."""
+    def _exact_unembedding(self) -> Unembedding | None:
+        """Return the unembedding where it makes this run's logits from its residual stream (some families do more)."""
         try:
             unembedding = Unembedding(self._scope.model, self._scope.anatomy)
             final = self.values["residual"][-1][torch.arange(len(self)), self.last]
@@ -144,7 +144,7 @@ class CachedRun:
         return unembedding
 
     def suffix(self, rows: Tensor, position: Tensor | int) -> Tensor:
-        """Give the positions `[row, position]` from `position` (one, or `[row]`) to the end of each row's prompt.
+        """Return the positions `[row, position]` from `position` (one, or `[row]`) to the end of each row's prompt.
 
         Rows with fewer of them begin earlier, and where there is nothing earlier repeat position 0: an edit must find
         its position by comparison, not by counting.
@@ -154,12 +154,12 @@ class CachedRun:
         return (last[:, None] + torch.arange(1 - width, 1, device=last.device)).clamp(min=0)
 
     def masks(self, layer: int, rows: Tensor, positions: Tensor) -> Tensor:
-        """Give the additive mask `[row, 1, position, key]` of a layer."""
+        """Return the additive mask `[row, 1, position, key]` of a layer."""
         mask = self._masks[layer]
         return mask[(rows if len(mask) > 1 else torch.zeros_like(rows))[:, None], 0, positions][:, None]
 
 
-class _Continuing(Editor):
+class _PartialForward(Editor):
     """A forward of some positions from some layer on."""
 
     def __init__(
@@ -176,16 +176,16 @@ class _Continuing(Editor):
         self.start = start
         self._run, self._rows, self._positions = run, rows, positions
 
-    def _entering(self) -> Tensor | None:
+    def _block_input(self) -> Tensor | None:
         return self._run.values["residual"][self.start][self._rows[:, None], self._positions]
 
-    def _probe(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
+    def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
         layer = self._layer_of[module]
         if layer < self.start:
             return value
         if site == "mask":
             return self._run.masks(layer, self._rows, self._positions)
-        value = super()._probe(site, module, value)
+        value = super()._attention_hook(site, module, value)
         if site in ("k", "v"):
             rows = self._rows[:, None]
             whole = self._run.values[site][layer][self._rows]
@@ -194,10 +194,10 @@ class _Continuing(Editor):
         return value
 
 
-def _keeper(kept: dict[Place, Tensor], place: Place, edit: Callable[[Tensor], Tensor] | None) -> Any:
-    def look(value: Tensor) -> Tensor:
+def _capture_edit(captured: dict[HookPoint, Tensor], point: HookPoint, edit: Callable[[Tensor], Tensor] | None) -> Any:
+    def capture(value: Tensor) -> Tensor:
         value = value if edit is None else edit(value)
-        kept[place] = value.detach()
+        captured[point] = value.detach()
         return value
 
-    return look
+    return capture

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.execution.attention import probing
-from scope_widgets.models.execution.recorder import Recorder, Site
+from scope_widgets.models.execution.attention import hooked_attention
+from scope_widgets.models.execution.recorder import CapturePoint, Recorder
 
 
 class RecordedCall:
@@ -22,7 +22,7 @@ class RecordedCall:
         self.output: Any = None
 
     def call(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Give ids, mask and logits `[batch, position, vocabulary]`, NaN where the call left logits out."""
+        """Return ids, mask and logits `[batch, position, vocabulary]`, NaN where the call left logits out."""
         if self.inputs is None:
             raise ValueError("Nothing was recorded: call the model inside `with scope.watch() as trace:`.")
         ids = self.inputs.get("input_ids")
@@ -30,7 +30,7 @@ class RecordedCall:
             raise ValueError("watch() records a call with input_ids; this one had none (inputs_embeds are not text).")
         logits = self.output[0] if isinstance(self.output, tuple) else self.output.logits
         if not isinstance(logits, Tensor) or logits.ndim != 3:
-            raise ValueError("watch() records a call that gives logits; this one gave something else first.")
+            raise ValueError("watch() records a call that returns logits; this one returned something else first.")
         ids = ids if ids.ndim == 2 else ids[None]
         mask = self.inputs.get("attention_mask")
         if mask is None:
@@ -52,36 +52,36 @@ def recording(model: Any, recorder: Recorder) -> Iterator[RecordedCall]:
     recorder.open = False
     signature = inspect.signature(model.forward)
 
-    def reader(site: Site) -> torch.utils.hooks.RemovableHandle:
+    def hook_at(point: CapturePoint) -> torch.utils.hooks.RemovableHandle:
         def on_input(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
-            recorder.keep(site.name, site.layer, site.read(args or kwargs["hidden_states"]))
+            recorder.store(point.name, point.layer, point.read(args or kwargs["hidden_states"]))
 
         def on_output(_: nn.Module, args: Any, output: Any) -> None:
-            recorder.keep(site.name, site.layer, site.read(output))
+            recorder.store(point.name, point.layer, point.read(output))
 
-        if site.side == "input":
-            return site.module.register_forward_pre_hook(on_input, with_kwargs=True)
-        return site.module.register_forward_hook(on_output)
+        if point.side == "input":
+            return point.module.register_forward_pre_hook(on_input, with_kwargs=True)
+        return point.module.register_forward_hook(on_output)
 
     def begin(_: nn.Module, args: Any) -> None:
-        if seen.inputs is None and recorder.mine:
+        if seen.inputs is None and recorder.in_own_thread:
             recorder.clear()  # of a forward before, which did not come to its end
             recorder.open = True
 
     def end(_: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-        if recorder.listening:
+        if recorder.active:
             recorder.open = False
             seen.inputs, seen.output = signature.bind(*args, **kwargs).arguments, output
             seen.inputs |= seen.inputs.pop("kwargs", {})
 
     with ExitStack() as stack:
-        sites = list(recorder.sites())
+        points = list(recorder.capture_points())
         fixed = dict(recorder.scoring)
-        for site in sites:
-            stack.callback(reader(site).remove)
+        for point in points:
+            stack.callback(hook_at(point).remove)
         stack.callback(model.register_forward_pre_hook(begin).remove)
         stack.callback(model.register_forward_hook(end, with_kwargs=True).remove)
         stack.enter_context(recorder.hooks())
-        stack.enter_context(probing(model, recorder.probe, recorder.spec))
+        stack.enter_context(hooked_attention(model, recorder.attention_hook, recorder.scoring_hook))
         yield seen
     recorder.scoring = fixed | recorder.scoring

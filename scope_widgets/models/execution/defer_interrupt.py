@@ -1,4 +1,4 @@
-"""Ctrl-C between forwards, not within: a model that is let go of in the middle would keep what was put on it."""
+"""Ctrl-C waits for the end of a forward: a model that it stopped in the middle would keep the hooks that are on it."""
 
 from __future__ import annotations
 

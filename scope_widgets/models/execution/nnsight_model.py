@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import nnsight_names
-from scope_widgets.models.execution.attention import Probe, Spec
+from scope_widgets.models.execution.attention import AttentionHook, ScoringHook
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.nnsight_trace import TransformersModel, run
 
@@ -36,14 +36,16 @@ class NNsightModel:
             (module, {name: value for name, value in vars(module).items() if old.get(name, _ABSENT) is not value})
             for module, old in before
         ]
-        self._under = [
+        self._without_controllers = [
             (module, {name: old.get(name, _ABSENT) for name in ours})
             for (module, ours), (_, old) in zip(self._controllers, before, strict=True)
         ]
-        self._checks = [(vars(module), name, value) for module, own in self._under for name, value in own.items()]
-        self._place_of = {module: at for at, (module, _) in enumerate(self._under)}
+        self._checks = [
+            (vars(module), name, value) for module, own in self._without_controllers for name, value in own.items()
+        ]
+        self._index_of = {module: at for at, (module, _) in enumerate(self._without_controllers)}
         self._depth = 0
-        self._restore(self._under)
+        self._restore(self._without_controllers)
 
     @property
     def current(self) -> bool:
@@ -51,7 +53,7 @@ class NNsightModel:
         if self._depth:
             return True  # the controllers are on: what stands there is theirs
         modules = list(self._model.modules())
-        same = len(modules) == len(self._under) and all(map(is_, modules, self._place_of))
+        same = len(modules) == len(self._without_controllers) and all(map(is_, modules, self._index_of))
         return same and all(found.get(name, _ABSENT) is value for found, name, value in self._checks)
 
     @staticmethod
@@ -70,7 +72,11 @@ class NNsightModel:
         Each controller costs some microseconds a forward, which a short run from the middle feels.
         """
         self._depth += 1
-        at = range(len(self._under)) if touched is None else [self._place_of[module] for module in {*touched}]
+        at = (
+            range(len(self._without_controllers))
+            if touched is None
+            else [self._index_of[module] for module in {*touched}]
+        )
         try:
             if self._depth == 1:
                 self._restore([self._controllers[i] for i in at])
@@ -78,13 +84,13 @@ class NNsightModel:
         finally:
             self._depth -= 1
             if self._depth == 0:
-                self._restore([self._under[i] for i in at])
+                self._restore([self._without_controllers[i] for i in at])
 
     def envoy(self, module: nn.Module) -> Any:
-        """Give nnsight's envoy of a module of the model."""
+        """Return nnsight's envoy of a module of the model."""
         return self.nnsight.interleaver.envoys[id(module)]
 
-    def attend(self, module: nn.Module, probe: Probe, spec: Spec | None = None) -> None:
+    def attend(self, module: nn.Module, hook: AttentionHook, scoring_hook: ScoringHook | None = None) -> None:
         """Compute the attention of a module in the block of a trace: only where `by_source` says so."""
         raise NotImplementedError
 
@@ -96,10 +102,10 @@ class NNsightModel:
         gradients: bool = False,
         touched: Iterable[nn.Module] | None = None,
     ) -> Tensor:
-        """Run the model on `inputs`, with `body` in the block of the trace; gives the logits.
+        """Run the model on `inputs`, with `body` in the block of the trace, and return the logits.
 
-        Where `body` gives True the forward ends there, and there are no logits (an empty tensor). `touched` are the
-        modules whose envoys the body may ask for; all where nothing is said.
+        Where `body` returns True the forward ends there, and there are no logits (an empty tensor). `touched` are the
+        modules whose envoys the body may ask for, by default all.
         """
         logits: list[Tensor] = []
 

@@ -1,4 +1,4 @@
-"""Changing every forward of a model while a block runs, whoever calls it: plain hooks."""
+"""`PersistentEdits`: every forward of a model is changed while a block runs, whoever calls it, by plain hooks."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.model_parts import ModelParts
-from scope_widgets.models.execution.activation_edits import Edits, Place, check
-from scope_widgets.models.execution.attention import SITES, probing, uses_attention_interface
+from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits
+from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
-from scope_widgets.models.execution.recorder import first
+from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.locks import changed_by_hooks
 
 
@@ -25,18 +25,20 @@ class PersistentEdits:
     Parameters
     ----------
     scope : Microscope
-    places : sequence of (site, layer)
-        Where something may be changed.
+    hook_points : sequence of (site, layer)
+        The activations that may be changed.
     edits_at : callable
-        `edits_at(positions [row, position], lengths [row])` gives the edits of a forward: where in its prompt each
+        `edits_at(positions [row, position], lengths [row])` returns the edits of a forward: where in its prompt each
         position stands (padding on the left counts below 0), and how many tokens the prompt has.
     """
 
-    def __init__(self, scope: ModelParts, places: Sequence[Place], edits_at: Callable[[Tensor, Tensor], Edits]) -> None:
-        check(dict.fromkeys(places, _as_it_is), scope.anatomy)
+    def __init__(
+        self, scope: ModelParts, hook_points: Sequence[HookPoint], edits_at: Callable[[Tensor, Tensor], Edits]
+    ) -> None:
+        check_edits(dict.fromkeys(hook_points, _unchanged), scope.anatomy)
         self._model, self._anatomy = scope.model, scope.anatomy
-        self._stack = _stack(scope.model, self._anatomy.blocks[0].block)
-        self._places = dict.fromkeys(places)  # several changes of one place are one edit
+        self._stack = _block_stack(scope.model, self._anatomy.blocks[0].block)
+        self._hook_points = dict.fromkeys(hook_points)  # several changes of one point are one edit
         self._edits_at = edits_at
         self._edits: Edits = {}
         self._lengths: Tensor | None = None
@@ -54,11 +56,11 @@ class PersistentEdits:
                 stack.enter_context(changed_by_hooks(self._model))
                 begin = self._stack.register_forward_pre_hook(self._begin, with_kwargs=True, prepend=True)
                 stack.callback(begin.remove)
-                for place in self._places:
-                    if handle := self._hook(place):
+                for point in self._hook_points:
+                    if handle := self._hook(point):
                         stack.callback(handle.remove)
                 if uses_attention_interface(self._model):
-                    stack.enter_context(probing(self._model, self._probe))
+                    stack.enter_context(hooked_attention(self._model, self._attention_hook))
             yield
         finally:
             with defer_interrupt():
@@ -88,44 +90,44 @@ class PersistentEdits:
             self._lengths = lengths  # what comes after is generated
         self._edits = self._edits_at(positions, self._lengths)
 
-    def _hook(self, place: Place) -> Any:
-        site, layer = place
+    def _hook(self, point: HookPoint) -> Any:
+        site, layer = point
         block = self._anatomy.blocks[min(layer, self._anatomy.n_layers - 1)]
-        if site in SITES and (site != "z" or uses_attention_interface(self._model)):
+        if site in ATTENTION_SITES and (site != "z" or uses_attention_interface(self._model)):
             return None  # goes through the probe
         if site == "residual" and layer < self._anatomy.n_layers:
-            return block.block.register_forward_pre_hook(self._on_input(place, (-1,)), with_kwargs=True, prepend=True)
+            return block.block.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
         if site == "neurons":
-            return block.down.register_forward_pre_hook(self._on_input(place, (-1,)), with_kwargs=True, prepend=True)
+            return block.down.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
         if site == "z":
             heads = (self._anatomy.n_heads, self._anatomy.d_head)
-            return block.out.register_forward_pre_hook(self._on_input(place, heads), with_kwargs=True, prepend=True)
+            return block.out.register_forward_pre_hook(self._on_input(point, heads), with_kwargs=True, prepend=True)
         module = {"residual": block.block, "attention_out": block.attention_out, "mlp_out": block.mlp_out}[site]
-        return module.register_forward_hook(self._on_output(place), prepend=True)
+        return module.register_forward_hook(self._on_output(point), prepend=True)
 
-    def _on_input(self, place: Place, shape: tuple[int, ...]) -> Any:
+    def _on_input(self, point: HookPoint, shape: tuple[int, ...]) -> Any:
         def change(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
             if args:
-                return (self._edited(place, args[0], shape), *args[1:]), kwargs
-            return args, kwargs | {"hidden_states": self._edited(place, kwargs["hidden_states"], shape)}
+                return (self._edited(point, args[0], shape), *args[1:]), kwargs
+            return args, kwargs | {"hidden_states": self._edited(point, kwargs["hidden_states"], shape)}
 
         return change
 
-    def _on_output(self, place: Place) -> Any:
+    def _on_output(self, point: HookPoint) -> Any:
         def change(_: nn.Module, args: Any, output: Any) -> Any:
-            new = self._edited(place, first(output), (-1,))
+            new = self._edited(point, unwrap(output), (-1,))
             return (new, *output[1:]) if isinstance(output, tuple) else new
 
         return change
 
-    def _edited(self, place: Place, value: Tensor, shape: tuple[int, ...]) -> Tensor:
-        edit = self._edits.get(place)
+    def _edited(self, point: HookPoint, value: Tensor, shape: tuple[int, ...]) -> Tensor:
+        edit = self._edits.get(point)
         if edit is None or threading.get_ident() != self._thread:
             return value
         rows = len(self._lengths) if self._lengths is not None else 1
         return edit(value.reshape(rows, -1, *(value.shape[-1:] if shape == (-1,) else shape))).reshape(value.shape)
 
-    def _probe(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
+    def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
         edit = self._edits.get((site, self._layer_of[module])) if module in self._layer_of else None
         if edit is None:
             return value
@@ -134,20 +136,20 @@ class PersistentEdits:
         return edit(value)
 
 
-def _stack(model: nn.Module, block: nn.Module) -> nn.Module:
-    """Give the module that runs the blocks, which a caller may reach without the model around it."""
+def _block_stack(model: nn.Module, block: nn.Module) -> nn.Module:
+    """Return the module that runs the blocks, which a caller may reach without the model around it."""
     return next(one for one in model.modules() if any(block in part.children() for part in one.children()))
 
 
-def _as_it_is(value: Tensor) -> Tensor:
+def _unchanged(value: Tensor) -> Tensor:
     return value
 
 
 @torch.no_grad()
-def continued(
+def generate_with_edits(
     scope: ModelParts,
     rows: Sequence[Sequence[int]],
-    hooked: PersistentEdits,
+    edits: PersistentEdits,
     *,
     max_new_tokens: int,
     temperature: float = 0.0,
@@ -175,7 +177,7 @@ def continued(
     draw = torch.Generator().manual_seed(seed)
     room = scope.anatomy.context - ids.shape[1]
     for _ in range(min(max_new_tokens, room)):
-        with defer_interrupt(), hooked.on():
+        with defer_interrupt(), edits.on():
             out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache = out.past_key_values
         scores = out.logits[:, -1].float().cpu()

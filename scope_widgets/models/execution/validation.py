@@ -1,4 +1,4 @@
-"""Families that no test covers are checked on the model itself before anything is said about it."""
+"""Models of families that no test covers are checked on a short prompt before anything is computed with them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from scope_widgets.models.architecture.anatomy import FAMILIES, Anatomy, Unsuppo
 from scope_widgets.models.execution.call_recorder import recording
 from scope_widgets.models.execution.recorder import Recorder
 
-#: transformers' names of the families that the tests hold against the plain Hugging Face forward
+#: transformers' names of the families that the tests compare with the plain Hugging Face forward
 TESTED = frozenset(
     "gpt2 gpt_neo gpt_neox llama qwen2 qwen3 mistral gemma2 gemma3_text olmo2 phi phi3 opt".split()  # noqa: SIM905
 )
 
 
-def check(model: Any, anatomy: Anatomy) -> None:
+def validate(model: Any, anatomy: Anatomy) -> None:
     """Raise UnsupportedModelError where an untested model's parts do not add up on a short prompt.
 
     They add up when its logits under our attention function are its own, and when in each layer the residual stream and
@@ -37,7 +37,7 @@ def check(model: Any, anatomy: Anatomy) -> None:
     except UnsupportedModelError:
         raise
     except Exception as error:
-        raise UnsupportedModelError(_sentence(model, f"a trial forward failed: {error}")) from error
+        raise UnsupportedModelError(_sentence(model, f"a forward of it failed: {error}")) from error
     if not _close(own, ours):
         raise UnsupportedModelError(_sentence(model, "its logits under this package's attention function differ"))
     for layer in range(anatomy.n_layers):

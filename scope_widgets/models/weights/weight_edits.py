@@ -1,6 +1,6 @@
-"""`Changes`: edits of weights that can be undone; the only place where weights are changed.
+"""`WeightEdits`: edits of weights that can be reverted; the only place where weights are changed.
 
-A weight holds its original with all changes applied in the order in which they were made. So a change that is undone
+A weight holds its original with all edits applied in the order in which they were made. So an edit that is reverted
 leaves exactly what the others make of the original, and the last one the original tensor itself, bit for bit.
 """
 
@@ -18,32 +18,32 @@ from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.locks import lock_of
 
 #: weight (float32 where the model's is of less precision) -> changed weight; pure, and holding no module or model
-Change = Callable[[Tensor], Tensor]
-#: module, "weight" or "bias", and what is done to it
-Place = tuple[nn.Module, str, Change]
+WeightFunction = Callable[[Tensor], Tensor]
+#: a module, the name of its parameter ("weight" or "bias"), and what is done to it
+WeightEdit = tuple[nn.Module, str, WeightFunction]
 
 
 @dataclass
-class _Slot:
-    """One weight of one module, and the changes on it.
+class _EditedWeight:
+    """One parameter of one module, and the functions that are applied to it.
 
-    `found` is the Parameter that the module had. `parameter` takes the changes: the same, or where other modules share
-    it, one of this module's own. `version` is that of our last write.
+    `found` is the Parameter that was there. `parameter` is the one that is changed: the same, or where other modules
+    share it, one of this module's own. `version` is that of our last write.
     """
 
     found: nn.Parameter
     parameter: nn.Parameter
     original: Tensor = field(init=False)
     version: int = field(init=False)
-    changes: dict[object, Change] = field(default_factory=dict)
+    functions: dict[object, WeightFunction] = field(default_factory=dict)
 
 
-# A slot holds no module, so that a model that nobody else holds is garbage-collected with its slots.
-_slots: weakref.WeakKeyDictionary[nn.Module, dict[str, _Slot]] = weakref.WeakKeyDictionary()
+# An edited weight holds no module, so a model that nobody else holds is collected with its edited weights.
+_edited_weights: weakref.WeakKeyDictionary[nn.Module, dict[str, _EditedWeight]] = weakref.WeakKeyDictionary()
 
 
-class Changes:
-    """Changes of a model's weights that are made and undone together, under the lock of the model.
+class WeightEdits:
+    """Edits of a model's weights that are applied and reverted together, under the lock of the model.
 
     A changed Parameter stays the same object with its version counted up; its data are another tensor, so that whoever
     holds the original tensor keeps it. A weight that modules share, as embedding and unembedding do where they are
@@ -53,15 +53,15 @@ class Changes:
     def __init__(self, model: nn.Module) -> None:
         self._model = model
         self._key = object()
-        self._places: dict[tuple[nn.Module, str], None] = {}  # ordered
+        self._targets: dict[tuple[nn.Module, str], None] = {}  # ordered
 
     @property
-    def made(self) -> bool:
+    def applied(self) -> bool:
         """Whether the model has any of them."""
-        return any(self._key in slot.changes for _, _, slot in self._found())
+        return any(self._key in edited.functions for _, _, edited in self._current())
 
-    def make(self, places: Sequence[Place]) -> None:
-        """Make changes, in place of those made before; all of them, or after an error none.
+    def apply(self, edits: Sequence[WeightEdit]) -> None:
+        """Apply edits, in the place of those applied before; all of them, or after an error none.
 
         Raises
         ------
@@ -71,50 +71,50 @@ class Changes:
         with lock_of(self._model), torch.no_grad():
             inside = set(self._model.modules())
             try:
-                for module, name, change in places:
+                for module, name, function in edits:
                     if module not in inside:
                         raise RuntimeError(
                             f"A {type(module).__name__} that was to be changed is no longer in the model, where "
                             "another has replaced it: make the patch again."
                         )
-                    slot = _slot(self._model, module, name)
-                    self._places[module, name] = None
-                    slot.changes[self._key] = change
-                    _write(module, name, slot)
+                    edited = _edited_weight(self._model, module, name)
+                    self._targets[module, name] = None
+                    edited.functions[self._key] = function
+                    _write(module, name, edited)
             except BaseException:
-                self.take_back()
+                self.revert()
                 raise
 
-    def take_back(self) -> None:
-        """Undo them; nothing happens where none is made."""
+    def revert(self) -> None:
+        """Take the edits off; nothing happens where none is applied."""
         with lock_of(self._model), torch.no_grad():
-            for module, name, slot in self._found():
-                if slot.changes.pop(self._key, None) is not None:
-                    _write_or_leave(module, name, slot)
-            self._places.clear()
+            for module, name, edited in self._current():
+                if edited.functions.pop(self._key, None) is not None:
+                    _write_unless_overwritten(module, name, edited)
+            self._targets.clear()
 
-    def _found(self) -> list[tuple[nn.Module, str, _Slot]]:
-        return [(module, name, _slots[module][name]) for module, name in list(self._places)]
+    def _current(self) -> list[tuple[nn.Module, str, _EditedWeight]]:
+        return [(module, name, _edited_weights[module][name]) for module, name in list(self._targets)]
 
 
-def restore(model: nn.Module) -> None:
-    """Undo all changes of a model's weights, whoever made them."""
+def restore_weights(model: nn.Module) -> None:
+    """Take all edits off a model's weights, whoever applied them."""
     with lock_of(model), torch.no_grad():
         for module in model.modules():
-            for name, slot in _slots.get(module, {}).items():
-                if slot.changes:
-                    slot.changes.clear()
-                    _write_or_leave(module, name, slot)
+            for name, edited in _edited_weights.get(module, {}).items():
+                if edited.functions:
+                    edited.functions.clear()
+                    _write_unless_overwritten(module, name, edited)
 
 
-def original(module: nn.Module, name: str = "weight") -> Tensor:
-    """Return a weight as it is without our changes."""
-    slot = _slots.get(module, {}).get(name)
-    weight: Tensor = getattr(module, name) if slot is None or not slot.changes else slot.original
+def original_weight(module: nn.Module, name: str = "weight") -> Tensor:
+    """Return a weight as it is without any edit."""
+    edited = _edited_weights.get(module, {}).get(name)
+    weight: Tensor = getattr(module, name) if edited is None or not edited.functions else edited.original
     return weight.detach()
 
 
-def plain(module: nn.Module) -> nn.Parameter:
+def plain_weight(module: nn.Module) -> nn.Parameter:
     """Return the matrix of a module.
 
     Raises
@@ -131,53 +131,55 @@ def plain(module: nn.Module) -> nn.Parameter:
     return weight
 
 
-def _slot(model: nn.Module, module: nn.Module, name: str) -> _Slot:
-    slots = _slots.setdefault(module, {})
-    stands, slot = module._parameters[name], slots.get(name)
-    assert stands is not None  # the caller has found it there
-    if slot is not None and slot.changes and _overwritten(module, name, slot):
-        raise RuntimeError(f"{_said(module, name)} Take them off before, and put them on again.")
-    if slot is not None and slot.changes:
-        return slot
-    if slot is None or stands is not slot.found:
-        own = nn.Parameter(stands.detach(), requires_grad=stands.requires_grad) if _shared(model, stands) else stands
-        slot = slots[name] = _Slot(stands, own)
-    slot.original, slot.version = stands.detach(), slot.parameter._version
-    return slot
+def _edited_weight(model: nn.Module, module: nn.Module, name: str) -> _EditedWeight:
+    of_module = _edited_weights.setdefault(module, {})
+    present, edited = module._parameters[name], of_module.get(name)
+    assert present is not None  # the caller has found it there
+    if edited is not None and edited.functions and _overwritten(module, name, edited):
+        raise RuntimeError(f"{_overwritten_message(module, name)} Take them off before, and put them on again.")
+    if edited is not None and edited.functions:
+        return edited
+    if edited is None or present is not edited.found:
+        own = (
+            nn.Parameter(present.detach(), requires_grad=present.requires_grad) if _shared(model, present) else present
+        )
+        edited = of_module[name] = _EditedWeight(present, own)
+    edited.original, edited.version = present.detach(), edited.parameter._version
+    return edited
 
 
 def _shared(model: nn.Module, parameter: nn.Parameter) -> bool:
     return sum(parameter is one for module in model.modules() for one in module._parameters.values()) > 1
 
 
-def _write(module: nn.Module, name: str, slot: _Slot) -> None:
-    parameter = slot.parameter
-    slot.original = slot.original.to(parameter.device, parameter.dtype)  # the model may have been moved meanwhile
-    start = weight = slot.original.to(torch.promote_types(parameter.dtype, torch.float32))
-    for change in slot.changes.values():
-        weight = change(weight)
-    new = slot.original if weight is start else weight.to(parameter.dtype)
-    slot.version = parameter._version + 1
+def _write(module: nn.Module, name: str, edited: _EditedWeight) -> None:
+    parameter = edited.parameter
+    edited.original = edited.original.to(parameter.device, parameter.dtype)  # the model may have been moved meanwhile
+    start = weight = edited.original.to(torch.promote_types(parameter.dtype, torch.float32))
+    for function in edited.functions.values():
+        weight = function(weight)
+    new = edited.original if weight is start else weight.to(parameter.dtype)
+    edited.version = parameter._version + 1
     torch.autograd.graph.increment_version(parameter)  # caches and autograd must see that it is another
     parameter.data = new
-    module._parameters[name] = parameter if slot.changes else slot.found
+    module._parameters[name] = parameter if edited.functions else edited.found
 
 
-def _write_or_leave(module: nn.Module, name: str, slot: _Slot) -> None:
-    """Write the changes that are left, but lose nothing that something else has written to the weight since."""
-    if _overwritten(module, name, slot):
-        warnings.warn(f"{_said(module, name)} They are left as they are.", stacklevel=4)
-        slot.changes.clear()
+def _write_unless_overwritten(module: nn.Module, name: str, edited: _EditedWeight) -> None:
+    """Write what is left, but lose nothing that something else has written there since."""
+    if _overwritten(module, name, edited):
+        warnings.warn(f"{_overwritten_message(module, name)} They are left as they are.", stacklevel=4)
+        edited.functions.clear()
     else:
-        _write(module, name, slot)
+        _write(module, name, edited)
 
 
-def _overwritten(module: nn.Module, name: str, slot: _Slot) -> bool:
-    ours = any(module._parameters[name] is one for one in (slot.parameter, slot.found))
-    return not ours or slot.parameter._version > slot.version
+def _overwritten(module: nn.Module, name: str, edited: _EditedWeight) -> bool:
+    ours = any(module._parameters[name] is one for one in (edited.parameter, edited.found))
+    return not ours or edited.parameter._version > edited.version
 
 
-def _said(module: nn.Module, name: str) -> str:
+def _overwritten_message(module: nn.Module, name: str) -> str:
     return (
         f"The {name}s of a {type(module).__name__} were overwritten (by training, or by loading others) while changes "
         "of this package were on them."

@@ -67,7 +67,7 @@ def plan(model: nn.Module, anatomy: Anatomy, wanted: Iterable[Wanted]) -> list[t
     name_of = {module: name for name, module in model.named_modules()}
     asked = {(one.site, one.layer): one for one in wanted}
     places: dict[tuple[str, int], tuple[nn.Module, str]] = {}
-    own = list(Recorder(anatomy, ("residual", "q", "k", "v", "z", "attention_out", "mlp_out")).sites())
+    own = list(Recorder(anatomy, ("residual", "q", "k", "v", "z", "attention_out", "mlp_out")).capture_points())
     for site in own:
         places[site.name, site.layer] = (site.module, site.side)
     for layer, block in enumerate(anatomy.blocks):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from scope_widgets.models.execution.attention import Probe, Spec, attention, heard
+from scope_widgets.models.execution.attention import AttentionHook, ScoringHook, active_hook, attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.microscope import LocalMicroscope
 
@@ -60,13 +60,13 @@ class SandboxedModel(NNsightModel):
         """Give nnsight's envoy of a module of the model."""
         return self._envoys[id(module)]
 
-    def attend(self, module: nn.Module, probe: Probe, spec: Spec | None = None) -> None:
-        """Compute the attention of a module in the block of a trace, through `probe`, for the model's own."""
+    def attend(self, module: nn.Module, hook: AttentionHook, scoring_hook: ScoringHook | None = None) -> None:
+        """Compute the attention of a module in the block of a trace, through `hook`, for the model's own."""
         envoy = self.envoy(module)
         calls = [name for name in envoy.source.names if name.startswith("attention_interface_")]
         call = getattr(envoy.source, calls[-1])
         args, options = call.inputs
-        with heard(probe, spec):
+        with active_hook(hook, scoring_hook):
             call.output = attention(module, *args[1:], **options)
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, Trace
-from scope_widgets.traces.trace import SITES
+from scope_widgets.traces.trace import TRACE_SITES
 from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 IDS = [3, 17, 5, 44, 9, 17, 5, 80, 12, 3]
@@ -35,7 +35,7 @@ def test_watch_records_the_users_own_call(family):
         output = scope.model(input_ids=torch.tensor([IDS]))
     assert type(watched) is Trace
     assert torch.equal(watched.logits, output.logits[0])
-    for site in SITES:
+    for site in TRACE_SITES:
         for layer in range(scope.n_layers):
             close(getattr(watched, site)(layer), getattr(trace, site)(layer))
 
@@ -94,7 +94,7 @@ def test_one_whole_forward_is_recorded():
         scope.model(a)
     handle.remove()
     alone = scope.trace([7, 8, 9])
-    for site in SITES:
+    for site in TRACE_SITES:
         for layer in range(3):
             close(getattr(trace, site)(layer), getattr(alone, site)(layer))
     with pytest.raises(RuntimeError, match="being watched"), scope.watch():

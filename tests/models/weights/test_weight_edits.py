@@ -10,7 +10,7 @@ from torch import nn
 
 from scope_widgets import Microscope
 from scope_widgets.editing.orthogonalise import orthogonalise
-from scope_widgets.models.weights.weight_edits import Changes, original, restore
+from scope_widgets.models.weights.weight_edits import WeightEdits, original_weight, restore_weights
 from scope_widgets.steering import direction
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
@@ -41,33 +41,33 @@ def test_changes_are_made_in_their_order_and_taken_back_in_any():
     module = model.model.layers[0].mlp.down_proj
     weight, start = module.weight, module.weight.detach().clone()
     pointer = weight.data_ptr()
-    double, more, half = Changes(model), Changes(model), Changes(model)
-    double.make([(module, "weight", lambda w: w * 2)])
-    more.make([(module, "weight", lambda w: w + 1)])
-    half.make([(module, "weight", lambda w: w / 2)])
+    double, more, half = WeightEdits(model), WeightEdits(model), WeightEdits(model)
+    double.apply([(module, "weight", lambda w: w * 2)])
+    more.apply([(module, "weight", lambda w: w + 1)])
+    half.apply([(module, "weight", lambda w: w / 2)])
     assert torch.equal(weight, (start * 2 + 1) / 2)
-    double.make([(module, "weight", lambda w: w * 4)])
+    double.apply([(module, "weight", lambda w: w * 4)])
     assert torch.equal(weight, (start * 4 + 1) / 2)
-    more.take_back()
+    more.revert()
     assert torch.equal(weight, start * 4 / 2)
-    assert torch.equal(original(module), start)
-    double.take_back()
-    double.take_back()
+    assert torch.equal(original_weight(module), start)
+    double.revert()
+    double.revert()
     assert torch.equal(weight, start / 2)
-    half.take_back()
-    assert (double.made, weight is module.weight, weight.data_ptr()) == (False, True, pointer)
+    half.revert()
+    assert (double.applied, weight is module.weight, weight.data_ptr()) == (False, True, pointer)
     assert torch.equal(weight, start)
 
 
 def test_each_write_can_be_told():
     model = tiny_model("gpt2")
     module = model.transformer.wte
-    changes, seen = Changes(model), {(module.weight.data_ptr(), module.weight._version)}
+    changes, seen = WeightEdits(model), {(module.weight.data_ptr(), module.weight._version)}
     for factor in range(5):
-        changes.make([(module, "weight", lambda w, factor=factor: w * factor)])
+        changes.apply([(module, "weight", lambda w, factor=factor: w * factor)])
         seen.add((module.weight.data_ptr(), module.weight._version))
         if factor == 2:
-            changes.take_back()
+            changes.revert()
     assert len(seen) == 6
 
 
@@ -78,10 +78,12 @@ def test_all_or_none():
     def wrong(weight):
         raise KeyboardInterrupt
 
-    changes = Changes(model)
+    changes = WeightEdits(model)
     with pytest.raises(KeyboardInterrupt):
-        changes.make([(layers[0].mlp.down_proj, "weight", lambda w: w + 1), (layers[1].mlp.down_proj, "weight", wrong)])
-    assert not changes.made
+        changes.apply(
+            [(layers[0].mlp.down_proj, "weight", lambda w: w + 1), (layers[1].mlp.down_proj, "weight", wrong)]
+        )
+    assert not changes.applied
     assert same_state(model, state)
 
 
@@ -100,15 +102,15 @@ def test_a_module_that_was_replaced():
 def test_a_shared_weight_is_changed_for_one_module_only():
     model = tiny_model("gpt2")
     table, start = model.transformer.wte.weight, model.transformer.wte.weight.detach().clone()
-    one, other = Changes(model), Changes(model)
-    one.make([(model.transformer.wte, "weight", lambda w: w + 1)])
-    other.make([(model.transformer.wte, "weight", lambda w: w * 2)])
+    one, other = WeightEdits(model), WeightEdits(model)
+    one.apply([(model.transformer.wte, "weight", lambda w: w + 1)])
+    other.apply([(model.transformer.wte, "weight", lambda w: w * 2)])
     assert torch.equal(model.transformer.wte.weight, (start + 1) * 2)
     assert model.lm_head.weight is table
     assert torch.equal(table, start)
-    one.take_back()
+    one.revert()
     assert torch.equal(model.transformer.wte.weight, start * 2)
-    other.take_back()
+    other.revert()
     assert model.transformer.wte.weight is table
     assert torch.equal(table, start)
 
@@ -116,28 +118,28 @@ def test_a_shared_weight_is_changed_for_one_module_only():
 def test_a_model_that_is_cast_meanwhile():
     model = tiny_model("llama")
     expected = copy.deepcopy(model).to(torch.bfloat16)
-    module, changes = model.model.layers[0].mlp.down_proj, Changes(model)
-    changes.make([(module, "weight", lambda w: w + 1)])
+    module, changes = model.model.layers[0].mlp.down_proj, WeightEdits(model)
+    changes.apply([(module, "weight", lambda w: w + 1)])
     model.to(torch.bfloat16)
-    changes.take_back()
+    changes.revert()
     assert same_state(expected, weights_version(model))
 
 
 def test_what_is_written_meanwhile_is_not_lost():
     model, other = tiny_model("llama"), tiny_model("llama", seed=1)
     module = model.model.layers[0].mlp.down_proj
-    one, two = Changes(model), Changes(model)
-    one.make([(module, "weight", lambda w: w + 1)])
+    one, two = WeightEdits(model), WeightEdits(model)
+    one.apply([(module, "weight", lambda w: w + 1)])
     model.load_state_dict(other.state_dict())
     with pytest.raises(RuntimeError, match="were overwritten"):
-        two.make([(module, "weight", lambda w: w * 2)])
+        two.apply([(module, "weight", lambda w: w * 2)])
     with pytest.warns(UserWarning, match="were overwritten .* left as they are"):
-        one.take_back()
+        one.revert()
     assert same_state(model, weights_version(other))
-    assert not one.made
+    assert not one.applied
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        two.make([(module, "weight", lambda w: w * 2)])
-        two.take_back()
-        restore(model)
+        two.apply([(module, "weight", lambda w: w * 2)])
+        two.revert()
+        restore_weights(model)
     assert same_state(model, weights_version(other))

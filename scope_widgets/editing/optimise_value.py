@@ -39,7 +39,7 @@ class Contexts:
         return Contexts(self.rows + other.rows, self.positions + other.positions)
 
 
-def find_addition(
+def optimise_value(
     scope: Microscope, contexts: Contexts, essence: Contexts, layer: int, answer: int, steps: int
 ) -> tuple[Tensor, list[float]]:
     """Find what, added to the MLP's output at the subject's last token, makes the answer likely in all contexts.

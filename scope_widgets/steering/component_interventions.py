@@ -1,4 +1,4 @@
-"""The kinds of interventions: add or project out a direction, scale a head, clamp a neuron, swap attention."""
+"""Interventions on one component: scale a head, clamp a neuron, swap the attention pattern of a head."""
 
 from __future__ import annotations
 
@@ -11,91 +11,37 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets.experiments.direction import Direction
+from scope_widgets._aliases import former_options
 from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.steering.interventions import At, Intervention
+from scope_widgets.steering.intervention import Intervention, SteeredPositions, takes_former_at
 
 
-class _OfDirection(Intervention):
-    """What acts along a direction of the residual stream."""
-
-    site = "residual"
-
-    direction: Direction
-
-    def __post_init__(self) -> None:
-        _check_direction(self.direction)
-        self._tidy()
-
-    @property
-    def layer(self) -> int:  # type: ignore[override]
-        """The block that the changed stream enters."""
-        return self.direction.layer
-
-    def check(self, scope: Microscope) -> None:
-        """Raise ValueError where the direction is not one of this model."""
-        self.direction.check(scope)
-
-    def _arguments(self) -> Sequence[str]:
-        return [self.direction.code()]
-
-
-@dataclass(frozen=True, eq=False)
-class AddDirection(_OfDirection):
-    """Add a direction to the residual stream: strength 1 adds a vector as long as the stream typically is there.
-
-    Turner et al. 2023 (arXiv 2308.10248), Rimsky et al. 2023 (arXiv 2312.06681).
-    """
-
-    kind = "add"
-
-    direction: Direction
-    strength: float = 0.0
-    at: At = "all"
-
-    @property
-    def name(self) -> str:
-        """What to call it."""
-        return f"add {self.direction.name}"
-
-    @property
-    def span(self) -> tuple[float, float]:
-        """Three times the length that the direction was found with, to both sides."""
-        reach = min(max(nice(3 * self.direction.length), 0.1), 2.0)
-        return -reach, reach
-
-    def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
-        """See `Intervention.change`."""
-        added = (strength * self.direction.scale)[:, None] * torch.tensor(self.direction.vector).to(strength)
-        return torch.where(where[..., None], value + added[:, None].to(value), value)
-
-
-@dataclass(frozen=True, eq=False)
-class ProjectOut(_OfDirection):
-    """Take a direction out of the residual stream that enters its layer: strength 1 all of it, 0.5 half of it."""
-
-    kind = "project"
-
-    direction: Direction
-    strength: float = 1.0
-    at: At = "all"
-
-    @property
-    def name(self) -> str:
-        """What to call it."""
-        return f"project out {self.direction.name}"
-
-    def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
-        """See `Intervention.change`."""
-        vector = torch.tensor(self.direction.vector).to(value)
-        part = (value @ vector)[..., None] * vector
-        return torch.where(where[..., None], value - strength.to(value)[:, None, None] * part, value)
-
-
+@takes_former_at
 @dataclass(frozen=True, eq=False)
 class ScaleHead(Intervention):
-    """Multiply what a head puts out (its z) by the strength: 1 is the model as it is, 0 the head ablated."""
+    """Multiply the output of a head (its z) by the strength.
+
+    Parameters
+    ----------
+    layer, head : int
+    strength : float
+        1 is the model as it is, 0 the head ablated, 2 its output doubled.
+    positions : "all", "last" or (start, stop)
+        See `Intervention`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a layer or a head that is no number, a strength that is not finite, or other positions.
+
+    Examples
+    --------
+    >>> prompt = "When Mary and John went to the store, John gave a drink to"
+    >>> session = steering.Session(scope, prompt, [steering.ScaleHead(3, 1, 0.0)], answer=" Mary", versus=" John")
+    >>> session.at().difference < session.at([1.0]).difference  # the head is a name mover
+    True
+    """
 
     kind = "scale"
     site = "z"
@@ -104,15 +50,15 @@ class ScaleHead(Intervention):
     layer: int
     head: int
     strength: float = 0.0
-    at: At = "all"
+    positions: SteeredPositions = "all"
 
     def __post_init__(self) -> None:
         _check_numbers(self.layer, self.head)
-        self._tidy()
+        self._normalise()
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """A short name, such as "head 3.1"."""
         return f"head {self.layer}.{self.head}"
 
     @property
@@ -136,9 +82,29 @@ class ScaleHead(Intervention):
         return [str(self.layer), str(self.head)]
 
 
+@takes_former_at
 @dataclass(frozen=True, eq=False)
 class ClampNeuron(Intervention):
-    """Hold a neuron of an MLP (an input of its last matrix) at the strength; a strength of NaN leaves it free."""
+    """Set the activation of a neuron of an MLP (an input of its last matrix) to the strength.
+
+    Parameters
+    ----------
+    layer, neuron : int
+    strength : float
+        The activation; NaN leaves the neuron as it is.
+    positions : "all", "last" or (start, stop)
+        See `Intervention`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a layer or a neuron that is no number, an infinite strength, or other positions.
+
+    Examples
+    --------
+    >>> steering.Session(scope, "the horse", [steering.ClampNeuron(2, 17, 3.0)]).at().kl > 0
+    True
+    """
 
     kind = "clamp"
     site = "neurons"
@@ -147,27 +113,27 @@ class ClampNeuron(Intervention):
     layer: int
     neuron: int
     strength: float = 0.0
-    at: At = "all"
+    positions: SteeredPositions = "all"
 
     def __post_init__(self) -> None:
         _check_numbers(self.layer, self.neuron)
-        self._tidy()
+        self._normalise()
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """A short name, such as "neuron 2:17"."""
         return f"neuron {self.layer}:{self.neuron}"
 
     @property
     def span(self) -> tuple[float, float]:
-        """A session knows better, from what the neuron does on its prompt."""
+        """From -5 to 5; a session measures it by the neuron's activations on its prompt."""
         return -5.0, 5.0
 
     def check(self, scope: Microscope) -> None:
         """Raise ValueError where there is no such neuron."""
         super().check(scope)
         down: Any = scope.anatomy.blocks[self.layer].down
-        width = getattr(down, "in_features", None) or len(down.weight)  # GPT-2's Conv1D holds its matrix turned
+        width = getattr(down, "in_features", None) or len(down.weight)  # GPT-2's Conv1D holds its matrix transposed
         if not 0 <= self.neuron < width:
             raise ValueError(f"There is no {self.name}: the MLPs of {scope.model_id} have neurons 0 to {width - 1}.")
 
@@ -182,12 +148,36 @@ class ClampNeuron(Intervention):
         return [str(self.layer), str(self.neuron)]
 
 
+@takes_former_at
 @dataclass(frozen=True, eq=False)
 class SwapAttention(Intervention):
-    """Give a head another attention pattern: strength 1 all of it, 0.5 halfway between its own and the other.
+    """Replace the attention pattern of a head by another.
 
-    `pattern` is `[query, key]`, rows summing to 1; queries after its last keep their own. `SwapAttention.of` takes it
-    from another prompt, and notes as `source` the prompt, layer and head.
+    `SwapAttention.of` takes the pattern from another prompt.
+
+    Parameters
+    ----------
+    layer, head : int
+    pattern : array [query, key]
+        Rows sum to 1; queries after its last keep their own pattern.
+    strength : float
+        1 is the other pattern, 0.5 halfway between the head's own and the other.
+    positions : "all", "last" or (start, stop)
+        The queries, see `Intervention`.
+    source : (prompt, layer, head), optional
+        Where the pattern comes from; `code` then says so instead of writing all numbers.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a layer or a head that is no number, an array that is no attention pattern, a strength that is not finite,
+        or other positions.
+
+    Examples
+    --------
+    >>> pattern = scope.trace("the dogs").attention(1)[0]
+    >>> steering.SwapAttention(1, 0, pattern, 0.5).name
+    'attention of 1.0'
     """
 
     kind = "swap"
@@ -197,7 +187,7 @@ class SwapAttention(Intervention):
     head: int
     pattern: np.ndarray[Any, Any]
     strength: float = 1.0
-    at: At = "all"
+    positions: SteeredPositions = "all"
     source: tuple[str, int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -213,23 +203,49 @@ class SwapAttention(Intervention):
             raise ValueError(f"The rows of an attention pattern sum to 1; here one sums to {pattern.sum(1).min():.4g}.")
         pattern.flags.writeable = False
         object.__setattr__(self, "pattern", pattern)
-        self._tidy()
+        self._normalise()
 
     @classmethod
+    @former_options(at="positions")
     def of(
-        cls, scope: Microscope, prompt: Any, layer: int, head: int, strength: float = 1.0, at: At = "all"
+        cls,
+        scope: Microscope,
+        prompt: str | Sequence[int],
+        layer: int,
+        head: int,
+        strength: float = 1.0,
+        positions: SteeredPositions = "all",
     ) -> SwapAttention:
-        """Take the pattern that this head has on another prompt."""
+        """Return an intervention with the pattern that this head has on another prompt.
+
+        Parameters
+        ----------
+        scope : Microscope
+        prompt : str or list of token ids
+        layer, head : int
+        strength, positions
+            See `SwapAttention`.
+
+        Raises
+        ------
+        ValueError
+            For several prompts, or a head that is not there.
+
+        Examples
+        --------
+        >>> steering.SwapAttention.of(scope, "the dogs", 1, 0).source
+        ('the dogs', 1, 0)
+        """
         attended = scope.trace(prompt, capture=("attention",)).attention(layer)
         if attended.ndim != 3 or not 0 <= head < len(attended):
             raise ValueError(f"A pattern is of one prompt and one of the heads 0 to {scope.n_heads - 1}; got {head}.")
         pattern = attended[head].float().cpu().numpy()
         source = (str(prompt), int(layer), int(head)) if isinstance(prompt, str) else None
-        return cls(layer, head, pattern, strength, at, source)
+        return cls(layer, head, pattern, strength, positions, source)
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """A short name, such as "attention of 1.0"."""
         return f"attention of {self.layer}.{self.head}"
 
     def check(self, scope: Microscope) -> None:
@@ -263,17 +279,6 @@ class SwapAttention(Intervention):
             return [str(self.layer), str(self.head), repr(self.pattern.tolist())]
         other = "steering.SwapAttention.of(scope, {!r}, {}, {}).pattern".format(*self.source)
         return [str(self.layer), str(self.head), other]
-
-
-def nice(number: float) -> float:
-    """Round a positive number up to 1, 2 or 5 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(number))
-    return next(round(step * power, 12) for step in (1, 2, 5, 10) if step * power >= number * (1 - 1e-9))
-
-
-def _check_direction(direction: Any) -> None:
-    if not isinstance(direction, Direction):
-        raise TypeError(f"Expected a Direction, such as steering.direction(...) gives, not {direction!r}.")
 
 
 def _check_numbers(*numbers: Any) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 _CONFIG, _WEIGHTS, _PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 _PREFIX, _A, _B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
-#: key of our own notes in the header of the safetensors file, which others pass over
+#: key of our own notes in the header of the safetensors file, which other packages ignore
 _NOTES = "scope_widgets"
 #: settings of a LoRA under which it is more than a matrix plus a column times a row
 _MORE = (
@@ -32,26 +32,26 @@ _MORE = (
 
 @dataclass(frozen=True)
 class Adapter:
-    """What an adapter adds to one matrix: `written (read . x)`.
+    """What an adapter adds to one matrix of input `x`: `output_vector (input_vector . x)`.
 
     Attributes
     ----------
     target : str
         Name of the module in the model.
-    written : Tensor [output]
-    read : Tensor [input]
+    output_vector : Tensor [output]
+    input_vector : Tensor [input]
     notes : dict
-        What `write` was given beside the adapter; empty for one that something else made.
+        What `write` was given beside the adapter; empty for an adapter that another package made.
     """
 
     target: str
-    written: Tensor
-    read: Tensor
+    output_vector: Tensor
+    input_vector: Tensor
     notes: dict[str, Any]
 
 
 def write(folder: Path, adapter: Adapter, *, transposed: bool, base_model: str) -> Path:
-    """Write an adapter; `transposed` says that the module holds its weights as `[input, output]`.
+    """Write an adapter and return its folder; `transposed` says that the module holds its weights as `[input, output]`.
 
     Raises
     ------
@@ -75,14 +75,14 @@ def write(folder: Path, adapter: Adapter, *, transposed: bool, base_model: str) 
     )
     config.save_pretrained(str(folder))
     key = _PREFIX + adapter.target
-    tensors = {key + _A: adapter.read[None], key + _B: adapter.written[:, None]}
+    tensors = {key + _A: adapter.input_vector[None], key + _B: adapter.output_vector[:, None]}
     header = {"format": "pt"} | ({_NOTES: json.dumps(adapter.notes)} if adapter.notes else {})
     save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, str(folder / _WEIGHTS), header)
     return folder
 
 
 def read(folder: Path) -> Adapter:
-    """Read an adapter of rank one on one module, whoever made it.
+    """Return an adapter of rank one on one module, whichever package made it.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def read(folder: Path) -> Adapter:
 
 
 def _scaling(folder: Path) -> float:
-    """Check the settings and give what the product is multiplied by."""
+    """Check the settings and return what the product is multiplied by."""
     path = folder / _CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
