@@ -6,18 +6,21 @@ import inspect
 
 import numpy as np
 import pytest
+import torch
 
 import scope_widgets
 from scope_widgets import Microscope
+from scope_widgets._job import Job
 
 #: rooms whose every public function ends in an example
 ROOMS = ("heads", "lens", "patching")
 #: those that still lack one
-WITHOUT = {"patching.activations", "patching.sweep"}
+WITHOUT: set[str] = set()
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
 def public(rooms):
+    yield from (("Microscope", Microscope), ("Job", Job))
     for room in rooms:
         module = importlib.import_module(f"scope_widgets.{room}")
         yield from ((f"{room}.{name}", getattr(module, name)) for name in module.__all__)
@@ -28,6 +31,7 @@ def names():
     """What an example may use without saying where it comes from."""
     return {name: getattr(scope_widgets, name) for name in scope_widgets.__all__} | {
         "np": np,
+        "torch": torch,
         "scope": Microscope.load("demo"),
     }
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._job import Job
+from scope_widgets._types import Prompts
 from scope_widgets.models import loading
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.module_lookup import named
@@ -33,8 +34,6 @@ from scope_widgets.traces.trace import TRACE_SITES, Trace
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-Prompts = str | Sequence[Any] | Tensor
 
 #: beyond this, patterns are not stored by default but computed from queries and keys when they are asked for
 ATTENTION_BYTES = 512 * 2**20
@@ -140,6 +139,11 @@ class Microscope(ABC):
             When there is no such model; says what was tried.
         UnsupportedModelError
             When the model is of a family that this package does not know.
+
+        Examples
+        --------
+        >>> Microscope.load("demo")
+        Microscope(demo, 4 layers, 4 heads, d_model 128)
         """
         if remote:
             if device is not None or dtype is not None:
@@ -196,7 +200,7 @@ class Microscope(ABC):
     @abstractmethod
     def trace(
         self,
-        prompt: str | Sequence[Any] | Tensor,
+        prompt: Prompts,
         *,
         capture: Sequence[str] | None = None,
         modules: Sequence[str] = (),
@@ -221,6 +225,12 @@ class Microscope(ABC):
         ValueError
             For an empty prompt, one that is longer than the context, a token id that the model lacks, an unknown
             quantity or module, or a model in training mode.
+
+        Examples
+        --------
+        >>> trace = scope.trace("When Mary and John went to the store")
+        >>> trace.attention(2).shape  # [head, query, key]
+        torch.Size([4, 9, 9])
         """
 
     @abstractmethod
@@ -238,11 +248,31 @@ class Microscope(ABC):
         Returns
         -------
         Tensor [batch, position, vocabulary]
+
+        Examples
+        --------
+        >>> ids = scope.trace("the horse").token_ids[None]
+        >>> without = scope.logits(ids, {("mlp_out", 0): torch.zeros_like})
+        >>> without.shape[:2] == ids.shape
+        True
         """
 
     @abstractmethod
     def generate(self, prompt: str, *, max_new_tokens: int = 20, **options: Any) -> str:
-        """Continue a prompt and return the new text only; greedily unless `do_sample=True` is among the options."""
+        """Continue a prompt and return the new text only.
+
+        Parameters
+        ----------
+        prompt : str
+        max_new_tokens : int
+        **options
+            As transformers' `generate` takes them; greedily unless `do_sample=True` is among them.
+
+        Examples
+        --------
+        >>> scope.generate("When Mary and John went to the store, John gave a drink to", max_new_tokens=1)
+        ' Mary'
+        """
 
     @abstractmethod
     def nnsight(self) -> AbstractContextManager[Any]:
@@ -282,7 +312,7 @@ class Microscope(ABC):
 
     def estimate(
         self,
-        prompt: int | str | Sequence[Any] | Tensor,
+        prompt: int | Prompts,
         *,
         capture: Sequence[str] | None = None,
         available: int | None = None,
@@ -303,6 +333,11 @@ class Microscope(ABC):
         ------
         ValueError
             For what `trace` refuses, or where the system does not say how much memory is free.
+
+        Examples
+        --------
+        >>> scope.estimate(64).strategy
+        'in_memory'
         """
         rows = [[0] * prompt] if isinstance(prompt, int) else encode(self.tokenizer, prompt, None)[0]
         self._check(rows)
@@ -352,7 +387,7 @@ class LocalMicroscope(Microscope):
 
     def trace(
         self,
-        prompt: str | Sequence[Any] | Tensor,
+        prompt: Prompts,
         *,
         capture: Sequence[str] | None = None,
         modules: Sequence[str] = (),
@@ -416,9 +451,7 @@ class LocalMicroscope(Microscope):
             out = self.model.generate(ids, attention_mask=mask.long(), max_new_tokens=max_new_tokens, **options)
         return str(self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
 
-    def run(
-        self, prompts: str | Sequence[Any] | Tensor, capture: Sequence[str] = (), edits: Edits | None = None
-    ) -> CachedRun:
+    def run(self, prompts: Prompts, capture: Sequence[str] = (), edits: Edits | None = None) -> CachedRun:
         """Run prompts so that they can be run again from the middle, see `CachedRun`.
 
         Parameters

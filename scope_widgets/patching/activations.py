@@ -2,36 +2,78 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tqdm.auto import tqdm
 
-from scope_widgets._types import Roles
+from scope_widgets._types import Positions, Prompts, Roles, Tokens
+from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.patching.experiment import Experiment
 from scope_widgets.patching.result import PatchingResult
+from scope_widgets.patching.run_pair import Over, PatchingDirection
 from scope_widgets.patching.sweeps import Sweep
 
 
 def sweep(
     scope: Microscope,
-    clean: Any,
-    corrupted: Any,
+    clean: Prompts,
+    corrupted: Prompts,
     *,
-    answer: Any = None,
-    versus: Any = None,
-    over: str = "head",
-    positions: Any = "each",
-    direction: str = "denoising",
-    metric: Any = None,
+    answer: Tokens | None = None,
+    versus: Tokens | None = None,
+    over: Over = "head",
+    positions: Positions = "each",
+    direction: PatchingDirection = "denoising",
+    metric: MetricName | MetricFunction | None = None,
     roles: Roles | None = None,
     corrupted_roles: Roles | None = None,
     estimate: bool = True,
 ) -> Sweep:
     """Prepare a patching map that fills in as it is looked at: `widgets.PatchingMap(patching.sweep(...))`.
 
-    The arguments are those of `activations`; `estimate=False` leaves the gradient's estimate out, by which the cells
-    are ordered.
+    The numbers are those of `activations`. The most promising cells come first, by the gradient's estimate.
+
+    Parameters
+    ----------
+    scope : Microscope
+    clean, corrupted : str, list of str, or token ids
+        The prompt that shows the behaviour and the one that does not, or as many of each.
+    answer, versus : str, token id, or list of these, one a prompt
+        Tokens; the metric is `logit(answer) - logit(versus)` at the last position.
+    over : str
+        "residual" (also what enters the final norm), "attention_out", "mlp_out", "head" (z), "q", "k", "v" (heads are
+        key-value heads for k and v), or "attention" (a pattern; a position is a query).
+    positions : "each", "all", or a list of positions or roles
+        Every position by itself, all at once, or some by themselves.
+    direction : {"denoising", "noising"}
+        Clean into corrupted, or corrupted into clean.
+    metric : str or callable, optional
+        "logit_difference", "logit", "probability", "log_probability", "kl" (from the clean run), or a function that
+        takes the logits [vocabulary] of a prompt's last position and gives one number.
+    roles, corrupted_roles : mapping of role to position of each prompt, optional
+        For prompts of different forms: the position axis is then that of the roles. `corrupted_roles` where the
+        corrupted prompts have them elsewhere.
+    estimate : bool
+        Estimate all cells by the gradient first, which orders them and stands beside the exact values.
+
+    Returns
+    -------
+    Sweep
+        `.submit()` is the job that runs it, `.result` the map as it stands.
+
+    Raises
+    ------
+    ValueError
+        As `activations`.
+
+    Examples
+    --------
+    >>> clean = "When Mary and John went to the store, John gave a drink to"
+    >>> corrupted = "When Mary and John went to the store, Mary gave a drink to"
+    >>> sweep = patching.sweep(scope, clean, corrupted, answer=" Mary", versus=" John", over="residual")
+    >>> job = sweep.submit()
+    >>> _ = next(job)  # the first cells; the others stay NaN until their step
+    >>> 0 < sweep.done < sweep.total
+    True
     """
     options = {"answer": answer, "versus": versus, "over": over, "positions": positions, "direction": direction,
                "metric": metric, "roles": roles, "corrupted_roles": corrupted_roles}  # fmt: skip
@@ -40,15 +82,15 @@ def sweep(
 
 def activations(
     scope: Microscope,
-    clean: Any,
-    corrupted: Any,
+    clean: Prompts,
+    corrupted: Prompts,
     *,
-    answer: Any = None,
-    versus: Any = None,
-    over: str = "head",
-    positions: Any = "each",
-    direction: str = "denoising",
-    metric: Any = None,
+    answer: Tokens | None = None,
+    versus: Tokens | None = None,
+    over: Over = "head",
+    positions: Positions = "each",
+    direction: PatchingDirection = "denoising",
+    metric: MetricName | MetricFunction | None = None,
     roles: Roles | None = None,
     corrupted_roles: Roles | None = None,
     resume: PatchingResult | None = None,
@@ -84,7 +126,8 @@ def activations(
     Returns
     -------
     PatchingResult
-        Interrupted (Ctrl-C), what is computed so far; NaN where not run.
+        values [layer, head, position] or [layer, position]; NaN where not run. Interrupted (Ctrl-C):
+        what is there so far.
 
     Raises
     ------
@@ -95,6 +138,16 @@ def activations(
     References
     ----------
     Wang et al. 2022 (arXiv 2211.00593); Heimersheim and Nanda 2024 on how to read it.
+
+    Examples
+    --------
+    >>> clean = "When Mary and John went to the store, John gave a drink to"
+    >>> corrupted = "When Mary and John went to the store, Mary gave a drink to"
+    >>> result = patching.activations(scope, clean, corrupted, answer=" Mary", versus=" John", over="residual")
+    >>> result.values.shape  # [layer, position], the last layer is what enters the final norm
+    (5, 15)
+    >>> round(float(result.values[-1, -1]), 3)
+    1.0
     """
     work = sweep(
         scope,

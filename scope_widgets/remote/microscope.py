@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._provenance import Provenance
+from scope_widgets._types import Prompts
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
@@ -117,7 +118,7 @@ class RemoteMicroscope(Microscope):
 
     def trace(
         self,
-        prompt: str | Sequence[Any] | Tensor,
+        prompt: Prompts,
         *,
         capture: Sequence[str] | None = None,
         modules: Sequence[str] = (),
