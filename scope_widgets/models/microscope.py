@@ -271,7 +271,7 @@ class Microscope(ABC):
         Examples
         --------
         >>> scope.generate("When Mary and John went to the store, John gave a drink to", max_new_tokens=1)
-        ' Mary'
+        'Mary'
         """
 
     @abstractmethod
