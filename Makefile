@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check
 MODEL  ?= demo
+WORKERS ?= 2
 
 BUNDLES := scope_widgets/static/attention_view.js
 KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.h)
@@ -20,7 +21,7 @@ demo: $(VENV)/.built
 test: $(VENV)/.built lint
 	cd js && npm test --silent
 	scripts/ensure_chromium.sh
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-remote: $(VENV)/.built
 	scripts/ensure_chromium.sh

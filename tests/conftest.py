@@ -1,4 +1,4 @@
-"""Shared by all tests: no test may reach a network."""
+"""Shared by all tests: no test may reach a network, workers do not fight for cores, models are loaded once."""
 
 import os
 
@@ -6,7 +6,33 @@ import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: a worker is a core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest.register_assert_rewrite("tests.support")
+
+
+def pytest_collection_modifyitems(items):
+    """Run first what takes longest, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: -(mark.args[0] if (mark := item.get_closest_marker("long")) else 0))
+
+
+@pytest.fixture(scope="session")
+def demo():
+    """Return the demo model; a test that changes it must put it back."""
+    from scope_widgets import Microscope
+
+    scope = Microscope.load("demo")
+    before = {name: value.clone() for name, value in scope.model.state_dict().items()}
+    yield scope
+    assert all((value == before[name]).all() for name, value in scope.model.state_dict().items())
+
+
+@pytest.fixture(scope="session")
+def ioi_circuit(demo):
+    """Return the circuit of the demo model for IOI, by EAP-IG on 20 prompts."""
+    from scope_widgets import circuits, ioi
+
+    return circuits.discover(demo, ioi.prompts(demo, 20, seed=0).task("s2_io"))
 
 
 @pytest.fixture(scope="session")

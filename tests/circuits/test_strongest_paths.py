@@ -3,26 +3,15 @@
 import itertools
 
 import numpy as np
-import pytest
 
-from scope_widgets import Microscope, Provenance, circuits, ioi
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return Microscope.load("demo")
+from scope_widgets import Provenance, circuits
 
 
-@pytest.fixture(scope="module")
-def found(demo):
-    return circuits.discover(demo, ioi.prompts(demo, 20, seed=0).task("s2_io"))
-
-
-def test_strongest_paths_are_those_of_all_paths(demo, found):
+def test_strongest_paths_are_those_of_all_paths(demo, ioi_circuit):
     rng = np.random.default_rng(0)
     graph = circuits.Graph(2, 2, 1)
     circuit = circuits.Circuit(
-        graph, rng.normal(size=graph.n_edges), rng.random(graph.n_edges) < 0.8, found.task, "given", True, "zero",
+        graph, rng.normal(size=graph.n_edges), rng.random(graph.n_edges) < 0.8, ioi_circuit.task, "given", True, "zero",
         Provenance("x"),
     )  # fmt: skip
     scores = {graph.names(edge): abs(circuit.scores[edge]) for edge in np.flatnonzero(circuit.included)}
@@ -37,5 +26,5 @@ def test_strongest_paths_are_those_of_all_paths(demo, found):
                     every.append(min(scores[step] for step in steps))
     ours = circuits.strongest_paths(circuit, 12)
     np.testing.assert_allclose(ours["weakest"], sorted(every, reverse=True)[:12])
-    best = circuits.strongest_paths(found, 1)["path"][0]
+    best = circuits.strongest_paths(ioi_circuit, 1)["path"][0]
     assert best == "input > m0 > a2.h2<v> > a3.h1<q> > logits"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from scope_widgets import Microscope, circuits, ioi
+from scope_widgets import circuits, ioi
 from scope_widgets.circuits.task_vocabulary import AGREEMENT, CAPITALS, CITIES, COMMON, EVENTS, LASTED, NOUNS, VERBS
 from scope_widgets.circuits.tokenizer_words import years_of
 from scope_widgets.experiments.prompt_groups import groups_by_length
@@ -107,11 +107,6 @@ KINDS = {
 @pytest.fixture(scope="module", params=list(KINDS))
 def scope(request):
     return scope_of(KINDS[request.param]())
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return Microscope.load("demo")
 
 
 def texts(scope, rows):

@@ -1,16 +1,10 @@
 """What heads copy through their output matrices."""
 
 import numpy as np
-import pytest
 import torch
 
-from scope_widgets import Microscope, ioi
+from scope_widgets import ioi
 from scope_widgets.experiments import ov_copying as copying
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return Microscope.load("demo")
 
 
 def test_copying_scores_do_not_depend_on_how_many_heads_are_done_at_once(demo, monkeypatch):

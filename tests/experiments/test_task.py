@@ -2,17 +2,7 @@
 
 import pytest
 
-from scope_widgets import Microscope, circuits, ioi
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return Microscope.load("demo")
-
-
-@pytest.fixture(scope="module")
-def found(demo):
-    return circuits.discover(demo, ioi.prompts(demo, 20, seed=0).task("s2_io"))
+from scope_widgets import circuits
 
 
 def test_a_token_cannot_be_right_and_wrong(demo):
@@ -20,7 +10,7 @@ def test_a_token_cannot_be_right_and_wrong(demo):
         circuits.Task.of(demo, [[5, 6]] * 2, [[5, 7]] * 2, answer=[[8, 9], [8, 9]], versus=[[10], [9]])
 
 
-def test_a_task_whose_answer_is_not_in_the_prompt_is_refused(demo, found):
+def test_a_task_whose_answer_is_not_in_the_prompt_is_refused(demo, ioi_circuit):
     task = circuits.Task.of(demo, [[5, 6, 7]] * 3, [[5, 8, 7]] * 3, answer=9, versus=10)
     with pytest.raises(ValueError, match="asks for a token that its prompt does not hold"):
         circuits.induction_circuit(demo, task)

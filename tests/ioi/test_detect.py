@@ -17,11 +17,6 @@ from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 
 @pytest.fixture(scope="module")
-def demo():
-    return Microscope.load("demo")
-
-
-@pytest.fixture(scope="module")
 def prompts(demo):
     return ioi.prompts(demo, n=50, seed=0)
 

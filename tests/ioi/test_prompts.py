@@ -9,18 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import processors
 
-from scope_widgets import Microscope
 from scope_widgets.ioi.first_names import NAMES, name_tokens
 from scope_widgets.ioi.prompts import ROLES, IOIPrompts, prompts
 from scope_widgets.ioi.sentence import IOISentence
 from scope_widgets.ioi.templates import FILLERS, TEMPLATES
 from tests.support.tiny_models import tiny_tokenizer
 from tests.support.tokenizers_of_kinds import JOHN_AND_MARY, byte_level_bpe, llama_like, scope_of, word_level
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return Microscope.load("demo")
 
 
 @pytest.fixture(scope="module")

@@ -9,15 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scope_widgets import Microscope
 from scope_widgets.ioi.prompts import prompts
 from scope_widgets.ioi.sentence import IOISentence
 from tests.support.tokenizers_of_kinds import JOHN_AND_MARY, byte_level_bpe, llama_like, scope_of, word_level
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return Microscope.load("demo")
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """Patching against the plain loop, brute-force path patching, and models whose answer is known."""
 
+from functools import partialmethod
+
 import numpy as np
 import pytest
 import torch
@@ -33,11 +35,6 @@ def llama():
 @pytest.fixture(scope="module")
 def scope(llama):
     return Microscope.for_model(llama, tiny_tokenizer(), "tiny llama")
-
-
-@pytest.fixture(scope="module")
-def demo():
-    return Microscope.load("demo")
 
 
 def plain_map(model, base, source, over, heads):
@@ -197,7 +194,7 @@ def test_interrupted_work_is_kept_and_gone_on_with(scope, monkeypatch):
 
     monkeypatch.setattr(module, "MOST", 64)
     monkeypatch.setattr(module, "run_cells", interrupted)
-    monkeypatch.setattr(module.Sweep.__init__, "__kwdefaults__", {"estimate": True, "batch": 64})
+    monkeypatch.setattr(patching.Sweep, "__init__", partialmethod(patching.Sweep.__init__, batch=64))
     part = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION)
     assert 0 < np.isfinite(part.values).sum() < part.values.size
     seen = np.isfinite(part.values)

@@ -4,6 +4,8 @@ import logging
 import os
 import signal
 import threading
+import time
+from functools import partialmethod
 
 import numpy as np
 import pytest
@@ -82,13 +84,15 @@ def test_a_model_in_training_mode_is_refused(scope):
 
 
 def test_interrupts_at_any_moment_leave_the_model_as_it_was(scope, monkeypatch):
-    monkeypatch.setattr(patching.Sweep.__init__, "__kwdefaults__", {"estimate": True, "batch": 10})
+    monkeypatch.setattr(patching.Sweep, "__init__", partialmethod(patching.Sweep.__init__, batch=10))
+    start = time.perf_counter()
     whole = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION, over="residual")
+    took = time.perf_counter() - start
     before = {name: set(vars(module)) for name, module in scope.model.named_modules()}
     expected = scope.model(torch.tensor([CLEAN])).logits
     partial = 0
-    for delay in np.linspace(0.01, 0.2, 12):
-        timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+    for share in np.linspace(0.05, 1, 12):
+        timer = threading.Timer(share * took, os.kill, (os.getpid(), signal.SIGINT))
         result = None
         try:
             timer.start()

@@ -23,11 +23,6 @@ QUESTION = {"answer": " Mary", "versus": " John"}
 PLAIN = (bool, int, float, str, type(None), torch.Tensor)
 
 
-@pytest.fixture(scope="module")
-def demo():
-    return Microscope.load("demo")
-
-
 def same(one, other):
     """Whether two values are equal down to types, dtypes, shapes and NaN."""
     if type(one) is not type(other):
