@@ -1,7 +1,5 @@
 """Patching against the plain loop, brute-force path patching, and models whose answer is known."""
 
-from functools import partialmethod
-
 import numpy as np
 import pytest
 import torch
@@ -181,7 +179,7 @@ def test_a_vanishing_denominator_is_nan_and_a_sentence(scope):
 
 
 def test_interrupted_work_is_kept_and_gone_on_with(scope, monkeypatch):
-    from scope_widgets.patching import sweeps as module
+    from scope_widgets.patching import experiment as module
 
     whole = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION)
     plain_run, calls = module.run_cells, []
@@ -194,7 +192,6 @@ def test_interrupted_work_is_kept_and_gone_on_with(scope, monkeypatch):
 
     monkeypatch.setattr(module, "MOST", 64)
     monkeypatch.setattr(module, "run_cells", interrupted)
-    monkeypatch.setattr(patching.Sweep, "__init__", partialmethod(patching.Sweep.__init__, batch=64))
     part = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION)
     assert 0 < np.isfinite(part.values).sum() < part.values.size
     seen = np.isfinite(part.values)
@@ -209,14 +206,13 @@ def test_a_sweep_begins_with_the_most_promising_and_can_be_left(scope):
     work = patching.sweep(scope, CLEAN, CORRUPTED, **QUESTION)
     assert work.result.estimate.shape == (3, 4, 10)
     before = work.done  # cells before the first difference are 0 without a run
-    steps = work.steps()
-    first = next(steps)
-    steps.close()
+    job = work.submit()
+    first = next(status.partial for status in job if status.partial is not None)
+    job.cancel()
     assert work.done == before + len(first)
     assert np.isfinite(work.result.values.ravel()[first]).all()
     assert np.abs(work.result.estimate).max() == np.abs(work.result.estimate.ravel()[first]).max()
-    for _ in work.steps():
-        pass
+    work.submit().result()
     assert work.done == work.total
     whole = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION)
     np.testing.assert_allclose(work.result.values, whole.values, atol=1e-5)

@@ -5,7 +5,6 @@ import os
 import signal
 import threading
 import time
-from functools import partialmethod
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import torch
 
 from scope_widgets import Microscope, patching
 from scope_widgets.experiments.metric import metric_of
+from scope_widgets.patching import experiment
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 CLEAN = [1, *range(3, 12)]
@@ -84,7 +84,7 @@ def test_a_model_in_training_mode_is_refused(scope):
 
 
 def test_interrupts_at_any_moment_leave_the_model_as_it_was(scope, monkeypatch):
-    monkeypatch.setattr(patching.Sweep, "__init__", partialmethod(patching.Sweep.__init__, batch=10))
+    monkeypatch.setattr(experiment, "MOST", 10)
     start = time.perf_counter()
     whole = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION, over="residual")
     took = time.perf_counter() - start
