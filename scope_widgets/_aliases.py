@@ -1,4 +1,4 @@
-"""Names and options of earlier versions: they still work, and warn."""
+"""Names, options and results of earlier versions: they still work, and warn."""
 
 from __future__ import annotations
 
@@ -77,3 +77,28 @@ def former_options(*positional: str, **renamed: str) -> Callable[[Callable[P, T]
         return call
 
     return decorate
+
+
+class WasDataFrame:
+    """Mixin of results that were pandas tables before: what a table has still works on them, and warns."""
+
+    def to_dataframe(self) -> Any:
+        """Return the numbers as a table."""
+        raise NotImplementedError
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a column of the table."""
+        return self._as_before(f"[{key!r}]")[key]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(self.to_dataframe(), name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self._as_before(f".{name}"), name)
+
+    def _as_before(self, use: str) -> Any:
+        warnings.warn(
+            f"A {type(self).__name__} is no table any more: use .to_dataframe(){use}; the old way ends with 0.3.",
+            DeprecationWarning,
+            stacklevel=3,
+        )
+        return self.to_dataframe()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import scope_widgets
-from scope_widgets import Microscope, heads, lens
+from scope_widgets import Microscope, circuits, heads, lens
 from scope_widgets._result import Result
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -30,16 +30,26 @@ def comparison(scope):
     return heads.compare_heads(attention, attention.control)
 
 
+def circuit(scope):
+    return circuits.discover(scope, circuits.task(scope, "ioi", 6), "eap").keep(30)
+
+
 #: class -> how one is made on the demo model
 MAKERS = {
     "AttentionEntropy": lambda scope: heads.entropy(scope.trace(PROMPT), 1),
     "AttentionRollout": lambda scope: heads.rollout(scope.trace(PROMPT)),
     "Attribution": lambda scope: lens.direct_logit_attribution(scope.trace(PROMPT), answer=" Mary", versus=" John"),
+    "Circuit": circuit,
+    "Completeness": lambda scope: circuits.completeness(scope, circuit(scope), greedy=1),
     "CompositionScores": lambda scope: heads.composition(scope),
+    "Curve": lambda scope: circuits.curve(scope, circuit(scope), shares=(0.1, 1.0), draws=1),
+    "EdgePositions": lambda scope: circuits.by_position(scope, circuit(scope), task=circuit(scope).task[:1], steps=1),
+    "Faithfulness": lambda scope: circuits.faithfulness(scope, circuit(scope), draws=1),
     "HeadComparison": comparison,
     "HeadLabels": lambda scope: heads.label(heads.score(scope.trace(PROMPT), null_draws=20)),
     "HeadScores": lambda scope: heads.score(scope.trace(PROMPT), null_draws=20),
     "LogitLens": lambda scope: lens.logit_lens(scope.trace(PROMPT)),
+    "Minimality": lambda scope: circuits.minimality(scope, circuit(scope)),
     "RecallHeads": lambda scope: heads.recall_heads(subject_attention(scope)),
     "SubjectAttention": subject_attention,
     "TopAttended": lambda scope: heads.top_attended(scope.trace(PROMPT), 3, n=2),
@@ -61,7 +71,7 @@ def all_results():
 RESULTS = all_results()
 #: classes without a maker yet
 TO_COME = {
-    *("Ablation", "Circuit", "Curve", "Direction", "FactEffect", "Faithfulness", "IOIResult", "PatchingResult"),
+    *("Ablation", "Direction", "FactEffect", "IOIResult", "PatchingResult"),
     "StrengthSweep",
 }
 

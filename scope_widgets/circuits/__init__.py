@@ -1,16 +1,27 @@
 """Circuits: edges of a model that together do a task, found, measured and edited."""
 
 from scope_widgets.circuits.circuit import Circuit
-from scope_widgets.circuits.curve import Curve, curve
-from scope_widgets.circuits.discovery import METHODS, discover
-from scope_widgets.circuits.edge_positions import by_position
-from scope_widgets.circuits.evaluation import Faithfulness, completeness, faithfulness, minimality
-from scope_widgets.circuits.induction_circuit import induction_circuit
+from scope_widgets.circuits.discovery.discover import discover
+from scope_widgets.circuits.discovery.induction_circuit import induction_circuit
+from scope_widgets.circuits.discovery.methods import METHODS, Method
+from scope_widgets.circuits.drawing.svg import to_svg
+from scope_widgets.circuits.edge_positions import EdgePositions, by_position
+from scope_widgets.circuits.evaluation.completeness import Completeness
+from scope_widgets.circuits.evaluation.curve import Curve, CurvePoint
+from scope_widgets.circuits.evaluation.evaluate import Evaluation, evaluate
+from scope_widgets.circuits.evaluation.faithfulness import Faithfulness
+from scope_widgets.circuits.evaluation.measures import completeness, curve, curve_points, faithfulness, minimality
+from scope_widgets.circuits.evaluation.minimality import Minimality
+from scope_widgets.circuits.evaluation.replacement_values import ABLATIONS, CircuitAblation
 from scope_widgets.circuits.measurement import CircuitMeasurement
-from scope_widgets.circuits.replacement_values import ABLATIONS
 from scope_widgets.circuits.strongest_paths import strongest_paths
-from scope_widgets.circuits.svg import to_svg
-from scope_widgets.circuits.tasks import TASKS, agreement, capitals, greater_than, induction, task
+from scope_widgets.circuits.tasks.agreement import agreement
+from scope_widgets.circuits.tasks.capitals import capitals
+from scope_widgets.circuits.tasks.greater_than import greater_than
+from scope_widgets.circuits.tasks.induction import induction
+from scope_widgets.circuits.tasks.makers import TASKS
+from scope_widgets.experiments.named_tasks import TaskName
+from scope_widgets.experiments.named_tasks import make_task as task
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph
 
@@ -19,17 +30,27 @@ __all__ = [
     "METHODS",
     "TASKS",
     "Circuit",
+    "CircuitAblation",
     "CircuitMeasurement",
+    "Completeness",
     "Curve",
+    "CurvePoint",
+    "EdgePositions",
+    "Evaluation",
     "Faithfulness",
     "Graph",
+    "Method",
+    "Minimality",
     "Task",
+    "TaskName",
     "agreement",
     "by_position",
     "capitals",
     "completeness",
     "curve",
+    "curve_points",
     "discover",
+    "evaluate",
     "faithfulness",
     "greater_than",
     "induction",

@@ -6,17 +6,24 @@ import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
-from scope_widgets.circuits.graphviz import to_dot
+from scope_widgets._types import Array
+from scope_widgets.circuits.drawing.graphviz import to_dot
+from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import networkx
+    import pandas as pd
+
+#: which edges are in, [edge]
+Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,35 +33,44 @@ class Circuit(Result):
     Attributes
     ----------
     graph : Graph
-        What edges there are.
+        The edges that a model of this shape has.
     scores : ndarray [edge]
         What each edge does for the metric: how much of it is lost (negative: gained) when the edge carries what it
-        carries on the corrupted prompt. Exact or an estimate, see `exact`.
+        carries on the corrupted prompt; NaN where it was not looked at. Exact or an estimate, see `exact`.
     included : ndarray of bool [edge]
     task : Task
     method : str
-        "eap", "eap-ig", "edge-patching", "acdc", "prune", "patching", "induction", or "given".
+        A `circuits.Method`, "induction", or "given".
     exact : bool
         False where the scores are estimated by a gradient.
     ablation : str
-        What an edge that is out carries: "counterfactual" (its value on the corrupted prompt), "mean", "zero" or
-        "resample".
+        What an edge that is out carries, a `circuits.CircuitAblation`: see `circuits.discover`.
     provenance : Provenance
     labels : dict of str to str
         Names that a person gave to nodes.
     groups : dict of str to list of str
         Supernodes: nodes that a person put together.
+
+    Examples
+    --------
+    >>> from scope_widgets import Microscope, circuits
+    >>> scope = Microscope.load("demo")
+    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", 6), "eap").keep(n_edges=20)
+    >>> circuit.n_edges, circuit.without("m0").n_edges < 20
+    (20, True)
+    >>> circuits.Circuit.from_json(circuit.to_json()).edges == circuit.edges
+    True
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.circuit_graph:CircuitGraph"
 
     graph: Graph
     scores: Array
-    included: Array
+    included: Mask
     task: Task
     method: str
     exact: bool
-    ablation: str
+    ablation: CircuitAblation
     provenance: Provenance
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
     groups: dict[str, list[str]] = dataclasses.field(default_factory=dict)
@@ -81,7 +97,7 @@ class Circuit(Result):
         """Names of what writes in this circuit, in the order of the forward: all with an edge out that is in."""
         out = np.zeros(len(self.graph.senders), dtype=bool)
         out[self.graph.edges[1][self.included]] = True
-        return [name for name, there in zip(self.graph.senders, out, strict=True) if there]
+        return [name for name, has_edge in zip(self.graph.senders, out, strict=True) if has_edge]
 
     @property
     def heads(self) -> list[tuple[int, int]]:
@@ -89,19 +105,26 @@ class Circuit(Result):
         parts = [name[1:].split(".h") for name in self.nodes if name.startswith("a")]
         return [(int(layer), int(head)) for layer, head in parts]
 
-    def top(self, n: int = 10) -> Any:
-        """Give the `n` edges with the largest absolute score, in or out, as a table."""
+    def top(self, n: int = 10) -> pd.DataFrame:
+        """Return the `n` edges with the largest absolute score, in or out, as a table."""
         table = self.to_dataframe()
         return table.reindex(table["score"].abs().sort_values(ascending=False, kind="stable").index).head(n)
 
     # --- other circuits of it ---------------------------------------------------------------------------------------
 
     def keep(self, n_edges: int | None = None, *, threshold: float | None = None, signed: bool = False) -> Circuit:
-        """Keep the `n_edges` edges with the largest absolute score, or all whose absolute score is `threshold` or more.
+        """Return the circuit of the `n_edges` edges with the largest absolute score, or of all that reach `threshold`.
 
         With `signed` scores count as they are: edges that work against the metric go first, and the circuit may do the
         task better than the model. MIB measures CMD of the former and CPR of the latter. Edges without a score (NaN)
         are out.
+
+        Parameters
+        ----------
+        n_edges : int, optional
+        threshold : float, optional
+            In units of the metric.
+        signed : bool
 
         Raises
         ------
@@ -119,26 +142,26 @@ class Circuit(Result):
         included[np.argsort(-size, kind="stable")[:n_edges]] = True
         return self.with_edges(included & np.isfinite(size))
 
-    def with_edges(self, included: Array) -> Circuit:
-        """Give the circuit of these edges, `[edge]` of bool."""
+    def with_edges(self, included: Mask) -> Circuit:
+        """Return the circuit of these edges, `[edge]` of bool."""
         if np.shape(included) != self.scores.shape:
             raise ValueError(f"Expected one bool an edge, {self.scores.shape}; got {np.shape(included)}.")
         return dataclasses.replace(self, included=np.asarray(included, dtype=bool))
 
     def add(self, *edges: tuple[str, str]) -> Circuit:
-        """Give the circuit with these edges in it, each (sender, receiver)."""
+        """Return the circuit with these edges in it, each (sender, receiver)."""
         return self._set(edges, True)
 
     def remove(self, *edges: tuple[str, str]) -> Circuit:
-        """Give the circuit without these edges, each (sender, receiver)."""
+        """Return the circuit without these edges, each (sender, receiver)."""
         return self._set(edges, False)
 
     def without(self, *nodes: str) -> Circuit:
-        """Give the circuit without the edges out of these nodes, and into inputs that are theirs alone."""
+        """Return the circuit without the edges out of these nodes, and into inputs that are theirs alone."""
         return self.with_edges(self.included & ~touching(self.graph, nodes))
 
     def pruned(self) -> Circuit:
-        """Give the circuit without dead ends: edges that no input reaches, or from which nothing reaches the logits."""
+        """Return the circuit without dead ends: edges that no input reaches, or that reach no logits."""
         receiver, sender = self.graph.edges
         included = self.included.copy()
         while True:
@@ -151,10 +174,10 @@ class Circuit(Result):
             for at, owners in enumerate(self.graph.owner):
                 written[owners] |= into[at]
                 read[at] |= bool(out[owners].any())
-            alive = included & written[sender] & read[receiver]
-            if alive.sum() == included.sum():
-                return self.with_edges(alive)
-            included = alive
+            on_a_path = included & written[sender] & read[receiver]
+            if on_a_path.sum() == included.sum():
+                return self.with_edges(on_a_path)
+            included = on_a_path
 
     def _set(self, edges: Iterable[tuple[str, str]], state: bool) -> Circuit:
         included = self.included.copy()
@@ -163,8 +186,8 @@ class Circuit(Result):
 
     # --- other forms of it ------------------------------------------------------------------------------------------
 
-    def to_dataframe(self) -> Any:
-        """Make a table, one row an edge of the graph: sender, receiver, score, included."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table, one row an edge of the graph: sender, receiver, score, included."""
         import pandas as pd
 
         receiver, sender = self.graph.edges
@@ -177,8 +200,8 @@ class Circuit(Result):
             }
         )
 
-    def to_networkx(self) -> Any:
-        """Make a `networkx.MultiDiGraph` of the edges that are in.
+    def to_networkx(self) -> networkx.MultiDiGraph:
+        """Return a `networkx.MultiDiGraph` of the edges that are in.
 
         Nodes are named as senders, and "logits"; an edge has `score` and `input` ("q", "k", "v" or ""). An edge into a
         key or value that heads share goes to each of them.
@@ -197,7 +220,7 @@ class Circuit(Result):
         return made
 
     def to_dot(self) -> str:
-        """Write the edges that are in as a drawing for Graphviz, layers from below."""
+        """Return the edges that are in as DOT, which Graphviz draws, layers from below."""
         edges = np.flatnonzero(self.included)
         scores = dict(zip(map(self.graph.names, edges.tolist()), self.scores[edges].tolist(), strict=True))
         title = f"{self.task.name}, {self.model_id}: {self.n_edges:,} of {self.graph.n_edges:,} edges ({self.method})"
@@ -205,7 +228,7 @@ class Circuit(Result):
 
     @classmethod
     def from_json(cls, text: str) -> Circuit:
-        """Read what `to_json` wrote.
+        """Return the circuit that `to_json` wrote.
 
         Raises
         ------
@@ -228,7 +251,7 @@ class Circuit(Result):
         return read
 
     def to_json(self) -> str:
-        """Write this as JSON.
+        """Return this as JSON.
 
         Raises
         ------
@@ -243,10 +266,10 @@ class Circuit(Result):
         return super().to_json()
 
 
-def touching(graph: Graph, nodes: Iterable[str]) -> Array:
-    """Say which edges go out of these nodes, or into inputs that are theirs alone, `[edge]` of bool."""
+def touching(graph: Graph, nodes: Iterable[str]) -> Mask:
+    """Return which edges go out of these nodes, or into inputs that are theirs alone, `[edge]` of bool."""
     gone = {graph.sender(name) for name in nodes}
     receiver, sender = graph.edges
     into = np.array([bool(owners) and gone.issuperset(owners) for owners in graph.owner])
-    touched: Array = np.isin(sender, sorted(gone)) | into[receiver]
+    touched: Mask = np.isin(sender, sorted(gone)) | into[receiver]
     return touched

@@ -1,94 +1,139 @@
-"""Where in the prompt the edges of a circuit act."""
+"""The positions of a prompt at which the edges of a circuit act."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from scope_widgets._aliases import WasDataFrame, former_options
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
+from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import Circuit
-from scope_widgets.circuits.circuit_run import CircuitRun
-from scope_widgets.circuits.edge_scores import by_gradient, passes
-from scope_widgets.circuits.evaluation import circuit_run
+from scope_widgets.circuits.discovery.edge_scores import passes, score_by_gradient
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
+from scope_widgets.experiments.named_tasks import TaskName
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import token_texts
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class EdgePositions(WasDataFrame, Result):
+    """The EAP-IG score of each edge of a circuit, split over positions.
+
+    Attributes
+    ----------
+    senders, receivers : tuple of str [edge]
+    scores : ndarray [edge]
+        Over all positions.
+    positions : tuple of str [column]
+        Positions with their tokens ("3 Mary"), or roles.
+    by_position : ndarray [edge, column]
+    provenance : Provenance
+    """
+
+    senders: tuple[str, ...]
+    receivers: tuple[str, ...]
+    scores: Array
+    positions: tuple[str, ...]
+    by_position: Array
+    provenance: Provenance
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table, one row an edge: sender, receiver, score, then a column a position or role."""
+        import pandas as pd
+
+        table = pd.DataFrame({"sender": self.senders, "receiver": self.receivers, "score": self.scores})
+        return pd.concat([table, pd.DataFrame(self.by_position, columns=list(self.positions))], axis=1)
+
+
+@former_options("positions", roles="positions")
 def by_position(
     scope: Microscope,
     circuit: Circuit,
-    roles: Mapping[str, Sequence[int]] | None = None,
     *,
-    task: Task | None = None,
+    positions: Mapping[str, Sequence[int]] | None = None,
+    task: Task | TaskName | None = None,
     steps: int = 5,
-) -> Any:
+    seed: int = 0,
+) -> EdgePositions:
     """Split the EAP-IG score of each edge of a circuit over positions: an estimate of where the edge matters.
 
     Parameters
     ----------
     scope : Microscope
     circuit : Circuit
-    roles : dict of str to sequence of int [pair], optional
-        Positions that mean the same in every prompt, such as `prompts.positions`; every position where nothing is said,
-        which needs prompts of one length.
-    task : Task, optional
-        Other pairs than the circuit's.
+    positions : dict of str to sequence of int [pair], optional
+        Positions that mean the same in every prompt, by their role, such as `prompts.positions`; every position by
+        default, which needs prompts of one length.
+    task : Task or str, optional
+        Other pairs than those the circuit was found on, or the name of a task; the circuit's own by default.
     steps : int
-        Of EAP-IG; 0: EAP.
+        Number of gradients (EAP-IG, Hanna et al. 2024); 0: EAP (Syed et al. 2023).
+    seed : int
+        Of resampling, and of the pairs of a task that is given by its name.
 
     Returns
     -------
-    pandas.DataFrame
-        One row an edge that is in: sender, receiver, score (over all positions), then a column a position or role.
+    EdgePositions
+        One row an edge that is in.
 
     Raises
     ------
     ValueError
-        For prompts of several lengths without roles, or roles that do not fit the prompts.
-    """
-    import pandas as pd
+        For prompts of several lengths without `positions`, positions that do not fit the prompts, or a circuit or task
+        of another model.
 
-    edges, whole, split, names = _split(scope, circuit, roles, task, steps)
-    table = pd.DataFrame([circuit.graph.names(int(edge)) for edge in edges], columns=["sender", "receiver"])
-    table["score"] = whole
-    return pd.concat([table, pd.DataFrame(split, columns=names)], axis=1)
+    Examples
+    --------
+    >>> from scope_widgets import Microscope, circuits, ioi
+    >>> scope = Microscope.load("demo")
+    >>> prompts = ioi.prompts(scope, n=6)
+    >>> circuit = circuits.discover(scope, prompts.task(), "eap").keep(5)
+    >>> circuits.by_position(scope, circuit, positions=prompts.positions, steps=1).positions
+    ('IO', 'S1', 'S1+1', 'S2', 'END')
+    """
+    return _by_position(EvaluationRun(scope, circuit, task, None, seed), positions, steps)
 
 
 @remotable
-def _split(
-    scope: Microscope, circuit: Circuit, roles: Mapping[str, Sequence[int]] | None, task: Task | None, steps: int
-) -> tuple[Array, Array, Array, list[str]]:
-    """Give the edges that are in, their scores `[edge]`, these `[edge, place]`, and the places' names."""
-    trial = circuit_run(scope, circuit, task, None, 0)
-    at, names = _places(trial, roles)
-    with tqdm(total=2 * passes(trial, steps), desc="Edge attribution", unit="pass", leave=False) as bar:
-        whole = by_gradient(trial, steps, bar)
-        split = by_gradient(trial, steps, bar, at)
+def _by_position(evaluated: EvaluationRun, positions: Mapping[str, Sequence[int]] | None, steps: int) -> EdgePositions:
+    run, circuit = evaluated.run, evaluated.circuit
+    at, names = _columns(run, positions)
+    with tqdm(total=2 * passes(run, steps), desc="Edge attribution", unit="pass", leave=False) as bar:
+        scores = score_by_gradient(run, steps, bar)
+        split = score_by_gradient(run, steps, bar, at)
     edges = np.flatnonzero(circuit.included)
-    return edges, whole[edges], split[edges], names
+    senders, receivers = zip(*circuit.edges, strict=True) if len(edges) else ((), ())
+    return EdgePositions(senders, receivers, scores[edges], tuple(names), split[edges], evaluated.provenance)
 
 
-def _places(trial: CircuitRun, roles: Mapping[str, Sequence[int]] | None) -> tuple[torch.Tensor, list[str]]:
-    clean = trial.task.clean
+def _columns(run: CircuitRun, roles: Mapping[str, Sequence[int]] | None) -> tuple[torch.Tensor, list[str]]:
+    """Return the positions `[pair, column]` to score by themselves, and what each column is called."""
+    clean = run.task.clean
     lengths = [len(row) for row in clean]
     if roles is None:
         if len(set(lengths)) > 1:
             raise ValueError(
-                f"The prompts have {min(lengths)} to {max(lengths)} tokens, so a position means another place in each: "
-                "give roles=, such as prompts.positions."
+                f"The prompts have {min(lengths)} to {max(lengths)} tokens, so a position means something else in "
+                "each: give positions=, such as prompts.positions."
             )
-        tokens = token_texts(trial.scope.tokenizer, clean[0])
+        tokens = token_texts(run.scope.tokenizer, clean[0])
         return torch.arange(lengths[0]).expand(len(clean), -1), [f"{at} {text}" for at, text in enumerate(tokens)]
     columns = []
-    for role, places in roles.items():
-        found = torch.as_tensor(np.asarray(places)).long().reshape(-1)
+    for role, positions in roles.items():
+        found = torch.as_tensor(np.asarray(positions)).long().reshape(-1)
         if len(found) != len(clean) or bool(((found < 0) | (found >= torch.tensor(lengths))).any()):
             raise ValueError(
                 f"Role {role!r} must have one position for each of the {len(clean)} prompts, from 0 to its last token; "

@@ -10,8 +10,8 @@ import numpy as np
 
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets.circuits.circuit import Circuit
-from scope_widgets.circuits.circuit_run import CircuitRun
-from scope_widgets.circuits.evaluation import circuit_run
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from scope_widgets.circuits.evaluation.evaluation_run import circuit_run
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable, stepwise
 from scope_widgets.models.tokens import token_texts

@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import heapq
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scope_widgets._aliases import former_options
 from scope_widgets.circuits.circuit import Circuit
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-def strongest_paths(circuit: Circuit, n: int = 10) -> Any:
-    """Give the paths from the embeddings to the logits whose weakest edge is the strongest.
+
+@former_options("n")
+def strongest_paths(circuit: Circuit, *, n: int = 10) -> pd.DataFrame:
+    """Return the paths from the embeddings to the logits whose weakest edge is the strongest.
 
     Parameters
     ----------
     circuit : Circuit
         Only edges that are in count.
     n : int
+        Number of paths.
 
     Returns
     -------
     pandas.DataFrame
         path ("input > m0 > a2.h2<v> > a3.h1<q> > logits"), weakest (the smallest absolute score on it), nodes.
+
+    Examples
+    --------
+    >>> from scope_widgets import Microscope, circuits
+    >>> scope = Microscope.load("demo")
+    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", 6), "eap").keep(40)
+    >>> circuits.strongest_paths(circuit, n=3)["weakest"].is_monotonic_decreasing
+    True
     """
     import pandas as pd
 
@@ -41,7 +55,7 @@ def strongest_paths(circuit: Circuit, n: int = 10) -> Any:
             if len(best) == n and size[edge] <= best[-1][0]:
                 break  # no path over this edge or a weaker one can be among the best
             best = heapq.nlargest(
-                n, [*best, *_over(circuit, int(receiver[edge]), float(size[edge]), onward)], key=_weakest
+                n, [*best, *_paths_over(circuit, int(receiver[edge]), float(size[edge]), onward)], key=_weakest
             )
         onward[node] = best
     paths = onward[0]
@@ -54,10 +68,10 @@ def strongest_paths(circuit: Circuit, n: int = 10) -> Any:
     )
 
 
-def _over(
+def _paths_over(
     circuit: Circuit, receiver: int, size: float, onward: dict[int, list[tuple[float, tuple[str, ...]]]]
 ) -> list[tuple[float, tuple[str, ...]]]:
-    """Give the paths over an edge into a receiver."""
+    """Return the paths over an edge into a receiver."""
     graph = circuit.graph
     owners, name = graph.owner[receiver], graph.receivers[receiver]
     if not owners:

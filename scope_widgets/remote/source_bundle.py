@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,8 @@ _ROOT = Path(_version.__file__).parents[1]
 _PACKAGE = "scope_widgets"
 #: what stands for a package whose compiled modules stay here
 _INSTEAD = {"scope_widgets._kernels": "scope_widgets._kernels._by_torch"}
+#: a string by which a floor reaches a higher one; widgets stay here
+_NAMED = re.compile(r"scope_widgets\.(?!widgets\.)[\w.]+:\w+")
 
 
 def sources(modules: Iterable[str]) -> dict[str, str]:
@@ -82,5 +85,7 @@ def _names(tree: ast.AST, name: str) -> Iterator[str]:
             whole = ".".join(part for part in (base, node.module or "") if part)
             yield whole
             yield from (f"{whole}.{one.name}" for one in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _NAMED.fullmatch(node.value):
+            yield node.value.partition(":")[0]
         else:
             yield from _names(node, name)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scope_widgets.circuits import Circuit
-from scope_widgets.circuits.graphviz import place
+from scope_widgets.circuits.drawing.layout import node_coordinates as place
 
 _WIDTH, _HEIGHT, _MARGIN = 480, 320, 16
 _MOST_EDGES = 400

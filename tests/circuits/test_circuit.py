@@ -13,8 +13,17 @@ import pytest
 import torch
 
 from scope_widgets import Microscope
-from scope_widgets.circuits import Circuit, Live, Task, completeness, curve, discover, faithfulness, minimality
-from scope_widgets.circuits import circuit_run as trials
+from scope_widgets.circuits import (
+    Circuit,
+    CircuitMeasurement,
+    Task,
+    completeness,
+    curve,
+    discover,
+    faithfulness,
+    minimality,
+)
+from scope_widgets.circuits.evaluation import circuit_run as trials
 from tests.support.reference_circuits import Plain
 from tests.support.tiny_models import VOCAB, tiny_model, tiny_tokenizer
 
@@ -216,7 +225,7 @@ def test_tasks_that_cannot_be(scope, task):
         Task.of(scope, CLEAN, CORRUPTED[:1], "w7", "w9")
     with pytest.raises(ValueError, match="empty set of prompts"):
         Task.of(scope, [], [], "w7", "w9")
-    for make in (lambda: discover(scope, task[:0]), lambda: Live(scope, discover(scope, task), 0)):
+    for make in (lambda: discover(scope, task[:0]), lambda: CircuitMeasurement(scope, discover(scope, task), 0).run):
         with pytest.raises(ValueError, match="has no pairs: give at least one"):
             make()
     other = Microscope.for_model(scope.model, scope.tokenizer, "another")
@@ -259,11 +268,11 @@ def test_options_that_cannot_be(scope, task, circuit):
     with pytest.raises(ValueError, match="There is no receiver 'foo'"):
         circuit.remove(("m1", "foo"))
     with pytest.raises(ValueError, match="There is no node 'a7.h7'"):
-        completeness(scope, circuit, {"late": ["a7.h7"]})
+        completeness(scope, circuit, classes={"late": ["a7.h7"]})
     with pytest.raises(ValueError, match="one bool an edge"):
         circuit.with_edges([True])
     with pytest.raises(ValueError, match="rising numbers from 0 to 1"):
-        curve(scope, circuit, (0.5, 0.1))
+        curve(scope, circuit, shares=(0.5, 0.1))
 
 
 def test_circuits_of_other_models(scope, task, circuit):
@@ -316,7 +325,7 @@ def test_files_that_are_damaged(circuit):
 @pytest.mark.parametrize("ablation", ["counterfactual", "mean"])
 def test_too_much_is_said_before_it_starts(scope, task, monkeypatch, ablation):
     width = len(discover(scope, task).graph.senders) * 6 * scope.d_model * 4
-    monkeypatch.setattr(trials, "writes", lambda *_: pytest.fail("it started"))
+    monkeypatch.setattr(trials, "component_outputs", lambda *_: pytest.fail("it started"))
     copies = 2 if ablation == "counterfactual" else 5
     monkeypatch.setattr(trials, "_free", lambda scope: 1.5 * copies * width / 0.6)
     with pytest.raises(MemoryError, match=r"2 pairs of up to 6 tokens .* take at most 1 pairs, task\[:1\]"):
@@ -340,6 +349,6 @@ def test_nothing_to_find_is_said_and_shares_of_it_are_none(scope):
             assert "have the same metric" in found.provenance.note
         measured = faithfulness(scope, found)
         assert np.isnan([measured.value, measured.low, measured.high]).all()
-        assert np.isnan(curve(scope, found, (0.1, 1), draws=0).to_dataframe()["faithfulness"]).all()
-        assert len(minimality(scope, found)) == 0
-        assert completeness(scope, found)["incompleteness"].tolist() == pytest.approx([0], abs=1e-5)
+        assert np.isnan(curve(scope, found, shares=(0.1, 1), draws=0).faithfulness).all()
+        assert len(minimality(scope, found).nodes) == 0
+        assert completeness(scope, found).incompleteness.tolist() == pytest.approx([0], abs=1e-5)

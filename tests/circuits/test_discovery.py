@@ -10,12 +10,13 @@ import torch
 from tqdm.auto import tqdm
 
 from scope_widgets import Microscope
-from scope_widgets.circuits import Live, Task, completeness, curve, discover, faithfulness, minimality
-from scope_widgets.circuits.circuit_run import CircuitRun
-from scope_widgets.circuits.edge_scores import by_cutting, by_gradient
-from scope_widgets.circuits.evaluation import interval
-from scope_widgets.circuits.pruning import thinned
-from scope_widgets.models.edges import edge_ablation as mixing
+from scope_widgets.circuits import CircuitMeasurement, Task, completeness, curve, discover, faithfulness, minimality
+from scope_widgets.circuits.discovery.edge_scores import score_by_ablation, score_by_gradient
+from scope_widgets.circuits.discovery.pruning import take_out
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from scope_widgets.circuits.evaluation.faithfulness import interval
+from scope_widgets.circuits.measurement import attention_on_first_prompt, measure
+from scope_widgets.models.edges import edge_ablation
 from scope_widgets.models.edges.edge_ablation import graph_of
 from scope_widgets.models.edges.graph import Graph
 from tests.support.reference_circuits import Plain
@@ -152,15 +153,15 @@ def test_an_mlp_set_to_nothing_does_not_change_the_graph(family):
 def logits_of(trial, masks):
     """`[circuit, pair, vocabulary]`, whatever parts the trial made."""
     found = {}
-    for (part, _, _), mixer in zip(trial.parts(), trial._mixers, strict=True):
-        of_part = mixer.logits(torch.as_tensor(masks))
+    for (part, _, _), ablation in zip(trial.parts(), trial._ablations, strict=True):
+        of_part = ablation.logits(torch.as_tensor(masks))
         found |= {pair: of_part[:, at] for at, pair in enumerate(part)}
     return torch.stack([found[pair] for pair in sorted(found)], 1)
 
 
 @pytest.mark.parametrize("budget", [2**28, 2**14])
 def test_circuits_are_those_of_plain_hooks(setting, budget, monkeypatch):
-    monkeypatch.setattr(mixing, "BUDGET", budget)
+    monkeypatch.setattr(edge_ablation, "_MOST_BYTES", budget)
     masks = random_circuits(len(setting.names), (0.05, 0.5, 0.95, 0, 1))
     ours = logits_of(CircuitRun(setting.scope, setting.task), masks)
     for pair in range(len(setting.clean)):
@@ -207,7 +208,7 @@ def test_eap_is_the_derivative_by_a_gate_on_every_edge(setting, steps):
                 clean, changes, lambda x: -(x.log_softmax(-1)[7] if steps else x[7] - x[9]), embeddings
             )
             expected += np.array([found[name] for name in setting.names]) / max(1, steps) / len(setting.clean)
-    ours = by_gradient(trial, steps, tqdm(disable=True))
+    ours = score_by_gradient(trial, steps, tqdm(disable=True))
     np.testing.assert_allclose(ours, expected, atol=1e-4 * np.abs(expected).max())
 
 
@@ -217,7 +218,7 @@ def test_eap_is_the_derivative_by_a_gate_on_every_edge(setting, steps):
 def test_edge_patching_is_that_of_plain_hooks(setting):
     trial = CircuitRun(setting.scope, setting.task[:1])
     edges = np.random.default_rng(0).permutation(len(setting.names))[:20]
-    ours = by_cutting(trial, edges, tqdm(disable=True))[:, 0]
+    ours = score_by_ablation(trial, edges, tqdm(disable=True))[:, 0]
     full = setting.logits(np.ones(len(setting.names), dtype=bool), 0)
     for edge, effect in zip(edges, ours, strict=True):
         mask = np.ones(len(setting.names), dtype=bool)
@@ -296,7 +297,7 @@ def test_steps_measured_together_are_those_of_one_after_the_other():
                 expected = without
             else:
                 needed.append(at)
-        found, kept, done, runs = thinned(np.ones(n, dtype=bool), parts, measure, spared, tqdm(disable=True))
+        found, kept, done, runs = take_out(np.ones(n, dtype=bool), parts, measure, spared, tqdm(disable=True))
         assert np.array_equal(found, expected)
         assert kept == needed
         assert runs >= done == n
@@ -383,7 +384,7 @@ def test_the_interval_is_a_bootstrap_over_pairs():
 def test_completeness_is_that_of_a_loop(small):
     mask = random_circuits(len(small.names), [0.8])[0]
     circuit = circuit_of(small, mask)
-    table = completeness(small.scope, circuit, {"two": ["a0.h1", "m1"]}, greedy=3)
+    table = completeness(small.scope, circuit, classes={"two": ["a0.h1", "m1"]}, greedy=3).to_dataframe()
     whole = np.ones(len(mask), dtype=bool)
     for row in table.itertuples():
         expected = [small.metric(small.without(those, row.nodes)) for those in (mask, whole)]
@@ -398,7 +399,7 @@ def test_completeness_is_that_of_a_loop(small):
         ]
         chosen.append(left[int(np.argmax(np.abs(gaps)))])
         assert nodes == chosen
-    by_layer = completeness(small.scope, circuit, greedy=0)
+    by_layer = completeness(small.scope, circuit, greedy=0).to_dataframe()
     assert by_layer["set"].tolist() == ["nothing", "heads of layer 0", "heads of layer 1"]
     assert "counterfactual" in by_layer.attrs["ablation"]
 
@@ -407,7 +408,7 @@ def test_minimality_is_that_of_a_loop(small):
     mask = random_circuits(len(small.names), [0.8])[0]
     circuit = circuit_of(small, mask)
     classes = {"early": ["a0.h0", "a0.h1", "m0"], "late": ["a1.h0", "a1.h1"]}
-    table = minimality(small.scope, circuit, classes).set_index("node")
+    table = minimality(small.scope, circuit, classes=classes).to_dataframe().set_index("node")
     scale = abs(small.metric(mask | True) - small.metric(mask & False))
     assert set(table.index) == set(circuit.nodes) - {"input"}
     for node in table.index:
@@ -427,7 +428,7 @@ def test_cpr_and_cmd_are_trapezoids(small):
     scores = np.random.default_rng(0).normal(size=len(small.names))
     circuit = circuit_of(small, np.zeros(len(scores), dtype=bool), scores)
     shares = (0.05, 0.1, 0.3, 0.7, 1)
-    found = curve(small.scope, circuit, shares, draws=2)
+    found = curve(small.scope, circuit, shares=shares, draws=2)
     order = sorted(range(len(scores)), key=lambda edge: -abs(scores[edge]))
     values = []
     for share in shares:
@@ -449,21 +450,22 @@ def test_cpr_and_cmd_are_trapezoids(small):
     assert list(found.to_dataframe()["n_edges"]) == [round(share * len(scores)) for share in shares]
 
 
-def test_a_live_circuit_gives_what_faithfulness_gives(small):
+def test_a_measurement_is_what_faithfulness_is(small):
     mask = random_circuits(len(small.names), [0.8])[0]
     circuit = circuit_of(small, mask)
-    live = Live(small.scope, circuit)
-    value, metric = live.measure(mask)
+    measurement = CircuitMeasurement(small.scope, circuit)
+    found = measure(measurement, [mask])
+    ((value, metric),) = found.values
     assert value == pytest.approx(small.faithfulness(mask), abs=1e-4)
     assert metric == pytest.approx(small.metric(mask), abs=1e-4)
-    assert (live.full, live.empty) == pytest.approx((small.metric(mask | True), small.metric(mask & False)), abs=1e-4)
-    assert live.n_pairs == 2
-    assert len(live.tokens) == len(small.clean[0])
+    assert (found.full, found.empty) == pytest.approx((small.metric(mask | True), small.metric(mask & False)), abs=1e-4)
+    assert measurement.n_pairs == 2
+    assert len(measurement.tokens) == len(small.clean[0])
     with torch.no_grad():
         eager = small_model("gpt2", 2, seed=2)
         eager.set_attn_implementation("eager")
         expected = eager(input_ids=torch.tensor([small.clean[0]]), output_attentions=True).attentions[1][0]
-    close(live.attention(1), expected.numpy())
+    close(attention_on_first_prompt(measurement, 1), expected.numpy())
 
 
 def test_rounding_is_not_what_an_input_reads_that_reads_nothing():
@@ -489,9 +491,9 @@ def test_half_precision_is_nearly_the_same(style):
     setting = Setting(style)
     masks = random_circuits(len(setting.names), (0.05, 0.5, 0.95, 1))
     exact = CircuitRun(setting.scope, setting.task)
-    metric, scores = exact.measure(masks), by_gradient(exact, 2, tqdm(disable=True))
+    metric, scores = exact.measure(masks), score_by_gradient(exact, 2, tqdm(disable=True))
     setting.model.to(torch.bfloat16)
     rough = CircuitRun(setting.scope, setting.task)
     np.testing.assert_allclose(rough.measure(masks), metric, atol=0.1 * np.abs(metric).max())
     np.testing.assert_allclose(rough.measure(masks[3:])[0], rough.full, atol=0.05 * np.abs(metric).max())
-    assert np.corrcoef(by_gradient(rough, 2, tqdm(disable=True)), scores)[0, 1] > 0.99
+    assert np.corrcoef(score_by_gradient(rough, 2, tqdm(disable=True)), scores)[0, 1] > 0.99

@@ -74,9 +74,9 @@ def test_it_is_complete_and_minimal(model):
     scope, heads, _ = model
     found = discover(scope, repeated(scope, n=6), "acdc")
     size = abs(faithfulness(scope, found, draws=0).full.mean())
-    table = completeness(scope, found, greedy=2)
+    table = completeness(scope, found, greedy=2).to_dataframe()
     assert (table["incompleteness"] < 0.02 * size).all()
-    table = minimality(scope, found)
+    table = minimality(scope, found).to_dataframe()
     assert sorted(table["node"]) == sorted(f"a{layer}.h{head}" for layer, head in heads)
     assert (table["share"] > 0.9).all()
 

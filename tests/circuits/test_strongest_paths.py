@@ -24,7 +24,7 @@ def test_strongest_paths_are_those_of_all_paths(demo, ioi_circuit):
                 steps = list(zip(("input", *nodes), (*names, "logits"), strict=True))
                 if all(step in scores for step in steps):
                     every.append(min(scores[step] for step in steps))
-    ours = circuits.strongest_paths(circuit, 12)
+    ours = circuits.strongest_paths(circuit, n=12)
     np.testing.assert_allclose(ours["weakest"], sorted(every, reverse=True)[:12])
-    best = circuits.strongest_paths(ioi_circuit, 1)["path"][0]
+    best = circuits.strongest_paths(ioi_circuit, n=1)["path"][0]
     assert best == "input > m0 > a2.h2<v> > a3.h1<q> > logits"

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from scope_widgets import circuits, ioi
-from scope_widgets.circuits.task_vocabulary import AGREEMENT, CAPITALS, CITIES, COMMON, EVENTS, LASTED, NOUNS, VERBS
-from scope_widgets.circuits.tokenizer_words import years_of
+from scope_widgets.circuits.tasks.vocabulary import AGREEMENT, CAPITALS, CITIES, COMMON, EVENTS, LASTED, NOUNS, VERBS
+from scope_widgets.circuits.tasks.years import years_of
 from scope_widgets.experiments.prompt_groups import groups_by_length
 from scope_widgets.experiments.task import SUMMED
 from tests.support.tiny_models import tiny_tokenizer
@@ -150,7 +150,7 @@ def same(one, other):
 @settings(max_examples=6, deadline=None)
 @given(n=st.integers(1, 60), seed=st.integers(0, 2**32))
 def test_pairs_are_pairs(scope, name, n, seed):
-    task = circuits.task(scope, name, n, seed)
+    task = circuits.task(scope, name, n, seed=seed)
     assert task.name == name
     check(scope, task, n)
     # as the same texts are read by the tokenizer
@@ -341,10 +341,8 @@ def test_a_tokenizer_that_ends_its_texts():
 def test_names_of_tasks(demo):
     with pytest.raises(ValueError, match="no task 'capital'; there are greater_than, induction, agreement, capitals"):
         circuits.task(demo, "capital")
-    with pytest.raises(
-        ValueError, match=r"'ioi' is made of its prompts: scope_widgets.ioi.prompts\(scope, n\).task\(\)"
-    ):
-        circuits.task(demo, "ioi")
+    with pytest.raises(TypeError, match="task= is a Task, such as .* or the name of one .greater_than, .*; got 3"):
+        circuits.discover(demo, 3)
 
 
 def test_groups_have_one_length():

@@ -1,4 +1,4 @@
-/** The circuit as a drawing for Graphviz: the TypeScript of `scope_widgets/circuits/graphviz.py`. */
+/** The circuit as a drawing for Graphviz: the TypeScript of `scope_widgets/circuits/drawing/graphviz.py`. */
 import type { State } from "./state";
 
 /** Colours of what helps and what hurts. */

@@ -1,4 +1,4 @@
-"""What each part of a model writes to the residual stream."""
+"""What each component of a model writes to the residual stream: the embeddings, every head, every MLP."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from scope_widgets.models.tokens import pad
 
 
 @dataclass(frozen=True, eq=False)
-class Writes:
-    """One run of prompts, taken apart.
+class ComponentOutputs:
+    """What each component wrote in one run of prompts.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Writes:
     logits : Tensor [prompt, vocabulary]
         Of the last positions.
     in_tuple : bool
-        Whether the model's blocks give their output in a tuple (GPT-Neo).
+        Whether the model's blocks return their output in a tuple (GPT-Neo).
     """
 
     token_ids: Tensor
@@ -44,8 +44,14 @@ class Writes:
     in_tuple: bool
 
 
-def writes(scope: Microscope, prompts: list[list[int]]) -> Writes:
-    """Run prompts and take apart what is written.
+def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentOutputs:
+    """Return what each component writes when prompts are run.
+
+    Parameters
+    ----------
+    scope : Microscope
+    prompts : list of list of int
+        Token ids.
 
     Raises
     ------
@@ -84,16 +90,18 @@ def writes(scope: Microscope, prompts: list[list[int]]) -> Writes:
     of, bias = torch.cat(parts), torch.stack(biases)
     _check_sum(scope, of.sum(0) + bias.sum(0), unwrap(final[0]))
     logits = logits[torch.arange(len(ids)), torch.searchsorted(torch.unique(last), last)]
-    return Writes(ids, last, of, bias, logits, isinstance(final[0], tuple))
+    return ComponentOutputs(ids, last, of, bias, logits, isinstance(final[0], tuple))
 
 
 def by_head(block: Block, n_heads: int, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Take apart what attention writes.
+    """Return what each head of a block writes, and what attention writes beside its heads.
 
     Where a norm follows attention (Gemma 2, Gemma 3, OLMo 2) its scale is held as it is for all heads together.
 
     Parameters
     ----------
+    block : Block
+    n_heads : int
     z : Tensor [..., head * d_head]
 
     Returns

@@ -1,4 +1,4 @@
-"""Runs in which every input reads its own mixture of what was written before: circuits, run alone.
+"""Edge ablation: runs in which every input reads its own mixture of what was written before.
 
 An edge that is in carries what its sender writes in this very run, one that is out what it is replaced by. Each head's
 query, key and value has an input of its own, as in edge patching. Nothing of the model's code is copied for it: the
@@ -14,28 +14,28 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.architecture.qkv_projections import QKV_SITES, reading
-from scope_widgets.models.edges.component_outputs import Writes, by_head
+from scope_widgets.models.edges.component_outputs import ComponentOutputs, by_head
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.microscope import Microscope, loaded
 
-#: bytes of what is kept of one forward, at most
-BUDGET = 2**28
+#: bytes that the component outputs of one forward may take
+_MOST_BYTES = 2**28
 
 
 def graph_of(scope: Microscope) -> Graph:
-    """Give the graph of a model; whether its MLPs read the attention beside them is asked of the model."""
+    """Return the graph of a model; a run of it shows whether its MLPs read the attention beside them."""
     return Graph(scope.n_layers, scope.n_heads, scope.anatomy.n_kv_heads, _parallel(scope))
 
 
-class Mixer:
-    """A model on prompts, with what edges carry that are out.
+class EdgeAblation:
+    """A model on prompts whose edges can be taken out; those that are out carry a replacement.
 
     Parameters
     ----------
     scope : Microscope
-    clean : Writes
+    clean : ComponentOutputs
         Of the prompts.
     replaced : Tensor [sender, prompt, position, d_model]
         What each sender's edges carry where they are out.
@@ -43,7 +43,7 @@ class Mixer:
         See `graph_of`, which runs the model to make it.
     """
 
-    def __init__(self, scope: Microscope, clean: Writes, replaced: Tensor, graph: Graph) -> None:
+    def __init__(self, scope: Microscope, clean: ComponentOutputs, replaced: Tensor, graph: Graph) -> None:
         self.scope = scope
         self.graph = graph
         self.clean = clean
@@ -70,97 +70,97 @@ class Mixer:
         circuits = torch.arange(len(included))
         nothing = not bool(self.replaced.any())
         while len(circuits):
-            mixture = _Mixture.of(self.graph, masks[circuits], nothing)
-            size = self._room(mixture)
+            mixture = _InputMixture.of(self.graph, masks[circuits], nothing)
+            size = self._rows_at_once(mixture)
             if size < len(circuits) * n_prompts and len(circuits) > 1:
                 # some at a time; fewer of them may also need less of each
                 circuits, later = circuits[: max(1, size // n_prompts)], circuits[max(1, size // n_prompts) :]
-                mixture = _Mixture.of(self.graph, masks[circuits], nothing)
+                mixture = _InputMixture.of(self.graph, masks[circuits], nothing)
             else:
                 later = circuits[:0]
-            for prompts in torch.split(torch.arange(n_prompts), max(1, self._room(mixture) // len(circuits))):
+            for prompts in torch.split(torch.arange(n_prompts), max(1, self._rows_at_once(mixture) // len(circuits))):
                 found[circuits[:, None], prompts] = _Forward(self, mixture, prompts).logits()
             circuits = later
         return found
 
-    def _room(self, mixture: _Mixture) -> int:
-        """Give how many rows (a circuit on a prompt) may run at once."""
+    def _rows_at_once(self, mixture: _InputMixture) -> int:
+        """Return how many rows (a circuit on a prompt) may run at once."""
         d_model, width = self.scope.d_model, self.clean.token_ids.shape[1]
         # what is written, the inputs of one layer's attention, and the model's own
         vectors = len(mixture.used) - mixture.n_shared + 3 * mixture.most_rows + 24
-        return max(1, BUDGET // (4 * d_model * width * vectors))
+        return max(1, _MOST_BYTES // (4 * d_model * width * vectors))
 
 
-class _Mixture:
-    """What some circuits read, as differences from a stream that they share.
+class _InputMixture:
+    """What the inputs of some circuits read, as differences from a stream that they share.
 
     Attributes
     ----------
-    live : bool
-        Whether the shared stream is of what is written in the run (most edges are in), or of what is replaced.
+    of_written : bool
+        Whether the shared stream sums what is written in the run (most edges are in), or the replacements.
     parts : Tensor [circuit, receiver, used sender]
         What of each sender's difference (written less replaced) is added to the shared stream.
     used : Tensor of int [used sender]
     """
 
-    def __init__(self, graph: Graph, live: bool, parts: Tensor) -> None:
-        self.live = live
+    def __init__(self, graph: Graph, of_written: bool, parts: Tensor) -> None:
+        self.of_written = of_written
         self.used = parts.any(0).any(0).nonzero().flatten()
         self.parts = parts[..., self.used]
-        self.place = {int(sender): at for at, sender in enumerate(self.used)}
+        self.index = {int(sender): at for at, sender in enumerate(self.used)}
         differs = self.parts.any(0).any(-1)  # [receiver]
         self.rows = [differs[graph.rows(layer)].nonzero().flatten() for layer in range(graph.n_layers)]
         self.most_rows = max(map(len, self.rows), default=0)
         first_row = int(differs.nonzero()[0]) if bool(differs.any()) else len(differs) - 1
         #: the first layer that is not as in the clean run
-        self.start = first_row // (graph.n_inputs + 1) if live else 0
+        self.start = first_row // (graph.n_inputs + 1) if of_written else 0
         #: how many of the used senders are before it, and so write the same in every circuit
         self.n_shared = int((self.used < graph.n_before(self.start)).sum()) if self.start else 0
 
     @classmethod
-    def of(cls, graph: Graph, masks: Tensor, nothing: bool) -> _Mixture:
-        """Choose the stream from which fewer senders differ; `masks` [circuit, receiver, sender] of 0 and 1.
+    def of(cls, graph: Graph, masks: Tensor, nothing: bool) -> _InputMixture:
+        """Return the mixture with the fewest differing senders; `masks` [circuit, receiver, sender] of 0 and 1.
 
-        Where `nothing` is in the place of what is out, no input that reads nothing else may be made by a subtraction:
+        Where every replacement is zero (`nothing`), no input that reads nothing else may be made by a subtraction:
         a norm would make its rounding large.
         """
         out = masks - torch.as_tensor(graph.upstream, device=masks.device).to(masks)
-        live = int(out.any(0).any(0).sum()) <= int(masks.any(0).any(0).sum())
-        live = live and not (nothing and bool((masks.sum(-1) == 0).any()))
-        return cls(graph, live, out if live else masks)
+        of_written = int(out.any(0).any(0).sum()) <= int(masks.any(0).any(0).sum())
+        of_written = of_written and not (nothing and bool((masks.sum(-1) == 0).any()))
+        return cls(graph, of_written, out if of_written else masks)
 
 
 class _Forward:
     """One forward of some circuits on some prompts. Shapes begin with [circuit, prompt, position], or 1 circuit."""
 
-    def __init__(self, mixer: Mixer, mixture: _Mixture, prompts: Tensor) -> None:
-        self._mixer, self._mixture = mixer, mixture
-        self._graph, self._scope = mixer.graph, mixer.scope
+    def __init__(self, ablation: EdgeAblation, mixture: _InputMixture, prompts: Tensor) -> None:
+        self._ablation, self._mixture = ablation, mixture
+        self._graph, self._scope = ablation.graph, ablation.scope
         self._n = len(mixture.parts)
-        clean = mixer.clean
+        clean = ablation.clean
         self._ids, self._last = clean.token_ids[prompts], clean.last[prompts]
         self._clean, self._replaced, self._bias = (
             clean.of[:, prompts],
-            mixer.replaced[:, prompts],
+            ablation.replaced[:, prompts],
             clean.bias[:, prompts],
         )
         before = self._graph.n_before(mixture.start)
-        #: written less replaced: the same in every circuit [used sender, ...], and of each [circuit, used sender, ...]
+        #: written less replacement: of all circuits [used sender, ...], and of each [circuit, used sender, ...]
         some = mixture.used[: mixture.n_shared]
         self._shared = self._clean[some] - self._replaced[some]
         self._own = clean.of.new_zeros(self._n, len(mixture.used) - mixture.n_shared, *self._clean.shape[1:])
-        self._note(0, self._clean[:1, None])
-        written = self._clean if mixture.live else self._replaced
+        self._record(0, self._clean[:1, None])
+        written = self._clean if mixture.of_written else self._replaced
         self._stream = (written[:before].sum(0) + self._bias[: mixture.start].sum(0))[None]
 
     def logits(self) -> Tensor:
-        """Run; gives `[circuit, prompt, vocabulary]` of the last positions."""
-        kept = torch.unique(self._last)
-        inputs = {"input_ids": self._ids.repeat(self._n, 1), "logits_to_keep": kept}
+        """Return the logits of the last positions, `[circuit, prompt, vocabulary]`."""
+        positions = torch.unique(self._last)
+        inputs = {"input_ids": self._ids.repeat(self._n, 1), "logits_to_keep": positions}
         with loaded(self._scope).wrapped() as wrapped:
             found = wrapped.logits(inputs, lambda: self._body(wrapped))
-        at = torch.searchsorted(kept, self._last)
-        found = found.reshape(self._n, len(at), len(kept), -1)
+        at = torch.searchsorted(positions, self._last)
+        found = found.reshape(self._n, len(at), len(positions), -1)
         return found[:, torch.arange(len(at)), at]
 
     def _body(self, wrapped: NNsightModel) -> None:
@@ -169,7 +169,7 @@ class _Forward:
         final = len(self._graph.receivers) - 1
         for layer in range(start):
             value = self._mixed(final) if layer == n_layers - 1 else nothing
-            wrapped.envoy(blocks[layer].block).skip((value,) if self._mixer.clean.in_tuple else value)
+            wrapped.envoy(blocks[layer].block).skip((value,) if self._ablation.clean.in_tuple else value)
         for layer in range(start, n_layers):
             self._block(wrapped, layer, nothing)
         if start < n_layers:
@@ -181,25 +181,25 @@ class _Forward:
         first_head, mlp = graph.n_before(layer), graph.rows(layer).stop
         envoy = wrapped.envoy(block.block)
         envoy.input = self._mixed(mlp) if graph.parallel else nothing
-        self._read(wrapped, layer)
+        self._project(wrapped, layer)
         z = wrapped.envoy(block.out).input
         whole = unwrap(wrapped.envoy(block.attention_out).output)
         bias, normed = self._bias[layer], block.attention_out is not block.attention
         if normed or self._used(range(first_head, first_head + graph.n_heads)):
             heads, own = by_head(block, graph.n_heads, z)
-            self._note(first_head, heads.reshape(graph.n_heads, self._n, -1, *whole.shape[1:]))
+            self._record(first_head, heads.reshape(graph.n_heads, self._n, -1, *whole.shape[1:]))
             # under a norm a bias is as large as the norm's scale in this run makes it
             bias = own.reshape(self._n, -1, *own.shape[1:]) if normed else bias
         self._add(first_head, graph.n_heads, whole, bias)
         if not graph.parallel:
             put(wrapped.envoy(block.attention_out), self._mixed(mlp))
         out = unwrap(wrapped.envoy(block.mlp_out).output).reshape(whole.shape)
-        self._note(first_head + graph.n_heads, out.reshape(1, self._n, -1, *whole.shape[1:]))
+        self._record(first_head + graph.n_heads, out.reshape(1, self._n, -1, *whole.shape[1:]))
         self._add(first_head + graph.n_heads, 1, out)
 
-    def _read(self, wrapped: NNsightModel, layer: int) -> None:
+    def _project(self, wrapped: NNsightModel, layer: int) -> None:
         """Make queries, keys and values: all from the shared stream, then those anew that read something else."""
-        reading, graph, rows = self._mixer.readings[layer], self._graph, self._mixture.rows[layer]
+        reading, graph, rows = self._ablation.readings[layer], self._graph, self._mixture.rows[layer]
         shared = reading.normed(self._stream)
         starts = dict(zip(QKV_SITES, (0, graph.n_heads, graph.n_heads + graph.n_kv_heads), strict=True))
         parts = self._mixture.parts[:, graph.rows(layer)][:, rows]
@@ -217,11 +217,11 @@ class _Forward:
             wrapped.envoy(projection.module).skip(made.flatten(0, 1))
 
     def _mixed(self, receiver: int) -> Tensor:
-        """Give what a receiver reads, `[row, position, d_model]`."""
+        """Return what a receiver reads, `[row, position, d_model]`."""
         return self._rows(self._stream + self._added(self._mixture.parts[:, receiver, None])[:, 0])
 
     def _added(self, parts: Tensor) -> Tensor:
-        """Give what `parts` `[circuit, receiver, sender]` add to the shared stream, `[circuit, receiver, ...]`."""
+        """Return what `parts` `[circuit, receiver, sender]` add to the shared stream, `[circuit, receiver, ...]`."""
         n = self._mixture.n_shared
         added = torch.einsum("cru,cubpd->crbpd", parts[..., n:], self._own)
         return added + torch.einsum("cru,ubpd->crbpd", parts[..., :n], self._shared) if n else added
@@ -230,18 +230,18 @@ class _Forward:
         return value.expand(self._n, *value.shape[1:]).flatten(0, 1)
 
     def _used(self, senders: range) -> bool:
-        return any(sender in self._mixture.place for sender in senders)
+        return any(sender in self._mixture.index for sender in senders)
 
-    def _note(self, start: int, written: Tensor) -> None:
-        """Keep what senders from `start` on wrote, `[sender, circuit or 1, prompt, position, d_model]`."""
+    def _record(self, start: int, written: Tensor) -> None:
+        """Record what senders from `start` on wrote, `[sender, circuit or 1, prompt, position, d_model]`."""
         for sender, value in enumerate(written, start):
-            at = self._mixture.place.get(sender, -1) - self._mixture.n_shared
+            at = self._mixture.index.get(sender, -1) - self._mixture.n_shared
             if at >= 0:
                 self._own[:, at] = value - self._replaced[sender]
 
     def _add(self, start: int, n: int, written: Tensor, bias: Tensor | None = None) -> None:
-        """Let the shared stream go on: by what was written, or by what is replaced."""
-        if self._mixture.live:
+        """Add to the shared stream what was written, or its replacement."""
+        if self._mixture.of_written:
             self._stream = self._stream + written.reshape(self._n, -1, *written.shape[1:])
         else:
             self._stream = self._stream + self._replaced[start : start + n].sum(0) + (0 if bias is None else bias)
@@ -254,19 +254,19 @@ def put(envoy: Any, value: Tensor) -> None:
 
 
 def _parallel(scope: Microscope) -> bool:
-    """Ask whether the MLP of a block reads what its attention writes; what it makes of it may be nothing."""
-    block, kept = scope.anatomy.blocks[0], list[Tensor]()
+    """Return whether MLPs read nothing of what the attention beside them writes, found by changing what it writes."""
+    block, mlp_inputs = scope.anatomy.blocks[0], list[Tensor]()
     inputs = {"input_ids": torch.zeros(1, 1, dtype=torch.long, device=scope.model.device)}
 
     def body() -> bool:
         attention = wrapped.envoy(block.attention_out)
         written = unwrap(attention.output)
         # not the same everywhere, which a LayerNorm would take off
-        put(attention, written + len(kept) * torch.linspace(-1, 1, written.shape[-1]).to(written))
-        kept.append(unwrap(wrapped.envoy(block.mlp).input))
+        put(attention, written + len(mlp_inputs) * torch.linspace(-1, 1, written.shape[-1]).to(written))
+        mlp_inputs.append(unwrap(wrapped.envoy(block.mlp).input))
         return True
 
     with loaded(scope).wrapped() as wrapped:
         for _ in range(2):
             wrapped.logits(inputs, body)
-    return bool(torch.equal(*kept))
+    return bool(torch.equal(*mlp_inputs))

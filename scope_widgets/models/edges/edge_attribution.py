@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.architecture.qkv_projections import QKV_SITES, Reading, reading
-from scope_widgets.models.edges.component_outputs import Writes
+from scope_widgets.models.edges.component_outputs import ComponentOutputs
 from scope_widgets.models.edges.edge_ablation import put
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
@@ -22,7 +22,10 @@ from scope_widgets.models.microscope import Microscope, loaded
 
 
 class EdgeGradients:
-    """Scores edges by what their senders write times the gradient of their receivers' inputs."""
+    """Scores of edges: what their senders write differently, times the gradient of their receivers' inputs.
+
+    Syed et al. 2023, "Attribution patching outperforms automated circuit discovery", arXiv:2310.10348.
+    """
 
     def __init__(self, scope: Microscope, graph: Graph) -> None:
         self._scope, self._graph = scope, graph
@@ -30,17 +33,17 @@ class EdgeGradients:
 
     def scores(
         self,
-        clean: Writes,
+        clean: ComponentOutputs,
         changes: Tensor,
         embeddings: Tensor,
         measure: Callable[[Tensor], Tensor],
-        at: Tensor | None = None,
+        positions: Tensor | None = None,
     ) -> Tensor:
-        """Score all edges of some prompts.
+        """Return the scores of all edges, the sum over some prompts.
 
         Parameters
         ----------
-        clean : Writes
+        clean : ComponentOutputs
             For the tokens.
         changes : Tensor [sender, prompt, position, d_model]
             What each sender would write differently.
@@ -48,12 +51,12 @@ class EdgeGradients:
             What the forward begins with.
         measure : callable
             Logits `[prompt, vocabulary]` of the last positions -> `[prompt]`.
-        at : Tensor of int [prompt, place], optional
+        positions : Tensor of int [prompt, k], optional
             Score each of these positions by itself.
 
         Returns
         -------
-        Tensor [receiver, sender], or [receiver, sender, place]
+        Tensor [receiver, sender], or [receiver, sender, k]
             0 where there is no edge.
 
         Raises
@@ -80,18 +83,18 @@ class EdgeGradients:
         gradients = iter(torch.autograd.grad(measured, wanted))
         made = {key: next(gradients) for key in run.made}
         mlps, final = [next(gradients) for _ in run.mlp_inputs], next(gradients)
-        found = changes.new_zeros(*graph.upstream.shape, *(() if at is None else at.shape[1:]))
+        found = changes.new_zeros(*graph.upstream.shape, *(() if positions is None else positions.shape[1:]))
         each = torch.arange(len(changes[0]), device=changes.device)[:, None]
-        if at is not None:
-            changes = changes[:, each, at]
+        if positions is not None:
+            changes = changes[:, each, positions]
 
         def fill(rows: slice, inputs: Tensor) -> None:
             """Contract the gradients `[receiver, prompt, position, d_model]` with what comes before."""
             seen = graph.n_seen(rows.stop - 1)
-            if at is None:
+            if positions is None:
                 found[rows, :seen] = inputs.flatten(1) @ changes[:seen].flatten(1).T
             else:
-                found[rows, :seen] = torch.einsum("rbpd,sbpd->rsp", inputs[:, each, at], changes[:seen])
+                found[rows, :seen] = torch.einsum("rbpd,sbpd->rsp", inputs[:, each, positions], changes[:seen])
 
         for layer in range(graph.n_layers):
             rows = graph.rows(layer)
@@ -121,7 +124,7 @@ class EdgeGradients:
 
 
 class _Run:
-    """One forward that keeps what gradients are wanted of."""
+    """One forward that records what gradients are taken by."""
 
     def __init__(self, scope: Microscope, graph: Graph, readings: list[Reading], embeddings: Tensor) -> None:
         self._scope, self._graph, self._readings = scope, graph, readings
@@ -131,14 +134,14 @@ class _Run:
         self.mlp_inputs: list[Tensor] = []
         self.final = embeddings
 
-    def logits(self, prompts: Writes) -> Tensor:
-        """Run; gives `[prompt, vocabulary]` of the last positions."""
-        kept = torch.unique(prompts.last)
-        inputs = {"input_ids": prompts.token_ids, "logits_to_keep": kept}
+    def logits(self, prompts: ComponentOutputs) -> Tensor:
+        """Return the logits of the last positions, `[prompt, vocabulary]`."""
+        positions = torch.unique(prompts.last)
+        inputs = {"input_ids": prompts.token_ids, "logits_to_keep": positions}
         with loaded(self._scope).wrapped() as wrapped:
             found = wrapped.logits(inputs, lambda: self._body(wrapped), gradients=True)
         with torch.enable_grad():
-            return found[torch.arange(len(prompts.last)), torch.searchsorted(kept, prompts.last)]
+            return found[torch.arange(len(prompts.last)), torch.searchsorted(positions, prompts.last)]
 
     def _body(self, wrapped: NNsightModel) -> None:
         blocks, graph = self._scope.anatomy.blocks, self._graph

@@ -1,4 +1,4 @@
-"""`Graph`: what in a model writes to the residual stream, what reads from it, and who reads whom."""
+"""`Graph`: the components that write to the residual stream, the inputs that read it, and the edges between them."""
 
 from __future__ import annotations
 
@@ -60,16 +60,16 @@ class Graph:
         return self.n_heads + 2 * self.n_kv_heads
 
     def n_before(self, layer: int) -> int:
-        """Give the number of senders before a layer."""
+        """Return the number of senders before a layer."""
         return 1 + layer * (self.n_heads + 1)
 
     def rows(self, layer: int) -> slice:
-        """Give the receivers of a layer's attention; its MLP is the one after them."""
+        """Return the receivers of a layer's attention; its MLP is the one after them."""
         start = layer * (self.n_inputs + 1)
         return slice(start, start + self.n_inputs)
 
     def n_seen(self, receiver: int) -> int:
-        """Give the number of senders that a receiver can read: the first so many."""
+        """Return the number of senders that a receiver can read: the first so many."""
         if receiver == len(self.receivers) - 1:
             return len(self.senders)
         layer, at = divmod(receiver, self.n_inputs + 1)
@@ -114,11 +114,11 @@ class Graph:
         return [*found, []]
 
     def names(self, edge: int) -> tuple[str, str]:
-        """Give the names of an edge's sender and receiver."""
+        """Return the names of an edge's sender and receiver."""
         return self.senders[self.edges[1][edge]], self.receivers[self.edges[0][edge]]
 
     def find(self, sender: str, receiver: str) -> int:
-        """Give the index of an edge by its names.
+        """Return the index of an edge by its names.
 
         Raises
         ------
@@ -134,7 +134,7 @@ class Graph:
         return edge
 
     def sender(self, name: str) -> int:
-        """Give the index of a sender by its name.
+        """Return the index of a sender by its name.
 
         Raises
         ------

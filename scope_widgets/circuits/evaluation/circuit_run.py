@@ -1,4 +1,4 @@
-"""`CircuitRun`: circuits run alone on a task's pairs, and measured."""
+"""`CircuitRun`: circuits run by themselves on a task's pairs, and measured."""
 
 from __future__ import annotations
 
@@ -10,22 +10,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets.circuits.replacement_values import ABLATIONS, check, kin, replaced
+from scope_widgets.circuits.evaluation.replacement_values import (
+    ABLATIONS,
+    CircuitAblation,
+    replacement_values,
+    same_group,
+)
+from scope_widgets.experiments.ablations import check_ablation
 from scope_widgets.experiments.metric import Metric
 from scope_widgets.experiments.task import Task
-from scope_widgets.models.edges.component_outputs import Writes, writes
-from scope_widgets.models.edges.edge_ablation import Mixer, graph_of
+from scope_widgets.models.edges.component_outputs import ComponentOutputs, component_outputs
+from scope_widgets.models.edges.edge_ablation import EdgeAblation, graph_of
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.microscope import Microscope
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+#: which edges are in, of one circuit [edge] or of several [circuit, edge]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 _PAIRS_AT_ONCE = 32
 #: share of the free memory that may be asked for
-_SHARE = 0.6
+_MEMORY_SHARE = 0.6
 
 
 class CircuitRun:
-    """A model on a task, with what edges carry that are out of a circuit.
+    """A model on a task's pairs, whose edges can be taken out.
 
     Parameters
     ----------
@@ -34,7 +42,7 @@ class CircuitRun:
     ablation : str
         "counterfactual", "mean", "resample" or "zero".
     seed : int
-        Of resampling.
+        Of "resample".
 
     Attributes
     ----------
@@ -49,8 +57,10 @@ class CircuitRun:
         Where what the pairs write would not fit; says how many do.
     """
 
-    def __init__(self, scope: Microscope, task: Task, ablation: str = "counterfactual", seed: int = 0) -> None:
-        check(ablation)
+    def __init__(
+        self, scope: Microscope, task: Task, ablation: CircuitAblation = "counterfactual", seed: int = 0
+    ) -> None:
+        check_ablation(ablation, CircuitAblation)
         if not len(task):
             raise ValueError(f"The task {task.name!r} has no pairs: give at least one.")
         task.check(scope)
@@ -60,23 +70,23 @@ class CircuitRun:
         check_memory(scope, self.graph, task, 2 if ablation == "counterfactual" else 5)
         order = sorted(range(len(task)), key=lambda pair: len(task.clean[pair]))  # little padding
         self._parts = [order[at : at + _PAIRS_AT_ONCE] for at in range(0, len(order), _PAIRS_AT_ONCE)]
-        clean = [writes(scope, [task.clean[pair] for pair in part]) for part in self._parts]
-        corrupted = [writes(scope, [task.corrupted[pair] for pair in part]) for part in self._parts]
+        clean = [component_outputs(scope, [task.clean[pair] for pair in part]) for part in self._parts]
+        corrupted = [component_outputs(scope, [task.corrupted[pair] for pair in part]) for part in self._parts]
         logits = torch.empty(len(task), clean[0].logits.shape[-1], device=clean[0].logits.device)
         for part, one in zip(self._parts, clean, strict=True):
             logits[part] = one.logits.float()
         self.metric: Metric = task.measure(scope, logits)
         self.full: Array = self.metric.checked(logits, "clean").numpy()
-        self._mixers = [
-            Mixer(scope, one, self._replaced(part, corrupted, seed), self.graph)
+        self._ablations = [
+            EdgeAblation(scope, one, self._replacement(part, corrupted, seed), self.graph)
             for part, one in zip(self._parts, clean, strict=True)
         ]
         self.empty: Array = self.measure(np.zeros((1, self.graph.n_edges), dtype=bool))[0]
 
     @property
     def sentence(self) -> str:
-        """Say what an edge that is out carries."""
-        sizes = [len(some) for some in kin(self.task)]
+        """What an edge that is out carries, as a sentence."""
+        sizes = [len(pairs) for pairs in same_group(self.task)]
         number = f" (of {min(sizes)} to {max(sizes)} prompts)" if self.ablation in ("mean", "resample") else ""
         return f"{self.ablation}: an edge that is out carries {ABLATIONS[self.ablation]}{number}"
 
@@ -92,40 +102,40 @@ class CircuitRun:
         return float(self.full.mean() - self.empty.mean())
 
     @torch.no_grad()
-    def measure(self, included: Any) -> Array:
-        """Run circuits `[circuit, edge]` of bool; gives the metric `[circuit, pair]`."""
+    def measure(self, included: Mask) -> Array:
+        """Return the metric of circuits `[circuit, edge]` of bool, each run by itself: `[circuit, pair]`."""
         masks = torch.as_tensor(np.atleast_2d(included))
         found = np.empty((len(masks), len(self.task)))
-        for part, mixer in zip(self._parts, self._mixers, strict=True):
-            logits = mixer.logits(masks.to(mixer.replaced.device))
+        for part, edges in zip(self._parts, self._ablations, strict=True):
+            logits = edges.logits(masks.to(edges.replaced.device))
             rows = torch.tensor(part, device=logits.device).repeat(len(masks))
             found[:, part] = self.metric.of(logits.flatten(0, 1), rows).double().cpu().reshape(len(masks), -1).numpy()
         return found
 
     def faithfulness(self, metric: Array) -> Array:
-        """Give `(m - m(empty)) / (m(full) - m(empty))` of the mean metrics `[..., pair]`; NaN where that vanishes."""
+        """Return `(m - m(empty)) / (m(full) - m(empty))` of the mean metrics `[..., pair]`; NaN where that vanishes."""
         size = max(np.abs(self.full).max(), np.abs(self.empty).max(), 1e-6)
         scale = self.scale if abs(self.scale) > 1e-6 * size else np.nan
         shares: Array = (metric.mean(-1) - self.empty.mean()) / scale
         return shares
 
-    def parts(self) -> Iterator[tuple[list[int], Writes, Tensor]]:
-        """Give the pairs in parts: which they are, what is written on the clean prompts, and what replaces it."""
-        for part, mixer in zip(self._parts, self._mixers, strict=True):
-            yield part, mixer.clean, mixer.replaced
+    def parts(self) -> Iterator[tuple[list[int], ComponentOutputs, Tensor]]:
+        """Yield the pairs in parts: which they are, what is written on the clean prompts, and what replaces it."""
+        for part, edges in zip(self._parts, self._ablations, strict=True):
+            yield part, edges.clean, edges.replaced
 
-    def _replaced(self, part: list[int], corrupted: list[Writes], seed: int) -> Tensor:
+    def _replacement(self, part: list[int], corrupted: list[ComponentOutputs], seed: int) -> Tensor:
         if self.ablation == "counterfactual":
             return corrupted[self._parts.index(part)].of
         longest = max(len(self.task.clean[pair]) for pair in part)
-        # kin have one length, so that positions correspond whatever the padding
+        # pairs of one group have one length, so that positions correspond whatever the padding
         widened = [
             torch.nn.functional.pad(one.of, (0, 0, 0, max(0, longest - one.of.shape[2])))[:, :, :longest]
             for one in corrupted
         ]
         order = [pair for some in self._parts for pair in some]
         whole = torch.cat(widened, 1)[:, torch.argsort(torch.tensor(order))]
-        return replaced(self.ablation, whole, part, kin(self.task), seed)
+        return replacement_values(self.ablation, whole, part, same_group(self.task), seed)
 
 
 def check_memory(scope: Microscope, graph: Graph, task: Task, copies: int = 2) -> None:
@@ -133,8 +143,8 @@ def check_memory(scope: Microscope, graph: Graph, task: Task, copies: int = 2) -
     longest = max(map(len, task.clean))
     each = copies * len(graph.senders) * longest * scope.d_model * scope.model.dtype.itemsize
     free = _free(scope)
-    if free is not None and each * len(task) > _SHARE * free:
-        fitting = int(_SHARE * free // each)
+    if free is not None and each * len(task) > _MEMORY_SHARE * free:
+        fitting = int(_MEMORY_SHARE * free // each)
         raise MemoryError(
             f"{len(task)} pairs of up to {longest} tokens need {each * len(task) / 2**30:.1f} GB for what each of "
             f"{len(graph.senders)} nodes writes, and {free / 2**30:.1f} GB are free: "
@@ -143,7 +153,7 @@ def check_memory(scope: Microscope, graph: Graph, task: Task, copies: int = 2) -
 
 
 def _free(scope: Microscope) -> float | None:
-    """Give the free bytes where the model is; None where nobody says."""
+    """Return the free bytes on the model's device; None where the system does not say."""
     if scope.model.device.type == "cuda":
         return float(torch.cuda.mem_get_info(scope.model.device)[0])
     try:

@@ -7,28 +7,46 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from scope_widgets.circuits.circuit import Circuit
-from scope_widgets.circuits.graphviz import HELPS, HURTS, place
+from scope_widgets.circuits.drawing.layout import HELPS, HURTS, node_coordinates
 
 _COLUMN, _ROW, _LEFT, _TOP = 56, 48, 64, 64
 _MOST_EDGES = 2000
 
 
 def to_svg(circuit: Circuit) -> str:
-    """Draw the edges that are in, the strongest 2,000: width by the size of the score, colour by its sign."""
+    """Return a drawing of the strongest 2,000 edges that are in: width by the size of the score, colour by its sign.
+
+    Parameters
+    ----------
+    circuit : Circuit
+
+    Returns
+    -------
+    str
+        SVG.
+
+    Examples
+    --------
+    >>> from scope_widgets import Microscope, circuits
+    >>> scope = Microscope.load("demo")
+    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", 6), "eap").keep(20)
+    >>> circuits.to_svg(circuit)[:4]
+    '<svg'
+    """
     graph = circuit.graph
     width = _LEFT + (graph.n_heads + 1) * _COLUMN + 24
     height = _TOP + (graph.n_layers + 1) * _ROW + 32
     read = np.unique(graph.edges[0][circuit.included])  # also what only reads is drawn
-    there = {"input", "logits", *circuit.nodes, *(graph.senders[own] for at in read for own in graph.owner[at])}
-    spots = {name: _spot(circuit, name) for name in [*graph.senders, "logits"]}
+    shown = {"input", "logits", *circuit.nodes, *(graph.senders[own] for at in read for own in graph.owner[at])}
+    coordinates = {name: _pixels(circuit, name) for name in [*graph.senders, "logits"]}
     size = np.nan_to_num(np.abs(circuit.scores))
     edges = np.flatnonzero(circuit.included)
     edges = edges[np.argsort(size[edges], kind="stable")][-_MOST_EDGES:]
     largest = float(size[edges].max(initial=0.0)) or 1.0
     lines = [
         _curve(
-            spots[sender],
-            spots[owner],
+            coordinates[sender],
+            coordinates[owner],
             float(circuit.scores[edge]),
             float(size[edge]) / largest,
             f"{sender} → {receiver}",
@@ -37,7 +55,7 @@ def to_svg(circuit: Circuit) -> str:
         for sender, receiver in [graph.names(int(edge))]
         for owner in [graph.senders[at] for at in graph.owner[graph.edges[0][edge]]] or ["logits"]
     ]
-    nodes = [_node(name, *spots[name], circuit.labels.get(name, ""), name in there) for name in spots]
+    nodes = [_node(name, *coordinates[name], circuit.labels.get(name, ""), name in shown) for name in coordinates]
     hidden = circuit.n_edges - len(edges)
     title = (
         f"{circuit.task.name}, {circuit.model_id}: {circuit.n_edges:,} of {graph.n_edges:,} edges ({circuit.method})"
@@ -45,8 +63,9 @@ def to_svg(circuit: Circuit) -> str:
     )
     text = [f'<text x="16" y="26" font-size="14" font-weight="600">{escape(title)}</text>']
     text += [
-        f'<text x="{_LEFT - 28}" y="{spots[f"a{layer}.h0"][1] + 4}" text-anchor="end" fill="#62666d">{layer}</text>'
+        f'<text x="{_LEFT - 28}" y="{y + 4}" text-anchor="end" fill="#62666d">{layer}</text>'
         for layer in range(graph.n_layers)
+        for _, y in [coordinates[f"a{layer}.h0"]]
     ]
     return "\n".join(
         [
@@ -62,8 +81,8 @@ def to_svg(circuit: Circuit) -> str:
     )
 
 
-def _spot(circuit: Circuit, name: str) -> tuple[float, float]:
-    column, row = place(circuit.graph, name)
+def _pixels(circuit: Circuit, name: str) -> tuple[float, float]:
+    column, row = node_coordinates(circuit.graph, name)
     return _LEFT + column * _COLUMN, _TOP + (circuit.graph.n_layers - row) * _ROW
 
 
@@ -77,14 +96,14 @@ def _curve(start: tuple[float, float], end: tuple[float, float], score: float, s
     )
 
 
-def _node(name: str, x: float, y: float, label: str, there: bool) -> str:
-    if not there:
+def _node(name: str, x: float, y: float, label: str, shown: bool) -> str:
+    if not shown:
         return f'<circle cx="{x}" cy="{y}" r="2" fill="#d6d8dc"/>'
-    shown = escape(label or {"input": "embeddings"}.get(name, name))
+    text = escape(label or {"input": "embeddings"}.get(name, name))
     look = 'fill="#f4f5f7" stroke="#62666d"'
-    text = f'<text x="{x}" y="{y + 4}" text-anchor="middle">{shown}</text>'
+    caption = f'<text x="{x}" y="{y + 4}" text-anchor="middle">{text}</text>'
     if name in ("input", "logits"):
-        return f'<rect x="{x - 40}" y="{y - 11}" width="80" height="22" rx="4" {look}/>{text}'
+        return f'<rect x="{x - 40}" y="{y - 11}" width="80" height="22" rx="4" {look}/>{caption}'
     if name.startswith("m"):
-        return f'<rect x="{x - 14}" y="{y - 11}" width="28" height="22" {look}/>{text}'
-    return f'<rect x="{x - 20}" y="{y - 11}" width="40" height="22" rx="11" {look}/>{text}'
+        return f'<rect x="{x - 14}" y="{y - 11}" width="28" height="22" {look}/>{caption}'
+    return f'<rect x="{x - 20}" y="{y - 11}" width="40" height="22" rx="11" {look}/>{caption}'

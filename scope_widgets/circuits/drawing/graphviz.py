@@ -1,20 +1,18 @@
-"""A circuit as a drawing for Graphviz."""
+"""A circuit as DOT, the language of Graphviz."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
 
+from scope_widgets.circuits.drawing.layout import HELPS, HURTS
 from scope_widgets.models.edges.graph import Graph
-
-#: colours of what helps and what hurts, those of the views
-HELPS, HURTS = "#b2182b", "#2166ac"
 
 
 def to_dot(
     graph: Graph, scores: Mapping[tuple[str, str], float], title: str = "", labels: Mapping[str, str] = {}
 ) -> str:
-    """Write edges as a drawing: layers from below, width by the size of the score, colour by its sign.
+    """Return edges as DOT: layers from below, width by the size of the score, colour by its sign.
 
     Parameters
     ----------
@@ -33,10 +31,10 @@ def to_dot(
         name: [graph.senders[i] for i in own] or ["logits"]
         for name, own in zip(graph.receivers, graph.owner, strict=True)
     }
-    there = {"logits", *(sender for sender, _ in scores), *(own for _, receiver in scores for own in owners[receiver])}
+    shown = {"logits", *(sender for sender, _ in scores), *(own for _, receiver in scores for own in owners[receiver])}
     layers: dict[float, list[str]] = {}
     for name in [*graph.senders, "logits"]:
-        if name in there:
+        if name in shown:
             layers.setdefault(_height(name, graph.n_layers), []).append(name)
     rows = [layers[height] for height in sorted(layers)]
     largest = max((abs(score) for score in scores.values() if score == score), default=0) or 1.0
@@ -59,16 +57,6 @@ def to_dot(
     return "\n".join([*lines, "}", ""])
 
 
-def place(graph: Graph, name: str) -> tuple[float, float]:
-    """Give where a node stands, in columns of heads and rows of layers: embeddings below, logits above, MLPs beside."""
-    if name.startswith("m"):
-        return graph.n_heads + 0.5, float(name[1:]) + (0.0 if graph.parallel else 0.4)
-    if name.startswith("a"):
-        layer, head = name[1:].split(".h")
-        return float(head), float(layer)
-    return (graph.n_heads - 1) / 2, -1.0 if name == "input" else float(graph.n_layers)
-
-
 def _height(name: str, n_layers: int) -> float:
     if name in ("input", "logits"):
         return -1.0 if name == "input" else float(n_layers)
@@ -76,6 +64,6 @@ def _height(name: str, n_layers: int) -> float:
 
 
 def _quoted(text: str) -> str:
-    """Quote a text as DOT does."""
+    """Return a text quoted as DOT does."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

@@ -1,4 +1,4 @@
-"""The words and sentences that the shipped tasks are made of; which of them will do, each tokenizer decides."""
+"""The words and sentences that the tasks are made of; each tokenizer decides which of them can be used."""
 
 from __future__ import annotations
 

@@ -1,0 +1,100 @@
+"""`discover`: the circuit of a task, by one of several methods."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scope_widgets.circuits.circuit import Circuit
+from scope_widgets.circuits.discovery.found_circuit import circuit_of, empty_circuit, why_nothing_to_find
+from scope_widgets.circuits.discovery.methods import METHODS, Method, apply_method
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
+from scope_widgets.experiments.named_tasks import TaskName, as_task
+from scope_widgets.experiments.task import Task
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote_dispatch import remotable
+
+
+@remotable
+def discover(
+    scope: Microscope,
+    task: Task | TaskName,
+    method: Method = "eap-ig",
+    *,
+    ablation: CircuitAblation = "counterfactual",
+    min_effect: float = 0.01,
+    steps: int = 5,
+    threshold: float | None = None,
+    target: float = 0.9,
+    within: Circuit | None = None,
+    seed: int = 0,
+) -> Circuit:
+    """Find the circuit of a task.
+
+    Parameters
+    ----------
+    scope : Microscope
+    task : Task or str
+        Or the name of one, of which 50 pairs are made: "ioi", "greater_than", "induction", "agreement", "capitals".
+    method : {"eap-ig", "eap", "edge-patching", "acdc", "prune", "patching"}
+        "eap-ig" (Hanna et al. 2024) and "eap" (Syed et al. 2023) are estimates from a few passes; "edge-patching" and
+        "acdc" (Conmy et al. 2023) are exact, a run an edge; "prune" and "patching" are exact, a run a node.
+    ablation : {"counterfactual", "mean", "resample", "zero"}
+        What an edge that is out carries: "counterfactual": its value on the pair's corrupted prompt; "mean": the mean
+        over the corrupted prompts of the same template and length; "resample": its value on another of these; "zero".
+    min_effect : float
+        Edges (for "patching": nodes) with a smaller share of the effect are out; `.keep` chooses otherwise.
+    steps : int
+        Number of gradients of "eap-ig".
+    threshold : float, optional
+        For "acdc": how much an edge may cost, in units of the metric; `min_effect` of the effect by default.
+    target : float
+        For "prune": how faithful the circuit must stay.
+    within : Circuit, optional
+        Only edges of this circuit are cut or taken out; the others are left in (edge-patching) or out (acdc, prune).
+    seed : int
+        Of "resample", and of the pairs of a task that is given by its name.
+
+    Returns
+    -------
+    Circuit
+        With the scores of all edges that were looked at. Empty, with a note, where the metric does not differ between
+        clean and corrupted prompts by more than chance. Of "acdc" and "prune" scores are how much was lost when an edge
+        was tried; of methods on nodes, the smaller effect of the edge's two nodes.
+
+        Interrupted (Ctrl-C): with what was done until then.
+
+    Raises
+    ------
+    TypeError
+        For a task that is neither a `Task` nor a name.
+    ValueError
+        For an unknown task, method or ablation, a task of another model, a metric without a gradient where one is
+        needed.
+    MemoryError
+        Where the pairs do not fit; says how many do.
+
+    Examples
+    --------
+    >>> from scope_widgets import Microscope, circuits
+    >>> scope = Microscope.load("demo")
+    >>> circuit = circuits.discover(scope, "ioi", "eap").keep(n_edges=20)
+    >>> circuit.n_edges, circuit.task.name
+    (20, 'ioi')
+    """
+    if method not in METHODS:
+        known = "; ".join(f"{name!r}: {what}" for name, what in METHODS.items())
+        raise ValueError(f"method= got {method!r}; the known ones are {known}.")
+    if method == "eap-ig" and steps < 1:
+        raise ValueError(f"steps= is a number of gradients, 1 or more; got {steps}.")
+    run = CircuitRun(scope, as_task(scope, task, seed=seed), ablation, seed)
+    if within is not None and within.graph != run.graph:
+        raise ValueError(f"within= is a circuit of {within.model_id}, which has other edges than {scope.model_id}.")
+    task_seed = None if isinstance(task, Task) else seed
+    if why := why_nothing_to_find(run):
+        return empty_circuit(run, method, f"{METHODS[method]}; {why}", task_seed)
+    candidates = np.ones(run.graph.n_edges, dtype=bool) if within is None else within.included
+    scores, included, note = apply_method(
+        method, run, candidates, min_effect=min_effect, steps=steps, threshold=threshold, target=target
+    )
+    return circuit_of(run, method, scores, included, f"{METHODS[method]}; {note}", task_seed)

@@ -1,0 +1,77 @@
+"""The methods that find circuits, by name."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from scope_widgets._types import Array
+from scope_widgets.circuits.discovery.edge_scores import passes, score_by_ablation, score_by_gradient
+from scope_widgets.circuits.discovery.node_effects import edge_scores_of_nodes, node_effects
+from scope_widgets.circuits.discovery.pruning import acdc, prune_nodes
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
+
+Method: TypeAlias = Literal["eap", "eap-ig", "edge-patching", "acdc", "prune", "patching"]
+
+METHODS: dict[Method, str] = {
+    "eap": "edge attribution patching: a gradient at the clean run (Syed et al. 2023)",
+    "eap-ig": "edge attribution patching, gradients averaged from corrupted to clean embeddings (Hanna et al. 2024)",
+    "edge-patching": "each edge cut by itself, exactly",
+    "acdc": "edges taken out from the logits down, as long as each costs less than a threshold (Conmy et al. 2023)",
+    "prune": "nodes taken out, the least important first, as long as the circuit stays faithful",
+    "patching": "each node cut by itself, exactly",
+}
+
+
+def apply_method(
+    method: Method,
+    run: CircuitRun,
+    candidates: Mask,
+    *,
+    min_effect: float,
+    steps: int,
+    threshold: float | None,
+    target: float,
+) -> tuple[Array, Mask, str]:
+    """Return the scores of all edges, which of them are in, and a note; the options are those of `discover`."""
+    effect = min_effect * abs(run.scale)
+    if method == "acdc":
+        return acdc(run, candidates, effect if threshold is None else threshold)
+    if method == "prune":
+        return prune_nodes(run, candidates, target)
+    if method == "edge-patching":
+        scores, note = _by_edge(run, candidates)
+    elif method == "patching":
+        scores, note = _by_node(run, candidates)
+    else:
+        scores, note = _by_gradient(run, candidates, steps if method == "eap-ig" else 0)
+    return scores, np.nan_to_num(np.abs(scores)) >= effect, note
+
+
+def _by_gradient(run: CircuitRun, candidates: Mask, steps: int) -> tuple[Array, str]:
+    with tqdm(total=passes(run, steps), desc="Edge attribution", unit="pass", leave=False) as bar:
+        scores = score_by_gradient(run, steps, bar)
+    # what rounding leaves of the gradient by a divergence is none
+    if (run.task.metric == "kl" and not steps) or not np.abs(scores).max() > 1e-6 * abs(run.scale):
+        raise ValueError(
+            f"The gradient of {run.task.metric_name} is 0 at the clean run (the KL divergence from it has its "
+            f"minimum there), so no edge is seen: use method='{'edge-patching' if steps else 'eap-ig'}', or another "
+            "metric."
+        )
+    return np.where(candidates, scores, np.nan), f"{steps or 1} gradient{'s' if steps > 1 else ''}"
+
+
+def _by_edge(run: CircuitRun, candidates: Mask) -> tuple[Array, str]:
+    edges = np.flatnonzero(candidates)
+    scores = np.full(run.graph.n_edges, np.nan)
+    with tqdm(total=len(edges), desc="Edge patching", unit="edge", leave=False) as bar:
+        scores[edges] = score_by_ablation(run, edges, bar).mean(1)
+    return scores, f"{np.isfinite(scores).sum():,} of {len(edges):,} edges, a run of all pairs each"
+
+
+def _by_node(run: CircuitRun, candidates: Mask) -> tuple[Array, str]:
+    effects = node_effects(run, candidates)
+    note = f"{np.isfinite(effects).sum()} of {len(effects)} nodes, a run each"
+    return edge_scores_of_nodes(run, effects, candidates), note

@@ -1,0 +1,133 @@
+"""Taking edges out of a circuit one after the other, as long as it can spare them: ACDC, and pruning of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from scope_widgets._types import Array
+from scope_widgets.circuits.circuit import touching
+from scope_widgets.circuits.discovery.node_effects import edge_scores_of_nodes, node_effects
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
+
+
+def take_out(
+    included: Mask,
+    parts: Sequence[Array],
+    measure: Callable[[Array], Array],
+    spared: Callable[[Array, Array], bool],
+    bar: tqdm[Any],
+    at_once: int = 32,
+) -> tuple[Array, list[int], int, int]:
+    """Take parts out in their order; each stays out where the circuit could spare it, given all that is out before it.
+
+    Several steps are measured at once, as if each part before would be spared; what was measured after the first that
+    is not is thrown away. The result is that of one part after the other.
+
+    Parameters
+    ----------
+    included : ndarray of bool [edge]
+        To begin with.
+    parts : sequence of ndarray of int
+        The edges of each part.
+    measure : callable
+        Circuits `[circuit, edge]` -> metric `[circuit, pair]`.
+    spared : callable
+        Metric `[pair]` before a part was taken out, and after -> bool.
+    bar : tqdm
+    at_once : int
+        Steps measured together at the most; fewer after a part that could not be spared.
+
+    Returns
+    -------
+    included : ndarray of bool [edge]
+    needed : list of int
+        The parts that could not be spared.
+    done : int
+        Number of parts that were tried: all, or up to a Ctrl-C.
+    runs : int
+        Number of circuits that were measured.
+    """
+    included, needed, runs, step, width = included.copy(), [], 0, 0, 1
+    try:
+        before = measure(included[None])[0]
+        while step < len(parts):
+            ahead = parts[step : step + width]
+            circuits = np.repeat(included[None], len(ahead), 0)
+            for at, part in enumerate(ahead):
+                circuits[at:, part] = False
+            after = measure(circuits)
+            runs += len(ahead)
+            width = min(2 * width, at_once)
+            for at in range(len(ahead)):
+                step += 1
+                bar.update()
+                if not spared(before, after[at]):
+                    needed.append(step - 1)
+                    width = max(1, at)
+                    break
+                included, before = circuits[at], after[at]
+    except KeyboardInterrupt:
+        tqdm.write(f"Interrupted after {step} of {len(parts)}: what was not tried is left in.")
+    return included, needed, step, runs
+
+
+def acdc(run: CircuitRun, candidates: Mask, threshold: float) -> tuple[Array, Mask, str]:
+    """Take edges out from the logits down, as long as each costs less than a threshold (Conmy et al. 2023).
+
+    Returns
+    -------
+    scores : ndarray [edge]
+        How much was lost when the edge was tried; NaN where it was not.
+    included : ndarray of bool [edge]
+    note : str
+    """
+    graph = run.graph
+    # from the logits down, the latest senders first, as in the paper
+    edges = np.flatnonzero(candidates)[::-1]
+    scores = np.full(graph.n_edges, np.nan)
+    tried = iter(edges)
+
+    def spared(before: Array, after: Array) -> bool:
+        cost = float(before.mean() - after.mean())
+        scores[next(tried)] = cost
+        return abs(cost) < threshold
+
+    with tqdm(total=len(edges), desc="ACDC", unit="edge", leave=False) as bar:
+        included, _, done, runs = take_out(candidates, list(edges[:, None]), run.measure, spared, bar)
+    note = f"threshold {threshold:.3g}, {done:,} of {len(edges):,} edges tried in {runs:,} runs of all pairs"
+    return scores, included, note
+
+
+def prune_nodes(run: CircuitRun, candidates: Mask, target: float) -> tuple[Array, Mask, str]:
+    """Take nodes out in the order of their effect, again and again until none can be spared.
+
+    Returns
+    -------
+    scores : ndarray [edge]
+        The smaller effect of the edge's two nodes.
+    included : ndarray of bool [edge]
+    note : str
+    """
+    graph = run.graph
+    effects = node_effects(run, candidates)
+    included, left, runs = candidates, list(np.argsort(np.abs(effects), kind="stable")), len(effects)
+
+    def spared(before: Array, after: Array) -> bool:
+        return bool(run.faithfulness(after) >= target)
+
+    while True:
+        parts = [np.flatnonzero(touching(graph, [graph.senders[node]])) for node in left]
+        with tqdm(total=len(parts), desc="Pruning", unit="node", leave=False) as bar:
+            included, needed, done, more = take_out(included, parts, run.measure, spared, bar)
+        runs += more
+        if len(needed) == len(left) or done < len(left):
+            break
+        left = [left[at] for at in needed]
+    whole = len(needed) == len(left)
+    note = f"no node of {len(left)} can be spared" if whole else "interrupted before all nodes were tried"
+    note += f" at faithfulness {target}, {runs:,} runs of all pairs"
+    return edge_scores_of_nodes(run, effects, included), included, note

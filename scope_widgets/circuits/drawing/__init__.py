@@ -1,0 +1,1 @@
+"""A circuit as a drawing: DOT for Graphviz, and SVG."""

@@ -1,0 +1,1 @@
+"""A circuit run alone, and compared with the whole model."""

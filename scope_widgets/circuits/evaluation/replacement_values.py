@@ -1,0 +1,60 @@
+"""What an edge that is out of a circuit carries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets.experiments.task import Task
+
+#: the ablations of `experiments.ablations` that make sense for an edge
+CircuitAblation: TypeAlias = Literal["counterfactual", "mean", "resample", "zero"]
+#: ablation -> what an edge that is out carries, as a sentence says it
+ABLATIONS: dict[CircuitAblation, str] = {
+    "counterfactual": "what it carries on the pair's own corrupted prompt",
+    "mean": "the mean over the corrupted prompts of the same template and length, at each position",
+    "resample": "what it carries on another pair's corrupted prompt of the same template and length",
+    "zero": "nothing (zero)",
+}
+
+
+def same_group(task: Task) -> list[list[int]]:
+    """Return the pairs of the same template and length as each pair, itself among them."""
+    groups = list(zip(task.groups, map(len, task.clean), strict=True))
+    return [[at for at, other in enumerate(groups) if other == group] for group in groups]
+
+
+def replacement_values(
+    ablation: CircuitAblation, corrupted: Tensor, pairs: Sequence[int], groups: list[list[int]], seed: int
+) -> Tensor:
+    """Return what edges that are out carry.
+
+    Parameters
+    ----------
+    ablation : str
+    corrupted : Tensor [sender, pair, position, d_model]
+        What is written on all corrupted prompts.
+    pairs : sequence of int
+        The pairs whose replacement is returned.
+    groups : list of list of int
+        The pairs that each pair is averaged over or drawn from: see `same_group`.
+    seed : int
+        Of "resample".
+
+    Returns
+    -------
+    Tensor [sender, returned pair, position, d_model]
+    """
+    if ablation == "zero":
+        return torch.zeros_like(corrupted[:, list(pairs)])
+    if ablation == "mean":
+        return torch.stack([corrupted[:, groups[pair]].mean(1) for pair in pairs], 1)
+    if ablation == "resample":
+        rng = np.random.default_rng(seed)
+        drawn = [rng.choice([other for other in group if other != at] or [at]) for at, group in enumerate(groups)]
+        pairs = [int(drawn[pair]) for pair in pairs]
+    return corrupted[:, list(pairs)]

@@ -1,0 +1,89 @@
+"""`microscope circuits --model demo --task ioi --out circuit`: find a circuit, test it, write it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from scope_widgets import Microscope
+    from scope_widgets.circuits import Circuit, Task, TaskName
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the subparsers of `microscope`."""
+    parser = commands.add_parser(
+        "circuits", help="find the circuit of a task, run it by itself, and write it as JSON, DOT, SVG, CSV and HTML"
+    )
+    parser.add_argument("--model", default="demo", help="demo, a folder, a .gguf file or a hub id")
+    parser.add_argument(
+        "--task",
+        default="ioi",
+        help="ioi, greater_than, induction, agreement, capitals, or a JSON file with clean, corrupted, answer, versus",
+    )
+    parser.add_argument("--pairs", type=int, default=40, help="half to find the circuit on, half to test it")
+    parser.add_argument("--method", default="eap-ig", help="eap-ig, eap, edge-patching, acdc, prune or patching")
+    parser.add_argument("--edges", type=int, help="keep so many; else those with 1 %% of the effect or more")
+    parser.add_argument("--remote", action="store_true", help="run it on the NDIF server of NDIF_HOST, NDIF_API_KEY")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("circuit"), help="the folder to write to")
+    parser.set_defaults(run=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    from scope_widgets import Microscope, circuits
+
+    if options.pairs < 2:
+        raise ValueError(f"--pairs is 2 or more: half of them are for the test; got {options.pairs}.")
+    scope = Microscope.load(options.model, remote=options.remote)
+    task = _task(scope, options.task, options.pairs, options.seed)
+    half = len(task) // 2
+    found = circuits.discover(scope, task[:half], options.method)
+    circuit = found if options.edges is None else found.keep(options.edges)
+    tested = circuits.faithfulness(scope, circuit, task=task[half:], seed=options.seed)
+    _write(scope, circuit, options.out)
+    print(f"{task.name} on {scope.model_id}: {circuit.provenance.note}")
+    print(circuit.top(10).to_string(index=False, float_format="{:.4f}".format))
+    print(f"On {len(task) - half} other pairs: {tested}")
+    print(f"Written to {options.out}: circuit.json, circuit.dot, circuit.svg, circuit.html, edges.csv")
+
+
+def _write(scope: Microscope, circuit: Circuit, folder: Path) -> None:
+    from scope_widgets import circuits, widgets
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in (
+        ("circuit.json", circuit.to_json()),
+        ("circuit.dot", circuit.to_dot()),
+        ("circuit.svg", circuits.to_svg(circuit)),
+    ):
+        (folder / name).write_text(text, encoding="utf-8")
+    circuit.to_dataframe().to_csv(folder / "edges.csv", index=False)
+    widgets.CircuitGraph(circuit, scope).to_html(folder / "circuit.html")
+
+
+def _task(scope: Microscope, name: str, n: int, seed: int) -> Task:
+    from scope_widgets import circuits
+
+    if name.endswith(".json"):
+        return _task_of_file(scope, Path(name))
+    return circuits.task(scope, cast("TaskName", name), n, seed=seed)
+
+
+def _task_of_file(scope: Microscope, path: Path) -> Task:
+    from scope_widgets import circuits
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        pairs = [content[part] for part in ("clean", "corrupted", "answer", "versus")]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is to hold an object with lists named clean, corrupted, answer and versus, one entry a pair; "
+            f"reading it gave {type(error).__name__}: {error}."
+        ) from None
+    task = circuits.Task.of(scope, *pairs, metric=content.get("metric"), name=path.stem)
+    if len(task) < 2:
+        raise ValueError(f"{path} holds {len(task)} pair: give two or more, half of them are for the test.")
+    return task

@@ -1,0 +1,38 @@
+"""`main`: the commands of `microscope`, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from scope_widgets.cli import circuits
+
+#: modules with `add_parser(commands)`, which names the function to run
+_COMMANDS = (circuits,)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; what goes wrong is one sentence on stderr and exit status 1.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit status.
+    """
+    parser = argparse.ArgumentParser(prog="microscope", description="See what happens inside a language model.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except (ValueError, TypeError, OSError, MemoryError, RuntimeError) as error:
+        print(f"microscope: {error}", file=sys.stderr)
+        return 1
+    return 0

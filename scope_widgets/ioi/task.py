@@ -1,0 +1,31 @@
+"""The task of finding the indirect object, as it is made by its name."""
+
+from __future__ import annotations
+
+from scope_widgets.experiments.task import Task
+from scope_widgets.ioi.prompts import prompts
+from scope_widgets.models.microscope import Microscope
+
+
+def ioi_task(scope: Microscope, n: int = 50, *, seed: int = 0) -> Task:
+    """Make the task of `n` IOI prompts, each beside itself with the indirect object in the subject's second place.
+
+    Parameters
+    ----------
+    scope : Microscope
+    n : int
+        Number of pairs.
+    seed : int
+        The same seed makes the same pairs.
+
+    Returns
+    -------
+    Task
+        That of `ioi.prompts(scope, n, seed=seed).task()`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `ioi.prompts` does.
+    """
+    return prompts(scope, n, seed=seed).task()
