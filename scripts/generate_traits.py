@@ -17,7 +17,7 @@ from typing import Any
 import traitlets
 
 from scope_widgets import widgets
-from scope_widgets.widgets._base import View
+from scope_widgets.widgets.core.view import View
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "js" / "src" / "generated" / "traits.ts"

@@ -6,14 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._saved_page import save_html
-    from ._selection import Selection
-    from .attention_view import AttentionView
-    from .circuit_graph import CircuitGraph
-    from .head_table import HeadTable
-    from .logit_lens_view import LogitLensView
-    from .patching_map import PatchingMap
-    from .steering_panel import SteeringPanel
+    from scope_widgets.widgets.attention_view import AttentionView
+    from scope_widgets.widgets.circuit_graph import CircuitGraph
+    from scope_widgets.widgets.core.saved_page import save_html
+    from scope_widgets.widgets.core.selection import Selection
+    from scope_widgets.widgets.head_table import HeadTable
+    from scope_widgets.widgets.logit_lens_view import LogitLensView
+    from scope_widgets.widgets.patching_map import PatchingMap
+    from scope_widgets.widgets.steering_panel import SteeringPanel
 
 __all__ = [
     "AttentionView",
@@ -32,9 +32,9 @@ _HOMES = {
     "HeadTable": "head_table",
     "LogitLensView": "logit_lens_view",
     "PatchingMap": "patching_map",
-    "Selection": "_selection",
+    "Selection": "core.selection",
     "SteeringPanel": "steering_panel",
-    "save_html": "_saved_page",
+    "save_html": "core.saved_page",
 }
 
 

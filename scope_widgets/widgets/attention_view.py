@@ -16,9 +16,8 @@ from scope_widgets import _kernels
 from scope_widgets._job import Job, Steps
 from scope_widgets.heads.thumbnails import head_pattern, thumbnails
 from scope_widgets.models.remote_dispatch import submit
-
-from ._base import Answer, LongAnswer, View
-from ._requests import finished
+from scope_widgets.widgets.core.requests import finished
+from scope_widgets.widgets.core.view import Answer, LongAnswer, View
 
 Side = Literal["a", "b"]
 Float32 = npt.NDArray[np.float32]

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from ._base import Answer, View
-from ._selection import Selection
+from scope_widgets.widgets.core.selection import Selection
+from scope_widgets.widgets.core.view import Answer, View
 
 MOST_CELLS = 200_000
 FALLBACK_LAYERS = 40

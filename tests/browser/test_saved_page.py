@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from scope_widgets.widgets import HeadTable, Selection, save_html
-from scope_widgets.widgets._bundle import STATIC
+from scope_widgets.widgets.core.bundle import STATIC
 
 EVIL = "</script><img src=x onerror=alert(1)><!--"
 

@@ -7,7 +7,7 @@ import pytest
 import traitlets
 
 from scope_widgets.widgets import HeadTable
-from scope_widgets.widgets._base import View
+from scope_widgets.widgets.core.view import View
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "generate_traits.py"
 spec = importlib.util.spec_from_file_location("generate_traits", SCRIPT)

@@ -18,9 +18,9 @@ from traitlets import TraitError
 
 from scope_widgets import widgets
 from scope_widgets.widgets import Selection, save_html
-from scope_widgets.widgets import _base as base
-from scope_widgets.widgets._base import View
-from scope_widgets.widgets._png import png
+from scope_widgets.widgets.core import view as base
+from scope_widgets.widgets.core.png import png
+from scope_widgets.widgets.core.view import View
 
 EVIL = "<img src=x onerror=alert(1)></script><!--"
 

@@ -18,8 +18,8 @@ from scope_widgets.circuits import Circuit, Live
 from scope_widgets.circuits.measurement import FarLive
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets import CircuitGraph, Selection, circuit_graph
-from scope_widgets.widgets._circuit_curve import DRAWS, measured
-from scope_widgets.widgets._circuit_edits import edge_name
+from scope_widgets.widgets.circuit_graph.curve import DRAWS, measured
+from scope_widgets.widgets.circuit_graph.edits import edge_name
 from tests.support.circuit_examples import FakeLive, circuit, curve, task
 
 

@@ -16,7 +16,7 @@ from traitlets import TraitError
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.patching import activations, far_sweeps, sweep
 from scope_widgets.widgets import PatchingMap, Selection, patching_map
-from scope_widgets.widgets._patching_map_cells import MOST_CELLS, MOST_DOUBLES, Effects, as_bytes, values_of
+from scope_widgets.widgets.patching_map.cells import MOST_CELLS, MOST_DOUBLES, Effects, as_bytes, values_of
 from tests.support.patching_examples import Sweep, attribution, estimated, patching, words
 
 

@@ -19,7 +19,7 @@ from scope_widgets import steering
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.steered_distribution import Distribution, Steered
 from scope_widgets.widgets import Selection, SteeringPanel
-from scope_widgets.widgets._steering_reader import Reader
+from scope_widgets.widgets.steering_panel.reader import Reader
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"

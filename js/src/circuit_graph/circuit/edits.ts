@@ -1,4 +1,4 @@
-/** What a person changes in a circuit: the TypeScript of `scope_widgets/widgets/_circuit_edits.py`. */
+/** What a person changes in a circuit: the TypeScript of `scope_widgets/widgets/circuit_graph/edits.py`. */
 import type { Model } from "../../core/model";
 import type { CircuitGraphTraits } from "../../generated/traits";
 import type { Edges } from "./edges";

@@ -16,13 +16,11 @@ import traitlets
 from scope_widgets._job import JobStatus
 from scope_widgets._provenance import Provenance
 from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep
-
-from . import _steering_presets as presets
-from . import _steering_sliders as sliders
-from ._base import Answer, LongAnswer, View
-from ._requests import finished
-from ._selection import Head, Selection
-from ._steering_reader import SHOWN, Reader
+from scope_widgets.widgets.core.requests import finished
+from scope_widgets.widgets.core.selection import Head, Selection
+from scope_widgets.widgets.core.view import Answer, LongAnswer, View
+from scope_widgets.widgets.steering_panel import presets, sliders
+from scope_widgets.widgets.steering_panel.reader import SHOWN, Reader
 
 #: strengths of a slider that a saved page knows
 POINTS = 11

@@ -10,7 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Protocol
 
-from ._bundle import bundle
+from scope_widgets.widgets.core.bundle import bundle
 
 _STYLE = """
 :root { color-scheme: light dark; }

@@ -15,13 +15,12 @@ from scope_widgets._job import Job, JobStatus
 from scope_widgets.circuits import Circuit
 from scope_widgets.circuits.measurement import CircuitMeasurement, Measured, attention_on_first_prompt, measure
 from scope_widgets.models.remote_dispatch import submit
-
-from . import _circuit_edits as edits
-from ._base import Answer, LongAnswer, View
-from ._circuit_curve import curve_of, measured
-from ._circuit_picture import picture
-from ._requests import finished
-from ._selection import Head, Selection
+from scope_widgets.widgets.circuit_graph import edits
+from scope_widgets.widgets.circuit_graph.curve import curve_of, measured
+from scope_widgets.widgets.circuit_graph.picture import picture
+from scope_widgets.widgets.core.requests import finished
+from scope_widgets.widgets.core.selection import Head, Selection
+from scope_widgets.widgets.core.view import Answer, LongAnswer, View
 
 #: what a saved page may hold of attention, and of the circuit as JSON
 SAVED_BYTES = 2_000_000

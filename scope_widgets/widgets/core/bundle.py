@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-STATIC = Path(__file__).parent.parent / "static"
+STATIC = Path(__file__).parents[2] / "static"
 
 _NO_BUNDLE = "The browser half of {name} is not built. Build it with `make build` in the project's folder."
 

@@ -19,7 +19,8 @@ class Follower(Protocol):
     n_layers: int | None
     n_heads: int | None
 
-    def follow(self, name: str, value: list[Any]) -> None: ...
+    def follow(self, name: str, value: list[Any]) -> None:
+        """Take over a value of the selection."""
 
 
 def as_heads(value: object) -> list[Head]:

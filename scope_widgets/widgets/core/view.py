@@ -10,13 +10,13 @@ import anywidget
 import numpy.typing as npt
 import traitlets
 
-from ._bundle import bundle
-from ._fallback import Table, fallbacks
-from ._requests import Answer as Answer
-from ._requests import Answers
-from ._requests import LongAnswer as LongAnswer
-from ._saved_page import page, save_html
-from ._selection import Head, Selection, as_heads, as_tokens, check_range
+from scope_widgets.widgets.core.bundle import bundle
+from scope_widgets.widgets.core.fallback import Table, fallbacks
+from scope_widgets.widgets.core.requests import Answer as Answer
+from scope_widgets.widgets.core.requests import Answers
+from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer
+from scope_widgets.widgets.core.saved_page import page, save_html
+from scope_widgets.widgets.core.selection import Head, Selection, as_heads, as_tokens, check_range
 
 
 class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]

@@ -30,7 +30,8 @@ class Answers:
 
     if TYPE_CHECKING:  # the widget's own
 
-        def send(self, content: Any, buffers: Any = None) -> None: ...
+        def send(self, content: Any, buffers: Any = None) -> None:
+            """Send a message to the browser."""
 
     def _hear(self, _widget: Any, message: Any, buffers: list[Any]) -> None:
         # Messages of other protocols (anywidget has its own) are left alone.

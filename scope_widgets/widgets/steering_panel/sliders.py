@@ -7,8 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scope_widgets.steering import AddDirection, ClampNeuron, Direction, Intervention, ScaleHead
-
-from ._selection import as_heads
+from scope_widgets.widgets.core.selection import as_heads
 
 _SITES = {"residual": "residual", "z": "head", "neurons": "neuron", "attention": "attention"}
 

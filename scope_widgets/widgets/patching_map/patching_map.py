@@ -12,10 +12,9 @@ import numpy.typing as npt
 import traitlets
 
 from scope_widgets._job import JobStatus
-
-from ._base import Answer, LongAnswer, View
-from ._patching_map_cells import Effects, as_bytes, code_of, prompts_of_cell, values_of
-from ._selection import Head, Selection
+from scope_widgets.widgets.core.selection import Head, Selection
+from scope_widgets.widgets.core.view import Answer, LongAnswer, View
+from scope_widgets.widgets.patching_map.cells import Effects, as_bytes, code_of, prompts_of_cell, values_of
 
 MOST_PROMPTS = 200
 SAVED_BYTES = 2_000_000

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 import traitlets
 
-from ._attention_strips import Strips
-from ._base import View
-from ._head_table_columns import Column, class_letters, evidence_of, pack, read_frame
-from ._selection import Head, Selection
+from scope_widgets.widgets.core.selection import Head, Selection
+from scope_widgets.widgets.core.view import View
+from scope_widgets.widgets.head_table.columns import Column, class_letters, evidence_of, pack, read_frame
+from scope_widgets.widgets.head_table.strips import Strips
 
 _FALLBACK_ROWS = 12
 

@@ -1,0 +1,1 @@
+"""What all views share: the base class, requests of the browser, selection, saved pages, stills."""
