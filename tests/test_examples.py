@@ -24,6 +24,8 @@ def public(rooms):
     for room in rooms:
         module = importlib.import_module(f"scope_widgets.{room}")
         yield from ((f"{room}.{name}", getattr(module, name)) for name in module.__all__)
+    top = ((name, getattr(scope_widgets, name)) for name in scope_widgets.__all__)
+    yield from ((name, thing) for name, thing in top if inspect.isclass(thing))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from torch import Tensor
 from scope_widgets import _kernels
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets.models.remote_dispatch import remotable, stepwise
-from scope_widgets.traces.attention_scoring import Scoring
+from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.traces.trace import Trace
 
 Array = np.ndarray[Any, Any]
@@ -56,7 +56,7 @@ class HeadPattern:
     recorded: Tensor | None
     q: Tensor | None = None
     k: Tensor | None = None
-    scoring: Scoring | None = None
+    scoring: AttentionScoring | None = None
 
     def attention(self) -> Tensor:
         """Return the pattern `[query, key]`."""

@@ -155,24 +155,18 @@ def direct_logit_attribution(
     scope = scope_of(trace, scope)
     unembedding = Unembedding(scope.model, scope.anatomy)
     answers = answer_ids(scope.tokenizer, answer, len(trace), "answer")
-    direction, bias = unembedding.directions(answers)
-    others: list[str] = []
-    if versus is not None:
-        against = answer_ids(scope.tokenizer, versus, len(trace), "versus")
+    against = None if versus is None else answer_ids(scope.tokenizer, versus, len(trace), "versus")
+    if against is not None:
         check_distinct(scope.tokenizer, answers, against)
-        subtracted, its_bias = unembedding.directions(against)
-        direction, bias = direction - subtracted, bias - its_bias
-        others = token_texts(scope.tokenizer, against.tolist())
     at = _rows_of(trace, position)
     final = _value_at(trace, trace.residual(trace.n_layers), at)
-    logits = _value_at(trace, trace.logits, at)
-    unembedding.check(final, logits)
-    if unembedding.softcap is not None or bool(logits.isnan().any()):  # NaN: a watched call that left these logits out
-        logits = unembedding.raw(final)
-    logits = logits.cpu().double()
+    logits = _raw_logits(trace, unembedding, final, at)
     total = logits.gather(1, answers[:, None])[:, 0]
-    if versus is not None:
+    direction, bias = unembedding.directions(answers)
+    if against is not None:
         total = total - logits.gather(1, against[:, None])[:, 0]
+        subtracted, its_bias = unembedding.directions(against)
+        direction, bias = direction - subtracted, bias - its_bias
     frozen = unembedding.frozen(final[:, None])
     rows: list[tuple[str, int, int]] = []
     written: list[Tensor] = []
@@ -191,11 +185,20 @@ def direct_logit_attribution(
         total=total.numpy(),
         residue=float(np.abs(per_prompt.sum(1) - total.numpy()).max()),
         answer=token_texts(scope.tokenizer, answers.tolist()),
-        versus=others,
+        versus=[] if against is None else token_texts(scope.tokenizer, against.tolist()),
         n_layers=trace.n_layers,
         n_heads=trace.n_heads,
         provenance=dataclasses.replace(trace.provenance, note=_note(trace, unembedding, position)),
     )
+
+
+def _raw_logits(trace: Trace, unembedding: Unembedding, final: Tensor, at: Tensor) -> Tensor:
+    """Return the logits `[prompt, vocabulary]` of the real run before any soft-cap, in float64."""
+    logits = _value_at(trace, trace.logits, at)
+    unembedding.check(final, logits)
+    if unembedding.softcap is not None or bool(logits.isnan().any()):  # NaN: a watched call that left these logits out
+        logits = unembedding.raw(final)
+    return logits.cpu().double()
 
 
 def _parts(trace: Trace, scope: Microscope, at: Tensor) -> Iterator[tuple[list[tuple[str, int, int]], Tensor]]:

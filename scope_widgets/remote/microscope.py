@@ -34,7 +34,7 @@ from scope_widgets.remote.source_bundle import digest, sources_of
 from scope_widgets.remote.trace import RemoteTrace
 from scope_widgets.remote.worker import execute
 from scope_widgets.remote.worker.read_activations import Wanted, arranged, plan
-from scope_widgets.traces.attention_scoring import Scoring
+from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.traces.trace import TRACE_SITES
 
 P = ParamSpec("P")
@@ -256,13 +256,13 @@ class RemoteMicroscope(Microscope):
 
     def read_quantities(
         self, trace: RemoteTrace, wanted: Sequence[Wanted]
-    ) -> tuple[dict[Wanted, Tensor], dict[int, Scoring]]:
+    ) -> tuple[dict[Wanted, Tensor], dict[int, AttentionScoring]]:
         """Fetch quantities of a trace with one request."""
         ids, mask = (value.reshape(-1, trace.mask.shape[-1]) for value in (trace.token_ids, trace.mask))
         self._check_size(wanted, ids.numel())
         asked = plan(self.model, self.anatomy, wanted)
         found = self._answer({"read": [list(one) for one in asked], "input_ids": ids, "attention_mask": mask.long()})
-        scoring: dict[int, Scoring] = {}
+        scoring: dict[int, AttentionScoring] = {}
         values: dict[Wanted, Tensor] = {}
         by_name = {f"{one.site}.{one.layer}": one for one in wanted}
         for name, path, side, _ in asked:
@@ -275,7 +275,7 @@ class RemoteMicroscope(Microscope):
                 scaling, softcap, window, sinks = found["scoring " + path]
                 if sinks:
                     raise NotImplementedError(f"{self.model_id} has attention sinks, which are not computed yet.")
-                scoring[one.layer] = Scoring(scaling, softcap, window)
+                scoring[one.layer] = AttentionScoring(scaling, softcap, window)
         if not trace.batched:
             values = {one: value[0] for one, value in values.items()}
         return values, scoring

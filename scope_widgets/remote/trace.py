@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scope_widgets.models.microscope import LocalMicroscope
 from scope_widgets.remote.worker.read_activations import Wanted
-from scope_widgets.traces.attention_scoring import Scoring
+from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.traces.trace import Trace
 
 
@@ -19,7 +19,7 @@ class ReadsQuantities(Protocol):
 
     def read_quantities(
         self, trace: RemoteTrace, wanted: Sequence[Wanted]
-    ) -> tuple[dict[Wanted, Tensor], dict[int, Scoring]]:
+    ) -> tuple[dict[Wanted, Tensor], dict[int, AttentionScoring]]:
         """Fetch quantities of a trace, and how scores are made, with one request."""
 
     def trace_of(
@@ -38,11 +38,11 @@ class RemoteTrace(Trace):
     scope: ReadsQuantities
     _capture: tuple[str, ...] | None
     _known: dict[Wanted, Tensor]
-    _scoring: dict[int, Scoring]
+    _scoring: dict[int, AttentionScoring]
 
     def __init__(self, sites: Sequence[str], capture: tuple[str, ...] | None, **fields: Any) -> None:
         known: dict[Wanted, Tensor] = {}
-        scoring: dict[int, Scoring] = {}
+        scoring: dict[int, AttentionScoring] = {}
         for name, value in {**fields, "_capture": capture, "_known": known, "_scoring": scoring}.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "scoring", _Layers(self.n_layers, self._scoring_of, self._all_scoring))
@@ -129,7 +129,7 @@ class RemoteTrace(Trace):
         self._ask([wanted])
         return self._known[wanted]
 
-    def _scoring_of(self, layer: int) -> Scoring:
+    def _scoring_of(self, layer: int) -> AttentionScoring:
         if layer not in self._scoring:
             self._ask([Wanted("k", layer, 0)], again=True)
         return self._scoring[layer]

@@ -1,4 +1,4 @@
-"""`Scoring`: how a layer makes attention of queries and keys, to compute patterns that a trace did not record."""
+"""`AttentionScoring`: how a layer makes attention of queries and keys, for patterns that a trace did not record."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Scoring:
+class AttentionScoring:
     """How a layer scores keys: `softcap * tanh(scaling * q . k / softcap)`, over the keys that the query sees.
 
     Attributes

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Shown
 from scope_widgets.traces import files
-from scope_widgets.traces.attention_scoring import Scoring
+from scope_widgets.traces.activation_statistics import describe
+from scope_widgets.traces.attention_scoring import AttentionScoring
+from scope_widgets.traces.trace_parts import from_parts, to_parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +72,7 @@ class Trace(Shown):
     n_kv_heads: int
     provenance: Provenance
     mask: Tensor
-    scoring: tuple[Scoring, ...]
+    scoring: tuple[AttentionScoring, ...]
     values: Mapping[str, Sequence[Tensor]]
     modules: Mapping[str, Tensor] = field(default_factory=dict)
     scope: Any = field(default=None, repr=False)
@@ -258,7 +259,7 @@ class Trace(Shown):
         if site == "attention":
             raise ValueError("Patterns have statistics of their own: use heads.score(trace).")
         self._value(site, 0)
-        rows = [{"layer": i, **_statistics(value, self.mask)} for i, value in enumerate(self.values[site])]
+        rows = [{"layer": i, **describe(value, self.mask)} for i, value in enumerate(self.values[site])]
         return pd.DataFrame(rows)
 
     def to_circuitsvis(self, layer: int) -> Any:
@@ -279,7 +280,7 @@ class Trace(Shown):
 
     def save(self, folder: str | Path) -> None:
         """Write the trace as a folder of safetensors and JSON."""
-        files.write_folder(Path(folder), *self._to_parts())
+        files.write_folder(Path(folder), *to_parts(self))
 
     @classmethod
     def load(cls, folder: str | Path) -> Trace:
@@ -291,78 +292,24 @@ class Trace(Shown):
             When it is not such a folder, or is damaged.
         """
         with files.one_error(f"{folder} is not a whole trace folder, as trace.save(folder) writes it"):
-            return cls._from_parts(*files.read_folder(Path(folder)))
+            return from_parts(cls, *files.read_folder(Path(folder)))
 
     def to_json(self) -> str:
         """Return the trace as JSON (for short prompts: numbers become text)."""
-        return files.to_json(*self._to_parts())
+        return files.to_json(*to_parts(self))
 
     @classmethod
     def from_json(cls, text: str) -> Trace:
         """Return the trace that `to_json` wrote; raise ValueError for anything else."""
         with files.one_error(f"This text is not a trace written by trace.to_json(), it begins {text[:40]!r}"):
-            return cls._from_parts(*files.from_json(text))
+            return from_parts(cls, *files.from_json(text))
 
     def to_npz(self, path: str | Path) -> None:
         """Write the trace as a NumPy archive, without pickled objects."""
-        files.write_npz(Path(path), *self._to_parts())
+        files.write_npz(Path(path), *to_parts(self))
 
     @classmethod
     def from_npz(cls, path: str | Path) -> Trace:
         """Return the trace that `to_npz` wrote; raise ValueError for anything else."""
         with files.one_error(f"{path} is not a trace written by trace.to_npz()"):
-            return cls._from_parts(*files.read_npz(Path(path)))
-
-    def _to_parts(self) -> tuple[files.Header, files.Tensors]:
-        header = {
-            "format": _FORMAT,
-            "tokens": self.tokens,
-            "n_layers": self.n_layers,
-            "n_heads": self.n_heads,
-            "n_kv_heads": self.n_kv_heads,
-            "captured": self.captured,
-            "scoring": [dataclasses.asdict(scoring) for scoring in self.scoring],
-            "provenance": dataclasses.asdict(self.provenance),
-        }
-        tensors = {"token_ids": self.token_ids, "logits": self.logits, "mask": self.mask}
-        tensors |= {f"{site}.{i}": value for site, layers in self.values.items() for i, value in enumerate(layers)}
-        tensors |= {f"{_MODULE}{name}": value for name, value in self.modules.items()}
-        return header, {name: value.detach().cpu() for name, value in tensors.items()}
-
-    @classmethod
-    def _from_parts(cls, header: files.Header, tensors: files.Tensors) -> Trace:
-        if header["format"] != _FORMAT:
-            raise ValueError(f"format {header['format']!r} instead of {_FORMAT!r}")
-        provenance, n_layers = header["provenance"], header["n_layers"]
-        return cls(
-            token_ids=tensors["token_ids"],
-            tokens=header["tokens"],
-            logits=tensors["logits"],
-            n_layers=n_layers,
-            n_heads=header["n_heads"],
-            n_kv_heads=header["n_kv_heads"],
-            mask=tensors["mask"],
-            provenance=Provenance(**{**provenance, "prompts": tuple(provenance["prompts"])}),
-            scoring=tuple(Scoring(**scoring) for scoring in header["scoring"]),
-            values={
-                site: [tensors[f"{site}.{layer}"] for layer in range(n_layers + (site == "residual"))]
-                for site in header["captured"]
-            },
-            modules={name.removeprefix(_MODULE): value for name, value in tensors.items() if name.startswith(_MODULE)},
-        )
-
-
-_FORMAT = "scope-widgets trace 1"
-_MODULE = "module "
-
-
-def _statistics(value: Tensor, mask: Tensor) -> dict[str, float]:
-    """Return statistics of `value` `[position, ...]` or `[batch, position, ...]` where `mask` is set."""
-    rows = value[mask.to(value.device)].double().cpu().numpy()
-    return {
-        "mean": float(rows.mean()),
-        "std": float(rows.std()),
-        "min": float(rows.min()),
-        "max": float(rows.max()),
-        "mean_norm": float(np.linalg.norm(rows, axis=-1).mean()),
-    }
+            return from_parts(cls, *files.read_npz(Path(path)))

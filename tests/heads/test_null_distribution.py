@@ -7,7 +7,7 @@ import scipy.stats
 
 from scope_widgets import Microscope, heads
 from scope_widgets.heads.null_distribution import shared_p
-from scope_widgets.traces.attention_scoring import Scoring
+from scope_widgets.traces.attention_scoring import AttentionScoring
 from tests.support.planted_traces import planted_trace, random
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
@@ -38,7 +38,7 @@ def test_null_knows_the_window():
     window = np.tril(np.ones((40, 40))) - np.tril(np.ones((40, 40)), -2)
     trace = planted_trace([[window / window.sum(-1, keepdims=True)]], np.arange(40))
     assert {"previous_token", "current_token"} <= set(names(trace)[0]), "without the window it stands out"
-    trace = dataclasses.replace(trace, scoring=(Scoring(1.0, window=2),))
+    trace = dataclasses.replace(trace, scoring=(AttentionScoring(1.0, window=2),))
     assert names(trace)[0] == ["uniform"], "with it, two keys are all that there is"
 
 

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 from scope_widgets import Microscope, heads
 from scope_widgets.heads import Fact, FactSet, HeadComparison, RecallHeads, SubjectAttention
 from scope_widgets.heads.multiple_comparisons import Correction
-from scope_widgets.traces.attention_scoring import Scoring
+from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.traces.trace import NotCapturedError
 from scope_widgets.widgets import HeadTable
 from tests.support.planted_traces import planted_trace, previous, random, uniform
@@ -90,11 +90,11 @@ def test_control_knows_the_window():
     trace = planted_trace([[window / window.sum(-1, keepdims=True)]], range(10))
     without = heads.subject_attention(trace, [6, 7])
     assert without.per_prompt[0, 0, 0] - without.control[0, 0, 0] > 0.1, "as if it preferred the late subject"
-    within = heads.subject_attention(dataclasses.replace(trace, scoring=(Scoring(1.0, window=4),)), [6, 7])
+    within = heads.subject_attention(dataclasses.replace(trace, scoring=(AttentionScoring(1.0, window=4),)), [6, 7])
     assert within.control[0, 0, 0] == pytest.approx(within.per_prompt[0, 0, 0])
-    partly = heads.subject_attention(dataclasses.replace(trace, scoring=(Scoring(1.0, window=4),)), [5, 6])
+    partly = heads.subject_attention(dataclasses.replace(trace, scoring=(AttentionScoring(1.0, window=4),)), [5, 6])
     assert partly.control[0, 0, 0] == partly.per_prompt[0, 0, 0] == pytest.approx(0.25)
-    nothing = heads.subject_attention(dataclasses.replace(trace, scoring=(Scoring(1.0, window=2),)), [8])
+    nothing = heads.subject_attention(dataclasses.replace(trace, scoring=(AttentionScoring(1.0, window=2),)), [8])
     assert np.isnan(nothing.control).all()
 
 

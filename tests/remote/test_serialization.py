@@ -15,7 +15,7 @@ import torch
 from scope_widgets import Microscope, circuits, heads, ioi, lens, patching, steering
 from scope_widgets.remote import serialization as wire
 from scope_widgets.remote.client.response_cache import ResponseCache
-from scope_widgets.traces.attention_scoring import Scoring
+from scope_widgets.traces.attention_scoring import AttentionScoring
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
 FLIPPED = "When Mary and John went to the store, Mary gave a drink to"
@@ -70,7 +70,14 @@ VALUES = [
     *(None, True, 3, -0.0, math.nan, math.inf, "text", "", 2**70, [], [1, [2.5, ["x"]]], (), (1,), ((1, 2), [3])),
     *({}, {"a": 1}, {1: "int", (2, 3): "tuple", None: [], "$": "a tag"}, {"$": {"$": 1}}),
     *(set(), {3, 1, 2}, frozenset({"a"}), slice(1, None, -1), range(3, 10, 2)),
-    *(torch.float16, torch.device("cpu"), Scoring(0.5, None, 3), heads.score, Microscope.trace, heads.HeadScores),
+    *(
+        torch.float16,
+        torch.device("cpu"),
+        AttentionScoring(0.5, None, 3),
+        heads.score,
+        Microscope.trace,
+        heads.HeadScores,
+    ),
     *(np.float32(1.5), np.int64(3), np.bool_(True), np.array([]), np.zeros((2, 0, 3))),
     *(np.arange(6).reshape(2, 3), np.arange(6.0).reshape(2, 3).T, np.arange(10, dtype=np.uint8)[::3]),
     *(np.array([np.nan, np.inf]), np.array([True, False]), np.array(["a", "long text"])),

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from scope_widgets import Provenance, Trace
-from scope_widgets.traces.attention_scoring import Scoring
+from scope_widgets.traces.attention_scoring import AttentionScoring
 
 
 def planted_trace(patterns, token_ids, tokens=None):
@@ -23,7 +23,7 @@ def planted_trace(patterns, token_ids, tokens=None):
         n_kv_heads=n_heads,
         provenance=Provenance(model="planted", prompts=("planted",)),
         mask=torch.ones(length, dtype=torch.bool),
-        scoring=(Scoring(1.0),) * n_layers,
+        scoring=(AttentionScoring(1.0),) * n_layers,
         values={"attention": list(patterns)},
     )
 

@@ -11,7 +11,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets.models.architecture.model_parts import ModelParts
 from scope_widgets.models.execution.recorder import Recorder
 from scope_widgets.models.tokens import token_texts
-from scope_widgets.traces.attention_scoring import Scoring
+from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.traces.trace import Trace
 
 
@@ -50,7 +50,7 @@ def assemble_trace(
             note="the model was in training mode" if scope.model.training else "",
         ),
         mask=mask.cpu(),
-        scoring=tuple(Scoring(**recorder.scoring[layer]) for layer in sorted(recorder.scoring)),
+        scoring=tuple(AttentionScoring(**recorder.scoring[layer]) for layer in sorted(recorder.scoring)),
         values={
             site: [arrange(site, layers[layer], mask) for layer in sorted(layers)]
             for site, layers in recorder.values.items()
