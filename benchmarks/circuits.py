@@ -146,7 +146,7 @@ def _found(scope: Any, name: str, n: int) -> list[Figure]:
 def _ioi(scope: Any, n: int) -> Any:
     from scope_widgets import ioi
 
-    return ioi.prompts(scope, n, seed=0).task("s2_io")
+    return ioi.prompts(scope, n=n, seed=0).task("s2_io")
 
 
 def _peak(job: Callable[[], object]) -> float:

@@ -12,7 +12,7 @@ from benchmarks.figure import Figure
 CELL = """
 from scope_widgets import Microscope, circuits, ioi, widgets
 scope = Microscope.load("demo")
-circuit = circuits.discover(scope, ioi.prompts(scope, 20, seed=0).task()).keep(48)
+circuit = circuits.discover(scope, ioi.prompts(scope, n=20, seed=0).task()).keep(48)
 widgets.CircuitGraph(circuit, scope)
 """
 #: keys that walk to another node: up along the strongest edge, along its layer

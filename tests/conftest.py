@@ -32,7 +32,7 @@ def ioi_circuit(demo):
     """Return the circuit of the demo model for IOI, by EAP-IG on 20 prompts."""
     from scope_widgets import circuits, ioi
 
-    return circuits.discover(demo, ioi.prompts(demo, 20, seed=0).task("s2_io"))
+    return circuits.discover(demo, ioi.prompts(demo, n=20, seed=0).task("s2_io"))
 
 
 @pytest.fixture(scope="session")

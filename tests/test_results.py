@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 import scope_widgets
-from scope_widgets import Microscope, circuits, heads, lens
+from scope_widgets import Microscope, circuits, heads, ioi, lens, patching
 from scope_widgets._result import Result
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
+CORRUPTED = "When Mary and John went to the store, Mary gave a drink to"
+QUESTION = {"answer": " Mary", "versus": " John"}
 NAMES = ("Mary", "John", "Anna")
 FACTS = heads.FactSet(
     [heads.Fact(name, "gift", "drink") for name in NAMES],
@@ -36,6 +38,7 @@ def circuit(scope):
 
 #: class -> how one is made on the demo model
 MAKERS = {
+    "Ablation": lambda scope: patching.ablate(scope, [PROMPT, CORRUPTED], [(3, 1)], **QUESTION),
     "AttentionEntropy": lambda scope: heads.entropy(scope.trace(PROMPT), 1),
     "AttentionRollout": lambda scope: heads.rollout(scope.trace(PROMPT)),
     "Attribution": lambda scope: lens.direct_logit_attribution(scope.trace(PROMPT), answer=" Mary", versus=" John"),
@@ -45,12 +48,16 @@ MAKERS = {
     "Curve": lambda scope: circuits.curve(scope, circuit(scope), shares=(0.1, 1.0), draws=1),
     "EdgePositions": lambda scope: circuits.by_position(scope, circuit(scope), task=circuit(scope).task[:1], steps=1),
     "Faithfulness": lambda scope: circuits.faithfulness(scope, circuit(scope), draws=1),
+    "HeadAblation": lambda scope: ioi.ablate_heads(scope, ioi.prompts(scope, n=8), [(3, 1)], draws=2),
     "HeadComparison": comparison,
     "HeadLabels": lambda scope: heads.label(heads.score(scope.trace(PROMPT), null_draws=20)),
     "HeadScores": lambda scope: heads.score(scope.trace(PROMPT), null_draws=20),
+    "IOIResult": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)),
     "LogitLens": lambda scope: lens.logit_lens(scope.trace(PROMPT)),
     "Minimality": lambda scope: circuits.minimality(scope, circuit(scope)),
+    "PatchingResult": lambda scope: patching.attribution(scope, PROMPT, CORRUPTED, **QUESTION),
     "RecallHeads": lambda scope: heads.recall_heads(subject_attention(scope)),
+    "ReferenceComparison": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)).compare("gpt2"),
     "SubjectAttention": subject_attention,
     "TopAttended": lambda scope: heads.top_attended(scope.trace(PROMPT), 3, n=2),
 }
@@ -71,8 +78,7 @@ def all_results():
 RESULTS = all_results()
 #: classes without a maker yet
 TO_COME = {
-    *("Ablation", "Direction", "FactEffect", "IOIResult", "PatchingResult"),
-    "StrengthSweep",
+    *("Direction", "FactEffect", "StrengthSweep"),
 }
 
 

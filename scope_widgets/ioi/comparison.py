@@ -1,21 +1,24 @@
-"""Heads that were found, held against heads that are known."""
+"""Heads that were found, compared with heads that are known."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
+from scope_widgets._types import Array, Head
 from scope_widgets.ioi.published import CLASSES, known
 
-Array = np.ndarray[Any, Any]
-Head = tuple[int, int]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
+@dataclass(frozen=True, eq=False, repr=False)
+class ReferenceComparison(Result):
     """How well heads that were found agree with a reference, class by class.
 
     Attributes
@@ -36,6 +39,8 @@ class Comparison:
         has heads; NaN where neither has.
     missed, extra : list of tuple of (layer, head) [row]
         In the reference and not found; found and not in the reference.
+    provenance : Provenance
+        Of the heads that were found.
     """
 
     reference_name: str
@@ -48,9 +53,10 @@ class Comparison:
     f1: Array
     missed: list[tuple[Head, ...]]
     extra: list[tuple[Head, ...]]
+    provenance: Provenance
 
-    def to_dataframe(self) -> Any:
-        """Make a table, one row a class; missed and extra heads as text, such as "9.9 9.6"."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table, one row a class; missed and extra heads as text, such as "9.9 9.6"."""
         import pandas as pd
 
         names = ("found", "reference", "true_positives", "precision", "recall", "f1")
@@ -60,17 +66,16 @@ class Comparison:
 
     def __repr__(self) -> str:
         """Show the table."""
-        return f"Comparison with {self.reference_name}\n{self.to_dataframe().to_string(index=False)}"
-
-    def _repr_html_(self) -> Any:
-        return self.to_dataframe().to_html(index=False, float_format="{:.3f}".format)
+        return f"ReferenceComparison with {self.reference_name}\n{self.to_dataframe().to_string(index=False)}"
 
 
 def compare(
     found: Mapping[str, Sequence[Head]],
     reference: str | Mapping[str, Sequence[Head]],
-) -> Comparison:
-    """Hold heads against a reference: precision, recall and F1 of each class and of all heads together.
+    *,
+    provenance: Provenance | None = None,
+) -> ReferenceComparison:
+    """Compare heads with a reference: precision, recall and F1 of each class and of all heads together.
 
     Parameters
     ----------
@@ -78,21 +83,34 @@ def compare(
         Classes are those of `published.CLASSES`.
     reference : str or dict
         "gpt2", or heads as in `found`.
+    provenance : Provenance, optional
+        Where the heads were found; `IOIResult.compare` gives that of the result.
+
+    Returns
+    -------
+    ReferenceComparison
+        One row a class, then "all".
 
     Raises
     ------
     TypeError, ValueError
         For a class or a reference that is not known, or something else than heads.
+
+    Examples
+    --------
+    >>> comparison = ioi.compare({"name_mover": [(9, 9), (9, 6), (8, 1)]}, "gpt2")
+    >>> comparison.classes[0], comparison.missed[0], comparison.extra[0]
+    ('name_mover', ((10, 0),), ((8, 1),))
     """
-    theirs = _sets(known(reference) if isinstance(reference, str) else reference, "reference")
-    ours = _sets(found, "found")
-    pairs = {name: (ours.get(name, set()), theirs.get(name, set())) for name in CLASSES}
+    known_heads = _sets(known(reference) if isinstance(reference, str) else reference, "reference")
+    found_heads = _sets(found, "found")
+    pairs = {name: (found_heads.get(name, set()), known_heads.get(name, set())) for name in CLASSES}
     pairs = {name: pair for name, pair in pairs.items() if any(pair)}
-    pairs["all"] = (set().union(*ours.values()), set().union(*theirs.values()))
+    pairs["all"] = (set().union(*found_heads.values()), set().union(*known_heads.values()))
     n_found, n_reference, hits = (
         np.array(numbers) for numbers in zip(*((len(a), len(b), len(a & b)) for a, b in pairs.values()), strict=True)
     )
-    return Comparison(
+    return ReferenceComparison(
         reference_name=reference if isinstance(reference, str) else "given",
         classes=list(pairs),
         found=n_found,
@@ -103,11 +121,12 @@ def compare(
         f1=_share(2 * hits, n_found + n_reference),
         missed=[tuple(sorted(b - a)) for a, b in pairs.values()],
         extra=[tuple(sorted(a - b)) for a, b in pairs.values()],
+        provenance=provenance or Provenance("", note="Heads that were given, not found by a detection."),
     )
 
 
-def check_heads(classes: Mapping[str, Iterable[Any]], what: str) -> dict[str, list[Head]]:
-    """Give heads by class as pairs of int, each once; raise where a class is unknown or a head is none."""
+def check_classes(classes: Mapping[str, Iterable[Any]], what: str) -> dict[str, list[Head]]:
+    """Return heads by class as pairs of int, each once; raise where a class is unknown or a head is none."""
     if not isinstance(classes, Mapping):
         raise TypeError(f"{what}= is {{class: [(layer, head), ...]}}; got {type(classes).__name__}.")
     wrong = [name for name in classes if name not in CLASSES]
@@ -127,7 +146,7 @@ def _head(head: Any, what: str, name: str) -> Head:
 
 
 def _sets(classes: Mapping[str, Iterable[Any]], what: str) -> dict[str, set[Head]]:
-    return {name: set(heads) for name, heads in check_heads(classes, what).items()}
+    return {name: set(heads) for name, heads in check_classes(classes, what).items()}
 
 
 def _share(part: Array, whole: Array) -> Array:

@@ -1,11 +1,12 @@
-"""Heads of the IOI circuit as a drawing for Graphviz."""
+"""Heads of the IOI circuit as Graphviz DOT."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from scope_widgets.ioi.comparison import Head, check_heads
+from scope_widgets._types import Head
+from scope_widgets.ioi.comparison import check_classes
 from scope_widgets.ioi.published import CLASSES
 
 #: class -> letter and colour, those of the views
@@ -37,14 +38,14 @@ def to_dot(
     edges: Iterable[tuple[Head, Head]] | None = None,
     title: str = "",
 ) -> str:
-    """Write heads as a Graphviz drawing: one node a head, layers from below, coloured and lettered by class.
+    """Return heads as Graphviz DOT: one node a head, layers from below, coloured and lettered by class.
 
     Parameters
     ----------
     classes : dict of class to sequence of (layer, head)
         A head of several classes is one node with all their letters, in the colour of the first.
     edges : iterable of ((layer, head), (layer, head)), optional
-        From the head that writes to the one that reads. Where nothing is said, the paper's flow between the classes
+        From the head that writes to the one that reads. By default the paper's flow between the classes
         that are there, from each head to those in later layers.
     title : str
 
@@ -58,7 +59,7 @@ def to_dot(
     TypeError, ValueError
         For an unknown class, something else than heads, or an edge of a head that is not among them.
     """
-    heads = check_heads(classes, "classes")
+    heads = check_classes(classes, "classes")
     of: dict[Head, list[str]] = {}
     for name in CLASSES:
         for head in heads.get(name, []):
@@ -80,12 +81,12 @@ def to_dot(
 
 
 def _edges(
-    heads: Mapping[str, Sequence[Head]], edges: Iterable[tuple[Head, Head]] | None, there: Iterable[Head]
+    heads: Mapping[str, Sequence[Head]], edges: Iterable[tuple[Head, Head]] | None, known_heads: Iterable[Head]
 ) -> list[tuple[Head, Head]]:
     if edges is None:
         flow = ((a, b) for one, other in FLOW for a in heads.get(one, []) for b in heads.get(other, []) if a[0] < b[0])
         return list(dict.fromkeys(flow))
-    known = set(there)
+    known = set(known_heads)
     given = [((int(a[0]), int(a[1])), (int(b[0]), int(b[1]))) for a, b in edges]
     missing = [head for edge in given for head in edge if head not in known]
     if missing:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-Heads = dict[str, tuple[tuple[int, int], ...]]
+from typing import TypeAlias
+
+from scope_widgets._types import Head
+
+Heads: TypeAlias = dict[str, tuple[Head, ...]]
 
 #: classes of heads in the order of Wang et al. 2022; subject suppressors, which it does not have, are ours
 CLASSES = (
@@ -32,7 +36,7 @@ _PUBLISHED: dict[str, Heads] = {"gpt2": GPT2}
 
 
 def known(name: str) -> Heads:
-    """Give the published heads of a model's IOI circuit, class -> ((layer, head), ...).
+    """Return the published heads of a model's IOI circuit, class -> ((layer, head), ...).
 
     Parameters
     ----------
@@ -43,6 +47,11 @@ def known(name: str) -> Heads:
     ------
     ValueError
         When none is known for this model.
+
+    Examples
+    --------
+    >>> ioi.known("gpt2")["name_mover"]
+    ((9, 9), (9, 6), (10, 0))
     """
     heads = _PUBLISHED.get(str(name).split("/")[-1])
     if heads is None:

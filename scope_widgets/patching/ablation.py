@@ -11,14 +11,14 @@ from torch import Tensor
 from scope_widgets._choices import choices
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.ablations import AblationMethod, ablation_sentence, check_ablation
+from scope_widgets.experiments.check_components import check_head, check_layer
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.execution.activation_edits import Edits, HookPoint
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.ablated_values import Replacement, ValueFunction, find_partners, replacing
-from scope_widgets.patching.ablation_result import Ablation, check_layer, measure_ablation
-from scope_widgets.patching.paths import check_head
+from scope_widgets.patching.ablation_result import Ablation, measure_ablation
 from scope_widgets.patching.run_pair import listed, places
 
 #: (layer, head), ("attention", layer), ("mlp", layer), or ("layer", layer): attention and MLP

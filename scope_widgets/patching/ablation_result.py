@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -104,12 +104,3 @@ def _loss(logits: Tensor, run: CachedRun, prompt: int) -> float:
         return float("nan")
     log_p = logits[: length - 1].double().log_softmax(-1)
     return -float(log_p.gather(-1, run.token_ids[prompt, 1:length, None]).mean())
-
-
-def check_layer(scope: Microscope, layer: Any) -> int:
-    """Return a layer as a number; raise ValueError where there is none."""
-    if not hasattr(layer, "__index__"):
-        raise ValueError(f"A layer is a number from 0 to {scope.n_layers - 1}; got {layer!r}.")
-    if not 0 <= layer < scope.n_layers:
-        raise ValueError(f"There is no layer {layer}: {scope.model_id} has 0 to {scope.n_layers - 1}.")
-    return int(layer)

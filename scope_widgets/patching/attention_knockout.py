@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from scope_widgets._types import Head, Position, Prompts, Roles, Tokens
+from scope_widgets.experiments.check_components import check_heads, check_layer
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.patching.ablation_result import Ablation, check_layer, measure_ablation
-from scope_widgets.patching.paths import heads_of
+from scope_widgets.patching.ablation_result import Ablation, measure_ablation
 from scope_widgets.patching.run_pair import places
 
 
@@ -126,7 +126,7 @@ def _chosen(scope: Microscope, layers: Any, heads: Any) -> dict[int, list[int] |
             raise ValueError(f"layers= is a list of layers such as [3, 4]; got {layers!r}.")
         return dict.fromkeys(check_layer(scope, one) for one in given)
     chosen: dict[int, list[int] | None] = {}
-    for layer, head in heads_of(scope, heads, "heads= is a list of (layer, head) such as [(3, 1)]"):
+    for layer, head in check_heads(scope, heads, "heads= is a list of (layer, head) such as [(3, 1)]"):
         chosen[layer] = [*(chosen.get(layer) or []), head]
     return chosen
 

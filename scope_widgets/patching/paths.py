@@ -10,6 +10,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from scope_widgets._types import Head, Position, Prompts, Roles, Tokens
+from scope_widgets.experiments.check_components import check_head, check_heads
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.experiments.path_patching import Receiver, along_paths, reaches
 from scope_widgets.models.microscope import Microscope
@@ -158,37 +159,9 @@ def _senders(scope: Microscope, senders: Any) -> Mapping[int, list[int] | None]:
     if isinstance(senders, str) and senders == "mlps":
         return dict.fromkeys(range(scope.n_layers))
     by_layer: dict[int, list[int]] = {}
-    for layer, head in heads_of(scope, senders, "senders= is 'heads', 'mlps' or a list of (layer, head)"):
+    for layer, head in check_heads(scope, senders, "senders= is 'heads', 'mlps' or a list of (layer, head)"):
         by_layer.setdefault(layer, []).append(head)
     return dict(sorted(by_layer.items()))
-
-
-def heads_of(scope: Microscope, given: Any, expected: str) -> list[tuple[int, int]]:
-    """Give the heads of a list of (layer, head).
-
-    Raises
-    ------
-    ValueError
-        Where it is something else (it begins with `expected`), empty, or a head is not of the model.
-    """
-    try:
-        heads = [(index(layer), index(head)) for layer, head in given]
-    except (TypeError, ValueError):
-        heads = []
-    if not heads:
-        raise ValueError(f"{expected}; got {given!r}.")
-    for layer, head in heads:
-        check_head(scope, layer, head)
-    return heads
-
-
-def check_head(scope: Microscope, layer: int, head: int) -> None:
-    """Raise ValueError where the model has no such head."""
-    if not (0 <= layer < scope.n_layers and 0 <= head < scope.n_heads):
-        raise ValueError(
-            f"There is no head {layer}.{head}: {scope.model_id} has layers 0 to {scope.n_layers - 1} of heads 0 to "
-            f"{scope.n_heads - 1}."
-        )
 
 
 def _receivers(scope: Microscope, receivers: Any) -> list[Receiver]:

@@ -7,7 +7,7 @@ from scope_widgets import circuits, ioi
 
 
 def test_positions_sum_to_the_whole_and_are_where_the_circuit_is_known_to_act(demo, ioi_circuit):
-    prompts = ioi.prompts(demo, 20, seed=0)
+    prompts = ioi.prompts(demo, n=20, seed=0)
     split = circuits.by_position(demo, ioi_circuit.keep(8), positions=prompts.positions)
     table = split.to_dataframe().set_index(["sender", "receiver"])
     assert table.loc[("m0", "a2.h2<v>")].idxmax() in ("score", "S2")

@@ -376,7 +376,7 @@ def test_the_demo_model_does_what_its_words_carry(demo):
 
 
 def test_ioi_is_a_task(demo):
-    prompts = ioi.prompts(demo, 30, seed=1)
+    prompts = ioi.prompts(demo, n=30, seed=1)
     task = prompts.task("abc")
     check(demo, task, 30)
     assert task.name == "ioi"
@@ -394,14 +394,14 @@ def test_ioi_is_a_task(demo):
     assert (clean > corrupted).all()
     with pytest.raises(ValueError, match="has no prompts"):
         prompts[:0].task()
-    with pytest.raises(ValueError, match="corrupted by one of abc, s2_io, swap"):
+    with pytest.raises(ValueError, match="corruption= is one of abc, s2_io, swap"):
         prompts.task("other")
 
 
 @pytest.mark.smollm2
 @pytest.mark.parametrize("name", [*circuits.TASKS, "ioi"])
 def test_smollm2_does_the_tasks(smollm2, name):
-    task = ioi.prompts(smollm2, 50).task() if name == "ioi" else circuits.task(smollm2, name)
+    task = ioi.prompts(smollm2, n=50).task() if name == "ioi" else circuits.task(smollm2, name)
     check(smollm2, task, 50)
     clean, corrupted = measured(smollm2, task)
     print(f"{name}: {clean.mean():.3f} clean, {corrupted.mean():.3f} corrupted, {(clean > corrupted).mean():.2f}")

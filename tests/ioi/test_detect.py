@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, ioi
-from scope_widgets.ioi.detection_runs import Stages
-from scope_widgets.ioi.effect_statistics import evidence, holm
-from scope_widgets.ioi.result import IOIResult
+from scope_widgets.ioi.detection.effect_statistics import evidence, holm
+from scope_widgets.ioi.detection.result import IOIResult
+from scope_widgets.ioi.detection.runs import DetectionRuns
 from tests.support import reference_patching as plain
 from tests.support.moved_demo_model import moved, planted_model
 from tests.support.planted_ioi_model import HEADS, planted_circuit
@@ -67,14 +67,14 @@ def test_two_disjoint_sets_of_100_prompts_give_the_same_movers(demo):
 def test_the_effects_are_those_of_path_patching_by_hand(demo, prompts):
     """One direct effect and one path into queries, against plain hooks."""
     few = prompts[:8]
-    stages = Stages(demo, few, 0)
+    runs = DetectionRuns(demo, few, 0)
 
     class Bar:
         def update(self):
             pass
 
-    direct = stages.lost("END", None, [2, 3], Bar())
-    into = stages.lost("END", [(3, 1, "q")], [2], Bar())
+    direct = runs.path_effects("END", None, [2, 3], Bar())
+    into = runs.path_effects("END", [(3, 1, "q")], [2], Bar())
     other = few.corrupted("abc", 0)
     for at in (0, 5):
         ids = few.token_ids[at], other.token_ids[at]
@@ -82,7 +82,7 @@ def test_the_effects_are_those_of_path_patching_by_hand(demo, prompts):
         answer, subject = int(few.io_ids[at]), int(few.subject_ids[at])
         for effects, sender, receivers in ((direct, (3, 1), None), (into, (2, 2), [(3, 1, "q")])):
             after = plain.path(demo.model, 4, *ids, sender, receivers, answer, subject, end)
-            assert effects[(*sender, at)] == pytest.approx((stages.m_clean[at] - after) / stages.scale, abs=1e-4)
+            assert effects[(*sender, at)] == pytest.approx((runs.m_clean[at] - after) / runs.scale, abs=1e-4)
 
 
 @pytest.mark.parametrize("spread", [1.0, 6.0])
@@ -166,7 +166,7 @@ def test_bad_input_gets_a_sentence(demo, prompts):
 
 
 def test_ctrl_c_keeps_the_classes_that_are_done(demo, prompts, monkeypatch):
-    plain_lost, calls = Stages.lost, []
+    plain_lost, calls = DetectionRuns.path_effects, []
 
     def interrupted(self, *args):
         calls.append(1)
@@ -174,7 +174,7 @@ def test_ctrl_c_keeps_the_classes_that_are_done(demo, prompts, monkeypatch):
             raise KeyboardInterrupt
         return plain_lost(self, *args)
 
-    monkeypatch.setattr(Stages, "lost", interrupted)
+    monkeypatch.setattr(DetectionRuns, "path_effects", interrupted)
     result = ioi.detect(demo, prompts)
     assert result.of("name_mover") == [(3, 1)]
     assert "Interrupted" in result.message

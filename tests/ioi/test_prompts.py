@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import processors
 
-from scope_widgets.ioi.first_names import NAMES, name_tokens
-from scope_widgets.ioi.prompts import ROLES, IOIPrompts, prompts
-from scope_widgets.ioi.sentence import IOISentence
-from scope_widgets.ioi.templates import FILLERS, TEMPLATES
+from scope_widgets.ioi import IOIPrompts, prompts
+from scope_widgets.ioi.dataset.first_names import NAMES, name_tokens
+from scope_widgets.ioi.dataset.prompt_set import ROLES
+from scope_widgets.ioi.dataset.sentence import IOISentence
+from scope_widgets.ioi.dataset.templates import FILLERS, TEMPLATES
 from tests.support.tiny_models import tiny_tokenizer
 from tests.support.tokenizers_of_kinds import JOHN_AND_MARY, byte_level_bpe, llama_like, scope_of, word_level
 
@@ -67,7 +68,7 @@ def check_set(tokenizer, these):
 @settings(max_examples=15, deadline=None)
 @given(n=st.integers(1, 60), seed=st.integers(0, 2**32))
 def test_names_stand_where_the_roles_say(scope, n, seed):
-    these = prompts(scope, n, seed)
+    these = prompts(scope, n=n, seed=seed)
     assert len(these) == n
     check_set(scope.tokenizer, these)
     for role, name in (("IO", these.io_ids), ("S1", these.subject_ids), ("S2", these.subject_ids)):
@@ -102,13 +103,13 @@ def check_set_of_corrupted(tokenizer, clean, corrupted):
 
 
 def test_sets_are_balanced_disjoint_and_the_same_again(demo):
-    whole = prompts(demo, 200, seed=3)
-    assert whole == prompts(demo, 200, seed=3)
+    whole = prompts(demo, n=200, seed=3)
+    assert whole == prompts(demo, n=200, seed=3)
     first, second = whole[:100], whole[100:]
     assert isinstance(first, IOIPrompts)
     assert len(first) == len(second) == 100
     assert set(first.texts).isdisjoint(second.texts)
-    assert not set(whole.texts) & set(prompts(demo, 200, seed=4).texts)
+    assert not set(whole.texts) & set(prompts(demo, n=200, seed=4).texts)
     for half in (first, second):
         assert half.order.count("ABBA") == 50
     for some in (first, whole):
@@ -124,7 +125,7 @@ def test_sets_are_balanced_disjoint_and_the_same_again(demo):
 
 
 def test_columns_and_files(demo):
-    these = prompts(demo, 7, seed=1, order="BABA")
+    these = prompts(demo, n=7, seed=1, order="BABA")
     table = these.to_dataframe()
     assert list(table) == ["text", "io", "subject", "order", "template", *ROLES]
     assert set(table["order"]) == {"BABA"}
@@ -140,12 +141,12 @@ def test_columns_and_files(demo):
 
 
 def test_a_trace_has_the_same_tokens(demo):
-    these = prompts(demo, 6)
+    these = prompts(demo, n=6)
     trace = demo.trace(these.texts, capture=())
     for i, prompt in enumerate(these):
         assert trace[i].token_ids.tolist() == list(prompt.token_ids)
         assert trace[i].tokens == list(prompt.tokens)
-    bare = prompts(demo, 6, prepend_bos=False)
+    bare = prompts(demo, n=6, prepend_bos=False)
     for role in ROLES:
         np.testing.assert_array_equal(these.positions[role], bare.positions[role] + 1)
 
@@ -153,11 +154,11 @@ def test_a_trace_has_the_same_tokens(demo):
 def test_there_are_enough_words_of_ours(demo):
     assert len(TEMPLATES) >= 15
     assert len(NAMES) == len(set(NAMES)) >= 100
-    these = prompts(demo, 1)
+    these = prompts(demo, n=1)
     assert len(these.templates) >= 15
     assert len(these.names) >= 100
     unknown = demo.tokenizer.unk_token_id
-    assert not any(unknown in row for row in prompts(demo, 200).token_ids)
+    assert not any(unknown in row for row in prompts(demo, n=200).token_ids)
     assert all(word[0] not in "aeiou" for word in FILLERS["object"])  # they stand after "a"
 
 
@@ -166,7 +167,7 @@ def test_words_of_several_tokens_keep_the_length_of_a_template():
     tokenizer = byte_level_bpe(vocab_size=520)
     people = ["Amy", "Ann", "Eva", "Ian", "Jim", "Joe", "Kim", "Leo"]
     tokenizer.add_tokens([f" {name}" for name in people])
-    these = prompts(scope_of(tokenizer), 80, names=people)
+    these = prompts(scope_of(tokenizer), n=80, names=people)
     check_set(tokenizer, these)
     check_set_of_corrupted(tokenizer, these, these.corrupted("abc"))
 
@@ -178,14 +179,14 @@ def test_templates_and_names_of_the_users_own(demo):
     ]
     mine[0] = mine[0].replace("Today", "After")
     mine[1] = mine[1].replace("Today", "After")
-    these = prompts(demo, 24, templates=mine, names=["Mary", "John", " Tom"])
+    these = prompts(demo, n=24, templates=mine, names=["Mary", "John", " Tom"])
     check_set(demo.tokenizer, these)
     assert {p.io for p in these} | {p.subject for p in these} == {"Mary", "John", "Tom"}
     assert these.templates[0].startswith("After {io} and {subject} were here")
     with pytest.raises(ValueError, match=r"'abc' takes three names.*made with 3: Mary, John, Tom"):
         these.corrupted("abc")
     # two names, one template: two prompts of each order, and no more
-    two = prompts(demo, 4, templates=["When {io} met {subject}, {subject} spoke to"], names=["Mary", "John"])
+    two = prompts(demo, n=4, templates=["When {io} met {subject}, {subject} spoke to"], names=["Mary", "John"])
     assert sorted(two.texts) == [
         "When John met Mary, John spoke to",
         "When John met Mary, Mary spoke to",
@@ -193,7 +194,7 @@ def test_templates_and_names_of_the_users_own(demo):
         "When Mary met John, Mary spoke to",
     ]
     with pytest.raises(ValueError, match=r"n=5 takes 3 different prompts.*has 2 with 2 names"):
-        prompts(demo, 5, templates=["When {io} met {subject}, {subject} spoke to"], names=["Mary", "John"])
+        prompts(demo, n=5, templates=["When {io} met {subject}, {subject} spoke to"], names=["Mary", "John"])
 
 
 @pytest.mark.parametrize(
@@ -202,7 +203,7 @@ def test_templates_and_names_of_the_users_own(demo):
         ({"n": 0}, "n=0 would be an empty set of prompts"),
         ({"n": -3}, "empty set of prompts"),
         ({"n": 2.5}, "n= is the number of prompts; got 2.5"),
-        ({"order": "AABB"}, "order= is 'ABBA', 'BABA' or 'both'; got 'AABB'"),
+        ({"order": "AABB"}, "order= is one of both, ABBA, BABA; got 'AABB'"),
         ({"names": ["Mary", "Mary-Ann", "John"]}, r"one token each.*'Mary-Ann' is 'Mary' \+ '-' \+ '<unk>'"),
         ({"names": ["Mary", "Xerxes"]}, "'Xerxes' is not in its vocabulary"),
         ({"names": ["Mary"]}, "at least two names of one token each, and for this tokenizer 1 of 1"),
@@ -225,31 +226,31 @@ def test_what_cannot_be_made_is_said(demo, options, message):
 
 def test_tokenizers_that_will_not_do(gpt2_like):
     with pytest.raises(ValueError, match=r"0 of \d+ will do: 'Aaron' is not in its vocabulary.*and \d+ more"):
-        prompts(scope_of(tiny_tokenizer()), 4)
+        prompts(scope_of(tiny_tokenizer()), n=4)
     small = byte_level_bpe(vocab_size=300, names=("Mary",))
     with pytest.raises(ValueError, match=r"will do: 'Aaron' is .* \+ "):
-        prompts(scope_of(small), 4)
+        prompts(scope_of(small), n=4)
     with pytest.raises(ValueError, match="knows the words of none of the 23 templates"):
-        prompts(scope_of(word_level(list(NAMES))), 4)
+        prompts(scope_of(word_level(list(NAMES))), n=4)
     words = [w for t in (*TEMPLATES, *NAMES) for w in t.replace(",", " , ").replace(".", " . ").lower().split()]
     folded = word_level(words, lower=True)
     with pytest.raises(ValueError, match=r"all distinct, but 'mary' is the same token as 'Mary'"):
-        prompts(scope_of(folded), 4, names=["Mary", "John", "mary"])
+        prompts(scope_of(folded), n=4, names=["Mary", "John", "mary"])
     mixed = name_tokens(gpt2_like, ["Mary", "John"])
     assert [one.token for one in mixed] == [" Mary", " John"]
     template = "When Mary saw {io} and {subject}, {subject} spoke to"
     with pytest.raises(ValueError, match=r"of 'Mary' must stand once"):
-        prompts(scope_of(gpt2_like), 4, templates=[template], names=["Mary", "John"])
+        prompts(scope_of(gpt2_like), n=4, templates=[template], names=["Mary", "John"])
     ending = byte_level_bpe()
     ending.backend_tokenizer.post_processor = processors.TemplateProcessing(
         single="$A <s>", special_tokens=[("<s>", 0)]
     )
     with pytest.raises(ValueError, match="ends a text with '<s>'"):
-        prompts(scope_of(ending), 4)
+        prompts(scope_of(ending), n=4)
 
 
 def test_corruptions_that_cannot_be(demo):
-    these = prompts(demo, 4)
+    these = prompts(demo, n=4)
     with pytest.raises(ValueError, match="one of abc, s2_io, swap; got 'xyz'"):
         these.corrupted("xyz")
     with pytest.raises(ValueError, match=r"corrupted already \(swap\)"):
@@ -258,11 +259,11 @@ def test_corruptions_that_cannot_be(demo):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_demo_model_does_the_task(demo, seed):
-    assert (difference(demo, prompts(demo, 100, seed=seed)) > 0).sum() >= 98
+    assert (difference(demo, prompts(demo, n=100, seed=seed)) > 0).sum() >= 98
 
 
 def test_corruptions_take_the_task_away(demo):
-    these = prompts(demo, 50)
+    these = prompts(demo, n=50)
     clean = difference(demo, these).mean()
     assert difference(demo, these.corrupted("s2_io")).mean() < -0.8 * clean
     assert difference(demo, these.corrupted("swap")).mean() < -0.8 * clean
@@ -271,7 +272,7 @@ def test_corruptions_take_the_task_away(demo):
 
 @pytest.mark.smollm2
 def test_smollm2_does_the_task(smollm2):
-    these = prompts(smollm2, 100, seed=0)
+    these = prompts(smollm2, n=100, seed=0)
     assert len(these.templates) == len(TEMPLATES)
     assert len(these.names) >= 100
     assert (difference(smollm2, these) > 0).sum() >= 98
@@ -279,7 +280,7 @@ def test_smollm2_does_the_task(smollm2):
 
 @pytest.mark.smollm2
 def test_positions_hold_for_smollm2s_tokenizer(smollm2):
-    these = prompts(smollm2, 500, seed=9)
+    these = prompts(smollm2, n=500, seed=9)
     check_set(smollm2.tokenizer, these)
     for corruption in ("abc", "s2_io", "swap"):
         check_set_of_corrupted(smollm2.tokenizer, these, these.corrupted(corruption))

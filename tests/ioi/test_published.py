@@ -47,7 +47,7 @@ def test_comparison_by_hand():
     assert (everything["found"], everything["reference"], everything["true_positives"]) == (4, 26, 4)
     assert everything["f1"] == pytest.approx(2 * 4 / 30)
     assert "Comparison with gpt2" in repr(result)
-    assert "<table" in result._repr_html_()
+    assert "<table" in result._repr_mimebundle_()["text/html"]
 
 
 def test_comparison_with_heads_of_the_users_own():

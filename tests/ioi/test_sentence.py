@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scope_widgets.ioi.prompts import prompts
-from scope_widgets.ioi.sentence import IOISentence
+from scope_widgets.ioi import prompts
+from scope_widgets.ioi.dataset.sentence import IOISentence
 from tests.support.tokenizers_of_kinds import JOHN_AND_MARY, byte_level_bpe, llama_like, scope_of, word_level
 
 
@@ -63,9 +63,9 @@ def test_given_positions_make_an_equal_sentence(gpt2_like):
     for wrong, message in [
         ({"io_position": 99}, "IO is at 99 and the sentence has positions 0 to"),
         ({"end_position": -1}, "END is at -1"),
-        ({"subject_positions": [1, 3]}, r"one place before its second at 9; got subject_positions=\[1, 3\]"),
-        ({"subject_positions": [9]}, "one place before its second"),
-        ({"io_position": 3}, "S1 and IO are two places before S2"),
+        ({"subject_positions": [1, 3]}, r"one position before its second at 9; got subject_positions=\[1, 3\]"),
+        ({"subject_positions": [9]}, "one position before its second"),
+        ({"io_position": 3}, "S1 and IO are two positions before S2"),
         ({"end_position": 8}, "END is not before S2"),
         ({"subject_positions": [2]}, "at 2 and 9 there are 'and' and 'Mary'"),
         ({"token_strings": ["a"]}, "token_strings 1"),
@@ -78,7 +78,7 @@ def test_given_positions_make_an_equal_sentence(gpt2_like):
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_our_prompts_are_parsed_as_they_were_made(scope, seed):
-    for prompt in prompts(scope, 30, seed):
+    for prompt in prompts(scope, n=30, seed=seed):
         sentence = IOISentence.parse(prompt.text, scope.tokenizer)
         assert sentence.roles == prompt.positions
         assert sentence.order == prompt.order

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import transformers as hf
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from scope_widgets.ioi.first_names import NAMES
-from scope_widgets.ioi.templates import FILLERS, TEMPLATES
+from scope_widgets.ioi.dataset.first_names import NAMES
+from scope_widgets.ioi.dataset.templates import FILLERS, TEMPLATES
 
 JOHN_AND_MARY = "When John and Mary went to the store, Mary gave a bottle of milk to"
 

@@ -389,7 +389,7 @@ def test_hosts_without_widgets_get_a_picture_and_a_table() -> None:
 @cache
 def found() -> Circuit:
     demo = Microscope.load("demo")
-    return circuits.discover(demo, ioi.prompts(demo, 6, seed=1).task(), "eap").keep(40)
+    return circuits.discover(demo, ioi.prompts(demo, n=6, seed=1).task(), "eap").keep(40)
 
 
 def far_graph() -> tuple[CircuitGraph, CircuitGraph, FarModel]:

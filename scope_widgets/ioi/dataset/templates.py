@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scope_widgets.ioi.first_names import bare_ids
+from scope_widgets.ioi.dataset.first_names import bare_ids
 
-#: each ends where the indirect object comes next; `{subject}` stands twice, `{io}` once before its second place
+#: each ends where the indirect object comes next; `{subject}` stands twice, `{io}` once before its second time
 TEMPLATES: tuple[str, ...] = (
     "When {io} and {subject} went to the {place}, {subject} gave a {object} to",
     "After {io} and {subject} left the {place}, {subject} handed a {object} to",
@@ -63,23 +63,23 @@ def fill(frame: str, names: Sequence[str] = (), words: Mapping[str, str] | None 
 
 
 def slots(frame: str) -> list[str]:
-    """Give the names of the slots in their order."""
+    """Return the names of the slots in their order."""
     return _SLOT.findall(frame)
 
 
 def name_slots(frame: str) -> list[str]:
-    """Give the slots that are for names in their order, such as io, subject, subject."""
+    """Return the slots that are for names in their order, such as io, subject, subject."""
     return [slot for slot in slots(frame) if slot in ("io", "subject")]
 
 
 def in_order(template: str, order: str) -> str:
-    """Give a template in the order ABBA (the indirect object is named first) or BABA."""
+    """Return a template in the order ABBA (the indirect object is named first) or BABA."""
     first, second = ("{io}", "{subject}") if order == "ABBA" else ("{subject}", "{io}")
     return fill(template, (first, second, "{subject}"))
 
 
 def known_fillers(tokenizer: Any) -> dict[str, tuple[str, ...]]:
-    """Give the words for each slot that the tokenizer knows, all of one number of tokens.
+    """Return the words for each slot that the tokenizer knows, all of one number of tokens.
 
     So all prompts of a template have the same length, and a position means the same in all of them.
     """
@@ -98,7 +98,7 @@ def known_fillers(tokenizer: Any) -> dict[str, tuple[str, ...]]:
 def known_templates(
     tokenizer: Any, fillers: Mapping[str, Sequence[str]], templates: Sequence[str] | None = None
 ) -> tuple[str, ...]:
-    """Give the templates whose words the tokenizer knows, in the order ABBA.
+    """Return the templates whose words the tokenizer knows, in the order ABBA.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def known_templates(
     fillers : dict of slot to words
         As from `known_fillers`.
     templates : sequence of str, optional
-        All of these, or an error; those of `TEMPLATES` that will do where nothing is said.
+        All of these, or an error; by default those of `TEMPLATES` that will do.
 
     Raises
     ------

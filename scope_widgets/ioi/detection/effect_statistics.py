@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from scope_widgets._types import Array
 from scope_widgets.experiments.t_test import t_test
 
-Array = np.ndarray[Any, Any]
 _DRAWS = 2000
 
 

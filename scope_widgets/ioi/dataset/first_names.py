@@ -47,14 +47,14 @@ class NameToken:
 
 
 def name_tokens(tokenizer: Any, names: Sequence[str] | None = None) -> tuple[NameToken, ...]:
-    """Give the names that are one token each, all distinct, also in the middle of a sentence.
+    """Return the names that are one token each, all distinct, also in the middle of a sentence.
 
     Parameters
     ----------
     tokenizer
         The model's.
     names : sequence of str, optional
-        All of these, or an error; those of `NAMES` that will do where nothing is said.
+        All of these, or an error; by default those of `NAMES` that will do.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def _given(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _token(tokenizer: Any, name: str) -> NameToken | str:
-    """Give a name's token, or why it has none, as a clause."""
+    """Return a name's token, or why it has none, as a clause."""
     try:
         found = int(answer_ids(tokenizer, f" {name}", 1)[0])
     except ValueError:
@@ -107,7 +107,7 @@ def _token(tokenizer: Any, name: str) -> NameToken | str:
 
 
 def bare_ids(tokenizer: Any, text: str) -> list[int]:
-    """Give a text's token ids without those that the tokenizer puts around it."""
+    """Return a text's token ids without those that the tokenizer puts around it."""
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, ClassVar
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
-from scope_widgets.ioi.comparison import Comparison, compare
+from scope_widgets._types import Array, Head
+from scope_widgets.ioi.comparison import ReferenceComparison, compare
 from scope_widgets.ioi.graphviz import to_dot
 from scope_widgets.ioi.published import CLASSES
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: a head with an effect whose attention is that of none of the classes
 UNCLASSIFIED = "unclassified"
@@ -37,7 +37,7 @@ class IOIResult(Result):
     signature : list of str [row]
         The attention that gave the name, such as "END -> IO".
     attention, elsewhere : ndarray [row]
-        Mean attention there, and to a position that has no role: what a head that looks around at random would show.
+        Mean attention there, and to a position that has no role: what a head that attends at random would show.
     copying, negative_copying : ndarray [row]
         Share of names that the head's output and value matrices bring to the top 5, or their negative does; NaN where
         the class has nothing to do with copying.
@@ -45,7 +45,7 @@ class IOIResult(Result):
         Direct effect on the logits of every head.
     logit_difference, logit_difference_abc : ndarray [prompt]
     lost, lost_at_random : float, ndarray [draw]
-        Share of the logit difference lost when all name movers, subject suppressors and backups are knocked out
+        Share of the logit difference lost when all name movers, subject suppressors and backups are ablated
         together (their output at the end replaced by its mean over ABC versions of the prompt), and when as many random
         other heads of the same layers (or the nearest) are. NaN and empty where there are none.
     p_behaviour : float
@@ -96,21 +96,21 @@ class IOIResult(Result):
         return self.provenance.model
 
     @property
-    def heads(self) -> Any:
+    def heads(self) -> pd.DataFrame:
         """The heads found as a table, one row a head, in the order of the classes and then of their effects."""
         return self.to_dataframe()
 
     @property
-    def classes(self) -> dict[str, list[tuple[int, int]]]:
+    def classes(self) -> dict[str, list[Head]]:
         """The heads of each class that was found."""
-        found: dict[str, list[tuple[int, int]]] = {}
+        found: dict[str, list[Head]] = {}
         for name, layer, head in zip(self.head_class, self.layer, self.head, strict=True):
             if name != UNCLASSIFIED:
                 found.setdefault(name, []).append((int(layer), int(head)))
         return found
 
-    def of(self, name: str) -> list[tuple[int, int]]:
-        """Give the heads of a class, the one with the largest effect first.
+    def of(self, name: str) -> list[Head]:
+        """Return the heads of a class, the one with the largest effect first.
 
         Raises
         ------
@@ -121,8 +121,8 @@ class IOIResult(Result):
             raise ValueError(f"There is no class {name!r}; the classes are {', '.join(CLASSES)}.")
         return self.classes.get(name, [])
 
-    def to_dataframe(self) -> Any:
-        """Make a table: layer, head, class, effect, low, high, p, then path, signature, attention and copying."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table: layer, head, class, effect, low, high, p, then path, signature, attention and copying."""
         import pandas as pd
 
         names = ("effect", "low", "high", "p", "path", "signature", "attention", "elsewhere", "copying")
@@ -131,16 +131,16 @@ class IOIResult(Result):
             first | {name: getattr(self, name) for name in names} | {"negative_copying": self.negative_copying}
         )
 
-    def compare(self, reference: str | Mapping[str, Sequence[tuple[int, int]]]) -> Comparison:
-        """Hold the heads found against a reference: "gpt2" (Wang et al. 2022), or heads of your own by class.
+    def compare(self, reference: str | Mapping[str, Sequence[Head]]) -> ReferenceComparison:
+        """Compare the heads found with a reference: "gpt2" (Wang et al. 2022), or heads of your own by class.
 
         Returns
         -------
-        Comparison
+        ReferenceComparison
             Precision, recall and F1 of each class.
         """
-        return compare(self.classes, reference)
+        return compare(self.classes, reference, provenance=self.provenance)
 
     def to_dot(self) -> str:
-        """Draw the heads found, and which class writes to which, as Graphviz DOT."""
+        """Return the heads found, and which class writes to which, as Graphviz DOT."""
         return to_dot(self.classes, title=f"IOI heads, {self.model_id}")

@@ -1,4 +1,4 @@
-"""The runs behind a detection: direct effects, paths into receivers, knock-outs."""
+"""The runs behind a detection: direct effects, paths into receivers, ablated heads."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scope_widgets._types import Array, Head
 from scope_widgets.experiments.metric import metric_of
 from scope_widgets.experiments.path_patching import Receiver, along_paths
-from scope_widgets.ioi.prompts import IOIPrompts
+from scope_widgets.ioi.dataset.prompt_set import IOIPrompts
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope, loaded
 
-Array = np.ndarray[Any, Any]
-Head = tuple[int, int]
-#: ABC versions of each prompt over which a knocked-out head's output is averaged
-_VERSIONS = 4
+#: ABC versions of each prompt over which an ablated head's output is averaged
+N_VERSIONS = 4
 
 
-class Stages:
+class DetectionRuns:
     """A model on IOI prompts and on their ABC versions.
 
     Attributes
@@ -45,7 +44,7 @@ class Stages:
         self.m_clean = self._metric.checked(self.clean.logits, "clean").numpy()
         self.m_abc = self._metric.checked(self.abc.logits, "ABC").numpy()
         device = self.clean.token_ids.device
-        self.at = {role: torch.as_tensor(places, device=device) for role, places in prompts.positions.items()}
+        self.at = {role: torch.as_tensor(at, device=device) for role, at in prompts.positions.items()}
         self._seed = seed
         self._means: dict[int, Tensor] | None = None
 
@@ -54,7 +53,7 @@ class Stages:
         """What an effect is a share of: the mean logit difference, less that of the ABC prompts."""
         return float(self.m_clean.mean() - self.m_abc.mean())
 
-    def lost(
+    def path_effects(
         self,
         role: str,
         receivers: Sequence[Receiver] | None,
@@ -88,14 +87,14 @@ class Stages:
             bar.update()
         return effects
 
-    def without(self, heads: Iterable[Head], capture: Sequence[str] = ()) -> CachedRun:
-        """Run with heads knocked out at the end: their output there is its mean over ABC versions of the prompt."""
+    def run_without(self, heads: Iterable[Head], capture: Sequence[str] = ()) -> CachedRun:
+        """Run with heads ablated at END: their z there is its mean over `N_VERSIONS` ABC versions of the prompt."""
         by_layer: dict[int, list[int]] = {}
         for layer, head in heads:
             by_layer.setdefault(layer, []).append(head)
         rows = torch.arange(self.n, device=self.at["END"].device)
 
-        def knock(layer: int) -> Callable[[Tensor], Tensor]:
+        def ablated(layer: int) -> Callable[[Tensor], Tensor]:
             def edit(value: Tensor) -> Tensor:
                 new = value.clone()
                 for head in by_layer[layer]:
@@ -105,21 +104,21 @@ class Stages:
             return edit
 
         self._mean_at_end()  # its own runs must not begin inside of this one
-        edits: Edits = {("z", layer): knock(layer) for layer in by_layer}
+        edits: Edits = {("z", layer): ablated(layer) for layer in by_layer}
         return loaded(self.scope).run(self.prompts.token_ids, capture, edits)
 
-    def difference(self, run: CachedRun) -> Array:
-        """Give the logit difference of a run, `[prompt]`."""
+    def logit_difference(self, run: CachedRun) -> Array:
+        """Return the logit difference of a run, `[prompt]`."""
         return self._metric.checked(run.logits, "clean").numpy()
 
     def attention(self, layer: int, query: str, key: str, run: CachedRun | None = None) -> Array:
-        """Give the attention from one role to another, `[prompt, head]`."""
+        """Return the attention from one role to another, `[prompt, head]`."""
         pattern = (run or self.clean).values["attention"][layer]
         rows = torch.arange(self.n, device=pattern.device)
         return pattern[rows, :, self.at[query], self.at[key]].double().cpu().numpy()
 
-    def elsewhere(self, layer: int, query: str, keys: Sequence[str]) -> Array:
-        """Give the mean attention to a position that is none of the roles nor the first, `[prompt, head]`."""
+    def attention_elsewhere(self, layer: int, query: str, keys: Sequence[str]) -> Array:
+        """Return the mean attention to a position that is none of the roles nor the first, `[prompt, head]`."""
         pattern = self.clean.values["attention"][layer]
         found = np.zeros((self.n, self.scope.n_heads))
         for row in range(self.n):
@@ -134,7 +133,7 @@ class Stages:
         """Mean z at the end over the ABC versions of each prompt, layer -> [prompt, head, d_head]."""
         if self._means is None:
             runs = [self.abc]
-            for version in range(1, _VERSIONS):
+            for version in range(1, N_VERSIONS):
                 other = self.prompts.corrupted("abc", self._seed + version)
                 runs.append(loaded(self.scope).run(other.token_ids, ("z",)))
             rows = torch.arange(self.n, device=self.at["END"].device)

@@ -1,0 +1,1 @@
+"""The IOI data set: prompts with the position of every role, and the roles of a sentence of one's own."""

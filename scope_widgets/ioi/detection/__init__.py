@@ -1,0 +1,1 @@
+"""Detection of the IOI heads of a model by what they cause."""
