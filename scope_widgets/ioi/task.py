@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scope_widgets.experiments.task import Task
-from scope_widgets.ioi.prompts import prompts
+from scope_widgets.ioi.dataset.draw_prompts import prompts
 from scope_widgets.models.microscope import Microscope
 
 
