@@ -85,14 +85,15 @@ def _cost(demo: Any, quick: bool) -> list[Figure]:
 
 def _touch(demo: Any) -> list[Figure]:
     from scope_widgets import circuits
+    from scope_widgets.circuits.measurement import measure
 
     circuit = circuits.discover(demo, _ioi(demo, 20))
-    live = circuits.Live(demo, circuit)
-    live.measure(circuit.included)
+    measurement = circuits.CircuitMeasurement(demo, circuit)
+    measure(measurement, [circuit.included])
     times = []
     for node in circuit.nodes * 3:
         start = time.perf_counter()
-        live.measure(circuit.without(node).included)
+        measure(measurement, [circuit.without(node).included])
         times.append(time.perf_counter() - start)
     middle = 1e3 * statistics.median(times)
     return [Figure("a node toggled on the demo model: new scores in the kernel", middle, "ms", 150, "lower")]

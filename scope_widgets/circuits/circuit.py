@@ -157,7 +157,7 @@ class Circuit(Result):
         return self._set(edges, False)
 
     def without(self, *nodes: str) -> Circuit:
-        """Return the circuit without the edges out of these nodes, and into inputs that are theirs alone."""
+        """Return the circuit without the edges out of these nodes, and into inputs that are theirs only."""
         return self.with_edges(self.included & ~touching(self.graph, nodes))
 
     def pruned(self) -> Circuit:
@@ -267,7 +267,7 @@ class Circuit(Result):
 
 
 def touching(graph: Graph, nodes: Iterable[str]) -> Mask:
-    """Return which edges go out of these nodes, or into inputs that are theirs alone, `[edge]` of bool."""
+    """Return which edges go out of these nodes, or into inputs that are theirs only, `[edge]` of bool."""
     gone = {graph.sender(name) for name in nodes}
     receiver, sender = graph.edges
     into = np.array([bool(owners) and gone.issuperset(owners) for owners in graph.owner])

@@ -95,6 +95,12 @@ def test_the_curve_is_what_its_points_are(scope, circuit):
     assert {(point.full, point.empty) for point in points} == {(returned.full, returned.empty)}
 
 
+def test_a_job_shows_the_curve_as_it_grows(scope, circuit):
+    job = scope.submit(circuits.curve, scope, circuit, shares=SHARES, draws=1)
+    assert [[point.share for point in status.partial] for status in job] == [list(SHARES[:n]) for n in (1, 2, 3)]
+    assert job.result().shares.tolist() == list(SHARES)
+
+
 def test_random_circuits_are_no_larger_than_the_circuit(scope, circuit):
     """Where only some edges have scores, a point keeps these, and so many random ones."""
     scores = circuit.scores.copy()

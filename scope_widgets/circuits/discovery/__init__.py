@@ -1,1 +1,1 @@
-"""The edges that do a task, found: by gradients, by cutting them, by pruning."""
+"""Finding the edges that do a task: by gradients, by taking them out, by pruning."""

@@ -1,1 +1,1 @@
-"""A circuit run alone, and compared with the whole model."""
+"""A circuit run by itself, and compared with the whole model."""

@@ -75,7 +75,7 @@ class EvaluationRun:
 
     @property
     def provenance(self) -> Provenance:
-        """Where what is measured here comes from."""
+        """Where what is measured comes from."""
         run = self.run
         return Provenance(
             model=self.scope.model_id,

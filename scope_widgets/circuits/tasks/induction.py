@@ -22,8 +22,8 @@ def induction(scope: Microscope, n: int = 50, *, seed: int = 0) -> Task:
 
     The context has 16 different words, and three of them come again after it: after a single one a real model knows
     not yet that words repeat. The metric is the logit difference of B and another word of the context, drawn at
-    random. In a corrupted prompt four other words stand in the place of the earlier X Y A B, so that nothing repeats.
-    A group has them in one place. The words are common English ones of one token; where the tokenizer has too few of
+    random. In a corrupted prompt four other words replace the earlier X Y A B, so that nothing repeats. A group has
+    them at one position. The words are common English ones of one token; where the tokenizer has too few of
     these, all words of its vocabulary.
 
     Parameters

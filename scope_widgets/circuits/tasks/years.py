@@ -70,6 +70,6 @@ def _piece(tokenizer: Any, year: str, piece: str, rest: str) -> int | None:
 
 
 def _token_of_digits(tokenizer: Any, piece: str) -> int | None:
-    """Return the token of digits that stand alone: GPT-2 has 1100, 1200 .. as one token, so none with "00"."""
+    """Return the token of digits by themselves: GPT-2 has 1100, 1200 .. as one token, so none with "00"."""
     found = bare_ids(tokenizer, piece)
     return found[0] if token_texts(tokenizer, found) == [piece] else None
