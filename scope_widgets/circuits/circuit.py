@@ -15,6 +15,7 @@ from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.circuits.drawing.graphviz import to_dot
 from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
+from scope_widgets.experiments.rounding import rank
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph
 
@@ -50,6 +51,8 @@ class Circuit(Result):
         Names that a person gave to nodes.
     groups : dict of str to list of str
         Supernodes: nodes that a person put together.
+    floor : float
+        The difference that rounding alone may make between two scores: closer ones are a tie.
 
     Examples
     --------
@@ -74,6 +77,7 @@ class Circuit(Result):
     provenance: Provenance
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
     groups: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    floor: float = 0.0
 
     # --- what is in it ----------------------------------------------------------------------------------------------
 
@@ -107,8 +111,11 @@ class Circuit(Result):
 
     def top(self, n: int = 10) -> pd.DataFrame:
         """Return the `n` edges with the largest absolute score, in or out, as a table."""
-        table = self.to_dataframe()
-        return table.reindex(table["score"].abs().sort_values(ascending=False, kind="stable").index).head(n)
+        return self.to_dataframe().iloc[self.order()[:n]]
+
+    def order(self, signed: bool = False) -> Array:
+        """Return the edges with the largest (absolute) score first, ties in their own order, those without one last."""
+        return rank(self.scores if signed else np.abs(self.scores), self.floor)
 
     # --- other circuits of it ---------------------------------------------------------------------------------------
 
@@ -139,7 +146,7 @@ class Circuit(Result):
         if not hasattr(n_edges, "__index__") or not 0 <= n_edges <= self.graph.n_edges:  # type: ignore[operator]
             raise ValueError(f"n_edges= is a number from 0 to {self.graph.n_edges:,} in this model; got {n_edges}.")
         included = np.zeros(self.graph.n_edges, dtype=bool)
-        included[np.argsort(-size, kind="stable")[:n_edges]] = True
+        included[self.order(signed)[:n_edges]] = True
         return self.with_edges(included & np.isfinite(size))
 
     def with_edges(self, included: Mask) -> Circuit:

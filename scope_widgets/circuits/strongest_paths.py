@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING
+from operator import attrgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from scope_widgets._aliases import former_options
 from scope_widgets.circuits.circuit import Circuit
+from scope_widgets.experiments.rounding import levels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,48 +44,51 @@ def strongest_paths(circuit: Circuit, *, n: int = 10) -> pd.DataFrame:
 
     graph = circuit.graph
     receiver, sender = graph.edges
-    size = np.nan_to_num(np.abs(circuit.scores), nan=-1.0)
+    level = levels(np.abs(circuit.scores), circuit.floor)  # scores that differ by rounding only are a tie
     leaving: dict[int, list[int]] = {}
-    for edge in np.argsort(-size, kind="stable"):
-        if circuit.included[edge] and size[edge] >= 0:
+    for edge in np.argsort(-level, kind="stable"):
+        if circuit.included[edge] and level[edge] >= 0:
             leaving.setdefault(int(sender[edge]), []).append(int(edge))
-    # from each node on: (weakest, names of what reads on the way); what reads is always later than what writes
-    onward: dict[int, list[tuple[float, tuple[str, ...]]]] = {}
+    # from each node on; what reads is always later than what writes
+    onward: dict[int, list[_Path]] = {}
     for node in reversed(range(len(graph.senders))):
-        best: list[tuple[float, tuple[str, ...]]] = []
+        best: list[_Path] = []
         for edge in leaving.get(node, ()):
-            if len(best) == n and size[edge] <= best[-1][0]:
+            if len(best) == n and level[edge] <= best[-1].level:
                 break  # no path over this edge or a weaker one can be among the best
-            best = heapq.nlargest(
-                n, [*best, *_paths_over(circuit, int(receiver[edge]), float(size[edge]), onward)], key=_weakest
-            )
+            over = _paths_over(circuit, int(receiver[edge]), int(level[edge]), abs(float(circuit.scores[edge])), onward)
+            best = heapq.nlargest(n, [*best, *over], key=attrgetter("level"))
         onward[node] = best
     paths = onward[0]
     return pd.DataFrame(
         {
-            "path": [" > ".join(("input", *names)) for _, names in paths],
-            "weakest": [weakest for weakest, _ in paths],
-            "nodes": [len(names) - 1 for _, names in paths],
+            "path": [" > ".join(("input", *path.names)) for path in paths],
+            "weakest": [path.weakest for path in paths],
+            "nodes": [len(path.names) - 1 for path in paths],
         }
     )
 
 
+class _Path(NamedTuple):
+    """The level and the size of the weakest score, and the names of what reads on the way."""
+
+    level: int
+    weakest: float
+    names: tuple[str, ...]
+
+
 def _paths_over(
-    circuit: Circuit, receiver: int, size: float, onward: dict[int, list[tuple[float, tuple[str, ...]]]]
-) -> list[tuple[float, tuple[str, ...]]]:
+    circuit: Circuit, receiver: int, level: int, size: float, onward: dict[int, list[_Path]]
+) -> list[_Path]:
     """Return the paths over an edge into a receiver."""
     graph = circuit.graph
     owners, name = graph.owner[receiver], graph.receivers[receiver]
     if not owners:
-        return [(size, (name,))]
+        return [_Path(level, size, (name,))]
     # keys and values that heads share go on from each of them
     names = [name] if len(owners) == 1 else [f"{graph.senders[owner]}<{name[-2]}>" for owner in owners]
     return [
-        (min(size, weakest), (own, *rest))
+        _Path(min(level, rest.level), min(size, rest.weakest), (own, *rest.names))
         for owner, own in zip(owners, names, strict=True)
-        for weakest, rest in onward[owner]
+        for rest in onward[owner]
     ]
-
-
-def _weakest(path: tuple[float, tuple[str, ...]]) -> float:
-    return path[0]

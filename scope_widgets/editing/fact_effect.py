@@ -12,6 +12,7 @@ from torch import Tensor
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets.experiments.rounding import largest
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import token_texts
 
@@ -116,4 +117,4 @@ class Predictions:
 def predict(scope: Microscope, texts: Sequence[str]) -> Predictions:
     """Ask what comes next after each text."""
     log_p = loaded(scope).run(list(texts)).logits.detach().float().log_softmax(-1)
-    return Predictions(log_p, token_texts(scope.tokenizer, log_p.argmax(-1).tolist()))
+    return Predictions(log_p, token_texts(scope.tokenizer, largest(log_p, 1)[:, 0].tolist()))

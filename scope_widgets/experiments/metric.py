@@ -6,19 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from scope_widgets._choices import check_choice
 from scope_widgets._types import Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
+from scope_widgets.experiments.rounding import logit_floor, noise_floor
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
+from scope_widgets.models.microscope import Microscope
 
 #: logits [vocabulary] of one prompt, in float32 at least -> one number
 MetricFunction: TypeAlias = Callable[[Tensor], Any]
 #: all in terms of `answer` and, for the difference, `versus`; "kl" is the divergence in nats from the clean run
 MetricName: TypeAlias = Literal["logit_difference", "logit", "probability", "log_probability", "kl"]
+#: the metric of some prompts [prompt], and how far rounding moves a logit -> how far it moves the metric
+Moves: TypeAlias = Callable[[Tensor, float], Any]
+_DRAWS = 8
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,14 @@ class Metric:
         prompt each row belongs to.
     tokens : Tensor of int [prompt, 1 or 2], or None
         Where the metric is a logit, or a difference of two: their tokens.
+    moves : callable, or None
+        How far rounding of the logits moves this metric; None: found by trying.
     """
 
     name: str
     of: Callable[[Tensor, Tensor], Tensor]
     tokens: Tensor | None = None
+    moves: Moves | None = None
 
     def again(self, run: CachedRun, edits: Edits, *, rows: Tensor, positions: Tensor, layer: int = 0) -> Tensor:
         """Run again and measure, `[row]` in float64 on the CPU; only what is needed is unembedded."""
@@ -63,6 +72,25 @@ class Metric:
                 "every prompt of both runs."
             )
         return values
+
+    def floor(self, scope: Microscope, logits: Tensor) -> float:
+        """Return the difference that rounding alone may make to this metric of logits `[prompt, vocabulary]`."""
+        floor = logit_floor(scope, logits)
+        if self.moves is None:
+            return self._tried(logits.detach().float(), floor)
+        values = self.of(logits, torch.arange(len(logits), device=logits.device)).detach().double().cpu()
+        return float(torch.as_tensor(self.moves(values, floor)).max())
+
+    def _tried(self, logits: Tensor, floor: float) -> float:
+        # not of torch, whose draws depend on the instruction set
+        draws = np.random.default_rng(0).normal(0, floor / 2, (_DRAWS, logits.shape[-1]))
+        moved = torch.as_tensor(np.concatenate([draws[:1] * 0, draws]), dtype=logits.dtype, device=logits.device)
+        most = 0.0
+        for prompt in range(len(logits)):
+            rows = torch.full((len(moved),), prompt, device=logits.device)
+            values = self.of(logits[prompt] + moved, rows).detach().double()
+            most = max(most, float((values - values[0]).abs().nan_to_num(0.0).max()))
+        return most
 
 
 def metric_of(
@@ -102,7 +130,13 @@ def metric_of(
         if reference is None:
             raise ValueError("metric='kl' needs a clean run to measure the divergence from.")
         log_p = reference.detach().float().log_softmax(-1)
-        return Metric(name, lambda logits, rows: divergence(log_p[rows], logits.float().log_softmax(-1)))
+        rounding = noise_floor(torch.float32, float(log_p.where(log_p.isfinite(), 0.0).abs().max()))
+        return Metric(
+            name,
+            lambda logits, rows: divergence(log_p[rows], logits.float().log_softmax(-1)),
+            # of second order around the run itself, else by Pinsker's inequality
+            moves=lambda values, floor: floor**2 / 2 + floor * (2 * values.clamp_min(0.0)).sqrt() + rounding,
+        )
     if answer is None:
         raise ValueError(f"metric={name!r} needs answer=, such as answer=' Mary'.")
     ids = answer_ids(tokenizer, answer, n)
@@ -112,12 +146,27 @@ def metric_of(
         others = answer_ids(tokenizer, versus, n, "versus")
         check_distinct(tokenizer, ids, others)
         both = torch.stack([ids, others], -1)
-        return Metric(name, lambda logits, rows: _at(logits, ids[rows.cpu()]) - _at(logits, others[rows.cpu()]), both)
+        return Metric(
+            name,
+            lambda logits, rows: _at(logits, ids[rows.cpu()]) - _at(logits, others[rows.cpu()]),
+            both,
+            moves=lambda values, floor: floor,
+        )
     if name == "logit":
-        return Metric(name, lambda logits, rows: _at(logits, ids[rows.cpu()]), ids[:, None])
+        return Metric(
+            name, lambda logits, rows: _at(logits, ids[rows.cpu()]), ids[:, None], moves=lambda values, floor: floor
+        )
     if name == "probability":
-        return Metric(name, lambda logits, rows: _at(logits.float().softmax(-1), ids[rows.cpu()]))
-    return Metric(name, lambda logits, rows: _at(logits.float().log_softmax(-1), ids[rows.cpu()]))
+        return Metric(
+            name,
+            lambda logits, rows: _at(logits.float().softmax(-1), ids[rows.cpu()]),
+            moves=lambda values, floor: values * (floor + noise_floor(torch.float32, 1.0)),
+        )
+    return Metric(
+        name,
+        lambda logits, rows: _at(logits.float().log_softmax(-1), ids[rows.cpu()]),
+        moves=lambda values, floor: floor + noise_floor(torch.float32, float(values.abs().max())),
+    )
 
 
 def _at(values: Tensor, ids: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.experiments.project_qkv import read
+from scope_widgets.experiments.rounding import noise_floor
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope
 
@@ -62,10 +63,12 @@ def _shares(unembedding: Unembedding, writes: Tensor, ids: Tensor, top: int, not
     `nothing` `[vocabulary]` are the logits of an empty residual stream. Norms are odd but for their bias, so that one
     product with the unembedding serves both signs.
     """
-    logits = unembedding.raw(writes).float().cpu()
+    raw = unembedding.raw(writes)
+    logits = raw.float().cpu()
+    floor = logits.abs().amax(-1, keepdim=True) * noise_floor(raw.dtype, 1.0)
     shares = []
     for signed in (logits, 2 * nothing - logits):
         own = signed.gather(-1, ids[:, None, None].expand(*writes.shape[:2], 1))
         # a tie is no copy: a head that writes nothing leaves all tokens alike
-        shares.append(((signed >= own).sum(-1) <= top).double().mean(0).numpy())
+        shares.append(((signed >= own - floor).sum(-1) <= top).double().mean(0).numpy())
     return np.stack(shares)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+import torch
 
 from scope_widgets._choices import check_choice
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
+from scope_widgets.experiments.rounding import levels, noise_floor, settled
 from scope_widgets.heads.multiple_comparisons import Correction, correct
 
 if TYPE_CHECKING:
@@ -142,7 +144,11 @@ def compare_heads(
         )
     layers, heads = np.indices(first.shape[1:]).reshape(2, -1)
     first, second = (scores.reshape(len(scores), -1) for scores in (first, second))
-    tested = _compare_ranks(first, second) if test == "mann-whitney" else _compare_means(first, second, test)
+    floor = noise_floor(torch.float32, max(float(np.nan_to_num(np.abs(scores)).max()) for scores in (first, second)))
+    if test == "mann-whitney":
+        tested = _compare_ranks(first, second, floor)
+    else:
+        tested = _compare_means(first, second, test, floor)
     p_corrected = correct(tested["p"], method=correction)
     return HeadComparison(
         layer=layers,
@@ -171,17 +177,19 @@ def _sizes(scores: Array) -> str:
     return f"{scores.shape[1]} layers x {scores.shape[2]} heads"
 
 
-def _compare_means(a: Array, b: Array, test: Test) -> dict[str, Array]:
-    """Compare means of `[prompt, row]`."""
+def _compare_means(a: Array, b: Array, test: Test, floor: float) -> dict[str, Array]:
+    """Compare means of `[prompt, row]`, in which differences up to `floor` are rounding."""
     from scipy import stats
 
     with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
         # scores that are all the same are no accident here: a head may not attend at all; nor are heads without scores
         warnings.filterwarnings("ignore", message="Precision loss|Mean of empty|Degrees of freedom|.*too small")
         if test == "paired-t":
-            result = stats.ttest_rel(a, b, nan_policy="omit")
-            effect, spread = np.nanmean(a - b, axis=0), np.nanstd(a - b, axis=0, ddof=1)
+            differences = settled(a - b, floor)
+            result = stats.ttest_rel(differences, 0 * differences, nan_policy="omit")
+            effect, spread = np.nanmean(differences, axis=0), np.nanstd(differences, axis=0, ddof=1)
         else:
+            a, b = _equalised(a, b, floor)
             result = stats.ttest_ind(a, b, equal_var=test == "t", nan_policy="omit")
             effect, spread = np.nanmean(a, axis=0) - np.nanmean(b, axis=0), _pooled_deviation(a, b)
         low, high = result.confidence_interval(0.95)
@@ -197,8 +205,16 @@ def _pooled_deviation(a: Array, b: Array) -> Array:
     return pooled
 
 
-def _compare_ranks(a: Array, b: Array) -> dict[str, Array]:
-    """Compare ranks of `[prompt, row]`."""
+def _equalised(a: Array, b: Array, floor: float) -> tuple[Array, Array]:
+    """Return scores `[prompt, row]` with those of a row that differ by rounding only as the same."""
+    both = np.concatenate([a, b])
+    same = np.nanmax(both, axis=0) - np.nanmin(both, axis=0) <= floor
+    both = np.where(same & ~np.isnan(both), np.nanmin(both, axis=0), both)
+    return both[: len(a)], both[len(a) :]
+
+
+def _compare_ranks(a: Array, b: Array, floor: float) -> dict[str, Array]:
+    """Compare ranks of `[prompt, row]`, in which scores closer than `floor` are ties."""
     from scipy import stats
 
     rows = []
@@ -208,7 +224,8 @@ def _compare_ranks(a: Array, b: Array) -> dict[str, Array]:
         if not (len(first) and len(second)):
             rows.append((np.nan, np.nan, np.nan))
             continue
-        u, p = stats.mannwhitneyu(first, second)
+        level = levels(np.concatenate([first, second]), floor)
+        u, p = stats.mannwhitneyu(level[: len(first)], level[len(first) :])
         rows.append((first.mean() - second.mean(), 2 * u / (len(first) * len(second)) - 1, p))
     effect, size, p = np.array(rows).T
     unknown = np.full(len(rows), np.nan)

@@ -16,6 +16,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import ArrayResult
 from scope_widgets._types import Array
 from scope_widgets.experiments.project_qkv import read
+from scope_widgets.experiments.rounding import noise_floor
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import output_matrices
 from scope_widgets.models.microscope import Microscope
@@ -76,7 +77,8 @@ def composition(scope: Microscope, *, kind: Kind = "k") -> CompositionScores:
     Returns
     -------
     CompositionScores
-        `.values` [later layer, later head, earlier layer, earlier head]; NumPy takes the result as that array.
+        `.values` [later layer, later head, earlier layer, earlier head]; NumPy takes the result as that array. NaN
+        also where one of both reads or writes nothing.
 
     Raises
     ------
@@ -143,6 +145,9 @@ def _input_maps(scope: Microscope, kind: Kind) -> dict[str, list[Tensor]]:
         for layer, values in enumerate(layers):
             exact = values.cpu().double()
             linear = exact[1:] - exact[0]
+            # beside a bias nothing leaves rounding
+            nothing = linear.abs().amax((0, 2)) <= noise_floor(values.dtype, float(exact[0].abs().max()))
+            linear[:, nothing] = 0.0
             linear /= linear.abs().max().clamp_min(1e-300)
             of_sum, sum_of = linear[0].flatten(), (linear[1] + linear[2]).flatten()
             if not (of_sum @ sum_of).square() >= 0.998 * (of_sum @ of_sum) * (sum_of @ sum_of):  # not parallel

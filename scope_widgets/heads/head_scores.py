@@ -10,6 +10,7 @@ import numpy as np
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
+from scope_widgets.experiments.rounding import rank
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,7 @@ class HeadScores(Result):
     def top(self, statistic: str, n: int = 10) -> list[tuple[int, int, float]]:
         """Return the `n` heads with the largest score as (layer, head, score), the largest first."""
         scores = self[statistic]
-        order = [i for i in np.argsort(-scores, axis=None, kind="stable") if np.isfinite(scores.flat[i])][:n]
+        order = [i for i in rank(scores) if np.isfinite(scores.flat[i])][:n]
         return [(int(i) // self.n_heads, int(i) % self.n_heads, float(scores.flat[i])) for i in order]
 
     def to_dataframe(self) -> pd.DataFrame:

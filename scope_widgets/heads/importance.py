@@ -68,7 +68,7 @@ def importance(
             log_p = log_p.float().log_softmax(-1)
             # a token that the model rules out (logit -inf) contributes nothing
             terms = torch.where(base.isfinite(), base.exp() * (base - log_p), 0.0)
-            kl[layer, heads] = terms.sum(-1).mean(-1).double().cpu()
+            kl[layer, heads] = terms.sum(-1).mean(-1).double().cpu().clamp_min(0.0)  # less is rounding
             loss[layer, heads] = (_cross_entropy(log_p, ids) - _cross_entropy(base[None], ids)).double().cpu()
     provenance = Provenance(
         model=scope.model_id,

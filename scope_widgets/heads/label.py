@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+import torch
 
 from scope_widgets._aliases import former_options
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
+from scope_widgets.experiments.rounding import levels, noise_floor
 from scope_widgets.heads.head_scores import HeadScores
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ THRESHOLDS: dict[str, float] = {
     "first_token": 0.4,
     "uniform": 0.95,
 }
+#: what rounding alone may make of a score, a share of attention
+_FLOOR = noise_floor(torch.float32, 1.0)
 _STATISTIC = {"uniform": "normalised_entropy"}
 _LETTERS = {
     "induction": "I",
@@ -129,11 +133,12 @@ def label(scores: HeadScores, *, thresholds: Mapping[str, float] | None = None, 
             continue
         used[statistic] = threshold
         p = scores.null_p.get(statistic, np.full_like(values, np.nan))
-        for layer, head in np.argwhere((values >= threshold) & ~(p > max_null_p)):
+        for layer, head in np.argwhere((values >= threshold - _FLOOR) & ~(p > max_null_p)):
             of = int(layer), int(head)
             rows.append((*of, name, statistic, float(values[of]), threshold, float(p[of])))
     # heads with nothing to do rest on the first token, so that name says least about a head that earned another
-    rows.sort(key=lambda row: (row[0], row[1], row[2] != "uniform", row[2] == "first_token", -row[4]))
+    size = dict(zip(rows, levels([row[4] for row in rows], _FLOOR).tolist(), strict=True))
+    rows.sort(key=lambda row: (row[0], row[1], row[2] != "uniform", row[2] == "first_token", -size[row]))
     columns = list(zip(*rows, strict=True)) if rows else [()] * 7
     return HeadLabels(
         layer=np.array(columns[0], dtype=np.int64),

@@ -60,7 +60,7 @@ def _corrected(p: Array, method: Correction) -> Array:
     if method == "bonferroni":
         corrected = np.minimum(p * len(p), 1)
     elif method == "holm":
-        order = np.argsort(p)
+        order = np.argsort(p, kind="stable")
         steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
         corrected = np.minimum(steps, 1)[np.argsort(order)]
     else:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from scope_widgets import _kernels
 from scope_widgets._types import Array
+from scope_widgets.experiments.rounding import noise_floor
 
 #: [head, query, key]: an array, or a tensor where the compiled kernels do not reach
 Patterns = Array | Tensor
+
+#: weights of a mean whose errors may add up
+_TERMS = 4
 
 #: statistics whose null shuffles the tokens over the positions
 SHUFFLED_TOKENS = ("duplicate_token", "induction")
@@ -53,5 +58,5 @@ def at_random_keys(
 def shared_p(observed: Array, draws: Array) -> Array:
     """Return the share of `draws` `[draw, ...]` that reach `observed`, itself counted too; NaN where undefined."""
     # float32 sums of equal weights may differ in the last digits: a tie is a draw that reaches the score
-    reached = (draws >= observed - 1e-6).sum(0)
+    reached = (draws >= observed - noise_floor(torch.float32, 1.0, _TERMS)).sum(0)
     return np.where(np.isfinite(observed) & np.isfinite(draws).all(0), (1 + reached) / (1 + len(draws)), np.nan)

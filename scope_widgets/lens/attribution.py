@@ -16,6 +16,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
+from scope_widgets.experiments.rounding import rank
 from scope_widgets.lens.trace_model import scope_of
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope
@@ -94,9 +95,8 @@ class Attribution(Result):
         return pd.DataFrame({name: getattr(self, name) for name in names})
 
     def top(self, n: int = 10) -> pd.DataFrame:
-        """Return the `n` parts with the largest absolute contribution as a table."""
-        table = self.to_dataframe()
-        return table.reindex(table["contribution"].abs().sort_values(ascending=False, kind="stable").index).head(n)
+        """Return the `n` parts with the largest absolute contribution as a table, ties in the order of the parts."""
+        return self.to_dataframe().iloc[rank(np.abs(self.contribution))[:n]]
 
 
 @former_options("answer", "versus")

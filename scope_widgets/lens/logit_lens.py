@@ -17,6 +17,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
+from scope_widgets.experiments.rounding import largest, noise_floor
 from scope_widgets.lens.trace_model import scope_of
 from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.microscope import Microscope
@@ -213,7 +214,7 @@ def logit_lens(trace: Trace, *, n: int = 5, watch: Tokens | None = None, scope: 
 
 def _watched(scope: Microscope, watch: Tokens | None, unembedding: Unembedding, final: Tensor) -> list[int]:
     if watch is None:
-        return [int(unembedding.logits(final[-1]).argmax())]
+        return [int(largest(unembedding.logits(final[-1]), 1))]
     listed: Any = watch.tolist() if hasattr(watch, "tolist") else watch
     given = list(listed) if isinstance(listed, Sequence) and not isinstance(listed, str) else [listed]
     return list(dict.fromkeys(answer_ids(scope.tokenizer, given, len(given), "watch").tolist()))
@@ -223,10 +224,11 @@ def _summarise(logits: Tensor, final: Tensor, n: int, watched: list[int]) -> tup
     """Return top ids and probabilities, entropy, KL, ranks and probabilities of logits `[position, vocabulary]`."""
     log_p = logits.log_softmax(-1)
     p = log_p.exp()
-    top_p, ids = p.topk(n)
+    ids = largest(logits, n)
+    floor = logits.amax(-1).abs() * noise_floor(torch.float32, 1.0)  # a tie is not likelier
     ranks = torch.empty(len(logits), len(watched), dtype=torch.long)
     for i, token_id in enumerate(watched):
-        ranks[:, i] = (logits > logits[:, token_id, None]).sum(-1)
+        ranks[:, i] = (logits > (logits[:, token_id] + floor)[:, None]).sum(-1)
     # a token that is ruled out (logit -inf) contributes nothing
     kl = torch.where(final.isfinite(), final.exp() * (final - log_p), 0.0).sum(-1).clamp_min(0.0)
-    return ids, top_p, torch.special.entr(p).sum(-1), kl, ranks, p[:, watched]
+    return ids, p.gather(-1, ids), torch.special.entr(p).sum(-1), kl, ranks, p[:, watched]

@@ -13,6 +13,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName, metric_of
+from scope_widgets.experiments.rounding import share, vanishes
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope
@@ -38,6 +39,8 @@ class Ablation(Result):
     what : str
         What was taken out, and how.
     provenance : Provenance
+    floor : float
+        The difference that rounding alone may make to the metric.
     """
 
     before: Array
@@ -47,12 +50,24 @@ class Ablation(Result):
     metric: str
     what: str
     provenance: Provenance
+    floor: float = 0.0
 
     @property
     def lost(self) -> float:
-        """Share of the mean metric that is lost; NaN where there was none."""
+        """Share of the mean metric that is lost; NaN where there was none to lose, see `message`."""
+        before, after = float(self.before.mean()), float(self.after.mean())
+        return float(share(before - after, before, self.floor))
+
+    @property
+    def message(self) -> str:
+        """Why no share can be lost; else empty."""
         before = float(self.before.mean())
-        return 1 - float(self.after.mean()) / before if abs(before) > 1e-9 else float("nan")
+        if not vanishes(before, self.floor):
+            return ""
+        return (
+            f"The mean {self.metric} is {before:.3g} before the ablation, which is 0 up to rounding, so that no share "
+            "of it can be lost: see `after` and `kl`, or give answer= and versus=, whose logits differ."
+        )
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return a table, one row a prompt: prompt, before, after, change, kl, loss."""
@@ -88,13 +103,14 @@ def measure_ablation(
     return Ablation(
         before=measure.checked(before[at], "unchanged").numpy(),
         after=measure.checked(after[at], "ablated").numpy(),
-        kl=kl.checked(after[at], "ablated").numpy(),
+        kl=kl.checked(after[at], "ablated").clamp_min(0.0).numpy(),
         loss=np.array([_loss(after[i], run, i) - _loss(before[i], run, i) for i in range(len(run))]),
         metric=measure.name,
         what=what,
         provenance=Provenance(
             model=scope.model_id, revision=scope.revision, prompts=tuple(texts(scope, run)), seed=seed, ablation=what
         ),
+        floor=measure.floor(scope, before[at]),
     )
 
 

@@ -119,6 +119,7 @@ def attribution(
         call=call("attribution", clean, corrupted, answer=answer, versus=versus, over=over, positions=positions,
                   direction=direction, metric=metric, roles=roles, corrupted_roles=corrupted_roles),
         provenance=experiment.provenance,
+        floor=experiment.effect_floor,
     )  # fmt: skip
 
 

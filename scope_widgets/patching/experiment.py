@@ -144,6 +144,7 @@ def lay_out(experiment: Experiment, estimate: bool) -> tuple[PatchingResult, Arr
         message=runs.message,
         call=experiment.call,
         provenance=runs.provenance,
+        floor=runs.effect_floor,
     )
     return start, np.concatenate([np.zeros(0, dtype=int), *order])
 

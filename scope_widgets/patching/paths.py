@@ -150,6 +150,7 @@ def paths(
         call=call("paths", clean, corrupted, answer=answer, versus=versus, senders=senders, receivers=receivers,
                   positions=positions, direction=direction, metric=metric, roles=roles),
         provenance=experiment.provenance,
+        floor=experiment.effect_floor,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets.experiments.rounding import rank
 
 Array = np.ndarray[Any, Any]
 
@@ -46,6 +47,9 @@ class PatchingResult(Result):
     call : str
         The Python call that makes this result again.
     provenance : Provenance
+    floor : float
+        What rounding alone may make of an effect: a smaller one is none, and effects closer than that are a tie.
+        Infinite where the metrics of both runs differ by rounding only, so that there is no effect.
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.patching_map:PatchingMap"
@@ -63,6 +67,7 @@ class PatchingResult(Result):
     message: str
     call: str
     provenance: Provenance
+    floor: float = 0.0
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -86,9 +91,9 @@ class PatchingResult(Result):
         return int(np.isfinite(self.per_prompt).all(0).sum())
 
     def top(self, n: int = 10) -> Any:
-        """Give the `n` cells with the largest absolute effect as a table."""
+        """Give the `n` cells with the largest absolute effect as a table, ties in the order of the cells."""
         table = self.to_dataframe().dropna(subset=["effect"])
-        return table.reindex(table["effect"].abs().sort_values(ascending=False, kind="stable").index).head(n)
+        return table.iloc[rank(table["effect"].abs(), self.floor)[:n]]
 
     def to_dataframe(self) -> Any:
         """Make a table: the axes, then effect, and estimate where there is one."""

@@ -14,6 +14,7 @@ from scope_widgets._choices import check_choice
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import Metric, MetricFunction, MetricName, metric_of
+from scope_widgets.experiments.rounding import vanishes
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import token_texts
@@ -47,6 +48,8 @@ class Pair:
     at, source_at : Tensor of int [prompt, position], or None
         The positions to patch and where they are in the source; None for all at once.
     labels : list of str [position]
+    floor : float
+        The difference that rounding alone may make to the metric.
     """
 
     scope: Microscope
@@ -60,6 +63,7 @@ class Pair:
     source_at: Tensor | None
     labels: list[str]
     provenance: Provenance
+    floor: float
 
     @property
     def n(self) -> int:
@@ -68,10 +72,14 @@ class Pair:
 
     @property
     def scale(self) -> float:
-        """The denominator of an effect, NaN where it vanishes."""
+        """The denominator of an effect, NaN where it is nothing but rounding."""
         scale = float(self.m_source.mean() - self.m_base.mean())
-        size = float(torch.cat([self.m_source, self.m_base]).abs().max())
-        return scale if abs(scale) > 1e-6 * max(size, 1e-6) else np.nan
+        return np.nan if vanishes(scale, self.floor) else scale
+
+    @property
+    def effect_floor(self) -> float:
+        """The difference that rounding alone may make to an effect; infinite where effects are undefined."""
+        return self.floor / abs(self.scale) if np.isfinite(self.scale) else np.inf
 
     @property
     def message(self) -> str:
@@ -79,8 +87,9 @@ class Pair:
         if np.isfinite(self.scale):
             return ""
         return (
-            f"{self.metric.name} is {float(self.m_source.mean()):.4g} in both runs, so that an effect, which is a "
-            "share of their difference, is not defined: every cell is NaN. Choose a corrupted prompt that changes it."
+            f"{self.metric.name} is {float(self.m_source.mean()):.4g} in both runs, up to rounding, so that an effect, "
+            "which is a share of their difference, is not defined: every cell is NaN. Choose a corrupted prompt that "
+            "changes it."
         )
 
     @property
@@ -137,6 +146,7 @@ def pair(
         (base, base_at), (source, source_at) = (runs[0], at), (runs[1], other)
     measure = metric_of(metric, scope.tokenizer, answer, versus, len(base), runs[0].logits)
     names = ("corrupted", "clean") if direction == "denoising" else ("clean", "corrupted")
+    floor = max(measure.floor(scope, run.logits) for run in runs)
     return Pair(
         scope=scope,
         base=base,
@@ -154,6 +164,7 @@ def pair(
             prompts=(*texts(scope, runs[0]), *texts(scope, runs[1])),
             note=f"{len(base)} clean prompts, then {len(base)} corrupted; {direction}, {measure.name}",
         ),
+        floor=floor,
     )
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from scope_widgets._provenance import Provenance
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.experiments.direction import Array, Direction
+from scope_widgets.experiments.rounding import noise_floor
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
@@ -124,7 +125,8 @@ def direction(
         named = "contrast"
     norm = float(np.linalg.norm(found))
     scale = _typical_norm(streams or [_stream(scope, prompt, layer) for prompt in prompts])
-    if not norm > 1e-6 * scale:
+    # errors of several prompts have no common sign
+    if not norm > noise_floor(scope.model.dtype, scale, 2 * layer + 1) / np.sqrt(len(prompts)):
         raise ValueError(
             f"This is a zero direction ({note}): what should differ is the same at layer {layer}. Give prompts whose "
             f"{'last tokens' if position == 'last' else 'tokens'} the model sees in another light."

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.experiments.metric import divergence
+from scope_widgets.experiments.rounding import largest, noise_floor
 from scope_widgets.models.tokens import token_texts
 
 
@@ -42,12 +43,13 @@ class Distribution:
     @cached_property
     def order(self) -> list[int]:
         """The hundred most probable tokens, or all, the most probable first."""
-        best: list[int] = self.logits.topk(min(100, len(self.logits))).indices.tolist()
+        best: list[int] = largest(self.logits, min(100, len(self.logits))).tolist()
         return best
 
     def ranks(self, ids: list[int]) -> list[int]:
-        """Give how many tokens are more probable than each of these."""
-        ranks: list[int] = (self.logits > self.logits[torch.tensor(ids), None]).sum(-1).tolist()
+        """Give how many tokens are more probable than each of these, by more than rounding."""
+        above = self.logits[torch.tensor(ids), None] + noise_floor(torch.float32, float(self.logits.max().abs()))
+        ranks: list[int] = (self.logits > above).sum(-1).tolist()
         return ranks
 
     def difference(self, answers: tuple[int, int]) -> float:

@@ -12,6 +12,7 @@ from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets.experiments.direction import Array
+from scope_widgets.experiments.rounding import levels, logit_floor, rank, vanishes
 from scope_widgets.models.remote_dispatch import stepwise
 from scope_widgets.steering.session import Session
 
@@ -46,6 +47,8 @@ class StrengthSweep(Result):
     continuation : str
         The unsteered one (greedy).
     provenance : Provenance
+    floor : float
+        What rounding alone may make of `difference`.
     """
 
     what: str
@@ -57,6 +60,7 @@ class StrengthSweep(Result):
     limit: float
     continuation: str
     provenance: Provenance
+    floor: float = 0.0
 
     @property
     def fluent(self) -> tuple[float, float] | None:
@@ -66,7 +70,7 @@ class StrengthSweep(Result):
         """
         fine = self.loss <= self.limit
         if np.isnan(self.neutral):
-            start = int(np.argmin(self.loss))
+            start = int(rank(-self.loss)[0])
         else:
             start = int(np.argmin(np.abs(self.strengths - self.neutral)))
         if not fine[start]:
@@ -80,15 +84,35 @@ class StrengthSweep(Result):
 
     @property
     def spearman(self) -> float:
-        """Rank correlation of strength and logit difference within the fluent range; NaN without either."""
+        """Rank correlation of strength and logit difference within the fluent range; NaN without, see `message`."""
         from scipy.stats import spearmanr
 
-        if self.fluent is None or np.isnan(self.difference).any():
+        if self.message:
             return float("nan")
-        inside = (self.strengths >= self.fluent[0]) & (self.strengths <= self.fluent[1])
-        if inside.sum() < 3 or np.ptp(self.difference[inside]) == 0:
-            return float("nan")
-        return float(spearmanr(self.strengths[inside], self.difference[inside]).statistic)
+        # differences that rounding makes are ties
+        return float(
+            spearmanr(self.strengths[self._inside], levels(self.difference[self._inside], self.floor)).statistic
+        )
+
+    @property
+    def message(self) -> str:
+        """Why there is no rank correlation; else empty."""
+        if np.isnan(self.difference).any():
+            return "There is no rank correlation without answer= and versus=, whose logit difference is measured."
+        if self._inside.sum() < 3:
+            return "There is no rank correlation: fewer than three strengths are fluent."
+        if vanishes(np.ptp(self.difference[self._inside]), self.floor):
+            return (
+                f"There is no rank correlation: {self.what} moves the logit difference by "
+                f"{np.ptp(self.difference[self._inside]):.2g}, which rounding does too."
+            )
+        return ""
+
+    @property
+    def _inside(self) -> Array:
+        """Which points are in the fluent range."""
+        low, high = self.fluent or (np.inf, -np.inf)
+        return (self.strengths >= low) & (self.strengths <= high)
 
     def to_dataframe(self) -> Any:
         """Make a table, one row a point: strength, kl, difference, loss, fluent."""
@@ -169,6 +193,7 @@ def sweep(
             prompts=(str(session.prompt),),
             note=f"fluent: the loss on the unsteered continuation rises by {FLUENT} nats a token at most, a convention",
         ),
+        floor=max(logit_floor(session.scope, each.logits) for each in found),
     )
 
 

@@ -189,7 +189,8 @@ def test_zero_not_run_undefined_and_an_estimate_look_different(show: Any) -> Non
 def test_a_vanishing_denominator_is_said_above_the_map(show: Any, browser_page: Any) -> None:
     nothing, same = np.full((8, 4, 15), np.nan), np.full(8, 3.1)
     message = "logit_difference is 3.1 in both runs, so that an effect is not defined: every cell is NaN."
-    _, place = show(patching(4, 15, values=nothing[0], per_prompt=nothing, clean=same, corrupted=same, message=message))
+    result = patching(4, 15, values=nothing[0], per_prompt=nothing, clean=same, corrupted=same, message=message)
+    _, place = show(replace(result, floor=np.inf))
     assert place.get_by_role("note").inner_text() == message
     assert place.get_by_role("note").bounding_box()["y"] < map_of(place).bounding_box()["y"]
     assert place.locator(".pm-panel").inner_text().endswith("No cell is defined.")

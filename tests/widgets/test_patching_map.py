@@ -63,10 +63,11 @@ def test_a_vanishing_denominator_makes_all_cells_undefined() -> None:
     same = np.full(8, 3.1)
     message = "logit_difference is 3.1 in both runs."
     result = patching(2, 3, per_prompt=nothing, values=nothing[0], clean=same, corrupted=same, message=message)
+    result = replace(result, floor=np.inf)
     view = PatchingMap(result)
     assert np.isposinf(sent(view)).all()
     assert view.message == message
-    other = PatchingMap(replace(result, corrupted=-same, message="The metric gave no finite number in 6 cells."))
+    other = PatchingMap(replace(result, corrupted=-same, floor=1e-7, message="The metric gave no finite number in 6 cells."))
     assert np.isnan(sent(other)).all()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
+from scope_widgets.experiments.rounding import noise_floor, settled
 from scope_widgets.experiments.t_test import t_test
 
 
@@ -27,13 +29,15 @@ def circuit_of(
     seed : int, optional
         Of the task's pairs, where the task was made by its name.
     """
+    exact = method not in ("eap", "eap-ig")
+    largest = float(np.nan_to_num(np.abs(scores)).max(initial=0.0))
     return Circuit(
         graph=run.graph,
         scores=scores,
         included=included,
         task=run.task,
         method=method,
-        exact=method not in ("eap", "eap-ig"),
+        exact=exact,
         ablation=run.ablation,
         provenance=Provenance(
             model=run.scope.model_id,
@@ -44,6 +48,7 @@ def circuit_of(
             note=f"{run.task.metric_name} {run.full.mean():.3f} of the whole model, {run.empty.mean():.3f} of no "
             f"edges; {note}",
         ),
+        floor=run.floor if exact else noise_floor(torch.float32, largest, run.scope.d_model),
     )
 
 
@@ -55,9 +60,8 @@ def empty_circuit(run: CircuitRun, method: str, why: str, seed: int | None = Non
 
 def why_nothing_to_find(run: CircuitRun) -> str:
     """Return why there can be no circuit, where the metric does not differ by more than chance; else an empty text."""
-    difference = run.full - run.empty
-    size = max(np.abs(run.full).max(), np.abs(run.empty).max(), 1e-6)
-    if np.abs(difference).max() < 1e-4 * size:
+    difference = settled(run.full - run.empty, run.floor)
+    if run.message or not difference.any():
         return "clean and corrupted prompts have the same metric, so no edge was looked for"
     if len(difference) > 2:
         p = float(t_test(difference))

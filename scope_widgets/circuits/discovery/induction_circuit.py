@@ -13,6 +13,7 @@ from scope_widgets.circuits.discovery.found_circuit import circuit_of, empty_cir
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.circuits.tasks.induction import induction
 from scope_widgets.experiments.named_tasks import TaskName, as_task
+from scope_widgets.experiments.rounding import settled
 from scope_widgets.experiments.t_test import t_test
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph
@@ -85,7 +86,7 @@ def induction_circuit(
         return empty_circuit(run, "induction", note, task_seed)
     with tqdm(total=len(edges), desc="Edge patching", unit="edge", leave=False) as bar:
         effects = score_by_ablation(run, edges, bar)
-    p = np.minimum(1.0, len(edges) * t_test(effects, "greater"))
+    p = np.minimum(1.0, len(edges) * t_test(settled(effects, run.floor), "greater"))
     scores, included = np.full(n_edges, np.nan), np.zeros(n_edges, dtype=bool)
     scores[edges] = effects.mean(1)
     included[edges] = (p < alpha) & (scores[edges] >= min_effect * abs(run.scale))

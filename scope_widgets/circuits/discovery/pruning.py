@@ -12,6 +12,7 @@ from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import touching
 from scope_widgets.circuits.discovery.node_effects import edge_scores_of_nodes, node_effects
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
+from scope_widgets.experiments.rounding import rank
 
 
 def take_out(
@@ -94,7 +95,7 @@ def acdc(run: CircuitRun, candidates: Mask, threshold: float) -> tuple[Array, Ma
     def spared(before: Array, after: Array) -> bool:
         cost = float(before.mean() - after.mean())
         scores[next(tried)] = cost
-        return abs(cost) < threshold
+        return abs(cost) < max(threshold, run.floor)
 
     with tqdm(total=len(edges), desc="ACDC", unit="edge", leave=False) as bar:
         included, _, done, runs = take_out(candidates, list(edges[:, None]), run.measure, spared, bar)
@@ -114,10 +115,11 @@ def prune_nodes(run: CircuitRun, candidates: Mask, target: float) -> tuple[Array
     """
     graph = run.graph
     effects = node_effects(run, candidates)
-    included, left, runs = candidates, list(np.argsort(np.abs(effects), kind="stable")), len(effects)
+    included, left, runs = candidates, rank(-np.abs(effects), run.floor).tolist(), len(effects)
+    least = target - run.floor / abs(run.scale)
 
     def spared(before: Array, after: Array) -> bool:
-        return bool(run.faithfulness(after) >= target)
+        return bool(run.faithfulness(after) >= least)
 
     while True:
         parts = [np.flatnonzero(touching(graph, [graph.senders[node]])) for node in left]

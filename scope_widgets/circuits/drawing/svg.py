@@ -40,8 +40,8 @@ def to_svg(circuit: Circuit) -> str:
     shown = {"input", "logits", *circuit.nodes, *(graph.senders[own] for at in read for own in graph.owner[at])}
     coordinates = {name: _pixels(circuit, name) for name in [*graph.senders, "logits"]}
     size = np.nan_to_num(np.abs(circuit.scores))
-    edges = np.flatnonzero(circuit.included)
-    edges = edges[np.argsort(size[edges], kind="stable")][-_MOST_EDGES:]
+    edges = circuit.order()
+    edges = edges[circuit.included[edges]][:_MOST_EDGES][::-1]
     largest = float(size[edges].max(initial=0.0)) or 1.0
     lines = [
         _curve(

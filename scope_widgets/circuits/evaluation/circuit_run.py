@@ -18,6 +18,7 @@ from scope_widgets.circuits.evaluation.replacement_values import (
 )
 from scope_widgets.experiments.ablations import check_ablation
 from scope_widgets.experiments.metric import Metric
+from scope_widgets.experiments.rounding import share, vanishes
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.component_outputs import ComponentOutputs, component_outputs
 from scope_widgets.models.edges.edge_ablation import EdgeAblation, graph_of
@@ -48,6 +49,8 @@ class CircuitRun:
     ----------
     full, empty : ndarray [pair]
         The metric of the whole model, and of the circuit without edges.
+    floor : float
+        The difference that rounding alone may make to the metric.
 
     Raises
     ------
@@ -77,6 +80,7 @@ class CircuitRun:
             logits[part] = one.logits.float()
         self.metric: Metric = task.measure(scope, logits)
         self.full: Array = self.metric.checked(logits, "clean").numpy()
+        self.floor: float = self.metric.floor(scope, logits)
         self._ablations = [
             EdgeAblation(scope, one, self._replacement(part, corrupted, seed), self.graph)
             for part, one in zip(self._parts, clean, strict=True)
@@ -101,6 +105,16 @@ class CircuitRun:
         """The mean metric of the whole model less that of no edges: what faithfulness is a share of."""
         return float(self.full.mean() - self.empty.mean())
 
+    @property
+    def message(self) -> str:
+        """Why there is nothing to have a share of; else empty."""
+        if not vanishes(self.scale, self.floor):
+            return ""
+        return (
+            f"The mean {self.metric.name} is {self.full.mean():.4g} of the whole model and of no edges, up to "
+            "rounding, so that a share of their difference is not defined. Take corrupted prompts that change it."
+        )
+
     @torch.no_grad()
     def measure(self, included: Mask) -> Array:
         """Return the metric of circuits `[circuit, edge]` of bool, each run by itself: `[circuit, pair]`."""
@@ -113,10 +127,8 @@ class CircuitRun:
         return found
 
     def faithfulness(self, metric: Array) -> Array:
-        """Return `(m - m(empty)) / (m(full) - m(empty))` of the mean metrics `[..., pair]`; NaN where that vanishes."""
-        size = max(np.abs(self.full).max(), np.abs(self.empty).max(), 1e-6)
-        scale = self.scale if abs(self.scale) > 1e-6 * size else np.nan
-        shares: Array = (metric.mean(-1) - self.empty.mean()) / scale
+        """Return `(m - m(empty)) / (m(full) - m(empty))` of mean metrics `[..., pair]`; NaN where that is rounding."""
+        shares: Array = np.asarray(share(metric.mean(-1) - self.empty.mean(), self.scale, self.floor))
         return shares
 
     def parts(self) -> Iterator[tuple[list[int], ComponentOutputs, Tensor]]:

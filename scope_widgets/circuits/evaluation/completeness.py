@@ -15,6 +15,7 @@ from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation.circuit_run import Array
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.node_ablation import circuit_and_model_without
+from scope_widgets.experiments.rounding import rank
 from scope_widgets.models.remote_dispatch import remotable
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def measure_completeness(
     left = [name for name in circuit.nodes if name != "input"]
     for _ in range(min(greedy, len(left))):
         found = circuit_and_model_without(evaluated, [[*chosen, name] for name in left])
-        worst = int(np.argmax([abs(ours - theirs) for ours, theirs in found]))
+        worst = int(rank([abs(ours - theirs) for ours, theirs in found], evaluated.run.floor)[0])
         chosen.append(left.pop(worst))
         sets.append((f"greedy {len(chosen)}", list(chosen)))
         means.append(found[worst])

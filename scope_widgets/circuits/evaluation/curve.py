@@ -73,6 +73,8 @@ class Curve(Result):
     ablation : str
         What an edge that is out carries, as a sentence.
     provenance : Provenance
+    message : str
+        Why there is no share; else empty.
     """
 
     n_edges: Array
@@ -86,6 +88,7 @@ class Curve(Result):
     empty: float
     ablation: str
     provenance: Provenance
+    message: str = ""
 
     @property
     def cpr(self) -> float:
@@ -108,7 +111,8 @@ class Curve(Result):
     def __repr__(self) -> str:
         """Show the table, with CPR and CMD."""
         table = self.to_dataframe().to_string(index=False, float_format="{:.3f}".format)
-        return f"{table}\nCPR {self.cpr:.3f}, CMD {self.cmd:.3f}; {self.ablation}"
+        why = f". {self.message}" if self.message else ""
+        return f"{table}\nCPR {self.cpr:.3f}, CMD {self.cmd:.3f}; {self.ablation}{why}"
 
 
 def curve_point_by_point(
@@ -163,6 +167,7 @@ def curve_point_by_point(
         empty=points[0].empty,
         ablation=run.sentence,
         provenance=evaluated.provenance,
+        message=evaluated.run.message,
     )
 
 

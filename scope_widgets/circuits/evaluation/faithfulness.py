@@ -11,6 +11,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets.circuits.evaluation.circuit_run import Array, CircuitRun, Mask
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
+from scope_widgets.experiments.rounding import vanishes
 from scope_widgets.models.remote_dispatch import remotable
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Faithfulness(Result):
     ablation : str
         What an edge that is out carries, as a sentence.
     provenance : Provenance
+    message : str
+        Why there is no share; else empty.
     """
 
     value: float
@@ -51,6 +54,7 @@ class Faithfulness(Result):
     n_all: int
     ablation: str
     provenance: Provenance
+    message: str = ""
 
     @property
     def difference(self) -> float:
@@ -63,6 +67,7 @@ class Faithfulness(Result):
         return (
             f"faithfulness {self.value:.3f} [{self.low:.3f}, {self.high:.3f}] of {self.n_edges:,} of {self.n_all:,} "
             f"edges, random circuits {at_random}, {len(self.metric)} pairs; {self.ablation}"
+            + (f". {self.message}" if self.message else "")
         )
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -105,6 +110,7 @@ def measure_faithfulness(evaluated: EvaluationRun, draws: int) -> Faithfulness:
         n_all=run.graph.n_edges,
         ablation=run.sentence,
         provenance=evaluated.provenance,
+        message=evaluated.run.message,
     )
 
 
@@ -114,9 +120,8 @@ def interval(run: CircuitRun, metric: Array, seed: int) -> tuple[float, float]:
     n = len(metric)
     weights = rng.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) / n
     above, below = weights @ (metric - run.empty), weights @ (run.full - run.empty)
-    # a share of nothing is no share
-    known = np.abs(below) > 1e-6 * max(np.abs(run.full).max(), np.abs(run.empty).max(), 1e-6)
-    if not known.any():
+    known = ~vanishes(below, run.floor)  # a share of nothing is no share
+    if run.message or not known.any():
         return np.nan, np.nan
     low, high = np.percentile(above[known] / below[known], [2.5, 97.5])
     return float(low), float(high)

@@ -14,6 +14,7 @@ from scope_widgets._result import Result
 from scope_widgets.circuits.evaluation.circuit_run import Array
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.node_ablation import circuit_without
+from scope_widgets.experiments.rounding import rank, share
 from scope_widgets.models.remote_dispatch import remotable
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class Minimality(WasDataFrame, Result):
     ablation : str
         What an edge that is out carries, as a sentence.
     provenance : Provenance
+    message : str
+        Why there is no share; else empty.
+    floor : float
+        The difference that rounding alone may make to a change.
     """
 
     nodes: tuple[str, ...]
@@ -45,14 +50,16 @@ class Minimality(WasDataFrame, Result):
     without: tuple[str, ...]
     ablation: str
     provenance: Provenance
+    message: str = ""
+    floor: float = 0.0
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return a table, one row a node, the one that matters least first: node, change, share, without."""
         import pandas as pd
 
         columns = {"node": self.nodes, "change": self.change, "share": self.share, "without": self.without}
-        table = pd.DataFrame(columns).sort_values("change", kind="stable", ignore_index=True)
-        table.attrs["ablation"] = self.ablation
+        table = pd.DataFrame(columns).iloc[rank(-self.change, self.floor)].reset_index(drop=True)
+        table.attrs |= {"ablation": self.ablation, "message": self.message}
         return table
 
 
@@ -67,14 +74,16 @@ def measure_minimality(evaluated: EvaluationRun, classes: Mapping[str, Sequence[
     best: dict[str, tuple[float, str]] = {}
     for group, name in sets:
         change = abs(metric[(*group, name)] - metric[group])
-        if name not in best or change > best[name][0]:
+        if name not in best or change > best[name][0] + evaluated.run.floor:
             best[name] = (change, " ".join(group))
     changes = np.array([best[name][0] for name in nodes])
     return Minimality(
         nodes=tuple(nodes),
         change=changes,
-        share=changes / abs(evaluated.run.scale),
+        share=np.asarray(share(changes, abs(evaluated.run.scale), evaluated.run.floor)),
         without=tuple(best[name][1] for name in nodes),
         ablation=evaluated.run.sentence,
         provenance=evaluated.provenance,
+        message=evaluated.run.message,
+        floor=evaluated.run.floor,
     )

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
+from scope_widgets.experiments.rounding import rank
 from scope_widgets.heads.compare_heads import compare_heads
 from scope_widgets.heads.factual_recall.fact_set import FactSet
 from scope_widgets.heads.factual_recall.subject_attention import SubjectAttention, subject_attention
@@ -69,7 +70,7 @@ class RecallHeads(Result):
     @property
     def heads(self) -> list[tuple[int, int]]:
         """The heads that were found, as (layer, head), the largest effect first."""
-        rows = [row for row in np.argsort(-self.effect, kind="stable") if self.found[row]]
+        rows = [row for row in rank(self.effect) if self.found[row]]
         return [(int(self.layer[row]), int(self.head[row])) for row in rows]
 
     def to_dataframe(self) -> pd.DataFrame:

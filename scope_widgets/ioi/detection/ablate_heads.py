@@ -13,6 +13,7 @@ from scope_widgets._result import Result
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.ablations import ablation_sentence
 from scope_widgets.experiments.check_components import check_heads
+from scope_widgets.experiments.rounding import share, vanishes
 from scope_widgets.ioi.dataset.prompt_set import IOIPrompts
 from scope_widgets.ioi.detection.runs import N_VERSIONS, DetectionRuns, check_prompts
 from scope_widgets.models.microscope import Microscope
@@ -30,17 +31,20 @@ class HeadAblation(Result):
     ----------
     heads : list of (layer, head)
     lost : float
-        With these heads ablated together.
+        With these heads ablated together; NaN where there was none to lose, see `message`.
     lost_at_random : ndarray [draw]
         With as many random other heads of the same layers, or of the nearest where those have too few; empty where the
         model has.
     provenance : Provenance
+    message : str
+        Why there is no share; else empty.
     """
 
     heads: list[Head]
     lost: float
     lost_at_random: Array
     provenance: Provenance
+    message: str = ""
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return a table, one row a set of heads: these first, then each random draw; with the share that is lost."""
@@ -108,10 +112,11 @@ def measure_ablated_heads(
     runs: DetectionRuns, heads: list[Head], avoid: set[Head], draws: int, seed: int
 ) -> HeadAblation:
     """Do what `ablate_heads` does, on runs that exist already."""
-    before = runs.m_clean.mean()
+    before = float(runs.m_clean.mean())
 
     def lost(some: list[Head]) -> float:
-        return float(1 - runs.logit_difference(runs.run_without(some)).mean() / before)
+        after = float(runs.logit_difference(runs.run_without(some)).mean())
+        return float(share(before - after, before, runs.floor))
 
     rng = np.random.default_rng(seed)
     at_random = []
@@ -129,7 +134,13 @@ def measure_ablated_heads(
             f"heads {names}", "mean", reference=f"{N_VERSIONS} ABC versions of each prompt", positions="END"
         ),
     )
-    return HeadAblation(heads, lost(heads), np.array(at_random), provenance)
+    message = (
+        f"The mean logit difference is {before:.3g} with all heads, which is 0 up to rounding, so that no share of it "
+        "can be lost."
+    )
+    return HeadAblation(
+        heads, lost(heads), np.array(at_random), provenance, message if vanishes(before, runs.floor) else ""
+    )
 
 
 def _others(

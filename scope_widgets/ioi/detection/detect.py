@@ -5,6 +5,7 @@ from __future__ import annotations
 from tqdm.auto import tqdm
 
 from scope_widgets._types import Array
+from scope_widgets.experiments.rounding import settled
 from scope_widgets.ioi.dataset.prompt_set import IOIPrompts
 from scope_widgets.ioi.detection.effect_statistics import chance
 from scope_widgets.ioi.detection.head_search import HeadSearch
@@ -78,9 +79,9 @@ def detect(
     """
     _check(scope, prompts)
     runs = DetectionRuns(scope, prompts, seed)
-    p_behaviour = _one_sided(runs.m_clean)
+    p_behaviour = _one_sided(settled(runs.m_clean, runs.floor))
     search = HeadSearch(runs, min_effect, min_direct, alpha, seed)
-    if p_behaviour >= 0.01 or runs.scale <= 0:
+    if p_behaviour >= 0.01 or runs.scale <= runs.floor:
         search.message = (
             f"This model does not do IOI on these prompts: its mean logit difference is {runs.m_clean.mean():.2f} "
             f"(p = {p_behaviour:.2g} that it is not above 0), and {runs.m_abc.mean():.2f} on ABC prompts. There is "

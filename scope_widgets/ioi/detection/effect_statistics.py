@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scope_widgets._types import Array
+from scope_widgets.experiments.rounding import settled
 from scope_widgets.experiments.t_test import t_test
 
 _DRAWS = 2000
@@ -36,8 +37,9 @@ class Evidence:
         return (np.abs(self.effect) >= min_effect) & (np.nan_to_num(self.p, nan=1.0) < alpha)
 
 
-def evidence(effects: Array, tested: Array, seed: int) -> Evidence:
-    """Weigh effects `[layer, head, prompt]` of the heads that were tested `[layer, head]`."""
+def evidence(effects: Array, tested: Array, seed: int, floor: float = 0.0) -> Evidence:
+    """Weigh effects `[layer, head, prompt]` of the heads that were tested `[layer, head]`; up to `floor` is none."""
+    effects = settled(effects, floor)
     n = effects.shape[-1]
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(n, np.full(n, 1 / n), size=_DRAWS) / n
@@ -55,7 +57,7 @@ def chance(values: Array) -> Array:
 
 def holm(p: Array) -> Array:
     """Correct p-values [test] for their number (Holm 1979)."""
-    order = np.argsort(p)
+    order = np.argsort(p, kind="stable")
     steps = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     corrected = np.empty_like(p)
     corrected[order] = np.minimum(steps, 1.0)

@@ -14,6 +14,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.ov_copying import copying_scores
 from scope_widgets.experiments.path_patching import Receiver
+from scope_widgets.experiments.rounding import levels, noise_floor, rank, settled
 from scope_widgets.ioi.dataset.prompt_set import ROLES
 from scope_widgets.ioi.detection.ablate_heads import measure_ablated_heads
 from scope_widgets.ioi.detection.effect_statistics import Evidence, chance, evidence
@@ -26,6 +27,8 @@ _NAME_ROLES = ("IO", "S1", "S2")
 _RANDOM_DRAWS = 5
 #: share of names that a head must write against to be called a suppressor
 _MOSTLY = 0.5
+#: what rounding alone may make of attention, which sums to 1
+_ATTENTION_FLOOR = noise_floor(torch.float32, 1.0)
 #: (head, sign of its effect, the role that it attends to most, or None) -> its class, or None
 Classifier: TypeAlias = Callable[[Head, int, str | None], str | None]
 
@@ -141,11 +144,11 @@ class HeadSearch:
         effects = self.runs.path_effects(role, receivers, layers, bar, base)
         tested = np.zeros(self.direct.shape, dtype=bool)
         tested[list(layers)] = True
-        return evidence(effects, tested, self._seed)
+        return evidence(effects, tested, self._seed, self.runs.effect_floor)
 
     def _by_size(self, at: Evidence, which: Array) -> list[Head]:
         where = np.argwhere(which)
-        order = np.argsort(-np.abs(at.effect[tuple(where.T)]), kind="stable")
+        order = rank(np.abs(at.effect[tuple(where.T)]), self.runs.effect_floor)
         return [(int(layer), int(head)) for layer, head in where[order]]
 
     def _name(
@@ -163,7 +166,7 @@ class HeadSearch:
                 continue
             key = self._key(layer, head, query, keys)
             name = class_of((layer, head), int(np.sign(at.effect[layer, head])), key)
-            most = key or max(keys, key=lambda one: self._attention(layer, head, query, one))
+            most = key or self._most(layer, head, query, keys)
             self._add(FoundHead((layer, head), name or UNCLASSIFIED, path, query, most, at))
 
     def _add(self, found: FoundHead) -> None:
@@ -178,16 +181,23 @@ class HeadSearch:
 
     def _key(self, layer: int, head: int, query: str, keys: tuple[str, ...]) -> str | None:
         """Return the role that a head attends to most; None where that is no more than to positions without a role."""
-        most = max(keys, key=lambda one: self._attention(layer, head, query, one))
+        most = self._most(layer, head, query, keys)
         difference = self.runs.attention(layer, query, most) - self.runs.attention_elsewhere(layer, query, keys)
-        clear = difference[:, head].mean() > 0 and float(chance(difference[:, head])) < self._alpha
+        more = settled(difference[:, head], _ATTENTION_FLOOR)
+        clear = more.mean() > 0 and float(chance(more)) < self._alpha
         return most if clear else None
+
+    def _most(self, layer: int, head: int, query: str, keys: tuple[str, ...]) -> str:
+        """Return the role that a head attends to most; of equal ones the first."""
+        return keys[int(rank([self._attention(layer, head, query, one) for one in keys], _ATTENTION_FLOOR)[0])]
 
     def result(self, p_behaviour: float) -> IOIResult:
         """Return the heads found as a table."""
         order = {name: at for at, name in enumerate((*CLASSES, UNCLASSIFIED))}
-        rows = sorted(self.rows, key=lambda row: (order[row.name], -abs(row.effect)))
         runs, prompts = self.runs, self.runs.prompts
+        size = levels([abs(row.effect) for row in self.rows], runs.effect_floor)
+        by_class = [(order[row.name], -level, row.head) for row, level in zip(self.rows, size, strict=True)]
+        rows = [self.rows[at] for at in sorted(range(len(self.rows)), key=by_class.__getitem__)]
         copying = _copying(runs, [row.head for row in rows if row.path.startswith("END -> logits")])
         undefined = (np.nan, np.nan)
         scores = [copying.get(row.head, undefined) for row in rows]

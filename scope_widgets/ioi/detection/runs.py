@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.metric import metric_of
 from scope_widgets.experiments.path_patching import Receiver, along_paths
+from scope_widgets.experiments.rounding import share, vanishes
 from scope_widgets.ioi.dataset.prompt_set import IOIPrompts
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
@@ -31,6 +32,8 @@ class DetectionRuns:
     m_clean, m_abc : ndarray [prompt]
         The logit difference, `logit(IO) - logit(S)` at the end.
     at : dict of role to Tensor [prompt]
+    floor : float
+        The difference that rounding alone may make to a logit difference.
     """
 
     def __init__(self, scope: Microscope, prompts: IOIPrompts, seed: int) -> None:
@@ -43,6 +46,7 @@ class DetectionRuns:
         self._metric = metric_of("logit_difference", scope.tokenizer, *ids, self.n)
         self.m_clean = self._metric.checked(self.clean.logits, "clean").numpy()
         self.m_abc = self._metric.checked(self.abc.logits, "ABC").numpy()
+        self.floor = max(self._metric.floor(scope, run.logits) for run in (self.clean, self.abc))
         device = self.clean.token_ids.device
         self.at = {role: torch.as_tensor(at, device=device) for role, at in prompts.positions.items()}
         self._seed = seed
@@ -52,6 +56,11 @@ class DetectionRuns:
     def scale(self) -> float:
         """What an effect is a share of: the mean logit difference, less that of the ABC prompts."""
         return float(self.m_clean.mean() - self.m_abc.mean())
+
+    @property
+    def effect_floor(self) -> float:
+        """What rounding alone may make of an effect; infinite where there is nothing to have a share of."""
+        return float("inf") if vanishes(self.scale, self.floor) else self.floor / abs(self.scale)
 
     def path_effects(
         self,
@@ -83,7 +92,7 @@ class DetectionRuns:
                 n_layers=self.scope.n_layers,
                 group=self.scope.n_heads // self.scope.anatomy.n_kv_heads,
             )
-            effects[layer] = ((before - measured) / self.scale).numpy()
+            effects[layer] = share((before - measured).numpy(), self.scale, self.floor)
             bar.update()
         return effects
 

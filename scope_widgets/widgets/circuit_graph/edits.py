@@ -39,7 +39,7 @@ def edge_of(graph: Graph, name: str) -> int:
 
 def order_of(circuit: Circuit) -> npt.NDArray[np.intp]:
     """Give the edges from the largest absolute score down, those without a score last, as `Circuit.keep` counts."""
-    return np.argsort(-np.nan_to_num(np.abs(circuit.scores), nan=-np.inf), kind="stable")
+    return circuit.order()
 
 
 def included(

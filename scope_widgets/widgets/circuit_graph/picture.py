@@ -24,8 +24,8 @@ def picture(circuit: Circuit) -> npt.NDArray[Any]:
     spots = np.array([_spot(circuit, name) for name in names])
     receiver, sender = graph.edges
     size = np.nan_to_num(np.abs(circuit.scores))
-    edges = np.flatnonzero(circuit.included)
-    edges = edges[np.argsort(size[edges], kind="stable")][-_MOST_EDGES:]
+    edges = circuit.order()
+    edges = edges[circuit.included[edges]][:_MOST_EDGES][::-1]
     limit = size[edges].max(initial=0) or 1.0
     used: set[int] = set()
     for edge in edges:  # the strongest last, above the others
