@@ -67,7 +67,8 @@ def test_a_vanishing_denominator_makes_all_cells_undefined() -> None:
     view = PatchingMap(result)
     assert np.isposinf(sent(view)).all()
     assert view.message == message
-    other = PatchingMap(replace(result, corrupted=-same, floor=1e-7, message="The metric gave no finite number in 6 cells."))
+    message = "The metric gave no finite number in 6 cells."
+    other = PatchingMap(replace(result, corrupted=-same, floor=1e-7, message=message))
     assert np.isnan(sent(other)).all()
 
 
