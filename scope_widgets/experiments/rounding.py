@@ -88,12 +88,12 @@ def levels(values: Any, floor: float) -> Array:
     first = np.ones(len(falling), dtype=bool)  # of its level
     with np.errstate(invalid="ignore"):
         first[1:] = falling[:-1] - falling[1:] > floor
-    largest = 0
+    value, top = falling.tolist(), 0
     for at in np.flatnonzero(~first).tolist():
         if first[at - 1]:
-            largest = at - 1
-        if falling[largest] - falling[at] > floor:
-            first[at], largest = True, at
+            top = at - 1
+        if value[top] - value[at] > floor:
+            first[at], top = True, at
     found = np.full(len(flat), -1)
     found[order] = first.sum() - np.cumsum(first)
     return found
@@ -105,12 +105,14 @@ def rank(values: Any, floor: float | None = None) -> Array:
     Parameters
     ----------
     floor : float, optional
-        Up to which two values are a tie; by default float32's rounding of the largest. It counts up to a thousandth of
-        the largest value only: half precision rounds more, but a table that visibly does not fall helps nobody.
+        Up to which two values are a tie; by default float32's rounding of the largest. Where a value is larger than
+        that, it counts up to a thousandth of the largest only: half precision rounds more, but a table that visibly
+        does not fall helps nobody.
     """
     flat = np.asarray(values, dtype=np.float64).ravel()
     size = float(np.abs(flat[np.isfinite(flat)]).max(initial=0.0))
-    tie = noise_floor(torch.float32, size) if floor is None else min(floor, _SEEN * size)
+    tie = noise_floor(torch.float32, size) if floor is None else floor
+    tie = min(tie, _SEEN * size) if size > tie else tie
     return np.argsort(-levels(flat, tie), kind="stable")
 
 
