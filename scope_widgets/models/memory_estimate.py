@@ -6,12 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.traces.trace import TRACE_SITES
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 #: what is worth downloading of a remote model by default: minutes over a home connection
 DOWNLOAD_BYTES = 10**9
@@ -48,7 +51,7 @@ class Shape:
     itemsize: int
 
     @classmethod
-    def of(cls, model: Any, anatomy: Anatomy) -> Shape:
+    def of(cls, model: PreTrainedModel, anatomy: Anatomy) -> Shape:
         """Return the sizes of a Hugging Face model, which may be on the meta device."""
         down = next(anatomy.blocks[0].down.parameters())
         return cls(
@@ -206,7 +209,7 @@ def estimate(
 
 
 def estimate_for(
-    model: Any, anatomy: Anatomy, lengths: Sequence[int], capture: Sequence[str], available: int | None
+    model: PreTrainedModel, anatomy: Anatomy, lengths: Sequence[int], capture: Sequence[str], available: int | None
 ) -> Estimate:
     """Estimate a trace of a Hugging Face `model` on prompts of these `lengths`, in tokens.
 
@@ -268,7 +271,7 @@ def _fitting(captured: Mapping[str, int], room: int) -> tuple[str, ...]:
     return tuple(site for site in captured if site in chosen)
 
 
-def _free_memory(model: Any) -> int:
+def _free_memory(model: PreTrainedModel) -> int:
     """Return the free bytes of the devices that `model` is on."""
     if model.device.type == "cuda":
         devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}

@@ -49,7 +49,7 @@ class Projection:
 
 
 @dataclass(frozen=True)
-class Reading:
+class QKVProjections:
     """How the attention of a block reads the residual stream: the norm before it, and its projections."""
 
     norm: nn.Module | None
@@ -60,7 +60,7 @@ class Reading:
         return stream if self.norm is None else type(self.norm).forward(self.norm, stream)
 
 
-def reading(scope: ModelParts, layer: int) -> Reading:
+def qkv_projections(scope: ModelParts, layer: int) -> QKVProjections:
     """Return how the attention of a layer reads the residual stream.
 
     Raises
@@ -74,10 +74,10 @@ def reading(scope: ModelParts, layer: int) -> Reading:
     d_head, counts = anatomy.d_head, (anatomy.n_heads, anatomy.n_kv_heads, anatomy.n_kv_heads)
     if all(name in children for name in _SEPARATE):
         found = [
-            Projection(children[name], {site: _rows(0, count, d_head, d_head)})
+            Projection(children[name], {site: _columns(0, count, d_head, d_head)})
             for name, site, count in zip(_SEPARATE, QKV_SITES, counts, strict=True)
         ]
-        return Reading(_norm(block.block), tuple(found))
+        return QKVProjections(_norm(block.block), tuple(found))
     name = next((name for name in _FUSED if name in children), None)
     if name is None:
         raise UnsupportedModelError(
@@ -85,14 +85,14 @@ def reading(scope: ModelParts, layer: int) -> Reading:
             "queries, keys and values, so what each head reads is not known."
         )
     if _FUSED[name] == "by head":
-        columns = {site: _rows(at * d_head, counts[0], d_head, 3 * d_head) for at, site in enumerate(QKV_SITES)}
+        columns = {site: _columns(at * d_head, counts[0], d_head, 3 * d_head) for at, site in enumerate(QKV_SITES)}
     else:
         starts = (0, counts[0] * d_head, (counts[0] + counts[1]) * d_head)
         columns = {
-            site: _rows(start, count, d_head, d_head)
+            site: _columns(start, count, d_head, d_head)
             for site, start, count in zip(QKV_SITES, starts, counts, strict=True)
         }
-    return Reading(_norm(block.block), (Projection(children[name], columns),))
+    return QKVProjections(_norm(block.block), (Projection(children[name], columns),))
 
 
 def matrix(module: nn.Module) -> Tensor:
@@ -110,6 +110,6 @@ def _norm(block: nn.Module) -> nn.Module | None:
     return next((getattr(block, name) for name in _NORMS if hasattr(block, name)), None)
 
 
-def _rows(start: int, count: int, width: int, step: int) -> Tensor:
+def _columns(start: int, count: int, width: int, step: int) -> Tensor:
     """Return columns `[head, width]`, those of each head beginning `step` after the last head's."""
     return start + step * torch.arange(count)[:, None] + torch.arange(width)

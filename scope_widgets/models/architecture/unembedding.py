@@ -17,7 +17,7 @@ from scope_widgets.models.locks import lock_of
 
 
 @dataclass(frozen=True)
-class Frozen:
+class FrozenNorm:
     """A norm whose scale is held as it was at some vectors: linear, so that it can be applied to their parts.
 
     Attributes
@@ -38,14 +38,14 @@ class Frozen:
         return (part - part.mean(-1, keepdim=True) if self.centres else part) * self.gain
 
 
-def freeze(norm: nn.Module | None, at: Tensor) -> Frozen:
+def freeze_norm(norm: nn.Module | None, at: Tensor) -> FrozenNorm:
     """Return a LayerNorm or RMSNorm with its scale as it is at the vectors `at` `[..., d_model]`; None is no norm.
 
     `frozen(at) + frozen.bias` is `norm(at)`.
     """
     exact = at.cpu().double()
     if norm is None:
-        return Frozen(torch.ones_like(exact), False, torch.zeros(at.shape[-1], dtype=torch.float64))
+        return FrozenNorm(torch.ones_like(exact), False, torch.zeros(at.shape[-1], dtype=torch.float64))
     ones = torch.ones_like(at[(0,) * (at.ndim - 1)])
     signs = ones.clone()
     signs[::2] = -1
@@ -59,11 +59,11 @@ def freeze(norm: nn.Module | None, at: Tensor) -> Frozen:
     centres = bool((of_ones - bias).abs().sum() < 0.01 * of_signs.abs().sum())
     signs = signs.cpu().double()
     gain = of_signs / (signs - signs.mean() if centres else signs)
-    unscaled = Frozen(gain, centres, bias)(exact)
+    unscaled = FrozenNorm(gain, centres, bias)(exact)
     scale = (unscaled * (output - bias)).sum(-1, keepdim=True) / unscaled.square().sum(-1, keepdim=True).clamp_min(
         1e-300
     )
-    return Frozen(gain * scale, centres, bias)
+    return FrozenNorm(gain * scale, centres, bias)
 
 
 class Unembedding:
@@ -115,10 +115,10 @@ class Unembedding:
         raw = (rows @ residual[..., None]).squeeze(-1) + (0 if bias is None else bias[ids])
         return raw if self.softcap is None else torch.tanh(raw / self.softcap) * self.softcap
 
-    def frozen(self, residual: Tensor) -> Frozen:
+    def frozen(self, residual: Tensor) -> FrozenNorm:
         """Return the final norm with its scale held as it is at these residual streams `[..., d_model]`."""
         with lock_of(self._model):
-            return freeze(self._norm, residual.to(self._weight.device))
+            return freeze_norm(self._norm, residual.to(self._weight.device))
 
     def directions(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rows of the unembedding `[token, d_model]` and its biases `[token]` (0 without), in float64."""
@@ -166,7 +166,7 @@ def head_writes(scope: ModelParts, z: Tensor, layer: int) -> tuple[Tensor, Tenso
         whole = block.out(z.flatten(-2))
         nothing = block.out(torch.zeros_like(z.flatten(-2)))
         heads = block.out(torch.where(each, z[..., None, :, :], 0.0).flatten(-2)) - nothing[..., None, :]
-        frozen = freeze(_norm_after(block), whole[..., None, :])
+        frozen = freeze_norm(_norm_after(block), whole[..., None, :])
     bias = frozen(nothing[..., None, :].cpu().double()) + frozen.bias
     return frozen(heads.cpu().double()), bias.squeeze(-2)
 
@@ -180,7 +180,7 @@ def output_matrices(scope: ModelParts, layer: int) -> Tensor:
     with torch.no_grad(), lock_of(scope.model):
         basis = torch.eye(n_heads * scope.anatomy.d_head).to(scope.model.device, scope.model.dtype)
         rows = (block.out(basis) - block.out(torch.zeros_like(basis[:1]))).cpu().double()
-        frozen = freeze(_norm_after(block), torch.ones_like(basis[0, :1].expand(scope.d_model)))
+        frozen = freeze_norm(_norm_after(block), torch.ones_like(basis[0, :1].expand(scope.d_model)))
     return frozen(rows).reshape(n_heads, -1, scope.d_model)
 
 

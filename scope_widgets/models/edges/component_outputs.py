@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scope_widgets.models.architecture.anatomy import Block, UnsupportedModelError
 from scope_widgets.models.architecture.qkv_projections import matrix
-from scope_widgets.models.architecture.unembedding import freeze
+from scope_widgets.models.architecture.unembedding import freeze_norm
 from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import pad
@@ -115,7 +115,7 @@ def by_head(block: Block, n_heads: int, z: Tensor) -> tuple[Tensor, Tensor]:
     added = getattr(block.out, "bias", None)
     bias = torch.zeros_like(heads[0]) if added is None else added.detach().expand_as(heads[0])
     if block.attention_out is not block.attention:
-        gain = freeze(block.attention_out, type(block.out).forward(block.out, z))
+        gain = freeze_norm(block.attention_out, type(block.out).forward(block.out, z))
         heads, bias = gain(heads.cpu().double()).to(heads), (gain(bias.cpu().double()) + gain.bias).to(heads)
     return heads, bias
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scope_widgets.models.architecture.qkv_projections import QKV_SITES, reading
+from scope_widgets.models.architecture.qkv_projections import QKV_SITES, qkv_projections
 from scope_widgets.models.edges.component_outputs import ComponentOutputs, by_head
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
@@ -48,7 +48,7 @@ class EdgeAblation:
         self.graph = graph
         self.clean = clean
         self.replaced = replaced
-        self.readings = [reading(scope, layer) for layer in range(scope.n_layers)]
+        self.qkv = [qkv_projections(scope, layer) for layer in range(scope.n_layers)]
 
     @torch.no_grad()
     def logits(self, included: Tensor) -> Tensor:
@@ -199,12 +199,12 @@ class _Forward:
 
     def _project(self, wrapped: NNsightModel, layer: int) -> None:
         """Make queries, keys and values: all from the shared stream, then those anew that read something else."""
-        reading, graph, rows = self._ablation.readings[layer], self._graph, self._mixture.rows[layer]
-        shared = reading.normed(self._stream)
+        qkv, graph, rows = self._ablation.qkv[layer], self._graph, self._mixture.rows[layer]
+        shared = qkv.normed(self._stream)
         starts = dict(zip(QKV_SITES, (0, graph.n_heads, graph.n_heads + graph.n_kv_heads), strict=True))
         parts = self._mixture.parts[:, graph.rows(layer)][:, rows]
-        own = reading.normed(self._stream[:, None] + self._added(parts))
-        for projection in reading.projections:
+        own = qkv.normed(self._stream[:, None] + self._added(parts))
+        for projection in qkv.projections:
             made = type(projection.module).forward(projection.module, shared)
             made = made.expand(self._n, *made.shape[1:]).clone()
             for site, columns in projection.columns.items():

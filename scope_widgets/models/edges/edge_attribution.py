@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from scope_widgets.models.architecture.qkv_projections import QKV_SITES, Reading, reading
+from scope_widgets.models.architecture.qkv_projections import QKV_SITES, QKVProjections, qkv_projections
 from scope_widgets.models.edges.component_outputs import ComponentOutputs
 from scope_widgets.models.edges.edge_ablation import put
 from scope_widgets.models.edges.graph import Graph
@@ -29,7 +29,7 @@ class EdgeGradients:
 
     def __init__(self, scope: Microscope, graph: Graph) -> None:
         self._scope, self._graph = scope, graph
-        self._readings = [reading(scope, layer) for layer in range(graph.n_layers)]
+        self._qkv = [qkv_projections(scope, layer) for layer in range(graph.n_layers)]
 
     def scores(
         self,
@@ -65,7 +65,7 @@ class EdgeGradients:
             Where the metric has no gradient.
         """
         graph = self._graph
-        run = _Run(self._scope, graph, self._readings, embeddings)
+        run = _Run(self._scope, graph, self._qkv, embeddings)
         logits = run.logits(clean)
         with torch.enable_grad():
             try:
@@ -105,20 +105,20 @@ class EdgeGradients:
 
     def _pulled(self, layer: int, stream: Tensor, made: dict[tuple[int, int], Tensor]) -> Tensor:
         """Pull gradients by queries, keys and values back to the inputs `[receiver, prompt, position, d_model]`."""
-        reading = self._readings[layer]
+        qkv = self._qkv[layer]
         by_site: dict[str, Tensor] = {}
-        for at, projection in enumerate(reading.projections):
+        for at, projection in enumerate(qkv.projections):
             weights = projection.matrix.detach()
             for site, columns in projection.columns.items():
                 columns = columns.to(weights.device)
                 gradient = made[layer, at][..., columns]  # [prompt, position, head, d_head]
                 by_site[site] = torch.einsum("bprk,drk->rbpd", gradient, weights[:, columns])
         after = torch.cat([by_site[site] for site in QKV_SITES])
-        if reading.norm is None:
+        if qkv.norm is None:
             return after
         with torch.enable_grad():
             inputs = stream.detach().expand_as(after).requires_grad_()
-            normed = reading.normed(inputs)
+            normed = qkv.normed(inputs)
         (before,) = torch.autograd.grad(normed, inputs, after)
         return before
 
@@ -126,8 +126,8 @@ class EdgeGradients:
 class _Run:
     """One forward that records what gradients are taken by."""
 
-    def __init__(self, scope: Microscope, graph: Graph, readings: list[Reading], embeddings: Tensor) -> None:
-        self._scope, self._graph, self._readings = scope, graph, readings
+    def __init__(self, scope: Microscope, graph: Graph, qkv: list[QKVProjections], embeddings: Tensor) -> None:
+        self._scope, self._graph, self._qkv = scope, graph, qkv
         self._embeddings = embeddings
         self.streams: list[Tensor] = []
         self.made: dict[tuple[int, int], Tensor] = {}
@@ -146,7 +146,7 @@ class _Run:
     def _body(self, wrapped: NNsightModel) -> None:
         blocks, graph = self._scope.anatomy.blocks, self._graph
         stream = self._embeddings.detach().requires_grad_()
-        for layer, (block, reads) in enumerate(zip(blocks, self._readings, strict=True)):
+        for layer, (block, reads) in enumerate(zip(blocks, self._qkv, strict=True)):
             envoy = wrapped.envoy(block.block)
             self.streams.append(stream)
             beside = stream.clone()  # what the MLP of a parallel block reads is a thing of its own

@@ -6,7 +6,7 @@ import torch
 
 from scope_widgets import Microscope, lens
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.models.architecture.unembedding import freeze, head_writes
+from scope_widgets.models.architecture.unembedding import freeze_norm, head_writes
 from tests.support.reference_lens import IDS, array, normed, shaken_model
 from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
@@ -36,7 +36,7 @@ def test_heads_and_bias_are_what_attention_adds(family):
 def test_a_frozen_norm_is_linear_and_true(family):
     scope, _, trace = family
     at = trace.residual(2)
-    frozen = freeze(scope.anatomy.final_norm, at)
+    frozen = freeze_norm(scope.anatomy.final_norm, at)
     with torch.no_grad():
         np.testing.assert_allclose(frozen(at.double()) + frozen.bias, scope.anatomy.final_norm(at), atol=1e-5)
     part = torch.randn(at.shape, dtype=torch.float64)
@@ -46,12 +46,12 @@ def test_a_frozen_norm_is_linear_and_true(family):
 
 def test_no_norm_and_an_odd_width():
     at = torch.randn(4, 7)
-    frozen = freeze(None, at)
+    frozen = freeze_norm(None, at)
     assert torch.equal(frozen(at.double()) + frozen.bias, at.double())
     norm = torch.nn.LayerNorm(7)
     torch.nn.init.normal_(norm.weight)
     torch.nn.init.normal_(norm.bias)
-    frozen = freeze(norm, at)
+    frozen = freeze_norm(norm, at)
     np.testing.assert_allclose(frozen(at.double()) + frozen.bias, norm(at).detach(), atol=1e-5)
 
 
