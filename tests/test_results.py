@@ -33,7 +33,7 @@ def comparison(scope):
 
 
 def circuit(scope):
-    return circuits.discover(scope, circuits.task(scope, "ioi", 6), "eap").keep(30)
+    return circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(30)
 
 
 #: class -> how one is made on the demo model

@@ -58,7 +58,7 @@ class Circuit(Result):
     --------
     >>> from scope_widgets import Microscope, circuits
     >>> scope = Microscope.load("demo")
-    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", 6), "eap").keep(n_edges=20)
+    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(n_edges=20)
     >>> circuit.n_edges, circuit.without("m0").n_edges < 20
     (20, True)
     >>> circuits.Circuit.from_json(circuit.to_json()).edges == circuit.edges

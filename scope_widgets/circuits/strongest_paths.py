@@ -36,7 +36,7 @@ def strongest_paths(circuit: Circuit, *, n: int = 10) -> pd.DataFrame:
     --------
     >>> from scope_widgets import Microscope, circuits
     >>> scope = Microscope.load("demo")
-    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", 6), "eap").keep(40)
+    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(40)
     >>> circuits.strongest_paths(circuit, n=3)["weakest"].is_monotonic_decreasing
     True
     """

@@ -69,7 +69,7 @@ def _task(scope: Microscope, name: str, n: int, seed: int) -> Task:
 
     if name.endswith(".json"):
         return _task_of_file(scope, Path(name))
-    return circuits.task(scope, cast("TaskName", name), n, seed=seed)
+    return circuits.task(scope, cast("TaskName", name), n=n, seed=seed)
 
 
 def _task_of_file(scope: Microscope, path: Path) -> Task:

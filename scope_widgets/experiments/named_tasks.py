@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from scope_widgets._aliases import former_options
 from scope_widgets.experiments.task import Task
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 TaskName: TypeAlias = Literal["greater_than", "induction", "agreement", "capitals", "ioi"]
 
-#: name -> "module:function" of a `(scope, n, *, seed) -> Task`
+#: name -> "module:function" of a `(scope, *, n, seed) -> Task`
 _MAKERS: dict[TaskName, str] = {
     "ioi": "scope_widgets.ioi.task:ioi_task",
     "greater_than": "scope_widgets.circuits.tasks.greater_than:greater_than",
@@ -25,7 +26,8 @@ _MAKERS: dict[TaskName, str] = {
 }
 
 
-def make_task(scope: Microscope, name: TaskName, n: int = 50, *, seed: int = 0) -> Task:
+@former_options("n", "seed")
+def make_task(scope: Microscope, name: TaskName, *, n: int = 50, seed: int = 0) -> Task:
     """Make a task by its name.
 
     Parameters
@@ -54,7 +56,7 @@ def make_task(scope: Microscope, name: TaskName, n: int = 50, *, seed: int = 0) 
     --------
     >>> from scope_widgets import Microscope, circuits
     >>> scope = Microscope.load("demo")
-    >>> circuits.task(scope, "ioi", 20)
+    >>> circuits.task(scope, "ioi", n=20)
     Task(ioi: 20 pairs for demo, logit_difference)
     """
     if name not in _MAKERS:
@@ -63,7 +65,7 @@ def make_task(scope: Microscope, name: TaskName, n: int = 50, *, seed: int = 0) 
             "your own: Task.of(scope, clean, corrupted, answer, versus)."
         )
     module, _, function = _MAKERS[name].partition(":")
-    made: Task = getattr(import_module(module), function)(scope, n, seed=seed)
+    made: Task = getattr(import_module(module), function)(scope, n=n, seed=seed)
     return made
 
 

@@ -7,7 +7,7 @@ from scope_widgets.ioi.dataset.draw_prompts import prompts
 from scope_widgets.models.microscope import Microscope
 
 
-def ioi_task(scope: Microscope, n: int = 50, *, seed: int = 0) -> Task:
+def ioi_task(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     """Make the task of `n` IOI prompts, each beside itself with the indirect object in the subject's second place.
 
     Parameters
@@ -21,11 +21,11 @@ def ioi_task(scope: Microscope, n: int = 50, *, seed: int = 0) -> Task:
     Returns
     -------
     Task
-        That of `ioi.prompts(scope, n, seed=seed).task()`.
+        That of `ioi.prompts(scope, n=n, seed=seed).task()`.
 
     Raises
     ------
     TypeError, ValueError
         As `ioi.prompts` does.
     """
-    return prompts(scope, n, seed=seed).task()
+    return prompts(scope, n=n, seed=seed).task()

@@ -133,13 +133,13 @@ def test_every_name_has_a_task():
 
 def test_a_task_is_taken_by_its_name(demo):
     found = circuits.discover(demo, "ioi", "eap", seed=1)
-    assert found.task.clean == ioi.prompts(demo, 50, seed=1).task().clean
+    assert found.task.clean == ioi.prompts(demo, n=50, seed=1).task().clean
     assert found.provenance.seed == 1
     few = found.keep(40)
     measured = circuits.faithfulness(demo, few, task="ioi", draws=0, seed=2)
-    assert measured.provenance.prompts == tuple(ioi.prompts(demo, 50, seed=2).texts)
+    assert measured.provenance.prompts == tuple(ioi.prompts(demo, n=50, seed=2).texts)
     assert circuits.evaluate(demo, few, "induction").task.name == "induction"
-    assert circuits.task(demo, "ioi", 6).clean == ioi.prompts(demo, 6).task().clean
+    assert circuits.task(demo, "ioi", n=6).clean == ioi.prompts(demo, n=6).task().clean
 
 
 def test_what_is_no_task_is_a_sentence(demo):

@@ -150,7 +150,7 @@ def same(one, other):
 @settings(max_examples=6, deadline=None)
 @given(n=st.integers(1, 60), seed=st.integers(0, 2**32))
 def test_pairs_are_pairs(scope, name, n, seed):
-    task = circuits.task(scope, name, n, seed=seed)
+    task = circuits.task(scope, name, n=n, seed=seed)
     assert task.name == name
     check(scope, task, n)
     # as the same texts are read by the tokenizer
@@ -163,10 +163,10 @@ def test_pairs_are_pairs(scope, name, n, seed):
 @pytest.mark.parametrize("name", list(circuits.TASKS))
 def test_a_seed_gives_the_same_again(scope, name):
     make = circuits.TASKS[name]
-    whole = make(scope, 60, seed=3)
-    assert same(whole, make(scope, 60, seed=3))
-    assert same(whole[:20], make(scope, 20, seed=3))
-    assert not same(whole, make(scope, 60, seed=4))
+    whole = make(scope, n=60, seed=3)
+    assert same(whole, make(scope, n=60, seed=3))
+    assert same(whole[:20], make(scope, n=20, seed=3))
+    assert not same(whole, make(scope, n=60, seed=4))
     counts = Counter(whole.groups).values()
     assert name == "capitals" or max(counts) - min(counts) <= 1
 
@@ -196,7 +196,7 @@ def test_how_years_are_written_is_found(kind, shown, width, low):
 
 
 def test_later_years_are_right_and_others_wrong(scope):
-    task = circuits.greater_than(scope, 50)
+    task = circuits.greater_than(scope, n=50)
     assert task.metric == SUMMED
     piece = {token: text for text, token in years_of(scope.tokenizer).tokens.items()}
     assert len(piece) in (10, 100)
@@ -218,7 +218,7 @@ def test_later_years_are_right_and_others_wrong(scope):
 
 
 def test_what_came_before_comes_again_and_not_in_the_corrupted(scope):
-    task = circuits.induction(scope, 40)
+    task = circuits.induction(scope, n=40)
     before = len(task.clean[0]) - 19
     for clean, corrupted, [answer], [versus] in zip(task.clean, task.corrupted, task.answer, task.versus, strict=True):
         clean, corrupted = clean[before:], corrupted[before:]
@@ -240,18 +240,18 @@ def test_what_came_before_comes_again_and_not_in_the_corrupted(scope):
 def test_words_of_the_vocabulary_where_it_has_few_of_ours():
     others = [f"word{i}" for i in range(20)]
     some = scope_of(word_level(" ".join([*COMMON[:19], *others])))
-    task = circuits.induction(some, 50)
+    task = circuits.induction(some, n=50)
     check(some, task, 50)
     assert {word for row in task.clean for word in some.tokenizer.convert_ids_to_tokens(row)} >= {*others, *COMMON[:19]}
     some = scope_of(tiny_tokenizer())
-    check(some, circuits.induction(some, 50), 50)
+    check(some, circuits.induction(some, n=50), 50)
 
 
 # --- agreement ------------------------------------------------------------------------------------------------------
 
 
 def test_the_verb_goes_with_the_subject(scope):
-    task = circuits.agreement(scope, 200)
+    task = circuits.agreement(scope, n=200)
     singular = {noun[0] for some in NOUNS.values() for noun in some}
     of = dict(noun for some in NOUNS.values() for noun in some)
     form = {f" {word}": number for verb in VERBS for number, word in enumerate(verb)}
@@ -277,7 +277,7 @@ def test_the_verb_goes_with_the_subject(scope):
 
 
 def test_capitals_are_those_of_the_countries(scope):
-    task = circuits.capitals(scope, 150)
+    task = circuits.capitals(scope, n=150)
     capital = dict(CAPITALS)
     fixed = [template.split("{country}") for template in CITIES]
     rows = zip(texts(scope, task.clean), texts(scope, task.corrupted), task.answer, task.versus, strict=True)
@@ -301,10 +301,10 @@ def test_numbers_of_pairs(demo, name):
     make = circuits.TASKS[name]
     for n in (0, -2):
         with pytest.raises(ValueError, match=f"n={n} would be a task without pairs"):
-            make(demo, n)
+            make(demo, n=n)
     for n in (True, 2.5, "3"):
         with pytest.raises(TypeError, match="n= is the number of pairs; got"):
-            make(demo, n)
+            make(demo, n=n)
 
 
 @pytest.mark.parametrize(
@@ -326,9 +326,9 @@ def test_words_that_are_lacking_are_said(name, words, message):
 
 def test_more_pairs_than_there_are():
     some = scope_of(word_level("The capital of France is the city of Paris Italy Rome Spain Madrid"))
-    check(some, circuits.capitals(some, 3), 3)
+    check(some, circuits.capitals(some, n=3), 3)
     with pytest.raises(ValueError, match=r"n=4 pairs of the task 'capitals' are more than the 3 different ones"):
-        circuits.capitals(some, 4)
+        circuits.capitals(some, n=4)
 
 
 def test_a_tokenizer_that_ends_its_texts():

@@ -202,7 +202,7 @@ def test_measures_of_a_circuit(there, here, task, measure):
         "completeness": lambda scope: circuits.completeness(scope, circuit, greedy=1),
         "minimality": lambda scope: circuits.minimality(scope, circuit),
         "curve": lambda scope: circuits.curve(scope, circuit, shares=(0.01, 0.1, 1.0), draws=1),
-        "induction_circuit": lambda scope: circuits.induction_circuit(scope, circuits.induction(here, 4)),
+        "induction_circuit": lambda scope: circuits.induction_circuit(scope, circuits.induction(here, n=4)),
     }[measure]
     both(measure, there, here, ask)
 

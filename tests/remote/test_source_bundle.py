@@ -22,7 +22,7 @@ print(discover(Microscope.for_model(model.eval(), tokenizer), "ioi", "eap").task
 def test_a_task_is_made_by_its_name_where_only_what_travelled_is(tmp_path):
     """Its maker is named by a string, which no import shows."""
     found = sources(["scope_widgets.circuits.discovery.discover"])
-    assert {"scope_widgets.ioi.prompts", "scope_widgets.circuits.tasks.capitals"} <= set(found)
+    assert {"scope_widgets.ioi.dataset.draw_prompts", "scope_widgets.circuits.tasks.capitals"} <= set(found)
     assert not any(name.startswith("scope_widgets.widgets") for name in found)
     for name, text in found.items():
         path = tmp_path.joinpath(*name.split("."))

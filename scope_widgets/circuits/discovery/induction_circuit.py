@@ -70,11 +70,11 @@ def induction_circuit(
     --------
     >>> from scope_widgets import Microscope, circuits
     >>> scope = Microscope.load("demo")
-    >>> circuits.induction_circuit(scope, circuits.induction(scope, 6)).method
+    >>> circuits.induction_circuit(scope, circuits.induction(scope, n=6)).method
     'induction'
     """
     task_seed = None if isinstance(task, Task) else seed
-    task = induction(scope, 20, seed=seed) if task is None else as_task(scope, task, seed=seed)
+    task = induction(scope, n=20, seed=seed) if task is None else as_task(scope, task, seed=seed)
     run = CircuitRun(scope, task)
     if why := why_nothing_to_find(run):
         return empty_circuit(run, "induction", why, task_seed)

@@ -29,7 +29,7 @@ def to_svg(circuit: Circuit) -> str:
     --------
     >>> from scope_widgets import Microscope, circuits
     >>> scope = Microscope.load("demo")
-    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", 6), "eap").keep(20)
+    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(20)
     >>> circuits.to_svg(circuit)[:4]
     '<svg'
     """

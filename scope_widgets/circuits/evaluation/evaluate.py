@@ -92,7 +92,7 @@ def evaluate(
     --------
     >>> from scope_widgets import Microscope, circuits
     >>> scope = Microscope.load("demo")
-    >>> task = circuits.task(scope, "ioi", 12)
+    >>> task = circuits.task(scope, "ioi", n=12)
     >>> circuit = circuits.discover(scope, task[:6], "eap").keep(40)
     >>> evaluation = circuits.evaluate(scope, circuit, task[6:])
     >>> evaluation.faithfulness(draws=2).n_edges

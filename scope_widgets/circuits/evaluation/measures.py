@@ -61,7 +61,7 @@ def faithfulness(
     --------
     >>> from scope_widgets import Microscope, circuits
     >>> scope = Microscope.load("demo")
-    >>> task = circuits.task(scope, "ioi", 12)
+    >>> task = circuits.task(scope, "ioi", n=12)
     >>> circuit = circuits.discover(scope, task[:6], "eap").keep(40)
     >>> found = circuits.faithfulness(scope, circuit, task=task[6:], draws=2)
     >>> found.low <= found.value <= found.high
@@ -116,7 +116,7 @@ def completeness(
     --------
     >>> from scope_widgets import Microscope, circuits
     >>> scope = Microscope.load("demo")
-    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", 6), "eap").keep(40)
+    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(40)
     >>> circuits.completeness(scope, circuit, classes={"movers": ["a3.h0", "a3.h1"]}, greedy=1).sets
     ('nothing', 'movers', 'greedy 1')
     """
@@ -166,7 +166,7 @@ def minimality(
     --------
     >>> from scope_widgets import Microscope, circuits
     >>> scope = Microscope.load("demo")
-    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", 6), "eap").keep(40)
+    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(40)
     >>> found = circuits.minimality(scope, circuit)
     >>> set(found.nodes) == set(circuit.nodes) - {"input"}
     True
@@ -226,7 +226,7 @@ def curve(
     --------
     >>> from scope_widgets import Microscope, circuits
     >>> scope = Microscope.load("demo")
-    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", 6), "eap")
+    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap")
     >>> found = circuits.curve(scope, circuit, shares=(0.1, 1.0), draws=1)
     >>> round(float(found.faithfulness[-1]), 2)
     1.0
@@ -278,7 +278,7 @@ def curve_points(
     --------
     >>> from scope_widgets import Microscope, circuits
     >>> scope = Microscope.load("demo")
-    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", 6), "eap")
+    >>> circuit = circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap")
     >>> [point.share for point in circuits.curve_points(scope, circuit, shares=(0.1, 1.0), draws=1)]
     [0.1, 1.0]
     """

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from scope_widgets._aliases import former_options
 from scope_widgets.circuits.tasks.pairs import SLOT, Pair, check_task_size, draw, fill, raise_unknown_words, task_of
 from scope_widgets.circuits.tasks.vocabulary import AGREEMENT, NOUNS, VERBS
 from scope_widgets.circuits.tasks.word_tokens import in_vocabulary, next_token
@@ -14,7 +15,8 @@ from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
 
 
-def agreement(scope: Microscope, n: int = 50, *, seed: int = 0) -> Task:
+@former_options("n")
+def agreement(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     """Make pairs of a verb in the number of its subject: "The keys near the cabinet" goes on with " are", not " is".
 
     Between subject and verb stands another noun, the attractor, in either number. In a corrupted prompt the subject is

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from scope_widgets._aliases import former_options
 from scope_widgets.circuits.tasks.pairs import SLOT, Pair, check_task_size, draw, fill, raise_unknown_words, task_of
 from scope_widgets.circuits.tasks.vocabulary import CAPITALS, CITIES
 from scope_widgets.circuits.tasks.word_tokens import in_vocabulary, next_token, prompt_ids
@@ -13,7 +14,8 @@ from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
 
 
-def capitals(scope: Microscope, n: int = 50, *, seed: int = 0) -> Task:
+@former_options("n")
+def capitals(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     """Make pairs of capitals of countries: "The capital of France is the city of" goes on with " Paris".
 
     A corrupted prompt has another country of as many tokens, and the metric is the logit difference of the two

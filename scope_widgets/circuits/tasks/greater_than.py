@@ -6,6 +6,7 @@ from itertools import product
 
 import numpy as np
 
+from scope_widgets._aliases import former_options
 from scope_widgets.circuits.tasks.pairs import INSTEAD, SLOT, Pair, check_task_size, draw, raise_unknown_words, task_of
 from scope_widgets.circuits.tasks.vocabulary import EVENTS, LASTED
 from scope_widgets.circuits.tasks.word_tokens import in_vocabulary, next_token, prompt_ids
@@ -15,7 +16,8 @@ from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.tokens import token_texts
 
 
-def greater_than(scope: Microscope, n: int = 50, *, seed: int = 0) -> Task:
+@former_options("n")
+def greater_than(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     """Make pairs of later years: "The war lasted from the year 1732 to the year 17" goes on with more than 32.
 
     The metric is the probability of all later years less that of the others. A corrupted prompt starts in the year 01

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from scope_widgets._aliases import former_options
 from scope_widgets.circuits.tasks.pairs import INSTEAD, Pair, check_task_size, task_of
 from scope_widgets.circuits.tasks.vocabulary import COMMON
 from scope_widgets.circuits.tasks.word_tokens import leading_tokens, next_token, word_tokens
@@ -17,7 +18,8 @@ _CONTEXT, _AGAIN = 16, 3
 _STARTS = (2, 4, 6, 8)
 
 
-def induction(scope: Microscope, n: int = 50, *, seed: int = 0) -> Task:
+@former_options("n")
+def induction(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     """Make pairs of random words that begin to come again: ".. X Y A B .. X Y A", so that B is next.
 
     The context has 16 different words, and three of them come again after it: after a single one a real model knows
