@@ -40,7 +40,7 @@ def _maps(scope, model, clean, corrupted, quick: bool) -> list[Figure]:  # type:
         for _ in range(1 if quick else 3):
             before = _seconds(cell, SAMPLE // 2)
             sweep = patching.sweep(scope, clean, corrupted, answer=7, versus=8, over=over, estimate=False)
-            ours.append(_seconds(partial(list, sweep.steps())))
+            ours.append(_seconds(partial(sweep.submit().result, progress=False)))
             plain.append((before + _seconds(cell, SAMPLE // 2)) / SAMPLE)
         cells = sweep.total
         each, whole = statistics.median(plain), statistics.median(ours)
@@ -92,7 +92,7 @@ def _waits(scope, clean, corrupted) -> list[Figure]:  # type: ignore[no-untyped-
         sweep = patching.sweep(scope, clean, corrupted, answer=7, versus=8)
         view = widgets.PatchingMap(sweep)
         estimates.append(time.perf_counter() - start)
-        next(sweep.steps())
+        next(sweep.submit())
         firsts.append(time.perf_counter() - start)
         view.close()
     return [

@@ -15,6 +15,7 @@ import torch
 
 from benchmarks.figure import Figure, side_by_side
 from scope_widgets import Microscope, circuits, heads, ioi, lens, patching, steering, widgets
+from scope_widgets.widgets.core.requests import finished
 
 CLEAN = "When Mary and John went to the store, John gave a drink to"
 CORRUPTED = "When Mary and John went to the store, Mary gave a drink to"
@@ -37,21 +38,21 @@ def measure(quick: bool = False) -> list[Figure]:
 
 def _remote(name: str) -> Any:
     scope = Microscope.load(name, remote=True)
-    scope.listener = lambda news: None
+    scope.listener = lambda status: None
     return scope
 
 
-def _here(there: Any) -> Microscope:
-    """Give the same model on this machine, under the same name."""
+def _local(remote: Any) -> Microscope:
+    """Return the same model on this machine, under the same name."""
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(there.model_id, dtype=torch.float32).eval()
-    return Microscope.for_model(model, there.tokenizer, there.model_id)
+    model = AutoModelForCausalLM.from_pretrained(remote.model_id, dtype=torch.float32).eval()
+    return Microscope.for_model(model, remote.tokenizer, remote.model_id)
 
 
-def _equal(there: Any, name: str) -> Figure:
-    here = _here(there)
-    off = {what: _difference(run(there), run(here)) for what, run in _ANALYSES.items()}
+def _equal(remote: Any, name: str) -> Figure:
+    local = _local(remote)
+    off = {what: _difference(run(remote), run(local)) for what, run in _ANALYSES.items()}
     return Figure(f"remote {name}: largest difference from local", max(off.values()), "", 1e-4, "lower", off)
 
 
@@ -89,7 +90,7 @@ _ANALYSES = {
 
 
 def _difference(a: Any, b: Any) -> float:
-    """Give the largest difference, of large numbers by their size."""
+    """Return the largest difference, of large numbers by their size."""
     if isinstance(a, list):
         return max(_difference(one, other) for one, other in zip(a, b, strict=True))
     a, b = (np.asarray(value, dtype=float) for value in (a, b))
@@ -104,21 +105,20 @@ def _bytes(smollm2: Any, small: Any) -> list[Figure]:
     figures = []
     for scope, name in ((smollm2, "SmolLM2"), (small, "12 x 12 heads")):
         patterns = 4 * scope.n_layers * scope.n_heads * TOKENS**2
-        before = scope.server.traffic.received
+        before = scope.transport.server.traffic.received
         heads.score(scope.trace(ids), null_draws=0)
-        share = (scope.server.traffic.received - before) / patterns
+        share = (scope.transport.server.traffic.received - before) / patterns
         figures.append(
             Figure(f"remote head statistics / attention patterns, bytes, {TOKENS} tokens, {name}", share, "", 1e-3,
                    "lower", {"patterns_bytes": patterns})
         )  # fmt: skip
-    before = small.server.traffic.received
+    before = small.transport.server.traffic.received
     view = widgets.AttentionView(small.trace(ids))
     for layer in range(small.n_layers):
-        for _ in view.answer_thumbnails(layer):
-            pass
-    view.answer_head(0, 0)
+        finished(view.answer_thumbnails(layer))
+    finished(view.answer_head(0, 0))
     state = sum(len(value) for value in view.get_state().values() if isinstance(value, (bytes, memoryview)))
-    came = small.server.traffic.received - before
+    came = small.transport.server.traffic.received - before
     painted = (came + state) / 1e6
     detail = {"from_server_mb": came / 1e6, "to_browser_mb": state / 1e6}
     name = f"remote AttentionView, first paint and one head opened, {TOKENS} tokens, 12 x 12 heads"
@@ -126,15 +126,15 @@ def _bytes(smollm2: Any, small: Any) -> list[Figure]:
 
 
 def _requests(small: Any) -> Figure:
-    before = small.server.traffic.requests
+    before = small.transport.server.traffic.requests
     result = patching.activations(small, CLEAN, CORRUPTED, over="head", **ANSWERS)
-    asked = small.server.traffic.requests - before
+    asked = small.transport.server.traffic.requests - before
     detail = {"cells": int(result.values.size)}
     return Figure("remote map of 12 x 12 heads at every position, requests", asked, "", 5, "lower", detail)
 
 
 def _overhead(small: Any, quick: bool) -> Figure:
-    """Hold our trace against nnsight's own of the same values, both through nnsight's wire, in turn."""
+    """Compare our trace with nnsight's own of the same values, both through nnsight's wire, in turn."""
     model, blocks = small._nnsight, small.model.transformer.h
     random = torch.Generator().manual_seed(0)
 

@@ -80,6 +80,7 @@ def _shares(quick: bool) -> list[Figure]:
 def _side_by_side(scope: Any, ids: list[int], layer: int, at: str, quick: bool) -> tuple[float, float]:
     """Time a message to the panel, and the same strength in a plain nnsight forward; gives seconds of each."""
     from scope_widgets import steering, widgets
+    from scope_widgets.widgets.core.requests import finished
 
     direction = steering.direction(scope, layer=layer, vector=torch.randn(scope.d_model), positive=[ids])
     panel = widgets.SteeringPanel(scope, ids, interventions=[steering.AddDirection(direction, positions=at)])
@@ -87,7 +88,7 @@ def _side_by_side(scope: Any, ids: list[int], layer: int, at: str, quick: bool) 
     strength = iter(np.linspace(0.1, 0.9, 10_000))
 
     def ours() -> Any:
-        return panel.answer_steer([float(next(strength))])  # never the same: nothing is remembered
+        return finished(panel.answer_steer([float(next(strength))]))  # never the same: nothing is remembered
 
     found = panel.session.at([0.5]).logits
     difference = float((found - plain(0.5)).abs().max())

@@ -28,6 +28,7 @@ class FakeTrace:
 
     model_id = "somewhere/SmolLM2-135M"
     prompt = "When Mary and John"
+    values = ("attention",)
 
     def __init__(self, n_layers: int = 3, n_heads: int = 4, tokens: Any = 14, seed: int = 0) -> None:
         self.n_layers, self.n_heads, self.seed = n_layers, n_heads, seed
@@ -41,6 +42,12 @@ class FakeTrace:
             scores = 2 * torch.randn(self.n_heads, n, n, generator=generator)
             self._layers[layer] = scores.masked_fill(torch.ones(n, n).triu(1).bool(), -torch.inf).softmax(-1)
         return self._layers[layer]
+
+    def attention_only(self) -> FakeTrace:
+        return self
+
+    def fetch(self, *sites: str) -> FakeTrace:
+        return self
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ import numpy as np
 import pytest
 
 from scope_widgets.circuits import Circuit
-from scope_widgets.widgets import CircuitGraph, Selection, _requests
-from tests.support.circuit_examples import FakeLive, circuit, curve, task
+from scope_widgets.widgets import CircuitGraph, Selection
+from scope_widgets.widgets.core import requests
+from tests.support.circuit_examples import FakeMeasurement, circuit, curve, task
 
 pytestmark = pytest.mark.browser
 
@@ -39,13 +40,13 @@ def show(browser_page: Any, mount: Callable[..., list[Any]]) -> Callable[..., tu
 
 
 @pytest.fixture
-def live_show(show: Any) -> Callable[..., tuple[CircuitGraph, Any, FakeLive]]:
-    def live_show(shown: Circuit | None = None, **options: Any) -> tuple[CircuitGraph, Any, FakeLive]:
+def measured_show(show: Any) -> Callable[..., tuple[CircuitGraph, Any, FakeMeasurement]]:
+    def measured_show(shown: Circuit | None = None, **options: Any) -> tuple[CircuitGraph, Any, FakeMeasurement]:
         shown = circuit() if shown is None else shown
-        live = FakeLive(shown)
-        return *show(shown, live=live, **options), live
+        fake = FakeMeasurement(shown)
+        return *show(shown, measurement=fake, **options), fake
 
-    return live_show
+    return measured_show
 
 
 class Loop:
@@ -67,7 +68,7 @@ class Loop:
 @pytest.fixture
 def loop(browser_page: Any, monkeypatch: pytest.MonkeyPatch) -> Loop:
     loop = Loop()
-    monkeypatch.setattr(_requests, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+    monkeypatch.setattr(requests, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
     return loop
 
 
@@ -132,12 +133,12 @@ def strongest_head(shown: Circuit) -> tuple[int, int]:
 # -- seeing
 
 
-def test_it_says_what_it_shows(live_show: Any) -> None:
-    view, place, _ = live_show()
+def test_it_says_what_it_shows(measured_show: Any) -> None:
+    view, place, _ = measured_show()
     assert place.locator(".sw-title").inner_text() == "Circuit of IOI, demo, 3 pairs of prompts"
     text = readout(place)
     assert "20 of 479 edges (4.2 %)" in text
-    faithfulness, metric = FakeLive(view.circuit).measure(view.circuit.included)
+    faithfulness, metric = FakeMeasurement(view.circuit).values(view.circuit.included)
     assert f"faithfulness {faithfulness:.3g}" in text
     assert f"logit difference {metric:.3g}" in text
     assert "whole model 3.3, no edges 0.2" in text
@@ -215,9 +216,9 @@ def test_not_scored_is_not_zero(show: Any, browser_page: Any) -> None:
 # -- the slider
 
 
-def test_the_slider_keeps_the_strongest(live_show: Any, browser_page: Any) -> None:
+def test_the_slider_keeps_the_strongest(measured_show: Any, browser_page: Any) -> None:
     shown = circuit(12, 12, keep=200)
-    view, place, live = live_show(shown)
+    view, place, fake = measured_show(shown)
     assert thumb(place).get_attribute("aria-valuetext") == "200 edges, 0.62 %"
     thumb(place).press("ArrowRight")
     assert view.kept == 201
@@ -234,7 +235,7 @@ def test_the_slider_keeps_the_strongest(live_show: Any, browser_page: Any) -> No
     view.kept = 500
     frame(browser_page)
     assert thumb(place).get_attribute("aria-valuenow") == "500"
-    np.testing.assert_array_equal(live.asked[-1], shown.keep(500).included)
+    np.testing.assert_array_equal(fake.asked[-1], shown.keep(500).included)
 
 
 def test_few_edges_have_room_on_the_slider(show: Any, browser_page: Any) -> None:
@@ -256,9 +257,9 @@ def test_few_edges_have_room_on_the_slider(show: Any, browser_page: Any) -> None
     assert view.kept is None
 
 
-def test_a_click_on_the_curve_sets_the_edges(live_show: Any, browser_page: Any) -> None:
+def test_a_click_on_the_curve_sets_the_edges(measured_show: Any, browser_page: Any) -> None:
     shown = circuit()
-    view, place, _ = live_show(shown, curve=curve(shown))
+    view, place, _ = measured_show(shown, curve=curve(shown))
     chart = place.locator(".cg-chart")
     box = chart.bounding_box()
     browser_page.mouse.move(box["x"] + 32 + 0.5 * (box["width"] - 88), box["y"] + 30)
@@ -273,9 +274,9 @@ def test_a_click_on_the_curve_sets_the_edges(live_show: Any, browser_page: Any) 
 # -- changing
 
 
-def test_a_node_taken_out_is_measured_again(live_show: Any, browser_page: Any) -> None:
+def test_a_node_taken_out_is_measured_again(measured_show: Any, browser_page: Any) -> None:
     shown = circuit()
-    view, place, live = live_show(shown)
+    view, place, fake = measured_show(shown)
     layer, head = strongest_head(shown)
     browser_page.mouse.click(*spot(place, head, layer))
     assert view.selected_heads == [(layer, head)]
@@ -285,17 +286,17 @@ def test_a_node_taken_out_is_measured_again(live_show: Any, browser_page: Any) -
     assert view.removed == [f"a{layer}.h{head}"]
     expected = shown.without(f"a{layer}.h{head}")
     np.testing.assert_array_equal(view.circuit.included, expected.included)
-    np.testing.assert_array_equal(live.asked[-1], expected.included)
-    value = FakeLive(shown).measure(expected.included)[0]
+    np.testing.assert_array_equal(fake.asked[-1], expected.included)
+    value = FakeMeasurement(shown).values(expected.included)[0]
     assert f"faithfulness {float(f'{value:.3g}'):g}" in readout(place)
     assert readout(place) != before
     assert "Taken out" in panel(place)
-    asked = len(live.asked)
+    asked = len(fake.asked)
     browser_page.keyboard.press("Control+z")
     frame(browser_page)
     assert view.removed == []
     assert readout(place) == before
-    assert len(live.asked) == asked  # known already
+    assert len(fake.asked) == asked  # known already
     browser_page.keyboard.press("Control+Shift+Z")
     frame(browser_page)
     assert view.removed == [f"a{layer}.h{head}"]
@@ -342,10 +343,10 @@ def test_edges_are_taken_out_and_put_in_from_the_list(show: Any, browser_page: A
     assert (view.removed, view.added) == ([], [])
 
 
-def test_the_latest_change_wins_and_none_is_asked_twice(live_show: Any, browser_page: Any) -> None:
+def test_the_latest_change_wins_and_none_is_asked_twice(measured_show: Any, browser_page: Any) -> None:
     shown = circuit(12, 12, keep=200)
-    view, place, live = live_show(shown)
-    live.seconds = 0.05
+    view, place, fake = measured_show(shown)
+    fake.seconds = 0.05
     box = place.locator(".cg-slider").bounding_box()
     browser_page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 10)
     browser_page.mouse.down()
@@ -353,12 +354,12 @@ def test_the_latest_change_wins_and_none_is_asked_twice(live_show: Any, browser_
         browser_page.mouse.move(box["x"] + box["width"] * float(share), box["y"] + 10)
     browser_page.mouse.up()
     browser_page.wait_for_function("() => !document.querySelector('.cg-measured.cg-old')")
-    np.testing.assert_array_equal(live.asked[-1], view.circuit.included)
-    assert len({included.tobytes() for included in live.asked}) == len(live.asked)
+    np.testing.assert_array_equal(fake.asked[-1], view.circuit.included)
+    assert len({included.tobytes() for included in fake.asked}) == len(fake.asked)
 
 
-def test_a_long_wait_is_said(live_show: Any, browser_page: Any) -> None:
-    _, place, _ = live_show()
+def test_a_long_wait_is_said(measured_show: Any, browser_page: Any) -> None:
+    _, place, _ = measured_show()
     browser_page.evaluate(
         "() => { const call = models[0].call; models[0].call = (m) =>"
         " m.content ? setTimeout(() => call.call(models[0], m), 700) : call.call(models[0], m) }"
@@ -372,14 +373,14 @@ def test_a_long_wait_is_said(live_show: Any, browser_page: Any) -> None:
     assert "computing" not in readout(place)
 
 
-def test_a_failure_is_said_and_what_was_known_stays(live_show: Any, browser_page: Any) -> None:
-    view, place, live = live_show()
-    live.fails = "The model ran out of memory. Measure with fewer pairs."
+def test_a_failure_is_said_and_what_was_known_stays(measured_show: Any, browser_page: Any) -> None:
+    view, place, fake = measured_show()
+    fake.fails = "The model ran out of memory. Measure with fewer pairs."
     thumb(place).press("ArrowRight")
     frame(browser_page)
-    assert live.fails in readout(place)
+    assert fake.fails in readout(place)
     assert view.kept == 21
-    live.fails = ""
+    fake.fails = ""
     thumb(place).press("ArrowLeft")
     frame(browser_page)
     assert "faithfulness" in readout(place)
@@ -547,25 +548,25 @@ def _words(receiver: str) -> str:
     return "Head " + receiver[1:].replace(".h", ".").split("<")[0]
 
 
-def test_attention_comes_when_a_head_is_opened(live_show: Any, browser_page: Any) -> None:
-    view, place, live = live_show()
-    assert live.layers == []
+def test_attention_comes_when_a_head_is_opened(measured_show: Any, browser_page: Any) -> None:
+    view, place, fake = measured_show()
+    assert fake.layers == []
     view.selected_heads = [(2, 3)]
     canvas = place.get_by_role("img", name="Attention on the first prompt")
     canvas.wait_for()
-    assert live.layers == [2]
+    assert fake.layers == [2]
     box = canvas.bounding_box()
     cell = box["width"] / 12
     browser_page.mouse.move(box["x"] + 2.5 * cell, box["y"] + 7.5 * cell)
-    weight = live.attention(2)[3, 7, 2]
+    weight = fake.attention(2)[3, 7, 2]
     assert f"word7 7 attends to ·word2 2: {weight:.6f}" in place.locator(".cg-pointed").inner_text()
 
 
 # -- the curve
 
 
-def test_the_curve_is_computed_in_steps_and_can_be_stopped(live_show: Any, browser_page: Any, loop: Loop) -> None:
-    view, place, _ = live_show()
+def test_the_curve_is_computed_in_steps_and_can_be_stopped(measured_show: Any, browser_page: Any, loop: Loop) -> None:
+    view, place, _ = measured_show()
     loop.step(2)
     place.get_by_role("button", name="Compute the curve").click()
     loop.step(6)
@@ -590,7 +591,7 @@ def test_the_curve_is_computed_in_steps_and_can_be_stopped(live_show: Any, brows
 # -- two circuits
 
 
-def test_two_circuits_are_told_apart(show: Any, browser_page: Any) -> None:
+def test_two_circuits_can_be_distinguished(show: Any, browser_page: Any) -> None:
     one = circuit()
     out, into = one.edges[0], ("a0.h0", "m3")
     other = one.remove(out).add(into)
@@ -620,9 +621,9 @@ def test_two_circuits_are_told_apart(show: Any, browser_page: Any) -> None:
 # -- files
 
 
-def test_files_hold_what_was_changed(live_show: Any, browser_page: Any) -> None:
+def test_files_hold_what_was_changed(measured_show: Any, browser_page: Any) -> None:
     shown = circuit()
-    view, place, _ = live_show(shown, labels={"m1": 'a "fact"'})
+    view, place, _ = measured_show(shown, labels={"m1": 'a "fact"'})
     view.removed = ["a0.h1"]
     view.groups = {"early": ["a0.h0", "m0"]}
     frame(browser_page)
@@ -663,9 +664,9 @@ def test_a_metric_of_ones_own_cannot_be_saved_as_json(show: Any, browser_page: A
     place.get_by_text("is a function, which a file cannot hold").wait_for()
 
 
-def test_copy_as_code(live_show: Any, browser_page: Any) -> None:
+def test_copy_as_code(measured_show: Any, browser_page: Any) -> None:
     shown = circuit()
-    view, place, _ = live_show(shown, labels={"m1": "facts"}, kept=30)
+    view, place, _ = measured_show(shown, labels={"m1": "facts"}, kept=30)
     view.removed = ["a0.h1", "input->m0"]
     view.selected_heads = [(2, 1)]
     frame(browser_page)
@@ -681,7 +682,7 @@ def test_copy_as_code(live_show: Any, browser_page: Any) -> None:
 
 def test_a_saved_page_works_from_disk_without_a_kernel(browser_page: Any, tmp_path: Path) -> None:
     shown = circuit()
-    view = CircuitGraph(shown, live=FakeLive(shown), curve=curve(shown), theme="light")
+    view = CircuitGraph(shown, measurement=FakeMeasurement(shown), curve=curve(shown), theme="light")
     browser_page.goto(view.to_html(tmp_path / "page.html").as_uri())
     place = browser_page.locator("#view-0")
     place.locator(".cg-faithfulness").wait_for()
@@ -735,8 +736,8 @@ def test_it_leaves_nothing_behind(show: Any, browser_page: Any) -> None:
     assert left == [0, 0]
 
 
-def test_everything_that_can_be_pressed_has_a_name(live_show: Any, browser_page: Any) -> None:
-    view, place, _ = live_show(compare=circuit(seed=2))
+def test_everything_that_can_be_pressed_has_a_name(measured_show: Any, browser_page: Any) -> None:
+    view, place, _ = measured_show(compare=circuit(seed=2))
     view.selected_heads = [(1, 1)]
     frame(browser_page)
     nameless = place.locator("button, input, [role=slider], [role=button], [role=separator]").evaluate_all(
@@ -746,9 +747,9 @@ def test_everything_that_can_be_pressed_has_a_name(live_show: Any, browser_page:
 
 
 @pytest.mark.parametrize("width", [480, 800, 1160])
-def test_nothing_stands_out_of_the_view(live_show: Any, browser_page: Any, width: int) -> None:
+def test_nothing_stands_out_of_the_view(measured_show: Any, browser_page: Any, width: int) -> None:
     shown = circuit(12, 12, keep=300)
-    view, place, _ = live_show(shown, curve=curve(shown), width=width)
+    view, place, _ = measured_show(shown, curve=curve(shown), width=width)
     view.selected_heads = [(1, 1)]
     frame(browser_page)
     outside = place.locator(".sw").evaluate(
@@ -770,11 +771,13 @@ def _without_scores() -> CircuitGraph:
     shown = circuit(keep=24)
     scores = shown.scores.copy()
     scores[::3] = np.nan
-    return CircuitGraph(replace(shown, scores=scores), live=FakeLive(shown))
+    return CircuitGraph(replace(shown, scores=scores), measurement=FakeMeasurement(shown))
 
 
-def _live(shown: Circuit, with_curve: bool = True, **options: Any) -> CircuitGraph:
-    return CircuitGraph(shown, live=FakeLive(shown), curve=curve(shown) if with_curve else None, **options)
+def _measured(shown: Circuit, with_curve: bool = True, **options: Any) -> CircuitGraph:
+    return CircuitGraph(
+        shown, measurement=FakeMeasurement(shown), curve=curve(shown) if with_curve else None, **options
+    )
 
 
 EDITED: dict[str, Any] = {
@@ -784,12 +787,12 @@ EDITED: dict[str, Any] = {
     "pins": {"a1.h2": [2.5, 1.4]},
 }
 PICTURES: dict[str, Callable[[], CircuitGraph]] = {
-    "small": lambda: _live(circuit(keep=24)),
-    "edited": lambda: _live(circuit(keep=40), selected_heads=[(2, 2)], **EDITED),
-    "several": lambda: _live(circuit(keep=40), selected_heads=[(2, 2), (1, 1), (0, 1)]),
-    "large": lambda: _live(circuit(12, 12, keep=250), selected_heads=[(6, 1)]),
-    "deep": lambda: _live(circuit(30, 9, 3, keep=300)),
-    "many": lambda: _live(circuit(12, 12, keep=8000), with_curve=False),
+    "small": lambda: _measured(circuit(keep=24)),
+    "edited": lambda: _measured(circuit(keep=40), selected_heads=[(2, 2)], **EDITED),
+    "several": lambda: _measured(circuit(keep=40), selected_heads=[(2, 2), (1, 1), (0, 1)]),
+    "large": lambda: _measured(circuit(12, 12, keep=250), selected_heads=[(6, 1)]),
+    "deep": lambda: _measured(circuit(30, 9, 3, keep=300)),
+    "many": lambda: _measured(circuit(12, 12, keep=8000), with_curve=False),
     "compared": _compared,
     "without_scores": _without_scores,
     "empty": lambda: CircuitGraph(circuit(keep=0)),
@@ -847,8 +850,8 @@ def test_sliding_over_all_edges_is_quick(show: Any, browser_page: Any, shape: An
     assert statistics.median(costs) < 80
 
 
-def test_a_toggle_is_on_screen_soon(live_show: Any, browser_page: Any) -> None:
-    _, place, _ = live_show()
+def test_a_toggle_is_on_screen_soon(measured_show: Any, browser_page: Any) -> None:
+    _, place, _ = measured_show()
     assert "faithfulness" in readout(place)
     times = browser_page.evaluate(
         """async () => {

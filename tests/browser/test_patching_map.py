@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scope_widgets.widgets import PatchingMap, Selection, _requests, patching_map
+from scope_widgets.widgets import PatchingMap, Selection
+from scope_widgets.widgets.core import requests
+from scope_widgets.widgets.patching_map import patching_map
 from tests.support.patching_examples import WEIRD, Sweep, attribution, estimated, patching
 
 pytestmark = pytest.mark.browser
@@ -50,7 +52,7 @@ class Loop:
                 action(*args)
 
     def close(self) -> None:
-        """End what is still going on, while there is a page to be told."""
+        """End what is still going on, while there is a page that can hear of it."""
         for _, args in self._waiting:
             args[-1].close()
 
@@ -58,7 +60,7 @@ class Loop:
 @pytest.fixture
 def loop(browser_page: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
     loop = Loop()
-    monkeypatch.setattr(_requests, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+    monkeypatch.setattr(requests, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
     for name, value in (("_PAUSE_S", 0), ("_RATE", np.inf), ("_SHARE", np.inf)):  # each step is told
         monkeypatch.setattr(patching_map, name, value)
     yield loop
@@ -524,7 +526,7 @@ def test_stop_keeps_what_is_done_and_run_goes_on(show: Any, browser_page: Any, l
     assert not view.running
 
 
-def test_it_starts_when_shown_unless_told_not_to(show: Any, loop: Loop) -> None:
+def test_it_starts_when_shown_unless_start_is_false(show: Any, loop: Loop) -> None:
     view, place = show(Sweep(patching(4, 15), batch=6), start=False)
     assert (view.running, view.done) == (False, 0)
     assert place.locator(".pm-progress").inner_text() == "0 of 60 cells were run"
@@ -546,9 +548,9 @@ def test_a_view_that_goes_stops_its_run(show: Any, browser_page: Any, loop: Loop
 def test_a_failure_is_said_and_the_map_stays(show: Any, browser_page: Any) -> None:
     view, place = show(Sweep(patching(4, 15), batch=6, fails_at=12))
     frame(browser_page)
-    assert place.locator(".sw-note").inner_text() == "The model ran out of memory. Patch fewer prompts at once."
+    assert place.locator(".pm-server").inner_text() == "The model ran out of memory. Patch fewer prompts at once."
     assert place.locator(".pm-progress").inner_text() == "12 of 60 cells were run"
-    assert place.get_by_role("button", name="Run").is_visible()
+    assert place.get_by_role("button", name="Go on").is_visible()
     assert np.isfinite(view.result.values).sum() == 12
 
 

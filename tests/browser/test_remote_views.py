@@ -19,7 +19,8 @@ if BESIDE_A_SERVER and "huggingface_hub" not in sys.modules:
 
 from scope_widgets import patching, steering  # noqa: E402
 from scope_widgets.models.microscope import Microscope  # noqa: E402
-from scope_widgets.widgets import AttentionView, PatchingMap, SteeringPanel, _requests  # noqa: E402
+from scope_widgets.widgets import AttentionView, PatchingMap, SteeringPanel  # noqa: E402
+from scope_widgets.widgets.core import requests  # noqa: E402
 
 pytestmark = [
     pytest.mark.browser,
@@ -62,15 +63,15 @@ class Loop:
 @pytest.fixture
 def loop(monkeypatch: pytest.MonkeyPatch) -> Loop:
     loop = Loop()
-    monkeypatch.setattr(_requests, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+    monkeypatch.setattr(requests, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
     return loop
 
 
 @pytest.fixture
-def far(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def remote(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("SCOPE_WIDGETS_CACHE", str(tmp_path))
     scope = Microscope.load("demo/ioi", remote=True, api_key=KEY, timeout=120)
-    scope.listener = lambda news: None
+    scope.listener = lambda status: None
     return scope
 
 
@@ -86,11 +87,11 @@ def both_themes(page: Any, screenshot: Callable[..., Any], name: str) -> None:
 
 
 def test_attention_comes_small_and_says_where_it_is(
-    far: Any, loop: Loop, browser_page: Any, mount: Callable[..., list[Any]], screenshot: Callable[..., Any]
+    remote: Any, loop: Loop, browser_page: Any, mount: Callable[..., list[Any]], screenshot: Callable[..., Any]
 ) -> None:
-    prompt = [far.tokenizer(CLEAN)["input_ids"][i % 14 + 1] for i in range(250)]
-    view = AttentionView(far.trace(prompt))
-    assert far.server.traffic.requests == 0
+    prompt = [remote.tokenizer(CLEAN)["input_ids"][i % 14 + 1] for i in range(250)]
+    view = AttentionView(remote.trace(prompt))
+    assert remote.transport.server.traffic.requests == 0
     (place,) = mount(browser_page, view)
     line = place.locator(".av-drawing")
     loop.run(browser_page, line.is_visible)
@@ -99,23 +100,23 @@ def test_attention_comes_small_and_says_where_it_is(
     took = loop.run(browser_page, lambda: view.thumbnail_layers == 4)
     loop.run(browser_page, line.is_hidden)
     state = sum(len(value) if isinstance(value, bytes) else len(repr(value)) for value in view.get_state().values())
-    received = far.server.traffic.received
+    received = remote.transport.server.traffic.received
     print(f"\nfirst paint: state {state:,} B, from the server {received:,} B in 1 request, {took:.2f} s")
-    assert far.server.traffic.requests == 1
+    assert remote.transport.server.traffic.requests == 1
     assert state - len(view._esm) + received <= 2_000_000
     place.locator(".av-cells").click(position={"x": 5, "y": 5})
     took = loop.run(browser_page, lambda: not text(place, ".av-name").endswith(("server", "values …", "sent")))
-    print(f"an opened head: {far.server.traffic.received - received:,} B, {took:.2f} s")
-    near = Microscope.load("demo").trace(prompt).attention(0)[0].numpy()
-    _, (values,) = _requests.finished(view.answer_head(0, 0))
-    np.testing.assert_allclose(np.frombuffer(values, np.float32), near[np.tril_indices(len(near))], atol=1e-4)
+    print(f"an opened head: {remote.transport.server.traffic.received - received:,} B, {took:.2f} s")
+    local = Microscope.load("demo").trace(prompt).attention(0)[0].numpy()
+    _, (values,) = requests.finished(view.answer_head(0, 0))
+    np.testing.assert_allclose(np.frombuffer(values, np.float32), local[np.tril_indices(len(local))], atol=1e-4)
 
 
 def test_a_map_says_where_it_is_stops_at_once_and_goes_on(
-    far: Any, loop: Loop, browser_page: Any, mount: Callable[..., list[Any]], screenshot: Callable[..., Any]
+    remote: Any, loop: Loop, browser_page: Any, mount: Callable[..., list[Any]], screenshot: Callable[..., Any]
 ) -> None:
-    view = PatchingMap(patching.sweep(far, CLEAN, CORRUPTED, answer=" Mary", versus=" John", over="head"))
-    jobs = far.server.traffic.requests
+    view = PatchingMap(patching.sweep(remote, CLEAN, CORRUPTED, answer=" Mary", versus=" John", over="head"))
+    jobs = remote.transport.server.traffic.requests
     (place,) = mount(browser_page, view)
     loop.run(browser_page, lambda: bool(view.waiting))
     loop.run(browser_page, lambda: text(place, ".pm-server") == view.waiting != "")
@@ -125,16 +126,15 @@ def test_a_map_says_where_it_is_stops_at_once_and_goes_on(
     assert text(place, ".pm-run") == "Run"
     place.locator(".pm-run").click()
     took = loop.run(browser_page, lambda: view.done == view.total and not view.running)
-    print(
-        f"\na map of {view.total} cells: {far.server.traffic.requests - jobs} jobs, {took:.2f} s after it was stopped"
-    )
-    assert far.server.traffic.requests - jobs <= 4
-    near = patching.activations(Microscope.load("demo"), CLEAN, CORRUPTED, answer=" Mary", versus=" John", over="head")
-    np.testing.assert_allclose(view.result.values, near.values, atol=1e-4)
+    jobs = remote.transport.server.traffic.requests - jobs
+    print(f"\na map of {view.total} cells: {jobs} jobs, {took:.2f} s after it was stopped")
+    assert jobs <= 4
+    local = patching.activations(Microscope.load("demo"), CLEAN, CORRUPTED, answer=" Mary", versus=" John", over="head")
+    np.testing.assert_allclose(view.result.values, local.values, atol=1e-4)
 
 
 def test_a_server_that_is_gone_is_said_and_a_map_goes_on(
-    far: Any,
+    remote: Any,
     loop: Loop,
     browser_page: Any,
     mount: Callable[..., list[Any]],
@@ -142,17 +142,17 @@ def test_a_server_that_is_gone_is_said_and_a_map_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     view = PatchingMap(
-        patching.sweep(far, CLEAN, CORRUPTED, answer=" Mary", versus=" John", over="mlp_out"), start=False
+        patching.sweep(remote, CLEAN, CORRUPTED, answer=" Mary", versus=" John", over="mlp_out"), start=False
     )
-    host = far.server.host
-    monkeypatch.setattr(far.server, "host", "http://127.0.0.1:9")
+    host = remote.transport.server.host
+    monkeypatch.setattr(remote.transport.server, "host", "http://127.0.0.1:9")
     (place,) = mount(browser_page, view)
     place.locator(".pm-run").click()
     loop.run(browser_page, lambda: bool(view.problem))
     assert "cannot be reached" in text(place, ".pm-server")
     assert text(place, ".pm-run") == "Go on"
     both_themes(browser_page, screenshot, "remote-map-problem")
-    monkeypatch.setattr(far.server, "host", host)
+    monkeypatch.setattr(remote.transport.server, "host", host)
     place.locator(".pm-run").click()
     loop.run(browser_page, lambda: view.done == view.total and not view.running)
     assert view.problem == ""
@@ -160,17 +160,17 @@ def test_a_server_that_is_gone_is_said_and_a_map_goes_on(
 
 
 def test_a_slider_moves_by_interpolation_and_ends_exactly(
-    far: Any, loop: Loop, browser_page: Any, mount: Callable[..., list[Any]], screenshot: Callable[..., Any]
+    remote: Any, loop: Loop, browser_page: Any, mount: Callable[..., list[Any]], screenshot: Callable[..., Any]
 ) -> None:
     demo = Microscope.load("demo")
-    near = Microscope.for_model(demo.model, demo.tokenizer, "demo/ioi")
-    direction = steering.direction(far, answer=" Mary", versus=" John", layer=2, name="Mary − John")
-    view = SteeringPanel(far, CLEAN, directions=[direction], heads=[(3, 1)], answer=" Mary", versus=" John")
-    same = SteeringPanel(near, CLEAN, directions=[direction], heads=[(3, 1)], answer=" Mary", versus=" John")
-    jobs = far.server.traffic.requests
+    local = Microscope.for_model(demo.model, demo.tokenizer, "demo/ioi")
+    direction = steering.direction(remote, answer=" Mary", versus=" John", layer=2, name="Mary − John")
+    view = SteeringPanel(remote, CLEAN, directions=[direction], heads=[(3, 1)], answer=" Mary", versus=" John")
+    same = SteeringPanel(local, CLEAN, directions=[direction], heads=[(3, 1)], answer=" Mary", versus=" John")
+    jobs = remote.transport.server.traffic.requests
     (place,) = mount(browser_page, view)
     browser_page.evaluate("addEventListener('steering-painted', ({detail}) => (window.events ??= []).push(detail))")
-    loop.run(browser_page, lambda: far.server.traffic.requests == jobs + 1)
+    loop.run(browser_page, lambda: remote.transport.server.traffic.requests == jobs + 1)
     loop.run(browser_page, lambda: not loop._waiting)
     thumb = place.get_by_role("slider", name="add Mary − John")
     track, at = thumb.locator("..").bounding_box(), thumb.bounding_box()
@@ -185,13 +185,13 @@ def test_a_slider_moves_by_interpolation_and_ends_exactly(
     updates = browser_page.evaluate("window.events.length")
     assert "interpolated between" in text(place, ".sp-status")
     both_themes(browser_page, screenshot, "remote-steering-interpolated")
-    assert far.server.traffic.requests == jobs + 1
+    assert remote.transport.server.traffic.requests == jobs + 1
     print(f"\ndragging: {updates / seconds:.0f} updates a second")
     assert updates / seconds >= 15
     browser_page.mouse.up()
     took = loop.run(browser_page, lambda: text(place, ".sp-status") == "")
-    print(f"from release to exact: {took:.2f} s, {far.server.traffic.requests - jobs - 1} job")
-    assert far.server.traffic.requests == jobs + 2
+    print(f"from release to exact: {took:.2f} s, {remote.transport.server.traffic.requests - jobs - 1} job")
+    assert remote.transport.server.traffic.requests == jobs + 2
     same.strengths = view.strengths
     assert [one["id"] for one in view.start["tokens"]] == [one["id"] for one in same.start["tokens"]]
     assert view.start["strengths"] == same.start["strengths"]

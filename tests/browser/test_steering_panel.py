@@ -17,7 +17,9 @@ import pytest
 
 from scope_widgets import steering
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.widgets import Selection, SteeringPanel, _requests
+from scope_widgets.widgets import Selection, SteeringPanel
+from scope_widgets.widgets.core import requests
+from scope_widgets.widgets.core.requests import finished
 
 pytestmark = pytest.mark.browser
 
@@ -88,7 +90,7 @@ class Loop:
 @pytest.fixture
 def loop(browser_page: Any, monkeypatch: pytest.MonkeyPatch) -> Loop:
     loop = Loop()
-    monkeypatch.setattr(_requests, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+    monkeypatch.setattr(requests, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
     return loop
 
 
@@ -168,7 +170,7 @@ def test_dragging_steers_at_once_and_is_written_on_release(show: Any, browser_pa
     painted(browser_page, place)
     assert writes == []
     assert field(place).input_value() == "0.2"
-    expected = view.answer_steer([None, 0.2, 1.0])[0]
+    expected = finished(view.answer_steer([None, 0.2, 1.0]))[0]
     assert [row[0] for row in rows(browser_page, place)] == [one["text"] for one in expected["tokens"]]
     assert f"{expected['kl']:.2f} nats" in dials(place)
     browser_page.mouse.up()
@@ -520,8 +522,7 @@ def saved(browser_page: Any, tmp_path: Path) -> Callable[[SteeringPanel], Any]:
 
 def test_every_slider_of_a_saved_page_moves(saved: Any, browser_page: Any) -> None:
     view = panel(strengths=[None, 0.1, 0.5], max_new_tokens=4)
-    for _ in view.answer_sweep(1, [None, 0.1, 0.5]):
-        pass
+    finished(view.answer_sweep(1, [None, 0.1, 0.5]))
     place = saved(view)
     status = place.locator(".sp-status")
     assert status.inner_text() == "computed"
@@ -533,7 +534,7 @@ def test_every_slider_of_a_saved_page_moves(saved: Any, browser_page: Any) -> No
     field(place).fill("0.2")
     browser_page.keyboard.press("Enter")
     frame(browser_page)
-    exact = view.answer_steer([None, 0.2, 0.5])[0]
+    exact = finished(view.answer_steer([None, 0.2, 0.5]))[0]
     assert status.inner_text() == "computed"
     assert f"{exact['kl']:.2f} nats" in dials(place)
     shown = rows(browser_page, place)
@@ -549,7 +550,7 @@ def test_every_slider_of_a_saved_page_moves(saved: Any, browser_page: Any) -> No
     frame(browser_page)
     assert "one slider moves at a time" in place.locator(".sw-note").inner_text()
     assert field(place).input_value() == "0.1"
-    assert f"{view.answer_steer([None, 0.1, 0.0])[0]['kl']:.2f} nats" in dials(place)
+    assert f"{finished(view.answer_steer([None, 0.1, 0.0]))[0]['kl']:.2f} nats" in dials(place)
     field(place, "head 3.1").fill("9")
     browser_page.keyboard.press("Enter")
     frame(browser_page)

@@ -45,17 +45,17 @@ def smollm2_folder():
 
 
 @pytest.fixture(scope="session")
-def there():
+def remote():
     """The demo model on the server."""
     from scope_widgets import Microscope
 
     scope = Microscope.load("demo/ioi", remote=True, timeout=120)
-    scope.listener = lambda news: None
+    scope.listener = lambda status: None
     return scope
 
 
 @pytest.fixture(scope="session")
-def here():
+def local():
     """The same model on this machine, under the same name."""
     from scope_widgets import Microscope
 

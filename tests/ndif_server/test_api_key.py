@@ -18,10 +18,11 @@ def scope():
 
 
 def test_it_is_what_it_is_but_shows_itself_nowhere(scope):
-    server = scope.server
+    server = scope.transport.server
     assert server.headers["ndif-api-key"] == KEY
+    backend = scope.transport.backend()
     for shown in (repr(scope), str(scope), repr(server), str(server), repr(server.headers), repr(vars(server)),
-                  repr(scope.line()), repr(vars(scope.line())), repr([server.key]), f"{[server.key]}"):  # fmt: skip
+                  repr(backend), repr(vars(backend)), repr([server.key]), f"{[server.key]}"):  # fmt: skip
         assert KEY not in shown
     assert KEY.encode() not in pickle.dumps(server)
     assert pickle.loads(pickle.dumps(server)).key == ""
@@ -36,7 +37,7 @@ def test_it_is_in_no_log_and_no_output(scope, caplog, capfd):
     heads.score(scope.trace(PROMPT), null_draws=11)
     own(scope, lambda value: print("seen") or value)
     scope.trace(PROMPT).residual(1)
-    finished(scope.far_steps(heads.importance, (scope, PROMPT + " the"), {}))
+    finished(scope.submit(heads.importance, scope, PROMPT + " the"))
     written = capfd.readouterr()
     assert "seen" in written.out + written.err
     for text in (caplog.text, written.out, written.err):
@@ -71,14 +72,16 @@ CELLS = [
     "%xmode Verbose",
     "from scope_widgets import Microscope, heads, widgets\n"
     "scope = Microscope.load('demo/ioi', remote=True)\n"
-    "assert scope.server.key.startswith('11111111')\n"
+    "assert scope.transport.server.key.startswith('11111111')\n"
     "scope",
     f"trace = scope.trace({PROMPT!r})\nheads.score(trace)",
     "widgets.AttentionView(trace)",
-    "scope.server",
+    "scope.transport.server",
     "scope.generate(3)",
-    "scope.server.host, scope.server.patience = 'http://127.0.0.1:9', 1\nheads.importance(scope, 'John')",
-    "scope.server.met = False\nscope.trace('John').residual(0)",
+    "server = scope.transport.server\n"
+    "server.host, server.patience = 'http://127.0.0.1:9', 1\n"
+    "heads.importance(scope, 'John')",
+    "scope.transport.server.met = False\nscope.trace('John').residual(0)",
 ]
 
 

@@ -18,10 +18,10 @@ HEAD_BY_HEAD = ("head", "q", "k", "v", "attention")
 OVER = ("residual", "attention_out", "mlp_out", *HEAD_BY_HEAD)
 
 
-def both(name, there, here, ask):
+def both(name, remote, local, ask):
     """Compare what `ask` gives of both models; gives what came from the server."""
-    theirs = ask(there)
-    equal(name, theirs, ask(here))
+    theirs = ask(remote)
+    equal(name, theirs, ask(local))
     return theirs
 
 
@@ -29,38 +29,38 @@ def both(name, there, here, ask):
 
 
 @pytest.mark.parametrize("prompt", [PROMPT, [PROMPT, SHORTER], [[5, 6, 7]]])
-def test_a_trace(there, here, prompt):
-    theirs, ours = there.trace(prompt), here.trace(prompt)
+def test_a_trace(remote, local, prompt):
+    theirs, ours = remote.trace(prompt), local.trace(prompt)
     assert (theirs.tokens, theirs.lengths) == (ours.tokens, ours.lengths)
     equal("token ids", theirs.token_ids, ours.token_ids)
     equal("logits", theirs.logits, ours.logits)
     for site in TRACE_SITES:
-        for layer in range(here.n_layers + (site == "residual")):
+        for layer in range(local.n_layers + (site == "residual")):
             if site != "attention" or not ours.batched:
                 equal(f"trace of {site}", theirs.values[site][layer], ours.values[site][layer])
-    for layer in range(here.n_layers):
+    for layer in range(local.n_layers):
         equal("token norms", theirs.token_norms(layer), ours.token_norms(layer))
     equal("scoring", list(theirs.scoring), list(ours.scoring))
 
 
-def test_patterns_of_several_prompts(there, here):
+def test_patterns_of_several_prompts(remote, local):
     prompts = [PROMPT, SHORTER]
-    equal("trace of attention", there.trace(prompts).attention(1), here.trace(prompts).attention(1))
+    equal("trace of attention", remote.trace(prompts).attention(1), local.trace(prompts).attention(1))
 
 
-def test_one_prompt_of_several_and_single_heads(there, here):
-    theirs, ours = there.trace([PROMPT, SHORTER])[1], here.trace([PROMPT, SHORTER])[1]
+def test_one_prompt_of_several_and_single_heads(remote, local):
+    theirs, ours = remote.trace([PROMPT, SHORTER])[1], local.trace([PROMPT, SHORTER])[1]
     equal("trace of attention", theirs.attention(2), ours.attention(2))
-    fresh = there.trace(PROMPT)
+    fresh = remote.trace(PROMPT)
     for layer, head in [(0, 0), (2, 2), (3, 1)]:
-        equal("one head's pattern", fresh.head_attention(layer, head), here.trace(PROMPT).attention(layer)[head])
+        equal("one head's pattern", fresh.head_attention(layer, head), local.trace(PROMPT).attention(layer)[head])
 
 
-def test_only_what_was_asked_for_is_fetched(there, here):
-    trace = there.trace(PROMPT, capture=("residual",))
-    before = there.server.traffic.requests
-    equal("trace of residual", trace.residual(-1), here.trace(PROMPT).residual(-1))
-    assert there.server.traffic.requests == before
+def test_only_what_was_asked_for_is_fetched(remote, local):
+    trace = remote.trace(PROMPT, capture=("residual",))
+    before = remote.transport.server.traffic.requests
+    equal("trace of residual", trace.residual(-1), local.trace(PROMPT).residual(-1))
+    assert remote.transport.server.traffic.requests == before
     with pytest.raises(ValueError, match="mlp_out"):
         trace.mlp_out(0)
 
@@ -69,9 +69,9 @@ def test_only_what_was_asked_for_is_fetched(there, here):
 
 
 @pytest.mark.parametrize("prompt", [PROMPT, [PROMPT, SHORTER]])
-def test_head_scores_and_labels(there, here, prompt):
-    theirs = both("head scores", there, here, lambda scope: heads.score(scope.trace(prompt), null_draws=50))
-    ours = heads.score(here.trace(prompt), null_draws=50)
+def test_head_scores_and_labels(remote, local, prompt):
+    theirs = both("head scores", remote, local, lambda scope: heads.score(scope.trace(prompt), null_draws=50))
+    ours = heads.score(local.trace(prompt), null_draws=50)
     for name, nulls in ours.null_p.items():
         np.testing.assert_array_equal(theirs.null_p[name], nulls)
     equal("labels", heads.label(theirs), heads.label(ours))
@@ -91,17 +91,17 @@ HEADS = {
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_heads(there, here, name):
-    both(name, there, here, HEADS[name])
+def test_heads(remote, local, name):
+    both(name, remote, local, HEADS[name])
 
 
 # -- lenses
 
 
-def test_the_logit_lens_and_direct_attribution(there, here):
-    both("logit lens", there, here, lambda scope: lens.logit_lens(scope.trace(PROMPT), watch=[" Mary", " John"]))
+def test_the_logit_lens_and_direct_attribution(remote, local):
+    both("logit lens", remote, local, lambda scope: lens.logit_lens(scope.trace(PROMPT), watch=[" Mary", " John"]))
     for prompt in (PROMPT, [PROMPT, SHORTER]):
-        both("direct attribution", there, here,
+        both("direct attribution", remote, local,
              lambda scope: lens.direct_logit_attribution(scope.trace(prompt), **QUESTION))  # noqa: B023  # fmt: skip
 
 
@@ -109,40 +109,35 @@ def test_the_logit_lens_and_direct_attribution(there, here):
 
 
 @pytest.mark.parametrize("over", OVER)
-def test_a_patching_map(there, here, over):
-    theirs = both("patching map", there, here,
+def test_a_patching_map(remote, local, over):
+    theirs = both("patching map", remote, local,
                   lambda scope: patching.activations(scope, PROMPT, FLIPPED, over=over, **QUESTION))  # fmt: skip
     assert theirs.done == theirs.values.size
 
 
-def test_a_patching_map_of_several_prompts(there, here):
-    prompts = ioi.prompts(here, n=4, seed=3)
+def test_a_patching_map_of_several_prompts(remote, local):
+    prompts = ioi.prompts(local, n=4, seed=3)
     clean, corrupted = prompts.token_ids, prompts.corrupted("abc", 0).token_ids
     ids = {"answer": list(prompts.io_ids), "versus": list(prompts.subject_ids)}
     ends = {"END": [len(row) - 1 for row in clean]}
     for options in ({"positions": "all"}, {"roles": ends, "direction": "noising", "metric": "kl"}):
-        both("patching map", there, here,
+        both("patching map", remote, local,
              lambda scope: patching.activations(scope, clean, corrupted, **ids, **options))  # noqa: B023  # fmt: skip
 
 
-def test_a_sweep_arrives_in_parts(there, here):
-    sweep = patching.sweep(there, PROMPT, FLIPPED, **QUESTION)
-    order = [cell for cells in sweep.steps() for cell in cells]
+def test_a_sweep_arrives_in_parts(remote, local):
+    sweep = patching.sweep(remote, PROMPT, FLIPPED, **QUESTION)
+    parts = [status.partial for status in sweep.submit().wait()]
+    order = [cell for cells in parts if cells is not None for cell in cells]
     assert sorted(order) == sorted(set(order))
-    equal("patching map", sweep.result, _swept(patching.sweep(here, PROMPT, FLIPPED, **QUESTION)))
+    equal("patching map", sweep.result, patching.sweep(local, PROMPT, FLIPPED, **QUESTION).submit().result())
 
 
-def _swept(sweep):
-    for _ in sweep.steps():
-        pass
-    return sweep.result
-
-
-def test_a_metric_of_the_users_own_travels(there, here):
+def test_a_metric_of_the_users_own_travels(remote, local):
     def margin(logits):
         return logits[5] - logits.logsumexp(-1)
 
-    both("a metric of one's own", there, here,
+    both("a metric of one's own", remote, local,
          lambda scope: patching.activations(scope, PROMPT, FLIPPED, metric=margin, positions=[-1]))  # fmt: skip
 
 
@@ -161,55 +156,55 @@ PATCHING = {
 
 
 @pytest.mark.parametrize("name", PATCHING)
-def test_patching(there, here, name):
-    both(name, there, here, PATCHING[name])
+def test_patching(remote, local, name):
+    both(name, remote, local, PATCHING[name])
 
 
 # -- indirect-object identification
 
 
-def test_ioi_detection(there, here):
-    prompts = ioi.prompts(here, n=20, seed=0)
-    theirs = both("IOI detection", there, here, lambda scope: ioi.detect(scope, prompts))
+def test_ioi_detection(remote, local):
+    prompts = ioi.prompts(local, n=20, seed=0)
+    theirs = both("IOI detection", remote, local, lambda scope: ioi.detect(scope, prompts))
     assert (3, 1) in theirs.of("name_mover")
-    both("IOI knock-out", there, here, lambda scope: ioi.ablate_heads(scope, prompts, [(3, 1)], draws=2))
-    equal("IOI prompts", replace(ioi.prompts(there, n=20, seed=0), revision=None), prompts)
+    both("IOI knock-out", remote, local, lambda scope: ioi.ablate_heads(scope, prompts, [(3, 1)], draws=2))
+    equal("IOI prompts", replace(ioi.prompts(remote, n=20, seed=0), revision=None), prompts)
 
 
 # -- circuits
 
 
 @pytest.fixture(scope="module")
-def task(here):
-    return ioi.prompts(here, n=6, seed=1).task()
+def task(local):
+    return ioi.prompts(local, n=6, seed=1).task()
 
 
 @pytest.mark.parametrize("method", ["eap", "eap-ig", "patching"])
-def test_a_circuit(there, here, task, method):
-    both("a circuit by " + method, there, here, lambda scope: circuits.discover(scope, task, method))
+def test_a_circuit(remote, local, task, method):
+    both("a circuit by " + method, remote, local, lambda scope: circuits.discover(scope, task, method))
 
 
-def test_a_circuit_by_acdc_inside_another(there, here, task):
-    few = circuits.discover(here, task, "eap").keep(40)
-    both("a circuit by acdc", there, here, lambda scope: circuits.discover(scope, task[:3], "acdc", within=few))
+def test_a_circuit_by_acdc_inside_another(remote, local, task):
+    few = circuits.discover(local, task, "eap").keep(40)
+    both("a circuit by acdc", remote, local, lambda scope: circuits.discover(scope, task[:3], "acdc", within=few))
 
 
 @pytest.mark.parametrize("measure", ["faithfulness", "completeness", "minimality", "curve", "induction_circuit"])
-def test_measures_of_a_circuit(there, here, task, measure):
-    circuit = circuits.discover(here, task, "eap").keep(25)
+def test_measures_of_a_circuit(remote, local, task, measure):
+    circuit = circuits.discover(local, task, "eap").keep(25)
     ask = {
         "faithfulness": lambda scope: circuits.faithfulness(scope, circuit, draws=2),
         "completeness": lambda scope: circuits.completeness(scope, circuit, greedy=1),
         "minimality": lambda scope: circuits.minimality(scope, circuit),
         "curve": lambda scope: circuits.curve(scope, circuit, shares=(0.01, 0.1, 1.0), draws=1),
-        "induction_circuit": lambda scope: circuits.induction_circuit(scope, circuits.induction(here, n=4)),
+        "induction_circuit": lambda scope: circuits.induction_circuit(scope, circuits.induction(local, n=4)),
     }[measure]
-    both(measure, there, here, ask)
+    both(measure, remote, local, ask)
 
 
-def test_a_circuit_by_position_and_its_tasks(there, here, task):
+def test_a_circuit_by_position_and_its_tasks(remote, local, task):
     assert circuits.TASKS
-    both("strongest paths", there, here,
+    both("strongest paths", remote, local,
          lambda scope: circuits.strongest_paths(circuits.discover(scope, task, "eap").keep(25)))  # fmt: skip
 
 
@@ -225,12 +220,12 @@ def test_a_circuit_by_position_and_its_tasks(there, here, task):
         {"head": (3, 1), "positive": [PROMPT]},
     ],
 )
-def test_a_direction(there, here, options):
-    both("a direction", there, here, lambda scope: steering.direction(scope, layer=2, **options))
+def test_a_direction(remote, local, options):
+    both("a direction", remote, local, lambda scope: steering.direction(scope, layer=2, **options))
 
 
-def session(scope, here):
-    direction = steering.direction(here, layer=1, **QUESTION)
+def session(scope, local):
+    direction = steering.direction(local, layer=1, **QUESTION)
     pattern = np.eye(6, dtype=np.float32)
     interventions = [
         steering.AddDirection(direction, 0.5, "last"),
@@ -242,21 +237,21 @@ def session(scope, here):
     return steering.Session(scope, PROMPT, interventions, **QUESTION)
 
 
-def test_a_steering_session(there, here):
-    theirs, ours = session(there, here), session(here, here)
+def test_a_steering_session(remote, local):
+    theirs, ours = session(remote, local), session(local, local)
     equal("spans", theirs.spans, ours.spans)
     rows = [theirs.strengths, theirs.neutral, *({0: strength} for strength in np.linspace(-2, 2, 9))]
     for one, other in zip([theirs.at(), *theirs.grid(rows)], [ours.at(), *ours.grid(rows)], strict=True):
         equal("a steered distribution", one.logits, other.logits)
         equal("divergence", one.kl, other.kl)
-    before = there.server.traffic.requests
+    before = remote.transport.server.traffic.requests
     theirs.grid(rows)
     theirs.at({0: 2.0})
-    assert there.server.traffic.requests == before
+    assert remote.transport.server.traffic.requests == before
 
 
-def test_steered_text_and_sweeps(there, here):
-    theirs, ours = session(there, here), session(here, here)
+def test_steered_text_and_sweeps(remote, local):
+    theirs, ours = session(remote, local), session(local, local)
     rows = [ours.neutral, ours.strengths]
     for options in ({}, {"temperature": 0.8, "seed": 3}):
         *_, one = theirs.continuations(rows, max_new_tokens=8, **options)
@@ -268,16 +263,16 @@ def test_steered_text_and_sweeps(there, here):
         equal("a steering sweep", getattr(one, name), getattr(other, name))
 
 
-def test_the_origin_of_a_steering_sweep(there, here):
-    one, other = (steering.sweep(session(scope, here), 0, [-1, 0, 1]) for scope in (there, here))
+def test_the_origin_of_a_steering_sweep(remote, local):
+    one, other = (steering.sweep(session(scope, local), 0, [-1, 0, 1]) for scope in (remote, local))
     equal("a steering sweep", one, other)
 
 
-def test_generation(there, here):
-    assert there.generate(PROMPT, max_new_tokens=8) == here.generate(PROMPT, max_new_tokens=8)
+def test_generation(remote, local):
+    assert remote.generate(PROMPT, max_new_tokens=8) == local.generate(PROMPT, max_new_tokens=8)
 
 
-def test_logits_with_edits_of_the_users_own(there, here):
-    ids = torch.tensor([here.trace(PROMPT).token_ids.tolist()])
+def test_logits_with_edits_of_the_users_own(remote, local):
+    ids = torch.tensor([local.trace(PROMPT).token_ids.tolist()])
     edits = {("residual", 2): lambda value: value * 0.5}
-    both("edited logits", there, here, lambda scope: scope.logits(ids, edits))
+    both("edited logits", remote, local, lambda scope: scope.logits(ids, edits))

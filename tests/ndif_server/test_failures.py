@@ -30,7 +30,7 @@ from scope_widgets.remote.errors import (
 )
 from tests.support import broken_servers as broken
 from tests.support.ndif_processes import another_api, deploy, until_it_answers
-from tests.support.remote_failures import KEY, PROMPT, WAYS, fails, finished, load, own, slow, works
+from tests.support.remote_failures import KEY, PROMPT, WAYS, fails, finished, load, own, slow, submit_ablation, works
 
 pytestmark = pytest.mark.timeout(120)
 ways = pytest.mark.parametrize("ask", WAYS.values(), ids=WAYS)
@@ -40,7 +40,7 @@ ways = pytest.mark.parametrize("ask", WAYS.values(), ids=WAYS)
 
 
 @ways
-def test_nothing_listens_there(ask):
+def test_nothing_listens(ask):
     scope = load(host=broken.nobody())
     with fails(ServerDownError, "cannot be reached.*Check the address.*NDIF_HOST", 1):
         ask(scope)
@@ -59,7 +59,7 @@ def test_a_server_whose_answer_never_comes_to_an_end():
     with broken.listening(broken.trickling) as host:
         scope = load(host=host, timeout=1)
         with fails(LostConnectionError, "cannot be reached: it said nothing for .* s", 1):
-            WAYS["steps"](scope)
+            WAYS["submit"](scope)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def chatty(connection):
 
 
 @pytest.mark.parametrize("then", [lambda connection: time.sleep(60), chatty], ids=["silent", "chatty"])
-@pytest.mark.parametrize("ask", [WAYS["far"], WAYS["trace"]], ids=["far", "trace"])
+@pytest.mark.parametrize("ask", [WAYS["call"], WAYS["trace"]], ids=["call", "trace"])
 def test_the_job_is_never_answered(then, ask):
     with broken.listening(broken.ndif(then)) as host:
         scope = load(host=host, timeout=2)
@@ -113,14 +113,14 @@ def test_a_stored_job_is_never_answered():
     with broken.listening(broken.ndif()) as host:
         scope = load(host=host, timeout=2)
         with fails(UnreadableError, "cannot be read", 2):  # "pong" is no status
-            WAYS["steps"](scope)
+            WAYS["submit"](scope)
 
 
-def test_the_line_is_closed():
+def test_the_connection_is_closed():
     with broken.listening(broken.ndif(lambda connection: None)) as host:
         scope = load(host=host)
         with fails(LostConnectionError, "the connection broke", 1):
-            WAYS["far"](scope)
+            WAYS["call"](scope)
 
 
 def pickled(value):
@@ -172,7 +172,7 @@ def test_nonsense_is_not_read(name, tmp_path):
     with broken.listening(broken.ndif(lambda connection: connection.sendall(frame))) as host:
         scope = load(host=host)
         with fails(UnreadableError, "cannot be read.*update nnsight", 1):
-            WAYS["far"](scope)
+            WAYS["call"](scope)
     assert not (tmp_path / "ran").exists()
 
 
@@ -185,11 +185,11 @@ def test_the_key_goes_to_the_server_and_not_to_its_store():
 
     with broken.listening(store) as address:
         done = {"id": "job", "status": "COMPLETED", "description": "", "data": address}
-        told = broken.ndif(lambda connection: connection.sendall(broken.text_frame(done)), seen)
-        with broken.listening(told) as host:
+        server = broken.ndif(lambda connection: connection.sendall(broken.text_frame(done)), seen)
+        with broken.listening(server) as host:
             scope = load(host=host)
             with fails(LostConnectionError, "its store answered 404", 1):
-                WAYS["far"](scope)
+                WAYS["call"](scope)
     asked = [one.split(b"\r\n\r\n")[0] for one in seen if b"/ping" not in one.split(b"\r\n")[0]]
     assert all(KEY.encode() in head for head in asked)
     assert at_the_store
@@ -201,7 +201,7 @@ def test_a_key_that_cannot_be_one(key):
     with pytest.raises(WrongKeyError, match="holds characters that no key has") as raised:
         Microscope.load("demo/ioi", remote=True, api_key=key)
     assert key not in str(raised.value)
-    assert Microscope.load("demo/ioi", remote=True, api_key=" 1111\n").server.key == "1111"
+    assert Microscope.load("demo/ioi", remote=True, api_key=" 1111\n").transport.server.key == "1111"
 
 
 # -- the real server: its doors
@@ -230,7 +230,7 @@ def test_the_server_wants_another_nnsight(strict_apis, ask):
 @ways
 def test_the_server_does_not_accept_the_key(strict_apis, ask, key):
     scope = load(host=strict_apis[1])
-    scope.server.key = Key(key)
+    scope.transport.server.key = Key(key)
     with fails(WrongKeyError, "does not accept the API key.*NDIF_API_KEY.*login.ndif.us", 2) as raised:
         ask(scope)
     assert not key or key not in str(raised.value)
@@ -258,13 +258,13 @@ def test_a_model_that_only_this_machine_finds():
         '"task": "text-generation"}'
     )
     with fails(NotDeployedError, "The server cannot run demo/ioi: Could not deploy this model", 20):
-        WAYS["far"](scope)
+        WAYS["call"](scope)
 
 
 def test_a_model_that_the_server_cannot_load():
     scope = load("demo/broken")
     with fails(NotDeployedError, "could not load demo/broken|cannot run demo/broken", 60):
-        WAYS["far"](scope)
+        WAYS["call"](scope)
     works(load())
 
 
@@ -283,15 +283,15 @@ def raising(error):
 
 
 @pytest.mark.parametrize("error", [ValueError("The 3rd head is not to be touched."), ZeroDivisionError("By 0.")])
-def test_the_users_function_raises(there, here, error):
-    for scope in (here, there):
+def test_the_users_function_raises(remote, local, error):
+    for scope in (local, remote):
         with fails(type(error), str(error), 5) as raised:
             own(scope, raising(error))
         assert str(raised.value) == str(error)
-    works(there)
+    works(remote)
 
 
-def test_the_users_function_raises_what_only_the_user_knows(there):
+def test_the_users_function_raises_what_only_the_user_knows(remote):
     def change(value):
         class Odd(Exception):
             pass
@@ -299,25 +299,25 @@ def test_the_users_function_raises_what_only_the_user_knows(there):
         raise Odd("It is odd.")
 
     with fails(RemoteError, "On the server: .*Odd: It is odd.", 5):
-        own(there, change)
+        own(remote, change)
 
 
-def test_the_users_function_leaves_the_interpreter(there):
+def test_the_users_function_leaves_the_interpreter(remote):
     def change(value):
         raise SystemExit(3)
 
     with fails(JobFailedError, "left the interpreter there .SystemExit: 3", 5):
-        own(there, change)
-    works(there)
+        own(remote, change)
+    works(remote)
 
 
-def test_this_package_refuses_there_as_here(there, here):
-    for scope in (here, there):
+def test_this_package_refuses_remotely_as_locally(remote, local):
+    for scope in (local, remote):
         with fails(ValueError, "over= is one of residual", 5):
             patching.attribution(scope, PROMPT, PROMPT, over="nothing")
 
 
-def test_a_package_that_the_server_lacks(there):
+def test_a_package_that_the_server_lacks(remote):
     import marimo
 
     def inside(value):
@@ -329,13 +329,13 @@ def test_a_package_that_the_server_lacks(there):
         return marimo.md(value)
 
     with fails(ModuleNotFoundError, "No module named 'marimo'", 5):
-        own(there, inside)
+        own(remote, inside)
     with fails(VersionMismatchError, "could not read the request.*marimo.*nnsight.ndif.compare", 10):
-        own(there, outside)
-    works(there)
+        own(remote, outside)
+    works(remote)
 
 
-def test_what_cannot_travel(there):
+def test_what_cannot_travel(remote):
     lock = threading.Lock()
 
     def change(value):
@@ -343,13 +343,13 @@ def test_what_cannot_travel(there):
             return value
 
     with pytest.raises(TypeError, match="lock"):
-        own(there, change)
+        own(remote, change)
     with fails(TypeError, "cannot travel to a server", 1):
-        patching.ablate(there, PROMPT, [(0, 0)], reference=lock)
-    works(there)
+        patching.ablate(remote, PROMPT, [(0, 0)], reference=lock)
+    works(remote)
 
 
-def test_the_answer_is_too_large(there):
+def test_the_answer_is_too_large(remote):
     scope = load()
     scope.most_bytes = 100
     with fails(TooLargeError, "would bring 0 MB.*scope.most_bytes", 1):
@@ -371,8 +371,7 @@ def test_the_server_gives_up_on_a_job(hasty):
     assert hasty.wait(120) == 0
     scope = load("demo/hasty", timeout=90)
     works(scope)
-    for ask in (own, lambda scope, function: finished(scope.far_steps(patching.ablate, (scope, PROMPT, [(0, 0)]), {
-            "ablation": function}))):  # fmt: skip
+    for ask in (own, lambda scope, function: finished(submit_ablation(scope, function))):
         with fails(JobTimeoutError, "exceeded the execution timeout of 2.0s. Ask for less at once", 4):
             ask(scope, slow(2.5))
         time.sleep(1.5)  # the server lets go of a thread that sleeps only when it wakes up
@@ -383,22 +382,21 @@ def test_the_user_gives_up_on_a_job():
     scope = load(timeout=1.5)
     with fails(NoAnswerError, "within 1.5 s. The job goes on there", 1.5):
         own(scope, slow(3))
-    steps = scope.far_steps(patching.ablate, (scope, PROMPT, [(0, 0)]), {"ablation": slow(3)})
+    job = submit_ablation(scope, slow(3))
     with fails(NoAnswerError, "within 1.5 s. The job goes on there", 1.5):
-        finished(steps)
+        finished(job)
     works(load())
 
 
-def test_ctrl_c_leaves_the_next_call_working(there):
+def test_ctrl_c_leaves_the_next_call_working(remote):
     def interrupt():
         os.kill(os.getpid(), signal.SIGINT)
 
-    for ask in (own, lambda scope, function: finished(scope.far_steps(patching.ablate, (scope, PROMPT, [(0, 0)]), {
-            "ablation": function}))):  # fmt: skip
+    for ask in (own, lambda scope, function: finished(submit_ablation(scope, function))):
         threading.Timer(1, interrupt).start()
         start = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
-            ask(there, slow(3))
+            ask(remote, slow(3))
         assert time.monotonic() - start < 1 + 2
-        works(there)
-    assert there.trace(PROMPT).residual(1).shape == (15, 128)
+        works(remote)
+    assert remote.trace(PROMPT).residual(1).shape == (15, 128)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from scope_widgets import patching
+from scope_widgets.patching import sweeps
 from scope_widgets.remote.errors import (
     LostConnectionError,
     NoAnswerError,
@@ -18,7 +19,18 @@ from scope_widgets.remote.errors import (
     ServerDownError,
 )
 from tests.support import ndif_processes
-from tests.support.remote_failures import KEY, PROMPT, fails, finished, load, own, slow, works
+from tests.support.remote_failures import (
+    KEY,
+    PROMPT,
+    fails,
+    finished,
+    load,
+    own,
+    slow,
+    submit_ablation,
+    until_sent,
+    works,
+)
 
 pytestmark = [
     pytest.mark.last,
@@ -79,47 +91,43 @@ class Restart:
         ndif_processes.until_the_api_is_back()
 
 
-def ablation(scope, function):
-    return scope.far_steps(patching.ablate, (scope, PROMPT, [(0, 0)]), {"ablation": function})
-
-
-def test_the_api_is_killed_under_jobs(here, tmp_path):
-    """One whose line is cut is sent once more, and so is a stored one that waited in the queue: it is lost there."""
+def test_the_api_is_killed_under_jobs(local, tmp_path):
+    """One whose connection is cut is sent once more, and so is a stored one that waited in the queue and was lost."""
     scopes = [load(timeout=90, patience=60) for _ in range(2)]
     notes = [tmp_path / "runs", tmp_path / "waits"]
     with ThreadPoolExecutor() as pool:
-        far = pool.submit(own, scopes[0], noted(notes[0], 2))
+        called = pool.submit(own, scopes[0], noted(notes[0], 2))
         until(lambda: runs(notes[0]))
-        waits = ablation(scopes[1], noted(notes[1], 0.1))
-        until(lambda: next(waits).state == "queued")
+        stored = submit_ablation(scopes[1], noted(notes[1], 0.1))
+        until(lambda: next(stored).state == "queued")
         with Restart(lambda: True):
-            results = [far.result()]
-    assert next(waits).state == "queued"  # so it says
-    scopes[1].server.patience = 1
-    results.append(finished(waits))
-    expected = own(here, lambda value: value * 0).after[0]
+            results = [called.result()]
+    assert next(stored).state == "queued"  # so it says
+    scopes[1].transport.server.patience = 1
+    results.append(finished(stored))
+    expected = own(local, lambda value: value * 0).after[0]
     assert [result.after[0] for result in results] == pytest.approx([expected, expected], abs=1e-5)
     assert [runs(file) for file in notes] == [2, 1]
-    assert [scope.server.traffic.requests for scope in scopes] == [2, 2]
+    assert [scope.transport.server.traffic.requests for scope in scopes] == [2, 2]
 
 
 LEAVING = """
 import sys
 from scope_widgets import Microscope, heads
 scope = Microscope.load("demo/ioi", remote=True, timeout=90)
-steps = scope.far_steps(heads.score_repeated_tokens, (scope, 4), eval(sys.argv[1]))
-while next(steps).state != "running":
+job = scope.submit(heads.score_repeated_tokens, scope, 4, **eval(sys.argv[1]))
+while next(job).state != "running":
     pass
-print("left", scope.server.traffic.requests)
+print("left", scope.transport.server.traffic.requests)
 """
 
 
-def test_a_job_of_a_process_that_is_gone(here, answers):
+def test_a_job_of_a_process_that_is_gone(local, answers):
     """Another process finds it, after the API was killed too, and then on the disk."""
     from scope_widgets import heads
 
     options = {"length": 60, "null_draws": 20, "seed": 5}
-    expected = heads.score_repeated_tokens(here, 4, **options)["induction"].sum()
+    expected = heads.score_repeated_tokens(local, 4, **options)["induction"].sum()
     left = subprocess.run([sys.executable, "-c", LEAVING, repr(options)], capture_output=True, text=True, timeout=120)
     assert left.stdout.split() == ["left", "1"], left.stderr
     assert len(list((answers / "remote").glob("*.job"))) == 1
@@ -127,49 +135,50 @@ def test_a_job_of_a_process_that_is_gone(here, answers):
         pass
     for _ in range(2):
         scope = load(timeout=90)
-        found = finished(scope.far_steps(heads.score_repeated_tokens, (scope, 4), options))
+        found = finished(scope.submit(heads.score_repeated_tokens, scope, 4, **options))
         assert found["induction"].sum() == pytest.approx(expected, abs=1e-4)
-        assert scope.server.traffic.requests == 0
+        assert scope.transport.server.traffic.requests == 0
     assert not list((answers / "remote").glob("*.job"))
 
 
-def test_a_patching_map_goes_on_after_the_api_was_killed(here, monkeypatch):
-    """What has come is kept; nothing that was computed is asked for twice."""
-    from scope_widgets.patching import far_sweeps
+def cells_of(status):
+    return [] if status.partial is None else status.partial.tolist()
 
-    monkeypatch.setattr(far_sweeps, "ENOUGH", 20)
+
+def test_a_patching_map_goes_on_after_the_api_was_killed(local, monkeypatch):
+    """What has come is kept; nothing that was computed is asked for twice."""
+    monkeypatch.setattr(sweeps, "ENOUGH", 20)
     scope = load(timeout=90, patience=60)
     question = {"answer": " Mary", "versus": " John"}
     corrupted = PROMPT.replace(" John gave", " Mary gave")
     sweep = patching.sweep(scope, PROMPT, corrupted, **question)
-    steps, come = sweep.steps(), []
+    statuses, come = sweep.submit().wait(), []
     while not come:
-        come += next(steps).tolist()
+        come += cells_of(next(statuses))
     with Restart(lambda: True):
-        for cells in steps:
-            come += cells.tolist()
-            sweep.wait()
+        for status in statuses:
+            come += cells_of(status)
     assert len(come) == len(set(come))
     assert sweep.done == sweep.total
-    assert scope.server.traffic.requests <= 1 + far_sweeps.REQUESTS
-    expected = patching.activations(here, PROMPT, corrupted, **question)
+    assert scope.transport.server.traffic.requests <= 1 + sweeps.JOBS
+    expected = patching.activations(local, PROMPT, corrupted, **question)
     assert abs(sweep.result.values - expected.values).max() < 1e-4
 
 
 def test_the_api_stays_away(notes):
     how = ndif_processes.command(ndif_processes.process("api"))
-    far, steps = load(patience=2), load(patience=2)
-    going = ablation(steps, slow(1))
-    next(going)
+    called, stored = load(patience=2), load(patience=2)
+    job = submit_ablation(stored, slow(1))
+    until_sent(job)
     killing = threading.Thread(target=lambda: (until(lambda: runs(notes)), ndif_processes.kill("api")))
     killing.start()
     try:
         with fails((LostConnectionError, ServerDownError), "cannot be reached.*what had arrived is kept", 20):
-            own(far, noted(notes, 1))
+            own(called, noted(notes, 1))
         with fails((LostConnectionError, ServerDownError), "cannot be reached", 2):
-            finished(going)
+            finished(job)
         with fails(ServerDownError, "nothing answers there", 3):
-            works(far)
+            works(called)
         fresh = load(patience=30)
         with fails(ServerDownError, "nothing answers there", 1):
             works(fresh)
@@ -177,23 +186,23 @@ def test_the_api_stays_away(notes):
         killing.join()
         ndif_processes.start_again("api", *how)
         ndif_processes.until_the_api_is_back()
-    works(far)
+    works(called)
 
 
 def test_the_api_is_frozen():
-    far, steps = load(timeout=4), load(timeout=4)
-    going = ablation(steps, slow(1))
-    next(going)
+    called, stored = load(timeout=4), load(timeout=4)
+    job = submit_ablation(stored, slow(1))
+    until_sent(job)
     with ndif_processes.frozen("api"):
         with fails((ServerDownError, NoAnswerError, LostConnectionError), "said nothing|No answer", 4):
-            works(far)
+            works(called)
         with fails((NoAnswerError, LostConnectionError), "said nothing|No answer", 4):
-            finished(going)
+            finished(job)
     works(load())
 
 
 @pytest.mark.parametrize(("timeout", "seconds"), [(4, 6), (30, 6)])
-def test_the_api_freezes_under_far(notes, timeout, seconds):
+def test_the_api_freezes_under_a_call(notes, timeout, seconds):
     scope = load(timeout=timeout)
 
     def freeze():
@@ -216,11 +225,11 @@ def test_the_api_freezes_under_far(notes, timeout, seconds):
 def test_the_object_store_is_frozen():
     """Answers of stored jobs lie there: they are looked for until patience ends, and found when it is back."""
     scope = load(patience=3)
-    going = ablation(scope, slow(0.1))
-    next(going)
+    job = submit_ablation(scope, slow(0.1))
+    until_sent(job)
     with ndif_processes.frozen("s3"), fails(LostConnectionError, "cannot be reached: it said nothing", 3 + 5):
-        finished(going)
-    finished(ablation(scope, slow(0.1)))
+        finished(job)
+    finished(submit_ablation(scope, slow(0.1)))
 
 
 def test_the_actor_of_the_model_is_killed(notes):

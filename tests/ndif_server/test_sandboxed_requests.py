@@ -15,7 +15,7 @@ ANSWERS = {"answer": " Mary", "versus": " John"}
 
 
 @pytest.fixture
-def apart(monkeypatch, tmp_path):
+def sandboxed(monkeypatch, tmp_path):
     """The demo model for a caller that is not trusted."""
     from nnsight.schema.request import RequestModel
 
@@ -23,12 +23,12 @@ def apart(monkeypatch, tmp_path):
     monkeypatch.setattr(RequestModel, "metadata", lambda self: json.dumps({**json.loads(own(self)), "trusted": False}))
     monkeypatch.setenv("SCOPE_WIDGETS_CACHE", str(tmp_path))
     scope = Microscope.load("demo/ioi", remote=True, timeout=120)
-    scope.listener = lambda news: None
+    scope.listener = lambda status: None
     return scope
 
 
-def test_a_trace_and_the_statistics_of_heads(apart, here):
-    trace, expected = apart.trace(CLEAN), here.trace(CLEAN)
+def test_a_trace_and_the_statistics_of_heads(sandboxed, local):
+    trace, expected = sandboxed.trace(CLEAN), local.trace(CLEAN)
     trace.fetch("residual", "q", "k", "v", "z", "mlp_out", layers=[2])
     for site in ("residual", "q", "k", "v", "z", "mlp_out", "attention"):
         equal(f"apart, {site}", getattr(trace, site)(2), getattr(expected, site)(2))
@@ -37,15 +37,15 @@ def test_a_trace_and_the_statistics_of_heads(apart, here):
         equal(f"apart, {name}", found.statistics[name], values)
 
 
-def test_patching_and_steering(apart, here):
+def test_patching_and_steering(sandboxed, local):
     for over in ("head", "residual"):
         maps = [
             patching.activations(scope, CLEAN, CORRUPTED, over=over, positions=[14], **ANSWERS).values
-            for scope in (apart, here)
+            for scope in (sandboxed, local)
         ]
         equal(f"apart, map of {over}", *maps)
     steered = []
-    for scope in (apart, here):
+    for scope in (sandboxed, local):
         direction = steering.direction(
             scope, positive=["Mary gave a drink to John"], negative=["John gave a ball to Mary"], layer=2
         )
@@ -54,18 +54,18 @@ def test_patching_and_steering(apart, here):
     equal("apart, steered", *steered)
 
 
-def test_what_needs_weights_or_gradients_says_so(apart):
+def test_what_needs_weights_or_gradients_says_so(sandboxed):
     for ask in (
-        lambda: lens.logit_lens(apart.trace(CLEAN)),
-        lambda: patching.attribution(apart, CLEAN, CORRUPTED, **ANSWERS),
-        lambda: circuits.discover(apart, ioi.prompts(apart, n=2, seed=0).task(), "eap"),
-        lambda: apart.generate(CLEAN, max_new_tokens=2),
+        lambda: lens.logit_lens(sandboxed.trace(CLEAN)),
+        lambda: patching.attribution(sandboxed, CLEAN, CORRUPTED, **ANSWERS),
+        lambda: circuits.discover(sandboxed, ioi.prompts(sandboxed, n=2, seed=0).task(), "eap"),
+        lambda: sandboxed.generate(CLEAN, max_new_tokens=2),
     ):
         with pytest.raises(NoWeightsError, match="apart from the model's weights"):
             ask()
 
 
-def test_a_map_goes_without_its_estimate(apart):
-    sweep = patching.sweep(apart, CLEAN, CORRUPTED, over="head", positions=[14], **ANSWERS)
+def test_a_map_goes_without_its_estimate(sandboxed):
+    sweep = patching.sweep(sandboxed, CLEAN, CORRUPTED, over="head", positions=[14], **ANSWERS)
     assert sweep.result.estimate is None
     assert np.isnan(sweep.result.values).any()

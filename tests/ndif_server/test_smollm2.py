@@ -14,7 +14,7 @@ pytestmark = pytest.mark.smollm2
 
 
 @pytest.fixture(scope="module")
-def here(smollm2_folder):
+def local(smollm2_folder):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     model = AutoModelForCausalLM.from_pretrained(smollm2_folder, dtype=torch.float32)
@@ -22,14 +22,14 @@ def here(smollm2_folder):
 
 
 @pytest.fixture(scope="module")
-def there(here):
+def remote(local):
     scope = Microscope.load("ns/smollm2", remote=True, timeout=120)
-    scope.listener = lambda news: None
+    scope.listener = lambda status: None
     return scope
 
 
-def test_a_trace(there, here):
-    theirs, ours = there.trace(PROMPT).fetch("residual", "attention", layers=[0, 14, 29]), here.trace(PROMPT)
+def test_a_trace(remote, local):
+    theirs, ours = remote.trace(PROMPT).fetch("residual", "attention", layers=[0, 14, 29]), local.trace(PROMPT)
     for layer in (0, 14, 29):
         # that of the first token reaches 20,000, which float32 rounds to 0.001
         size = ours.residual(layer).abs().amax(-1, keepdim=True).clamp(min=1)
@@ -49,13 +49,13 @@ ASKED = {
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_analyses(there, here, name):
-    equal("SmolLM2: " + name, ASKED[name](there), ASKED[name](here))
+def test_analyses(remote, local, name):
+    equal("SmolLM2: " + name, ASKED[name](remote), ASKED[name](local))
 
 
-def test_a_steered_distribution(there, here):
-    direction = steering.direction(here, layer=15, **QUESTION)
+def test_a_steered_distribution(remote, local):
+    direction = steering.direction(local, layer=15, **QUESTION)
     interventions = [steering.AddDirection(direction, 2.0), steering.ScaleHead(18, 6, 0.0)]
-    theirs, ours = (steering.Session(scope, PROMPT, interventions, **QUESTION) for scope in (there, here))
+    theirs, ours = (steering.Session(scope, PROMPT, interventions, **QUESTION) for scope in (remote, local))
     for strength in (0.0, 1.0, -2.0):
         equal("SmolLM2: steered", theirs.at({0: strength}).logits, ours.at({0: strength}).logits)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from scope_widgets import Microscope, circuits, heads, ioi, lens, patching, steering
-from scope_widgets.remote import serialization as wire
+from scope_widgets import circuits, heads, ioi, lens, patching, steering
+from scope_widgets.models.microscope import LocalMicroscope
+from scope_widgets.remote import serialization
 from scope_widgets.remote.client.response_cache import ResponseCache
 from scope_widgets.traces.attention_scoring import AttentionScoring
 
@@ -51,13 +52,13 @@ def plain(value):
 
 
 def back(value, demo, tmp_path=None):
-    packed = wire.pack(value, demo)
+    packed = serialization.pack(value, demo)
     assert plain(packed)
     if tmp_path is not None:  # what is kept on disk is what came
         store = ResponseCache(tmp_path)
         store.keep("a", {"result": packed})
         packed = store.find("a")["result"]
-    return wire.unpack(packed, demo)
+    return serialization.unpack(packed, demo)
 
 
 # -- values
@@ -75,7 +76,7 @@ VALUES = [
         torch.device("cpu"),
         AttentionScoring(0.5, None, 3),
         heads.score,
-        Microscope.trace,
+        LocalMicroscope.trace,
         heads.HeadScores,
     ),
     *(np.float32(1.5), np.int64(3), np.bool_(True), np.array([]), np.zeros((2, 0, 3))),
@@ -103,9 +104,9 @@ def test_what_becomes_something_simpler(demo):
 
 
 def test_the_model_travels_as_a_word(demo):
-    packed = wire.pack([demo, demo.tokenizer, {"scope": demo}], demo)
-    assert wire.n_bytes(packed) == 0
-    found = wire.unpack(packed, other := object.__new__(Other))
+    packed = serialization.pack([demo, demo.tokenizer, {"scope": demo}], demo)
+    assert serialization.n_bytes(packed) == 0
+    found = serialization.unpack(packed, other := object.__new__(Other))
     assert found[0] is found[2]["scope"] is other
     assert found[1] is other.tokenizer
 
@@ -115,8 +116,8 @@ class Other:
 
 
 def test_a_part_of_a_tensor_travels_without_the_whole(demo):
-    packed = wire.pack([torch.zeros(1000, 1000)[:2, :3], np.zeros((1000, 1000))[5, :4]], demo)
-    assert wire.n_bytes(packed) == 2 * 3 * 4 + 4 * 8
+    packed = serialization.pack([torch.zeros(1000, 1000)[:2, :3], np.zeros((1000, 1000))[5, :4]], demo)
+    assert serialization.n_bytes(packed) == 2 * 3 * 4 + 4 * 8
     tensor, array = packed[0], packed[1]["of"]
     assert tensor.untyped_storage().nbytes() == 24
     assert array.untyped_storage().nbytes() == 32
@@ -124,7 +125,7 @@ def test_a_part_of_a_tensor_travels_without_the_whole(demo):
 
 def test_packing_changes_nothing_and_shares_nothing(demo):
     value = torch.ones(3)
-    packed = wire.pack([value], demo)
+    packed = serialization.pack([value], demo)
     packed[0].zero_()
     assert value.sum() == 3
 
@@ -202,17 +203,17 @@ def test_a_result_comes_back(demo, task, circuit, session, tmp_path, name):
 )
 def test_what_cannot_travel_is_a_sentence(demo, value):
     with pytest.raises(TypeError, match="cannot travel to a server; what can are numbers"):
-        wire.pack(value, demo, functions=True)
+        serialization.pack(value, demo, functions=True)
 
 
 def test_functions_of_the_users_go_but_do_not_come_back(demo):
     def metric(logits):
         return logits[0]
 
-    assert wire.pack(metric, demo, functions=True) == {"$": "function", "of": metric}
+    assert serialization.pack(metric, demo, functions=True) == {"$": "function", "of": metric}
     for function in (metric, lambda x: x, print, torch.sin):
         with pytest.raises(TypeError, match="cannot come back from a server"):
-            wire.pack(function, demo)
+            serialization.pack(function, demo)
 
 
 # -- answers of a hostile server
@@ -251,23 +252,23 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_hostile_answer_is_refused(demo, name):
     with pytest.raises(ValueError):
-        wire.unpack(REFUSED[name], demo)
+        serialization.unpack(REFUSED[name], demo)
 
 
 def test_calls_are_made_where_the_request_came_from_the_user(demo):
     ask = {
         "$": "made",
-        "by": "scope_widgets.models.microscope:Microscope.trace",
+        "by": "scope_widgets.models.microscope:LocalMicroscope.trace",
         "args": [{"$": "scope"}, [5, 6]],
         "kwargs": {"$": "dict", "of": []},
     }
-    assert wire.unpack(ask, demo, calls=True).token_ids.tolist() == [5, 6]
+    assert serialization.unpack(ask, demo, calls=True).token_ids.tolist() == [5, 6]
     with pytest.raises(ValueError, match="which this package does not know"):
-        wire.unpack(ask, demo)
+        serialization.unpack(ask, demo)
 
 
 def test_the_modules_that_a_request_names(demo, circuit):
-    packed = wire.pack({"circuit": circuit, "text": "scope_widgets.heads: a talk", "by": heads.score}, demo)
-    found = wire.modules(packed)
+    packed = serialization.pack({"circuit": circuit, "text": "scope_widgets.heads: a talk", "by": heads.score}, demo)
+    found = serialization.modules(packed)
     assert {"scope_widgets.circuits.circuit", "scope_widgets.heads.score", "scope_widgets.experiments.task"} <= found
     assert all(name.startswith("scope_widgets.") and " " not in name for name in found)

@@ -488,7 +488,7 @@ def a_sweep(loss, strengths=None, neutral=0.0, difference=None, limit=1.0):
     strengths = np.linspace(-2, 2, len(loss)) if strengths is None else np.array(strengths, float)
     difference = strengths if difference is None else np.array(difference, float)
     provenance = Provenance(model="m")
-    return steering.Sweep(
+    return steering.StrengthSweep(
         "x", strengths, neutral, 0 * strengths, difference, np.array(loss, float), limit, "", provenance
     )
 
@@ -521,13 +521,14 @@ def test_a_sweep_shows_itself(llama):
     assert len(found.to_dataframe()) == 11
     assert "fluent" in repr(found)
     assert np.isnan(found.difference).all()
-    again = steering.Sweep.from_json(found.to_json())
+    again = steering.StrengthSweep.from_json(found.to_json())
     np.testing.assert_array_equal(again.loss, found.loss)
     assert math.isnan(steering.sweep(session, "neuron 1:2", [0, 1]).neutral)
-    steps = steering.sweep_steps(session, 0, [0.0, 0.1])
-    seen = list(steps)
-    assert [done for done, _, _ in seen] == list(range(len(seen)))
-    assert {total for _, total, _ in seen} == {seen[-1][0]}
+    job = llama.submit(steering.sweep, session, 0, [0.0, 0.1])
+    statuses = list(job)
+    assert [status.done for status in statuses] == list(range(len(statuses)))
+    assert {status.total for status in statuses} == {statuses[-1].done}
+    np.testing.assert_array_equal(job.result().loss, steering.sweep(session, 0, [0.0, 0.1]).loss)
 
 
 def test_a_random_direction_does_less_than_one_that_was_found(llama):

@@ -1,4 +1,4 @@
-"""Circuits without a model, and what measures them in the place of `circuits.Live`."""
+"""Circuits without a model, and what measures them in the place of `circuits.CircuitMeasurement`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
 
+from scope_widgets._job import Job
 from scope_widgets._provenance import Provenance
 from scope_widgets.circuits import Circuit, Graph, Task
+from scope_widgets.models.remote_dispatch import local_steps
 
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -62,30 +65,64 @@ def curve(of: Circuit, draws: int = 3, **changes: Any) -> Any:
     return SimpleNamespace(**{**fields, **changes})
 
 
-class FakeLive:
-    """Measures by a rule: faithfulness is the share of all absolute scores that is in."""
+class FakeMeasurement:
+    """Measures by a rule: faithfulness is the share of all absolute scores that is in.
+
+    It is its own `run`, and its `scope` traces made-up attention.
+
+    Attributes
+    ----------
+    asked : list of ndarray of bool [edge]
+        The circuits that were measured.
+    layers : list of int
+        Those whose attention was asked for.
+    fails : str
+        What it fails with, where that is not empty.
+    """
+
+    n_pairs = 3
+    sentence = "An edge that is out carries its value on the corrupted prompt."
+    full, empty = np.array([3.3]), np.array([0.2])
 
     def __init__(self, of: Circuit, tokens: int = 12, seconds: float = 0.0) -> None:
-        self.full, self.empty = 3.3, 0.2
-        self.ablation = "An edge that is out carries its value on the corrupted prompt."
+        self.circuit = of
+        self.scope = SimpleNamespace(
+            submit=lambda function, *args: Job(local_steps(function, args, {})), trace=self._trace
+        )
         self.tokens = [f" word{i}" for i in range(tokens)]
         self.asked: list[np.ndarray[Any, Any]] = []
         self.layers: list[int] = []
         self.fails = ""
-        self._of, self.seconds = of, seconds
+        self.seconds = seconds
 
-    def measure(self, included: Any) -> tuple[float, float]:
+    @property
+    def run(self) -> FakeMeasurement:
+        return self
+
+    def measure(self, included: Any) -> tuple[Any, Any]:
         if self.fails:
             raise RuntimeError(self.fails)
         time.sleep(self.seconds)
         self.asked.append(np.array(included))
-        size = np.nan_to_num(np.abs(self._of.scores))
-        faithfulness = float(size[included].sum() / (size.sum() or 1))
-        return faithfulness, self.empty + (self.full - self.empty) * faithfulness
+        size = np.nan_to_num(np.abs(self.circuit.scores))
+        share = float(size[included].sum() / (size.sum() or 1))
+        return self.empty + (self.full - self.empty) * share, None
 
-    def attention(self, layer: int) -> Any:
+    def faithfulness(self, metric: Any) -> Any:
+        return ((metric - self.empty) / (self.full - self.empty)).mean()
+
+    def values(self, included: Any) -> tuple[float, float]:
+        """Faithfulness and metric of a circuit."""
+        metric, _ = self.measure(included)
+        return float(self.faithfulness(metric)), float(metric.mean())
+
+    def attention(self, layer: int) -> torch.Tensor:
         self.layers.append(layer)
         n = len(self.tokens)
         rng = np.random.default_rng(layer)
-        weights = np.tril(np.exp(2.5 * rng.standard_normal((self._of.graph.n_heads, n, n))))
-        return (weights / weights.sum(-1, keepdims=True)).astype(np.float32)
+        weights = np.tril(np.exp(2.5 * rng.standard_normal((self.circuit.graph.n_heads, n, n))))
+        return torch.tensor(weights / weights.sum(-1, keepdims=True), dtype=torch.float32)
+
+    def _trace(self, prompt: Any, capture: Any) -> Any:
+        assert list(capture) == ["attention"]
+        return SimpleNamespace(attention=self.attention)

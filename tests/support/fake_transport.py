@@ -8,10 +8,12 @@ from typing import Any
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets.models.microscope import LocalMicroscope
 from scope_widgets.remote.client.request import Listener
+from scope_widgets.remote.client.server import Server
 from scope_widgets.remote.errors import ServerDownError
 from scope_widgets.remote.microscope import RemoteMicroscope
 from scope_widgets.remote.worker.execute import run_request
 
+KEY = "a-key-that-nobody-may-see"
 QUEUED = JobStatus("queued", "queued, position 3")
 RUNNING = JobStatus("running", "running on the server")
 
@@ -32,6 +34,7 @@ class FakeTransport:
     address = "http://127.0.0.1:1"
 
     def __init__(self, local: LocalMicroscope, statuses: tuple[JobStatus, ...] = (QUEUED, RUNNING)) -> None:
+        self.server = Server(self.address, KEY)
         self.local, self.statuses = local, statuses
         self.asked: list[str] = []
         self.down = self.blocked = False

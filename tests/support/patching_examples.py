@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets.lens.attribution import Attribution
 from scope_widgets.patching.result import PatchingResult
@@ -146,7 +146,10 @@ class Sweep:
         per_prompt = np.where(ran, self._whole.per_prompt, np.nan)
         return replace(self._whole, values=per_prompt.mean(0), per_prompt=per_prompt)
 
-    def steps(self) -> Iterator[Any]:
+    def submit(self) -> Job[PatchingResult]:
+        return Job(self._steps())
+
+    def _steps(self) -> Steps[PatchingResult]:
         try:
             left = self._order[~self._ran[self._order]]
             for start in range(0, len(left), self._batch):
@@ -154,12 +157,13 @@ class Sweep:
                     raise RuntimeError("The model ran out of memory. Patch fewer prompts at once.")
                 cells = left[start : start + self._batch]
                 self._ran[cells] = True
-                yield cells
+                yield JobStatus("running", "cells", self.done, self.total, partial=cells)
         finally:
             self.closed += 1
+        return self.result
 
     def run(self, steps: int) -> Sweep:
         """Do some steps before anyone looks."""
-        for _ in zip(range(steps), self.steps(), strict=False):
+        for _ in zip(range(steps), self.submit(), strict=False):
             pass
         return self

@@ -20,26 +20,32 @@ took = {}
 def load(name="demo/ioi", host=None, timeout=60.0, patience=None):
     """A remote model with a made-up key."""
     scope = Microscope.load(name, remote=True, host=host, api_key=KEY, timeout=timeout)
-    scope.listener = lambda news: None
+    scope.listener = lambda status: None
     if patience is not None:
-        scope.server.patience = patience
+        scope.transport.server.patience = patience
     return scope
 
 
-def finished(steps, pause=0.05):
-    """Look until the result is there."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
-        time.sleep(pause)
+def submit_ablation(scope, function):
+    """The job of `own`."""
+    return scope.submit(patching.ablate, scope, PROMPT, [(0, 0)], ablation=function)
+
+
+def finished(job):
+    """The result of a job, without a bar."""
+    return job.result(progress=False)
+
+
+def until_sent(job):
+    """Go through a job until the server has it."""
+    while job.status.state in ("waiting", "lost"):
+        next(job)
 
 
 #: the three ways in which anything is asked of a server; none of them is answered from the disk
 WAYS = {
-    "far": lambda scope: own(scope, lambda value: value),
-    "steps": lambda scope: finished(scope.far_steps(patching.ablate, (scope, PROMPT, [(0, 0)]), {"ablation": abs})),
+    "call": lambda scope: own(scope, lambda value: value),
+    "submit": lambda scope: finished(submit_ablation(scope, abs)),
     "trace": lambda scope: scope.trace(f"{PROMPT} {time.monotonic_ns()}").residual(0),
 }
 

@@ -11,17 +11,21 @@ import numpy as np
 import pytest
 import torch
 import traitlets
-from tests.support.fake_remote_model import KEY, FarModel
 
+from scope_widgets.heads.thumbnails import head_pattern
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets import attention_view
 from scope_widgets.widgets.attention_view import AttentionView
+from scope_widgets.widgets.core.requests import finished
+from tests.support.fake_transport import KEY, FakeTransport, fake_remote
+from tests.support.jobs import gone_through, texts
 
 
 class FakeTrace:
     """As much of a Trace as the view asks for; attention is random, causal, its rows sum to 1."""
 
     model_id = "somewhere/tiny-model"
+    values = ("attention",)
 
     def __init__(self, n_layers: int = 2, n_heads: int = 3, n_tokens: int = 7, seed: int = 0) -> None:
         self.n_layers, self.n_heads = n_layers, n_heads
@@ -37,6 +41,12 @@ class FakeTrace:
         scores = 3 * torch.randn(self.n_heads, n, n, generator=generator)
         return scores.masked_fill(torch.ones(n, n).triu(1).bool(), -torch.inf).softmax(-1)
 
+    def attention_only(self) -> FakeTrace:
+        return self
+
+    def fetch(self, *sites: str) -> FakeTrace:
+        return self
+
 
 class SameLayers(FakeTrace):
     """All layers alike, so that large views are quick to make."""
@@ -48,7 +58,7 @@ class SameLayers(FakeTrace):
 
 
 def triangle(view: AttentionView, layer: int, head: int, side: attention_view.Side = "a") -> Any:
-    data, (buffer,) = view.answer_head(layer, head, side)
+    data, (buffer,) = finished(view.answer_head(layer, head, side))
     return data, np.frombuffer(buffer, np.float32 if data["exact"] else np.uint8)
 
 
@@ -76,7 +86,7 @@ def test_long_prompts_travel_in_steps_and_exact_rows_on_request(monkeypatch: pyt
     exact = lower(trace.attention(0)[1])
     assert not data["exact"]
     np.testing.assert_allclose(levels * data["step"], exact, atol=data["step"] / 2 + 1e-7)
-    _, (rows,) = view.answer_rows(0, 1, "a", 5, 99)
+    _, (rows,) = finished(view.answer_rows(0, 1, "a", 5, 99))
     np.testing.assert_array_equal(np.frombuffer(rows, np.float32), exact[15:])
 
 
@@ -100,9 +110,9 @@ def test_missing_thumbnails_are_drawn_on_request(monkeypatch: pytest.MonkeyPatch
     view = AttentionView(FakeTrace(3))
     assert view.thumbnail_layers == 1
     assert view.thumbnails != complete.thumbnails
-    for layer in (1, 2):
-        _, (picture,) = view.answer_thumbnails(layer)
-        assert picture == complete._pictures[:, layer].tobytes()
+    _, (picture,) = finished(view.answer_thumbnails(1))
+    assert picture == complete._pictures[:, 1].tobytes()
+    assert finished(view.answer_thumbnails(2)) == ({}, [])  # the state has all of them now
     assert view.thumbnail_layers == 3
     assert view.thumbnails == complete.thumbnails
 
@@ -114,13 +124,14 @@ def test_thumbnails_hold_the_brightest_cell() -> None:
     np.testing.assert_allclose(pictures / 255, trace.attention(0)[0].numpy(), atol=1 / 500)
 
 
-def test_walking_along_a_layer_computes_it_once() -> None:
+def test_an_opened_head_is_asked_for_once() -> None:
     trace = FakeTrace(2, 8)
     view = AttentionView(trace)
     before = trace.calls
-    for head in range(8):
-        view.answer_head(1, head)
-    assert trace.calls - before <= 1
+    finished(view.answer_head(1, 3))
+    finished(view.answer_rows(1, 3, "a", 0, 2))
+    finished(view.answer_head(1, 3))
+    assert trace.calls - before == 1
 
 
 def test_nan_stays_nan_in_exact_values_and_does_not_spoil_the_rest() -> None:
@@ -183,13 +194,13 @@ def test_what_cannot_be_shown_is_refused_in_a_sentence() -> None:
 
 def test_requests_for_what_is_not_there_are_refused_in_a_sentence() -> None:
     view = AttentionView(FakeTrace())
-    for request in (lambda: view.answer_head(2, 0), lambda: view.answer_thumbnails(-1)):
+    for answer in (view.answer_head(2, 0), view.answer_thumbnails(-1)):
         with pytest.raises(ValueError, match="There is no layer"):
-            request()
+            finished(answer)
     with pytest.raises(ValueError, match="There is no head 3"):
-        view.answer_head(0, 3)
+        finished(view.answer_head(0, 3))
     with pytest.raises(ValueError, match="no side 'b'"):
-        view.answer_head(0, 0, "b")
+        finished(view.answer_head(0, 0, "b"))
 
 
 class TestSavedPage:
@@ -220,7 +231,7 @@ class TestSavedPage:
     def test_thumbnails_are_complete(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(attention_view, "PATIENCE_S", 0)
         view, whole = AttentionView(FakeTrace(3)), AttentionView(FakeTrace(3))
-        whole.answer_thumbnails(2)
+        finished(whole.answer_thumbnails(2))
         list(view.saved_answers())
         assert (view.thumbnail_layers, view.thumbnails) == (3, whole.thumbnails)
 
@@ -234,80 +245,75 @@ def test_the_still_picture_shows_all_heads() -> None:
 # -- of a model on a server
 
 
-def far_view(prompt: str = "When Mary and John went to the store,", **options: Any) -> tuple[AttentionView, FarModel]:
-    scope = FarModel(Microscope.load("demo"))
-    scope.blocked = True
-    return AttentionView(scope.trace(prompt), **options), scope
+def remote_view() -> tuple[AttentionView, FakeTransport]:
+    scope = fake_remote(Microscope.load("demo"))
+    transport = scope.transport
+    transport.blocked = True
+    return AttentionView(scope.trace("When Mary and John went to the store,")), transport
 
 
-def went(answer: Any) -> tuple[list[Any], Any]:
-    """What an answer that takes long says, and what it gives in the end."""
-    said = []
-    while True:
-        try:
-            said.append(next(answer))
-        except StopIteration as end:
-            return said, end.value
+def local_view(view: AttentionView, transport: FakeTransport) -> AttentionView:
+    return AttentionView(transport.local.trace(view.traces["a"].prompt))
 
 
-def test_thumbnails_of_a_far_model_come_with_one_request_when_they_are_shown() -> None:
-    view, scope = far_view()
-    assert (view.thumbnail_layers, scope.asked) == (0, [])
+def test_thumbnails_of_a_remote_model_come_with_one_request_when_they_are_shown() -> None:
+    view, transport = remote_view()
+    assert (view.thumbnail_layers, transport.asked) == (0, [])
     assert view.fallback_image() is None
-    said, answer = went(view.answer_thumbnails(0))
-    assert [text for _, _, text in (one for one in said if isinstance(one, tuple))] == [
-        "queued, position 3",
-        "running on the server",
-    ]
-    assert all(0 < one <= 0.5 for one in said if isinstance(one, float))
+    statuses, answer = gone_through(view.answer_thumbnails(0))
+    assert texts(statuses) == ["sent to the server", "queued, position 3", "running on the server"]
+    assert all(0 < status.pause <= 0.5 for status in statuses[:-1])
     assert answer == ({}, [])
-    assert scope.asked == ["_thumbnails"]
-    near = AttentionView(scope.near.trace(view.traces["a"].prompt))
-    assert (view.thumbnails, view.thumbnail_layers) == (near.thumbnails, 4)
-    went(view.answer_thumbnails(1))
-    assert scope.asked == ["_thumbnails"]
+    assert transport.asked == ["thumbnails"]
+    assert (view.thumbnails, view.thumbnail_layers) == (local_view(view, transport).thumbnails, 4)
+    finished(view.answer_thumbnails(1))
+    assert transport.asked == ["thumbnails"]
 
 
-def test_of_an_opened_head_of_a_far_model_only_queries_and_keys_travel() -> None:
-    view, scope = far_view()
-    _, (_, (buffer,)) = went(view.answer_head(2, 1))
-    near = scope.near.trace(view.traces["a"].prompt).attention(2)[1]
-    np.testing.assert_allclose(np.frombuffer(buffer, np.float32), lower(near), atol=1e-6)
-    _, (_, (rows,)) = went(view.answer_rows(2, 1, "a", 2, 4))
-    np.testing.assert_allclose(np.frombuffer(rows, np.float32), lower(near)[3:10], atol=1e-6)
-    assert scope.asked == ["_queries_and_keys"]
+def test_of_an_opened_head_of_a_remote_model_only_queries_and_keys_travel() -> None:
+    view, transport = remote_view()
+    _, (buffer,) = finished(view.answer_head(2, 1))
+    pattern = transport.local.trace(view.traces["a"].prompt).attention(2)[1]
+    np.testing.assert_allclose(np.frombuffer(buffer, np.float32), lower(pattern), atol=1e-6)
+    _, (rows,) = finished(view.answer_rows(2, 1, "a", 2, 4))
+    np.testing.assert_allclose(np.frombuffer(rows, np.float32), lower(pattern)[3:10], atol=1e-6)
+    assert transport.asked == ["head_pattern"]
+    found = view.traces["a"].scope.submit(head_pattern, view.traces["a"].attention_only(), 2, 1).result()
+    assert (found.recorded, found.q.shape[1], found.k.shape[1]) == (None, 1, 1)
 
 
-def test_a_failed_request_of_a_far_model_is_an_error_and_can_be_asked_again() -> None:
-    view, scope = far_view()
-    scope.down = True
+def test_a_failed_request_of_a_remote_model_is_an_error_and_can_be_asked_again() -> None:
+    view, transport = remote_view()
+    transport.down = True
     with pytest.raises(RuntimeError, match="down"):
-        went(view.answer_thumbnails(0))
-    scope.down = False
-    went(view.answer_thumbnails(0))
+        finished(view.answer_thumbnails(0))
+    transport.down = False
+    finished(view.answer_thumbnails(0))
     assert view.thumbnail_layers == 4
 
 
-def test_a_saved_page_of_a_far_model_waits_for_what_it_holds() -> None:
-    view, scope = far_view()
+def test_a_saved_page_of_a_remote_model_waits_for_what_it_holds() -> None:
+    view, transport = remote_view()
+    transport.blocked = False
     saved = {(name, *args.values()): buffers for name, args, _, buffers in view.saved_answers()}
-    near = AttentionView(scope.near.trace(view.traces["a"].prompt))
-    assert view.thumbnails == near.thumbnails
-    expected = near.answer_head(3, 2)[1][0]
+    local = local_view(view, transport)
+    assert view.thumbnails == local.thumbnails
+    (expected,) = finished(local.answer_head(3, 2))[1]
     np.testing.assert_allclose(
         np.frombuffer(saved["head", 3, 2, "a"][0], np.float32), np.frombuffer(expected, np.float32), atol=1e-6
     )
-    assert scope.asked == ["_thumbnails", "read"]
+    assert transport.asked == ["thumbnails", "read"]
 
 
 def test_the_key_of_the_server_is_in_no_trait_and_no_page(tmp_path: Path) -> None:
-    view, _ = far_view()
+    view, transport = remote_view()
+    transport.blocked = False
     assert KEY not in repr(view.get_state()) + repr(view) + repr(view.traces)
     assert KEY not in view.to_html(tmp_path / "page.html").read_text("utf-8")
 
 
 def test_a_trace_gives_the_pattern_of_one_head() -> None:
-    near = Microscope.load("demo").trace("When Mary and John went")
-    far = FarModel(Microscope.load("demo")).trace("When Mary and John went")
-    for trace in (near, far):
-        np.testing.assert_allclose(trace.head_attention(1, 3), near.attention(1)[3], atol=1e-6)
+    local = Microscope.load("demo")
+    recorded, remote = (scope.trace("When Mary and John went") for scope in (local, fake_remote(local)))
+    for trace in (recorded, remote):
+        np.testing.assert_allclose(trace.head_attention(1, 3), recorded.attention(1)[3], atol=1e-6)

@@ -17,8 +17,9 @@ from nbconvert import HTMLExporter
 from traitlets import TraitError
 
 from scope_widgets import widgets
+from scope_widgets._job import JobStatus
 from scope_widgets.widgets import Selection, save_html
-from scope_widgets.widgets.core import view as base
+from scope_widgets.widgets.core import bundle
 from scope_widgets.widgets.core.png import png
 from scope_widgets.widgets.core.view import View
 
@@ -42,7 +43,7 @@ class Answering(View):
 
     def answer_slow(self, steps: int) -> Any:
         for step in range(steps):
-            yield step, steps, "counting"
+            yield JobStatus("running", "counting", step, steps)
         return {"steps": steps}, []
 
     def answer_broken(self) -> Any:
@@ -265,7 +266,7 @@ def test_nbconvert_without_widget_state_shows_the_fallback() -> None:
 
 
 def test_a_bundle_that_is_not_built_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(base, "STATIC", tmp_path)
+    monkeypatch.setattr(bundle, "STATIC", tmp_path)
     assert "Build it with `make build`" in View()._esm
     with pytest.raises(FileNotFoundError, match="`make build`"):
         View().to_html(tmp_path / "page.html")
@@ -276,7 +277,7 @@ def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Stand-ins for the bundles, so that this file needs no Node."""
     for name in ("page", "head_table", "other"):
         (tmp_path / f"{name}.js").write_text(f"/* {name} </script> */")
-    monkeypatch.setattr(base, "STATIC", tmp_path)
+    monkeypatch.setattr(bundle, "STATIC", tmp_path)
     return tmp_path
 
 

@@ -5,37 +5,28 @@ from __future__ import annotations
 import dataclasses
 import json
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.fake_remote_model import KEY, FarModel
 from traitlets import TraitError
 
 from scope_widgets import circuits, ioi
-from scope_widgets.circuits import Circuit, Live
-from scope_widgets.circuits.measurement import FarLive
+from scope_widgets.circuits import Circuit, measurement
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.widgets import CircuitGraph, Selection, circuit_graph
+from scope_widgets.widgets import CircuitGraph, Selection
+from scope_widgets.widgets.circuit_graph import circuit_graph
 from scope_widgets.widgets.circuit_graph.curve import DRAWS, measured
 from scope_widgets.widgets.circuit_graph.edits import edge_name
-from tests.support.circuit_examples import FakeLive, circuit, curve, task
+from scope_widgets.widgets.core.requests import finished
+from tests.support.circuit_examples import FakeMeasurement, circuit, curve, task
+from tests.support.fake_transport import KEY, FakeTransport, fake_remote
+from tests.support.jobs import gone_through, texts
 
 
 def sent(view: CircuitGraph, name: str) -> Any:
     kinds = {"senders": "<u2", "receivers": "<u2", "scores": "<f4", "other_scores": "<f4"}
     return np.frombuffer(getattr(view, name), kinds.get(name, "u1"))
-
-
-def steps(answer: Any) -> tuple[list[Any], Any]:
-    """What a generator yields, and what it returns."""
-    seen = []
-    while True:
-        try:
-            seen.append(next(answer))
-        except StopIteration as end:
-            return seen, end.value
 
 
 # -- what is sent
@@ -169,69 +160,70 @@ def test_heads_are_selected_with_other_views() -> None:
 
 def test_measure_asks_for_the_circuit_after_the_changes() -> None:
     shown = circuit()
-    live = FakeLive(shown)
-    view = CircuitGraph(shown, live=live)
-    assert (view.live, live.asked) == (True, [])
-    data, buffers = view.answer_measure(5, ["a0.h1"], [])
-    np.testing.assert_array_equal(live.asked[0], shown.keep(5).without("a0.h1").included)
+    fake = FakeMeasurement(shown)
+    view = CircuitGraph(shown, measurement=fake)
+    assert (view.live, fake.asked) == (True, [])
+    data, buffers = finished(view.answer_measure(5, ["a0.h1"], []))
+    np.testing.assert_array_equal(fake.asked[0], shown.keep(5).without("a0.h1").included)
     assert (data["full"], data["empty"], buffers) == (3.3, 0.2, [])
     assert 0 <= data["faithfulness"] <= 1
-    assert data["ablation"] == live.ablation
+    assert data["ablation"] == fake.sentence
     json.dumps(data, allow_nan=False)
 
 
-def test_what_is_not_finite_is_sent_as_missing() -> None:
-    live = SimpleNamespace(full=1.0, empty=1.0, ablation="", measure=lambda _: (np.nan, np.inf), attention=None)
-    data, _ = CircuitGraph(circuit(), live=live).answer_measure(None, [], [])
+def test_what_is_not_finite_is_sent_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeMeasurement(circuit())
+    monkeypatch.setattr(fake, "faithfulness", lambda _: np.nan)
+    monkeypatch.setattr(fake, "measure", lambda _: (np.array([np.inf]), None))
+    data, _ = finished(CircuitGraph(circuit(), measurement=fake).answer_measure(None, [], []))
     assert data["faithfulness"] is data["metric"] is None
 
 
 def test_without_a_model_nothing_is_measured() -> None:
     view = CircuitGraph(circuit())
     assert not view.live
-    for ask in (lambda: view.answer_measure(None, [], []), lambda: view.answer_attention(0, 0)):
+    for answer in (view.answer_measure(None, [], []), view.answer_attention(0, 0), view.answer_curve()):
         with pytest.raises(ValueError, match="no model was given"):
-            ask()
+            finished(answer)
 
 
 def test_the_model_is_first_run_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    import scope_widgets.circuits
+    made = []
 
-    shown, scope, made = circuit(), object(), []
-
-    def make(*args: Any) -> FakeLive:
+    def make(*args: Any) -> FakeMeasurement:
         made.append(args)
-        return FakeLive(shown)
+        return FakeMeasurement(found())
 
-    monkeypatch.setattr(scope_widgets.circuits, "Live", make, raising=False)
-    view = CircuitGraph(shown, scope)
+    monkeypatch.setattr(measurement, "circuit_run", make)
+    scope = Microscope.load("demo")
+    view = CircuitGraph(found(), scope)
     assert (view.live, made) == (True, [])
-    view.answer_measure(None, [], [])
-    view.answer_attention(0, 1)
-    assert made == [(scope, shown)]
+    finished(view.answer_measure(None, [], []))
+    finished(view.answer_measure(3, [], []))
+    assert [args[:2] for args in made] == [(scope, found())]
 
 
 def test_attention_is_that_of_one_head_and_asked_once_a_layer() -> None:
     shown = circuit()
-    live = FakeLive(shown)
-    view = CircuitGraph(shown, live=live)
+    fake = FakeMeasurement(shown)
+    view = CircuitGraph(shown, measurement=fake)
     for head in (3, 1):
-        data, (weights,) = view.answer_attention(2, head)
-        np.testing.assert_array_equal(np.frombuffer(weights, "<f4").reshape(12, 12), live.attention(2)[head])
-    assert data["tokens"] == live.tokens
-    assert live.layers == [2, 2, 2]  # ours above, and the view's once
+        data, (weights,) = finished(view.answer_attention(2, head))
+        np.testing.assert_array_equal(np.frombuffer(weights, "<f4").reshape(12, 12), fake.attention(2)[head])
+    assert data["tokens"] == fake.tokens
+    assert fake.layers == [2, 2, 2]  # ours above, and the view's once
     with pytest.raises(ValueError, match="no head 4.0"):
-        view.answer_attention(4, 0)
+        finished(view.answer_attention(4, 0))
 
 
 def test_the_curve_is_measured_point_by_point() -> None:
     shown = circuit(12, 12)
-    view = CircuitGraph(shown, live=FakeLive(shown))
-    seen, (data, buffers) = steps(view.answer_curve())
+    view = CircuitGraph(shown, measurement=FakeMeasurement(shown))
+    statuses, (data, buffers) = gone_through(view.answer_curve())
     assert (data, buffers) == ({}, [])
-    done = [step[0] for step in seen[1:]]
+    done = [status.done for status in statuses[1:]]
     assert done == sorted(done)
-    assert seen[-1][:2] == (10 * (1 + DRAWS), 10 * (1 + DRAWS))
+    assert (statuses[-1].done, statuses[-1].total) == (10 * (1 + DRAWS), 10 * (1 + DRAWS))
     assert view.curve["n_edges"] == [32, 65, 162, 325, 650, 1625, 3249, 6498, 16246, 32491]
     assert view.curve["faithfulness"][-1] == pytest.approx(1)
     assert [len(draw) for draw in view.curve["random"]] == [10] * DRAWS
@@ -240,7 +232,7 @@ def test_the_curve_is_measured_point_by_point() -> None:
 
 def test_a_curve_that_is_stopped_keeps_its_points() -> None:
     shown = circuit()
-    view = CircuitGraph(shown, live=FakeLive(shown))
+    view = CircuitGraph(shown, measurement=FakeMeasurement(shown))
     answer = view.answer_curve()
     for _ in range(7):
         next(answer)
@@ -250,7 +242,7 @@ def test_a_curve_that_is_stopped_keeps_its_points() -> None:
 
 def test_random_circuits_are_the_same_each_time() -> None:
     shown = circuit()
-    curves = [list(measured(shown, np.arange(479), FakeLive(shown)))[-1][3] for _ in range(2)]
+    curves = [gone_through(measured(shown, np.arange(479), FakeMeasurement(shown)))[1] for _ in range(2)]
     assert curves[0] == curves[1]
 
 
@@ -292,9 +284,9 @@ def test_only_its_own_curve_is_shown() -> None:
         CircuitGraph(circuit(), curve=curve(circuit(), provenance=other))
 
 
-def test_live_must_measure() -> None:
-    with pytest.raises(TypeError, match="measures as circuits.Live does"):
-        CircuitGraph(circuit(), live=object())
+def test_what_measures_is_a_measurement() -> None:
+    with pytest.raises(TypeError, match="measurement= takes a circuits.CircuitMeasurement"):
+        CircuitGraph(circuit(), measurement=object())
 
 
 @pytest.mark.parametrize(
@@ -332,23 +324,23 @@ def test_changes_that_cannot_be_get_a_sentence_and_lose_nothing(name: str, value
 def test_a_saved_page_holds_the_present_scores() -> None:
     shown = circuit()
     assert [name for name, *_ in CircuitGraph(shown).saved_answers()] == ["json"]
-    live = FakeLive(shown)
-    view = CircuitGraph(shown, live=live)
-    view.answer_measure(None, [], [])
+    fake = FakeMeasurement(shown)
+    view = CircuitGraph(shown, measurement=fake)
+    finished(view.answer_measure(None, [], []))
     saved = list(view.saved_answers())
-    assert len(live.asked) == 1  # known already
+    assert len(fake.asked) == 1  # known already
     assert saved[0][:2] == ("measure", {"kept": None, "removed": [], "added": []})
     heads = [(args["layer"], args["head"]) for name, args, *_ in saved if name == "attention"]
     assert heads == shown.heads
     view.kept = 7
     assert next(iter(view.saved_answers()))[1]["kept"] == 7
-    np.testing.assert_array_equal(live.asked[1], shown.keep(7).included)
+    np.testing.assert_array_equal(fake.asked[1], shown.keep(7).included)
 
 
 def test_a_saved_page_is_not_filled_with_attention(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = circuit()
     monkeypatch.setattr(circuit_graph, "SAVED_BYTES", 3 * 12 * 12 * 4)
-    saved = [name for name, *_ in CircuitGraph(shown, live=FakeLive(shown)).saved_answers()]
+    saved = [name for name, *_ in CircuitGraph(shown, measurement=FakeMeasurement(shown)).saved_answers()]
     assert saved.count("attention") == 3
     assert "json" not in saved
 
@@ -392,55 +384,48 @@ def found() -> Circuit:
     return circuits.discover(demo, ioi.prompts(demo, n=6, seed=1).task(), "eap").keep(40)
 
 
-def far_graph() -> tuple[CircuitGraph, CircuitGraph, FarModel]:
-    """A graph of a far model, the same of a near one, and the far model."""
-    far = FarModel(Microscope.load("demo"))
-    far.blocked = True
-    return CircuitGraph(found(), far), CircuitGraph(found(), far.near), far
+def remote_graph() -> tuple[CircuitGraph, CircuitGraph, FakeTransport]:
+    """A graph of a model on a server, the same of a local one, and what carries the requests."""
+    remote = fake_remote(Microscope.load("demo"))
+    transport = remote.transport
+    transport.blocked = True
+    return CircuitGraph(found(), remote), CircuitGraph(found(), transport.local), transport
 
 
-def test_a_far_circuit_is_measured_without_holding_the_kernel() -> None:
-    view, near, far = far_graph()
-    seen, (data, _) = steps(view.answer_measure(20, [], []))
-    assert [step[2] for step in seen if isinstance(step, tuple)] == ["queued, position 3", "running on the server"]
-    expected, _ = near.answer_measure(20, [], [])
+def test_a_remote_circuit_is_measured_without_holding_the_kernel() -> None:
+    view, local, transport = remote_graph()
+    statuses, (data, _) = gone_through(view.answer_measure(20, [], []))
+    assert texts(statuses) == ["sent to the server", "queued, position 3", "running on the server"]
+    expected, _ = finished(local.answer_measure(20, [], []))
     assert data == {name: pytest.approx(value, abs=1e-5) if name != "ablation" else value
                     for name, value in expected.items()}  # fmt: skip
-    assert far.asked == ["_measured"]
+    assert transport.asked == ["measure"]
 
 
-def test_the_attention_of_a_far_circuit_is_asked_once_a_layer() -> None:
-    view, near, far = far_graph()
-    _, (data, (weights,)) = steps(view.answer_attention(2, 1))
-    expected, (others,) = near.answer_attention(2, 1)
+def test_the_attention_of_a_remote_circuit_is_asked_once_a_layer() -> None:
+    view, local, transport = remote_graph()
+    data, (weights,) = finished(view.answer_attention(2, 1))
+    expected, (others,) = finished(local.answer_attention(2, 1))
     assert data == expected
     np.testing.assert_allclose(np.frombuffer(weights, "<f4"), np.frombuffer(others, "<f4"), atol=1e-6)
-    view.answer_attention(2, 3)
-    assert far.asked == ["_attention"]
+    finished(view.answer_attention(2, 3))
+    assert transport.asked == ["attention_on_first_prompt"]
 
 
-def test_the_curve_of_a_far_circuit_comes_with_one_request() -> None:
-    view, near, far = far_graph()
-    steps(view.answer_curve())
-    steps(near.answer_curve())
-    assert far.asked == ["_measured"]
-    assert view.curve["n_edges"] == near.curve["n_edges"]
+def test_the_curve_of_a_remote_circuit_comes_with_one_request() -> None:
+    view, local, transport = remote_graph()
+    finished(view.answer_curve())
+    finished(local.answer_curve())
+    assert transport.asked == ["measure"]
+    assert view.curve["n_edges"] == local.curve["n_edges"]
     for name in ("faithfulness", "metric", "random", "full", "empty"):
         np.testing.assert_allclose(
-            np.array(view.curve[name], dtype=float), np.array(near.curve[name], dtype=float), atol=1e-5
+            np.array(view.curve[name], dtype=float), np.array(local.curve[name], dtype=float), atol=1e-5
         )
 
 
-def test_a_saved_far_circuit_holds_its_numbers_and_no_key(tmp_path: Any) -> None:
-    view, _, _ = far_graph()
+def test_a_saved_remote_circuit_holds_its_numbers_and_no_key(tmp_path: Any) -> None:
+    view, _, _ = remote_graph()
     page = view.to_html(tmp_path / "page.html").read_text("utf-8")
     assert '"faithfulness"' in page
     assert KEY not in page
-
-
-def test_a_far_circuit_can_be_waited_for() -> None:
-    far = FarModel(Microscope.load("demo"))
-    live, near = FarLive(far, found(), 4), Live(far.near, found(), 4)
-    assert live.measure(found().included) == pytest.approx(near.measure(found().included), abs=1e-6)
-    assert (live.full, live.tokens, live.ablation) == (pytest.approx(near.full, abs=1e-6), near.tokens, near.ablation)
-    np.testing.assert_allclose(live.attention(1), near.attention(1), atol=1e-6)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from scope_widgets.remote.client.job import JobStatus
-from tests.support.fake_remote_model import QUEUED, FarModel
 from traitlets import TraitError
 
+from scope_widgets._job import JobStatus, Steps
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.patching import activations, far_sweeps, sweep
-from scope_widgets.widgets import PatchingMap, Selection, patching_map
+from scope_widgets.patching import activations, sweep, sweeps
+from scope_widgets.remote import microscope as remote_microscope
+from scope_widgets.widgets import PatchingMap, Selection
+from scope_widgets.widgets.patching_map import patching_map
 from scope_widgets.widgets.patching_map.cells import MOST_CELLS, MOST_DOUBLES, Effects, as_bytes, values_of
+from tests.support.fake_transport import QUEUED, RUNNING, FakeTransport, fake_remote
+from tests.support.jobs import gone_through
 from tests.support.patching_examples import Sweep, attribution, estimated, patching, words
 
 
@@ -198,7 +201,7 @@ def test_a_cell_gives_its_prompts_and_its_code() -> None:
         ask(PatchingMap(result), cell=24)
 
 
-def test_prompts_are_told_with_both_runs() -> None:
+def test_prompts_are_given_with_both_runs() -> None:
     result = patching(2, 3, prompts=2)
     result = replace(result, provenance=replace(result.provenance, prompts=("a", "b", "x", "y")))
     assert PatchingMap(result).prompts == ["clean: a\ncorrupted: x", "clean: b\ncorrupted: y"]
@@ -214,7 +217,7 @@ def test_a_sweep_runs_stops_and_goes_on() -> None:
     assert (view.live, view.done, view.total) == (True, 0, 60)
     assert np.isnan(sent(view)).all()
     run = view.answer_run()
-    assert next(run) is None
+    assert next(run).state == "running"
     assert (view.running, view.done) == (True, 10)
     assert np.isfinite(sent(view)).sum() == 10
     view.answer_stop()
@@ -251,9 +254,8 @@ def test_a_failure_is_said_and_what_is_done_stays() -> None:
     messages: list[Any] = []
     view.send = lambda content, buffers=None: messages.append(content)
     view._handle_custom_msg({"v": 1, "id": "a", "kind": "req", "name": "run", "args": {}}, [])
-    assert messages == [
-        {"v": 1, "id": "a", "kind": "err", "message": "The model ran out of memory. Patch fewer prompts at once."}
-    ]
+    assert messages == [{"v": 1, "id": "a", "kind": "res", "data": {}}]
+    assert view.problem == "The model ran out of memory. Patch fewer prompts at once."
     assert (view.running, view.done) == (False, 20)
 
 
@@ -298,67 +300,91 @@ CLEAN, CORRUPTED = (
 )
 
 
-def far_map(*news: JobStatus) -> tuple[PatchingMap, FarModel]:
-    scope = FarModel(Microscope.load("demo"), news or (QUEUED, JobStatus("running")))
+def remote_map(*statuses: JobStatus) -> tuple[PatchingMap, FakeTransport]:
+    scope = fake_remote(Microscope.load("demo"), statuses or (QUEUED, RUNNING))
+    transport = scope.transport
     view = PatchingMap(sweep(scope, CLEAN, CORRUPTED, answer=" Mary", versus=" John", over="head", estimate=False))
-    scope.blocked = True
-    return view, scope
+    transport.blocked = True
+    return view, transport
 
 
-def test_a_far_sweep_says_what_the_server_does_and_gives_the_numbers_of_a_near_one() -> None:
-    view, scope = far_map(
-        QUEUED, JobStatus("queued", "the connection is lost; waiting for the server"), JobStatus("running")
-    )
+def test_a_remote_sweep_says_what_is_waited_for_and_gives_the_numbers_of_a_local_one() -> None:
+    view, transport = remote_map(QUEUED, JobStatus("lost", "connection lost, waiting for the server"), RUNNING)
     said: list[str] = []
     view.observe(lambda change: said.append(change["new"]), "waiting")
-    pauses = [pause for pause in view.answer_run() if pause is not None]
-    assert said[:3] == ["queued, position 3", "connection lost, waiting for the server", "running on the server"]
-    assert len(pauses) == 3 * scope.asked.count("cells")
-    assert all(0.05 <= pause <= 0.5 for pause in pauses)
+    statuses, _ = gone_through(view.answer_run())
+    assert [text for text in dict.fromkeys(said) if text] == [
+        "sent to the server", "queued, position 3", "connection lost, waiting for the server", "running on the server"
+    ]  # fmt: skip
+    waited = [status for status in statuses if status.pause]
+    assert len(waited) == (2 + 3) * transport.asked.count("run_cells_of")
+    assert all(0.05 <= status.pause <= 0.5 for status in waited)
     assert (view.waiting, view.problem, view.running, view.done) == ("", "", False, view.total)
-    near = activations(scope.near, CLEAN, CORRUPTED, answer=" Mary", versus=" John", over="head")
-    np.testing.assert_allclose(sent(view), near.values.ravel(), atol=1e-6)
+    local = activations(transport.local, CLEAN, CORRUPTED, answer=" Mary", versus=" John", over="head")
+    np.testing.assert_allclose(sent(view), local.values.ravel(), atol=1e-6)
 
 
-def test_a_far_sweep_that_fails_says_why_keeps_what_came_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(far_sweeps, "ENOUGH", 10)
-    view, scope = far_map()
+def test_a_remote_sweep_that_fails_says_why_keeps_what_came_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeps, "ENOUGH", 10)
+    view, transport = remote_map()
     untouched = view.done
     run = view.answer_run()
     while view.done == untouched:
         next(run)
     before = view.done
-    scope.down = True
-    assert list(run)[-1] is not None
+    transport.down = True
+    assert list(run)
     assert (view.problem, view.running, view.waiting) == ("The server is down.", False, "")
     assert untouched < before == view.done < view.total
-    scope.down = False
-    for _ in view.answer_run():
-        pass
+    transport.down = False
+    gone_through(view.answer_run())
     assert (view.problem, view.done) == ("", view.total)
-    assert scope.asked == ["laid_out", *["cells"] * 4]  # what had come is not asked for again
+    assert transport.asked == ["lay_out", *["run_cells_of"] * 4]  # what had come is not asked for again
 
 
-def test_between_two_looks_the_kernel_rests_and_a_stop_does_not_wait() -> None:
-    view, scope = far_map(*[JobStatus("queued")] * 1000)
-    looks: list[float] = []
-    view._sweep.pause = lambda: looks.append(time.monotonic()) or 30.0
+class Queue:
+    """A server whose queue does not move."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def __iter__(self) -> Iterator[JobStatus]:
+        while True:
+            self.looks += 1
+            yield JobStatus("queued", "queued")
+
+
+def test_between_two_looks_the_kernel_rests_and_a_stop_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    def paced(steps: Steps[Any]) -> Steps[Any]:
+        for status in steps:
+            yield status._replace(pause=30.0 if status.state == "queued" else 0.0)
+
+    monkeypatch.setattr(remote_microscope, "paced", paced)
+    view, transport = remote_map()
+    transport.statuses = queue = Queue()
 
     async def kernel() -> None:
+        async def until_it_looks(times: int) -> None:
+            while queue.looks < times:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
         view.send = lambda content, buffers=None: None
         view._handle_custom_msg({"v": 1, "id": "a", "kind": "req", "name": "run", "args": {}}, [])
+        await until_it_looks(1)
         await asyncio.sleep(0.05)
-        assert (len(looks), view.running, view.waiting) == (1, True, "queued")
+        assert (queue.looks, view.running, view.waiting) == (1, True, "queued")
         view._handle_custom_msg({"v": 1, "id": "b", "kind": "req", "name": "stop", "args": {}}, [])
         assert not view.running
         view._handle_custom_msg({"v": 1, "id": "c", "kind": "req", "name": "run", "args": {}}, [])
+        await until_it_looks(2)
         assert view.running
         view._handle_custom_msg({"v": 1, "id": "c", "kind": "cancel"}, [])
         assert not view.running
 
     asyncio.run(kernel())
-    assert len(looks) == 2
-    assert scope.asked == ["laid_out"]
+    assert queue.looks == 2
+    assert transport.asked == ["lay_out"]
 
 
 def test_there_is_nothing_to_run_in_a_result() -> None:

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.support.fake_remote_model import KEY, FarModel
 from traitlets import TraitError
 
 from scope_widgets import steering
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.steered_distribution import Distribution, Steered
 from scope_widgets.widgets import Selection, SteeringPanel
+from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.steering_panel.reader import Reader
+from tests.support.fake_transport import KEY, FakeTransport, fake_remote
+from tests.support.jobs import gone_through, texts
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -39,15 +41,6 @@ def panel(**options: Any) -> SteeringPanel:
     """A neuron of layer 1, a direction of layer 2, a head of layer 3."""
     given = {"directions": [names()], "heads": [(3, 1)], "neurons": [(1, 5)], "answer": " Mary", "versus": " John"}
     return SteeringPanel(scope(), PROMPT, **{**given, **options})
-
-
-def steps(answer: Any) -> tuple[list[Any], Any]:
-    seen = []
-    while True:
-        try:
-            seen.append(next(answer))
-        except StopIteration as end:
-            return seen, end.value
 
 
 @cache
@@ -243,7 +236,7 @@ def test_a_head_that_is_selected_elsewhere_can_be_added() -> None:
 
 
 def test_the_answer_is_that_of_plain_hooks() -> None:
-    data, buffers = panel().answer_steer([None, 0.1, 0.5])
+    data, buffers = finished(panel().answer_steer([None, 0.1, 0.5]))
     steered, unsteered = (logits.log_softmax(-1) for logits in (plain_logits(0.1, 0.5), plain_logits(0.0, 1.0)))
     assert not buffers
     assert data["kl"] == pytest.approx(float((unsteered.exp() * (unsteered - steered)).sum()), abs=1e-4)
@@ -289,15 +282,16 @@ def test_reading_a_large_vocabulary_is_quick() -> None:
 
 def test_strengths_that_are_asked_for_are_checked() -> None:
     with pytest.raises(ValueError, match="There are 3 interventions"):
-        panel().answer_steer([0.1])
+        finished(panel().answer_steer([0.1]))
 
 
 def test_a_sweep_gives_the_fluent_range() -> None:
     view = panel()
-    seen, (data, _) = steps(view.answer_sweep(1, [None, 0.3, 0.5]))
+    statuses, (data, _) = gone_through(view.answer_sweep(1, [None, 0.3, 0.5]))
     held = [math.nan, 0.3, 0.5]
     expected = steering.sweep(view.session, 1, others=held)
-    assert [done for done, _, _ in seen] == sorted(done for done, _, _ in seen)
+    done = [status.done for status in statuses]
+    assert done == sorted(set(done))
     np.testing.assert_allclose(data["kl"], expected.kl, atol=1e-5)
     np.testing.assert_allclose(data["loss"], expected.loss, atol=1e-5)
     assert data["fluent"] == list(expected.fluent or ())
@@ -307,9 +301,9 @@ def test_a_sweep_gives_the_fluent_range() -> None:
 
 def test_without_answers_there_is_no_difference() -> None:
     view = panel(answer=None, versus=None, neurons=[])
-    _, (data, _) = steps(view.answer_sweep(0, [0.0, 1.0]))
+    data, _ = finished(view.answer_sweep(0, [0.0, 1.0]))
     assert data["difference"] is data["spearman"] is None
-    assert view.answer_grid(0, [0.0, 1.0])[0]["difference"] is None
+    assert finished(view.answer_grid(0, [0.0, 1.0]))[0]["difference"] is None
 
 
 def test_a_slider_may_go_while_it_is_swept() -> None:
@@ -317,17 +311,17 @@ def test_a_slider_may_go_while_it_is_swept() -> None:
     running = view.answer_sweep(1, [None, 0.0, 1.0])
     next(running)
     view.remove("neuron 1:5")
-    steps(running)
+    finished(running)
     assert list(view.fluent) == ["add names, layer 2, all positions"]
 
 
 def test_continuations_come_a_token_at_a_time() -> None:
     view = panel()
-    seen, (data, _) = steps(view.answer_continue([None, 0.3, 1.0], 4, 0.0, 0))
-    assert [done for done, _, _ in seen] == [0, 1, 2, 3, 4]
-    texts = [json.loads(text) for _, _, text in seen]
-    assert texts[-1] == data
-    assert all(after["steered"].startswith(before["steered"]) for before, after in itertools.pairwise(texts))
+    statuses, (data, _) = gone_through(view.answer_continue([None, 0.3, 1.0], 4, 0.0, 0))
+    assert [status.done for status in statuses] == [0, 1, 2, 3, 4]
+    written = [json.loads(status.text) for status in statuses]
+    assert written[-1] == data
+    assert all(after["steered"].startswith(before["steered"]) for before, after in itertools.pairwise(written))
     assert data["unsteered"].startswith("Mary")
     assert data["steered"] != data["unsteered"]
     with pytest.raises(ValueError, match="1 to 200 tokens"):
@@ -336,25 +330,25 @@ def test_continuations_come_a_token_at_a_time() -> None:
 
 def test_the_model_can_be_asked_while_it_writes() -> None:
     view = panel()
-    alone = view.answer_steer([None, 0.1, 0.5])[0]["tokens"]
+    alone = finished(view.answer_steer([None, 0.1, 0.5]))[0]["tokens"]
     view.session.clear_cache()
     writing = view.answer_continue([None, 0.9, 0.0], 6, 0.0, 0)
     for _ in range(3):
         next(writing)
-    assert view.answer_steer([None, 0.1, 0.5])[0]["tokens"] == alone
+    assert finished(view.answer_steer([None, 0.1, 0.5]))[0]["tokens"] == alone
     writing.close()
 
 
 def test_a_grid_is_what_steering_gives_at_its_points() -> None:
     view = panel()
-    data, buffers = view.answer_grid(1, [None, 0.33, 0.5])
+    data, buffers = finished(view.answer_grid(1, [None, 0.33, 0.5]))
     low, high = view.session.spans[1]
     np.testing.assert_allclose([one for one in data["strengths"] if one != 0.33], np.linspace(low, high, 11))
     assert 0.33 in data["strengths"]
     p = np.frombuffer(buffers[0], "<f4").reshape(len(data["strengths"]), len(data["tokens"]))
     p0 = np.frombuffer(buffers[1], "<f4")
     for at in (0, 3, 11):
-        answer = view.answer_steer([None, data["strengths"][at], 0.5])[0]
+        answer = finished(view.answer_steer([None, data["strengths"][at], 0.5]))[0]
         assert data["kl"][at] == pytest.approx(answer["kl"], abs=1e-4)
         assert data["difference"][at] == pytest.approx(answer["difference"], abs=1e-3)
         of = {one["id"]: column for column, one in enumerate(data["tokens"])}
@@ -364,11 +358,11 @@ def test_a_grid_is_what_steering_gives_at_its_points() -> None:
 
 
 def test_a_grid_of_a_neuron_knows_the_free_one() -> None:
-    data, _ = panel().answer_grid(0, [None, 0.0, 1.0])
+    data, _ = finished(panel().answer_grid(0, [None, 0.0, 1.0]))
     assert data["strengths"][-1] is None
     assert data["kl"][-1] == 0
     with pytest.raises(ValueError, match="no slider 7"):
-        panel().answer_grid(7, [None, 0.0, 1.0])
+        finished(panel().answer_grid(7, [None, 0.0, 1.0]))
 
 
 def test_the_code_makes_it_again() -> None:
@@ -421,8 +415,8 @@ def test_a_saved_page_has_a_grid_for_every_slider() -> None:
     view = panel(max_new_tokens=3)
     view.strengths = [None, 0.2, 0.5]
     view.enabled = [True, True, False]
-    steps(view.answer_sweep(1, [None, -0.7, 1.0]))
-    steps(view.answer_sweep(2, [None, -0.7, 1.0]))  # holds another strength of the direction
+    finished(view.answer_sweep(1, [None, -0.7, 1.0]))
+    finished(view.answer_sweep(2, [None, -0.7, 1.0]))  # holds another strength of the direction
     saved = list(view.saved_answers())
     assert [(name, args.get("which")) for name, args, _, _ in saved] == [
         ("grid", 0), ("grid", 1), ("sweep", 1), ("grid", 2), ("continue", None), ("code", None),
@@ -434,8 +428,8 @@ def test_a_saved_page_has_a_grid_for_every_slider() -> None:
 
 def test_a_continuation_that_was_written_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
     view = panel(max_new_tokens=3)
-    _, (data, _) = steps(view.answer_continue([None, 0.0, 1.0], 3, 0.0, 0))
-    monkeypatch.setattr(view.session, "continuations", None)
+    data, _ = finished(view.answer_continue([None, 0.0, 1.0], 3, 0.0, 0))
+    monkeypatch.setattr(view.session, "submit_continuations", None)
     (kept,) = [data for name, _, data, _ in view.saved_answers() if name == "continue"]
     assert kept == data
 
@@ -453,7 +447,7 @@ def test_it_says_where_it_came_from() -> None:
 
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neo", "llama"])
 def test_other_families(family: str) -> None:
-    tiny = Microscope(tiny_model(family), tiny_tokenizer())
+    tiny = Microscope.for_model(tiny_model(family), tiny_tokenizer())
     view = SteeringPanel(tiny, "the cat sat on", heads=[(1, 2)], neurons=[(0, 3)])
     view.strengths = [1.0, 0.0]
     assert view.start["kl"] > 0
@@ -463,17 +457,14 @@ def test_other_families(family: str) -> None:
 # -- of a model on a server
 
 
-def far_panel(**options: Any) -> tuple[SteeringPanel, FarModel]:
-    far = FarModel(scope())
+def remote_panel(**options: Any) -> tuple[SteeringPanel, FakeTransport]:
+    remote = fake_remote(scope())
+    transport = remote.transport
     given = {"directions": [names()], "heads": [(3, 1)], "neurons": [(1, 5)], "answer": " Mary", "versus": " John"}
-    view = SteeringPanel(far, PROMPT, **{**given, **options})
-    far.asked.clear()
-    far.blocked = True
-    return view, far
-
-
-def said(seen: list[Any]) -> list[str]:
-    return [step[2] for step in seen if isinstance(step, tuple)]
+    view = SteeringPanel(remote, PROMPT, **{**given, **options})
+    transport.asked.clear()
+    transport.blocked = True
+    return view, transport
 
 
 def close(one: Any, other: Any) -> bool:
@@ -483,55 +474,55 @@ def close(one: Any, other: Any) -> bool:
     )
 
 
-def test_a_far_panel_begins_with_what_is_known_and_does_not_hold_the_kernel() -> None:
-    view, far = far_panel()
-    assert (view.far, panel().far, view.continue_on_release) == (True, False, False)
+def test_a_remote_panel_begins_with_what_is_known_and_does_not_hold_the_kernel() -> None:
+    view, transport = remote_panel()
+    assert (view.interactive, panel().interactive, view.continue_on_release) == (False, True, False)
     assert close(view.start, panel().start)
     view.strengths = [None, 0.4, 1.0]
-    assert far.asked == []
+    assert transport.asked == []
     assert view.start["strengths"] == [None, 0.0, 1.0]
 
 
-def test_a_far_panel_asks_for_exact_numbers_and_says_what_the_server_does() -> None:
-    view, far = far_panel()
+def test_a_remote_panel_asks_for_exact_numbers_and_says_what_is_waited_for() -> None:
+    view, transport = remote_panel()
     view.strengths = [None, 0.4, 1.0]
-    seen, (data, _) = steps(view.answer_steer([None, 0.4, 1.0]))
-    assert said(seen) == ["queued, position 3", "running on the server"]
-    assert close(data, panel().answer_steer([None, 0.4, 1.0])[0])
+    statuses, (data, _) = gone_through(view.answer_steer([None, 0.4, 1.0]))
+    assert texts(statuses) == ["sent to the server", "queued, position 3", "running on the server"]
+    assert close(data, finished(panel().answer_steer([None, 0.4, 1.0]))[0])
     assert view.start["strengths"] == [None, 0.4, 1.0]
-    steps(view.answer_steer([None, 0.4, 1.0]))
-    assert far.asked == ["_rows"]
+    finished(view.answer_steer([None, 0.4, 1.0]))
+    assert transport.asked == ["_rows"]
 
 
-def test_a_far_grid_comes_with_one_request() -> None:
-    view, far = far_panel()
-    _, (data, buffers) = steps(view.answer_grid(1, [None, 0.03, 1.0]))
-    near, near_buffers = panel().answer_grid(1, [None, 0.03, 1.0])
-    assert far.asked == ["_rows"]
+def test_a_remote_grid_comes_with_one_request() -> None:
+    view, transport = remote_panel()
+    data, buffers = finished(view.answer_grid(1, [None, 0.03, 1.0]))
+    local, local_buffers = finished(panel().answer_grid(1, [None, 0.03, 1.0]))
+    assert transport.asked == ["_rows"]
     assert (data["strengths"], [one["id"] for one in data["tokens"]]) == (
-        near["strengths"],
-        [one["id"] for one in near["tokens"]],
+        local["strengths"],
+        [one["id"] for one in local["tokens"]],
     )
-    for one, other in zip(buffers, near_buffers, strict=True):
+    for one, other in zip(buffers, local_buffers, strict=True):
         np.testing.assert_allclose(np.frombuffer(one, "<f4"), np.frombuffer(other, "<f4"), atol=1e-6)
 
 
-def test_far_sweeps_and_continuations_come_with_one_request_each() -> None:
-    view, far = far_panel()
+def test_remote_sweeps_and_continuations_come_with_one_request_each() -> None:
+    view, transport = remote_panel()
     strengths = [None, 0.3, 1.0]
-    _, (data, _) = steps(view.answer_sweep(1, strengths))
-    near = steps(panel().answer_sweep(1, strengths))[1][0]
-    np.testing.assert_allclose(data["kl"], near["kl"], atol=1e-5)
-    assert data["fluent"] == near["fluent"]
+    data, _ = finished(view.answer_sweep(1, strengths))
+    local, _ = finished(panel().answer_sweep(1, strengths))
+    np.testing.assert_allclose(data["kl"], local["kl"], atol=1e-5)
+    assert data["fluent"] == local["fluent"]
     asked = {"strengths": strengths, "max_new_tokens": 5, "temperature": 0.0, "seed": 0}
-    seen, (data, _) = steps(view.answer_continue(**asked))
-    assert said(seen)[1:] == ["queued, position 3", "running on the server"]
-    assert data == steps(panel().answer_continue(**asked))[1][0]
-    assert far.asked == ["sweep", "_written"]
+    statuses, (data, _) = gone_through(view.answer_continue(**asked))
+    assert texts(statuses)[1:] == ["sent to the server", "queued, position 3", "running on the server"]
+    assert data == finished(panel().answer_continue(**asked))[0]
+    assert transport.asked == ["sweep", "_continued"]
 
 
-def test_a_saved_far_panel_is_of_the_present_strengths_and_knows_no_key(tmp_path: Any) -> None:
-    view, _ = far_panel()
+def test_a_saved_remote_panel_is_of_the_present_strengths_and_knows_no_key(tmp_path: Any) -> None:
+    view, _ = remote_panel()
     view.strengths = [None, 0.4, 1.0]
     page = view.to_html(tmp_path / "page.html").read_text("utf-8")
     assert view.start["strengths"] == [None, 0.4, 1.0]

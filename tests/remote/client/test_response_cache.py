@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from scope_widgets.remote.client import response_cache as kept
+from scope_widgets.remote.client import response_cache
 from scope_widgets.remote.client.response_cache import ResponseCache, key_of
 
 ANSWER = {
@@ -126,8 +126,8 @@ def test_the_same_name_in_another_process():
         "import torch\nfrom scope_widgets.remote.client.response_cache import key_of\n"
         "print(key_of([{'a': torch.ones(2)}, 'b']))"
     )
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert there.stdout.strip() == key_of([{"a": torch.ones(2)}, "b"])
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == key_of([{"a": torch.ones(2)}, "b"])
 
 
 def test_a_function_of_the_users_has_no_name():
@@ -190,7 +190,7 @@ def test_a_job_is_remembered_until_its_answer_has_come(store, monkeypatch):
     store.forget_job("b")
     assert store.job("b") is None
     store.keep_job("c", "job-3")
-    later = time.time() + kept.STORED_S + 1
+    later = time.time() + response_cache.STORED_S + 1
     monkeypatch.setattr(time, "time", lambda: later)
     assert store.job("c") is None
 
@@ -200,10 +200,10 @@ def test_a_job_is_remembered_until_its_answer_has_come(store, monkeypatch):
 
 def test_the_folder_is_one_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setenv("SCOPE_WIDGETS_CACHE", str(tmp_path))
-    assert kept.folder() == tmp_path / "remote"
+    assert response_cache.cache_folder() == tmp_path / "remote"
     monkeypatch.delenv("SCOPE_WIDGETS_CACHE")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert kept.folder() == tmp_path / ".cache" / "scope-widgets" / "remote"
+    assert response_cache.cache_folder() == tmp_path / ".cache" / "scope-widgets" / "remote"
 
 
 def test_what_was_not_used_for_longest_goes_first(store, monkeypatch):
@@ -213,13 +213,13 @@ def test_what_was_not_used_for_longest_goes_first(store, monkeypatch):
         os.utime(store._where / f"{key}.safetensors", times=(1e9 + age, 1e9 + age))
     size = (store._where / "a.safetensors").stat().st_size
     assert store.find("d") is not None  # used now
-    monkeypatch.setattr(kept, "MOST_BYTES", int(3.5 * size))
+    monkeypatch.setattr(response_cache, "MOST_BYTES", int(3.5 * size))
     store.keep("e", big)
     assert files(store) == ["a.safetensors", "d.safetensors", "e.safetensors"]
 
 
 def test_what_a_killed_process_left_goes_after_an_hour(store):
-    for name, age in (("writing-old", 2 * kept.STORED_S), ("writing-new", 0)):
+    for name, age in (("writing-old", 2 * response_cache.STORED_S), ("writing-new", 0)):
         (store._where / name).mkdir(parents=True)
         (store._where / name / "part").write_bytes(b"half")
         os.utime(store._where / name, times=(time.time() - age,) * 2)
