@@ -135,7 +135,7 @@ def _sentiment(quick: bool) -> list[Figure]:
         return []
     scope = Microscope.load(get_smollm2.folder())
     found = steering.direction(
-        scope, positive=POSITIVE, negative=NEGATIVE, layer=LAYER, position="mean", name="sentiment"
+        scope, positive=POSITIVE, negative=NEGATIVE, layer=LAYER, positions="mean", name="sentiment"
     )
     prompts = NEUTRAL[:2] if quick else NEUTRAL
     sessions = [_session(scope, prompt, found) for prompt in prompts]

@@ -66,6 +66,8 @@ class Result(Shown):
     """
 
     view: ClassVar[str] = ""
+    #: what earlier versions called the class in the files that they wrote
+    former_names: ClassVar[tuple[str, ...]] = ()
     provenance: Provenance
 
     def __repr__(self) -> str:
@@ -108,18 +110,23 @@ class Result(Shown):
         """
         try:
             fields = json.loads(text)
-            if fields.pop("result") != cls.__name__:
+            if fields.pop("result") not in (cls.__name__, *cls.former_names):
                 raise KeyError
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError):
             raise ValueError(
                 f"This text is not a {cls.__name__} written by to_json(): it begins {text[:40]!r}."
             ) from None
         try:
-            return cls(**decode_fields(cls, fields))
+            return cls._from_fields(fields)
         except (KeyError, TypeError, ValueError):
             raise ValueError(
                 f"This {cls.__name__} is damaged: it lacks fields, or arrays have other numbers than their shapes say."
             ) from None
+
+    @classmethod
+    def _from_fields(cls, fields: dict[str, Any]) -> Self:
+        """Return the result of the fields that `to_json` wrote."""
+        return cls(**decode_fields(cls, fields))
 
 
 class ArrayResult(Result):

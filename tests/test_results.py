@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import scope_widgets
-from scope_widgets import Microscope, circuits, heads, ioi, lens, patching
+from scope_widgets import Microscope, circuits, editing, heads, ioi, lens, patching, steering
 from scope_widgets._result import Result
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -36,6 +36,19 @@ def circuit(scope):
     return circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(30)
 
 
+def direction(scope):
+    return steering.direction(scope, positive=["the dogs"], negative=["the dog"], layer=3, name="plural")
+
+
+def session(scope):
+    return steering.Session(scope, "the horse", [steering.AddDirection(direction(scope), 0.1)], answer=" run", versus=5)
+
+
+def fact_edit(scope):
+    options = {"layer": 1, "corpus": ["the dog runs", "the cat sleeps"], "neighbours": ["the horse"], "steps": 1}
+    return editing.edit_fact(scope, "When Mary went to the store, she gave a drink to", "Mary", " Anna", **options)
+
+
 #: class -> how one is made on the demo model
 MAKERS = {
     "Ablation": lambda scope: patching.ablate(scope, [PROMPT, CORRUPTED], [(3, 1)], **QUESTION),
@@ -49,6 +62,8 @@ MAKERS = {
     "EdgePositions": lambda scope: circuits.by_position(scope, circuit(scope), task=circuit(scope).task[:1], steps=1),
     "Faithfulness": lambda scope: circuits.faithfulness(scope, circuit(scope), draws=1),
     "HeadAblation": lambda scope: ioi.ablate_heads(scope, ioi.prompts(scope, n=8), [(3, 1)], draws=2),
+    "Direction": direction,
+    "FactEffect": lambda scope: fact_edit(scope).effect,
     "HeadComparison": comparison,
     "HeadLabels": lambda scope: heads.label(heads.score(scope.trace(PROMPT), null_draws=20)),
     "HeadScores": lambda scope: heads.score(scope.trace(PROMPT), null_draws=20),
@@ -58,6 +73,8 @@ MAKERS = {
     "PatchingResult": lambda scope: patching.attribution(scope, PROMPT, CORRUPTED, **QUESTION),
     "RecallHeads": lambda scope: heads.recall_heads(subject_attention(scope)),
     "ReferenceComparison": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)).compare("gpt2"),
+    "Steered": lambda scope: session(scope).at(),
+    "StrengthSweep": lambda scope: steering.sweep(session(scope), strengths=[-0.1, 0, 0.1]),
     "SubjectAttention": subject_attention,
     "TopAttended": lambda scope: heads.top_attended(scope.trace(PROMPT), 3, n=2),
 }
@@ -77,9 +94,7 @@ def all_results():
 
 RESULTS = all_results()
 #: classes without a maker yet
-TO_COME = {
-    *("Direction", "FactEffect", "StrengthSweep"),
-}
+TO_COME: set[str] = set()
 
 
 def same(one, other):
@@ -88,7 +103,9 @@ def same(one, other):
         return one.dtype == other.dtype and one.shape == other.shape and np.array_equal(*map(comparable, (one, other)))
     if dataclasses.is_dataclass(one):
         return type(one) is type(other) and all(
-            same(getattr(one, field.name), getattr(other, field.name)) for field in dataclasses.fields(one)
+            same(getattr(one, field.name), getattr(other, field.name))
+            for field in dataclasses.fields(one)
+            if field.compare
         )
     if isinstance(one, dict):
         return list(one) == list(other) and all(same(one[key], other[key]) for key in one)

@@ -1,10 +1,10 @@
-"""What a fact edit does: to the prompt, to paraphrases of it, and to prompts that it should leave alone."""
+"""`FactEffect`: what a fact edit does to its prompt, to paraphrases of it, and to prompts that it should not change."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,11 +12,13 @@ from torch import Tensor
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets._types import Array
 from scope_widgets.experiments.rounding import largest
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import token_texts
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,17 +32,17 @@ class FactEffect(Result):
         The block whose MLP is changed.
     texts : list of str
     kinds : list of str
-        "prompt", "paraphrase" or "neighbour" (a prompt that the edit should leave alone).
+        "prompt", "paraphrase" or "neighbour" (a prompt whose prediction the edit should not change).
     before, after : ndarray [prompt]
         Probability of the answer as the next token.
     top_before, top_after : list of str
-        The likeliest token.
+        The most probable token.
     kl : ndarray [prompt]
         Divergence of the prediction after from that before, in nats.
     losses : ndarray [step]
-        Of the descent that found what to write, in nats.
+        Of the gradient descent that found the value, in nats.
     size : float
-        Norm of what is written more at the subject, in units of the norm of what the MLP wrote there.
+        Norm of what the edit adds at the subject, in units of the norm of what the MLP wrote there.
     provenance : Provenance
     """
 
@@ -60,7 +62,7 @@ class FactEffect(Result):
 
     @property
     def specificity(self) -> float:
-        """Share of the neighbours whose likeliest token is the same as before; NaN without neighbours."""
+        """Share of the neighbours whose most probable token is the same as before; NaN without neighbours."""
         same = [b == a for k, b, a in zip(self.kinds, self.top_before, self.top_after, strict=True) if k == "neighbour"]
         return float(np.mean(same)) if same else float("nan")
 
@@ -70,8 +72,8 @@ class FactEffect(Result):
         near = self.kl[np.array(self.kinds) == "neighbour"]
         return float(near.mean()) if len(near) else float("nan")
 
-    def to_dataframe(self) -> Any:
-        """Make a table: text, kind, before, after, top_before, top_after, kl."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table, a row a prompt: text, kind, before, after, top_before, top_after, kl."""
         import pandas as pd
 
         names = ("texts", "kinds", "before", "after", "top_before", "top_after", "kl")
@@ -83,7 +85,7 @@ class FactEffect(Result):
             ""
             if "neighbour" not in self.kinds
             else (
-                f"; {self.specificity:.0%} of {self.kinds.count('neighbour')} neighbours say what they said, "
+                f"; {self.specificity:.0%} of {self.kinds.count('neighbour')} neighbours keep their prediction, "
                 f"mean divergence {self.neighbour_kl:.3g} nats"
             )
         )
@@ -91,30 +93,28 @@ class FactEffect(Result):
             f"FactEffect(p({self.answer!r}) after {self.texts[0]!r}: {self.before[0]:.3g} -> {self.after[0]:.3g}{near})"
         )
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return {"text/plain": repr(self)}
-
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says next.
+    """The distribution of the next token after each of several texts.
 
     Attributes
     ----------
     log_p : Tensor of float32 [prompt, vocabulary]
     top : list of str
+        The most probable token.
     """
 
     log_p: Tensor
     top: list[str]
 
     def divergence(self, other: Predictions) -> Array:
-        """Give the Kullback-Leibler divergence of another prediction from this, `[prompt]` in nats."""
+        """Return the Kullback-Leibler divergence of another prediction from this, `[prompt]` in nats."""
         terms = torch.where(self.log_p.isfinite(), self.log_p.exp() * (self.log_p - other.log_p), 0.0)
         return terms.double().sum(-1).clamp_min(0).cpu().numpy()
 
 
 def predict(scope: Microscope, texts: Sequence[str]) -> Predictions:
-    """Ask what comes next after each text."""
+    """Return what the model predicts after each text."""
     log_p = loaded(scope).run(list(texts)).logits.detach().float().log_softmax(-1)
     return Predictions(log_p, token_texts(scope.tokenizer, largest(log_p, 1)[:, 0].tolist()))

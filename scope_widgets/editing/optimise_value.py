@@ -1,4 +1,4 @@
-"""What an MLP should write at a subject so that the model says something else: found by gradient descent."""
+"""`optimise_value`: what an MLP should write at a subject for another answer, found by gradient descent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ENOUGH = 0.95
 
 @dataclass(frozen=True)
 class Contexts:
-    """Prompts in which a subject stands, as token ids.
+    """Prompts that contain a subject, as token ids.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Contexts:
 def optimise_value(
     scope: Microscope, contexts: Contexts, essence: Contexts, layer: int, answer: int, steps: int
 ) -> tuple[Tensor, list[float]]:
-    """Find what, added to the MLP's output at the subject's last token, makes the answer likely in all contexts.
+    """Return what, added to the MLP's output at the subject's last token, makes the answer probable in all contexts.
 
     Minimises the mean of `-log p(answer)`, plus what the prediction after the essence prompt diverges from the model's
     own, plus the squared norm, each weighted (Meng et al. 2022, arXiv 2202.05262, equation 4).
@@ -69,14 +69,14 @@ def optimise_value(
     Raises
     ------
     ValueError
-        When the answer is likely already, or what is written there makes no difference to it.
+        When the answer is probable already, or what is written there makes no difference to it.
     """
     both = contexts + essence
     run = loaded(scope).run(both.rows, capture=("mlp_out",))
     rows = torch.arange(len(run), device=run.last.device)
     at = torch.tensor(both.positions, device=rows.device)
     positions = run.suffix(rows, at)
-    here = (positions == at[:, None])[..., None]
+    at_subject = (positions == at[:, None])[..., None]
     size = run.values["mlp_out"][layer][0, at[0]].float().norm()
     unit = size / scope.d_model**0.5
     before = run.logits[-1].float().log_softmax(-1)
@@ -85,7 +85,7 @@ def optimise_value(
     losses: list[float] = []
 
     def add(value: Tensor) -> Tensor:
-        addition: Tensor = (here * unit * added).to(value.dtype)
+        addition: Tensor = (at_subject * unit * added).to(value.dtype)
         return value + addition
 
     for _ in tqdm(range(steps), desc="Fact edit", leave=False):

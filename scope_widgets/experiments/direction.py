@@ -1,4 +1,4 @@
-"""`Direction`: a line in the residual stream of one layer."""
+"""`Direction`: a direction in the residual stream of one layer."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets._types import Array
 from scope_widgets.models.microscope import Microscope
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import pandas as pd
 
 _FORMAT = "scope-widgets direction 1"
 
@@ -29,17 +31,30 @@ class Direction(Result):
     ----------
     name : str
     layer : int
-        It is of what enters block `layer`; `n_layers`: of what enters the final norm.
+        It is one of the residual stream that enters block `layer`; `n_layers`: that enters the final norm.
     vector : ndarray of float32 [d_model]
         Of length 1.
     scale : float
-        The typical (median) norm of the residual stream there: to add the direction with strength 1 is to add a vector
-        of that length.
+        The typical (median) norm of that residual stream: to add the direction with strength 1 is to add a vector of
+        that length.
     length : float
-        How long the vector was as it was found, in units of `scale`.
+        How long the vector was when it was found, in units of `scale`.
     recipe : dict
         Arguments of `steering.direction` that find it again; empty for a vector that was given.
     provenance : Provenance
+
+    Raises
+    ------
+    ValueError
+        For a vector that is not finite or not of length 1, or other fields that are none of a direction.
+
+    Examples
+    --------
+    >>> names = steering.direction(scope, answer=" Mary", versus=" John", layer=2, name="names")
+    >>> names.vector.shape == (scope.d_model,)
+    True
+    >>> names.to_dataframe()[["name", "layer"]].values.tolist()
+    [['names', 2]]
     """
 
     name: str
@@ -74,7 +89,7 @@ class Direction(Result):
         return len(self.vector)
 
     def cosine(self, other: Direction) -> float:
-        """Give the cosine of the angle to another direction of the same width."""
+        """Return the cosine of the angle to another direction of the same width."""
         if other.d_model != self.d_model:
             raise ValueError(f"Directions of {self.d_model} and {other.d_model} numbers have no angle between them.")
         return float(self.vector @ other.vector)
@@ -95,7 +110,7 @@ class Direction(Result):
             )
 
     def moved_to(self, scope: Microscope) -> Direction:
-        """Give this direction as one of another model of the same width, such as a fine-tune of its own."""
+        """Return this direction as one of another model of the same width, such as a fine-tune of its own."""
         moved = replace(
             self, provenance=replace(self.provenance, model=scope.model_id, revision=scope.revision), recipe={}
         )
@@ -104,8 +119,15 @@ class Direction(Result):
 
     # -- files
 
+    @classmethod
+    def _from_fields(cls, fields: dict[str, Any]) -> Direction:
+        recipe = fields.get("recipe")
+        if isinstance(recipe, dict) and "position" in recipe:  # as version 0.1 wrote it
+            recipe["positions"] = recipe.pop("position")
+        return super()._from_fields(fields)
+
     def save(self, path: str | Path) -> Path:
-        """Write it as safetensors; what is not the vector stands in the header as JSON."""
+        """Write it as safetensors, with all but the vector as JSON in the header, and return the path."""
         from safetensors.numpy import save_file
 
         about = json.loads(self.to_json())
@@ -115,7 +137,7 @@ class Direction(Result):
 
     @classmethod
     def load(cls, path: str | Path) -> Direction:
-        """Read what `save` wrote.
+        """Return the direction that `save` wrote.
 
         Raises
         ------
@@ -142,7 +164,7 @@ class Direction(Result):
     # -- code
 
     def code(self) -> str:
-        """Give a Python expression that makes this direction again, in terms of `steering` and `scope`."""
+        """Return a Python expression that makes this direction again, in terms of `steering` and `scope`."""
         if self.recipe:
             arguments = {"layer": self.layer, **self.recipe, "name": self.name}
             return f"steering.direction(scope, {', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
@@ -152,7 +174,7 @@ class Direction(Result):
 
     @classmethod
     def from_code(cls, text: str) -> Direction:
-        """Read the text in an expression that `code` gave."""
+        """Return the direction of the text in an expression that `code` returned."""
         try:
             about = json.loads(text)
             values = np.frombuffer(b64decode(about["vector"], validate=True), dtype="<f4")
@@ -161,9 +183,13 @@ class Direction(Result):
         except (ValueError, KeyError, TypeError) as problem:
             raise ValueError(f"This text is not a direction that code() wrote: {problem}") from None
 
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table of one row: name, layer, d_model, scale, length, and how it was found."""
+        import pandas as pd
+
+        row = {"name": self.name, "layer": self.layer, "d_model": self.d_model, "scale": self.scale}
+        return pd.DataFrame([{**row, "length": self.length, "found": self.provenance.note}])
+
     def __repr__(self) -> str:
         """Say which it is."""
         return f"Direction({self.name!r}, layer {self.layer}, length {self.length:.3g} of the residual stream's)"
-
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return {"text/plain": repr(self)}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._job import Job, JobStatus, Steps
+from scope_widgets._provenance import Provenance
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.execution.cached_run import CachedRun
@@ -102,6 +103,7 @@ class Session:
         self._longer_ids: list[int] = []
         self._hits = self._misses = 0
         self._state = self._base_state = 0
+        self._provenance = Provenance(scope.model_id, scope.revision, (str(self.prompt),))
         self._current()
 
     @property
@@ -349,7 +351,7 @@ class Session:
         return self._base
 
     def _steered(self, key: Strengths, steered: Any) -> Steered:
-        return Steered(key, steered, self._unsteered, self.scope.tokenizer, self.answers)
+        return Steered(key, steered, self._unsteered, self.scope.tokenizer, self._provenance, self.answers)
 
     def _remembered(self, key: Strengths) -> Distribution | None:
         if all(is_neutral(one, strength) for one, strength in zip(self.interventions, key, strict=True)):

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets._aliases import former_options
+from scope_widgets._json_fields import decode, decode_fields, encode
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets.experiments.metric import divergence
 from scope_widgets.experiments.rounding import largest, noise_floor
 from scope_widgets.models.tokens import token_texts
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: the most probable tokens of a distribution that are found at once, and whose texts a file holds
+MOST_PROBABLE = 100
+
 
 class Distribution:
-    """What comes next.
+    """The distribution of the next token.
 
     Attributes
     ----------
@@ -24,6 +38,12 @@ class Distribution:
 
     def __init__(self, logits: Tensor) -> None:
         self.logits = logits.to("cpu", torch.float32, copy=True)  # of a batch that is not to stay in memory
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether all logits are equal."""
+        return isinstance(other, Distribution) and torch.equal(self.logits, other.logits)
+
+    __hash__ = None  # type: ignore[assignment]
 
     @cached_property
     def log_probabilities(self) -> Tensor:
@@ -42,24 +62,24 @@ class Distribution:
 
     @cached_property
     def order(self) -> list[int]:
-        """The hundred most probable tokens, or all, the most probable first."""
-        best: list[int] = largest(self.logits, min(100, len(self.logits))).tolist()
+        """The hundred most probable tokens, or all where there are fewer, the most probable first."""
+        best: list[int] = largest(self.logits, min(MOST_PROBABLE, len(self.logits))).tolist()
         return best
 
     def ranks(self, ids: list[int]) -> list[int]:
-        """Give how many tokens are more probable than each of these, by more than rounding."""
+        """Return how many tokens are more probable than each of these, by more than rounding."""
         above = self.logits[torch.tensor(ids), None] + noise_floor(torch.float32, float(self.logits.max().abs()))
         ranks: list[int] = (self.logits > above).sum(-1).tolist()
         return ranks
 
     def difference(self, answers: tuple[int, int]) -> float:
-        """Give the logit of one token less that of another."""
+        """Return the logit of one token less that of another."""
         return float(self.logits[answers[0]].double() - self.logits[answers[1]].double())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Steered:
-    """What comes next, steered and as the model is.
+class Steered(Result):
+    """The distribution of the next token, steered and as the model is, as `Session.at` returns it.
 
     Attributes
     ----------
@@ -67,6 +87,8 @@ class Steered:
         One for each intervention of the session.
     steered, unsteered : Distribution
     tokenizer
+        Of a result that was read from JSON it knows the hundred most probable tokens of either distribution.
+    provenance : Provenance
     answers : tuple of int, or None
         Tokens whose logits `difference` compares.
     """
@@ -74,7 +96,8 @@ class Steered:
     strengths: tuple[float, ...]
     steered: Distribution
     unsteered: Distribution
-    tokenizer: Any
+    tokenizer: Any = dataclasses.field(compare=False)
+    provenance: Provenance
     answers: tuple[int, int] | None = None
 
     @property
@@ -100,15 +123,20 @@ class Steered:
         """Logit of the first answer less that of the second; None without answers."""
         return None if self.answers is None else self.steered.difference(self.answers)
 
-    def top(self, k: int = 10) -> list[int]:
-        """Give the k (at most 100) most probable tokens of either distribution: those steered first."""
-        return list(dict.fromkeys([*self.steered.order[:k], *self.unsteered.order[:k]]))
+    @former_options(k="n")
+    def top(self, n: int = 10) -> list[int]:
+        """Return the `n` (at most 100) most probable tokens of either distribution: those of the steered one first."""
+        return list(dict.fromkeys([*self.steered.order[:n], *self.unsteered.order[:n]]))
 
-    def to_dataframe(self, k: int = 10) -> Any:
-        """Make a table of the k most probable tokens of either: token, probability, unsteered, rank, unsteered_rank."""
+    @former_options(k="n")
+    def to_dataframe(self, n: int = 10) -> pd.DataFrame:
+        """Return the `n` most probable tokens of either distribution as a table.
+
+        Its columns are token, probability, unsteered (probability), rank and unsteered_rank, from 0.
+        """
         import pandas as pd
 
-        ids = self.top(k)
+        ids = self.top(n)
         return pd.DataFrame(
             {
                 "token": token_texts(self.tokenizer, ids),
@@ -119,10 +147,45 @@ class Steered:
             }
         )
 
+    def to_json(self) -> str:
+        """Return this result as JSON: all logits, and the texts of the hundred most probable tokens of either."""
+        ids = self.top(MOST_PROBABLE)
+        fields = {
+            "strengths": self.strengths,
+            "logits": self.steered.logits.numpy(),
+            "unsteered_logits": self.unsteered.logits.numpy(),
+            "tokens": dict(zip(ids, token_texts(self.tokenizer, ids), strict=True)),
+            "provenance": self.provenance,
+            "answers": self.answers,
+        }
+        return json.dumps({"result": "Steered"} | {name: encode(value) for name, value in fields.items()})
+
+    @classmethod
+    def _from_fields(cls, fields: dict[str, Any]) -> Steered:
+        steered, unsteered = (
+            Distribution(torch.from_numpy(np.asarray(decode(fields.pop(name)))))
+            for name in ("logits", "unsteered_logits")
+        )
+        tokens = _StoredTokens({int(id_): text for id_, text in fields.pop("tokens").items()})
+        return cls(steered=steered, unsteered=unsteered, tokenizer=tokens, **decode_fields(cls, fields))
+
     def __repr__(self) -> str:
         """Say what comes next."""
         best, before = token_texts(self.tokenizer, [self.steered.order[0], self.unsteered.order[0]])
         return f"Steered(strengths {list(self.strengths)}: {best!r}, unsteered {before!r}, KL {self.kl:.3f} nats)"
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_()}
+
+class _StoredTokens:
+    """The texts of some tokens, in place of a tokenizer."""
+
+    def __init__(self, texts: Mapping[int, str]) -> None:
+        self._texts = texts
+        self.all_special_ids: Sequence[int] = list(texts)  # so that each text is taken as it is
+
+    def convert_ids_to_tokens(self, token_id: int) -> str | None:
+        """Return the text of a token, None where it is not known."""
+        return self._texts.get(token_id)
+
+    def convert_tokens_to_string(self, tokens: list[str]) -> str:
+        """Return the texts joined."""
+        return "".join(tokens)

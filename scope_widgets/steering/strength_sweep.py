@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
-from scope_widgets.experiments.direction import Array
+from scope_widgets._types import Array
 from scope_widgets.experiments.rounding import levels, logit_floor, rank, vanishes
 from scope_widgets.models.remote_dispatch import stepwise
 from scope_widgets.steering.session import Session
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: nats a token by which the loss on the unsteered continuation may rise; a convention, not a finding
 FLUENT = 1.0
@@ -50,6 +53,8 @@ class StrengthSweep(Result):
     floor : float
         What rounding alone may make of `difference`.
     """
+
+    former_names = ("Sweep",)
 
     what: str
     strengths: Array
@@ -114,8 +119,8 @@ class StrengthSweep(Result):
         low, high = self.fluent or (np.inf, -np.inf)
         return (self.strengths >= low) & (self.strengths <= high)
 
-    def to_dataframe(self) -> Any:
-        """Make a table, one row a point: strength, kl, difference, loss, fluent."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table, a row a point: strength, kl, difference, loss, fluent."""
         import pandas as pd
 
         columns = {"strength": self.strengths, "kl": self.kl, "difference": self.difference, "loss": self.loss}
@@ -159,7 +164,7 @@ def sweep(
     --------
     >>> plural = steering.direction(scope, positive=["the dogs"], negative=["the dog"], layer=3, name="plural")
     >>> session = steering.Session(scope, "the horse", [steering.AddDirection(plural)], answer=" run", versus=" runs")
-    >>> len(steering.sweep(session, "plural").strengths)
+    >>> len(steering.sweep(session, "add plural").strengths)
     11
     """
     at = _index(session, which)

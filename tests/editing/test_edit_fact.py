@@ -209,7 +209,7 @@ def test_families_that_are_refused(family):
         ({"steps": 0}, "steps= is a number from 1"),
         ({"ridge": 0}, "ridge= is a number above 0"),
         ({"ridge": float("nan")}, "ridge= is a number above 0"),
-        ({"essence": "w3"}, "must stand in 'w3' once"),
+        ({"essence": "w3"}, "must be in 'w3' once"),
     ],
 )
 def test_wrong_options(options, message):
@@ -219,9 +219,9 @@ def test_wrong_options(options, message):
 
 def test_wrong_prompts():
     scope = scope_of("llama")
-    with pytest.raises(ValueError, match="must stand in .* once"):
+    with pytest.raises(ValueError, match="must be in .* once"):
         edit_fact(scope, "w3 w4", "w5", ANSWER)
-    with pytest.raises(ValueError, match="must stand in .* once"):
+    with pytest.raises(ValueError, match="must be in .* once"):
         edit_fact(scope, "w3 w4 w3", "w3", ANSWER)
     with pytest.raises(ValueError, match="does not end a token where"):
         edit_fact(scope, "w34 w4", "w3", ANSWER)

@@ -59,7 +59,7 @@ def test_contrast_is_the_difference_of_means(family, position):
     scope = scope_of(family)
     positive, negative = ([streams(scope, ids) for ids in ids_of] for ids_of in (POSITIVE, NEGATIVE))
     for layer in (0, 1, scope.n_layers):
-        found = steering.direction(scope, layer=layer, positive=POSITIVE, negative=NEGATIVE, position=position)
+        found = steering.direction(scope, layer=layer, positive=POSITIVE, negative=NEGATIVE, positions=position)
         means = [np.mean([at(one[layer], position) for one in side], 0) for side in (positive, negative)]
         expected = means[0] - means[1]
         assert parallel(found.vector, expected)
@@ -72,7 +72,7 @@ def test_contrast_is_the_difference_of_means(family, position):
 
 @pytest.mark.parametrize("position", ["last", "mean"])
 def test_pca_is_the_first_axis_of_the_differences_of_pairs(llama, position):
-    found = steering.direction(llama, layer=2, positive=POSITIVE, negative=NEGATIVE, method="pca", position=position)
+    found = steering.direction(llama, layer=2, positive=POSITIVE, negative=NEGATIVE, method="pca", positions=position)
     states = [[at(streams(llama, ids)[2], position) for ids in side] for side in (POSITIVE, NEGATIVE)]
     differences = np.array(states[0]) - np.array(states[1])
     sizes, axes = np.linalg.eigh(differences.T @ differences)
@@ -214,7 +214,7 @@ def test_what_a_head_writes(family, position):
         written = z @ weight[head * width : (head + 1) * width]
         expected.append(at(written * gain_after(norm, seen["out"].reshape(len(ids), -1).double()), position))
     mean = np.mean(expected, 0)
-    found = steering.direction(scope, layer=2, head=(layer, head), positive=POSITIVE, position=position)
+    found = steering.direction(scope, layer=2, head=(layer, head), positive=POSITIVE, positions=position)
     assert parallel(found.vector, mean)
     assert found.length * found.scale == pytest.approx(np.linalg.norm(mean), rel=1e-4)
 
@@ -249,11 +249,11 @@ def same(one, other):
 
 def several(scope):
     yield steering.direction(scope, layer=2, positive=TEXTS[0], negative=TEXTS[1], name="naïve 'π' \"\\\n")
-    yield steering.direction(scope, layer=1, positive=TEXTS[0], negative=TEXTS[1], method="pca", position="mean")
+    yield steering.direction(scope, layer=1, positive=TEXTS[0], negative=TEXTS[1], method="pca", positions="mean")
     yield steering.direction(scope, layer=1, positive=POSITIVE, negative=NEGATIVE)
     yield steering.direction(scope, layer=3, answer="w20", versus=33, positive=TEXTS[1])
     yield steering.direction(scope, layer=np.int64(3), answer=[np.int64(20)], versus="w33", positive=TEXTS[0])
-    yield steering.direction(scope, layer=2, head=(1, 2), positive=TEXTS[0], position="mean")
+    yield steering.direction(scope, layer=2, head=(1, 2), positive=TEXTS[0], positions="mean")
     yield steering.direction(scope, layer=2, head=np.array([1, 2]), positive=tuple(TEXTS[0]))
     yield steering.direction(scope, layer=2, head=(np.int64(1), 2), positive=[np.str_(one) for one in TEXTS[0]])
     yield some_direction(scope, 0)
@@ -368,10 +368,10 @@ def test_other_files_are_refused_in_a_sentence(llama, tmp_path):
         ({"negative": TEXTS[0]}, "positive= is a list of prompts"),
         ({"positive": [], "negative": TEXTS[0]}, "at least one"),
         ({"positive": "w4 w5", "negative": TEXTS[0]}, "is a list of prompts"),
-        ({"positive": TEXTS[0], "negative": TEXTS[0]}, "zero direction.*the model sees in another light"),
+        ({"positive": TEXTS[0], "negative": TEXTS[0]}, "zero direction.*the model represents differently"),
         ({"positive": ["w5 w6"], "negative": ["w5 w6"], "method": "pca"}, "zero direction"),
         ({"positive": ["w5"], "negative": ["w6"], "method": "lda"}, "method= is one of mean, pca"),
-        ({"positive": ["w5"], "negative": ["w6"], "position": "first"}, "position= is one of last, mean"),
+        ({"positive": ["w5"], "negative": ["w6"], "positions": "first"}, "positions= is one of last, mean"),
         ({"positive": ["w5", "w7"], "negative": ["w6"], "method": "pca"}, "pairs.*got 2 and 1"),
         ({"positive": [["w5", "w7"]], "negative": ["w6"]}, "Each prompt is one text"),
         ({"positive": [""], "negative": ["w6"]}, "empty|no tokens"),

@@ -209,7 +209,7 @@ def test_figures_of_a_large_vocabulary(size):
     draw = np.random.default_rng(0)
     own = torch.tensor(3 * draw.standard_normal(150_000), dtype=torch.float32)
     moved = own + torch.tensor(size * draw.standard_normal(150_000), dtype=torch.float32)
-    found = steering.Steered((), Distribution(moved), Distribution(own), None)
+    found = steering.Steered((), Distribution(moved), Distribution(own), None, Provenance(model="m"))
     p, q = own.double().softmax(-1), moved.double().softmax(-1)
     assert found.kl == pytest.approx(scipy.stats.entropy(p, q), rel=1e-6)
     assert float(found.probabilities.double().sum()) == pytest.approx(1, abs=1e-6)

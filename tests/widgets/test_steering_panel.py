@@ -15,6 +15,7 @@ import torch
 from traitlets import TraitError
 
 from scope_widgets import steering
+from scope_widgets._provenance import Provenance
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.steered_distribution import Distribution, Steered
 from scope_widgets.widgets import Selection, SteeringPanel
@@ -256,7 +257,7 @@ def test_the_answer_is_that_of_plain_hooks() -> None:
 def test_ranks_count_the_tokens_that_are_more_probable() -> None:
     torch.manual_seed(0)
     logits = torch.randn(2, 3000).mul(2).round(decimals=1)  # with ties
-    found = Steered((), Distribution(logits[0]), Distribution(logits[1]), None, (3, 4))
+    found = Steered((), Distribution(logits[0]), Distribution(logits[1]), None, Provenance(model="m"), (3, 4))
     reader = Reader(None)
     reader._texts = {id_: str(id_) for id_ in range(3000)}
     data = reader.read(found)
@@ -273,7 +274,8 @@ def test_reading_a_large_vocabulary_is_quick() -> None:
     reader._texts = {id_: str(id_) for id_ in range(50_257)}
     took = []
     for _ in range(15):
-        found = Steered((), Distribution(unsteered.logits + torch.randn(50_257)), unsteered, None, (1, 2))
+        steered = Distribution(unsteered.logits + torch.randn(50_257))
+        found = Steered((), steered, unsteered, None, Provenance(model="m"), (1, 2))
         began = time.perf_counter()
         reader.read(found)
         took.append(time.perf_counter() - began)
