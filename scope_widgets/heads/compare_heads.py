@@ -206,10 +206,13 @@ def _pooled_deviation(a: Array, b: Array) -> Array:
 
 
 def _equalised(a: Array, b: Array, floor: float) -> tuple[Array, Array]:
-    """Return scores `[prompt, row]` with those of a row that differ by rounding only as the same."""
+    """Return scores `[prompt, row]`, with 0 in rows that differ by rounding only: a test of those is undefined.
+
+    Also the mean of equal scores is rounded, so that some had a variance and a p, and others had none.
+    """
     both = np.concatenate([a, b])
-    same = np.nanmax(both, axis=0) - np.nanmin(both, axis=0) <= floor
-    both = np.where(same & ~np.isnan(both), np.nanmin(both, axis=0), both)
+    same = np.fmax.reduce(both) - np.fmin.reduce(both) <= floor
+    both = np.where(same & ~np.isnan(both), 0.0, both)
     return both[: len(a)], both[len(a) :]
 
 
