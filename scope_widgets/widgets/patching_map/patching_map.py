@@ -12,6 +12,7 @@ import numpy.typing as npt
 import traitlets
 
 from scope_widgets._job import JobStatus
+from scope_widgets.experiments.rounding import rank
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import Answer, LongAnswer, View
 from scope_widgets.widgets.patching_map.cells import Effects, as_bytes, code_of, prompts_of_cell, values_of
@@ -239,7 +240,7 @@ class PatchingMap(View):
         values, estimates = values_of(self.result)
         known = values if estimates is None else np.where(np.isfinite(values), values, estimates)
         size = np.where(np.isfinite(known), np.abs(known), -1)
-        order = np.argsort(-size, kind="stable")
+        order = rank(size, getattr(self.result, "floor", None))  # an attribution has none
         return [int(cell) for cell in order if size[cell] >= 0]
 
     def provenance_lines(self) -> list[str]:
