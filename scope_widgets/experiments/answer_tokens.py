@@ -1,4 +1,4 @@
-"""The tokens that a question is about: an answer and what it is held against, each one token."""
+"""The tokens that a question is about: an answer and what it is compared with, each one token."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scope_widgets.models.tokens import token_texts
 
 
 def answer_ids(tokenizer: Any, answer: Any, n: int, what: str = "answer") -> Tensor:
-    """Give the token id of each prompt's answer.
+    """Return the token id of each prompt's answer.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def answer_ids(tokenizer: Any, answer: Any, n: int, what: str = "answer") -> Ten
 
 
 def check_distinct(tokenizer: Any, answers: Tensor, versus: Tensor) -> None:
-    """Raise ValueError where a prompt's answer and what it is held against are the same token."""
+    """Raise ValueError where a prompt's answer and what it is compared with are the same token."""
     for prompt, (one, other) in enumerate(zip(answers.tolist(), versus.tolist(), strict=True)):
         if one == other:
             text = token_texts(tokenizer, [one])[0]

@@ -1,4 +1,4 @@
-"""How far heads copy single tokens: what they read of a token, held against the unembedding."""
+"""How far heads copy single tokens: what they read of a token, compared with the unembedding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets.experiments.project_qkv import read
+from scope_widgets.experiments.project_qkv import project_qkv
 from scope_widgets.experiments.rounding import noise_floor
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope
@@ -44,7 +44,7 @@ def copying_scores(
     """
     bos = [] if scope.tokenizer.bos_token_id is None else [int(scope.tokenizer.bos_token_id)]
     trace = scope.trace([[*bos, i] for i in ids.tolist()], capture=("residual",))
-    values = read(scope, trace.residual(1)[:, -1], ("v",))["v"]
+    values = project_qkv(scope, trace.residual(1)[:, -1], ("v",))["v"]
     unembedding = Unembedding(scope.model, scope.anatomy)
     nothing = unembedding.raw(torch.zeros(scope.d_model)).float().cpu()
     scores = np.zeros((2, len(layers), scope.n_heads))
@@ -58,7 +58,7 @@ def copying_scores(
 
 
 def _shares(unembedding: Unembedding, writes: Tensor, ids: Tensor, top: int, nothing: Tensor) -> np.ndarray[Any, Any]:
-    """Give the shares of tokens that `writes` `[token, head, d_model]`, and their negatives, bring to the top.
+    """Return the shares of tokens that `writes` `[token, head, d_model]`, and their negatives, bring to the top.
 
     `nothing` `[vocabulary]` are the logits of an empty residual stream. Norms are odd but for their bias, so that one
     product with the unembedding serves both signs.

@@ -23,7 +23,7 @@ Sender = tuple[Any, int]
 Receiver = tuple[Any, ...]
 
 
-def along_paths(
+def patch_paths(
     base: CachedRun,
     source: CachedRun,
     layer: int,
@@ -77,8 +77,8 @@ def along_paths(
         positions = base.suffix(rows, 0) if at is None else at[rows, None]
         arrived: dict[HookPoint, Tensor] = {}
         edits = _frozen(base, source, layer, head, rows, positions, n_layers)
-        for place in places(reached or []):
-            edits[place] = _listener(arrived, place, edits.get(place))
+        for place in receiver_hooks(reached or []):
+            edits[place] = _recorder(arrived, place, edits.get(place))
         if reached is None:
             measured = metric.again(base, edits, rows=rows, positions=positions, layer=layer)
             if at is not None:  # with all heads frozen nothing leaves the position
@@ -86,7 +86,7 @@ def along_paths(
         elif not reached:
             measured = unchanged[rows.cpu()]
         else:
-            last = max(at_layer for _, at_layer in places(reached))
+            last = max(at_layer for _, at_layer in receiver_hooks(reached))
             base.again(edits, rows=rows, positions=positions, layer=layer, end=last)
             measured = _delivered(base, reached, arrived, rows, positions, at, group, metric)
         found[part.cpu()] = measured
@@ -101,15 +101,15 @@ def reaches(layer: int, from_mlp: bool, receiver: Receiver) -> bool:
     return bool(receiver[0] > layer)
 
 
-def places(receivers: Sequence[Receiver]) -> set[HookPoint]:
-    """Give where the receivers' inputs show: q, k, v of a layer; an MLP's input shows in its output."""
+def receiver_hooks(receivers: Sequence[Receiver]) -> set[HookPoint]:
+    """Return where the receivers' inputs show: q, k, v of a layer; an MLP's input shows in its output."""
     return {("mlp_out", one[1]) if one[0] == "mlp" else (one[2], one[0]) for one in receivers}
 
 
 def _frozen(
     base: CachedRun, source: CachedRun, layer: int, head: Tensor | None, rows: Tensor, positions: Tensor, n_layers: int
 ) -> dict[HookPoint, Callable[[Tensor], Tensor]]:
-    """Give the edits of the first run: the sender from the source, all heads after it from the base."""
+    """Return the edits of the first run: the sender from the source, all heads after it from the base."""
 
     def of(run: CachedRun, place: HookPoint) -> Tensor:
         return run.values[place[0]][place[1]][rows[:, None], positions]
@@ -128,7 +128,7 @@ def _frozen(
     return edits
 
 
-def _listener(
+def _recorder(
     arrived: dict[HookPoint, Tensor], place: HookPoint, edit: Callable[[Tensor], Tensor] | None
 ) -> Callable[[Tensor], Tensor]:
     def listen(value: Tensor) -> Tensor:
@@ -150,11 +150,11 @@ def _delivered(
 ) -> Tensor:
     """Run the base on from the receivers, with what arrived at them, and measure."""
     positions = sent_at if at is None else base.suffix(rows, at[rows])
-    here = positions == sent_at if at is None else positions == at[rows, None]
+    at_sender = positions == sent_at if at is None else positions == at[rows, None]
 
     def whole(place: HookPoint, value: Tensor) -> Tensor:
         ours = base.values[place[0]][place[1]][rows[:, None], positions]
-        return torch.where(here.reshape(*here.shape, *(1,) * (value.ndim - 2)), value, ours)
+        return torch.where(at_sender.reshape(*at_sender.shape, *(1,) * (value.ndim - 2)), value, ours)
 
     edits: Edits = {place: _deliver(place, receivers, whole(place, value), group) for place, value in arrived.items()}
     first = min(layer for _, layer in arrived)

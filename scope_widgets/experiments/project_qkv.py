@@ -13,7 +13,7 @@ from scope_widgets.models.microscope import Microscope
 _BATCH = 256
 
 
-def read(scope: Microscope, vectors: Tensor, sites: tuple[str, ...]) -> dict[str, list[Tensor]]:
+def project_qkv(scope: Microscope, vectors: Tensor, sites: tuple[str, ...]) -> dict[str, list[Tensor]]:
     """Let each block read the same residual streams, as those of one-token prompts.
 
     At the first position, where rotary embedding does not rotate.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 
 def groups_by_length(templates: Sequence[int], rows: Sequence[Sequence[int]]) -> list[int]:
-    """Give each prompt's group: its template, or a number of its own for each further length of the same template.
+    """Return each prompt's group: its template, or a number of its own for each further length of the same template.
 
     Parameters
     ----------

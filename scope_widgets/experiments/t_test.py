@@ -14,9 +14,9 @@ _STEPS = 300
 
 
 def t_test(values: Array, alternative: Literal["two-sided", "greater"] = "two-sided") -> Array:
-    """Give p of a mean of 0 over the last axis; NaN where nothing varies and nothing differs from 0, or with one value.
+    """Return p of a mean of 0 over the last axis, as `scipy.stats.ttest_1samp`.
 
-    As `scipy.stats.ttest_1samp`.
+    NaN where nothing varies and nothing differs from 0, or with one value.
     """
     n = values.shape[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -28,7 +28,7 @@ def t_test(values: Array, alternative: Literal["two-sided", "greater"] = "two-si
 
 
 def _outside(t: float, freedom: int) -> float:
-    """Give the probability of |T| > |t|, `I_x(freedom / 2, 1 / 2)` at `x = freedom / (freedom + t**2)`."""
+    """Return the probability of |T| > |t|, `I_x(freedom / 2, 1 / 2)` at `x = freedom / (freedom + t**2)`."""
     if math.isnan(t) or freedom < 1:
         return math.nan
     if math.isinf(t):
@@ -37,7 +37,7 @@ def _outside(t: float, freedom: int) -> float:
 
 
 def _incomplete_beta(a: float, b: float, x: float, rest: float) -> float:
-    """Give the regularised incomplete beta function at `x`, with `rest` as 1 - x (Abramowitz and Stegun 26.5.8)."""
+    """Return the regularised incomplete beta function at `x`, with `rest` as 1 - x (Abramowitz and Stegun 26.5.8)."""
     if x <= 0 or rest <= 0:
         return 0.0 if x <= 0 else 1.0
     if x > (a + 1) / (a + b + 2):  # the fraction converges quickly on the other side

@@ -33,7 +33,7 @@ class Task:
     clean, corrupted : list of list of int
         Token ids, pair by pair of the same length.
     answer, versus : list of list of int
-        Token ids that are right for each clean prompt, and those that they are held against. One of each for
+        Token ids that are right for each clean prompt, and those that they are compared with. One of each for
         "logit_difference" and its kin, any number for "probability_difference".
     metric : str or callable
         "logit_difference", "probability_difference", "logit", "probability", "log_probability", "kl" (from the clean
@@ -75,7 +75,7 @@ class Task:
         answer, versus : token, list of one token a pair, or list of a list of tokens a pair
             Texts with their space (" Mary") or token ids.
         metric : str or callable, optional
-            The logit difference, or with several answers a pair the probability difference, where nothing is said.
+            By default the logit difference, or with several answers a pair the probability difference.
         name : str
         groups : sequence of int, optional
 
@@ -112,7 +112,7 @@ class Task:
         )
 
     def __len__(self) -> int:
-        """Give the number of pairs."""
+        """Return the number of pairs."""
         return len(self.clean)
 
     def __repr__(self) -> str:
@@ -120,7 +120,7 @@ class Task:
         return f"Task({self.name}: {len(self)} pairs for {self.model_id}, {self.metric_name})"
 
     def __getitem__(self, some: slice) -> Task:
-        """Give the task with some of the pairs."""
+        """Return the task with some of the pairs."""
         columns = ("clean", "corrupted", "answer", "versus", "groups")
         return replace(self, **{name: getattr(self, name)[some] for name in columns})
 
@@ -130,7 +130,7 @@ class Task:
         return self.metric if isinstance(self.metric, str) else getattr(self.metric, "__name__", "a function")
 
     def measure(self, scope: Microscope, clean_logits: Tensor) -> Metric:
-        """Give what is measured on the logits of the last positions; "kl" is from `clean_logits` [pair, vocabulary]."""
+        """Return what is measured on the logits of the last positions; "kl": from `clean_logits` [pair, vocabulary]."""
         if self.metric == SUMMED:
             return Metric(SUMMED, self._summed)
         answer, versus = (self._single(some) for some in (self.answer, self.versus))

@@ -15,7 +15,7 @@ from scope_widgets._choices import check_choice
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import ArrayResult
 from scope_widgets._types import Array
-from scope_widgets.experiments.project_qkv import read
+from scope_widgets.experiments.project_qkv import project_qkv
 from scope_widgets.experiments.rounding import noise_floor
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import output_matrices
@@ -136,9 +136,9 @@ def _input_maps(scope: Microscope, kind: Kind) -> dict[str, list[Tensor]]:
     sites = ("v",) if kind == "v" else ("q", "k", "v")
     basis = torch.eye(scope.d_model)
     tests = torch.cat([0 * basis[:1], basis[:1] + basis[1:2]])
-    at_zero = read(scope, tests, sites)
+    at_zero = project_qkv(scope, tests, sites)
     biased = any(bool(x[0].any()) for layers in at_zero.values() for x in layers)
-    found = read(scope, torch.cat([tests, basis]) * (1.0 if biased else 1e-12), sites)
+    found = project_qkv(scope, torch.cat([tests, basis]) * (1.0 if biased else 1e-12), sites)
     maps: dict[str, list[Tensor]] = {}
     for site, layers in found.items():
         maps[site] = []

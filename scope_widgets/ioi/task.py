@@ -8,7 +8,7 @@ from scope_widgets.models.microscope import Microscope
 
 
 def ioi_task(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
-    """Make the task of `n` IOI prompts, each beside itself with the indirect object in the subject's second place.
+    """Return the task of `n` IOI prompts: the corrupted ones have the indirect object in place of the second subject.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.ablated_values import Replacement, ValueFunction, find_partners, replacing
 from scope_widgets.patching.ablation_result import Ablation, measure_ablation
-from scope_widgets.patching.run_pair import listed, places
+from scope_widgets.patching.positions import position_list, positions_of
 
 #: (layer, head), ("attention", layer), ("mlp", layer), or ("layer", layer): attention and MLP
 Component: TypeAlias = tuple[int | str, int]
@@ -161,8 +161,8 @@ def _mask(run: CachedRun, positions: Positions, roles: Roles | None) -> Tensor |
     if isinstance(positions, str) and positions == "all":
         return None
     mask = torch.zeros(run.token_ids.shape, dtype=torch.bool, device=run.token_ids.device)
-    for one in listed(positions):
-        mask[torch.arange(len(run)), places(run, one, roles)] = True
+    for one in position_list(positions):
+        mask[torch.arange(len(run)), positions_of(run, one, roles)] = True
     return mask
 
 

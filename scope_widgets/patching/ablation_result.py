@@ -17,7 +17,7 @@ from scope_widgets.experiments.rounding import share, vanishes
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.patching.run_pair import texts
+from scope_widgets.patching.run_pair import prompt_texts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +108,11 @@ def measure_ablation(
         metric=measure.name,
         what=what,
         provenance=Provenance(
-            model=scope.model_id, revision=scope.revision, prompts=tuple(texts(scope, run)), seed=seed, ablation=what
+            model=scope.model_id,
+            revision=scope.revision,
+            prompts=tuple(prompt_texts(scope, run)),
+            seed=seed,
+            ablation=what,
         ),
         floor=measure.floor(scope, before[at]),
     )

@@ -16,7 +16,7 @@ from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.ablation_result import Ablation, measure_ablation
-from scope_widgets.patching.run_pair import places
+from scope_widgets.patching.positions import positions_of
 
 
 @remotable
@@ -78,7 +78,7 @@ def attention_knockout(
     run = loaded(scope).run(prompts)
     if heads is not None and layers is not None:
         raise ValueError("Give layers= or heads=, not both: heads= names its layers.")
-    cut = torch.stack([torch.stack([places(run, one, roles) for one in edge], -1) for edge in _pairs(edges)], 1)
+    cut = torch.stack([torch.stack([positions_of(run, one, roles) for one in edge], -1) for edge in _pairs(edges)], 1)
     later = (cut[..., 1] > cut[..., 0]).nonzero()
     if len(later):
         query, key = cut[tuple(later[0])].tolist()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,9 +12,9 @@ from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.patching.call_text import call
+from scope_widgets.patching.call_text import python_call
 from scope_widgets.patching.result import PatchingResult
-from scope_widgets.patching.run_pair import OVER, Over, Pair, PatchingDirection, pair
+from scope_widgets.patching.run_pair import OVER, WITH_HEADS, Over, PatchingDirection, RunPair, run_pair
 
 
 @remotable
@@ -84,7 +83,7 @@ def attribution(
     ((4, 4, 15), False)
     """
     check_choice("over", over, Over)
-    experiment = pair(
+    pair = run_pair(
         scope,
         clean,
         corrupted,
@@ -97,40 +96,40 @@ def attribution(
         corrupted_roles=corrupted_roles,
         capture=(OVER[over],),
     )
-    found = estimates(experiment, over)
+    found = estimate_effects(pair, over)
     if found is None:
         raise ValueError(
-            f"The metric {experiment.metric.name} has no gradient: it must be made of torch operations on the logits."
+            f"The metric {pair.metric.name} has no gradient: it must be made of torch operations on the logits."
         )
-    per_prompt = found.numpy() / experiment.scale
-    measured = experiment.measured
+    per_prompt = found.numpy() / pair.scale
+    measured = pair.measured
     return PatchingResult(
         values=per_prompt.mean(0),
         per_prompt=per_prompt,
         estimate=None,
         over=over,
         direction=direction,
-        metric=experiment.metric.name,
-        positions=experiment.labels,
+        metric=pair.metric.name,
+        positions=pair.labels,
         clean=measured[0].numpy(),
         corrupted=measured[1].numpy(),
         exact=False,
-        message=experiment.message,
-        call=call("attribution", clean, corrupted, answer=answer, versus=versus, over=over, positions=positions,
+        message=pair.message,
+        call=python_call("attribution", clean, corrupted, answer=answer, versus=versus, over=over, positions=positions,
                   direction=direction, metric=metric, roles=roles, corrupted_roles=corrupted_roles),
-        provenance=experiment.provenance,
-        floor=experiment.effect_floor,
+        provenance=pair.provenance,
+        floor=pair.effect_floor,
     )  # fmt: skip
 
 
-def estimates(pair: Pair, over: str) -> Tensor | None:
+def estimate_effects(pair: RunPair, over: Over) -> Tensor | None:
     """Estimate all cells of all prompts, `[prompt, layer, (head,) (position)]`, in units of the metric, float64.
 
     Nanda's attribution patching: `(a_source - a_base) . dm/da` at the base. None where the metric has no gradient.
     """
     site = OVER[over]
     n_layers = pair.scope.n_layers + (site == "residual")
-    heads = [pair.base.values[site][0].shape[1 if site == "attention" else 2]] if over in HEADED else []
+    heads = [pair.base.values[site][0].shape[1 if site == "attention" else 2]] if over in WITH_HEADS else []
     width = [] if pair.at is None else [pair.at.shape[1]]
     found = torch.zeros(pair.n, n_layers, *heads, *width, dtype=torch.float64)
     for length in sorted(set(pair.base.lengths.tolist())):
@@ -143,11 +142,7 @@ def estimates(pair: Pair, over: str) -> Tensor | None:
     return found
 
 
-#: what has a head axis
-HEADED = ("head", "q", "k", "v", "attention")
-
-
-def _gradients(pair: Pair, site: str, rows: Tensor, n_layers: int) -> list[tuple[Tensor, Tensor]] | None:
+def _gradients(pair: RunPair, site: str, rows: Tensor, n_layers: int) -> list[tuple[Tensor, Tensor]] | None:
     kept: dict[int, Tensor] = {}
 
     def keep(layer: int) -> Callable[[Tensor], Tensor]:
@@ -172,8 +167,8 @@ def _gradients(pair: Pair, site: str, rows: Tensor, n_layers: int) -> list[tuple
     return [(kept[layer].detach(), gradient) for layer, gradient in enumerate(gradients)]
 
 
-def _contracted(pair: Pair, site: str, layer: int, rows: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
-    """Give `(source - base) . gradient`, `[row, (head,) (position)]`."""
+def _contracted(pair: RunPair, site: str, layer: int, rows: Tensor, value: Tensor, gradient: Tensor) -> Tensor:
+    """Return `(source - base) . gradient`, `[row, (head,) (position)]`."""
     theirs = pair.source.values[site][layer][rows]
     if site == "attention":
         value, gradient, theirs = (one.transpose(1, 2) for one in (value, gradient, theirs))  # query first
@@ -190,9 +185,9 @@ def _contracted(pair: Pair, site: str, layer: int, rows: Tensor, value: Tensor, 
     return summed[..., 0] if pair.at is None else summed
 
 
-def any_estimate(pair: Pair, over: str) -> Any:
+def try_to_estimate(pair: RunPair, over: Over) -> Tensor | None:
     """Estimate where it can be done; a metric of the user's own may break in autograd, which is no reason to stop."""
     try:
-        return estimates(pair, over)
+        return estimate_effects(pair, over)
     except RuntimeError:
         return None

@@ -10,7 +10,7 @@ _DEFAULTS = {"positions": "each", "direction": "denoising"}
 _DEFAULTS_OF_PATHS = {"positions": "all", "direction": "noising"}
 
 
-def call(name: str, clean: Any, corrupted: Any, **options: Any) -> str:
+def python_call(name: str, clean: Any, corrupted: Any, **options: Any) -> str:
     """Write `patching.<name>(scope, clean, corrupted, ...)`; what is long stands as the name of a variable."""
     defaults = _DEFAULTS_OF_PATHS if name == "paths" else _DEFAULTS
     said = [

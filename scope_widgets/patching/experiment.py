@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from scope_widgets._choices import check_choice
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable, stepwise
-from scope_widgets.patching.attribution import HEADED, any_estimate
-from scope_widgets.patching.call_text import call
+from scope_widgets.patching.attribution import try_to_estimate
+from scope_widgets.patching.call_text import python_call
 from scope_widgets.patching.patch_cells import Cells, run_cells
 from scope_widgets.patching.result import Array, PatchingResult
-from scope_widgets.patching.run_pair import OVER, Pair, pair
+from scope_widgets.patching.run_pair import OVER, WITH_HEADS, Over, RunPair, run_pair
 
 #: positions in one forward at most, and at least before another prompt position is added: found by measuring
 MOST, ENOUGH = 1024, 256
@@ -36,26 +37,27 @@ class Experiment:
     def __init__(self, scope: Microscope, clean: Any, corrupted: Any, options: Mapping[str, Any]) -> None:
         self.scope = scope
         self._clean, self._corrupted, self._options = clean, corrupted, dict(options)
-        self.over: str = options["over"]
-        self.site = site_of(self.over)
+        check_choice("over", options["over"], Over)
+        self.over: Over = options["over"]
+        self.site = OVER[self.over]
 
     @property
     def call(self) -> str:
         """The Python call that makes its result again."""
-        return call("activations", self._clean, self._corrupted, **self._options)
+        return python_call("activations", self._clean, self._corrupted, **self._options)
 
     @cached_property
-    def pair(self) -> Pair:
+    def pair(self) -> RunPair:
         """The two runs."""
         options = {name: value for name, value in self._options.items() if name != "over"}
-        return pair(self.scope, self._clean, self._corrupted, capture=(self.site,), **options)
+        return run_pair(self.scope, self._clean, self._corrupted, capture=(self.site,), **options)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """Cells by layer, head and position, as far as there are these axes."""
         layers = self.pair.scope.n_layers + (self.site == "residual")
         axis = 1 if self.site == "attention" else 2
-        heads = [self.pair.base.values[self.site][0].shape[axis]] if self.over in HEADED else []
+        heads = [self.pair.base.values[self.site][0].shape[axis]] if self.over in WITH_HEADS else []
         return (layers, *heads, *([] if self.pair.at is None else [self.pair.at.shape[1]]))
 
     def _remade(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
@@ -103,7 +105,7 @@ class Experiment:
         """Return the effects `[prompt, cell]` of cells of one layer, by their flat indices."""
         index = list(np.unravel_index(flat, self.shape))
         device = self.pair.base.token_ids.device
-        head = torch.as_tensor(index[1], device=device) if self.over in HEADED else None
+        head = torch.as_tensor(index[1], device=device) if self.over in WITH_HEADS else None
         position = None if self.pair.at is None else torch.as_tensor(index[-1], device=device)
         cells = Cells(int(index[0][0]), head, position)
         at_once = max(1, MOST // (self.pair.base.token_ids.shape[1] * len(cells)))
@@ -125,7 +127,7 @@ def lay_out(experiment: Experiment, estimate: bool) -> tuple[PatchingResult, Arr
     if runs.at is not None and runs_differ:
         per_prompt[..., runs.untouched().all(0).cpu().numpy()] = 0.0
     wanted = estimate and runs_differ and experiment.scope.has_gradients
-    guess = any_estimate(runs, experiment.over) if wanted else None
+    guess = try_to_estimate(runs, experiment.over) if wanted else None
     estimates = None if guess is None else (guess.numpy() / runs.scale).mean(0)
     left = np.isnan(per_prompt).any(0) & runs_differ
     order = experiment.chunks(left, estimates)
@@ -169,16 +171,3 @@ def run_cells_of(experiment: Experiment, flat: Array) -> Steps[tuple[Array, Arra
     return np.concatenate([np.zeros(0, dtype=int), *chunks]), np.concatenate(
         [np.zeros((experiment.pair.n, 0)), *found], 1
     )
-
-
-def site_of(over: str) -> str:
-    """Return the quantity that is patched.
-
-    Raises
-    ------
-    ValueError
-        Where `over` is none of those that can be.
-    """
-    if over not in OVER:
-        raise ValueError(f"over= is one of {', '.join(OVER)}; got {over!r}.")
-    return OVER[over]

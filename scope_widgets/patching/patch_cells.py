@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.execution.activation_edits import Edits
-from scope_widgets.patching.run_pair import OVER, Pair
+from scope_widgets.patching.run_pair import OVER, RunPair
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Cells:
     position: Tensor | None
 
     def __len__(self) -> int:
-        """Give the number of cells."""
+        """Return the number of cells."""
         return 1 if self.head is None and self.position is None else len(self._any())
 
     def _any(self) -> Tensor:
@@ -37,7 +37,7 @@ class Cells:
         return one
 
 
-def run_cells(pair: Pair, over: str, cells: Cells, prompts: Tensor) -> Tensor:
+def run_cells(pair: RunPair, over: str, cells: Cells, prompts: Tensor) -> Tensor:
     """Patch each cell into each of the prompts given; gives the metric `[cell, prompt]`, float64."""
     n = len(cells)
     rows = prompts.repeat(n)
@@ -45,34 +45,34 @@ def run_cells(pair: Pair, over: str, cells: Cells, prompts: Tensor) -> Tensor:
     head = None if cells.head is None else cells.head[cell]
     if cells.position is None:
         positions = pair.base.suffix(rows, 0)
-        here, source_at = torch.ones_like(positions, dtype=torch.bool), positions
+        patched, source_at = torch.ones_like(positions, dtype=torch.bool), positions
     else:
         assert pair.at is not None
         assert pair.source_at is not None
         at = pair.at[rows, cells.position[cell]]
         positions = pair.base.suffix(rows, at)
-        here = positions == at[:, None]
-        source_at = torch.where(here, pair.source_at[rows, cells.position[cell]][:, None], 0)
-    edits = _edits(pair, over, cells.layer, rows, head, here, source_at)
+        patched = positions == at[:, None]
+        source_at = torch.where(patched, pair.source_at[rows, cells.position[cell]][:, None], 0)
+    edits = _edits(pair, over, cells.layer, rows, head, patched, source_at)
     start = min(cells.layer, pair.scope.n_layers - 1)
     measured = pair.metric.again(pair.base, edits, rows=rows, positions=positions, layer=start)
     return measured.reshape(n, len(prompts))
 
 
 def _edits(
-    pair: Pair, over: str, layer: int, rows: Tensor, head: Tensor | None, here: Tensor, source_at: Tensor
+    pair: RunPair, over: str, layer: int, rows: Tensor, head: Tensor | None, patched: Tensor, source_at: Tensor
 ) -> Edits:
-    """Put the source's value where `here` [row, position] says, in the head of each row."""
+    """Put the source's value where `patched` [row, position] says, in the head of each row."""
     site = OVER[over]
     value_of = pair.source.values[site][layer]
 
     def edit(value: Tensor) -> Tensor:
         if site == "attention":  # [row, head, query, key]
             theirs = value_of[rows[:, None], :, source_at].transpose(1, 2)
-            where = here[:, None, :, None]
+            where = patched[:, None, :, None]
         else:
             theirs = value_of[rows[:, None], source_at]
-            where = here.reshape(*here.shape, *(1,) * (value.ndim - 2))
+            where = patched.reshape(*patched.shape, *(1,) * (value.ndim - 2))
         if head is not None:
             axis = 1 if site == "attention" else 2
             shape = [1] * value.ndim

@@ -12,12 +12,12 @@ from tqdm.auto import tqdm
 from scope_widgets._types import Head, Position, Prompts, Roles, Tokens
 from scope_widgets.experiments.check_components import check_head, check_heads
 from scope_widgets.experiments.metric import MetricFunction, MetricName
-from scope_widgets.experiments.path_patching import Receiver, along_paths, reaches
+from scope_widgets.experiments.path_patching import Receiver, patch_paths, reaches
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.patching.call_text import call
+from scope_widgets.patching.call_text import python_call
 from scope_widgets.patching.result import PatchingResult
-from scope_widgets.patching.run_pair import PatchingDirection, pair
+from scope_widgets.patching.run_pair import PatchingDirection, run_pair
 
 
 @remotable
@@ -89,7 +89,7 @@ def paths(
             f"positions= is 'all', one position or one role, where senders are patched; got {positions!r}."
         )
     single = isinstance(positions, str) and positions == "all"
-    experiment = pair(
+    pair = run_pair(
         scope,
         clean,
         corrupted,
@@ -106,51 +106,51 @@ def paths(
     into = None if isinstance(receivers, str) and receivers == "logits" else _receivers(scope, receivers)
     from_mlps = isinstance(senders, str) and senders == "mlps"
     shape = (scope.n_layers,) if from_mlps else (scope.n_layers, scope.n_heads)
-    per_prompt = np.full((experiment.n, *shape), np.nan)
-    rows = sum(1 if heads is None else len(heads) for heads in by_layer.values()) * experiment.n
+    per_prompt = np.full((pair.n, *shape), np.nan)
+    rows = sum(1 if heads is None else len(heads) for heads in by_layer.values()) * pair.n
     with tqdm(total=rows, desc="Patching paths", unit="row", leave=False) as bar:
         try:
             for layer, heads in by_layer.items():
                 if into is not None and not any(reaches(layer, from_mlps, one) for one in into):
-                    effects = np.zeros((experiment.n, 1 if heads is None else len(heads)))
+                    effects = np.zeros((pair.n, 1 if heads is None else len(heads)))
                     bar.update(effects.size)
                 else:
-                    measured = along_paths(
-                        experiment.base,
-                        experiment.source,
+                    measured = patch_paths(
+                        pair.base,
+                        pair.source,
                         layer,
                         heads,
                         into,
-                        None if experiment.at is None else experiment.at[:, 0],
-                        experiment.metric,
+                        None if pair.at is None else pair.at[:, 0],
+                        pair.metric,
                         n_layers=scope.n_layers,
                         group=scope.n_heads // scope.anatomy.n_kv_heads,
                         on_rows=bar.update,
                     )
-                    effects = (measured.T - experiment.m_base[:, None]).numpy() / experiment.scale
+                    effects = (measured.T - pair.m_base[:, None]).numpy() / pair.scale
                 if heads is None:
                     per_prompt[:, layer] = effects[:, 0]
                 else:
                     per_prompt[:, layer, heads] = effects
         except KeyboardInterrupt:
             tqdm.write("Interrupted: the result has the layers that were done; the rest is NaN.")
-    measured_runs = experiment.measured
+    measured_runs = pair.measured
     return PatchingResult(
         values=per_prompt.mean(0),
         per_prompt=per_prompt,
         estimate=None,
         over="mlp_out" if from_mlps else "head",
         direction=direction,
-        metric=experiment.metric.name,
+        metric=pair.metric.name,
         positions=[],
         clean=measured_runs[0].numpy(),
         corrupted=measured_runs[1].numpy(),
         exact=True,
-        message=experiment.message,
-        call=call("paths", clean, corrupted, answer=answer, versus=versus, senders=senders, receivers=receivers,
+        message=pair.message,
+        call=python_call("paths", clean, corrupted, answer=answer, versus=versus, senders=senders, receivers=receivers,
                   positions=positions, direction=direction, metric=metric, roles=roles),
-        provenance=experiment.provenance,
-        floor=experiment.effect_floor,
+        provenance=pair.provenance,
+        floor=pair.effect_floor,
     )  # fmt: skip
 
 

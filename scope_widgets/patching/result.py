@@ -91,7 +91,7 @@ class PatchingResult(Result):
         return int(np.isfinite(self.per_prompt).all(0).sum())
 
     def top(self, n: int = 10) -> Any:
-        """Give the `n` cells with the largest absolute effect as a table, ties in the order of the cells."""
+        """Return the `n` cells with the largest absolute effect as a table, ties in the order of the cells."""
         table = self.to_dataframe().dropna(subset=["effect"])
         return table.iloc[rank(table["effect"].abs(), self.floor)[:n]]
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from scope_widgets._choices import check_choice
@@ -17,12 +16,14 @@ from scope_widgets.experiments.metric import Metric, MetricFunction, MetricName,
 from scope_widgets.experiments.rounding import vanishes
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope, loaded
-from scope_widgets.models.tokens import token_texts
+from scope_widgets.patching.positions import is_all, resolve_positions
 
 #: what can be patched
 Over: TypeAlias = Literal["residual", "attention_out", "mlp_out", "head", "q", "k", "v", "attention"]
 #: clean into corrupted, or corrupted into clean
 PatchingDirection: TypeAlias = Literal["denoising", "noising"]
+#: what has a head axis
+WITH_HEADS = ("head", "q", "k", "v", "attention")
 #: what can be patched -> the quantity of a run
 OVER: dict[str, str] = {
     "residual": "residual",
@@ -37,7 +38,7 @@ OVER: dict[str, str] = {
 
 
 @dataclass(frozen=True)
-class Pair:
+class RunPair:
     """Two runs and the metric between them.
 
     Attributes
@@ -107,7 +108,7 @@ class Pair:
         return (self.at == self.source_at) & (self.at < shared[:, None])
 
 
-def pair(
+def run_pair(
     scope: Microscope,
     clean: Prompts,
     corrupted: Prompts,
@@ -120,7 +121,7 @@ def pair(
     roles: Roles | None,
     corrupted_roles: Roles | None,
     capture: Sequence[str],
-) -> Pair:
+) -> RunPair:
     """Run both prompts and check that they fit together.
 
     Raises
@@ -135,9 +136,10 @@ def pair(
             raise ValueError(f"{what}= is an empty set of prompts: give at least one.")
     runs = [loaded(scope).run(prompts, capture) for prompts in (clean, corrupted)]
     _check_lengths(runs[0], runs[1], corrupted_roles is not None, positions)
-    at, labels = _positions(scope, runs[0], positions, roles, "roles")
-    other_roles = roles if corrupted_roles is None else corrupted_roles
-    other = at if other_roles is roles else _positions(scope, runs[1], positions, other_roles, "corrupted_roles")[0]
+    at, labels = resolve_positions(scope, runs[0], positions, roles, "roles")
+    other = at
+    if corrupted_roles is not None:
+        other, _ = resolve_positions(scope, runs[1], positions, corrupted_roles, "corrupted_roles")
     if "attention" in capture:
         _check_patterns(runs[0], runs[1], at, other)
     if direction == "denoising":
@@ -147,7 +149,7 @@ def pair(
     measure = metric_of(metric, scope.tokenizer, answer, versus, len(base), runs[0].logits)
     names = ("corrupted", "clean") if direction == "denoising" else ("clean", "corrupted")
     floor = max(measure.floor(scope, run.logits) for run in runs)
-    return Pair(
+    return RunPair(
         scope=scope,
         base=base,
         source=source,
@@ -161,15 +163,15 @@ def pair(
         provenance=Provenance(
             model=scope.model_id,
             revision=scope.revision,
-            prompts=(*texts(scope, runs[0]), *texts(scope, runs[1])),
+            prompts=(*prompt_texts(scope, runs[0]), *prompt_texts(scope, runs[1])),
             note=f"{len(base)} clean prompts, then {len(base)} corrupted; {direction}, {measure.name}",
         ),
         floor=floor,
     )
 
 
-def texts(scope: Microscope, run: CachedRun) -> list[str]:
-    """Give the prompts of a run as text."""
+def prompt_texts(scope: Microscope, run: CachedRun) -> list[str]:
+    """Return the prompts of a run as text."""
     rows = zip(run.token_ids.tolist(), run.lengths.tolist(), strict=True)
     return [str(scope.tokenizer.decode(row[:length], skip_special_tokens=True)) for row, length in rows]
 
@@ -178,7 +180,7 @@ def _check_lengths(clean: CachedRun, corrupted: CachedRun, aligned: bool, positi
     if len(clean) != len(corrupted):
         raise ValueError(f"There are {len(clean)} clean and {len(corrupted)} corrupted prompts: each needs its other.")
     different = (clean.lengths != corrupted.lengths).nonzero().flatten().tolist()
-    if not different or (aligned and not _is_all(positions)):
+    if not different or (aligned and not is_all(positions)):
         return
     first = different[0]
     raise ValueError(
@@ -200,90 +202,3 @@ def _check_patterns(clean: CachedRun, corrupted: CachedRun, at: Tensor | None, o
             f"{int(different.int().argmax())} have not. Give prompts that correspond token by token, or patch "
             "something else, such as q or k."
         )
-
-
-def listed(positions: Any) -> list[Any]:
-    """Give positions and roles as a list, one by itself as a list of one.
-
-    Raises
-    ------
-    ValueError
-        Where there is none, or something that is neither.
-    """
-    given = positions.tolist() if hasattr(positions, "tolist") else positions
-    given = [given] if isinstance(given, str) or hasattr(given, "__index__") else given
-    known = isinstance(given, Sequence) and all(isinstance(one, str) or hasattr(one, "__index__") for one in given)
-    if not known or not given:
-        raise ValueError(
-            f"positions= is a position, a role, a list of these, or a word such as 'all'; got {positions!r}."
-        )
-    return list(given)
-
-
-def _is_all(positions: Any) -> bool:
-    return isinstance(positions, str) and positions == "all"
-
-
-def _positions(
-    scope: Microscope, run: CachedRun, positions: Any, roles: Roles | None, what: str
-) -> tuple[Tensor | None, list[str]]:
-    if _is_all(positions):
-        return None, []
-    each = isinstance(positions, str) and positions == "each"
-    wanted: Sequence[Any] = [] if each else listed(positions)
-    if roles is not None:
-        return _from_roles(run, list(roles) if each else wanted, roles, what)
-    lengths = sorted(set(run.lengths.tolist()))
-    if len(lengths) > 1:
-        raise ValueError(
-            f"The prompts have {', '.join(map(str, lengths))} tokens, so a position means another place in each. Give "
-            "roles=, such as prompts.positions, or positions='all'."
-        )
-    wanted = range(lengths[0]) if each else wanted
-    for position in wanted:
-        if isinstance(position, str):
-            raise ValueError(f"positions= asks for the role {position!r} but there are no roles=.")
-        if not -lengths[0] <= int(position) < lengths[0]:
-            raise ValueError(f"Position {position} is out of range: the prompts have {lengths[0]} tokens, 0 to -1.")
-    at = torch.tensor([int(position) % lengths[0] for position in wanted], device=run.token_ids.device)
-    tokens = token_texts(scope.tokenizer, run.token_ids[0, at].tolist())
-    return at.expand(len(run), -1), tokens
-
-
-def _from_roles(run: CachedRun, wanted: Sequence[Any], roles: Roles, what: str) -> tuple[Tensor, list[str]]:
-    for role in wanted:
-        if role not in roles:
-            raise ValueError(f"These prompts have no role {role!r}; {what}= has {', '.join(map(str, roles))}.")
-    if not wanted:
-        raise ValueError(f"{what}= is empty: give the position of at least one role in each prompt, or leave it out.")
-    columns = []
-    for role in wanted:
-        places = torch.as_tensor(np.asarray(roles[role])).long().reshape(-1)
-        if len(places) != len(run):
-            raise ValueError(f"Role {role!r} has {len(places)} positions for {len(run)} prompts: give one a prompt.")
-        wrong = ((places < 0) | (places >= run.lengths.cpu())).nonzero().flatten().tolist()
-        if wrong:
-            raise ValueError(
-                f"Role {role!r} is at position {int(places[wrong[0]])} of prompt {wrong[0]}, which has "
-                f"{int(run.lengths[wrong[0]])} tokens."
-            )
-        columns.append(places)
-    return torch.stack(columns, 1).to(run.token_ids.device), [str(role) for role in wanted]
-
-
-def places(run: CachedRun, where: Any, roles: Roles | None) -> Tensor:
-    """Give the position `[prompt]` of a role, or of a number counted from either end of each prompt.
-
-    Raises
-    ------
-    ValueError
-        Where a prompt has no such position or role.
-    """
-    if isinstance(where, str):
-        if roles is None:
-            raise ValueError(f"The role {where!r} was asked for, but there are no roles=: give them, or a position.")
-        return _from_roles(run, [where], roles, "roles")[0][:, 0]
-    shortest = int(run.lengths.min())
-    if not -shortest <= int(where) < shortest:
-        raise ValueError(f"Position {where} is out of range: the shortest prompt has {shortest} tokens, 0 to -1.")
-    return run.lengths + int(where) if where < 0 else torch.full_like(run.lengths, int(where))

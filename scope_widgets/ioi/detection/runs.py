@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.metric import metric_of
-from scope_widgets.experiments.path_patching import Receiver, along_paths
+from scope_widgets.experiments.path_patching import Receiver, patch_paths
 from scope_widgets.experiments.rounding import share, vanishes
 from scope_widgets.ioi.dataset.prompt_set import IOIPrompts
 from scope_widgets.models.execution.activation_edits import Edits
@@ -81,7 +81,7 @@ class DetectionRuns:
         before = self._metric.checked(base.logits, "clean")
         effects = np.zeros((self.scope.n_layers, self.scope.n_heads, self.n))
         for layer in layers:
-            measured = along_paths(
+            measured = patch_paths(
                 base,
                 self.abc,
                 layer,
