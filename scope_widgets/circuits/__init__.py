@@ -13,7 +13,6 @@ from scope_widgets.circuits.evaluation.faithfulness import Faithfulness
 from scope_widgets.circuits.evaluation.measures import completeness, curve, curve_points, faithfulness, minimality
 from scope_widgets.circuits.evaluation.minimality import Minimality
 from scope_widgets.circuits.evaluation.replacement_values import ABLATIONS, CircuitAblation
-from scope_widgets.circuits.measurement import CircuitMeasurement
 from scope_widgets.circuits.strongest_paths import strongest_paths
 from scope_widgets.circuits.tasks.agreement import agreement
 from scope_widgets.circuits.tasks.capitals import capitals
@@ -31,7 +30,6 @@ __all__ = [
     "TASKS",
     "Circuit",
     "CircuitAblation",
-    "CircuitMeasurement",
     "Completeness",
     "Curve",
     "CurvePoint",

@@ -1,24 +1,14 @@
-"""`CircuitMeasurement`: a circuit that is measured again and again while a person edits it."""
+"""What a view measures of a circuit while a person edits it: single circuits, their curve, attention."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
-from typing import Any, NamedTuple
-
-import numpy as np
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from scope_widgets._job import JobStatus, Steps
-from scope_widgets.circuits.circuit import Circuit
-from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
-from scope_widgets.circuits.evaluation.evaluation_run import circuit_run
-from scope_widgets.models.microscope import Microscope
+from scope_widgets.circuits.evaluation.circuit_run import Array, Mask
+from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.models.remote_dispatch import remotable, stepwise
-from scope_widgets.models.tokens import token_texts
-
-Array = np.ndarray[Any, Any]
-#: pairs that are run at every touch
-_PAIRS = 8
 
 
 class Measured(NamedTuple):
@@ -40,59 +30,31 @@ class Measured(NamedTuple):
     ablation: str
 
 
-class CircuitMeasurement:
-    """A circuit on some of its task's pairs, ready to be measured at every touch.
-
-    The pairs are run beside the model, when something is first measured.
-
-    Attributes
-    ----------
-    n_pairs : int
-    tokens : list of str
-        Of the first clean prompt.
-    """
-
-    def __init__(self, scope: Microscope, circuit: Circuit, n_pairs: int = _PAIRS) -> None:
-        self.scope = scope
-        self.circuit = circuit
-        self.n_pairs = min(n_pairs, len(circuit.task))
-        self.tokens = token_texts(scope.tokenizer, circuit.task.clean[0])
-
-    @cached_property
-    def run(self) -> CircuitRun:
-        """The runs of the pairs."""
-        return circuit_run(self.scope, self.circuit, self.circuit.task[: self.n_pairs], None, 0)
-
-    def _remade(self) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
-        """Return the call that makes this again beside its model."""
-        return CircuitMeasurement, (self.scope, self.circuit, self.n_pairs), {}
-
-
 @stepwise
-def measure(measurement: CircuitMeasurement, included: Sequence[Array]) -> Steps[Measured]:
-    """Run circuits of these edges, each `[edge]` of bool; a step a circuit, whose status carries all so far.
+def measure(evaluated: EvaluationRun, included: Sequence[Mask]) -> Steps[Measured]:
+    """Run circuits of these edges; a step a circuit, whose status carries all so far.
 
     Parameters
     ----------
-    measurement : CircuitMeasurement
+    evaluated : EvaluationRun
+        What the circuits are measured on.
     included : sequence of ndarray of bool [edge]
 
     Returns
     -------
     Measured
     """
-    run = measurement.run
+    run = evaluated.run
     found = Measured([], float(run.full.mean()), float(run.empty.mean()), run.sentence)
     for edges in included:
-        metric = run.measure(edges)[0]
+        metric = evaluated.measure(edges[None])[0]
         found.values.append((float(run.faithfulness(metric)), float(metric.mean())))
         yield JobStatus("running", "circuits", len(found.values), len(included), partial=found)
     return found
 
 
 @remotable
-def attention_on_first_prompt(measurement: CircuitMeasurement, layer: int) -> Array:
-    """Return the patterns of a layer on the first clean prompt, `[head, query, key]`."""
-    trace = measurement.scope.trace(measurement.circuit.task.clean[0], capture=("attention",))
-    pattern: Array = trace.attention(layer).float().cpu().numpy()
-    return pattern
+def attention_on_first_prompt(evaluated: EvaluationRun, layer: int) -> tuple[list[str], Array]:
+    """Return the tokens of the first clean prompt and the patterns of a layer on it, `[head, query, key]`."""
+    trace = evaluated.scope.trace(evaluated.task.clean[0], capture=("attention",))
+    return trace.tokens, trace.attention(layer).float().cpu().numpy()

@@ -15,7 +15,6 @@ import torch
 from scope_widgets import Microscope
 from scope_widgets.circuits import (
     Circuit,
-    CircuitMeasurement,
     Task,
     completeness,
     curve,
@@ -24,6 +23,7 @@ from scope_widgets.circuits import (
     minimality,
 )
 from scope_widgets.circuits.evaluation import circuit_run as trials
+from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from tests.support.reference_circuits import Plain
 from tests.support.tiny_models import VOCAB, tiny_model, tiny_tokenizer
 
@@ -225,7 +225,7 @@ def test_tasks_that_cannot_be(scope, task):
         Task.of(scope, CLEAN, CORRUPTED[:1], "w7", "w9")
     with pytest.raises(ValueError, match="empty set of prompts"):
         Task.of(scope, [], [], "w7", "w9")
-    for make in (lambda: discover(scope, task[:0]), lambda: CircuitMeasurement(scope, discover(scope, task), 0).run):
+    for make in (lambda: discover(scope, task[:0]), lambda: EvaluationRun(scope, discover(scope, task), task[:0]).run):
         with pytest.raises(ValueError, match="has no pairs: give at least one"):
             make()
     other = Microscope.for_model(scope.model, scope.tokenizer, "another")

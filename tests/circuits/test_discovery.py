@@ -10,10 +10,11 @@ import torch
 from tqdm.auto import tqdm
 
 from scope_widgets import Microscope
-from scope_widgets.circuits import CircuitMeasurement, Task, completeness, curve, discover, faithfulness, minimality
+from scope_widgets.circuits import Task, completeness, curve, discover, faithfulness, minimality
 from scope_widgets.circuits.discovery.edge_scores import score_by_ablation, score_by_gradient
 from scope_widgets.circuits.discovery.pruning import take_out
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.faithfulness import interval
 from scope_widgets.circuits.measurement import attention_on_first_prompt, measure
 from scope_widgets.models.edges import edge_ablation
@@ -453,19 +454,19 @@ def test_cpr_and_cmd_are_trapezoids(small):
 def test_a_measurement_is_what_faithfulness_is(small):
     mask = random_circuits(len(small.names), [0.8])[0]
     circuit = circuit_of(small, mask)
-    measurement = CircuitMeasurement(small.scope, circuit)
+    measurement = EvaluationRun(small.scope, circuit)
     found = measure(measurement, [mask])
     ((value, metric),) = found.values
     assert value == pytest.approx(small.faithfulness(mask), abs=1e-4)
     assert metric == pytest.approx(small.metric(mask), abs=1e-4)
     assert (found.full, found.empty) == pytest.approx((small.metric(mask | True), small.metric(mask & False)), abs=1e-4)
-    assert measurement.n_pairs == 2
-    assert len(measurement.tokens) == len(small.clean[0])
     with torch.no_grad():
         eager = small_model("gpt2", 2, seed=2)
         eager.set_attn_implementation("eager")
         expected = eager(input_ids=torch.tensor([small.clean[0]]), output_attentions=True).attentions[1][0]
-    close(attention_on_first_prompt(measurement, 1), expected.numpy())
+    tokens, pattern = attention_on_first_prompt(measurement, 1)
+    assert len(tokens) == len(small.clean[0])
+    close(pattern, expected.numpy())
 
 
 def test_rounding_is_not_what_an_input_reads_that_reads_nothing():

@@ -6,7 +6,8 @@ import torch
 
 from scope_widgets import circuits, editing, heads, ioi, lens, patching, steering
 from scope_widgets._job import JobStatus
-from scope_widgets.circuits.measurement import CircuitMeasurement, measure
+from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
+from scope_widgets.circuits.measurement import measure
 from scope_widgets.models.microscope import LocalMicroscope
 from scope_widgets.remote.client.response_cache import ResponseCache
 from scope_widgets.remote.errors import ServerDownError, TooLargeError
@@ -50,7 +51,7 @@ ROOMS = {
     ),
     "circuits": (lambda scope, task, **_: (circuits.discover, [scope, task, "eap"], {}), "discover"),
     "a measurement": (
-        lambda scope, circuit, **_: (measure, [CircuitMeasurement(scope, circuit), [circuit.included]], {}),
+        lambda scope, circuit, **_: (measure, [EvaluationRun(scope, circuit), [circuit.included]], {}),
         "measure",
     ),
     "steering": (lambda scope, **_: (steering.sweep, [session(scope), 0, [0.0, 1.0]], {}), "sweep"),

@@ -1,4 +1,4 @@
-"""Circuits without a model, and what measures them in the place of `circuits.CircuitMeasurement`."""
+"""Circuits without a model, and what measures them in the place of an `EvaluationRun`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from scope_widgets._job import Job
 from scope_widgets._provenance import Provenance
 from scope_widgets.circuits import Circuit, Graph, Task
+from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.models.remote_dispatch import local_steps
 
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -65,7 +66,7 @@ def curve(of: Circuit, draws: int = 3, **changes: Any) -> Any:
     return SimpleNamespace(**{**fields, **changes})
 
 
-class FakeMeasurement:
+class FakeMeasurement(EvaluationRun):
     """Measures by a rule: faithfulness is the share of all absolute scores that is in.
 
     It is its own `run`, and its `scope` traces made-up attention.
@@ -80,15 +81,17 @@ class FakeMeasurement:
         What it fails with, where that is not empty.
     """
 
-    n_pairs = 3
     sentence = "An edge that is out carries its value on the corrupted prompt."
-    full, empty = np.array([3.3]), np.array([0.2])
+    full, empty, texts, message, floor = np.array([3.3]), np.array([0.2]), (), "", 1e-9
 
     def __init__(self, of: Circuit, tokens: int = 12, seconds: float = 0.0) -> None:
-        self.circuit = of
-        self.scope = SimpleNamespace(
-            submit=lambda function, *args: Job(local_steps(function, args, {})), trace=self._trace
+        scope = SimpleNamespace(
+            submit=lambda function, *args: Job(local_steps(function, args, {})),
+            trace=self._trace,
+            model_id=of.model_id,
+            revision=None,
         )
+        super().__init__(scope, of)
         self.tokens = [f" word{i}" for i in range(tokens)]
         self.asked: list[np.ndarray[Any, Any]] = []
         self.layers: list[int] = []
@@ -99,21 +102,23 @@ class FakeMeasurement:
     def run(self) -> FakeMeasurement:
         return self
 
-    def measure(self, included: Any) -> tuple[Any, Any]:
+    def measure(self, included: Any) -> Any:
         if self.fails:
             raise RuntimeError(self.fails)
-        time.sleep(self.seconds)
-        self.asked.append(np.array(included))
         size = np.nan_to_num(np.abs(self.circuit.scores))
-        share = float(size[included].sum() / (size.sum() or 1))
-        return self.empty + (self.full - self.empty) * share, None
+        shares = []
+        for mask in included:
+            time.sleep(self.seconds)
+            self.asked.append(np.array(mask))
+            shares.append(float(size[mask].sum() / (size.sum() or 1)))
+        return self.empty + (self.full - self.empty) * np.array(shares)[:, None]
 
     def faithfulness(self, metric: Any) -> Any:
-        return ((metric - self.empty) / (self.full - self.empty)).mean()
+        return ((metric - self.empty) / (self.full - self.empty)).mean(-1)
 
     def values(self, included: Any) -> tuple[float, float]:
         """Faithfulness and metric of a circuit."""
-        metric, _ = self.measure(included)
+        metric = self.measure(included[None])[0]
         return float(self.faithfulness(metric)), float(metric.mean())
 
     def attention(self, layer: int) -> torch.Tensor:
@@ -125,4 +130,4 @@ class FakeMeasurement:
 
     def _trace(self, prompt: Any, capture: Any) -> Any:
         assert list(capture) == ["attention"]
-        return SimpleNamespace(attention=self.attention)
+        return SimpleNamespace(attention=self.attention, tokens=self.tokens)

@@ -12,11 +12,12 @@ import pytest
 from traitlets import TraitError
 
 from scope_widgets import circuits, ioi
-from scope_widgets.circuits import Circuit, measurement
+from scope_widgets.circuits import Circuit
+from scope_widgets.circuits.evaluation import evaluation_run
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets import CircuitGraph, Selection
 from scope_widgets.widgets.circuit_graph import circuit_graph
-from scope_widgets.widgets.circuit_graph.curve import DRAWS, measured
+from scope_widgets.widgets.circuit_graph.circuit_graph import RANDOM_CIRCUITS
 from scope_widgets.widgets.circuit_graph.edits import edge_name
 from scope_widgets.widgets.core.requests import finished
 from tests.support.circuit_examples import FakeMeasurement, circuit, curve, task
@@ -174,7 +175,7 @@ def test_measure_asks_for_the_circuit_after_the_changes() -> None:
 def test_what_is_not_finite_is_sent_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeMeasurement(circuit())
     monkeypatch.setattr(fake, "faithfulness", lambda _: np.nan)
-    monkeypatch.setattr(fake, "measure", lambda _: (np.array([np.inf]), None))
+    monkeypatch.setattr(fake, "measure", lambda _: np.array([[np.inf]]))
     data, _ = finished(CircuitGraph(circuit(), measurement=fake).answer_measure(None, [], []))
     assert data["faithfulness"] is data["metric"] is None
 
@@ -194,7 +195,7 @@ def test_the_model_is_first_run_when_it_is_asked(monkeypatch: pytest.MonkeyPatch
         made.append(args)
         return FakeMeasurement(found())
 
-    monkeypatch.setattr(measurement, "circuit_run", make)
+    monkeypatch.setattr(evaluation_run, "circuit_run", make)
     scope = Microscope.load("demo")
     view = CircuitGraph(found(), scope)
     assert (view.live, made) == (True, [])
@@ -223,10 +224,10 @@ def test_the_curve_is_measured_point_by_point() -> None:
     assert (data, buffers) == ({}, [])
     done = [status.done for status in statuses[1:]]
     assert done == sorted(done)
-    assert (statuses[-1].done, statuses[-1].total) == (10 * (1 + DRAWS), 10 * (1 + DRAWS))
+    assert (statuses[-1].done, statuses[-1].total) == (10, 10)
     assert view.curve["n_edges"] == [32, 65, 162, 325, 650, 1625, 3249, 6498, 16246, 32491]
     assert view.curve["faithfulness"][-1] == pytest.approx(1)
-    assert [len(draw) for draw in view.curve["random"]] == [10] * DRAWS
+    assert [len(draw) for draw in view.curve["random"]] == [10] * RANDOM_CIRCUITS
     json.dumps(view.curve, allow_nan=False)
 
 
@@ -234,7 +235,7 @@ def test_a_curve_that_is_stopped_keeps_its_points() -> None:
     shown = circuit()
     view = CircuitGraph(shown, measurement=FakeMeasurement(shown))
     answer = view.answer_curve()
-    for _ in range(7):
+    for _ in range(3):
         next(answer)
     answer.close()
     assert len(view.curve["n_edges"]) == 2
@@ -242,8 +243,19 @@ def test_a_curve_that_is_stopped_keeps_its_points() -> None:
 
 def test_random_circuits_are_the_same_each_time() -> None:
     shown = circuit()
-    curves = [gone_through(measured(shown, np.arange(479), FakeMeasurement(shown)))[1] for _ in range(2)]
-    assert curves[0] == curves[1]
+    views = [CircuitGraph(shown, measurement=FakeMeasurement(shown)) for _ in range(2)]
+    for view in views:
+        finished(view.answer_curve())
+    assert views[0].curve == views[1].curve
+
+
+def test_the_curve_of_a_view_is_that_of_circuits() -> None:
+    scope = Microscope.load("demo")
+    view = CircuitGraph(found(), scope)
+    finished(view.answer_curve())
+    expected = circuits.curve(scope, found(), task=found().task[:8], draws=RANDOM_CIRCUITS)
+    np.testing.assert_allclose(view.curve["faithfulness"], expected.faithfulness)
+    np.testing.assert_allclose(view.curve["random"], expected.random)
 
 
 def test_a_given_curve_is_shown() -> None:
@@ -285,7 +297,7 @@ def test_only_its_own_curve_is_shown() -> None:
 
 
 def test_what_measures_is_a_measurement() -> None:
-    with pytest.raises(TypeError, match="measurement= takes a circuits.CircuitMeasurement"):
+    with pytest.raises(TypeError, match="measurement= takes an EvaluationRun"):
         CircuitGraph(circuit(), measurement=object())
 
 
@@ -416,7 +428,7 @@ def test_the_curve_of_a_remote_circuit_comes_with_one_request() -> None:
     view, local, transport = remote_graph()
     finished(view.answer_curve())
     finished(local.answer_curve())
-    assert transport.asked == ["measure"]
+    assert transport.asked == ["measure_curve"]
     assert view.curve["n_edges"] == local.curve["n_edges"]
     for name in ("faithfulness", "metric", "random", "full", "empty"):
         np.testing.assert_allclose(

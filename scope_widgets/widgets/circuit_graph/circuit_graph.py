@@ -11,12 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from scope_widgets._job import Job, JobStatus
+from scope_widgets._job import JobStatus
 from scope_widgets.circuits import Circuit
-from scope_widgets.circuits.measurement import CircuitMeasurement, Measured, attention_on_first_prompt, measure
+from scope_widgets.circuits.evaluation.curve import SHARES, measure_curve
+from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
+from scope_widgets.circuits.measurement import Measured, attention_on_first_prompt, measure
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.circuit_graph import edits
-from scope_widgets.widgets.circuit_graph.curve import curve_of, measured
+from scope_widgets.widgets.circuit_graph.curve import curve_of, curve_so_far
 from scope_widgets.widgets.circuit_graph.picture import picture
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
@@ -25,6 +27,8 @@ from scope_widgets.widgets.core.view import Answer, LongAnswer, View
 #: what a saved page may hold of attention, and of the circuit as JSON
 SAVED_BYTES = 2_000_000
 _FALLBACK_ROWS = 10
+#: pairs that are run at every touch, and random circuits beside each point of the curve
+PAIRS, RANDOM_CIRCUITS = 8, 3
 _EDITS = ("kept", "removed", "added", "labels", "groups", "pins")
 
 
@@ -102,7 +106,7 @@ class CircuitGraph(View):
         *,
         curve: Any = None,
         compare: Circuit | None = None,
-        measurement: CircuitMeasurement | None = None,
+        measurement: EvaluationRun | None = None,
         selection: Selection | None = None,
         selected_heads: Iterable[Head] | None = None,
         title: str | None = None,
@@ -111,13 +115,13 @@ class CircuitGraph(View):
         if not isinstance(circuit, Circuit):
             raise TypeError(f"CircuitGraph shows a Circuit, such as circuits.discover(...) gives, not {circuit!r}.")
         _check_other(circuit, compare)
-        if measurement is not None and not all(hasattr(measurement, name) for name in ("run", "tokens")):
-            raise TypeError(f"measurement= takes a circuits.CircuitMeasurement, not {measurement!r}.")
+        if measurement is not None and not all(hasattr(measurement, name) for name in ("run", "task")):
+            raise TypeError(f"measurement= takes an EvaluationRun, not {measurement!r}.")
         if measurement is None and scope is not None:
-            measurement = CircuitMeasurement(scope, circuit)
+            measurement = EvaluationRun(scope, circuit, circuit.task[:PAIRS])
         self._given, self._measurement = circuit, measurement
         self._order = edits.order_of(circuit)
-        self._attention: dict[int, npt.NDArray[Any]] = {}
+        self._attention: dict[int, tuple[list[str], npt.NDArray[Any]]] = {}
         self._known: tuple[str, dict[str, Any]] | None = None
         graph = circuit.graph
         receiver, sender = graph.edges
@@ -203,7 +207,7 @@ class CircuitGraph(View):
 
     # -- what the model is asked
 
-    def _measuring(self) -> CircuitMeasurement:
+    def _measuring(self) -> EvaluationRun:
         """Return what measures."""
         if self._measurement is None:
             raise ValueError("Scores are not recomputed: no model was given (scope).")
@@ -221,7 +225,7 @@ class CircuitGraph(View):
             "full": _finite(found.full),
             "empty": _finite(found.empty),
             "ablation": found.ablation,
-            "pairs": measurement.n_pairs,
+            "pairs": len(measurement.task),
         }
         self._known = repr((kept, list(removed), list(added))), data
         return data, []
@@ -233,19 +237,23 @@ class CircuitGraph(View):
             raise ValueError(f"There is no head {layer}.{head} in a model of {graph.n_layers} x {graph.n_heads} heads.")
         measurement = self._measuring()
         if layer not in self._attention:
-            pattern = yield from submit(attention_on_first_prompt, measurement, layer).follow()
-            self._attention[layer] = np.asarray(pattern, dtype="<f4")
-        return {"tokens": list(measurement.tokens)}, [self._attention[layer][head].tobytes()]
+            tokens, pattern = yield from submit(attention_on_first_prompt, measurement, layer).follow()
+            self._attention[layer] = list(tokens), np.asarray(pattern, dtype="<f4")
+        tokens, pattern = self._attention[layer]
+        return {"tokens": tokens}, [pattern[head].tobytes()]
 
     def answer_curve(self) -> LongAnswer:
         """Measure the curve, a point after the other; what is done stays when it is stopped."""
         yield JobStatus("waiting", "preparing", 0, 1)
-        job = Job(measured(self._given, self._order, self._measuring()))
-        for status in job:
-            if status.partial is not None:
-                self.curve = status.partial
-            yield status
-        self.curve = job.result()
+        job = submit(measure_curve, self._measuring(), SHARES, False, RANDOM_CIRCUITS)
+        try:
+            for status in job:
+                if status.partial is not None:
+                    self.curve = curve_so_far(status.partial)
+                yield status
+        finally:
+            job.cancel()
+        self.curve = curve_of(job.result(), self._given)
         return {}, []
 
     def answer_json(self) -> Answer:

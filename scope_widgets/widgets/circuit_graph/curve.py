@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from scope_widgets._job import Steps
 from scope_widgets._json_fields import to_json_numbers
 from scope_widgets.circuits import Circuit
-from scope_widgets.circuits.measurement import CircuitMeasurement, Measured, measure
-from scope_widgets.models.remote_dispatch import submit
-
-#: those at which MIB measures, and a few between them
-SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-#: circuits of random edges a point
-DRAWS = 3
+from scope_widgets.circuits.evaluation.curve import CurvePoint
 
 Curve = dict[str, Any]
 
@@ -51,49 +45,18 @@ def curve_of(curve: Any, circuit: Circuit) -> Curve:
     }
 
 
-def measured(circuit: Circuit, order: Any, measurement: CircuitMeasurement, seed: int = 0) -> Steps[Curve]:
-    """Measure the curve, the strongest edges and random ones; each status carries the curve so far."""
-    points = _points(circuit, order, seed)
-    job = submit(measure, measurement, [mask for _, _, mask in points])
-    try:
-        for status in job:
-            yield status._replace(partial=None if status.partial is None else _curve(points, status.partial))
-        return _curve(points, job.result())
-    finally:
-        job.cancel()
-
-
-def _points(circuit: Circuit, order: Any, seed: int) -> list[tuple[int, int | None, Any]]:
-    """Give what is measured: number of edges, which random draw (None: the strongest edges), edges."""
-    rng = np.random.default_rng(seed)
-    n_edges = circuit.graph.n_edges
-    most = int((~np.isnan(circuit.scores)).sum())
-    sizes = sorted({min(most, max(1, round(share * n_edges))) for share in SHARES} - {0})
-    points: list[tuple[int, int | None, Any]] = []
-    for size in sizes:
-        points.append((size, None, _mask(n_edges, order[:size])))
-        points += [(size, draw, _mask(n_edges, rng.permutation(n_edges)[:size])) for draw in range(DRAWS)]
-    return points
-
-
-def _curve(points: list[tuple[int, int | None, Any]], found: Measured) -> Curve:
-    """Return the curve of the points that are measured."""
-    curve: Curve = {"n_edges": [], "faithfulness": [], "low": [], "high": [], "metric": []}
-    curve |= {"random": [[] for _ in range(DRAWS)], "full": found.full, "empty": found.empty}
-    for (size, draw, _), (faithfulness, metric) in zip(points, found.values, strict=False):
-        if draw is not None:
-            curve["random"][draw] += _numbers([faithfulness])
-            continue
-        curve["n_edges"].append(size)
-        curve["faithfulness"] += _numbers([faithfulness])
-        curve["metric"] += _numbers([metric])
-    return curve
-
-
-def _mask(n_edges: int, some: Any) -> Any:
-    mask = np.zeros(n_edges, dtype=bool)
-    mask[some] = True
-    return mask
+def curve_so_far(points: Sequence[CurvePoint]) -> Curve:
+    """Describe the points of a curve that are measured."""
+    return {
+        "n_edges": [point.n_edges for point in points],
+        **{
+            name: _numbers([getattr(point, name) for point in points])
+            for name in ("faithfulness", "low", "high", "metric")
+        },
+        "random": [_numbers(draw) for draw in np.stack([point.random for point in points], 1)],
+        "full": points[0].full,
+        "empty": points[0].empty,
+    }
 
 
 def _numbers(values: Any) -> list[float | None]:
