@@ -1,4 +1,4 @@
-"""Steering: directions, and interventions that a slider moves."""
+"""Steering: directions of the residual stream, and interventions whose strength a slider moves."""
 
 from typing import Any
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 
 from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets._provenance import Provenance
+from scope_widgets._types import Token
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.execution.cached_run import CachedRun
@@ -28,11 +29,13 @@ from scope_widgets.steering.steered_distribution import Distribution, Steered
 #: rows times positions that are run at once, and logits that come of it (256 MB)
 BUDGET = 4096
 LOGITS = 2**26
-#: distributions that are remembered
+#: distributions that are remembered, at most
 REMEMBERED = 256
 
 #: strengths of all interventions, in their order
-Strengths = tuple[float, ...]
+Strengths: TypeAlias = tuple[float, ...]
+#: the same as they are given: one for each intervention, or by its index; what is left out has its own
+StrengthRow: TypeAlias = Sequence[float] | Mapping[int, float]
 
 
 class CacheInfo(NamedTuple):
@@ -54,9 +57,9 @@ class Session:
     scope : Microscope
     prompt : str or list of token ids
     interventions : sequence of Intervention
-        In a forward they act in the order of their layers; those at one place in the order given.
+        In a forward they act in the order of their layers; those at one layer and site in the order given.
     answer, versus : str or int, optional
-        Two tokens whose logits are compared.
+        Two tokens whose logits are compared, each with its space (" run"), or its id.
 
     Attributes
     ----------
@@ -66,28 +69,35 @@ class Session:
     tokens : list of str
     answers : tuple of int or None
     spans : list of (low, high)
-        What a slider for each intervention goes over.
+        The range of a slider for each intervention.
 
     Raises
     ------
     TypeError, ValueError
         For several prompts, an intervention that this model cannot have, or answers that are not single tokens.
+
+    Examples
+    --------
+    >>> plural = steering.direction(scope, positive=["the dogs"], negative=["the dog"], layer=3, name="plural")
+    >>> session = steering.Session(scope, "the horse", [steering.AddDirection(plural)], answer=" run", versus=" runs")
+    >>> session.at([0.3]).difference > session.at([0.0]).difference
+    True
     """
 
     def __init__(
         self,
         scope: Microscope,
-        prompt: Any,
+        prompt: str | Sequence[int],
         interventions: Sequence[Intervention] = (),
         *,
-        answer: Any = None,
-        versus: Any = None,
+        answer: Token | None = None,
+        versus: Token | None = None,
     ) -> None:
         rows, texts, several = encode(scope.tokenizer, prompt, None)
         if several:
             raise ValueError(f"A session steers one prompt; got {len(rows)}.")
         self.scope = scope
-        self.prompt: Any = texts[0] if texts[0] is not None else rows[0]
+        self.prompt: str | list[int] = texts[0] if texts[0] is not None else rows[0]
         self.token_ids = rows[0]
         self.tokens = token_texts(scope.tokenizer, rows[0])
         listed = checked_interventions(scope, interventions)
@@ -116,13 +126,13 @@ class Session:
         """The strengths at which the model is as it is."""
         return tuple(one.neutral for one in self.interventions)
 
-    def at(self, strengths: Sequence[float] | Mapping[int, float] | None = None) -> Steered:
-        """Give the next-token distribution.
+    def at(self, strengths: StrengthRow | None = None) -> Steered:
+        """Return the distribution of the next token.
 
         Parameters
         ----------
         strengths : sequence of float, or mapping of index to float, optional
-            One for each of `interventions`; what is left out has its own.
+            One for each of `interventions`, or by its index; what is left out has its own.
 
         Raises
         ------
@@ -131,7 +141,7 @@ class Session:
         """
         return self.grid([self.checked(strengths)])[0]
 
-    def grid(self, rows: Sequence[Sequence[float] | Mapping[int, float]]) -> list[Steered]:
+    def grid(self, rows: Sequence[StrengthRow]) -> list[Steered]:
         """Return the distributions at several strengths, run as one batch.
 
         Parameters
@@ -141,22 +151,23 @@ class Session:
         """
         return self.submit_grid(rows).result(progress=False)
 
-    def submit_grid(self, rows: Sequence[Sequence[float] | Mapping[int, float]]) -> Job[list[Steered]]:
+    def submit_grid(self, rows: Sequence[StrengthRow]) -> Job[list[Steered]]:
         """Return the job of `grid`: what the session does not remember is run as one batch."""
         return Job(self._grid([self.checked(row) for row in rows]))
 
     def _grid(self, keys: Sequence[Strengths]) -> Steps[list[Steered]]:
         yield from self._refresh()
-        found = {key: self._remembered(key) for key in dict.fromkeys(keys)}
-        unknown = [key for key, distribution in found.items() if distribution is None]
+        known = {key: self._remembered(key) for key in dict.fromkeys(keys)}
+        found = {key: distribution for key, distribution in known.items() if distribution is not None}
+        unknown = [key for key in known if key not in found]
         if unknown:
             rows = yield from self.scope.submit(Session._rows, self, unknown).follow()
             for key, logits in zip(unknown, rows, strict=True):
                 found[key] = self._remember(key, Distribution(logits))
         return [self._steered(key, found[key]) for key in keys]
 
-    def checked(self, strengths: Sequence[float] | Mapping[int, float] | None) -> Strengths:
-        """Give one strength for each intervention, or raise ValueError."""
+    def checked(self, strengths: StrengthRow | None) -> Strengths:
+        """Return one strength for each intervention, or raise ValueError."""
         own = list(self.strengths)
         if strengths is None or isinstance(strengths, Mapping):
             changed = dict(strengths or {})
@@ -174,7 +185,7 @@ class Session:
 
     def continuations(
         self,
-        rows: Sequence[Sequence[float] | Mapping[int, float]],
+        rows: Sequence[StrengthRow],
         *,
         max_new_tokens: int = 20,
         temperature: float = 0.0,
@@ -195,7 +206,7 @@ class Session:
             What has been written so far; a row that has come to its end stays.
         """
         job = self.submit_continuations(rows, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
-        last: list[str] = []
+        last = [""] * len(rows)  # nothing is yielded where nothing can be written
         for status in job.wait():
             if status.partial is not None:
                 yield (last := status.partial)
@@ -204,7 +215,7 @@ class Session:
 
     def submit_continuations(
         self,
-        rows: Sequence[Sequence[float] | Mapping[int, float]],
+        rows: Sequence[StrengthRow],
         *,
         max_new_tokens: int = 20,
         temperature: float = 0.0,
@@ -241,7 +252,7 @@ class Session:
         return decode(job.result())
 
     def unsteered_continuation(self, length: int) -> list[int]:
-        """Give the tokens that the model as it is goes on with (greedily), fewer where it comes to an end."""
+        """Return the tokens that the model as it is goes on with (greedily), fewer where the text ends."""
         self._current()
         if self._continued_to < length:
             self._continued_to = length
@@ -250,8 +261,8 @@ class Session:
         return self._continuation[:length]
 
     @remotable
-    def losses(self, rows: Sequence[Sequence[float] | Mapping[int, float]], tokens: list[int]) -> list[float]:
-        """Give the mean loss on tokens that come after the prompt, in nats a token, at several strengths."""
+    def losses(self, rows: Sequence[StrengthRow], tokens: list[int]) -> list[float]:
+        """Return the mean loss on tokens after the prompt, in nats a token, at several strengths `[row]`."""
         keys = [self.checked(row) for row in rows]
         self._current()
         base = self._base_run()
@@ -269,7 +280,7 @@ class Session:
         ]
 
     def cache_info(self) -> CacheInfo:
-        """Say how many distributions were remembered and computed."""
+        """Return how many distributions were remembered and computed."""
         return CacheInfo(self._hits, self._misses, len(self._known))
 
     def clear_cache(self) -> None:
@@ -279,7 +290,7 @@ class Session:
         self._state = 0
 
     def code(self, strengths: Sequence[float] | None = None) -> str:
-        """Give Python lines that make this session, at these strengths, again; `scope` is the model."""
+        """Return Python lines that make this session, at these strengths, again; `scope` is the model."""
         made = [
             one.with_strength(strength).code()
             for one, strength in zip(self.interventions, self.checked(strengths), strict=True)
@@ -350,7 +361,7 @@ class Session:
             self._base_state = state
         return self._base
 
-    def _steered(self, key: Strengths, steered: Any) -> Steered:
+    def _steered(self, key: Strengths, steered: Distribution) -> Steered:
         return Steered(key, steered, self._unsteered, self.scope.tokenizer, self._provenance, self.answers)
 
     def _remembered(self, key: Strengths) -> Distribution | None:
@@ -371,11 +382,11 @@ class Session:
 
     @remotable
     def _rows(self, keys: Sequence[Strengths]) -> Tensor:
-        """Run rows of strengths; gives the logits of the last position, `[row, vocabulary]`."""
+        """Return the logits of the last position at rows of strengths, `[row, vocabulary]`."""
         return torch.cat([part[:, -1] for part in self._logits(self._base_run(), self.token_ids, keys, 1)])
 
     def _logits(self, base: CachedRun | None, ids: list[int], keys: Sequence[Strengths], keep: int) -> Iterator[Tensor]:
-        """Run rows of strengths on the prompt, and what may come after it; yields the logits of the last positions.
+        """Run rows of strengths on the prompt, and what may come after it; yield the logits of the last positions.
 
         Parameters
         ----------
@@ -415,7 +426,7 @@ class Session:
                 yield found[:, None] if keep == 1 else found
 
 
-def _answers(scope: Microscope, answer: Any, versus: Any) -> tuple[int, int] | None:
+def _answers(scope: Microscope, answer: Token | None, versus: Token | None) -> tuple[int, int] | None:
     if answer is None and versus is None:
         return None
     if answer is None or versus is None:
@@ -427,27 +438,27 @@ def _answers(scope: Microscope, answer: Any, versus: Any) -> tuple[int, int] | N
 
 @remotable
 def _spans(scope: Microscope, ids: list[int], interventions: Sequence[Intervention]) -> list[tuple[float, float]]:
-    """Give what a slider for each goes over; a neuron's is found by running the prompt."""
+    """Return the range of a slider for each; a neuron's is measured on the prompt."""
     found: dict[int, tuple[float, float]] = {}
 
-    def keep(at: int, neuron: int) -> Any:
-        def look(value: Tensor) -> Tensor:
+    def measure(at: int, neuron: int) -> Callable[[Tensor], Tensor]:
+        def capture(value: Tensor) -> Tensor:
             reach = round_up(max(1.0, 2 * float(value[0, :, neuron].abs().max())))
             found[at] = -reach, reach
             return value
 
-        return look
+        return capture
 
     for at, one in enumerate(interventions):
         if isinstance(one, ClampNeuron):
-            scope.logits(torch.tensor([ids]), {("neurons", one.layer): keep(at, one.neuron)})
+            scope.logits(torch.tensor([ids]), {("neurons", one.layer): measure(at, one.neuron)})
         else:
             found[at] = one.span
     return [found[at] for at in range(len(interventions))]
 
 
 def _ends(scope: Microscope) -> set[int]:
-    """Give the tokens that end a text."""
+    """Return the tokens that end a text."""
     given = getattr(scope.model.generation_config, "eos_token_id", None)
     several = given if isinstance(given, list) else [given]
     return {token for token in [*several, scope.tokenizer.eos_token_id] if token is not None}

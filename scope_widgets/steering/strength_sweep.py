@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scope_widgets._aliases import former_options
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.experiments.rounding import levels, logit_floor, rank, vanishes
 from scope_widgets.models.remote_dispatch import stepwise
-from scope_widgets.steering.session import Session
+from scope_widgets.steering.session import Session, StrengthRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -132,12 +133,14 @@ class StrengthSweep(Result):
         return f"StrengthSweep({self.what}, {len(self.strengths)} strengths, fluent {fluent})"
 
 
+@former_options("strengths", "others")
 @stepwise
 def sweep(
     session: Session,
     which: int | str = 0,
+    *,
     strengths: Sequence[float] | None = None,
-    others: Sequence[float] | Mapping[int, float] | None = None,
+    others: StrengthRow | None = None,
 ) -> Steps[StrengthSweep]:
     """Move one intervention of a session over its strengths, the others held.
 
@@ -147,9 +150,9 @@ def sweep(
     which : int or str
         Index or name of the intervention.
     strengths : sequence of float, optional
-        11 over its span by default.
+        By default 11 over its span.
     others : strengths as `Session.at` takes them, optional
-        Of the others; their own by default.
+        Those of the other interventions; by default their own.
 
     Returns
     -------
@@ -158,7 +161,7 @@ def sweep(
     Raises
     ------
     ValueError
-        For an intervention that is not there, fewer than two strengths, or one that is not finite.
+        For an intervention that the session does not have, fewer than two strengths, or one that is not finite.
 
     Examples
     --------

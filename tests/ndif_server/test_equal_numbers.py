@@ -258,13 +258,13 @@ def test_steered_text_and_sweeps(remote, local):
         *_, other = ours.continuations(rows, max_new_tokens=8, **options)
         assert one == other
     equal("losses", theirs.losses(rows, [5, 6, 7]), ours.losses(rows, [5, 6, 7]))
-    one, other = (steering.sweep(steered, 0, [-1, 0, 1]) for steered in (theirs, ours))
+    one, other = (steering.sweep(steered, 0, strengths=[-1, 0, 1]) for steered in (theirs, ours))
     for name in ("kl", "difference", "loss", "continuation"):
         equal("a steering sweep", getattr(one, name), getattr(other, name))
 
 
 def test_the_origin_of_a_steering_sweep(remote, local):
-    one, other = (steering.sweep(session(scope, local), 0, [-1, 0, 1]) for scope in (remote, local))
+    one, other = (steering.sweep(session(scope, local), 0, strengths=[-1, 0, 1]) for scope in (remote, local))
     equal("a steering sweep", one, other)
 
 

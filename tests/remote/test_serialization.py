@@ -178,7 +178,7 @@ RESULTS = {
     "Minimality": lambda demo, circuit, **_: circuits.minimality(demo, circuit),
     "Direction": lambda session, **_: session.interventions[0].direction,
     "interventions": lambda session, **_: session.interventions,
-    "Sweep": lambda session, **_: steering.sweep(session, 0, [-1, 0, 1]),
+    "StrengthSweep": lambda session, **_: steering.sweep(session, 0, strengths=[-1, 0, 1]),
     "logits": lambda demo, **_: demo.logits(torch.tensor([[5, 6, 7]])),
 }  # fmt: skip
 

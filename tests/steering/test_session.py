@@ -418,7 +418,7 @@ def test_a_row_that_has_come_to_its_end_stays(monkeypatch):
     written, other = (plain.greedy(scope.model, IDS, changes, 6) for changes in ([], [theirs]))
     at = next(i for i, token in enumerate(written) if i and token not in written[:i] and token not in other)
     monkeypatch.setattr(scope.model.generation_config, "eos_token_id", [written[at]])
-    *_, last = session._continued([(0.0,), (1.0,)], max_new_tokens=6)
+    last = session._continued([(0.0,), (1.0,)], max_new_tokens=6)
     assert last == [written[: at + 1], other]
     assert session.unsteered_continuation(6) == written[: at + 1]
 
@@ -463,7 +463,7 @@ def test_sweeps_by_brute_force(family):
     given = [made(scope, "add", 0.0, "all"), made(scope, "scale", 0.4, (2, None), layer=2)]
     session = steering.Session(scope, IDS, [ours for ours, _ in given], answer=20, versus=33)
     points = [-0.8, -0.3, 0.0, 0.2, 0.9]
-    found = steering.sweep(session, 0, points[::-1])
+    found = steering.sweep(session, 0, strengths=points[::-1])
     assert found.strengths.tolist() == points
     tokens = plain.greedy(model, IDS, [], 16, {scope.tokenizer.eos_token_id})
     assert found.continuation == scope.tokenizer.decode(tokens)
@@ -523,12 +523,12 @@ def test_a_sweep_shows_itself(llama):
     assert np.isnan(found.difference).all()
     again = steering.StrengthSweep.from_json(found.to_json())
     np.testing.assert_array_equal(again.loss, found.loss)
-    assert math.isnan(steering.sweep(session, "neuron 1:2", [0, 1]).neutral)
-    job = llama.submit(steering.sweep, session, 0, [0.0, 0.1])
+    assert math.isnan(steering.sweep(session, "neuron 1:2", strengths=[0, 1]).neutral)
+    job = llama.submit(steering.sweep, session, 0, strengths=[0.0, 0.1])
     statuses = list(job)
     assert [status.done for status in statuses] == list(range(len(statuses)))
     assert {status.total for status in statuses} == {statuses[-1].done}
-    np.testing.assert_array_equal(job.result().loss, steering.sweep(session, 0, [0.0, 0.1]).loss)
+    np.testing.assert_array_equal(job.result().loss, steering.sweep(session, 0, strengths=[0.0, 0.1]).loss)
 
 
 def test_a_random_direction_does_less_than_one_that_was_found(llama):

@@ -325,7 +325,7 @@ class SteeringPanel(View):
         which = operator.index(which)
         others = [sliders.strength(one) for one in strengths]
         keys = self._keys  # a slider may come or go meanwhile
-        found = yield from self._session.scope.submit(sweep, self._session, which, None, others).follow()
+        found = yield from self._session.scope.submit(sweep, self._session, which, others=others).follow()
         key = keys[which]
         data = {
             "which": which,
