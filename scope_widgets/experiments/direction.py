@@ -122,7 +122,7 @@ class Direction(Result):
     @classmethod
     def _from_fields(cls, fields: dict[str, Any]) -> Direction:
         recipe = fields.get("recipe")
-        if isinstance(recipe, dict) and "position" in recipe:  # as version 0.1 wrote it
+        if isinstance(recipe, dict) and "position" in recipe:  # its former name
             recipe["positions"] = recipe.pop("position")
         return super()._from_fields(fields)
 

@@ -1,4 +1,4 @@
-"""Files that version 0.1 wrote, when interventions, sites and classes had other names, still load."""
+"""Files that were written when options, fields and classes had other names still load; former calls work and warn."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from scope_widgets import editing, steering
 from tests.support.paths import ROOT
 
-FILES = ROOT / "tests" / "fixtures" / "version_0_1"
+FILES = ROOT / "tests" / "fixtures" / "former_names"
 ARGUMENTS = {"layer": 3, "positive": ["the dogs", "the cats"], "negative": ["the dog", "the cat"], "name": "plural"}
 
 
