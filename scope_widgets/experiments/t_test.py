@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from scope_widgets._types import Array
 
 #: terms of the continued fraction: exact in double precision up to ten thousand values
 _STEPS = 300

@@ -3,10 +3,10 @@
 from typing import Any
 
 from scope_widgets._aliases import moved
-from scope_widgets.patching.ablation import ABLATIONS, ablate
-from scope_widgets.patching.ablation_result import Ablation
+from scope_widgets.patching.ablation.ablate import ABLATIONS, ablate
+from scope_widgets.patching.ablation.attention_knockout import attention_knockout
+from scope_widgets.patching.ablation.result import Ablation
 from scope_widgets.patching.activations import activations, sweep
-from scope_widgets.patching.attention_knockout import attention_knockout
 from scope_widgets.patching.attribution import attribution
 from scope_widgets.patching.paths import paths
 from scope_widgets.patching.result import PatchingResult

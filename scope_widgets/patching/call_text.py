@@ -11,7 +11,7 @@ _DEFAULTS_OF_PATHS = {"positions": "all", "direction": "noising"}
 
 
 def python_call(name: str, clean: Any, corrupted: Any, **options: Any) -> str:
-    """Write `patching.<name>(scope, clean, corrupted, ...)`; what is long stands as the name of a variable."""
+    """Return `patching.<name>(scope, clean, corrupted, ...)`; what is long stands as the name of a variable."""
     defaults = _DEFAULTS_OF_PATHS if name == "paths" else _DEFAULTS
     said = [
         f"{key}={_written(key, value)}"

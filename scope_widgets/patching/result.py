@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets._types import Array
 from scope_widgets.experiments.rounding import rank
 
-Array = np.ndarray[Any, Any]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,13 +92,13 @@ class PatchingResult(Result):
         """Number of cells that were run."""
         return int(np.isfinite(self.per_prompt).all(0).sum())
 
-    def top(self, n: int = 10) -> Any:
+    def top(self, n: int = 10) -> pd.DataFrame:
         """Return the `n` cells with the largest absolute effect as a table, ties in the order of the cells."""
         table = self.to_dataframe().dropna(subset=["effect"])
         return table.iloc[rank(table["effect"].abs(), self.floor)[:n]]
 
-    def to_dataframe(self) -> Any:
-        """Make a table: the axes, then effect, and estimate where there is one."""
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table: the axes, then effect, and estimate where there is one."""
         import pandas as pd
 
         index = np.indices(self.values.shape).reshape(self.values.ndim, -1)
@@ -109,5 +111,5 @@ class PatchingResult(Result):
         return pd.DataFrame(columns)
 
     def code(self, *cell: int) -> str:
-        """Write the code that makes this result again, and shows the effect of one cell."""
+        """Return the code that makes this result again, and shows the effect of one cell."""
         return f"result = {self.call}\nresult.values[{', '.join(map(str, cell))}]" if cell else f"result = {self.call}"

@@ -15,7 +15,7 @@ from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.patching.ablation_result import Ablation, measure_ablation
+from scope_widgets.patching.ablation.result import Ablation, measure_ablation
 from scope_widgets.patching.positions import positions_of
 
 
