@@ -34,7 +34,7 @@ R = TypeVar("R")
 
 
 def _either(compiled: Callable[..., R], by_torch: Callable[P, R]) -> Callable[P, R]:
-    """Make the function that calls the one or the other; it is documented as the compiled one."""
+    """Return the function that calls the one or the other; it has the docstring of the compiled one."""
 
     @functools.wraps(compiled)
     def choose(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -50,7 +50,7 @@ def _either(compiled: Callable[..., R], by_torch: Callable[P, R]) -> Callable[P,
 
 
 def _array(value: Any) -> Any:
-    """Give a tensor in this machine's memory as the array that compiled code takes."""
+    """Return a tensor in this machine's memory as the array that compiled code takes."""
     return _torch.plain(value).contiguous().numpy() if isinstance(value, Tensor) else value
 
 

@@ -1,4 +1,4 @@
-"""What both implementations share: which tokens repeat, which keys are visible, and means of sums."""
+"""Shared by both implementations: which tokens repeat, how many keys are visible, and means of sums."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from . import _checks
 
 
 def earlier_equal_tokens(tokens: NDArray[np.int64]) -> NDArray[np.int32]:
-    """Index each query's earlier equal tokens: rows positions, start, count, each [query].
+    """Return an index of each query's earlier equal tokens: rows positions, start, count, each [query].
 
-    Those of query q stand at positions[start[q] : start[q] + count[q]]: grouping the positions by token once
+    Those of query q are positions[start[q] : start[q] + count[q]]: grouping the positions by token once
     makes each query's list a slice.
     """
     positions = np.argsort(tokens, kind="stable")
@@ -27,14 +27,14 @@ def earlier_equal_tokens(tokens: NDArray[np.int64]) -> NDArray[np.int32]:
 
 
 def visible_keys(n_tokens: int, window: int | None) -> NDArray[np.int64]:
-    """Count the keys that each query sees, [query]."""
+    """Return how many keys each query sees, [query]."""
     if window is not None and window < 1:
         raise ValueError(f"window is {window}, expected 1 or more, or None for all keys up to the query.")
     return np.minimum(np.arange(1, n_tokens + 1), window or n_tokens)
 
 
 def inverse_log(n_visible: NDArray[np.int64]) -> NDArray[np.float64]:
-    """1 / ln(number of visible keys) [query], 0 where only one is visible."""
+    """Return 1 / ln(number of visible keys) [query], 0 where only one is visible."""
     inverse = np.zeros(len(n_visible))
     inverse[n_visible > 1] = 1.0 / np.log(n_visible[n_visible > 1])
     return inverse
@@ -46,7 +46,7 @@ def means(
     earlier: NDArray[np.int32],
     source: str = "attention",
 ) -> dict[str, NDArray[np.float64]]:
-    """Turn sums [head, statistic], in the order of head_sums.h, into the named means."""
+    """Return the named means of sums [head, statistic], which are in the order of head_sums.h."""
     _checks.all_finite(np.isfinite(sums[:, 0]), source)  # a cell that is not finite spoils the entropy
     n_tokens = len(n_visible)
     n_repeats = int(np.count_nonzero(earlier[2]))

@@ -44,10 +44,18 @@ def score(trace: Trace, *, null_draws: int = 200, seed: int = 0) -> HeadScores:
     Returns
     -------
     HeadScores
-        entropy: mean over queries of -sum A ln A, in nats; normalised_entropy: that over ln(keys seen), for q >= 1;
-        previous_token: mean A[q, q-1] (Wang et al. 2022, app. H); current_token: mean A[q, q]; first_token: mean
-        A[q, 0] over q >= 1; sparsity: share of the causal entries below 0.01;
-        duplicate_token: attention to earlier equal tokens; induction: to the tokens after those (Olsson et al. 2022).
+        Each a mean over queries q, with attention A[q, k]; NaN where a prompt has no such query:
+
+        ================== ===========================================================================================
+        entropy            -sum_k A ln A in nats
+        normalised_entropy the same over ln(number of keys that q sees), q >= 1
+        previous_token     A[q, q - 1], q >= 1 (Wang et al. 2022, appendix H)
+        current_token      A[q, q]
+        first_token        A[q, 0], q >= 1
+        duplicate_token    sum of A to the earlier tokens that equal token q, where there are any (TransformerLens)
+        induction          sum of A to the tokens right after those (Olsson et al. 2022)
+        sparsity           share of all causal entries with A < 0.01
+        ================== ===========================================================================================
 
     Raises
     ------

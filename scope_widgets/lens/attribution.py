@@ -46,7 +46,7 @@ class Attribution(Result):
     total : ndarray [prompt]
         The logit difference of the real run (the answer's logit without `versus`), before any soft-cap.
     residue : float
-        How far the parts are from adding up to the total: the largest distance over the prompts.
+        Largest distance, over the prompts, of the sum of the parts from the total.
     answer, versus : list of str [prompt]
         Texts of the tokens; `versus` is empty where there was none.
     n_layers, n_heads : int

@@ -48,7 +48,7 @@ class LogitLens(Result):
     entropy : ndarray [layer, position]
         Of the distribution, in nats.
     kl : ndarray [layer, position]
-        KL(final || layer) in nats: how far the layer's distribution is from the model's own.
+        KL(final || layer) in nats, the divergence of the layer's distribution from the model's own.
     texts : dict of str to str
         Token id (as text) -> the token's text with its spaces, for all ids in this result.
     watched : list of int
