@@ -11,7 +11,7 @@ BUNDLES := scope_widgets/static/attention_view.js
 KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.h)
 SCRIPTS := $(shell find js/src -type f) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: help demo test test-remote bench build lint traits wheel notebook clean
+.PHONY: help demo test test-numerics test-remote bench build lint traits wheel notebook clean
 help:
 	@sed -n 1,2p Makefile
 
@@ -22,6 +22,12 @@ test: $(VENV)/.built lint
 	cd js && npm test --silent
 	scripts/ensure_chromium.sh
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+# the numbers of other machines: without AVX2 in torch, with one thread and with two
+NUMERIC := tests/experiments tests/lens tests/circuits/test_evaluation.py $(wildcard tests/*/test_rounding.py)
+test-numerics: $(VENV)/.built
+	ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(NUMERIC)
+	MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=2 $(BIN)/python -m pytest $(NUMERIC)
 
 test-remote: $(VENV)/.built
 	scripts/ensure_chromium.sh
