@@ -11,7 +11,7 @@ import { saverOf } from "./core/saves";
 import { type View, widget } from "./core/view";
 import type { HeadTableTraits } from "./generated/traits";
 import { headName, readTable, type Table } from "./head_table/columns";
-import { code, csv } from "./head_table/export";
+import { csv, pythonCode } from "./head_table/export";
 import { figureOf } from "./head_table/figure";
 import { createFilterBox } from "./head_table/filter/filter_box";
 import { createGrid } from "./head_table/grid/grid";
@@ -98,7 +98,7 @@ function build(view: View<HeadTableTraits>): void {
           clear: () => selection.setHeads(selection.heads.filter((one) => String(one) !== String(head))),
         })),
       ),
-      code: () => code(filter.peek(), keys.peek(), choice.heads.peek(), table.evidence.length > 0),
+      code: () => pythonCode(filter.peek(), keys.peek(), choice.heads.peek(), table.evidence.length > 0),
       saves: {
         "CSV, rows shown": () => saver.file("csv", csv(table, rows.peek())),
         "CSV, all rows": () => saver.file("csv", csv(table, Array(table.n).keys())),

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { StripColumn } from "../src/head_table/columns";
 import { exact, type NumberColumn, readTable, shown, shownP } from "../src/head_table/columns";
-import { code, csv } from "../src/head_table/export";
+import { csv, pythonCode } from "../src/head_table/export";
 import { boxesOf, percent, queryBox, tokenAt } from "../src/head_table/grid/attention_strips";
 import { layoutOf } from "../src/head_table/layout";
 import { describe as describeRow } from "../src/head_table/readout";
@@ -47,8 +47,8 @@ test("CSV has every column, exact, quoted where it must be", () => {
 });
 
 test("code names what was chosen only", () => {
-  expect(code("", [], [], false)).toContain("HeadTable(scores)");
-  expect(code('a > 1 and note = "x"', [["a", "descending"]], [[1, 2]], true)).toContain(
+  expect(pythonCode("", [], [], false)).toContain("HeadTable(scores)");
+  expect(pythonCode('a > 1 and note = "x"', [["a", "descending"]], [[1, 2]], true)).toContain(
     'HeadTable(scores, labels, filter="a > 1 and note = \\"x\\"", sort=[("a", "descending")], selected_heads=[(1, 2)])',
   );
 });

@@ -1,5 +1,7 @@
 /** What an attention view writes: Python lines that make it again, and its values as CSV. */
+
 import { csvLine } from "../core/export";
+import { selectedHeads, selectedTokens, viewCode } from "../core/python_code";
 import { forVisible } from "./matrix/matrix_drawing";
 import { read } from "./patterns/pattern";
 import { PANEL_TITLES, type State } from "./state";
@@ -9,18 +11,16 @@ const MOST_LINES = 2_000_000;
 /** `AttentionView(trace, selected_heads=[(5, 1)])` for the present state; what is at its default is left out. */
 export function pythonCode(state: State): string {
   const { kind, low, high, threshold } = state.scale.peek();
-  const heads = state.heads.peek().map((head) => `(${head.join(", ")})`);
-  const tokens = state.selectedTokens.peek();
   const args = [
     "trace",
     state.panels.length > 1 && "versus",
-    heads.length && `selected_heads=[${heads.join(", ")}]`,
-    tokens.length && `selected_tokens=[${tokens.join(", ")}]`,
+    selectedHeads(state.heads.peek()),
+    selectedTokens(state.selectedTokens.peek()),
     kind !== "linear" && `scale="${kind}"`,
     (low !== 0 || high !== 1) && `limits=(${low}, ${high})`,
     threshold && `threshold=${threshold}`,
   ];
-  return `from scope_widgets.widgets import AttentionView\n\nAttentionView(${args.filter(Boolean).join(", ")})\n`;
+  return viewCode("AttentionView", args);
 }
 
 /**

@@ -2,8 +2,9 @@
 
 import { hexColour, type Table } from "../core/colour";
 import { xml } from "../core/export";
+import { type Figure, legendOf, MARGIN, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/figure";
 import { short } from "../core/format";
-import { entryOf, type Scale, valueAt } from "../core/scale";
+import { entryOf, type Scale } from "../core/scale";
 import { columns, plain } from "../core/tokens";
 import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, labelPositions, labelStep } from "./layout";
 import { forVisible } from "./matrix/matrix_drawing";
@@ -12,29 +13,13 @@ import { paint, rasterise } from "./patterns/raster";
 import { thumbnail } from "./patterns/thumbnails";
 import { headText, PANEL_TITLES, type PanelName, type State } from "./state";
 
-export interface Figure {
-  svg: string;
-  width: number;
-  height: number;
-}
-
 const MOST_RECTANGLES = 5000;
 const SIDE = 360;
-const CHARACTER = 6.62;
-const MARGIN = 16;
 
 export function figure(state: State, title: string): Figure {
   const head = state.open.peek();
-  const { svg, width, height } = head ? panels(state, headText(head)) : grid(state);
-  const theme = state.theme.peek();
-  const full = { width: Math.max(width, title.length * 7) + 2 * MARGIN, height: height + 2 * MARGIN + 20 };
-  return {
-    ...full,
-    svg:
-      `<svg xmlns="http://www.w3.org/2000/svg" width="${full.width}" height="${full.height}" viewBox="0 0 ${full.width} ${full.height}" font-family="system-ui, sans-serif" font-size="11" fill="${theme.ink}">` +
-      `<rect width="100%" height="100%" fill="${theme.ground}"/><text x="${MARGIN}" y="${MARGIN + 10}" font-size="12" font-weight="600">${xml(title)}</text>` +
-      `<g transform="translate(${MARGIN} ${MARGIN + 20})">${svg}</g></svg>`,
-  };
+  const body = head ? panels(state, headText(head)) : grid(state);
+  return titled(body, title, [], 20, state.theme.peek());
 }
 
 function panels(state: State, name: string): Figure {
@@ -60,11 +45,10 @@ function matrix(state: State, panel: PanelName, name: string): Figure {
   const queries = labelPositions(query, span, state.size, step);
   const keys = labelPositions(key, span, state.size, step);
   const longest = (positions: number[]): number =>
-    Math.max(0, ...positions.map((at) => columns(label(at), 99))) * CHARACTER;
+    Math.max(0, ...positions.map((at) => columns(label(at), 99))) * MONO_CHARACTER;
   const left = longest(queries) + 8;
   const top = 20 - longest(keys) * Math.sin(KEY_LABEL_ANGLE) + 8;
   const [x, y] = [(at: number): number => left + (at - key) * cell, (at: number): number => top + (at - query) * cell];
-  const mono = `font-family="ui-monospace, Menlo, Consolas, monospace" xml:space="preserve"`;
   const degrees = (KEY_LABEL_ANGLE * 180) / Math.PI;
   return {
     width: left + SIDE + longest(keys.slice(-1)) * Math.cos(KEY_LABEL_ANGLE),
@@ -74,12 +58,12 @@ function matrix(state: State, panel: PanelName, name: string): Figure {
       cells(state, panel, x, y, cell) +
       `<path d="M${left} ${top}v${SIDE}h${SIDE}" fill="none" stroke="${theme.line}"/>` +
       queries
-        .map((at) => `<text x="${left - 6}" y="${y(at + 0.5) + 4}" text-anchor="end" ${mono}>${xml(label(at))}</text>`)
+        .map((at) => `<text x="${left - 6}" y="${y(at + 0.5) + 4}" text-anchor="end" ${MONO}>${xml(label(at))}</text>`)
         .join("") +
       keys
         .map(
           (at) =>
-            `<text transform="translate(${x(at + 0.5)} ${top - 6}) rotate(${degrees})" ${mono}>${xml(label(at))}</text>`,
+            `<text transform="translate(${x(at + 0.5)} ${top - 6}) rotate(${degrees})" ${MONO}>${xml(label(at))}</text>`,
         )
         .join("") +
       legend(state.scaleOf(panel), state.tableOf(panel), panel, left, top + SIDE + 16),
@@ -127,27 +111,12 @@ const hatching = (
   `<pattern id="nan-${panel}" width="6" height="6" patternUnits="userSpaceOnUse"><path d="M0 6 6 0" stroke="${ink}"/></pattern>` +
   `<path d="M${x(0)} ${y(0)}L${x(size)} ${y(size)}H${x(0)}z" fill="url(#nan-${panel})"/>`;
 
-const round = (value: number): number => Math.round(value * 100) / 100;
-
 const image = (picture: HTMLCanvasElement, x: number, y: number, side: number): string =>
   `<image x="${round(x)}" y="${round(y)}" width="${round(side)}" height="${round(side)}" preserveAspectRatio="none" style="image-rendering:pixelated" href="${picture.toDataURL()}"/>`;
 
 function legend(scale: Scale, table: Table, panel: PanelName, left: number, top: number): string {
-  const width = 160;
-  const stops = Array.from(
-    { length: 17 },
-    (_, i) => `<stop offset="${i / 16}" stop-color="${hexColour(table[Math.min(255, i * 16)]!)}"/>`,
-  ).join("");
-  const numbers = [0, 0.5, 1]
-    .map(
-      (at) => `<text x="${left + at * width}" y="${top + 22}" text-anchor="middle">${short(valueAt(at, scale))}</text>`,
-    )
-    .join("");
   const name = `${panel === "difference" ? "B − A" : "attention"}${scale.kind === "log" ? ", log" : ""}`;
-  return (
-    `<linearGradient id="legend-${panel}">${stops}</linearGradient>` +
-    `<rect x="${left}" y="${top}" width="${width}" height="10" fill="url(#legend-${panel})"/>${numbers}<text x="${left + width + 12}" y="${top + 9}">${name}</text>`
-  );
+  return legendOf(`legend-${panel}`, table, numbersOf(scale, short), name, left, top);
 }
 
 /** No head is open: all thumbnails. */

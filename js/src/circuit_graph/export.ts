@@ -1,12 +1,13 @@
 /** What a circuit's view writes: Python lines that make it again, its edges as CSV, and the circuit as JSON. */
+
 import { csvLine } from "../core/export";
+import { python, pythonCall, selectedHeads } from "../core/python_code";
 import type { Edits } from "./circuit/edits";
 import type { State } from "./state";
 
 /** `CircuitGraph(circuit, scope, ...)` for the present state; what is at its default is left out. */
 export function pythonCode(state: State): string {
   const { kept, removed, added, labels, groups, pins } = state.edits.peek();
-  const heads = state.selection.heads.map((head) => `(${head.join(", ")})`);
   const filled = (value: object): boolean => Object.keys(value).length > 0;
   const args = [
     "circuit",
@@ -18,19 +19,16 @@ export function pythonCode(state: State): string {
     filled(labels) && `labels=${python(labels)}`,
     filled(groups) && `groups=${python(groups)}`,
     filled(pins) && `pins=${python(pins)}`,
-    heads.length && `selected_heads=[${heads.join(", ")}]`,
+    selectedHeads(state.selection.heads),
   ];
   return [
     "from scope_widgets.widgets import CircuitGraph",
     "",
-    `graph = CircuitGraph(${args.filter(Boolean).join(", ")})`,
+    `graph = ${pythonCall("CircuitGraph", args)}`,
     "graph",
     "",
   ].join("\n");
 }
-
-/** JSON of texts, numbers, lists and dicts is Python too. */
-const python = (value: unknown): string => JSON.stringify(value).replaceAll(",", ", ").replace(/":/g, '": ');
 
 /** All edges, one line each, the strongest first; empty where there is no score. */
 export function csv({ edges, graph, included }: State): string {

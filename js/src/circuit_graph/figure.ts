@@ -1,8 +1,9 @@
 /** The graph as an SVG for papers: curves as paths, text as text. */
 
-import { classHue, hexColour } from "../core/colour";
-import { rgbOf, type Theme } from "../core/elements/theme";
+import { classHue } from "../core/colour";
+import type { Theme } from "../core/elements/theme";
 import { xml } from "../core/export";
+import { type Figure, hex, legendOf, round as tenth, titled } from "../core/figure";
 import { count, counted, share, significant } from "../core/format";
 import type { Scores } from "./circuit/scores";
 import { keyOf, lookOf, type Sort } from "./drawing/curves";
@@ -12,44 +13,23 @@ import type { Mark } from "./drawing/scene";
 import { undrawnWords } from "./panel/readout";
 import type { State } from "./state";
 
-export interface Figure {
-  svg: string;
-  width: number;
-  height: number;
-}
-
-const MARGIN = 16;
 const HEAD = 60;
 const LEGEND = 44;
 
-const round = (value: number): number => Math.round(value * 10) / 10;
-
-/** As `#rrggbb`: many programs that read SVG know no other colours. */
-function hex(colour: string): string {
-  const [r, g, b] = rgbOf(colour) ?? [0, 0, 0];
-  return hexColour((Math.round(b) << 16) | (Math.round(g) << 8) | Math.round(r));
-}
+/** To a tenth: thousands of curves make a long file. */
+const round = (value: number): number => tenth(value, 1);
 
 export function figure(state: State, scores: Scores, title: string): Figure {
   const scene = state.scene.peek();
   const theme = state.theme.peek();
   const { width, height } = scene.frame;
-  const [wide, high] = [Math.max(width, title.length * 7) + 2 * MARGIN, height + HEAD + LEGEND + 2 * MARGIN];
   const { kept, removed, added } = state.edits.peek();
   const changed = [removed.length && `${removed.length} taken out`, added.length && `${added.length} put in`]
     .filter(Boolean)
     .join(", ");
   const note = `${count(state.size.peek())} of ${counted(state.edges.count, "edge")} (${share(state.size.peek(), state.edges.count)})${kept === null ? "" : ", the strongest"}${changed ? `; by hand ${changed}` : ""}. ${undrawnWords(state)}`;
-  return {
-    width: wide,
-    height: high,
-    svg:
-      `<svg xmlns="http://www.w3.org/2000/svg" width="${wide}" height="${high}" viewBox="0 0 ${wide} ${high}" font-family="system-ui, sans-serif" font-size="11" fill="${hex(theme.ink)}">` +
-      `<rect width="100%" height="100%" fill="${hex(theme.ground)}"/><text x="${MARGIN}" y="${MARGIN + 10}" font-size="12" font-weight="600">${xml(title)}</text>` +
-      `<g fill="${hex(theme.dim)}"><text x="${MARGIN}" y="${MARGIN + 28}">${xml(note)}</text><text x="${MARGIN}" y="${MARGIN + 44}">${xml(origin(state, scores))}</text></g>` +
-      `<g transform="translate(${MARGIN} ${MARGIN + HEAD})">${curves(state)}${brackets(state)}${axes(state)}${marks(state)}${labels(state)}</g>` +
-      `<g transform="translate(${MARGIN} ${MARGIN + HEAD + height})">${legend(state)}</g></svg>`,
-  };
+  const svg = `${curves(state)}${brackets(state)}${axes(state)}${marks(state)}${labels(state)}<g transform="translate(0 ${height})">${legend(state)}</g>`;
+  return titled({ width, height: height + LEGEND, svg }, title, [note, origin(state, scores)], HEAD, theme);
 }
 
 /** How it was found and what it does: a figure travels without its notebook. */
@@ -155,20 +135,8 @@ function legend(state: State): string {
   const parts: string[] = [];
   let x = 0;
   if (there.has("scored")) {
-    const stops = Array.from(
-      { length: 33 },
-      (_, i) => `<stop offset="${i / 32}" stop-color="${hexColour(table[Math.min(255, i * 8)]!)}"/>`,
-    ).join("");
-    parts.push(
-      `<linearGradient id="cg-legend">${stops}</linearGradient><rect x="10" y="8" width="160" height="8" fill="url(#cg-legend)"/>`,
-    );
-    for (const [at, value] of [
-      [0, -scale.high],
-      [0.5, 0],
-      [1, scale.high],
-    ] as const)
-      parts.push(`<text x="${10 + at * 160}" y="30" text-anchor="middle">${significant(value)}</text>`);
-    parts.push(`<text x="182" y="16">score</text>`);
+    const numbers = [-scale.high, 0, scale.high].map(significant) as [string, string, string];
+    parts.push(legendOf("cg-legend", table, numbers, "score", 10, 7));
     x = 230;
   }
   const words: Partial<Record<Sort, string>> = {

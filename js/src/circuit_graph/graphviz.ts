@@ -8,8 +8,10 @@ const quoted = (text: string): string =>
   `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
 
 /** The edges that are in, layers from below; groups as one box. */
-export function dotOf(state: State, title: string): string {
-  const { edges, graph } = state;
+export function dotOf(
+  { edges, graph, ...state }: Pick<State, "edges" | "graph" | "included" | "units" | "edits">,
+  title: string,
+): string {
   const [included, { all, of }, { labels }] = [state.included.peek(), state.units.peek(), state.edits.peek()];
   const ranks = [...included.keys()].filter((rank) => included[rank]);
   const shown = new Set<number>([of[graph.logits]!]);

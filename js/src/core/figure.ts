@@ -2,6 +2,7 @@
 import { hexColour, type Table } from "./colour";
 import { rgbOf, type Theme } from "./elements/theme";
 import { xml } from "./export";
+import { type Scale, valueAt } from "./scale";
 
 export interface Figure {
   svg: string;
@@ -59,17 +60,16 @@ export function gradient(id: string, table: Table): string {
   return `<linearGradient id="${id}">${stops.join("")}</linearGradient>`;
 }
 
+/** A scale at its ends and its middle, as `format` writes numbers. */
+export const numbersOf = (scale: Scale, format: (value: number) => string): Numbers =>
+  [0, 0.5, 1].map((at) => format(valueAt(at, scale))) as unknown as Numbers;
+
+type Numbers = readonly [low: string, middle: string, high: string];
+
 const LEGEND_WIDTH = 160;
 
 /** A colour scale with the numbers at its ends and its middle below it, and its name beside it. */
-export function legendOf(
-  id: string,
-  table: Table,
-  numbers: readonly [string, string, string],
-  name: string,
-  left: number,
-  top: number,
-): string {
+export function legendOf(id: string, table: Table, numbers: Numbers, name: string, left: number, top: number): string {
   const labels = numbers.map(
     (text, i) =>
       `<text x="${round(left + (i * LEGEND_WIDTH) / 2)}" y="${round(top + 22)}" text-anchor="middle">${text}</text>`,

@@ -8,8 +8,15 @@ export const pythonCall = (name: string, args: readonly (string | number | boole
 export const viewCode = (name: string, args: readonly (string | number | boolean | undefined)[]): string =>
   `from scope_widgets.widgets import ${name}\n\n${pythonCall(name, args)}\n`;
 
-/** JSON of texts, numbers, lists and dicts is Python too. */
-export const python = (value: unknown): string => JSON.stringify(value).replaceAll(",", ", ").replace(/":/g, '": ');
+/** Texts, numbers, lists and objects as Python writes them. */
+export function python(value: unknown): string {
+  if (value === null) return "None";
+  if (typeof value === "boolean") return value ? "True" : "False";
+  if (Array.isArray(value)) return `[${value.map((item) => python(item)).join(", ")}]`;
+  if (typeof value !== "object") return JSON.stringify(value);
+  const items = Object.entries(value as object).map(([key, item]) => `${JSON.stringify(key)}: ${python(item)}`);
+  return `{${items.join(", ")}}`;
+}
 
 /** `selected_heads=[(5, 1)]`, "" for none. */
 export const selectedHeads = (heads: readonly (readonly number[])[]): string =>

@@ -1,5 +1,7 @@
 /** What is saved and copied: CSV with exact values, and the Python line that makes the view again. */
+
 import { csvLine } from "../core/export";
+import { python, selectedHeads, viewCode } from "../core/python_code";
 import type { Head } from "../core/selection";
 import { exact, type Table } from "./columns";
 import type { SortKey } from "./order";
@@ -17,15 +19,17 @@ export function csv(table: Table, rows: Iterable<number>): string {
   return lines.join("");
 }
 
-export function code(filter: string, keys: readonly SortKey[], heads: readonly Head[], labelled: boolean): string {
-  const options = [
-    filter && `filter=${text(filter)}`,
-    keys.length && `sort=[${keys.map((key) => `(${key.map(text).join(", ")})`).join(", ")}]`,
-    heads.length && `selected_heads=[${heads.map((head) => `(${head.join(", ")})`).join(", ")}]`,
-  ].filter(Boolean);
-  const data = labelled ? ["scores", "labels"] : ["scores"];
-  return `from scope_widgets.widgets import HeadTable\n\nHeadTable(${[...data, ...options].join(", ")})\n`;
-}
-
-/** JSON's strings are Python's too. */
-const text = (value: string): string => JSON.stringify(value);
+/** `HeadTable(scores, filter="layer > 2")` for the present state; what is at its default is left out. */
+export const pythonCode = (
+  filter: string,
+  keys: readonly SortKey[],
+  heads: readonly Head[],
+  labelled: boolean,
+): string =>
+  viewCode("HeadTable", [
+    "scores",
+    labelled && "labels",
+    filter && `filter=${python(filter)}`,
+    keys.length && `sort=[${keys.map((key) => `(${key.map(python).join(", ")})`).join(", ")}]`,
+    selectedHeads(heads),
+  ]);

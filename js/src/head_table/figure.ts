@@ -1,7 +1,9 @@
 /** The table as an SVG: what is shown, in its order, for a paper or a slide. */
+
 import { classHue, hexColour, magnitudeTable } from "../core/colour";
 import type { Theme } from "../core/elements/theme";
 import { xml } from "../core/export";
+import { type Figure, gradient, round, svgOf } from "../core/figure";
 import {
   headName,
   headOf,
@@ -15,12 +17,6 @@ import {
 } from "./columns";
 import { boxesOf, queryBox, STRIP_HEIGHT } from "./grid/attention_strips";
 import { type Layout, type Measure, PAD, type Placed, ROW } from "./layout";
-
-export interface Figure {
-  svg: string;
-  width: number;
-  height: number;
-}
 
 const MOST = 200;
 const TOP = 64;
@@ -88,12 +84,8 @@ export function figureOf(
   if (left) text(PAD, TOP + some.length * ROW + 16, `and ${left.toLocaleString("en")} more`, `fill="${theme.dim}"`);
 
   function ramp(x: number): void {
-    const stops = Array.from(
-      { length: 9 },
-      (_, i) => `<stop offset="${i / 8}" stop-color="${hexColour(colours[Math.round((i * 255) / 8)]!)}"/>`,
-    );
     const style = `fill="${theme.dim}" font-size="10"`;
-    out.push(`<linearGradient id="attention">${stops.join("")}</linearGradient>`);
+    out.push(gradient("attention", colours));
     text(x, 57, "0", style);
     box(x + 10, 49, 56, 8, "url(#attention)");
     text(x + 71, 57, "100 %", style);
@@ -135,15 +127,10 @@ export function figureOf(
     if (threshold !== null) box(at(threshold), y + 4, 1, 16, theme.ink, 'fill-opacity=".6"');
   }
 
-  const family = xml(theme.font);
-  const svg =
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" ` +
-    `font-family="${family}" font-size="12" fill="${theme.ink}" style="font-variant-numeric:tabular-nums">` +
-    `<rect width="100%" height="100%" fill="${theme.ground}"/>${out.join("")}</svg>`;
-  return { svg, width, height };
+  const style = `font-family="${xml(theme.font)}" font-size="12" style="font-variant-numeric:tabular-nums"`;
+  return svgOf(width, height, theme, style, out.join(""));
 }
 
-const round = (value: number): number => Math.round(value * 10) / 10;
 const barOf = (room: number, numberWidth: number): { from: number; width: number } => ({
   from: 2 * PAD + numberWidth,
   width: room - numberWidth - 3 * PAD,

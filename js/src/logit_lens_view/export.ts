@@ -1,16 +1,17 @@
 /** What a lens view writes: Python lines that make it again, and its values as CSV. */
+
 import { csvLine } from "../core/export";
+import { selectedTokens, viewCode } from "../core/python_code";
 import type { State } from "./state";
 
 /** `LogitLensView(lens, selected_tokens=[9])` for the present state; what is at its default is left out. */
 export function pythonCode(state: State): string {
   const { model, lens } = state;
-  const [low, high]: number[] = model.get("limits") ?? [];
-  const tokens = state.selectedTokens.peek();
+  const [low, high] = model.get("limits") ?? [];
   const [colour, token] = [state.colour.peek(), state.token.peek()];
   const args = [
     "lens",
-    tokens.length && `selected_tokens=[${tokens.join(", ")}]`,
+    selectedTokens(state.selectedTokens.peek()),
     colour !== "probability" && `colour="${colour}"`,
     token !== null && token !== lens.watched[0] && `token=${token}`,
     model.get("scale") !== "linear" && `scale="${model.get("scale")}"`,
@@ -18,7 +19,7 @@ export function pythonCode(state: State): string {
     model.get("threshold") && `threshold=${model.get("threshold")}`,
     state.chart.peek() !== "rank" && `chart="${state.chart.peek()}"`,
   ];
-  return `from scope_widgets.widgets import LogitLensView\n\nLogitLensView(${args.filter(Boolean).join(", ")})\n`;
+  return viewCode("LogitLensView", args);
 }
 
 /** One line a cell, with the columns of the lens' own `to_dataframe()` and then the next best tokens. */

@@ -2,8 +2,8 @@
 
 import { hexColour } from "../core/colour";
 import { xml } from "../core/export";
+import { type Figure, legendOf, MARGIN, MONO, numbersOf, round, SANS, titled } from "../core/figure";
 import { short } from "../core/format";
-import { valueAt } from "../core/scale";
 import { fitted, plain } from "../core/tokens";
 import { GUTTER, HEADER, shownRange, stepOf } from "./layout";
 import { fontSize, forShown, hasSettled, hasWords, placeOf } from "./map/cell_layout";
@@ -13,36 +13,23 @@ import { chartOf } from "./position/chart";
 import { colourName, legendRank } from "./quantities";
 import type { State } from "./state";
 
-export interface Figure {
-  svg: string;
-  width: number;
-  height: number;
-}
-
-const MARGIN = 16;
 const TITLE = 24;
 const CHART = { width: 320, height: 180 };
 const LEGEND = 44;
-const MONO = `font-family="ui-monospace, Menlo, Consolas, monospace" xml:space="preserve"`;
 /** Of a character in that font, as a part of its size: a file is read where nothing can be measured. */
 const CHARACTER = 0.602;
 
 export function figure(state: State, title: string): Figure {
-  const theme = state.theme.peek();
   const map = mapOf(state);
   const hasChart = state.lens.watched.length > 0;
-  const width = Math.max(map.width + (hasChart ? MARGIN + CHART.width : 0), title.length * 7) + 2 * MARGIN;
-  const height = TITLE + Math.max(map.height + LEGEND, hasChart ? CHART.height + HEADER : 0) + 2 * MARGIN;
-  const after = `<text y="${HEADER - 8}" ${MONO}><tspan font-family="system-ui, sans-serif">after position ${state.position.peek()} </tspan>${xml(plain(state.lens.tokens[state.position.peek()]!, 20))}</text>`;
+  const after = `<text y="${HEADER - 8}" ${MONO}><tspan ${SANS}>after position ${state.position.peek()} </tspan>${xml(plain(state.lens.tokens[state.position.peek()]!, 20))}</text>`;
   const chart = `<g transform="translate(${map.width + MARGIN} 0)">${after}<g transform="translate(0 ${HEADER})">${hasChart ? chartOf(state, CHART).svg : ""}</g></g>`;
-  return {
-    width,
-    height,
-    svg:
-      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="11" fill="${theme.ink}">` +
-      `<rect width="100%" height="100%" fill="${theme.ground}"/><text x="${MARGIN}" y="${MARGIN + 10}" font-size="12" font-weight="600">${xml(title)}</text>` +
-      `<g transform="translate(${MARGIN} ${MARGIN + TITLE})">${map.svg}${legend(state, map.height + 12)}${hasChart ? chart : ""}</g></svg>`,
+  const body = {
+    width: map.width + (hasChart ? MARGIN + CHART.width : 0),
+    height: Math.max(map.height + LEGEND, hasChart ? CHART.height + HEADER : 0),
+    svg: `${map.svg}${legend(state, map.height + 12)}${hasChart ? chart : ""}`,
   };
+  return titled(body, title, [], TITLE, state.theme.peek());
 }
 
 function mapOf(state: State): Figure {
@@ -136,27 +123,9 @@ function tokenLabels(state: State): string {
 }
 
 function legend(state: State, top: number): string {
-  const [scale, table] = [state.scale.peek(), state.table.peek()];
+  const scale = state.scale.peek();
   const colour = state.colour.peek();
-  const width = 160;
-  const stops = Array.from(
-    { length: 17 },
-    (_, i) => `<stop offset="${i / 16}" stop-color="${hexColour(table[Math.min(255, i * 16)]!)}"/>`,
-  ).join("");
-  const number = colour === "rank" ? legendRank : short;
-  const numbers = [0, 0.5, 1]
-    .map(
-      (at) =>
-        `<text x="${GUTTER + at * width}" y="${top + 22}" text-anchor="middle">${number(valueAt(at, scale))}</text>`,
-    )
-    .join("");
-  const name = xml(
-    `${colourName(state.lens, colour, state.token.peek())}${scale.kind === "log" ? ", log" : ""}; above the line the top token is the output's`,
-  );
-  return (
-    `<linearGradient id="legend">${stops}</linearGradient>` +
-    `<rect x="${GUTTER}" y="${top}" width="${width}" height="10" fill="url(#legend)"/>${numbers}<text x="${GUTTER + width + 12}" y="${top + 9}" xml:space="preserve">${name}</text>`
-  );
+  const name = `${colourName(state.lens, colour, state.token.peek())}${scale.kind === "log" ? ", log" : ""}; above the line the top token is the output's`;
+  const numbers = numbersOf(scale, colour === "rank" ? legendRank : short);
+  return legendOf("legend", state.table.peek(), numbers, name, GUTTER, top);
 }
-
-const round = (value: number): number => Math.round(value * 100) / 100;

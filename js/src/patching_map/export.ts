@@ -1,21 +1,21 @@
 /** What a patching map writes: Python lines that make it again, and all its cells as CSV. */
+
 import { csvLine } from "../core/export";
+import { pythonCall, selectedHeads, selectedTokens } from "../core/python_code";
 import { statusOf } from "./cells/cells";
 import type { State } from "./state";
 
 /** The result's own call, then `PatchingMap(result, ...)` for the present state; what is at its default is left out. */
 export function pythonCode(state: State): string {
   const { model } = state;
-  const made: string = model.get("code");
+  const made = model.get("code");
   const modules = ["lens", "patching"].filter((name) => made.includes(`${name}.`));
   const { high, threshold } = state.scale.peek();
-  const heads = model.get("are_heads") ? state.heads.peek().map((head) => `(${head.join(", ")})`) : [];
-  const tokens = model.get("are_tokens") ? state.tokens.peek() : [];
   const args = [
     "result",
     state.space.deep && state.shows.peek() !== "heads" && `shows="${state.shows.peek()}"`,
-    heads.length && `selected_heads=[${heads.join(", ")}]`,
-    tokens.length && `selected_tokens=[${tokens.join(", ")}]`,
+    model.get("are_heads") && selectedHeads(state.heads.peek()),
+    model.get("are_tokens") && selectedTokens(state.tokens.peek()),
     model.get("limit") !== null && `limit=${high}`,
     threshold && `threshold=${threshold}`,
   ];
@@ -24,7 +24,7 @@ export function pythonCode(state: State): string {
     "from scope_widgets.widgets import PatchingMap",
     "",
     ...(made ? [made] : []),
-    `PatchingMap(${args.filter(Boolean).join(", ")})`,
+    pythonCall("PatchingMap", args),
     "",
   ].join("\n");
 }

@@ -3,8 +3,9 @@
 import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/axis";
 import { cssColour, hexColour } from "../core/colour";
 import { xml } from "../core/export";
+import { type Figure, legendOf, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/figure";
 import { short } from "../core/format";
-import { entryOf, valueAt } from "../core/scale";
+import { entryOf } from "../core/scale";
 import { columns as charactersOf, plain } from "../core/tokens";
 import { shownOf, statusOf } from "./cells/cells";
 import { type Grid, sumsOf } from "./cells/grid";
@@ -14,17 +15,8 @@ import { type Frame, frameOf, xOf, yOf } from "./drawing/layout";
 import { colours, picture, rasterise } from "./drawing/raster";
 import type { State } from "./state";
 
-export interface Figure {
-  svg: string;
-  width: number;
-  height: number;
-}
-
 const MOST_RECTANGLES = 8000;
-const MARGIN = 16;
-const CHARACTER = 6.62;
 const [WIDTH, HEIGHT] = [720, 420];
-const MONO = `font-family="ui-monospace, Menlo, Consolas, monospace" xml:space="preserve"`;
 
 export function figure(state: State, title: string, note: string): Figure {
   const grid = state.grid.peek();
@@ -37,8 +29,8 @@ export function figure(state: State, title: string, note: string): Figure {
     : Math.max(...grid.columns.map((line) => charactersOf(line.text, LABEL_CHARACTERS))) + (numbered ? 5 : 0);
   const room = {
     left: 28 + Math.max(...grid.rows.map(({ text }) => text.length)) * 6.5,
-    top: heads ? 40 : 14 - longest * CHARACTER * Math.sin(KEY_LABEL_ANGLE),
-    right: Math.max(ROW_BAR + 20, longest * CHARACTER * Math.cos(KEY_LABEL_ANGLE)),
+    top: heads ? 40 : 14 - longest * MONO_CHARACTER * Math.sin(KEY_LABEL_ANGLE),
+    right: Math.max(ROW_BAR + 20, longest * MONO_CHARACTER * Math.cos(KEY_LABEL_ANGLE)),
     bottom: heads ? 20 : COLUMN_BAR + 20,
   };
   const frame = frameOf(
@@ -58,19 +50,9 @@ export function figure(state: State, title: string, note: string): Figure {
     sumBars(state, grid, frame),
     legend(state, frame.left, bottom + 12),
   ];
-  const width = Math.max(frame.left + frame.width + room.right, title.length * 7, note.length * 5.8, 420) + 2 * MARGIN;
-  const height = bottom + 48 + 2 * MARGIN + 36;
-  return {
-    width,
-    height,
-    svg:
-      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="11" fill="${theme.ink}">` +
-      `<rect width="100%" height="100%" fill="${theme.ground}"/><text x="${MARGIN}" y="${MARGIN + 10}" font-size="12" font-weight="600">${xml(title)}</text>` +
-      `<text x="${MARGIN}" y="${MARGIN + 28}" fill="${theme.dim}">${xml(note)}</text><g transform="translate(${MARGIN} ${MARGIN + 36})">${parts.join("")}</g></svg>`,
-  };
+  const width = Math.max(frame.left + frame.width + room.right, note.length * 5.8, 420);
+  return titled({ width, height: bottom + 48, svg: parts.join("") }, title, [note], 36, theme);
 }
-
-const round = (value: number): number => Math.round(value * 100) / 100;
 
 function cells(state: State, grid: Grid, frame: Frame): string {
   const [effects, scale, table, theme] = [
@@ -184,17 +166,7 @@ function legend(state: State, left: number, top: number): string {
     state.theme.peek(),
     state.counts.peek(),
   ];
-  const width = 160;
-  const stops = Array.from(
-    { length: 33 },
-    (_, i) => `<stop offset="${i / 32}" stop-color="${hexColour(table[Math.min(255, i * 8)]!)}"/>`,
-  ).join("");
-  const numbers = [0, 0.5, 1]
-    .map(
-      (at) => `<text x="${left + at * width}" y="${top + 22}" text-anchor="middle">${short(valueAt(at, scale))}</text>`,
-    )
-    .join("");
-  let x = left + width + 20 + state.quantity.length * 6.5;
+  let x = left + 180 + state.quantity.length * 6.5;
   const key = (fill: string, text: string, dot = ""): string => {
     const item = `<rect x="${x}" y="${top - 1}" width="12" height="12" ${fill} stroke="${theme.line}"/>${dot && `<circle cx="${x + 6}" cy="${top + 5}" r="2.5" fill="${dot}"/>`}<text x="${x + 18}" y="${top + 9}">${text}</text>`;
     x += 34 + text.length * 6;
@@ -207,7 +179,6 @@ function legend(state: State, left: number, top: number): string {
     counts.undefined && key(`fill="url(#pm-nan)"`, "undefined"),
   ];
   return (
-    `<linearGradient id="pm-legend">${stops}</linearGradient><rect x="${left}" y="${top}" width="${width}" height="10" fill="url(#pm-legend)"/>${numbers}` +
-    `<text x="${left + width + 12}" y="${top + 9}">${xml(state.quantity)}</text>${keys.filter(Boolean).join("")}`
+    legendOf("pm-legend", table, numbersOf(scale, short), state.quantity, left, top) + keys.filter(Boolean).join("")
   );
 }

@@ -1,8 +1,6 @@
-/** Sliders, bars and continuations as an SVG for papers: text as text. */
-
-import { hexColour } from "../core/colour";
-import { rgbOf, type Theme } from "../core/elements/theme";
+import type { Theme } from "../core/elements/theme";
 import { xml } from "../core/export";
+import { type Figure, hex, titled } from "../core/figure";
 import { signed, steady } from "../core/format";
 import type { Answers } from "./answers/answers";
 import { drawBars, svgPen } from "./answers/bars_drawing";
@@ -13,38 +11,20 @@ import { differing, type Word } from "./continuations/word_difference";
 import { placeOf, strengthText } from "./sliders/sliders";
 import type { State } from "./state";
 
-export interface Figure {
-  svg: string;
-  width: number;
-  height: number;
-}
-
-const MARGIN = 16;
 const WIDTH = 720;
+const HEAD = 40;
 const LINE = 16;
 /** Monospaced characters of 12 px that a column of text holds. */
 const CHARACTERS = 46;
-
-/** As `#rrggbb`: many programs that read SVG know no other colours. */
-function hex(colour: string): string {
-  if (colour.startsWith("#")) return colour;
-  const [r, g, b] = rgbOf(colour) ?? [0, 0, 0];
-  return hexColour((Math.round(b) << 16) | (Math.round(g) << 8) | Math.round(r));
-}
 
 export function figure(state: State, { shown }: Answers, { texts }: Continuations, title: string): Figure {
   const theme = state.theme.peek();
   const answer = shown.peek()!;
   const out: string[] = [];
-  let y = MARGIN;
+  let y = 14;
   const text = (content: string, x: number, style = "", ink = theme.ink): void =>
     void out.push(`<text x="${x}" y="${y}" fill="${hex(ink)}"${style}>${xml(content)}</text>`);
   const down = (by: number): void => void (y += by);
-  down(10);
-  text(title, 0, ' font-size="12" font-weight="600"');
-  down(LINE + 4);
-  text(short(promptText(state.model.get("prompt_tokens"))), 0, "", theme.dim);
-  down(LINE + 8);
   y = sliders(out, state, theme, y);
   const [answerText, versus]: string[] = state.model.get("answers");
   const difference =
@@ -66,17 +46,11 @@ export function figure(state: State, { shown }: Answers, { texts }: Continuation
   down(layout.height + LINE + 8);
   const written = texts.peek();
   if (written) y = continuations(out, differing(written.unsteered, written.steered), theme, y);
-  const [width, height] = [WIDTH + 2 * MARGIN, y + MARGIN];
-  return {
-    width,
-    height,
-    svg:
-      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="11">` +
-      `<rect width="100%" height="100%" fill="${hex(theme.ground)}"/><g transform="translate(${MARGIN} 0)">${out.join("")}</g></svg>`,
-  };
+  const prompt = shortened(promptText(state.model.get("prompt_tokens")));
+  return titled({ width: WIDTH, height: y, svg: out.join("") }, title, [prompt], HEAD, theme);
 }
 
-const short = (text: string): string => (text.length > 110 ? `… ${text.slice(-108)}` : text).replaceAll("\n", "↵");
+const shortened = (text: string): string => (text.length > 110 ? `… ${text.slice(-108)}` : text).replaceAll("\n", "↵");
 
 function sliders(out: string[], state: State, theme: Theme, y: number): number {
   const [from, to] = [WIDTH * 0.5, WIDTH - 72];

@@ -52,7 +52,7 @@ def to_dot(
     for (sender, receiver), score in scores.items():
         size = abs(score) / largest if score == score else 0.0
         site = receiver[-2] if receiver.endswith(">") else ""
-        look = f'penwidth={0.4 + 3.6 * size:.2f}, color="{HELPS if score >= 0 else HURTS}", label="{site}"'
+        look = f'penwidth={0.4 + 3.6 * size:.2f}, color="{HURTS if score < 0 else HELPS}", label="{site}"'
         lines += [f"  {_quoted(sender)} -> {_quoted(owner)} [{look}];" for owner in owners[receiver]]
     return "\n".join([*lines, "}", ""])
 

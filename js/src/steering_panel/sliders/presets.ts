@@ -34,22 +34,23 @@ export function applied(
   };
 }
 
-/** As `SteeringPanel.presets_json` writes it. */
+/** The text that `SteeringPanel.presets_json` writes of them, to the letter. */
 export function presetsText(presets: Presets, sliders: readonly Slider[], model: string): string {
+  const known = new Map(sliders.map((slider) => [slider.key, slider]));
   const entries = ({ strengths, enabled }: Preset): Entry[] =>
-    sliders
-      .filter(({ key }) => key in strengths)
-      .map(({ key, kind, name, layer, at }) => ({
-        kind,
-        name,
-        layer,
-        at,
-        strength: strengths[key]!,
-        enabled: enabled[key] ?? true,
-      }));
+    Object.entries(strengths).flatMap(([key, strength]) => {
+      const { kind, name, layer, at } = known.get(key) ?? {};
+      return name === undefined ? [] : [{ kind, name, layer, at, strength, enabled: enabled[key] ?? true } as Entry];
+    });
   const written = Object.fromEntries(Object.entries(presets).map(([name, preset]) => [name, entries(preset)]));
-  return JSON.stringify({ format: FORMAT, model, presets: written }, null, 1);
+  return asPython(JSON.stringify({ format: FORMAT, model, presets: written }, null, 1));
 }
+
+/** JSON as Python's `json` writes it: only ASCII, and a strength is a float also where it is whole. */
+const asPython = (json: string): string =>
+  json
+    .replace(/^( *"strength": -?\d+)(,?)$/gm, "$1.0$2")
+    .replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 /** Read such a text; throws a sentence where it is something else, of another model, or of sliders that are not here. */
 export function readPresets(text: string, sliders: readonly Slider[], model: string): Presets {
