@@ -4,9 +4,9 @@ import json
 import math
 from pathlib import Path
 
-from scope_widgets.circuits.graphviz import to_dot
+from scope_widgets.circuits.drawing.graphviz import to_dot
 from scope_widgets.models.edges.graph import Graph
-from scope_widgets.widgets import _steering_presets
+from scope_widgets.widgets.steering_panel import presets
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -23,5 +23,5 @@ def test_the_dot_of_a_circuit():
 
 def test_a_file_of_presets():
     given = json.loads(fixture("steering_presets.json"))
-    text = _steering_presets.text_of(given["presets"], given["sliders"], given["model"])
+    text = presets.text_of(given["presets"], given["sliders"], given["model"])
     assert text == fixture("steering_presets_text.json")
