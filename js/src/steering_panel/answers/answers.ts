@@ -5,7 +5,7 @@ import type { Requests } from "../../core/requests";
 import type { Strength } from "../sliders/sliders";
 import type { State } from "../state";
 import { type Answer, type Shown, type Start, same, type Writable } from "./answer";
-import { followFar } from "./answers_on_release";
+import { followOnRelease } from "./answers_on_release";
 import { Grids } from "./grids";
 import { Queue, type Waiting } from "./queue";
 
@@ -33,7 +33,7 @@ export function createAnswers(state: State, requests: Requests, root: HTMLElemen
   const old = computed(() => waiting.value !== "" && !same(shown.value?.strengths ?? [], state.effective.value));
   const answers = { shown, waiting, news, old, problem };
   if (state.saved) followSaved(state, requests, start.peek(), answers, until);
-  else if (!state.model.get("interactive")) followFar(state, requests, start.peek(), answers, until);
+  else if (!state.model.get("interactive")) followOnRelease(state, requests, start.peek(), answers, until);
   else followLive(state, requests, start, answers, root, until);
   return answers;
 }

@@ -1,5 +1,5 @@
 /**
- * Answers of a model on a server: while a slider moves the browser interpolates between strengths that one request
+ * Answers that take their time: while a slider moves the browser interpolates between strengths that one request
  * brought, when it is let go the exact distribution is asked for. A grid counts only while the other sliders stand where
  * they stood; without one the last answer stays, marked as waiting.
  */
@@ -14,7 +14,7 @@ import { Grids } from "./grids";
 /** Shorter waits are not worth a word. */
 const PATIENCE = 300;
 
-export function followFar(
+export function followOnRelease(
   state: State,
   requests: Requests,
   start: Start,

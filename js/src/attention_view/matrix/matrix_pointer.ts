@@ -1,0 +1,153 @@
+/** The pointer over a matrix: the note beside it, selecting, zooming and moving. */
+import { h } from "../../core/elements/dom";
+import type { Tooltip } from "../../core/elements/tooltip";
+import type { Walker } from "../../core/elements/walker";
+import { exact } from "../../core/format";
+import { signal, watch } from "../../core/reactive";
+import { tokenSpan } from "../../core/tokens";
+import { inside, KEY_LABEL_ANGLE, zoomed } from "../layout";
+import { isExact, read } from "../patterns/pattern";
+import { PANEL_TITLES, type PanelName, type State } from "../state";
+import type { Brush, Matrix } from "./matrix";
+
+export function listenToPointer(matrix: Matrix, walker: Walker, tooltip: Tooltip, until: AbortSignal): void {
+  const { element, state } = matrix;
+  listenToHover(matrix, tooltip, until);
+  listenToPress(matrix, walker);
+  element.addEventListener("dblclick", () => state.resetWindow());
+  element.addEventListener("wheel", (event) => zoomByWheel(matrix, event), { passive: false });
+}
+
+/** Point at a cell or, without a key, at the token of a label; the exact values of its row are wanted. */
+export function pointAt({ state, panel }: Matrix, query: number, key: number | undefined): void {
+  state.hover.value = { query, key, panel };
+  const head = state.open.peek();
+  if (head) state.patterns.wantRow(head, state.sides, query);
+}
+
+function listenToHover(matrix: Matrix, tooltip: Tooltip, until: AbortSignal): void {
+  const { element, state, panel, brush } = matrix;
+  // Where the pointer is, so that its note is told again when exact values arrive.
+  const pointer = signal<{ x: number; y: number } | undefined>(undefined);
+  watch(until, () => {
+    const hover = state.hover.value;
+    if (!pointer.value || hover?.panel !== panel) return;
+    const { x, y } = pointer.value;
+    const token = tokenSpan(state.tokensOf(panel)[hover.query]!);
+    if (hover.key === undefined) tooltip.show(x, y, [token, ` ${hover.query}`]);
+    else tooltip.show(x, y, cellNote(state, panel, hover.query, hover.key));
+  });
+  const leave = (): void => {
+    pointer.value = state.hover.value = undefined;
+    tooltip.hide();
+  };
+  element.addEventListener("pointermove", (event) => {
+    const { query, key } = locate(matrix, event);
+    if (event.buttons && brush.peek()) return;
+    if (query !== undefined && key !== undefined && key <= query && query < state.size) pointAt(matrix, query, key);
+    else if ((query === undefined) !== (key === undefined) && (query ?? key!) < state.size)
+      pointAt(matrix, (query ?? key)!, undefined);
+    else return leave();
+    pointer.value = { x: event.clientX, y: event.clientY };
+  });
+  element.addEventListener("pointerleave", leave);
+}
+
+/** Where a pointer is: a cell of the triangle, or a label (then only one of the two). */
+function locate({ element, frame, state }: Matrix, event: MouseEvent): { query?: number; key?: number } {
+  const bounds = element.getBoundingClientRect();
+  const { left, top, side } = frame.peek();
+  const view = state.window.peek();
+  const [x, y] = [event.clientX - bounds.left, event.clientY - bounds.top];
+  const query = Math.floor(view.query + ((y - top) / side) * view.span);
+  const key = Math.floor(view.key + ((x - left) / side) * view.span);
+  const [inX, inY] = [x >= left && x < left + side, y >= top && y < top + side];
+  if (inX && inY) return { query, key };
+  if (inY && x < left) return { query };
+  // Labels above are slanted: where they start counts.
+  if (y < top && y > 0) {
+    const start = Math.floor(view.key + ((x - left - (top - y) / Math.tan(-KEY_LABEL_ANGLE)) / side) * view.span);
+    if (start >= view.key && start < view.key + view.span) return { key: start };
+  }
+  return {};
+}
+
+/** A click selects a token, a drag those of a rectangle; with Alt it moves the zoomed part. */
+function listenToPress(matrix: Matrix, walker: Walker): void {
+  const { element, state, brush } = matrix;
+  element.addEventListener("pointerdown", (down) => {
+    if (down.button || !state.shown.peek()) return;
+    const start = locate(matrix, down);
+    const token = start.query === undefined || start.key === undefined ? (start.query ?? start.key) : undefined;
+    if (token !== undefined) return state.selectTokens([token], down.shiftKey);
+    if (start.query === undefined) return;
+    const from: [number, number] = [start.query, start.key!];
+    const view = state.window.peek();
+    element.setPointerCapture(down.pointerId);
+    element.onpointermove = (move) => {
+      const moved = { x: move.clientX - down.clientX, y: move.clientY - down.clientY };
+      if (Math.hypot(moved.x, moved.y) < 4 && !brush.peek()) return;
+      if (down.altKey) {
+        const cell = matrix.frame.peek().side / view.span;
+        const to = { query: view.query - moved.y / cell, key: view.key - moved.x / cell, span: view.span };
+        state.window.value = inside(to, state.size);
+        return;
+      }
+      const { query, key } = locate(matrix, move);
+      if (query !== undefined && key !== undefined) brush.value = { from, to: [query, key] };
+    };
+    element.onlostpointercapture = () => {
+      element.onpointermove = element.onlostpointercapture = null;
+      const drawn = brush.peek();
+      brush.value = undefined;
+      if (drawn) state.selectTokens(tokensIn(drawn, state.size), down.shiftKey);
+      else if (!down.altKey && from[1] <= from[0]) {
+        walker.stand(...from);
+        state.selectTokens([from[0]], down.shiftKey);
+      }
+    };
+  });
+}
+
+function zoomByWheel({ element, frame, state }: Matrix, event: WheelEvent): void {
+  if (!event.ctrlKey || !state.shown.peek()) return;
+  event.preventDefault();
+  const { left, top, side } = frame.peek();
+  const bounds = element.getBoundingClientRect();
+  const view = state.window.peek();
+  const query = view.query + ((event.clientY - bounds.top - top) / side) * view.span;
+  const key = view.key + ((event.clientX - bounds.left - left) / side) * view.span;
+  state.window.value = zoomed(view, Math.exp(event.deltaY * 0.004), query, key, state.size);
+}
+
+/** The tokens of a brushed rectangle: its queries and its keys. */
+function tokensIn({ from, to }: Brush, size: number): number[] {
+  const found = new Set<number>();
+  for (const axis of [0, 1] as const)
+    for (let at = Math.min(from[axis], to[axis]); at <= Math.max(from[axis], to[axis]); at++)
+      if (at >= 0 && at < size) found.add(at);
+  return [...found].sort((one, other) => one - other);
+}
+
+function cellNote(state: State, panel: PanelName, query: number, key: number): (Node | string)[] {
+  const head = state.shown.value!;
+  const tokens = state.tokensOf(panel);
+  const lines = state.panels.map((name) => {
+    const pattern = state.patterns.get(head, name).value;
+    const line = h("div", { class: "av-value" });
+    if (state.panels.length > 1) line.append(h("span", { class: "sw-dim" }, `${PANEL_TITLES[name]} `));
+    if (!pattern)
+      line.append(h("span", { class: "sw-dim" }, state.open.value ? "loading …" : "open the head for its values"));
+    else line.append(h("b", {}, `${isExact(pattern, query) ? "" : "≈ "}${exact(read(pattern, query, key).value)}`));
+    return line;
+  });
+  const place = h(
+    "div",
+    {},
+    tokenSpan(tokens[query]!),
+    h("span", { class: "sw-dim" }, ` ${query} → `),
+    tokenSpan(tokens[key]!),
+    h("span", { class: "sw-dim" }, ` ${key}`),
+  );
+  return [place, ...lines];
+}
