@@ -444,15 +444,15 @@ test("the most probable tokens come first", () => {
 
 // -- of a model on a server
 
-/** A panel on a far model, its requests answered by hand. */
-function far() {
+/** A panel whose answers take their time, its requests answered by hand. */
+function slow() {
   const answer = (p: number) => ({
     tokens: [{ id: 7, text: " a", p, p0: 0.8, rank: 0, rank0: 0 }],
     kl: 9,
     difference: 0,
     difference0: 2,
   });
-  const made = stateOf({ far: true, start: { strengths: [null, 1, 0], ...answer(0.8) } });
+  const made = stateOf({ interactive: false, start: { strengths: [null, 1, 0], ...answer(0.8) } });
   const life = new AbortController();
   const answers = createAnswers(made.state, new Requests(made.model, life.signal), { dataset: {} } as any, life.signal);
   const settled = async (): Promise<void> => void (await vi.advanceTimersByTimeAsync(1));
@@ -476,8 +476,8 @@ function far() {
   };
 }
 
-test("of a far model one request brings what a slider does, and moving it asks nothing", async () => {
-  const { state, answers, asked, grid, steer, life } = far();
+test("of a slow model one request brings what a slider does, and moving it asks nothing", async () => {
+  const { state, answers, asked, grid, steer, life } = slow();
   expect(asked("grid").map(({ args }) => args)).toEqual([{ which: 2, strengths: [null, 1, 0] }]);
   await grid();
   for (let step = 1; step <= 20; step++) {
@@ -497,7 +497,7 @@ test("of a far model one request brings what a slider does, and moving it asks n
 });
 
 test("a grid counts only while the other sliders stand where they stood", async () => {
-  const { state, answers, asked, grid, steer, tell, settled, life } = far();
+  const { state, answers, asked, grid, steer, tell, settled, life } = slow();
   await grid();
   state.set(1, 0.5);
   await steer(0.6);
@@ -527,7 +527,7 @@ test("a grid counts only while the other sliders stand where they stood", async 
 });
 
 test("an exact answer that comes late is not drawn, and an error is said", async () => {
-  const { state, answers, asked, grid, steer, tell, settled, life } = far();
+  const { state, answers, asked, grid, steer, tell, settled, life } = slow();
   await grid();
   state.set(2, 0.5);
   state.slide(2, 1.5);
