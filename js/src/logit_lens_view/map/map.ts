@@ -3,7 +3,7 @@
 import { context, h } from "../../core/elements/dom";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { createWalker } from "../../core/elements/walker";
-import { probability } from "../../core/format";
+import { exact } from "../../core/format";
 import { computed, draw, signal, sizeOf, watch } from "../../core/reactive";
 import { plain } from "../../core/tokens";
 import { GUTTER, HEADER, revealing, zoomLimits } from "../layout";
@@ -170,9 +170,7 @@ export function createMap(state: State, tooltip: Tooltip, until: AbortSignal): L
 function describe(state: State, { layer, position }: Cell): string {
   const { lens } = state;
   const cell = lens.cell(layer, position);
-  const [top, ...others] = lens
-    .best(cell)
-    .map(({ text, probability: value }) => `${plain(text)} ${probability(value)}`);
+  const [top, ...others] = lens.best(cell).map(({ text, probability: value }) => `${plain(text)} ${exact(value)}`);
   const name = layer === lens.layers.length - 1 ? "Output" : `Layer ${lens.layerName(layer)}`;
   const then = others.length ? `, then ${others.join(", ")}` : "";
   return `${name}, position ${position} ${plain(lens.tokens[position]!)}: ${top}${then}; entropy ${nats(lens.entropy.value?.[cell])}, KL ${nats(lens.kl.value?.[cell])}`;
