@@ -54,7 +54,7 @@ ROOMS = {
         lambda scope, circuit, **_: (measure, [EvaluationRun(scope, circuit), [circuit.included]], {}),
         "measure",
     ),
-    "steering": (lambda scope, **_: (steering.sweep, [session(scope), 0, [0.0, 1.0]], {}), "sweep"),
+    "steering": (lambda scope, **_: (steering.sweep, [session(scope), 0], {"strengths": [0.0, 1.0]}), "sweep"),
     "a direction": (lambda scope, **_: (steering.direction, [scope], {"layer": 1, **QUESTION}), "direction"),
 }
 
