@@ -18,7 +18,7 @@ from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.measurement import Measured, attention_on_first_prompt, measure
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.circuit_graph import edits
-from scope_widgets.widgets.circuit_graph.curve import curve_of, curve_so_far
+from scope_widgets.widgets.circuit_graph.curve import curve_of, partial_curve
 from scope_widgets.widgets.circuit_graph.picture import picture
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
@@ -249,7 +249,7 @@ class CircuitGraph(View):
         try:
             for status in job:
                 if status.partial is not None:
-                    self.curve = curve_so_far(status.partial)
+                    self.curve = partial_curve(status.partial)
                 yield status
         finally:
             job.cancel()

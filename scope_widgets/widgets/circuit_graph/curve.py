@@ -46,7 +46,7 @@ def curve_of(curve: Any, circuit: Circuit) -> Curve:
     }
 
 
-def curve_so_far(points: Sequence[CurvePoint]) -> Curve:
+def partial_curve(points: Sequence[CurvePoint]) -> Curve:
     """Describe the points of a curve that are measured."""
     return {
         "n_edges": [point.n_edges for point in points],
