@@ -1,4 +1,5 @@
 # make demo    see it work          make test    every test          make bench    every figure
+# make test-numerics  numbers under other instruction sets and numbers of threads
 # make test-remote    the tests beside a real NDIF server, where ../shared/ndif is there
 PYTHON ?= python3
 VENV   := .venv
@@ -13,7 +14,7 @@ SCRIPTS := $(shell find js/src -type f) js/build.mjs js/package.json js/tsconfig
 
 .PHONY: help demo test test-numerics test-remote bench build lint traits wheel notebook clean
 help:
-	@sed -n 1,2p Makefile
+	@sed -n 1,3p Makefile
 
 demo: $(VENV)/.built
 	$(BIN)/python -m scripts.demo --model $(MODEL)
@@ -24,10 +25,9 @@ test: $(VENV)/.built lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 # the numbers of other machines: without AVX2 in torch, with one thread and with two
-NUMERIC := tests/experiments tests/lens tests/circuits/test_evaluation.py $(wildcard tests/*/test_rounding.py)
 test-numerics: $(VENV)/.built
-	ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(NUMERIC)
-	MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=2 $(BIN)/python -m pytest $(NUMERIC)
+	ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m numeric -n $(WORKERS) --dist loadfile
+	MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m numeric
 
 test-remote: $(VENV)/.built
 	scripts/ensure_chromium.sh

@@ -24,6 +24,7 @@ MODULES = (
     "ioi",
     "circuits",
     "steering",
+    "pointing",
     "touch",
     "sliders",
     "views",

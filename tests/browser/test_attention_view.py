@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-import statistics
 from collections.abc import Callable
 from typing import Any
 
@@ -14,40 +13,12 @@ import torch
 
 from scope_widgets.widgets import Selection, attention_view
 from scope_widgets.widgets.attention_view import AttentionView
+from tests.support.trace_examples import FakeTrace
+from tests.support.view_page import Work, frame, most, works
 
 pytestmark = pytest.mark.browser
 
-WORDS = [
-    "When", " Mary", " and", " John", " went", " to", " the", " store", ",", " John", " gave", " a", " drink", " to",
-]  # fmt: skip
 EVIL = "<img src=x onerror=window.evil=1>"
-
-
-class FakeTrace:
-    """As much of a Trace as the view asks for."""
-
-    model_id = "somewhere/SmolLM2-135M"
-    prompt = "When Mary and John"
-    values = ("attention",)
-
-    def __init__(self, n_layers: int = 3, n_heads: int = 4, tokens: Any = 14, seed: int = 0) -> None:
-        self.n_layers, self.n_heads, self.seed = n_layers, n_heads, seed
-        self.tokens = [WORDS[i % 14] for i in range(tokens)] if isinstance(tokens, int) else tokens
-        self._layers: dict[int, torch.Tensor] = {}
-
-    def attention(self, layer: int) -> torch.Tensor:
-        if layer not in self._layers:
-            n = len(self.tokens)
-            generator = torch.Generator().manual_seed(self.seed * 100 + layer % 4)
-            scores = 2 * torch.randn(self.n_heads, n, n, generator=generator)
-            self._layers[layer] = scores.masked_fill(torch.ones(n, n).triu(1).bool(), -torch.inf).softmax(-1)
-        return self._layers[layer]
-
-    def attention_only(self) -> FakeTrace:
-        return self
-
-    def fetch(self, *sites: str) -> FakeTrace:
-        return self
 
 
 @pytest.fixture
@@ -61,11 +32,6 @@ def show(browser_page: Any, mount: Callable[..., list[Any]]) -> Callable[..., tu
         return view, place
 
     return show
-
-
-def frame(page: Any) -> None:
-    """Wait until what has changed is drawn."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def thumbnail(place: Any, layer: int, head: int) -> tuple[float, float]:
@@ -510,7 +476,7 @@ def test_a_view_rendered_before_it_is_in_the_page_gets_the_hosts_colours(show: A
           const el = document.createElement('div');
           (await import('/attention_view.js')).default.render({model: models[0], el});
           document.body.append(el);
-          await new Promise(done => setTimeout(done, 100));
+          while (el.firstChild.dataset.theme !== 'dark') await new Promise(requestAnimationFrame);
           return [el.firstChild.dataset.theme, getComputedStyle(el.firstChild).backgroundColor];
         }"""
     )
@@ -547,36 +513,27 @@ def test_nothing_stands_out_of_the_view(show: Any, width: int) -> None:
     assert outside == []
 
 
-# -- budgets, with room for a busy machine: benchmarks measure, this only catches what is ten times too slow
+# -- the work of drawing; benchmarks/pointing.py has the times
 
 
-def test_pointing_and_recolouring_are_quick_at_1024_tokens(show: Any, browser_page: Any) -> None:
+def test_pointing_and_recolouring_at_1024_tokens_draw_little(show: Any, browser_page: Any) -> None:
     _, place = show(FakeTrace(2, 12, 1024), selected_heads=[(0, 0)])
     browser_page.wait_for_function("!/loading/.test(document.querySelector('.av-name').textContent)")
     place.locator(".av-matrix").hover()
-    times = browser_page.evaluate(
-        """async () => {
-          const cost = async (act) => {
-            let begin, end;
-            requestAnimationFrame(() => begin = performance.now());
-            const start = performance.now();
-            act();
-            const handler = performance.now() - start;
-            await new Promise(done => requestAnimationFrame(() => { end = performance.now(); done(); }));
-            return handler + end - begin;
-          };
-          const matrix = document.querySelector('.av-matrix'), box = matrix.getBoundingClientRect();
-          const scale = document.querySelector('.sw-legend button');
-          const hover = [], recolour = [];
-          for (let i = 0; i < 30; i++) {
-            const at = {clientX: box.x + box.width * (.25 + .003 * i), clientY: box.y + box.height * (.6 + .01 * i)};
-            const move = new PointerEvent('pointermove', {...at, bubbles: true});
-            hover.push(await cost(() => matrix.dispatchEvent(move)));
-            if (i % 3 === 0) recolour.push(await cost(() => scale.click()));
-          }
-          return [hover, recolour];
-        }"""
-    )
-    hover, recolour = (statistics.median(values) for values in times)
-    assert hover < 80
-    assert recolour < 350
+    hover, recolour = map(most, works(browser_page, POINT))
+    assert hover <= Work(calls=300, pixels=0, changes=60)
+    assert recolour.pixels <= 4 * 1024**2
+
+
+POINT = """
+  const matrix = document.querySelector('.av-matrix'), box = matrix.getBoundingClientRect();
+  const scale = document.querySelector('.sw-legend button');
+  const hover = [], recolour = [];
+  for (let i = 0; i < 30; i++) {
+    const at = {clientX: box.x + box.width * (.25 + .003 * i), clientY: box.y + box.height * (.6 + .01 * i)};
+    const move = new PointerEvent('pointermove', {...at, bubbles: true});
+    hover.push(await work(() => matrix.dispatchEvent(move)));
+    if (i % 3 === 0) recolour.push(await work(() => scale.click()));
+  }
+  return [hover, recolour];
+"""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import statistics
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from functools import cache
@@ -16,11 +15,13 @@ import numpy as np
 import pytest
 
 from scope_widgets import steering
+from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets.experiments.rounding import logit_floor
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets import Selection, SteeringPanel
 from scope_widgets.widgets.core import requests
 from scope_widgets.widgets.core.requests import finished
+from tests.support.view_page import frame, rested
 
 pytestmark = pytest.mark.browser
 
@@ -52,13 +53,6 @@ def show(browser_page: Any, mount: Callable[..., list[Any]]) -> Callable[..., An
         return place
 
     return show
-
-
-def frame(page: Any) -> None:
-    """Wait until what has changed is drawn, and what was asked is answered."""
-    page.evaluate(
-        "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 60))))"
-    )
 
 
 def many(n: int) -> list[Any]:
@@ -130,7 +124,7 @@ def root(place: Any) -> Any:
 
 def rows(page: Any, place: Any) -> list[list[str]]:
     """The table that stands for the bars."""
-    page.wait_for_timeout(300)
+    rested(page)
     return place.locator(".sp-table tbody tr").evaluate_all("all => all.map(r => [...r.cells].map(c => c.textContent))")
 
 
@@ -294,15 +288,15 @@ def test_a_busy_kernel_keeps_the_old_picture_and_gets_the_newest_value(show: Any
     drag_box = thumb(place).locator("..").bounding_box()
     for share in (0.2, 0.8, 0.3, 0.65):
         browser_page.mouse.move(drag_box["x"] + share * drag_box["width"], drag_box["y"] + 14)
-        browser_page.wait_for_timeout(20)
+        frame(browser_page)
     assert field(place).input_value() == "0.3"
     asked = browser_page.evaluate("held.map(m => m.args.strengths[1])")
     assert len(asked) == 2
-    browser_page.wait_for_timeout(350)
+    place.get_by_text("waiting for the kernel …").wait_for()
     assert place.locator(".sp-status").inner_text() == "waiting for the kernel …"
     assert place.locator(".sp-stage").evaluate("e => getComputedStyle(e).opacity") == "0.5"
     assert rows(browser_page, place) == before
-    browser_page.wait_for_timeout(5000)
+    browser_page.evaluate("expire(2000)")
     assert "does not answer" in place.locator(".sp-status").inner_text()
     browser_page.mouse.up()
     browser_page.evaluate("delete models[0].send; held.forEach(m => models[0].send(m))")
@@ -331,24 +325,15 @@ def test_an_error_is_said_and_keeps_the_picture(show: Any, browser_page: Any, mo
     assert place.locator(".sp-status").inner_text() == ""
 
 
-def test_the_bars_are_painted_quickly(show: Any, browser_page: Any) -> None:
+def test_a_drag_paints_the_bars_once_an_answer(show: Any, browser_page: Any) -> None:
     place = show(panel(continue_on_release=False))
-    browser_page.evaluate(
-        """() => {
-            window.took = [];
-            const ask = requestAnimationFrame;
-            window.requestAnimationFrame = (action) => ask((time) => {
-                const began = performance.now();
-                action(time);
-                took.push(performance.now() - began);
-            });
-        }"""
-    )
+    browser_page.evaluate("window.paints = drawing.calls = 0; addEventListener('steering-painted', () => paints++)")
     for share in (0.2, 0.8, 0.4, 0.6, 0.3):
         drag(browser_page, place, share)
-        frame(browser_page)
-    took = browser_page.evaluate("window.took")
-    assert statistics.median(took) < 5
+        painted(browser_page, place)
+    paints, calls = browser_page.evaluate("[paints, drawing.calls]")
+    assert 5 <= paints <= 5 * 6  # a drag is five moves and the release
+    assert calls <= 1000 * paints
 
 
 # -- sweeps, continuations, presets
@@ -493,11 +478,17 @@ def test_the_code_in_the_clipboard_makes_it_again(show: Any, browser_page: Any) 
     np.testing.assert_allclose(space["session"].at().logits, view.steered.logits, atol=1e-4)
 
 
+def written() -> Steps[list[str]]:
+    texts = [EVIL, "a\n\u202e" + EVIL]
+    yield JobStatus("running", partial=texts)
+    return texts
+
+
 def test_untrusted_text_stays_text(show: Any, browser_page: Any) -> None:
     view = panel(strengths=[None, 0.3, 0.5], title=EVIL)
     view._reader._texts = dict.fromkeys(range(720), EVIL)
     view.prompt_tokens, view.answers = [EVIL] * 3, [EVIL, EVIL]
-    view.session.continuations = lambda *_, **__: iter([[EVIL, "a\n\u202e" + EVIL]])
+    view.session.submit_continuations = lambda *_, **__: Job(written())
     view.strengths = [None, 0.31, 0.5]
     place = show(view)
     place.locator("mark").first.wait_for()

@@ -27,6 +27,8 @@ from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from tests.support.reference_circuits import Plain
 from tests.support.tiny_models import VOCAB, tiny_model, tiny_tokenizer
 
+pytestmark = pytest.mark.numeric
+
 CLEAN, CORRUPTED = (np.random.default_rng(0).integers(3, VOCAB, (2, 2, 6))).tolist()
 
 

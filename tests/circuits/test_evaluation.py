@@ -12,6 +12,8 @@ from scope_widgets.circuits import Task
 from scope_widgets.experiments import named_tasks
 from tests.support.tiny_models import VOCAB, tiny_model, tiny_tokenizer
 
+pytestmark = pytest.mark.numeric
+
 CLEAN, CORRUPTED = (np.random.default_rng(0).integers(3, VOCAB, (2, 2, 6))).tolist()
 SHARES = (0.05, 0.3, 1.0)
 

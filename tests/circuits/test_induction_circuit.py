@@ -1,10 +1,13 @@
 """The induction circuit of the demo model, and none in random weights."""
 
 import numpy as np
+import pytest
 import torch
 import transformers as hf
 
 from scope_widgets import Microscope, circuits
+
+pytestmark = pytest.mark.numeric
 
 
 def test_the_induction_circuit_of_the_demo_model(demo):

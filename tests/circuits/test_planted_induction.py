@@ -10,6 +10,8 @@ from scope_widgets.circuits import METHODS, Task, completeness, discover, faithf
 from tests.support.planted_induction_model import EDGES, EDGES_OF_THREE, INDUCTION, MOVER, PREVIOUS, planted, repeated
 from tests.support.tiny_models import VOCAB, tiny_tokenizer
 
+pytestmark = pytest.mark.numeric
+
 OF_NODES = ("prune", "patching")
 
 

@@ -6,6 +6,8 @@ import pytest
 from scope_widgets import heads
 from tests.support.planted_traces import current, duplicate, first, induction, planted_trace, previous, random, uniform
 
+pytestmark = pytest.mark.numeric
+
 
 def names(trace):
     labels = heads.label(heads.score(trace))

@@ -9,6 +9,8 @@ from scope_widgets.traces.trace import NotCapturedError
 from tests.support.planted_traces import planted_trace, previous, uniform
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
+pytestmark = pytest.mark.numeric
+
 
 def test_batch_scores_are_the_mean_of_single_ones():
     scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())

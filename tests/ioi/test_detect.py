@@ -15,6 +15,8 @@ from tests.support.moved_demo_model import moved, planted_model
 from tests.support.planted_ioi_model import HEADS, planted_circuit
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
+pytestmark = pytest.mark.numeric
+
 
 @pytest.fixture(scope="module")
 def prompts(demo):

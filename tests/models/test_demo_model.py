@@ -20,6 +20,8 @@ FOLDER = ROOT / "scope_widgets" / "models" / "demo"
 
 from scripts import demo_language as language  # noqa: E402
 
+pytestmark = pytest.mark.numeric
+
 PERIOD = 100
 N_REPEATS = 16
 N_PROMPTS = 1500

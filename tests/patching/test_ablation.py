@@ -10,6 +10,8 @@ from scope_widgets.patching.ablation.replacement import Replacement
 from tests.support import reference_patching as plain
 from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
+pytestmark = pytest.mark.numeric
+
 IDS = [1, *range(3, 12)]
 QUESTION = {"answer": 20, "versus": 33}
 

@@ -9,6 +9,8 @@ from scope_widgets.patching import PatchingResult
 from tests.support import reference_patching as plain
 from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
+pytestmark = pytest.mark.numeric
+
 CLEAN = [1, *range(3, 12)]
 CORRUPTED = [1, 3, 4, 60, 6, 7, 30, 9, 10, 11]
 ANSWER, VERSUS = 20, 33

@@ -72,13 +72,18 @@ def jupyter_server(module, folder, theme="light", options=()):
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", module, *server_flags(port), "--LabApp.extension_manager=readonly", *options]
     with serving(command, f"{address}/api", folder):
-        put_setting(address, "themes", {"theme": f"JupyterLab {theme.capitalize()}", "adaptive-theme": False})
+        set_theme(address, theme)
         if module == "jupyterlab":
             put_setting(address, "notification", {"fetchNews": "false"})
         yield address
         for session in json.loads(urllib.request.urlopen(f"{address}/api/sessions").read()):
             delete = urllib.request.Request(f"{address}/api/sessions/{session['id']}", method="DELETE")
             urllib.request.urlopen(delete)
+
+
+def set_theme(address, theme):
+    """Make it "light" or "dark" for pages that are opened from now on."""
+    put_setting(address, "themes", {"theme": f"JupyterLab {theme.capitalize()}", "adaptive-theme": False})
 
 
 def put_setting(address, plugin, values):
