@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scope_widgets.widgets._patching_map_cells import values_of
 
 from scope_widgets import Microscope, patching
+from scope_widgets.widgets.patching_map.cells import values_of
 from tests.support.rounding_noise import noise_in_linear_layers
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
