@@ -307,7 +307,7 @@ def test_a_failure_is_said_and_the_picture_stays(show: Any, browser_page: Any) -
     def lost(layer: int) -> torch.Tensor:
         raise ValueError("The trace's file is gone. Trace again.")
 
-    view._kept.clear()
+    view._opened.clear()
     view.traces["a"].attention = lost
     browser_page.mouse.click(*thumbnail(place, 1, 2))
     frame(browser_page)
@@ -521,7 +521,7 @@ def test_pointing_and_recolouring_at_1024_tokens_draw_little(show: Any, browser_
     browser_page.wait_for_function("!/loading/.test(document.querySelector('.av-name').textContent)")
     place.locator(".av-matrix").hover()
     hover, recolour = map(most, works(browser_page, POINT))
-    assert hover <= Work(calls=300, pixels=0, changes=60)
+    assert hover <= Work(calls=300, pixels=0, changes=1024)  # a token, a change
     assert recolour.pixels <= 4 * 1024**2
 
 
