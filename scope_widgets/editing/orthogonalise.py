@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.editing.output_matrices import check_direction, is_conv1d, output_matrices
-from scope_widgets.editing.patch import Patch
+from scope_widgets.editing.weight_patch import Patch
 from scope_widgets.experiments.direction import Direction
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.microscope import Microscope

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from scope_widgets.editing import peft_adapter
 from scope_widgets.editing.output_matrices import is_conv1d
-from scope_widgets.editing.patch import Patch
 from scope_widgets.editing.peft_adapter import Adapter
+from scope_widgets.editing.weight_patch import Patch
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.weights.weight_edits import WeightEdit, plain_weight

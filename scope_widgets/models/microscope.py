@@ -21,9 +21,9 @@ from scope_widgets.models.execution.activation_edits import Editor, Edits
 from scope_widgets.models.execution.assemble_trace import assemble_trace
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.execution.call_recorder import recording
+from scope_widgets.models.execution.model_validation import validate
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import Recorder, record
-from scope_widgets.models.execution.validation import validate
 from scope_widgets.models.locks import exclusive, lock_of
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
 from scope_widgets.models.remote_dispatch import call_in_process, local_steps

@@ -7,7 +7,7 @@ from scope_widgets.patching.ablation.ablate import ABLATIONS, ablate
 from scope_widgets.patching.ablation.attention_knockout import attention_knockout
 from scope_widgets.patching.ablation.result import Ablation
 from scope_widgets.patching.activations import activations, sweep
-from scope_widgets.patching.attribution import attribution
+from scope_widgets.patching.attribution_patching import attribution
 from scope_widgets.patching.paths import paths
 from scope_widgets.patching.result import PatchingResult
 from scope_widgets.patching.sweeps import Sweep

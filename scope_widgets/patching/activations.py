@@ -7,9 +7,9 @@ from tqdm.auto import tqdm
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.patching.experiment import Experiment
+from scope_widgets.patching.clean_corrupted_runs import Over, PatchingDirection
+from scope_widgets.patching.patching_experiment import Experiment
 from scope_widgets.patching.result import PatchingResult
-from scope_widgets.patching.run_pair import Over, PatchingDirection
 from scope_widgets.patching.sweeps import Sweep
 
 

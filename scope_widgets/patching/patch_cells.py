@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.execution.activation_edits import Edits
-from scope_widgets.patching.run_pair import OVER, RunPair
+from scope_widgets.patching.clean_corrupted_runs import OVER, RunPair
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.experiments.path_patching import Receiver, patch_paths, reaches
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.patching.call_text import python_call
+from scope_widgets.patching.clean_corrupted_runs import PatchingDirection, run_pair
+from scope_widgets.patching.reproducing_call import python_call
 from scope_widgets.patching.result import PatchingResult
-from scope_widgets.patching.run_pair import PatchingDirection, run_pair
 
 
 @remotable

@@ -10,7 +10,7 @@ import numpy as np
 from scope_widgets._job import Job, Steps, TooMuchAtOnceError
 from scope_widgets._result import Shown
 from scope_widgets._types import Array
-from scope_widgets.patching.experiment import Experiment, lay_out, run_cells_of
+from scope_widgets.patching.patching_experiment import Experiment, lay_out, run_cells_of
 from scope_widgets.patching.result import PatchingResult
 
 #: jobs for all cells at most (one more lays them out), and cells that are worth one

@@ -27,7 +27,7 @@ from scope_widgets.models.tokens import encode, pad, token_texts
 from scope_widgets.remote import serialization
 from scope_widgets.remote.client.request import Listener
 from scope_widgets.remote.client.response_cache import CacheEntry, ResponseCache, cache_folder, key_of
-from scope_widgets.remote.client.server import Server
+from scope_widgets.remote.client.server_connection import Server
 from scope_widgets.remote.client.transport import JobFailed, NdifTransport, Transport, paced
 from scope_widgets.remote.errors import RemoteError, TooLargeError
 from scope_widgets.remote.source_bundle import digest, sources_of

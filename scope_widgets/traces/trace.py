@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Shown
-from scope_widgets.traces import files
+from scope_widgets.traces import trace_files as files
 from scope_widgets.traces.activation_statistics import describe
 from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.traces.trace_parts import from_parts, to_parts

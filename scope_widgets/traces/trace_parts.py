@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from scope_widgets._provenance import Provenance
 from scope_widgets.traces.attention_scoring import AttentionScoring
-from scope_widgets.traces.files import Header, Tensors
+from scope_widgets.traces.trace_files import Header, Tensors
 
 if TYPE_CHECKING:
     from scope_widgets.traces.trace import Trace

@@ -186,10 +186,12 @@ class AttentionView(View):
         for layer, head in heads:
             for side, trace in self.traces.items():
                 if exact:
-                    answer = _packed(_array(trace.attention(layer)[head]), exact)
+                    pattern = trace.attention(layer)[head]
                 else:
-                    answer = finished(self.answer_head(layer, head, side))
-                yield "head", {"layer": layer, "head": head, "side": side}, *answer
+                    pattern = (
+                        submit(head_pattern, trace.attention_only(), layer, head).result(progress=False).attention()
+                    )
+                yield "head", {"layer": layer, "head": head, "side": side}, *_packed(_array(pattern), exact)
 
     def _saved(self) -> tuple[bool, list[tuple[int, int]]]:
         """Whether a saved page holds exact values, and the heads that it holds."""

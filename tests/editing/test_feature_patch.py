@@ -14,7 +14,7 @@ from torch import nn
 
 from scope_widgets import Microscope
 from scope_widgets.editing.feature_patch import FeaturePatch
-from scope_widgets.editing.patch import restore
+from scope_widgets.editing.weight_patch import restore
 from scope_widgets.experiments.direction import Direction
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.steering import direction

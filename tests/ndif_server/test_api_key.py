@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from scope_widgets import heads, patching, widgets
-from scope_widgets.remote.client.server import Key
+from scope_widgets.remote.client.server_connection import Key
 from tests.support.remote_failures import KEY, PROMPT, finished, load, own
 
 

@@ -14,7 +14,7 @@ import zstandard
 
 from scope_widgets import Microscope, heads, patching
 from scope_widgets.models.loading import ModelNotFoundError
-from scope_widgets.remote.client.server import Key
+from scope_widgets.remote.client.server_connection import Key
 from scope_widgets.remote.errors import (
     JobFailedError,
     JobTimeoutError,

@@ -79,7 +79,7 @@ def test_no_effect_depends_on_the_number_of_cells_at_once(scope: Microscope, mon
                                     versus=[" John", " Mary"], over="mlp_out", positions=[-1])  # fmt: skip
     assert np.isnan(together.values).all()  # the same prompts, so nothing to share
     whole = patching.activations(scope, PROMPT, OTHER, **ANSWERS, over="head", positions=[-1, 9])
-    monkeypatch.setattr("scope_widgets.patching.experiment.MOST", 1)
-    monkeypatch.setattr("scope_widgets.patching.experiment.ENOUGH", 1)
+    monkeypatch.setattr("scope_widgets.patching.patching_experiment.MOST", 1)
+    monkeypatch.setattr("scope_widgets.patching.patching_experiment.ENOUGH", 1)
     single = patching.activations(scope, PROMPT, OTHER, **ANSWERS, over="head", positions=[-1, 9])
     np.testing.assert_allclose(single.values, whole.values, atol=whole.floor)

@@ -87,7 +87,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("value", VALUES, ids=repr)
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: getattr(value, "__qualname__", repr(value)))
 def test_a_value_comes_back(demo, tmp_path, value):
     assert same(back(value, demo), value)
     assert same(back(value, demo, tmp_path), value)

@@ -8,7 +8,7 @@ from typing import Any
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets.models.microscope import LocalMicroscope
 from scope_widgets.remote.client.request import Listener
-from scope_widgets.remote.client.server import Server
+from scope_widgets.remote.client.server_connection import Server
 from scope_widgets.remote.errors import ServerDownError
 from scope_widgets.remote.microscope import RemoteMicroscope
 from scope_widgets.remote.worker.execute import run_request

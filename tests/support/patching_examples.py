@@ -9,7 +9,7 @@ import numpy as np
 
 from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets._provenance import Provenance
-from scope_widgets.lens.attribution import Attribution
+from scope_widgets.lens.direct_logit_attribution import Attribution
 from scope_widgets.patching.result import PatchingResult
 
 WORDS = [

@@ -20,7 +20,7 @@ from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.steered_distribution import Distribution, Steered
 from scope_widgets.widgets import Selection, SteeringPanel
 from scope_widgets.widgets.core.requests import finished
-from scope_widgets.widgets.steering_panel.reader import Reader
+from scope_widgets.widgets.steering_panel.next_token_reader import Reader
 from tests.support.fake_transport import KEY, FakeTransport, fake_remote
 from tests.support.jobs import gone_through, texts
 from tests.support.tiny_models import tiny_model, tiny_tokenizer

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from scope_widgets._types import Array
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.models.edges.component_outputs import ComponentOutputs
-from scope_widgets.models.edges.edge_attribution import EdgeGradients
+from scope_widgets.models.edges.edge_gradients import EdgeGradients
 
 _EDGES_AT_ONCE = 128
 

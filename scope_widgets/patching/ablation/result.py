@@ -17,7 +17,7 @@ from scope_widgets.experiments.rounding import share, vanishes
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.patching.run_pair import prompt_texts
+from scope_widgets.patching.clean_corrupted_runs import prompt_texts
 
 if TYPE_CHECKING:
     import pandas as pd

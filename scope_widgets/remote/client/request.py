@@ -22,7 +22,7 @@ from nnsight.schema.request import RequestModel
 from nnsight.schema.response import ResponseModel, Status
 
 from scope_widgets._job import JobStatus, State
-from scope_widgets.remote.client.server import Server
+from scope_widgets.remote.client.server_connection import Server
 from scope_widgets.remote.errors import (
     LostConnectionError,
     NoAnswerError,

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets.models.execution.nnsight_trace import run_remotely, trace_remotely
 from scope_widgets.remote.client.request import Listener, Request
-from scope_widgets.remote.client.server import Server
+from scope_widgets.remote.client.server_connection import Server
 from scope_widgets.remote.errors import NoAnswerError, RemoteError
 from scope_widgets.remote.source_bundle import sources_of
 from scope_widgets.remote.worker.bootstrap import run_with_sources

@@ -20,7 +20,7 @@ from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import Answer, LongAnswer, View
 from scope_widgets.widgets.steering_panel import presets, sliders
-from scope_widgets.widgets.steering_panel.reader import SHOWN, Reader
+from scope_widgets.widgets.steering_panel.next_token_reader import SHOWN, Reader
 
 #: strengths of a slider that a saved page knows
 POINTS = 11

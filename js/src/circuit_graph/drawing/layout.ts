@@ -41,22 +41,22 @@ export function frameOf({ width, height }: Room, columns: number, layers: number
     [Infinity, (gap - 0.4 * rise) / 0.6],
   ] as const;
   const y = (row: number): number => {
-    let [up, from] = [-gap, -1];
-    for (const [to, step] of steps) {
-      if (row <= to) return bottom - up - (row - from) * step;
-      up += (to - from) * step;
-      from = to;
+    let [height, layer] = [-gap, -1];
+    for (const [upTo, layerHeight] of steps) {
+      if (row <= upTo) return bottom - height - (row - layer) * layerHeight;
+      height += (upTo - layer) * layerHeight;
+      layer = upTo;
     }
-    return bottom - up;
+    return bottom - height;
   };
-  const rowAt = (at: number): number => {
-    let [up, from] = [-gap, -1];
-    for (const [to, step] of steps) {
-      const next = up + (to - from) * step;
-      if (bottom - at <= next) return from + (bottom - at - up) / step;
-      [up, from] = [next, to];
+  const layerAt = (pointerY: number): number => {
+    let [height, layer] = [-gap, -1];
+    for (const [upTo, layerHeight] of steps) {
+      const next = height + (upTo - layer) * layerHeight;
+      if (bottom - pointerY <= next) return layer + (bottom - pointerY - height) / layerHeight;
+      [height, layer] = [next, upTo];
     }
-    return from;
+    return layer;
   };
   const most = within(Math.min(rise * 0.42, pitch * 0.36), 3, 15);
   return {
@@ -66,7 +66,7 @@ export function frameOf({ width, height }: Room, columns: number, layers: number
     rise,
     x: (column) => left + column * pitch,
     y,
-    placeAt: (x, at) => [(x - left) / pitch, rowAt(at)],
+    placeAt: (x, pointerY) => [(x - left) / pitch, layerAt(pointerY)],
     radius: { most, least: Math.max(2, most * 0.45) },
   };
 }

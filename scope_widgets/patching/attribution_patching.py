@@ -12,9 +12,9 @@ from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.patching.call_text import python_call
+from scope_widgets.patching.clean_corrupted_runs import OVER, WITH_HEADS, Over, PatchingDirection, RunPair, run_pair
+from scope_widgets.patching.reproducing_call import python_call
 from scope_widgets.patching.result import PatchingResult
-from scope_widgets.patching.run_pair import OVER, WITH_HEADS, Over, PatchingDirection, RunPair, run_pair
 
 
 @remotable

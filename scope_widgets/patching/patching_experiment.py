@@ -14,11 +14,11 @@ from scope_widgets._job import JobStatus, Steps
 from scope_widgets._types import Array
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable, stepwise
-from scope_widgets.patching.attribution import try_to_estimate
-from scope_widgets.patching.call_text import python_call
+from scope_widgets.patching.attribution_patching import try_to_estimate
+from scope_widgets.patching.clean_corrupted_runs import OVER, WITH_HEADS, Over, RunPair, run_pair
 from scope_widgets.patching.patch_cells import Cells, run_cells
+from scope_widgets.patching.reproducing_call import python_call
 from scope_widgets.patching.result import PatchingResult
-from scope_widgets.patching.run_pair import OVER, WITH_HEADS, Over, RunPair, run_pair
 
 #: positions in one forward at most, and at least before another prompt position is added: found by measuring
 MOST, ENOUGH = 1024, 256
