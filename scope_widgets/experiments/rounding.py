@@ -3,9 +3,10 @@
 Sums are made in another order by each instruction set, number of threads and batch size, so that the same model on the
 same prompt gives logits that differ in their last digits. Measured with an error of one ulp in every linear layer, a
 logit of float32 moves by a standard deviation of `0.2 * eps * size * sqrt(terms)`: `size` the largest logit, `terms`
-the number of layer outputs that are added and normalised on the way. Models that are trained badly, or not at all, do
-up to three times as much. `noise_floor` is above all of it. What is smaller counts as nothing: a share of it is NaN, it
-is no effect in a test, and two values closer than that are a tie, which position decides.
+the number of layer outputs that are added and normalised on the way. A random model whose
+weights were tripled moves up to three times as much. `noise_floor` was above the largest movement of a logit in both.
+What is smaller counts as nothing: a share of it is NaN, it is no effect in a test, and two values closer than that are
+a tie, which position decides.
 """
 
 from __future__ import annotations
