@@ -68,7 +68,9 @@ def test_jupyter(jupyter, browser_page, screenshot, theme):
     name = f"{host}-{theme}.ipynb"
     write_notebook(folder / name, [f"{SHOW}\nview", "table", READ, WRITE, READ])
     page.set_viewport_size({"width": 1300, "height": 1500})
-    cells = open_notebook(page, f"{address}/{'lab/tree' if host == 'jupyterlab' else 'notebooks'}/{name}")
+    cells = open_notebook(
+        page, f"{address}/{'lab/tree' if host == 'jupyterlab' else 'notebooks'}/{name}?reset"
+    )  # no tab of before
     page.errors.clear()  # Notebook 7 logs one of its own while it loads, before any cell has run
 
     check(page, lambda n: cells.nth(n).locator(".jp-OutputArea-output").first, lambda n: run_cell(page, cells.nth(n)))
@@ -93,7 +95,7 @@ def test_a_slider_steers_in_jupyterlab(jupyter, browser_page, screenshot):
     page, (_, address, folder) = browser_page, jupyter
     write_notebook(folder / "steer.ipynb", [STEER, "print('strength', panel.strengths, panel.steered.difference)"])
     page.set_viewport_size({"width": 1300, "height": 1100})
-    cells = open_notebook(page, f"{address}/lab/tree/steer.ipynb")
+    cells = open_notebook(page, f"{address}/lab/tree/steer.ipynb?reset")
     page.errors.clear()
     run_cell(page, cells.nth(0))
     thumb = page.locator(".sp-thumb")
