@@ -373,7 +373,7 @@ def test_the_interval_is_a_bootstrap_over_pairs():
     rng = np.random.default_rng(0)
     full, empty = rng.normal(3, 1, 50), rng.normal(0, 1, 50)
     metric = 0.7 * full + 0.3 * empty + rng.normal(0, 0.5, 50)
-    low, high = interval(SimpleNamespace(full=full, empty=empty), metric, seed=0)
+    low, high = interval(SimpleNamespace(full=full, empty=empty, floor=1e-9, message=""), metric, seed=0)
     drawn = []
     for _ in range(4000):
         some = rng.integers(0, 50, 50)
