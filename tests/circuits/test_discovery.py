@@ -379,7 +379,9 @@ def test_the_interval_is_a_bootstrap_over_pairs():
         some = rng.integers(0, 50, 50)
         drawn.append((metric[some].mean() - empty[some].mean()) / (full[some].mean() - empty[some].mean()))
     np.testing.assert_allclose([low, high], np.percentile(drawn, [2.5, 97.5]), atol=0.01)
-    assert interval(SimpleNamespace(full=full, empty=empty), full, seed=0) == pytest.approx((1, 1))
+    assert interval(SimpleNamespace(full=full, empty=empty, floor=1e-9, message=""), full, seed=0) == pytest.approx(
+        (1, 1)
+    )
 
 
 def test_completeness_is_that_of_a_loop(small):
