@@ -6,6 +6,7 @@ from ._torch import cell_means, entropy_per_query, head_statistics, head_statist
 from ._torch_display import pack_triangle, thumbnails, top_keys
 
 __all__ = [
+    "COMPILED",
     "cell_means",
     "entropy_per_query",
     "head_statistics",
@@ -15,3 +16,6 @@ __all__ = [
     "thumbnails",
     "top_keys",
 ]
+
+#: whether the compiled modules are there
+COMPILED = False

@@ -39,3 +39,11 @@ def test_a_task_is_made_by_its_name_where_only_what_travelled_is(tmp_path):
         text=True,
     )
     assert done.stdout == "ioi\n", done.stderr
+
+
+def test_what_stands_for_the_kernels_has_every_name_of_theirs():
+    from scope_widgets import _kernels
+    from scope_widgets._kernels import _by_torch
+
+    assert set(_by_torch.__all__) == set(_kernels.__all__)
+    assert all(hasattr(_by_torch, name) for name in _by_torch.__all__)
