@@ -2,6 +2,7 @@
 
 import os
 
+import hypothesis
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -9,6 +10,8 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported: a worker is a core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 pytest.register_assert_rewrite("tests.support")
+hypothesis.settings.register_profile("suite", deadline=None)  # a machine may be busy
+hypothesis.settings.load_profile("suite")
 
 
 #: files that take longest: they are begun first, so that no worker is left with one at the end

