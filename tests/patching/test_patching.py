@@ -181,7 +181,7 @@ def test_a_vanishing_denominator_is_nan_and_a_sentence(scope):
 
 
 def test_interrupted_work_is_kept_and_gone_on_with(scope, monkeypatch):
-    from scope_widgets.patching import experiment as module
+    from scope_widgets.patching import patching_experiment as module
 
     whole = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION)
     plain_run, calls = module.run_cells, []
