@@ -12,7 +12,7 @@ import torch
 
 from scope_widgets import Microscope, patching
 from scope_widgets.experiments.metric import metric_of
-from scope_widgets.patching import experiment
+from scope_widgets.patching import patching_experiment as experiment
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 CLEAN = [1, *range(3, 12)]
