@@ -85,15 +85,17 @@ def _cost(demo: Any, quick: bool) -> list[Figure]:
 
 def _touch(demo: Any) -> list[Figure]:
     from scope_widgets import circuits
+    from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
     from scope_widgets.circuits.measurement import measure
 
     circuit = circuits.discover(demo, _ioi(demo, 20))
-    measurement = circuits.CircuitMeasurement(demo, circuit)
-    measure(measurement, [circuit.included])
+    evaluated = EvaluationRun(demo, circuit, circuit.task[:8])
+    measure(evaluated, [circuit.included])
     times = []
-    for node in circuit.nodes * 3:
+    pairs = zip(circuit.nodes, circuit.nodes[1:], strict=False)
+    for nodes in [*((node,) for node in circuit.nodes), *pairs]:  # each once: a circuit is not run twice
         start = time.perf_counter()
-        measure(measurement, [circuit.without(node).included])
+        measure(evaluated, [circuit.without(*nodes).included])
         times.append(time.perf_counter() - start)
     middle = 1e3 * statistics.median(times)
     return [Figure("a node toggled on the demo model: new scores in the kernel", middle, "ms", 150, "lower")]
