@@ -85,8 +85,8 @@ def _cost(demo: Any, quick: bool) -> list[Figure]:
 
 def _touch(demo: Any) -> list[Figure]:
     from scope_widgets import circuits
+    from scope_widgets.circuits.evaluation.edited_circuit import measure
     from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
-    from scope_widgets.circuits.measurement import measure
 
     circuit = circuits.discover(demo, _ioi(demo, 20))
     evaluated = EvaluationRun(demo, circuit, circuit.task[:8])

@@ -13,9 +13,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from torch import Tensor
 
-from . import _display, _ranking, _statistics, _statistics_from_qk, _torch, _torch_display
+from . import _display, _ranking, _statistics, _statistics_from_qk, _torch_display, _torch_statistics
 from ._compiled import COMPILED, MISSING
-from ._torch import cell_means, repetition_statistics
+from ._torch_statistics import cell_means, repetition_statistics
 
 __all__ = [
     "COMPILED",
@@ -51,7 +51,7 @@ def _either(compiled: Callable[..., R], by_torch: Callable[P, R]) -> Callable[P,
 
 def _array(value: Any) -> Any:
     """Return a tensor in this machine's memory as the array that compiled code takes."""
-    return _torch.plain(value).contiguous().numpy() if isinstance(value, Tensor) else value
+    return _torch_statistics.plain(value).contiguous().numpy() if isinstance(value, Tensor) else value
 
 
 @functools.cache
@@ -63,9 +63,11 @@ def _warn_of_slow_kernels() -> None:
     )
 
 
-entropy_per_query = _either(_statistics.entropy_per_query, _torch.entropy_per_query)
-head_statistics = _either(_statistics.head_statistics, _torch.head_statistics)
-head_statistics_from_qk = _either(_statistics_from_qk.head_statistics_from_qk, _torch.head_statistics_from_qk)
+entropy_per_query = _either(_statistics.entropy_per_query, _torch_statistics.entropy_per_query)
+head_statistics = _either(_statistics.head_statistics, _torch_statistics.head_statistics)
+head_statistics_from_qk = _either(
+    _statistics_from_qk.head_statistics_from_qk, _torch_statistics.head_statistics_from_qk
+)
 pack_triangle = _either(_display.pack_triangle, _torch_display.pack_triangle)
 thumbnails = _either(_display.thumbnails, _torch_display.thumbnails)
 top_keys = _either(_ranking.top_keys, _torch_display.top_keys)

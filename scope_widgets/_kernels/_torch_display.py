@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import _checks
-from ._torch import all_finite, as_attention, as_tensor, causal_blocks, sum_dtype
+from ._torch_statistics import all_finite, as_attention, as_tensor, causal_blocks, sum_dtype
 
 Array = NDArray[Any]
 

@@ -18,7 +18,7 @@ from scope_widgets.circuits.tasks.agreement import agreement
 from scope_widgets.circuits.tasks.capitals import capitals
 from scope_widgets.circuits.tasks.greater_than import greater_than
 from scope_widgets.circuits.tasks.induction import induction
-from scope_widgets.circuits.tasks.makers import TASKS
+from scope_widgets.circuits.tasks.task_makers import TASKS
 from scope_widgets.experiments.named_tasks import TaskName
 from scope_widgets.experiments.named_tasks import make_task as task
 from scope_widgets.experiments.task import Task

@@ -16,7 +16,7 @@ from scope_widgets.remote import serialization
 _ROOT = Path(_version.__file__).parents[1]
 _PACKAGE = "scope_widgets"
 #: what stands for a package whose compiled modules stay here
-_INSTEAD = {"scope_widgets._kernels": "scope_widgets._kernels._by_torch"}
+_INSTEAD = {"scope_widgets._kernels": "scope_widgets._kernels._torch_backend"}
 #: a string by which a floor reaches a higher one; widgets stay here
 _NAMED = re.compile(r"scope_widgets\.(?!widgets\.)[\w.]+:\w+")
 

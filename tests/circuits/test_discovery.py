@@ -14,9 +14,9 @@ from scope_widgets.circuits import Task, completeness, curve, discover, faithful
 from scope_widgets.circuits.discovery.edge_scores import score_by_ablation, score_by_gradient
 from scope_widgets.circuits.discovery.pruning import take_out
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from scope_widgets.circuits.evaluation.edited_circuit import attention_on_first_prompt, measure
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.faithfulness import interval
-from scope_widgets.circuits.measurement import attention_on_first_prompt, measure
 from scope_widgets.models.edges import edge_ablation
 from scope_widgets.models.edges.edge_ablation import graph_of
 from scope_widgets.models.edges.graph import Graph

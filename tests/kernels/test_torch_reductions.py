@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scope_widgets import Microscope, _kernels, heads
-from scope_widgets._kernels import _torch, _torch_display
+from scope_widgets._kernels import _torch_display, _torch_statistics
 from tests.support import reference_statistics as reference
 from tests.support.attention_inputs import KINDS, assert_same_statistics, attention_of_kind, prompts
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
@@ -39,7 +39,7 @@ def agree(measured, compiled, rtol=1e-6):
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Blocks of few queries, so that short prompts have several."""
-    monkeypatch.setattr(_torch, "BLOCK_ENTRIES", 200)
+    monkeypatch.setattr(_torch_statistics, "BLOCK_ENTRIES", 200)
 
 
 @pytest.fixture
@@ -53,17 +53,19 @@ class TestHeadStatistics:
     def test_agree_with_definitions_and_compiled(self, prompt, window, cells):
         attention, tokens = prompt
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_torch, "BLOCK_ENTRIES", cells)
-            measured = _torch.head_statistics(torch.from_numpy(attention), torch.from_numpy(tokens), window=window)
+            patch.setattr(_torch_statistics, "BLOCK_ENTRIES", cells)
+            measured = _torch_statistics.head_statistics(
+                torch.from_numpy(attention), torch.from_numpy(tokens), window=window
+            )
         assert_same_statistics(measured, reference.head_statistics(attention, tokens, window))
         agree(measured, _kernels.head_statistics(attention, tokens, window=window))
-        agree(_torch.head_statistics(attention, tokens, window=window), measured)
+        agree(_torch_statistics.head_statistics(attention, tokens, window=window), measured)
 
     @given(prompts())
     @REPEATABLE
     def test_entropy_per_query(self, prompt):
         attention, _ = prompt
-        measured = _torch.entropy_per_query(torch.from_numpy(attention))
+        measured = _torch_statistics.entropy_per_query(torch.from_numpy(attention))
         assert measured.dtype == np.float32
         np.testing.assert_allclose(measured, reference.entropy_per_query(attention), rtol=1e-6, atol=1e-7)
         np.testing.assert_allclose(measured, _kernels.entropy_per_query(attention), rtol=1e-6, atol=1e-8)
@@ -75,8 +77,8 @@ class TestHeadStatistics:
         attention = attention_of_kind(kind, 3, 257, dtype, rng)
         for tokens in (np.zeros(257, dtype=np.int64), rng.integers(0, 40, 257), np.arange(257)):
             compiled = _kernels.head_statistics(attention, tokens)
-            agree(_torch.head_statistics(torch.from_numpy(attention), tokens), compiled)
-            two = _torch.repetition_statistics(torch.from_numpy(attention), tokens)
+            agree(_torch_statistics.head_statistics(torch.from_numpy(attention), tokens), compiled)
+            two = _torch_statistics.repetition_statistics(torch.from_numpy(attention), tokens)
             agree(two, {name: compiled[name] for name in ("duplicate_token", "induction")})
 
     def test_what_is_not_contiguous_or_bfloat16_or_has_gradients(self):
@@ -86,7 +88,7 @@ class TestHeadStatistics:
         expected = reference.head_statistics(attention.float().numpy(), tokens)
         strided = attention.mT.contiguous().mT.requires_grad_()
         assert not strided.is_contiguous()
-        assert_same_statistics(_torch.head_statistics(strided, tokens), expected)
+        assert_same_statistics(_torch_statistics.head_statistics(strided, tokens), expected)
         assert_same_statistics(_kernels.head_statistics(strided, tokens), expected)
 
     def test_a_read_only_array_is_taken_in_silence(self):
@@ -94,7 +96,7 @@ class TestHeadStatistics:
         attention.flags.writeable = False
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            _torch.head_statistics(attention, np.arange(5))
+            _torch_statistics.head_statistics(attention, np.arange(5))
             _torch_display.top_keys(attention, 2)
         assert attention[0, 0, 1] == 7  # nothing was written
 
@@ -120,8 +122,10 @@ class TestStatisticsFromQueriesAndKeys:
         tokens = rng.integers(0, n_tokens, n_tokens)
         how = {"scaling": d_head**-0.5, "window": window, "softcap": softcap}
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_torch, "BLOCK_ENTRIES", cells)
-            measured = _torch.head_statistics_from_qk(torch.from_numpy(q), torch.from_numpy(k), tokens, **how)
+            patch.setattr(_torch_statistics, "BLOCK_ENTRIES", cells)
+            measured = _torch_statistics.head_statistics_from_qk(
+                torch.from_numpy(q), torch.from_numpy(k), tokens, **how
+            )
         attention = reference.attention_from_qk(q, k, **how)
         expected = reference.head_statistics(attention, tokens, window)
         agree({**measured, "sparsity": expected["sparsity"]}, expected)  # ours is in float64 as well
@@ -134,7 +138,9 @@ class TestStatisticsFromQueriesAndKeys:
         tokens = rng.integers(0, 9, 40)
         expected = reference.head_statistics(reference.attention_from_qk(q, k, scaling=1.0), tokens)
         for given_q, given_k in [(q, k), (torch.from_numpy(q), torch.from_numpy(k)), (q[:, ::-1][:, ::-1], k)]:
-            assert_same_statistics(_torch.head_statistics_from_qk(given_q, given_k, tokens, scaling=1.0), expected)
+            assert_same_statistics(
+                _torch_statistics.head_statistics_from_qk(given_q, given_k, tokens, scaling=1.0), expected
+            )
 
     def test_a_block_stays_small(self):
         """No tensor is larger than a block of cells, where all patterns would be 16 times as large."""
@@ -151,7 +157,7 @@ class TestStatisticsFromQueriesAndKeys:
                 return out
 
         with Watch():
-            _torch.head_statistics_from_qk(q, q[:2], np.arange(4096), scaling=0.5)
+            _torch_statistics.head_statistics_from_qk(q, q[:2], np.arange(4096), scaling=0.5)
         assert largest <= 64 * 2**20
 
 
@@ -163,7 +169,7 @@ class TestTopKeys:
         if coarse:  # many ties
             attention = np.round(attention * 8) / attention.dtype.type(8)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_torch, "BLOCK_ENTRIES", cells)
+            patch.setattr(_torch_statistics, "BLOCK_ENTRIES", cells)
             keys, weights = _torch_display.top_keys(torch.from_numpy(attention), k)
         assert keys.dtype == np.int32
         assert weights.dtype == np.float32
@@ -215,10 +221,10 @@ class TestBadInput:
     GOOD = np.zeros((3, 5, 5), dtype=np.float32)
     PAIRS = (
         (
-            lambda attention: _torch.head_statistics(attention, np.arange(5)),
+            lambda attention: _torch_statistics.head_statistics(attention, np.arange(5)),
             lambda attention: _kernels.head_statistics(attention, np.arange(5)),
         ),
-        (_torch.entropy_per_query, _kernels.entropy_per_query),
+        (_torch_statistics.entropy_per_query, _kernels.entropy_per_query),
         (lambda attention: _torch_display.top_keys(attention, 3), lambda attention: _kernels.top_keys(attention, 3)),
         (_torch_display.thumbnails, _kernels.thumbnails),
         (
@@ -262,7 +268,10 @@ class TestBadInput:
         bad = np.zeros((4, 20, 20), dtype=np.float32)
         bad[2, 19, 3] = bad[3, 0, 0] = np.nan
         for by_torch, compiled in (
-            (lambda a: _torch.head_statistics(a, np.arange(20)), lambda a: _kernels.head_statistics(a, np.arange(20))),
+            (
+                lambda a: _torch_statistics.head_statistics(a, np.arange(20)),
+                lambda a: _kernels.head_statistics(a, np.arange(20)),
+            ),
             *self.PAIRS[1:4],
         ):
             self.same(by_torch, compiled, bad)
@@ -271,8 +280,8 @@ class TestBadInput:
     def test_cells_after_the_query_are_not_read(self):
         attention = np.full((2, 30, 30), np.nan, dtype=np.float32)
         attention[:, np.tril(np.ones((30, 30), dtype=bool))] = 0.1
-        _torch.head_statistics(attention, np.zeros(30, dtype=np.int64))
-        _torch.repetition_statistics(torch.from_numpy(attention), np.zeros(30, dtype=np.int64))
+        _torch_statistics.head_statistics(attention, np.zeros(30, dtype=np.int64))
+        _torch_statistics.repetition_statistics(torch.from_numpy(attention), np.zeros(30, dtype=np.int64))
         _torch_display.top_keys(attention, 4)
         _torch_display.pack_triangle(attention[0])
 
@@ -280,7 +289,7 @@ class TestBadInput:
         for change in ({"tokens": np.arange(4)}, {"tokens": np.arange(5.0)}, {"threads": 0}, {"window": 0}):
             arguments = {"tokens": np.arange(5)} | change
             self.same(
-                lambda array, given=arguments: _torch.head_statistics(array, **given),
+                lambda array, given=arguments: _torch_statistics.head_statistics(array, **given),
                 lambda array, given=arguments: _kernels.head_statistics(array, **given),
                 self.GOOD,
             )
@@ -314,7 +323,7 @@ class TestBadInput:
         ):
             arguments = {"q": q + 1, "k": q + 1, "tokens": tokens, "scaling": 1.0} | change
             self.same(
-                lambda array, given=arguments: _torch.head_statistics_from_qk(array, **given),
+                lambda array, given=arguments: _torch_statistics.head_statistics_from_qk(array, **given),
                 lambda array, given=arguments: _kernels.head_statistics_from_qk(array, **given),
                 arguments.pop("q"),
             )
@@ -326,7 +335,7 @@ class TestWhichIsChosen:
     def test_tensors_in_memory_go_to_the_compiled_modules(self, monkeypatch):
         attention = torch.from_numpy(attention_of_kind("softmax", 2, 9, np.float16, np.random.default_rng(0)))
         for name in ("head_statistics", "entropy_per_query"):
-            monkeypatch.delattr(_torch, name)
+            monkeypatch.delattr(_torch_statistics, name)
         by_tensor = _kernels.head_statistics(attention, torch.arange(9))
         by_array = _kernels.head_statistics(attention.numpy(), np.arange(9))
         for name, value in by_array.items():

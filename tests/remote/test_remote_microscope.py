@@ -6,8 +6,8 @@ import torch
 
 from scope_widgets import circuits, editing, heads, ioi, lens, patching, steering
 from scope_widgets._job import JobStatus
+from scope_widgets.circuits.evaluation.edited_circuit import measure
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
-from scope_widgets.circuits.measurement import measure
 from scope_widgets.models.microscope import LocalMicroscope
 from scope_widgets.remote.client.response_cache import ResponseCache
 from scope_widgets.remote.errors import ServerDownError, TooLargeError

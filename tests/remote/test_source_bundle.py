@@ -43,7 +43,7 @@ def test_a_task_is_made_by_its_name_where_only_what_travelled_is(tmp_path):
 
 def test_what_stands_for_the_kernels_has_every_name_of_theirs():
     from scope_widgets import _kernels
-    from scope_widgets._kernels import _by_torch
+    from scope_widgets._kernels import _torch_backend
 
-    assert set(_by_torch.__all__) == set(_kernels.__all__)
-    assert all(hasattr(_by_torch, name) for name in _by_torch.__all__)
+    assert set(_torch_backend.__all__) == set(_kernels.__all__)
+    assert all(hasattr(_torch_backend, name) for name in _torch_backend.__all__)

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from ._torch import cell_means, entropy_per_query, head_statistics, head_statistics_from_qk, repetition_statistics
 from ._torch_display import pack_triangle, thumbnails, top_keys
+from ._torch_statistics import (
+    cell_means,
+    entropy_per_query,
+    head_statistics,
+    head_statistics_from_qk,
+    repetition_statistics,
+)
 
 __all__ = [
     "COMPILED",
