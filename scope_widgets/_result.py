@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from scope_widgets._files import write_text
 from scope_widgets._json_fields import decode_fields, encode
 from scope_widgets._provenance import Provenance
 
@@ -86,8 +87,7 @@ class Result(Shown):
         table = self.to_dataframe().to_html(index=False, border=0)  # pandas escapes what the cells hold
         caption = "<br>".join(html.escape(line) for line in self.provenance.lines())
         page = _PAGE.format(title=html.escape(type(self).__name__), table=table, caption=caption)
-        Path(path).write_text(page, encoding="utf-8")
-        return Path(path)
+        return write_text(path, page)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         if self.view:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from scope_widgets._files import write_text
+
 if TYPE_CHECKING:
     from scope_widgets import Microscope
     from scope_widgets.circuits import Circuit, Task, TaskName
@@ -59,8 +61,8 @@ def _write(scope: Microscope, circuit: Circuit, folder: Path) -> None:
         ("circuit.dot", circuit.to_dot()),
         ("circuit.svg", circuits.to_svg(circuit)),
     ):
-        (folder / name).write_text(text, encoding="utf-8")
-    circuit.to_dataframe().to_csv(folder / "edges.csv", index=False)
+        write_text(folder / name, text)
+    write_text(folder / "edges.csv", circuit.to_dataframe().to_csv(index=False))
     widgets.CircuitGraph(circuit, scope).to_html(folder / "circuit.html")
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scope_widgets._files import replacing
+
 _CONFIG, _WEIGHTS, _PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 _PREFIX, _A, _B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 #: key of our own notes in the header of the safetensors file, which other packages ignore
@@ -77,7 +79,8 @@ def write(folder: Path, adapter: Adapter, *, transposed: bool, base_model: str) 
     key = _PREFIX + adapter.target
     tensors = {key + _A: adapter.input_vector[None], key + _B: adapter.output_vector[:, None]}
     header = {"format": "pt"} | ({_NOTES: json.dumps(adapter.notes)} if adapter.notes else {})
-    save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, str(folder / _WEIGHTS), header)
+    with replacing(folder / _WEIGHTS) as new:
+        save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, str(new), header)
     return folder
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from scope_widgets._code import is_literal
+from scope_widgets._files import replacing
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FORMAT = "scope-widgets direction 1"
+#: the arguments of `steering.direction` that a recipe may have: they are written out as Python
+RECIPE = frozenset(("positive", "negative", "method", "positions", "answer", "versus", "head"))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -82,6 +86,11 @@ class Direction(Result):
                 "A Direction has a name, a layer from 0 on, a positive scale, a length, and a recipe (a dict); got "
                 f"{self.name!r}, {self.layer!r}, {self.scale!r}, {self.length!r} and {self.recipe!r}."
             )
+        if not RECIPE.issuperset(self.recipe) or not all(map(is_literal, self.recipe.values())):
+            raise ValueError(
+                "The recipe of a Direction holds arguments of steering.direction that are texts, numbers or lists of "
+                f"them ({', '.join(sorted(RECIPE))}); got {self.recipe!r}."
+            )
 
     @property
     def d_model(self) -> int:
@@ -132,7 +141,8 @@ class Direction(Result):
 
         about = json.loads(self.to_json())
         del about["vector"]
-        save_file({"vector": np.array(self.vector)}, str(path), {"format": _FORMAT, "about": json.dumps(about)})
+        with replacing(path) as new:
+            save_file({"vector": np.array(self.vector)}, str(new), {"format": _FORMAT, "about": json.dumps(about)})
         return Path(path)
 
     @classmethod

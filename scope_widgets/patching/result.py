@@ -11,6 +11,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.experiments.rounding import rank
+from scope_widgets.patching.reproducing_call import is_python_call
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +71,10 @@ class PatchingResult(Result):
     call: str
     provenance: Provenance
     floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not is_python_call(self.call):
+            raise ValueError(f"call= is one call of a function of patching with literals; got {self.call[:80]!r}.")
 
     @property
     def axes(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Iterator
@@ -15,13 +16,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from scope_widgets._files import replacing, write_text
 from scope_widgets._json_fields import from_json_numbers, to_json_numbers
 
 Header = dict[str, Any]
 Tensors = dict[str, Tensor]
 
 _DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError, zipfile.BadZipFile)
-_TENSORS, _HEADER = "tensors.safetensors", "trace.json"
+_HEADER = "trace.json"
+#: as earlier versions named the tensors of a folder, without a digest
+_FORMER_TENSORS = "tensors.safetensors"
 
 
 @contextmanager
@@ -34,16 +38,47 @@ def one_error(what: str) -> Iterator[None]:
 
 
 def write_folder(folder: Path, header: Header, tensors: Tensors) -> None:
-    """Write a folder of safetensors and JSON; it is made where it is missing."""
+    """Write a folder of safetensors and JSON; it is made where it is missing.
+
+    The header names its tensors by their digest and is written last: until then the folder holds what it held before.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    # clone: safetensors refuses tensors that share memory, as views of one projection do
-    save_file({name: value.clone().contiguous() for name, value in tensors.items()}, folder / _TENSORS)
-    (folder / _HEADER).write_text(json.dumps(header), encoding="utf-8")
+    beside = folder / "tensors.part"
+    try:
+        # clone: safetensors refuses tensors that share memory, as views of one projection do
+        save_file({name: value.clone().contiguous() for name, value in tensors.items()}, beside)
+        digest = _digest(beside)
+        with replacing(_tensors(folder, digest)) as new:
+            beside.replace(new)
+    finally:
+        beside.unlink(missing_ok=True)
+    write_text(folder / _HEADER, json.dumps({**header, "digest": digest}))
+    for former in folder.glob("tensors*.safetensors"):
+        if former != _tensors(folder, digest):
+            former.unlink()
 
 
 def read_folder(folder: Path) -> tuple[Header, Tensors]:
-    """Return what `write_folder` wrote."""
-    return json.loads((folder / _HEADER).read_text(encoding="utf-8")), load_file(folder / _TENSORS)
+    """Return what `write_folder` wrote; raise ValueError where the tensors are not those of the header."""
+    header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
+    digest = header.pop("digest", None)
+    if digest is None:
+        return header, load_file(folder / _FORMER_TENSORS)
+    if not (isinstance(digest, str) and digest.isalnum()):
+        raise ValueError("its header has no digest of its tensors")
+    path = _tensors(folder, digest)
+    if _digest(path) != digest:
+        raise ValueError("its tensors are not those that the header was written with")
+    return header, load_file(path)
+
+
+def _tensors(folder: Path, digest: str) -> Path:
+    return folder / f"tensors-{digest[:16]}.safetensors"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def to_json(header: Header, tensors: Tensors) -> str:
@@ -66,7 +101,7 @@ def write_npz(path: Path, header: Header, tensors: Tensors) -> None:
     arrays = {name: _numpy(value) for name, value in tensors.items()}
     dtypes = {name: _dtype(value) for name, value in tensors.items()}
     text = json.dumps({**header, "dtypes": dtypes}).encode()
-    with path.open("wb") as file:
+    with replacing(path) as new, new.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays, header=np.frombuffer(text, dtype=np.uint8))
 
 

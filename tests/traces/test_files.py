@@ -1,5 +1,8 @@
 """Traces as files."""
 
+import json
+from contextlib import suppress
+
 import pytest
 import torch
 
@@ -35,7 +38,8 @@ def test_files_round_trip(tmp_path, batch):
 def test_damaged_files_get_a_sentence(tmp_path):
     trace = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer()).trace(IDS)
     trace.save(tmp_path)
-    (tmp_path / "tensors.safetensors").write_bytes(b"nonsense")
+    (tensors,) = tmp_path.glob("tensors-*.safetensors")
+    tensors.write_bytes(b"nonsense")
     with pytest.raises(ValueError, match="is not a whole trace folder"):
         Trace.load(tmp_path)
     with pytest.raises(ValueError, match="is not a whole trace folder"):
@@ -49,6 +53,51 @@ def test_damaged_files_get_a_sentence(tmp_path):
     (tmp_path / "y.npz").write_bytes((tmp_path / "y.npz").read_bytes()[:-200])
     with pytest.raises(ValueError, match="is not a trace written by"):
         Trace.from_npz(tmp_path / "y.npz")
+
+
+def test_a_second_save_that_is_stopped_leaves_the_first(tmp_path, monkeypatch):
+    scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
+    first, second = scope.trace(IDS), scope.trace(IDS[::-1])
+    first.save(tmp_path / "folder")
+    first.to_npz(tmp_path / "trace.npz")
+    for step in ("hashlib.file_digest", "os.fsync", "os.replace", "pathlib.Path.write_text", "numpy.savez"):
+
+        def stop(*_args, **_options):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(step, stop)
+            for save in (lambda: second.save(tmp_path / "folder"), lambda: second.to_npz(tmp_path / "trace.npz")):
+                with suppress(KeyboardInterrupt):  # not every step is one of both
+                    save()
+        for again in (Trace.load(tmp_path / "folder"), Trace.from_npz(tmp_path / "trace.npz")):
+            expected = first if torch.equal(again.token_ids, first.token_ids) else second
+            assert torch.equal(again.token_ids, expected.token_ids)
+            assert torch.equal(again.logits, expected.logits)
+    second.save(tmp_path / "folder")
+    assert torch.equal(Trace.load(tmp_path / "folder").logits, second.logits)
+    assert len(list((tmp_path / "folder").iterdir())) == 2
+
+
+def test_tensors_of_another_trace_are_refused(tmp_path):
+    scope = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer())
+    for name, ids in (("a", IDS), ("b", IDS[::-1])):
+        scope.trace(ids).save(tmp_path / name)
+    (mine,), (other,) = ((tmp_path / name).glob("tensors-*") for name in "ab")
+    mine.write_bytes(other.read_bytes())
+    with pytest.raises(ValueError, match="not those that the header was written with"):
+        Trace.load(tmp_path / "a")
+
+
+def test_a_folder_of_an_earlier_version_loads(tmp_path):
+    trace = Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer()).trace(IDS)
+    trace.save(tmp_path)
+    (tensors,) = tmp_path.glob("tensors-*.safetensors")
+    tensors.rename(tmp_path / "tensors.safetensors")
+    header = json.loads((tmp_path / "trace.json").read_text())
+    del header["digest"]
+    (tmp_path / "trace.json").write_text(json.dumps(header))
+    assert torch.equal(Trace.load(tmp_path).logits, trace.logits)
 
 
 def test_infinite_logits_survive_json():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from scope_widgets._aliases import former_options
+from scope_widgets._files import write_text
 from scope_widgets._types import Array
 from scope_widgets.heads.factual_recall.facts import SUBJECT, Fact, FactPrompt, PromptPair
 from scope_widgets.models.tokens import Tokenizer
@@ -242,7 +243,7 @@ class FactSet:
 
     def save(self, path: str | Path) -> None:
         """Write a JSON file."""
-        Path(path).write_text(self.to_json(), encoding="utf-8")
+        write_text(path, self.to_json())
 
     @classmethod
     def load(cls, path: str | Path) -> FactSet:

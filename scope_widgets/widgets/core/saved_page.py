@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Protocol
 
+from scope_widgets._files import write_text
 from scope_widgets.widgets.core.bundle import bundle
 
 _STYLE = """
@@ -75,11 +76,7 @@ def save_html(views: Any, path: str | Path) -> Path:
         When the browser half is not built, or the folder of `path` is not there.
     """
     text = page(views if isinstance(views, (list, tuple)) else [views])
-    path = Path(path)
-    if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to save {path.name!r} in.")
-    path.write_text(text, encoding="utf-8")
-    return path
+    return write_text(path, text)
 
 
 def page(views: Iterable[Any]) -> str:

@@ -1,0 +1,44 @@
+"""Writing files so that there is always the old one or the new one, whole, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield the name of a new file, which takes the place of `path` when the block has ended without an error.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no folder to write it in.
+    """
+    path = Path(os.path.realpath(path))  # of a link, what it points to
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write {path.name!r} in.")
+    if path.exists() and not path.is_file():  # a folder says so by itself; a device or a pipe has nothing to lose
+        yield path
+        return
+    beside = path.with_name(f".{secrets.token_hex(8)}.part")
+    try:
+        yield beside
+        with beside.open("rb+") as written:
+            os.fsync(written.fileno())
+        if path.exists():
+            shutil.copymode(path, beside)
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text as UTF-8 in place of what was there, and return the path."""
+    with replacing(path) as new:
+        new.write_text(text, encoding="utf-8")
+    return Path(path)
