@@ -1,14 +1,14 @@
 /** HeadTable: one row a head, its statistics as numbers with bars, sorted, filtered and selected. */
 
 import { magnitudeTable } from "./core/colour";
-import { createBar } from "./core/elements/bar";
 import { h } from "./core/elements/dom";
 import type { Key } from "./core/elements/key_list";
 import { resizable } from "./core/elements/resize";
-import { save } from "./core/model";
+import { createToolbar } from "./core/elements/toolbar";
 import { computed, type ReadonlySignal, sizeOf, trait, watch } from "./core/reactive";
 import { saverOf } from "./core/saves";
 import { type View, widget } from "./core/view";
+import { save } from "./core/widget_model";
 import type { HeadTableTraits } from "./generated/traits";
 import { headName, readTable, type Table } from "./head_table/columns";
 import { csv, pythonCode } from "./head_table/export";
@@ -31,7 +31,7 @@ const KEYS: Key[] = [
   ["Escape", "clear the selection; in the filter: clear it"],
 ];
 const TALLEST = 520;
-/** Bar, filter, the line below the rows, the edge. */
+/** Toolbar, filter, the line below the rows, the edge. */
 const AROUND = 112;
 
 function build(view: View<HeadTableTraits>): void {
@@ -87,7 +87,7 @@ function build(view: View<HeadTableTraits>): void {
     () => figureOf(table, rows.peek(), grid.layout.peek(), theme.peek(), title.peek(), measure, choice.has),
     { ratio: 2 },
   );
-  createBar(
+  createToolbar(
     root,
     {
       title,

@@ -1,10 +1,10 @@
 /** SteeringPanel: sliders over interventions, and the next tokens, steered beside unsteered, while one moves. */
 
-import { type Bar, createBar } from "./core/elements/bar";
 import { h, icon } from "./core/elements/dom";
 import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
+import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import { computed, sizeOf, watch } from "./core/reactive";
 import { saverOf } from "./core/saves";
 import { type View, widget } from "./core/view";
@@ -45,13 +45,13 @@ function build(view: View<SteeringPanelTraits>): void {
   const { model, root, theme, title, tooltip, selection, requests, until } = view;
   const state = new State(model, selection, theme, until);
   const answers = createAnswers(state, requests, root, until);
-  let bar: Bar;
-  const say = (text: string, isError?: boolean): void => bar.say(text, isError);
+  let toolbar: Toolbar;
+  const say = (text: string, isError?: boolean): void => toolbar.say(text, isError);
   const attempt = (name: string, args: object): void =>
     void requests.ask(name, args).catch((error: Error) => say(error.message, true));
   const continuations = createContinuations(state, requests, say, until);
   const saver = saverOf(view, () => figure(state, answers, continuations, title.peek()));
-  bar = createBar(
+  toolbar = createToolbar(
     root,
     {
       title,
@@ -68,7 +68,7 @@ function build(view: View<SteeringPanelTraits>): void {
     },
     until,
   );
-  bar.controls.append(...historyButtons(state, until));
+  toolbar.controls.append(...historyButtons(state, until));
   const sweeps = createSweeps(state, requests, say, until);
   const actions = {
     say,

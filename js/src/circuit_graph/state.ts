@@ -3,10 +3,10 @@
 import { signedTable, type Table } from "../core/colour";
 import type { Theme } from "../core/elements/theme";
 import { History } from "../core/history";
-import { isSavedPage, type Model } from "../core/model";
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "../core/reactive";
 import { niceCeiling, type Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
+import { isSavedPage, type Model } from "../core/widget_model";
 import type { CircuitGraphTraits } from "../generated/traits";
 import { Edges } from "./circuit/edges";
 import { EDITS, type Edits, grouped, includedBy, readEdits, toggledEdge, toggledNodes } from "./circuit/edits";

@@ -2,10 +2,10 @@
 
 import { signedTable, type Table } from "../core/colour";
 import type { Theme } from "../core/elements/theme";
-import { isSavedPage, type Model, save } from "../core/model";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, watch } from "../core/reactive";
 import type { Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
+import { isSavedPage, type Model, save } from "../core/widget_model";
 import type { PatchingMapTraits } from "../generated/traits";
 import { countsOf, type Effects, largest, numbers, shownOf } from "./cells/cells";
 import { componentGrid, flatGrid, type Grid, headGrid, positionGrid, positionStrip, selectedGrid } from "./cells/grid";

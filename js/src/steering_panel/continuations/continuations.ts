@@ -1,9 +1,9 @@
 /** What the model goes on to write, unsteered and steered side by side, a token at a time. */
 
 import { h } from "../../core/elements/dom";
-import { save } from "../../core/model";
 import { type ReadonlySignal, signal, trait, untracked, watch } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
+import { save } from "../../core/widget_model";
 import type { Strength } from "../sliders/sliders";
 import type { State } from "../state";
 import { differing, running, type Word } from "./word_difference";

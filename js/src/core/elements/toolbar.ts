@@ -1,4 +1,4 @@
-/** The thin bar on top of every view: title, what is selected, copy as code, save, enlarge, keys. */
+/** The toolbar on top of every view: title, what is selected, copy as code, save, enlarge, keys. */
 
 import { copyText } from "../export";
 import { type ReadonlySignal, watch } from "../reactive";
@@ -12,7 +12,7 @@ export interface Chip {
   clear(): void;
 }
 
-export interface BarOptions {
+export interface ToolbarOptions {
   title: ReadonlySignal<string>;
   chips: ReadonlySignal<Chip[]>;
   /** Python lines that make this view again. */
@@ -22,7 +22,7 @@ export interface BarOptions {
   keys: readonly Key[];
 }
 
-export interface Bar {
+export interface Toolbar {
   /** Say a sentence, to the eye and to screen readers; errors stay until the next one. */
   say(text: string, isError?: boolean): void;
   /** Where the view's own controls go. */
@@ -34,7 +34,7 @@ const SAVE = "M8 2v8M4.500 7 8 10.500 11.500 7M2.500 13.500h11";
 const ENLARGE = "M9.500 2.500h4v4M13.500 2.500 9 7M6.500 13.500h-4v-4M2.500 13.500 7 9";
 const MANY = 6;
 
-export function createBar(root: HTMLElement, options: BarOptions, until: AbortSignal): Bar {
+export function createToolbar(root: HTMLElement, options: ToolbarOptions, until: AbortSignal): Toolbar {
   const title = h("span", { class: "sw-title" });
   const chips = h("span", { class: "sw-chips" });
   const note = h("span", { class: "sw-note", role: "status", "aria-live": "polite" });
