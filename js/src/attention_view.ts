@@ -12,11 +12,11 @@ import { Patterns } from "./attention_view/patterns/patterns";
 import { createSentence } from "./attention_view/sentence";
 import { headText, type PanelName, State } from "./attention_view/state";
 import { className } from "./core/colour";
-import { type Bar, createBar } from "./core/elements/bar";
 import { h } from "./core/elements/dom";
 import { listenForKeys } from "./core/elements/keyboard";
 import { createLegend } from "./core/elements/legend";
 import { bindHeight } from "./core/elements/resize";
+import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import type { Tooltip } from "./core/elements/tooltip";
 import { short } from "./core/format";
 import { computed, sizeOf, watch } from "./core/reactive";
@@ -66,7 +66,7 @@ function build(view: View<AttentionViewTraits>): void {
   ]);
   const name = (): string => [title.peek(), ...(state.open.peek() ? [headText(state.open.peek()!)] : [])].join(" ");
   const saver = saverOf(view, () => figure(state, title.peek()), { name });
-  const bar = createBar(
+  const toolbar = createToolbar(
     root,
     {
       title,
@@ -82,26 +82,26 @@ function build(view: View<AttentionViewTraits>): void {
     },
     until,
   );
-  detailsButton(state, bar, until);
-  watch(until, () => bar.say(patterns.problem.value, true));
+  detailsButton(state, toolbar, until);
+  watch(until, () => toolbar.say(patterns.problem.value, true));
 
   const body = h("div", { class: "av-body" });
   body.append(createHeadGrid(state, body, tooltip, until), rightPart(state, tooltip, until));
   root.append(body, createSentence(state, tooltip, until));
   bindHeight(view, () => model.get("height"));
-  listenForKeys(root, keyActions(state, bar));
+  listenForKeys(root, keyActions(state, toolbar));
 }
 
 const tokenCount = (tokens: number[]): string =>
   tokens.length === 1 ? `token ${tokens[0]}` : `${tokens.length} tokens`;
 
-function detailsButton(state: State, bar: Bar, until: AbortSignal): void {
+function detailsButton(state: State, toolbar: Toolbar, until: AbortSignal): void {
   const button = h(
     "button",
     { class: "sw-button", type: "button", title: "Exact values as a table", onclick: () => toggleDetails(state) },
     "values",
   );
-  bar.controls.append(button);
+  toolbar.controls.append(button);
   watch(until, () => button.setAttribute("aria-pressed", String(state.detailsShown.value)));
 }
 
@@ -214,7 +214,7 @@ function legendOf(state: State, panel: PanelName, until: AbortSignal): HTMLEleme
   );
 }
 
-function keyActions(state: State, bar: Bar): Record<string, () => void> {
+function keyActions(state: State, toolbar: Toolbar): Record<string, () => void> {
   const zoom = (factor: number): void => {
     const view = state.window.peek();
     const { query, key = query } = state.hover.peek() ?? {
@@ -224,7 +224,7 @@ function keyActions(state: State, bar: Bar): Record<string, () => void> {
     state.window.value = zoomed(view, factor, query, key, state.size);
   };
   return {
-    escape: () => bar.say(state.stepBack()),
+    escape: () => toolbar.say(state.stepBack()),
     "+": () => zoom(1 / 1.5),
     "=": () => zoom(1 / 1.5),
     "-": () => zoom(1.5),

@@ -10,11 +10,11 @@ import { dotOf } from "./circuit_graph/graphviz";
 import { createPanel } from "./circuit_graph/panel/panel";
 import { createFootnote, createReadout } from "./circuit_graph/panel/readout";
 import { State } from "./circuit_graph/state";
-import { createBar } from "./core/elements/bar";
 import { h } from "./core/elements/dom";
 import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
+import { createToolbar } from "./core/elements/toolbar";
 import { computed, sizeOf, watch } from "./core/reactive";
 import { saverOf } from "./core/saves";
 import { type View, widget } from "./core/view";
@@ -42,7 +42,7 @@ function build(view: View<CircuitGraphTraits>): void {
   const state = new State(model, selection, theme, until);
   const scores = createScores(state, requests, until);
   const saver = saverOf(view, () => figure(state, scores, title.peek()));
-  const bar = createBar(
+  const toolbar = createToolbar(
     root,
     {
       title,
@@ -60,14 +60,14 @@ function build(view: View<CircuitGraphTraits>): void {
     },
     until,
   );
-  bar.controls.append(...historyButtons(state, until));
+  toolbar.controls.append(...historyButtons(state, until));
   const left = h(
     "div",
     { class: "cg-left" },
     createReadout(state, scores, until),
-    createStage(state, tooltip, bar.say, until),
+    createStage(state, tooltip, toolbar.say, until),
     createFootnote(state, until),
-    createStrip(state, scores, requests, tooltip, bar.say, until),
+    createStrip(state, scores, requests, tooltip, toolbar.say, until),
   );
   const body = h("div", { class: "cg-body" }, left, createPanel(state, requests, until));
   root.append(body);
@@ -77,7 +77,7 @@ function build(view: View<CircuitGraphTraits>): void {
   // Where the panel stands below, it needs room of its own.
   bindHeight(view, () => naturalHeight(state) + (narrow.value ? STACKED : 0));
   const toggle = (): void => state.toggle();
-  listenForKeys(root, { escape: () => bar.say(state.stepBack()), x: toggle, delete: toggle }, state);
+  listenForKeys(root, { escape: () => toolbar.say(state.stepBack()), x: toggle, delete: toggle }, state);
 }
 
 /** As high as comfortable layers need, within what a notebook's cell should take. */

@@ -1,26 +1,26 @@
 /** HeadTable: one row a head, its statistics as numbers with bars, sorted, filtered and selected. */
 
 import { magnitudeTable } from "./core/colour";
-import { createBar } from "./core/elements/bar";
 import { h } from "./core/elements/dom";
 import type { Key } from "./core/elements/key_list";
 import { resizable } from "./core/elements/resize";
-import { save } from "./core/model";
+import { createToolbar } from "./core/elements/toolbar";
 import { computed, type ReadonlySignal, sizeOf, trait, watch } from "./core/reactive";
 import { saverOf } from "./core/saves";
 import { type View, widget } from "./core/view";
+import { type Model, save } from "./core/widget_model";
 import type { HeadTableTraits } from "./generated/traits";
 import { headName, readTable, type Table } from "./head_table/columns";
 import { csv, pythonCode } from "./head_table/export";
 import { figureOf } from "./head_table/figure";
 import { createFilterBox } from "./head_table/filter/filter_box";
-import { createGrid } from "./head_table/grid/grid";
+import { createGrid, type Grid } from "./head_table/grid/grid";
 import { firstDirection, namesAt } from "./head_table/grid/header";
 import css from "./head_table/head_table.css";
 import { HEADER, type Layout, type Measure, ROW } from "./head_table/layout";
 import { clicked, orderOf, type SortKey } from "./head_table/order";
 import { createReadout } from "./head_table/readout";
-import { createChoice } from "./head_table/row_selection";
+import { type Choice, createChoice } from "./head_table/row_selection";
 
 const KEYS: Key[] = [
   ["↑ ↓ ← →", "move; above the first row are the column names"],
@@ -31,8 +31,19 @@ const KEYS: Key[] = [
   ["Escape", "clear the selection; in the filter: clear it"],
 ];
 const TALLEST = 520;
-/** Bar, filter, the line below the rows, the edge. */
+/** Toolbar, filter, the line below the rows, the edge. */
 const AROUND = 112;
+
+/** What the view is made of. */
+interface Parts {
+  table: Table;
+  filter: ReadonlySignal<string>;
+  keys: ReadonlySignal<SortKey[]>;
+  rows: ReadonlySignal<Int32Array>;
+  choice: Choice;
+  grid: Grid;
+  measure: Measure;
+}
 
 function build(view: View<HeadTableTraits>): void {
   const { model, root, theme, title, selection, until } = view;
@@ -40,14 +51,7 @@ function build(view: View<HeadTableTraits>): void {
   const table = readTable(model);
   const filter = trait(model, "filter", until);
   const keys = trait(model, "sort", until) as ReadonlySignal<SortKey[]>;
-  const keep = (traits: Pick<HeadTableTraits, "filter"> | Pick<HeadTableTraits, "sort">): void => {
-    const changed = Object.entries(traits).some(
-      ([name, value]) => JSON.stringify(model.get(name as keyof HeadTableTraits)) !== JSON.stringify(value),
-    );
-    if (changed) save(model, traits);
-  };
-
-  const filters = createFilterBox(table, filter, (text) => keep({ filter: text }), until);
+  const filters = createFilterBox(table, filter, (text) => keep(model, { filter: text }), until);
   const rows = computed(() => orderOf(table, keys.value, filters.passes.value));
   const choice = createChoice(table, rows, selection, (heads) => void grid.reveal(heads), until);
   const width = sizeOf(root, until);
@@ -67,9 +71,8 @@ function build(view: View<HeadTableTraits>): void {
       measure,
       onClear: filters.clear,
       onSort(layout: Layout, at: number, add: boolean) {
-        keep({ sort: clicked(keys.peek(), namesAt(layout, at), firstDirection(layout, at), add) });
-        const said = keys.peek().map(([name, direction]) => `${name.replaceAll("_", " ")} ${direction}`);
-        announcement.textContent = said.length ? `Sorted by ${said.join(", ")}.` : "In the original order.";
+        keep(model, { sort: clicked(keys.peek(), namesAt(layout, at), firstDirection(layout, at), add) });
+        announcement.textContent = orderText(keys.peek());
       },
       onPoint: (position, at, event) =>
         readout.show(rows.peek()[position], grid.layout.peek().placed[at - 1]?.column, event),
@@ -82,12 +85,34 @@ function build(view: View<HeadTableTraits>): void {
     announcement.textContent = text;
   });
 
+  addToolbar(view, { table, filter, keys, rows, choice, grid, measure });
+  const message = h("div", { class: "sw-message" }, model.get("message") ?? "");
+  message.hidden = !message.textContent;
+  root.append(filters.element, message, grid.element, readout.element, announcement);
+  resizable(root, Math.min(TALLEST, AROUND + HEADER + table.n * ROW), () => {});
+  grid.reveal(choice.heads.peek());
+}
+
+/** Write a trait where this changes it. */
+function keep(
+  model: Model<HeadTableTraits>,
+  traits: Pick<HeadTableTraits, "filter"> | Pick<HeadTableTraits, "sort">,
+): void {
+  const changed = Object.entries(traits).some(
+    ([name, value]) => JSON.stringify(model.get(name as keyof HeadTableTraits)) !== JSON.stringify(value),
+  );
+  if (changed) save(model, traits);
+}
+
+function addToolbar(view: View<HeadTableTraits>, parts: Parts): void {
+  const { root, theme, title, selection, until } = view;
+  const { table, filter, keys, rows, choice, grid, measure } = parts;
   const saver = saverOf(
     view,
     () => figureOf(table, rows.peek(), grid.layout.peek(), theme.peek(), title.peek(), measure, choice.has),
     { ratio: 2 },
   );
-  createBar(
+  createToolbar(
     root,
     {
       title,
@@ -110,11 +135,6 @@ function build(view: View<HeadTableTraits>): void {
     },
     until,
   );
-  const message = h("div", { class: "sw-message" }, model.get("message") ?? "");
-  message.hidden = !message.textContent;
-  root.append(filters.element, message, grid.element, readout.element, announcement);
-  resizable(root, Math.min(TALLEST, AROUND + HEADER + table.n * ROW), () => {});
-  grid.reveal(choice.heads.peek());
 }
 
 function measureIn(root: HTMLElement): Measure {
@@ -127,6 +147,11 @@ function measureIn(root: HTMLElement): Measure {
     }
     return pen.measureText(text).width;
   };
+}
+
+function orderText(keys: readonly SortKey[]): string {
+  const said = keys.map(([name, direction]) => `${name.replaceAll("_", " ")} ${direction}`);
+  return said.length ? `Sorted by ${said.join(", ")}.` : "In the original order.";
 }
 
 function countText(table: Table, rows: Int32Array, selected: number, has: (row: number) => boolean): string {

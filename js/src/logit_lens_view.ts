@@ -1,10 +1,10 @@
 /** The logit lens: layers up, positions across, the top token in each cell; beside it one position through the layers. */
 
-import { type Bar, createBar } from "./core/elements/bar";
 import { h } from "./core/elements/dom";
 import { listenForKeys } from "./core/elements/keyboard";
 import { createLegend } from "./core/elements/legend";
 import { bindHeight } from "./core/elements/resize";
+import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import { computed, draw, sizeOf, watch } from "./core/reactive";
 import { saverOf } from "./core/saves";
 import { LOG_FLOOR } from "./core/scale";
@@ -48,7 +48,7 @@ function build(view: View<LogitLensViewTraits>): void {
   const map = createMap(state, tooltip, until);
 
   const saver = saverOf(view, () => figure(state, title.peek()));
-  const bar = createBar(
+  const toolbar = createToolbar(
     root,
     {
       title,
@@ -79,8 +79,8 @@ function build(view: View<LogitLensViewTraits>): void {
   watch(until, () => void body.classList.toggle("ll-stacked", width.value[0] > 0 && width.value[0] < BESIDE));
   bindHeight(view, () => model.get("height"));
   revealFromElsewhere(state, map, until);
-  listenForKeys(root, keyActions(state, map, bar, head.next));
-  lens.load().catch((problem: Error) => problem.name !== "AbortError" && bar.say(problem.message, true));
+  listenForKeys(root, keyActions(state, map, toolbar, head.next));
+  lens.load().catch((problem: Error) => problem.name !== "AbortError" && toolbar.say(problem.message, true));
 }
 
 /** A position that was selected in Python or in another view scrolls into sight. */
@@ -170,9 +170,9 @@ function legendOf(state: State, until: AbortSignal): HTMLElement {
   );
 }
 
-function keyActions(state: State, map: LensMap, bar: Bar, nextColour: () => void): Record<string, () => void> {
+function keyActions(state: State, map: LensMap, toolbar: Toolbar, nextColour: () => void): Record<string, () => void> {
   return {
-    escape: () => bar.say(state.stepBack()),
+    escape: () => toolbar.say(state.stepBack()),
     "+": () => map.zoom(1.5),
     "=": () => map.zoom(1.5),
     "-": () => map.zoom(1 / 1.5),

@@ -2,7 +2,7 @@
  * A saved page without a kernel: each view gets a stand-in model that holds its state and answers its requests from
  * what was saved. Linked views need nothing more, for they share their selection in the browser.
  */
-import { type Model, SAVED_PAGE } from "./core/model";
+import { type Model, SAVED_PAGE } from "./core/widget_model";
 
 interface Answered {
   name: string;

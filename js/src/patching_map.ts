@@ -1,11 +1,11 @@
 /** PatchingMap: layers up, positions or heads across, each cell coloured by its signed effect. */
 
-import { type Bar, createBar } from "./core/elements/bar";
 import { h } from "./core/elements/dom";
 import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
 import { createLegend } from "./core/elements/legend";
 import { bindHeight } from "./core/elements/resize";
+import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import type { Tooltip } from "./core/elements/tooltip";
 import { computed, type ReadonlySignal, signal, sizeOf, trait, watch } from "./core/reactive";
 import { saverOf } from "./core/saves";
@@ -45,7 +45,7 @@ function build(view: View<PatchingMapTraits>): void {
   const { model, root, theme, title, tooltip, selection, requests, until } = view;
   const state = new State(model, selection, theme, until);
   const saver = saverOf(view, () => figure(state, title.peek(), noteOf(state)));
-  const bar = createBar(
+  const toolbar = createToolbar(
     root,
     {
       title,
@@ -56,7 +56,7 @@ function build(view: View<PatchingMapTraits>): void {
     },
     until,
   );
-  const say = bar.say;
+  const say = toolbar.say;
   const status = createStatus(state, requests, say, until);
 
   const message = h("div", { class: "pm-message", role: "note" });
@@ -78,7 +78,7 @@ function build(view: View<PatchingMapTraits>): void {
   if (state.space.components.length) root.append(createAttributionSum(state, until));
   // Where the panel stands below, it needs room of its own.
   bindHeight(view, () => naturalHeight(state) + (narrow.value ? STACKED : 0));
-  listenForKeys(root, keyActions(state, bar, status));
+  listenForKeys(root, keyActions(state, toolbar, status));
 }
 
 /** As high as comfortable cells need, within what a notebook's cell should take. */
@@ -201,7 +201,7 @@ function stripOf(state: State, gutter: ReadonlySignal<number>, tooltip: Tooltip,
   return strip;
 }
 
-function keyActions(state: State, bar: Bar, status: StatusLine): Record<string, () => void> {
+function keyActions(state: State, toolbar: Toolbar, status: StatusLine): Record<string, () => void> {
   const zoom = (factor: number): void => {
     const view = state.window.peek();
     state.window.value = zoomed(view, factor, view.first + view.span / 2, state.grid.peek().columns.length);
@@ -211,7 +211,7 @@ function keyActions(state: State, bar: Bar, status: StatusLine): Record<string, 
     if (state.space.deep) state.setShows(SHOWS[(at + 1) % SHOWS.length]!);
   };
   return {
-    escape: () => bar.say(state.stepBack()),
+    escape: () => toolbar.say(state.stepBack()),
     "+": () => zoom(1 / 1.5),
     "=": () => zoom(1 / 1.5),
     "-": () => zoom(1.5),

@@ -1,20 +1,20 @@
 /** SteeringPanel: sliders over interventions, and the next tokens, steered beside unsteered, while one moves. */
 
-import { type Bar, createBar } from "./core/elements/bar";
 import { h, icon } from "./core/elements/dom";
 import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
+import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import { computed, sizeOf, watch } from "./core/reactive";
 import { saverOf } from "./core/saves";
 import { type View, widget } from "./core/view";
 import type { SteeringPanelTraits } from "./generated/traits";
 import type { Shown } from "./steering_panel/answers/answer";
-import { createAnswers } from "./steering_panel/answers/answers";
+import { type Answers, createAnswers } from "./steering_panel/answers/answers";
 import { createBars } from "./steering_panel/answers/bars";
 import { createDials } from "./steering_panel/answers/dials";
 import { createHeading } from "./steering_panel/answers/heading";
-import { createContinuations } from "./steering_panel/continuations/continuations";
+import { type Continuations, createContinuations } from "./steering_panel/continuations/continuations";
 import { csv } from "./steering_panel/export";
 import { figure } from "./steering_panel/figure";
 import { createPresetBox } from "./steering_panel/sliders/preset_box";
@@ -23,7 +23,7 @@ import { createSliderList } from "./steering_panel/sliders/slider_list";
 import { State } from "./steering_panel/state";
 import css from "./steering_panel/steering_panel.css";
 import { createSweepPlot } from "./steering_panel/sweeps/sweep_plot";
-import { createSweeps } from "./steering_panel/sweeps/sweeps";
+import { createSweeps, type Sweeps } from "./steering_panel/sweeps/sweeps";
 
 const KEYS: Key[] = [
   ["← →", "less or more; with Shift ten times as much"],
@@ -42,33 +42,14 @@ const [LEAST, MOST] = [488, 560];
 export default widget(css, build);
 
 function build(view: View<SteeringPanelTraits>): void {
-  const { model, root, theme, title, tooltip, selection, requests, until } = view;
+  const { model, root, theme, tooltip, selection, requests, until } = view;
   const state = new State(model, selection, theme, until);
   const answers = createAnswers(state, requests, root, until);
-  let bar: Bar;
-  const say = (text: string, isError?: boolean): void => bar.say(text, isError);
+  const say = (text: string, isError?: boolean): void => toolbar.say(text, isError);
   const attempt = (name: string, args: object): void =>
     void requests.ask(name, args).catch((error: Error) => say(error.message, true));
   const continuations = createContinuations(state, requests, say, until);
-  const saver = saverOf(view, () => figure(state, answers, continuations, title.peek()));
-  bar = createBar(
-    root,
-    {
-      title,
-      chips: chipsOf(state),
-      keys: KEYS,
-      code: async () => (await requests.ask("code", { strengths: state.effective.peek() })).data.text,
-      saves: {
-        SVG: saver.svg,
-        PNG: saver.png,
-        CSV: () => saver.file("csv", csv(answers.shown.peek()!)),
-        JSON: () => saver.file("json", savedPresets(state)),
-        HTML: saver.html,
-      },
-    },
-    until,
-  );
-  bar.controls.append(...historyButtons(state, until));
+  const toolbar = addToolbar(view, state, answers, continuations);
   const sweeps = createSweeps(state, requests, say, until);
   const actions = {
     say,
@@ -93,6 +74,50 @@ function build(view: View<SteeringPanelTraits>): void {
   );
   const body = h("div", { class: "sp-body" }, left, right);
   root.append(h("div", { class: "sp-all" }, body, continuations.element));
+  fitToRoom(view, state, sweeps);
+  watch(until, () => {
+    if (state.note.value) say(state.note.value);
+    state.note.value = "";
+  });
+  const stop = (): void => {
+    sweeps.stop();
+    continuations.stop();
+  };
+  listenForKeys(root, { escape: stop }, state);
+}
+
+function addToolbar(
+  view: View<SteeringPanelTraits>,
+  state: State,
+  answers: Answers,
+  continuations: Continuations,
+): Toolbar {
+  const { root, title, requests, until } = view;
+  const saver = saverOf(view, () => figure(state, answers, continuations, title.peek()));
+  const toolbar = createToolbar(
+    root,
+    {
+      title,
+      chips: chipsOf(state),
+      keys: KEYS,
+      code: async () => (await requests.ask("code", { strengths: state.effective.peek() })).data.text,
+      saves: {
+        SVG: saver.svg,
+        PNG: saver.png,
+        CSV: () => saver.file("csv", csv(answers.shown.peek()!)),
+        JSON: () => saver.file("json", savedPresets(state)),
+        HTML: saver.html,
+      },
+    },
+    until,
+  );
+  toolbar.controls.append(...historyButtons(state, until));
+  return toolbar;
+}
+
+/** Where there is little room across, what stood side by side stands one above the other, and needs more height. */
+function fitToRoom(view: View<SteeringPanelTraits>, state: State, sweeps: Sweeps): void {
+  const { root, until } = view;
   const size = sizeOf(root, until);
   const below = (width: number) => computed(() => size.value[0] > 0 && size.value[0] < width);
   const [narrow, tight] = [below(NARROW), below(TIGHT)];
@@ -103,15 +128,6 @@ function build(view: View<SteeringPanelTraits>): void {
     if (!narrow.value) return Math.min(MOST, LEAST + 12 * sliders);
     return 604 + Math.min(336, (tight.value ? 58 : 36) * sliders) + (sweeps.known.value ? 124 : 0);
   });
-  watch(until, () => {
-    if (state.note.value) say(state.note.value);
-    state.note.value = "";
-  });
-  const stop = (): void => {
-    sweeps.stop();
-    continuations.stop();
-  };
-  listenForKeys(root, { escape: stop }, state);
 }
 
 /** Seen from outside: which answer is on the screen. Told after the frame in which it was drawn. */

@@ -1,5 +1,5 @@
 /** A host's model: traits and events; what is sent and saved is kept. */
-import type { Model } from "../src/core/model";
+import type { Model } from "../src/core/widget_model";
 
 export class FakeModel implements Model<any> {
   readonly sent: any[] = [];

@@ -1,5 +1,5 @@
 /** A model as Python would make it, from plain columns. */
-import type { Model } from "../src/core/model";
+import type { Model } from "../src/core/widget_model";
 import type { HeadTableTraits } from "../src/generated/traits";
 import { FakeModel } from "./fake_model";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { type Model, save } from "../src/core/model";
 import { trait } from "../src/core/reactive";
+import { type Model, save } from "../src/core/widget_model";
 import type { HeadTableTraits } from "../src/generated/traits";
 import { FakeModel } from "./fake_model";
 

@@ -2,8 +2,8 @@
 import { classHue, className } from "../core/colour";
 import { context, h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
-import { createWalker } from "../core/elements/walker";
-import { computed, draw, sizeOf, watch } from "../core/reactive";
+import { createWalker, type Walker } from "../core/elements/walker";
+import { computed, draw, type ReadonlySignal, sizeOf, watch } from "../core/reactive";
 import type { Head } from "../core/selection";
 import { thumbnailPitch } from "./layout";
 import { atlas } from "./patterns/thumbnails";
@@ -14,31 +14,56 @@ const HEADER = 20;
 
 export function createHeadGrid(state: State, space: HTMLElement, tooltip: Tooltip, until: AbortSignal): HTMLElement {
   const canvas = h("canvas", { class: "av-thumbnails", "aria-hidden": "true" });
+  // The pictures and, apart from them, their frames: a click redraws only the frames.
+  const frames = h("canvas", { class: "av-frames", "aria-hidden": "true" });
   const columns = h("div", { class: "av-columns", "aria-hidden": "true" });
   const rows = h("div", { class: "av-rows", "aria-hidden": "true" });
-  const cells = h("div", { class: "av-cells" }, canvas);
+  const cells = h("div", { class: "av-cells" }, canvas, frames);
   const scroller = h("div", { class: "av-heads" }, h("div", { class: "av-corner" }), columns, rows, cells);
-  const box = h(
+  const size = sizeOf(space, until);
+  const pitch = computed(() => pitchOf(state, size.value));
+  const walker = createHeadWalker(state, scroller, pitch);
+  cells.append(walker.element);
+
+  watch(until, () => {
+    const step = pitch.value;
+    columns.replaceChildren(...numbers(state.headsPerLayer, step, "left"));
+    rows.replaceChildren(...numbers(state.layers, step, "top"));
+    columns.style.width = `${state.headsPerLayer * step}px`;
+    rows.style.height = `${state.layers * step}px`;
+    walker.refresh();
+  });
+  draw(until, () => drawThumbnails(state, canvas, pitch.value));
+  draw(until, () => drawFrames(state, frames, pitch.value));
+  watch(until, () => {
+    const head = state.open.value;
+    if (!head || !size.value[0]) return;
+    walker.stand(...head);
+    scrollTo(scroller, head, pitch.value);
+  });
+  listenToPointer(state, cells, pitch, walker, tooltip);
+  return h(
     "div",
     { class: "av-left" },
     ...(state.panels.length > 1 ? [panelSwitch(state, until)] : []),
     drawingLine(state, until),
     scroller,
   );
+}
 
-  const size = sizeOf(space, until);
-  const pitch = computed(() => {
-    const [width, height] = size.value;
-    const header = HEADER + (state.panels.length > 1 ? 28 : 0);
-    return thumbnailPitch(
-      state.layers,
-      state.headsPerLayer,
-      width * (width < 640 ? 0.38 : state.panels.length > 1 ? 0.34 : 0.42) - HEADER - 12,
-      height - header - 12,
-    );
-  });
+/** Of a thumbnail, gap included, where the whole view has so much room. */
+function pitchOf(state: State, [width, height]: readonly [number, number]): number {
+  const header = HEADER + (state.panels.length > 1 ? 28 : 0);
+  return thumbnailPitch(
+    state.layers,
+    state.headsPerLayer,
+    width * (width < 640 ? 0.38 : state.panels.length > 1 ? 0.34 : 0.42) - HEADER - 12,
+    height - header - 12,
+  );
+}
 
-  const walker = createWalker({
+function createHeadWalker(state: State, scroller: HTMLElement, pitch: ReadonlySignal<number>): Walker {
+  return createWalker({
     name: "Heads: layers down, heads across",
     rows: () => state.layers,
     columns: () => state.headsPerLayer,
@@ -56,28 +81,15 @@ export function createHeadGrid(state: State, space: HTMLElement, tooltip: Toolti
     onEnter: (layer, head, extend) => state.openHead([layer, head], extend),
     onLeave: () => (state.pointed.value = undefined),
   });
-  cells.append(walker.element);
+}
 
-  watch(until, () => {
-    const step = pitch.value;
-    columns.replaceChildren(...numbers(state.headsPerLayer, step, "left"));
-    rows.replaceChildren(...numbers(state.layers, step, "top"));
-    columns.style.width = `${state.headsPerLayer * step}px`;
-    rows.style.height = `${state.layers * step}px`;
-    walker.refresh();
-  });
-  // The pictures and, apart from them, their frames: a click redraws only the frames.
-  const frames = h("canvas", { class: "av-frames", "aria-hidden": "true" });
-  canvas.after(frames);
-  draw(until, () => drawThumbnails(state, canvas, pitch.value));
-  draw(until, () => drawFrames(state, frames, pitch.value));
-  watch(until, () => {
-    const head = state.open.value;
-    if (!head || !size.value[0]) return;
-    walker.stand(...head);
-    scrollTo(scroller, head, pitch.value);
-  });
-
+function listenToPointer(
+  state: State,
+  cells: HTMLElement,
+  pitch: ReadonlySignal<number>,
+  walker: Walker,
+  tooltip: Tooltip,
+): void {
   const at = (event: MouseEvent): Head | undefined => {
     const frame = cells.getBoundingClientRect();
     const head = Math.floor((event.clientX - frame.left) / pitch.peek());
@@ -100,7 +112,6 @@ export function createHeadGrid(state: State, space: HTMLElement, tooltip: Toolti
     walker.stand(...head);
     state.openHead(head, event.shiftKey);
   });
-  return box;
 }
 
 function describe(state: State, head: Head): string {

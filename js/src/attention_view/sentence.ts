@@ -1,21 +1,56 @@
 /** The prompt as tokens: under each, how much the token in question attends to it; above, how much it is attended by it. */
 
-import { cssColour } from "../core/colour";
 import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
 import { exact } from "../core/format";
-import { computed, draw, signal, watch } from "../core/reactive";
-import { entryOf } from "../core/scale";
+import { computed, type ReadonlySignal, type Signal, signal, watch } from "../core/reactive";
 import { tokenSpan } from "../core/tokens";
 import { isExact, read } from "./patterns/pattern";
-import { PANEL_TITLES, type State } from "./state";
+import { drawAttention, drawChosen } from "./sentence_marks";
+import { PANEL_TITLES, type PanelName, type State } from "./state";
 
 /** More spans than this are not put into the page at once. */
 const MOST_SPANS = 1000;
-const THICKEST = 5;
+
+/** What it shows. */
+export interface Sentence {
+  state: State;
+  list: HTMLElement;
+  /** What ids of its tokens begin with. */
+  id: string;
+  panel: ReadonlySignal<PanelName>;
+  tokens: ReadonlySignal<string[]>;
+  /** The first token in the page. */
+  first: Signal<number>;
+  /** The tokens in the page. */
+  spans: ReadonlySignal<HTMLElement[]>;
+}
 
 export function createSentence(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElement {
-  const id = `av${Math.random().toString(36).slice(2, 8)}`;
+  const sentence = sentenceOf(state);
+  const { list, panel, tokens, first, spans } = sentence;
+  const pages = h("div", { class: "av-pages" });
+  watch(until, () => {
+    const name = state.tokensDiffer
+      ? [h("span", { class: "sw-dim av-side" }, PANEL_TITLES[panel.value === "a" ? "a" : "b"])]
+      : [];
+    const { length } = tokens.value;
+    list.replaceChildren(...name, ...spans.value);
+    pages.replaceChildren(...pageButtons(length, first.value, (to) => (first.value = to)));
+    pages.hidden = length <= MOST_SPANS;
+  });
+  watch(until, () => {
+    const last = state.selectedTokens.value.at(-1);
+    if (last !== undefined) first.value = pageOf(last);
+  });
+  drawAttention(sentence, until);
+  drawChosen(sentence, until);
+  listenToPointer(sentence, tooltip);
+  listenToKeys(sentence, tooltip);
+  return h("div", { class: "av-bottom" }, list, pages);
+}
+
+function sentenceOf(state: State): Sentence {
   const list = h("div", {
     class: "av-sentence",
     role: "listbox",
@@ -23,123 +58,57 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
     "aria-label": "Tokens of the prompt",
     tabindex: 0,
   });
-  const pages = h("div", { class: "av-pages" });
-  const element = h("div", { class: "av-bottom" }, list, pages);
+  const id = `av${Math.random().toString(36).slice(2, 8)}`;
   const first = signal(0);
   const panel = computed(() => state.hover.value?.panel ?? state.panel.value);
   // Only one set of tokens unless they differ, so that pointing at B does not rebuild the same sentence.
   const differ = state.tokensDiffer;
   const tokens = computed(() => (differ && panel.value !== "a" ? state.tokens.b : state.tokens.a));
-  let spans: HTMLElement[] = [];
+  const spans = computed(() =>
+    tokens.value.slice(first.value, first.value + MOST_SPANS).map((token, i) => spanOf(token, first.value + i, id)),
+  );
+  return { state, list, id, panel, tokens, first, spans };
+}
 
-  watch(until, () => {
-    const all = tokens.value;
-    spans = all.slice(first.value, first.value + MOST_SPANS).map((token, i) => {
-      const span = tokenSpan(token);
-      span.classList.add("av-token");
-      span.setAttribute("role", "option");
-      span.id = `${id}-${first.value + i}`;
-      span.dataset.at = String(first.value + i);
-      return span;
-    });
-    const name = differ ? [h("span", { class: "sw-dim av-side" }, PANEL_TITLES[panel.value === "a" ? "a" : "b"])] : [];
-    list.replaceChildren(...name, ...spans);
-    pages.replaceChildren(...pageButtons(all.length, first.value, (to) => (first.value = to)));
-    pages.hidden = all.length <= MOST_SPANS;
-  });
+function spanOf(token: string, at: number, id: string): HTMLElement {
+  const span = tokenSpan(token);
+  span.classList.add("av-token");
+  span.setAttribute("role", "option");
+  span.id = `${id}-${at}`;
+  span.dataset.at = String(at);
+  return span;
+}
 
-  watch(until, () => {
-    const last = state.selectedTokens.value.at(-1);
-    if (last !== undefined) first.value = Math.floor(last / MOST_SPANS) * MOST_SPANS;
-  });
+/** The first token of the page that a token is in. */
+const pageOf = (token: number): number => Math.floor(token / MOST_SPANS) * MOST_SPANS;
 
-  // A hover changes few tokens; only those are touched.
-  let marked = new Map<HTMLElement, string>();
-  draw(until, () => {
-    void tokens.value;
-    const head = state.shown.value;
-    const pattern = head && state.patterns.get(head, panel.value).value;
-    const hover = state.hover.value;
-    const selected = state.selectedTokens.value;
-    const query = hover?.query ?? selected.at(-1);
-    const marks = new Map<HTMLElement, string>();
-    if (pattern && query !== undefined && query < state.size) {
-      const scale = state.scaleOf(panel.value);
-      const table = state.tableOf(panel.value);
-      const bar = (value: number): [number, string] => {
-        const entry = entryOf(value, scale);
-        const strength = entry < 0 ? 0 : scale.low < 0 ? Math.abs(entry - 127.5) / 127.5 : entry / 255;
-        return [strength < 0.02 ? 0 : Math.ceil(strength * THICKEST), cssColour(table[Math.max(0, entry)]!)];
-      };
-      spans.forEach((span, i) => {
-        const at = first.value + i;
-        const [under, underColour] = at <= query ? bar(read(pattern, query, at).value) : [0, ""];
-        const [over, overColour] = at >= query ? bar(read(pattern, at, query).value) : [0, ""];
-        const shadows = [
-          under && `inset 0 -${under}px ${underColour}`,
-          over && `inset 0 ${over}px ${overColour}`,
-        ].filter(Boolean);
-        if (shadows.length) marks.set(span, shadows.join(","));
-      });
-    }
-    for (const span of marked.keys()) if (!marks.has(span)) span.style.boxShadow = "";
-    for (const [span, shadow] of marks) if (marked.get(span) !== shadow) span.style.boxShadow = shadow;
-    marked = marks;
-  });
-
-  let before: Element[] = [];
-  draw(until, () => {
-    void tokens.value;
-    const at = (token: number | undefined): HTMLElement | undefined =>
-      token === undefined ? undefined : spans[token - first.value];
-    for (const span of before) span.classList.remove("av-selected", "av-query"), span.removeAttribute("aria-selected");
-    const chosen = state.selectedTokens.value.flatMap((token) => at(token) ?? []);
-    for (const span of chosen) span.classList.add("av-selected"), span.setAttribute("aria-selected", "true");
-    const query = at(state.hover.value?.query);
-    query?.classList.add("av-query");
-    before = [...chosen, ...(query ? [query] : [])];
-  });
-
+function listenToPointer({ state, list, tokens }: Sentence, tooltip: Tooltip): void {
   const positionOf = (target: EventTarget | null): number | undefined => {
     const span = target instanceof Element ? target.closest<HTMLElement>("[data-at]") : null;
     return span ? Number(span.dataset.at) : undefined;
   };
   list.addEventListener("pointermove", (event) => {
     const at = positionOf(event.target);
-    if (at === undefined) return leave();
-    pointAt(at);
+    if (at === undefined) return leave(state, tooltip);
+    pointAt(state, at);
     tooltip.show(event.clientX, event.clientY, [
       tokenSpan(tokens.value[at]!),
       h("span", { class: "sw-dim" }, ` ${at}${selfAttention(state, at)}`),
     ]);
   });
-  const leave = (): void => {
-    state.hover.value = undefined;
-    tooltip.hide();
-  };
-  list.addEventListener("pointerleave", leave);
+  list.addEventListener("pointerleave", () => leave(state, tooltip));
   list.addEventListener("click", (event) => {
     const at = positionOf(event.target);
     if (at !== undefined) state.selectTokens([at], event.shiftKey);
   });
-  const pointAt = (at: number): void => {
-    state.hover.value = { query: at, panel: state.panel.peek() };
-    const head = state.open.peek();
-    if (head) state.patterns.wantRow(head, state.sides, at);
-  };
+}
 
+function listenToKeys(sentence: Sentence, tooltip: Tooltip): void {
+  const { state, list } = sentence;
   let cursor = 0;
   const walk = (to: number): void => {
     cursor = Math.max(0, Math.min(state.size - 1, to));
-    first.value = Math.floor(cursor / MOST_SPANS) * MOST_SPANS;
-    list.setAttribute("aria-activedescendant", `${id}-${cursor}`);
-    pointAt(cursor);
-    const span = spans[cursor - first.value];
-    if (span)
-      list.scrollTop = Math.max(
-        span.offsetTop + span.offsetHeight - list.clientHeight,
-        Math.min(list.scrollTop, span.offsetTop - list.offsetTop),
-      );
+    standOn(sentence, cursor);
   };
   list.addEventListener("keydown", (event) => {
     const to = {
@@ -160,8 +129,31 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
     "focus",
     () => list.matches(":focus-visible") && walk(state.selectedTokens.peek().at(-1) ?? cursor),
   );
-  list.addEventListener("blur", leave);
-  return element;
+  list.addEventListener("blur", () => leave(state, tooltip));
+}
+
+/** Show the page of a token, point at it, and scroll it into sight. */
+function standOn({ state, list, id, first, spans }: Sentence, token: number): void {
+  first.value = pageOf(token);
+  list.setAttribute("aria-activedescendant", `${id}-${token}`);
+  pointAt(state, token);
+  const span = spans.peek()[token - first.peek()];
+  if (span)
+    list.scrollTop = Math.max(
+      span.offsetTop + span.offsetHeight - list.clientHeight,
+      Math.min(list.scrollTop, span.offsetTop - list.offsetTop),
+    );
+}
+
+function pointAt(state: State, token: number): void {
+  state.hover.value = { query: token, panel: state.panel.peek() };
+  const head = state.open.peek();
+  if (head) state.patterns.wantRow(head, state.sides, token);
+}
+
+function leave(state: State, tooltip: Tooltip): void {
+  state.hover.value = undefined;
+  tooltip.hide();
 }
 
 function selfAttention(state: State, at: number): string {

@@ -2,10 +2,10 @@
 
 import { magnitudeTable, signedTable, type Table } from "../core/colour";
 import type { Theme } from "../core/elements/theme";
-import { type Model, save } from "../core/model";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, untracked, watch } from "../core/reactive";
 import { niceCeiling, type Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
+import { type Model, save } from "../core/widget_model";
 import type { AttentionViewTraits } from "../generated/traits";
 import { countBeyond, largestMagnitude } from "./patterns/pattern";
 import type { Patterns, Side } from "./patterns/patterns";

@@ -3,10 +3,10 @@
 import { signedTable, type Table } from "../core/colour";
 import type { Theme } from "../core/elements/theme";
 import { History } from "../core/history";
-import { isSavedPage, type Model } from "../core/model";
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "../core/reactive";
 import { niceCeiling, type Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
+import { isSavedPage, type Model } from "../core/widget_model";
 import type { CircuitGraphTraits } from "../generated/traits";
 import { Edges } from "./circuit/edges";
 import { EDITS, type Edits, grouped, includedBy, readEdits, toggledEdge, toggledNodes } from "./circuit/edits";
@@ -101,6 +101,17 @@ export class State {
     });
     this.current = computed(() => this.unitOf(this.selected.value.at(-1)));
     this.comparing = signal(!!edges.other);
+    this.scene = this.#followScene(inOut);
+    this.scale = symmetricScale(this.fitted().high);
+    this.table = computed(() => edgeTable(signedTable(theme.value.groundRgb, theme.value.dark), theme.value.dark));
+
+    this.#selectHeads(selection.heads);
+    selection.subscribe(() => this.#selectHeads(selection.heads), until);
+  }
+
+  /** What is drawn; `inOut` changes with what is in and out. */
+  #followScene(inOut: ReadonlySignal<string>): ReadonlySignal<Scene> {
+    const { graph, edges, theme } = this;
     const groups = computed(() => Object.keys(this.edits.value.groups).length);
     const frame = computed(() => frameOf(this.room.value, columnsOf(graph, groups.value), graph.shape.layers));
     const pen = document.createElement("canvas").getContext("2d")!;
@@ -108,7 +119,7 @@ export class State {
       void inOut.value;
       return this.edits.peek().removed;
     });
-    this.scene = computed(() => {
+    return computed(() => {
       pen.font = `11px ${theme.value.font}`;
       const names = removed.value;
       return sceneOf({
@@ -122,22 +133,6 @@ export class State {
         textWidth: (text) => pen.measureText(text).width,
       });
     });
-
-    const limit = signal(this.fitted().high);
-    const scale = computed<Scale>(() => ({ kind: "linear", low: -limit.value, high: limit.value, threshold: 0 }));
-    this.scale = {
-      get value() {
-        return scale.value;
-      },
-      set value(next) {
-        limit.value = next.high;
-      },
-      peek: () => scale.peek(),
-    } as Signal<Scale>;
-    this.table = computed(() => edgeTable(signedTable(theme.value.groundRgb, theme.value.dark), theme.value.dark));
-
-    this.#selectHeads(selection.heads);
-    selection.subscribe(() => this.#selectHeads(selection.heads), until);
   }
 
   /** Scores fall off steeply: the colours end where a few edges lie above, so that the others can be told apart. */
@@ -299,6 +294,21 @@ export class State {
     this.history.leave(before);
     this.#settled.value = next;
   }
+}
+
+/** A scale whose lower end is the negative of its upper one. */
+function symmetricScale(high: number): Signal<Scale> {
+  const limit = signal(high);
+  const scale = computed<Scale>(() => ({ kind: "linear", low: -limit.value, high: limit.value, threshold: 0 }));
+  return {
+    get value() {
+      return scale.value;
+    },
+    set value(next) {
+      limit.value = next.high;
+    },
+    peek: () => scale.peek(),
+  } as Signal<Scale>;
 }
 
 function without<T>(items: Record<string, T>, name: string): Record<string, T> {

@@ -1,7 +1,7 @@
 /** Signals, with clean-up by AbortSignal. */
 import { effect, type ReadonlySignal, signal } from "@preact/signals-core";
 import type { ViewTraits } from "../generated/traits";
-import type { Model } from "./model";
+import type { Model } from "./widget_model";
 
 export { batch, computed, type ReadonlySignal, type Signal, signal, untracked } from "@preact/signals-core";
 

@@ -1,6 +1,6 @@
 /** The browser's end of the wire to Python: requests with ids, progress and cancel, over custom messages. */
 import { asView, type Bytes } from "./bytes";
-import type { Channel } from "./model";
+import type { Channel } from "./widget_model";
 
 export interface Answer {
   data: any;

@@ -1,5 +1,5 @@
 /** Heads and tokens that are selected, shared at once by all views of the page with the same `selection_id`. */
-import type { Model } from "./model";
+import type { Model } from "./widget_model";
 
 export type Head = [layer: number, head: number];
 

@@ -2,10 +2,10 @@
 import type { ViewTraits } from "../generated/traits";
 import { createRoot, type Theme } from "./elements/theme";
 import { createTooltip, type Tooltip } from "./elements/tooltip";
-import type { Model } from "./model";
 import { type ReadonlySignal, trait } from "./reactive";
 import { Requests } from "./requests";
 import { type Selection, selectionOf } from "./selection";
+import type { Model } from "./widget_model";
 
 /** What every view begins with. */
 export interface View<T extends ViewTraits> {

@@ -1,7 +1,7 @@
 /** The table as it arrives from Python: a description a column, numbers as bytes, text as lists. */
 import { bytes, float32, float64 } from "../core/bytes";
-import type { Model } from "../core/model";
 import type { Head } from "../core/selection";
+import type { Model } from "../core/widget_model";
 import type { HeadTableTraits } from "../generated/traits";
 
 export type Numbers = Float64Array | Float32Array;

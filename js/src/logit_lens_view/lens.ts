@@ -1,9 +1,9 @@
 /** The lens as it arrives from Python: first the top token of each cell, then everything else. */
 
 import { float32, int32 } from "../core/bytes";
-import type { Model } from "../core/model";
 import { type Signal, signal } from "../core/reactive";
 import type { Requests } from "../core/requests";
+import type { Model } from "../core/widget_model";
 import type { LogitLensViewTraits } from "../generated/traits";
 
 export type Colour = "probability" | "entropy" | "kl" | "rank" | "token_probability";

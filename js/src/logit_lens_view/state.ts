@@ -2,10 +2,10 @@
 
 import { magnitudeTable, type Table } from "../core/colour";
 import type { Theme } from "../core/elements/theme";
-import { type Model, save } from "../core/model";
 import { computed, type ReadonlySignal, type Signal, signal, trait } from "../core/reactive";
 import { LOG_FLOOR, niceCeiling, type Scale } from "../core/scale";
 import type { Selection } from "../core/selection";
+import { type Model, save } from "../core/widget_model";
 import type { LogitLensViewTraits } from "../generated/traits";
 import { type Counts, type Room, type View, viewOf } from "./layout";
 import type { Colour, Lens } from "./lens";

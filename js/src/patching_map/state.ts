@@ -2,10 +2,10 @@
 
 import { signedTable, type Table } from "../core/colour";
 import type { Theme } from "../core/elements/theme";
-import { isSavedPage, type Model, save } from "../core/model";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, watch } from "../core/reactive";
 import type { Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
+import { isSavedPage, type Model, save } from "../core/widget_model";
 import type { PatchingMapTraits } from "../generated/traits";
 import { countsOf, type Effects, largest, numbers, shownOf } from "./cells/cells";
 import { componentGrid, flatGrid, type Grid, headGrid, positionGrid, positionStrip, selectedGrid } from "./cells/grid";
@@ -69,34 +69,13 @@ export class State {
 
     this.shows = trait(model, "shows", until);
     this.position = computed(() => this.tokens.value.at(-1));
-    this.grid = computed(() => {
-      if (space.components.length) return componentGrid(space);
-      if (!space.deep) return flatGrid(space);
-      if (this.shows.value === "heads") return headGrid(space, this.effects.value, this.position.value);
-      if (this.shows.value === "positions" || !this.heads.value.length) return positionGrid(space, this.effects.value);
-      return selectedGrid(space, this.heads.value);
-    });
+    this.grid = computed(() => this.#gridNow());
     if (space.deep) this.strip = computed(() => positionStrip(space, this.effects.value, this.stripHead.value));
     this.window = signal({ first: 0, span: this.grid.peek().columns.length });
     const columns = computed(() => this.grid.value.columns.length);
     watch(until, () => void (this.window.value = { first: 0, span: columns.value }));
 
-    const [limit, threshold] = [trait(model, "limit", until), trait(model, "threshold", until)];
-    const dragged = this.#dragged;
-    const fitted = computed(() => limitFor(largest(this.effects.value)));
-    const scale = computed<Scale>(() => {
-      const high = limit.value ?? fitted.value;
-      return dragged.value ?? { kind: "linear", low: -high, high, threshold: threshold.value };
-    });
-    this.scale = {
-      get value() {
-        return scale.value;
-      },
-      set value(next) {
-        dragged.value = next;
-      },
-      peek: () => scale.peek(),
-    } as Signal<Scale>;
+    this.scale = this.#followScale(until);
     this.table = computed(() => signedTable(theme.value.groundRgb, theme.value.dark));
     this.clipped = computed(() => {
       const { high } = this.scale.value;
@@ -112,6 +91,35 @@ export class State {
     const pointed = this.hover.value === undefined ? undefined : this.space.placeOf(this.hover.value);
     return pointed?.head === undefined ? this.heads.value.at(-1) : [pointed.layer!, pointed.head];
   });
+
+  #gridNow(): Grid {
+    const { space } = this;
+    if (space.components.length) return componentGrid(space);
+    if (!space.deep) return flatGrid(space);
+    if (this.shows.value === "heads") return headGrid(space, this.effects.value, this.position.value);
+    if (this.shows.value === "positions" || !this.heads.value.length) return positionGrid(space, this.effects.value);
+    return selectedGrid(space, this.heads.value);
+  }
+
+  /** The scale of the traits; while it is dragged, ahead of them. */
+  #followScale(until: AbortSignal): Signal<Scale> {
+    const [limit, threshold] = [trait(this.model, "limit", until), trait(this.model, "threshold", until)];
+    const dragged = this.#dragged;
+    const fitted = computed(() => limitFor(largest(this.effects.value)));
+    const scale = computed<Scale>(() => {
+      const high = limit.value ?? fitted.value;
+      return dragged.value ?? { kind: "linear", low: -high, high, threshold: threshold.value };
+    });
+    return {
+      get value() {
+        return scale.value;
+      },
+      set value(next) {
+        dragged.value = next;
+      },
+      peek: () => scale.peek(),
+    } as Signal<Scale>;
+  }
 
   /** Symmetric limits around all that is known. */
   fitted(): Scale {

@@ -2,9 +2,9 @@
 
 import type { Theme } from "../core/elements/theme";
 import { History } from "../core/history";
-import { isSavedPage, type Model, save } from "../core/model";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait } from "../core/reactive";
 import type { Head, Selection } from "../core/selection";
+import { isSavedPage, type Model, save } from "../core/widget_model";
 import type { SteeringPanelTraits } from "../generated/traits";
 import { applied, type Presets, presetOf } from "./sliders/presets";
 import { effectiveOf, type Setting, type Slider, type Strength } from "./sliders/sliders";

@@ -1,10 +1,10 @@
 /** Fetches patterns and thumbnails from Python, and keeps those that were looked at last. */
 
 import { bytes, float32 } from "../../core/bytes";
-import type { Model } from "../../core/model";
 import { type ReadonlySignal, type Signal, signal } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
 import type { Head } from "../../core/selection";
+import type { Model } from "../../core/widget_model";
 import type { AttentionViewTraits } from "../../generated/traits";
 import { difference, isExact, makePattern, type Pattern } from "./pattern";
 

@@ -1,6 +1,6 @@
 /** All edges of a model, the strongest first; an edge is its rank everywhere. */
 import { type Bytes, bytes, float32 } from "../../core/bytes";
-import type { Model } from "../../core/model";
+import type { Model } from "../../core/widget_model";
 import type { CircuitGraphTraits } from "../../generated/traits";
 import type { Graph } from "./graph";
 

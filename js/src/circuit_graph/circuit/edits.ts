@@ -1,5 +1,5 @@
 /** What a person changes in a circuit: the TypeScript of `scope_widgets/widgets/circuit_graph/edits.py`. */
-import type { Model } from "../../core/model";
+import type { Model } from "../../core/widget_model";
 import type { CircuitGraphTraits } from "../../generated/traits";
 import type { Edges } from "./edges";
 

@@ -2,9 +2,10 @@
 import { h } from "../../core/elements/dom";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { watch } from "../../core/reactive";
+import type { Unit } from "../circuit/units";
 import { unitNote } from "../panel/notes";
 import type { State } from "../state";
-import type { Mark } from "./scene";
+import type { Mark, Scene } from "./scene";
 
 export interface Navigator {
   element: HTMLElement;
@@ -19,6 +20,16 @@ const NUDGE: Record<string, [number, number]> = {
   ArrowUp: [0, 0.25],
   ArrowDown: [0, -0.25],
 };
+const MOVES: Record<string, (scene: Scene, from: Mark) => Mark | undefined> = {
+  ArrowLeft: (scene, from) => beside(scene, from, -1),
+  ArrowRight: (scene, from) => beside(scene, from, 1),
+  ArrowUp: (scene, from) => along(scene, from, true),
+  ArrowDown: (scene, from) => along(scene, from, false),
+  Home: (scene, from) => beside(scene, from, -Infinity),
+  End: (scene, from) => beside(scene, from, Infinity),
+};
+/** Between a node and the frame of the element on it. */
+const PAD = 4;
 
 export function createNavigator(
   state: State,
@@ -30,26 +41,13 @@ export function createNavigator(
   const element = h("div", { class: "sw-walker", role: "group", "aria-label": "Nodes of the circuit" }, cell);
   let key = "input";
 
-  const marks = (): Mark[] => state.scene.peek().marks.filter((mark): mark is Mark => !!mark);
-  const here = (): Mark | undefined => marks().find(({ unit }) => unit.key === key) ?? marks()[0];
+  const here = (): Mark | undefined => {
+    const marks = marksOf(state.scene.peek());
+    return marks.find(({ unit }) => unit.key === key) ?? marks[0];
+  };
   const refresh = (): void => {
     const mark = here();
-    if (!mark) return;
-    const { x, y, w, h: half, unit } = mark;
-    const pad = 4;
-    Object.assign(cell.style, {
-      left: `${x - w - pad}px`,
-      top: `${y - half - pad}px`,
-      width: `${2 * (w + pad)}px`,
-      height: `${2 * (half + pad)}px`,
-    });
-    cell.setAttribute(
-      "aria-label",
-      unitNote(state, unit)
-        .map((line) => line.textContent)
-        .join(", "),
-    );
-    cell.setAttribute("aria-pressed", String(state.selected.peek().includes(unit.key)));
+    if (mark) standOn(cell, state, mark);
   };
   const stand = (next: string): void => {
     key = next;
@@ -63,58 +61,12 @@ export function createNavigator(
     tooltip.show(right, top, unitNote(state, mark.unit));
   };
 
-  /** Along the row; rows that were bent by pins are those that look like one. */
-  const beside = (step: number): Mark | undefined => {
-    const from = here()!;
-    const row = marks()
-      .filter(({ unit }) => Math.abs(unit.row - from.unit.row) < 0.5)
-      .sort((one, other) => one.x - other.x);
-    return Number.isFinite(step) ? row[row.indexOf(from) + step] : step > 0 ? row.at(-1) : row[0];
-  };
-  /** Along the strongest edge; where there is none, to the nearest node of the next row. */
-  const along = (up: boolean): Mark | undefined => {
-    const scene = state.scene.peek();
-    const from = here()!;
-    const at = scene.marks.indexOf(from);
-    const curve = scene.curves.find((one) => one.sort !== "removed" && (up ? one.from : one.to) === at);
-    if (curve) return scene.marks[up ? curve.to : curve.from];
-    const sign = up ? 1 : -1;
-    const beyond = marks().filter(({ unit }) => sign * (unit.row - from.unit.row) >= 0.5);
-    const least = Math.min(...beyond.map(({ unit }) => sign * unit.row));
-    return beyond
-      .filter(({ unit }) => sign * unit.row < least + 0.3)
-      .sort((one, other) => Math.abs(one.x - from.x) - Math.abs(other.x - from.x))[0];
-  };
-
-  const moves: Record<string, () => Mark | undefined> = {
-    ArrowLeft: () => beside(-1),
-    ArrowRight: () => beside(1),
-    ArrowUp: () => along(true),
-    ArrowDown: () => along(false),
-    Home: () => beside(-Infinity),
-    End: () => beside(Infinity),
-  };
   cell.addEventListener("keydown", (event) => {
-    const move = moves[event.key];
-    const nudge = NUDGE[event.key];
-    const unit = here()?.unit;
-    if (!unit) return;
-    if (event.altKey && nudge) {
-      state.pin(unit.key, [unit.column + nudge[0], unit.row + nudge[1]]);
-      say("Pinned. Its place can be reset in its panel.");
-    } else if (move && !event.ctrlKey && !event.metaKey && !event.altKey) go(move());
-    else if (event.key === "Enter" || event.key === " ") {
-      if (event.shiftKey || !(state.selected.peek().length === 1 && state.selected.peek()[0] === unit.key))
-        state.select([unit.key], event.shiftKey);
-    } else if (
-      (event.key === "x" || event.key === "Delete") &&
-      !event.ctrlKey &&
-      !event.metaKey &&
-      state.edge.peek() === undefined &&
-      !state.selected.peek().length
-    )
-      state.toggleNodes(unit.nodes.map((node) => state.graph.nodes[node]!.name));
-    else return;
+    const from = here();
+    if (!from) return;
+    const move = MOVES[event.key];
+    if (move && !event.ctrlKey && !event.metaKey && !event.altKey) go(move(state.scene.peek(), from));
+    else if (!act(state, from.unit, event, say)) return;
     event.preventDefault();
     event.stopPropagation();
   });
@@ -135,4 +87,65 @@ export function createNavigator(
     refresh();
   });
   return { element, stand, focus: () => cell.focus({ preventScroll: true }) };
+}
+
+/** What keys do that do not walk; false where one does nothing. */
+function act(state: State, unit: Unit, event: KeyboardEvent, say: (text: string) => void): boolean {
+  const nudge = NUDGE[event.key];
+  const selected = state.selected.peek();
+  if (event.altKey && nudge) {
+    state.pin(unit.key, [unit.column + nudge[0], unit.row + nudge[1]]);
+    say("Pinned. Its place can be reset in its panel.");
+  } else if (event.key === "Enter" || event.key === " ") {
+    if (event.shiftKey || !(selected.length === 1 && selected[0] === unit.key))
+      state.select([unit.key], event.shiftKey);
+  } else if (
+    (event.key === "x" || event.key === "Delete") &&
+    !event.ctrlKey &&
+    !event.metaKey &&
+    state.edge.peek() === undefined &&
+    !selected.length
+  )
+    state.toggleNodes(unit.nodes.map((node) => state.graph.nodes[node]!.name));
+  else return false;
+  return true;
+}
+
+function standOn(cell: HTMLElement, state: State, { x, y, w, h: half, unit }: Mark): void {
+  Object.assign(cell.style, {
+    left: `${x - w - PAD}px`,
+    top: `${y - half - PAD}px`,
+    width: `${2 * (w + PAD)}px`,
+    height: `${2 * (half + PAD)}px`,
+  });
+  cell.setAttribute(
+    "aria-label",
+    unitNote(state, unit)
+      .map((line) => line.textContent)
+      .join(", "),
+  );
+  cell.setAttribute("aria-pressed", String(state.selected.peek().includes(unit.key)));
+}
+
+const marksOf = ({ marks }: Scene): Mark[] => marks.filter((mark): mark is Mark => !!mark);
+
+/** Along the row; rows that were bent by pins are those that look like one. */
+function beside(scene: Scene, from: Mark, step: number): Mark | undefined {
+  const row = marksOf(scene)
+    .filter(({ unit }) => Math.abs(unit.row - from.unit.row) < 0.5)
+    .sort((one, other) => one.x - other.x);
+  return Number.isFinite(step) ? row[row.indexOf(from) + step] : step > 0 ? row.at(-1) : row[0];
+}
+
+/** Along the strongest edge; where there is none, to the nearest node of the next row. */
+function along(scene: Scene, from: Mark, up: boolean): Mark | undefined {
+  const at = scene.marks.indexOf(from);
+  const curve = scene.curves.find((one) => one.sort !== "removed" && (up ? one.from : one.to) === at);
+  if (curve) return scene.marks[up ? curve.to : curve.from];
+  const sign = up ? 1 : -1;
+  const beyond = marksOf(scene).filter(({ unit }) => sign * (unit.row - from.unit.row) >= 0.5);
+  const least = Math.min(...beyond.map(({ unit }) => sign * unit.row));
+  return beyond
+    .filter(({ unit }) => sign * unit.row < least + 0.3)
+    .sort((one, other) => Math.abs(one.x - from.x) - Math.abs(other.x - from.x))[0];
 }

@@ -61,31 +61,58 @@ export interface Drawn {
 const PORTS: Record<Site, number> = { q: -0.6, k: 0, v: 0.6, "": 0 };
 
 export function sceneOf(drawn: Drawn): Scene {
-  const { edges, units, included, frame, removedNodes } = drawn;
+  const { edges, included, frame, removedNodes } = drawn;
+  const other = otherOf(drawn);
+  const { ranks, shown, touched, strength, ...counts } = chosenOf(drawn);
+  const marks = marksOf(drawn, strength, touched, shown);
+  const brackets = new Map<string, Bracket>();
+  const curves = curvesOf(drawn, ranks, marks, brackets, (rank) => {
+    if (other) return included[rank] ? (other[rank] ? "both" : "a") : "b";
+    return Number.isNaN(edges.score[rank]) ? "unscored" : "scored";
+  });
+  const ghosts = drawn.removed.filter((rank) => !removedNodes.has(edges.sender[rank]!));
+  curves.push(...curvesOf(drawn, ghosts, marks, brackets, () => "removed"));
+  return {
+    frame,
+    marks,
+    curves,
+    brackets: [...brackets.values()],
+    counts: {
+      ...counts,
+      drawn: ranks.length,
+      nodes: touched.reduce((sum, one) => sum + one, 0),
+      drawnNodes: marks.filter((mark) => mark?.state === "in").length,
+    },
+  };
+}
+
+/** What the other circuit includes, while the two are compared. */
+const otherOf = ({ edges, comparing }: Drawn): Uint8Array | undefined =>
+  comparing ? edges.other?.included : undefined;
+
+interface Chosen {
+  /** Edges that are drawn. */
+  ranks: number[];
+  /** Of each unit: whether it is drawn, whether edges end at it, and the sum of their absolute scores. */
+  shown: Uint8Array;
+  touched: Uint8Array;
+  strength: Float64Array;
+  /** How many edges are in, and how many of them within a group. */
+  edges: number;
+  inside: number;
+}
+
+/** The strongest edges that the budgets of edges and nodes have room for; what is said of nodes counts all that are in. */
+function chosenOf(drawn: Drawn): Chosen {
+  const { edges, units, included } = drawn;
   const { graph } = edges;
-  const other = drawn.comparing ? edges.other?.included : undefined;
+  const other = otherOf(drawn);
+  const budget = nodeBudget(units, [0, graph.logits]);
+  const endsOf = graph.receivers.map(({ owners }) => [...new Set(owners.map((owner) => units.of[owner]!))]);
   const strength = new Float64Array(units.all.length);
   const touched = new Uint8Array(units.all.length);
-  const endsOf = graph.receivers.map(({ owners }) => [...new Set(owners.map((owner) => units.of[owner]!))]);
-  const counts = { edges: 0, drawn: 0, inside: 0, nodes: 0, drawnNodes: 0 };
-  const chosen: number[] = [];
-  // With few enough nodes all are shown, those without edges as dots.
-  const shown = new Uint8Array(units.all.length);
-  let nodesLeft = MOST_NODES;
-  if (units.all.length <= MOST_NODES) {
-    shown.fill(1);
-    nodesLeft = 0;
-  } else
-    for (const end of [0, graph.logits]) {
-      shown[units.of[end]!] = 1;
-      nodesLeft--;
-    }
-  const room = (unit: number): boolean => !!shown[unit] || nodesLeft > 0;
-  const show = (unit: number): void => {
-    if (shown[unit]) return;
-    shown[unit] = 1;
-    nodesLeft--;
-  };
+  const ranks: number[] = [];
+  const counts = { edges: 0, inside: 0 };
   for (let rank = 0; rank < edges.count; rank++) {
     const inA = included[rank];
     if (!inA && !other?.[rank]) continue;
@@ -103,24 +130,26 @@ export function sceneOf(drawn: Drawn): Scene {
       touched[to] = 1;
       strength[to]! += size;
     }
-    if (counts.drawn >= MOST_EDGES || !room(from) || !ends.every(room)) continue;
-    [from, ...ends].forEach(show);
-    counts.drawn++;
-    chosen.push(rank);
+    if (ranks.length >= MOST_EDGES || !budget.hasRoom(from) || !ends.every(budget.hasRoom)) continue;
+    [from, ...ends].forEach(budget.show);
+    ranks.push(rank);
   }
-  const marks = marksOf(drawn, strength, touched, shown);
-  for (const mark of marks) {
-    if (mark?.state === "in") counts.drawnNodes++;
-  }
-  for (let unit = 0; unit < touched.length; unit++) counts.nodes += touched[unit]!;
-  const brackets = new Map<string, Bracket>();
-  const curves = curvesOf(drawn, chosen, marks, brackets, (rank) => {
-    if (other) return included[rank] ? (other[rank] ? "both" : "a") : "b";
-    return Number.isNaN(edges.score[rank]) ? "unscored" : "scored";
-  });
-  const ghosts = drawn.removed.filter((rank) => !removedNodes.has(edges.sender[rank]!));
-  curves.push(...curvesOf(drawn, ghosts, marks, brackets, () => "removed"));
-  return { frame, marks, curves, brackets: [...brackets.values()], counts };
+  return { ranks, shown: budget.shown, touched, strength, ...counts };
+}
+
+/** Which units are shown, in the order in which they are asked for; `first` always are. */
+function nodeBudget({ all, of }: Units, first: number[]) {
+  const shown = new Uint8Array(all.length);
+  let left = MOST_NODES;
+  const show = (unit: number): void => {
+    if (shown[unit]) return;
+    shown[unit] = 1;
+    left--;
+  };
+  // With few enough nodes all are shown, those without edges as dots.
+  if (all.length <= MOST_NODES) shown.fill(1);
+  else for (const node of first) show(of[node]!);
+  return { shown, show, hasRoom: (unit: number): boolean => !!shown[unit] || left > 0 };
 }
 
 function marksOf(

@@ -1,7 +1,7 @@
 /** The view's root element and its colours, which follow the host's theme while it is shown. */
 
-import type { Model } from "../model";
 import { type ReadonlySignal, signal, trait, watch } from "../reactive";
+import type { Model } from "../widget_model";
 import { h } from "./dom";
 import partsCss from "./elements.css";
 import themeCss from "./theme.css";

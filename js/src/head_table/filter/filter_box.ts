@@ -21,8 +21,6 @@ export function createFilterBox(
   onChange: (text: string) => void,
   until: AbortSignal,
 ): FilterBox {
-  const passes = signal<Predicate | undefined>(undefined);
-  const problem = signal("");
   const input = h("input", {
     class: "sw-filter",
     type: "text",
@@ -32,60 +30,93 @@ export function createFilterBox(
     "aria-label": "Filter the rows",
     placeholder: `Filter, e.g. ${example(table)}`,
   });
-  const wipe = h(
-    "button",
-    { class: "sw-button", type: "button", "aria-label": "Clear the filter", title: "Clear the filter" },
-    "\u00d7",
-  );
-  const said = h("span", { class: "sw-count" });
-  const alert = h("div", { class: "sw-problem", role: "alert" });
-  let waiting = 0;
-
-  const read = (text: string): void => {
-    clearTimeout(waiting);
-    wipe.hidden = !text;
-    try {
-      passes.value = compile(text, table);
-      problem.value = "";
-      onChange(text.trim());
-    } catch (error) {
-      const { message } = error as Error;
-      // Every filter is wrong while it is being typed; only a pause is a mistake. An old complaint is renewed at once.
-      if (problem.peek() || input !== (input.getRootNode() as Document).activeElement) problem.value = message;
-      else waiting = window.setTimeout(() => (problem.value = message), PATIENCE);
-    }
-  };
+  const { passes, problem, read } = createReader(table, input, onChange, until);
   const write = (text: string): void => {
     input.value = text;
+    put(text);
+  };
+  const clear = (): void => {
+    write("");
+    input.focus();
+  };
+  const wipe = h(
+    "button",
+    { class: "sw-button", type: "button", "aria-label": "Clear the filter", title: "Clear the filter", onclick: clear },
+    "\u00d7",
+  );
+  const put = (text: string): void => {
+    wipe.hidden = !text;
     read(text);
   };
-  input.addEventListener("input", () => read(input.value));
+  wipe.hidden = true;
+  input.addEventListener("input", () => put(input.value));
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !input.value) return;
     event.stopPropagation();
     write("");
   });
-  const clear = (): void => {
-    write("");
-    input.focus();
-  };
-  wipe.addEventListener("click", clear);
   watch(until, () => {
     if (given.value !== input.value.trim()) write(given.value);
   });
-  watch(until, () => {
-    alert.textContent = problem.value && `${problem.value} The rows are as before.`;
-    alert.hidden = !problem.value;
-    input.setAttribute("aria-invalid", String(!!problem.value));
-  });
-  until.addEventListener("abort", () => clearTimeout(waiting));
-  wipe.hidden = !input.value;
+  const said = h("span", { class: "sw-count" });
   return {
-    element: h("div", { class: "sw-filters" }, h("span", { class: "sw-field" }, input, wipe), said, alert),
+    element: h(
+      "div",
+      { class: "sw-filters" },
+      h("span", { class: "sw-field" }, input, wipe),
+      said,
+      problemNote(input, problem, until),
+    ),
     passes,
     clear,
     say: (text) => void (said.textContent = text),
   };
+}
+
+interface Reader {
+  passes: ReadonlySignal<Predicate | undefined>;
+  /** What is wrong with the text; "" where it can be understood. */
+  problem: ReadonlySignal<string>;
+  read(text: string): void;
+}
+
+function createReader(
+  table: Table,
+  input: HTMLInputElement,
+  onChange: (text: string) => void,
+  until: AbortSignal,
+): Reader {
+  const passes = signal<Predicate | undefined>(undefined);
+  const problem = signal("");
+  let waiting = 0;
+  until.addEventListener("abort", () => clearTimeout(waiting));
+  return {
+    passes,
+    problem,
+    read(text) {
+      clearTimeout(waiting);
+      try {
+        passes.value = compile(text, table);
+        problem.value = "";
+        onChange(text.trim());
+      } catch (error) {
+        const { message } = error as Error;
+        // Every filter is wrong while it is being typed; only a pause is a mistake. An old complaint is renewed at once.
+        if (problem.peek() || input !== (input.getRootNode() as Document).activeElement) problem.value = message;
+        else waiting = window.setTimeout(() => (problem.value = message), PATIENCE);
+      }
+    },
+  };
+}
+
+function problemNote(input: HTMLElement, problem: ReadonlySignal<string>, until: AbortSignal): HTMLElement {
+  const note = h("div", { class: "sw-problem", role: "alert" });
+  watch(until, () => {
+    note.textContent = problem.value && `${problem.value} The rows are as before.`;
+    note.hidden = !problem.value;
+    input.setAttribute("aria-invalid", String(!!problem.value));
+  });
+  return note;
 }
 
 function example(table: Table): string {

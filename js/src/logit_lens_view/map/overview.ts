@@ -1,23 +1,25 @@
 /** A strip of all cells below the map, where they are not all on show: its frame is the part on show. */
 import { context, h } from "../../core/elements/dom";
-import { computed, draw, watch } from "../../core/reactive";
+import { computed, draw, type ReadonlySignal, watch } from "../../core/reactive";
 import { GUTTER } from "../layout";
 import type { State } from "../state";
 import { rasterOf } from "./raster";
 
 const HEIGHT = 32;
 
+/** The part of all cells that is on show, in fractions of them. */
+interface Part {
+  x: number;
+  y: number;
+  width: number;
+  height: number;
+}
+
 export function createOverview(state: State, until: AbortSignal): HTMLElement {
+  const part = computed(() => partOf(state));
+  const isWhole = computed(() => part.value.width > 0.999 && part.value.height > 0.999);
   const canvas = h("canvas", { "aria-hidden": "true" });
-  const frame = h("div", {
-    class: "ll-frame",
-    role: "scrollbar",
-    tabindex: 0,
-    "aria-orientation": "horizontal",
-    "aria-label": "Part of the prompt on show",
-    "aria-valuemin": 0,
-    "aria-valuemax": state.counts.columns - 1,
-  });
+  const frame = createFrame(state, part, until);
   const all = h("div", { class: "ll-all", style: `margin-left: ${GUTTER}px; height: ${HEIGHT}px` }, canvas, frame);
   const element = h(
     "div",
@@ -25,27 +27,48 @@ export function createOverview(state: State, until: AbortSignal): HTMLElement {
     h("span", { class: "ll-all-name", "aria-hidden": "true" }, "all"),
     all,
   );
-  const { columns, rows } = state.counts;
-  const part = computed(() => {
-    const [view, room] = [state.view.value, state.room.value];
-    return {
-      width: Math.min(1, room.width / view.w / columns),
-      height: Math.min(1, room.height / view.h / rows),
-      x: view.x / columns,
-      y: view.y / rows,
-    };
-  });
-  watch(until, () => void (element.hidden = part.value.width > 0.999 && part.value.height > 0.999));
-  const raster = computed(() => (part.value.width > 0.999 && part.value.height > 0.999 ? undefined : rasterOf(state)));
+  watch(until, () => void (element.hidden = isWhole.value));
+  const raster = computed(() => (isWhole.value ? undefined : rasterOf(state)));
   draw(until, () => {
     const { width } = state.room.value;
-    if (!raster.value || !width) return;
-    const pen = context(canvas, width, HEIGHT);
-    pen.imageSmoothingEnabled = width < columns;
-    pen.drawImage(raster.value, 0, 0, width, HEIGHT);
-    pen.fillStyle = state.theme.value.select;
-    for (const position of state.selectedTokens.value)
-      pen.fillRect((position / columns) * width, HEIGHT - 4, Math.max(2, width / columns), 4);
+    if (raster.value && width) drawAll(context(canvas, width, HEIGHT), state, raster.value, width);
+  });
+  listenToPointer(state, all, frame, part);
+  listenToKeys(state, frame);
+  return element;
+}
+
+function partOf({ counts, view, room }: State): Part {
+  const { columns, rows } = counts;
+  const { x, y, w, h } = view.value;
+  return {
+    x: x / columns,
+    y: y / rows,
+    width: Math.min(1, room.value.width / w / columns),
+    height: Math.min(1, room.value.height / h / rows),
+  };
+}
+
+function drawAll(pen: CanvasRenderingContext2D, state: State, raster: HTMLCanvasElement, width: number): void {
+  const { columns } = state.counts;
+  pen.imageSmoothingEnabled = width < columns;
+  pen.drawImage(raster, 0, 0, width, HEIGHT);
+  pen.fillStyle = state.theme.value.select;
+  for (const position of state.selectedTokens.value)
+    pen.fillRect((position / columns) * width, HEIGHT - 4, Math.max(2, width / columns), 4);
+}
+
+/** Around the part on show. */
+function createFrame(state: State, part: ReadonlySignal<Part>, until: AbortSignal): HTMLElement {
+  const { columns } = state.counts;
+  const frame = h("div", {
+    class: "ll-frame",
+    role: "scrollbar",
+    tabindex: 0,
+    "aria-orientation": "horizontal",
+    "aria-label": "Part of the prompt on show",
+    "aria-valuemin": 0,
+    "aria-valuemax": columns - 1,
   });
   watch(until, () => {
     const { x, y, width, height } = part.value;
@@ -62,16 +85,22 @@ export function createOverview(state: State, until: AbortSignal): HTMLElement {
       `Positions ${first} to ${Math.min(columns, Math.round((x + width) * columns)) - 1} of ${columns}`,
     );
   });
+  return frame;
+}
+
+function listenToPointer(state: State, all: HTMLElement, frame: HTMLElement, part: ReadonlySignal<Part>): void {
+  const at = (event: PointerEvent): [x: number, y: number] => {
+    const { left, top, width, height } = all.getBoundingClientRect();
+    return [(event.clientX - left) / width, (event.clientY - top) / height];
+  };
   const go = (event: PointerEvent, grip: readonly [number, number]): void => {
-    const bounds = all.getBoundingClientRect();
-    const [x, y] = [(event.clientX - bounds.left) / bounds.width, (event.clientY - bounds.top) / bounds.height];
-    state.origin.value = [(x - grip[0]) * columns, (y - grip[1]) * rows];
+    const [x, y] = at(event);
+    state.origin.value = [(x - grip[0]) * state.counts.columns, (y - grip[1]) * state.counts.rows];
   };
   all.addEventListener("pointerdown", (down) => {
     down.preventDefault();
     frame.focus({ preventScroll: true });
-    const bounds = all.getBoundingClientRect();
-    const [x, y] = [(down.clientX - bounds.left) / bounds.width, (down.clientY - bounds.top) / bounds.height];
+    const [x, y] = at(down);
     const now = part.peek();
     const held = x >= now.x && x <= now.x + now.width;
     const grip = [held ? x - now.x : now.width / 2, y - now.y] as const;
@@ -80,7 +109,11 @@ export function createOverview(state: State, until: AbortSignal): HTMLElement {
     all.onpointermove = (move) => go(move, grip);
     all.onlostpointercapture = () => (all.onpointermove = null);
   });
+}
+
+function listenToKeys(state: State, frame: HTMLElement): void {
   frame.addEventListener("keydown", (event) => {
+    const { columns } = state.counts;
     const view = state.view.peek();
     const page = state.room.peek().width / view.w;
     const to = {
@@ -98,5 +131,4 @@ export function createOverview(state: State, until: AbortSignal): HTMLElement {
     event.stopPropagation();
     state.origin.value = [Math.min(to[0], columns - page), to[1]];
   });
-  return element;
 }

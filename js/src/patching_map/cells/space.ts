@@ -1,6 +1,6 @@
 /** Where a cell belongs: its layer, head and position, or which part of the model it is; and its name in words. */
-import type { Model } from "../../core/model";
 import { plain } from "../../core/tokens";
+import type { Model } from "../../core/widget_model";
 import type { PatchingMapTraits } from "../../generated/traits";
 
 export interface Place {

@@ -34,6 +34,15 @@ export function swarm(
   return places;
 }
 
+/** From values to pixels, and where the axis stands. */
+interface Axis {
+  from: number;
+  to: number;
+  width: number;
+  ground: number;
+  x(value: number): number;
+}
+
 export function createDots(
   values: Float64Array,
   statistics: Statistics,
@@ -43,13 +52,14 @@ export function createDots(
 ): Dots {
   const shown = Math.min(values.length, MOST_DOTS);
   const drawn = values.subarray(0, shown);
-  const { mean, low, high } = statistics;
+  const { low, high } = statistics;
   const [from, to] = [Math.min(0, low, ...drawn), Math.max(0, high, ...drawn)];
-  const xOf = (value: number): number => SIDE + ((value - from) / (to - from || 1)) * (width - 2 * SIDE);
-  const places = swarm(drawn, xOf, RADIUS);
+  const x = (value: number): number => SIDE + ((value - from) / (to - from || 1)) * (width - 2 * SIDE);
+  const places = swarm(drawn, x, RADIUS);
   const levels = 1 + Math.max(...places.map(({ level }) => level));
   const rise = Math.min(2 * RADIUS + 0.5, 56 / levels);
   const ground = 12 + RADIUS + levels * rise;
+  const axis = { from, to, width, ground, x };
   const svg = make("svg", {
     width,
     height: ground + AXIS,
@@ -57,52 +67,11 @@ export function createDots(
     class: "pm-dots",
     role: "img",
   });
-  svg.append(
-    ...(low < high
-      ? [
-          make("rect", {
-            x: xOf(low),
-            y: 6,
-            width: Math.max(1, xOf(high) - xOf(low)),
-            height: ground - 6,
-            class: "pm-interval",
-          }),
-        ]
-      : []),
-    make("path", { d: `M${SIDE} ${ground}H${width - SIDE}`, class: "pm-axis" }),
-    make("path", { d: `M${xOf(0)} 6V${ground + 4}`, class: "pm-zero" }),
-    make("path", { d: `M${xOf(mean)} 2V${ground + 4}`, class: "pm-mean" }),
-  );
-  const written: number[] = [];
-  for (const [value, text] of [
-    [mean, short(mean)],
-    [0, "0"],
-    [from, short(from)],
-    [to, short(to)],
-  ] as const) {
-    const x = xOf(value);
-    if (written.some((other) => Math.abs(other - x) < 34)) continue;
-    written.push(x);
-    const label = make("text", {
-      x,
-      y: ground + 16,
-      "text-anchor": x < 20 ? "start" : x > width - 20 ? "end" : "middle",
-      class: value === mean ? "pm-mean-number" : "",
-    });
-    label.textContent = text;
-    svg.append(label);
-  }
+  svg.append(...linesOf(axis, statistics), ...numbersOf(axis, statistics.mean));
   drawn.forEach((value, at) => {
-    const { x, level } = places[at]!;
-    svg.append(
-      make("circle", {
-        cx: x,
-        cy: ground - RADIUS - 1 - level * rise,
-        r: RADIUS,
-        fill: cssColour(value < 0 ? inks.low : inks.high),
-        "data-at": at,
-      }),
-    );
+    const { x: cx, level } = places[at]!;
+    const [cy, fill] = [ground - RADIUS - 1 - level * rise, cssColour(value < 0 ? inks.low : inks.high)];
+    svg.append(make("circle", { cx, cy, r: RADIUS, fill, "data-at": at }));
   });
   const atOf = (event: Event): number | undefined => {
     const at = (event.target as Element).getAttribute("data-at");
@@ -111,6 +80,43 @@ export function createDots(
   svg.addEventListener("pointermove", (event) => onPoint(atOf(event), event as MouseEvent));
   svg.addEventListener("pointerleave", () => onPoint(undefined));
   return { element: svg as SVGSVGElement, shown };
+}
+
+/** The interval of the mean, the axis, zero and the mean. */
+function linesOf({ width, ground, x }: Axis, { mean, low, high }: Statistics): SVGElement[] {
+  const lines = [
+    make("path", { d: `M${SIDE} ${ground}H${width - SIDE}`, class: "pm-axis" }),
+    make("path", { d: `M${x(0)} 6V${ground + 4}`, class: "pm-zero" }),
+    make("path", { d: `M${x(mean)} 2V${ground + 4}`, class: "pm-mean" }),
+  ];
+  if (!(low < high)) return lines;
+  const interval = { x: x(low), y: 6, width: Math.max(1, x(high) - x(low)), height: ground - 6 };
+  return [make("rect", { ...interval, class: "pm-interval" }), ...lines];
+}
+
+/** Below the axis: the mean first, then what has room. */
+function numbersOf({ from, to, width, ground, x }: Axis, mean: number): SVGElement[] {
+  const taken: number[] = [];
+  return (
+    [
+      [mean, short(mean)],
+      [0, "0"],
+      [from, short(from)],
+      [to, short(to)],
+    ] as const
+  ).flatMap(([value, text]) => {
+    const at = x(value);
+    if (taken.some((other) => Math.abs(other - at) < 34)) return [];
+    taken.push(at);
+    const number = make("text", {
+      x: at,
+      y: ground + 16,
+      "text-anchor": at < 20 ? "start" : at > width - 20 ? "end" : "middle",
+      class: value === mean ? "pm-mean-number" : "",
+    });
+    number.textContent = text;
+    return [number];
+  });
 }
 
 function make(tag: string, attributes: Record<string, string | number>): SVGElement {

@@ -109,61 +109,81 @@ export function drawColumnLabels(
   theme: Theme,
   pinned: Pinned[],
 ): void {
-  const measures = measuresOf(theme);
-  const straight = upright(grid, frame.cellWidth, measures);
-  const heads = grid.across === "heads";
-  pen.font = `${SIZE}px ${heads ? theme.font : theme.mono}`;
   pen.textBaseline = "middle";
-  const middle = (at: number): number => xOf(frame, at) + frame.cellWidth / 2;
-  const shown = ({ at }: Pinned): boolean => at + 0.5 >= frame.first && at + 0.5 < frame.first + frame.span + 0.01;
-  const bottom = frame.top - GAP;
-  if (heads) {
-    const pitch = Math.max(NUMBER_PITCH * 0.7, measures.text(String(frame.gapBefore)) + 6);
-    const numbers = labelPositions(
-      frame.first,
-      frame.span,
-      Math.min(frame.gapBefore, grid.columns.length),
-      labelStep(frame.cellWidth, pitch),
-    );
-    const parts = grid.columns.map((_, at) => at).slice(frame.gapBefore);
-    const slant = parts.some((at) => measures.text(grid.columns[at]!.text) > frame.cellWidth - 2);
-    pen.textAlign = "center";
-    const wanted = [
-      ...pinned.filter(({ at }) => at < frame.gapBefore),
-      ...numbers.map((at) => ({ at, ink: theme.dim })),
-    ];
-    for (const { at, ink } of fitting(wanted.filter(shown), frame.cellWidth, pitch)) {
-      pen.fillStyle = ink;
-      pen.fillText(grid.columns[at]!.text, middle(at), bottom - 3);
-    }
-    pen.textAlign = slant ? "left" : "center";
-    let last = -Infinity;
-    for (const at of parts) {
-      last = Math.max(middle(at), last + LABEL_PITCH);
-      pen.fillStyle = pinned.find((one) => one.at === at)?.ink ?? theme.dim;
-      pen.save();
-      pen.translate(last, bottom - (slant ? 0 : 3));
-      if (slant) pen.rotate(KEY_LABEL_ANGLE);
-      pen.fillText(grid.columns[at]!.text, 0, 0);
-      pen.restore();
-    }
-    pen.textAlign = "right";
-    pen.fillStyle = theme.dim;
-    if (frame.gapBefore > 1) pen.fillText("head", frame.left - GAP, bottom - 3);
-    pen.textAlign = "left";
-    return;
+  if (grid.across === "heads") {
+    pen.font = `${SIZE}px ${theme.font}`;
+    drawHeadNumbers(pen, grid, frame, theme, pinned);
+    drawPartNames(pen, grid, frame, theme, pinned);
+  } else {
+    pen.font = `${SIZE}px ${theme.mono}`;
+    drawTokens(pen, grid, frame, theme, pinned);
   }
+}
+
+const middleOf = (frame: Frame, column: number): number => xOf(frame, column) + frame.cellWidth / 2;
+const bottomOf = (frame: Frame): number => frame.top - GAP;
+const isShown = ({ first, span }: Frame, column: number): boolean =>
+  column + 0.5 >= first && column + 0.5 < first + span + 0.01;
+
+function drawHeadNumbers(
+  pen: CanvasRenderingContext2D,
+  grid: Grid,
+  frame: Frame,
+  theme: Theme,
+  pinned: Pinned[],
+): void {
+  const { first, span, gapBefore, cellWidth } = frame;
+  const pitch = Math.max(NUMBER_PITCH * 0.7, measuresOf(theme).text(String(gapBefore)) + 6);
+  const numbers = labelPositions(first, span, Math.min(gapBefore, grid.columns.length), labelStep(cellWidth, pitch));
+  const wanted = [...pinned.filter(({ at }) => at < gapBefore), ...numbers.map((at) => ({ at, ink: theme.dim }))];
+  const shown = wanted.filter(({ at }) => isShown(frame, at));
+  pen.textAlign = "center";
+  for (const { at, ink } of fitting(shown, cellWidth, pitch)) {
+    pen.fillStyle = ink;
+    pen.fillText(grid.columns[at]!.text, middleOf(frame, at), bottomOf(frame) - 3);
+  }
+  pen.textAlign = "right";
+  pen.fillStyle = theme.dim;
+  if (gapBefore > 1) pen.fillText("head", frame.left - GAP, bottomOf(frame) - 3);
+  pen.textAlign = "left";
+}
+
+/** Of the columns beyond the heads; slanted where one is wider than its cell. */
+function drawPartNames(pen: CanvasRenderingContext2D, grid: Grid, frame: Frame, theme: Theme, pinned: Pinned[]): void {
+  const parts = grid.columns.map((_, at) => at).slice(frame.gapBefore);
+  const { text } = measuresOf(theme);
+  const slant = parts.some((at) => text(grid.columns[at]!.text) > frame.cellWidth - 2);
+  pen.textAlign = slant ? "left" : "center";
+  let last = -Infinity;
+  for (const at of parts) {
+    last = Math.max(middleOf(frame, at), last + LABEL_PITCH);
+    pen.fillStyle = pinned.find((one) => one.at === at)?.ink ?? theme.dim;
+    pen.save();
+    pen.translate(last, bottomOf(frame) - (slant ? 0 : 3));
+    if (slant) pen.rotate(KEY_LABEL_ANGLE);
+    pen.fillText(grid.columns[at]!.text, 0, 0);
+    pen.restore();
+  }
+  pen.textAlign = "left";
+}
+
+/** With the numbers of their positions where these are many; slanted where one is wider than its cell. */
+function drawTokens(pen: CanvasRenderingContext2D, grid: Grid, frame: Frame, theme: Theme, pinned: Pinned[]): void {
+  const { first, span, cellWidth } = frame;
+  const measures = measuresOf(theme);
+  const straight = upright(grid, cellWidth, measures);
   const pitch = straight ? 1 : LABEL_PITCH;
-  const regular = labelPositions(frame.first, frame.span, grid.columns.length, labelStep(frame.cellWidth, pitch)).map(
-    (at) => ({ at, ink: theme.ink }),
-  );
-  for (const { at, ink } of fitting([...pinned, ...regular].filter(shown), frame.cellWidth, pitch)) {
+  const regular = labelPositions(first, span, grid.columns.length, labelStep(cellWidth, pitch));
+  const wanted = [...pinned, ...regular.map((at) => ({ at, ink: theme.ink }))];
+  const shown = wanted.filter(({ at }) => isShown(frame, at));
+  for (const { at, ink } of fitting(shown, cellWidth, pitch)) {
     const line = grid.columns[at]!;
     const number = numbered(grid) ? `${at} ` : "";
     pen.save();
-    if (straight) pen.translate(middle(at) - (charactersIn(grid, line) * measures.token) / 2, bottom - 3);
+    if (straight)
+      pen.translate(middleOf(frame, at) - (charactersIn(grid, line) * measures.token) / 2, bottomOf(frame) - 3);
     else {
-      pen.translate(middle(at), bottom);
+      pen.translate(middleOf(frame, at), bottomOf(frame));
       pen.rotate(KEY_LABEL_ANGLE);
     }
     pen.fillStyle = theme.dim;

@@ -2,7 +2,7 @@
 
 import { h } from "../../core/elements/dom";
 import { count } from "../../core/format";
-import { computed, trait, watch } from "../../core/reactive";
+import { computed, type ReadonlySignal, trait, watch } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
 import { agreement } from "../cells/cells";
 import type { State } from "../state";
@@ -13,21 +13,29 @@ export interface StatusLine {
   toggle(): void;
 }
 
+/** How the sweep stands. */
+interface Sweep {
+  /** Whether it can go on here at all. */
+  live: boolean;
+  running: ReadonlySignal<boolean>;
+  canRun: ReadonlySignal<boolean>;
+  done: ReadonlySignal<number>;
+  total: ReadonlySignal<number>;
+  secondsLeft: ReadonlySignal<number | null>;
+  /** What is waited for; "" where nothing is. */
+  waiting: ReadonlySignal<string>;
+  /** Why the last run ended before all was done; "" where it did not. */
+  problem: ReadonlySignal<string>;
+}
+
 export function createStatus(
   state: State,
   requests: Requests,
   say: (text: string, isError?: boolean) => void,
   until: AbortSignal,
 ): StatusLine {
-  const { model } = state;
-  const live = model.get("live") && !state.saved;
-  const [done, total] = [trait(model, "done", until), trait(model, "total", until)];
-  const seconds = trait(model, "seconds_left", until);
-  const runs = trait(model, "running", until);
-  const [waiting, problem] = [trait(model, "waiting", until), trait(model, "problem", until)];
-  const running = computed(() => live && runs.value);
-  const canRun = computed(() => live && (state.counts.value.none > 0 || state.counts.value.estimate > 0));
-
+  const sweep = sweepOf(state, until);
+  const { live, running, canRun, problem } = sweep;
   const run = async (): Promise<void> => {
     try {
       await requests.ask("run");
@@ -40,54 +48,16 @@ export function createStatus(
       requests.ask("stop").catch((error: Error) => error.name === "AbortError" || say(error.message, true));
     else if (canRun.peek()) void run();
   };
-
-  const button = h("button", { class: "sw-button pm-run", type: "button", onclick: toggle });
-  const progress = h("span", { class: "pm-progress" });
-  const server = h("span", { class: "pm-server", role: "status" });
-  const quality = h("span", { class: "sw-dim pm-agreement" });
-  const bar = h("div", {
-    class: "pm-done",
-    role: "progressbar",
-    "aria-label": "Cells that were run",
-    "aria-valuemin": 0,
-    "aria-valuemax": 100,
-  });
-  const element = h("div", { class: "pm-status" }, button, progress, server, quality, bar);
-
-  watch(until, () => {
-    button.hidden = !running.value && !canRun.value;
-    button.textContent = running.value ? "Stop" : problem.value ? "Go on" : "Run";
-    button.classList.toggle("pm-stop", running.value);
-    button.title = running.value
-      ? "Stop; what is done stays (r)"
-      : `Run the ${count(total.value - done.value)} cells that are left (r)`;
-  });
-  watch(until, () => {
-    const { estimate, none } = state.counts.value;
-    const whole = estimate + none === 0;
-    const time = running.value && seconds.value !== null ? `, about ${duration(seconds.value)} left` : "";
-    if (!done.value && !live)
-      progress.textContent = estimate ? "All cells are the gradient's estimate, none was run." : "No cell was run.";
-    else
-      progress.textContent = whole
-        ? `All ${count(total.value)} cells are exact`
-        : `${count(done.value)} of ${count(total.value)} cells${running.value ? time : " were run"}`;
-    const share = total.value ? done.value / total.value : 1;
-    bar.style.width = `${100 * share}%`;
-    bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
-    bar.hidden = whole || !live;
-  });
-  watch(until, () => {
-    server.textContent = running.value ? waiting.value : live ? problem.value : "";
-    server.classList.toggle("pm-problem", !running.value);
-    server.hidden = !server.textContent;
-  });
   const found = computed(() => agreement(state.effects.value));
-  watch(until, () => {
-    quality.textContent = found.value
-      ? `estimate vs exact: r = ${found.value.r.toFixed(2).replace("-", "−")} over ${count(found.value.n)} cells`
-      : "";
-  });
+  const element = h(
+    "div",
+    { class: "pm-status" },
+    runButton(sweep, toggle, until),
+    progressText(state, sweep, until),
+    serverText(sweep, until),
+    agreementText(found, until),
+    progressBar(state, sweep, until),
+  );
   watch(until, () => {
     const { estimate, none, undefined: broken } = state.counts.value;
     // A complete result without estimates needs no line of its own, nor does one where nothing is defined.
@@ -97,8 +67,95 @@ export function createStatus(
       !problem.value &&
       (broken === state.space.size || (!live && !estimate && !none) || state.space.components.length > 0);
   });
-  if (live && model.get("start") && canRun.peek() && !runs.peek()) void run();
+  if (state.model.get("start") && canRun.peek() && !running.peek()) void run();
   return { element, toggle };
+}
+
+function sweepOf({ model, saved, counts }: State, until: AbortSignal): Sweep {
+  const live = model.get("live") && !saved;
+  const runs = trait(model, "running", until);
+  return {
+    live,
+    running: computed(() => live && runs.value),
+    canRun: computed(() => live && (counts.value.none > 0 || counts.value.estimate > 0)),
+    done: trait(model, "done", until),
+    total: trait(model, "total", until),
+    secondsLeft: trait(model, "seconds_left", until),
+    waiting: trait(model, "waiting", until),
+    problem: trait(model, "problem", until),
+  };
+}
+
+function runButton(
+  { running, canRun, done, total, problem }: Sweep,
+  toggle: () => void,
+  until: AbortSignal,
+): HTMLElement {
+  const button = h("button", { class: "sw-button pm-run", type: "button", onclick: toggle });
+  watch(until, () => {
+    button.hidden = !running.value && !canRun.value;
+    button.textContent = running.value ? "Stop" : problem.value ? "Go on" : "Run";
+    button.classList.toggle("pm-stop", running.value);
+    button.title = running.value
+      ? "Stop; what is done stays (r)"
+      : `Run the ${count(total.value - done.value)} cells that are left (r)`;
+  });
+  return button;
+}
+
+function progressText({ counts }: State, sweep: Sweep, until: AbortSignal): HTMLElement {
+  const { live, running, done, total, secondsLeft } = sweep;
+  const text = h("span", { class: "pm-progress" });
+  watch(until, () => {
+    const { estimate, none } = counts.value;
+    const time = running.value && secondsLeft.value !== null ? `, about ${duration(secondsLeft.value)} left` : "";
+    if (!done.value && !live)
+      text.textContent = estimate ? "All cells are the gradient's estimate, none was run." : "No cell was run.";
+    else
+      text.textContent =
+        estimate + none === 0
+          ? `All ${count(total.value)} cells are exact`
+          : `${count(done.value)} of ${count(total.value)} cells${running.value ? time : " were run"}`;
+  });
+  return text;
+}
+
+function progressBar({ counts }: State, { live, done, total }: Sweep, until: AbortSignal): HTMLElement {
+  const bar = h("div", {
+    class: "pm-done",
+    role: "progressbar",
+    "aria-label": "Cells that were run",
+    "aria-valuemin": 0,
+    "aria-valuemax": 100,
+  });
+  watch(until, () => {
+    const { estimate, none } = counts.value;
+    const share = total.value ? done.value / total.value : 1;
+    bar.style.width = `${100 * share}%`;
+    bar.setAttribute("aria-valuenow", String(Math.round(100 * share)));
+    bar.hidden = estimate + none === 0 || !live;
+  });
+  return bar;
+}
+
+function serverText({ live, running, waiting, problem }: Sweep, until: AbortSignal): HTMLElement {
+  const text = h("span", { class: "pm-server", role: "status" });
+  watch(until, () => {
+    text.textContent = running.value ? waiting.value : live ? problem.value : "";
+    text.classList.toggle("pm-problem", !running.value);
+    text.hidden = !text.textContent;
+  });
+  return text;
+}
+
+function agreementText(found: ReadonlySignal<ReturnType<typeof agreement>>, until: AbortSignal): HTMLElement {
+  const text = h("span", { class: "sw-dim pm-agreement" });
+  watch(until, () => {
+    text.textContent = found.value
+      ? `estimate vs exact: r = ${found.value.r.toFixed(2).replace("-", "−")} over ${count(found.value.n)} cells`
+      : "";
+  });
+  return text;
 }
 
 /** "20 s", "3 min", "2.5 h". */

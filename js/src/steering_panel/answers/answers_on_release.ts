@@ -18,87 +18,127 @@ export function followOnRelease(
   state: State,
   requests: Requests,
   start: Start,
-  { shown, waiting, news, problem }: Writable,
+  answers: Writable,
   until: AbortSignal,
 ): void {
-  const grids = new Grids(requests);
-  let sequence = 0;
-  let exact: AbortController | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-
-  const paint = (answer: Answer, strengths: Strength[], how: string): void => {
-    problem.value = "";
-    shown.value = { ...answer, sequence: ++sequence, strengths, input: state.input, how };
-  };
-  const isExact = (): boolean => same(shown.peek()!.strengths, state.effective.peek()) && !shown.peek()!.how;
-  /** Say that something is waited for, or no longer. */
-  const wait = (): void => {
-    const moving = state.moving.peek();
-    const lacking = moving ? !grids.has(moving.at, state.effective.peek()) : !!exact;
-    if (!lacking) {
-      clearTimeout(timer);
-      timer = undefined;
-      waiting.value = news.value = "";
-    } else timer ??= setTimeout(() => (waiting.value = "short"), PATIENCE);
-  };
-  const onProgress = (_done: number, _total: number, text: string): void => void (news.value = text);
-  const fail = (error: Error): void => {
-    if (error.name !== "AbortError") problem.value = error.message;
-  };
-
-  const interpolate = (): void => {
-    const now = state.effective.peek();
-    const found = grids.find(state.moving.peek()!.at, now, start.difference0);
-    if (found) paint(found.answer, now, found.computed ? "" : found.how);
-  };
-  const load = (at: number): void => {
-    const now = state.effective.peek();
-    if (at >= now.length || grids.has(at, now)) return;
-    grids
-      .load(at, now, { onProgress })
-      .then(() => {
-        if (state.moving.peek()?.at === at) interpolate();
-      }, fail)
-      .finally(wait);
-  };
-  const ask = async (): Promise<void> => {
-    const now = state.effective.peek();
-    const mine = (exact = new AbortController());
-    wait();
-    try {
-      const { data } = await requests.ask("steer", { strengths: now }, { signal: mine.signal, onProgress });
-      if (mine === exact) paint(data, now, "");
-    } catch (error) {
-      if (mine === exact) fail(error as Error);
-    }
-    if (mine === exact) exact = undefined;
-    wait();
-  };
-
-  const follow = (): void => {
-    const moving = state.moving.peek();
-    exact?.abort();
-    exact = undefined;
-    if (moving) {
-      interpolate();
-      load(moving.at);
-    } else if (!isExact()) void ask();
-    wait();
-  };
+  const follower = new Follower(state, requests, start, answers);
   watch(until, () => {
     void state.sliders.value;
-    untracked(() => grids.forget());
+    untracked(() => follower.forget());
   });
   watch(until, () => {
     void state.effective.value;
     void state.moving.value;
-    untracked(follow);
+    untracked(() => follower.follow());
   });
   // The slider that is touched, or at first would be, has its grid before it moves.
   watch(until, () => {
     const at = state.current.value;
     void state.sliders.value;
-    untracked(() => load(at));
+    untracked(() => follower.load(at));
   });
-  until.addEventListener("abort", () => clearTimeout(timer));
+  until.addEventListener("abort", () => follower.end());
+}
+
+class Follower {
+  readonly #state: State;
+  readonly #requests: Requests;
+  readonly #start: Start;
+  readonly #answers: Writable;
+  readonly #grids: Grids;
+  #sequence = 0;
+  /** The request for the exact distribution that is under way. */
+  #exact: AbortController | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(state: State, requests: Requests, start: Start, answers: Writable) {
+    this.#state = state;
+    this.#requests = requests;
+    this.#start = start;
+    this.#answers = answers;
+    this.#grids = new Grids(requests);
+  }
+
+  /** The strengths are others, or a slider begins or ceases to move. */
+  follow(): void {
+    const moving = this.#state.moving.peek();
+    this.#exact?.abort();
+    this.#exact = undefined;
+    if (moving) {
+      this.#interpolate(moving.at);
+      this.load(moving.at);
+    } else if (!this.#isExact()) void this.#ask();
+    this.#wait();
+  }
+
+  /** Ask for the grid of a slider, unless it is there. */
+  load(at: number): void {
+    const now = this.#state.effective.peek();
+    if (at >= now.length || this.#grids.has(at, now)) return;
+    this.#grids
+      .load(at, now, { onProgress: this.#onProgress })
+      .then(() => {
+        if (this.#state.moving.peek()?.at === at) this.#interpolate(at);
+      }, this.#fail)
+      .finally(() => this.#wait());
+  }
+
+  /** The sliders are others. */
+  forget(): void {
+    this.#grids.forget();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #isExact(): boolean {
+    const shown = this.#answers.shown.peek()!;
+    return same(shown.strengths, this.#state.effective.peek()) && !shown.how;
+  }
+
+  #interpolate(at: number): void {
+    const now = this.#state.effective.peek();
+    const found = this.#grids.find(at, now, this.#start.difference0);
+    if (found) this.#paint(found.answer, now, found.computed ? "" : found.how);
+  }
+
+  async #ask(): Promise<void> {
+    const now = this.#state.effective.peek();
+    const mine = (this.#exact = new AbortController());
+    this.#wait();
+    try {
+      const options = { signal: mine.signal, onProgress: this.#onProgress };
+      const { data } = await this.#requests.ask("steer", { strengths: now }, options);
+      if (mine === this.#exact) this.#paint(data, now, "");
+    } catch (error) {
+      if (mine === this.#exact) this.#fail(error as Error);
+    }
+    if (mine === this.#exact) this.#exact = undefined;
+    this.#wait();
+  }
+
+  #paint(answer: Answer, strengths: Strength[], how: string): void {
+    const { shown, problem } = this.#answers;
+    problem.value = "";
+    shown.value = { ...answer, sequence: ++this.#sequence, strengths, input: this.#state.input, how };
+  }
+
+  /** Say that something is waited for, or no longer. */
+  #wait(): void {
+    const { waiting, news } = this.#answers;
+    const moving = this.#state.moving.peek();
+    const lacking = moving ? !this.#grids.has(moving.at, this.#state.effective.peek()) : !!this.#exact;
+    if (!lacking) {
+      clearTimeout(this.#timer);
+      this.#timer = undefined;
+      waiting.value = news.value = "";
+    } else this.#timer ??= setTimeout(() => (waiting.value = "short"), PATIENCE);
+  }
+
+  readonly #onProgress = (_done: number, _total: number, text: string): void => void (this.#answers.news.value = text);
+
+  readonly #fail = (error: Error): void => {
+    if (error.name !== "AbortError") this.#answers.problem.value = error.message;
+  };
 }

@@ -1,9 +1,9 @@
 /** What the model goes on to write, unsteered and steered side by side, a token at a time. */
 
 import { h } from "../../core/elements/dom";
-import { save } from "../../core/model";
 import { type ReadonlySignal, signal, trait, untracked, watch } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
+import { save } from "../../core/widget_model";
 import type { Strength } from "../sliders/sliders";
 import type { State } from "../state";
 import { differing, running, type Word } from "./word_difference";
@@ -28,12 +28,51 @@ export function createContinuations(
   say: (text: string, isError?: boolean) => void,
   until: AbortSignal,
 ): Continuations {
+  const onRelease = trait(state.model, "continue_on_release", until);
+  const writer = createWriter(state, requests, say);
+  // What is being written is out of date as soon as a slider moves, and the kernel has better things to do.
+  watch(until, () => void (state.moving.value && !state.saved && writer.stop()));
+  watch(until, () => {
+    void state.releases.value;
+    void state.sliders.value.length;
+    if (state.saved || onRelease.value) untracked(() => void writer.run());
+  });
+  until.addEventListener("abort", writer.stop);
+
+  const said = h("span", { class: "sw-dim", role: "status" });
+  watch(until, () => void (said.textContent = writer.progress.value ?? writer.remark.value));
+  const head = h(
+    "div",
+    { class: "sp-below-head" },
+    h("span", { class: "sp-title" }, "Continuations"),
+    said,
+    ...(state.saved ? [] : controls(state, writer, onRelease, until)),
+  );
+  const element = h(
+    "section",
+    { class: "sp-below", "aria-label": "Continuations" },
+    head,
+    textColumns(state, writer, until),
+  );
+  return { element, texts: writer.texts, stop: writer.stop };
+}
+
+/** Asks the model to go on. */
+interface Writer {
+  texts: ReadonlySignal<Texts | undefined>;
+  /** How far it is; undefined: nothing is being written. */
+  progress: ReadonlySignal<string | undefined>;
+  /** Why there is nothing to show, where that is no error. */
+  remark: ReadonlySignal<string>;
+  run(): Promise<void>;
+  stop(): void;
+}
+
+function createWriter(state: State, requests: Requests, say: (text: string, isError?: boolean) => void): Writer {
   const texts = signal<Texts | undefined>(undefined);
   const progress = signal<string | undefined>(undefined);
   const remark = signal("");
-  const onRelease = trait(state.model, "continue_on_release", until);
   let stop: AbortController | undefined;
-
   const run = async (): Promise<void> => {
     stop?.abort();
     const mine = (stop = new AbortController());
@@ -60,47 +99,28 @@ export function createContinuations(
     }
     if (mine === stop) progress.value = stop = undefined;
   };
-  // What is being written is out of date as soon as a slider moves, and the kernel has better things to do.
-  watch(until, () => void (state.moving.value && !state.saved && stop?.abort()));
-  watch(until, () => {
-    void state.releases.value;
-    void state.sliders.value.length;
-    if (state.saved || onRelease.value) untracked(() => void run());
-  });
-  until.addEventListener("abort", () => stop?.abort());
+  return { texts, progress, remark, run, stop: () => stop?.abort() };
+}
 
-  const texted = (name: string): { column: HTMLElement; text: HTMLElement } => {
-    const text = h("div", { class: "sp-text", dir: "auto" });
-    return { column: h("div", { class: "sp-column" }, h("div", { class: "sp-caption" }, name), text), text };
-  };
-  const [unsteered, steered] = [texted("Unsteered"), texted("Steered")];
-  const said = h("span", { class: "sw-dim", role: "status" });
+/** Both texts side by side, what differs marked. */
+function textColumns(state: State, { texts, progress }: Writer, until: AbortSignal): HTMLElement {
+  const [unsteered, steered] = [
+    h("div", { class: "sp-text", dir: "auto" }),
+    h("div", { class: "sp-text", dir: "auto" }),
+  ];
+  const column = (name: string, text: HTMLElement): HTMLElement =>
+    h("div", { class: "sp-column" }, h("div", { class: "sp-caption" }, name), text);
+  const dim = (words: string): HTMLElement => h("span", { class: "sw-dim" }, words);
   watch(until, () => {
     const now = texts.value;
     const [one, other] = differing(now?.unsteered ?? "", now?.steered ?? "");
     const none = now && progress.value === undefined ? "Nothing that can be shown." : "";
-    unsteered.text.replaceChildren(
-      ...(one.length ? written(one) : [h("span", { class: "sw-dim" }, now ? none : "Nothing is written yet.")]),
-    );
-    steered.text.replaceChildren(...(other.length ? written(other) : [h("span", { class: "sw-dim" }, none)]));
-    for (const { text } of [unsteered, steered])
-      text.classList.toggle("sp-old", !!now && JSON.stringify(now.strengths) !== JSON.stringify(state.effective.value));
+    unsteered.replaceChildren(...(one.length ? written(one) : [dim(now ? none : "Nothing is written yet.")]));
+    steered.replaceChildren(...(other.length ? written(other) : [dim(none)]));
+    const isOld = !!now && JSON.stringify(now.strengths) !== JSON.stringify(state.effective.value);
+    for (const text of [unsteered, steered]) text.classList.toggle("sp-old", isOld);
   });
-  watch(until, () => void (said.textContent = progress.value ?? remark.value));
-  const head = h(
-    "div",
-    { class: "sp-below-head" },
-    h("span", { class: "sp-title" }, "Continuations"),
-    said,
-    ...(state.saved ? [] : controls(state, progress, onRelease, run, () => stop?.abort(), until)),
-  );
-  const element = h(
-    "section",
-    { class: "sp-below", "aria-label": "Continuations" },
-    head,
-    h("div", { class: "sp-texts" }, unsteered.column, steered.column),
-  );
-  return { element, texts, stop: () => stop?.abort() };
+  return h("div", { class: "sp-texts" }, column("Unsteered", unsteered), column("Steered", steered));
 }
 
 const written = (words: Word[]): (Node | string)[] =>
@@ -114,10 +134,8 @@ const optionsOf = ({ model }: State): { max_new_tokens: number; temperature: num
 
 function controls(
   { model }: State,
-  progress: ReadonlySignal<string | undefined>,
+  { progress, run, stop }: Writer,
   onRelease: ReadonlySignal<boolean>,
-  run: () => Promise<void>,
-  stop: () => void,
   until: AbortSignal,
 ): HTMLElement[] {
   const number = (

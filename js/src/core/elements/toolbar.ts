@@ -1,4 +1,4 @@
-/** The thin bar on top of every view: title, what is selected, copy as code, save, enlarge, keys. */
+/** The toolbar on top of every view: title, what is selected, copy as code, save, enlarge, keys. */
 
 import { copyText } from "../export";
 import { type ReadonlySignal, watch } from "../reactive";
@@ -12,7 +12,7 @@ export interface Chip {
   clear(): void;
 }
 
-export interface BarOptions {
+export interface ToolbarOptions {
   title: ReadonlySignal<string>;
   chips: ReadonlySignal<Chip[]>;
   /** Python lines that make this view again. */
@@ -22,7 +22,7 @@ export interface BarOptions {
   keys: readonly Key[];
 }
 
-export interface Bar {
+export interface Toolbar {
   /** Say a sentence, to the eye and to screen readers; errors stay until the next one. */
   say(text: string, isError?: boolean): void;
   /** Where the view's own controls go. */
@@ -34,23 +34,10 @@ const SAVE = "M8 2v8M4.500 7 8 10.500 11.500 7M2.500 13.500h11";
 const ENLARGE = "M9.500 2.500h4v4M13.500 2.500 9 7M6.500 13.500h-4v-4M2.500 13.500 7 9";
 const MANY = 6;
 
-export function createBar(root: HTMLElement, options: BarOptions, until: AbortSignal): Bar {
-  const title = h("span", { class: "sw-title" });
-  const chips = h("span", { class: "sw-chips" });
-  const note = h("span", { class: "sw-note", role: "status", "aria-live": "polite" });
+export function createToolbar(root: HTMLElement, options: ToolbarOptions, until: AbortSignal): Toolbar {
   const controls = h("span", { class: "sw-controls" });
   const keyList = createKeyList(root, options.keys);
-  const button = (label: string, content: Node | string, onclick: () => void): HTMLButtonElement =>
-    h("button", { class: "sw-button", type: "button", "aria-label": label, title: label, onclick }, content);
-
-  let fading = 0;
-  const say = (text: string, isError = false): void => {
-    clearTimeout(fading);
-    note.textContent = text;
-    note.title = text;
-    note.classList.toggle("sw-error", isError);
-    if (!isError) fading = window.setTimeout(() => (note.textContent = ""), 6000);
-  };
+  const { note, say } = createNote();
   const attempt = async (action: () => void | Promise<void>): Promise<void> => {
     try {
       await action();
@@ -58,42 +45,33 @@ export function createBar(root: HTMLElement, options: BarOptions, until: AbortSi
       say((error as Error).message, true);
     }
   };
+  const copy = async (): Promise<void> => {
+    await copyText(await options.code());
+    say("Copied as Python code.");
+  };
+  const save = async (choice: string): Promise<void> => {
+    say(`Saving ${choice} …`);
+    await options.saves[choice]!();
+    say(`Saved as ${choice}.`);
+  };
 
-  const copy = button("Copy as code", icon(CODE), () =>
-    attempt(async () => {
-      await copyText(await options.code());
-      say("Copied as Python code.");
-    }),
-  );
-  const saveMenu = menu(
-    button("Save", icon(SAVE), () => {}),
-    Object.keys(options.saves),
-    (choice) =>
-      attempt(async () => {
-        say(`Saving ${choice} …`);
-        await options.saves[choice]!();
-        say(`Saved as ${choice}.`);
-      }),
-  );
-  const enlarge = button("Enlarge", icon(ENLARGE), () =>
-    attempt(async () => {
-      if (isFull(root)) await document.exitFullscreen();
-      else await root.requestFullscreen();
-    }),
-  );
-  const help = button("Keys", "?", () => keyList.toggle());
+  root.setAttribute("role", "group");
   root.prepend(
     h(
       "div",
       { class: "sw-bar", role: "toolbar", "aria-label": "View" },
-      title,
-      chips,
+      titleOf(root, options.title, until),
+      chipsOf(options.chips, until),
       note,
       controls,
-      copy,
-      saveMenu,
-      enlarge,
-      help,
+      button("Copy as code", icon(CODE), () => attempt(copy)),
+      menu(
+        button("Save", icon(SAVE), () => {}),
+        Object.keys(options.saves),
+        (choice) => attempt(() => save(choice)),
+      ),
+      button("Enlarge", icon(ENLARGE), () => attempt(() => enlarge(root))),
+      button("Keys", "?", () => keyList.toggle()),
     ),
   );
 
@@ -104,19 +82,52 @@ export function createBar(root: HTMLElement, options: BarOptions, until: AbortSi
   });
   // JupyterLab's one-letter commands (x cuts the cell!) must not fire for keys meant for the view.
   root.dataset.lmSuppressShortcuts = "true";
-
-  root.setAttribute("role", "group");
-  watch(until, () => {
-    title.textContent = title.title = options.title.value;
-    root.setAttribute("aria-label", options.title.value);
-  });
-  watch(until, () => {
-    const all = options.chips.value;
-    chips.replaceChildren(...all.slice(0, MANY).map(chipElement));
-    if (all.length > MANY) chips.append(h("span", { class: "sw-dim" }, `and ${all.length - MANY} more`));
-    if (all.length > 1) chips.append(button("Clear the selection", "clear", () => all.forEach((chip) => chip.clear())));
-  });
   return { say, controls };
+}
+
+const button = (label: string, content: Node | string, onclick: () => void): HTMLButtonElement =>
+  h("button", { class: "sw-button", type: "button", "aria-label": label, title: label, onclick }, content);
+
+/** Where sentences are said. */
+function createNote(): { note: HTMLElement; say: Toolbar["say"] } {
+  const note = h("span", { class: "sw-note", role: "status", "aria-live": "polite" });
+  let fading = 0;
+  const say = (text: string, isError = false): void => {
+    clearTimeout(fading);
+    note.textContent = text;
+    note.title = text;
+    note.classList.toggle("sw-error", isError);
+    if (!isError) fading = window.setTimeout(() => (note.textContent = ""), 6000);
+  };
+  return { note, say };
+}
+
+/** The title, which is the name of the whole view too. */
+function titleOf(root: HTMLElement, title: ReadonlySignal<string>, until: AbortSignal): HTMLElement {
+  const element = h("span", { class: "sw-title" });
+  watch(until, () => {
+    element.textContent = element.title = title.value;
+    root.setAttribute("aria-label", title.value);
+  });
+  return element;
+}
+
+function chipsOf(chips: ReadonlySignal<Chip[]>, until: AbortSignal): HTMLElement {
+  const element = h("span", { class: "sw-chips" });
+  watch(until, () => {
+    const all = chips.value;
+    element.replaceChildren(...all.slice(0, MANY).map(chipElement));
+    if (all.length > MANY) element.append(h("span", { class: "sw-dim" }, `and ${all.length - MANY} more`));
+    if (all.length > 1)
+      element.append(button("Clear the selection", "clear", () => all.forEach((chip) => chip.clear())));
+  });
+  return element;
+}
+
+/** Fill the screen with the view, or no longer. */
+async function enlarge(root: HTMLElement): Promise<void> {
+  if (isFull(root)) await document.exitFullscreen();
+  else await root.requestFullscreen();
 }
 
 const isFull = (root: HTMLElement): boolean => (root.getRootNode() as Document | ShadowRoot).fullscreenElement === root;
