@@ -1,13 +1,14 @@
 """IOI heads: planted ones are found, random weights have none, and the demo model's are the same on other prompts."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 import torch
 
 from scope_widgets import Microscope, ioi
-from scope_widgets.ioi.detection.causes import find_causes
+from scope_widgets.ioi.detection import causes
 from scope_widgets.ioi.detection.effect_statistics import evidence, holm
 from scope_widgets.ioi.detection.result import IOIResult
 from scope_widgets.ioi.detection.runs import DetectionRuns, Paths
@@ -162,7 +163,7 @@ def test_what_a_head_reads_is_what_a_plain_forward_loses(demo, prompts):
     paths = Paths("END", None, runs.clean)
     effects = runs.path_effects("END", None, [3], NoBar())
     weighed = evidence(effects, np.ones(effects.shape[:2], dtype=bool), 0)
-    cause = find_causes(runs, paths, weighed, [(3, 1)], frozen=True)[3, 1]
+    cause = causes.find_causes(runs, paths, weighed, [(3, 1)], frozen=True)[3, 1]
     assert (cause.name, cause.position) == ("IO", "IO")
     other, width = few.corrupted("io", 0), demo.anatomy.d_head
     columns, lost = slice(width, 2 * width), []
@@ -176,6 +177,47 @@ def test_what_a_head_reads_is_what_a_plain_forward_loses(demo, prompts):
         after = plain.difference(logits, int(few.io_ids[at]), int(few.subject_ids[at]))
         lost.append((runs.m_clean[at] - after) / runs.scale)
     assert cause.share_there == pytest.approx(np.mean(lost) / effects[3, 1].mean(), abs=1e-4)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_what_is_read_at_all_places_is_all_that_changes(demo, prompts, frozen):
+    """With attention changing too, the parts add up to the head's output in the other run; else values alone move."""
+    few = prompts[:6]
+    runs = DetectionRuns(demo, few, 0)
+    paths = Paths("END", None, runs.clean)
+    moved = causes._moved(runs, paths, "s", 2, [2, 0], frozen).sum(0).numpy()
+    for at, prompt in enumerate(few):
+        clean, other = (demo.trace(list(one.token_ids)) for one in (prompt, few.corrupted("s", 0)[at]))
+        end = prompt.positions["END"]
+        for i, head in enumerate((2, 0)):
+            if frozen:
+                expected = clean.attention(2)[head, end] @ (other.v(2) - clean.v(2))[:, head]
+            else:
+                expected = (other.z(2) - clean.z(2))[end, head]
+            np.testing.assert_allclose(moved[i, at], expected, atol=1e-5)
+
+
+def test_what_few_prompts_rule_out_is_small_on_all(demo, prompts):
+    runs = DetectionRuns(demo, prompts, 0)
+    receivers, layers = [(3, 1, "q")], range(3)
+    everything = runs.path_effects("END", receivers, layers, NoBar())
+    screened = runs.path_effects("END", receivers, layers, NoBar(), None, 0.02)
+    measured = np.isfinite(screened)
+    assert measured[..., runs.shuffled[:8]].all()
+    assert 0 < (~measured[:3].all(-1)).sum() < measured[:3].all(-1).size
+    np.testing.assert_allclose(screened[measured], everything[measured], atol=1e-6)
+    assert np.abs(everything.mean(-1)[~measured.all(-1)]).max() < 0.02
+    tested = np.arange(4)[:, None].repeat(4, 1) < 3
+    found = [evidence(effects, tested, 0).found(0.02, 0.05).tolist() for effects in (everything, screened)]
+    assert found[0] == found[1]
+
+
+def test_too_few_prompts_for_the_spread_of_their_effects_are_said_to_be(demo):
+    result = ioi.detect(demo, ioi.prompts(demo, n=8, seed=0))
+    assert result.classes == {}
+    said = re.search(r"of head 3\.1, may be chance on 8 prompts \(p = 0\.17\); give about (\d+)", result.message)
+    enough = ioi.detect(demo, ioi.prompts(demo, n=int(said[1]), seed=0))
+    assert enough.of("name_mover") == [(3, 1)]
 
 
 def test_evidence_corrects_for_the_number_of_heads():

@@ -97,9 +97,7 @@ def find_causes(
     return found
 
 
-def _lost(
-    runs: DetectionRuns, paths: Paths, layer: int, heads: list[int], moved: Tensor, prompts: Array
-) -> Array:
+def _lost(runs: DetectionRuns, paths: Paths, layer: int, heads: list[int], moved: Tensor, prompts: Array) -> Array:
     """Return the mean effect `[change, head]` of changes of heads' z `[change, head, prompt, d_head]`."""
     z = _at_query(runs, paths, paths.base.values["z"][layer])[:, heads].transpose(0, 1)
     lost = np.zeros(moved.shape[:2])
@@ -112,9 +110,7 @@ def _lost(
     return lost
 
 
-def _moved(
-    runs: DetectionRuns, paths: Paths, how: Corruption, layer: int, heads: list[int], frozen: bool
-) -> Tensor:
+def _moved(runs: DetectionRuns, paths: Paths, how: Corruption, layer: int, heads: list[int], frozen: bool) -> Tensor:
     """Return how the z of heads changes by what they read at each place, `[place, head, prompt, d_head]`."""
     other = runs.exchanged(how, paths.ablated)
     ours = _pattern(runs, paths, paths.base, layer, heads)

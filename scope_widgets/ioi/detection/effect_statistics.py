@@ -48,7 +48,7 @@ def evidence(effects: Array, tested: Array, seed: int, floor: float = 0.0) -> Ev
     """
     effects = settled(effects, floor)
     n = effects.shape[-1]
-    whole = np.isfinite(effects).all(-1)
+    whole = np.asarray(np.isfinite(effects).all(-1))
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(n, np.full(n, 1 / n), size=_DRAWS) / n
     low, high, p = (np.full(tested.shape, np.nan) for _ in range(3))

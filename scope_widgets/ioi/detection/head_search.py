@@ -74,9 +74,8 @@ class HeadSearch:
             if not movers:
                 self.message = self._why_none(direct)
                 return
-            self._into(
-                "END", movers, "q", "END -> name movers' queries", bar, _when("S", (*READ_AT, ELSEWHERE), "s_inhibition")
-            )
+            against = _when("S", (*READ_AT, ELSEWHERE), "s_inhibition")
+            self._into("END", movers, "q", "END -> name movers' queries", bar, against)
             self._before_movers(movers, bar)
             self._before_inhibition(bar)
             self._backups([row.head for row in movers], direct, bar)
@@ -100,9 +99,7 @@ class HeadSearch:
             lambda effect, cause: names.get(cause.position) if effect > 0 and cause.carries("S") else None,
         )
         induction = [row for row in self.rows if row.name == "induction"]
-        self._into(
-            "S1+1", induction, "k", "S1+1 -> induction heads' keys", bar, _when("S", ("S1",), "previous_token")
-        )
+        self._into("S1+1", induction, "k", "S1+1 -> induction heads' keys", bar, _when("S", ("S1",), "previous_token"))
 
     def _into(
         self, role: str, readers: Sequence[FoundHead], sites: str, path: str, bar: tqdm[Any], class_of: Classifier
@@ -149,9 +146,7 @@ class HeadSearch:
         order = rank(np.abs(at.effect[tuple(where.T)]), self.runs.effect_floor)
         return [(int(layer), int(head)) for layer, head in where[order]]
 
-    def _name(
-        self, at: Evidence, paths: Paths, path: str, class_of: Classifier, least: float | None = None
-    ) -> None:
+    def _name(self, at: Evidence, paths: Paths, path: str, class_of: Classifier, least: float | None = None) -> None:
         """Name the heads that have an effect by what carries it."""
         classified = [row.head for row in self.rows if row.name != UNCLASSIFIED]
         found = self._by_size(at, at.found(self._min_effect if least is None else least, self._alpha))
@@ -262,9 +257,7 @@ def _writer(effect: int, cause: Cause) -> str | None:
 
 def _when(name: str, places: Sequence[str], head_class: str) -> Classifier:
     """Return what names a head that supports the behaviour by reading a name at one of some places."""
-    return lambda effect, cause: (
-        head_class if effect > 0 and cause.carries(name) and cause.position in places else None
-    )
+    return lambda effect, cause: head_class if effect > 0 and cause.carries(name) and cause.position in places else None
 
 
 def _copying(runs: DetectionRuns, heads: Sequence[Head]) -> dict[Head, tuple[float, float]]:
@@ -274,6 +267,6 @@ def _copying(runs: DetectionRuns, heads: Sequence[Head]) -> dict[Head, tuple[flo
     if not by_layer:
         return {}
     ids = torch.unique(torch.as_tensor(np.concatenate([runs.prompts.io_ids, runs.prompts.subject_ids])))
-    copied, opposite = copying_scores(runs.scope, ids, list(by_layer), heads=by_layer)
+    scores = copying_scores(runs.scope, ids, list(by_layer), heads=by_layer)
     row = {layer: at for at, layer in enumerate(by_layer)}
-    return {(layer, head): (float(copied[row[layer], head]), float(opposite[row[layer], head])) for layer, head in heads}
+    return {(layer, head): (scores[0, row[layer], head], scores[1, row[layer], head]) for layer, head in heads}

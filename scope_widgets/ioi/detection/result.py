@@ -134,10 +134,10 @@ class IOIResult(Result):
         """Return a table: layer, head, class, effect, low, high, p, then path, what it reads, attention and copying."""
         import pandas as pd
 
-        names = ("effect", "low", "high", "p", "path", "reads", "share", "share_there")
-        names += ("signature", "attention", "elsewhere", "copying", "negative_copying")
+        evidence = ("effect", "low", "high", "p", "path", "reads", "share", "share_there")
+        beside = ("signature", "attention", "elsewhere", "copying", "negative_copying")
         first = {"layer": self.layer, "head": self.head, "class": self.head_class}
-        return pd.DataFrame(first | {name: getattr(self, name) for name in names})
+        return pd.DataFrame(first | {name: getattr(self, name) for name in (*evidence, *beside)})
 
     def compare(self, reference: str | Mapping[str, Sequence[Head]]) -> ReferenceComparison:
         """Compare the heads found with a reference: "gpt2" (Wang et al. 2022), or heads of your own by class.

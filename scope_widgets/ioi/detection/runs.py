@@ -112,7 +112,7 @@ class DetectionRuns:
             effects[layer][:, few] = self.patched(paths, layer, heads, self.abc, few)
             some = [head for head in heads if _may_reach(effects[layer, head, few], least)]
             if some and len(others):
-                effects[layer][np.ix_(some, others)] = self.patched(paths, layer, some, self.abc, others)
+                effects[layer][np.ix_(np.array(some), others)] = self.patched(paths, layer, some, self.abc, others)
             bar.update()
         return effects
 
@@ -161,7 +161,8 @@ class DetectionRuns:
     def logit_difference_without(self, heads: Iterable[Head]) -> Array:
         """Return the logit difference with heads ablated as by `run_without`, `[prompt]`."""
         edits = self._ablated(heads)
-        everyone, first = torch.arange(self.n, device=self.at["END"].device), min((layer for _, layer in edits), default=0)
+        everyone = torch.arange(self.n, device=self.at["END"].device)
+        first = min((layer for _, layer in edits), default=0)
         # nothing comes after the end, so that no other position changes
         end = self.at["END"][:, None]
         return self._metric.again(self.clean, edits, rows=everyone, positions=end, layer=first).numpy()
