@@ -65,6 +65,32 @@ def test_knocking_them_out_takes_the_behaviour_away_and_others_do_not(demo, prom
     assert len(again.lost_at_random) == 3
 
 
+def test_the_heads_found_do_the_task_at_the_end(demo, prompts, found):
+    """With zeros for what they write there hardly anything is left; without as many others nearly all."""
+    heads = list(zip(found.layer, found.head, strict=True))
+    others = [(layer, head) for layer in range(4) for head in range(4) if (layer, head) not in heads]
+    rows, end = torch.arange(len(prompts)), torch.as_tensor(prompts.positions["END"])
+
+    def lost(some):
+        def zeroed(layer):
+            def edit(value):
+                new = value.clone()
+                for head in (head for one, head in some if one == layer):
+                    new[rows, end, head] = 0
+                return new
+
+            return edit
+
+        logits = demo.run(prompts.token_ids, edits={("z", layer): zeroed(layer) for layer in range(4)}).logits
+        difference = logits[rows, torch.as_tensor(prompts.io_ids)] - logits[rows, torch.as_tensor(prompts.subject_ids)]
+        return 1 - float(difference.mean()) / found.logit_difference.mean()
+
+    assert lost(heads) >= 0.8
+    rng = np.random.default_rng(0)
+    assert max(abs(lost([others[at] for at in rng.permutation(len(others))[: len(heads)]])) for _ in range(5)) <= 0.3
+    assert "unclassified" not in found.head_class
+
+
 def test_the_logit_difference_is_positive_on_98_of_100(demo):
     for seed in (0, 1, 2):
         prompts = ioi.prompts(demo, n=100, seed=seed)

@@ -39,7 +39,7 @@ class IOIResult(Result):
         carries most of it, such as "IO at IO+1"; "elsewhere" is none of the names, the tokens after them, and the end.
     share, share_there : ndarray [row]
         How much of the effect is lost when the head reads another name in place of this one, everywhere and at that
-        position alone.
+        position alone; more than 1 where the rest of what it reads works against it.
     signature : list of str [row]
         From the position of the path to the role that the head attends to most, such as "END -> IO".
     attention, elsewhere : ndarray [row]
