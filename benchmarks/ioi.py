@@ -6,6 +6,8 @@ import statistics
 import time
 from typing import Any
 
+import numpy as np
+
 from benchmarks.figure import Figure
 
 
@@ -38,11 +40,15 @@ def _model(scope: Any, name: str, limit: float, rounds: int) -> list[Figure]:
     one, other = (ioi.detect(scope, half) for half in (many[:100], many[100:]))
     sets = [set(half.of("name_mover")) for half in (one, other)]
     shared = len(sets[0] & sets[1]) / max(1, len(sets[0] | sets[1]))
+    direct = np.array([path == "END -> logits" for path in result.path])
+    unnamed = np.array([kind == "unclassified" for kind in result.head_class])
+    unclassified = float(abs(result.effect[direct & unnamed]).sum() / abs(result.effect[direct]).sum())
     positive = [int((half.logit_difference > 0).sum()) for half in (one, other)]
     return [
         Figure(f"IOI prompts of 100 with a positive logit difference, {name}", min(positive), "", 98, "higher"),
         Figure(f"name movers of two disjoint sets of 100 prompts, Jaccard, {name}", shared, "", 0.6, "higher"),
         Figure(f"ioi.detect, 50 prompts, {name}", statistics.median(times), "s", limit, "lower", {"classes": found}),
+        Figure(f"unclassified of the direct effects of the heads found, {name}", 100 * unclassified, "%", 10, "lower"),
         Figure(f"{lost}, subject suppressors and backups, {name}", 100 * result.lost, "%", 50, "higher", detail),
         Figure(f"{lost} and backups only, {name}", 100 * alone, "%", 50, "higher"),
         Figure(

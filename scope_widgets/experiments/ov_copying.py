@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ def copying_scores(
     layers: Sequence[int],
     top: int = 5,
     on_layer: Callable[[], object] = lambda: None,
+    *,
+    heads: Mapping[int, Sequence[int]] | None = None,
 ) -> np.ndarray[Any, Any]:
     """Score how far the heads of some layers copy tokens, and the opposite (Wang et al. 2022, section 3.1).
 
@@ -35,6 +37,8 @@ def copying_scores(
     top : int
     on_layer : callable
         Called when a layer is done.
+    heads : mapping of layer to sequence of int, optional
+        Those to score, by default all; the others are 0.
 
     Returns
     -------
@@ -51,7 +55,8 @@ def copying_scores(
     for at, layer in enumerate(layers):
         v = values[layer]
         writes, _ = head_writes(scope, v.repeat_interleave(scope.n_heads // v.shape[1], dim=1), layer)
-        for some in torch.split(torch.arange(scope.n_heads), max(1, _AT_ONCE // (len(ids) * scope.anatomy.d_vocab))):
+        wanted = torch.as_tensor(list(range(scope.n_heads) if heads is None else heads[layer]))
+        for some in torch.split(wanted, max(1, _AT_ONCE // (len(ids) * scope.anatomy.d_vocab))):
             scores[:, at, some.numpy()] = _shares(unembedding, writes[:, some], ids, top, nothing)
         on_layer()
     return scores

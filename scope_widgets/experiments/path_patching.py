@@ -25,7 +25,7 @@ Receiver = tuple[Any, ...]
 
 def patch_paths(
     base: CachedRun,
-    source: CachedRun,
+    source: CachedRun | Tensor,
     layer: int,
     heads: Sequence[int] | None,
     receivers: Sequence[Receiver] | None,
@@ -34,6 +34,7 @@ def patch_paths(
     *,
     n_layers: int,
     group: int,
+    prompts: Tensor | None = None,
     batch: int = 1024,
     on_rows: Callable[[int], None] = lambda n: None,
 ) -> Tensor:
@@ -43,10 +44,11 @@ def patch_paths(
     ----------
     base, source : CachedRun
         Of prompts of the same lengths, both with z; with mlp_out where MLPs send or receive, with q where it receives.
+        A source may also be a tensor `[sender, prompt, d_head]`: what the z of each head becomes at `at`.
     layer : int
         Of the senders.
     heads : sequence of int, or None
-        Each a sender by itself; None: the MLP of the layer.
+        Each a sender by itself, also where it is there several times; None: the MLP of the layer.
     receivers : sequence of Receiver, or None
         Patched together; None: the logits. Those that the layer cannot reach are left out.
     at : Tensor of int [prompt], or None
@@ -54,6 +56,8 @@ def patch_paths(
     metric : Metric
     n_layers, group : int
         Blocks of the model, and query heads to a key-value head.
+    prompts : Tensor of int [prompt], optional
+        Those that are run; by default all of them.
     batch : int
         Positions in one forward at the most.
     on_rows : callable
@@ -61,22 +65,25 @@ def patch_paths(
 
     Returns
     -------
-    Tensor [sender, prompt], float64
+    Tensor [sender, prompt], float64, of the prompts that are run
     """
     reached = None if receivers is None else [one for one in receivers if reaches(layer, heads is None, one)]
-    n = 1 if heads is None else len(heads)
-    count, prompts = n * len(base), len(base)
     device = base.token_ids.device
+    everyone = torch.arange(len(base), device=device)
+    prompts = everyone if prompts is None else prompts.to(device)
+    n = 1 if heads is None else len(heads)
+    count = n * len(prompts)
     found = torch.empty(count, dtype=torch.float64)
-    unchanged = metric.of(base.logits, torch.arange(prompts, device=device)).double().cpu()
+    unchanged = metric.of(base.logits, everyone).double().cpu()
     width = base.token_ids.shape[1] if at is None else int((base.last - at).max()) + 1
     size = max(1, batch // (width if at is None or reached is not None else 1))
     for part in torch.split(torch.arange(count, device=device), size):
-        rows, sender = part % prompts, part // prompts
+        rows, sender = prompts[part % len(prompts)], part // len(prompts)
         head = None if heads is None else torch.as_tensor(list(heads), device=device)[sender]
         positions = base.suffix(rows, 0) if at is None else at[rows, None]
         arrived: dict[HookPoint, Tensor] = {}
-        edits = _frozen(base, source, layer, head, rows, positions, n_layers)
+        sent = source[sender, rows][:, None, None] if isinstance(source, Tensor) else source
+        edits = _frozen(base, sent, layer, head, rows, positions, n_layers)
         for place in receiver_hooks(reached or []):
             edits[place] = _recorder(arrived, place, edits.get(place))
         if reached is None:
@@ -91,7 +98,7 @@ def patch_paths(
             measured = _delivered(base, reached, arrived, rows, positions, at, group, metric)
         found[part.cpu()] = measured
         on_rows(len(part))
-    return found.reshape(n, prompts)
+    return found.reshape(n, len(prompts))
 
 
 def reaches(layer: int, from_mlp: bool, receiver: Receiver) -> bool:
@@ -107,7 +114,13 @@ def receiver_hooks(receivers: Sequence[Receiver]) -> set[HookPoint]:
 
 
 def _frozen(
-    base: CachedRun, source: CachedRun, layer: int, head: Tensor | None, rows: Tensor, positions: Tensor, n_layers: int
+    base: CachedRun,
+    source: CachedRun | Tensor,
+    layer: int,
+    head: Tensor | None,
+    rows: Tensor,
+    positions: Tensor,
+    n_layers: int,
 ) -> dict[HookPoint, Callable[[Tensor], Tensor]]:
     """Return the edits of the first run: the sender from the source, all heads after it from the base."""
 
@@ -118,13 +131,15 @@ def _frozen(
         return lambda value: of(base, place)
 
     def send(value: Tensor) -> Tensor:
+        theirs = source if isinstance(source, Tensor) else of(source, sender)
         if head is None:
-            return of(source, ("mlp_out", layer))
+            return theirs
         ours = torch.arange(value.shape[2], device=value.device) == head[:, None]
-        return torch.where(ours[:, None, :, None], of(source, ("z", layer)), of(base, ("z", layer)))
+        return torch.where(ours[:, None, :, None], theirs, of(base, sender))
 
+    sender = ("mlp_out" if head is None else "z", layer)
     edits = {("z", later): from_base(("z", later)) for later in range(layer, n_layers)}
-    edits[("z", layer) if head is not None else ("mlp_out", layer)] = send
+    edits[sender] = send
     return edits
 
 

@@ -21,13 +21,13 @@ def t_test(values: Array, alternative: Literal["two-sided", "greater"] = "two-si
     n = values.shape[-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         t = values.mean(-1) / (values.std(-1, ddof=1) / np.sqrt(n))
-    both = np.array([_outside(float(one), n - 1) for one in np.ravel(t)]).reshape(t.shape)
+    both = np.array([two_sided(float(one), n - 1) for one in np.ravel(t)]).reshape(t.shape)
     if alternative == "two-sided":
         return both
     return np.where(t > 0, both / 2, 1 - both / 2)
 
 
-def _outside(t: float, freedom: int) -> float:
+def two_sided(t: float, freedom: int) -> float:
     """Return the probability of |T| > |t|, `I_x(freedom / 2, 1 / 2)` at `x = freedom / (freedom + t**2)`."""
     if math.isnan(t) or freedom < 1:
         return math.nan

@@ -1,21 +1,28 @@
 """IOI heads: planted ones are found, random weights have none, and the demo model's are the same on other prompts."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
 import torch
 
 from scope_widgets import Microscope, ioi
+from scope_widgets.ioi.detection import causes
 from scope_widgets.ioi.detection.effect_statistics import evidence, holm
 from scope_widgets.ioi.detection.result import IOIResult
-from scope_widgets.ioi.detection.runs import DetectionRuns
+from scope_widgets.ioi.detection.runs import DetectionRuns, Paths
 from tests.support import reference_patching as plain
 from tests.support.moved_demo_model import moved, planted_model
 from tests.support.planted_ioi_model import HEADS, planted_circuit
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 pytestmark = pytest.mark.numeric
+
+
+class NoBar:
+    def update(self):
+        pass
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +36,13 @@ def found(demo, prompts):
 
 
 def test_the_demo_models_heads_are_found_by_their_effect(found):
-    """The model's card: 3.1 moves names, 2.2 inhibits the subject, 3.0 attends to the name and hardly matters."""
+    """The model's card: 3.1 moves names, 2.2 inhibits the subject, 3.0 attends to the name and hardly matters.
+
+    1.0 attends to the second subject hardly at all, and all of its small effect is carried by what it reads there.
+    """
     assert found.of("name_mover") == [(3, 1)]
-    assert found.of("s_inhibition") == [(2, 2)]
+    assert found.of("s_inhibition") == [(2, 2), (1, 0)]
+    assert found.heads.set_index(["layer", "head"]).loc[(1, 0), "effect"] < 0.03
     assert found.of("backup_name_mover") == [(3, 0)]
     assert found.of("induction") == found.of("duplicate_token") == found.of("previous_token") == []
     table = found.heads
@@ -39,6 +50,9 @@ def test_the_demo_models_heads_are_found_by_their_effect(found):
     mover = table.iloc[0]
     assert mover["low"] < mover["effect"] < mover["high"]
     assert mover["signature"] == "END -> IO"
+    assert mover["reads"] == "IO at IO"
+    assert set(found.heads["reads"]) == {"IO at IO", "S at S2"}
+    assert (found.share > 0.9).all()
     assert mover["copying"] > 0.95
     assert mover["attention"] > 0.5 > mover["elsewhere"]
 
@@ -49,6 +63,32 @@ def test_knocking_them_out_takes_the_behaviour_away_and_others_do_not(demo, prom
     again = ioi.ablate_heads(demo, prompts, [(3, 1)], draws=3)
     assert 0.4 < again.lost <= found.lost + 0.05
     assert len(again.lost_at_random) == 3
+
+
+def test_the_heads_found_do_the_task_at_the_end(demo, prompts, found):
+    """With zeros for what they write there hardly anything is left; without as many others nearly all."""
+    heads = list(zip(found.layer, found.head, strict=True))
+    others = [(layer, head) for layer in range(4) for head in range(4) if (layer, head) not in heads]
+    rows, end = torch.arange(len(prompts)), torch.as_tensor(prompts.positions["END"])
+
+    def lost(some):
+        def zeroed(layer):
+            def edit(value):
+                new = value.clone()
+                for head in (head for one, head in some if one == layer):
+                    new[rows, end, head] = 0
+                return new
+
+            return edit
+
+        logits = demo.run(prompts.token_ids, edits={("z", layer): zeroed(layer) for layer in range(4)}).logits
+        difference = logits[rows, torch.as_tensor(prompts.io_ids)] - logits[rows, torch.as_tensor(prompts.subject_ids)]
+        return 1 - float(difference.mean()) / found.logit_difference.mean()
+
+    assert lost(heads) >= 0.8
+    rng = np.random.default_rng(0)
+    assert max(abs(lost([others[at] for at in rng.permutation(len(others))[: len(heads)]])) for _ in range(5)) <= 0.3
+    assert "unclassified" not in found.head_class
 
 
 def test_the_logit_difference_is_positive_on_98_of_100(demo):
@@ -71,12 +111,8 @@ def test_the_effects_are_those_of_path_patching_by_hand(demo, prompts):
     few = prompts[:8]
     runs = DetectionRuns(demo, few, 0)
 
-    class Bar:
-        def update(self):
-            pass
-
-    direct = runs.path_effects("END", None, [2, 3], Bar())
-    into = runs.path_effects("END", [(3, 1, "q")], [2], Bar())
+    direct = runs.path_effects("END", None, [2, 3], NoBar())
+    into = runs.path_effects("END", [(3, 1, "q")], [2], NoBar())
     other = few.corrupted("abc", 0)
     for at in (0, 5):
         ids = few.token_ids[at], other.token_ids[at]
@@ -108,7 +144,7 @@ def test_planted_heads_are_found_at_their_places_under_grouped_queries(demo):
     scope = planted_model(demo)
     result = ioi.detect(scope, ioi.prompts(scope, n=50, seed=0))
     assert result.of("name_mover") == [moved(3, 1)]
-    assert result.of("s_inhibition") == [moved(2, 2)]
+    assert result.of("s_inhibition") == [moved(2, 2), moved(1, 0)]
     assert set(result.of("backup_name_mover")) <= {moved(3, 0)}
     assert result.lost >= 0.5
 
@@ -122,6 +158,92 @@ def test_a_circuit_set_by_hand_is_found_whole(demo):
     assert len(result.head_class) == len(HEADS)
     assert result.lost > 0.99
     assert abs(result.lost_at_random).max() < 0.01
+    reads = {row["class"]: row["reads"] for _, row in result.heads.iterrows()}
+    assert reads == {
+        "name_mover": "IO at IO",
+        "subject_suppressor": "S at S2",
+        "s_inhibition": "S at S2",
+        "induction": "S at S1+1",
+        "duplicate_token": "S at S1",
+        "previous_token": "S at S1",
+    }
+    assert (result.share_there > 0.8).all()
+
+
+def test_a_name_mover_that_reads_the_name_one_token_further_is_found(demo):
+    many = ioi.prompts(demo, n=1000, seed=3)
+    names = torch.as_tensor(np.union1d(many.io_ids, many.subject_ids))
+    result = ioi.detect(planted_circuit(demo, names, one_further=True), ioi.prompts(demo, n=40, seed=0))
+    assert result.classes == {name: [head] for name, head in HEADS.items()}
+    rows = result.heads.set_index("class")
+    assert rows.loc["name_mover", "reads"] == "IO at IO+1"
+    assert rows.loc["name_mover", "share_there"] > 0.9
+    assert rows.loc["previous_token", "reads"] == "IO at IO"
+    assert rows.loc["previous_token", "path"] == "IO+1 -> name movers' keys and values"
+
+
+def test_what_a_head_reads_is_what_a_plain_forward_loses(demo, prompts):
+    """Values of one key taken from the prompt with another name, with plain hooks, in each row of the result."""
+    few = prompts[:12]
+    runs = DetectionRuns(demo, few, 0)
+    paths = Paths("END", None, runs.clean)
+    effects = runs.path_effects("END", None, [3], NoBar())
+    weighed = evidence(effects, np.ones(effects.shape[:2], dtype=bool), 0)
+    cause = causes.find_causes(runs, paths, weighed, [(3, 1)], frozen=True)[3, 1]
+    assert (cause.name, cause.position) == ("IO", "IO")
+    other, width = few.corrupted("io", 0), demo.anatomy.d_head
+    columns, lost = slice(width, 2 * width), []
+    for at, prompt in enumerate(few):
+        ids, end, key = list(prompt.token_ids), prompt.positions["END"], prompt.positions["IO"]
+        theirs, ours = (plain.values(demo.model, list(one), [("v", 3), ("z", 3)]) for one in (other[at].token_ids, ids))
+        pattern = demo.trace(ids, capture=("attention",)).attention(3)[1, end, key]
+        new = ours["z", 3].clone()
+        new[end, columns] += float(pattern) * (theirs["v", 3] - ours["v", 3])[key, columns]
+        logits = plain.forward(demo.model, ids, {("z", 3): lambda value, new=new: new})
+        after = plain.difference(logits, int(few.io_ids[at]), int(few.subject_ids[at]))
+        lost.append((runs.m_clean[at] - after) / runs.scale)
+    assert cause.share_there == pytest.approx(np.mean(lost) / effects[3, 1].mean(), abs=1e-4)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_what_is_read_at_all_places_is_all_that_changes(demo, prompts, frozen):
+    """With attention changing too, the parts add up to the head's output in the other run; else values alone move."""
+    few = prompts[:6]
+    runs = DetectionRuns(demo, few, 0)
+    paths = Paths("END", None, runs.clean)
+    moved = causes._moved(runs, paths, "s", 2, [2, 0], frozen).sum(0).numpy()
+    for at, prompt in enumerate(few):
+        clean, other = (demo.trace(list(one.token_ids)) for one in (prompt, few.corrupted("s", 0)[at]))
+        end = prompt.positions["END"]
+        for i, head in enumerate((2, 0)):
+            if frozen:
+                expected = clean.attention(2)[head, end] @ (other.v(2) - clean.v(2))[:, head]
+            else:
+                expected = (other.z(2) - clean.z(2))[end, head]
+            np.testing.assert_allclose(moved[i, at], expected, atol=1e-5)
+
+
+def test_what_few_prompts_rule_out_is_small_on_all(demo, prompts):
+    runs = DetectionRuns(demo, prompts, 0)
+    receivers, layers = [(3, 1, "q")], range(3)
+    everything = runs.path_effects("END", receivers, layers, NoBar())
+    screened = runs.path_effects("END", receivers, layers, NoBar(), None, 0.02)
+    measured = np.isfinite(screened)
+    assert measured[..., runs.shuffled[:8]].all()
+    assert 0 < (~measured[:3].all(-1)).sum() < measured[:3].all(-1).size
+    np.testing.assert_allclose(screened[measured], everything[measured], atol=1e-6)
+    assert np.abs(everything.mean(-1)[~measured.all(-1)]).max() < 0.02
+    tested = np.arange(4)[:, None].repeat(4, 1) < 3
+    found = [evidence(effects, tested, 0).found(0.02, 0.05).tolist() for effects in (everything, screened)]
+    assert found[0] == found[1]
+
+
+def test_too_few_prompts_for_the_spread_of_their_effects_are_said_to_be(demo):
+    result = ioi.detect(demo, ioi.prompts(demo, n=8, seed=0))
+    assert result.classes == {}
+    said = re.search(r"of head 3\.1, may be chance on 8 prompts \(p = 0\.17\); give about (\d+)", result.message)
+    enough = ioi.detect(demo, ioi.prompts(demo, n=int(said[1]), seed=0))
+    assert enough.of("name_mover") == [(3, 1)]
 
 
 def test_evidence_corrects_for_the_number_of_heads():

@@ -74,7 +74,7 @@ def test_names_stand_where_the_roles_say(scope, n, seed):
     for role, name in (("IO", these.io_ids), ("S1", these.subject_ids), ("S2", these.subject_ids)):
         np.testing.assert_array_equal([p.token_ids[p.positions[role]] for p in these], name)
     assert abs(these.order.count("ABBA") - these.order.count("BABA")) <= 1
-    for corruption in ("abc", "s2_io", "swap"):
+    for corruption in ("abc", "io", "s", "s2_io", "swap"):
         check_set_of_corrupted(scope.tokenizer, these, these.corrupted(corruption, seed=seed))
 
 
@@ -95,6 +95,10 @@ def check_set_of_corrupted(tokenizer, clean, corrupted):
             assert changed == sorted([io, s1, s2])
             assert len(set(now)) == 3
             assert set(now) <= names - set(was)
+        elif corrupted.corruption in ("io", "s"):
+            all_new = clean.corrupted("abc", seed=corrupted.corruption_seed)[clean.items.index(one)]
+            drawn = [all_new.token_ids[at] for at in (io, s1, s2)]
+            assert now == ([drawn[0], *was[1:]] if corrupted.corruption == "io" else [was[0], *drawn[1:]])
         elif corrupted.corruption == "s2_io":
             assert changed == [s2]
             assert now[2] == was[0]
@@ -251,7 +255,7 @@ def test_tokenizers_that_will_not_do(gpt2_like):
 
 def test_corruptions_that_cannot_be(demo):
     these = prompts(demo, n=4)
-    with pytest.raises(ValueError, match="one of abc, s2_io, swap; got 'xyz'"):
+    with pytest.raises(ValueError, match="one of abc, io, s, s2_io, swap; got 'xyz'"):
         these.corrupted("xyz")
     with pytest.raises(ValueError, match=r"corrupted already \(swap\)"):
         these.corrupted("swap").corrupted("abc")
@@ -282,7 +286,7 @@ def test_smollm2_does_the_task(smollm2):
 def test_positions_hold_for_smollm2s_tokenizer(smollm2):
     these = prompts(smollm2, n=500, seed=9)
     check_set(smollm2.tokenizer, these)
-    for corruption in ("abc", "s2_io", "swap"):
+    for corruption in ("abc", "io", "s", "s2_io", "swap"):
         check_set_of_corrupted(smollm2.tokenizer, these, these.corrupted(corruption))
     sentence = IOISentence.parse(JOHN_AND_MARY, smollm2.tokenizer)
     assert (sentence.io, sentence.s1, sentence.s2) == (1, 3, 9)

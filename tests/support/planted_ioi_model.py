@@ -28,8 +28,12 @@ HEADS = {
 }
 
 
-def planted_circuit(demo, names):
-    """Make the model over the demo's tokenizer; `names` are the token ids of the names."""
+def planted_circuit(demo, names, *, one_further=False):
+    """Make the model over the demo's tokenizer; `names` are the token ids of the names.
+
+    `one_further`: the name mover reads a name not where it stands but at the next token, where the previous-token head
+    has put it.
+    """
     n = len(names)
     blocks = ("own", "previous", "repeated", "subject", "answer")
     at = {name: slice(i * n, (i + 1) * n) for i, name in enumerate(blocks)}
@@ -105,10 +109,15 @@ def planted_circuit(demo, names):
             column = which * d_head + width + n + POSITIONS
             model.transformer.h[layer].attn.c_attn.weight[at["repeated"], column] = scale
         # names, less those not to say
+        read = "previous" if one_further else "own"
         head(
             "name_mover",
             [(None, one, 6 * root), (at["subject"], who, -1.2 * root)],
-            [(is_name, one, 1.0), (at["own"], who, 1.0)],
-            "own", "answer", 4.0,
+            [(at[read], who, 1.0)] if one_further else [(is_name, one, 1.0), (at["own"], who, 1.0)],
+            read, "answer", 4.0,
         )  # fmt: skip
+        if one_further:
+            layer, which = HEADS["name_mover"]
+            column = which * d_head + width + n + POSITIONS
+            model.transformer.h[layer].attn.c_attn.weight[at["previous"], column] = scale
     return Microscope.for_model(model, demo.tokenizer, demo.model_id)

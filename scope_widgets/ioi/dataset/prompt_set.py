@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 #: positions that have a name: those of the three names, the token after the first subject, and the last token
 ROLES = ("IO", "S1", "S1+1", "S2", "END")
 #: other names in the same prompt, see `IOIPrompts.corrupted`
-Corruption: TypeAlias = Literal["abc", "s2_io", "swap"]
+Corruption: TypeAlias = Literal["abc", "io", "s", "s2_io", "swap"]
+#: those that draw names: the roles whose name is another one
+_DRAWN = {"abc": ("IO", "S1", "S2"), "io": ("IO",), "s": ("S1", "S2")}
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class IOIPrompts(Sequence[IOIPrompt]):
     revision : str or None
     seed : int
     corruption : str
-        "" for clean prompts, else "abc", "s2_io" or "swap": see `corrupted`.
+        "" for clean prompts, else "abc", "io", "s", "s2_io" or "swap": see `corrupted`.
     corruption_seed : int or None
         None where nothing was drawn.
     """
@@ -181,36 +183,38 @@ class IOIPrompts(Sequence[IOIPrompt]):
 
         Parameters
         ----------
-        how : {"abc", "s2_io", "swap"}
+        how : {"abc", "io", "s", "s2_io", "swap"}
             "abc": three names, all different and other than the prompt's own, for its three (Wang et al. 2022, p_ABC).
+            "io", "s": the same for the indirect object alone, or for the two places of the subject alone; with one seed
+            the new names are those of "abc".
             "s2_io": the indirect object's name in place of the second subject, so that the other name is the answer.
             "swap": the two names exchanged everywhere.
         seed : int
-            Of the names of "abc".
+            Of the names of "abc", "io" and "s".
 
         Raises
         ------
         ValueError
-            For an unknown corruption, prompts that are corrupted already, or too few names for "abc".
+            For an unknown corruption, prompts that are corrupted already, or too few names for the first three.
         """
         check_choice("corruption", how, Corruption)
         if self.corruption:
             raise ValueError(f"These prompts are corrupted already ({self.corruption}). Corrupt the clean ones.")
-        if how == "abc" and len(self.names) < 5:
+        if how in _DRAWN and len(self.names) < 5:
             raise ValueError(
-                f"'abc' takes three names beside the prompt's own, five in all, and this set was made with "
+                f"{how!r} takes three names beside the prompt's own, five in all, and this set was made with "
                 f"{len(self.names)}: {', '.join(one.name for one in self.names)}. Make it with more names."
             )
         rng = np.random.default_rng(seed)
         items = tuple(_renamed(prompt, self._replacements(prompt, how, rng)) for prompt in self)
-        return dataclasses.replace(self, items=items, corruption=how, corruption_seed=seed if how == "abc" else None)
+        return dataclasses.replace(self, items=items, corruption=how, corruption_seed=seed if how in _DRAWN else None)
 
     def task(self, corruption: Corruption = "s2_io", seed: int = 0) -> Task:
         """Return the task of finding the indirect object: the logit difference of the two names.
 
         Parameters
         ----------
-        corruption : {"abc", "s2_io", "swap"}
+        corruption : {"abc", "io", "s", "s2_io", "swap"}
         seed : int
             As for `corrupted`.
 
@@ -241,12 +245,13 @@ class IOIPrompts(Sequence[IOIPrompt]):
         """Return the name for each of the three name roles."""
         by_name = {one.name: one for one in self.names}
         io, subject = by_name[prompt.io], by_name[prompt.subject]
-        if how == "abc":
+        own = {"IO": io, "S1": subject, "S2": subject}
+        if how in _DRAWN:
             others = [one for one in self.names if one not in (io, subject)]
-            drawn = rng.choice(len(others), 3, replace=False)
-            return {role: others[at] for role, at in zip(("IO", "S1", "S2"), drawn, strict=True)}
+            drawn = dict(zip(own, rng.choice(len(others), 3, replace=False), strict=True))
+            return own | {role: others[drawn[role]] for role in _DRAWN[how]}
         if how == "s2_io":
-            return {"IO": io, "S1": subject, "S2": io}
+            return own | {"S2": io}
         return {"IO": subject, "S1": io, "S2": io}
 
     def _name_ids(self, names: Sequence[str]) -> Array:

@@ -115,7 +115,7 @@ def measure_ablated_heads(
     before = float(runs.m_clean.mean())
 
     def lost(some: list[Head]) -> float:
-        after = float(runs.logit_difference(runs.run_without(some)).mean())
+        after = float(runs.logit_difference_without(some).mean())
         return float(share(before - after, before, runs.floor))
 
     rng = np.random.default_rng(seed)

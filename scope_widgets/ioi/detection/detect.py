@@ -31,16 +31,18 @@ def detect(
     """Find the heads of the IOI circuit in the order of Wang et al. 2022, by path patching with the ABC prompts.
 
     1. Direct effect on the logits from the last position: name movers, and with the other sign negative ones; also
-       subject suppressors, which the paper does not have: they attend to the subject and write against it.
+       subject suppressors, which the paper does not have: they read the subject and write against it.
     2. Paths into the queries of name movers and suppressors: S-inhibition heads.
     3. Paths from the second subject into the S-inhibition heads' keys and values: induction and duplicate-token heads.
-    4. Paths from the token after the first subject into the induction heads' keys: previous-token heads.
+    4. Paths from the token after the first subject into the induction heads' keys: previous-token heads; the same from
+       the token after a name where name movers read it there.
     5. Direct effect that appears only when those of 1 with a positive effect are ablated: backup name movers.
 
     A head counts where its effect is at least `min_effect` of the logit difference (`min_direct` in 1) and chance is
-    ruled out at `alpha` after Holm's correction. It gets the class's name only where it attends as the class does:
-    most to the role in the class's signature, and more than to positions without a role. Otherwise it is
-    "unclassified".
+    ruled out at `alpha` after Holm's correction. It gets the class's name by what carries the effect: the name, the
+    indirect object's or the subject's, whose exchange for another in what the head reads takes at least half of it
+    away, and for the classes of 3 and 4 the position at which it is read. Otherwise it is "unclassified". Where it
+    attends stands beside that.
 
     Parameters
     ----------

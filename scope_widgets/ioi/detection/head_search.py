@@ -13,24 +13,20 @@ from tqdm.auto import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.ov_copying import copying_scores
-from scope_widgets.experiments.path_patching import Receiver
-from scope_widgets.experiments.rounding import levels, noise_floor, rank, settled
+from scope_widgets.experiments.rounding import levels, noise_floor, rank
 from scope_widgets.ioi.dataset.prompt_set import ROLES
 from scope_widgets.ioi.detection.ablate_heads import measure_ablated_heads
-from scope_widgets.ioi.detection.effect_statistics import Evidence, chance, evidence
+from scope_widgets.ioi.detection.causes import ELSEWHERE, READ_AT, Cause, find_causes
+from scope_widgets.ioi.detection.effect_statistics import Evidence, evidence, prompts_needed
 from scope_widgets.ioi.detection.result import UNCLASSIFIED, IOIResult
-from scope_widgets.ioi.detection.runs import N_VERSIONS, DetectionRuns
+from scope_widgets.ioi.detection.runs import N_VERSIONS, DetectionRuns, Paths
 from scope_widgets.ioi.published import CLASSES
-from scope_widgets.models.execution.cached_run import CachedRun
 
-_NAME_ROLES = ("IO", "S1", "S2")
 _RANDOM_DRAWS = 5
-#: share of names that a head must write against to be called a suppressor
-_MOSTLY = 0.5
 #: what rounding alone may make of attention, which sums to 1
 _ATTENTION_FLOOR = noise_floor(torch.float32, 1.0)
-#: (head, sign of its effect, the role that it attends to most, or None) -> its class, or None
-Classifier: TypeAlias = Callable[[Head, int, str | None], str | None]
+#: (sign of a head's effect, what carries it) -> its class, or None
+Classifier: TypeAlias = Callable[[int, Cause], str | None]
 
 
 @dataclass(frozen=True)
@@ -42,6 +38,7 @@ class FoundHead:
     path: str
     query: str
     key: str
+    cause: Cause
     at: Evidence
 
     @property
@@ -69,57 +66,64 @@ class HeadSearch:
     def run(self) -> None:
         """Look for the classes in turn."""
         with tqdm(total=self._n_layers, desc="IOI", unit="layer", leave=False) as bar:
-            direct = self._evidence("END", None, range(self._n_layers), bar, "direct effects on the logits")
+            logits = Paths("END", None, self.runs.clean)
+            direct = self._evidence(logits, bar, "direct effects on the logits", 0.0)
             self.direct = direct.effect
-            self._name(direct, "END -> logits", "END", self._direct_class, least=self._min_direct)
-            movers = self.heads("name_mover", "subject_suppressor")
+            self._name(direct, logits, "END -> logits", _writer, least=self._min_direct)
+            movers = [row for row in self.rows if row.name in ("name_mover", "subject_suppressor")]
             if not movers:
-                self.message = "No name mover was found, so the classes that act through them were not looked for."
+                self.message = self._why_none(direct)
                 return
-            into = self._evidence_of_paths(
-                "END", [(layer, head, "q") for layer, head in movers], bar, "paths into the name movers"
-            )
-            self._name(into, "END -> name movers' queries", "END", _when("S2", "s_inhibition"))
+            against = _when("S", (*READ_AT, ELSEWHERE), "s_inhibition")
+            self._into("END", movers, "q", "END -> name movers' queries", bar, against)
+            self._before_movers(movers, bar)
             self._before_inhibition(bar)
-            self._backups(movers, direct, bar)
+            self._backups([row.head for row in movers], direct, bar)
             self._ablate(bar)
 
-    def _direct_class(self, head: Head, effect: int, key: str | None) -> str | None:
-        """Name a head by what it does to the logits: which name it reads, and whether it writes for it or against."""
-        if key == "IO":
-            return "name_mover" if effect > 0 else "negative_name_mover"
-        against = effect > 0 and key in ("S1", "S2") and _copying(self.runs, [head])[head][1] > _MOSTLY
-        return "subject_suppressor" if against else None
+    def _before_movers(self, movers: list[FoundHead], bar: tqdm[Any]) -> None:
+        """Where name movers read a name one token after it, find the heads that brought it there."""
+        for role, name in (("IO", "IO"), ("S1", "S"), ("S2", "S")):
+            there = [row for row in movers if row.cause.position == f"{role}+1"]
+            path = f"{role}+1 -> name movers' keys and values"
+            self._into(f"{role}+1", there, "kv", path, bar, _when(name, (role,), "previous_token"))
 
     def _before_inhibition(self, bar: tqdm[Any]) -> None:
-        inhibition = self.heads("s_inhibition")
-        if not inhibition:
-            return
-        receivers = [(layer, head, site) for layer, head in inhibition for site in ("k", "v")]
-        into = self._evidence_of_paths("S2", receivers, bar, "paths into the S-inhibition heads")
         names = {"S1+1": "induction", "S1": "duplicate_token"}
-        path = "S2 -> S-inhibition heads' keys and values"
-        self._name(
-            into, path, "S2", lambda head, effect, key: names.get(key or "") if effect > 0 else None, ("S1", "S1+1")
+        self._into(
+            "S2",
+            [row for row in self.rows if row.name == "s_inhibition"],
+            "kv",
+            "S2 -> S-inhibition heads' keys and values",
+            bar,
+            lambda effect, cause: names.get(cause.position) if effect > 0 and cause.carries("S") else None,
         )
-        induction = self.heads("induction")
-        if induction:
-            receivers = [(layer, head, "k") for layer, head in induction]
-            into = self._evidence_of_paths("S1+1", receivers, bar, "paths into the induction heads")
-            self._name(into, "S1+1 -> induction heads' keys", "S1+1", _when("S1", "previous_token"), ("S1",))
+        induction = [row for row in self.rows if row.name == "induction"]
+        self._into("S1+1", induction, "k", "S1+1 -> induction heads' keys", bar, _when("S", ("S1",), "previous_token"))
+
+    def _into(
+        self, role: str, readers: Sequence[FoundHead], sites: str, path: str, bar: tqdm[Any], class_of: Classifier
+    ) -> None:
+        """Find the heads at a role that send to heads that were found."""
+        receivers = [(*row.head, site) for row in readers for site in sites]
+        if receivers:
+            paths = Paths(role, receivers, self.runs.clean)
+            at = self._evidence(paths, bar, f"paths {path}", self._min_effect)
+            self._name(at, paths, path, class_of)
 
     def _backups(self, movers: list[Head], direct: Evidence, bar: tqdm[Any]) -> None:
         """Find heads that have a direct effect only when the movers are gone."""
-        ablated = self.runs.run_without(movers, ("z", "attention"))
-        layers = range(self._n_layers)
-        after = self._evidence("END", None, layers, bar, "direct effects without the name movers", ablated)
+        ablated = tuple(movers)
+        paths = Paths("END", None, self.runs.run_without(ablated, ("z", "attention")), ablated)
+        after = self._evidence(paths, bar, "direct effects without the name movers", self._min_effect)
         new = after.found(self._min_effect, self._alpha) & ~direct.found(self._min_direct, self._alpha)
-        for layer, head in self._by_size(after, new):
-            known = any(row.head == (layer, head) and row.name != UNCLASSIFIED for row in self.rows)
-            key = self._key(layer, head, "END", _NAME_ROLES)
-            if after.effect[layer, head] > 0 and key == "IO" and not known:
+        classified = [row.head for row in self.rows if row.name != UNCLASSIFIED]
+        some = [head for head in self._by_size(after, new & (after.effect > 0)) if head not in classified]
+        for head, cause in find_causes(self.runs, paths, after, some, frozen=True).items():
+            if cause.carries("IO"):
+                key = self._most(*head, "END")
                 path = "END -> logits, name movers knocked out"
-                self._add(FoundHead((layer, head), "backup_name_mover", path, "END", "IO", after))
+                self._add(FoundHead(head, "backup_name_mover", path, "END", key, cause, after))
 
     def _ablate(self, bar: tqdm[Any]) -> None:
         bar.set_description("IOI: ablating the name movers")
@@ -127,21 +131,12 @@ class HeadSearch:
         found = measure_ablated_heads(self.runs, heads, {row.head for row in self.rows}, _RANDOM_DRAWS, self._seed)
         self.lost, self.lost_at_random = found.lost, found.lost_at_random
 
-    def _evidence_of_paths(self, role: str, receivers: Sequence[Receiver], bar: tqdm[Any], what: str) -> Evidence:
-        return self._evidence(role, receivers, range(max(one[0] for one in receivers)), bar, what)
-
-    def _evidence(
-        self,
-        role: str,
-        receivers: Sequence[Receiver] | None,
-        layers: range,
-        bar: tqdm[Any],
-        what: str,
-        base: CachedRun | None = None,
-    ) -> Evidence:
+    def _evidence(self, paths: Paths, bar: tqdm[Any], what: str, least: float) -> Evidence:
+        """Measure all heads from which the paths can lead; those that do not come near `least` on few prompts."""
+        layers = range(self._n_layers if paths.receivers is None else max(one[0] for one in paths.receivers))
         bar.set_description(f"IOI: {what}")
         bar.reset(total=len(layers))
-        effects = self.runs.path_effects(role, receivers, layers, bar, base)
+        effects = self.runs.path_effects(paths.role, paths.receivers, layers, bar, paths.base, least)
         tested = np.zeros(self.direct.shape, dtype=bool)
         tested[list(layers)] = True
         return evidence(effects, tested, self._seed, self.runs.effect_floor)
@@ -151,23 +146,15 @@ class HeadSearch:
         order = rank(np.abs(at.effect[tuple(where.T)]), self.runs.effect_floor)
         return [(int(layer), int(head)) for layer, head in where[order]]
 
-    def _name(
-        self,
-        at: Evidence,
-        path: str,
-        query: str,
-        class_of: Classifier,
-        keys: tuple[str, ...] = _NAME_ROLES,
-        least: float | None = None,
-    ) -> None:
-        """Name the heads that have an effect by where they attend to."""
-        for layer, head in self._by_size(at, at.found(self._min_effect if least is None else least, self._alpha)):
-            if any(row.head == (layer, head) and row.name != UNCLASSIFIED for row in self.rows):
-                continue
-            key = self._key(layer, head, query, keys)
-            name = class_of((layer, head), int(np.sign(at.effect[layer, head])), key)
-            most = key or self._most(layer, head, query, keys)
-            self._add(FoundHead((layer, head), name or UNCLASSIFIED, path, query, most, at))
+    def _name(self, at: Evidence, paths: Paths, path: str, class_of: Classifier, least: float | None = None) -> None:
+        """Name the heads that have an effect by what carries it."""
+        classified = [row.head for row in self.rows if row.name != UNCLASSIFIED]
+        found = self._by_size(at, at.found(self._min_effect if least is None else least, self._alpha))
+        some = [head for head in found if head not in classified]
+        causes = find_causes(self.runs, paths, at, some, frozen=paths.receivers is None)
+        for head in some:
+            name = class_of(int(np.sign(at.effect[head])), causes[head]) or UNCLASSIFIED
+            self._add(FoundHead(head, name, path, paths.role, self._most(*head, paths.role), causes[head], at))
 
     def _add(self, found: FoundHead) -> None:
         """Add a head; a class takes the place of "unclassified", and the first path of an unclassified head stays."""
@@ -176,19 +163,25 @@ class HeadSearch:
             return
         self.rows = [row for row in self.rows if row.head != found.head] + [found]
 
+    def _why_none(self, direct: Evidence) -> str:
+        """Say why there is no name mover, and where chance is not ruled out how many prompts would do it."""
+        said = "No name mover was found, so the classes that act through them were not looked for."
+        large = np.abs(direct.effect) >= self._min_direct
+        if not large.any() or direct.found(self._min_direct, self._alpha).any():
+            return said
+        layer, head = self._by_size(direct, large)[0]
+        enough = prompts_needed(direct.effects[layer, head], direct.effect.size, self._alpha)
+        return (
+            f"{said} The largest direct effect, {direct.effect[layer, head]:.0%} of head {layer}.{head}, may be chance "
+            f"on {self.runs.n} prompts (p = {direct.p[layer, head]:.2g}); give about {enough}."
+        )
+
     def _attention(self, layer: int, head: int, query: str, key: str) -> float:
         return float(self.runs.attention(layer, query, key)[:, head].mean())
 
-    def _key(self, layer: int, head: int, query: str, keys: tuple[str, ...]) -> str | None:
-        """Return the role that a head attends to most; None where that is no more than to positions without a role."""
-        most = self._most(layer, head, query, keys)
-        difference = self.runs.attention(layer, query, most) - self.runs.attention_elsewhere(layer, query, keys)
-        more = settled(difference[:, head], _ATTENTION_FLOOR)
-        clear = more.mean() > 0 and float(chance(more)) < self._alpha
-        return most if clear else None
-
-    def _most(self, layer: int, head: int, query: str, keys: tuple[str, ...]) -> str:
+    def _most(self, layer: int, head: int, query: str) -> str:
         """Return the role that a head attends to most; of equal ones the first."""
+        keys = [role for role in ROLES[:-1] if bool((self.runs.at[role] <= self.runs.at[query]).all())]
         return keys[int(rank([self._attention(layer, head, query, one) for one in keys], _ATTENTION_FLOOR)[0])]
 
     def result(self, p_behaviour: float) -> IOIResult:
@@ -217,6 +210,9 @@ class HeadSearch:
                 name: np.array([float(getattr(row.at, name)[row.head]) for row in rows])
                 for name in ("effect", "low", "high", "p")
             },
+            reads=[f"{row.cause.name} at {row.cause.position}" for row in rows],
+            share=np.array([row.cause.share for row in rows]),
+            share_there=np.array([row.cause.share_there for row in rows]),
             signature=[f"{row.query} -> {row.key}" for row in rows],
             attention=np.array([self._attention(*row.head, row.query, row.key) for row in rows]),
             elsewhere=np.array(
@@ -252,20 +248,25 @@ class HeadSearch:
         )
 
 
-def _when(role: str, name: str) -> Classifier:
-    """Return what names a head that supports the behaviour and attends to a role."""
-    return lambda head, effect, key: name if effect > 0 and key == role else None
+def _writer(effect: int, cause: Cause) -> str | None:
+    """Name a head by what it does to the logits: which name it reads, and whether it writes for it or against."""
+    if cause.carries("IO"):
+        return "name_mover" if effect > 0 else "negative_name_mover"
+    return "subject_suppressor" if effect > 0 and cause.carries("S") else None
+
+
+def _when(name: str, places: Sequence[str], head_class: str) -> Classifier:
+    """Return what names a head that supports the behaviour by reading a name at one of some places."""
+    return lambda effect, cause: head_class if effect > 0 and cause.carries(name) and cause.position in places else None
 
 
 def _copying(runs: DetectionRuns, heads: Sequence[Head]) -> dict[Head, tuple[float, float]]:
-    layers = sorted({layer for layer, _ in heads})
-    if not layers:
+    by_layer: dict[int, list[int]] = {}
+    for layer, head in heads:
+        by_layer.setdefault(layer, []).append(head)
+    if not by_layer:
         return {}
     ids = torch.unique(torch.as_tensor(np.concatenate([runs.prompts.io_ids, runs.prompts.subject_ids])))
-    scores = copying_scores(runs.scope, ids, layers)
-    return {
-        (layer, head): (float(scores[0, at, head]), float(scores[1, at, head]))
-        for at, layer in enumerate(layers)
-        for one, head in heads
-        if one == layer
-    }
+    scores = copying_scores(runs.scope, ids, list(by_layer), heads=by_layer)
+    row = {layer: at for at, layer in enumerate(by_layer)}
+    return {(layer, head): (scores[0, row[layer], head], scores[1, row[layer], head]) for layer, head in heads}

@@ -16,26 +16,32 @@ from scope_widgets.ioi.published import CLASSES
 if TYPE_CHECKING:
     import pandas as pd
 
-#: a head with an effect whose attention is that of none of the classes
+#: a head with an effect that is carried as in none of the classes
 UNCLASSIFIED = "unclassified"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class IOIResult(Result):
-    """Heads found by what they cause, named by what they attend to.
+    """Heads found by what they cause, named by what carries it.
 
     Attributes
     ----------
     layer, head : ndarray of int [row]
     head_class : list of str [row]
-        One of `CLASSES`, or "unclassified": the head has an effect and attends like none of them.
+        One of `CLASSES`, or "unclassified": the head has an effect that is carried as in none of them.
     path : list of str [row]
         The path whose patching showed the effect.
     effect, low, high, p : ndarray [row]
         Share of the logit difference that is lost when the path is patched with the ABC prompt's activation (negative:
         gained), its 95 % bootstrap interval over the prompts, and the p of no effect, corrected for all heads tested.
+    reads : list of str [row]
+        The name whose exchange for another takes most of the effect away, and the position at which the head reads what
+        carries most of it, such as "IO at IO+1"; "elsewhere" is none of the names, the tokens after them, and the end.
+    share, share_there : ndarray [row]
+        How much of the effect is lost when the head reads another name in place of this one, everywhere and at that
+        position alone; more than 1 where the rest of what it reads works against it.
     signature : list of str [row]
-        The attention that gave the name, such as "END -> IO".
+        From the position of the path to the role that the head attends to most, such as "END -> IO".
     attention, elsewhere : ndarray [row]
         Mean attention there, and to a position that has no role: what a head that attends at random would show.
     copying, negative_copying : ndarray [row]
@@ -71,6 +77,9 @@ class IOIResult(Result):
     low: Array
     high: Array
     p: Array
+    reads: list[str]
+    share: Array
+    share_there: Array
     signature: list[str]
     attention: Array
     elsewhere: Array
@@ -122,14 +131,13 @@ class IOIResult(Result):
         return self.classes.get(name, [])
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return a table: layer, head, class, effect, low, high, p, then path, signature, attention and copying."""
+        """Return a table: layer, head, class, effect, low, high, p, then path, what it reads, attention and copying."""
         import pandas as pd
 
-        names = ("effect", "low", "high", "p", "path", "signature", "attention", "elsewhere", "copying")
+        evidence = ("effect", "low", "high", "p", "path", "reads", "share", "share_there")
+        beside = ("signature", "attention", "elsewhere", "copying", "negative_copying")
         first = {"layer": self.layer, "head": self.head, "class": self.head_class}
-        return pd.DataFrame(
-            first | {name: getattr(self, name) for name in names} | {"negative_copying": self.negative_copying}
-        )
+        return pd.DataFrame(first | {name: getattr(self, name) for name in (*evidence, *beside)})
 
     def compare(self, reference: str | Mapping[str, Sequence[Head]]) -> ReferenceComparison:
         """Compare the heads found with a reference: "gpt2" (Wang et al. 2022), or heads of your own by class.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,25 @@ from scope_widgets._types import Array, Head
 from scope_widgets.experiments.metric import metric_of
 from scope_widgets.experiments.path_patching import Receiver, patch_paths
 from scope_widgets.experiments.rounding import share, vanishes
-from scope_widgets.ioi.dataset.prompt_set import IOIPrompts
+from scope_widgets.ioi.dataset.prompt_set import Corruption, IOIPrompts
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope, loaded
 
 #: ABC versions of each prompt over which an ablated head's output is averaged
 N_VERSIONS = 4
+#: prompts on which every head is measured, and the standard errors that its mean there may be off
+_FEW, _MARGIN = 8, 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """Paths from heads at a role to receivers (None: the logits), in a run, the one with these heads ablated."""
+
+    role: str
+    receivers: Sequence[Receiver] | None
+    base: CachedRun
+    ablated: tuple[Head, ...] = ()
 
 
 class DetectionRuns:
@@ -32,6 +45,9 @@ class DetectionRuns:
     m_clean, m_abc : ndarray [prompt]
         The logit difference, `logit(IO) - logit(S)` at the end.
     at : dict of role to Tensor [prompt]
+        Also of the tokens after the names, "IO+1" and so on.
+    shuffled : ndarray of int [prompt]
+        The prompts in random order: the first of them stand for all.
     floor : float
         The difference that rounding alone may make to a logit difference.
     """
@@ -49,8 +65,11 @@ class DetectionRuns:
         self.floor = max(self._metric.floor(scope, run.logits) for run in (self.clean, self.abc))
         device = self.clean.token_ids.device
         self.at = {role: torch.as_tensor(at, device=device) for role, at in prompts.positions.items()}
+        self.at |= {f"{role}+1": self.at[role] + 1 for role in ("IO", "S1", "S2")}
         self._seed = seed
         self._means: dict[int, Tensor] | None = None
+        self._exchanged: dict[tuple[Corruption, tuple[Head, ...]], CachedRun] = {}
+        self.shuffled = np.random.default_rng(seed).permutation(self.n)
 
     @property
     def scale(self) -> float:
@@ -69,56 +88,103 @@ class DetectionRuns:
         layers: Iterable[int],
         bar: tqdm[Any],
         base: CachedRun | None = None,
+        least: float = 0.0,
     ) -> Array:
         """Patch the paths from each head at a role to the receivers (None: the logits), ABC into clean.
+
+        Parameters
+        ----------
+        least : float
+            A head whose mean over a few prompts is smaller by several standard errors is not measured on the others.
 
         Returns
         -------
         ndarray [layer, head, prompt]
-            The share of the logit difference that is lost; 0 for layers that were not asked for.
+            The share of the logit difference that is lost; 0 for layers that were not asked for, NaN where not
+            measured.
         """
-        base = self.clean if base is None else base
-        before = self._metric.checked(base.logits, "clean")
+        paths = Paths(role, receivers, self.clean if base is None else base)
         effects = np.zeros((self.scope.n_layers, self.scope.n_heads, self.n))
+        heads = list(range(self.scope.n_heads))
+        few, others = np.split(self.shuffled, [_FEW if least else self.n])
         for layer in layers:
-            measured = patch_paths(
-                base,
-                self.abc,
-                layer,
-                range(self.scope.n_heads),
-                receivers,
-                self.at[role],
-                self._metric,
-                n_layers=self.scope.n_layers,
-                group=self.scope.n_heads // self.scope.anatomy.n_kv_heads,
-            )
-            effects[layer] = share((before - measured).numpy(), self.scale, self.floor)
+            effects[layer] = np.nan
+            effects[layer][:, few] = self.patched(paths, layer, heads, self.abc, few)
+            some = [head for head in heads if _may_reach(effects[layer, head, few], least)]
+            if some and len(others):
+                effects[layer][np.ix_(np.array(some), others)] = self.patched(paths, layer, some, self.abc, others)
             bar.update()
         return effects
 
-    def run_without(self, heads: Iterable[Head], capture: Sequence[str] = ()) -> CachedRun:
+    def patched(
+        self,
+        paths: Paths,
+        layer: int,
+        heads: Sequence[int],
+        source: CachedRun | Tensor,
+        prompts: Array | None = None,
+    ) -> Array:
+        """Return the share of the logit difference that each head's paths lose, `[head, prompt]`.
+
+        `source` is a run, or what each head's z becomes, `[head, prompt, d_head]`; `prompts` are those to run.
+        """
+        some = np.arange(self.n) if prompts is None else prompts
+        measured = patch_paths(
+            paths.base,
+            source,
+            layer,
+            heads,
+            paths.receivers,
+            self.at[paths.role],
+            self._metric,
+            n_layers=self.scope.n_layers,
+            group=self.scope.n_heads // self.scope.anatomy.n_kv_heads,
+            prompts=torch.as_tensor(some),
+        )
+        before = self._metric.checked(paths.base.logits, "clean")[torch.as_tensor(some)]
+        return np.asarray(share((before - measured).numpy(), self.scale, self.floor))
+
+    def exchanged(self, name: Corruption, ablated: tuple[Head, ...] = ()) -> CachedRun:
+        """Run with the third names of the ABC prompts for the indirect object ("io") or the subject ("s") alone."""
+        if (name, ablated) not in self._exchanged:
+            other = self.prompts.corrupted(name, self._seed)
+            self._exchanged[name, ablated] = self.run_without(ablated, ("z", "attention"), other)
+        return self._exchanged[name, ablated]
+
+    def run_without(
+        self, heads: Iterable[Head], capture: Sequence[str] = (), prompts: IOIPrompts | None = None
+    ) -> CachedRun:
         """Run with heads ablated at END: their z there is its mean over `N_VERSIONS` ABC versions of the prompt."""
+        edits = self._ablated(heads)
+        return loaded(self.scope).run((prompts or self.prompts).token_ids, capture, edits)
+
+    def logit_difference_without(self, heads: Iterable[Head]) -> Array:
+        """Return the logit difference with heads ablated as by `run_without`, `[prompt]`."""
+        edits = self._ablated(heads)
+        everyone = torch.arange(self.n, device=self.at["END"].device)
+        first = min((layer for _, layer in edits), default=0)
+        # nothing comes after the end, so that no other position changes
+        end = self.at["END"][:, None]
+        return self._metric.again(self.clean, edits, rows=everyone, positions=end, layer=first).numpy()
+
+    def _ablated(self, heads: Iterable[Head]) -> Edits:
         by_layer: dict[int, list[int]] = {}
         for layer, head in heads:
             by_layer.setdefault(layer, []).append(head)
         rows = torch.arange(self.n, device=self.at["END"].device)
+        means = self._mean_at_end() if by_layer else {}
 
         def ablated(layer: int) -> Callable[[Tensor], Tensor]:
             def edit(value: Tensor) -> Tensor:
                 new = value.clone()
+                at = self.at["END"] if value.shape[1] > 1 else 0  # a run of the end alone has one position
                 for head in by_layer[layer]:
-                    new[rows, self.at["END"], head] = self._mean_at_end()[layer][:, head].to(value.dtype)
+                    new[rows, at, head] = means[layer][:, head].to(value.dtype)
                 return new
 
             return edit
 
-        self._mean_at_end()  # its own runs must not begin inside of this one
-        edits: Edits = {("z", layer): ablated(layer) for layer in by_layer}
-        return loaded(self.scope).run(self.prompts.token_ids, capture, edits)
-
-    def logit_difference(self, run: CachedRun) -> Array:
-        """Return the logit difference of a run, `[prompt]`."""
-        return self._metric.checked(run.logits, "clean").numpy()
+        return {("z", layer): ablated(layer) for layer in by_layer}
 
     def attention(self, layer: int, query: str, key: str, run: CachedRun | None = None) -> Array:
         """Return the attention from one role to another, `[prompt, head]`."""
@@ -151,6 +217,11 @@ class DetectionRuns:
                 for layer in range(self.scope.n_layers)
             }
         return self._means
+
+
+def _may_reach(values: Array, least: float) -> bool:
+    """Whether the mean of more values like these `[prompt]` may be as large as `least`."""
+    return len(values) < _FEW or bool(abs(values.mean()) + _MARGIN * values.std(ddof=1) / len(values) ** 0.5 >= least)
 
 
 def check_prompts(scope: Microscope, prompts: IOIPrompts, who: str) -> None:

@@ -36,7 +36,10 @@ HELP = {
     "p": "How often an effect at least this large is found where there is none.",
     "p_corrected": "The same, corrected for all heads that were tested.",
     "path": "The path that was patched.",
-    "signature": "Where the class attends: from one role of the prompt to another.",
+    "reads": "The name whose exchange for another takes the effect away, and the position at which the head reads it.",
+    "share": "How much of the effect is lost when the head reads another name in place of this one.",
+    "share_there": "How much of the effect is lost with what it reads at that position alone.",
+    "signature": "From the position of the path to the role that the head attends to most.",
     "elsewhere": "Attention to a position that has no role: what a head that looks around at random would show.",
     "copying": "Share of names that the head's output and value matrices bring to the top 5 (Wang et al. 2022, 3.1).",
     "negative_copying": "The same with the matrices' negative: what the head takes away.",
@@ -50,7 +53,7 @@ HELP = {
 TITLES = {"strips": "attention over the prompt"}
 
 #: a control -> the column that it is held against, whose scale it shares
-CONTROLS = {"elsewhere": "attention", "negative_copying": "copying"}
+CONTROLS = {"elsewhere": "attention", "negative_copying": "copying", "share_there": "share"}
 
 
 @dataclass(frozen=True)
