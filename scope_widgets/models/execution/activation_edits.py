@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
+from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError
 from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.nnsight_model import NNsightModel
@@ -55,8 +55,8 @@ class Editor:
         self._uses_interface = uses_attention_interface(model)
         self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
 
-    def logits(self, inputs: dict[str, Any], gradients: bool = False) -> Tensor:
-        """Run the forward and return its logits `[batch, position, vocabulary]`."""
+    def logits(self, inputs: dict[str, Any], gradients: bool = False, at: Tensor | None = None) -> Tensor:
+        """Run the forward and return its logits `[batch, position, vocabulary]`, or of one position each, see `at`."""
         self._batch = inputs["input_ids"].shape
         with ExitStack() as stack:
             if self._uses_interface:
@@ -64,7 +64,7 @@ class Editor:
             if self._uses_interface and not self._wrapped.by_source:
                 stack.enter_context(hooked_attention(self._model, self._attention_hook))
             return self._wrapped.logits(
-                inputs, self._trace_block, gradients=gradients, touched=self._accessed_modules()
+                inputs, self._trace_block, gradients=gradients, touched=self._accessed_modules(), at=at
             )
 
     def _accessed_modules(self) -> Iterator[nn.Module]:
@@ -166,3 +166,23 @@ def check_edits(edits: Edits, anatomy: Anatomy) -> None:
         last = anatomy.n_layers - (site != "residual")
         if not 0 <= layer <= last:
             raise ValueError(f"Layer {layer} of '{site}' is out of range: this model has 0 to {last}.")
+        if site == "neurons":
+            n_neurons(anatomy.blocks[layer])
+
+
+def n_neurons(block: Block) -> int:
+    """Return how many neurons the MLP of a block has.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Where neurons are not the inputs of one matrix.
+    """
+    weight = getattr(block.down, "weight", None)
+    if not isinstance(weight, Tensor):
+        raise UnsupportedModelError(
+            f"The MLP of this layer is a {type(block.mlp).__name__}, whose last matrix is not one but one of each "
+            "expert, so there are no 'neurons' to read or change. Take what it writes, 'mlp_out', instead."
+        )
+    # GPT-2's Conv1D holds its matrix transposed, and has no sizes
+    return int(getattr(block.down, "in_features", None) or len(weight))

@@ -54,9 +54,7 @@ class CachedRun:
         }
         with scope.wrapped() as wrapped:
             editor = Editor(wrapped, scope.model, scope.anatomy, {**edits, **captures})
-            logits = editor.logits({"input_ids": ids, "logits_to_keep": torch.unique(self.last)})
-        at = torch.searchsorted(torch.unique(self.last), self.last)
-        self.logits = logits[torch.arange(len(ids), device=ids.device), at]
+            self.logits = editor.logits({"input_ids": ids}, at=self.last)[:, 0]
         self.values = {site: [captured[site, layer] for s, layer in captures if s == site] for site in wanted}
         self._masks = [editor.masks[layer] for layer in range(scope.n_layers)]
         self._unembedding = self._exact_unembedding()
