@@ -32,19 +32,13 @@ def of_the_blocks(model):
     return model
 
 
-def of_an_mlp(model):
-    for block in model.model.layers:
-        block.mlp.compile(backend="eager")
-    return model
-
-
 def blocks_in_wrappers(model):
     for i, block in enumerate(model.model.layers):
         model.model.layers[i] = torch.compile(block, backend="eager")
     return model
 
 
-WAYS = [of_the_whole, in_place, of_the_forward, of_the_blocks, of_an_mlp, blocks_in_wrappers]
+WAYS = [of_the_whole, in_place, of_the_forward, of_the_blocks, blocks_in_wrappers]
 
 
 @pytest.fixture(params=WAYS)
