@@ -63,7 +63,7 @@ class RemoteTrace(Trace):
         return self._kept
 
     @property
-    def kept_logits(self) -> Tensor | None:  # type: ignore[override]
+    def kept_logits(self) -> Tensor | None:
         """The logits that the trace is to keep, fetched when they are first asked for."""
         if self._kept is None:
             return None

@@ -113,7 +113,7 @@ class NNsightModel:
         is unembedded, by default all: of many prompts `logits_to_keep` would take the positions of all for each.
         """
         logits: list[Tensor] = []
-        unembed = None if at is None else self._model.get_output_embeddings()  # type: ignore[operator]
+        unembed: Any = None if at is None else self._model.get_output_embeddings()  # type: ignore[operator]
 
         def block() -> bool:
             if body is not None and body():

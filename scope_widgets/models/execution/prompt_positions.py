@@ -145,8 +145,9 @@ class PromptPositions:
 
 
 def _arguments(signature: inspect.Signature, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    given = dict(signature.bind_partial(*args, **kwargs).arguments)
-    return given | given.pop("kwargs", {})
+    given: dict[str, Any] = dict(signature.bind_partial(*args, **kwargs).arguments)
+    rest: dict[str, Any] = given.pop("kwargs", {})
+    return given | rest
 
 
 def _columns(given: Mapping[str, Any]) -> int:

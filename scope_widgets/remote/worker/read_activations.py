@@ -51,7 +51,7 @@ def read(model: Any, wanted: list[tuple[str, str, str, int | list[int] | None]])
             calls = [call for call in envoy.source.names if call.startswith("attention_interface_")]
             args, options = getattr(envoy.source, calls[-1]).inputs
             value = args[int(side)]
-            if head is not None:
+            if isinstance(head, int):
                 value = value[:, head : head + 1]
             scaling = options.get("scaling")
             found["scoring " + path] = [
