@@ -52,6 +52,8 @@ class Editor:
         self._edits = edits
         #: the mask of each layer, when the forward is over
         self.masks: dict[int, Tensor] = {}
+        #: what leaves block `end`, when the forward has ended there
+        self.stream: Tensor | None = None
         self._uses_interface = uses_attention_interface(model)
         self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
 
@@ -112,7 +114,7 @@ class Editor:
             self._edit_input("neurons", layer, block.down, (-1,))
             self._edit_output("mlp_out", layer, block.mlp_out)
             if layer == self.end:
-                _ = envoy.output  # waits until the block is computed
+                self.stream = unwrap(envoy.output)
                 return True
         last = self._anatomy.blocks[-1].block
         self._edit_output("residual", self._anatomy.n_layers, last)

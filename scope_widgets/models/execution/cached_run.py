@@ -96,7 +96,7 @@ class CachedRun:
         layer : int
             The first block that is computed.
         end : int, optional
-            The last block that is computed; there are no logits then.
+            The last block that is computed: the residual stream that leaves it is returned instead of logits.
         tokens : Tensor of int [row, k], optional
             The only tokens whose logits are wanted.
         keep : int
@@ -106,7 +106,8 @@ class CachedRun:
 
         Returns
         -------
-        Tensor [row, vocabulary], or [row, k], or with `keep` above 1 [row, keep, vocabulary]
+        Tensor [row, vocabulary], or [row, k], or with `keep` above 1 [row, keep, vocabulary], or with `end`
+        [row, position, d_model]
         """
         if tokens is not None:
             return self._logits_of_tokens(edits, rows, positions, layer, tokens)
@@ -119,6 +120,8 @@ class CachedRun:
                 "logits_to_keep": keep,
             }
             logits = editor.logits(inputs, gradients)
+            if editor.stream is not None:
+                return editor.stream
             return logits[:, -1] if end is None and keep == 1 else logits
 
     def _logits_of_tokens(self, edits: Edits, rows: Tensor, positions: Tensor, layer: int, tokens: Tensor) -> Tensor:
