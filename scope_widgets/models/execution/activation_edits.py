@@ -117,28 +117,32 @@ class Editor:
                 self.stream = unwrap(envoy.output)
                 return True
         last = self._anatomy.blocks[-1].block
-        self._edit_output("residual", self._anatomy.n_layers, last)
+        edited = self._edit_output("residual", self._anatomy.n_layers, last)
         if self.end != self._anatomy.n_layers:
             return False
-        if ("residual", self.end) not in self._edits:
-            _ = self._wrapped.envoy(last).output  # waits until the block is computed
+        self.stream = unwrap(self._wrapped.envoy(last).output) if edited is None else edited
         return True
 
     def _last_position_suffices(self, layer: int) -> bool:
         """Whether what attention and MLP of this layer write may leave out positions whose logits nobody wants."""
         block = self._anatomy.blocks[layer]
-        if layer < self._anatomy.n_layers - 1 or self.end is not None or self.keep != 1 or self._batch[1] == 1:
+        n_layers = self._anatomy.n_layers
+        if layer < n_layers - 1 or self.end not in (None, n_layers) or self.keep != 1 or self._batch[1] == 1:
             return False
         later = {("attention_out", layer), ("neurons", layer), ("mlp_out", layer), ("residual", layer + 1)}
         seen = later & set(self._edits)
         return not seen and block.mlp is not block.down  # OPT's MLP has all positions of all prompts in one list
 
-    def _edit_output(self, site: str, layer: int, module: nn.Module) -> None:
-        if edit := self._edits.get((site, layer)):
-            envoy = self._wrapped.envoy(module)
-            output = envoy.output
-            new = self._edited(edit, unwrap(output), (-1,))
-            envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
+    def _edit_output(self, site: str, layer: int, module: nn.Module) -> Tensor | None:
+        """Edit the output of a module, and return what it became where there is an edit."""
+        edit = self._edits.get((site, layer))
+        if edit is None:
+            return None
+        envoy = self._wrapped.envoy(module)
+        output = envoy.output
+        new = self._edited(edit, unwrap(output), (-1,))
+        envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
+        return new
 
     def _edit_input(self, site: str, layer: int, module: nn.Module, shape: tuple[int, ...]) -> None:
         if edit := self._edits.get((site, layer)):

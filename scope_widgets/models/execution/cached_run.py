@@ -111,9 +111,24 @@ class CachedRun:
         """
         if tokens is not None:
             return self._logits_of_tokens(edits, rows, positions, layer, tokens)
+        return self._run(edits, rows, positions, layer, end, keep, gradients, narrow=end is None and not gradients)
+
+    def _run(
+        self,
+        edits: Edits,
+        rows: Tensor,
+        positions: Tensor,
+        layer: int,
+        end: int | None,
+        keep: int,
+        gradients: bool,
+        *,
+        narrow: bool,
+    ) -> Tensor:
+        """Run again; `narrow`: of what is returned only the last `keep` positions are wanted."""
         with self._scope.wrapped() as wrapped:
             editor = _PartialForward(wrapped, self, self._scope, edits, rows, positions, layer)
-            editor.end, editor.keep = end, None if gradients else keep
+            editor.end, editor.keep = end, keep if narrow else None
             inputs = {
                 "input_ids": self.token_ids[rows[:, None], positions],
                 "position_ids": positions,
@@ -128,11 +143,9 @@ class CachedRun:
         """Return the logits of `tokens` alone: unembedding all the others costs as much as several blocks."""
         if self._unembedding is None:
             return self.again(edits, rows=rows, positions=positions, layer=layer).gather(-1, tokens)
-        point, captured = ("residual", self._scope.n_layers), dict[HookPoint, Tensor]()
-        capturing = {**edits, point: _capture_edit(captured, point, edits.get(point))}
-        self.again(capturing, rows=rows, positions=positions, layer=layer, end=self._scope.n_layers)
+        stream = self._run(edits, rows, positions, layer, self._scope.n_layers, 1, False, narrow=True)
         with torch.no_grad(), lock_of(self._scope.model):  # another thread's run may have the norm under nnsight
-            return self._unembedding.of_tokens(captured[point][:, -1], tokens)
+            return self._unembedding.of_tokens(stream[:, -1], tokens)
 
     def _exact_unembedding(self) -> Unembedding | None:
         """Return the unembedding where it makes this run's logits from its residual stream (some families do more)."""
