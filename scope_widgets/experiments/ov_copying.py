@@ -47,7 +47,7 @@ def copying_scores(
         writes the negative of it.
     """
     bos = [] if scope.tokenizer.bos_token_id is None else [int(scope.tokenizer.bos_token_id)]
-    trace = scope.trace([[*bos, i] for i in ids.tolist()], capture=("residual",))
+    trace = scope.trace([[*bos, i] for i in ids.tolist()], capture=("residual",), logits=None)
     values = project_qkv(scope, trace.residual(1)[:, -1], ("v",))["v"]
     unembedding = Unembedding(scope.model, scope.anatomy)
     nothing = unembedding.raw(torch.zeros(scope.d_model)).float().cpu()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from scope_widgets.models.architecture.anatomy import Anatomy
-from scope_widgets.traces.trace import TRACE_SITES
+from scope_widgets.traces.trace import TRACE_SITES, KeptLogits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -152,6 +152,7 @@ def estimate(
     *,
     available: int,
     capture: Sequence[str] = TRACE_SITES,
+    logits: KeptLogits = "all",
     padded: bool = False,
     remote: bool = False,
 ) -> Estimate:
@@ -166,6 +167,8 @@ def estimate(
         Bytes that weights, activations and trace may take together; of a remote model, bytes to download.
     capture : sequence of str
         Quantities, as in `Microscope.trace`.
+    logits : "all", "last" or None
+        Whose logits are kept, as there.
     padded : bool
         Whether prompts differ in length: then the padding of each quantity is blanked in a copy.
     remote : bool
@@ -186,17 +189,18 @@ def estimate(
     positions = n_prompts * n_tokens
     captured = {site: _layers(shape, site) * _bytes(shape, site, positions, n_tokens) for site in TRACE_SITES}
     captured = {site: size for site, size in captured.items() if site in capture}
-    logits = positions * shape.d_vocab * shape.itemsize
+    unembedded = (positions if logits == "all" else n_prompts) * shape.d_vocab * shape.itemsize
+    kept = 0 if logits is None else unembedded
     total = sum(captured.values())
-    forward = max(_block_bytes(shape, positions, n_tokens), logits)
-    room = available - logits if remote else int(COMFORTABLE * (available - shape.weights - forward))
+    forward = max(_block_bytes(shape, positions, n_tokens), unembedded)
+    room = available - kept if remote else int(COMFORTABLE * (available - shape.weights - forward))
     recommended = _fitting(captured, room)
     fits = total <= room
     return Estimate(
         captured=captured,
-        logits=logits,
+        logits=kept,
         weights=shape.weights,
-        peak=shape.weights + max(total + forward, 2 * (total + logits) if padded else 0),
+        peak=shape.weights + max(total + forward, 2 * (total + kept) if padded else 0),
         available=available,
         strategy="in_memory" if fits else "selective" if recommended else "streaming",
         recommended=recommended,
@@ -209,7 +213,12 @@ def estimate(
 
 
 def estimate_for(
-    model: PreTrainedModel, anatomy: Anatomy, lengths: Sequence[int], capture: Sequence[str], available: int | None
+    model: PreTrainedModel,
+    anatomy: Anatomy,
+    lengths: Sequence[int],
+    capture: Sequence[str],
+    logits: KeptLogits,
+    available: int | None,
 ) -> Estimate:
     """Estimate a trace of a Hugging Face `model` on prompts of these `lengths`, in tokens.
 
@@ -222,7 +231,14 @@ def estimate_for(
         available = DOWNLOAD_BYTES if remote else shape.weights + _free_memory(model)
     padded = min(lengths) < max(lengths)
     return estimate(
-        shape, max(lengths), len(lengths), available=available, capture=capture, padded=padded, remote=remote
+        shape,
+        max(lengths),
+        len(lengths),
+        available=available,
+        capture=capture,
+        logits=logits,
+        padded=padded,
+        remote=remote,
     )
 
 

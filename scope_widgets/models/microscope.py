@@ -12,6 +12,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 import torch
 from torch import Tensor
 
+from scope_widgets._choices import check_choice
 from scope_widgets._job import Job
 from scope_widgets._types import Prompts
 from scope_widgets.models import loading
@@ -30,7 +31,7 @@ from scope_widgets.models.remote_dispatch import call_in_process, local_steps
 from scope_widgets.models.tokens import encode, pad
 from scope_widgets.models.weights.weight_version import weights_version
 from scope_widgets.traces.pending_trace import PendingTrace
-from scope_widgets.traces.trace import TRACE_SITES, Trace
+from scope_widgets.traces.trace import TRACE_SITES, KeptLogits, Trace
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -159,7 +160,7 @@ class Microscope(ABC):
         Parameters
         ----------
         model : torch.nn.Module
-            A Hugging Face causal language model.
+            A Hugging Face causal language model; what `torch.compile` returned for one works too.
         tokenizer
             Its tokenizer.
         model_id : str, optional
@@ -204,6 +205,7 @@ class Microscope(ABC):
         *,
         capture: Sequence[str] | None = None,
         modules: Sequence[str] = (),
+        logits: KeptLogits = "all",
         prepend_bos: bool | None = None,
     ) -> Trace:
         """Run the model on a prompt, or several, and record what happens inside.
@@ -217,6 +219,9 @@ class Microscope(ABC):
             but patterns that would take more than 512 MB are then computed only when they are asked for.
         modules : sequence of str, optional
             Names of modules, `*` for anything ("model.layers.*.mlp"), whose outputs are kept in `trace.modules`.
+        logits : "all", "last" or None
+            Whose logits are computed and kept: of all positions, of the last of each prompt, or none. Of 1,000 tokens
+            and a vocabulary of 262,144 all are 1 GB.
         prepend_bos : bool, optional
             Begin with the beginning-of-sequence token or not; as the tokenizer does by default.
 
@@ -315,6 +320,7 @@ class Microscope(ABC):
         prompt: int | Prompts,
         *,
         capture: Sequence[str] | None = None,
+        logits: KeptLogits = "all",
         available: int | None = None,
     ) -> Estimate:
         """Say what a trace would take, without running it: bytes, peak memory, and how to go about it.
@@ -323,7 +329,7 @@ class Microscope(ABC):
         ----------
         prompt : int, or str, list of str, or token ids
             A number of tokens, or what `trace` would be given.
-        capture : sequence of str, optional
+        capture, logits : optional
             As in `trace`.
         available : int, optional
             Bytes that model and trace may take, of a remote model bytes to download; by default what is free where
@@ -343,7 +349,7 @@ class Microscope(ABC):
         self._check(rows)
         lengths = [len(row) for row in rows]
         wanted = self._wanted(capture, torch.empty(len(rows), max(lengths), device="meta"))
-        return estimate_for(self.model, self.anatomy, lengths, wanted, available)
+        return estimate_for(self.model, self.anatomy, lengths, wanted, checked_logits(logits), available)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
@@ -370,7 +376,7 @@ class LocalMicroscope(Microscope):
     """A model in this process under the microscope."""
 
     def __init__(self, model: Any, tokenizer: Any, model_id: str = "local", revision: str | None = None) -> None:
-        self.model = model
+        self.model = model = getattr(model, "_orig_mod", model)  # what torch.compile(model) was given
         self.tokenizer = tokenizer
         self.model_id = model_id
         self.revision = revision
@@ -391,6 +397,7 @@ class LocalMicroscope(Microscope):
         *,
         capture: Sequence[str] | None = None,
         modules: Sequence[str] = (),
+        logits: KeptLogits = "all",
         prepend_bos: bool | None = None,
     ) -> Trace:
         """Run the model on a prompt, or several, and record what happens inside, see `Microscope.trace`."""
@@ -399,19 +406,25 @@ class LocalMicroscope(Microscope):
         if self.model.training:
             raise ValueError("The model is in training mode, so dropout would change every trace: call model.eval().")
         ids, mask = pad(rows, self.model.device)
+        keep = checked_logits(logits)
+        at = None if keep == "all" else mask.sum(-1) - 1
         with exclusive(self.model, whole=True):
             wrapped = self._under_nnsight()
             recorder = Recorder(self.anatomy, self._wanted(capture, ids), named(self.model, modules))
-            logits = record(wrapped, self.model, recorder, {"input_ids": ids, "attention_mask": mask.long()})
-        trace = assemble_trace(self, recorder, ids, mask, logits, texts, self.model_id, self.revision)
+            found = record(wrapped, self.model, recorder, {"input_ids": ids, "attention_mask": mask.long()}, at)
+        kept = {"all": found, "last": found[:, 0], None: None}[keep]
+        trace = assemble_trace(self, recorder, ids, mask, kept, texts, self.model_id, self.revision)
         return trace if several else trace[0]
 
     @contextmanager
-    def watch(self, *, capture: Sequence[str] | None = None, modules: Sequence[str] = ()) -> Iterator[Trace]:
+    def watch(
+        self, *, capture: Sequence[str] | None = None, modules: Sequence[str] = (), logits: KeptLogits = "all"
+    ) -> Iterator[Trace]:
         """Record the forward that the user runs inside: `with scope.watch() as trace: model(**inputs)`.
 
         The first whole forward of the block in this thread is recorded; `trace` is a `Trace` when the block ends.
-        `capture` and `modules` are those of `trace`, except that patterns are stored whatever their size.
+        `capture`, `modules` and `logits` are those of `trace`, except that patterns are stored whatever their size, and
+        that logits which the call leaves out are NaN. What torch.compile has compiled runs uncompiled in the block.
 
         Raises
         ------
@@ -419,14 +432,14 @@ class LocalMicroscope(Microscope):
             When the block ends and no forward was run, or one that is no whole forward of token ids.
         """
         wanted = (capture,) if isinstance(capture, str) else tuple(TRACE_SITES if capture is None else capture)
-        watched = PendingTrace()
+        watched, keep = PendingTrace(), checked_logits(logits)
         with exclusive(self.model, watching=True):
             self._find_parts()
             recorder = Recorder(self.anatomy, wanted, named(self.model, modules))
             with recording(self.model, recorder) as seen:
                 yield watched
-        ids, mask, logits = seen.call()
-        trace = assemble_trace(self, recorder, ids, mask, logits, [None] * len(ids), self.model_id, self.revision)
+        ids, mask, kept = seen.call(keep)
+        trace = assemble_trace(self, recorder, ids, mask, kept, [None] * len(ids), self.model_id, self.revision)
         watched.become(trace if len(ids) > 1 else trace[0])
 
     def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
@@ -502,6 +515,13 @@ class LocalMicroscope(Microscope):
     def _find_parts(self) -> None:
         """Find the parts again: a user may replace modules at any time."""
         self.anatomy = Anatomy.of(self.model)
+
+
+def checked_logits(logits: KeptLogits) -> KeptLogits:
+    """Return whose logits a trace is to keep; raise ValueError for anything else."""
+    if logits is not None:
+        check_choice("logits", logits, Literal["all", "last"], "None")
+    return logits
 
 
 def loaded(scope: Microscope, what: str = "this") -> LocalMicroscope:

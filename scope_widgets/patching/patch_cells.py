@@ -10,6 +10,9 @@ from torch import Tensor
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.patching.clean_corrupted_runs import OVER, RunPair
 
+#: quantities that a block uses at their own position only: from others the change is seen in the next block
+_OF_ONE_POSITION = ("q", "attention", "z", "attention_out", "mlp_out")
+
 
 @dataclass(frozen=True)
 class Cells:
@@ -53,10 +56,35 @@ def run_cells(pair: RunPair, over: str, cells: Cells, prompts: Tensor) -> Tensor
         positions = pair.base.suffix(rows, at)
         patched = positions == at[:, None]
         source_at = torch.where(patched, pair.source_at[rows, cells.position[cell]][:, None], 0)
-    edits = _edits(pair, over, cells.layer, rows, head, patched, source_at)
     start = min(cells.layer, pair.scope.n_layers - 1)
+    if cells.position is not None and OVER[over] in _OF_ONE_POSITION:
+        positions, edits, start = _behind_block(pair, over, cells.layer, rows, head, positions, patched, source_at)
+    else:
+        edits = _edits(pair, over, cells.layer, rows, head, patched, source_at)
     measured = pair.metric.again(pair.base, edits, rows=rows, positions=positions, layer=start)
     return measured.reshape(n, len(prompts))
+
+
+def _behind_block(
+    pair: RunPair,
+    over: str,
+    layer: int,
+    rows: Tensor,
+    head: Tensor | None,
+    positions: Tensor,
+    patched: Tensor,
+    source_at: Tensor,
+) -> tuple[Tensor, Edits, int]:
+    """Run the block of the cells at the patched positions alone; return positions, edits and block to go on with."""
+    if layer == pair.scope.n_layers - 1:  # nothing goes on to another position
+        last = slice(-1, None)
+        return positions[:, last], _edits(pair, over, layer, rows, head, patched[:, last], source_at[:, last]), layer
+    at = patched.long().argmax(1, keepdim=True)
+    there, whole = positions.gather(1, at), torch.ones_like(at, dtype=torch.bool)
+    edits = _edits(pair, over, layer, rows, head, whole, source_at.gather(1, at))
+    stream = pair.base.again(edits, rows=rows, positions=there, layer=layer, end=layer)
+    put = {("residual", layer + 1): lambda value: torch.where(patched[..., None], stream, value)}
+    return positions, put, layer + 1
 
 
 def _edits(

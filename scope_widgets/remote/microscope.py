@@ -22,7 +22,7 @@ from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
 from scope_widgets.models.execution.nnsight_trace import TransformersModel
 from scope_widgets.models.loading import ModelNotFoundError
-from scope_widgets.models.microscope import LocalMicroscope, Microscope
+from scope_widgets.models.microscope import LocalMicroscope, Microscope, checked_logits
 from scope_widgets.models.tokens import encode, pad, token_texts
 from scope_widgets.remote import serialization
 from scope_widgets.remote.client.request import Listener
@@ -35,7 +35,7 @@ from scope_widgets.remote.trace import RemoteTrace
 from scope_widgets.remote.worker import execute
 from scope_widgets.remote.worker.read_activations import Wanted, arranged, plan
 from scope_widgets.traces.attention_scoring import AttentionScoring
-from scope_widgets.traces.trace import TRACE_SITES
+from scope_widgets.traces.trace import TRACE_SITES, KeptLogits
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -122,6 +122,7 @@ class RemoteMicroscope(Microscope):
         *,
         capture: Sequence[str] | None = None,
         modules: Sequence[str] = (),
+        logits: KeptLogits = "all",
         prepend_bos: bool | None = None,
     ) -> RemoteTrace:
         """Return a trace of a prompt, or several, see `Microscope.trace`.
@@ -132,7 +133,8 @@ class RemoteMicroscope(Microscope):
             raise ValueError("modules= is not there for a remote model; use capture=, or scope.nnsight().")
         rows, texts, several = encode(self.tokenizer, prompt, prepend_bos)
         self._check(rows)
-        trace = self.trace_of(rows, texts, several, None if capture is None else _checked_sites(capture))
+        kept, sites = checked_logits(logits), None if capture is None else _checked_sites(capture)
+        trace = self.trace_of(rows, texts, several, sites, kept)
         return trace if capture is None else trace.fetch(*trace.captured)
 
     def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
@@ -233,7 +235,12 @@ class RemoteMicroscope(Microscope):
     # --- traces -----------------------------------------------------------------------------------------------------
 
     def trace_of(
-        self, rows: list[list[int]], texts: Sequence[str | None], several: bool, capture: tuple[str, ...] | None
+        self,
+        rows: list[list[int]],
+        texts: Sequence[str | None],
+        several: bool,
+        capture: tuple[str, ...] | None,
+        logits: KeptLogits,
     ) -> RemoteTrace:
         """Return a trace of prompts, of which nothing has been fetched."""
         ids, mask = pad(rows, torch.device("cpu"))
@@ -241,6 +248,7 @@ class RemoteMicroscope(Microscope):
         return RemoteTrace(
             TRACE_SITES if capture is None else capture,
             capture,
+            logits,
             token_ids=ids if several else ids[0],
             mask=mask if several else mask[0],
             tokens=tokens if several else tokens[0],
@@ -259,15 +267,17 @@ class RemoteMicroscope(Microscope):
     ) -> tuple[dict[Wanted, Tensor], dict[int, AttentionScoring]]:
         """Fetch quantities of a trace with one request."""
         ids, mask = (value.reshape(-1, trace.mask.shape[-1]) for value in (trace.token_ids, trace.mask))
-        self._check_size(wanted, ids.numel())
-        asked = plan(self.model, self.anatomy, wanted)
+        self._check_size(wanted, ids.shape)
+        asked = plan(self.model, self.anatomy, wanted, [length - 1 for length in trace.lengths])
         found = self._answer({"read": [list(one) for one in asked], "input_ids": ids, "attention_mask": mask.long()})
         scoring: dict[int, AttentionScoring] = {}
         values: dict[Wanted, Tensor] = {}
         by_name = {f"{one.site}.{one.layer}": one for one in wanted}
         for name, path, side, _ in asked:
             one, value = by_name[name], found[name]
-            if one.site == "logits":
+            if one.site == "last_logits":
+                values[one] = value
+            elif one.site == "logits":
                 values[one] = blank_padding(value, mask)
             else:
                 values[one] = arrange(one.site, arranged(self.anatomy, one.site, value, ids.shape, one.head), mask)
@@ -280,13 +290,16 @@ class RemoteMicroscope(Microscope):
             values = {one: value[0] for one, value in values.items()}
         return values, scoring
 
-    def _check_size(self, wanted: Sequence[Wanted], n_tokens: int) -> None:
+    def _check_size(self, wanted: Sequence[Wanted], shape: torch.Size) -> None:
         a = self.anatomy
         width = {"q": a.n_heads * a.d_head, "k": a.n_kv_heads * a.d_head, "z": a.n_heads * a.d_head,
                  "logits": a.d_vocab}  # fmt: skip
         width["v"] = width["k"]
-        size = sum(
-            4 * n_tokens * (a.d_head if one.head is not None else width.get(one.site, a.d_model)) for one in wanted
+        size = 4 * sum(
+            shape[0] * a.d_vocab
+            if one.site == "last_logits"
+            else shape.numel() * (a.d_head if one.head is not None else width.get(one.site, a.d_model))
+            for one in wanted
         )
         if size > self.most_bytes:
             raise TooLargeError(

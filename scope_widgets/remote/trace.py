@@ -11,7 +11,7 @@ from torch import Tensor
 from scope_widgets.models.microscope import LocalMicroscope
 from scope_widgets.remote.worker.read_activations import Wanted
 from scope_widgets.traces.attention_scoring import AttentionScoring
-from scope_widgets.traces.trace import Trace
+from scope_widgets.traces.trace import KeptLogits, NotCapturedError, Trace
 
 
 class ReadsQuantities(Protocol):
@@ -23,7 +23,12 @@ class ReadsQuantities(Protocol):
         """Fetch quantities of a trace, and how scores are made, with one request."""
 
     def trace_of(
-        self, rows: list[list[int]], texts: Sequence[str | None], several: bool, capture: tuple[str, ...] | None
+        self,
+        rows: list[list[int]],
+        texts: Sequence[str | None],
+        several: bool,
+        capture: tuple[str, ...] | None,
+        logits: KeptLogits,
     ) -> RemoteTrace:
         """Return a trace of prompts, of which nothing has been fetched."""
 
@@ -37,21 +42,39 @@ class RemoteTrace(Trace):
 
     scope: ReadsQuantities
     _capture: tuple[str, ...] | None
+    _kept: KeptLogits
     _known: dict[Wanted, Tensor]
     _scoring: dict[int, AttentionScoring]
 
-    def __init__(self, sites: Sequence[str], capture: tuple[str, ...] | None, **fields: Any) -> None:
+    def __init__(
+        self, sites: Sequence[str], capture: tuple[str, ...] | None, logits: KeptLogits, **fields: Any
+    ) -> None:
         known: dict[Wanted, Tensor] = {}
         scoring: dict[int, AttentionScoring] = {}
-        for name, value in {**fields, "_capture": capture, "_known": known, "_scoring": scoring}.items():
+        own = {"_capture": capture, "_kept": logits, "_known": known, "_scoring": scoring}
+        for name, value in {**fields, **own}.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "scoring", _Layers(self.n_layers, self._scoring_of, self._all_scoring))
         object.__setattr__(self, "values", {site: self._layers(site) for site in sites})
 
-    def __getattr__(self, name: str) -> Any:
-        if name != "logits":
-            raise AttributeError(f"A trace has no {name!r}.")
-        return self._value_there(Wanted("logits", 0))
+    @property
+    def keeps(self) -> KeptLogits:
+        """Which logits it keeps."""
+        return self._kept
+
+    @property
+    def kept_logits(self) -> Tensor | None:
+        """The logits that the trace is to keep, fetched when they are first asked for."""
+        if self._kept is None:
+            return None
+        return self._value_there(Wanted("logits" if self._kept == "all" else "last_logits", 0))
+
+    @property
+    def last_logits(self) -> Tensor:
+        """The logits of the last token of each prompt, which come without the others."""
+        if self._kept is None or Wanted("logits", 0) in self._known:
+            return super().last_logits
+        return self._value_there(Wanted("last_logits", 0))
 
     def fetch(self, *sites: str, layers: Sequence[int] | None = None) -> RemoteTrace:
         """Get quantities with one request; all that were captured, and all layers, where nothing is said.
@@ -61,6 +84,8 @@ class RemoteTrace(Trace):
         TooLargeError
             Where more bytes would come than `scope.most_bytes`.
         """
+        if "logits" in sites and self._kept != "all":
+            raise NotCapturedError("This trace does not keep all logits. Trace again with logits='all'.")
         names = [site for site in sites or self.captured if site != "attention"]
         if "attention" in (sites or self.captured):
             names = list(dict.fromkeys([*names, "q", "k"]))
@@ -78,7 +103,7 @@ class RemoteTrace(Trace):
             return self
         index %= len(self)
         row = self.token_ids[index][self.mask[index]].tolist()
-        return self.scope.trace_of([row], self.provenance.prompts[index : index + 1], False, self._capture)
+        return self.scope.trace_of([row], self.provenance.prompts[index : index + 1], False, self._capture, self._kept)
 
     def attention(self, layer: int) -> Tensor:
         """Attention patterns `[head, query, key]` of a layer, computed here from its queries and keys."""
@@ -107,12 +132,13 @@ class RemoteTrace(Trace):
     def attention_only(self) -> RemoteTrace:
         """Return this trace with what attention patterns are made of, and nothing else."""
         rows = [row[keep].tolist() for row, keep in zip(self._ids(), self._masks(), strict=True)]
-        return self.scope.trace_of(rows, self.provenance.prompts, self.batched, ("q", "k"))
+        return self.scope.trace_of(rows, self.provenance.prompts, self.batched, ("q", "k"), None)
 
     def _remade(self) -> tuple[Callable[..., Trace], tuple[Any, ...], dict[str, Any]]:
         """Return the call that makes this trace again beside the model."""
         rows = [row[keep].tolist() for row, keep in zip(self._ids(), self._masks(), strict=True)]
-        return LocalMicroscope.trace, (self.scope, rows if self.batched else rows[0]), {"capture": self._capture}
+        options = {"capture": self._capture, "logits": self._kept}
+        return LocalMicroscope.trace, (self.scope, rows if self.batched else rows[0]), options
 
     def _ids(self) -> Tensor:
         return self.token_ids.reshape(-1, self.mask.shape[-1])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.execution.activation_edits import Edits, HookPoint
+from scope_widgets.models.execution.prompt_positions import Needed
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.intervention import Intervention, SteeredPositions
 
@@ -57,6 +58,15 @@ def is_steered(steered: SteeredPositions, positions: Tensor, lengths: Tensor) ->
     if stop is None:
         return inside
     return inside & (positions < _from_end(stop, lengths).minimum(lengths[:, None]))  # what is generated is not in it
+
+
+def needed_by(interventions: Sequence[Intervention]) -> Needed:
+    """Return what interventions depend on: on where prompts end where they count from there, or stop there."""
+    steered = [one.positions for one in interventions]
+    if any(at == "last" if isinstance(at, str) else at[0] < 0 or at[1] is not None for at in steered):
+        return "ends"
+    patterns = any(one.site == "attention" for one in interventions)  # whose rows and columns are positions
+    return "positions" if patterns or any(at != "all" for at in steered) else "nothing"
 
 
 def _from_end(bound: int, lengths: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._aliases import former_options
+from scope_widgets.models.execution.activation_edits import n_neurons
 from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.intervention import Intervention, SteeredPositions, takes_former_at
@@ -130,10 +131,9 @@ class ClampNeuron(Intervention):
         return -5.0, 5.0
 
     def check(self, scope: Microscope) -> None:
-        """Raise ValueError where there is no such neuron."""
+        """Raise ValueError where there is no such neuron, as in a mixture of experts."""
         super().check(scope)
-        down: Any = scope.anatomy.blocks[self.layer].down
-        width = getattr(down, "in_features", None) or len(down.weight)  # GPT-2's Conv1D holds its matrix transposed
+        width = n_neurons(scope.anatomy.blocks[self.layer])
         if not 0 <= self.neuron < width:
             raise ValueError(f"There is no {self.name}: the MLPs of {scope.model_id} have neurons 0 to {width - 1}.")
 
@@ -236,7 +236,7 @@ class SwapAttention(Intervention):
         >>> steering.SwapAttention.of(scope, "the dogs", 1, 0).source
         ('the dogs', 1, 0)
         """
-        attended = scope.trace(prompt, capture=("attention",)).attention(layer)
+        attended = scope.trace(prompt, capture=("attention",), logits=None).attention(layer)
         if attended.ndim != 3 or not 0 <= head < len(attended):
             raise ValueError(f"A pattern is of one prompt and one of the heads 0 to {scope.n_heads - 1}; got {head}.")
         pattern = attended[head].float().cpu().numpy()

@@ -235,7 +235,7 @@ def _from_head(scope: Microscope, head: Head, positive: Prompts | None, position
         )
     written = []
     for prompt in prompts:
-        z = scope.trace(prompt, capture=("z",)).z(head[0])
+        z = scope.trace(prompt, capture=("z",), logits=None).z(head[0])
         written.append(_at(head_writes(scope, z, head[0])[0][:, head[1]], positions))
     return _Found(
         vector=torch.stack(written).mean(0).numpy(),
@@ -293,7 +293,7 @@ def _at(values: Tensor, positions: ContrastPositions) -> Tensor:
 
 
 def _stream(scope: Microscope, prompt: Any, layer: int) -> Tensor:
-    trace = scope.trace(prompt, capture=("residual",))
+    trace = scope.trace(prompt, capture=("residual",), logits=None)
     if trace.residual(layer).ndim != 2:
         raise ValueError(f"Each prompt is one text or one list of token ids; got {prompt!r}.")
     return trace.residual(layer).double().cpu()

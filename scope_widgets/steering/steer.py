@@ -12,7 +12,7 @@ from torch import Tensor
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.persistent_edits import PersistentEdits
 from scope_widgets.models.microscope import Microscope, loaded
-from scope_widgets.steering.apply_interventions import checked_interventions, edits_of
+from scope_widgets.steering.apply_interventions import checked_interventions, edits_of, needed_by
 from scope_widgets.steering.intervention import Intervention, is_neutral
 
 
@@ -22,8 +22,10 @@ def steer(scope: Microscope, *interventions: Intervention) -> Iterator[None]:
 
     The model is as it was when the block ends, also by an error. Interventions at strengths that change nothing are
     left out, so that without any other the model runs as if it were not in the block, bit for bit. Padding is
-    recognised by the attention mask. A forward that goes on from a cache continues the prompt of the one before it;
-    without a cache (`use_cache=False`) each forward is a prompt of its own, with its own last token.
+    recognised by the attention mask, and where the prompt ends by what `generate` is given, whatever cache it uses and
+    however it goes through prompt and drafts. In a loop of your own the first forward holds the prompt, and each token
+    that goes on from its cache was generated; without a cache each forward is a prompt of its own. What torch.compile
+    has compiled runs uncompiled in the block: a graph does not know of interventions that came later.
 
     Parameters
     ----------
@@ -35,9 +37,11 @@ def steer(scope: Microscope, *interventions: Intervention) -> Iterator[None]:
     Raises
     ------
     TypeError, ValueError
-        For an intervention that this model cannot have.
+        For an intervention that this model cannot have; inside the block, by a forward that does not show where its
+        prompt ends, where an intervention needs to know.
     RuntimeError
-        Inside the block, by runs that go on from the middle of another (patching, circuits, sessions).
+        Inside the block, by runs that go on from the middle of another (patching, circuits, sessions), and by
+        continuous batching.
 
     Examples
     --------
@@ -75,4 +79,4 @@ def persistent_edits(
     def edits_at(positions: Tensor, lengths: Tensor) -> Edits:
         return edits_of(chosen, strengths.expand(len(positions), -1), positions, lengths)
 
-    return PersistentEdits(scope, [(one.site, one.layer) for one in chosen], edits_at)
+    return PersistentEdits(scope, [(one.site, one.layer) for one in chosen], edits_at, needed_by(chosen))

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: every quantity that a trace can record
 TRACE_SITES = ("residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out")
+
+#: which logits a trace keeps: of all positions, of each prompt's last, or none
+KeptLogits: TypeAlias = Literal["all", "last"] | None
 
 
 class NotCapturedError(ValueError):
@@ -41,7 +44,9 @@ class Trace(Shown):
     token_ids : Tensor of int [position] or [batch, position]
     tokens : list of str, or a list of such lists
         The text of each token, spaces included; never the padding.
-    logits : Tensor [position, vocabulary] or [batch, position, vocabulary]
+    kept_logits : Tensor or None
+        What `logits` and `last_logits` are made of: with a position axis, without one where those of the last position
+        alone were kept, None where none were.
     n_layers, n_heads, n_kv_heads : int
     provenance : Provenance
     captured : tuple of str
@@ -66,7 +71,7 @@ class Trace(Shown):
 
     token_ids: Tensor
     tokens: list[Any]
-    logits: Tensor
+    kept_logits: Tensor | None
     n_layers: int
     n_heads: int
     n_kv_heads: int
@@ -83,6 +88,43 @@ class Trace(Shown):
     def batched(self) -> bool:
         """Whether it has a batch axis."""
         return self.token_ids.ndim == 2
+
+    @property
+    def keeps(self) -> KeptLogits:
+        """Which logits it keeps: "all", those of the "last" position, or None."""
+        if self.kept_logits is None:
+            return None
+        return "last" if self.kept_logits.ndim == self.token_ids.ndim else "all"
+
+    @property
+    def logits(self) -> Tensor:
+        """The logits `[position, vocabulary]` or `[batch, position, vocabulary]` of all positions.
+
+        Raises
+        ------
+        NotCapturedError
+            When they were not kept.
+        """
+        if self.keeps != "all":
+            kept = "no logits" if self.keeps is None else "the logits of the last position alone (last_logits)"
+            raise NotCapturedError(f"This trace kept {kept}. Trace again with logits='all'.")
+        assert self.kept_logits is not None
+        return self.kept_logits
+
+    @property
+    def last_logits(self) -> Tensor:
+        """The logits `[vocabulary]` or `[batch, vocabulary]` of the last token of each prompt.
+
+        Raises
+        ------
+        NotCapturedError
+            When no logits were kept.
+        """
+        if self.kept_logits is None:
+            raise NotCapturedError("This trace kept no logits. Trace again with logits='last'.")
+        if self.keeps == "last":
+            return self.kept_logits
+        return last_of(self.kept_logits, self.mask) if self.batched else self.kept_logits[-1]
 
     @property
     def captured(self) -> tuple[str, ...]:
@@ -130,12 +172,13 @@ class Trace(Shown):
                 value = value.index_select(axis, at.to(value.device))
             return value
 
+        kept = self.kept_logits
         prompts = self.provenance.prompts
         return dataclasses.replace(
             self,
             token_ids=without_padding(self.token_ids, 0),
             tokens=self.tokens[index],
-            logits=without_padding(self.logits, 0),
+            kept_logits=None if kept is None else without_padding(kept, *(range(kept.ndim - 2))),
             mask=without_padding(self.mask, 0),
             values={
                 site: [without_padding(value, *((1, 2) if site == "attention" else (0,))) for value in layers]
@@ -207,7 +250,7 @@ class Trace(Shown):
     def attention_only(self) -> Trace:
         """Return this trace with its patterns, and what they are made of, and nothing else."""
         kept = {site: self.values[site] for site in ("attention", "q", "k") if site in self.values}
-        return dataclasses.replace(self, values=kept, modules={})
+        return dataclasses.replace(self, values=kept, modules={}, kept_logits=None)
 
     def token_norms(self, layer: int) -> Tensor:
         """Return the Euclidean norm of the residual stream that enters block `layer`, `[position]`."""
@@ -313,3 +356,9 @@ class Trace(Shown):
         """Return the trace that `to_npz` wrote; raise ValueError for anything else."""
         with files.one_error(f"{path} is not a trace written by trace.to_npz()"):
             return from_parts(cls, *files.read_npz(Path(path)))
+
+
+def last_of(values: Tensor, mask: Tensor) -> Tensor:
+    """Return the values `[batch, ...]` at the last token of each prompt, of `[batch, position, ...]`."""
+    last = mask.long().cumsum(-1).argmax(-1).to(values.device)  # the first of the largest: wherever the padding is
+    return values[torch.arange(len(last), device=values.device), last]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "scope-widgets trace 1"
 _MODULE = "module "
+_LAST = "last_logits"
 
 
 def to_parts(trace: Trace) -> tuple[Header, Tensors]:
@@ -28,7 +29,9 @@ def to_parts(trace: Trace) -> tuple[Header, Tensors]:
         "scoring": [dataclasses.asdict(scoring) for scoring in trace.scoring],
         "provenance": dataclasses.asdict(trace.provenance),
     }
-    tensors = {"token_ids": trace.token_ids, "logits": trace.logits, "mask": trace.mask}
+    tensors = {"token_ids": trace.token_ids, "mask": trace.mask}
+    if (kept := trace.kept_logits) is not None:
+        tensors["logits" if trace.keeps == "all" else _LAST] = kept
     tensors |= {f"{site}.{i}": value for site, layers in trace.values.items() for i, value in enumerate(layers)}
     tensors |= {f"{_MODULE}{name}": value for name, value in trace.modules.items()}
     return header, {name: value.detach().cpu() for name, value in tensors.items()}
@@ -42,7 +45,7 @@ def from_parts(kind: type[Trace], header: Header, tensors: Tensors) -> Trace:
     return kind(
         token_ids=tensors["token_ids"],
         tokens=header["tokens"],
-        logits=tensors["logits"],
+        kept_logits=tensors.get("logits", tensors.get(_LAST)),
         n_layers=n_layers,
         n_heads=header["n_heads"],
         n_kv_heads=header["n_kv_heads"],

@@ -212,3 +212,20 @@ def test_the_code_of_a_result_can_be_run_where_roles_are_arrays(scope):
     result = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION, roles={"a": np.array([5])})
     again = eval(result.call, {"patching": patching, "scope": scope})
     np.testing.assert_array_equal(again.values, result.values)
+
+
+@pytest.mark.parametrize("over", ["head", "q", "attention", "attention_out", "mlp_out"])
+def test_a_block_is_run_at_the_patched_positions_alone(over):
+    scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
+    clean, corrupted = [5, 9, 31, 44, 5, 9, 5, 9], [6, 9, 31, 44, 5, 9, 5, 9]
+    sweep = patching.sweep(scope, clean, corrupted, answer=7, versus=8, over=over, positions=[2, 6], estimate=False)
+    widths = {layer: [] for layer in range(3)}
+    handles = [
+        block.mlp.register_forward_hook(lambda _, args, out, layer=layer: widths[layer].append(out.shape[1]))
+        for layer, block in enumerate(scope.model.model.layers)
+    ]
+    sweep.submit().result(progress=False)
+    for handle in handles:
+        handle.remove()
+    assert set(widths[0]) == set(widths[2]) == {1}
+    assert 1 < max(widths[1]) <= 6, "what comes after the patched position, from layer 0"

@@ -70,9 +70,11 @@ def _read(local: LocalMicroscope, request: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, path, side, head in request["read"]:
         site, layer = name.split(".")
-        value = trace.logits if site == "logits" else getattr(trace, site)(int(layer))
+        value = trace.logits if site.endswith("logits") else getattr(trace, site)(int(layer))
         value = value.transpose(1, 2) if side.isdigit() else value
-        found[name] = value if head is None else value[:, head : head + 1]
+        if isinstance(head, list):
+            value = value[list(range(len(head))), head]
+        found[name] = value if not isinstance(head, int) else value[:, head : head + 1]
         if side.isdigit():
             scoring = trace.scoring[int(layer)]
             found["scoring " + path] = [scoring.scaling, scoring.softcap, scoring.window, False]

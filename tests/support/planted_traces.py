@@ -17,7 +17,7 @@ def planted_trace(patterns, token_ids, tokens=None):
     return Trace(
         token_ids=ids,
         tokens=[f"t{i}" for i in ids.tolist()] if tokens is None else tokens,
-        logits=torch.zeros(length, 4),
+        kept_logits=torch.zeros(length, 4),
         n_layers=n_layers,
         n_heads=n_heads,
         n_kv_heads=n_heads,

@@ -56,5 +56,5 @@ def measure(evaluated: EvaluationRun, included: Sequence[Mask]) -> Steps[Measure
 @remotable
 def attention_on_first_prompt(evaluated: EvaluationRun, layer: int) -> tuple[list[str], Array]:
     """Return the tokens of the first clean prompt and the patterns of a layer on it, `[head, query, key]`."""
-    trace = evaluated.scope.trace(evaluated.task.clean[0], capture=("attention",))
+    trace = evaluated.scope.trace(evaluated.task.clean[0], capture=("attention",), logits=None)
     return trace.tokens, trace.attention(layer).float().cpu().numpy()

@@ -171,7 +171,7 @@ def _measure(scope: Microscope, facts: FactSet, seed: int, prepend_bos: bool | N
     texts = [prompt.text for prompt in prompts]
     batches = [texts[i : i + _BATCH] for i in range(0, len(texts), _BATCH)]
     traces = (
-        scope.trace(batch, capture=("attention",), prepend_bos=prepend_bos)
+        scope.trace(batch, capture=("attention",), logits=None, prepend_bos=prepend_bos)
         for batch in tqdm(batches, desc="Asking facts", leave=False)
     )
     attention = subject_attention(traces, positions)

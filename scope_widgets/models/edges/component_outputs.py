@@ -86,10 +86,9 @@ def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentO
         final.append(wrapped.envoy(anatomy.blocks[-1].block).output)
 
     with loaded(scope).wrapped() as wrapped:
-        logits = wrapped.logits({"input_ids": ids, "logits_to_keep": torch.unique(last)}, body)
+        logits = wrapped.logits({"input_ids": ids}, body, at=last)[:, 0]
     of, bias = torch.cat(parts), torch.stack(biases)
     _check_sum(scope, of.sum(0) + bias.sum(0), unwrap(final[0]))
-    logits = logits[torch.arange(len(ids)), torch.searchsorted(torch.unique(last), last)]
     return ComponentOutputs(ids, last, of, bias, logits, isinstance(final[0], tuple))
 
 

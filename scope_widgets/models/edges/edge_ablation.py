@@ -155,13 +155,10 @@ class _Forward:
 
     def logits(self) -> Tensor:
         """Return the logits of the last positions, `[circuit, prompt, vocabulary]`."""
-        positions = torch.unique(self._last)
-        inputs = {"input_ids": self._ids.repeat(self._n, 1), "logits_to_keep": positions}
+        inputs = {"input_ids": self._ids.repeat(self._n, 1)}
         with loaded(self._scope).wrapped() as wrapped:
-            found = wrapped.logits(inputs, lambda: self._body(wrapped))
-        at = torch.searchsorted(positions, self._last)
-        found = found.reshape(self._n, len(at), len(positions), -1)
-        return found[:, torch.arange(len(at)), at]
+            found = wrapped.logits(inputs, lambda: self._body(wrapped), at=self._last.repeat(self._n))
+        return found.reshape(self._n, len(self._last), -1)
 
     def _body(self, wrapped: NNsightModel) -> None:
         blocks, n_layers, start = self._scope.anatomy.blocks, self._graph.n_layers, self._mixture.start

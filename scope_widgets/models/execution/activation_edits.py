@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
+from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError
 from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.nnsight_model import NNsightModel
@@ -52,11 +52,13 @@ class Editor:
         self._edits = edits
         #: the mask of each layer, when the forward is over
         self.masks: dict[int, Tensor] = {}
+        #: what leaves block `end`, when the forward has ended there
+        self.stream: Tensor | None = None
         self._uses_interface = uses_attention_interface(model)
         self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
 
-    def logits(self, inputs: dict[str, Any], gradients: bool = False) -> Tensor:
-        """Run the forward and return its logits `[batch, position, vocabulary]`."""
+    def logits(self, inputs: dict[str, Any], gradients: bool = False, at: Tensor | None = None) -> Tensor:
+        """Run the forward and return its logits `[batch, position, vocabulary]`, or of one position each, see `at`."""
         self._batch = inputs["input_ids"].shape
         with ExitStack() as stack:
             if self._uses_interface:
@@ -64,7 +66,7 @@ class Editor:
             if self._uses_interface and not self._wrapped.by_source:
                 stack.enter_context(hooked_attention(self._model, self._attention_hook))
             return self._wrapped.logits(
-                inputs, self._trace_block, gradients=gradients, touched=self._accessed_modules()
+                inputs, self._trace_block, gradients=gradients, touched=self._accessed_modules(), at=at
             )
 
     def _accessed_modules(self) -> Iterator[nn.Module]:
@@ -112,31 +114,35 @@ class Editor:
             self._edit_input("neurons", layer, block.down, (-1,))
             self._edit_output("mlp_out", layer, block.mlp_out)
             if layer == self.end:
-                _ = envoy.output  # waits until the block is computed
+                self.stream = unwrap(envoy.output)
                 return True
         last = self._anatomy.blocks[-1].block
-        self._edit_output("residual", self._anatomy.n_layers, last)
+        edited = self._edit_output("residual", self._anatomy.n_layers, last)
         if self.end != self._anatomy.n_layers:
             return False
-        if ("residual", self.end) not in self._edits:
-            _ = self._wrapped.envoy(last).output  # waits until the block is computed
+        self.stream = unwrap(self._wrapped.envoy(last).output) if edited is None else edited
         return True
 
     def _last_position_suffices(self, layer: int) -> bool:
         """Whether what attention and MLP of this layer write may leave out positions whose logits nobody wants."""
         block = self._anatomy.blocks[layer]
-        if layer < self._anatomy.n_layers - 1 or self.end is not None or self.keep != 1 or self._batch[1] == 1:
+        n_layers = self._anatomy.n_layers
+        if layer < n_layers - 1 or self.end not in (None, n_layers) or self.keep != 1 or self._batch[1] == 1:
             return False
         later = {("attention_out", layer), ("neurons", layer), ("mlp_out", layer), ("residual", layer + 1)}
         seen = later & set(self._edits)
         return not seen and block.mlp is not block.down  # OPT's MLP has all positions of all prompts in one list
 
-    def _edit_output(self, site: str, layer: int, module: nn.Module) -> None:
-        if edit := self._edits.get((site, layer)):
-            envoy = self._wrapped.envoy(module)
-            output = envoy.output
-            new = self._edited(edit, unwrap(output), (-1,))
-            envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
+    def _edit_output(self, site: str, layer: int, module: nn.Module) -> Tensor | None:
+        """Edit the output of a module, and return what it became where there is an edit."""
+        edit = self._edits.get((site, layer))
+        if edit is None:
+            return None
+        envoy = self._wrapped.envoy(module)
+        output = envoy.output
+        new = self._edited(edit, unwrap(output), (-1,))
+        envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
+        return new
 
     def _edit_input(self, site: str, layer: int, module: nn.Module, shape: tuple[int, ...]) -> None:
         if edit := self._edits.get((site, layer)):
@@ -166,3 +172,23 @@ def check_edits(edits: Edits, anatomy: Anatomy) -> None:
         last = anatomy.n_layers - (site != "residual")
         if not 0 <= layer <= last:
             raise ValueError(f"Layer {layer} of '{site}' is out of range: this model has 0 to {last}.")
+        if site == "neurons":
+            n_neurons(anatomy.blocks[layer])
+
+
+def n_neurons(block: Block) -> int:
+    """Return how many neurons the MLP of a block has.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Where neurons are not the inputs of one matrix.
+    """
+    weight = getattr(block.down, "weight", None)
+    if not isinstance(weight, Tensor):
+        raise UnsupportedModelError(
+            f"The MLP of this layer is a {type(block.mlp).__name__}, whose last matrix is not one but one of each "
+            "expert, so there are no 'neurons' to read or change. Take what it writes, 'mlp_out', instead."
+        )
+    # GPT-2's Conv1D holds its matrix transposed, and has no sizes
+    return int(getattr(block.down, "in_features", None) or len(weight))

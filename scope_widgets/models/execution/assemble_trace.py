@@ -20,7 +20,7 @@ def assemble_trace(
     recorder: Recorder,
     ids: Tensor,
     mask: Tensor,
-    logits: Tensor,
+    logits: Tensor | None,
     texts: Sequence[str | None],
     model_id: str,
     revision: str | None,
@@ -30,7 +30,7 @@ def assemble_trace(
     Parameters
     ----------
     ids, mask : Tensor [batch, position]
-    logits : Tensor [batch, position, vocabulary]
+    logits : Tensor [batch, position, vocabulary] or [batch, vocabulary], or None
     texts : sequence of str or None
         The prompts, as far as they were given as text.
     """
@@ -39,7 +39,7 @@ def assemble_trace(
     return Trace(
         token_ids=ids.cpu(),
         tokens=[token_texts(scope.tokenizer, row) for row in rows],
-        logits=blank_padding(logits, mask),
+        kept_logits=blank_padding(logits, mask) if logits is not None and logits.ndim == 3 else logits,
         n_layers=scope.n_layers,
         n_heads=scope.n_heads,
         n_kv_heads=scope.anatomy.n_kv_heads,

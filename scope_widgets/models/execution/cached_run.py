@@ -54,9 +54,7 @@ class CachedRun:
         }
         with scope.wrapped() as wrapped:
             editor = Editor(wrapped, scope.model, scope.anatomy, {**edits, **captures})
-            logits = editor.logits({"input_ids": ids, "logits_to_keep": torch.unique(self.last)})
-        at = torch.searchsorted(torch.unique(self.last), self.last)
-        self.logits = logits[torch.arange(len(ids), device=ids.device), at]
+            self.logits = editor.logits({"input_ids": ids}, at=self.last)[:, 0]
         self.values = {site: [captured[site, layer] for s, layer in captures if s == site] for site in wanted}
         self._masks = [editor.masks[layer] for layer in range(scope.n_layers)]
         self._unembedding = self._exact_unembedding()
@@ -98,7 +96,7 @@ class CachedRun:
         layer : int
             The first block that is computed.
         end : int, optional
-            The last block that is computed; there are no logits then.
+            The last block that is computed: the residual stream that leaves it is returned instead of logits.
         tokens : Tensor of int [row, k], optional
             The only tokens whose logits are wanted.
         keep : int
@@ -108,30 +106,46 @@ class CachedRun:
 
         Returns
         -------
-        Tensor [row, vocabulary], or [row, k], or with `keep` above 1 [row, keep, vocabulary]
+        Tensor [row, vocabulary], or [row, k], or with `keep` above 1 [row, keep, vocabulary], or with `end`
+        [row, position, d_model]
         """
         if tokens is not None:
             return self._logits_of_tokens(edits, rows, positions, layer, tokens)
+        return self._run(edits, rows, positions, layer, end, keep, gradients, narrow=end is None and not gradients)
+
+    def _run(
+        self,
+        edits: Edits,
+        rows: Tensor,
+        positions: Tensor,
+        layer: int,
+        end: int | None,
+        keep: int,
+        gradients: bool,
+        *,
+        narrow: bool,
+    ) -> Tensor:
+        """Run again; `narrow`: of what is returned only the last `keep` positions are wanted."""
         with self._scope.wrapped() as wrapped:
             editor = _PartialForward(wrapped, self, self._scope, edits, rows, positions, layer)
-            editor.end, editor.keep = end, None if gradients else keep
+            editor.end, editor.keep = end, keep if narrow else None
             inputs = {
                 "input_ids": self.token_ids[rows[:, None], positions],
                 "position_ids": positions,
                 "logits_to_keep": keep,
             }
             logits = editor.logits(inputs, gradients)
+            if editor.stream is not None:
+                return editor.stream
             return logits[:, -1] if end is None and keep == 1 else logits
 
     def _logits_of_tokens(self, edits: Edits, rows: Tensor, positions: Tensor, layer: int, tokens: Tensor) -> Tensor:
         """Return the logits of `tokens` alone: unembedding all the others costs as much as several blocks."""
         if self._unembedding is None:
             return self.again(edits, rows=rows, positions=positions, layer=layer).gather(-1, tokens)
-        point, captured = ("residual", self._scope.n_layers), dict[HookPoint, Tensor]()
-        capturing = {**edits, point: _capture_edit(captured, point, edits.get(point))}
-        self.again(capturing, rows=rows, positions=positions, layer=layer, end=self._scope.n_layers)
+        stream = self._run(edits, rows, positions, layer, self._scope.n_layers, 1, False, narrow=True)
         with torch.no_grad(), lock_of(self._scope.model):  # another thread's run may have the norm under nnsight
-            return self._unembedding.of_tokens(captured[point][:, -1], tokens)
+            return self._unembedding.of_tokens(stream[:, -1], tokens)
 
     def _exact_unembedding(self) -> Unembedding | None:
         """Return the unembedding where it makes this run's logits from its residual stream (some families do more)."""

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from scope_widgets.models.execution.attention import hooked_attention
 from scope_widgets.models.execution.recorder import CapturePoint, Recorder
+from scope_widgets.models.execution.uncompiled import uncompiled
+from scope_widgets.traces.trace import KeptLogits, last_of
 
 
 class RecordedCall:
@@ -21,8 +23,8 @@ class RecordedCall:
         self.inputs: dict[str, Any] | None = None
         self.output: Any = None
 
-    def call(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return ids, mask and logits `[batch, position, vocabulary]`, NaN where the call left logits out."""
+    def call(self, keep: KeptLogits) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return ids, mask and the logits to keep, NaN where the call left logits out."""
         if self.inputs is None:
             raise ValueError("Nothing was recorded: call the model inside `with scope.watch() as trace:`.")
         ids = self.inputs.get("input_ids")
@@ -40,9 +42,18 @@ class RecordedCall:
                 f"watch() reads an attention_mask [batch, position] like the token ids {tuple(ids.shape)}; "
                 f"this call had one of shape {tuple(mask.shape)}."
             )
-        whole = logits.new_full((*ids.shape, logits.shape[-1]), torch.nan)
-        whole[:, ids.shape[1] - logits.shape[1] :] = logits.detach()  # generate() asks for the last logits only
-        return ids, mask.bool(), whole
+        mask, logits = mask.bool(), logits.detach()
+        if keep is None:
+            return ids, mask, None
+        there = mask[:, ids.shape[1] - logits.shape[1] :]  # generate() asks for the last logits only
+        if keep == "last":
+            of_each = last_of(logits, there).masked_fill(~there.any(-1, keepdim=True), torch.nan)
+            return ids, mask, of_each
+        if logits.shape[1] < ids.shape[1]:
+            whole = logits.new_full((*ids.shape, logits.shape[-1]), torch.nan)
+            whole[:, ids.shape[1] - logits.shape[1] :] = logits
+            logits = whole
+        return ids, mask, logits
 
 
 @contextmanager
@@ -75,6 +86,7 @@ def recording(model: Any, recorder: Recorder) -> Iterator[RecordedCall]:
             seen.inputs |= seen.inputs.pop("kwargs", {})
 
     with ExitStack() as stack:
+        stack.enter_context(uncompiled())
         points = list(recorder.capture_points())
         fixed = dict(recorder.scoring)
         for point in points:

@@ -14,6 +14,7 @@ from scope_widgets.models.architecture.anatomy import nnsight_names
 from scope_widgets.models.execution.attention import AttentionHook, ScoringHook
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.nnsight_trace import TransformersModel, run
+from scope_widgets.models.execution.uncompiled import uncompiled
 
 
 class NNsightModel:
@@ -69,7 +70,8 @@ class NNsightModel:
     def controllers(self, touched: Iterable[nn.Module] | None = None) -> Iterator[None]:
         """Put nnsight's controllers on the model for a `with` block; with `touched` on these modules only.
 
-        Each controller costs some microseconds a forward, which a short run from the middle feels.
+        Each controller costs some microseconds a forward, which a short run from the middle feels. What is compiled
+        runs uncompiled meanwhile.
         """
         self._depth += 1
         at = (
@@ -80,7 +82,8 @@ class NNsightModel:
         try:
             if self._depth == 1:
                 self._restore([self._controllers[i] for i in at])
-            yield
+            with uncompiled():
+                yield
         finally:
             self._depth -= 1
             if self._depth == 0:
@@ -101,21 +104,27 @@ class NNsightModel:
         *,
         gradients: bool = False,
         touched: Iterable[nn.Module] | None = None,
+        at: Tensor | None = None,
     ) -> Tensor:
         """Run the model on `inputs`, with `body` in the block of the trace, and return the logits.
 
         Where `body` returns True the forward ends there, and there are no logits (an empty tensor). `touched` are the
-        modules whose envoys the body may ask for, by default all.
+        modules whose envoys the body may ask for, by default all. `at` [batch] is the one position of each prompt that
+        is unembedded, by default all: of many prompts `logits_to_keep` would take the positions of all for each.
         """
         logits: list[Tensor] = []
+        unembed: Any = None if at is None else self._model.get_output_embeddings()  # type: ignore[operator]
 
         def block() -> bool:
             if body is not None and body():
                 return True
+            if at is not None:
+                envoy = self.envoy(unembed)
+                envoy.input = envoy.input[torch.arange(len(at), device=at.device), at][:, None]
             logits.append(self.nnsight.output.logits)
             return False
 
-        on = None if touched is None else [self._model, *touched]
+        on = None if touched is None else [self._model, *touched, *([] if unembed is None else [unembed])]
         with defer_interrupt(), torch.set_grad_enabled(gradients), self.controllers(on):
             run(self.nnsight, block, **inputs, use_cache=False)
         return logits[0] if logits else torch.empty(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,7 +14,9 @@ from scope_widgets.models.architecture.model_parts import ModelParts
 from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits
 from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.prompt_positions import Needed, PromptPositions
 from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.execution.uncompiled import uncompiled
 from scope_widgets.models.locks import changed_by_hooks
 
 
@@ -30,10 +31,16 @@ class PersistentEdits:
     edits_at : callable
         `edits_at(positions [row, position], lengths [row])` returns the edits of a forward: where in its prompt each
         position stands (padding on the left counts below 0), and how many tokens the prompt has.
+    needed : "nothing", "positions" or "ends"
+        What the edits depend on.
     """
 
     def __init__(
-        self, scope: ModelParts, hook_points: Sequence[HookPoint], edits_at: Callable[[Tensor, Tensor], Edits]
+        self,
+        scope: ModelParts,
+        hook_points: Sequence[HookPoint],
+        edits_at: Callable[[Tensor, Tensor], Edits],
+        needed: Needed,
     ) -> None:
         check_edits(dict.fromkeys(hook_points, _unchanged), scope.anatomy)
         self._model, self._anatomy = scope.model, scope.anatomy
@@ -41,8 +48,8 @@ class PersistentEdits:
         self._hook_points = dict.fromkeys(hook_points)  # several changes of one point are one edit
         self._edits_at = edits_at
         self._edits: Edits = {}
-        self._lengths: Tensor | None = None
-        self._signature = inspect.signature(self._stack.forward)
+        self._rows = 1
+        self._positions = PromptPositions(scope.model, self._stack, needed)
         self._layer_of = {block.attention: layer for layer, block in enumerate(self._anatomy.blocks)}
         self._thread: int | None = None
 
@@ -54,8 +61,11 @@ class PersistentEdits:
         try:
             with defer_interrupt():  # Ctrl-C must not come between a hook and the note of how it goes off again
                 stack.enter_context(changed_by_hooks(self._model))
+                stack.enter_context(uncompiled())
+                stack.enter_context(self._positions.followed())
                 begin = self._stack.register_forward_pre_hook(self._begin, with_kwargs=True, prepend=True)
                 stack.callback(begin.remove)
+                stack.callback(self._stack.register_forward_hook(self._end).remove)
                 for point in self._hook_points:
                     if handle := self._hook(point):
                         stack.callback(handle.remove)
@@ -69,26 +79,13 @@ class PersistentEdits:
     def _begin(self, _: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         if threading.get_ident() != self._thread:
             return
-        given = self._signature.bind_partial(*args, **kwargs).arguments
-        given |= given.pop("kwargs", {})
-        ids = given.get("input_ids")
-        shape = ids.shape if ids is not None else given["inputs_embeds"].shape[:2]
-        cache, mask = given.get("past_key_values"), given.get("attention_mask")
-        if getattr(cache, "is_compileable", False):
-            raise ValueError(
-                "A static cache does not show which of its keys are there, so what runs on it cannot be steered: "
-                "generate without cache_implementation='static'."
-            )
-        before = 0 if cache is None else int(cache.get_seq_length())
-        if mask is not None and mask.ndim == 2:
-            positions = mask.long().cumsum(-1)[:, -shape[1] :] - 1
-            lengths = mask.long().sum(-1)
-        else:
-            positions = torch.arange(before, before + shape[1], device=self._model.device).expand(*shape)
-            lengths = torch.full((shape[0],), before + shape[1], device=self._model.device)
-        if self._lengths is None or before == 0 or len(self._lengths) != len(lengths):
-            self._lengths = lengths  # what comes after is generated
-        self._edits = self._edits_at(positions, self._lengths)
+        positions, lengths = self._positions.of_forward(args, kwargs)
+        self._rows = len(positions)
+        self._edits = self._edits_at(positions, lengths)
+
+    def _end(self, _: nn.Module, args: Any, output: Any) -> None:
+        if threading.get_ident() == self._thread:
+            self._positions.end_forward(output)
 
     def _hook(self, point: HookPoint) -> Any:
         site, layer = point
@@ -124,8 +121,8 @@ class PersistentEdits:
         edit = self._edits.get(point)
         if edit is None or threading.get_ident() != self._thread:
             return value
-        rows = len(self._lengths) if self._lengths is not None else 1
-        return edit(value.reshape(rows, -1, *(value.shape[-1:] if shape == (-1,) else shape))).reshape(value.shape)
+        rest = value.shape[-1:] if shape == (-1,) else shape
+        return edit(value.reshape(self._rows, -1, *rest)).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
         edit = self._edits.get((site, self._layer_of[module])) if module in self._layer_of else None
@@ -133,7 +130,10 @@ class PersistentEdits:
             return value
         if site in ("q", "k", "v"):
             return edit(value.transpose(1, 2)).transpose(1, 2)
-        return edit(value)
+        if site == "z":
+            return edit(value)
+        there = self._positions.columns  # a static cache has room for keys that are to come
+        return torch.cat([edit(value[..., :there]), value[..., there:]], -1)
 
 
 def _block_stack(model: nn.Module, block: nn.Module) -> nn.Module:

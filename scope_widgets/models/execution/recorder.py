@@ -163,8 +163,13 @@ def unwrap(value: Any) -> Any:
     return value[0] if isinstance(value, tuple) else value
 
 
-def record(wrapped: NNsightModel, model: Any, recorder: Recorder, inputs: dict[str, Any]) -> Tensor:
-    """Record a run of `inputs` through an nnsight trace and return its logits `[batch, position, vocabulary]`."""
+def record(
+    wrapped: NNsightModel, model: Any, recorder: Recorder, inputs: dict[str, Any], at: Tensor | None = None
+) -> Tensor:
+    """Record a run of `inputs` through an nnsight trace and return its logits `[batch, position, vocabulary]`.
+
+    With `at` [batch] those of one position of each prompt alone.
+    """
     points = [(point, wrapped.envoy(point.module)) for point in recorder.capture_points()]
 
     attended = iter(recorder.attentions() if wrapped.by_source and uses_attention_interface(model) else ())
@@ -184,4 +189,4 @@ def record(wrapped: NNsightModel, model: Any, recorder: Recorder, inputs: dict[s
         if not wrapped.by_source:
             stack.enter_context(hooked_attention(model, recorder.attention_hook, recorder.scoring_hook))
         stack.enter_context(recorder.hooks())
-        return wrapped.logits(inputs, body)
+        return wrapped.logits(inputs, body, at=at)

@@ -22,7 +22,7 @@ class Wanted(NamedTuple):
     head: int | None = None
 
 
-def read(model: Any, wanted: list[tuple[str, str, str, int | None]]) -> dict[str, Any]:
+def read(model: Any, wanted: list[tuple[str, str, str, int | list[int] | None]]) -> dict[str, Any]:
     """Read in the block of a trace; it travels as text and knows nothing from outside.
 
     Parameters
@@ -31,7 +31,7 @@ def read(model: Any, wanted: list[tuple[str, str, str, int | None]]) -> dict[str
         nnsight's.
     wanted : list of (name, path of the module, side, slice)
         In the order of a forward. The side is "input", "output", or the number of an argument of the attention
-        function; then the slice is a head.
+        function; then the slice is a head. Of logits it is a position of each prompt.
 
     Returns
     -------
@@ -45,11 +45,13 @@ def read(model: Any, wanted: list[tuple[str, str, str, int | None]]) -> dict[str
         if side in ("input", "output"):
             value = getattr(envoy, side)
             value = value[0] if isinstance(value, tuple) else getattr(value, "logits", value)
+            if isinstance(head, list):
+                value = value[list(range(len(head))), head]
         else:
             calls = [call for call in envoy.source.names if call.startswith("attention_interface_")]
             args, options = getattr(envoy.source, calls[-1]).inputs
             value = args[int(side)]
-            if head is not None:
+            if isinstance(head, int):
                 value = value[:, head : head + 1]
             scaling = options.get("scaling")
             found["scoring " + path] = [
@@ -62,8 +64,10 @@ def read(model: Any, wanted: list[tuple[str, str, str, int | None]]) -> dict[str
     return found
 
 
-def plan(model: nn.Module, anatomy: Anatomy, wanted: Iterable[Wanted]) -> list[tuple[str, str, str, int | None]]:
-    """Give what `read` takes, in the order in which a forward reaches it."""
+def plan(
+    model: nn.Module, anatomy: Anatomy, wanted: Iterable[Wanted], last: list[int]
+) -> list[tuple[str, str, str, int | list[int] | None]]:
+    """Give what `read` takes, in the order of a forward; `last` is the last position of each prompt."""
     name_of = {module: name for name, module in model.named_modules()}
     asked = {(one.site, one.layer): one for one in wanted}
     places: dict[tuple[str, int], tuple[nn.Module, str]] = {}
@@ -74,16 +78,19 @@ def plan(model: nn.Module, anatomy: Anatomy, wanted: Iterable[Wanted]) -> list[t
         for name, argument in _ARGUMENTS.items():
             places.setdefault((name, layer), (block.attention, str(argument)))
         places.setdefault(("z", layer), (block.out, "input"))
-    places["logits", 0] = (model, "output")
+    places["logits", 0] = places["last_logits", 0] = (model, "output")
     order = ["residual", "q", "k", "v", "z", "attention_out", "mlp_out"]
-    last = (anatomy.n_layers + 1, 0)
+    end = (anatomy.n_layers + 1, 0)
 
     def when(place: tuple[str, int]) -> tuple[int, int]:
-        return last if place[0] == "logits" else (place[1], order.index(place[0]))
+        return (place[1], order.index(place[0])) if place[0] in order else end
+
+    def part(place: tuple[str, int]) -> int | list[int] | None:
+        return last if place[0] == "last_logits" else asked[place].head
 
     return [
-        (f"{site}.{layer}", name_of[places[site, layer][0]], places[site, layer][1], asked[site, layer].head)
-        for site, layer in sorted(asked, key=when)
+        (".".join(map(str, place)), name_of[places[place][0]], places[place][1], part(place))
+        for place in sorted(asked, key=when)
     ]
 
 

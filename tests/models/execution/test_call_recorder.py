@@ -69,6 +69,37 @@ def test_left_padding_of_the_users_call():
         close(one.logits, scope.trace([5, 6, 7]).logits)
 
 
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma3", "opt", "phi3"])
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("by", ["call", "generate"])
+def test_prompts_of_a_batch_have_the_numbers_that_they_have_alone(family, side, by):
+    if (side, by) == ("right", "generate"):
+        pytest.skip("generate() wants its padding on the left")
+    scope = Microscope.for_model(tiny_model(family), tiny_tokenizer())
+    prompts = [IDS, [7, 8, 9], [4], [12, 11, 10, 9, 8, 7]]
+    empty = [[0] * (len(IDS) - len(prompt)) for prompt in prompts]
+    rows = [e + p if side == "left" else p + e for p, e in zip(prompts, empty, strict=True)]
+    inputs = {"input_ids": torch.tensor(rows), "attention_mask": (torch.tensor(rows) > 0).long()}
+    with scope.watch() as trace, torch.no_grad():
+        if by == "generate":
+            scope.model.generate(**inputs, max_new_tokens=2, do_sample=False)
+        else:
+            # without them a model counts the padding: GPT-2 then gives other numbers by itself
+            positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp_min(0)
+            scope.model(**inputs, position_ids=positions)
+    for row, prompt in zip(range(len(prompts)), prompts, strict=True):
+        one, alone = trace[row], scope.trace(prompt)
+        assert one.token_ids.tolist() == prompt
+        assert one.tokens == alone.tokens
+        for site in TRACE_SITES:
+            for layer in range(scope.n_layers + (site == "residual")):
+                close(getattr(one, site)(layer), getattr(alone, site)(layer), 1e-4)
+        last = slice(-1, None) if by == "generate" else slice(None)
+        close(one.logits[last], alone.logits[last], 1e-4)
+    for row, prompt in enumerate(prompts):
+        close(scope.trace(prompts)[row].residual(2), scope.trace(prompt).residual(2), 1e-4)
+
+
 def test_watching_a_generation_records_the_prompt():
     scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
     with scope.watch() as trace:

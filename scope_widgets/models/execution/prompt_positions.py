@@ -1,0 +1,158 @@
+"""Where the positions of a forward stand in their prompts, and where these end, however the model is called."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal, TypeAlias
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+from transformers import Cache
+
+#: what the changes of a forward depend on: on no position, on positions, or also on where the prompt ends
+Needed: TypeAlias = Literal["nothing", "positions", "ends"]
+
+
+class PromptPositions:
+    """What the calls of a model say of positions.
+
+    `generate` is given the prompt, whose end its forwards do not show: one may take in drafts, or a part of the prompt.
+    Of other calls, one without a cache is a prompt; a token that goes on from the cache of such a call was generated.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    stack : torch.nn.Module
+        The module that runs its blocks.
+    needed : "nothing", "positions" or "ends"
+        What must be known; what is not needed may be wrong.
+    """
+
+    def __init__(self, model: Any, stack: nn.Module, needed: Needed) -> None:
+        self._model, self._needed = model, needed
+        self._signature = inspect.signature(stack.forward)
+        # columns are positions with the padding; they are the same for all rows, in whatever order a cache has these
+        self._prompt_of: WeakKeyDictionary[Cache, int] = WeakKeyDictionary()
+        self._generating: int | None = None
+        self._prepared: tuple[Tensor | None] | None = None
+        self._prompt = 0
+        #: positions up to the end of the forward at hand, padding and what is in its cache included
+        self.columns = 0
+
+    def of_forward(self, args: Any, kwargs: dict[str, Any]) -> tuple[Tensor, Tensor]:
+        """Return what is known of a forward of the stack that begins.
+
+        Returns
+        -------
+        positions : Tensor of int [row, position]
+            The index in its prompt of each position; padding on the left is below 0.
+        lengths : Tensor of int [row]
+            Tokens of each row's prompt.
+
+        Raises
+        ------
+        ValueError
+            Where what is needed is not known.
+        """
+        given = _arguments(self._signature, args, kwargs)
+        ids, cache, mask = (given.get(name) for name in ("input_ids", "past_key_values", "attention_mask"))
+        rows, width = ids.shape if ids is not None else given["inputs_embeds"].shape[:2]
+        before = 0 if cache is None else int(cache.get_seq_length())
+        self.columns = before + width
+        prepared, self._prepared = self._prepared, None
+        if prepared is not None:
+            (mask,) = prepared  # for a static cache it has become one of queries and keys
+            assert self._generating is not None
+            self._prompt = self._generating
+        else:
+            self._prompt = self._prompt_of_call(cache, before, width, given.get("use_cache"))
+        if mask is not None and (not isinstance(mask, Tensor) or mask.ndim != 2):
+            if self._needed != "nothing":
+                raise ValueError(
+                    "This forward has an attention mask that is not [row, position], which does not show where its "
+                    "prompts begin: give it one of that shape, or steer at all positions."
+                )
+            mask = None
+        if mask is None:
+            mask = torch.ones(rows, self.columns, device=self._model.device)
+        seen = mask[:, : self.columns].long().to(self._model.device)
+        positions = seen.cumsum(-1)[:, -width:] - 1
+        to_come = max(0, self._prompt - self.columns)
+        return positions, seen[:, : self._prompt].sum(-1) + to_come
+
+    def end_forward(self, output: Any) -> None:
+        """Remember the prompt of what the forward has left in a cache."""
+        parts = output if isinstance(output, tuple) else (getattr(output, "past_key_values", None),)
+        for part in parts:
+            if isinstance(part, Cache):
+                self._prompt_of[part] = self._prompt
+
+    def _prompt_of_call(self, cache: Cache | None, before: int, width: int, use_cache: bool | None) -> int:
+        """Return the columns of the prompt of a call that `generate` did not prepare."""
+        alone = self._generating is not None and cache is None and use_cache is False  # guidance without a cache
+        known = None if cache is None else self._prompt_of.get(cache)
+        if before == 0 and not alone:
+            return width
+        if self._needed == "ends" and (known is None or width > 1 or before < known):
+            raise ValueError(
+                "This forward goes on from an earlier one in a way that does not show where the prompt ends, which an "
+                "intervention at 'last' or over a span needs. Call model.generate or scope.generate, or run the whole "
+                "prompt in one forward of the block and then a token at a time, or steer at 'all' or (start, None)."
+            )
+        return before + width if known is None else known
+
+    @contextmanager
+    def followed(self) -> Iterator[None]:
+        """Follow the calls of `generate` of the running thread in a `with` block."""
+        thread = threading.get_ident()
+
+        def generate(own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != thread or self._generating is not None:  # one inside is for a draft
+                return own(*args, **kwargs)
+            self._generating = _columns(_arguments(inspect.signature(own), args, kwargs))
+            try:
+                return own(*args, **kwargs)
+            finally:
+                self._generating = self._prepared = None
+
+        def prepare(own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() == thread and self._generating is not None:
+                self._prepared = (_arguments(inspect.signature(own), args, kwargs).get("attention_mask"),)
+            return own(*args, **kwargs)
+
+        def refuse(own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            raise RuntimeError(
+                "Continuous batching (generate_batch) runs in a thread of its own, which is not steered: use generate."
+            )
+
+        instead = {"generate": generate, "prepare_inputs_for_generation": prepare, "init_continuous_batching": refuse}
+        attributes = vars(self._model)
+        before = {name: attributes[name] for name in instead if name in attributes}
+        for name, method in instead.items():
+            if own := getattr(self._model, name, None):
+                attributes[name] = functools.wraps(own)(functools.partial(method, own))
+        try:
+            yield
+        finally:
+            for name in instead:
+                attributes.pop(name, None)
+            attributes.update(before)
+
+
+def _arguments(signature: inspect.Signature, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    given: dict[str, Any] = dict(signature.bind_partial(*args, **kwargs).arguments)
+    rest: dict[str, Any] = given.pop("kwargs", {})
+    return given | rest
+
+
+def _columns(given: Mapping[str, Any]) -> int:
+    """Return how long the prompt is that `generate` is given, padding included."""
+    for name in ("attention_mask", "inputs_embeds", "inputs", "input_ids"):  # the mask is of what a cache holds too
+        if given.get(name) is not None:
+            return int(given[name].shape[1])
+    return 1  # it begins with the beginning-of-sequence token
