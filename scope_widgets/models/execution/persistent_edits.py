@@ -16,6 +16,7 @@ from scope_widgets.models.execution.activation_edits import Edits, HookPoint, ch
 from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.input_device import input_device
 from scope_widgets.models.locks import changed_by_hooks
 
 
@@ -84,8 +85,8 @@ class PersistentEdits:
             positions = mask.long().cumsum(-1)[:, -shape[1] :] - 1
             lengths = mask.long().sum(-1)
         else:
-            positions = torch.arange(before, before + shape[1], device=self._model.device).expand(*shape)
-            lengths = torch.full((shape[0],), before + shape[1], device=self._model.device)
+            positions = torch.arange(before, before + shape[1], device=input_device(self._model)).expand(*shape)
+            lengths = torch.full((shape[0],), before + shape[1], device=input_device(self._model))
         if self._lengths is None or before == 0 or len(self._lengths) != len(lengths):
             self._lengths = lengths  # what comes after is generated
         self._edits = self._edits_at(positions, self._lengths)
@@ -173,7 +174,7 @@ def generate_with_edits(
         The next token of each row.
     """
     model = scope.model
-    ids, cache = torch.tensor(rows, device=model.device), None
+    ids, cache = torch.tensor(rows, device=input_device(model)), None
     draw = torch.Generator().manual_seed(seed)
     room = scope.anatomy.context - ids.shape[1]
     for _ in range(min(max_new_tokens, room)):
@@ -184,5 +185,5 @@ def generate_with_edits(
         if temperature > 0:
             uniform = torch.rand(scores.shape[-1], generator=draw).clamp_min(1e-30)
             scores = scores / temperature - (-uniform.log()).log()  # Gumbel's trick
-        ids = scores.argmax(-1, keepdim=True).to(model.device)
+        ids = scores.argmax(-1, keepdim=True).to(ids.device)
         yield ids[:, 0].tolist()
