@@ -20,8 +20,8 @@ const MARK = /\p{M}/u;
 /** Split a token into plain parts and dimmed stand-ins. */
 export function parts(token: string): Part[] {
   if (NUMBERED.test(token)) {
-    const pieces = token.split(/(?<=>)|(?=<)/);
-    return [{ text: pieces.map((piece) => (piece.startsWith("<") ? numberOf(piece) : plain(piece))).join(" "), dim: true }];
+    const pieces = token.split(/(?<=>)|(?=<)/).map((piece) => (piece.startsWith("<") ? numberOf(piece) : plain(piece)));
+    return [{ text: pieces.join(" "), dim: true }];
   }
   if (token === "") return [{ text: "∅", dim: true }];
   const found: Part[] = [];
