@@ -115,7 +115,7 @@ def encode(
         For an empty prompt, something else than the above, a text that is no Unicode, or chat messages where the
         tokenizer has no template for them.
     """
-    prompts, several = _listed(prompt)
+    prompts, several = listed(prompt)
     read = [_read(tokenizer, one) for one in prompts]
     rows = [row if prepend_bos is None else _with_bos(tokenizer, row, prepend_bos) for row, _ in read]
     if not all(rows):
@@ -140,13 +140,19 @@ def encode_with_spans(
 
 
 _EXPECTED = (
-    "A prompt is a text, a list of texts, chat messages ([{'role': 'user', 'content': ...}]), what a tokenizer "
-    "returned, or token ids (list, list of lists, array, tensor)"
+    "A prompt is a text, a list of texts, or token ids (list, list of lists, array, tensor, what a tokenizer returned)"
+    ", or chat messages ([{'role': 'user', 'content': ...}])"
 )
 
 
-def _listed(prompt: Any) -> tuple[Sequence[Any], bool]:
-    """Return the prompts one by one, and whether there was a list of them."""
+def listed(prompt: Any) -> tuple[Sequence[Any], bool]:
+    """Return the prompts one by one, and whether there was a list of them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no prompt and no list.
+    """
     given = prompt.tolist() if hasattr(prompt, "tolist") else prompt
     if isinstance(given, Mapping):
         rows = _unpadded(given)

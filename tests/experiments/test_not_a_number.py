@@ -67,6 +67,7 @@ def test_a_trace_shows_where_nan_begins():
         lambda scope: patching.attribution(scope, IDS, OTHER, answer=7, metric="probability"),
         lambda scope: patching.paths(scope, IDS, OTHER, answer=7, versus=8),
         lambda scope: steering.Session(scope, IDS),
+        lambda scope: steering.direction(scope, positive=[IDS], negative=[OTHER], layer=3),
         lambda scope: circuits.discover(scope, circuits.Task.of(scope, [IDS], [OTHER], [7], [8]), "eap"),
         lambda scope: predict(scope, ["w3 w4"]),
     ],

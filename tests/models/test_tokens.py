@@ -6,7 +6,7 @@ import torch
 import transformers as hf
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
-from scope_widgets import Microscope, heads, steering
+from scope_widgets import Microscope, circuits, heads, patching, steering
 from scope_widgets.models.tokens import encode, encode_with_spans, token_texts
 from tests.support.fake_transport import fake_remote
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
@@ -95,6 +95,20 @@ def test_chat_messages_are_a_prompt_everywhere(scope):
     assert remote.trace(CHAT).token_ids.tolist() == CHAT_IDS
     np.testing.assert_array_equal(heads.importance(scope, CHAT)["kl"], heads.importance(scope, CHAT_IDS)["kl"])
     np.testing.assert_array_equal(heads.importance(remote, CHAT)["kl"], heads.importance(scope, CHAT_IDS)["kl"])
+    assert scope.trace([CHAT, CHAT]).provenance.prompts == (trace.prompt,) * 2
+    other = [{"role": "user", "content": "w5 w4"}]
+    chats, ids = (
+        steering.direction(scope, positive=[one], negative=[two], layer=1)
+        for one, two in ((CHAT, other), (CHAT_IDS, [1, 9, 5, 4, 2, 8]))
+    )
+    np.testing.assert_array_equal(chats.vector, ids.vector)
+    task = circuits.Task.of(scope, CHAT, [other], [7], [8])
+    assert (task.clean, task.corrupted) == ([CHAT_IDS], [[1, 9, 5, 4, 2, 8]])
+    patched, expected = (
+        patching.activations(scope, one, two, answer=7, versus=8).values
+        for one, two in ((CHAT, other), (CHAT_IDS, [1, 9, 5, 4, 2, 8]))
+    )
+    np.testing.assert_array_equal(patched, expected)
     session = steering.Session(scope, CHAT)
     assert session.token_ids == CHAT_IDS
     assert str(CHAT_IDS) in session.code()
@@ -133,6 +147,11 @@ def test_what_a_tokenizer_returns_is_a_prompt_without_its_padding(scope):
     np.testing.assert_array_equal(heads.importance(scope, alone)["kl"], heads.importance(scope, "w3 w4")["kl"])
     np.testing.assert_array_equal(heads.importance(remote, alone)["kl"], heads.importance(scope, "w3 w4")["kl"])
     assert scope.generate(alone, max_new_tokens=2) == scope.generate("w3 w4", max_new_tokens=2)
+    left, right = (
+        steering.direction(scope, positive=one, negative=[[1, 7], [1, 8]], layer=1).vector
+        for one in (both, [[1, 3, 4, 5], [1, 6]])
+    )
+    np.testing.assert_array_equal(left, right)
     assert scope.trace({"input_ids": [3, 4]}).token_ids.tolist() == [3, 4]
 
 
