@@ -104,6 +104,17 @@ def test_steering_that_overflows_is_refused_at_those_strengths_only():
         assert np.isfinite(session.at([0.4]).kl)
 
 
+def test_heads_that_write_nan_have_no_copying_score():
+    scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
+    expected = heads.copying(scope, [5, 6, 7])
+    with torch.no_grad():
+        scope.anatomy.blocks[1].out.weight.fill_(torch.inf)
+    found = heads.copying(scope, [5, 6, 7])
+    for name in ("copying", "negative_copying"):
+        assert np.isnan(found[name][1]).all()
+        np.testing.assert_array_equal(found[name][0], expected[name][0])
+
+
 def test_nan_effects_have_no_p():
     effects = np.random.default_rng(0).normal(1, 0.1, (1, 3, 8))
     effects[0, 1, 2], effects[0, 2] = np.nan, 0.0
