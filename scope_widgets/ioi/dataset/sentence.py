@@ -64,10 +64,11 @@ class IOISentence:
             raise TypeError(f"IOISentence.parse() takes one text; got {type(text).__name__}.")
         if text != text.rstrip():
             raise ValueError("The text ends with a space, which would be a token of its own: leave it out.")
-        ids, spans = encode_with_spans(tokenizer, text)
-        if spans is None:
+        if not getattr(tokenizer, "is_fast", False):
             raise TypeError(f"{type(tokenizer).__name__} does not say where its tokens are in a text. {GIVE_POSITIONS}")
         io, s1, s2 = find_roles(text)
+        ids, spans = encode_with_spans(tokenizer, text)
+        assert spans is not None  # of a fast tokenizer
         strings = token_texts(tokenizer, ids)
         end = max(at for at, (start, stop) in enumerate(spans) if start < stop)
         return cls.from_positions(
