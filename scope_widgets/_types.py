@@ -11,8 +11,12 @@ from torch import Tensor
 Array: TypeAlias = np.ndarray[Any, Any]
 #: numbers, in whatever holds them
 Numbers: TypeAlias = Sequence[int] | Array | Tensor
-#: one prompt or several: text, texts, or token ids
-Prompts: TypeAlias = str | Sequence[str] | Sequence[Sequence[int]] | Sequence[int] | Tensor
+#: one chat message, {"role": "user", "content": "..."}
+Message: TypeAlias = Mapping[str, Any]
+#: one prompt: a text, chat messages, token ids, or what a tokenizer returned (a mapping with "input_ids")
+Prompt: TypeAlias = str | Sequence[Message] | Sequence[int] | Tensor | Mapping[str, Any]
+#: one prompt or several
+Prompts: TypeAlias = Prompt | Sequence[str] | Sequence[Sequence[Message]] | Sequence[Sequence[int]]
 #: a text that is one token, with its space (" Mary"), or a token id
 Token: TypeAlias = str | int
 #: one token for all prompts, or one a prompt

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
+from scope_widgets.experiments.check_logits import check_logits
+from scope_widgets.experiments.metric import divergence
 from scope_widgets.experiments.rounding import largest
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import token_texts
@@ -110,11 +111,12 @@ class Predictions:
 
     def divergence(self, other: Predictions) -> Array:
         """Return the Kullback-Leibler divergence of another prediction from this, `[prompt]` in nats."""
-        terms = torch.where(self.log_p.isfinite(), self.log_p.exp() * (self.log_p - other.log_p), 0.0)
-        return terms.double().sum(-1).clamp_min(0).cpu().numpy()
+        return divergence(self.log_p.double(), other.log_p.double()).clamp_min(0).cpu().numpy()
 
 
 def predict(scope: Microscope, texts: Sequence[str]) -> Predictions:
     """Return what the model predicts after each text."""
-    log_p = loaded(scope).run(list(texts)).logits.detach().float().log_softmax(-1)
+    logits = loaded(scope).run(list(texts)).logits.detach()
+    check_logits(logits, "of the model")
+    log_p = logits.float().log_softmax(-1)
     return Predictions(log_p, token_texts(scope.tokenizer, largest(log_p, 1)[:, 0].tolist()))

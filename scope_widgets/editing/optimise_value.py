@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scope_widgets.experiments.check_logits import OVERFLOW, check_logits
+from scope_widgets.experiments.metric import divergence
 from scope_widgets.models.microscope import Microscope, loaded
 
 #: step of Adam, in units of the typical size of one number that the MLP writes there
@@ -79,6 +82,7 @@ def optimise_value(
     at_subject = (positions == at[:, None])[..., None]
     size = run.values["mlp_out"][layer][0, at[0]].float().norm()
     unit = size / scope.d_model**0.5
+    check_logits(run.logits, "of the model")
     before = run.logits[-1].float().log_softmax(-1)
     added = torch.zeros(scope.d_model, device=rows.device, requires_grad=True)
     optimiser = torch.optim.Adam([added], lr=_RATE)
@@ -93,10 +97,14 @@ def optimise_value(
         logits = run.again(edits, rows=rows, positions=positions, layer=layer, gradients=True)
         with torch.enable_grad():
             after = logits.float().log_softmax(-1)
-            changed = torch.where(before.isfinite(), before.exp() * (before - after[-1]), 0.0).sum()
+            changed = divergence(before, after[-1])
             norm = added.square().mean()  # squared, in units of `size`
             loss = _ESSENCE * changed - after[:-1, answer].mean() + _DECAY * norm
         losses.append(loss.item())
+        if not math.isfinite(losses[-1]):
+            raise ValueError(
+                f"The loss is {losses[-1]} after {len(losses) - 1} steps, so no value is found. {OVERFLOW}"
+            )
         if after[:-1, answer].exp().mean() > _ENOUGH:
             if len(losses) == 1:
                 raise ValueError(f"The model gives this answer already, with a mean probability above {_ENOUGH}.")

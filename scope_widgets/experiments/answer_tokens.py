@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,11 @@ from torch import Tensor
 
 from scope_widgets.models.tokens import token_texts
 
+#: how much likelier another spelling of an answer is, and how likely, where a warning names it
+_LIKELIER, _LIKELY = 10.0, 1e-3
 
-def answer_ids(tokenizer: Any, answer: Any, n: int, what: str = "answer") -> Tensor:
+
+def answer_ids(tokenizer: Any, answer: Any, n: int, what: str = "answer", *, logits: Tensor | None = None) -> Tensor:
     """Return the token id of each prompt's answer.
 
     Parameters
@@ -24,6 +28,9 @@ def answer_ids(tokenizer: Any, answer: Any, n: int, what: str = "answer") -> Ten
         How many prompts there are.
     what : str
         What to call it in errors: "answer", "versus".
+    logits : Tensor [n, vocabulary], optional
+        Of what comes next after each prompt: a warning says where the model goes on with the answer spelled otherwise,
+        with a space or without.
 
     Returns
     -------
@@ -40,7 +47,38 @@ def answer_ids(tokenizer: Any, answer: Any, n: int, what: str = "answer") -> Ten
     if len(given) != n:
         prompts = "1 prompt" if n == 1 else f"{n} prompts"
         raise ValueError(f"{what}= has {len(given)} entries for {prompts}: give one token for all, or one a prompt.")
-    return torch.tensor([_id(tokenizer, one, what) for one in given])
+    ids = torch.tensor([_id(tokenizer, one, what) for one in given])
+    if logits is not None:
+        warn_of_spelling(tokenizer, ids, logits, what)
+    return ids
+
+
+def warn_of_spelling(tokenizer: Any, ids: Tensor, logits: Tensor, what: str) -> None:
+    """Warn where prompts go on with the answers `ids` `[n]` spelled otherwise, by their logits `[n, vocabulary]`."""
+    spelled = {one: _with_or_without_space(tokenizer, one) for one in set(ids.tolist())}
+    rows = [row for row, one in enumerate(ids.tolist()) if spelled[one] is not None]
+    if not rows:
+        return
+    of_rows = logits.detach()[rows].float().cpu()
+    both = torch.tensor([[one, spelled[one]] for one in ids[rows].tolist()])
+    given, other = (of_rows.gather(1, both) - of_rows.logsumexp(1, keepdim=True)).exp().mean(0).tolist()
+    if other > _LIKELIER * given and other > _LIKELY:
+        text, likelier = token_texts(tokenizer, both[0].tolist())
+        warnings.warn(
+            f"{what}={text!r} has a probability of {given:.2g} here and {likelier!r} one of {other:.2g}: with a space "
+            f"and without it are different tokens. To measure what the model goes on with give {what}={likelier!r}.",
+            stacklevel=3,
+        )
+
+
+def _with_or_without_space(tokenizer: Any, token: int) -> int | None:
+    """Return the token with a space before it more or less, where it is another one."""
+    (text,) = token_texts(tokenizer, [token])
+    try:
+        other = _id_of_text(tokenizer, text[1:] if text.startswith(" ") else f" {text}", "")
+    except ValueError:
+        return None
+    return None if other == token else other
 
 
 def check_distinct(tokenizer: Any, answers: Tensor, versus: Tensor) -> None:

@@ -139,11 +139,11 @@ def metric_of(
         )
     if answer is None:
         raise ValueError(f"metric={name!r} needs answer=, such as answer=' Mary'.")
-    ids = answer_ids(tokenizer, answer, n)
+    ids = answer_ids(tokenizer, answer, n, logits=reference)
     if name == "logit_difference":
         if versus is None:
             raise ValueError("metric='logit_difference' needs versus= beside answer=, such as versus=' John'.")
-        others = answer_ids(tokenizer, versus, n, "versus")
+        others = answer_ids(tokenizer, versus, n, "versus", logits=reference)
         check_distinct(tokenizer, ids, others)
         both = torch.stack([ids, others], -1)
         return Metric(
@@ -175,9 +175,9 @@ def _at(values: Tensor, ids: Tensor) -> Tensor:
 
 
 def divergence(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """Return the Kullback-Leibler divergence `sum p ln(p / q)` in nats over the last axis."""
+    """Return the Kullback-Leibler divergence `sum p ln(p / q)` in nats over the last axis; NaN where either is NaN."""
     # a token that the model rules out (logit -inf) contributes nothing
-    return torch.where(log_p.isfinite(), log_p.exp() * (log_p - log_q), 0.0).sum(-1)
+    return torch.where(log_p.isneginf() & ~log_q.isnan(), 0.0, log_p.exp() * (log_p - log_q)).sum(-1)
 
 
 def _of_function(metric: MetricFunction) -> Metric:

@@ -44,7 +44,7 @@ def copying_scores(
     -------
     ndarray [2, layer, head]
         Shares of the tokens that are among the `top` likeliest when the head writes what it reads of them, and when it
-        writes the negative of it.
+        writes the negative of it; NaN where these logits are NaN or infinite.
     """
     bos = [] if scope.tokenizer.bos_token_id is None else [int(scope.tokenizer.bos_token_id)]
     trace = scope.trace([[*bos, i] for i in ids.tolist()], capture=("residual",), logits=None)
@@ -75,5 +75,6 @@ def _shares(unembedding: Unembedding, writes: Tensor, ids: Tensor, top: int, not
     for signed in (logits, 2 * nothing - logits):
         own = signed.gather(-1, ids[:, None, None].expand(*writes.shape[:2], 1))
         # a tie is no copy: a head that writes nothing leaves all tokens alike
-        shares.append(((signed >= own - floor).sum(-1) <= top).double().mean(0).numpy())
+        copied = ((signed >= own - floor).sum(-1) <= top).double()
+        shares.append(copied.where(floor.squeeze(-1).isfinite(), torch.nan).mean(0).numpy())
     return np.stack(shares)

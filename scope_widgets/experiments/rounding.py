@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets.models.input_device import input_device
+
 if TYPE_CHECKING:
     from scope_widgets.models.microscope import Microscope
 
@@ -54,7 +56,7 @@ def logit_floor(scope: Microscope, logits: Tensor) -> float:
     size = float(sizes.where(sizes < _RULED_OUT, 0.0).nan_to_num(0.0).max())
     terms = 2 * scope.n_layers + 1  # attention and MLP of each block, and the unembedding
     floor = noise_floor(scope.model.dtype, size, terms)
-    if scope.model.dtype == torch.float32 and scope.model.device.type != "cpu":
+    if scope.model.dtype == torch.float32 and input_device(scope.model).type != "cpu":
         floor *= _PRODUCTS[torch.get_float32_matmul_precision()] / _PRODUCTS["highest"]
     return floor
 

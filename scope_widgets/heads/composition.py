@@ -138,7 +138,8 @@ def _input_maps(scope: Microscope, kind: Kind) -> dict[str, list[Tensor]]:
     tests = torch.cat([0 * basis[:1], basis[:1] + basis[1:2]])
     at_zero = project_qkv(scope, tests, sites)
     biased = any(bool(x[0].any()) for layers in at_zero.values() for x in layers)
-    found = project_qkv(scope, torch.cat([tests, basis]) * (1.0 if biased else 1e-12), sites)
+    tiny = 1e-3 if scope.model.dtype == torch.float16 else 1e-12  # in float16 less would be 0
+    found = project_qkv(scope, torch.cat([tests, basis]) * (1.0 if biased else tiny), sites)
     maps: dict[str, list[Tensor]] = {}
     for site, layers in found.items():
         maps[site] = []
@@ -154,6 +155,7 @@ def _input_maps(scope: Microscope, kind: Kind) -> dict[str, list[Tensor]]:
                 raise UnsupportedModelError(
                     f"{site} of layer {layer} is no linear map of what enters the block of this "
                     f"{type(scope.model).__name__}, so its heads have no composition score."
+                    + (" float16 has no numbers small enough to see it: load bfloat16." if tiny > 1e-12 else "")
                 )
             maps[site].append(linear[1:])
     return maps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -11,6 +10,9 @@ from tqdm.auto import tqdm
 
 from scope_widgets._choices import check_choice
 from scope_widgets._provenance import Provenance
+from scope_widgets._types import Prompt
+from scope_widgets.experiments.check_logits import check_logits
+from scope_widgets.experiments.metric import divergence
 from scope_widgets.heads.head_scores import HeadScores
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.microscope import Microscope
@@ -21,15 +23,13 @@ HeadAblation = Literal["zero", "mean"]
 
 
 @remotable
-def importance(
-    scope: Microscope, prompt: str | Sequence[int] | Tensor, *, ablation: HeadAblation = "zero", batch: int = 32
-) -> HeadScores:
+def importance(scope: Microscope, prompt: Prompt, *, ablation: HeadAblation = "zero", batch: int = 32) -> HeadScores:
     """Ablate each head in turn and measure what it changes: exact, one forward a layer (all its heads in a batch).
 
     Parameters
     ----------
     scope : Microscope
-    prompt : str, or token ids
+    prompt : str, chat messages, or token ids
         One, of at least two tokens.
     ablation : {"zero", "mean"}
         Replace the head's output z at all positions by 0, or by its mean over the positions of this prompt.
@@ -40,12 +40,13 @@ def importance(
     -------
     HeadScores
         kl : mean over positions of the Kullback-Leibler divergence in nats from the model's next-token distribution to
-        that without the head. loss : rise of the mean cross-entropy of the prompt's tokens, in nats.
+        that without the head. loss : rise of the mean cross-entropy of the prompt's tokens, in nats. Both NaN for a
+        head without which the logits are.
 
     Raises
     ------
     ValueError
-        For another ablation, several prompts, or a prompt of one token.
+        For another ablation, several prompts, a prompt of one token, or logits that are NaN or infinite.
 
     Examples
     --------
@@ -58,17 +59,18 @@ def importance(
     check_choice("ablation", ablation, HeadAblation)
     trace = scope.trace(prompt, capture=())
     ids = trace.token_ids
+    if trace.batched and len(trace) == 1:
+        trace, ids = trace[0], ids[0]
     if trace.batched or len(ids) < 2:
         raise ValueError("importance() takes one prompt of at least two tokens: the loss needs a next token.")
+    check_logits(trace.logits, "of the model")
     base = trace.logits.float().log_softmax(-1)
     kl, loss = (torch.zeros(scope.n_layers, scope.n_heads, dtype=torch.float64) for _ in range(2))
     for layer in tqdm(range(scope.n_layers), desc="Ablating heads", leave=False):
         for heads in torch.split(torch.arange(scope.n_heads), batch):
             log_p = scope.logits(ids.expand(len(heads), -1), _ablating(layer, heads, ablation))
             log_p = log_p.float().log_softmax(-1)
-            # a token that the model rules out (logit -inf) contributes nothing
-            terms = torch.where(base.isfinite(), base.exp() * (base - log_p), 0.0)
-            kl[layer, heads] = terms.sum(-1).mean(-1).double().cpu().clamp_min(0.0)  # less is rounding
+            kl[layer, heads] = divergence(base, log_p).mean(-1).double().cpu().clamp_min(0.0)  # less is rounding
             loss[layer, heads] = (_cross_entropy(log_p, ids) - _cross_entropy(base[None], ids)).double().cpu()
     provenance = Provenance(
         model=scope.model_id,

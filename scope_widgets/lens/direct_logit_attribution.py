@@ -16,6 +16,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
+from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.rounding import rank
 from scope_widgets.lens.trace_model import scope_of
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
@@ -135,7 +136,8 @@ def direct_logit_attribution(
     Raises
     ------
     ValueError
-        For an answer that is not one token, the same token twice, or another number of answers than prompts.
+        For an answer that is not one token, the same token twice, another number of answers than prompts, or logits
+        that are NaN or infinite.
     IndexError
         When a prompt has no such position.
     NotCapturedError
@@ -154,11 +156,12 @@ def direct_logit_attribution(
     """
     scope = scope_of(trace, scope)
     unembedding = Unembedding(scope.model, scope.anatomy)
-    answers = answer_ids(scope.tokenizer, answer, len(trace), "answer")
-    against = None if versus is None else answer_ids(scope.tokenizer, versus, len(trace), "versus")
+    at = _rows_of(trace, position)
+    here = _value_at(trace, trace.logits, at)
+    answers = answer_ids(scope.tokenizer, answer, len(trace), "answer", logits=here)
+    against = None if versus is None else answer_ids(scope.tokenizer, versus, len(trace), "versus", logits=here)
     if against is not None:
         check_distinct(scope.tokenizer, answers, against)
-    at = _rows_of(trace, position)
     final = _value_at(trace, trace.residual(trace.n_layers), at)
     logits = _raw_logits(trace, unembedding, final, at)
     total = logits.gather(1, answers[:, None])[:, 0]
@@ -198,6 +201,7 @@ def _raw_logits(trace: Trace, unembedding: Unembedding, final: Tensor, at: Tenso
     unembedding.check(final, logits)
     if unembedding.softcap is not None or bool(logits.isnan().any()):  # NaN: a watched call that left these logits out
         logits = unembedding.raw(final)
+    check_logits(logits, "of the model")
     return logits.cpu().double()
 
 

@@ -17,6 +17,8 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
+from scope_widgets.experiments.check_logits import check_logits
+from scope_widgets.experiments.metric import divergence
 from scope_widgets.experiments.rounding import largest, noise_floor
 from scope_widgets.lens.trace_model import scope_of
 from scope_widgets.models.architecture.unembedding import Unembedding
@@ -151,7 +153,8 @@ def logit_lens(trace: Trace, *, n: int = 5, watch: Tokens | None = None, scope: 
     Raises
     ------
     ValueError
-        For several prompts, a watched text that is not one token, or an n that the vocabulary does not have.
+        For several prompts, a watched text that is not one token, an n that the vocabulary does not have, or logits
+        that are NaN or infinite: the layer is named.
     NotCapturedError
         When the trace did not record the residual stream.
     UnsupportedModelError
@@ -189,7 +192,9 @@ def logit_lens(trace: Trace, *, n: int = 5, watch: Tokens | None = None, scope: 
             unembedding.check(residuals[-1][at], trace.logits[at])
             final = unembedding.logits(residuals[-1][at]).float().log_softmax(-1)
             for layer, residual in enumerate(residuals):
-                of_layer = _summarise(unembedding.logits(residual[at]).float(), final, n, watched)
+                logits = unembedding.logits(residual[at]).float()
+                check_logits(logits, f"of layer {layer}")
+                of_layer = _summarise(logits, final, n, watched)
                 for whole, part in zip(found, of_layer, strict=True):
                     whole[layer, at] = part.cpu()
                 bar.update()
@@ -214,7 +219,9 @@ def logit_lens(trace: Trace, *, n: int = 5, watch: Tokens | None = None, scope: 
 
 def _watched(scope: Microscope, watch: Tokens | None, unembedding: Unembedding, final: Tensor) -> list[int]:
     if watch is None:
-        return [int(largest(unembedding.logits(final[-1]), 1))]
+        logits = unembedding.logits(final[-1])
+        check_logits(logits, "of the model")
+        return [int(largest(logits, 1))]
     listed: Any = watch.tolist() if hasattr(watch, "tolist") else watch
     given = list(listed) if isinstance(listed, Sequence) and not isinstance(listed, str) else [listed]
     return list(dict.fromkeys(answer_ids(scope.tokenizer, given, len(given), "watch").tolist()))
@@ -229,6 +236,5 @@ def _summarise(logits: Tensor, final: Tensor, n: int, watched: list[int]) -> tup
     ranks = torch.empty(len(logits), len(watched), dtype=torch.long)
     for i, token_id in enumerate(watched):
         ranks[:, i] = (logits > (logits[:, token_id] + floor)[:, None]).sum(-1)
-    # a token that is ruled out (logit -inf) contributes nothing
-    kl = torch.where(final.isfinite(), final.exp() * (final - log_p), 0.0).sum(-1).clamp_min(0.0)
+    kl = divergence(final, log_p).clamp_min(0.0)
     return ids, p.gather(-1, ids), torch.special.entr(p).sum(-1), kl, ranks, p[:, watched]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from scope_widgets.models.architecture.anatomy import Anatomy
+from scope_widgets.models.input_device import input_device
 from scope_widgets.traces.trace import TRACE_SITES, KeptLogits
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ def estimate_for(
     the model's devices and what its weights take of it already, or `DOWNLOAD_BYTES`.
     """
     shape = Shape.of(model, anatomy)
-    remote = model.device.type == "meta"
+    remote = input_device(model).type == "meta"
     if available is None:
         available = DOWNLOAD_BYTES if remote else shape.weights + _free_memory(model)
     padded = min(lengths) < max(lengths)

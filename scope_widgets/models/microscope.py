@@ -14,8 +14,8 @@ from torch import Tensor
 
 from scope_widgets._choices import check_choice
 from scope_widgets._job import Job
-from scope_widgets._types import Prompts
-from scope_widgets.models import loading
+from scope_widgets._types import Prompt, Prompts
+from scope_widgets.models import adapters, loading
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.module_lookup import named
 from scope_widgets.models.execution.activation_edits import Editor, Edits
@@ -25,6 +25,7 @@ from scope_widgets.models.execution.call_recorder import recording
 from scope_widgets.models.execution.model_validation import validate
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import Recorder, record
+from scope_widgets.models.input_device import input_device
 from scope_widgets.models.locks import exclusive, lock_of
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
 from scope_widgets.models.remote_dispatch import call_in_process, local_steps
@@ -86,6 +87,10 @@ class Microscope(ABC):
         device: str | None = None,
         dtype: Any = None,
         revision: str | None = None,
+        device_map: Any = None,
+        quantization_config: Any = None,
+        attn_implementation: str | None = None,
+        trust_remote_code: bool = False,
         remote: Literal[False] = False,
     ) -> LocalMicroscope: ...
     @overload
@@ -98,6 +103,10 @@ class Microscope(ABC):
         device: str | None = None,
         dtype: Any = None,
         revision: str | None = None,
+        device_map: Any = None,
+        quantization_config: Any = None,
+        attn_implementation: str | None = None,
+        trust_remote_code: bool = False,
         host: str | None = None,
         api_key: str | None = None,
         timeout: float = 600.0,
@@ -110,6 +119,10 @@ class Microscope(ABC):
         device: str | None = None,
         dtype: Any = None,
         revision: str | None = None,
+        device_map: Any = None,
+        quantization_config: Any = None,
+        attn_implementation: str | None = None,
+        trust_remote_code: bool = False,
         remote: bool = False,
         host: str | None = None,
         api_key: str | None = None,
@@ -120,13 +133,18 @@ class Microscope(ABC):
         Parameters
         ----------
         name : str or Path
-            "demo" (the small model in this package), a folder, a .gguf file, or a hub id.
+            "demo" (the small model in this package), a folder, a .gguf file, or a hub id; of an adapter (LoRA) too,
+            which is loaded on its base.
         device : str, optional
             Where to put it, such as "cuda"; the CPU by default.
         dtype : optional
             Such as "float32"; as the weights were saved by default.
         revision : str, optional
             Commit, tag or branch on the hub.
+        device_map, quantization_config, attn_implementation : optional
+            As transformers' `from_pretrained` takes them. What needs single matrices refuses quantised ones.
+        trust_remote_code : bool
+            Run Python code that lies beside the weights; where there is such, a model is refused without.
         remote : bool
             Run it on an NDIF server instead of loading it, see docs/remote.md.
         host, api_key : str, optional
@@ -137,7 +155,7 @@ class Microscope(ABC):
         Raises
         ------
         ModelNotFoundError
-            When there is no such model; says what was tried.
+            When there is no such model, or its weights are not whole; says what was tried.
         UnsupportedModelError
             When the model is of a family that this package does not know.
 
@@ -146,11 +164,17 @@ class Microscope(ABC):
         >>> Microscope.load("demo")
         Microscope(demo, 4 layers, 4 heads, d_model 128)
         """
+        options = loading.Options(
+            device, dtype, device_map, quantization_config, attn_implementation, trust_remote_code
+        )
         if remote:
-            if device is not None or dtype is not None:
-                raise ValueError("device= and dtype= are the server's choice: leave them out with remote=True.")
+            if options != loading.Options():
+                raise ValueError(
+                    f"{', '.join(loading.Options._fields[:-1])} and {loading.Options._fields[-1]} are the server's "
+                    "choice: leave them out with remote=True."
+                )
             return importlib.import_module(_REMOTE).load(str(name), revision, host, api_key, timeout)  # type: ignore[no-any-return]
-        model, tokenizer, model_id = loading.load(name, dtype=dtype, revision=revision, device=device)
+        model, tokenizer, model_id = loading.load(name, options, revision=revision)
         return LocalMicroscope(model, tokenizer, model_id, getattr(model.config, "_commit_hash", None))
 
     @classmethod
@@ -160,11 +184,12 @@ class Microscope(ABC):
         Parameters
         ----------
         model : torch.nn.Module
-            A Hugging Face causal language model; what `torch.compile` returned for one works too.
+            A Hugging Face causal language model, PEFT's wrapper around one, or what `torch.compile` returned for one.
         tokenizer
             Its tokenizer.
         model_id : str, optional
-            Its name in provenances; the one it was loaded by by default.
+            Its name in provenances; the one it was loaded by by default. Give one for a model whose adapter was merged:
+            its weights do not say so. Adapters on its layers are added to the name.
         """
         name = model_id or getattr(getattr(model, "config", None), "_name_or_path", "") or "local"
         return LocalMicroscope(model, tokenizer, name)
@@ -212,8 +237,9 @@ class Microscope(ABC):
 
         Parameters
         ----------
-        prompt : str, list of str, or token ids (list, list of lists, tensor)
-            Several prompts give a trace with a batch axis.
+        prompt : str, list of str, chat messages, token ids (list, list of lists, tensor), or what a tokenizer returned
+            Several prompts give a trace with a batch axis. Chat messages, `[{"role": "user", "content": ...}]`, are
+            written by the tokenizer's chat template.
         capture : sequence of str, optional
             Of "residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out"; all of them by default,
             but patterns that would take more than 512 MB are then computed only when they are asked for.
@@ -223,7 +249,8 @@ class Microscope(ABC):
             Whose logits are computed and kept: of all positions, of the last of each prompt, or none. Of 1,000 tokens
             and a vocabulary of 262,144 all are 1 GB.
         prepend_bos : bool, optional
-            Begin with the beginning-of-sequence token or not; as the tokenizer does by default.
+            Begin with the beginning-of-sequence token or not; as the tokenizer does by default. No text ever begins
+            with two.
 
         Raises
         ------
@@ -263,12 +290,12 @@ class Microscope(ABC):
         """
 
     @abstractmethod
-    def generate(self, prompt: str, *, max_new_tokens: int = 20, **options: Any) -> str:
+    def generate(self, prompt: Prompt, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt and return the new text only.
 
         Parameters
         ----------
-        prompt : str
+        prompt : str, chat messages, or token ids
         max_new_tokens : int
         **options
             As transformers' `generate` takes them; greedily unless `do_sample=True` is among them.
@@ -376,9 +403,10 @@ class LocalMicroscope(Microscope):
     """A model in this process under the microscope."""
 
     def __init__(self, model: Any, tokenizer: Any, model_id: str = "local", revision: str | None = None) -> None:
-        self.model = model = getattr(model, "_orig_mod", model)  # what torch.compile(model) was given
+        # what torch.compile(model) was given, without PEFT's wrapper
+        self.model = model = adapters.without_wrapper(getattr(model, "_orig_mod", model))
         self.tokenizer = tokenizer
-        self.model_id = model_id
+        self._name, self._adapters = model_id, ""
         self.revision = revision
         self.anatomy = Anatomy.of(model)
         self._wrapped: NNsightModel | None = None
@@ -388,6 +416,13 @@ class LocalMicroscope(Microscope):
                 "Load it with transformers.AutoTokenizer."
             )
         validate(model, self.anatomy)
+
+    @property
+    def model_id(self) -> str:  # type: ignore[override]
+        """Its name, and after a plus the adapters on its layers as they are now."""
+        # where one has gone it was merged into the weights, or taken off, and which of them nobody can tell
+        self._adapters = adapters.adapter_names(self.model) or self._adapters
+        return f"{self._name} + {self._adapters}" if self._adapters else self._name
 
     # --- what it does -----------------------------------------------------------------------------------------------
 
@@ -405,7 +440,7 @@ class LocalMicroscope(Microscope):
         self._check(rows)
         if self.model.training:
             raise ValueError("The model is in training mode, so dropout would change every trace: call model.eval().")
-        ids, mask = pad(rows, self.model.device)
+        ids, mask = pad(rows, input_device(self.model))
         keep = checked_logits(logits)
         at = None if keep == "all" else mask.sum(-1) - 1
         with exclusive(self.model, whole=True):
@@ -448,17 +483,17 @@ class LocalMicroscope(Microscope):
             raise ValueError(f"Expected token ids [batch, position], got a tensor of shape {tuple(token_ids.shape)}.")
         self._check(token_ids.tolist())
         with self.wrapped() as wrapped:
-            inputs = {"input_ids": token_ids.to(self.model.device)}
+            inputs = {"input_ids": token_ids.to(input_device(self.model))}
             return Editor(wrapped, self.model, self.anatomy, edits or {}).logits(inputs)
 
     @torch.no_grad()
-    def generate(self, prompt: str, *, max_new_tokens: int = 20, **options: Any) -> str:
+    def generate(self, prompt: Prompt, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt, see `Microscope.generate`."""
-        rows, _, several = encode(self.tokenizer, prompt, None)
-        if several:
+        rows, _, _ = encode(self.tokenizer, prompt, None)
+        if len(rows) > 1:
             raise ValueError(f"generate() continues one prompt; got {len(rows)}.")
         self._check(rows)
-        ids, mask = pad(rows, self.model.device)
+        ids, mask = pad(rows, input_device(self.model))
         options = {"do_sample": False, "pad_token_id": self.tokenizer.pad_token_id or 0, **options}
         with lock_of(self.model):
             out = self.model.generate(ids, attention_mask=mask.long(), max_new_tokens=max_new_tokens, **options)
@@ -469,7 +504,7 @@ class LocalMicroscope(Microscope):
 
         Parameters
         ----------
-        prompts : str, list of str, or token ids
+        prompts : str, list of str, chat messages, or token ids
         capture : sequence of str
             Quantities to keep beside those that running again needs.
         edits : mapping of (site, layer) to callable, optional

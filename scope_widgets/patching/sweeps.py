@@ -107,6 +107,8 @@ class Sweep(Shown):
             Where it was another experiment.
         """
         ours = self.result
+        rounding = ours.floor * abs(float(ours.clean.mean() - ours.corrupted.mean()))  # half precision is coarse
+        apart = max(1e-3, rounding) if np.isfinite(rounding) else 1e-3
         same = (
             earlier.per_prompt.shape == ours.per_prompt.shape
             and (earlier.over, earlier.direction, earlier.metric) == (ours.over, ours.direction, ours.metric)
@@ -114,8 +116,8 @@ class Sweep(Shown):
             and earlier.call == ours.call  # two positions may hold the same token
             and earlier.provenance.prompts == ours.provenance.prompts
             and earlier.provenance.model == ours.provenance.model
-            and np.allclose(earlier.clean, ours.clean, atol=1e-3)
-            and np.allclose(earlier.corrupted, ours.corrupted, atol=1e-3)
+            and np.allclose(earlier.clean, ours.clean, atol=apart)
+            and np.allclose(earlier.corrupted, ours.corrupted, atol=apart)
         )
         if not same or not earlier.exact:
             raise ValueError(

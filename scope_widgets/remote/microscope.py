@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._provenance import Provenance
-from scope_widgets._types import Prompts
+from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
@@ -141,7 +141,7 @@ class RemoteMicroscope(Microscope):
         """Run token ids `[batch, position]` beside the model, see `Microscope.logits`."""
         return self.call(LocalMicroscope.logits, (self, token_ids), {"edits": edits})
 
-    def generate(self, prompt: str, *, max_new_tokens: int = 20, **options: Any) -> str:
+    def generate(self, prompt: Prompt, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt beside the model, see `Microscope.generate`."""
         return self.call(LocalMicroscope.generate, (self, prompt), {"max_new_tokens": max_new_tokens, **options})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -15,12 +16,13 @@ from scope_widgets._choices import check_choice
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array, Head, Prompts, Token, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
+from scope_widgets.experiments.check_logits import OVERFLOW
 from scope_widgets.experiments.direction import Direction
 from scope_widgets.experiments.rounding import noise_floor
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.models.tokens import token_texts
+from scope_widgets.models.tokens import listed, token_texts
 
 #: the difference of means; or the first principal axis of the differences within pairs
 ContrastMethod: TypeAlias = Literal["mean", "pca"]
@@ -146,6 +148,8 @@ def direction(
         found = _from_contrast(scope, layer, positive, negative, method, positions)
     norm = float(np.linalg.norm(found.vector))
     scale = _typical_norm(found.streams or [_stream(scope, prompt, layer) for prompt in found.prompts])
+    if not math.isfinite(norm * scale):
+        raise ValueError(f"The residual stream at layer {layer} is NaN or infinite on these prompts. {OVERFLOW}")
     # errors of several prompts have no common sign
     if not norm > noise_floor(scope.model.dtype, scale, 2 * layer + 1) / np.sqrt(len(found.prompts)):
         raise ValueError(
@@ -310,10 +314,11 @@ def _plain_or(positive: Prompts | None) -> list[Any]:
 
 
 def _listed(prompts: Any, what: str) -> list[Any]:
-    if prompts is None or isinstance(prompts, str) or not isinstance(prompts, Sequence) or not len(prompts):
+    found, several = ([], False) if prompts is None else listed(prompts)
+    if not several:
         raise ValueError(f"{what}= is a list of prompts, at least one; got {prompts!r}.")
     # a recipe is written out as Python, which knows no texts of NumPy
-    return [str(prompt) if isinstance(prompt, str) else prompt for prompt in prompts]
+    return [str(prompt) if isinstance(prompt, str) else prompt for prompt in found]
 
 
 def _token(scope: Microscope, token: Tokens) -> Token:

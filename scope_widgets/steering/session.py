@@ -12,11 +12,12 @@ from torch import Tensor
 
 from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets._provenance import Provenance
-from scope_widgets._types import Token
-from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
+from scope_widgets._types import Prompt, Token
+from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct, warn_of_spelling
 from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.execution.persistent_edits import generate_with_edits
+from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable, stepwise
 from scope_widgets.models.tokens import encode, token_texts
@@ -55,7 +56,7 @@ class Session:
     Parameters
     ----------
     scope : Microscope
-    prompt : str or list of token ids
+    prompt : str, chat messages, or token ids
     interventions : sequence of Intervention
         In a forward they act in the order of their layers; those at one layer and site in the order given.
     answer, versus : str or int, optional
@@ -87,17 +88,18 @@ class Session:
     def __init__(
         self,
         scope: Microscope,
-        prompt: str | Sequence[int],
+        prompt: Prompt,
         interventions: Sequence[Intervention] = (),
         *,
         answer: Token | None = None,
         versus: Token | None = None,
     ) -> None:
-        rows, texts, several = encode(scope.tokenizer, prompt, None)
-        if several:
+        rows, texts, _ = encode(scope.tokenizer, prompt, None)
+        if len(rows) > 1:
             raise ValueError(f"A session steers one prompt; got {len(rows)}.")
         self.scope = scope
-        self.prompt: str | list[int] = texts[0] if texts[0] is not None else rows[0]
+        # chat messages become ids: what their template writes is another text to the tokenizer
+        self.prompt: str | list[int] = prompt if isinstance(prompt, str) else rows[0]
         self.token_ids = rows[0]
         self.tokens = token_texts(scope.tokenizer, rows[0])
         listed = checked_interventions(scope, interventions)
@@ -113,8 +115,10 @@ class Session:
         self._longer_ids: list[int] = []
         self._hits = self._misses = 0
         self._state = self._base_state = 0
-        self._provenance = Provenance(scope.model_id, scope.revision, (str(self.prompt),))
+        self._provenance = Provenance(scope.model_id, scope.revision, (texts[0] or str(self.prompt),))
         self._current()
+        for what, one in zip(("answer", "versus"), self.answers or (), strict=False):
+            warn_of_spelling(scope.tokenizer, torch.tensor([one]), self._unsteered.logits[None], what)
 
     @property
     def strengths(self) -> Strengths:
@@ -404,7 +408,7 @@ class Session:
         """
         if not keys:
             return
-        device = self.scope.model.device
+        device = input_device(self.scope.model)
         active = [i for i, one in enumerate(self.interventions) if not all(is_neutral(one, key[i]) for key in keys)]
         chosen = [self.interventions[i] for i in active]
         strengths = torch.tensor([[key[i] for i in active] for key in keys], device=device)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.persistent_edits import PersistentEdits
+from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.steering.apply_interventions import checked_interventions, edits_of, needed_by
 from scope_widgets.steering.intervention import Intervention, is_neutral
@@ -74,7 +75,7 @@ def persistent_edits(
     """Return the edits that do these at strengths `[row][intervention]`; one row is for all rows of a batch."""
     kept = [i for i, one in enumerate(interventions) if not all(is_neutral(one, row[i]) for row in rows)]
     chosen = [interventions[i] for i in kept]
-    strengths = torch.tensor([[row[i] for i in kept] for row in rows], device=scope.model.device)
+    strengths = torch.tensor([[row[i] for i in kept] for row in rows], device=input_device(scope.model))
 
     def edits_at(positions: Tensor, lengths: Tensor) -> Edits:
         return edits_of(chosen, strengths.expand(len(positions), -1), positions, lengths)

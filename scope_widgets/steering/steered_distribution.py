@@ -17,6 +17,7 @@ from scope_widgets._aliases import former_options
 from scope_widgets._json_fields import decode, decode_fields, encode
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.metric import divergence
 from scope_widgets.experiments.rounding import largest, noise_floor
 from scope_widgets.models.tokens import token_texts
@@ -34,10 +35,16 @@ class Distribution:
     Attributes
     ----------
     logits : Tensor of float32 [vocabulary]
+
+    Raises
+    ------
+    ValueError
+        For logits that are NaN or infinite.
     """
 
     def __init__(self, logits: Tensor) -> None:
         self.logits = logits.to("cpu", torch.float32, copy=True)  # of a batch that is not to stay in memory
+        check_logits(self.logits, "of the next token")
 
     def __eq__(self, other: object) -> bool:
         """Return whether all logits are equal."""

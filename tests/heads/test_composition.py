@@ -102,3 +102,20 @@ def test_composition_errors_are_sentences():
     with pytest.raises(UnsupportedModelError, match="is no linear map of what enters the block"):
         heads.composition(scope)
     assert heads.composition(scope, kind="v").shape == (3, 4, 3, 4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("family", ["gpt2", "llama", "gemma2", "olmo2"])
+def test_half_precision_has_the_same_scores(family, dtype):
+    """In float16 what is tiny elsewhere is 0."""
+    exact = Microscope.for_model(tiny_model(family), tiny_tokenizer())
+    coarse = Microscope.for_model(tiny_model(family).to(dtype), tiny_tokenizer())
+    for kind in ("q", "k", "v"):
+        expected, found = (heads.composition(one, kind=kind).values for one in (exact, coarse))
+        np.testing.assert_allclose(found, expected, atol=torch.finfo(dtype).eps / 8)
+
+
+def test_float16_cannot_see_through_norms_on_queries():
+    scope = Microscope.for_model(tiny_model("qwen3").half(), tiny_tokenizer())
+    with pytest.raises(UnsupportedModelError, match="float16 has no numbers small enough"):
+        heads.composition(scope)

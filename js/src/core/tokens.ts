@@ -8,38 +8,45 @@ export interface Part {
 }
 
 const STAND_INS: Record<string, string> = { " ": "·", "\u00a0": "⍽", "\n": "↵", "\r": "␍", "\t": "⇥", "\u200b": "␣" };
-const BYTES = /^(<0x[0-9A-Fa-f]{2}>)+$/;
+/** Bytes and characters that are given by their number, as `token_texts` in Python writes them. */
+const NUMBERED = /^(<0x[0-9A-Fa-f]{2}>)+$|^(\s*<U\+[0-9A-F]{4,6}>)+\s*$/;
+/** What draws nothing, or (overrides of the direction) could reorder or hide the text around it. */
+const UNSEEN = /[\p{Z}\p{Cc}\p{Cf}\p{Co}\p{Cs}\p{Default_Ignorable_Code_Point}\u2800]/u;
+/** Joiners and selectors choose the shape of the characters beside them. */
+const JOINER = /[\u200c\u200d]/;
+const SELECTOR = /\p{Variation_Selector}/u;
+const MARK = /\p{M}/u;
 
 /** Split a token into plain parts and dimmed stand-ins. */
 export function parts(token: string): Part[] {
-  if (BYTES.test(token))
-    return [
-      {
-        text: token
-          .replace(/<0x(..)>/g, "0x$1 ")
-          .trim()
-          .toUpperCase()
-          .replaceAll("0X", "0x"),
-        dim: true,
-      },
-    ];
+  if (NUMBERED.test(token)) {
+    const pieces = token.split(/(?<=>)|(?=<)/).map((piece) => (piece.startsWith("<") ? numberOf(piece) : plain(piece)));
+    return [{ text: pieces.join(" "), dim: true }];
+  }
   if (token === "") return [{ text: "∅", dim: true }];
   const found: Part[] = [];
-  for (const char of token) {
-    const code = char.codePointAt(0)!;
-    // Controls and bidirectional overrides could reorder or hide the text around them.
-    const control =
-      code < 32 ||
-      (code >= 0x7f && code < 0xa0) ||
-      (code >= 0x202a && code <= 0x202e) ||
-      (code >= 0x2066 && code <= 0x2069);
-    const standIn = STAND_INS[char] ?? (control ? `U+${code.toString(16).toUpperCase().padStart(4, "0")}` : undefined);
+  const chars = [...token];
+  for (const [at, char] of chars.entries()) {
+    const part = shown(char, chars[at - 1], chars[at + 1]);
     const last = found.at(-1);
-    const part = { text: standIn ?? char, dim: standIn !== undefined };
     if (last && last.dim === part.dim) last.text += part.text;
     else found.push(part);
   }
   return found;
+}
+
+/** "<0xe2>" as "0xE2". */
+const numberOf = (piece: string): string => piece.slice(1, 3) + piece.slice(3, -1).toUpperCase();
+
+function shown(char: string, before = "\u200b", after = "\u200b"): Part {
+  const standIn = STAND_INS[char];
+  if (standIn) return { text: standIn, dim: true };
+  const on = SELECTOR.test(before) || !UNSEEN.test(before);
+  const shapes = on && (SELECTOR.test(char) || (JOINER.test(char) && !UNSEEN.test(after)));
+  if (UNSEEN.test(char) && !shapes)
+    return { text: `U+${char.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}`, dim: true };
+  // An accent on nothing would be drawn over what stands before the label.
+  return { text: MARK.test(char) && !on ? `◌${char}` : char, dim: false };
 }
 
 /** The token as one string, cut after `limit` characters. */

@@ -12,6 +12,7 @@ from scope_widgets.circuits.discovery.edge_scores import passes, score_by_ablati
 from scope_widgets.circuits.discovery.node_effects import edge_scores_of_nodes, node_effects
 from scope_widgets.circuits.discovery.pruning import acdc, prune_nodes
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
+from scope_widgets.experiments.check_logits import OVERFLOW
 from scope_widgets.experiments.rounding import noise_floor
 
 Method: TypeAlias = Literal["eap", "eap-ig", "edge-patching", "acdc", "prune", "patching"]
@@ -54,6 +55,8 @@ def apply_method(
 def _by_gradient(run: CircuitRun, candidates: Mask, steps: int) -> tuple[Array, str]:
     with tqdm(total=passes(run, steps), desc="Edge attribution", unit="pass", leave=False) as bar:
         scores = score_by_gradient(run, steps, bar)
+    if not np.isfinite(scores).all():
+        raise ValueError(f"The gradient is NaN or infinite at {(~np.isfinite(scores)).sum():,} edges. {OVERFLOW}")
     # what rounding leaves of the gradient by a divergence is none
     floor = noise_floor(run.scope.model.dtype, abs(run.scale), 2 * run.scope.n_layers + 1)
     if (run.task.metric == "kl" and not steps) or not np.abs(scores).max() > floor:

@@ -17,6 +17,7 @@ from scope_widgets.circuits.evaluation.replacement_values import (
     same_group,
 )
 from scope_widgets.experiments.ablations import check_ablation
+from scope_widgets.experiments.check_logits import OVERFLOW
 from scope_widgets.experiments.metric import Metric
 from scope_widgets.experiments.rounding import share, vanishes
 from scope_widgets.experiments.task import Task
@@ -117,13 +118,22 @@ class CircuitRun:
 
     @torch.no_grad()
     def measure(self, included: Mask) -> Array:
-        """Return the metric of circuits `[circuit, edge]` of bool, each run by itself: `[circuit, pair]`."""
+        """Return the metric of circuits `[circuit, edge]` of bool, each run by itself: `[circuit, pair]`.
+
+        Raises
+        ------
+        ValueError
+            Where it is NaN.
+        """
         masks = torch.as_tensor(np.atleast_2d(included))
         found = np.empty((len(masks), len(self.task)))
         for part, edges in zip(self._parts, self._ablations, strict=True):
             logits = edges.logits(masks.to(edges.replaced.device))
             rows = torch.tensor(part, device=logits.device).repeat(len(masks))
             found[:, part] = self.metric.of(logits.flatten(0, 1), rows).double().cpu().reshape(len(masks), -1).numpy()
+        if np.isnan(found).any():
+            wrong = int(np.isnan(found).any(1).sum())
+            raise ValueError(f"The metric {self.metric.name} is NaN for {wrong} of {len(found)} circuits. {OVERFLOW}")
         return found
 
     def faithfulness(self, metric: Array) -> Array:

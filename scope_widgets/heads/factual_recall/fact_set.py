@@ -15,7 +15,7 @@ from scope_widgets._aliases import former_options
 from scope_widgets._files import write_text
 from scope_widgets._types import Array
 from scope_widgets.heads.factual_recall.facts import SUBJECT, Fact, FactPrompt, PromptPair
-from scope_widgets.models.tokens import Tokenizer
+from scope_widgets.models.tokens import Tokenizer, encode
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -268,7 +268,7 @@ def _drawn(choices: Sequence[T], u: float) -> T:
 
 
 def _n_tokens(tokenizer: Tokenizer, text: str) -> int:
-    return len(tokenizer(text)["input_ids"])
+    return len(encode(tokenizer, text, None)[0][0])
 
 
 def _is_empty(value: Any) -> bool:

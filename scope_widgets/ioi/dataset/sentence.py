@@ -8,7 +8,7 @@ from typing import Any
 
 from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.ioi.dataset.find_roles import GIVE_POSITIONS, find_roles, token_of
-from scope_widgets.models.tokens import token_texts
+from scope_widgets.models.tokens import encode_with_spans, token_texts
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class IOISentence:
             raise ValueError("The text ends with a space, which would be a token of its own: leave it out.")
         if not getattr(tokenizer, "is_fast", False):
             raise TypeError(f"{type(tokenizer).__name__} does not say where its tokens are in a text. {GIVE_POSITIONS}")
-        encoding = tokenizer(text, return_offsets_mapping=True)
-        ids, spans = list(encoding["input_ids"]), list(encoding["offset_mapping"])
         io, s1, s2 = find_roles(text)
+        ids, spans = encode_with_spans(tokenizer, text)
+        assert spans is not None  # of a fast tokenizer
         strings = token_texts(tokenizer, ids)
         end = max(at for at, (start, stop) in enumerate(spans) if start < stop)
         return cls.from_positions(

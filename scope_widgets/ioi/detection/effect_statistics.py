@@ -67,9 +67,12 @@ def prompts_needed(values: Array, tests: int, alpha: float) -> int:
 
 
 def chance(values: Array) -> Array:
-    """Two-sided p of a mean of 0 over the last axis; 1 where nothing varies and nothing differs from 0."""
-    p = t_test(values)
-    return np.where(np.isnan(p), np.where(values.mean(-1) == 0, 1.0, 0.0), p)
+    """Two-sided p of a mean of 0 over the last axis; 1 where nothing varies and nothing differs from 0.
+
+    NaN where a value is.
+    """
+    p, mean = t_test(values), values.mean(-1)
+    return np.where(np.isnan(p) & ~np.isnan(mean), np.where(mean == 0, 1.0, 0.0), p)
 
 
 def holm(p: Array) -> Array:

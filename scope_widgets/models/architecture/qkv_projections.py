@@ -98,10 +98,10 @@ def qkv_projections(scope: ModelParts, layer: int) -> QKVProjections:
 def matrix(module: nn.Module) -> Tensor:
     """Return the weights of a Linear or Conv1D as `[input, output]`."""
     weight: Tensor | None = getattr(module, "weight", None)
-    if weight is None or not weight.is_floating_point() or weight.ndim != 2 or any(module.children()):
+    if weight is None or not weight.is_floating_point() or weight.ndim != 2 or weight.is_meta or any(module.children()):
         raise UnsupportedModelError(
-            f"The weights of {type(module).__name__} are no plain matrix (quantised, or with an adapter on it), so "
-            "that single heads cannot be run: load the model without quantisation, and merge adapters."
+            f"The weights of {type(module).__name__} are no plain matrix (quantised, offloaded, or with an adapter on "
+            "it), so that single heads cannot be run: load the model whole, without quantisation, and merge adapters."
         )
     return weight if type(module).__name__ == "Conv1D" else weight.T
 

@@ -83,6 +83,11 @@ class Unembedding:
         self.softcap: float | None = getattr(config, "final_logit_softcapping", None) or None
         if self._weight.is_meta:
             raise UnsupportedModelError(f"The weights of this {type(model).__name__} are not in this process.")
+        if any(self._unembed.children()) or not self._weight.is_floating_point():
+            raise UnsupportedModelError(
+                f"The unembedding of this {type(model).__name__} is no plain matrix (quantised, or with an adapter on "
+                "it), so that what single tokens read is not known: merge the adapter, or load it without quantisation."
+            )
         if self._weight.shape[-1] != anatomy.d_model:
             raise UnsupportedModelError(
                 f"{type(model).__name__} has a residual stream of {anatomy.d_model} numbers and an unembedding of "

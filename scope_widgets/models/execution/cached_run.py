@@ -17,6 +17,7 @@ from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.execution.activation_edits import Editor, Edits, HookPoint
 from scope_widgets.models.execution.loaded_model import LoadedModel
 from scope_widgets.models.execution.nnsight_model import NNsightModel
+from scope_widgets.models.input_device import input_device
 from scope_widgets.models.locks import lock_of
 from scope_widgets.models.tokens import pad
 
@@ -43,7 +44,9 @@ class CachedRun:
         # To the right: no mask is needed, for nothing attends to what is later. With a token of the prompt, because
         # transformers warns of what looks like padding without a mask.
         longest = max(map(len, rows))
-        self.token_ids = ids = pad([row + row[-1:] * (longest - len(row)) for row in rows], scope.model.device)[0]
+        self.token_ids = ids = pad([row + row[-1:] * (longest - len(row)) for row in rows], input_device(scope.model))[
+            0
+        ]
         self.lengths = torch.tensor([len(row) for row in rows], device=ids.device)
         wanted = dict.fromkeys((*CACHED_SITES, *capture))
         captured: dict[HookPoint, Tensor] = {}

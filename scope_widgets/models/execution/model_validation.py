@@ -9,6 +9,7 @@ import torch
 from scope_widgets.models.architecture.anatomy import FAMILIES, Anatomy, UnsupportedModelError
 from scope_widgets.models.execution.call_recorder import recording
 from scope_widgets.models.execution.recorder import Recorder
+from scope_widgets.models.input_device import input_device
 
 #: transformers' names of the families that the tests compare with the plain Hugging Face forward
 TESTED = frozenset(
@@ -26,7 +27,7 @@ def validate(model: Any, anatomy: Anatomy) -> None:
     post_norm_opt = config.model_type == "opt" and not config.do_layer_norm_before
     if (config.model_type in TESTED and not post_norm_opt) or model.training:
         return
-    ids = torch.arange(min(8, anatomy.context, anatomy.d_vocab), device=model.device)[None]
+    ids = torch.arange(min(8, anatomy.context, anatomy.d_vocab), device=input_device(model))[None]
     recorder = Recorder(anatomy, ("residual", "attention", "attention_out", "mlp_out"))
     try:
         with torch.no_grad():

@@ -15,6 +15,7 @@ from scope_widgets.models.execution.attention import AttentionHook, ScoringHook
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.nnsight_trace import TransformersModel, run
 from scope_widgets.models.execution.uncompiled import uncompiled
+from scope_widgets.models.input_device import input_device
 
 
 class NNsightModel:
@@ -31,7 +32,8 @@ class NNsightModel:
         self._model = model
         before = [(module, dict(vars(module))) for module in model.modules()]
         pad_token, padding_side = tokenizer.pad_token, tokenizer.padding_side
-        self.nnsight = TransformersModel(model, tokenizer=tokenizer, task="text-generation", rename=nnsight_names())
+        with _inputs_where_they_go(model):
+            self.nnsight = _Placed(model, tokenizer=tokenizer, task="text-generation", rename=nnsight_names())
         tokenizer.pad_token, tokenizer.padding_side = pad_token, padding_side
         self._controllers = [
             (module, {name: value for name, value in vars(module).items() if old.get(name, _ABSENT) is not value})
@@ -128,6 +130,32 @@ class NNsightModel:
         with defer_interrupt(), torch.set_grad_enabled(gradients), self.controllers(on):
             run(self.nnsight, block, **inputs, use_cache=False)
         return logits[0] if logits else torch.empty(0)
+
+
+class _Placed(TransformersModel):  # type: ignore[misc]
+    """nnsight's model, which sends its inputs where the embeddings run, not where the first weight is kept."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where inputs go."""
+        return input_device(self._module)
+
+
+@contextmanager
+def _inputs_where_they_go(model: Any) -> Iterator[None]:
+    """Say of a model that accelerate has dispatched that it is where its inputs go.
+
+    transformers' pipeline, which nnsight makes, takes the first place of the map, which may be "disk".
+    """
+    places = getattr(model, "hf_device_map", None)
+    if places is None:
+        yield
+        return
+    model.hf_device_map = {"": input_device(model)}
+    try:
+        yield
+    finally:
+        model.hf_device_map = places
 
 
 _ABSENT = object()

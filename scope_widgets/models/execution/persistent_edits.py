@@ -17,6 +17,7 @@ from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.prompt_positions import Needed, PromptPositions
 from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.execution.uncompiled import uncompiled
+from scope_widgets.models.input_device import input_device
 from scope_widgets.models.locks import changed_by_hooks
 
 
@@ -173,7 +174,7 @@ def generate_with_edits(
         The next token of each row.
     """
     model = scope.model
-    ids, cache = torch.tensor(rows, device=model.device), None
+    ids, cache = torch.tensor(rows, device=input_device(model)), None
     draw = torch.Generator().manual_seed(seed)
     room = scope.anatomy.context - ids.shape[1]
     for _ in range(min(max_new_tokens, room)):
@@ -184,5 +185,5 @@ def generate_with_edits(
         if temperature > 0:
             uniform = torch.rand(scores.shape[-1], generator=draw).clamp_min(1e-30)
             scores = scores / temperature - (-uniform.log()).log()  # Gumbel's trick
-        ids = scores.argmax(-1, keepdim=True).to(model.device)
+        ids = scores.argmax(-1, keepdim=True).to(ids.device)
         yield ids[:, 0].tolist()

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from transformers import Cache
 
+from scope_widgets.models.input_device import input_device
+
 #: what the changes of a forward depend on: on no position, on positions, or also on where the prompt ends
 Needed: TypeAlias = Literal["nothing", "positions", "ends"]
 
@@ -79,8 +81,8 @@ class PromptPositions:
                 )
             mask = None
         if mask is None:
-            mask = torch.ones(rows, self.columns, device=self._model.device)
-        seen = mask[:, : self.columns].long().to(self._model.device)
+            mask = torch.ones(rows, self.columns, device=input_device(self._model))
+        seen = mask[:, : self.columns].long().to(input_device(self._model))
         positions = seen.cumsum(-1)[:, -width:] - 1
         to_come = max(0, self._prompt - self.columns)
         return positions, seen[:, : self._prompt].sum(-1) + to_come
