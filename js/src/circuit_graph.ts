@@ -3,7 +3,7 @@
 import { createScores } from "./circuit_graph/circuit/scores";
 import css from "./circuit_graph/circuit_graph.css";
 import { createStrip } from "./circuit_graph/curve/curve_panel";
-import { createStage } from "./circuit_graph/drawing/stage";
+import { createStage } from "./circuit_graph/drawing/graph_canvases";
 import { circuitJson, csv, pythonCode } from "./circuit_graph/export";
 import { figure } from "./circuit_graph/figure";
 import { dotOf } from "./circuit_graph/graphviz";

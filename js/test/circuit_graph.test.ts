@@ -12,8 +12,8 @@ import {
   nearest,
   positionOf,
   ticksOf,
-} from "../src/circuit_graph/curve/curve";
-import { distance, edgeTable, pathBetween } from "../src/circuit_graph/drawing/curves";
+} from "../src/circuit_graph/curve/faithfulness_curve";
+import { distance, edgeTable, pathBetween } from "../src/circuit_graph/drawing/edge_curves";
 import { classLetter, cut } from "../src/circuit_graph/drawing/labels";
 import { frameOf } from "../src/circuit_graph/drawing/layout";
 import { MOST_EDGES, MOST_NODES, sceneOf } from "../src/circuit_graph/drawing/scene";

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { StripColumn } from "../src/head_table/columns";
 import { exact, type NumberColumn, readTable, shown, shownP } from "../src/head_table/columns";
 import { csv, pythonCode } from "../src/head_table/export";
-import { boxesOf, percent, queryBox, tokenAt } from "../src/head_table/grid/strips";
+import { boxesOf, percent, queryBox, tokenAt } from "../src/head_table/grid/attention_strips";
 import { layoutOf } from "../src/head_table/layout";
 import { describe as describeRow } from "../src/head_table/readout";
 import { tableModel } from "./head_table_model";

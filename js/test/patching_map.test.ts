@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { Space } from "../src/patching_map/cells/cell_names";
 import { agreement, countsOf, largest, numbers, shownOf, statusOf, strongest } from "../src/patching_map/cells/cells";
 import {
   componentGrid,
@@ -9,7 +10,6 @@ import {
   selectedGrid,
   sumsOf,
 } from "../src/patching_map/cells/grid";
-import { Space } from "../src/patching_map/cells/space";
 import { statisticsOf } from "../src/patching_map/cells/statistics";
 import { swarm } from "../src/patching_map/drawing/dots";
 import {

@@ -1,8 +1,8 @@
 /** All heads as thumbnails: layers down, heads across. */
 import { classHue, className } from "../core/colour";
 import { context, h } from "../core/elements/dom";
+import { createWalker, type Walker } from "../core/elements/keyboard_grid";
 import type { Tooltip } from "../core/elements/tooltip";
-import { createWalker, type Walker } from "../core/elements/walker";
 import { computed, draw, type ReadonlySignal, sizeOf, watch } from "../core/reactive";
 import type { Head } from "../core/selection";
 import { thumbnailPitch } from "./layout";

@@ -12,7 +12,7 @@ import { Edges } from "./circuit/edges";
 import { EDITS, type Edits, grouped, includedBy, readEdits, toggledEdge, toggledNodes } from "./circuit/edits";
 import { Graph } from "./circuit/graph";
 import { columnsOf, type Unit, type Units, unitsOf } from "./circuit/units";
-import { type Curve, edgeTable } from "./drawing/curves";
+import { type Curve, edgeTable } from "./drawing/edge_curves";
 import { frameOf, type Room } from "./drawing/layout";
 import { type Scene, sceneOf } from "./drawing/scene";
 

@@ -15,7 +15,7 @@ import {
   type Table,
   written,
 } from "./columns";
-import { boxesOf, queryBox, STRIP_HEIGHT } from "./grid/strips";
+import { boxesOf, queryBox, STRIP_HEIGHT } from "./grid/attention_strips";
 import { type Layout, type Measure, PAD, type Placed, ROW } from "./layout";
 
 const MOST = 200;

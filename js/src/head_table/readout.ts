@@ -4,7 +4,7 @@ import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
 import { tokenSpan } from "../core/tokens";
 import { headName, headOf, isClass, type ShownColumn, type StripColumn, spoken, type Table } from "./columns";
-import { levelAt, percent, stripWords, tokenAt } from "./grid/strips";
+import { levelAt, percent, stripWords, tokenAt } from "./grid/attention_strips";
 
 export interface Readout {
   element: HTMLElement;

@@ -7,9 +7,9 @@ import type { Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
 import { isSavedPage, type Model, save } from "../core/widget_model";
 import type { PatchingMapTraits } from "../generated/traits";
+import { Space } from "./cells/cell_names";
 import { countsOf, type Effects, largest, numbers, shownOf } from "./cells/cells";
 import { componentGrid, flatGrid, type Grid, headGrid, positionGrid, positionStrip, selectedGrid } from "./cells/grid";
-import { Space } from "./cells/space";
 import { limitFor, type Window } from "./drawing/layout";
 
 export const SHOWS = ["heads", "positions", "selected heads"] as const;

@@ -1,7 +1,7 @@
 /** The opened head: query down, key across. */
 import { context, h } from "../../core/elements/dom";
+import { createWalker, type Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
-import { createWalker, type Walker } from "../../core/elements/walker";
 import { exact } from "../../core/format";
 import { computed, draw, type ReadonlySignal, type Signal, signal, sizeOf, watch } from "../../core/reactive";
 import { plain } from "../../core/tokens";

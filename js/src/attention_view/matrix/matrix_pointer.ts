@@ -1,7 +1,7 @@
 /** The pointer over a matrix: the note beside it, selecting, zooming and moving. */
 import { h } from "../../core/elements/dom";
+import type { Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
-import type { Walker } from "../../core/elements/walker";
 import { exact } from "../../core/format";
 import { signal, watch } from "../../core/reactive";
 import { tokenSpan } from "../../core/tokens";

@@ -3,7 +3,7 @@
 import type { Theme } from "../../core/elements/theme";
 import { xml } from "../../core/export";
 import { count, significant } from "../../core/format";
-import { endsOf, isKnown, type Measurements, metricDiffers, positionOf, ticksOf } from "./curve";
+import { endsOf, isKnown, type Measurements, metricDiffers, positionOf, ticksOf } from "./faithfulness_curve";
 
 export interface ChartRoom {
   width: number;

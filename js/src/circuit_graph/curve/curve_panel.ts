@@ -8,8 +8,8 @@ import type { Requests } from "../../core/requests";
 import type { Scores } from "../circuit/scores";
 import type { State } from "../state";
 import { type Chart, chartOf, LEFT, RIGHT } from "./chart";
-import { edgesAt, isKnown, type Measurements, nearest, positionOf } from "./curve";
 import { createHead } from "./curve_head";
+import { edgesAt, isKnown, type Measurements, nearest, positionOf } from "./faithfulness_curve";
 import { createSlider } from "./slider";
 
 const SVG = "http://www.w3.org/2000/svg";

@@ -4,7 +4,7 @@ import { classHue, type Table } from "../../core/colour";
 import type { Theme } from "../../core/elements/theme";
 import type { Scale } from "../../core/scale";
 import type { Graph } from "../circuit/graph";
-import { type Curve, keyOf, lookOf } from "./curves";
+import { type Curve, keyOf, lookOf } from "./edge_curves";
 import { classLetter, placedLabels, ROOMY } from "./labels";
 import { type Frame, GUTTER } from "./layout";
 import { boxText, type Mark, type Scene } from "./scene";

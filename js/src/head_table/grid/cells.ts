@@ -13,7 +13,7 @@ import {
   written,
 } from "../columns";
 import { type Layout, PAD, type Placed } from "../layout";
-import { drawStrip, stripWords } from "./strips";
+import { drawStrip, stripWords } from "./attention_strips";
 
 export interface RowElement {
   element: HTMLElement;

@@ -1,8 +1,8 @@
 /** The map of layers and positions, with its keys. */
 
 import { context, h } from "../../core/elements/dom";
+import { createWalker, type Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
-import { createWalker, type Walker } from "../../core/elements/walker";
 import { exact } from "../../core/format";
 import { computed, draw, sizeOf, watch } from "../../core/reactive";
 import { plain } from "../../core/tokens";

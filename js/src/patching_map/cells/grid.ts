@@ -1,7 +1,7 @@
 /** What a map shows of the cells: rows, the top one first, and columns; each crossing is one cell, or none. */
 import type { Head } from "../../core/selection";
+import { componentText, type Space } from "./cell_names";
 import { type Effects, shownOf } from "./cells";
-import { componentText, type Space } from "./space";
 
 export interface Line {
   text: string;

@@ -1,7 +1,7 @@
 /** A map of cells on a canvas, with its labels: the main one, or the strip of positions above it. */
 import { context, h } from "../../core/elements/dom";
+import { createWalker, type Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
-import { createWalker, type Walker } from "../../core/elements/walker";
 import { computed, draw, type ReadonlySignal, type Signal, signal, sizeOf, watch } from "../../core/reactive";
 import { type Grid, type Sum, sumsOf } from "../cells/grid";
 import { COLUMN_BAR, drawSums, ROW_BAR } from "../cells/sums";

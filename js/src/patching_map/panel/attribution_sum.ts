@@ -1,7 +1,7 @@
 /** An attribution as one sum: what stands in no layer, the layers' parts together, and the logit difference they make. */
 import { h } from "../../core/elements/dom";
 import { watch } from "../../core/reactive";
-import { componentText } from "../cells/space";
+import { componentText } from "../cells/cell_names";
 import type { State } from "../state";
 import { effectText } from "./cell_note";
 

@@ -3,9 +3,9 @@
 import { h } from "../../core/elements/dom";
 import { count, exact, signed } from "../../core/format";
 import { tokenSpan } from "../../core/tokens";
+import type { Place, Space } from "../cells/cell_names";
 import { type Effects, shownOf, statusOf } from "../cells/cells";
 import type { Sum } from "../cells/grid";
-import type { Place, Space } from "../cells/space";
 import type { State } from "../state";
 
 /** Three decimals and the sign: "+0.264"; "+3.2e−5" where they would not show it. */

@@ -6,7 +6,7 @@ import type { Strength } from "../sliders/sliders";
 import type { State } from "../state";
 import { type Answer, type Shown, type Start, same, type Writable } from "./answer";
 import { followOnRelease } from "./answers_on_release";
-import { Grids } from "./grids";
+import { Grids } from "./precomputed_answers";
 import { Queue, type Waiting } from "./queue";
 
 export interface Answers {

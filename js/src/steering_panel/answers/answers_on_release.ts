@@ -9,7 +9,7 @@ import type { Requests } from "../../core/requests";
 import type { Strength } from "../sliders/sliders";
 import type { State } from "../state";
 import { type Answer, type Start, same, type Writable } from "./answer";
-import { Grids } from "./grids";
+import { Grids } from "./precomputed_answers";
 
 /** Shorter waits are not worth a word. */
 const PATIENCE = 300;

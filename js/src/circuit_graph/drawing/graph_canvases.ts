@@ -3,8 +3,8 @@ import { context, h } from "../../core/elements/dom";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { computed, draw, sizeOf, watch } from "../../core/reactive";
 import type { State } from "../state";
-import type { Curve } from "./curves";
 import { drawAxes, drawBrackets, drawCurves, drawMarks } from "./drawing";
+import type { Curve } from "./edge_curves";
 import { createNavigator } from "./navigator";
 import { listenToPointer } from "./stage_pointer";
 
