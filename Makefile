@@ -1,5 +1,6 @@
 # make demo    see it work          make test    every test          make bench    every figure
 # make test-numerics  numbers under other instruction sets and numbers of threads
+# make test-families  what is tested on some families, on every one
 # make test-remote    the tests beside a real NDIF server, where ../shared/ndif is there
 PYTHON ?= python3
 VENV   := .venv
@@ -7,14 +8,15 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check
 MODEL  ?= demo
 WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 BUNDLES := scope_widgets/static/attention_view.js
 KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.h)
 SCRIPTS := $(shell find js/src -type f) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: help demo test test-numerics test-remote bench build lint traits wheel notebook clean
+.PHONY: help demo test test-numerics test-families test-remote bench build lint traits wheel notebook clean
 help:
-	@sed -n 1,3p Makefile
+	@sed -n 1,4p Makefile
 
 demo: $(VENV)/.built
 	$(BIN)/python -m scripts.demo --model $(MODEL)
@@ -22,12 +24,14 @@ demo: $(VENV)/.built
 test: $(VENV)/.built lint
 	cd js && npm test --silent
 	scripts/ensure_chromium.sh
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	$(PYTEST) --durations=25
 
-# the numbers of other machines: without AVX2 in torch, with one thread and with two
+# the numbers of other machines: `make test` has this one's instructions and one thread, this has SSE in torch and two
 test-numerics: $(VENV)/.built
-	ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m numeric -n $(WORKERS) --dist loadfile
-	MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m numeric
+	ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=2 $(PYTEST) -m numeric
+
+test-families: $(VENV)/.built
+	SCOPE_FAMILIES=all $(PYTEST) -m 'not browser and not notebook_host'
 
 test-remote: $(VENV)/.built
 	scripts/ensure_chromium.sh

@@ -34,7 +34,7 @@ STYLES = {
 def small_model(style, n_heads=None, seed=0):
     """Two layers; gains, biases and embeddings are random enough that no 1 and no 0 hides an error."""
     family, more = STYLES[style]
-    config_class, model_class, options = FAMILIES[family]
+    config_class, model_class, options = CONFIGS[family]
     options = {**options, **more}
     if n_heads:
         options["n_head" if family == "gpt2" else "num_attention_heads"] = n_heads

@@ -15,7 +15,7 @@ from tests.support.reference_head_matrices import (
     projections,
     shaken_model,
 )
-from tests.support.tiny_models import FAMILIES, VOCAB, tiny_model, tiny_tokenizer
+from tests.support.tiny_models import CONFIGS, VOCAB, tiny_model, tiny_tokenizer
 
 
 @pytest.fixture(scope="module", params=SWITCHING)
@@ -95,7 +95,7 @@ def test_planted_composition():
 def test_composition_errors_are_sentences():
     with pytest.raises(ValueError, match="kind= is one of k, q, v; got 'z'"):
         heads.composition(planted(), kind="z")
-    config_class, model_class, options = FAMILIES["qwen3"]
+    config_class, model_class, options = CONFIGS["qwen3"]
     model = model_class(config_class(**options, attention_bias=True)).eval()
     torch.nn.init.normal_(model.model.layers[1].self_attn.q_proj.bias)
     scope = Microscope.for_model(model, tiny_tokenizer())

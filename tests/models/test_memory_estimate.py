@@ -11,7 +11,7 @@ import transformers as hf
 from scope_widgets import Microscope
 from scope_widgets.models.memory_estimate import DOWNLOAD_BYTES, Shape, estimate, format_bytes
 from scope_widgets.traces.trace import TRACE_SITES
-from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
+from tests.support.tiny_models import CONFIGS, tiny_model, tiny_tokenizer
 
 GB = 10**9
 SEVENTY_B = Shape(
@@ -38,7 +38,7 @@ def measured(trace):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CONFIGS)
 def test_bytes_are_those_of_a_trace(family, dtype):
     scope = Microscope.for_model(tiny_model(family).to(dtype), tiny_tokenizer())
     for prompt in ([3, 4, 5], list(range(3, 60)), [[3, 4, 5, 6], [5, 6]]):
@@ -74,7 +74,7 @@ def test_patterns_that_a_trace_does_not_store_by_default_are_not_counted(monkeyp
 @pytest.mark.parametrize("capture", [None, ("residual",), ("attention",)])
 @pytest.mark.parametrize("prompt", [[3] * 300, [[3] * 150, [4] * 40]])
 def test_peak_is_about_what_torch_allocates(family, dtype, capture, prompt):
-    config_class, model_class, options = FAMILIES[family]
+    config_class, model_class, options = CONFIGS[family]
     wide = {"n_embd": 128, "n_positions": 512} if family == "gpt2" else {"hidden_size": 128, "intermediate_size": 400}
     config = config_class(**{**options, "max_position_embeddings": 512, **wide})
     scope = Microscope.for_model(model_class._from_config(config).to(dtype).eval(), tiny_tokenizer())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -31,7 +32,8 @@ _NEO = {
     "window_size": 4,
 }
 
-FAMILIES: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
+#: family -> the classes of its configuration and model, and options that make it tiny
+CONFIGS: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
     "gpt2": (hf.GPT2Config, hf.GPT2LMHeadModel, {**_GPT2, **_ENDS}),
     "gpt_neo": (hf.GPTNeoConfig, hf.GPTNeoForCausalLM, _NEO),
     "gpt_neox": (hf.GPTNeoXConfig, hf.GPTNeoXForCausalLM, _WIDTH),
@@ -51,10 +53,17 @@ FAMILIES: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
     ),
 }
 
+#: what the rooms above models are tested on: one family of each kind of part; `make test-families`: all of them
+FAMILIES = (
+    list(CONFIGS)
+    if os.environ.get("SCOPE_FAMILIES") == "all"
+    else ["gpt2", "gpt_neo", "gpt_neox", "llama", "gemma3", "opt"]
+)
+
 
 def tiny_model(family: str, attention: str | None = None, seed: int = 0) -> Any:
     """Make a random model of `family` with weights large enough that attention is far from uniform."""
-    config_class, model_class, options = FAMILIES[family]
+    config_class, model_class, options = CONFIGS[family]
     torch.manual_seed(seed)
     model = model_class._from_config(config_class(**options), attn_implementation=attention)
     with torch.no_grad():

@@ -6,7 +6,7 @@ import torch
 from scope_widgets import Microscope, Trace, heads, lens
 from scope_widgets.traces.trace import NotCapturedError
 from tests.support.fake_transport import fake_remote
-from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
+from tests.support.tiny_models import CONFIGS, tiny_model, tiny_tokenizer
 
 IDS = [3, 17, 5, 44, 9, 17, 5, 80, 12, 3]
 PROMPTS = [IDS, [7, 8, 9], [4, 5, 6, 7, 8]]
@@ -25,7 +25,7 @@ def close(a, b):
     torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CONFIGS)
 def test_last_logits_are_those_of_each_prompt_alone(family):
     scope = scope_of(family)
     several = scope.trace(PROMPTS, logits="last")

@@ -8,12 +8,12 @@ import torch
 
 from scope_widgets import Microscope
 from scope_widgets.traces.trace import TRACE_SITES, NotCapturedError
-from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
+from tests.support.tiny_models import CONFIGS, tiny_model, tiny_tokenizer
 
 IDS = [3, 17, 5, 44, 9, 17, 5, 80, 12, 3]
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
+@pytest.fixture(scope="module", params=sorted(CONFIGS))
 def family(request):
     """A model as a user has it (default attention), the same in eager mode, and its plain forward."""
     model = tiny_model(request.param)

@@ -5,7 +5,7 @@ import torch
 
 from scope_widgets import Microscope
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from tests.support.tiny_models import FAMILIES, tiny_tokenizer
+from tests.support.tiny_models import CONFIGS, tiny_tokenizer
 
 IDS = [3, 17, 5, 44, 9, 17, 5, 80, 12, 3]
 
@@ -47,6 +47,6 @@ def test_untested_families_are_checked_before_anything_is_said():
         torch.manual_seed(0)
         with pytest.raises(UnsupportedModelError, match=sentence):
             Microscope.for_model(model_class(config).eval(), tiny_tokenizer())
-    post_norm = hf.OPTConfig(**{**FAMILIES["opt"][2], "do_layer_norm_before": False})
+    post_norm = hf.OPTConfig(**{**CONFIGS["opt"][2], "do_layer_norm_before": False})
     with pytest.raises(UnsupportedModelError, match="do not add up"):
         Microscope.for_model(hf.OPTForCausalLM(post_norm).eval(), tiny_tokenizer())

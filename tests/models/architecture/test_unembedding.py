@@ -8,10 +8,10 @@ from scope_widgets import Microscope, lens
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import freeze_norm, head_writes
 from tests.support.reference_lens import IDS, array, normed, shaken_model
-from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
+from tests.support.tiny_models import CONFIGS, tiny_model, tiny_tokenizer
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
+@pytest.fixture(scope="module", params=sorted(CONFIGS))
 def family(request):
     model = shaken_model(request.param)
     with torch.no_grad():
@@ -72,7 +72,7 @@ def test_a_readout_that_is_not_the_models():
 
 
 def test_an_unembedding_of_another_width():
-    options = {**FAMILIES["opt"][2], "word_embed_proj_dim": 16}
-    scope = Microscope.for_model(FAMILIES["opt"][1](FAMILIES["opt"][0](**options)).eval(), tiny_tokenizer())
+    options = {**CONFIGS["opt"][2], "word_embed_proj_dim": 16}
+    scope = Microscope.for_model(CONFIGS["opt"][1](CONFIGS["opt"][0](**options)).eval(), tiny_tokenizer())
     with pytest.raises(UnsupportedModelError, match="residual stream of 32 numbers and an unembedding of 16"):
         lens.logit_lens(scope.trace(IDS))

@@ -5,12 +5,12 @@ import torch
 
 from scope_widgets import Microscope
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
+from tests.support.tiny_models import CONFIGS, tiny_model, tiny_tokenizer
 
 pytestmark = pytest.mark.numeric
 
 ROWS = [[1, *range(3, 14)], [1, *range(20, 27)], [1, *range(40, 50)]]
-SWITCHING = [family for family in FAMILIES if family != "gpt_neo"]
+SWITCHING = [family for family in CONFIGS if family != "gpt_neo"]
 
 
 def scope_of(family):

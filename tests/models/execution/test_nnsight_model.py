@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope
-from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
+from tests.support.tiny_models import CONFIGS, tiny_model, tiny_tokenizer
 
 IDS = [3, 17, 5, 44, 9, 17, 5, 80, 12, 3]
 
@@ -18,7 +18,7 @@ def close(a, b, tolerance=1e-5):
     torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("name", sorted(CONFIGS))
 def test_nothing_stays_on_the_model(name):
     model, tokenizer = tiny_model(name), tiny_tokenizer()
     tokenizer.pad_token = None
