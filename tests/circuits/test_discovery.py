@@ -21,7 +21,7 @@ from scope_widgets.models.edges import edge_ablation
 from scope_widgets.models.edges.edge_ablation import graph_of
 from scope_widgets.models.edges.graph import Graph
 from tests.support.reference_circuits import Plain
-from tests.support.tiny_models import FAMILIES, VOCAB, tiny_tokenizer
+from tests.support.tiny_models import CONFIGS, FAMILIES, VOCAB, tiny_tokenizer
 
 #: what differs in how blocks are built
 STYLES = {
