@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from scope_widgets import Microscope
-from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
+from tests.support.tiny_models import CONFIGS, tiny_model, tiny_tokenizer
 
 IDS = [5, 6, 7]
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", sorted(CONFIGS))
 def test_embeddings_in_place_of_tokens_are_refused(family):
     scope = Microscope.for_model(tiny_model(family), tiny_tokenizer())
     embeddings = scope.model.get_input_embeddings()(torch.tensor([IDS])).detach()
@@ -20,7 +20,7 @@ def test_embeddings_in_place_of_tokens_are_refused(family):
     assert trace.token_ids.tolist() == IDS, "the model is as it was"
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", sorted(CONFIGS))
 def test_padding_on_the_left_has_the_numbers_of_each_prompt_alone(family):
     scope = Microscope.for_model(tiny_model(family), tiny_tokenizer())
     ids, mask = torch.tensor([[0, 0, *IDS], [3, 4, *IDS]]), torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]])
