@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._means import visible_keys
 from ._torch import cell_means, entropy_per_query, head_statistics, head_statistics_from_qk, repetition_statistics
 from ._torch_display import pack_triangle, thumbnails, top_keys
 
@@ -15,6 +16,7 @@ __all__ = [
     "repetition_statistics",
     "thumbnails",
     "top_keys",
+    "visible_keys",
 ]
 
 #: whether the compiled modules are there

@@ -110,7 +110,7 @@ def edit_fact(
         For a subject that is not in the prompt once, an answer that is not one token, a layer that the model does not
         have, or one from which nothing at the subject reaches the answer; an answer that the model gives already.
     UnsupportedModelError
-        Where a norm follows the MLP (Gemma 2, Gemma 3, OLMo 2), attention cannot be run from the middle (GPT-Neo), or
+        Where a norm follows the MLP (Gemma 2, Gemma 3, OLMo 2), attention cannot be run from the middle, or
         the matrix is not plain.
 
     References

@@ -81,6 +81,5 @@ def head_pattern(trace: Trace, layer: int, head: int) -> HeadPattern:
     """
     if "attention" in trace.values:
         return HeadPattern(trace.attention(layer)[head])
-    key_head = head // (trace.n_heads // trace.n_kv_heads)
-    q, k = trace.q(layer)[:, head : head + 1], trace.k(layer)[:, key_head : key_head + 1]
-    return HeadPattern(None, q, k, trace.scoring[layer])
+    q, k = trace.queries_and_keys(layer, head)
+    return HeadPattern(None, q, k, trace.scoring[layer].of_head(head))

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from scope_widgets._aliases import former_options
-from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.intervention import Intervention, SteeredPositions, takes_former_at
 
@@ -252,11 +251,6 @@ class SwapAttention(Intervention):
         """Raise ValueError where there is no such head, or attention cannot be changed."""
         super().check(scope)
         _check_head(self, scope)
-        if not uses_attention_interface(scope.model):
-            raise ValueError(
-                f"{type(scope.model).__name__} computes attention by itself, so the attention of a head cannot be "
-                "swapped. Other interventions work."
-            )
 
     def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
         """See `Intervention.change`."""

@@ -187,10 +187,18 @@ class Trace(Shown):
         return self._value("z", layer)
 
     def attention(self, layer: int) -> Tensor:
-        """Return the attention patterns `[head, query, key]`, causal; rows sum to 1.
+        """Return the attention patterns `[head, query, key]`.
 
-        Where they were not recorded they are computed from the recorded queries and keys (of several prompts: of each
+        Rows sum to 1; where the layer has attention sinks (gpt-oss) to less, and `attention_sink` is the rest. Where
+        patterns were not recorded they are computed from the recorded queries and keys (of several prompts: of each
         alone, `trace[i].attention(layer)`).
+
+        Raises
+        ------
+        NotCapturedError
+            Where neither was recorded.
+        UnknownScoringError
+            Where they were not recorded and more goes into scores than queries, keys, windows, chunks and slopes.
         """
         if "attention" not in self.values and {"q", "k"} <= set(self.values) and not self.batched:
             return self.scoring[self._layer(layer)].attention(self.q(layer), self.k(layer))
@@ -198,7 +206,29 @@ class Trace(Shown):
 
     def head_attention(self, layer: int, head: int) -> Tensor:
         """Return the attention pattern `[query, key]` of one head."""
+        if "attention" not in self.values and {"q", "k"} <= set(self.values) and not self.batched:
+            return self.scoring[self._layer(layer)].of_head(head).attention(*self.queries_and_keys(layer, head))[0]
         return self.attention(layer)[head]
+
+    def attention_sink(self, layer: int) -> Tensor:
+        """Return how much of the attention goes to a sink, which is no token: `[head, query]`, 0 where there is none.
+
+        It is what is missing in the rows of `attention`, so it is exact to their rounding.
+
+        Examples
+        --------
+        >>> bool(scope.trace("the horse").attention_sink(0).any())
+        False
+        """
+        rows: Tensor = self.attention(layer).double().sum(-1)
+        there = self.scoring[self._layer(layer)].sinks is not None
+        return (1 - rows).clamp_min(0) if there else torch.zeros_like(rows)
+
+    def queries_and_keys(self, layer: int, head: int) -> tuple[Tensor, Tensor]:
+        """Return the queries of one head and the keys that it reads, `[position, 1, d_head]` each."""
+        q, k = self.q(layer), self.k(layer)
+        key_head = head // (q.shape[-2] // k.shape[-2])
+        return q[..., head : head + 1, :], k[..., key_head : key_head + 1, :]
 
     def fetch(self, *sites: str, layers: Sequence[int] | None = None) -> Trace:
         """Bring quantities into this process at once; here they are already, so this returns the trace itself."""

@@ -118,6 +118,3 @@ def test_copying_errors_are_sentences():
         heads.copying(scope, ["w7 w8"])
     with pytest.raises(ValueError, match="top= is a number of tokens, 1 to 95; got 0"):
         heads.copying(scope, ["w7"], top=0)
-    neo = Microscope.for_model(tiny_model("gpt_neo"), tiny_tokenizer())
-    with pytest.raises(UnsupportedModelError, match="computes attention by itself"):
-        heads.copying(neo, ["w7"])

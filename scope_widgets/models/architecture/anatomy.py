@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import nn
 
+from scope_widgets.models.architecture.rotary_types import longest_prompt
+
 FAMILIES = "GPT-2, GPT-Neo, GPT-NeoX/Pythia, Llama, Qwen2, Qwen3, Mistral, Gemma 2, Gemma 3, OLMo 2, Phi, Phi-3 and OPT"
 
 #: uniform name -> the spellings of the families, looked up in the model
@@ -114,7 +116,7 @@ class Anatomy:
             d_model=d_model,
             d_head=int(getattr(config, "head_dim", None) or d_model // n_heads),
             d_vocab=int(config.vocab_size),
-            context=int(getattr(config, "max_position_embeddings", 0) or 2**31),
+            context=longest_prompt(config),
             blocks=blocks,
             embed=_require(model, "embed", _IN_MODEL, model),
             final_norm=_find(model, _IN_MODEL["final_norm"]),

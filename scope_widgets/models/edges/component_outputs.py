@@ -11,6 +11,7 @@ from torch import Tensor
 from scope_widgets.models.architecture.anatomy import Block, UnsupportedModelError
 from scope_widgets.models.architecture.qkv_projections import matrix
 from scope_widgets.models.architecture.unembedding import freeze_norm
+from scope_widgets.models.execution.causality import require_causal
 from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import pad
@@ -86,7 +87,8 @@ def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentO
         final.append(wrapped.envoy(anatomy.blocks[-1].block).output)
 
     with loaded(scope).wrapped() as wrapped:
-        logits = wrapped.logits({"input_ids": ids, "logits_to_keep": torch.unique(last)}, body)
+        require_causal(wrapped, scope.model)
+        logits = wrapped.logits({"input_ids": ids, "logits_to_keep": torch.unique(last)}, body, lengths=last + 1)
     of, bias = torch.cat(parts), torch.stack(biases)
     _check_sum(scope, of.sum(0) + bias.sum(0), unwrap(final[0]))
     logits = logits[torch.arange(len(ids)), torch.searchsorted(torch.unique(last), last)]

@@ -158,7 +158,8 @@ class _Forward:
         positions = torch.unique(self._last)
         inputs = {"input_ids": self._ids.repeat(self._n, 1), "logits_to_keep": positions}
         with loaded(self._scope).wrapped() as wrapped:
-            found = wrapped.logits(inputs, lambda: self._body(wrapped))
+            lengths = self._last.repeat(self._n) + 1
+            found = wrapped.logits(inputs, lambda: self._body(wrapped), lengths=lengths)
         at = torch.searchsorted(positions, self._last)
         found = found.reshape(self._n, len(at), len(positions), -1)
         return found[:, torch.arange(len(at)), at]

@@ -139,7 +139,8 @@ class _Run:
         positions = torch.unique(prompts.last)
         inputs = {"input_ids": prompts.token_ids, "logits_to_keep": positions}
         with loaded(self._scope).wrapped() as wrapped:
-            found = wrapped.logits(inputs, lambda: self._body(wrapped), gradients=True)
+            lengths = prompts.last + 1
+            found = wrapped.logits(inputs, lambda: self._body(wrapped), gradients=True, lengths=lengths)
         with torch.enable_grad():
             return found[torch.arange(len(prompts.last)), torch.searchsorted(positions, prompts.last)]
 

@@ -9,10 +9,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
-from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
+from scope_widgets.models.execution.attention import ATTENTION_SITES
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.execution.recorder import one_of, unwrap
 
 #: (site, layer): one activation of a forward, named as a trace names it
 HookPoint = tuple[str, int]
@@ -36,36 +37,45 @@ class Editor:
     end: int | None = None
     #: so many positions at the end give logits; None: all
     keep: int | None = None
+    #: how many tokens the prompt of each row has, [row]; None: all have as many as there are positions
+    lengths: Tensor | None = None
 
     def __init__(self, wrapped: NNsightModel, model: Any, anatomy: Anatomy, edits: Edits) -> None:
         check_edits(edits, anatomy)
         if model.training:
             raise ValueError("The model is in training mode, so dropout would change every run: call model.eval().")
-        inside = [site for site, _ in edits if site in ATTENTION_SITES]
-        if set(inside) - {"z"} and not uses_attention_interface(model):
-            raise UnsupportedModelError(
-                f"{type(model).__name__} computes attention by itself, so nothing inside it can be changed from here."
-            )
         self._wrapped = wrapped
         self._model = model
         self._anatomy = anatomy
         self._edits = edits
         #: the mask of each layer, when the forward is over
         self.masks: dict[int, Tensor] = {}
-        self._uses_interface = uses_attention_interface(model)
+        self._distinct_masks: list[Tensor] = []
+        self._attended: set[int] = set()
         self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
 
     def logits(self, inputs: dict[str, Any], gradients: bool = False) -> Tensor:
         """Run the forward and return its logits `[batch, position, vocabulary]`."""
         self._batch = inputs["input_ids"].shape
         with ExitStack() as stack:
-            if self._uses_interface:
-                stack.enter_context(defer_interrupt())
-            if self._uses_interface and not self._wrapped.by_source:
+            stack.enter_context(defer_interrupt())
+            if not self._wrapped.by_source:
                 stack.enter_context(hooked_attention(self._model, self._attention_hook))
-            return self._wrapped.logits(
-                inputs, self._trace_block, gradients=gradients, touched=self._accessed_modules()
+            logits = self._wrapped.logits(
+                inputs, self._trace_block, gradients=gradients, touched=self._accessed_modules(), lengths=self.lengths
             )
+        self._check_attended()
+        return logits
+
+    def _check_attended(self) -> None:
+        """Raise UnsupportedModelError where there was no attention to edit."""
+        end = self._anatomy.n_layers if self.end is None else self.end + 1
+        for site, layer in self._edits:
+            if site in ATTENTION_SITES and self.start <= layer < end and layer not in self._attended:
+                kind = type(self._anatomy.blocks[layer].attention).__name__
+                raise UnsupportedModelError(
+                    f"'{site}' of layer {layer} cannot be changed or kept: {kind} has no attention that is seen from here."
+                )
 
     def _accessed_modules(self) -> Iterator[nn.Module]:
         """Yield the modules that `_trace_block` may ask for."""
@@ -96,9 +106,7 @@ class Editor:
                 envoy.input = entering
             if edit := self._edits.get(("residual", layer)):
                 envoy.input = edit(envoy.input)
-            if not self._uses_interface:
-                self._edit_input("z", layer, block.out, (self._anatomy.n_heads, self._anatomy.d_head))
-            elif self._wrapped.by_source:
+            if self._wrapped.by_source:
                 self._wrapped.attend(block.attention, self._attention_hook)
             narrow = self._last_position_suffices(layer)
             if narrow:
@@ -109,7 +117,7 @@ class Editor:
             if narrow:
                 mlp = self._wrapped.envoy(block.mlp)
                 mlp.input = mlp.input[:, -1:]
-            self._edit_input("neurons", layer, block.down, (-1,))
+            self._edit_input("neurons", layer, block.down)
             self._edit_output("mlp_out", layer, block.mlp_out)
             if layer == self.end:
                 _ = envoy.output  # waits until the block is computed
@@ -135,27 +143,32 @@ class Editor:
         if edit := self._edits.get((site, layer)):
             envoy = self._wrapped.envoy(module)
             output = envoy.output
-            new = self._edited(edit, unwrap(output), (-1,))
+            new = self._edited(edit, unwrap(output))
             envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
 
-    def _edit_input(self, site: str, layer: int, module: nn.Module, shape: tuple[int, ...]) -> None:
+    def _edit_input(self, site: str, layer: int, module: nn.Module) -> None:
         if edit := self._edits.get((site, layer)):
             envoy = self._wrapped.envoy(module)
-            envoy.input = self._edited(edit, envoy.input, shape)
+            envoy.input = self._edited(edit, envoy.input)
 
-    def _edited(self, edit: Callable[[Tensor], Tensor], value: Tensor, shape: tuple[int, ...]) -> Tensor:
+    def _edited(self, edit: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
         """Return a value edited which a family may hold as one list of all prompts' positions (OPT's MLP)."""
-        return edit(value.reshape(*self._batch, *shape)).reshape(value.shape)
+        return edit(value.reshape(*self._batch, -1)).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
+        if (layer := self._layer_of.get(module)) is None:
+            return value
+        self._attended.add(layer)
         if site == "mask":
-            self.masks[self._layer_of[module]] = value
-        edit = self._edits.get((site, self._layer_of[module]))
+            self.masks[layer] = one_of(self._distinct_masks, value)
+        edit = self._edits.get((site, layer))
         if edit is None:
             return value
-        if site in ("q", "k", "v"):
-            return edit(value.transpose(1, 2)).transpose(1, 2)
-        return edit(value)
+        given = value.transpose(1, 2) if site in ("q", "k", "v") else value
+        new = edit(given)
+        if new is given:  # it was only read
+            return value
+        return new.transpose(1, 2) if site in ("q", "k", "v") else new
 
 
 def check_edits(edits: Edits, anatomy: Anatomy) -> None:

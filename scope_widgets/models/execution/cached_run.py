@@ -6,6 +6,7 @@ skipped, and positions that the change cannot reach lend their keys and values. 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.execution.activation_edits import Editor, Edits, HookPoint
+from scope_widgets.models.execution.causality import require_causal, require_causal_masks
 from scope_widgets.models.execution.loaded_model import LoadedModel
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.locks import lock_of
@@ -53,13 +55,31 @@ class CachedRun:
             for layer in range(scope.n_layers + (site == "residual"))
         }
         with scope.wrapped() as wrapped:
+            require_causal(wrapped, scope.model)
             editor = Editor(wrapped, scope.model, scope.anatomy, {**edits, **captures})
+            editor.lengths = self.lengths
             logits = editor.logits({"input_ids": ids, "logits_to_keep": torch.unique(self.last)})
         at = torch.searchsorted(torch.unique(self.last), self.last)
         self.logits = logits[torch.arange(len(ids), device=ids.device), at]
         self.values = {site: [captured[site, layer] for s, layer in captures if s == site] for site in wanted}
+        require_causal_masks(editor.masks, scope.model)
         self._masks = [editor.masks[layer] for layer in range(scope.n_layers)]
         self._unembedding = self._exact_unembedding()
+        self._takes_positions = "position_ids" in inspect.signature(scope.model.forward).parameters
+        if not self._takes_positions and not edits:
+            self._check_positions()
+
+    def _check_positions(self) -> None:
+        """Raise UnsupportedModelError where a model that is not told its positions goes by how many there are."""
+        row = self.lengths.argmax()[None]
+        last = self.last[row][:, None]
+        found = self.again({}, rows=row, positions=last)
+        off, size = ((self.logits[row] - found).abs().max(), self.logits[row].abs().max())
+        if off > (1e-3 if found.dtype == torch.float32 else 5e-2) * size:
+            raise UnsupportedModelError(
+                f"{type(self._scope.model).__name__} cannot be told which position of a prompt it runs, so no run of it "
+                "can be gone on from the middle. Traces and scope.logits(ids, edits) run it whole."
+            )
 
     def __len__(self) -> int:
         """Return the number of prompts."""
@@ -114,12 +134,10 @@ class CachedRun:
             return self._logits_of_tokens(edits, rows, positions, layer, tokens)
         with self._scope.wrapped() as wrapped:
             editor = _PartialForward(wrapped, self, self._scope, edits, rows, positions, layer)
-            editor.end, editor.keep = end, None if gradients else keep
-            inputs = {
-                "input_ids": self.token_ids[rows[:, None], positions],
-                "position_ids": positions,
-                "logits_to_keep": keep,
-            }
+            editor.end, editor.keep, editor.lengths = end, None if gradients else keep, self.lengths[rows]
+            inputs = {"input_ids": self.token_ids[rows[:, None], positions], "logits_to_keep": keep}
+            if self._takes_positions:
+                inputs["position_ids"] = positions
             logits = editor.logits(inputs, gradients)
             return logits[:, -1] if end is None and keep == 1 else logits
 
@@ -154,9 +172,10 @@ class CachedRun:
         return (last[:, None] + torch.arange(1 - width, 1, device=last.device)).clamp(min=0)
 
     def masks(self, layer: int, rows: Tensor, positions: Tensor) -> Tensor:
-        """Return the additive mask `[row, 1, position, key]` of a layer."""
+        """Return what is added to the scores of a layer, `[row, 1 or head, position, key]`."""
         mask = self._masks[layer]
-        return mask[(rows if len(mask) > 1 else torch.zeros_like(rows))[:, None], 0, positions][:, None]
+        rows = rows if len(mask) > 1 else torch.zeros_like(rows)
+        return mask.transpose(1, 2)[rows[:, None], positions].transpose(1, 2)
 
 
 class _PartialForward(Editor):
@@ -180,8 +199,8 @@ class _PartialForward(Editor):
         return self._run.values["residual"][self.start][self._rows[:, None], self._positions]
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
-        layer = self._layer_of[module]
-        if layer < self.start:
+        layer = self._layer_of.get(module)
+        if layer is None or layer < self.start:
             return value
         if site == "mask":
             return self._run.masks(layer, self._rows, self._positions)

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import nnsight_names
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError, nnsight_names
+from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.execution.attention import AttentionHook, ScoringHook
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.nnsight_trace import TransformersModel, run
+from scope_widgets.models.execution.rotary_frequencies import own_frequencies
 
 
 class NNsightModel:
@@ -101,12 +103,21 @@ class NNsightModel:
         *,
         gradients: bool = False,
         touched: Iterable[nn.Module] | None = None,
+        lengths: Tensor | None = None,
     ) -> Tensor:
         """Run the model on `inputs`, with `body` in the block of the trace, and return the logits.
 
         Where `body` returns True the forward ends there, and there are no logits (an empty tensor). `touched` are the
-        modules whose envoys the body may ask for, by default all.
+        modules whose envoys the body may ask for, by default all. `lengths` `[row]` are those of the rows' prompts, where
+        they are not those of the inputs.
         """
+        if lengths is None and "attention_mask" in inputs:
+            lengths = inputs["attention_mask"].sum(-1)
+        if self.by_source and rotary_by_length(self._model.config) and lengths is not None and lengths.unique().numel() > 1:
+            raise UnsupportedModelError(
+                f"The rotary frequencies of {type(self._model).__name__} depend on the length of a prompt, and on this "
+                "server prompts of several lengths cannot be told apart: run prompts of one length at a time."
+            )
         logits: list[Tensor] = []
 
         def block() -> bool:
@@ -116,7 +127,8 @@ class NNsightModel:
             return False
 
         on = None if touched is None else [self._model, *touched]
-        with defer_interrupt(), torch.set_grad_enabled(gradients), self.controllers(on):
+        frequencies = own_frequencies(self._model, lengths)
+        with defer_interrupt(), torch.set_grad_enabled(gradients), self.controllers(on), frequencies:
             run(self.nnsight, block, **inputs, use_cache=False)
         return logits[0] if logits else torch.empty(0)
 

@@ -11,10 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.model_parts import ModelParts
 from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits
-from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
+from scope_widgets.models.execution.attention import ATTENTION_SITES
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.locks import changed_by_hooks
 
@@ -41,6 +43,7 @@ class PersistentEdits:
         self._hook_points = dict.fromkeys(hook_points)  # several changes of one point are one edit
         self._edits_at = edits_at
         self._edits: Edits = {}
+        self._to_attend: set[int] = set()  # layers whose attention is to be changed in the forward that runs
         self._lengths: Tensor | None = None
         self._signature = inspect.signature(self._stack.forward)
         self._layer_of = {block.attention: layer for layer, block in enumerate(self._anatomy.blocks)}
@@ -59,9 +62,10 @@ class PersistentEdits:
                 for point in self._hook_points:
                     if handle := self._hook(point):
                         stack.callback(handle.remove)
-                if uses_attention_interface(self._model):
+                if any(site in ATTENTION_SITES for site, _ in self._hook_points):
                     stack.enter_context(hooked_attention(self._model, self._attention_hook))
             yield
+            self._check_attended()
         finally:
             with defer_interrupt():
                 stack.close()
@@ -88,47 +92,59 @@ class PersistentEdits:
             lengths = torch.full((shape[0],), before + shape[1], device=self._model.device)
         if self._lengths is None or before == 0 or len(self._lengths) != len(lengths):
             self._lengths = lengths  # what comes after is generated
+        self._check_attended()
         self._edits = self._edits_at(positions, self._lengths)
+        self._to_attend = {layer for site, layer in self._edits if site in ATTENTION_SITES}
+
+    def _check_attended(self) -> None:
+        """Raise UnsupportedModelError where the forward before had no attention to change."""
+        if missed := sorted(self._to_attend):
+            self._to_attend = set()
+            kind = type(self._anatomy.blocks[missed[0]].attention).__name__
+            raise UnsupportedModelError(
+                f"What is inside the attention of layer {missed[0]} cannot be changed: {kind} has no attention that is "
+                "seen from here."
+            )
 
     def _hook(self, point: HookPoint) -> Any:
         site, layer = point
         block = self._anatomy.blocks[min(layer, self._anatomy.n_layers - 1)]
-        if site in ATTENTION_SITES and (site != "z" or uses_attention_interface(self._model)):
-            return None  # goes through the probe
+        if site in ATTENTION_SITES:
+            return None  # goes through the hook of attention
         if site == "residual" and layer < self._anatomy.n_layers:
-            return block.block.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
+            return block.block.register_forward_pre_hook(self._on_input(point), with_kwargs=True, prepend=True)
         if site == "neurons":
-            return block.down.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
-        if site == "z":
-            heads = (self._anatomy.n_heads, self._anatomy.d_head)
-            return block.out.register_forward_pre_hook(self._on_input(point, heads), with_kwargs=True, prepend=True)
+            return block.down.register_forward_pre_hook(self._on_input(point), with_kwargs=True, prepend=True)
         module = {"residual": block.block, "attention_out": block.attention_out, "mlp_out": block.mlp_out}[site]
         return module.register_forward_hook(self._on_output(point), prepend=True)
 
-    def _on_input(self, point: HookPoint, shape: tuple[int, ...]) -> Any:
+    def _on_input(self, point: HookPoint) -> Any:
         def change(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
             if args:
-                return (self._edited(point, args[0], shape), *args[1:]), kwargs
-            return args, kwargs | {"hidden_states": self._edited(point, kwargs["hidden_states"], shape)}
+                return (self._edited(point, args[0]), *args[1:]), kwargs
+            return args, kwargs | {"hidden_states": self._edited(point, kwargs["hidden_states"])}
 
         return change
 
     def _on_output(self, point: HookPoint) -> Any:
         def change(_: nn.Module, args: Any, output: Any) -> Any:
-            new = self._edited(point, unwrap(output), (-1,))
+            new = self._edited(point, unwrap(output))
             return (new, *output[1:]) if isinstance(output, tuple) else new
 
         return change
 
-    def _edited(self, point: HookPoint, value: Tensor, shape: tuple[int, ...]) -> Tensor:
+    def _edited(self, point: HookPoint, value: Tensor) -> Tensor:
         edit = self._edits.get(point)
         if edit is None or threading.get_ident() != self._thread:
             return value
         rows = len(self._lengths) if self._lengths is not None else 1
-        return edit(value.reshape(rows, -1, *(value.shape[-1:] if shape == (-1,) else shape))).reshape(value.shape)
+        return edit(value.reshape(rows, -1, value.shape[-1])).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
-        edit = self._edits.get((site, self._layer_of[module])) if module in self._layer_of else None
+        if threading.get_ident() != self._thread or (layer := self._layer_of.get(module)) is None:
+            return value
+        self._to_attend.discard(layer)
+        edit = self._edits.get((site, layer))
         if edit is None:
             return value
         if site in ("q", "k", "v"):

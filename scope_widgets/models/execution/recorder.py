@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy
-from scope_widgets.models.execution.attention import hooked_attention, uses_attention_interface
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.traces.trace import TRACE_SITES
 
@@ -48,6 +49,7 @@ class Recorder:
         """Forget what was recorded."""
         self.values: dict[str, dict[int, Tensor]] = {name: {} for name in TRACE_SITES if name in self._wanted}
         self.scoring: dict[int, dict[str, Any]] = {}
+        self._masks: list[Tensor] = []
         self.modules: dict[str, Tensor] = {}
 
     @property
@@ -65,7 +67,6 @@ class Recorder:
         for layer, block in enumerate(self._anatomy.blocks):
             if "residual" in self._wanted:
                 yield CapturePoint("residual", layer, block.block, "input", unwrap)
-            yield from self._own_attention(layer, block.attention)
             if "attention_out" in self._wanted:
                 yield CapturePoint("attention_out", layer, block.attention_out, "output", unwrap)
             if "mlp_out" in self._wanted:
@@ -75,28 +76,6 @@ class Recorder:
             norm, last = self._anatomy.final_norm, self._anatomy.blocks[-1].block
             where = (last, "output") if norm is None else (norm, "input")
             yield CapturePoint("residual", self._anatomy.n_layers, *where, unwrap)
-
-    def _own_attention(self, layer: int, attention: nn.Module) -> Iterator[CapturePoint]:
-        """Yield the capture points of a family that computes attention without transformers' interface (GPT-Neo)."""
-        config: Any = getattr(attention, "config", None)
-        if getattr(config, "model_type", None) != "gpt_neo":
-            return
-
-        def heads(x: Tensor) -> Tensor:
-            return x.reshape(*x.shape[:-1], self._anatomy.n_heads, -1)
-
-        for name, projection in (("q", "q_proj"), ("k", "k_proj"), ("v", "v_proj")):
-            if name in self._wanted:
-                module = attention.get_submodule(projection)
-                yield CapturePoint(name, layer, module, "output", lambda x: heads(x).transpose(1, 2))
-        if "z" in self._wanted:
-            module = attention.get_submodule("out_proj")
-            yield CapturePoint("z", layer, module, "input", lambda x: heads(unwrap(x)))
-        if "attention" in self._wanted:
-            yield CapturePoint("attention", layer, attention, "output", lambda x: x[1].float())
-        local = config.attention_layers[layer] == "local"
-        window = config.window_size if local else None
-        self.scoring[layer] = {"scaling": 1.0, "softcap": None, "window": window}
 
     def attentions(self) -> Iterator[tuple[int, nn.Module]]:
         """Yield the layers whose attention function shows something that is wanted."""
@@ -118,7 +97,7 @@ class Recorder:
     def scoring_hook(self, attention: nn.Module, scoring: dict[str, Any]) -> None:
         """Store how a layer computes its attention scores."""
         if self.active and attention in self._layer_of:
-            self.scoring[self._layer_of[attention]] = scoring
+            self.scoring[self._layer_of[attention]] = scoring | {"mask": one_of(self._masks, scoring["mask"])}
 
     @contextmanager
     def hooks(self) -> Iterator[None]:
@@ -158,6 +137,18 @@ class Recorder:
             raise ValueError(f"These modules were wanted and did not run: {', '.join(sorted(absent))}.")
 
 
+def one_of(distinct: list[Tensor], value: Tensor) -> Tensor:
+    """Return the tensor among `distinct` that equals `value`; where there is none, `value`, which is added to them."""
+    value = value.detach() if value.requires_grad else value
+    if any(one is value for one in distinct):
+        return value
+    for one in distinct:
+        if one.shape == value.shape and one.dtype == value.dtype and torch.equal(one, value):
+            return one
+    distinct.append(value)
+    return value
+
+
 def unwrap(value: Any) -> Any:
     """Return the tensor of a module's input or output, which some families wrap in a tuple."""
     return value[0] if isinstance(value, tuple) else value
@@ -167,7 +158,7 @@ def record(wrapped: NNsightModel, model: Any, recorder: Recorder, inputs: dict[s
     """Record a run of `inputs` through an nnsight trace and return its logits `[batch, position, vocabulary]`."""
     points = [(point, wrapped.envoy(point.module)) for point in recorder.capture_points()]
 
-    attended = iter(recorder.attentions() if wrapped.by_source and uses_attention_interface(model) else ())
+    attended = iter(recorder.attentions() if wrapped.by_source else ())
 
     def body() -> None:
         attend_to = next(attended, None)

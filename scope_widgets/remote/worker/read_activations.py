@@ -35,7 +35,8 @@ def read(model: Any, wanted: list[tuple[str, str, str, int | None]]) -> dict[str
 
     Returns
     -------
-    dict of str to Tensor, and for attention's arguments "scoring <path>" with how scores are made of them
+    dict of str to Tensor, and for attention's arguments "scoring <path>" with how scores are made of them: scale, cap,
+    window, sinks, and which keys are seen, or whether attention is causal
     """
     found: dict[str, Any] = {}
     for name, path, side, head in wanted:
@@ -51,12 +52,16 @@ def read(model: Any, wanted: list[tuple[str, str, str, int | None]]) -> dict[str
             value = args[int(side)]
             if head is not None:
                 value = value[:, head : head + 1]
-            scaling = options.get("scaling")
+            scaling, sinks = options.get("scaling"), options.get("s_aux")
+            mask = args[4] if len(args) > 4 else options.get("attention_mask")
+            if mask is not None and mask.dtype.is_floating_point:
+                mask = mask > -3e4
             found["scoring " + path] = [
                 value.shape[-1] ** -0.5 if scaling is None else float(scaling),
                 options.get("softcap"),
                 options.get("sliding_window"),
-                options.get("s_aux") is not None,
+                None if sinks is None else sinks.detach().float().cpu(),
+                getattr(args[0], "is_causal", True) if mask is None else mask.detach().clone(),
             ]
         found[name] = value.detach().clone()  # a view would send all of what it is a view of
     return found
