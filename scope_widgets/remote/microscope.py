@@ -17,9 +17,10 @@ from tqdm.auto import tqdm
 from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Prompts
-from scope_widgets.models.architecture.anatomy import Anatomy
+from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
+from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.nnsight_trace import TransformersModel
 from scope_widgets.models.loading import ModelNotFoundError
 from scope_widgets.models.microscope import LocalMicroscope, Microscope
@@ -35,11 +36,13 @@ from scope_widgets.remote.trace import RemoteTrace
 from scope_widgets.remote.worker import execute
 from scope_widgets.remote.worker.read_activations import Wanted, arranged, plan
 from scope_widgets.traces.attention_scoring import AttentionScoring
-from scope_widgets.traces.trace import TRACE_SITES
+from scope_widgets.traces.trace import TRACE_SITES, NotCapturedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: quantities that a family may scale, gate or norm
+_MEASURED = frozenset({"z", "attention_out", "mlp_out"})
 #: bytes that one request may bring back
 MOST_BYTES = 1_000_000_000
 
@@ -260,6 +263,13 @@ class RemoteMicroscope(Microscope):
         """Fetch quantities of a trace with one request."""
         ids, mask = (value.reshape(-1, trace.mask.shape[-1]) for value in (trace.token_ids, trace.mask))
         self._check_size(wanted, ids.numel())
+        if not is_tested(self.model) and (unsure := {one.site for one in wanted} & _MEASURED):
+            raise UnsupportedModelError(
+                f"What {', '.join(sorted(unsure))} of {type(self.model).__name__} is has to be measured, and the model "
+                "is not here. Give the trace to an analysis, which runs beside the model."
+            )
+        if lacking := [one for one in wanted if one.site != "logits" and not self.anatomy.has(one.site, one.layer)]:
+            raise NotCapturedError(self.anatomy.missing(lacking[0].site, lacking[0].layer))
         asked = plan(self.model, self.anatomy, wanted)
         found = self._answer({"read": [list(one) for one in asked], "input_ids": ids, "attention_mask": mask.long()})
         scoring: dict[int, AttentionScoring] = {}

@@ -50,9 +50,15 @@ def assemble_trace(
             note="the model was in training mode" if scope.model.training else "",
         ),
         mask=mask.cpu(),
-        scoring=tuple(AttentionScoring(**recorder.scoring[layer]) for layer in sorted(recorder.scoring)),
+        scoring=tuple(
+            AttentionScoring(**recorder.scoring.get(layer, {"scaling": 0.0}))  # 0.0: a layer without attention
+            for layer in range(scope.n_layers if recorder.scoring else 0)
+        ),
         values={
-            site: [arrange(site, layers[layer], mask) for layer in sorted(layers)]
+            site: [
+                arrange(site, layers[layer], mask) if layer in layers else torch.empty(0)
+                for layer in range(scope.n_layers + (site == "residual"))
+            ]
             for site, layers in recorder.values.items()
         },
         modules={name: _by_position(value, mask) for name, value in recorder.modules.items()},

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.model_parts import ModelParts
-from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits
+from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits, rescaled
 from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.recorder import unwrap
@@ -43,7 +43,9 @@ class PersistentEdits:
         self._edits: Edits = {}
         self._lengths: Tensor | None = None
         self._signature = inspect.signature(self._stack.forward)
-        self._layer_of = {block.attention: layer for layer, block in enumerate(self._anatomy.blocks)}
+        self._layer_of = {
+            block.attention: layer for layer, block in enumerate(self._anatomy.blocks) if block.attention
+        }
         self._thread: int | None = None
 
     @contextmanager
@@ -93,17 +95,23 @@ class PersistentEdits:
     def _hook(self, point: HookPoint) -> Any:
         site, layer = point
         block = self._anatomy.blocks[min(layer, self._anatomy.n_layers - 1)]
-        if site in ATTENTION_SITES and (site != "z" or uses_attention_interface(self._model)):
+        at_matrix = block.gated or not uses_attention_interface(self._model)
+        if site in ATTENTION_SITES and (site != "z" or not at_matrix):
             return None  # goes through the probe
         if site == "residual" and layer < self._anatomy.n_layers:
             return block.block.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
         if site == "neurons":
             return block.down.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
         if site == "z":
-            heads = (self._anatomy.n_heads, self._anatomy.d_head)
+            heads = (self._anatomy.n_heads, -1)
             return block.out.register_forward_pre_hook(self._on_input(point, heads), with_kwargs=True, prepend=True)
-        module = {"residual": block.block, "attention_out": block.attention_out, "mlp_out": block.mlp_out}[site]
-        return module.register_forward_hook(self._on_output(point), prepend=True)
+        module, scale = {
+            "residual": (block.block, 1.0),
+            "attention_out": (block.attention_out, block.attention_scale),
+            "mlp_out": (block.mlp_out, block.mlp_scale),
+        }[site]
+        assert module is not None
+        return module.register_forward_hook(self._on_output(point, scale), prepend=True)
 
     def _on_input(self, point: HookPoint, shape: tuple[int, ...]) -> Any:
         def change(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -113,23 +121,25 @@ class PersistentEdits:
 
         return change
 
-    def _on_output(self, point: HookPoint) -> Any:
+    def _on_output(self, point: HookPoint, scale: float) -> Any:
         def change(_: nn.Module, args: Any, output: Any) -> Any:
-            new = self._edited(point, unwrap(output), (-1,))
+            new = self._edited(point, unwrap(output), (-1,), scale)
             return (new, *output[1:]) if isinstance(output, tuple) else new
 
         return change
 
-    def _edited(self, point: HookPoint, value: Tensor, shape: tuple[int, ...]) -> Tensor:
+    def _edited(self, point: HookPoint, value: Tensor, shape: tuple[int, ...], scale: float = 1.0) -> Tensor:
         edit = self._edits.get(point)
         if edit is None or threading.get_ident() != self._thread:
             return value
         rows = len(self._lengths) if self._lengths is not None else 1
-        return edit(value.reshape(rows, -1, *(value.shape[-1:] if shape == (-1,) else shape))).reshape(value.shape)
+        arranged = value.reshape(rows, -1, value.shape[-1])
+        arranged = arranged if shape == (-1,) else arranged.unflatten(-1, shape)
+        return rescaled(edit, scale)(arranged).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
         edit = self._edits.get((site, self._layer_of[module])) if module in self._layer_of else None
-        if edit is None:
+        if edit is None or (site == "z" and self._anatomy.blocks[self._layer_of[module]].gated):
             return value
         if site in ("q", "k", "v"):
             return edit(value.transpose(1, 2)).transpose(1, 2)
