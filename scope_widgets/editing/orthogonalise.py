@@ -100,6 +100,7 @@ def orthogonalise(scope: Microscope, direction: Direction, *, layers: Sequence[i
 
 def _block_edits(scope: Microscope, layer: int, direction: Direction) -> list[WeightEdit]:
     edits: list[WeightEdit] = []
+    scope.anatomy.check_sum("Taking a direction out of the weights")
     for output in output_matrices(scope.anatomy.blocks[layer]).values():
         vector = output.vector(scope, direction)
         edits.append((output.module, "weight", _without(vector, -1 if is_conv1d(output.module) else 0)))

@@ -22,6 +22,7 @@ from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
 from scope_widgets.models.execution.attention import uses_attention_interface
+from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.nnsight_trace import TransformersModel
 from scope_widgets.models.loading import ModelNotFoundError
 from scope_widgets.models.microscope import LocalMicroscope, Microscope
@@ -38,11 +39,13 @@ from scope_widgets.remote.worker import execute
 from scope_widgets.remote.worker.read_activations import Wanted, arranged, plan
 from scope_widgets.remote.worker.trace_quantities import trace_quantities
 from scope_widgets.traces.attention_scoring import AttentionScoring
-from scope_widgets.traces.trace import TRACE_SITES
+from scope_widgets.traces.trace import TRACE_SITES, NotCapturedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: quantities that a family may scale, gate or norm
+_MEASURED = frozenset({"z", "attention_out", "mlp_out"})
 #: bytes that one request may bring back
 MOST_BYTES = 1_000_000_000
 
@@ -263,10 +266,12 @@ class RemoteMicroscope(Microscope):
         """Fetch quantities of a trace with one request."""
         ids, mask = (value.reshape(-1, trace.mask.shape[-1]) for value in (trace.token_ids, trace.mask))
         self._check_size(wanted, ids.numel())
-        if self._seen_beside_the_model_only(mask):
+        if self._seen_beside_the_model_only(mask, wanted):
             rows = [row[kept].tolist() for row, kept in zip(ids, mask, strict=True)]
             read, scoring = trace_quantities(self, rows, [tuple(one) for one in wanted])
             return dict(zip(wanted, read if trace.batched else [one[0] for one in read], strict=True)), scoring
+        if lacking := [one for one in wanted if one.site != "logits" and not self.anatomy.has(one.site, one.layer)]:
+            raise NotCapturedError(self.anatomy.missing(lacking[0].site, lacking[0].layer))
         asked = plan(self.model, self.anatomy, wanted)
         found = self._answer({"read": [list(one) for one in asked], "input_ids": ids, "attention_mask": mask.long()})
         scoring = {}
@@ -284,11 +289,13 @@ class RemoteMicroscope(Microscope):
             values = {one: value[0] for one, value in values.items()}
         return values, scoring
 
-    def _seen_beside_the_model_only(self, mask: Tensor) -> bool:
+    def _seen_beside_the_model_only(self, mask: Tensor, wanted: Sequence[Wanted]) -> bool:
         """Whether a trace of prompts `[batch, position]` shows what reading modules does not."""
+        unsure = not is_tested(self.model) and bool({one.site for one in wanted} & _MEASURED)
         several_lengths = bool((mask.sum(1) != mask.shape[1]).any())
         by_length = several_lengths and bool(rotary_by_length(self.model.config))
-        return by_length or not uses_attention_interface(self.model)
+        inside = bool({one.site for one in wanted} & {"q", "k", "v"})
+        return unsure or by_length or (inside and not uses_attention_interface(self.model))
 
     def _check_size(self, wanted: Sequence[Wanted], n_tokens: int) -> None:
         a = self.anatomy

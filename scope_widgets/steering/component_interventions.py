@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._aliases import former_options
+from scope_widgets.models.architecture.unembedding import n_inputs
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.intervention import Intervention, SteeredPositions, takes_former_at
 
@@ -131,8 +132,10 @@ class ClampNeuron(Intervention):
     def check(self, scope: Microscope) -> None:
         """Raise ValueError where there is no such neuron."""
         super().check(scope)
-        down: Any = scope.anatomy.blocks[self.layer].down
-        width = getattr(down, "in_features", None) or len(down.weight)  # GPT-2's Conv1D holds its matrix transposed
+        down = scope.anatomy.blocks[self.layer].down
+        if down is None:
+            raise ValueError(scope.anatomy.missing("neurons", self.layer))
+        width = n_inputs(down)
         if not 0 <= self.neuron < width:
             raise ValueError(f"There is no {self.name}: the MLPs of {scope.model_id} have neurons 0 to {width - 1}.")
 

@@ -138,7 +138,10 @@ class Trace(Shown):
             logits=without_padding(self.logits, 0),
             mask=without_padding(self.mask, 0),
             values={
-                site: [without_padding(value, *((1, 2) if site == "attention" else (0,))) for value in layers]
+                site: [
+                    value if value.ndim == 1 else without_padding(value, *((1, 2) if site == "attention" else (0,)))
+                    for value in layers
+                ]
                 for site, layers in self.values.items()
             },
             modules={
@@ -260,7 +263,16 @@ class Trace(Shown):
                 f"This trace did not capture '{site}', only {', '.join(self.captured) or 'logits'}. "
                 f"Trace again with capture=(..., '{site}')."
             )
-        return self.values[site][self._layer(layer, count)]
+        value = self.values[site][self._layer(layer, count)]
+        if value.ndim == 1:  # stands for what a layer does not have
+            raise NotCapturedError(self._no_such(site, self._layer(layer, count)))
+        return value
+
+    def _no_such(self, site: str, layer: int) -> str:
+        """Say that a layer does not have a quantity."""
+        if self.scope is not None:
+            return str(self.scope.anatomy.missing(site, layer))
+        return f"Layer {layer} of {self.model_id} does not have '{site}': not every layer of this model does."
 
     # --- summaries --------------------------------------------------------------------------------------------------
 
@@ -288,8 +300,11 @@ class Trace(Shown):
 
         if site == "attention":
             raise ValueError("Patterns have statistics of their own: use heads.score(trace).")
-        self._value(site, 0)
-        rows = [{"layer": i, **describe(value, self.mask)} for i, value in enumerate(self.values[site])]
+        if site not in self.values:
+            self._value(site, 0)
+        rows = [
+            {"layer": i, **describe(value, self.mask)} for i, value in enumerate(self.values[site]) if value.ndim > 1
+        ]
         return pd.DataFrame(rows)
 
     def to_circuitsvis(self, layer: int) -> Any:

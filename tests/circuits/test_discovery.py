@@ -18,7 +18,7 @@ from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.faithfulness import interval
 from scope_widgets.circuits.measurement import attention_on_first_prompt, measure
 from scope_widgets.models.edges import edge_ablation
-from scope_widgets.models.edges.edge_ablation import graph_of
+from scope_widgets.models.edges.model_graph import graph_of
 from scope_widgets.models.edges.graph import Graph
 from tests.support.reference_circuits import Plain
 from tests.support.tiny_models import FAMILIES, VOCAB, tiny_tokenizer

@@ -61,6 +61,7 @@ def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentO
     UnsupportedModelError
         Where the parts do not sum to the residual stream.
     """
+    check_writers(scope)
     scope._check(prompts)
     if scope.model.training:
         raise ValueError("The model is in training mode, so dropout would change every run: call model.eval().")
@@ -79,9 +80,10 @@ def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentO
             envoy = wrapped.envoy(block.block)
             if layer == 0:
                 parts.append(envoy.input[None].detach())
+            assert block.out is not None  # check_writers
             z = wrapped.envoy(block.out).input
             heads, bias = by_head(block, anatomy.n_heads, z.detach())
-            mlp = unwrap(wrapped.envoy(block.mlp_out).output).detach()
+            mlp = unwrap(wrapped.envoy(block.mlp_out).output).detach() * block.mlp_scale
             parts.extend((heads, mlp.reshape(heads.shape[1:])[None]))
             biases.append(bias)
         final.append(wrapped.envoy(anatomy.blocks[-1].block).output)
@@ -112,14 +114,27 @@ def by_head(block: Block, n_heads: int, z: Tensor) -> tuple[Tensor, Tensor]:
     bias : Tensor [..., d_model]
         The rest; exactly 0 where there is no bias, for after zero ablation it may be all that a norm gets.
     """
+    assert block.out is not None  # check_writers
     per_head, weights = z.reshape(*z.shape[:-1], n_heads, -1), matrix(block.out)
     heads = torch.einsum("...hk,hkd->h...d", per_head, weights.reshape(n_heads, -1, weights.shape[-1]))
     added = getattr(block.out, "bias", None)
     bias = torch.zeros_like(heads[0]) if added is None else added.detach().expand_as(heads[0])
-    if block.attention_out is not block.attention:
-        gain = freeze_norm(block.attention_out, type(block.out).forward(block.out, z))
+    if block.attention_norm is not None:
+        gain = freeze_norm(block.attention_norm, type(block.out).forward(block.out, z))
         heads, bias = gain(heads.cpu().double()).to(heads), (gain(bias.cpu().double()) + gain.bias).to(heads)
-    return heads, bias
+    scale = block.attention_scale
+    return (heads, bias) if scale == 1.0 else (heads * scale, bias * scale)
+
+
+def check_writers(scope: Microscope) -> None:
+    """Raise UnsupportedModelError where a layer has no heads or no MLP, or the residual stream is no sum."""
+    scope.anatomy.check_sum("A circuit")
+    for layer, block in enumerate(scope.anatomy.blocks):
+        for site, part in (("out", block.out), ("mlp_out", block.mlp_out)):
+            if part is None:
+                raise UnsupportedModelError(
+                    f"A circuit is of heads and MLPs in every layer. {scope.anatomy.missing(site, layer)}"
+                )
 
 
 def _check_sum(scope: Microscope, parts: Tensor, stream: Tensor) -> None:

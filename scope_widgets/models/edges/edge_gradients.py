@@ -158,11 +158,12 @@ class _Run:
                 self.made[layer, at] = made
                 wrapped.envoy(projection.module).skip(made)
             attention = wrapped.envoy(block.attention_out)
-            stream = stream + unwrap(attention.output)
+            stream = stream + unwrap(attention.output) * block.attention_scale
             if not graph.parallel:
                 beside = stream.clone()
-                put(attention, beside - self.streams[-1].detach())
+                put(attention, (beside - self.streams[-1].detach()) / block.attention_scale)
             self.mlp_inputs.append(beside)
-            stream = stream + unwrap(wrapped.envoy(block.mlp_out).output).reshape(stream.shape)
+            written = unwrap(wrapped.envoy(block.mlp_out).output).reshape(stream.shape)
+            stream = stream + written * block.mlp_scale
         self.final = stream.clone()
         put(wrapped.envoy(blocks[-1].block), self.final)

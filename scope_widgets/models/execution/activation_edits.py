@@ -39,6 +39,8 @@ class Editor:
     keep: int | None = None
     #: how many tokens the prompt of each row has, [row]; None: all have as many as there are positions
     lengths: Tensor | None = None
+    #: whether blocks give their output in a tuple, known when the forward is over where "residual" of the end is edited
+    in_tuple = False
 
     def __init__(self, wrapped: NNsightModel, model: Any, anatomy: Anatomy, edits: Edits) -> None:
         check_edits(edits, anatomy)
@@ -52,7 +54,7 @@ class Editor:
         self.masks: dict[int, Tensor] = {}
         self._distinct_masks: list[Tensor] = []
         self._attended: set[int] = set()
-        self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
+        self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks) if block.attention}
 
     def logits(self, inputs: dict[str, Any], gradients: bool = False) -> Tensor:
         """Run the forward and return its logits `[batch, position, vocabulary]`."""
@@ -85,7 +87,8 @@ class Editor:
             if layer <= self.start:
                 yield block.block
             if layer in edited:
-                yield from (block.block, block.out, block.attention_out, block.mlp, block.down, block.mlp_out)
+                parts = (block.block, block.out, block.attention_out, block.mlp, block.down, block.mlp_out)
+                yield from (part for part in parts if part is not None)
 
     def _block_input(self) -> Tensor | None:
         """Return what enters block `start` in place of the model's own residual stream, or None."""
@@ -100,25 +103,27 @@ class Editor:
         for layer, block in enumerate(self._anatomy.blocks):
             envoy = self._wrapped.envoy(block.block)
             if layer < self.start:
-                envoy.skip(entering)
+                envoy.skip((entering,) if self.in_tuple else entering)
                 continue
             if entering is not None and layer == self.start == 0:
                 envoy.input = entering
             if edit := self._edits.get(("residual", layer)):
                 envoy.input = edit(envoy.input)
-            if self._wrapped.by_source:
+            if self._wrapped.by_source and block.attention is not None:
                 self._wrapped.attend(block.attention, self._attention_hook)
+            if block.gated:
+                self._edit_input("z", layer, block.out, (self._anatomy.n_heads, -1))
             narrow = self._last_position_suffices(layer)
             if narrow:
                 # Nothing reads the other positions any more: they get what the last one gets, by broadcasting.
                 out = self._wrapped.envoy(block.out)
                 out.input = out.input[:, -1:]
-            self._edit_output("attention_out", layer, block.attention_out)
+            self._edit_output("attention_out", layer, block.attention_out, block.attention_scale)
             if narrow:
                 mlp = self._wrapped.envoy(block.mlp)
                 mlp.input = mlp.input[:, -1:]
-            self._edit_input("neurons", layer, block.down)
-            self._edit_output("mlp_out", layer, block.mlp_out)
+            self._edit_input("neurons", layer, block.down, (-1,))
+            self._edit_output("mlp_out", layer, block.mlp_out, block.mlp_scale)
             if layer == self.end:
                 _ = envoy.output  # waits until the block is computed
                 return True
@@ -135,25 +140,32 @@ class Editor:
         block = self._anatomy.blocks[layer]
         if layer < self._anatomy.n_layers - 1 or self.end is not None or self.keep != 1 or self._batch[1] == 1:
             return False
+        if block.out is None or block.mlp is None:
+            return False
         later = {("attention_out", layer), ("neurons", layer), ("mlp_out", layer), ("residual", layer + 1)}
         seen = later & set(self._edits)
         return not seen and block.mlp is not block.down  # OPT's MLP has all positions of all prompts in one list
 
-    def _edit_output(self, site: str, layer: int, module: nn.Module) -> None:
+    def _edit_output(self, site: str, layer: int, module: nn.Module | None, scale: float = 1.0) -> None:
         if edit := self._edits.get((site, layer)):
+            assert module is not None
             envoy = self._wrapped.envoy(module)
             output = envoy.output
-            new = self._edited(edit, unwrap(output))
+            if site == "residual":
+                self.in_tuple = isinstance(output, tuple)
+            new = self._edited(rescaled(edit, scale), unwrap(output), (-1,))
             envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
 
-    def _edit_input(self, site: str, layer: int, module: nn.Module) -> None:
+    def _edit_input(self, site: str, layer: int, module: nn.Module | None, shape: tuple[int, ...]) -> None:
         if edit := self._edits.get((site, layer)):
+            assert module is not None
             envoy = self._wrapped.envoy(module)
-            envoy.input = self._edited(edit, envoy.input)
+            envoy.input = self._edited(edit, envoy.input, shape)
 
-    def _edited(self, edit: Callable[[Tensor], Tensor], value: Tensor) -> Tensor:
+    def _edited(self, edit: Callable[[Tensor], Tensor], value: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Return a value edited which a family may hold as one list of all prompts' positions (OPT's MLP)."""
-        return edit(value.reshape(*self._batch, -1)).reshape(value.shape)
+        arranged = value.reshape(*self._batch, value.shape[-1])
+        return edit(arranged if shape == (-1,) else arranged.unflatten(-1, shape)).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
         if (layer := self._layer_of.get(module)) is None:
@@ -162,7 +174,7 @@ class Editor:
         if site == "mask":
             self.masks[layer] = one_of(self._distinct_masks, value)
         edit = self._edits.get((site, layer))
-        if edit is None:
+        if edit is None or (site == "z" and self._anatomy.blocks[layer].gated):
             return value
         given = value.transpose(1, 2) if site in ("q", "k", "v") else value
         new = edit(given)
@@ -179,3 +191,10 @@ def check_edits(edits: Edits, anatomy: Anatomy) -> None:
         last = anatomy.n_layers - (site != "residual")
         if not 0 <= layer <= last:
             raise ValueError(f"Layer {layer} of '{site}' is out of range: this model has 0 to {last}.")
+        if not anatomy.has(site, layer):
+            raise ValueError(anatomy.missing(site, layer))
+
+
+def rescaled(edit: Callable[[Tensor], Tensor], scale: float) -> Callable[[Tensor], Tensor]:
+    """Return an edit of a module's output that sees it times a scale, as it is added to the residual stream."""
+    return edit if scale == 1.0 else lambda value: edit(value * scale) / scale

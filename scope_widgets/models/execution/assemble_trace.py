@@ -53,7 +53,10 @@ def assemble_trace(
         mask=mask.cpu(),
         scoring=scoring_of(recorder.scoring, scope.n_layers, mask),
         values={
-            site: [arrange(site, layers[layer], mask) for layer in sorted(layers)]
+            site: [
+                arrange(site, layers[layer], mask) if layer in layers else torch.empty(0)
+                for layer in range(scope.n_layers + (site == "residual"))
+            ]
             for site, layers in recorder.values.items()
         },
         modules={name: _by_position(value, mask) for name, value in recorder.modules.items()},

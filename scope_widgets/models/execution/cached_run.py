@@ -6,28 +6,42 @@ skipped, and positions that the change cannot reach lend their keys and values. 
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.execution.activation_edits import Editor, Edits, HookPoint
-from scope_widgets.models.execution.causality import require_causal, require_causal_masks
+from scope_widgets.models.execution.causality import require_causal_masks
 from scope_widgets.models.execution.loaded_model import LoadedModel
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.locks import lock_of
 from scope_widgets.models.tokens import pad
 
-#: what `CachedRun.again` needs of the earlier run
+#: what `CachedRun.again` needs of the earlier run, the last two where it goes on by positions
 CACHED_SITES = ("residual", "k", "v")
+#: what is computed again, see `way_to_go_on`
+Way: TypeAlias = Literal["positions", "prompts", "start"]
+WAYS: tuple[Way, ...] = ("positions", "prompts", "start")
+#: stands for a quantity of a layer that does not have it
+_NOTHING = torch.empty(0)
 
 
 class CachedRun:
     """One forward over prompts, kept so that it can be run again from the middle.
+
+    Parameters
+    ----------
+    scope : LoadedModel
+    rows : list of list of int
+    capture : sequence of str
+        Quantities to keep beside those that running again needs.
+    edits : mapping of (site, layer) to callable
+    way : {"positions", "prompts", "start"}
+        What a later run computes, see `way_to_go_on`.
 
     Attributes
     ----------
@@ -40,46 +54,41 @@ class CachedRun:
         As in a `Trace` (attention `[prompt, head, query, key]`), but padding holds whatever the model made of it.
     """
 
-    def __init__(self, scope: LoadedModel, rows: list[list[int]], capture: Sequence[str], edits: Edits) -> None:
-        self._scope = scope
+    def __init__(
+        self, scope: LoadedModel, rows: list[list[int]], capture: Sequence[str], edits: Edits, way: Way = "positions"
+    ) -> None:
+        self._scope, self._way = scope, way
+        for site in capture:
+            if lacking := [layer for layer in range(scope.n_layers) if not scope.anatomy.has(site, layer)]:
+                raise UnsupportedModelError(f"This needs '{site}' of all layers. {scope.anatomy.missing(site, lacking[0])}")
         # To the right: no mask is needed, for nothing attends to what is later. With a token of the prompt, because
         # transformers warns of what looks like padding without a mask.
         longest = max(map(len, rows))
         self.token_ids = ids = pad([row + row[-1:] * (longest - len(row)) for row in rows], scope.model.device)[0]
         self.lengths = torch.tensor([len(row) for row in rows], device=ids.device)
-        wanted = dict.fromkeys((*CACHED_SITES, *capture))
+        wanted = dict.fromkeys((*(CACHED_SITES if way == "positions" else CACHED_SITES[:1]), *capture))
         captured: dict[HookPoint, Tensor] = {}
         captures = {
             (site, layer): _capture_edit(captured, (site, layer), edits.get((site, layer)))
             for site in wanted
             for layer in range(scope.n_layers + (site == "residual"))
+            if scope.anatomy.has(site, layer)
         }
         with scope.wrapped() as wrapped:
-            require_causal(wrapped, scope.model)
             editor = Editor(wrapped, scope.model, scope.anatomy, {**edits, **captures})
             editor.lengths = self.lengths
-            logits = editor.logits({"input_ids": ids, "logits_to_keep": torch.unique(self.last)})
+            inputs = {"input_ids": ids, "logits_to_keep": torch.unique(self.last)}
+            logits = editor.logits(inputs | self._mask(torch.arange(len(ids), device=ids.device)))
         at = torch.searchsorted(torch.unique(self.last), self.last)
         self.logits = logits[torch.arange(len(ids), device=ids.device), at]
-        self.values = {site: [captured[site, layer] for s, layer in captures if s == site] for site in wanted}
-        require_causal_masks(editor.masks, scope.model)
-        self._masks = [editor.masks[layer] for layer in range(scope.n_layers)]
+        self.values = {
+            site: [captured.get((site, layer), _NOTHING) for layer in range(scope.n_layers + (site == "residual"))]
+            for site in wanted
+        }
+        if way == "positions":
+            require_causal_masks(editor.masks, scope.model)
+        self._masks, self.in_tuple = editor.masks, editor.in_tuple
         self._unembedding = self._exact_unembedding()
-        self._takes_positions = "position_ids" in inspect.signature(scope.model.forward).parameters
-        if not self._takes_positions and not edits:
-            self._check_positions()
-
-    def _check_positions(self) -> None:
-        """Raise UnsupportedModelError where a model that is not told its positions goes by how many there are."""
-        row = self.lengths.argmax()[None]
-        last = self.last[row][:, None]
-        found = self.again({}, rows=row, positions=last)
-        off, size = ((self.logits[row] - found).abs().max(), self.logits[row].abs().max())
-        if off > (1e-3 if found.dtype == torch.float32 else 5e-2) * size:
-            raise UnsupportedModelError(
-                f"{type(self._scope.model).__name__} cannot be told which position of a prompt it runs, so no run of it "
-                "can be gone on from the middle. Traces and scope.logits(ids, edits) run it whole."
-            )
 
     def __len__(self) -> int:
         """Return the number of prompts."""
@@ -132,14 +141,43 @@ class CachedRun:
         """
         if tokens is not None:
             return self._logits_of_tokens(edits, rows, positions, layer, tokens)
+        if self._way != "positions":
+            return self._whole_prompts(edits, rows, positions, layer, end, keep, gradients)
         with self._scope.wrapped() as wrapped:
             editor = _PartialForward(wrapped, self, self._scope, edits, rows, positions, layer)
             editor.end, editor.keep, editor.lengths = end, None if gradients else keep, self.lengths[rows]
-            inputs = {"input_ids": self.token_ids[rows[:, None], positions], "logits_to_keep": keep}
-            if self._takes_positions:
-                inputs["position_ids"] = positions
+            inputs = {
+                "input_ids": self.token_ids[rows[:, None], positions],
+                "position_ids": positions,
+                "logits_to_keep": keep,
+            }
             logits = editor.logits(inputs, gradients)
             return logits[:, -1] if end is None and keep == 1 else logits
+
+    def _whole_prompts(
+        self, edits: Edits, rows: Tensor, positions: Tensor, layer: int, end: int | None, keep: int, gradients: bool
+    ) -> Tensor:
+        """Run all positions again, of which the edits see those at hand."""
+        changed = {point: _at_positions(edit, positions, point[0]) for point, edit in edits.items()}
+        wanted = positions[:, -keep:]
+        kept = torch.unique(wanted)
+        with self._scope.wrapped() as wrapped:
+            editor = _WholeForward(wrapped, self, self._scope, changed, rows, layer if self._way == "prompts" else 0)
+            editor.end, editor.lengths = end, self.lengths[rows]
+            inputs = {"input_ids": self.token_ids[rows], "logits_to_keep": kept} | self._mask(rows)
+            logits = editor.logits(inputs, gradients)
+        if end is not None:
+            return logits
+        with torch.set_grad_enabled(gradients):
+            found = logits[torch.arange(len(rows), device=rows.device)[:, None], torch.searchsorted(kept, wanted)]
+        return found[:, 0] if keep == 1 else found
+
+    def _mask(self, rows: Tensor) -> dict[str, Tensor]:
+        """Return the mask of padding for a model that may look at what is later."""
+        if self._way == "positions" or bool((self.lengths == self.token_ids.shape[1]).all()):
+            return {}
+        each = torch.arange(self.token_ids.shape[1], device=rows.device)
+        return {"attention_mask": (each < self.lengths[rows, None]).long()}
 
     def _logits_of_tokens(self, edits: Edits, rows: Tensor, positions: Tensor, layer: int, tokens: Tensor) -> Tensor:
         """Return the logits of `tokens` alone: unembedding all the others costs as much as several blocks."""
@@ -192,7 +230,7 @@ class _PartialForward(Editor):
         start: int,
     ) -> None:
         super().__init__(wrapped, scope.model, scope.anatomy, edits)
-        self.start = start
+        self.start, self.in_tuple = start, run.in_tuple
         self._run, self._rows, self._positions = run, rows, positions
 
     def _block_input(self) -> Tensor | None:
@@ -211,6 +249,92 @@ class _PartialForward(Editor):
             at = torch.arange(len(whole), device=rows.device)[:, None]
             value = whole.index_put((at, self._positions), value.transpose(1, 2)).transpose(1, 2)
         return value
+
+
+class _WholeForward(Editor):
+    """A forward of all positions from some layer on."""
+
+    def __init__(
+        self, wrapped: NNsightModel, run: CachedRun, scope: LoadedModel, edits: Edits, rows: Tensor, start: int
+    ) -> None:
+        super().__init__(wrapped, scope.model, scope.anatomy, edits)
+        self.start, self.in_tuple = start, run.in_tuple
+        self._run, self._rows = run, rows
+
+    def _block_input(self) -> Tensor | None:
+        return self._run.values["residual"][self.start][self._rows] if self.start else None
+
+
+def _at_positions(edit: Callable[[Tensor], Tensor], positions: Tensor, site: str) -> Callable[[Tensor], Tensor]:
+    """Return an edit of all positions that lets `edit` see and change some."""
+    axis = 2 if site in ("attention", "scores") else 1
+
+    def changed(value: Tensor) -> Tensor:
+        each = torch.arange(len(positions), device=positions.device)[:, None]
+        whole = value.movedim(axis, 1)
+        new = edit(whole[each, positions].movedim(1, axis)).movedim(axis, 1)
+        return whole.index_put((each, positions), new.to(whole)).movedim(1, axis)
+
+    return changed
+
+
+def way_to_go_on(run: Callable[[list[list[int]], Way], CachedRun], anatomy: Anatomy, name: str) -> Way:
+    """Return how a model can go on from the middle of a run, the cheapest that does what it must.
+
+    "positions": single positions run again, with the keys and values of the others; "prompts": whole prompts, from the
+    changed layer on (state-space layers, convolutions, attention that looks ahead); "start": whole prompts from the
+    first layer on.
+
+    The residual stream of another prompt is put into block 0 at the one position that differs, and into a later block
+    at all that can: the logits must become those of the other prompt.
+
+    Parameters
+    ----------
+    run : callable
+        Makes a run of token ids in one of these ways.
+    anatomy : Anatomy
+    name : str
+        Of the model, for the sentence.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Where none does.
+    """
+    n = min(6, anatomy.context)
+    differs = n // 3
+    prompt = [(3 + i) % anatomy.d_vocab for i in range(n)]
+    other = [*prompt[:differs], (11 + differs) % anatomy.d_vocab, *prompt[differs + 1 :]]
+    why: object = "its logits are not what they must be"
+    for way in WAYS:
+        try:
+            base, source = run([prompt], way), run([other], way)
+            if all(
+                _becomes(base, source, layer, first, way)
+                for layer, first in ((0, differs), (anatomy.n_layers // 2, differs if way == "positions" else 0))
+            ):
+                return way
+        except Exception as error:  # whatever a model does not like about it
+            why = error
+    raise UnsupportedModelError(
+        f"{name} cannot go on from the middle of an earlier run, which patching and steering need: the residual stream "
+        f"of another prompt does not make it say what it says there ({why}). Tokens may reach its blocks by another way."
+    )
+
+
+def _becomes(base: CachedRun, source: CachedRun, layer: int, first: int, way: Way) -> bool:
+    """Return whether the residual stream of `source` from position `first` on gives its logits."""
+    rows = torch.zeros(1, dtype=torch.long, device=base.token_ids.device)
+    at = base.suffix(rows, first)
+    stop = first + 1 if layer == 0 else base.token_ids.shape[1]
+    into = ((at >= first) & (at < stop))[..., None]
+    there = source.values["residual"][layer][:, at[0]]
+    found = base.again(
+        {("residual", layer): lambda value: torch.where(into, there, value)}, rows=rows, positions=at, layer=layer
+    )
+    off, change = (float((x - source.logits).abs().max()) for x in (found, base.logits))
+    noise = 1e-4 if found.dtype == torch.float32 else 2e-2
+    return off <= max(1e-2 * change, noise * float(source.logits.abs().max()))
 
 
 def _capture_edit(captured: dict[HookPoint, Tensor], point: HookPoint, edit: Callable[[Tensor], Tensor] | None) -> Any:

@@ -47,7 +47,8 @@ def _watched(model: nn.Module) -> Iterator[None]:
     """Watch the forwards of attention modules that compute attention by themselves, in this thread."""
     watched: set[nn.Module] = _watching.__dict__.setdefault("modules", set())
     # in an outer block they may be watched already
-    modules = [block.attention for block in Anatomy.of(model).blocks if block.attention not in watched]
+    found = (block.attention for block in Anatomy.of(model).blocks)
+    modules = [module for module in found if module is not None and module not in watched]
     thread = threading.get_ident()
     open_ones: list[OwnAttention] = []
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from operator import is_
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import UnsupportedModelError, nnsight_names
+from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.execution.attention import AttentionHook, ScoringHook
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
@@ -28,11 +30,12 @@ class NNsightModel:
     #: whether we compute attention in the block of the trace, see `attend`, instead of the model with our function
     by_source = False
 
-    def __init__(self, model: nn.Module, tokenizer: Any) -> None:
+    def __init__(self, model: nn.Module, tokenizer: Any, anatomy: Anatomy) -> None:
         self._model = model
         before = [(module, dict(vars(module))) for module in model.modules()]
         pad_token, padding_side = tokenizer.pad_token, tokenizer.padding_side
-        self.nnsight = TransformersModel(model, tokenizer=tokenizer, task="text-generation", rename=nnsight_names())
+        names = anatomy.nnsight_names(model)
+        self.nnsight = TransformersModel(model, tokenizer=tokenizer, task="text-generation", rename=names)
         tokenizer.pad_token, tokenizer.padding_side = pad_token, padding_side
         self._controllers = [
             (module, {name: value for name, value in vars(module).items() if old.get(name, _ABSENT) is not value})
@@ -57,6 +60,13 @@ class NNsightModel:
         modules = list(self._model.modules())
         same = len(modules) == len(self._without_controllers) and all(map(is_, modules, self._index_of))
         return same and all(found.get(name, _ABSENT) is value for found, name, value in self._checks)
+
+    @cached_property
+    def _takes_logits_to_keep(self) -> bool:
+        """Whether the model can be asked for the logits of some positions alone."""
+        model: Any = self._model
+        model = model.get_base_model() if hasattr(model, "get_base_model") else model
+        return "logits_to_keep" in inspect.signature(type(model).forward).parameters
 
     @staticmethod
     def _restore(state: list[tuple[nn.Module, dict[str, Any]]]) -> None:
@@ -126,11 +136,19 @@ class NNsightModel:
             logits.append(self.nnsight.output.logits)
             return False
 
+        keep = inputs.get("logits_to_keep")
+        if keep is not None and not self._takes_logits_to_keep:
+            inputs = {name: value for name, value in inputs.items() if name != "logits_to_keep"}
         on = None if touched is None else [self._model, *touched]
         frequencies = own_frequencies(self._model, lengths)
         with defer_interrupt(), torch.set_grad_enabled(gradients), self.controllers(on), frequencies:
             run(self.nnsight, block, **inputs, use_cache=False)
-        return logits[0] if logits else torch.empty(0)
+        if not logits:
+            return torch.empty(0)
+        if keep is None or self._takes_logits_to_keep:
+            return logits[0]
+        with torch.set_grad_enabled(gradients):
+            return logits[0][:, -keep:] if isinstance(keep, int) else logits[0][:, keep]
 
 
 _ABSENT = object()

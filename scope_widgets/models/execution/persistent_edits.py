@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.model_parts import ModelParts
-from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits
+from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits, rescaled
 from scope_widgets.models.execution.attention import ATTENTION_SITES
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.hooked_attention import hooked_attention
@@ -46,7 +46,9 @@ class PersistentEdits:
         self._to_attend: set[int] = set()  # layers whose attention is to be changed in the forward that runs
         self._lengths: Tensor | None = None
         self._signature = inspect.signature(self._stack.forward)
-        self._layer_of = {block.attention: layer for layer, block in enumerate(self._anatomy.blocks)}
+        self._layer_of = {
+            block.attention: layer for layer, block in enumerate(self._anatomy.blocks) if block.attention
+        }
         self._thread: int | None = None
 
     @contextmanager
@@ -109,43 +111,53 @@ class PersistentEdits:
     def _hook(self, point: HookPoint) -> Any:
         site, layer = point
         block = self._anatomy.blocks[min(layer, self._anatomy.n_layers - 1)]
-        if site in ATTENTION_SITES:
+        if site in ATTENTION_SITES and not (site == "z" and block.gated):
             return None  # goes through the hook of attention
         if site == "residual" and layer < self._anatomy.n_layers:
-            return block.block.register_forward_pre_hook(self._on_input(point), with_kwargs=True, prepend=True)
+            return block.block.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
         if site == "neurons":
-            return block.down.register_forward_pre_hook(self._on_input(point), with_kwargs=True, prepend=True)
-        module = {"residual": block.block, "attention_out": block.attention_out, "mlp_out": block.mlp_out}[site]
-        return module.register_forward_hook(self._on_output(point), prepend=True)
+            return block.down.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
+        if site == "z":
+            heads = (self._anatomy.n_heads, -1)
+            return block.out.register_forward_pre_hook(self._on_input(point, heads), with_kwargs=True, prepend=True)
+        module, scale = {
+            "residual": (block.block, 1.0),
+            "attention_out": (block.attention_out, block.attention_scale),
+            "mlp_out": (block.mlp_out, block.mlp_scale),
+        }[site]
+        assert module is not None
+        return module.register_forward_hook(self._on_output(point, scale), prepend=True)
 
-    def _on_input(self, point: HookPoint) -> Any:
+    def _on_input(self, point: HookPoint, shape: tuple[int, ...]) -> Any:
         def change(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
             if args:
-                return (self._edited(point, args[0]), *args[1:]), kwargs
-            return args, kwargs | {"hidden_states": self._edited(point, kwargs["hidden_states"])}
+                return (self._edited(point, args[0], shape), *args[1:]), kwargs
+            return args, kwargs | {"hidden_states": self._edited(point, kwargs["hidden_states"], shape)}
 
         return change
 
-    def _on_output(self, point: HookPoint) -> Any:
+    def _on_output(self, point: HookPoint, scale: float) -> Any:
         def change(_: nn.Module, args: Any, output: Any) -> Any:
-            new = self._edited(point, unwrap(output))
+            new = self._edited(point, unwrap(output), (-1,), scale)
             return (new, *output[1:]) if isinstance(output, tuple) else new
 
         return change
 
-    def _edited(self, point: HookPoint, value: Tensor) -> Tensor:
+    def _edited(self, point: HookPoint, value: Tensor, shape: tuple[int, ...], scale: float = 1.0) -> Tensor:
         edit = self._edits.get(point)
         if edit is None or threading.get_ident() != self._thread:
             return value
         rows = len(self._lengths) if self._lengths is not None else 1
-        return edit(value.reshape(rows, -1, value.shape[-1])).reshape(value.shape)
+        arranged = value.reshape(rows, -1, value.shape[-1])
+        arranged = arranged if shape == (-1,) else arranged.unflatten(-1, shape)
+        return rescaled(edit, scale)(arranged).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
         if threading.get_ident() != self._thread or (layer := self._layer_of.get(module)) is None:
             return value
         self._to_attend.discard(layer)
         edit = self._edits.get((site, layer))
-        if edit is None:
+        if edit is None or (site == "z" and self._anatomy.blocks[layer].gated):
             return value
         if site in ("q", "k", "v"):
             return edit(value.transpose(1, 2)).transpose(1, 2)

@@ -39,7 +39,7 @@ class Recorder:
             )
         self._anatomy = anatomy
         self._wanted = frozenset(wanted)
-        self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
+        self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks) if block.attention}
         self._modules = modules or {}
         self._thread = threading.get_ident()
         self.open = True
@@ -67,21 +67,28 @@ class Recorder:
         for layer, block in enumerate(self._anatomy.blocks):
             if "residual" in self._wanted:
                 yield CapturePoint("residual", layer, block.block, "input", unwrap)
-            if "attention_out" in self._wanted:
-                yield CapturePoint("attention_out", layer, block.attention_out, "output", unwrap)
-            if "mlp_out" in self._wanted:
-                yield CapturePoint("mlp_out", layer, block.mlp_out, "output", unwrap)
+            if "z" in self._wanted and block.gated and block.out is not None:
+                yield CapturePoint("z", layer, block.out, "input", self._heads)
+            if "attention_out" in self._wanted and block.attention_out is not None:
+                yield CapturePoint("attention_out", layer, block.attention_out, "output", scaled(block.attention_scale))
+            if "mlp_out" in self._wanted and block.mlp_out is not None:
+                yield CapturePoint("mlp_out", layer, block.mlp_out, "output", scaled(block.mlp_scale))
         if "residual" in self._wanted:
             # Read where it enters, as below it: nnsight sees a block's output before hooks that change it.
             norm, last = self._anatomy.final_norm, self._anatomy.blocks[-1].block
-            where = (last, "output") if norm is None else (norm, "input")
+            where = (norm, "input") if norm is not None and self._anatomy.norm_is_last else (last, "output")
             yield CapturePoint("residual", self._anatomy.n_layers, *where, unwrap)
+
+    def _heads(self, value: Any) -> Tensor:
+        whole: Tensor = unwrap(value)
+        return whole.reshape(*whole.shape[:-1], self._anatomy.n_heads, -1)
 
     def attentions(self) -> Iterator[tuple[int, nn.Module]]:
         """Yield the layers whose attention function shows something that is wanted."""
         if self._wanted & {"q", "k", "v", "attention", "z"}:
             for layer, block in enumerate(self._anatomy.blocks):
-                yield layer, block.attention
+                if block.attention is not None:
+                    yield layer, block.attention
 
     def store(self, name: str, layer: int, value: Tensor) -> None:
         """Store the value of a site."""
@@ -91,7 +98,9 @@ class Recorder:
     def attention_hook(self, name: str, attention: nn.Module, value: Tensor) -> Tensor:
         """Store what passes through the attention function, unchanged."""
         if name in self._wanted and attention in self._layer_of:
-            self.store(name, self._layer_of[attention], value)
+            layer = self._layer_of[attention]
+            if name != "z" or not self._anatomy.blocks[layer].gated:
+                self.store(name, layer, value)
         return value
 
     def scoring_hook(self, attention: nn.Module, scoring: dict[str, Any]) -> None:
@@ -121,7 +130,8 @@ class Recorder:
     def check(self, n_positions: int) -> None:
         """Raise ValueError when the forward left something out, or was the continuation of a cache."""
         for name, layers in self.values.items():
-            missing = set(range(self._anatomy.n_layers + (name == "residual"))) - set(layers)
+            layers_of_model = range(self._anatomy.n_layers + (name == "residual"))
+            missing = {layer for layer in layers_of_model if self._anatomy.has(name, layer)} - set(layers)
             if missing:
                 which = ", ".join(map(str, sorted(missing)))
                 raise ValueError(f"'{name}' of layer {which} was not computed in this forward, so there is no trace.")
@@ -152,6 +162,11 @@ def one_of(distinct: list[Tensor], value: Tensor) -> Tensor:
 def unwrap(value: Any) -> Any:
     """Return the tensor of a module's input or output, which some families wrap in a tuple."""
     return value[0] if isinstance(value, tuple) else value
+
+
+def scaled(scale: float) -> Callable[[Any], Tensor]:
+    """Return what reads a module's output, times a scale."""
+    return unwrap if scale == 1.0 else lambda value: unwrap(value) * scale
 
 
 def record(wrapped: NNsightModel, model: Any, recorder: Recorder, inputs: dict[str, Any]) -> Tensor:

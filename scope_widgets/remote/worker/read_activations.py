@@ -76,9 +76,11 @@ def plan(model: nn.Module, anatomy: Anatomy, wanted: Iterable[Wanted]) -> list[t
     for site in own:
         places[site.name, site.layer] = (site.module, site.side)
     for layer, block in enumerate(anatomy.blocks):
-        for name, argument in _ARGUMENTS.items():
-            places.setdefault((name, layer), (block.attention, str(argument)))
-        places.setdefault(("z", layer), (block.out, "input"))
+        if block.attention is not None:
+            for name, argument in _ARGUMENTS.items():
+                places.setdefault((name, layer), (block.attention, str(argument)))
+        if block.out is not None:
+            places.setdefault(("z", layer), (block.out, "input"))
     places["logits", 0] = (model, "output")
     order = ["residual", "q", "k", "v", "z", "attention_out", "mlp_out"]
     last = (anatomy.n_layers + 1, 0)
