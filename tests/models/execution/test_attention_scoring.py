@@ -10,7 +10,7 @@ import transformers as hf
 from scope_widgets import Microscope, Trace, heads
 from scope_widgets.traces.attention_scoring import AttentionScoring, UnknownScoringError
 from tests.support import reference_statistics
-from tests.support.tiny_models import _GROUPED, tiny_tokenizer
+from tests.support.tiny_models import _GROUPED, _WIDTH, tiny_tokenizer
 
 pytestmark = pytest.mark.numeric
 
@@ -26,7 +26,8 @@ MODELS = {
     ),
     "values of another width": lambda: hf.DeepseekV3ForCausalLM(
         hf.DeepseekV3Config(
-            **{**_GROUPED, "num_key_value_heads": 4},
+            **_WIDTH,
+            num_key_value_heads=4,
             q_lora_rank=16, kv_lora_rank=16, qk_rope_head_dim=4, qk_nope_head_dim=8, v_head_dim=6,
             first_k_dense_replace=3,
         )

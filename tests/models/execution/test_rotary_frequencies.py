@@ -111,7 +111,7 @@ def test_patching_pairs_of_several_lengths(made):
 
     def effects(chosen):
         clean, corrupted = map(list, zip(*chosen, strict=True))
-        found = patching.activations(scope, clean, corrupted, answer=7, versus=8, over="residual", positions=[1, 3])
+        found = patching.activations(scope, clean, corrupted, answer=7, versus=8, over="attention_out", positions="all")
         return found.per_prompt
 
     together = effects(pairs)
