@@ -76,7 +76,8 @@ class Editor:
             if site in ATTENTION_SITES and self.start <= layer < end and layer not in self._attended:
                 kind = type(self._anatomy.blocks[layer].attention).__name__
                 raise UnsupportedModelError(
-                    f"'{site}' of layer {layer} cannot be changed or kept: {kind} has no attention that is seen from here."
+                    f"'{site}' of layer {layer} cannot be changed or kept: {kind} has no attention that is seen from "
+                    "here."
                 )
 
     def _accessed_modules(self) -> Iterator[nn.Module]:

@@ -83,9 +83,7 @@ def scoring_of(recorded: Mapping[int, Mapping[str, Any]], n_layers: int, kept: T
         key = id(one["mask"]), one["window"]
         if key not in of_masks:
             of_masks[key] = AttentionScoring.of_mask(one["mask"], kept, one["window"])
-        found.append(
-            of_masks[key].with_scores(scaling=one["scaling"], softcap=one["softcap"], sinks=one["sinks"])
-        )
+        found.append(of_masks[key].with_scores(scaling=one["scaling"], softcap=one["softcap"], sinks=one["sinks"]))
     return tuple(found)
 
 

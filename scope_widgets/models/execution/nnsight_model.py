@@ -118,12 +118,17 @@ class NNsightModel:
         """Run the model on `inputs`, with `body` in the block of the trace, and return the logits.
 
         Where `body` returns True the forward ends there, and there are no logits (an empty tensor). `touched` are the
-        modules whose envoys the body may ask for, by default all. `lengths` `[row]` are those of the rows' prompts, where
-        they are not those of the inputs.
+        modules whose envoys the body may ask for, by default all. `lengths` `[row]` are those of the rows' prompts,
+        where they are not those of the inputs.
         """
         if lengths is None and "attention_mask" in inputs:
             lengths = inputs["attention_mask"].sum(-1)
-        if self.by_source and rotary_by_length(self._model.config) and lengths is not None and lengths.unique().numel() > 1:
+        if (
+            self.by_source
+            and rotary_by_length(self._model.config)
+            and lengths is not None
+            and lengths.unique().numel() > 1
+        ):
             raise UnsupportedModelError(
                 f"The rotary frequencies of {type(self._model).__name__} depend on the length of a prompt, and on this "
                 "server prompts of several lengths cannot be told apart: run prompts of one length at a time."

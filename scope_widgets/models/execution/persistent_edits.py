@@ -46,9 +46,7 @@ class PersistentEdits:
         self._to_attend: set[int] = set()  # layers whose attention is to be changed in the forward that runs
         self._lengths: Tensor | None = None
         self._signature = inspect.signature(self._stack.forward)
-        self._layer_of = {
-            block.attention: layer for layer, block in enumerate(self._anatomy.blocks) if block.attention
-        }
+        self._layer_of = {block.attention: layer for layer, block in enumerate(self._anatomy.blocks) if block.attention}
         self._thread: int | None = None
 
     @contextmanager

@@ -148,7 +148,9 @@ def test_masks_that_are_no_window_get_a_sentence():
     for mask in (random_mask(holes)[None, None], random_mask(causal, table)[None]):
         found = AttentionScoring.of_mask(mask, kept[:1])
         assert not found.from_products
-        with pytest.raises(UnknownScoringError, match=r"that is no window or slope. Trace with capture=\('attention',\)"):
+        with pytest.raises(
+            UnknownScoringError, match=r"that is no window or slope. Trace with capture=\('attention',\)"
+        ):
             found.attention(q, k)
     two = torch.stack([random_mask(causal), random_mask(causal & (torch.ones(6, 6).triu(-2) > 0))])[:, None]
     assert "different ways" in AttentionScoring.of_mask(two, kept).unknown

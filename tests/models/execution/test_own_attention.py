@@ -31,12 +31,14 @@ OWN = {
     "falcon, grouped": lambda: hf.FalconForCausalLM(
         hf.FalconConfig(**_FALCON, new_decoder_architecture=True, num_kv_heads=2)
     ),
-    "falcon, eager": lambda: hf.FalconForCausalLM._from_config(
-        hf.FalconConfig(**_FALCON), attn_implementation="eager"
-    ),
+    "falcon, eager": lambda: hf.FalconForCausalLM._from_config(hf.FalconConfig(**_FALCON), attn_implementation="eager"),
     "gpt_neox_japanese": lambda: hf.GPTNeoXJapaneseForCausalLM(
         hf.GPTNeoXJapaneseConfig(
-            **_SIZES, num_hidden_layers=3, num_attention_heads=4, intermediate_multiple_size=2, max_position_embeddings=64
+            **_SIZES,
+            num_hidden_layers=3,
+            num_attention_heads=4,
+            intermediate_multiple_size=2,
+            max_position_embeddings=64,
         )
     ),
     "xglm": lambda: hf.XGLMForCausalLM(
