@@ -196,7 +196,8 @@ class Trace(Shown):
         alone, `trace[i].attention(layer)`).
         """
         if "attention" not in self.values and {"q", "k"} <= set(self.values) and not self.batched:
-            return self.scoring[self._layer(layer)].attention(self.q(layer), self.k(layer))
+            q, k = self.q(layer), self.k(layer)  # first, for they may not be there
+            return self.scoring[self._layer(layer)].attention(q, k)
         return self._value("attention", layer)
 
     def head_attention(self, layer: int, head: int) -> Tensor:

@@ -128,6 +128,11 @@ def check_writers(scope: Microscope) -> None:
     """Raise UnsupportedModelError where a layer has no heads or no MLP, or the residual stream is no sum."""
     scope.anatomy.check_sum("A circuit")
     for layer, block in enumerate(scope.anatomy.blocks):
+        if block.beside:
+            raise UnsupportedModelError(
+                f"A circuit is of heads and MLPs, and {type(block.block).__name__} has something beside them that "
+                "writes to the residual stream."
+            )
         for site, part in (("out", block.out), ("mlp_out", block.mlp_out)):
             if part is None:
                 raise UnsupportedModelError(

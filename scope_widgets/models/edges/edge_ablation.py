@@ -17,7 +17,7 @@ from scope_widgets.models.architecture.qkv_projections import QKV_SITES, qkv_pro
 from scope_widgets.models.edges.component_outputs import ComponentOutputs, by_head
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.execution.recorder import rewrap, unwrap
 from scope_widgets.models.microscope import Microscope, loaded
 
 #: bytes that the component outputs of one forward may take
@@ -253,4 +253,4 @@ class _Forward:
 def put(envoy: Any, value: Tensor) -> None:
     """Set the output of a module, whatever it is wrapped in."""
     output = envoy.output
-    envoy.output = (value, *output[1:]) if isinstance(output, tuple) else value.reshape(output.shape)
+    envoy.output = rewrap(output, value.reshape(unwrap(output).shape))

@@ -65,7 +65,14 @@ def _check_reads(scope: Microscope, graph: Graph) -> None:
     There blocks get nothing but what queries, keys and values are made of, and what the MLP reads.
     """
     clean = component_outputs(scope, [_prompt(scope)])
-    whole = EdgeAblation(scope, clean, torch.zeros_like(clean.of), graph).rebuilt()
+    ablation = EdgeAblation(scope, clean, torch.zeros_like(clean.of), graph)
+    try:
+        whole = ablation.rebuilt()
+    except Exception as error:  # nnsight's own, where a matrix is called twice or in another order
+        raise UnsupportedModelError(
+            f"The inputs of {type(scope.model).__name__} cannot be put together of what is written before them "
+            f"({type(error).__name__}), so there are no edges to cut."
+        ) from error
     off = float((whole - clean.logits).abs().max())
     if not off <= (1e-3 if clean.logits.dtype == torch.float32 else 5e-2) * float(clean.logits.abs().max()):
         raise UnsupportedModelError(
@@ -100,7 +107,9 @@ def _check_heads(scope: Microscope) -> None:
     with ExitStack() as stack:
         for layer in range(scope.n_layers):
             for projection in qkv_projections(scope, layer).projections:
-                heads = {site: (layer + at) % len(columns) for at, (site, columns) in enumerate(projection.columns.items())}
+                heads = {
+                    site: (layer + at) % len(columns) for at, (site, columns) in enumerate(projection.columns.items())
+                }
                 columns = torch.cat([projection.columns[site][head] for site, head in heads.items()])
                 changed |= {(site, layer): head for site, head in heads.items()}
                 stack.callback(projection.module.register_forward_hook(_louder(columns)).remove)

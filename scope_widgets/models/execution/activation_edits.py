@@ -12,7 +12,7 @@ from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelE
 from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.execution.recorder import rewrap, unwrap
 
 #: (site, layer): one activation of a forward, named as a trace names it
 HookPoint = tuple[str, int]
@@ -142,9 +142,9 @@ class Editor:
             envoy = self._wrapped.envoy(module)
             output = envoy.output
             if site == "residual":
-                self.in_tuple = isinstance(output, tuple)
+                self.in_tuple = isinstance(output, tuple | list)
             new = self._edited(rescaled(edit, scale), unwrap(output), (-1,))
-            envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
+            envoy.output = rewrap(output, new)
 
     def _edit_input(self, site: str, layer: int, module: nn.Module | None, shape: tuple[int, ...]) -> None:
         if edit := self._edits.get((site, layer)):

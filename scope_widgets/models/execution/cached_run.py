@@ -59,7 +59,9 @@ class CachedRun:
         self._scope, self._way = scope, way
         for site in capture:
             if lacking := [layer for layer in range(scope.n_layers) if not scope.anatomy.has(site, layer)]:
-                raise UnsupportedModelError(f"This needs '{site}' of all layers. {scope.anatomy.missing(site, lacking[0])}")
+                raise UnsupportedModelError(
+                    f"This needs '{site}' of all layers. {scope.anatomy.missing(site, lacking[0])}"
+                )
         # To the right: no mask is needed, for nothing attends to what is later. With a token of the prompt, because
         # transformers warns of what looks like padding without a mask.
         longest = max(map(len, rows))
@@ -328,8 +330,8 @@ def _becomes(base: CachedRun, source: CachedRun, layer: int, first: int, way: Wa
         {("residual", layer): lambda value: torch.where(into, there, value)}, rows=rows, positions=at, layer=layer
     )
     off, change = (float((x - source.logits).abs().max()) for x in (found, base.logits))
-    noise = 1e-4 if found.dtype == torch.float32 else 2e-2
-    return off <= max(1e-2 * change, noise * float(source.logits.abs().max()))
+    share, noise = (1e-3, 1e-5) if found.dtype == torch.float32 else (5e-2, 2e-2)
+    return off <= max(share * change, noise * float(source.logits.abs().max()))
 
 
 def _capture_edit(captured: dict[HookPoint, Tensor], point: HookPoint, edit: Callable[[Tensor], Tensor] | None) -> Any:

@@ -15,7 +15,7 @@ from scope_widgets.models.architecture.model_parts import ModelParts
 from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits, rescaled
 from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
-from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.execution.recorder import rewrap, unwrap
 from scope_widgets.models.locks import changed_by_hooks
 
 
@@ -43,9 +43,7 @@ class PersistentEdits:
         self._edits: Edits = {}
         self._lengths: Tensor | None = None
         self._signature = inspect.signature(self._stack.forward)
-        self._layer_of = {
-            block.attention: layer for layer, block in enumerate(self._anatomy.blocks) if block.attention
-        }
+        self._layer_of = {block.attention: layer for layer, block in enumerate(self._anatomy.blocks) if block.attention}
         self._thread: int | None = None
 
     @contextmanager
@@ -124,7 +122,7 @@ class PersistentEdits:
     def _on_output(self, point: HookPoint, scale: float) -> Any:
         def change(_: nn.Module, args: Any, output: Any) -> Any:
             new = self._edited(point, unwrap(output), (-1,), scale)
-            return (new, *output[1:]) if isinstance(output, tuple) else new
+            return rewrap(output, new)
 
         return change
 
@@ -147,8 +145,14 @@ class PersistentEdits:
 
 
 def _block_stack(model: nn.Module, block: nn.Module) -> nn.Module:
-    """Return the module that runs the blocks, which a caller may reach without the model around it."""
-    return next(one for one in model.modules() if any(block in part.children() for part in one.children()))
+    """Return the innermost module that gets token ids and runs the blocks: a caller may reach it by itself."""
+    runs = [
+        one
+        for one in model.modules()
+        if "input_ids" in inspect.signature(type(one).forward).parameters
+        and any(block is part for part in one.modules())
+    ]
+    return runs[-1] if runs else model
 
 
 def _unchanged(value: Tensor) -> Tensor:
