@@ -43,7 +43,7 @@ class EdgeAblation:
         self.graph = graph
         self.clean = clean
         self.replaced = replaced
-        self.qkv = [qkv_projections(scope, layer) for layer in range(scope.n_layers)]
+        self.qkv = {layer: qkv_projections(scope, layer) for layer in range(scope.n_layers) if layer not in graph.whole}
 
     @torch.no_grad()
     def logits(self, included: Tensor) -> Tensor:
@@ -182,6 +182,12 @@ class _Forward:
         block, graph = self._scope.anatomy.blocks[layer], self._graph
         first_head, mlp = graph.n_before(layer), graph.rows(layer).stop
         envoy = wrapped.envoy(block.block)
+        if layer in graph.whole:
+            envoy.input = entering = self._mixed(mlp)
+            out = unwrap(envoy.output) - entering
+            self._record(first_head + graph.n_heads, out.reshape(1, self._n, -1, *out.shape[1:]))
+            self._add(first_head + graph.n_heads, 1, out)
+            return
         envoy.input = self._mixed(mlp) if graph.parallel else nothing
         self._project(wrapped, layer)
         assert block.out is not None  # component_outputs
