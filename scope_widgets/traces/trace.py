@@ -200,6 +200,11 @@ class Trace(Shown):
             return self.scoring[self._layer(layer)].attention(q, k)
         return self._value("attention", layer)
 
+    def attends(self, layer: int) -> bool:
+        """Return whether a layer has attention: in hybrids some mix positions in another way."""
+        known = self.values.get("attention", self.values.get("q"))
+        return known is None or known[self._layer(layer)].ndim > 1
+
     def head_attention(self, layer: int, head: int) -> Tensor:
         """Return the attention pattern `[query, key]` of one head."""
         return self.attention(layer)[head]

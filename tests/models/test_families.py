@@ -1,30 +1,40 @@
 """Families of every kind of part against the plain Hugging Face forward: right, or a sentence."""
 
 import copy
+import warnings
 
+import numpy as np
 import pytest
 import torch
+import transformers as hf
 
 from scope_widgets import Microscope, circuits, lens, patching, steering
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.models.architecture.unembedding import head_writes
+from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.traces.trace import NotCapturedError
 from tests.support.family_models import FAMILIES, family_model
-from tests.support.tiny_models import tiny_tokenizer
+from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 IDS = [5, 9, 31, 44, 5, 9, 60, 17, 23, 71]
 OTHER = [5, 9, 31, 50, 5, 9, 60, 12, 23, 71]
 LAYER = 1
 #: what is refused, and a word of the sentence that says why
 REFUSED = {
-    "qwen3_next": {"circuit": "no attention"},
-    "deepseek_v3": {"circuit": "none of the matrices"},
-    "mamba": {"circuit": "no attention"},
-    "lfm2": {"circuit": "no attention"},
-    "recurrent_gemma": {"circuit": "no attention"},
     "bert": {"attribution": "is the sum of what is written", "circuit": "is the sum of what is written"},
     "post_norm_opt": {"attribution": "is the sum of what is written", "circuit": "is the sum of what is written"},
     "roberta_prelayernorm": {"attribution": "do not make the trace's logits"},
+}
+
+
+#: whose logits are made of the last residual stream by more than a norm and the unembedding
+NO_READOUT = {"roberta_prelayernorm"}
+#: whose blocks are one node of a circuit, some or all, and a word of the warning that says why
+ONE_NODE = {
+    "qwen3_next": ([0, 1, 2], "no attention"),
+    "deepseek_v3": ([0, 1, 2], "none of the matrices"),
+    "mamba": ([0, 1, 2], "no attention"),
+    "lfm2": ([0, 2], "no attention"),
+    "recurrent_gemma": ([0, 1], "no attention"),
 }
 
 
@@ -143,13 +153,34 @@ def test_patching_is_what_hooks_do(family):
 def test_circuits_are_the_whole_model_or_a_sentence(family):
     name, scope, plain = family
     logits = run(plain, IDS).logits[0, -1]
+    difference = float(logits[7] - logits[8])
     task = circuits.Task.of(scope, [IDS], [OTHER], [7], [8])
-    found = refused(name, "circuit", lambda: circuits.discover(scope, task, "eap"))
-    if found is not None:
-        whole = circuits.faithfulness(scope, found.keep(n_edges=found.graph.n_edges), task=task, draws=0)
-        assert abs(float(whole.metric.mean()) - float(logits[7] - logits[8])) < 1e-3 * float(logits.abs().max())
-        one = circuits.faithfulness(scope, found.keep(n_edges=found.graph.n_edges - 3), task=task, draws=0)
-        assert torch.isfinite(torch.as_tensor(one.metric)).all()
+    layers, why = ONE_NODE.get(name, ([], ""))
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        found = refused(name, "circuit", lambda: circuits.discover(scope, task, "eap"))
+    if found is None:
+        return
+    sentences = [str(one.message) for one in warned if "is one node" in str(one.message)]
+    assert list(found.graph.whole) == layers
+    assert all(why in sentence for sentence in sentences)
+    assert bool(sentences) == bool(layers)
+    whole = circuits.faithfulness(scope, found.keep(n_edges=found.graph.n_edges), task=task, draws=0)
+    assert abs(float(whole.metric.mean()) - difference) < 1e-3 * float(logits.abs().max())
+    # a circuit without one MLP's edges to the logits is the model in which the logits do not see what it wrote
+    edge = found.graph.find("m0", "logits")
+    mask = np.ones(found.graph.n_edges, dtype=bool)
+    mask[edge] = False
+    one = circuits.faithfulness(scope, found.with_edges(mask), task=task, draws=0)
+    trace, corrupted = scope.trace(IDS), scope.trace(OTHER)
+
+    def written(one):
+        return one.residual(1)[-1] - one.residual(0)[-1] if 0 in layers else one.mlp_out(0)[-1]
+
+    stream = trace.residual(scope.n_layers)[-1] - written(trace) + written(corrupted)
+    expected = Unembedding(scope.model, scope.anatomy).logits(stream)
+    if name not in NO_READOUT:
+        assert abs(float(one.metric.mean()) - float(expected[7] - expected[8])) < 1e-3 * float(logits.abs().max())
 
 
 def test_heads_are_scaled_where_they_write(family):
@@ -199,3 +230,38 @@ def test_half_precision_is_measured_alike(name, dtype):
     for one, other in zip(exact.blocks, half.blocks, strict=True):
         assert (one.attention_scale, one.mlp_scale, one.gated) == (other.attention_scale, other.mlp_scale, other.gated)
         assert (one.attention is None, one.down is None) == (other.attention is None, other.down is None)
+
+
+def test_language_models_with_eyes_are_taken_with_text():
+    text = {**FAMILIES["glm4"][2], "sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"] * 2}
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2}
+    config = hf.Gemma3Config(
+        text_config={**text, "num_hidden_layers": 4}, vision_config={**vision, "image_size": 28, "patch_size": 14}
+    )
+    torch.manual_seed(0)
+    model = hf.Gemma3ForConditionalGeneration(config).eval()
+    trace = Microscope.for_model(model, tiny_tokenizer()).trace(IDS)
+    expected = run(model, IDS, output_hidden_states=True)
+    close(trace.logits, expected.logits[0])
+    for layer in range(4):
+        close(trace.residual(layer), expected.hidden_states[layer][0])
+    assert abs(lens.direct_logit_attribution(trace, answer=7).contribution.sum() - expected.logits[0, -1, 7]) < 1e-4
+
+
+def test_adapters_on_a_model_are_part_of_it():
+    peft = pytest.importorskip("peft")
+    model = tiny_model("llama")
+    lora = peft.LoraConfig(r=2, target_modules=["q_proj", "o_proj", "down_proj"], init_lora_weights=False)
+    model = peft.get_peft_model(model, lora).eval()
+    scope = Microscope.for_model(model, tiny_tokenizer())
+    expected = run(model, IDS).logits[0]
+    trace = scope.trace(IDS)
+    close(trace.logits, expected)
+    for layer in range(scope.n_layers):
+        heads, bias = head_writes(scope, trace.z(layer), layer)
+        close(heads.sum(1) + bias, trace.attention_out(layer))
+        close(trace.residual(layer) + trace.attention_out(layer) + trace.mlp_out(layer), trace.residual(layer + 1))
+    parts = lens.direct_logit_attribution(trace, answer=7, versus=8)
+    assert abs(parts.contribution.sum() - float(expected[-1, 7] - expected[-1, 8])) < 1e-3 * float(expected.abs().max())
+    patched = patching.activations(scope, [IDS], [OTHER], answer=7, versus=8, over="residual", positions=[3, 7])
+    assert patched.values.shape == (scope.n_layers + 1, 2)

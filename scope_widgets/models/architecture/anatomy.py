@@ -39,7 +39,7 @@ _OUTPUTS = (
     "o_proj", "c_proj", "out_proj", "dense", "Wo", "out_lin", "linear_out", "o_b_proj", "attention_out", "output",
 )  # fmt: skip
 _OUTPUTS_IN_BLOCK = ("attention.output.dense",)
-#: in an MLP: its last matrix; where nothing is found it is that module itself (OPT), or there is no one matrix (experts)
+#: in an MLP: its last matrix; where nothing is found it is that module itself (OPT), or there is none (experts)
 _DOWNS = (
     "down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "w2", "proj_down", "Wo", "w_out", "value", "2",
 )  # fmt: skip

@@ -67,13 +67,16 @@ def measured(model: Any, anatomy: Anatomy) -> Anatomy:
     if not _close(own, ours):
         raise UnsupportedModelError(_sentence(model, "its logits under this package's attention function differ"))
     blocks = []
+    # a configuration may have the heads of another part of the model under this name (Whisper's encoder)
+    n_heads = max((one.shape[1] for one in recorder.values["q"].values()), default=anatomy.n_heads)
     for layer, block in enumerate(anatomy.blocks):
         seen = {site: layers[layer] for site, layers in recorder.values.items() if layer in layers}
-        blocks.append(_attends(block, seen, watch.matrix_inputs.get(layer), times, anatomy.n_heads, ids.shape[1]))
+        blocks.append(_attends(block, seen, watch.matrix_inputs.get(layer), times, n_heads, ids.shape[1]))
     heads = [recorder.values["k"][layer] for layer, block in enumerate(blocks) if block.attention is not None]
     anatomy = dataclasses.replace(
         anatomy,
         blocks=tuple(blocks),
+        n_heads=n_heads,
         n_kv_heads=max((one.shape[1] for one in heads), default=anatomy.n_kv_heads),
         d_head=max((one.shape[3] for one in heads), default=anatomy.d_head),
     )
