@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -14,7 +15,7 @@ from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Token
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
-from scope_widgets.models.execution.attention import uses_attention_interface
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.execution.persistent_edits import generate_with_edits
 from scope_widgets.models.microscope import Microscope, loaded
@@ -356,7 +357,7 @@ class Session:
         state = self.scope.weights_version()
         if state != self._base_state:
             self._base = None
-            if uses_attention_interface(self.scope.model):
+            with suppress(UnsupportedModelError):
                 self._base = loaded(self.scope).run(self.token_ids)
             self._base_state = state
         return self._base

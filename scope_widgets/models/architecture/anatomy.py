@@ -230,7 +230,7 @@ def _size(config: Any, name: str, otherwise: int) -> int:
     return max(value) if isinstance(value, list | tuple) else int(value or otherwise)
 
 
-def _layers(model: nn.Module, config: Any) -> tuple[nn.Module, nn.ModuleList]:
+def _layers(model: Any, config: Any) -> tuple[nn.Module, nn.ModuleList]:
     """Find the list of blocks, and the module that holds it: the outermost list of as many as the model has layers."""
     decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
     for root in (decoder, model):

@@ -135,7 +135,7 @@ def _check_heads(scope: Microscope, layers: Sequence[int]) -> None:
 
     entering = [("residual", layer) for layer in range(scope.n_layers)]
     scope.logits(ids, {p: keep(before, p) for p in sites} | {p: keep(streams, p) for p in entering})
-    changed = {}
+    changed: dict[tuple[str, int], int] = {}
     with ExitStack() as stack:
         for layer in layers:
             for projection in qkv_projections(scope, layer).projections:

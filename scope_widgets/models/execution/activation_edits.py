@@ -155,7 +155,7 @@ class Editor:
     def _edited(self, edit: Callable[[Tensor], Tensor], value: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Return a value edited which a family may hold as one list of all prompts' positions (OPT's MLP)."""
         arranged = value.reshape(*self._batch, value.shape[-1])
-        return edit(arranged if shape == (-1,) else arranged.unflatten(-1, shape)).reshape(value.shape)
+        return edit(arranged if shape == (-1,) else arranged.reshape(*arranged.shape[:-1], *shape)).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
         if module not in self._layer_of:

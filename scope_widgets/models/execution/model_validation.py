@@ -106,8 +106,9 @@ class _Watch:
         """Watch the forward in the block."""
         with ExitStack() as stack:
             for layer, block in enumerate(self._anatomy.blocks):
-                parts = {*block.block.children(), block.attention, block.out, block.mlp, block.down} - {None}
-                for module in parts:
+                for module in {*block.block.children(), block.attention, block.out, block.mlp, block.down}:
+                    if module is None:
+                        continue
                     stack.callback(module.register_forward_hook(self._called, with_kwargs=True).remove)
                 ended = self._block_ended(layer)
                 stack.callback(block.block.register_forward_hook(ended, with_kwargs=True).remove)
@@ -238,12 +239,13 @@ def _with_logits(model: Any, anatomy: Anatomy, stream: Tensor, logits: Tensor) -
 
     Where none do, the static ones stay: `Unembedding.check` refuses what needs them.
     """
-    if anatomy.unembed.weight.shape[-1] != anatomy.d_model:  # type: ignore[union-attr]
+    norm, unembed = anatomy.final_norm, anatomy.unembed
+    weight: Any = unembed.weight
+    if weight.shape[-1] != anatomy.d_model:
         return anatomy
     with torch.no_grad():
-        norm, unembed = anatomy.final_norm, anatomy.unembed
         normed = stream if norm is None else type(norm).forward(norm, stream)
-        raw = type(unembed).forward(unembed, normed.to(unembed.weight.dtype)).double()  # type: ignore[arg-type]
+        raw = type(unembed).forward(unembed, normed.to(weight.dtype)).double()
     config = model.config.get_text_config().to_dict()
     found = logits.double()
     if raw.shape != found.shape:

@@ -99,8 +99,8 @@ class NNsightModel:
             if self._depth == 0:
                 self._restore([self._without_controllers[i] for i in at])
 
-    def envoy(self, module: nn.Module) -> Any:
-        """Return nnsight's envoy of a module of the model."""
+    def envoy(self, module: nn.Module | None) -> Any:
+        """Return nnsight's envoy of a module of the model, which the caller knows to be there."""
         return self.nnsight.interleaver.envoys[id(module)]
 
     def attend(self, module: nn.Module, hook: AttentionHook, scoring_hook: ScoringHook | None = None) -> None:

@@ -99,9 +99,11 @@ class PersistentEdits:
         if site == "residual" and layer < self._anatomy.n_layers:
             return block.block.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
         if site == "neurons":
+            assert block.down is not None  # check_edits
             return block.down.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
         if site == "z":
             heads = (self._anatomy.n_heads, -1)
+            assert block.out is not None  # check_edits
             return block.out.register_forward_pre_hook(self._on_input(point, heads), with_kwargs=True, prepend=True)
         module, scale = {
             "residual": (block.block, 1.0),
@@ -132,7 +134,7 @@ class PersistentEdits:
             return value
         rows = len(self._lengths) if self._lengths is not None else 1
         arranged = value.reshape(rows, -1, value.shape[-1])
-        arranged = arranged if shape == (-1,) else arranged.unflatten(-1, shape)
+        arranged = arranged if shape == (-1,) else arranged.reshape(*arranged.shape[:-1], *shape)
         return rescaled(edit, scale)(arranged).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
