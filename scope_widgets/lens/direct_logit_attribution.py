@@ -38,7 +38,8 @@ class Attribution(Result):
     component : list of str [row]
         "embedding" (tokens and positions), then of each layer "attention" (a head), "attention_bias" and "mlp", then
         "final_norm_bias" and "unembedding_bias". What a model lacks is 0. In a layer that mixes positions by something
-        else than attention (a state-space layer, a convolution), "mixer" stands for "attention_bias".
+        else than attention (a state-space layer, a convolution), "mixer" stands for "attention_bias"; what writes
+        beside attention and MLP (in Falcon-H1) is "beside".
     layer, head : ndarray of int [row]
         -1 where there is none.
     contribution : ndarray [row]
@@ -199,7 +200,7 @@ def direct_logit_attribution(
 
 
 def _checked_residue(scope: Microscope, parts: Array, total: Array, precision: torch.dtype) -> float:
-    """Return how far the sum of the parts is from the total; raise UnsupportedModelError where rounding cannot be why."""
+    """Return how far the sum of the parts is from the total; raise UnsupportedModelError where it is not rounding."""
     residue = float(np.abs(parts.sum(1) - total).max())
     if residue > (1e-3 if precision == torch.float32 else 5e-2) * max(np.abs(parts).max(), np.abs(total).max()):
         raise UnsupportedModelError(
@@ -235,11 +236,13 @@ def _parts(trace: Trace, scope: Microscope, at: Tensor) -> Iterator[tuple[list[t
             bias = nothing
             if has("attention_out", layer):
                 bias = _value_at(trace, trace.attention_out(layer), at).cpu().double()
-        of_layer = "attention_bias" if by_head else "mixer"
-        yield (
-            [*names, (of_layer, layer, -1), ("mlp", layer, -1)],
-            torch.cat([heads, bias[:, None], mlp[:, None]], dim=1),
-        )
+        names += [("attention_bias" if by_head else "mixer", layer, -1), ("mlp", layer, -1)]
+        parts = torch.cat([heads, bias[:, None], mlp[:, None]], dim=1)
+        if scope.anatomy.blocks[layer].beside:
+            before, after = (_value_at(trace, trace.residual(at_layer), at) for at_layer in (layer, layer + 1))
+            names.append(("beside", layer, -1))
+            parts = torch.cat([parts, (after.cpu().double() - before.cpu().double() - parts.sum(1))[:, None]], dim=1)
+        yield names, parts
 
 
 def _rows_of(trace: Trace, position: int) -> Tensor:

@@ -514,7 +514,9 @@ class LocalMicroscope(Microscope):
                 self._way = "positions"
             if self._way is None:
                 name = type(self.model).__name__
-                self._way = way_to_go_on(lambda rows, way: CachedRun(self, rows, (), {}, way), self.anatomy, name)
+                self._way = way_to_go_on(
+                    lambda rows, way: CachedRun(self, rows, (), {}, way), self.logits, self.anatomy, name
+                )
             return self._way
 
 

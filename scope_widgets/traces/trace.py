@@ -204,8 +204,14 @@ class Trace(Shown):
             Where they were not recorded and more goes into scores than queries, keys, windows, chunks and slopes.
         """
         if "attention" not in self.values and {"q", "k"} <= set(self.values) and not self.batched:
-            return self.scoring[self._layer(layer)].attention(self.q(layer), self.k(layer))
+            q, k = self.q(layer), self.k(layer)  # first, for they may not be there
+            return self.scoring[self._layer(layer)].attention(q, k)
         return self._value("attention", layer)
+
+    def attends(self, layer: int) -> bool:
+        """Return whether a layer has attention: in hybrids some mix positions in another way."""
+        known = self.values.get("attention", self.values.get("q"))
+        return known is None or known[self._layer(layer)].ndim > 1
 
     def head_attention(self, layer: int, head: int) -> Tensor:
         """Return the attention pattern `[query, key]` of one head."""

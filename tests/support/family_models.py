@@ -47,20 +47,31 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "Qwen3NextConfig",
         "Qwen3NextForCausalLM",
         {
-            **_GROUPED, **_EXPERTS, "shared_expert_intermediate_size": 24, "linear_num_value_heads": 4,
-            "linear_num_key_heads": 2, "linear_key_head_dim": 8, "linear_value_head_dim": 8,
+            **_GROUPED,
+            **_EXPERTS,
+            "shared_expert_intermediate_size": 24,
+            "linear_num_value_heads": 4,
+            "linear_num_key_heads": 2,
+            "linear_key_head_dim": 8,
+            "linear_value_head_dim": 8,
             "layer_types": ["linear_attention", "full_attention", "linear_attention"],
         },
-    ),  # fmt: skip
+    ),
     # latent attention
     "deepseek_v3": (
         "DeepseekV3Config",
         "DeepseekV3ForCausalLM",
         {
-            **_WIDTH, **_LATENT, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1,
-            "moe_intermediate_size": 24, "first_k_dense_replace": 1,
+            **_WIDTH,
+            **_LATENT,
+            "n_routed_experts": 4,
+            "num_experts_per_tok": 2,
+            "n_group": 1,
+            "topk_group": 1,
+            "moe_intermediate_size": 24,
+            "first_k_dense_replace": 1,
         },
-    ),  # fmt: skip
+    ),
     # no attention, or not everywhere
     "mamba": ("MambaConfig", "MambaForCausalLM", {**_WIDTH, "state_size": 8, "time_step_rank": 4}),
     "lfm2": (
@@ -81,10 +92,12 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "OPTConfig",
         "OPTForCausalLM",
         {
-            **{k: v for k, v in _WIDTH.items() if k != "intermediate_size"}, "ffn_dim": 48, "word_embed_proj_dim": 32,
+            **{k: v for k, v in _WIDTH.items() if k != "intermediate_size"},
+            "ffn_dim": 48,
+            "word_embed_proj_dim": 32,
             "do_layer_norm_before": False,
         },
-    ),  # fmt: skip
+    ),
     # a sum without a norm after it, its parts in modules of their own
     "roberta_prelayernorm": (
         "RobertaPreLayerNormConfig",

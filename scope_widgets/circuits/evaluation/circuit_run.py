@@ -74,8 +74,12 @@ class CircuitRun:
         check_memory(scope, self.graph, task, 2 if ablation == "counterfactual" else 5)
         order = sorted(range(len(task)), key=lambda pair: len(task.clean[pair]))  # little padding
         self._parts = [order[at : at + _PAIRS_AT_ONCE] for at in range(0, len(order), _PAIRS_AT_ONCE)]
-        clean = [component_outputs(scope, [task.clean[pair] for pair in part]) for part in self._parts]
-        corrupted = [component_outputs(scope, [task.corrupted[pair] for pair in part]) for part in self._parts]
+        clean = [
+            component_outputs(scope, [task.clean[pair] for pair in part], self.graph.whole) for part in self._parts
+        ]
+        corrupted = [
+            component_outputs(scope, [task.corrupted[pair] for pair in part], self.graph.whole) for part in self._parts
+        ]
         logits = torch.empty(len(task), clean[0].logits.shape[-1], device=clean[0].logits.device)
         for part, one in zip(self._parts, clean, strict=True):
             logits[part] = one.logits.float()

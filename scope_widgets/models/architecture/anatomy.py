@@ -29,7 +29,8 @@ _UNEMBEDDINGS = (
 #: in a block: what mixes positions, the attention first where there are several
 _MIXERS = (
     "attn.attention", "self_attn", "self_attention", "attention.self", "attn", "attention", "multi_head_attention",
-    "self_att.self_attention", "cross_attn", "temporal_block", "mixer", "linear_attn", "mamba", "mlstm_layer", "conv",
+    "self_att.self_attention", "cross_attn", "temporal_block", "mixer", "linear_attn", "mamba", "mlstm_layer",
+    "conv",
 )  # fmt: skip
 #: in a block: the MLP, which may be its last matrix alone (OPT)
 _MLPS = (
@@ -40,7 +41,7 @@ _OUTPUTS = (
     "o_proj", "c_proj", "out_proj", "dense", "Wo", "out_lin", "linear_out", "o_b_proj", "attention_out", "output",
 )  # fmt: skip
 _OUTPUTS_IN_BLOCK = ("attention.output.dense",)
-#: in an MLP: its last matrix; where nothing is found it is that module itself (OPT), or there is no one matrix (experts)
+#: in an MLP: its last matrix; where nothing is found it is that module itself (OPT), or there is none (experts)
 _DOWNS = (
     "down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "w2", "proj_down", "Wo", "w_out", "value", "2",
 )  # fmt: skip
@@ -78,6 +79,8 @@ class Block:
     attention_norm, mlp_norm : torch.nn.Module or None
         These same modules where they are such norms.
     attention_scale, mlp_scale : float
+    beside : bool
+        Whether something else writes to the residual stream beside these two (the state-space layer of Falcon-H1).
     gated : bool
         Whether something stands between the heads and the output matrix (a gate, a norm): `z` is then what the matrix
         gets.
@@ -94,6 +97,7 @@ class Block:
     mlp_norm: nn.Module | None = None
     attention_scale: float = 1.0
     mlp_scale: float = 1.0
+    beside: bool = False
     gated: bool = False
 
     def has(self, site: str) -> bool:
@@ -163,15 +167,13 @@ class Anatomy:
         config = config.get_text_config()
         d_model = int(config.hidden_size)
         stack, layers = _layers(model, config)
-        n_heads = getattr(config, "num_attention_heads", None) or 0
-        n_heads = max(n_heads) if isinstance(n_heads, list | tuple) else int(n_heads)
-        n_kv_heads = getattr(config, "num_key_value_heads", None) or n_heads
+        n_heads = _size(config, "num_attention_heads", 0)
         return cls(
             n_layers=len(layers),
             n_heads=n_heads,
-            n_kv_heads=max(n_kv_heads) if isinstance(n_kv_heads, list | tuple) else int(n_kv_heads),
+            n_kv_heads=_size(config, "num_key_value_heads", n_heads),
             d_model=d_model,
-            d_head=int(getattr(config, "head_dim", None) or d_model // max(n_heads, 1)),
+            d_head=_size(config, "head_dim", d_model // max(n_heads, 1)),
             d_vocab=int(config.vocab_size),
             context=longest_prompt(config),
             blocks=tuple(_block(block, model) for block in layers),
@@ -221,7 +223,16 @@ class Anatomy:
         return {key: name for key, name in names.items() if key != name}
 
 
-def _layers(model: nn.Module, config: Any) -> tuple[nn.Module, nn.ModuleList]:
+def _size(config: Any, name: str, otherwise: int) -> int:
+    """Return a size from a configuration, where it is one for all layers; what layers have is measured."""
+    try:
+        value = getattr(config, name, None)
+    except Exception:  # Gemma 4 has it by layer, and says so with an error of its own
+        value = None
+    return max(value) if isinstance(value, list | tuple) else int(value or otherwise)
+
+
+def _layers(model: Any, config: Any) -> tuple[nn.Module, nn.ModuleList]:
     """Find the list of blocks, and the module that holds it: the outermost list of as many as the model has layers."""
     decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
     for root in (decoder, model):

@@ -26,9 +26,15 @@ class Written(NamedTuple):
 
 
 def added(
-    entering: Tensor, leaving: Tensor, starts: Sequence[Sequence[nn.Module]], calls: Sequence[Call], scales: Iterable[float]
+    entering: Tensor,
+    leaving: Tensor,
+    starts: Sequence[Sequence[nn.Module]],
+    calls: Sequence[Call],
+    scales: Iterable[float],
 ) -> list[Written] | None:
     """Return what is added to a residual stream by one writer of each kind, or None where no sum explains it.
+
+    Where those do not, any other call of the block may be one writer more, which then comes last.
 
     Parameters
     ----------
@@ -42,10 +48,11 @@ def added(
         Numbers that the model's configuration holds, which a scale may be.
     """
     candidates = [_candidates(start, calls) for start in starts]
+    others = [call for call in calls if not any(call.module is one.module for found in candidates for one in found)]
     change = leaving.double() - entering.double()
     known = sorted({1.0, *scales})
-    for fitted in (False, True):
-        for chosen in product(*candidates):
+    for fitted, more in ((False, []), (True, []), (False, [others]), (True, [others])):
+        for chosen in filter(None, product(*candidates, *more)):
             parts = [call.gave.reshape(change.shape).double() for call in chosen]
             factors = _fitted(change, parts, known, leaving.dtype) if fitted else [1.0] * len(parts)
             if _explained(entering, leaving, change, parts, factors):
@@ -54,12 +61,14 @@ def added(
 
 
 def followed_by(start: nn.Module, calls: Sequence[Call]) -> list[Call]:
-    """Return the call of a module, then of what got its output, then of what got that; what changes nothing left out."""
+    """Return the call of a module, then of what got its output, and so on, without those that change nothing."""
     found: list[Call] = []
     for call in calls:
         if call.module is start:
             found = [call]
-        elif found and call.given is not None and _same(call.given, found[-1].gave) and not _same(call.given, call.gave):
+        elif (
+            found and call.given is not None and _same(call.given, found[-1].gave) and not _same(call.given, call.gave)
+        ):
             found.append(call)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,7 @@ class ComponentOutputs:
     in_tuple: bool
 
 
-def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentOutputs:
+def component_outputs(scope: Microscope, prompts: list[list[int]], whole: Collection[int] = ()) -> ComponentOutputs:
     """Return what each component writes when prompts are run.
 
     Parameters
@@ -53,6 +54,8 @@ def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentO
     scope : Microscope
     prompts : list of list of int
         Token ids.
+    whole : collection of int
+        Layers whose block is one component, as `Graph.whole`: it takes the place of the MLP.
 
     Raises
     ------
@@ -61,7 +64,6 @@ def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentO
     UnsupportedModelError
         Where the parts do not sum to the residual stream.
     """
-    check_writers(scope)
     scope._check(prompts)
     if scope.model.training:
         raise ValueError("The model is in training mode, so dropout would change every run: call model.eval().")
@@ -78,9 +80,17 @@ def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentO
     def body() -> None:
         for layer, block in enumerate(anatomy.blocks):
             envoy = wrapped.envoy(block.block)
+            if layer == 0 or layer in whole:
+                entering = envoy.input.detach()
             if layer == 0:
-                parts.append(envoy.input[None].detach())
-            assert block.out is not None  # check_writers
+                parts.append(entering[None])
+            if layer in whole:
+                written = unwrap(envoy.output).detach() - entering
+                nothing = torch.zeros_like(written)
+                parts.extend((nothing.expand(anatomy.n_heads, *nothing.shape), written[None]))
+                biases.append(nothing)
+                continue
+            assert block.out is not None  # else it is in `whole`
             z = wrapped.envoy(block.out).input
             heads, bias = by_head(block, anatomy.n_heads, z.detach())
             mlp = unwrap(wrapped.envoy(block.mlp_out).output).detach() * block.mlp_scale
@@ -114,7 +124,7 @@ def by_head(block: Block, n_heads: int, z: Tensor) -> tuple[Tensor, Tensor]:
     bias : Tensor [..., d_model]
         The rest; exactly 0 where there is no bias, for after zero ablation it may be all that a norm gets.
     """
-    assert block.out is not None  # check_writers
+    assert block.out is not None
     per_head, weights = z.reshape(*z.shape[:-1], n_heads, -1), matrix(block.out)
     heads = torch.einsum("...hk,hkd->h...d", per_head, weights.reshape(n_heads, -1, weights.shape[-1]))
     added = getattr(block.out, "bias", None)
@@ -124,17 +134,6 @@ def by_head(block: Block, n_heads: int, z: Tensor) -> tuple[Tensor, Tensor]:
         heads, bias = gain(heads.cpu().double()).to(heads), (gain(bias.cpu().double()) + gain.bias).to(heads)
     scale = block.attention_scale
     return (heads, bias) if scale == 1.0 else (heads * scale, bias * scale)
-
-
-def check_writers(scope: Microscope) -> None:
-    """Raise UnsupportedModelError where a layer has no heads or no MLP, or the residual stream is no sum."""
-    scope.anatomy.check_sum("A circuit")
-    for layer, block in enumerate(scope.anatomy.blocks):
-        for site, part in (("out", block.out), ("mlp_out", block.mlp_out)):
-            if part is None:
-                raise UnsupportedModelError(
-                    f"A circuit is of heads and MLPs in every layer. {scope.anatomy.missing(site, layer)}"
-                )
 
 
 def _check_sum(scope: Microscope, parts: Tensor, stream: Tensor) -> None:

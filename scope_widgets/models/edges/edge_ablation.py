@@ -17,7 +17,7 @@ from scope_widgets.models.architecture.qkv_projections import QKV_SITES, qkv_pro
 from scope_widgets.models.edges.component_outputs import ComponentOutputs, by_head
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.execution.recorder import rewrap, unwrap
 from scope_widgets.models.microscope import Microscope, loaded
 
 #: bytes that the component outputs of one forward may take
@@ -43,7 +43,7 @@ class EdgeAblation:
         self.graph = graph
         self.clean = clean
         self.replaced = replaced
-        self.qkv = [qkv_projections(scope, layer) for layer in range(scope.n_layers)]
+        self.qkv = {layer: qkv_projections(scope, layer) for layer in range(scope.n_layers) if layer not in graph.whole}
 
     @torch.no_grad()
     def logits(self, included: Tensor) -> Tensor:
@@ -183,6 +183,12 @@ class _Forward:
         block, graph = self._scope.anatomy.blocks[layer], self._graph
         first_head, mlp = graph.n_before(layer), graph.rows(layer).stop
         envoy = wrapped.envoy(block.block)
+        if layer in graph.whole:
+            envoy.input = entering = self._mixed(mlp)
+            out = unwrap(envoy.output) - entering
+            self._record(first_head + graph.n_heads, out.reshape(1, self._n, -1, *out.shape[1:]))
+            self._add(first_head + graph.n_heads, 1, out)
+            return
         envoy.input = self._mixed(mlp) if graph.parallel else nothing
         self._project(wrapped, layer)
         assert block.out is not None  # component_outputs
@@ -254,4 +260,4 @@ class _Forward:
 def put(envoy: Any, value: Tensor) -> None:
     """Set the output of a module, whatever it is wrapped in."""
     output = envoy.output
-    envoy.output = (value, *output[1:]) if isinstance(output, tuple) else value.reshape(output.shape)
+    envoy.output = rewrap(output, value.reshape(unwrap(output).shape))

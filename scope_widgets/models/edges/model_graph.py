@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.models.architecture.qkv_projections import QKV_SITES, qkv_projections
-from scope_widgets.models.edges.component_outputs import check_writers, component_outputs
+from scope_widgets.models.architecture.qkv_projections import QKV_SITES, matrix, qkv_projections
+from scope_widgets.models.architecture.unembedding import output_matrix
+from scope_widgets.models.edges.component_outputs import component_outputs
 from scope_widgets.models.edges.edge_ablation import EdgeAblation, put
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.model_validation import is_tested
@@ -20,25 +22,62 @@ from scope_widgets.models.microscope import Microscope, loaded
 
 
 def graph_of(scope: Microscope) -> Graph:
-    """Return the graph of a model; runs of it show whether its MLPs read the attention beside them.
+    """Return the graph of a model; runs of it show what its parts read.
+
+    A block is one node where it has no heads or no MLP, where something writes beside them, or where its attention
+    reads the stream by more than queries, keys and values of its heads (a gate, a latent); a warning says so.
 
     Raises
     ------
     UnsupportedModelError
-        Where edges cannot be cut in it: it has layers without heads or MLPs, a residual stream that is no sum, or
-        attention that reads the stream by more than queries, keys and values.
+        Where the residual stream is no sum.
     """
-    check_writers(scope)
-    graph = Graph(scope.n_layers, scope.n_heads, scope.anatomy.n_kv_heads, _parallel(scope))
-    if not is_tested(scope.model):
-        _check_heads(scope)
+    scope.anatomy.check_sum("A circuit")
+    shape = (scope.n_layers, scope.n_heads, scope.anatomy.n_kv_heads)
+    if is_tested(scope.model):
+        return Graph(*shape, _parallel(scope, range(scope.n_layers)))
+    whole = {layer: why for layer in range(scope.n_layers) if (why := _one_node(scope, layer))}
+    parts = [layer for layer in range(scope.n_layers) if layer not in whole]
+    graph = Graph(*shape, _parallel(scope, parts), tuple(whole))
+    try:
+        if parts:
+            _check_heads(scope, parts)
+            _check_reads(scope, graph)
+    except Exception as error:  # also nnsight's own, where a matrix is called twice or in another order
+        whole |= dict.fromkeys(parts, str(error))
+        graph = Graph(*shape, False, tuple(range(scope.n_layers)))
         _check_reads(scope, graph)
+    if whole:
+        layers = "each layer" if len(whole) == scope.n_layers else f"layer {', '.join(map(str, sorted(whole)))}"
+        warnings.warn(
+            f"In circuits of {scope.model_id} {layers} is one node, m0 and so on, and its heads have no edges: "
+            f"{next(iter(whole.values()))}",
+            stacklevel=2,
+        )
     return graph
 
 
-def _parallel(scope: Microscope) -> bool:
+def _one_node(scope: Microscope, layer: int) -> str:
+    """Return why a block can be no more than one node, or nothing."""
+    block = scope.anatomy.blocks[layer]
+    if block.beside:
+        return f"something in {type(block.block).__name__} writes to the residual stream beside attention and MLP."
+    for site, part in (("out", block.out), ("mlp_out", block.mlp_out)):
+        if part is None:
+            return scope.anatomy.missing(site, layer)
+    try:
+        qkv_projections(scope, layer)
+        matrix(output_matrix(scope.anatomy, layer))
+    except UnsupportedModelError as error:
+        return str(error)
+    return ""
+
+
+def _parallel(scope: Microscope, layers: Sequence[int]) -> bool:
     """Return whether MLPs read nothing of what the attention beside them writes, found by changing what it writes."""
-    block, mlp_inputs = scope.anatomy.blocks[0], list[Tensor]()
+    if not layers:
+        return False
+    block, mlp_inputs = scope.anatomy.blocks[layers[0]], list[Tensor]()
     inputs = {"input_ids": torch.zeros(1, 1, dtype=torch.long, device=scope.model.device)}
 
     def body() -> bool:
@@ -64,7 +103,7 @@ def _check_reads(scope: Microscope, graph: Graph) -> None:
 
     There blocks get nothing but what queries, keys and values are made of, and what the MLP reads.
     """
-    clean = component_outputs(scope, [_prompt(scope)])
+    clean = component_outputs(scope, [_prompt(scope)], graph.whole)
     whole = EdgeAblation(scope, clean, torch.zeros_like(clean.of), graph).rebuilt()
     off = float((whole - clean.logits).abs().max())
     if not off <= (1e-3 if clean.logits.dtype == torch.float32 else 5e-2) * float(clean.logits.abs().max()):
@@ -75,14 +114,14 @@ def _check_reads(scope: Microscope, graph: Graph) -> None:
         )
 
 
-def _check_heads(scope: Microscope) -> None:
+def _check_heads(scope: Microscope, layers: Sequence[int]) -> None:
     """Raise UnsupportedModelError where columns of the projections are not those of the heads that they are taken for.
 
     The columns of one head are changed while every block reads what it read before: that head's queries, keys or values
     must change most.
     """
     ids = torch.tensor([_prompt(scope)])
-    sites = [(site, layer) for site in QKV_SITES for layer in range(scope.n_layers)]
+    sites = [(site, layer) for site in QKV_SITES for layer in layers]
     before: dict[tuple[str, int], Tensor] = {}
     after: dict[tuple[str, int], Tensor] = {}
     streams: dict[tuple[str, int], Tensor] = {}
@@ -94,17 +133,19 @@ def _check_heads(scope: Microscope) -> None:
 
         return edit
 
-    layers = [("residual", layer) for layer in range(scope.n_layers)]
-    scope.logits(ids, {p: keep(before, p) for p in sites} | {p: keep(streams, p) for p in layers})
-    changed = {}
+    entering = [("residual", layer) for layer in range(scope.n_layers)]
+    scope.logits(ids, {p: keep(before, p) for p in sites} | {p: keep(streams, p) for p in entering})
+    changed: dict[tuple[str, int], int] = {}
     with ExitStack() as stack:
-        for layer in range(scope.n_layers):
+        for layer in layers:
             for projection in qkv_projections(scope, layer).projections:
-                heads = {site: (layer + at) % len(columns) for at, (site, columns) in enumerate(projection.columns.items())}
+                heads = {
+                    site: (layer + at) % len(columns) for at, (site, columns) in enumerate(projection.columns.items())
+                }
                 columns = torch.cat([projection.columns[site][head] for site, head in heads.items()])
                 changed |= {(site, layer): head for site, head in heads.items()}
                 stack.callback(projection.module.register_forward_hook(_louder(columns)).remove)
-        held = {p: (lambda value, p=p: streams[p]) for p in layers}
+        held = {p: (lambda value, p=p: streams[p]) for p in entering}
         scope.logits(ids, {p: keep(after, p) for p in sites} | held)
     for (site, layer), head in changed.items():
         moved = (after[site, layer] - before[site, layer]).float().norm(dim=-1).sum((0, 1))  # [head]

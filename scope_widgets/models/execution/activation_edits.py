@@ -13,7 +13,7 @@ from scope_widgets.models.execution.attention import ATTENTION_SITES
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.execution.recorder import one_of, unwrap
+from scope_widgets.models.execution.recorder import one_of, rewrap, unwrap
 
 #: (site, layer): one activation of a forward, named as a trace names it
 HookPoint = tuple[str, int]
@@ -153,9 +153,9 @@ class Editor:
             envoy = self._wrapped.envoy(module)
             output = envoy.output
             if site == "residual":
-                self.in_tuple = isinstance(output, tuple)
+                self.in_tuple = isinstance(output, tuple | list)
             new = self._edited(rescaled(edit, scale), unwrap(output), (-1,))
-            envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
+            envoy.output = rewrap(output, new)
 
     def _edit_input(self, site: str, layer: int, module: nn.Module | None, shape: tuple[int, ...]) -> None:
         if edit := self._edits.get((site, layer)):
@@ -166,7 +166,7 @@ class Editor:
     def _edited(self, edit: Callable[[Tensor], Tensor], value: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Return a value edited which a family may hold as one list of all prompts' positions (OPT's MLP)."""
         arranged = value.reshape(*self._batch, value.shape[-1])
-        return edit(arranged if shape == (-1,) else arranged.unflatten(-1, shape)).reshape(value.shape)
+        return edit(arranged if shape == (-1,) else arranged.reshape(*arranged.shape[:-1], *shape)).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
         if (layer := self._layer_of.get(module)) is None:

@@ -60,7 +60,9 @@ class CachedRun:
         self._scope, self._way = scope, way
         for site in capture:
             if lacking := [layer for layer in range(scope.n_layers) if not scope.anatomy.has(site, layer)]:
-                raise UnsupportedModelError(f"This needs '{site}' of all layers. {scope.anatomy.missing(site, lacking[0])}")
+                raise UnsupportedModelError(
+                    f"This needs '{site}' of all layers. {scope.anatomy.missing(site, lacking[0])}"
+                )
         # To the right: no mask is needed, for nothing attends to what is later. With a token of the prompt, because
         # transformers warns of what looks like padding without a mask.
         longest = max(map(len, rows))
@@ -278,20 +280,27 @@ def _at_positions(edit: Callable[[Tensor], Tensor], positions: Tensor, site: str
     return changed
 
 
-def way_to_go_on(run: Callable[[list[list[int]], Way], CachedRun], anatomy: Anatomy, name: str) -> Way:
-    """Return how a model can go on from the middle of a run, the cheapest that does what it must.
+def way_to_go_on(
+    run: Callable[[list[list[int]], Way], CachedRun],
+    whole: Callable[[Tensor, Edits], Tensor],
+    anatomy: Anatomy,
+    name: str,
+) -> Way:
+    """Return how a model can go on from the middle of a run: the cheapest way that gives what a whole forward gives.
 
     "positions": single positions run again, with the keys and values of the others; "prompts": whole prompts, from the
     changed layer on (state-space layers, convolutions, attention that looks ahead); "start": whole prompts from the
     first layer on.
 
-    The residual stream of another prompt is put into block 0 at the one position that differs, and into a later block
-    at all that can: the logits must become those of the other prompt.
+    Tried with the residual stream of another prompt, put into block 0 at the one position that differs, and into a
+    later block at all positions from there on.
 
     Parameters
     ----------
     run : callable
         Makes a run of token ids in one of these ways.
+    whole : callable
+        Gives the logits `[1, position, vocabulary]` of token ids `[1, position]` with edits, all of it computed.
     anatomy : Anatomy
     name : str
         Of the model, for the sentence.
@@ -302,39 +311,47 @@ def way_to_go_on(run: Callable[[list[list[int]], Way], CachedRun], anatomy: Anat
         Where none does.
     """
     n = min(6, anatomy.context)
-    differs = n // 3
+    first = n // 3
     prompt = [(3 + i) % anatomy.d_vocab for i in range(n)]
-    other = [*prompt[:differs], (11 + differs) % anatomy.d_vocab, *prompt[differs + 1 :]]
-    why: object = "its logits are not what they must be"
+    other = [*prompt[:first], (11 + first) % anatomy.d_vocab, *prompt[first + 1 :]]
+    why: object = "its logits are not those of a whole forward"
     for way in WAYS:
         try:
             base, source = run([prompt], way), run([other], way)
             if all(
-                _becomes(base, source, layer, first, way)
-                for layer, first in ((0, differs), (anatomy.n_layers // 2, differs if way == "positions" else 0))
+                _exact(base, source, whole, *at) for at in ((0, first, first + 1), (anatomy.n_layers // 2, first, n))
             ):
                 return way
         except Exception as error:  # whatever a model does not like about it
-            why = error
+            why = f"{type(error).__name__}: {error}"
     raise UnsupportedModelError(
-        f"{name} cannot go on from the middle of an earlier run, which patching and steering need: the residual stream "
-        f"of another prompt does not make it say what it says there ({why}). Tokens may reach its blocks by another way."
+        f"{name} cannot go on from the middle of an earlier run, which patching and steering need ({why})."
     )
 
 
-def _becomes(base: CachedRun, source: CachedRun, layer: int, first: int, way: Way) -> bool:
-    """Return whether the residual stream of `source` from position `first` on gives its logits."""
+def _exact(
+    base: CachedRun, source: CachedRun, whole: Callable[[Tensor, Edits], Tensor], layer: int, first: int, stop: int
+) -> bool:
+    """Return whether going on with other residual streams at some positions is a whole forward with them."""
     rows = torch.zeros(1, dtype=torch.long, device=base.token_ids.device)
+    there = source.values["residual"][layer]
+
+    def into(positions: Tensor) -> dict[HookPoint, Callable[[Tensor], Tensor]]:
+        changed = (positions >= first) & (positions < stop)
+
+        def edit(value: Tensor) -> Tensor:
+            shape = (*changed.shape, *(1,) * (value.ndim - 2))
+            return torch.where(changed.reshape(shape), there[:, positions[0]], value)
+
+        return {("residual", layer): edit}
+
     at = base.suffix(rows, first)
-    stop = first + 1 if layer == 0 else base.token_ids.shape[1]
-    into = ((at >= first) & (at < stop))[..., None]
-    there = source.values["residual"][layer][:, at[0]]
-    found = base.again(
-        {("residual", layer): lambda value: torch.where(into, there, value)}, rows=rows, positions=at, layer=layer
-    )
-    off, change = (float((x - source.logits).abs().max()) for x in (found, base.logits))
-    noise = 1e-4 if found.dtype == torch.float32 else 2e-2
-    return off <= max(1e-2 * change, noise * float(source.logits.abs().max()))
+    found = base.again(into(at), rows=rows, positions=at, layer=layer)
+    every = torch.arange(base.token_ids.shape[1], device=at.device)[None]
+    expected = whole(base.token_ids, into(every))[:, -1]
+    off, change, size = (float(x.abs().max()) for x in (found - expected, expected - base.logits, expected))
+    share, noise = (1e-3, 1e-5) if found.dtype == torch.float32 else (5e-2, 2e-2)
+    return off <= max(share * change, noise * size)
 
 
 def _capture_edit(captured: dict[HookPoint, Tensor], point: HookPoint, edit: Callable[[Tensor], Tensor] | None) -> Any:

@@ -67,13 +67,16 @@ def measured(model: Any, anatomy: Anatomy) -> Anatomy:
     if not _close(own, ours):
         raise UnsupportedModelError(_sentence(model, "its logits under this package's attention function differ"))
     blocks = []
+    # a configuration may have the heads of another part of the model under this name (Whisper's encoder)
+    n_heads = max((one.shape[1] for one in recorder.values["q"].values()), default=anatomy.n_heads)
     for layer, block in enumerate(anatomy.blocks):
         seen = {site: layers[layer] for site, layers in recorder.values.items() if layer in layers}
-        blocks.append(_attends(block, seen, watch.matrix_inputs.get(layer), times, anatomy.n_heads, ids.shape[1]))
+        blocks.append(_attends(block, seen, watch.matrix_inputs.get(layer), times, n_heads, ids.shape[1]))
     heads = [recorder.values["k"][layer] for layer, block in enumerate(blocks) if block.attention is not None]
     anatomy = dataclasses.replace(
         anatomy,
         blocks=tuple(blocks),
+        n_heads=n_heads,
         n_kv_heads=max((one.shape[1] for one in heads), default=anatomy.n_kv_heads),
         d_head=max((one.shape[3] for one in heads), default=anatomy.d_head),
     )
@@ -103,8 +106,9 @@ class _Watch:
         """Watch the forward in the block."""
         with ExitStack() as stack:
             for layer, block in enumerate(self._anatomy.blocks):
-                parts = {*block.block.children(), block.attention, block.out, block.mlp, block.down} - {None}
-                for module in parts:
+                for module in {*block.block.children(), block.attention, block.out, block.mlp, block.down}:
+                    if module is None:
+                        continue
                     stack.callback(module.register_forward_hook(self._called, with_kwargs=True).remove)
                 ended = self._block_ended(layer)
                 stack.callback(block.block.register_forward_hook(ended, with_kwargs=True).remove)
@@ -116,13 +120,18 @@ class _Watch:
         """Return what was seen, as fields of an `Anatomy`."""
         if len(self._blocks) != self._anatomy.n_layers:
             raise UnsupportedModelError(
-                _sentence(self._model, f"its {self._anatomy.n_layers} blocks ran {len(self._blocks)} times in a forward")
+                _sentence(
+                    self._model, f"its {self._anatomy.n_layers} blocks ran {len(self._blocks)} times in a forward"
+                )
             )
         shape = (1, self._n, self._anatomy.d_model)
-        if any(stream.shape != shape for stream, _ in self._streams) or self.last.shape != shape:
-            raise UnsupportedModelError(
-                _sentence(self._model, f"the residual stream is {list(self.last.shape)} and not {list(shape)}")
-            )
+        for stream in (self._streams[0][0], self.last):
+            if (*stream.shape[:2], stream.shape[-1]) != shape:
+                raise UnsupportedModelError(
+                    _sentence(self._model, f"the residual stream is {list(stream.shape)} and not {list(shape)}")
+                )
+            if stream.shape != shape:
+                self._reason = f"there are {stream.shape[2]} of them side by side"
         for layer, ((_, left), (enters, _)) in enumerate(zip(self._streams, self._streams[1:], strict=False)):
             if not torch.equal(left.to(enters), enters):
                 self._reason = self._reason or f"what leaves block {layer} is not what enters the next"
@@ -167,7 +176,9 @@ class _Watch:
         }
         kinds = [kind for kind, modules in starts.items() if any(one in gave for one in modules)]
         scales = {*self._scales, *_numbers(vars(block.block).values())}
-        found = added(entering, leaving, [starts[kind] for kind in kinds], written, scales)
+        found = None
+        if not self._reason:
+            found = added(entering, leaving, [starts[kind] for kind in kinds], written, scales)
         changes: dict[str, Any] = {}
         if found is None:
             self._reason = self._reason or (
@@ -175,7 +186,8 @@ class _Watch:
             )
             found_by: dict[str, Any] = {}
         else:
-            found_by = dict(zip(kinds, found, strict=True))
+            found_by = dict(zip(kinds, found, strict=False))
+            changes["beside"] = len(found) > len(kinds)
         for kind, own in (("attention", (block.attention, block.out)), ("mlp", (block.mlp, block.down))):
             if kind not in kinds:
                 changes |= {f"{kind}_out": None, f"{kind}_norm": None}
@@ -187,12 +199,15 @@ class _Watch:
                     f"{kind}_norm": None if module in own else module,
                 }
         if block.out is not None:
-            if n_calls[block.out] == 1 and _leads_to(block.out, mixer, written, changes.get("attention_out", block.attention_out)):
+            if n_calls[block.out] == 1 and _leads_to(
+                block.out, mixer, written, changes.get("attention_out", block.attention_out)
+            ):
                 self.matrix_inputs[layer] = given[block.out]  # type: ignore[assignment]
             else:
                 changes["out"] = None
         if block.down is not None and not (
-            n_calls[block.down] == 1 and _leads_to(block.down, block.mlp, written, changes.get("mlp_out", block.mlp_out))
+            n_calls[block.down] == 1
+            and _leads_to(block.down, block.mlp, written, changes.get("mlp_out", block.mlp_out))
         ):
             changes["down"] = None
         return dataclasses.replace(block, **changes)
@@ -224,30 +239,34 @@ def _with_logits(model: Any, anatomy: Anatomy, stream: Tensor, logits: Tensor) -
 
     Where none do, the static ones stay: `Unembedding.check` refuses what needs them.
     """
-    if anatomy.unembed.weight.shape[-1] != anatomy.d_model:  # type: ignore[union-attr]
+    norm, unembed = anatomy.final_norm, anatomy.unembed
+    weight: Any = unembed.weight
+    if weight.shape[-1] != anatomy.d_model:
         return anatomy
     with torch.no_grad():
-        norm, unembed = anatomy.final_norm, anatomy.unembed
         normed = stream if norm is None else type(norm).forward(norm, stream)
-        raw = type(unembed).forward(unembed, normed.to(unembed.weight.dtype)).double()  # type: ignore[arg-type]
+        raw = type(unembed).forward(unembed, normed.to(weight.dtype)).double()
     config = model.config.get_text_config().to_dict()
     found = logits.double()
     if raw.shape != found.shape:
         return anatomy
     known = {1.0, *_numbers(config.values())}
     known |= {1 / one for one in known if one}
-    caps = [value for key, value in config.items() if "cap" in key and "logit" in key and _is_positive(value)]
+    caps = {value for key, value in config.items() if "cap" in key and "logit" in key and _is_positive(value)}
+    near = 1e-4 if logits.dtype == torch.float32 else 1e-2
+    best, least = anatomy, float("inf")
     for cap in (None, *caps):
         if cap is not None and not bool((found.abs() < cap).all()):
             continue
         uncapped = found if cap is None else torch.atanh(found / cap) * cap
         fit = float((raw * uncapped).sum() / raw.square().sum().clamp_min(1e-300))
         nearest = min(known, key=lambda one: abs(one - fit))
-        scale = nearest if abs(nearest - fit) <= 1e-2 * abs(nearest) else fit
+        scale = nearest if abs(nearest - fit) <= near * abs(nearest) else fit
         ours = raw * scale if cap is None else torch.tanh(raw * scale / cap) * cap
-        if _close(found, ours, logits.dtype):
-            return dataclasses.replace(anatomy, logit_scale=scale, softcap=cap)
-    return anatomy
+        off = float((found - ours).abs().max())
+        if off < least and _close(found, ours, logits.dtype):
+            best, least = dataclasses.replace(anatomy, logit_scale=scale, softcap=cap), off
+    return best
 
 
 def _numbers(values: Any) -> set[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -35,7 +36,9 @@ class NNsightModel:
         before = [(module, dict(vars(module))) for module in model.modules()]
         pad_token, padding_side = tokenizer.pad_token, tokenizer.padding_side
         names = anatomy.nnsight_names(model)
-        self.nnsight = TransformersModel(model, tokenizer=tokenizer, task="text-generation", rename=names)
+        with warnings.catch_warnings():  # of BERT's modules named "output", which it gives another name
+            warnings.filterwarnings("ignore", message=".* has a submodule named .*, which nnsight already serves")
+            self.nnsight = TransformersModel(model, tokenizer=tokenizer, task="text-generation", rename=names)
         tokenizer.pad_token, tokenizer.padding_side = pad_token, padding_side
         self._controllers = [
             (module, {name: value for name, value in vars(module).items() if old.get(name, _ABSENT) is not value})
@@ -98,8 +101,8 @@ class NNsightModel:
             if self._depth == 0:
                 self._restore([self._without_controllers[i] for i in at])
 
-    def envoy(self, module: nn.Module) -> Any:
-        """Return nnsight's envoy of a module of the model."""
+    def envoy(self, module: nn.Module | None) -> Any:
+        """Return nnsight's envoy of a module of the model, which the caller knows to be there."""
         return self.nnsight.interleaver.envoys[id(module)]
 
     def attend(self, module: nn.Module, hook: AttentionHook, scoring_hook: ScoringHook | None = None) -> None:

@@ -17,7 +17,7 @@ from scope_widgets.models.execution.activation_edits import Edits, HookPoint, ch
 from scope_widgets.models.execution.attention import ATTENTION_SITES
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.hooked_attention import hooked_attention
-from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.execution.recorder import rewrap, unwrap
 from scope_widgets.models.locks import changed_by_hooks
 
 
@@ -114,9 +114,11 @@ class PersistentEdits:
         if site == "residual" and layer < self._anatomy.n_layers:
             return block.block.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
         if site == "neurons":
+            assert block.down is not None  # check_edits
             return block.down.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
         if site == "z":
             heads = (self._anatomy.n_heads, -1)
+            assert block.out is not None  # check_edits
             return block.out.register_forward_pre_hook(self._on_input(point, heads), with_kwargs=True, prepend=True)
         module, scale = {
             "residual": (block.block, 1.0),
@@ -137,7 +139,7 @@ class PersistentEdits:
     def _on_output(self, point: HookPoint, scale: float) -> Any:
         def change(_: nn.Module, args: Any, output: Any) -> Any:
             new = self._edited(point, unwrap(output), (-1,), scale)
-            return (new, *output[1:]) if isinstance(output, tuple) else new
+            return rewrap(output, new)
 
         return change
 
@@ -147,7 +149,7 @@ class PersistentEdits:
             return value
         rows = len(self._lengths) if self._lengths is not None else 1
         arranged = value.reshape(rows, -1, value.shape[-1])
-        arranged = arranged if shape == (-1,) else arranged.unflatten(-1, shape)
+        arranged = arranged if shape == (-1,) else arranged.reshape(*arranged.shape[:-1], *shape)
         return rescaled(edit, scale)(arranged).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
@@ -163,8 +165,14 @@ class PersistentEdits:
 
 
 def _block_stack(model: nn.Module, block: nn.Module) -> nn.Module:
-    """Return the module that runs the blocks, which a caller may reach without the model around it."""
-    return next(one for one in model.modules() if any(block in part.children() for part in one.children()))
+    """Return the innermost module that gets token ids and runs the blocks: a caller may reach it by itself."""
+    runs = [
+        one
+        for one in model.modules()
+        if "input_ids" in inspect.signature(type(one).forward).parameters
+        and any(block is part for part in one.modules())
+    ]
+    return runs[-1] if runs else model
 
 
 def _unchanged(value: Tensor) -> Tensor:

@@ -160,8 +160,13 @@ def one_of(distinct: list[Tensor], value: Tensor) -> Tensor:
 
 
 def unwrap(value: Any) -> Any:
-    """Return the tensor of a module's input or output, which some families wrap in a tuple."""
-    return value[0] if isinstance(value, tuple) else value
+    """Return the tensor of a module's input or output, which some families wrap in a tuple or a list."""
+    return value[0] if isinstance(value, tuple | list) else value
+
+
+def rewrap(output: Any, value: Tensor) -> Any:
+    """Return `value` wrapped as a module's output is."""
+    return type(output)((value, *output[1:])) if isinstance(output, tuple | list) else value
 
 
 def scaled(scale: float) -> Callable[[Any], Tensor]:

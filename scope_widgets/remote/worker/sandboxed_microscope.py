@@ -56,7 +56,7 @@ class SandboxedModel(NNsightModel):
         """Leave the server's as they are."""
         yield
 
-    def envoy(self, module: nn.Module) -> Any:
+    def envoy(self, module: nn.Module | None) -> Any:
         """Give nnsight's envoy of a module of the model."""
         return self._envoys[id(module)]
 
