@@ -38,7 +38,7 @@ class NNsightModel:
         names = anatomy.nnsight_names(model)
         with warnings.catch_warnings():  # of BERT's modules named "output", which it gives another name
             warnings.filterwarnings("ignore", message=".* has a submodule named .*, which nnsight already serves")
-            self.nnsight = TransformersModel(model, tokenizer=tokenizer, task="text-generation", rename=names)
+            self.nnsight = TransformersModel(model, tokenizer=tokenizer, task=_task(model), rename=names)
         tokenizer.pad_token, tokenizer.padding_side = pad_token, padding_side
         self._controllers = [
             (module, {name: value for name, value in vars(module).items() if old.get(name, _ABSENT) is not value})
@@ -157,6 +157,11 @@ class NNsightModel:
             return logits[0]
         with torch.set_grad_enabled(gradients):
             return logits[0][:, -keep:] if isinstance(keep, int) else logits[0][:, keep]
+
+
+def _task(model: Any) -> str:
+    """Return the task of a transformers pipeline that takes the model: nnsight makes one of it."""
+    return "text-generation" if getattr(model, "can_generate", lambda: True)() else "feature-extraction"
 
 
 _ABSENT = object()

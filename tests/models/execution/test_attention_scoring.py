@@ -160,3 +160,29 @@ def test_masks_that_are_no_window_get_a_sentence():
     left = kept.flip(1)
     padded = torch.stack([random_mask(causal), random_mask(causal & left[1])])[:, None]
     assert AttentionScoring.of_mask(padded, left).from_products
+
+
+@pytest.mark.parametrize("kind", ["bert", "modernbert"])
+def test_encoders_see_what_comes_later(kind):
+    torch.manual_seed(0)
+    if kind == "bert":
+        model = hf.BertForMaskedLM(hf.BertConfig(**_WIDTH)).eval()
+    else:
+        options = {"local_attention": 4, "cls_token_id": 1, "sep_token_id": 2}
+        model = hf.ModernBertForMaskedLM(hf.ModernBertConfig(**_WIDTH, **options)).eval()
+    eager = copy.deepcopy(model)
+    eager.set_attn_implementation("eager")
+    with torch.no_grad():
+        plain = eager(torch.tensor([IDS]), output_attentions=True)
+    scope = Microscope.for_model(model, tiny_tokenizer(), kind)
+    trace, later = scope.trace(IDS), scope.trace(IDS, capture=("q", "k"))
+    close(trace.logits, plain.logits[0])
+    for layer in range(scope.n_layers):
+        close(trace.attention(layer), plain.attentions[layer][0])
+        close(later.attention(layer), plain.attentions[layer][0])
+        assert not trace.scoring[layer].causal
+    with pytest.raises(ValueError, match="Head statistics are of causal attention"):
+        heads.score(trace)
+    run, rows = scope.run([IDS, IDS[:6]]), torch.tensor([1])
+    close(run.logits[1], scope.trace(IDS[:6]).logits[-1], 1e-4)
+    close(run.again({}, rows=rows, positions=run.suffix(rows, 4), layer=1), run.logits[1:], 1e-4)
