@@ -18,8 +18,8 @@ from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Prompts
 from scope_widgets.models.architecture.anatomy import Anatomy
-from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
+from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
 from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.execution.model_validation import is_tested

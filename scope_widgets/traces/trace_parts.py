@@ -59,4 +59,5 @@ def from_parts(kind: type[Trace], header: Header, tensors: Tensors) -> Trace:
 
 def _scoring(fields: dict[str, Any]) -> AttentionScoring:
     """Return a scoring that JSON has made lists of."""
-    return AttentionScoring(**{name: tuple(one) if isinstance(one, list) else one for name, one in fields.items()})
+    own: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in fields.items()}
+    return AttentionScoring(**own)

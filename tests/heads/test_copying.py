@@ -6,7 +6,6 @@ import torch
 
 from scope_widgets import Microscope, heads
 from scope_widgets.heads import HeadScores
-from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from tests.support.reference_head_matrices import (
     SWITCHING,
     after,

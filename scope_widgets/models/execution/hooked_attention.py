@@ -56,12 +56,12 @@ def _watched(model: nn.Module) -> Iterator[None]:
         if threading.get_ident() == thread and (hooks := running_hooks()):
             stream = next(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
             own = OwnAttention(module, len(stream), *hooks)
-            own.__enter__()
+            own.__enter__()  # type: ignore[no-untyped-call]
             open_ones.append(own)
 
     def end(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         if threading.get_ident() == thread and open_ones and open_ones[-1].module is module:
-            open_ones.pop().__exit__(None, None, None)
+            open_ones.pop().__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     with ExitStack() as stack:
         for module in modules:
@@ -73,4 +73,4 @@ def _watched(model: nn.Module) -> Iterator[None]:
         finally:
             watched.difference_update(modules)
             while open_ones:  # the block was left in the middle of a forward
-                open_ones.pop().__exit__(None, None, None)
+                open_ones.pop().__exit__(None, None, None)  # type: ignore[no-untyped-call]

@@ -130,7 +130,7 @@ class NNsightModel:
             self.by_source
             and rotary_by_length(self._model.config)
             and lengths is not None
-            and lengths.unique().numel() > 1
+            and bool((lengths != lengths[0]).any())
         ):
             raise UnsupportedModelError(
                 f"The rotary frequencies of {type(self._model).__name__} depend on the length of a prompt, and on this "

@@ -142,20 +142,21 @@ class OwnAttention(TorchFunctionMode):
         self._made_of.clear()
         if mask is not made.mask or new_k.shape != k.shape:
             self._own_weights = weigh(self._hook, self.module, new_q, new_k, mask, made.scale)
-            weights = function(*args, **kwargs)  # of the right shape for what the module does with it
-        else:
-            known: dict[int, Tensor] = {}
-            if new_q is not q or new_k is not k:
-                left, right = new_q.reshape(product.left.shape), new_k.transpose(-1, -2).reshape(product.right.shape)
-                known[id(scores)] = product.again(left, right, scores)
-            own = self._by_head(known.get(id(scores), scores))
-            new = self._hook("scores", self.module, own)
-            if new is not own:
-                known[id(scores)] = new.reshape(scores.shape)
-            weights = function(*_put(args, known), **_put(kwargs, known))
-            own = self._by_head(weights)
-            new = self._hook("attention", self.module, own)
-            weights = weights if new is own else new.reshape(weights.shape)
+            unused: Tensor = function(*args, **kwargs)  # of the right shape for what the module does with it
+            self._weights = [unused]
+            return unused
+        known: dict[int, Tensor] = {}
+        if new_q is not q or new_k is not k:
+            left, right = new_q.reshape(product.left.shape), new_k.transpose(-1, -2).reshape(product.right.shape)
+            known[id(scores)] = product.again(left, right, scores)
+        own = self._by_head(known.get(id(scores), scores))
+        new = self._hook("scores", self.module, own)
+        if new is not own:
+            known[id(scores)] = new.reshape(scores.shape)
+        weights: Tensor = function(*_put(args, known), **_put(kwargs, known))
+        own = self._by_head(weights)
+        new = self._hook("attention", self.module, own)
+        weights = weights if new is own else new.reshape(weights.shape)
         self._weights = [weights]
         return weights
 
@@ -196,13 +197,13 @@ class OwnAttention(TorchFunctionMode):
 
     def _by_head(self, value: Tensor) -> Tensor:
         """Return `value` with axes [batch, head, ...]."""
-        return value.unflatten(0, (self._batch, -1)) if value.ndim == 3 else value
+        return value.reshape(self._batch, -1, *value.shape[1:]) if value.ndim == 3 else value
 
     @torch.no_grad()
     def _how_scores_are_made(self, product: _Product, scores: Tensor) -> _Scores:
         """Measure what scores are multiplied with and what is added to them, by products that are known."""
         added, large, negative = (self._by_head(product.where_it_is(x, scores)) for x in (0.0, _LARGE, -_LARGE / 4))
-        # A mask may be -1e4, or the least number of float16 over sqrt(d_head): nothing else is so far below a row's best.
+        # A mask may be the least number of float16 over sqrt(d_head): nothing else is so far below a row's best.
         seen = (large != added) & (added > added.amax(-1, keepdim=True) - _HIDDEN)
         slopes = torch.where(seen, large - added, 0.0)
         steepest = slopes.max()

@@ -75,7 +75,7 @@ def test_patterns_recorded_and_computed(family, tmp_path):
 
 
 def test_scores_of_heads_are_those_of_the_patterns(family):
-    name, scope, plain = family
+    _, scope, plain = family
     tokens = np.array(IDS)
     recorded = heads.score(scope.trace(IDS), null_draws=5)
     computed = heads.score(scope.trace(IDS, capture=("q", "k")))

@@ -5,7 +5,6 @@ import copy
 import pytest
 import torch
 import transformers as hf
-
 from transformers.models.falcon import modeling_falcon
 
 from scope_widgets import Microscope
@@ -191,7 +190,7 @@ def test_again_from_the_middle_is_a_whole_forward(family, site):
 
 
 def test_gradients_are_those_of_the_plain_model(family):
-    scope, plain, _ = family
+    scope, _, _ = family
     kept = {}
 
     def leaf(value):
