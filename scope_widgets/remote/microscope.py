@@ -268,7 +268,7 @@ class RemoteMicroscope(Microscope):
         self._check_size(wanted, ids.numel())
         if self._seen_beside_the_model_only(mask, wanted):
             rows = [row[kept].tolist() for row, kept in zip(ids, mask, strict=True)]
-            read, scoring = trace_quantities(self, rows, [tuple(one) for one in wanted])
+            read, scoring = trace_quantities(self, rows, [(one.site, one.layer, one.head) for one in wanted])
             return dict(zip(wanted, read if trace.batched else [one[0] for one in read], strict=True)), scoring
         if lacking := [one for one in wanted if one.site != "logits" and not self.anatomy.has(one.site, one.layer)]:
             raise NotCapturedError(self.anatomy.missing(lacking[0].site, lacking[0].layer))
@@ -284,7 +284,7 @@ class RemoteMicroscope(Microscope):
             else:
                 values[one] = arrange(one.site, arranged(self.anatomy, one.site, value, ids.shape, one.head), mask)
             if side.isdigit():
-                scoring[one.layer] = _scoring(*found["scoring " + path], mask)
+                scoring[one.layer] = _scoring(found["scoring " + path], mask)
         if not trace.batched:
             values = {one: value[0] for one, value in values.items()}
         return values, scoring
@@ -355,14 +355,13 @@ def _error(module: str, name: str, message: str) -> Exception:
     return RemoteError(f"On the server: {name}: {message}")
 
 
-def _scoring(
-    scaling: float, softcap: float | None, window: int | None, sinks: Tensor | None, seen: Tensor | bool, mask: Tensor
-) -> AttentionScoring:
+def _scoring(found: Sequence[Any], mask: Tensor) -> AttentionScoring:
     """Return how scores are made, of what `worker.read_activations` found."""
+    scaling, softcap, window, sinks, seen = found
     if isinstance(seen, bool):
         size = mask.shape[1]
         ones = torch.ones(1, 1, size, size, dtype=torch.bool)
         seen = ones.tril() if seen else ones
     added = torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)
-    found = AttentionScoring.of_mask(added, mask, window)
-    return found.with_scores(scaling=scaling, softcap=softcap, sinks=sinks)
+    of_mask = AttentionScoring.of_mask(added, mask, window)
+    return of_mask.with_scores(scaling=scaling, softcap=softcap, sinks=sinks)
