@@ -15,6 +15,7 @@ from torch import Tensor
 
 from . import _display, _ranking, _statistics, _statistics_from_qk, _torch_display, _torch_statistics
 from ._compiled import COMPILED, MISSING
+from ._means import visible_keys
 from ._torch_statistics import cell_means, repetition_statistics
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "repetition_statistics",
     "thumbnails",
     "top_keys",
+    "visible_keys",
 ]
 
 P = ParamSpec("P")

@@ -26,11 +26,12 @@ def earlier_equal_tokens(tokens: NDArray[np.int64]) -> NDArray[np.int32]:
     return earlier
 
 
-def visible_keys(n_tokens: int, window: int | None) -> NDArray[np.int64]:
+def visible_keys(n_tokens: int, window: int | None, chunk: int | None = None) -> NDArray[np.int64]:
     """Return how many keys each query sees, [query]."""
-    if window is not None and window < 1:
-        raise ValueError(f"window is {window}, expected 1 or more, or None for all keys up to the query.")
-    return np.minimum(np.arange(1, n_tokens + 1), window or n_tokens)
+    for name, size in (("window", window), ("chunk", chunk)):
+        if size is not None and size < 1:
+            raise ValueError(f"{name} is {size}, expected 1 or more, or None for all keys up to the query.")
+    return np.minimum(np.arange(n_tokens) % (chunk or n_tokens) + 1, window or n_tokens)
 
 
 def inverse_log(n_visible: NDArray[np.int64]) -> NDArray[np.float64]:

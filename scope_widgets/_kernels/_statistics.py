@@ -16,6 +16,7 @@ def head_statistics(
     threads: int | None = None,
     *,
     window: int | None = None,
+    chunk: int | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Compute the statistics of every head's attention pattern in one pass over its causal entries.
 
@@ -30,6 +31,8 @@ def head_statistics(
         Number of threads; None: as many as the machine has and the work is worth. The result does not depend on it.
     window
         Number of keys that a query sees, its own the last (sliding-window attention). None: all up to its own.
+    chunk
+        Number of keys in a chunk: a query sees those of its own up to its own (chunked attention). None: no chunks.
 
     Returns
     -------
@@ -37,8 +40,8 @@ def head_statistics(
         One float64 array [head] per statistic; NaN where it is undefined (a single token, no repeated token).
 
         - entropy: mean over queries of -sum_k A ln A in nats, with 0 ln 0 = 0
-        - normalised_entropy: mean over queries q >= 1 of the entropy divided by ln(q + 1), or by the logarithm of
-          the window where that is smaller
+        - normalised_entropy: mean over the queries that see several keys of the entropy divided by the logarithm of
+          how many they see (ln(q + 1) where there is no window and no chunk)
         - previous_token: mean of A[q, q-1] over q >= 1 (Wang et al. 2022, appendix H)
         - current_token: mean of A[q, q]
         - first_token: mean of A[q, 0] over q >= 1; row 0 is trivially 1 and does not count
@@ -56,7 +59,7 @@ def head_statistics(
     attention = _checks.attention(attention)
     n_tokens = attention.shape[1]
     earlier = earlier_equal_tokens(_checks.tokens(tokens, n_tokens))
-    n_visible = visible_keys(n_tokens, window)
+    n_visible = visible_keys(n_tokens, window, chunk)
     sums, _ = statistics.sum_rows(
         _checks.bits(attention), earlier, inverse_log(n_visible), _checks.BLOCK, _checks.threads(threads)
     )

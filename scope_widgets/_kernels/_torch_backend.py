@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._means import visible_keys
 from ._torch_display import pack_triangle, thumbnails, top_keys
 from ._torch_statistics import (
     cell_means,
@@ -21,6 +22,7 @@ __all__ = [
     "repetition_statistics",
     "thumbnails",
     "top_keys",
+    "visible_keys",
 ]
 
 #: whether the compiled modules are there

@@ -23,14 +23,19 @@ BLOCK_ENTRIES = 2**22
 
 
 def head_statistics(
-    attention: Array | Tensor, tokens: Array | Tensor, threads: int | None = None, *, window: int | None = None
+    attention: Array | Tensor,
+    tokens: Array | Tensor,
+    threads: int | None = None,
+    *,
+    window: int | None = None,
+    chunk: int | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Compute the statistics of every head; see `_statistics.head_statistics`. torch chooses its threads itself."""
     entries = as_attention(attention)
     _checks.threads(threads)
     n_heads, n_tokens, _ = entries.shape
     ids = as_tokens(tokens, n_tokens)
-    n_visible = visible_keys(n_tokens, window)
+    n_visible = visible_keys(n_tokens, window, chunk)
     sums = Sums(n_heads, ids, n_visible, entries.device)
     for first, block in causal_blocks(entries):
         sums.add(first, block)

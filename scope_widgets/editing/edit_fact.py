@@ -110,7 +110,7 @@ def edit_fact(
         For a subject that is not in the prompt once, an answer that is not one token, a layer that the model does not
         have, or one from which nothing at the subject reaches the answer; an answer that the model gives already.
     UnsupportedModelError
-        Where a norm follows the MLP (Gemma 2, Gemma 3, OLMo 2), attention cannot be run from the middle (GPT-Neo), or
+        Where a norm follows the MLP (Gemma 2, Gemma 3, OLMo 2), attention cannot be run from the middle, or
         the matrix is not plain.
 
     References
@@ -146,7 +146,9 @@ def edit_fact(
     )
     input_vector = _input_vector(key.double().mean(0), mlp_keys(scope, rows, layer), ridge).float()
     output_vector, losses = optimise_value(scope, contexts, essence_context, layer, token, steps)
-    target = name_of(scope, scope.anatomy.blocks[layer].down)
+    down = scope.anatomy.blocks[layer].down
+    assert down is not None  # _check
+    target = name_of(scope, down)
     with RankOnePatch(scope, target, output_vector, input_vector, 1.0):
         after = predict(scope, texts)
     own = loaded(scope).run(context.rows, capture=("mlp_out",)).values["mlp_out"][layer][0, context.positions[0]]
@@ -184,7 +186,12 @@ def _check(scope: Microscope, layer: Any, steps: Any, ridge: float) -> None:
     if not 0 < ridge < float("inf"):
         raise ValueError(f"ridge= is a number above 0, such as 0.01; got {ridge!r}.")
     block = scope.anatomy.blocks[layer]
-    if block.mlp_out is not block.mlp:
+    if block.down is None or block.mlp_scale != 1.0:
+        raise UnsupportedModelError(
+            f"The MLP of layer {layer} of {type(scope.model).__name__} does not write to the residual stream by one "
+            "matrix alone (experts, or a factor), and this edit is of such a matrix."
+        )
+    if block.mlp_norm is not None:
         raise UnsupportedModelError(
             f"A norm follows the MLP in {type(scope.model).__name__}, so what its matrix writes is not what reaches "
             "the residual stream, and this edit is not defined there. Take a model without such norms (Llama, GPT-2)."

@@ -100,6 +100,12 @@ def orthogonalise(scope: Microscope, direction: Direction, *, layers: Sequence[i
 
 def _block_edits(scope: Microscope, layer: int, direction: Direction) -> list[WeightEdit]:
     edits: list[WeightEdit] = []
+    scope.anatomy.check_sum("Taking a direction out of the weights")
+    if scope.anatomy.blocks[layer].beside:
+        raise UnsupportedModelError(
+            f"Something else than attention and MLP writes to the residual stream in layer {layer} of "
+            f"{type(scope.model).__name__}, and its weights are not known."
+        )
     for output in output_matrices(scope.anatomy.blocks[layer]).values():
         vector = output.vector(scope, direction)
         edits.append((output.module, "weight", _without(vector, -1 if is_conv1d(output.module) else 0)))

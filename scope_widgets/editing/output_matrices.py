@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.experiments.direction import Direction
-from scope_widgets.models.architecture.anatomy import Block
+from scope_widgets.models.architecture.anatomy import Block, UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import freeze_norm
 from scope_widgets.models.locks import lock_of
 from scope_widgets.models.microscope import Microscope, loaded
@@ -51,10 +51,21 @@ class OutputMatrix:
 
 def output_matrices(block: Block) -> dict[OutputOf, OutputMatrix]:
     """Return the matrices of a block by what they belong to."""
-    return {
-        "attention": OutputMatrix(block.out, None if block.attention_out is block.attention else block.attention_out),
-        "mlp": OutputMatrix(block.down, None if block.mlp_out is block.mlp else block.mlp_out),
+    parts: dict[OutputOf, tuple[nn.Module | None, nn.Module | None, nn.Module | None]] = {
+        "attention": (block.out, block.attention_norm, block.attention_out),
+        "mlp": (block.down, block.mlp_norm, block.mlp_out),
     }
+    found: dict[OutputOf, OutputMatrix] = {}
+    for name, (matrix, norm, written) in parts.items():
+        if written is None:
+            continue  # the block has no such part
+        if matrix is None:
+            raise UnsupportedModelError(
+                f"The {name} of {type(block.block).__name__} writes to the residual stream by no one matrix, so its "
+                "weights cannot be changed for what it writes."
+            )
+        found[name] = OutputMatrix(matrix, norm)
+    return found
 
 
 def original_matrix(module: nn.Module) -> Tensor:

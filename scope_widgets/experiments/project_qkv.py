@@ -31,7 +31,7 @@ def project_qkv(scope: Microscope, vectors: Tensor, sites: tuple[str, ...]) -> d
     Raises
     ------
     UnsupportedModelError
-        For a family whose attention cannot be looked into (GPT-Neo).
+        For a family whose attention cannot be looked into.
     """
     kept: dict[tuple[str, int], list[Tensor]] = {(site, at): [] for site in sites for at in range(scope.n_layers)}
 

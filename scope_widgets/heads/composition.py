@@ -85,7 +85,7 @@ def composition(scope: Microscope, *, kind: Kind = "k") -> CompositionScores:
     ValueError
         For another kind of composition.
     UnsupportedModelError
-        For GPT-Neo, whose attention cannot be looked into, and where queries or keys are no linear map of what enters.
+        Where attention cannot be looked into, and where queries or keys are no linear map of what enters.
 
     Examples
     --------

@@ -40,7 +40,7 @@ def copying(scope: Microscope, tokens: Tokens, *, top: int = 5) -> HeadScores:
     ValueError
         For no token, a text that is not one token, or a `top` that the vocabulary does not have.
     UnsupportedModelError
-        For a family whose attention cannot be looked into (GPT-Neo).
+        For a family whose attention cannot be looked into.
 
     Examples
     --------

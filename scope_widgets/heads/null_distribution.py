@@ -23,7 +23,12 @@ RANDOM_KEY = {"previous_token": 1, "current_token": 0, "first_token": 1}
 
 
 def shuffled_token_draws(
-    attention: Patterns, tokens: Array, draws: int, rng: np.random.Generator, window: int | None = None
+    attention: Patterns,
+    tokens: Array,
+    draws: int,
+    rng: np.random.Generator,
+    window: int | None = None,
+    chunk: int | None = None,
 ) -> dict[str, Array]:
     """Return scores `[draw, head]` of the same patterns `[head, query, key]` with the tokens in random order."""
     if len(np.unique(tokens)) == len(tokens):
@@ -32,23 +37,38 @@ def shuffled_token_draws(
     if isinstance(attention, Tensor):  # reads the entries that count: there is no pass over all of them to share
         scored = [_kernels.repetition_statistics(attention, rng.permutation(tokens)) for _ in range(draws)]
     else:
-        scored = [_kernels.head_statistics(attention, rng.permutation(tokens), window=window) for _ in range(draws)]
+        scored = [
+            _kernels.head_statistics(attention, rng.permutation(tokens), window=window, chunk=chunk)
+            for _ in range(draws)
+        ]
     return {name: np.stack([one[name] for one in scored]) for name in SHUFFLED_TOKENS}
 
 
 def random_key_draws(
-    attention: Patterns, draws: int, rng: np.random.Generator, window: int | None = None
+    attention: Patterns,
+    draws: int,
+    rng: np.random.Generator,
+    window: int | None = None,
+    chunk: int | None = None,
 ) -> dict[str, Array]:
     """Return scores `[draw, head]` of patterns `[head, query, key]` at random keys, for each of `RANDOM_KEY`."""
     queries = np.arange(attention.shape[1])
-    return {name: at_random_keys(attention, queries[start:], draws, rng, window) for name, start in RANDOM_KEY.items()}
+    return {
+        name: at_random_keys(attention, queries[start:], draws, rng, window, chunk)
+        for name, start in RANDOM_KEY.items()
+    }
 
 
 def at_random_keys(
-    attention: Patterns, queries: Array, draws: int, rng: np.random.Generator, window: int | None = None
+    attention: Patterns,
+    queries: Array,
+    draws: int,
+    rng: np.random.Generator,
+    window: int | None = None,
+    chunk: int | None = None,
 ) -> Array:
     """Return the mean attention `[draw, head]` of the queries to keys drawn uniformly among those that each sees."""
-    first = np.maximum(0, queries + 1 - (window or len(attention[0])))
+    first = queries + 1 - _kernels.visible_keys(len(attention[0]), window, chunk)[queries]
     keys = rng.integers(first, queries + 1, size=(draws, len(queries)))
     if isinstance(attention, Tensor):  # all draws at once: only their means travel
         return _kernels.cell_means(attention, queries, keys).T

@@ -48,7 +48,7 @@ def score(trace: Trace, *, null_draws: int = 200, seed: int = 0) -> HeadScores:
 
         ================== ===========================================================================================
         entropy            -sum_k A ln A in nats
-        normalised_entropy the same over ln(number of keys that q sees), q >= 1
+        normalised_entropy the same over ln(number of keys that q sees), where it sees several
         previous_token     A[q, q - 1], q >= 1 (Wang et al. 2022, appendix H)
         current_token      A[q, q]
         first_token        A[q, 0], q >= 1
@@ -57,10 +57,14 @@ def score(trace: Trace, *, null_draws: int = 200, seed: int = 0) -> HeadScores:
         sparsity           share of all causal entries with A < 0.01
         ================== ===========================================================================================
 
+        Attention to a sink (gpt-oss) is none of these: there the A of a query sum to less than 1.
+
     Raises
     ------
     NotCapturedError
         When the trace recorded neither attention nor queries and keys.
+    ValueError
+        Where attention is not causal.
 
     Examples
     --------
@@ -101,21 +105,38 @@ def _score_prompt(
             statistics.append(_from_queries_and_keys(prompt, layer, tokens))
             continue
         attention = pattern(prompt, layer)
-        statistics.append(_kernels.head_statistics(attention, tokens, window=prompt.scoring[layer].window))
+        statistics.append(_kernels.head_statistics(attention, tokens, **_seen(prompt, layer)))
         if null_draws and len(tokens) > 1:
-            window = prompt.scoring[layer].window
-            shuffled = shuffled_token_draws(attention, tokens, null_draws, rng, window)
-            draws.append(shuffled | random_key_draws(attention, null_draws, rng, window))
+            shuffled = shuffled_token_draws(attention, tokens, null_draws, rng, **_seen(prompt, layer))
+            draws.append(shuffled | random_key_draws(attention, null_draws, rng, **_seen(prompt, layer)))
     stacked = {name: np.stack([one[name] for one in statistics]) for name in statistics[0]}
     return stacked, {name: np.stack([one[name] for one in draws], axis=1) for name in draws[0]} if draws else {}
 
 
 def _from_queries_and_keys(prompt: Trace, layer: int, tokens: Array) -> dict[str, Array]:
-    q, k = (value(layer).float().transpose(0, 1) for value in (prompt.q, prompt.k))
     scoring = prompt.scoring[layer]
+    if not scoring.from_products:  # a head at a time, so that no more than one pattern is held
+        seen = _seen(prompt, layer)
+        heads = [
+            _kernels.head_statistics(_as_kernels_take_it(prompt.head_attention(layer, head)[None]), tokens, **seen)
+            for head in range(prompt.n_heads)
+        ]
+        return {name: np.concatenate([one[name] for one in heads]) for name in heads[0]}
+    q, k = (value(layer).float().transpose(0, 1) for value in (prompt.q, prompt.k))
     return _kernels.head_statistics_from_qk(
         q, k, tokens, scaling=scoring.scaling, window=scoring.window, softcap=scoring.softcap
     )
+
+
+def _seen(trace: Trace, layer: int) -> dict[str, int | None]:
+    """Return which keys each query sees, as the kernels take it."""
+    scoring = trace.scoring[layer]
+    if not scoring.causal:
+        raise ValueError(
+            f"Head statistics are of causal attention, and in layer {layer} of {trace.model_id} queries see what comes "
+            "after them. Patterns are in trace.attention(layer)."
+        )
+    return {"window": scoring.window, "chunk": scoring.chunk}
 
 
 @former_options("n")
@@ -194,9 +215,9 @@ def _null_of_repetition(
     """Return scores `[draw, layer, head]` at random keys; of repetition, at the `queries` of the second half."""
     layers = []
     for layer, attention in enumerate(patterns):
-        window = trace.scoring[layer].window
-        repetition = at_random_keys(attention, queries, null_draws, rng, window)
-        layers.append(random_key_draws(attention, null_draws, rng, window) | dict.fromkeys(SHUFFLED_TOKENS, repetition))
+        seen = _seen(trace, layer)
+        repetition = at_random_keys(attention, queries, null_draws, rng, **seen)
+        layers.append(random_key_draws(attention, null_draws, rng, **seen) | dict.fromkeys(SHUFFLED_TOKENS, repetition))
     return {name: np.stack([one[name] for one in layers], axis=1) for name in layers[0]}
 
 
@@ -211,7 +232,11 @@ def _average_over_prompts(
 
 def pattern(trace: Trace, layer: int) -> Patterns:
     """Return the patterns `[head, query, key]` of a layer as the kernels take them: tensors on a GPU stay on it."""
-    attention = trace.attention(layer).float()
+    return _as_kernels_take_it(trace.attention(layer))
+
+
+def _as_kernels_take_it(attention: Tensor) -> Patterns:
+    attention = attention.float()
     if _kernels.COMPILED and attention.device.type == "cpu":
         return np.ascontiguousarray(attention.numpy())
     return attention

@@ -25,13 +25,19 @@ def thumbnails(trace: Trace, size: int = 32) -> Steps[Array]:
     Returns
     -------
     ndarray of uint8 [layer, head, row, column]
+        Black in layers without attention.
         The status of each step carries that of its layer.
     """
     pictures: list[Array] = []
     for layer in range(trace.n_layers):
-        pictures.append(layer_thumbnails(trace.attention(layer), size))
+        attends = trace.attends(layer)
+        pictures.append(layer_thumbnails(trace.attention(layer), size) if attends else _black(trace.n_heads, size))
         yield JobStatus("running", "thumbnails", layer + 1, trace.n_layers, partial=pictures[-1])
     return np.stack(pictures)
+
+
+def _black(n_heads: int, size: int) -> Array:
+    return np.zeros((n_heads, size, size), dtype=np.uint8)
 
 
 def layer_thumbnails(attention: Tensor, size: int = 32) -> Array:
@@ -81,6 +87,5 @@ def head_pattern(trace: Trace, layer: int, head: int) -> HeadPattern:
     """
     if "attention" in trace.values:
         return HeadPattern(trace.attention(layer)[head])
-    key_head = head // (trace.n_heads // trace.n_kv_heads)
-    q, k = trace.q(layer)[:, head : head + 1], trace.k(layer)[:, key_head : key_head + 1]
-    return HeadPattern(None, q, k, trace.scoring[layer])
+    q, k = trace.queries_and_keys(layer, head)
+    return HeadPattern(None, q, k, trace.scoring[layer].of_head(head))

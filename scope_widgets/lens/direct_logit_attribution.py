@@ -19,6 +19,7 @@ from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.rounding import rank
 from scope_widgets.lens.trace_model import scope_of
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
@@ -37,7 +38,9 @@ class Attribution(Result):
     ----------
     component : list of str [row]
         "embedding" (tokens and positions), then of each layer "attention" (a head), "attention_bias" and "mlp", then
-        "final_norm_bias" and "unembedding_bias". Biases that a model lacks are 0.
+        "final_norm_bias" and "unembedding_bias". What a model lacks is 0. In a layer that mixes positions by something
+        else than attention (a state-space layer, a convolution), "mixer" stands for "attention_bias"; what writes
+        beside attention and MLP (in Falcon-H1) is "beside".
     layer, head : ndarray of int [row]
         -1 where there is none.
     contribution : ndarray [row]
@@ -143,7 +146,8 @@ def direct_logit_attribution(
     NotCapturedError
         When the trace lacks one of the quantities.
     UnsupportedModelError
-        When the final norm and unembedding do not make the trace's logits from its residual stream.
+        When the final norm and unembedding do not make the trace's logits from its residual stream, or the parts do
+        not sum to it.
 
     Examples
     --------
@@ -155,6 +159,7 @@ def direct_logit_attribution(
     True
     """
     scope = scope_of(trace, scope)
+    scope.anatomy.check_sum("Direct logit attribution")
     unembedding = Unembedding(scope.model, scope.anatomy)
     at = _rows_of(trace, position)
     here = _value_at(trace, trace.logits, at)
@@ -164,6 +169,7 @@ def direct_logit_attribution(
         check_distinct(scope.tokenizer, answers, against)
     final = _value_at(trace, trace.residual(trace.n_layers), at)
     logits = _raw_logits(trace, unembedding, final, at)
+    precision = trace.logits.dtype
     total = logits.gather(1, answers[:, None])[:, 0]
     direction, bias = unembedding.directions(answers)
     if against is not None:
@@ -178,6 +184,7 @@ def direct_logit_attribution(
         written.append(torch.einsum("prd,pd->pr", frozen(parts), direction))
     rows += [("final_norm_bias", -1, -1), ("unembedding_bias", -1, -1)]
     per_prompt = torch.cat([*written, (direction @ frozen.bias)[:, None], bias[:, None]], dim=1).numpy()
+    residue = _checked_residue(scope, per_prompt, total.numpy(), precision)
     component, layer, head = zip(*rows, strict=True)
     return Attribution(
         component=list(component),
@@ -186,13 +193,25 @@ def direct_logit_attribution(
         contribution=per_prompt.mean(0),
         per_prompt=per_prompt,
         total=total.numpy(),
-        residue=float(np.abs(per_prompt.sum(1) - total.numpy()).max()),
+        residue=residue,
         answer=token_texts(scope.tokenizer, answers.tolist()),
         versus=[] if against is None else token_texts(scope.tokenizer, against.tolist()),
         n_layers=trace.n_layers,
         n_heads=trace.n_heads,
         provenance=dataclasses.replace(trace.provenance, note=_note(trace, unembedding, position)),
     )
+
+
+def _checked_residue(scope: Microscope, parts: Array, total: Array, precision: torch.dtype) -> float:
+    """Return how far the sum of the parts is from the total; raise UnsupportedModelError where it is not rounding."""
+    residue = float(np.abs(parts.sum(1) - total).max())
+    if residue > (1e-3 if precision == torch.float32 else 5e-2) * max(np.abs(parts).max(), np.abs(total).max()):
+        raise UnsupportedModelError(
+            f"What the parts of this {type(scope.model).__name__} write does not sum to its logits (off by "
+            f"{residue:.3g}): it does something to them that this package does not know, such as a final step that is "
+            "no norm."
+        )
+    return residue
 
 
 def _raw_logits(trace: Trace, unembedding: Unembedding, final: Tensor, at: Tensor) -> Tensor:
@@ -207,15 +226,27 @@ def _raw_logits(trace: Trace, unembedding: Unembedding, final: Tensor, at: Tenso
 
 def _parts(trace: Trace, scope: Microscope, at: Tensor) -> Iterator[tuple[list[tuple[str, int, int]], Tensor]]:
     """Yield what is added to the residual stream at positions `at`: names of parts, and parts `[prompt, part, d]`."""
-    yield [("embedding", -1, -1)], _value_at(trace, trace.residual(0), at).cpu().double()[:, None]
+    embeddings = _value_at(trace, trace.residual(0), at).cpu().double()
+    yield [("embedding", -1, -1)], embeddings[:, None]
+    has, nothing = scope.anatomy.has, torch.zeros_like(embeddings)
     for layer in range(trace.n_layers):
-        heads, bias = head_writes(scope, _value_at(trace, trace.z(layer), at), layer)
-        mlp = _value_at(trace, trace.mlp_out(layer), at).cpu().double()
         names = [("attention", layer, head) for head in range(trace.n_heads)]
-        yield (
-            [*names, ("attention_bias", layer, -1), ("mlp", layer, -1)],
-            torch.cat([heads, bias[:, None], mlp[:, None]], dim=1),
-        )
+        mlp = _value_at(trace, trace.mlp_out(layer), at).cpu().double() if has("mlp_out", layer) else nothing
+        by_head = has("z", layer) and scope.anatomy.blocks[layer].out is not None
+        if by_head:
+            heads, bias = head_writes(scope, _value_at(trace, trace.z(layer), at), layer)
+        else:  # what mixes positions in its place is one part
+            heads = nothing[:, None].expand(-1, len(names), -1)
+            bias = nothing
+            if has("attention_out", layer):
+                bias = _value_at(trace, trace.attention_out(layer), at).cpu().double()
+        names += [("attention_bias" if by_head else "mixer", layer, -1), ("mlp", layer, -1)]
+        parts = torch.cat([heads, bias[:, None], mlp[:, None]], dim=1)
+        if scope.anatomy.blocks[layer].beside:
+            before, after = (_value_at(trace, trace.residual(at_layer), at) for at_layer in (layer, layer + 1))
+            names.append(("beside", layer, -1))
+            parts = torch.cat([parts, (after.cpu().double() - before.cpu().double() - parts.sum(1))[:, None]], dim=1)
+        yield names, parts
 
 
 def _rows_of(trace: Trace, position: int) -> Tensor:

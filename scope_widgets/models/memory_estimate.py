@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from scope_widgets.models.architecture.anatomy import Anatomy
+from scope_widgets.models.architecture.unembedding import n_inputs
 from scope_widgets.models.input_device import input_device
 from scope_widgets.traces.trace import TRACE_SITES, KeptLogits
 
@@ -54,7 +55,7 @@ class Shape:
     @classmethod
     def of(cls, model: PreTrainedModel, anatomy: Anatomy) -> Shape:
         """Return the sizes of a Hugging Face model, which may be on the meta device."""
-        down = next(anatomy.blocks[0].down.parameters())
+        down = [n_inputs(block.down) for block in anatomy.blocks if block.down is not None]
         return cls(
             n_layers=anatomy.n_layers,
             n_heads=anatomy.n_heads,
@@ -62,7 +63,7 @@ class Shape:
             d_model=anatomy.d_model,
             d_head=anatomy.d_head,
             d_vocab=anatomy.d_vocab,
-            d_mlp=down.numel() // anatomy.d_model,
+            d_mlp=max(down, default=4 * anatomy.d_model),  # experts: what they take of a token is about as much
             weights=sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers())),
             itemsize=model.dtype.itemsize,
         )

@@ -20,9 +20,10 @@ from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.module_lookup import named
 from scope_widgets.models.execution.activation_edits import Editor, Edits
 from scope_widgets.models.execution.assemble_trace import assemble_trace
-from scope_widgets.models.execution.cached_run import CachedRun
+from scope_widgets.models.execution.attention import uses_attention_interface
+from scope_widgets.models.execution.cached_run import CachedRun, Way, way_to_go_on
 from scope_widgets.models.execution.call_recorder import recording
-from scope_widgets.models.execution.model_validation import validate
+from scope_widgets.models.execution.model_validation import is_tested, measured
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import Recorder, record
 from scope_widgets.models.input_device import input_device
@@ -408,14 +409,15 @@ class LocalMicroscope(Microscope):
         self.tokenizer = tokenizer
         self._name, self._adapters = model_id, ""
         self.revision = revision
-        self.anatomy = Anatomy.of(model)
+        self._static = Anatomy.of(model)
         self._wrapped: NNsightModel | None = None
+        self._way: Way | None = None
         if not hasattr(tokenizer, "convert_ids_to_tokens"):
             raise TypeError(
                 f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. "
                 "Load it with transformers.AutoTokenizer."
             )
-        validate(model, self.anatomy)
+        self.anatomy = measured(model, self._static)
 
     @property
     def model_id(self) -> str:  # type: ignore[override]
@@ -512,7 +514,7 @@ class LocalMicroscope(Microscope):
         """
         rows, _, _ = encode(self.tokenizer, prompts, None)
         self._check(rows)
-        return CachedRun(self, rows, capture, edits or {})
+        return CachedRun(self, rows, capture, edits or {}, self._way_to_go_on())
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T]:
         """Return the job of a call, whose steps run here, see `Microscope.submit`."""
@@ -544,12 +546,26 @@ class LocalMicroscope(Microscope):
         """Give the model under nnsight, wrapped anew where its modules have changed."""
         if self._wrapped is None or not self._wrapped.current:
             self._find_parts()
-            self._wrapped = NNsightModel(self.model, self.tokenizer)
+            self._wrapped = NNsightModel(self.model, self.tokenizer, self.anatomy)
         return self._wrapped
 
     def _find_parts(self) -> None:
         """Find the parts again: a user may replace modules at any time."""
-        self.anatomy = Anatomy.of(self.model)
+        static = Anatomy.of(self.model)
+        if static != self._static:
+            self._static, self.anatomy, self._way = static, measured(self.model, static), None
+
+    def _way_to_go_on(self) -> Way:
+        """Return how runs go on from the middle, found at the first of them."""
+        with self.wrapped():  # finds the parts, where they have changed
+            if self._way is None and is_tested(self.model) and uses_attention_interface(self.model):
+                self._way = "positions"
+            if self._way is None:
+                name = type(self.model).__name__
+                self._way = way_to_go_on(
+                    lambda rows, way: CachedRun(self, rows, (), {}, way), self.logits, self.anatomy, name
+                )
+            return self._way
 
 
 def checked_logits(logits: KeptLogits) -> KeptLogits:

@@ -18,8 +18,11 @@ from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models.architecture.anatomy import Anatomy
+from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
+from scope_widgets.models.execution.attention import uses_attention_interface
+from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.nnsight_trace import TransformersModel
 from scope_widgets.models.loading import ModelNotFoundError
 from scope_widgets.models.microscope import LocalMicroscope, Microscope, checked_logits
@@ -34,12 +37,15 @@ from scope_widgets.remote.source_bundle import digest, sources_of
 from scope_widgets.remote.trace import RemoteTrace
 from scope_widgets.remote.worker import execute
 from scope_widgets.remote.worker.read_activations import Wanted, arranged, plan
+from scope_widgets.remote.worker.trace_quantities import trace_quantities
 from scope_widgets.traces.attention_scoring import AttentionScoring
-from scope_widgets.traces.trace import TRACE_SITES, KeptLogits
+from scope_widgets.traces.trace import TRACE_SITES, KeptLogits, NotCapturedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+#: quantities that a family may scale, gate or norm
+_MEASURED = frozenset({"z", "attention_out", "mlp_out"})
 #: bytes that one request may bring back
 MOST_BYTES = 1_000_000_000
 
@@ -268,9 +274,16 @@ class RemoteMicroscope(Microscope):
         """Fetch quantities of a trace with one request."""
         ids, mask = (value.reshape(-1, trace.mask.shape[-1]) for value in (trace.token_ids, trace.mask))
         self._check_size(wanted, ids.shape)
+        if self._seen_beside_the_model_only(mask, wanted):
+            rows = [row[kept].tolist() for row, kept in zip(ids, mask, strict=True)]
+            read, scoring = trace_quantities(self, rows, [(one.site, one.layer, one.head) for one in wanted])
+            return dict(zip(wanted, read if trace.batched else [one[0] for one in read], strict=True)), scoring
+        of_model = ("logits", "last_logits")
+        if lacking := [one for one in wanted if one.site not in of_model and not self.anatomy.has(one.site, one.layer)]:
+            raise NotCapturedError(self.anatomy.missing(lacking[0].site, lacking[0].layer))
         asked = plan(self.model, self.anatomy, wanted, [length - 1 for length in trace.lengths])
         found = self._answer({"read": [list(one) for one in asked], "input_ids": ids, "attention_mask": mask.long()})
-        scoring: dict[int, AttentionScoring] = {}
+        scoring = {}
         values: dict[Wanted, Tensor] = {}
         by_name = {f"{one.site}.{one.layer}": one for one in wanted}
         for name, path, side, _ in asked:
@@ -282,13 +295,18 @@ class RemoteMicroscope(Microscope):
             else:
                 values[one] = arrange(one.site, arranged(self.anatomy, one.site, value, ids.shape, one.head), mask)
             if side.isdigit():
-                scaling, softcap, window, sinks = found["scoring " + path]
-                if sinks:
-                    raise NotImplementedError(f"{self.model_id} has attention sinks, which are not computed yet.")
-                scoring[one.layer] = AttentionScoring(scaling, softcap, window)
+                scoring[one.layer] = _scoring(found["scoring " + path], mask)
         if not trace.batched:
             values = {one: value[0] for one, value in values.items()}
         return values, scoring
+
+    def _seen_beside_the_model_only(self, mask: Tensor, wanted: Sequence[Wanted]) -> bool:
+        """Whether a trace of prompts `[batch, position]` shows what reading modules does not."""
+        unsure = not is_tested(self.model) and bool({one.site for one in wanted} & _MEASURED)
+        several_lengths = bool((mask.sum(1) != mask.shape[1]).any())
+        by_length = several_lengths and bool(rotary_by_length(self.model.config))
+        inside = bool({one.site for one in wanted} & {"q", "k", "v"})
+        return unsure or by_length or (inside and not uses_attention_interface(self.model))
 
     def _check_size(self, wanted: Sequence[Wanted], shape: torch.Size) -> None:
         a = self.anatomy
@@ -349,3 +367,15 @@ def _error(module: str, name: str, message: str) -> Exception:
         except TypeError:
             pass
     return RemoteError(f"On the server: {name}: {message}")
+
+
+def _scoring(found: Sequence[Any], mask: Tensor) -> AttentionScoring:
+    """Return how scores are made, of what `worker.read_activations` found."""
+    scaling, softcap, window, sinks, seen = found
+    if isinstance(seen, bool):
+        size = mask.shape[1]
+        ones = torch.ones(1, 1, size, size, dtype=torch.bool)
+        seen = ones.tril() if seen else ones
+    added = torch.zeros(seen.shape).masked_fill_(~seen, -torch.inf)
+    of_mask = AttentionScoring.of_mask(added, mask, window)
+    return of_mask.with_scores(scaling=scaling, softcap=softcap, sinks=sinks)

@@ -127,7 +127,7 @@ class RemoteTrace(Trace):
         if all(one in self._known for one in whole):
             return self.attention(layer)[head]
         self._ask([q, k])
-        return self.scoring[layer].attention(self._known[q], self._known[k])[0]
+        return self.scoring[layer].of_head(head).attention(self._known[q], self._known[k])[0]
 
     def attention_only(self) -> RemoteTrace:
         """Return this trace with what attention patterns are made of, and nothing else."""

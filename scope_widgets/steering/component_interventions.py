@@ -13,7 +13,6 @@ from torch import Tensor
 
 from scope_widgets._aliases import former_options
 from scope_widgets.models.execution.activation_edits import n_neurons
-from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.intervention import Intervention, SteeredPositions, takes_former_at
 
@@ -133,6 +132,8 @@ class ClampNeuron(Intervention):
     def check(self, scope: Microscope) -> None:
         """Raise ValueError where there is no such neuron, as in a mixture of experts."""
         super().check(scope)
+        if scope.anatomy.blocks[self.layer].mlp is None:
+            raise ValueError(scope.anatomy.missing("neurons", self.layer))
         width = n_neurons(scope.anatomy.blocks[self.layer])
         if not 0 <= self.neuron < width:
             raise ValueError(f"There is no {self.name}: the MLPs of {scope.model_id} have neurons 0 to {width - 1}.")
@@ -252,11 +253,6 @@ class SwapAttention(Intervention):
         """Raise ValueError where there is no such head, or attention cannot be changed."""
         super().check(scope)
         _check_head(self, scope)
-        if not uses_attention_interface(scope.model):
-            raise ValueError(
-                f"{type(scope.model).__name__} computes attention by itself, so the attention of a head cannot be "
-                "swapped. Other interventions work."
-            )
 
     def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
         """See `Intervention.change`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -14,7 +15,7 @@ from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Prompt, Token
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct, warn_of_spelling
-from scope_widgets.models.execution.attention import uses_attention_interface
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.execution.persistent_edits import generate_with_edits
 from scope_widgets.models.input_device import input_device
@@ -51,7 +52,7 @@ class Session:
     """One prompt, some interventions, and the next-token distribution at any strengths of theirs.
 
     Positions and layers before the first intervention that does something are not computed again, and only the last
-    position is unembedded. By causality that is exact; a model that hides its attention (GPT-Neo) is run whole.
+    position is unembedded. By causality that is exact; a model that is not causal is run whole.
 
     Parameters
     ----------
@@ -360,7 +361,7 @@ class Session:
         state = self.scope.weights_version()
         if state != self._base_state:
             self._base = None
-            if uses_attention_interface(self.scope.model):
+            with suppress(UnsupportedModelError):
                 self._base = loaded(self.scope).run(self.token_ids)
             self._base_state = state
         return self._base

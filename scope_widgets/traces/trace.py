@@ -181,7 +181,10 @@ class Trace(Shown):
             kept_logits=None if kept is None else without_padding(kept, *(range(kept.ndim - 2))),
             mask=without_padding(self.mask, 0),
             values={
-                site: [without_padding(value, *((1, 2) if site == "attention" else (0,))) for value in layers]
+                site: [
+                    value if value.ndim == 1 else without_padding(value, *((1, 2) if site == "attention" else (0,)))
+                    for value in layers
+                ]
                 for site, layers in self.values.items()
             },
             modules={
@@ -230,18 +233,54 @@ class Trace(Shown):
         return self._value("z", layer)
 
     def attention(self, layer: int) -> Tensor:
-        """Return the attention patterns `[head, query, key]`, causal; rows sum to 1.
+        """Return the attention patterns `[head, query, key]`.
 
-        Where they were not recorded they are computed from the recorded queries and keys (of several prompts: of each
+        Rows sum to 1; where the layer has attention sinks (gpt-oss) to less, and `attention_sink` is the rest. Where
+        patterns were not recorded they are computed from the recorded queries and keys (of several prompts: of each
         alone, `trace[i].attention(layer)`).
+
+        Raises
+        ------
+        NotCapturedError
+            Where neither was recorded.
+        UnknownScoringError
+            Where they were not recorded and more goes into scores than queries, keys, windows, chunks and slopes.
         """
         if "attention" not in self.values and {"q", "k"} <= set(self.values) and not self.batched:
-            return self.scoring[self._layer(layer)].attention(self.q(layer), self.k(layer))
+            q, k = self.q(layer), self.k(layer)  # first, for they may not be there
+            return self.scoring[self._layer(layer)].attention(q, k)
         return self._value("attention", layer)
+
+    def attends(self, layer: int) -> bool:
+        """Return whether a layer has attention: in hybrids some mix positions in another way."""
+        known = self.values.get("attention", self.values.get("q"))
+        return known is None or known[self._layer(layer)].ndim > 1
 
     def head_attention(self, layer: int, head: int) -> Tensor:
         """Return the attention pattern `[query, key]` of one head."""
+        if "attention" not in self.values and {"q", "k"} <= set(self.values) and not self.batched:
+            return self.scoring[self._layer(layer)].of_head(head).attention(*self.queries_and_keys(layer, head))[0]
         return self.attention(layer)[head]
+
+    def attention_sink(self, layer: int) -> Tensor:
+        """Return how much of the attention goes to a sink, which is no token: `[head, query]`, 0 where there is none.
+
+        It is what is missing in the rows of `attention`, so it is exact to their rounding.
+
+        Examples
+        --------
+        >>> bool(scope.trace("the horse").attention_sink(0).any())
+        False
+        """
+        rows: Tensor = self.attention(layer).double().sum(-1)
+        there = self.scoring[self._layer(layer)].sinks is not None
+        return (1 - rows).clamp_min(0) if there else torch.zeros_like(rows)
+
+    def queries_and_keys(self, layer: int, head: int) -> tuple[Tensor, Tensor]:
+        """Return the queries of one head and the keys that it reads, `[position, 1, d_head]` each."""
+        q, k = self.q(layer), self.k(layer)
+        key_head = head // (q.shape[-2] // k.shape[-2])
+        return q[..., head : head + 1, :], k[..., key_head : key_head + 1, :]
 
     def fetch(self, *sites: str, layers: Sequence[int] | None = None) -> Trace:
         """Bring quantities into this process at once; here they are already, so this returns the trace itself."""
@@ -273,7 +312,16 @@ class Trace(Shown):
                 f"This trace did not capture '{site}', only {', '.join(self.captured) or 'logits'}. "
                 f"Trace again with capture=(..., '{site}')."
             )
-        return self.values[site][self._layer(layer, count)]
+        value = self.values[site][self._layer(layer, count)]
+        if value.ndim == 1:  # stands for what a layer does not have
+            raise NotCapturedError(self._no_such(site, self._layer(layer, count)))
+        return value
+
+    def _no_such(self, site: str, layer: int) -> str:
+        """Say that a layer does not have a quantity."""
+        if self.scope is not None:
+            return str(self.scope.anatomy.missing(site, layer))
+        return f"Layer {layer} of {self.model_id} does not have '{site}': not every layer of this model does."
 
     # --- summaries --------------------------------------------------------------------------------------------------
 
@@ -301,8 +349,11 @@ class Trace(Shown):
 
         if site == "attention":
             raise ValueError("Patterns have statistics of their own: use heads.score(trace).")
-        self._value(site, 0)
-        rows = [{"layer": i, **describe(value, self.mask)} for i, value in enumerate(self.values[site])]
+        if site not in self.values:
+            self._value(site, 0)
+        rows = [
+            {"layer": i, **describe(value, self.mask)} for i, value in enumerate(self.values[site]) if value.ndim > 1
+        ]
         return pd.DataFrame(rows)
 
     def to_circuitsvis(self, layer: int) -> Any:

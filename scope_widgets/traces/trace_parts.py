@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scope_widgets._provenance import Provenance
 from scope_widgets.traces.attention_scoring import AttentionScoring
@@ -51,10 +51,16 @@ def from_parts(kind: type[Trace], header: Header, tensors: Tensors) -> Trace:
         n_kv_heads=header["n_kv_heads"],
         mask=tensors["mask"],
         provenance=Provenance(**{**provenance, "prompts": tuple(provenance["prompts"])}),
-        scoring=tuple(AttentionScoring(**scoring) for scoring in header["scoring"]),
+        scoring=tuple(_scoring(one) for one in header["scoring"]),
         values={
             site: [tensors[f"{site}.{layer}"] for layer in range(n_layers + (site == "residual"))]
             for site in header["captured"]
         },
         modules={name.removeprefix(_MODULE): value for name, value in tensors.items() if name.startswith(_MODULE)},
     )
+
+
+def _scoring(fields: dict[str, Any]) -> AttentionScoring:
+    """Return a scoring that JSON has made lists of."""
+    own: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in fields.items()}
+    return AttentionScoring(**own)

@@ -17,7 +17,7 @@ from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 
 PROMPT, SUBJECT, ANSWER = "w9 w20 w21 w30 w31", "w20 w21", "w50"
 CORPUS = [[1, *range(3 + i, 19 + i)] for i in range(0, 70, 5)]
-REFUSED = ("gemma2", "gemma3", "olmo2", "gpt_neo")
+REFUSED = ("gemma2", "gemma3", "olmo2")
 IOI = "When Mary and John went to the store, John gave a drink to"
 
 
@@ -196,8 +196,7 @@ def test_smollm2_learns_another_capital(smollm2):
 
 @pytest.mark.parametrize("family", REFUSED)
 def test_families_that_are_refused(family):
-    message = "computes attention by itself" if family == "gpt_neo" else "A norm follows the MLP"
-    with pytest.raises(UnsupportedModelError, match=message):
+    with pytest.raises(UnsupportedModelError, match="A norm follows the MLP"):
         edited(scope_of(family))
 
 

@@ -6,7 +6,6 @@ import torch
 
 from scope_widgets import Microscope, heads
 from scope_widgets.heads import HeadScores
-from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from tests.support.reference_head_matrices import (
     SWITCHING,
     after,
@@ -118,6 +117,3 @@ def test_copying_errors_are_sentences():
         heads.copying(scope, ["w7 w8"])
     with pytest.raises(ValueError, match="top= is a number of tokens, 1 to 95; got 0"):
         heads.copying(scope, ["w7"], top=0)
-    neo = Microscope.for_model(tiny_model("gpt_neo"), tiny_tokenizer())
-    with pytest.raises(UnsupportedModelError, match="computes attention by itself"):
-        heads.copying(neo, ["w7"])

@@ -75,7 +75,7 @@ def test_means_of_a_template_come_from_that_template(llama, scope):
     assert drawn.after[0] in [pytest.approx(one, abs=1e-6) for one in each]
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "gpt_neo"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_layer_taken_out_leaves_the_residual_stream_as_it_came(family):
     scope = Microscope.for_model(tiny_model(family), tiny_tokenizer(), family)
     result = patching.ablate(scope, IDS, [("layer", 1)], **QUESTION)

@@ -67,7 +67,7 @@ def test_the_same_numbers_as_the_plain_loop(llama, scope, over, direction):
     assert result.positions == scope.trace(CLEAN).tokens
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "gpt_neo"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_everything_patched_is_everything_and_nothing_is_nothing(family):
     scope = Microscope.for_model(tiny_model(family), tiny_tokenizer(), family)
     whole = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION, over="residual", positions="all")

@@ -42,12 +42,6 @@ def llama():
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_kind_in_every_family_at_every_span(family, kind):
     scope = scope_of(family)
-    if (family, kind) == ("gpt_neo", "swap"):
-        with pytest.raises(
-            ValueError, match=r"GPTNeoForCausalLM computes attention by itself.*Other interventions work"
-        ):
-            steering.Session(scope, IDS, [made(scope, kind, 1.0)[0]])
-        return
     strength = {"add": 0.8, "project": 0.7, "scale": -1.5, "clamp": 4.0, "swap": 0.6}[kind]
     unsteered = plain.logits(scope.model, IDS, [])[-1]
     moved = 0
@@ -125,13 +119,12 @@ def test_they_are_listed_in_the_order_in_which_a_forward_reaches_them(llama):
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neo", "gemma3", "phi3", "opt"])
 def test_a_grid_is_what_each_row_is_alone(family, data):
     scope = scope_of(family)
-    kinds = KINDS[: 4 if family == "gpt_neo" else 5]
     numbers = st.floats(-2, 2, width=32).filter(lambda x: x == 0 or abs(x) > 1e-3)
     spans = st.one_of(
         st.sampled_from(["all", "last"]),
         st.tuples(st.integers(-12, 12), st.one_of(st.none(), st.integers(-12, 12))),
     )
-    one = st.tuples(st.sampled_from(kinds), spans, st.integers(0, 2), st.integers(0, 3))
+    one = st.tuples(st.sampled_from(KINDS), spans, st.integers(0, 2), st.integers(0, 3))
     chosen = data.draw(st.lists(one, min_size=1, max_size=4))
     given = [made(scope, kind, 0.5, at, layer, part, seed=i) for i, (kind, at, layer, part) in enumerate(chosen)]
     session = steering.Session(scope, IDS, [ours for ours, _ in given])
@@ -153,8 +146,8 @@ def test_a_grid_is_what_each_row_is_alone(family, data):
 def test_neutral_strengths_give_the_models_own_logits_bit_for_bit(family):
     scope = scope_of(family)
     session = steering.Session(scope, IDS, [ours for ours, _ in mixed(scope)])
-    with torch.no_grad():  # a model that hides its attention computes the logits of all positions
-        own = scope.model(torch.tensor([IDS]), logits_to_keep=int(family != "gpt_neo")).logits[0, -1]
+    with torch.no_grad():
+        own = scope.model(torch.tensor([IDS]), logits_to_keep=1).logits[0, -1]
     found = session.at(session.neutral)
     assert torch.equal(found.logits, own)
     assert found.kl == 0
@@ -563,8 +556,7 @@ def test_the_code_of_a_session_makes_it_again_bit_for_bit(family):
             0.3,
         )
     )
-    if family != "gpt_neo":
-        given.append(steering.SwapAttention.of(scope, "w5 w6 w7", 0, 1, 0.5))
+    given.append(steering.SwapAttention.of(scope, "w5 w6 w7", 0, 1, 0.5))
     session = steering.Session(scope, "w4 w5 w6 w7 w8", given, answer="w20", versus="w33")
     names = {"scope": scope}
     exec(session.code(), names)

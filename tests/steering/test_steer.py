@@ -164,8 +164,7 @@ def test_generate_with_padding_on_the_left_is_each_prompt_alone(family, cache):
         made(scope, "scale", 2.0, (-2, None), part=3),
         made(scope, "clamp", 1.5, (1, 3)),
     ]
-    if family != "gpt_neo":
-        several.append((steering.SwapAttention(2, 1, pattern), ("swap", 2, 1, torch.tensor(pattern), 1.0, "all")))
+    several.append((steering.SwapAttention(2, 1, pattern), ("swap", 2, 1, torch.tensor(pattern), 1.0, "all")))
     with steering.steer(scope, *[ours for ours, _ in several]):
         options = {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None, "cache_implementation": cache}
         found = scope.model.generate(**inputs, **options)
@@ -231,7 +230,7 @@ def test_traces_show_what_was_steered(family):
     close(moved[:-1], torch.zeros_like(moved[:-1]))
 
 
-@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "gpt_neo"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_traces_show_a_swapped_pattern_and_a_scaled_head(family):
     scope = scope_of(family)
     own = scope.trace(IDS)

@@ -77,7 +77,8 @@ def _read(local: LocalMicroscope, request: dict[str, Any]) -> dict[str, Any]:
         found[name] = value if not isinstance(head, int) else value[:, head : head + 1]
         if side.isdigit():
             scoring = trace.scoring[int(layer)]
-            found["scoring " + path] = [scoring.scaling, scoring.softcap, scoring.window, False]
+            seen = scoring.seen(len(trace.token_ids[0]))[None, None]
+            found["scoring " + path] = [scoring.scaling, scoring.softcap, scoring.window, None, seen]
     return found
 
 

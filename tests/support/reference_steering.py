@@ -18,7 +18,12 @@ _OUT = {
     "phi": "self_attn.dense",
 }
 _DOWN = {"gpt2": "mlp.c_proj", "gpt_neo": "mlp.c_proj", "gpt_neox": "mlp.dense_4h_to_h", "phi": "mlp.fc2", "opt": "fc2"}
-_VALUES = {"gpt2": "attn.c_attn", "gpt_neox": "attention.query_key_value", "phi3": "self_attn.qkv_proj"}
+_VALUES = {
+    "gpt2": "attn.c_attn",
+    "gpt_neo": "attn.attention.v_proj",
+    "gpt_neox": "attention.query_key_value",
+    "phi3": "self_attn.qkv_proj",
+}
 
 
 def blocks(model):

@@ -56,7 +56,6 @@ def mixed(scope):
         made(scope, "project", 1.0, "all", layer=1, seed=2),
         made(scope, "scale", 0.0, "all", layer=2, part=0),
     ]
-    if scope.model.config.model_type != "gpt_neo":
-        given.append(made(scope, "swap", 0.5, "all", layer=1, part=3))
-        given.append(made(scope, "swap", 0.8, (3, None), layer=1, part=3, seed=4))
+    given.append(made(scope, "swap", 0.5, "all", layer=1, part=3))
+    given.append(made(scope, "swap", 0.8, (3, None), layer=1, part=3, seed=4))
     return given

@@ -22,8 +22,9 @@ from scope_widgets.experiments.metric import Metric
 from scope_widgets.experiments.rounding import share, vanishes
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.component_outputs import ComponentOutputs, component_outputs
-from scope_widgets.models.edges.edge_ablation import EdgeAblation, graph_of
+from scope_widgets.models.edges.edge_ablation import EdgeAblation
 from scope_widgets.models.edges.graph import Graph
+from scope_widgets.models.edges.model_graph import graph_of
 from scope_widgets.models.microscope import Microscope
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -74,8 +75,12 @@ class CircuitRun:
         check_memory(scope, self.graph, task, 2 if ablation == "counterfactual" else 5)
         order = sorted(range(len(task)), key=lambda pair: len(task.clean[pair]))  # little padding
         self._parts = [order[at : at + _PAIRS_AT_ONCE] for at in range(0, len(order), _PAIRS_AT_ONCE)]
-        clean = [component_outputs(scope, [task.clean[pair] for pair in part]) for part in self._parts]
-        corrupted = [component_outputs(scope, [task.corrupted[pair] for pair in part]) for part in self._parts]
+        clean = [
+            component_outputs(scope, [task.clean[pair] for pair in part], self.graph.whole) for part in self._parts
+        ]
+        corrupted = [
+            component_outputs(scope, [task.corrupted[pair] for pair in part], self.graph.whole) for part in self._parts
+        ]
         logits = torch.empty(len(task), clean[0].logits.shape[-1], device=clean[0].logits.device)
         for part, one in zip(self._parts, clean, strict=True):
             logits[part] = one.logits.float()

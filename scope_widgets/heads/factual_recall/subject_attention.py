@@ -136,8 +136,7 @@ def _attention_to(trace: Trace, at: list[int]) -> tuple[Array, Array]:
     others = ~subject
     others[[0, -1]] = False
     weights = np.stack([trace.attention(i)[:, -1].double().cpu().numpy() for i in range(trace.n_layers)])
-    windows = [trace.scoring[i].window or length for i in range(trace.n_layers)]
-    seen = np.arange(length) >= length - np.array(windows)[:, None]
+    seen = np.stack([scoring.seen(length)[-1].numpy() for scoring in trace.scoring])
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = (seen & subject).sum(1) / (seen & others).sum(1)
         ratio[~np.isfinite(ratio)] = np.nan

@@ -1,40 +1,58 @@
 """`Anatomy`: the parts and sizes of a model, found by one table of spellings for every family.
 
-Families differ in spelling, not in kind: each has a list of blocks, each block an attention and an MLP that write to
-the residual stream. Adding a family means adding its spellings here.
+Families differ in spelling, not in kind: each has a list of blocks, and each block something that mixes positions (most
+often attention) and an MLP that write to the residual stream. Adding a family means adding its spellings here; whether
+the parts are what they seem is measured, see `models/execution/model_validation.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-FAMILIES = "GPT-2, GPT-Neo, GPT-NeoX/Pythia, Llama, Qwen2, Qwen3, Mistral, Gemma 2, Gemma 3, OLMo 2, Phi, Phi-3 and OPT"
+from scope_widgets.models.architecture.rotary_types import longest_prompt
 
-#: uniform name -> the spellings of the families, looked up in the model
-_IN_MODEL: dict[str, tuple[str, ...]] = {
-    "layers": ("transformer.h", "gpt_neox.layers", "model.layers", "model.decoder.layers"),
-    "embed": ("transformer.wte", "gpt_neox.embed_in", "model.embed_tokens", "model.decoder.embed_tokens"),
-    "final_norm": (
-        "transformer.ln_f",
-        "gpt_neox.final_layer_norm",
-        "model.norm",
-        "model.final_layernorm",
-        "model.decoder.final_layer_norm",
-    ),
-    "unembed": ("lm_head", "embed_out"),
-}
-#: the same, looked up in a block; the first that exists is taken
-_IN_BLOCK: dict[str, tuple[str, ...]] = {
-    "attention": ("attn.attention", "self_attn", "attn", "attention"),
-    "mlp": ("mlp", "fc2"),
-}
-#: the same, looked up in an attention module
-_IN_ATTENTION: dict[str, tuple[str, ...]] = {"out": ("o_proj", "c_proj", "out_proj", "dense")}
-#: the same, looked up in an MLP; where nothing is found the MLP is that module itself (OPT)
-_IN_MLP: dict[str, tuple[str, ...]] = {"down": ("down_proj", "c_proj", "dense_4h_to_h", "fc2")}
+#: in the module that holds the blocks: the norm after the last one
+_FINAL_NORMS = (
+    "ln_f", "norm", "final_layernorm", "final_layer_norm", "norm_f", "final_norm", "embedding_norm", "ln_out",
+    "out_norm", "layer_norm", "layernorm", "output_layernorm", "ln", "LayerNorm",
+)  # fmt: skip
+#: in the model, where it does not say which they are
+_EMBEDDINGS = ("transformer.wte", "transformer.embeddings", "backbone.embeddings", "rwkv.embeddings")
+_UNEMBEDDINGS = (
+    "lm_head", "embed_out", "output_projection", "proj_out", "head", "cls.predictions.decoder",
+    "generator_lm_head", "lm_head.decoder",
+)  # fmt: skip
+#: in a block: what mixes positions, the attention first where there are several
+_MIXERS = (
+    "attn.attention", "self_attn", "self_attention", "attention.self", "attn", "attention", "multi_head_attention",
+    "self_att.self_attention", "cross_attn", "temporal_block", "mixer", "linear_attn", "mamba", "mlstm_layer",
+    "conv",
+)  # fmt: skip
+#: in a block: the MLP, which may be its last matrix alone (OPT)
+_MLPS = (
+    "mlp", "feed_forward", "ffn.ffn", "ffn", "block_sparse_moe", "moe", "mlp_block", "output.dense", "fc2",
+)  # fmt: skip
+#: in what mixes positions, or else in the block: the output matrix
+_OUTPUTS = (
+    "o_proj", "c_proj", "out_proj", "dense", "Wo", "out_lin", "linear_out", "o_b_proj", "attention_out", "output",
+)  # fmt: skip
+_OUTPUTS_IN_BLOCK = ("attention.output.dense",)
+#: in an MLP: its last matrix; where nothing is found it is that module itself (OPT), or there is none (experts)
+_DOWNS = (
+    "down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "w2", "proj_down", "Wo", "w_out", "value", "2",
+)  # fmt: skip
+#: in a block: norms between what is written and the residual stream, those of the mixer and those of the MLP
+_AFTER_MIXER = ("post_self_attn_layernorm", "post_norm1", "post_operator_norm")
+_AFTER_MLP = ("post_feedforward_layernorm", "post_mlp_layernorm", "post_norm2", "post_ffn_norm")
+#: what a block may hold nothing but, under the name of what mixes positions (Nemotron-H)
+_MLP_PARTS = frozenset({"down_proj", "experts"})
+
+#: quantities of attention
+_OF_ATTENTION = frozenset({"q", "k", "v", "scores", "attention", "z"})
 
 
 class UnsupportedModelError(ValueError):
@@ -43,20 +61,51 @@ class UnsupportedModelError(ValueError):
 
 @dataclass(frozen=True)
 class Block:
-    """The modules of one block, by uniform names.
+    """The modules of one block, by uniform names; None where it has no such part.
 
-    `attention_out` and `mlp_out` are the modules whose outputs are added to the residual stream: the attention and
-    the MLP themselves, or the norms after them where a family has such (Gemma 2, Gemma 3, OLMo 2). `out` and `down`
-    hold the matrices that attention and MLP write with.
+    Attributes
+    ----------
+    block : torch.nn.Module
+    attention : torch.nn.Module or None
+        What computes attention; None where positions are mixed in another way, or out of sight.
+    out : torch.nn.Module or None
+        The matrix that attention writes with.
+    mlp : torch.nn.Module or None
+    down : torch.nn.Module or None
+        The matrix that the MLP writes with; None where there is no one such matrix (experts).
+    attention_out, mlp_out : torch.nn.Module or None
+        The modules whose outputs, times the scales, are added to the residual stream: the attention (or what mixes
+        positions in its place) and the MLP themselves, or the norms after them.
+    attention_norm, mlp_norm : torch.nn.Module or None
+        These same modules where they are such norms.
+    attention_scale, mlp_scale : float
+    beside : bool
+        Whether something else writes to the residual stream beside these two (the state-space layer of Falcon-H1).
+    gated : bool
+        Whether something stands between the heads and the output matrix (a gate, a norm): `z` is then what the matrix
+        gets.
     """
 
     block: nn.Module
-    attention: nn.Module
-    out: nn.Module
-    mlp: nn.Module
-    attention_out: nn.Module
-    mlp_out: nn.Module
-    down: nn.Module
+    attention: nn.Module | None
+    out: nn.Module | None
+    mlp: nn.Module | None
+    down: nn.Module | None
+    attention_out: nn.Module | None
+    mlp_out: nn.Module | None
+    attention_norm: nn.Module | None = None
+    mlp_norm: nn.Module | None = None
+    attention_scale: float = 1.0
+    mlp_scale: float = 1.0
+    beside: bool = False
+    gated: bool = False
+
+    def has(self, site: str) -> bool:
+        """Return whether the block has a quantity, by its site."""
+        if site in _OF_ATTENTION:
+            return self.attention is not None and (site != "z" or not self.gated or self.out is not None)
+        part = {"attention_out": self.attention_out, "mlp_out": self.mlp_out, "neurons": self.down}
+        return part.get(site, self.block) is not None
 
 
 @dataclass(frozen=True)
@@ -74,6 +123,14 @@ class Anatomy:
     blocks : tuple of Block
     embed, final_norm, unembed : torch.nn.Module
         `final_norm` is None for the few models without one (OPT-350m).
+    logit_scale : float
+        What the unembedding's outputs are multiplied by.
+    softcap : float or None
+        Logits are `softcap * tanh(scaled / softcap)` (Gemma 2); None: they are not soft-capped.
+    norm_is_last : bool
+        Whether the final norm gets what the last block gives, and runs once.
+    not_a_sum : str
+        Why the residual stream is no sum of what is written to it; empty: it is.
     """
 
     n_layers: int
@@ -87,6 +144,10 @@ class Anatomy:
     embed: nn.Module
     final_norm: nn.Module | None
     unembed: nn.Module
+    logit_scale: float = 1.0
+    softcap: float | None = None
+    norm_is_last: bool = True
+    not_a_sum: str = ""
 
     @classmethod
     def of(cls, model: nn.Module) -> Anatomy:
@@ -95,53 +156,144 @@ class Anatomy:
         Raises
         ------
         UnsupportedModelError
-            When a part is missing; names the part and the families that are known.
+            When a part is missing; names the part and where it was looked for.
         """
         config: Any = getattr(model, "config", None)
-        if config is None:
+        if config is None or not hasattr(config, "get_text_config"):
             raise UnsupportedModelError(
                 f"Expected a Hugging Face causal language model, got {type(model).__name__}, which has no config. "
                 "Load it with transformers.AutoModelForCausalLM."
             )
-        config = config.get_text_config() if hasattr(config, "get_text_config") else config
-        blocks = tuple(_block(block, model) for block in _require(model, "layers", _IN_MODEL, model))
-        n_heads = int(config.num_attention_heads)
+        config = config.get_text_config()
         d_model = int(config.hidden_size)
+        stack, layers = _layers(model, config)
+        n_heads = _size(config, "num_attention_heads", 0)
         return cls(
-            n_layers=len(blocks),
+            n_layers=len(layers),
             n_heads=n_heads,
-            n_kv_heads=int(getattr(config, "num_key_value_heads", None) or n_heads),
+            n_kv_heads=_size(config, "num_key_value_heads", n_heads),
             d_model=d_model,
-            d_head=int(getattr(config, "head_dim", None) or d_model // n_heads),
+            d_head=_size(config, "head_dim", d_model // max(n_heads, 1)),
             d_vocab=int(config.vocab_size),
-            context=int(getattr(config, "max_position_embeddings", 0) or 2**31),
-            blocks=blocks,
-            embed=_require(model, "embed", _IN_MODEL, model),
-            final_norm=_find(model, _IN_MODEL["final_norm"]),
-            unembed=_require(model, "unembed", _IN_MODEL, model),
+            context=longest_prompt(config),
+            blocks=tuple(_block(block, model) for block in layers),
+            embed=_whole(model, "embed", "get_input_embeddings", _EMBEDDINGS),
+            final_norm=_find(stack, _FINAL_NORMS),
+            unembed=_whole(model, "unembed", "get_output_embeddings", _UNEMBEDDINGS),
+            softcap=getattr(config, "final_logit_softcapping", None) or None,
         )
 
+    def has(self, site: str, layer: int) -> bool:
+        """Return whether a layer has a quantity, by its site."""
+        return site == "residual" or self.blocks[layer].has(site)
 
-def nnsight_names() -> dict[str, str]:
-    """Return the `rename` table that gives nnsight the same uniform names."""
-    names = {spelling: name for name, spellings in _IN_MODEL.items() for spelling in spellings}
-    # nnsight binds an alias wherever its key resolves, so GPT-Neo's inner `attn.attention` needs no key of its own.
-    return names | {"self_attn": "self_attention", "attn": "self_attention", "attention": "self_attention"}
+    def missing(self, site: str, layer: int) -> str:
+        """Say that a layer does not have a quantity, and why."""
+        block = self.blocks[layer]
+        kinds = ", ".join(f"{name}: {type(part).__name__}" for name, part in block.block.named_children())
+        if block.attention is not None and block.out is None and site in ("z", "out"):
+            why = f"its {type(block.attention).__name__} writes what its heads give by no one matrix"
+        elif site == "out" or site in _OF_ATTENTION:
+            why = "it has no attention that this package can see into"
+        elif site == "neurons" and block.mlp is not None:
+            why = f"its {type(block.mlp).__name__} writes with no one matrix"
+        else:
+            why = "it has no such part"
+        return f"There is no '{site}' in layer {layer}: {why} ({kinds})."
+
+    def check_sum(self, what: str) -> None:
+        """Raise UnsupportedModelError where the residual stream is no sum, which `what` needs."""
+        if self.not_a_sum:
+            raise UnsupportedModelError(
+                f"{what} needs a residual stream that is the sum of what is written to it, and here {self.not_a_sum}. "
+                "Traces, patching and steering of the residual stream work."
+            )
+
+    def nnsight_names(self, model: nn.Module) -> dict[str, str]:
+        """Return the `rename` table that gives nnsight the same uniform names."""
+        path = {module: name for name, module in model.named_modules()}
+        layers = path[self.blocks[0].block].rpartition(".")[0]
+        parts = {"embed": self.embed, "final_norm": self.final_norm, "unembed": self.unembed}
+        names = {layers: "layers"} | {path[part]: name for name, part in parts.items() if part in path}
+        # nnsight binds an alias wherever its key resolves, so GPT-Neo's inner `attn.attention` needs no key of its own.
+        for block in self.blocks:
+            if block.attention is not None:
+                inside = path[block.attention].removeprefix(path[block.block] + ".")
+                names[inside.partition(".")[0]] = "self_attention"
+        return {key: name for key, name in names.items() if key != name}
+
+
+def _size(config: Any, name: str, otherwise: int) -> int:
+    """Return a size from a configuration, where it is one for all layers; what layers have is measured."""
+    try:
+        value = getattr(config, name, None)
+    except Exception:  # Gemma 4 has it by layer, and says so with an error of its own
+        value = None
+    return max(value) if isinstance(value, list | tuple) else int(value or otherwise)
+
+
+def _layers(model: Any, config: Any) -> tuple[nn.Module, nn.ModuleList]:
+    """Find the list of blocks, and the module that holds it: the outermost list of as many as the model has layers."""
+    decoder = model.get_decoder() if hasattr(model, "get_decoder") else None
+    for root in (decoder, model):
+        if isinstance(root, nn.Module):
+            for parent, found in _outermost_lists(root):
+                if len(found) == config.num_hidden_layers and all(any(block.children()) for block in found):
+                    return parent, found
+    raise UnsupportedModelError(
+        f"{type(model).__name__} has no part 'layers' that this package knows: no list of "
+        f"{config.num_hidden_layers} blocks. {_OTHERS}"
+    )
+
+
+def _outermost_lists(parent: nn.Module) -> Iterator[tuple[nn.Module, nn.ModuleList]]:
+    for child in parent.children():
+        if isinstance(child, nn.ModuleList):
+            yield parent, child
+        else:
+            yield from _outermost_lists(child)
+
+
+def _whole(model: Any, name: str, asked: str, spellings: tuple[str, ...]) -> nn.Module:
+    """Return what a model says is its embedding or unembedding, or what is spelled like one."""
+    try:
+        found = getattr(model, asked)()
+    except (AttributeError, NotImplementedError):
+        found = None
+    if not isinstance(getattr(found, "weight", None), nn.Parameter):
+        found = _find(model, spellings)
+    if not isinstance(getattr(found, "weight", None), nn.Parameter):
+        raise _no_part(model, model, name, (asked + "()", *spellings))
+    return found  # type: ignore[no-any-return]
 
 
 def _block(block: nn.Module, model: nn.Module) -> Block:
-    attention = _require(block, "attention", _IN_BLOCK, model)
-    mlp = _require(block, "mlp", _IN_BLOCK, model)
-    after_mlp = _find(block, ("post_feedforward_layernorm",))
-    after_attention = _find(block, ("post_attention_layernorm",)) if after_mlp is not None else None
+    mixer, mlp = _find(block, _MIXERS), _find(block, _MLPS)
+    if mixer is None and mlp is None:
+        raise _no_part(model, block, "attention", _MIXERS)
+    if mlp is None and _MLP_PARTS & dict(mixer.named_children()).keys():
+        mixer, mlp = None, mixer
+    out = None if mixer is None else _find(mixer, _OUTPUTS)
+    writes = mixer
+    if mixer is not None and out is None and (out := _find(block, _OUTPUTS_IN_BLOCK)) is not None:
+        writes = out  # BERT: its attention does not hold its output matrix
+    after_mlp = _find(block, _AFTER_MLP)
+    after_mixer = _find(block, _AFTER_MIXER)
+    if after_mixer is None and after_mlp is not None:
+        after_mixer = _find(block, ("post_attention_layernorm",))
+    down = None
+    if mlp is not None:
+        down = _find(mlp, _DOWNS) or (mlp if hasattr(mlp, "weight") else None)
     return Block(
         block=block,
-        attention=attention,
-        out=_require(attention, "out", _IN_ATTENTION, model),
+        attention=mixer,
+        out=out,
         mlp=mlp,
-        attention_out=attention if after_attention is None else after_attention,
-        mlp_out=mlp if after_mlp is None else after_mlp,
-        down=_find(mlp, _IN_MLP["down"]) or mlp,
+        down=down,
+        attention_out=after_mixer or writes,
+        mlp_out=after_mlp or mlp,
+        attention_norm=after_mixer,
+        mlp_norm=after_mlp,
     )
 
 
@@ -154,12 +306,11 @@ def _find(parent: nn.Module, spellings: tuple[str, ...]) -> Any:
     return None
 
 
-def _require(parent: nn.Module, name: str, table: dict[str, tuple[str, ...]], model: nn.Module) -> Any:
-    found = _find(parent, table[name])
-    if found is None:
-        raise UnsupportedModelError(
-            f"{type(model).__name__} has no part '{name}' that this package knows (looked for {', '.join(table[name])} "
-            f"in {type(parent).__name__}). The families known are {FAMILIES}; other models need their spellings "
-            "in scope_widgets/models/architecture/anatomy.py."
-        )
-    return found
+_OTHERS = "Other spellings of known parts go into scope_widgets/models/architecture/anatomy.py."
+
+
+def _no_part(model: nn.Module, parent: nn.Module, name: str, spellings: tuple[str, ...]) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"{type(model).__name__} has no part '{name}' that this package knows (looked for {', '.join(spellings)} "
+        f"in {type(parent).__name__}). {_OTHERS}"
+    )

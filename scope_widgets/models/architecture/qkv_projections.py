@@ -15,11 +15,15 @@ from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.model_parts import ModelParts
 
 #: the norm before attention, looked up in a block; OLMo 2 has none
-_NORMS = ("ln_1", "input_layernorm", "self_attn_layer_norm")
+_NORMS = (
+    "ln_1", "input_layernorm", "self_attn_layer_norm", "attention_layernorm", "operator_norm", "norm_1", "attn_norm",
+    "ln_attn", "temporal_pre_norm", "norm", "layernorm1", "attention.LayerNorm", "attention.self_attn_layer_norm",
+    "attention.ln",
+)  # fmt: skip
 #: matrices of one each of queries, keys and values, in the order in which a forward calls them
-_SEPARATE = ("q_proj", "k_proj", "v_proj")
+_SEPARATE = (("q_proj", "k_proj", "v_proj"), ("Wq", "Wk", "Wv"), ("query", "key", "value"))
 #: matrices of all three, and how their columns lie: all queries, then all keys, then all values; or head by head
-_FUSED = {"c_attn": "in turn", "qkv_proj": "in turn", "query_key_value": "by head"}
+_FUSED = {"c_attn": "in turn", "qkv_proj": "in turn", "Wqkv": "in turn", "query_key_value": "by head"}
 QKV_SITES = ("q", "k", "v")
 
 
@@ -70,20 +74,29 @@ def qkv_projections(scope: ModelParts, layer: int) -> QKVProjections:
     """
     anatomy = scope.anatomy
     block = anatomy.blocks[layer]
+    if block.attention is None:
+        raise UnsupportedModelError(f"What heads read is not known. {anatomy.missing('q', layer)}")
     children = dict(block.attention.named_children())
     d_head, counts = anatomy.d_head, (anatomy.n_heads, anatomy.n_kv_heads, anatomy.n_kv_heads)
-    if all(name in children for name in _SEPARATE):
+    separate = next((names for names in _SEPARATE if all(name in children for name in names)), None)
+    if separate is not None:
+        widths = [matrix(children[name]).shape[1] for name in separate]
+        sizes = [width // count for width, count in zip(widths, counts, strict=True)]
+        if [size * count for size, count in zip(sizes, counts, strict=True)] != widths or sizes[0] != sizes[1]:
+            raise _not_heads(block.attention, widths, counts)
         found = [
-            Projection(children[name], {site: _columns(0, count, d_head, d_head)})
-            for name, site, count in zip(_SEPARATE, QKV_SITES, counts, strict=True)
+            Projection(children[name], {site: _columns(0, count, size, size)})
+            for name, site, count, size in zip(separate, QKV_SITES, counts, sizes, strict=True)
         ]
         return QKVProjections(_norm(block.block), tuple(found))
     name = next((name for name in _FUSED if name in children), None)
     if name is None:
         raise UnsupportedModelError(
-            f"{type(block.attention).__name__} has none of the matrices {', '.join([*_SEPARATE, *_FUSED])} that make "
-            "queries, keys and values, so what each head reads is not known."
+            f"{type(block.attention).__name__} has none of the matrices {', '.join([*_SEPARATE[0], *_FUSED])} that "
+            "make queries, keys and values, so what each head reads is not known."
         )
+    if matrix(children[name]).shape[1] != sum(counts) * d_head:
+        raise _not_heads(block.attention, [matrix(children[name]).shape[1]], counts)
     if _FUSED[name] == "by head":
         columns = {site: _columns(at * d_head, counts[0], d_head, 3 * d_head) for at, site in enumerate(QKV_SITES)}
     else:
@@ -106,8 +119,20 @@ def matrix(module: nn.Module) -> Tensor:
     return weight if type(module).__name__ == "Conv1D" else weight.T
 
 
+def _not_heads(attention: nn.Module, widths: list[int], counts: tuple[int, int, int]) -> UnsupportedModelError:
+    return UnsupportedModelError(
+        f"{type(attention).__name__} makes queries, keys and values with matrices of {', '.join(map(str, widths))} "
+        f"columns, which are not those of {', '.join(map(str, counts))} heads: what each head reads is not known."
+    )
+
+
 def _norm(block: nn.Module) -> nn.Module | None:
-    return next((getattr(block, name) for name in _NORMS if hasattr(block, name)), None)
+    for name in _NORMS:
+        try:
+            return block.get_submodule(name)
+        except AttributeError:
+            continue
+    return None
 
 
 def _columns(start: int, count: int, width: int, step: int) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError
+from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.model_parts import ModelParts
 from scope_widgets.models.locks import lock_of
 
@@ -67,7 +67,7 @@ def freeze_norm(norm: nn.Module | None, at: Tensor) -> FrozenNorm:
 
 
 class Unembedding:
-    """The final norm, the unembedding and the soft-cap of a model.
+    """The final norm, the unembedding, and the scale and soft-cap of the logits of a model.
 
     Attributes
     ----------
@@ -79,8 +79,8 @@ class Unembedding:
         self._model = model
         self._norm = anatomy.final_norm
         self._unembed = anatomy.unembed
-        config = model.config.get_text_config()
-        self.softcap: float | None = getattr(config, "final_logit_softcapping", None) or None
+        self._scale = anatomy.logit_scale
+        self.softcap = anatomy.softcap
         if self._weight.is_meta:
             raise UnsupportedModelError(f"The weights of this {type(model).__name__} are not in this process.")
         if any(self._unembed.children()) or not self._weight.is_floating_point():
@@ -105,7 +105,7 @@ class Unembedding:
         residual = residual.to(self._weight.device, self._weight.dtype)
         with lock_of(self._model):
             raw: Tensor = self._unembed(residual if self._norm is None else self._norm(residual))
-        return raw
+        return raw if self._scale == 1.0 else raw * self._scale
 
     def logits(self, residual: Tensor) -> Tensor:
         """Return the logits `[..., vocabulary]` of a residual stream `[..., d_model]`, soft-capped if the model is."""
@@ -117,7 +117,7 @@ class Unembedding:
         residual = residual if self._norm is None else self._norm(residual)
         rows = self._weight[ids]
         bias = getattr(self._unembed, "bias", None)
-        raw = (rows @ residual[..., None]).squeeze(-1) + (0 if bias is None else bias[ids])
+        raw = ((rows @ residual[..., None]).squeeze(-1) + (0 if bias is None else bias[ids])) * self._scale
         return raw if self.softcap is None else torch.tanh(raw / self.softcap) * self.softcap
 
     def frozen(self, residual: Tensor) -> FrozenNorm:
@@ -126,13 +126,16 @@ class Unembedding:
             return freeze_norm(self._norm, residual.to(self._weight.device))
 
     def directions(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the rows of the unembedding `[token, d_model]` and its biases `[token]` (0 without), in float64."""
+        """Return the rows of the unembedding `[token, d_model]` and its biases `[token]` (0 without), in float64.
+
+        Times the factor that the family multiplies logits by.
+        """
         bias = getattr(self._unembed, "bias", None)
         rows, biases = (
             torch.zeros(len(ids)) if values is None else values.detach()[ids.to(values.device)]
             for values in (self._weight, bias)
         )
-        return rows.cpu().double(), biases.cpu().double()
+        return rows.cpu().double() * self._scale, biases.cpu().double() * self._scale
 
     def check(self, residual: Tensor, logits: Tensor) -> None:
         """Raise UnsupportedModelError where the last residual stream `[..., d_model]` does not make these logits."""
@@ -165,15 +168,15 @@ def head_writes(scope: ModelParts, z: Tensor, layer: int) -> tuple[Tensor, Tenso
     bias : Tensor of float64 [..., d_model]
         All heads and the bias together are `attention_out`.
     """
-    block = scope.anatomy.blocks[layer]
+    block, out = scope.anatomy.blocks[layer], output_matrix(scope.anatomy, layer)
     each = torch.eye(z.shape[-2], dtype=torch.bool, device=z.device)[:, :, None]
     with torch.no_grad(), lock_of(scope.model):
-        whole = block.out(z.flatten(-2))
-        nothing = block.out(torch.zeros_like(z.flatten(-2)))
-        heads = block.out(torch.where(each, z[..., None, :, :], 0.0).flatten(-2)) - nothing[..., None, :]
-        frozen = freeze_norm(_norm_after(block), whole[..., None, :])
+        whole = out(z.flatten(-2))
+        nothing = out(torch.zeros_like(z.flatten(-2)))
+        heads = out(torch.where(each, z[..., None, :, :], 0.0).flatten(-2)) - nothing[..., None, :]
+        frozen = freeze_norm(block.attention_norm, whole[..., None, :])
     bias = frozen(nothing[..., None, :].cpu().double()) + frozen.bias
-    return frozen(heads.cpu().double()), bias.squeeze(-2)
+    return frozen(heads.cpu().double()) * block.attention_scale, bias.squeeze(-2) * block.attention_scale
 
 
 def output_matrices(scope: ModelParts, layer: int) -> Tensor:
@@ -181,13 +184,28 @@ def output_matrices(scope: ModelParts, layer: int) -> Tensor:
 
     Where a norm follows attention its gain is folded in, so that they are known up to one factor for the layer.
     """
-    block, n_heads = scope.anatomy.blocks[layer], scope.n_heads
+    block, out = scope.anatomy.blocks[layer], output_matrix(scope.anatomy, layer)
     with torch.no_grad(), lock_of(scope.model):
-        basis = torch.eye(n_heads * scope.anatomy.d_head).to(scope.model.device, scope.model.dtype)
-        rows = (block.out(basis) - block.out(torch.zeros_like(basis[:1]))).cpu().double()
-        frozen = freeze_norm(_norm_after(block), torch.ones_like(basis[0, :1].expand(scope.d_model)))
-    return frozen(rows).reshape(n_heads, -1, scope.d_model)
+        basis = torch.eye(n_inputs(out)).to(scope.model.device, scope.model.dtype)
+        rows = (out(basis) - out(torch.zeros_like(basis[:1]))).cpu().double()
+        frozen = freeze_norm(block.attention_norm, torch.ones_like(basis[0, :1].expand(scope.d_model)))
+    return frozen(rows).reshape(scope.n_heads, -1, scope.d_model) * block.attention_scale
 
 
-def _norm_after(block: Block) -> nn.Module | None:
-    return None if block.attention_out is block.attention else block.attention_out
+def output_matrix(anatomy: Anatomy, layer: int) -> nn.Module:
+    """Return the module of the matrix that the heads of a layer write with.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Where there is none.
+    """
+    out = anatomy.blocks[layer].out
+    if out is None:
+        raise UnsupportedModelError(f"What heads write is not known. {anatomy.missing('out', layer)}")
+    return out
+
+
+def n_inputs(module: Any) -> int:
+    """Return how many numbers a Linear, or GPT-2's Conv1D, gets."""
+    return int(getattr(module, "in_features", None) or len(module.weight))

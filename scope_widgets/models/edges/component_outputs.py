@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,9 @@ from torch import Tensor
 from scope_widgets.models.architecture.anatomy import Block, UnsupportedModelError
 from scope_widgets.models.architecture.qkv_projections import matrix
 from scope_widgets.models.architecture.unembedding import freeze_norm
+from scope_widgets.models.execution.causality import require_causal
 from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import pad
 
@@ -44,7 +47,7 @@ class ComponentOutputs:
     in_tuple: bool
 
 
-def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentOutputs:
+def component_outputs(scope: Microscope, prompts: list[list[int]], whole: Collection[int] = ()) -> ComponentOutputs:
     """Return what each component writes when prompts are run.
 
     Parameters
@@ -52,6 +55,8 @@ def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentO
     scope : Microscope
     prompts : list of list of int
         Token ids.
+    whole : collection of int
+        Layers whose block is one component, as `Graph.whole`: it takes the place of the MLP.
 
     Raises
     ------
@@ -66,7 +71,7 @@ def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentO
     # To the right: no mask is needed, for nothing looks at what is later. With a token of the prompt: transformers
     # warns of what looks like padding without a mask.
     longest = max(map(len, prompts))
-    ids, _ = pad([row + row[-1:] * (longest - len(row)) for row in prompts], scope.model.device)
+    ids, _ = pad([row + row[-1:] * (longest - len(row)) for row in prompts], input_device(scope.model))
     last = torch.tensor([len(row) - 1 for row in prompts], device=ids.device)
     anatomy = scope.anatomy
     parts: list[Tensor] = []
@@ -76,17 +81,27 @@ def component_outputs(scope: Microscope, prompts: list[list[int]]) -> ComponentO
     def body() -> None:
         for layer, block in enumerate(anatomy.blocks):
             envoy = wrapped.envoy(block.block)
+            if layer == 0 or layer in whole:
+                entering = envoy.input.detach()
             if layer == 0:
-                parts.append(envoy.input[None].detach())
+                parts.append(entering[None])
+            if layer in whole:
+                written = unwrap(envoy.output).detach() - entering
+                nothing = torch.zeros_like(written)
+                parts.extend((nothing.expand(anatomy.n_heads, *nothing.shape), written[None]))
+                biases.append(nothing)
+                continue
+            assert block.out is not None  # else it is in `whole`
             z = wrapped.envoy(block.out).input
             heads, bias = by_head(block, anatomy.n_heads, z.detach())
-            mlp = unwrap(wrapped.envoy(block.mlp_out).output).detach()
+            mlp = unwrap(wrapped.envoy(block.mlp_out).output).detach() * block.mlp_scale
             parts.extend((heads, mlp.reshape(heads.shape[1:])[None]))
             biases.append(bias)
         final.append(wrapped.envoy(anatomy.blocks[-1].block).output)
 
     with loaded(scope).wrapped() as wrapped:
-        logits = wrapped.logits({"input_ids": ids}, body, at=last)[:, 0]
+        require_causal(wrapped, scope.model)
+        logits = wrapped.logits({"input_ids": ids}, body, at=last, lengths=last + 1)[:, 0]
     of, bias = torch.cat(parts), torch.stack(biases)
     _check_sum(scope, of.sum(0) + bias.sum(0), unwrap(final[0]))
     return ComponentOutputs(ids, last, of, bias, logits, isinstance(final[0], tuple))
@@ -109,14 +124,16 @@ def by_head(block: Block, n_heads: int, z: Tensor) -> tuple[Tensor, Tensor]:
     bias : Tensor [..., d_model]
         The rest; exactly 0 where there is no bias, for after zero ablation it may be all that a norm gets.
     """
+    assert block.out is not None
     per_head, weights = z.reshape(*z.shape[:-1], n_heads, -1), matrix(block.out)
     heads = torch.einsum("...hk,hkd->h...d", per_head, weights.reshape(n_heads, -1, weights.shape[-1]))
     added = getattr(block.out, "bias", None)
     bias = torch.zeros_like(heads[0]) if added is None else added.detach().expand_as(heads[0])
-    if block.attention_out is not block.attention:
-        gain = freeze_norm(block.attention_out, type(block.out).forward(block.out, z))
+    if block.attention_norm is not None:
+        gain = freeze_norm(block.attention_norm, type(block.out).forward(block.out, z))
         heads, bias = gain(heads.cpu().double()).to(heads), (gain(bias.cpu().double()) + gain.bias).to(heads)
-    return heads, bias
+    scale = block.attention_scale
+    return (heads, bias) if scale == 1.0 else (heads * scale, bias * scale)
 
 
 def _check_sum(scope: Microscope, parts: Tensor, stream: Tensor) -> None:

@@ -17,16 +17,11 @@ from scope_widgets.models.architecture.qkv_projections import QKV_SITES, qkv_pro
 from scope_widgets.models.edges.component_outputs import ComponentOutputs, by_head
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.execution.recorder import rewrap, unwrap
 from scope_widgets.models.microscope import Microscope, loaded
 
 #: bytes that the component outputs of one forward may take
 _MOST_BYTES = 2**28
-
-
-def graph_of(scope: Microscope) -> Graph:
-    """Return the graph of a model; a run of it shows whether its MLPs read the attention beside them."""
-    return Graph(scope.n_layers, scope.n_heads, scope.anatomy.n_kv_heads, _parallel(scope))
 
 
 class EdgeAblation:
@@ -40,7 +35,7 @@ class EdgeAblation:
     replaced : Tensor [sender, prompt, position, d_model]
         What each sender's edges carry where they are out.
     graph : Graph
-        See `graph_of`, which runs the model to make it.
+        See `model_graph.graph_of`, which runs the model to make it.
     """
 
     def __init__(self, scope: Microscope, clean: ComponentOutputs, replaced: Tensor, graph: Graph) -> None:
@@ -48,7 +43,7 @@ class EdgeAblation:
         self.graph = graph
         self.clean = clean
         self.replaced = replaced
-        self.qkv = [qkv_projections(scope, layer) for layer in range(scope.n_layers)]
+        self.qkv = {layer: qkv_projections(scope, layer) for layer in range(scope.n_layers) if layer not in graph.whole}
 
     @torch.no_grad()
     def logits(self, included: Tensor) -> Tensor:
@@ -82,6 +77,13 @@ class EdgeAblation:
                 found[circuits[:, None], prompts] = _Forward(self, mixture, prompts).logits()
             circuits = later
         return found
+
+    @torch.no_grad()
+    def rebuilt(self) -> Tensor:
+        """Return the logits `[prompt, vocabulary]` of a run with all edges in, no layer of which is taken over."""
+        mixture = _InputMixture.of(self.graph, torch.as_tensor(self.graph.upstream).to(self.replaced)[None], False)
+        mixture.start = mixture.n_shared = 0
+        return _Forward(self, mixture, torch.arange(len(self.clean.token_ids))).logits()[0]
 
     def _rows_at_once(self, mixture: _InputMixture) -> int:
         """Return how many rows (a circuit on a prompt) may run at once."""
@@ -157,7 +159,8 @@ class _Forward:
         """Return the logits of the last positions, `[circuit, prompt, vocabulary]`."""
         inputs = {"input_ids": self._ids.repeat(self._n, 1)}
         with loaded(self._scope).wrapped() as wrapped:
-            found = wrapped.logits(inputs, lambda: self._body(wrapped), at=self._last.repeat(self._n))
+            last = self._last.repeat(self._n)
+            found = wrapped.logits(inputs, lambda: self._body(wrapped), at=last, lengths=last + 1)
         return found.reshape(self._n, len(self._last), -1)
 
     def _body(self, wrapped: NNsightModel) -> None:
@@ -177,11 +180,18 @@ class _Forward:
         block, graph = self._scope.anatomy.blocks[layer], self._graph
         first_head, mlp = graph.n_before(layer), graph.rows(layer).stop
         envoy = wrapped.envoy(block.block)
+        if layer in graph.whole:
+            envoy.input = entering = self._mixed(mlp)
+            out = unwrap(envoy.output) - entering
+            self._record(first_head + graph.n_heads, out.reshape(1, self._n, -1, *out.shape[1:]))
+            self._add(first_head + graph.n_heads, 1, out)
+            return
         envoy.input = self._mixed(mlp) if graph.parallel else nothing
         self._project(wrapped, layer)
+        assert block.out is not None  # component_outputs
         z = wrapped.envoy(block.out).input
-        whole = unwrap(wrapped.envoy(block.attention_out).output)
-        bias, normed = self._bias[layer], block.attention_out is not block.attention
+        whole = unwrap(wrapped.envoy(block.attention_out).output) * block.attention_scale
+        bias, normed = self._bias[layer], block.attention_norm is not None
         if normed or self._used(range(first_head, first_head + graph.n_heads)):
             heads, own = by_head(block, graph.n_heads, z)
             self._record(first_head, heads.reshape(graph.n_heads, self._n, -1, *whole.shape[1:]))
@@ -189,8 +199,8 @@ class _Forward:
             bias = own.reshape(self._n, -1, *own.shape[1:]) if normed else bias
         self._add(first_head, graph.n_heads, whole, bias)
         if not graph.parallel:
-            put(wrapped.envoy(block.attention_out), self._mixed(mlp))
-        out = unwrap(wrapped.envoy(block.mlp_out).output).reshape(whole.shape)
+            put(wrapped.envoy(block.attention_out), self._mixed(mlp) / block.attention_scale)
+        out = unwrap(wrapped.envoy(block.mlp_out).output).reshape(whole.shape) * block.mlp_scale
         self._record(first_head + graph.n_heads, out.reshape(1, self._n, -1, *whole.shape[1:]))
         self._add(first_head + graph.n_heads, 1, out)
 
@@ -247,23 +257,4 @@ class _Forward:
 def put(envoy: Any, value: Tensor) -> None:
     """Set the output of a module, whatever it is wrapped in."""
     output = envoy.output
-    envoy.output = (value, *output[1:]) if isinstance(output, tuple) else value.reshape(output.shape)
-
-
-def _parallel(scope: Microscope) -> bool:
-    """Return whether MLPs read nothing of what the attention beside them writes, found by changing what it writes."""
-    block, mlp_inputs = scope.anatomy.blocks[0], list[Tensor]()
-    inputs = {"input_ids": torch.zeros(1, 1, dtype=torch.long, device=scope.model.device)}
-
-    def body() -> bool:
-        attention = wrapped.envoy(block.attention_out)
-        written = unwrap(attention.output)
-        # not the same everywhere, which a LayerNorm would take off
-        put(attention, written + len(mlp_inputs) * torch.linspace(-1, 1, written.shape[-1]).to(written))
-        mlp_inputs.append(unwrap(wrapped.envoy(block.mlp).input))
-        return True
-
-    with loaded(scope).wrapped() as wrapped:
-        for _ in range(2):
-            wrapped.logits(inputs, body)
-    return bool(torch.equal(*mlp_inputs))
+    envoy.output = rewrap(output, value.reshape(unwrap(output).shape))

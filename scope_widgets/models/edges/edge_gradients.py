@@ -29,7 +29,9 @@ class EdgeGradients:
 
     def __init__(self, scope: Microscope, graph: Graph) -> None:
         self._scope, self._graph = scope, graph
-        self._qkv = [qkv_projections(scope, layer) for layer in range(graph.n_layers)]
+        self._qkv = {
+            layer: qkv_projections(scope, layer) for layer in range(graph.n_layers) if layer not in graph.whole
+        }
 
     def scores(
         self,
@@ -98,7 +100,8 @@ class EdgeGradients:
 
         for layer in range(graph.n_layers):
             rows = graph.rows(layer)
-            fill(rows, self._pulled(layer, run.streams[layer], made))
+            if layer in self._qkv:
+                fill(rows, self._pulled(layer, run.streams[layer], made))
             fill(slice(rows.stop, rows.stop + 1), mlps[layer][None])
         fill(slice(len(graph.receivers) - 1, len(graph.receivers)), final[None])
         return found
@@ -126,7 +129,7 @@ class EdgeGradients:
 class _Run:
     """One forward that records what gradients are taken by."""
 
-    def __init__(self, scope: Microscope, graph: Graph, qkv: list[QKVProjections], embeddings: Tensor) -> None:
+    def __init__(self, scope: Microscope, graph: Graph, qkv: dict[int, QKVProjections], embeddings: Tensor) -> None:
         self._scope, self._graph, self._qkv = scope, graph, qkv
         self._embeddings = embeddings
         self.streams: list[Tensor] = []
@@ -139,17 +142,24 @@ class _Run:
         positions = torch.unique(prompts.last)
         inputs = {"input_ids": prompts.token_ids, "logits_to_keep": positions}
         with loaded(self._scope).wrapped() as wrapped:
-            found = wrapped.logits(inputs, lambda: self._body(wrapped), gradients=True)
+            lengths = prompts.last + 1
+            found = wrapped.logits(inputs, lambda: self._body(wrapped), gradients=True, lengths=lengths)
         with torch.enable_grad():
             return found[torch.arange(len(prompts.last)), torch.searchsorted(positions, prompts.last)]
 
     def _body(self, wrapped: NNsightModel) -> None:
         blocks, graph = self._scope.anatomy.blocks, self._graph
         stream = self._embeddings.detach().requires_grad_()
-        for layer, (block, reads) in enumerate(zip(blocks, self._qkv, strict=True)):
+        for layer, block in enumerate(blocks):
             envoy = wrapped.envoy(block.block)
             self.streams.append(stream)
             beside = stream.clone()  # what the MLP of a parallel block reads is a thing of its own
+            if layer in graph.whole:
+                envoy.input = beside
+                self.mlp_inputs.append(beside)
+                stream = stream + unwrap(envoy.output) - beside
+                continue
+            reads = self._qkv[layer]
             envoy.input = beside if graph.parallel else stream.detach()
             normed = reads.normed(stream)
             for at, projection in enumerate(reads.projections):
@@ -157,11 +167,12 @@ class _Run:
                 self.made[layer, at] = made
                 wrapped.envoy(projection.module).skip(made)
             attention = wrapped.envoy(block.attention_out)
-            stream = stream + unwrap(attention.output)
+            stream = stream + unwrap(attention.output) * block.attention_scale
             if not graph.parallel:
                 beside = stream.clone()
-                put(attention, beside - self.streams[-1].detach())
+                put(attention, (beside - self.streams[-1].detach()) / block.attention_scale)
             self.mlp_inputs.append(beside)
-            stream = stream + unwrap(wrapped.envoy(block.mlp_out).output).reshape(stream.shape)
+            written = unwrap(wrapped.envoy(block.mlp_out).output).reshape(stream.shape)
+            stream = stream + written * block.mlp_scale
         self.final = stream.clone()
         put(wrapped.envoy(blocks[-1].block), self.final)

@@ -23,12 +23,16 @@ class Graph:
     n_layers, n_heads, n_kv_heads : int
     parallel : bool
         Whether MLPs read the same as the attention beside them, and so nothing of it (GPT-NeoX, Phi).
+    whole : tuple of int
+        Layers whose block is one node, "m3": it has no heads (a state-space layer), or what they read cannot be told
+        apart. Its heads have no edges.
     """
 
     n_layers: int
     n_heads: int
     n_kv_heads: int
     parallel: bool = False
+    whole: tuple[int, ...] = ()
 
     @property
     def shared(self) -> bool:
@@ -73,7 +77,8 @@ class Graph:
         if receiver == len(self.receivers) - 1:
             return len(self.senders)
         layer, at = divmod(receiver, self.n_inputs + 1)
-        beside = self.n_heads if at == self.n_inputs and not self.parallel else 0
+        apart = self.parallel or layer in self.whole
+        beside = self.n_heads if at == self.n_inputs and not apart else 0
         return self.n_before(layer) + beside
 
     @cached_property
@@ -81,6 +86,10 @@ class Graph:
         """Which sender can reach which receiver directly, `[receiver, sender]` of bool."""
         seen = np.array([self.n_seen(receiver) for receiver in range(len(self.receivers))])
         reaches: Array = np.arange(len(self.senders)) < seen[:, None]
+        for layer in self.whole:
+            first = self.n_before(layer)
+            reaches[:, first : first + self.n_heads] = False
+            reaches[self.rows(layer)] = False
         return reaches
 
     @cached_property
@@ -105,7 +114,7 @@ class Graph:
     def owner(self) -> list[list[int]]:
         """The senders that a receiver belongs to: a head, the heads that share keys, an MLP; none for the logits."""
         found: list[list[int]] = []
-        group = self.n_heads // self.n_kv_heads
+        group = self.n_heads // max(self.n_kv_heads, 1)
         for layer in range(self.n_layers):
             first = self.n_before(layer)
             heads = list(range(first, first + self.n_heads))

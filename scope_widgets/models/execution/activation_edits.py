@@ -9,10 +9,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError
-from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
+from scope_widgets.models.architecture.unembedding import n_inputs
+from scope_widgets.models.execution.attention import ATTENTION_SITES
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.execution.recorder import one_of, rewrap, unwrap
 
 #: (site, layer): one activation of a forward, named as a trace names it
 HookPoint = tuple[str, int]
@@ -36,16 +38,15 @@ class Editor:
     end: int | None = None
     #: so many positions at the end give logits; None: all
     keep: int | None = None
+    #: how many tokens the prompt of each row has, [row]; None: all have as many as there are positions
+    lengths: Tensor | None = None
+    #: whether blocks give their output in a tuple, known when the forward is over where "residual" of the end is edited
+    in_tuple = False
 
     def __init__(self, wrapped: NNsightModel, model: Any, anatomy: Anatomy, edits: Edits) -> None:
         check_edits(edits, anatomy)
         if model.training:
             raise ValueError("The model is in training mode, so dropout would change every run: call model.eval().")
-        inside = [site for site, _ in edits if site in ATTENTION_SITES]
-        if set(inside) - {"z"} and not uses_attention_interface(model):
-            raise UnsupportedModelError(
-                f"{type(model).__name__} computes attention by itself, so nothing inside it can be changed from here."
-            )
         self._wrapped = wrapped
         self._model = model
         self._anatomy = anatomy
@@ -54,20 +55,38 @@ class Editor:
         self.masks: dict[int, Tensor] = {}
         #: what leaves block `end`, when the forward has ended there
         self.stream: Tensor | None = None
-        self._uses_interface = uses_attention_interface(model)
-        self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
+        self._distinct_masks: list[Tensor] = []
+        self._attended: set[int] = set()
+        self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks) if block.attention}
 
     def logits(self, inputs: dict[str, Any], gradients: bool = False, at: Tensor | None = None) -> Tensor:
         """Run the forward and return its logits `[batch, position, vocabulary]`, or of one position each, see `at`."""
         self._batch = inputs["input_ids"].shape
         with ExitStack() as stack:
-            if self._uses_interface:
-                stack.enter_context(defer_interrupt())
-            if self._uses_interface and not self._wrapped.by_source:
+            stack.enter_context(defer_interrupt())
+            if not self._wrapped.by_source:
                 stack.enter_context(hooked_attention(self._model, self._attention_hook))
-            return self._wrapped.logits(
-                inputs, self._trace_block, gradients=gradients, touched=self._accessed_modules(), at=at
+            logits = self._wrapped.logits(
+                inputs,
+                self._trace_block,
+                gradients=gradients,
+                touched=self._accessed_modules(),
+                at=at,
+                lengths=self.lengths,
             )
+        self._check_attended()
+        return logits
+
+    def _check_attended(self) -> None:
+        """Raise UnsupportedModelError where there was no attention to edit."""
+        end = self._anatomy.n_layers if self.end is None else self.end + 1
+        for site, layer in self._edits:
+            if site in ATTENTION_SITES and self.start <= layer < end and layer not in self._attended:
+                kind = type(self._anatomy.blocks[layer].attention).__name__
+                raise UnsupportedModelError(
+                    f"'{site}' of layer {layer} cannot be changed or kept: {kind} has no attention that is seen from "
+                    "here."
+                )
 
     def _accessed_modules(self) -> Iterator[nn.Module]:
         """Yield the modules that `_trace_block` may ask for."""
@@ -77,7 +96,8 @@ class Editor:
             if layer <= self.start:
                 yield block.block
             if layer in edited:
-                yield from (block.block, block.out, block.attention_out, block.mlp, block.down, block.mlp_out)
+                parts = (block.block, block.out, block.attention_out, block.mlp, block.down, block.mlp_out)
+                yield from (part for part in parts if part is not None)
 
     def _block_input(self) -> Tensor | None:
         """Return what enters block `start` in place of the model's own residual stream, or None."""
@@ -92,27 +112,27 @@ class Editor:
         for layer, block in enumerate(self._anatomy.blocks):
             envoy = self._wrapped.envoy(block.block)
             if layer < self.start:
-                envoy.skip(entering)
+                envoy.skip((entering,) if self.in_tuple else entering)
                 continue
             if entering is not None and layer == self.start == 0:
                 envoy.input = entering
             if edit := self._edits.get(("residual", layer)):
                 envoy.input = edit(envoy.input)
-            if not self._uses_interface:
-                self._edit_input("z", layer, block.out, (self._anatomy.n_heads, self._anatomy.d_head))
-            elif self._wrapped.by_source:
+            if self._wrapped.by_source and block.attention is not None:
                 self._wrapped.attend(block.attention, self._attention_hook)
+            if block.gated:
+                self._edit_input("z", layer, block.out, (self._anatomy.n_heads, -1))
             narrow = self._last_position_suffices(layer)
             if narrow:
                 # Nothing reads the other positions any more: they get what the last one gets, by broadcasting.
                 out = self._wrapped.envoy(block.out)
                 out.input = out.input[:, -1:]
-            self._edit_output("attention_out", layer, block.attention_out)
+            self._edit_output("attention_out", layer, block.attention_out, block.attention_scale)
             if narrow:
                 mlp = self._wrapped.envoy(block.mlp)
                 mlp.input = mlp.input[:, -1:]
             self._edit_input("neurons", layer, block.down, (-1,))
-            self._edit_output("mlp_out", layer, block.mlp_out)
+            self._edit_output("mlp_out", layer, block.mlp_out, block.mlp_scale)
             if layer == self.end:
                 self.stream = unwrap(envoy.output)
                 return True
@@ -129,39 +149,51 @@ class Editor:
         n_layers = self._anatomy.n_layers
         if layer < n_layers - 1 or self.end not in (None, n_layers) or self.keep != 1 or self._batch[1] == 1:
             return False
+        if block.out is None or block.mlp is None:
+            return False
         later = {("attention_out", layer), ("neurons", layer), ("mlp_out", layer), ("residual", layer + 1)}
         seen = later & set(self._edits)
         return not seen and block.mlp is not block.down  # OPT's MLP has all positions of all prompts in one list
 
-    def _edit_output(self, site: str, layer: int, module: nn.Module) -> Tensor | None:
+    def _edit_output(self, site: str, layer: int, module: nn.Module | None, scale: float = 1.0) -> Tensor | None:
         """Edit the output of a module, and return what it became where there is an edit."""
         edit = self._edits.get((site, layer))
         if edit is None:
             return None
+        assert module is not None
         envoy = self._wrapped.envoy(module)
         output = envoy.output
-        new = self._edited(edit, unwrap(output), (-1,))
-        envoy.output = (new, *output[1:]) if isinstance(output, tuple) else new
+        if site == "residual":
+            self.in_tuple = isinstance(output, tuple | list)
+        new = self._edited(rescaled(edit, scale), unwrap(output), (-1,))
+        envoy.output = rewrap(output, new)
         return new
 
-    def _edit_input(self, site: str, layer: int, module: nn.Module, shape: tuple[int, ...]) -> None:
+    def _edit_input(self, site: str, layer: int, module: nn.Module | None, shape: tuple[int, ...]) -> None:
         if edit := self._edits.get((site, layer)):
+            assert module is not None
             envoy = self._wrapped.envoy(module)
             envoy.input = self._edited(edit, envoy.input, shape)
 
     def _edited(self, edit: Callable[[Tensor], Tensor], value: Tensor, shape: tuple[int, ...]) -> Tensor:
         """Return a value edited which a family may hold as one list of all prompts' positions (OPT's MLP)."""
-        return edit(value.reshape(*self._batch, *shape)).reshape(value.shape)
+        arranged = value.reshape(*self._batch, value.shape[-1])
+        return edit(arranged if shape == (-1,) else arranged.reshape(*arranged.shape[:-1], *shape)).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
-        if site == "mask":
-            self.masks[self._layer_of[module]] = value
-        edit = self._edits.get((site, self._layer_of[module]))
-        if edit is None:
+        if (layer := self._layer_of.get(module)) is None:
             return value
-        if site in ("q", "k", "v"):
-            return edit(value.transpose(1, 2)).transpose(1, 2)
-        return edit(value)
+        self._attended.add(layer)
+        if site == "mask":
+            self.masks[layer] = one_of(self._distinct_masks, value)
+        edit = self._edits.get((site, layer))
+        if edit is None or (site == "z" and self._anatomy.blocks[layer].gated):
+            return value
+        given = value.transpose(1, 2) if site in ("q", "k", "v") else value
+        new = edit(given)
+        if new is given:  # it was only read
+            return value
+        return new.transpose(1, 2) if site in ("q", "k", "v") else new
 
 
 def check_edits(edits: Edits, anatomy: Anatomy) -> None:
@@ -172,6 +204,8 @@ def check_edits(edits: Edits, anatomy: Anatomy) -> None:
         last = anatomy.n_layers - (site != "residual")
         if not 0 <= layer <= last:
             raise ValueError(f"Layer {layer} of '{site}' is out of range: this model has 0 to {last}.")
+        if not anatomy.has(site, layer):
+            raise ValueError(anatomy.missing(site, layer))
         if site == "neurons":
             n_neurons(anatomy.blocks[layer])
 
@@ -184,11 +218,14 @@ def n_neurons(block: Block) -> int:
     UnsupportedModelError
         Where neurons are not the inputs of one matrix.
     """
-    weight = getattr(block.down, "weight", None)
-    if not isinstance(weight, Tensor):
+    if block.down is None or not isinstance(getattr(block.down, "weight", None), Tensor):
         raise UnsupportedModelError(
             f"The MLP of this layer is a {type(block.mlp).__name__}, whose last matrix is not one but one of each "
             "expert, so there are no 'neurons' to read or change. Take what it writes, 'mlp_out', instead."
         )
-    # GPT-2's Conv1D holds its matrix transposed, and has no sizes
-    return int(getattr(block.down, "in_features", None) or len(weight))
+    return n_inputs(block.down)
+
+
+def rescaled(edit: Callable[[Tensor], Tensor], scale: float) -> Callable[[Tensor], Tensor]:
+    """Return an edit of a module's output that sees it times a scale, as it is added to the residual stream."""
+    return edit if scale == 1.0 else lambda value: edit(value * scale) / scale

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,14 +51,40 @@ def assemble_trace(
             note="the model was in training mode" if scope.model.training else "",
         ),
         mask=mask.cpu(),
-        scoring=tuple(AttentionScoring(**recorder.scoring[layer]) for layer in sorted(recorder.scoring)),
+        scoring=scoring_of(recorder.scoring, scope.n_layers, mask),
         values={
-            site: [arrange(site, layers[layer], mask) for layer in sorted(layers)]
+            site: [
+                arrange(site, layers[layer], mask) if layer in layers else torch.empty(0)
+                for layer in range(scope.n_layers + (site == "residual"))
+            ]
             for site, layers in recorder.values.items()
         },
         modules={name: _by_position(value, mask) for name, value in recorder.modules.items()},
         scope=scope,
     )
+
+
+def scoring_of(recorded: Mapping[int, Mapping[str, Any]], n_layers: int, kept: Tensor) -> tuple[AttentionScoring, ...]:
+    """Return how each layer scores keys.
+
+    Parameters
+    ----------
+    recorded : mapping of int to mapping
+        Of each layer whose attention was seen, what a `ScoringHook` gets.
+    n_layers : int
+    kept : Tensor of bool [batch, position]
+    """
+    of_masks: dict[tuple[int, int | None], AttentionScoring] = {}
+    found: list[AttentionScoring] = []
+    for layer in range(n_layers):
+        if (one := recorded.get(layer)) is None:
+            found.append(AttentionScoring(1.0, unknown="no attention of queries and keys was seen in it"))
+            continue
+        key = id(one["mask"]), one["window"]
+        if key not in of_masks:
+            of_masks[key] = AttentionScoring.of_mask(one["mask"], kept, one["window"])
+        found.append(of_masks[key].with_scores(scaling=one["scaling"], softcap=one["softcap"], sinks=one["sinks"]))
+    return tuple(found)
 
 
 def prompt_texts(tokenizer: object, rows: list[list[int]], texts: Sequence[str | None]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.execution.attention import hooked_attention
+from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.recorder import CapturePoint, Recorder
 from scope_widgets.models.execution.uncompiled import uncompiled
 from scope_widgets.traces.trace import KeptLogits, last_of
@@ -87,13 +87,10 @@ def recording(model: Any, recorder: Recorder) -> Iterator[RecordedCall]:
 
     with ExitStack() as stack:
         stack.enter_context(uncompiled())
-        points = list(recorder.capture_points())
-        fixed = dict(recorder.scoring)
-        for point in points:
+        for point in recorder.capture_points():
             stack.callback(hook_at(point).remove)
         stack.callback(model.register_forward_pre_hook(begin).remove)
         stack.callback(model.register_forward_hook(end, with_kwargs=True).remove)
         stack.enter_context(recorder.hooks())
         stack.enter_context(hooked_attention(model, recorder.attention_hook, recorder.scoring_hook))
         yield seen
-    recorder.scoring = fixed | recorder.scoring

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from operator import is_
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import nnsight_names
+from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
+from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.execution.attention import AttentionHook, ScoringHook
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.nnsight_trace import TransformersModel, run
+from scope_widgets.models.execution.rotary_frequencies import own_frequencies
 from scope_widgets.models.execution.uncompiled import uncompiled
 from scope_widgets.models.input_device import input_device
 
@@ -28,12 +33,15 @@ class NNsightModel:
     #: whether we compute attention in the block of the trace, see `attend`, instead of the model with our function
     by_source = False
 
-    def __init__(self, model: nn.Module, tokenizer: Any) -> None:
-        self._model = model
+    def __init__(self, model: nn.Module, tokenizer: Any, anatomy: Anatomy) -> None:
+        self._model, self._unembed = model, anatomy.unembed
         before = [(module, dict(vars(module))) for module in model.modules()]
         pad_token, padding_side = tokenizer.pad_token, tokenizer.padding_side
-        with _inputs_where_they_go(model):
-            self.nnsight = _Placed(model, tokenizer=tokenizer, task="text-generation", rename=nnsight_names())
+        names = anatomy.nnsight_names(model)
+        with warnings.catch_warnings(), _inputs_where_they_go(model):
+            # of BERT's modules named "output", which nnsight gives another name
+            warnings.filterwarnings("ignore", message=".* has a submodule named .*, which nnsight already serves")
+            self.nnsight = _Placed(model, tokenizer=tokenizer, task=_task(model), rename=names)
         tokenizer.pad_token, tokenizer.padding_side = pad_token, padding_side
         self._controllers = [
             (module, {name: value for name, value in vars(module).items() if old.get(name, _ABSENT) is not value})
@@ -58,6 +66,13 @@ class NNsightModel:
         modules = list(self._model.modules())
         same = len(modules) == len(self._without_controllers) and all(map(is_, modules, self._index_of))
         return same and all(found.get(name, _ABSENT) is value for found, name, value in self._checks)
+
+    @cached_property
+    def _takes_logits_to_keep(self) -> bool:
+        """Whether the model can be asked for the logits of some positions alone."""
+        model: Any = self._model
+        model = model.get_base_model() if hasattr(model, "get_base_model") else model
+        return "logits_to_keep" in inspect.signature(type(model).forward).parameters
 
     @staticmethod
     def _restore(state: list[tuple[nn.Module, dict[str, Any]]]) -> None:
@@ -91,8 +106,8 @@ class NNsightModel:
             if self._depth == 0:
                 self._restore([self._without_controllers[i] for i in at])
 
-    def envoy(self, module: nn.Module) -> Any:
-        """Return nnsight's envoy of a module of the model."""
+    def envoy(self, module: nn.Module | None) -> Any:
+        """Return nnsight's envoy of a module of the model, which the caller knows to be there."""
         return self.nnsight.interleaver.envoys[id(module)]
 
     def attend(self, module: nn.Module, hook: AttentionHook, scoring_hook: ScoringHook | None = None) -> None:
@@ -107,15 +122,29 @@ class NNsightModel:
         gradients: bool = False,
         touched: Iterable[nn.Module] | None = None,
         at: Tensor | None = None,
+        lengths: Tensor | None = None,
     ) -> Tensor:
         """Run the model on `inputs`, with `body` in the block of the trace, and return the logits.
 
         Where `body` returns True the forward ends there, and there are no logits (an empty tensor). `touched` are the
         modules whose envoys the body may ask for, by default all. `at` [batch] is the one position of each prompt that
         is unembedded, by default all: of many prompts `logits_to_keep` would take the positions of all for each.
+        `lengths` `[row]` are those of the rows' prompts, where they are not those of the inputs.
         """
+        if lengths is None and "attention_mask" in inputs:
+            lengths = inputs["attention_mask"].sum(-1)
+        if (
+            self.by_source
+            and rotary_by_length(self._model.config)
+            and lengths is not None
+            and bool((lengths != lengths[0]).any())
+        ):
+            raise UnsupportedModelError(
+                f"The rotary frequencies of {type(self._model).__name__} depend on the length of a prompt, and on this "
+                "server prompts of several lengths cannot be told apart: run prompts of one length at a time."
+            )
         logits: list[Tensor] = []
-        unembed: Any = None if at is None else self._model.get_output_embeddings()  # type: ignore[operator]
+        unembed = None if at is None else self._unembed
 
         def block() -> bool:
             if body is not None and body():
@@ -126,10 +155,24 @@ class NNsightModel:
             logits.append(self.nnsight.output.logits)
             return False
 
+        keep = inputs.get("logits_to_keep")
+        if keep is not None and not self._takes_logits_to_keep:
+            inputs = {name: value for name, value in inputs.items() if name != "logits_to_keep"}
         on = None if touched is None else [self._model, *touched, *([] if unembed is None else [unembed])]
-        with defer_interrupt(), torch.set_grad_enabled(gradients), self.controllers(on):
+        frequencies = own_frequencies(self._model, lengths)
+        with defer_interrupt(), torch.set_grad_enabled(gradients), self.controllers(on), frequencies:
             run(self.nnsight, block, **inputs, use_cache=False)
-        return logits[0] if logits else torch.empty(0)
+        if not logits:
+            return torch.empty(0)
+        if keep is None or self._takes_logits_to_keep:
+            return logits[0]
+        with torch.set_grad_enabled(gradients):
+            return logits[0][:, -keep:] if isinstance(keep, int) else logits[0][:, keep]
+
+
+def _task(model: Any) -> str:
+    """Return the task of a transformers pipeline that takes the model: nnsight makes one of it."""
+    return "text-generation" if getattr(model, "can_generate", lambda: True)() else "feature-extraction"
 
 
 class _Placed(TransformersModel):  # type: ignore[misc]

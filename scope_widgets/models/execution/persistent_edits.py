@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,12 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.model_parts import ModelParts
-from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits
-from scope_widgets.models.execution.attention import ATTENTION_SITES, hooked_attention, uses_attention_interface
+from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits, rescaled
+from scope_widgets.models.execution.attention import ATTENTION_SITES
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.prompt_positions import Needed, PromptPositions
-from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.execution.recorder import rewrap, unwrap
 from scope_widgets.models.execution.uncompiled import uncompiled
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.locks import changed_by_hooks
@@ -49,9 +52,10 @@ class PersistentEdits:
         self._hook_points = dict.fromkeys(hook_points)  # several changes of one point are one edit
         self._edits_at = edits_at
         self._edits: Edits = {}
+        self._to_attend: set[int] = set()  # layers whose attention is to be changed in the forward that runs
         self._rows = 1
         self._positions = PromptPositions(scope.model, self._stack, needed)
-        self._layer_of = {block.attention: layer for layer, block in enumerate(self._anatomy.blocks)}
+        self._layer_of = {block.attention: layer for layer, block in enumerate(self._anatomy.blocks) if block.attention}
         self._thread: int | None = None
 
     @contextmanager
@@ -70,9 +74,10 @@ class PersistentEdits:
                 for point in self._hook_points:
                     if handle := self._hook(point):
                         stack.callback(handle.remove)
-                if uses_attention_interface(self._model):
+                if any(site in ATTENTION_SITES for site, _ in self._hook_points):
                     stack.enter_context(hooked_attention(self._model, self._attention_hook))
             yield
+            self._check_attended()
         finally:
             with defer_interrupt():
                 stack.close()
@@ -80,28 +85,47 @@ class PersistentEdits:
     def _begin(self, _: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         if threading.get_ident() != self._thread:
             return
+        self._check_attended()
         positions, lengths = self._positions.of_forward(args, kwargs)
         self._rows = len(positions)
         self._edits = self._edits_at(positions, lengths)
+        self._to_attend = {layer for site, layer in self._edits if site in ATTENTION_SITES}
 
     def _end(self, _: nn.Module, args: Any, output: Any) -> None:
         if threading.get_ident() == self._thread:
             self._positions.end_forward(output)
 
+    def _check_attended(self) -> None:
+        """Raise UnsupportedModelError where the forward before had no attention to change."""
+        if missed := sorted(self._to_attend):
+            self._to_attend = set()
+            kind = type(self._anatomy.blocks[missed[0]].attention).__name__
+            raise UnsupportedModelError(
+                f"What is inside the attention of layer {missed[0]} cannot be changed: {kind} has no attention that is "
+                "seen from here."
+            )
+
     def _hook(self, point: HookPoint) -> Any:
         site, layer = point
         block = self._anatomy.blocks[min(layer, self._anatomy.n_layers - 1)]
-        if site in ATTENTION_SITES and (site != "z" or uses_attention_interface(self._model)):
-            return None  # goes through the probe
+        if site in ATTENTION_SITES and not (site == "z" and block.gated):
+            return None  # goes through the hook of attention
         if site == "residual" and layer < self._anatomy.n_layers:
             return block.block.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
         if site == "neurons":
+            assert block.down is not None  # check_edits
             return block.down.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
         if site == "z":
-            heads = (self._anatomy.n_heads, self._anatomy.d_head)
+            heads = (self._anatomy.n_heads, -1)
+            assert block.out is not None  # check_edits
             return block.out.register_forward_pre_hook(self._on_input(point, heads), with_kwargs=True, prepend=True)
-        module = {"residual": block.block, "attention_out": block.attention_out, "mlp_out": block.mlp_out}[site]
-        return module.register_forward_hook(self._on_output(point), prepend=True)
+        module, scale = {
+            "residual": (block.block, 1.0),
+            "attention_out": (block.attention_out, block.attention_scale),
+            "mlp_out": (block.mlp_out, block.mlp_scale),
+        }[site]
+        assert module is not None
+        return module.register_forward_hook(self._on_output(point, scale), prepend=True)
 
     def _on_input(self, point: HookPoint, shape: tuple[int, ...]) -> Any:
         def change(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -111,23 +135,27 @@ class PersistentEdits:
 
         return change
 
-    def _on_output(self, point: HookPoint) -> Any:
+    def _on_output(self, point: HookPoint, scale: float) -> Any:
         def change(_: nn.Module, args: Any, output: Any) -> Any:
-            new = self._edited(point, unwrap(output), (-1,))
-            return (new, *output[1:]) if isinstance(output, tuple) else new
+            new = self._edited(point, unwrap(output), (-1,), scale)
+            return rewrap(output, new)
 
         return change
 
-    def _edited(self, point: HookPoint, value: Tensor, shape: tuple[int, ...]) -> Tensor:
+    def _edited(self, point: HookPoint, value: Tensor, shape: tuple[int, ...], scale: float = 1.0) -> Tensor:
         edit = self._edits.get(point)
         if edit is None or threading.get_ident() != self._thread:
             return value
-        rest = value.shape[-1:] if shape == (-1,) else shape
-        return edit(value.reshape(self._rows, -1, *rest)).reshape(value.shape)
+        arranged = value.reshape(self._rows, -1, value.shape[-1])
+        arranged = arranged if shape == (-1,) else arranged.reshape(*arranged.shape[:-1], *shape)
+        return rescaled(edit, scale)(arranged).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
-        edit = self._edits.get((site, self._layer_of[module])) if module in self._layer_of else None
-        if edit is None:
+        if threading.get_ident() != self._thread or (layer := self._layer_of.get(module)) is None:
+            return value
+        self._to_attend.discard(layer)
+        edit = self._edits.get((site, layer))
+        if edit is None or (site == "z" and self._anatomy.blocks[layer].gated):
             return value
         if site in ("q", "k", "v"):
             return edit(value.transpose(1, 2)).transpose(1, 2)
@@ -138,8 +166,14 @@ class PersistentEdits:
 
 
 def _block_stack(model: nn.Module, block: nn.Module) -> nn.Module:
-    """Return the module that runs the blocks, which a caller may reach without the model around it."""
-    return next(one for one in model.modules() if any(block in part.children() for part in one.children()))
+    """Return the innermost module that gets token ids and runs the blocks: a caller may reach it by itself."""
+    runs = [
+        one
+        for one in model.modules()
+        if "input_ids" in inspect.signature(type(one).forward).parameters
+        and any(block is part for part in one.modules())
+    ]
+    return runs[-1] if runs else model
 
 
 def _unchanged(value: Tensor) -> Tensor:

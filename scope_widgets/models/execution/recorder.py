@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy
-from scope_widgets.models.execution.attention import hooked_attention, uses_attention_interface
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.traces.trace import TRACE_SITES
 
@@ -38,7 +39,7 @@ class Recorder:
             )
         self._anatomy = anatomy
         self._wanted = frozenset(wanted)
-        self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks)}
+        self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks) if block.attention}
         self._modules = modules or {}
         self._thread = threading.get_ident()
         self.open = True
@@ -48,6 +49,7 @@ class Recorder:
         """Forget what was recorded."""
         self.values: dict[str, dict[int, Tensor]] = {name: {} for name in TRACE_SITES if name in self._wanted}
         self.scoring: dict[int, dict[str, Any]] = {}
+        self._masks: list[Tensor] = []
         self.modules: dict[str, Tensor] = {}
 
     @property
@@ -65,44 +67,28 @@ class Recorder:
         for layer, block in enumerate(self._anatomy.blocks):
             if "residual" in self._wanted:
                 yield CapturePoint("residual", layer, block.block, "input", unwrap)
-            yield from self._own_attention(layer, block.attention)
-            if "attention_out" in self._wanted:
-                yield CapturePoint("attention_out", layer, block.attention_out, "output", unwrap)
-            if "mlp_out" in self._wanted:
-                yield CapturePoint("mlp_out", layer, block.mlp_out, "output", unwrap)
+            if "z" in self._wanted and block.gated and block.out is not None:
+                yield CapturePoint("z", layer, block.out, "input", self._heads)
+            if "attention_out" in self._wanted and block.attention_out is not None:
+                yield CapturePoint("attention_out", layer, block.attention_out, "output", scaled(block.attention_scale))
+            if "mlp_out" in self._wanted and block.mlp_out is not None:
+                yield CapturePoint("mlp_out", layer, block.mlp_out, "output", scaled(block.mlp_scale))
         if "residual" in self._wanted:
             # Read where it enters, as below it: nnsight sees a block's output before hooks that change it.
             norm, last = self._anatomy.final_norm, self._anatomy.blocks[-1].block
-            where = (last, "output") if norm is None else (norm, "input")
+            where = (norm, "input") if norm is not None and self._anatomy.norm_is_last else (last, "output")
             yield CapturePoint("residual", self._anatomy.n_layers, *where, unwrap)
 
-    def _own_attention(self, layer: int, attention: nn.Module) -> Iterator[CapturePoint]:
-        """Yield the capture points of a family that computes attention without transformers' interface (GPT-Neo)."""
-        config: Any = getattr(attention, "config", None)
-        if getattr(config, "model_type", None) != "gpt_neo":
-            return
-
-        def heads(x: Tensor) -> Tensor:
-            return x.reshape(*x.shape[:-1], self._anatomy.n_heads, -1)
-
-        for name, projection in (("q", "q_proj"), ("k", "k_proj"), ("v", "v_proj")):
-            if name in self._wanted:
-                module = attention.get_submodule(projection)
-                yield CapturePoint(name, layer, module, "output", lambda x: heads(x).transpose(1, 2))
-        if "z" in self._wanted:
-            module = attention.get_submodule("out_proj")
-            yield CapturePoint("z", layer, module, "input", lambda x: heads(unwrap(x)))
-        if "attention" in self._wanted:
-            yield CapturePoint("attention", layer, attention, "output", lambda x: x[1].float())
-        local = config.attention_layers[layer] == "local"
-        window = config.window_size if local else None
-        self.scoring[layer] = {"scaling": 1.0, "softcap": None, "window": window}
+    def _heads(self, value: Any) -> Tensor:
+        whole: Tensor = unwrap(value)
+        return whole.reshape(*whole.shape[:-1], self._anatomy.n_heads, -1)
 
     def attentions(self) -> Iterator[tuple[int, nn.Module]]:
         """Yield the layers whose attention function shows something that is wanted."""
         if self._wanted & {"q", "k", "v", "attention", "z"}:
             for layer, block in enumerate(self._anatomy.blocks):
-                yield layer, block.attention
+                if block.attention is not None:
+                    yield layer, block.attention
 
     def store(self, name: str, layer: int, value: Tensor) -> None:
         """Store the value of a site."""
@@ -112,13 +98,15 @@ class Recorder:
     def attention_hook(self, name: str, attention: nn.Module, value: Tensor) -> Tensor:
         """Store what passes through the attention function, unchanged."""
         if name in self._wanted and attention in self._layer_of:
-            self.store(name, self._layer_of[attention], value)
+            layer = self._layer_of[attention]
+            if name != "z" or not self._anatomy.blocks[layer].gated:
+                self.store(name, layer, value)
         return value
 
     def scoring_hook(self, attention: nn.Module, scoring: dict[str, Any]) -> None:
         """Store how a layer computes its attention scores."""
         if self.active and attention in self._layer_of:
-            self.scoring[self._layer_of[attention]] = scoring
+            self.scoring[self._layer_of[attention]] = scoring | {"mask": one_of(self._masks, scoring["mask"])}
 
     @contextmanager
     def hooks(self) -> Iterator[None]:
@@ -142,7 +130,8 @@ class Recorder:
     def check(self, n_positions: int) -> None:
         """Raise ValueError when the forward left something out, or was the continuation of a cache."""
         for name, layers in self.values.items():
-            missing = set(range(self._anatomy.n_layers + (name == "residual"))) - set(layers)
+            layers_of_model = range(self._anatomy.n_layers + (name == "residual"))
+            missing = {layer for layer in layers_of_model if self._anatomy.has(name, layer)} - set(layers)
             if missing:
                 which = ", ".join(map(str, sorted(missing)))
                 raise ValueError(f"'{name}' of layer {which} was not computed in this forward, so there is no trace.")
@@ -158,9 +147,31 @@ class Recorder:
             raise ValueError(f"These modules were wanted and did not run: {', '.join(sorted(absent))}.")
 
 
+def one_of(distinct: list[Tensor], value: Tensor) -> Tensor:
+    """Return the tensor among `distinct` that equals `value`; where there is none, `value`, which is added to them."""
+    value = value.detach() if value.requires_grad else value
+    if any(one is value for one in distinct):
+        return value
+    for one in distinct:
+        if one.shape == value.shape and one.dtype == value.dtype and torch.equal(one, value):
+            return one
+    distinct.append(value)
+    return value
+
+
 def unwrap(value: Any) -> Any:
-    """Return the tensor of a module's input or output, which some families wrap in a tuple."""
-    return value[0] if isinstance(value, tuple) else value
+    """Return the tensor of a module's input or output, which some families wrap in a tuple or a list."""
+    return value[0] if isinstance(value, tuple | list) else value
+
+
+def rewrap(output: Any, value: Tensor) -> Any:
+    """Return `value` wrapped as a module's output is."""
+    return type(output)((value, *output[1:])) if isinstance(output, tuple | list) else value
+
+
+def scaled(scale: float) -> Callable[[Any], Tensor]:
+    """Return what reads a module's output, times a scale."""
+    return unwrap if scale == 1.0 else lambda value: unwrap(value) * scale
 
 
 def record(
@@ -172,7 +183,7 @@ def record(
     """
     points = [(point, wrapped.envoy(point.module)) for point in recorder.capture_points()]
 
-    attended = iter(recorder.attentions() if wrapped.by_source and uses_attention_interface(model) else ())
+    attended = iter(recorder.attentions() if wrapped.by_source else ())
 
     def body() -> None:
         attend_to = next(attended, None)

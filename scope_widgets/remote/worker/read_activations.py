@@ -35,7 +35,8 @@ def read(model: Any, wanted: list[tuple[str, str, str, int | list[int] | None]])
 
     Returns
     -------
-    dict of str to Tensor, and for attention's arguments "scoring <path>" with how scores are made of them
+    dict of str to Tensor, and for attention's arguments "scoring <path>" with how scores are made of them: scale, cap,
+    window, sinks, and which keys are seen, or whether attention is causal
     """
     found: dict[str, Any] = {}
     for name, path, side, head in wanted:
@@ -53,12 +54,16 @@ def read(model: Any, wanted: list[tuple[str, str, str, int | list[int] | None]])
             value = args[int(side)]
             if isinstance(head, int):
                 value = value[:, head : head + 1]
-            scaling = options.get("scaling")
+            scaling, sinks = options.get("scaling"), options.get("s_aux")
+            mask = args[4] if len(args) > 4 else options.get("attention_mask")
+            if mask is not None and mask.dtype.is_floating_point:
+                mask = mask > -3e4
             found["scoring " + path] = [
                 value.shape[-1] ** -0.5 if scaling is None else float(scaling),
                 options.get("softcap"),
                 options.get("sliding_window"),
-                options.get("s_aux") is not None,
+                None if sinks is None else sinks.detach().float().cpu(),
+                getattr(args[0], "is_causal", True) if mask is None else mask.detach().clone(),
             ]
         found[name] = value.detach().clone()  # a view would send all of what it is a view of
     return found
@@ -75,9 +80,11 @@ def plan(
     for site in own:
         places[site.name, site.layer] = (site.module, site.side)
     for layer, block in enumerate(anatomy.blocks):
-        for name, argument in _ARGUMENTS.items():
-            places.setdefault((name, layer), (block.attention, str(argument)))
-        places.setdefault(("z", layer), (block.out, "input"))
+        if block.attention is not None:
+            for name, argument in _ARGUMENTS.items():
+                places.setdefault((name, layer), (block.attention, str(argument)))
+        if block.out is not None:
+            places.setdefault(("z", layer), (block.out, "input"))
     places["logits", 0] = places["last_logits", 0] = (model, "output")
     order = ["residual", "q", "k", "v", "z", "attention_out", "mlp_out"]
     end = (anatomy.n_layers + 1, 0)

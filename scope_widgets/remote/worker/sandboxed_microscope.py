@@ -56,14 +56,19 @@ class SandboxedModel(NNsightModel):
         """Leave the server's as they are."""
         yield
 
-    def envoy(self, module: nn.Module) -> Any:
+    def envoy(self, module: nn.Module | None) -> Any:
         """Give nnsight's envoy of a module of the model."""
         return self._envoys[id(module)]
 
     def attend(self, module: nn.Module, hook: AttentionHook, scoring_hook: ScoringHook | None = None) -> None:
-        """Compute the attention of a module in the block of a trace, through `hook`, for the model's own."""
+        """Compute the attention of a module in the block of a trace, through `hook`, for the model's own.
+
+        Nothing is done for a family that computes attention without transformers' interface: it is not seen from here.
+        """
         envoy = self.envoy(module)
         calls = [name for name in envoy.source.names if name.startswith("attention_interface_")]
+        if not calls:
+            return
         call = getattr(envoy.source, calls[-1])
         args, options = call.inputs
         with active_hook(hook, scoring_hook):

@@ -4,17 +4,17 @@ import pytest
 import torch
 
 from scope_widgets import Microscope
-from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from tests.support.family_models import family_model
 from tests.support.tiny_models import CONFIGS, tiny_model, tiny_tokenizer
 
 pytestmark = pytest.mark.numeric
 
 ROWS = [[1, *range(3, 14)], [1, *range(20, 27)], [1, *range(40, 50)]]
-SWITCHING = [family for family in CONFIGS if family != "gpt_neo"]
 
 
 def scope_of(family):
-    return Microscope.for_model(tiny_model(family), tiny_tokenizer(), family)
+    model = tiny_model(family) if family in CONFIGS else family_model(family)
+    return Microscope.for_model(model, tiny_tokenizer(), family)
 
 
 def changed(site, at):
@@ -29,8 +29,14 @@ def changed(site, at):
     return edit
 
 
-@pytest.mark.parametrize("family", SWITCHING)
-@pytest.mark.parametrize("site", ["residual", "q", "k", "v", "z", "attention_out", "mlp_out"])
+SITES = [(family, site) for family in CONFIGS for site in ("residual", "z", "attention_out", "mlp_out")]
+SITES += [(family, site) for family in CONFIGS for site in ("q", "k", "v")]
+#: families that go on by whole prompts, or from their first layer
+OTHER_WAYS = {"mamba": "prompts", "lfm2": "prompts", "qwen3_next": "prompts"}
+SITES += [(family, site) for family in ("mamba", "lfm2", "qwen3_next") for site in ("residual", "attention_out")]
+
+
+@pytest.mark.parametrize(("family", "site"), SITES)
 def test_the_same_as_a_whole_forward_of_each_prompt(family, site):
     scope = scope_of(family)
     run = scope.run(ROWS)
@@ -47,7 +53,7 @@ def test_the_same_as_a_whole_forward_of_each_prompt(family, site):
         assert (ours[row] - run.logits[row]).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("family", SWITCHING)
+@pytest.mark.parametrize("family", list(CONFIGS))
 def test_nothing_changed_is_nothing_changed(family):
     scope = scope_of(family)
     run = scope.run(ROWS)
@@ -121,8 +127,6 @@ def test_bad_places_get_a_sentence():
         scope.logits(ids, {("zz", 0): torch.zeros_like})
     with pytest.raises(ValueError, match="Layer 3 of 'z' is out of range: this model has 0 to 2"):
         scope.logits(ids, {("z", 3): torch.zeros_like})
-    with pytest.raises(UnsupportedModelError, match="computes attention by itself"):
-        scope_of("gpt_neo").run(ROWS)
 
 
 def test_a_run_with_changes_keeps_what_they_make():
@@ -135,3 +139,15 @@ def test_a_run_with_changes_keeps_what_they_make():
     rows = torch.arange(3)
     again = run.again({}, rows=rows, positions=run.suffix(rows, 4), layer=2)
     torch.testing.assert_close(again, run.logits, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", sorted(OTHER_WAYS))
+def test_what_mixes_positions_otherwise_runs_whole_prompts(family):
+    scope = scope_of(family)
+    run = scope.run(ROWS)
+    assert run._way == OTHER_WAYS[family]
+    rows = torch.tensor([1, 0])
+    positions = run.suffix(rows, torch.tensor([2, 5]))
+    last = run.again({}, rows=rows, positions=positions, layer=1, keep=3)
+    for row, ids in zip(last, (ROWS[1], ROWS[0]), strict=True):
+        torch.testing.assert_close(row, scope.trace(ids).logits[-3:], atol=1e-4, rtol=1e-4)
