@@ -231,7 +231,6 @@ def _parts(trace: Trace, scope: Microscope, at: Tensor) -> Iterator[tuple[list[t
     has, nothing = scope.anatomy.has, torch.zeros_like(embeddings)
     for layer in range(trace.n_layers):
         names = [("attention", layer, head) for head in range(trace.n_heads)]
-        mlp = _value_at(trace, trace.mlp_out(layer), at).cpu().double() if has("mlp_out", layer) else nothing
         by_head = has("z", layer) and scope.anatomy.blocks[layer].out is not None
         if by_head:
             heads, bias = head_writes(scope, _value_at(trace, trace.z(layer), at), layer)
@@ -240,6 +239,7 @@ def _parts(trace: Trace, scope: Microscope, at: Tensor) -> Iterator[tuple[list[t
             bias = nothing
             if has("attention_out", layer):
                 bias = _value_at(trace, trace.attention_out(layer), at).cpu().double()
+        mlp = _value_at(trace, trace.mlp_out(layer), at).cpu().double() if has("mlp_out", layer) else nothing
         names += [("attention_bias" if by_head else "mixer", layer, -1), ("mlp", layer, -1)]
         parts = torch.cat([heads, bias[:, None], mlp[:, None]], dim=1)
         if scope.anatomy.blocks[layer].beside:
