@@ -349,8 +349,8 @@ class Trace(Shown):
 
         if site == "attention":
             raise ValueError("Patterns have statistics of their own: use heads.score(trace).")
-        if site not in self.values:
-            self._value(site, 0)
+        if all(value.ndim == 1 for value in self.values.get(site, ())):
+            self._value(site, 0)  # raises
         rows = [
             {"layer": i, **describe(value, self.mask)} for i, value in enumerate(self.values[site]) if value.ndim > 1
         ]

@@ -8,7 +8,8 @@ import pytest
 import torch
 import transformers as hf
 
-from scope_widgets import Microscope, circuits, lens, patching, steering
+from scope_widgets import Microscope, Trace, circuits, lens, patching, steering
+from scope_widgets.heads import thumbnails
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.traces.trace import NotCapturedError
@@ -265,3 +266,27 @@ def test_adapters_on_a_model_are_part_of_it():
     assert abs(parts.contribution.sum() - float(expected[-1, 7] - expected[-1, 8])) < 1e-3 * float(expected.abs().max())
     patched = patching.activations(scope, [IDS], [OTHER], answer=7, versus=8, over="residual", positions=[3, 7])
     assert patched.values.shape == (scope.n_layers + 1, 2)
+
+
+@pytest.mark.parametrize("name", ["lfm2", "mamba", "qwen3_next"])
+def test_traces_of_hybrids_are_kept_and_batched(name, tmp_path):
+    scope = Microscope.for_model(family_model(name), tiny_tokenizer())
+    trace = scope.trace(IDS)
+    trace.save(tmp_path)
+    for one in (Trace.load(tmp_path), Trace.from_json(trace.to_json())):
+        assert [one.attends(layer) for layer in range(3)] == [trace.attends(layer) for layer in range(3)]
+        assert torch.equal(one.attention_out(2), trace.attention_out(2))
+        with pytest.raises(NotCapturedError, match="Layer 0 of local does not have 'z'"):
+            one.z(0)
+    pictures = thumbnails.thumbnails(trace, 8)
+    assert pictures.shape == (3, scope.n_heads, 8, 8)
+    assert pictures.any((1, 2, 3)).tolist() == [trace.attends(layer) for layer in range(3)]
+    both = scope.trace([IDS, OTHER[:4]])
+    for one, ids in ((both[0], IDS), (both[1], OTHER[:4])):
+        alone = scope.trace(ids)
+        close(one.logits, alone.logits)
+        close(one.attention_out(0), alone.attention_out(0))
+    assert trace.activation_statistics("residual").shape[0] == 4
+    if not any(map(trace.attends, range(3))):
+        with pytest.raises(NotCapturedError, match="There is no 'z' in layer 0"):
+            trace.activation_statistics("z")

@@ -37,6 +37,8 @@ class ComponentOutputs:
         Of the last positions.
     in_tuple : bool
         Whether the model's blocks return their output in a tuple (GPT-Neo).
+    alone : bool
+        Whether they return nothing else that the model may need, so that they can be left out.
     """
 
     token_ids: Tensor
@@ -45,6 +47,7 @@ class ComponentOutputs:
     bias: Tensor
     logits: Tensor
     in_tuple: bool
+    alone: bool
 
 
 def component_outputs(scope: Microscope, prompts: list[list[int]], whole: Collection[int] = ()) -> ComponentOutputs:
@@ -104,7 +107,8 @@ def component_outputs(scope: Microscope, prompts: list[list[int]], whole: Collec
         logits = wrapped.logits({"input_ids": ids}, body, at=last, lengths=last + 1)[:, 0]
     of, bias = torch.cat(parts), torch.stack(biases)
     _check_sum(scope, of.sum(0) + bias.sum(0), unwrap(final[0]))
-    return ComponentOutputs(ids, last, of, bias, logits, isinstance(final[0], tuple))
+    wrapped_in = isinstance(final[0], tuple | list)
+    return ComponentOutputs(ids, last, of, bias, logits, wrapped_in, not wrapped_in or len(final[0]) == 1)
 
 
 def by_head(block: Block, n_heads: int, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -65,12 +65,12 @@ class EdgeAblation:
         circuits = torch.arange(len(included))
         nothing = not bool(self.replaced.any())
         while len(circuits):
-            mixture = _InputMixture.of(self.graph, masks[circuits], nothing)
+            mixture = self._mixture(masks[circuits], nothing)
             size = self._rows_at_once(mixture)
             if size < len(circuits) * n_prompts and len(circuits) > 1:
                 # some at a time; fewer of them may also need less of each
                 circuits, later = circuits[: max(1, size // n_prompts)], circuits[max(1, size // n_prompts) :]
-                mixture = _InputMixture.of(self.graph, masks[circuits], nothing)
+                mixture = self._mixture(masks[circuits], nothing)
             else:
                 later = circuits[:0]
             for prompts in torch.split(torch.arange(n_prompts), max(1, self._rows_at_once(mixture) // len(circuits))):
@@ -81,9 +81,15 @@ class EdgeAblation:
     @torch.no_grad()
     def rebuilt(self) -> Tensor:
         """Return the logits `[prompt, vocabulary]` of a run with all edges in, no layer of which is taken over."""
-        mixture = _InputMixture.of(self.graph, torch.as_tensor(self.graph.upstream).to(self.replaced)[None], False)
-        mixture.start = mixture.n_shared = 0
+        mixture = self._mixture(torch.as_tensor(self.graph.upstream).to(self.replaced)[None], False, from_start=True)
         return _Forward(self, mixture, torch.arange(len(self.clean.token_ids))).logits()[0]
+
+    def _mixture(self, masks: Tensor, nothing: bool, *, from_start: bool = False) -> _InputMixture:
+        """Return the mixture of circuits; from the first layer where blocks cannot be left out."""
+        mixture = _InputMixture.of(self.graph, masks, nothing)
+        if from_start or not self.clean.alone:
+            mixture.start = mixture.n_shared = 0
+        return mixture
 
     def _rows_at_once(self, mixture: _InputMixture) -> int:
         """Return how many rows (a circuit on a prompt) may run at once."""

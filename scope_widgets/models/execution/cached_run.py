@@ -190,7 +190,9 @@ class CachedRun:
         if editor.stream is not None:
             return editor.stream[torch.arange(len(rows), device=rows.device)[:, None], positions]
         with torch.set_grad_enabled(gradients):
-            found = logits[torch.arange(len(rows), device=rows.device)[:, None], torch.searchsorted(kept, wanted.contiguous())]
+            found = logits[
+                torch.arange(len(rows), device=rows.device)[:, None], torch.searchsorted(kept, wanted.contiguous())
+            ]
         return found[:, 0] if keep == 1 else found
 
     def _mask(self, rows: Tensor) -> dict[str, Tensor]:
