@@ -87,9 +87,8 @@ class AttentionScoring:
 
     def of_head(self, head: int) -> AttentionScoring:
         """Return the scoring of one head alone."""
-        one = {"slopes": self.slopes, "sinks": self.sinks}
-        own = {name: None if value is None else (value[head % len(value)],) for name, value in one.items()}
-        return replace(self, **own)
+        slopes, sinks = (None if value is None else (value[head % len(value)],) for value in (self.slopes, self.sinks))
+        return replace(self, slopes=slopes, sinks=sinks)
 
     def seen(self, n_positions: int, device: torch.device | None = None) -> Tensor:
         """Return which keys each query sees, bool `[query, key]`."""
