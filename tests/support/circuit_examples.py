@@ -128,6 +128,6 @@ class FakeMeasurement(EvaluationRun):
         weights = np.tril(np.exp(2.5 * rng.standard_normal((self.circuit.graph.n_heads, n, n))))
         return torch.tensor(weights / weights.sum(-1, keepdims=True), dtype=torch.float32)
 
-    def _trace(self, prompt: Any, capture: Any) -> Any:
+    def _trace(self, prompt: Any, capture: Any, logits: Any) -> Any:
         assert list(capture) == ["attention"]
         return SimpleNamespace(attention=self.attention, tokens=self.tokens)

@@ -31,6 +31,9 @@ class FakeTrace:
             self._layers[layer] = scores.masked_fill(torch.ones(n, n).triu(1).bool(), -torch.inf).softmax(-1)
         return self._layers[layer]
 
+    def attends(self, layer: int) -> bool:
+        return True
+
     def attention_only(self) -> FakeTrace:
         return self
 
