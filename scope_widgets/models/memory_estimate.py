@@ -12,6 +12,7 @@ import torch
 
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.unembedding import n_inputs
+from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.input_device import input_device
 from scope_widgets.traces.trace import TRACE_SITES, KeptLogits
 
@@ -40,6 +41,8 @@ class Shape:
         Bytes of all parameters and buffers.
     itemsize : int
         Bytes of one number that the model computes with.
+    qk_itemsize : int
+        The same of queries and keys: families that compute attention themselves may do so in float32.
     """
 
     n_layers: int
@@ -51,6 +54,7 @@ class Shape:
     d_mlp: int
     weights: int
     itemsize: int
+    qk_itemsize: int
 
     @classmethod
     def of(cls, model: PreTrainedModel, anatomy: Anatomy) -> Shape:
@@ -66,6 +70,7 @@ class Shape:
             d_mlp=max(down, default=4 * anatomy.d_model),  # experts: what they take of a token is about as much
             weights=sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers())),
             itemsize=model.dtype.itemsize,
+            qk_itemsize=model.dtype.itemsize if uses_attention_interface(model) else max(4, model.dtype.itemsize),
         )
 
 
@@ -263,7 +268,7 @@ def _bytes(shape: Shape, site: str, positions: int, n_tokens: int) -> int:
         return positions * n_tokens * shape.n_heads * ATTENTION_ITEMSIZE
     heads = {"q": shape.n_heads, "z": shape.n_heads, "k": shape.n_kv_heads, "v": shape.n_kv_heads}
     width = heads[site] * shape.d_head if site in heads else shape.d_model
-    return positions * width * shape.itemsize
+    return positions * width * (shape.qk_itemsize if site in ("q", "k") else shape.itemsize)
 
 
 def _block_bytes(shape: Shape, positions: int, n_tokens: int) -> int:

@@ -394,7 +394,7 @@ def test_ioi_is_a_task(demo):
     assert (clean > corrupted).all()
     with pytest.raises(ValueError, match="has no prompts"):
         prompts[:0].task()
-    with pytest.raises(ValueError, match="corruption= is one of abc, s2_io, swap"):
+    with pytest.raises(ValueError, match="corruption= is one of abc, io, s, s2_io, swap"):
         prompts.task("other")
 
 

@@ -306,7 +306,7 @@ def test_a_model_in_pefts_wrapper_is_traced_steered_and_patched(llama):
     ours, theirs = (lens.direct_logit_attribution(one.trace(IDS), answer=7, versus=8) for one in (scope, merged))
     np.testing.assert_allclose(ours.contribution, theirs.contribution, atol=1e-3)
     np.testing.assert_allclose(*(heads.composition(one).values for one in (scope, merged)), atol=1e-4)
-    with pytest.raises(UnsupportedModelError, match="no plain matrix .quantised, offloaded, or with an adapter on it"):
+    with pytest.warns(UserWarning, match="each layer is one node"):  # their heads' matrices are not plain
         circuits.discover(scope, circuits.Task.of(scope, [IDS], [OTHER], [7], [8]), "eap")
 
 

@@ -24,6 +24,7 @@ SEVENTY_B = Shape(
     d_mlp=28672,
     weights=141 * GB,
     itemsize=2,
+    qk_itemsize=2,
 )
 DEFAULT = tuple(site for site in TRACE_SITES if site != "attention")  # of a prompt whose patterns pass 512 MB
 

@@ -80,7 +80,7 @@ def test_a_run_unembeds_one_position_of_each_prompt():
     scope.run(prompts[:1])
     with PeakOfTensors() as counted:
         run = scope.run(prompts)
-    kept = size([run.logits, *run._masks, *(value for layers in run.values.values() for value in layers)])
+    kept = size([run.logits, *run._masks.values(), *(value for layers in run.values.values() for value in layers)])
     assert counted.peak <= kept + 2 * size([run.logits])
     for i in (0, 17, 39):
         with torch.no_grad():

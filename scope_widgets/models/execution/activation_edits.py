@@ -204,10 +204,10 @@ def check_edits(edits: Edits, anatomy: Anatomy) -> None:
         last = anatomy.n_layers - (site != "residual")
         if not 0 <= layer <= last:
             raise ValueError(f"Layer {layer} of '{site}' is out of range: this model has 0 to {last}.")
+        if site == "neurons" and anatomy.blocks[layer].mlp is not None:
+            n_neurons(anatomy.blocks[layer])
         if not anatomy.has(site, layer):
             raise ValueError(anatomy.missing(site, layer))
-        if site == "neurons":
-            n_neurons(anatomy.blocks[layer])
 
 
 def n_neurons(block: Block) -> int:

@@ -215,7 +215,7 @@ def test_gradients_are_those_of_the_plain_model(family):
 def test_generation_with_changes_is_that_of_whole_forwards(family):
     scope, _, _ = family
     edit = {("z", 1): lambda value: value * 0.2, ("attention", 2): lambda value: value * 0.5}
-    persistent = PersistentEdits(scope, list(edit), lambda positions, lengths: edit)
+    persistent = PersistentEdits(scope, list(edit), lambda positions, lengths: edit, "nothing")
     ids, found = list(IDS), []
     for (token,) in generate_with_edits(scope, [ids], persistent, max_new_tokens=3):
         expected = scope.logits(torch.tensor([ids + found]), edit)[0, -1]
