@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError
@@ -191,7 +192,7 @@ class Editor:
             return value
         given = value.transpose(1, 2) if site in ("q", "k", "v") else value
         new = edit(given)
-        if new is given:  # it was only read
+        if new is given and not torch.is_grad_enabled():  # it was only read, and is no part of a graph
             return value
         return new.transpose(1, 2) if site in ("q", "k", "v") else new
 
