@@ -26,14 +26,15 @@ def token_texts(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
     What is no whole character is given as its bytes, `<0xE2>`, and where nothing of a token would be seen but spaces
     its characters are named, `<U+200D>`.
     """
-    return [_named_if_unseen(_text(tokenizer, int(i))) for i in ids]
+    special = frozenset(tokenizer.all_special_ids)  # which transformers gathers anew each time
+    return [_named_if_unseen(_text(tokenizer, int(i), special)) for i in ids]
 
 
-def _text(tokenizer: Tokenizer, token_id: int) -> str:
+def _text(tokenizer: Tokenizer, token_id: int, special: frozenset[int]) -> str:
     piece: Any = tokenizer.convert_ids_to_tokens(token_id)
     if piece is None:
         return f"<{token_id}>"
-    if token_id in tokenizer.all_special_ids or piece.startswith("<0x"):
+    if token_id in special or piece.startswith("<0x"):
         return str(piece)
     if "▁" in piece:  # SentencePiece: decoding a single piece would lose its space
         return str(piece.replace("▁", " "))

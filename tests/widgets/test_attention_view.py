@@ -41,6 +41,9 @@ class FakeTrace:
         scores = 3 * torch.randn(self.n_heads, n, n, generator=generator)
         return scores.masked_fill(torch.ones(n, n).triu(1).bool(), -torch.inf).softmax(-1)
 
+    def attends(self, layer):
+        return True
+
     def attention_only(self) -> FakeTrace:
         return self
 
