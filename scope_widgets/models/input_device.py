@@ -20,5 +20,6 @@ def input_device(model: Any) -> torch.device:
         if device is not None:
             return torch.device(device)
     weight = next(embed.parameters(), None)
-    found: torch.device = model.device if weight is None else weight.device
+    # of a model without numbers whoever holds it says where what is made for it must be
+    found: torch.device = model.device if weight is None or weight.is_meta else weight.device
     return found

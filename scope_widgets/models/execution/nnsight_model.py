@@ -148,7 +148,7 @@ class NNsightModel:
 
         def block() -> bool:
             if body is not None and body():
-                return True
+                return not self.by_source  # a forward in another process cannot be broken off: its logits are left
             if at is not None:
                 envoy = self.envoy(unembed)
                 envoy.input = envoy.input[torch.arange(len(at), device=at.device), at][:, None]

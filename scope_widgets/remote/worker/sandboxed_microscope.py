@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.execution.attention import AttentionHook, ScoringHook, active_hook, attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.microscope import LocalMicroscope
@@ -30,7 +31,7 @@ class SandboxedMicroscope(LocalMicroscope):
         module.__class__ = type(kind.__name__, (kind,), here)
         module.eval()  # as the one that computes is
         super().__init__(module, model.tokenizer, model_id, revision)
-        self._wrapped = SandboxedModel(model)
+        self._wrapped = SandboxedModel(model, self.anatomy)
 
     def _under_nnsight(self) -> NNsightModel:
         assert self._wrapped is not None
@@ -42,8 +43,8 @@ class SandboxedModel(NNsightModel):
 
     by_source = True
 
-    def __init__(self, model: Any) -> None:
-        self.nnsight, self._model = model, model._module
+    def __init__(self, model: Any, anatomy: Anatomy) -> None:
+        self.nnsight, self._model, self._unembed = model, model._module, anatomy.unembed
         self._envoys = {id(envoy._module): envoy for envoy in _all(model)}
 
     @property
