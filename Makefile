@@ -8,6 +8,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install -q --disable-pip-version-check
 MODEL  ?= demo
 WORKERS ?= 2
+NUMERIC ?= tests
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 BUNDLES := scope_widgets/static/attention_view.js
@@ -28,7 +29,7 @@ test: $(VENV)/.built lint
 
 # the numbers of other machines: `make test` has this one's instructions and one thread, this has SSE in torch and two
 test-numerics: $(VENV)/.built
-	ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=2 $(PYTEST) -m numeric
+	ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=2 $(PYTEST) -m numeric $(NUMERIC)
 
 test-families: $(VENV)/.built
 	SCOPE_FAMILIES=all $(PYTEST) -m 'not browser and not notebook_host'
