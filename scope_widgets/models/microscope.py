@@ -21,11 +21,12 @@ from scope_widgets.models.architecture.module_lookup import named
 from scope_widgets.models.execution.activation_edits import Editor, Edits
 from scope_widgets.models.execution.assemble_trace import assemble_trace
 from scope_widgets.models.execution.attention import uses_attention_interface
-from scope_widgets.models.execution.cached_run import CachedRun, Way, way_to_go_on
+from scope_widgets.models.execution.cached_run import CachedRun, ResumeMode
 from scope_widgets.models.execution.call_recorder import recording
 from scope_widgets.models.execution.model_validation import is_tested, measured
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import Recorder, record
+from scope_widgets.models.execution.resume_mode import measured_resume_mode
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.locks import exclusive, lock_of
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
@@ -411,7 +412,7 @@ class LocalMicroscope(Microscope):
         self.revision = revision
         self._static = Anatomy.of(model)
         self._wrapped: NNsightModel | None = None
-        self._way: Way | None = None
+        self._resume_mode: ResumeMode | None = None
         if not hasattr(tokenizer, "convert_ids_to_tokens"):
             raise TypeError(
                 f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. "
@@ -514,7 +515,7 @@ class LocalMicroscope(Microscope):
         """
         rows, _, _ = encode(self.tokenizer, prompts, None)
         self._check(rows)
-        return CachedRun(self, rows, capture, edits or {}, self._way_to_go_on())
+        return CachedRun(self, rows, capture, edits or {}, self._measured_resume_mode())
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T]:
         """Return the job of a call, whose steps run here, see `Microscope.submit`."""
@@ -553,19 +554,19 @@ class LocalMicroscope(Microscope):
         """Find the parts again: a user may replace modules at any time."""
         static = Anatomy.of(self.model)
         if static != self._static:
-            self._static, self.anatomy, self._way = static, measured(self.model, static), None
+            self._static, self.anatomy, self._resume_mode = static, measured(self.model, static), None
 
-    def _way_to_go_on(self) -> Way:
-        """Return how runs go on from the middle, found at the first of them."""
+    def _measured_resume_mode(self) -> ResumeMode:
+        """Return how runs are resumed in the middle, found at the first of them."""
         with self.wrapped():  # finds the parts, where they have changed
-            if self._way is None and is_tested(self.model) and uses_attention_interface(self.model):
-                self._way = "positions"
-            if self._way is None:
+            if self._resume_mode is None and is_tested(self.model) and uses_attention_interface(self.model):
+                self._resume_mode = "positions"
+            if self._resume_mode is None:
                 name = type(self.model).__name__
-                self._way = way_to_go_on(
-                    lambda rows, way: CachedRun(self, rows, (), {}, way), self.logits, self.anatomy, name
+                self._resume_mode = measured_resume_mode(
+                    lambda rows, mode: CachedRun(self, rows, (), {}, mode), self.logits, self.anatomy, name
                 )
-            return self._way
+            return self._resume_mode
 
 
 def checked_logits(logits: KeptLogits) -> KeptLogits:

@@ -7,18 +7,8 @@ from typing import Any
 import torch
 import transformers as hf
 
-_WIDTH: dict[str, Any] = {
-    "vocab_size": 96,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 64,
-    "bos_token_id": 1,
-    "eos_token_id": 2,
-    "pad_token_id": 0,
-}
-_GROUPED = {**_WIDTH, "num_key_value_heads": 2, "head_dim": 8}
+from tests.support.tiny_models import GROUPED, WIDTH
+
 _EXPERTS = {"moe_intermediate_size": 24, "num_experts": 4, "num_experts_per_tok": 2}
 _LATENT = {
     "q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 4, "qk_nope_head_dim": 8, "v_head_dim": 6,
@@ -29,25 +19,25 @@ _STATE = {"state_size": 8, "num_heads": 4, "head_dim": 16, "expand": 2, "n_group
 #: name -> (configuration, model, options)
 FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     # norms between attention or MLP and the stream
-    "glm4": ("Glm4Config", "Glm4ForCausalLM", _GROUPED),
-    "exaone4": ("Exaone4Config", "Exaone4ForCausalLM", {**_GROUPED, "sliding_window": 5}),
+    "glm4": ("Glm4Config", "Glm4ForCausalLM", GROUPED),
+    "exaone4": ("Exaone4Config", "Exaone4ForCausalLM", {**GROUPED, "sliding_window": 5}),
     # factors on what is written and on the logits
     "granite": (
         "GraniteConfig",
         "GraniteForCausalLM",
-        {**_GROUPED, "residual_multiplier": 0.3, "logits_scaling": 7.0, "embedding_multiplier": 3.0},
+        {**GROUPED, "residual_multiplier": 0.3, "logits_scaling": 7.0, "embedding_multiplier": 3.0},
     ),
-    "cohere": ("CohereConfig", "CohereForCausalLM", {**_GROUPED, "logit_scale": 0.25}),
+    "cohere": ("CohereConfig", "CohereForCausalLM", {**GROUPED, "logit_scale": 0.25}),
     # experts
-    "mixtral": ("MixtralConfig", "MixtralForCausalLM", {**_GROUPED, "num_local_experts": 4}),
-    "qwen3_moe": ("Qwen3MoeConfig", "Qwen3MoeForCausalLM", {**_GROUPED, **_EXPERTS}),
+    "mixtral": ("MixtralConfig", "MixtralForCausalLM", {**GROUPED, "num_local_experts": 4}),
+    "qwen3_moe": ("Qwen3MoeConfig", "Qwen3MoeForCausalLM", {**GROUPED, **_EXPERTS}),
     # something between heads and output matrix
-    "bitnet": ("BitNetConfig", "BitNetForCausalLM", _GROUPED),
+    "bitnet": ("BitNetConfig", "BitNetForCausalLM", GROUPED),
     "qwen3_next": (
         "Qwen3NextConfig",
         "Qwen3NextForCausalLM",
         {
-            **_GROUPED,
+            **GROUPED,
             **_EXPERTS,
             "shared_expert_intermediate_size": 24,
             "linear_num_value_heads": 4,
@@ -62,7 +52,7 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
         "DeepseekV3Config",
         "DeepseekV3ForCausalLM",
         {
-            **_WIDTH,
+            **WIDTH,
             **_LATENT,
             "n_routed_experts": 4,
             "num_experts_per_tok": 2,
@@ -73,26 +63,26 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
         },
     ),
     # no attention, or not everywhere
-    "mamba": ("MambaConfig", "MambaForCausalLM", {**_WIDTH, "state_size": 8, "time_step_rank": 4}),
+    "mamba": ("MambaConfig", "MambaForCausalLM", {**WIDTH, "state_size": 8, "time_step_rank": 4}),
     "lfm2": (
         "Lfm2Config",
         "Lfm2ForCausalLM",
-        {**_GROUPED, "layer_types": ["conv", "full_attention", "conv"], "block_multiple_of": 16},
+        {**GROUPED, "layer_types": ["conv", "full_attention", "conv"], "block_multiple_of": 16},
     ),
     "recurrent_gemma": (
         "RecurrentGemmaConfig",
         "RecurrentGemmaForCausalLM",
-        {**_GROUPED, "lru_width": 32, "attention_window_size": 5},
+        {**GROUPED, "lru_width": 32, "attention_window_size": 5},
     ),
     # a final norm that runs on the embeddings too
-    "nanochat": ("NanoChatConfig", "NanoChatForCausalLM", _GROUPED),
+    "nanochat": ("NanoChatConfig", "NanoChatForCausalLM", GROUPED),
     # a norm after each sum
-    "bert": ("BertConfig", "BertLMHeadModel", {**_WIDTH, "is_decoder": True}),
+    "bert": ("BertConfig", "BertLMHeadModel", {**WIDTH, "is_decoder": True}),
     "post_norm_opt": (
         "OPTConfig",
         "OPTForCausalLM",
         {
-            **{k: v for k, v in _WIDTH.items() if k != "intermediate_size"},
+            **{k: v for k, v in WIDTH.items() if k != "intermediate_size"},
             "ffn_dim": 48,
             "word_embed_proj_dim": 32,
             "do_layer_norm_before": False,
@@ -102,7 +92,7 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "roberta_prelayernorm": (
         "RobertaPreLayerNormConfig",
         "RobertaPreLayerNormForCausalLM",
-        {**_WIDTH, "is_decoder": True, "max_position_embeddings": 66},
+        {**WIDTH, "is_decoder": True, "max_position_embeddings": 66},
     ),
 }
 

@@ -10,7 +10,7 @@ import transformers as hf
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 VOCAB = 96
-_WIDTH: dict[str, Any] = {
+WIDTH: dict[str, Any] = {
     "vocab_size": VOCAB,
     "hidden_size": 32,
     "intermediate_size": 48,
@@ -21,11 +21,11 @@ _WIDTH: dict[str, Any] = {
     "eos_token_id": 2,
     "pad_token_id": 0,
 }
-_GROUPED = {**_WIDTH, "num_key_value_heads": 2, "head_dim": 8}
+GROUPED = {**WIDTH, "num_key_value_heads": 2, "head_dim": 8}
 _GPT2 = {"vocab_size": VOCAB, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64}
 _ENDS = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
 _NEO = {
-    **{k: v for k, v in _WIDTH.items() if k not in ("num_hidden_layers", "num_attention_heads")},
+    **{k: v for k, v in WIDTH.items() if k not in ("num_hidden_layers", "num_attention_heads")},
     "num_layers": 4,
     "num_heads": 4,
     "attention_types": [[["global", "local"], 2]],
@@ -36,20 +36,20 @@ _NEO = {
 CONFIGS: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
     "gpt2": (hf.GPT2Config, hf.GPT2LMHeadModel, {**_GPT2, **_ENDS}),
     "gpt_neo": (hf.GPTNeoConfig, hf.GPTNeoForCausalLM, _NEO),
-    "gpt_neox": (hf.GPTNeoXConfig, hf.GPTNeoXForCausalLM, _WIDTH),
-    "llama": (hf.LlamaConfig, hf.LlamaForCausalLM, _GROUPED),
-    "qwen2": (hf.Qwen2Config, hf.Qwen2ForCausalLM, {**_WIDTH, "num_key_value_heads": 2}),
-    "qwen3": (hf.Qwen3Config, hf.Qwen3ForCausalLM, _GROUPED),
-    "mistral": (hf.MistralConfig, hf.MistralForCausalLM, {**_GROUPED, "sliding_window": 4}),
-    "gemma2": (hf.Gemma2Config, hf.Gemma2ForCausalLM, {**_GROUPED, "sliding_window": 4}),
-    "gemma3": (hf.Gemma3TextConfig, hf.Gemma3ForCausalLM, {**_GROUPED, "sliding_window": 4}),
-    "olmo2": (hf.Olmo2Config, hf.Olmo2ForCausalLM, {**_WIDTH, "num_key_value_heads": 2}),
-    "phi": (hf.PhiConfig, hf.PhiForCausalLM, _WIDTH),
-    "phi3": (hf.Phi3Config, hf.Phi3ForCausalLM, {**_WIDTH, "num_key_value_heads": 2}),
+    "gpt_neox": (hf.GPTNeoXConfig, hf.GPTNeoXForCausalLM, WIDTH),
+    "llama": (hf.LlamaConfig, hf.LlamaForCausalLM, GROUPED),
+    "qwen2": (hf.Qwen2Config, hf.Qwen2ForCausalLM, {**WIDTH, "num_key_value_heads": 2}),
+    "qwen3": (hf.Qwen3Config, hf.Qwen3ForCausalLM, GROUPED),
+    "mistral": (hf.MistralConfig, hf.MistralForCausalLM, {**GROUPED, "sliding_window": 4}),
+    "gemma2": (hf.Gemma2Config, hf.Gemma2ForCausalLM, {**GROUPED, "sliding_window": 4}),
+    "gemma3": (hf.Gemma3TextConfig, hf.Gemma3ForCausalLM, {**GROUPED, "sliding_window": 4}),
+    "olmo2": (hf.Olmo2Config, hf.Olmo2ForCausalLM, {**WIDTH, "num_key_value_heads": 2}),
+    "phi": (hf.PhiConfig, hf.PhiForCausalLM, WIDTH),
+    "phi3": (hf.Phi3Config, hf.Phi3ForCausalLM, {**WIDTH, "num_key_value_heads": 2}),
     "opt": (
         hf.OPTConfig,
         hf.OPTForCausalLM,
-        {**{k: v for k, v in _WIDTH.items() if k != "intermediate_size"}, "ffn_dim": 48, "word_embed_proj_dim": 32},
+        {**{k: v for k, v in WIDTH.items() if k != "intermediate_size"}, "ffn_dim": 48, "word_embed_proj_dim": 32},
     ),
 }
 

@@ -139,15 +139,27 @@ class Unembedding:
 
     def check(self, residual: Tensor, logits: Tensor) -> None:
         """Raise UnsupportedModelError where the last residual stream `[..., d_model]` does not make these logits."""
-        expected, found = logits.float().cpu(), self.logits(residual).float().cpu()
-        known = expected.isfinite() & found.isfinite()
-        off, size = (torch.where(known, x, 0.0).abs().max() for x in (expected - found, expected))
-        if off > (1e-3 if logits.dtype == torch.float32 else 5e-2) * size:
+        there = ~logits.isnan().all(-1).cpu()  # padding, and what a call left out, has none
+        expected, found = (x.float().cpu()[there] for x in (logits, self.logits(residual)))
+        if there.any() and not agree(expected, found, logits.dtype):
             raise UnsupportedModelError(
                 f"The final norm and unembedding of this {type(self._model).__name__} do not make the trace's logits "
                 "from its residual stream: either the trace is of other weights (give scope= the model that made it), "
                 "or this family does something between them that this package does not know."
             )
+
+
+def agree(expected: Tensor, found: Tensor, dtype: torch.dtype) -> bool:
+    """Return whether values of a model of some dtype are those expected up to rounding; NaN agrees with nothing else.
+
+    What is expected to be `-inf` is ruled out after it was computed, and not compared.
+    """
+    known = expected != -torch.inf
+    finite = expected.isfinite()
+    if not torch.equal(finite & known, found.isfinite() & known):
+        return False
+    off, size = (torch.where(finite, x, 0.0).abs().max() for x in (expected - found, expected))
+    return bool(off <= (1e-3 if dtype == torch.float32 else 5e-2) * size)
 
 
 def head_writes(scope: ModelParts, z: Tensor, layer: int) -> tuple[Tensor, Tensor]:

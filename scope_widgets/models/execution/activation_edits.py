@@ -66,7 +66,7 @@ class Editor:
         with ExitStack() as stack:
             stack.enter_context(defer_interrupt())
             if not self._wrapped.by_source:
-                stack.enter_context(hooked_attention(self._model, self._attention_hook))
+                stack.enter_context(hooked_attention(self._model, self._layer_of, self._attention_hook))
             logits = self._wrapped.logits(
                 inputs,
                 self._trace_block,

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.execution.activation_edits import Editor, Edits, HookPoint
 from scope_widgets.models.execution.causality import require_causal_masks
@@ -24,9 +24,8 @@ from scope_widgets.models.tokens import pad
 
 #: what `CachedRun.again` needs of the earlier run, the last two where it goes on by positions
 CACHED_SITES = ("residual", "k", "v")
-#: what is computed again, see `way_to_go_on`
-Way: TypeAlias = Literal["positions", "prompts", "start"]
-WAYS: tuple[Way, ...] = ("positions", "prompts", "start")
+#: what is computed again, see `models/execution/resume_mode.py`
+ResumeMode: TypeAlias = Literal["positions", "prompts", "start"]
 #: stands for a quantity of a layer that does not have it
 _NOTHING = torch.empty(0)
 
@@ -41,8 +40,8 @@ class CachedRun:
     capture : sequence of str
         Quantities to keep beside those that running again needs.
     edits : mapping of (site, layer) to callable
-    way : {"positions", "prompts", "start"}
-        What a later run computes, see `way_to_go_on`.
+    mode : {"positions", "prompts", "start"}
+        What a later run computes, see `ResumeMode`.
 
     Attributes
     ----------
@@ -56,9 +55,14 @@ class CachedRun:
     """
 
     def __init__(
-        self, scope: LoadedModel, rows: list[list[int]], capture: Sequence[str], edits: Edits, way: Way = "positions"
+        self,
+        scope: LoadedModel,
+        rows: list[list[int]],
+        capture: Sequence[str],
+        edits: Edits,
+        mode: ResumeMode = "positions",
     ) -> None:
-        self._scope, self._way = scope, way
+        self._scope, self._mode = scope, mode
         for site in capture:
             if lacking := [layer for layer in range(scope.n_layers) if not scope.anatomy.has(site, layer)]:
                 raise UnsupportedModelError(
@@ -71,7 +75,7 @@ class CachedRun:
             0
         ]
         self.lengths = torch.tensor([len(row) for row in rows], device=ids.device)
-        wanted = dict.fromkeys((*(CACHED_SITES if way == "positions" else CACHED_SITES[:1]), *capture))
+        wanted = dict.fromkeys((*(CACHED_SITES if mode == "positions" else CACHED_SITES[:1]), *capture))
         captured: dict[HookPoint, Tensor] = {}
         captures = {
             (site, layer): _capture_edit(captured, (site, layer), edits.get((site, layer)))
@@ -88,7 +92,7 @@ class CachedRun:
             site: [captured.get((site, layer), _NOTHING) for layer in range(scope.n_layers + (site == "residual"))]
             for site in wanted
         }
-        if way == "positions":
+        if mode == "positions":
             require_causal_masks(editor.masks, scope.model)
         self._masks, self.in_tuple = editor.masks, editor.in_tuple
         self._unembedding = self._exact_unembedding()
@@ -145,7 +149,7 @@ class CachedRun:
         """
         if tokens is not None:
             return self._logits_of_tokens(edits, rows, positions, layer, tokens)
-        if self._way != "positions":
+        if self._mode != "positions":
             return self._whole_prompts(edits, rows, positions, layer, end, keep, gradients)
         return self._run(edits, rows, positions, layer, end, keep, gradients, narrow=end is None and not gradients)
 
@@ -183,7 +187,7 @@ class CachedRun:
         wanted = positions[:, -keep:]
         kept = torch.unique(wanted)
         with self._scope.wrapped() as wrapped:
-            editor = _WholeForward(wrapped, self, self._scope, changed, rows, layer if self._way == "prompts" else 0)
+            editor = _WholeForward(wrapped, self, self._scope, changed, rows, layer if self._mode == "prompts" else 0)
             editor.end, editor.lengths = end, self.lengths[rows]
             inputs = {"input_ids": self.token_ids[rows], "logits_to_keep": kept} | self._mask(rows)
             logits = editor.logits(inputs, gradients)
@@ -197,7 +201,7 @@ class CachedRun:
 
     def _mask(self, rows: Tensor) -> dict[str, Tensor]:
         """Return the mask of padding for a model that may look at what is later."""
-        if self._way == "positions" or bool((self.lengths == self.token_ids.shape[1]).all()):
+        if self._mode == "positions" or bool((self.lengths == self.token_ids.shape[1]).all()):
             return {}
         each = torch.arange(self.token_ids.shape[1], device=rows.device)
         return {"attention_mask": (each < self.lengths[rows, None]).long()}
@@ -207,7 +211,7 @@ class CachedRun:
         if self._unembedding is None:
             return self.again(edits, rows=rows, positions=positions, layer=layer).gather(-1, tokens)
         end = self._scope.n_layers
-        if self._way == "positions":
+        if self._mode == "positions":
             stream = self._run(edits, rows, positions, layer, end, 1, False, narrow=True)
         else:
             stream = self._whole_prompts(edits, rows, positions, layer, end, 1, False)
@@ -301,80 +305,6 @@ def _at_positions(edit: Callable[[Tensor], Tensor], positions: Tensor, site: str
         return whole.index_put((each, positions), new.to(whole)).movedim(1, axis)
 
     return changed
-
-
-def way_to_go_on(
-    run: Callable[[list[list[int]], Way], CachedRun],
-    whole: Callable[[Tensor, Edits], Tensor],
-    anatomy: Anatomy,
-    name: str,
-) -> Way:
-    """Return how a model can go on from the middle of a run: the cheapest way that gives what a whole forward gives.
-
-    "positions": single positions run again, with the keys and values of the others; "prompts": whole prompts, from the
-    changed layer on (state-space layers, convolutions, attention that looks ahead); "start": whole prompts from the
-    first layer on.
-
-    Tried with the residual stream of another prompt, put into block 0 at the one position that differs, and into a
-    later block at all positions from there on.
-
-    Parameters
-    ----------
-    run : callable
-        Makes a run of token ids in one of these ways.
-    whole : callable
-        Gives the logits `[1, position, vocabulary]` of token ids `[1, position]` with edits, all of it computed.
-    anatomy : Anatomy
-    name : str
-        Of the model, for the sentence.
-
-    Raises
-    ------
-    UnsupportedModelError
-        Where none does.
-    """
-    n = min(6, anatomy.context)
-    first = n // 3
-    prompt = [(3 + i) % anatomy.d_vocab for i in range(n)]
-    other = [*prompt[:first], (11 + first) % anatomy.d_vocab, *prompt[first + 1 :]]
-    why: object = "its logits are not those of a whole forward"
-    for way in WAYS:
-        try:
-            base, source = run([prompt], way), run([other], way)
-            if all(
-                _exact(base, source, whole, *at) for at in ((0, first, first + 1), (anatomy.n_layers // 2, first, n))
-            ):
-                return way
-        except Exception as error:  # whatever a model does not like about it
-            why = f"{type(error).__name__}: {error}"
-    raise UnsupportedModelError(
-        f"{name} cannot go on from the middle of an earlier run, which patching and steering need ({why})."
-    )
-
-
-def _exact(
-    base: CachedRun, source: CachedRun, whole: Callable[[Tensor, Edits], Tensor], layer: int, first: int, stop: int
-) -> bool:
-    """Return whether going on with other residual streams at some positions is a whole forward with them."""
-    rows = torch.zeros(1, dtype=torch.long, device=base.token_ids.device)
-    there = source.values["residual"][layer]
-
-    def into(positions: Tensor) -> dict[HookPoint, Callable[[Tensor], Tensor]]:
-        changed = (positions >= first) & (positions < stop)
-
-        def edit(value: Tensor) -> Tensor:
-            shape = (*changed.shape, *(1,) * (value.ndim - 2))
-            return torch.where(changed.reshape(shape), there[:, positions[0]], value)
-
-        return {("residual", layer): edit}
-
-    at = base.suffix(rows, first)
-    found = base.again(into(at), rows=rows, positions=at, layer=layer)
-    every = torch.arange(base.token_ids.shape[1], device=at.device)[None]
-    expected = whole(base.token_ids, into(every))[:, -1]
-    off, change, size = (float(x.abs().max()) for x in (found - expected, expected - base.logits, expected))
-    share, noise = (1e-3, 1e-5) if found.dtype == torch.float32 else (5e-2, 2e-2)
-    return off <= max(share * change, noise * size)
 
 
 def _capture_edit(captured: dict[HookPoint, Tensor], point: HookPoint, edit: Callable[[Tensor], Tensor] | None) -> Any:

@@ -92,5 +92,7 @@ def recording(model: Any, recorder: Recorder) -> Iterator[RecordedCall]:
         stack.callback(model.register_forward_pre_hook(begin).remove)
         stack.callback(model.register_forward_hook(end, with_kwargs=True).remove)
         stack.enter_context(recorder.hooks())
-        stack.enter_context(hooked_attention(model, recorder.attention_hook, recorder.scoring_hook))
+        stack.enter_context(
+            hooked_attention(model, recorder.attention_modules, recorder.attention_hook, recorder.scoring_hook)
+        )
         yield seen

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.execution.attention import (
     NAME,
     AttentionHook,
@@ -22,13 +21,15 @@ from scope_widgets.models.execution.own_attention import OwnAttention
 
 
 @contextmanager
-def hooked_attention(model: Any, hook: AttentionHook, scoring_hook: ScoringHook | None = None) -> Iterator[None]:
-    """Route the attention of `model` through `hook` in this thread, and restore the model afterwards."""
+def hooked_attention(
+    model: Any, modules: Iterable[nn.Module], hook: AttentionHook, scoring_hook: ScoringHook | None = None
+) -> Iterator[None]:
+    """Route the attention of `model`, whose attention modules are given, through `hook` in this thread for a while."""
     implementation = model.config._attn_implementation
     switches = uses_attention_interface(model)
     with ExitStack() as stack:
         if not switches:
-            stack.enter_context(_watched(model))
+            stack.enter_context(_watched(modules))
         stack.enter_context(active_hook(hook, scoring_hook))
         try:
             if switches:
@@ -43,12 +44,11 @@ _watching = threading.local()
 
 
 @contextmanager
-def _watched(model: nn.Module) -> Iterator[None]:
+def _watched(attentions: Iterable[nn.Module]) -> Iterator[None]:
     """Watch the forwards of attention modules that compute attention by themselves, in this thread."""
     watched: set[nn.Module] = _watching.__dict__.setdefault("modules", set())
     # in an outer block they may be watched already
-    found = (block.attention for block in Anatomy.of(model).blocks)
-    modules = [module for module in found if module is not None and module not in watched]
+    modules = [module for module in attentions if module not in watched]
     thread = threading.get_ident()
     open_ones: list[OwnAttention] = []
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError
 from scope_widgets.models.architecture.residual_sum import Call, added, followed_by
+from scope_widgets.models.architecture.unembedding import agree
 from scope_widgets.models.execution.attention import active_hook
 from scope_widgets.models.execution.call_recorder import recording
 from scope_widgets.models.execution.recorder import Recorder, unwrap
@@ -65,7 +66,7 @@ def measured(model: Any, anatomy: Anatomy) -> Anatomy:
         raise
     except Exception as error:
         raise UnsupportedModelError(_sentence(model, f"a forward of it failed: {error}")) from error
-    if not _close(own, ours):
+    if not agree(own, ours, own.dtype):
         raise UnsupportedModelError(_sentence(model, "its logits under this package's attention function differ"))
     blocks = []
     # a configuration may have the heads of another part of the model under this name (Whisper's encoder)
@@ -265,7 +266,7 @@ def _with_logits(model: Any, anatomy: Anatomy, stream: Tensor, logits: Tensor) -
         scale = nearest if abs(nearest - fit) <= near * abs(nearest) else fit
         ours = raw * scale if cap is None else torch.tanh(raw * scale / cap) * cap
         off = float((found - ours).abs().max())
-        if off < least and _close(found, ours, logits.dtype):
+        if off < least and agree(found, ours, logits.dtype):
             best, least = dataclasses.replace(anatomy, logit_scale=scale, softcap=cap), off
     return best
 
@@ -289,13 +290,6 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
-
-
-def _close(expected: Tensor, found: Tensor, dtype: torch.dtype | None = None) -> bool:
-    tolerance = 1e-3 if (dtype or expected.dtype) == torch.float32 else 5e-2
-    known = expected.isfinite() & found.isfinite()
-    off, size = (torch.where(known, x, 0.0).abs().max() for x in (expected - found, expected))
-    return bool(off <= tolerance * size)
 
 
 def _sentence(model: Any, what: str) -> str:

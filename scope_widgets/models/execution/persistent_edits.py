@@ -75,7 +75,7 @@ class PersistentEdits:
                     if handle := self._hook(point):
                         stack.callback(handle.remove)
                 if any(site in ATTENTION_SITES for site, _ in self._hook_points):
-                    stack.enter_context(hooked_attention(self._model, self._attention_hook))
+                    stack.enter_context(hooked_attention(self._model, self._layer_of, self._attention_hook))
             yield
             self._check_attended()
         finally:

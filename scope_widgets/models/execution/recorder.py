@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
@@ -89,6 +89,11 @@ class Recorder:
             for layer, block in enumerate(self._anatomy.blocks):
                 if block.attention is not None:
                     yield layer, block.attention
+
+    @property
+    def attention_modules(self) -> Collection[nn.Module]:
+        """The modules that may compute attention."""
+        return self._layer_of.keys()
 
     def store(self, name: str, layer: int, value: Tensor) -> None:
         """Store the value of a site."""
@@ -198,6 +203,8 @@ def record(
 
     with defer_interrupt(), ExitStack() as stack:
         if not wrapped.by_source:
-            stack.enter_context(hooked_attention(model, recorder.attention_hook, recorder.scoring_hook))
+            stack.enter_context(
+                hooked_attention(model, recorder.attention_modules, recorder.attention_hook, recorder.scoring_hook)
+            )
         stack.enter_context(recorder.hooks())
         return wrapped.logits(inputs, body, at=at)

@@ -6,7 +6,7 @@ import torch
 
 from scope_widgets import Microscope, lens
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.models.architecture.unembedding import freeze_norm, head_writes
+from scope_widgets.models.architecture.unembedding import agree, freeze_norm, head_writes
 from tests.support.reference_lens import IDS, array, normed, shaken_model
 from tests.support.tiny_models import CONFIGS, tiny_model, tiny_tokenizer
 
@@ -76,3 +76,15 @@ def test_an_unembedding_of_another_width():
     scope = Microscope.for_model(CONFIGS["opt"][1](CONFIGS["opt"][0](**options)).eval(), tiny_tokenizer())
     with pytest.raises(UnsupportedModelError, match="residual stream of 32 numbers and an unembedding of 16"):
         lens.logit_lens(scope.trace(IDS))
+
+
+def test_nan_agrees_with_nothing_else():
+    values = torch.tensor([1.0, -2.0, torch.nan, torch.inf, -torch.inf])
+    assert agree(values, values.clone(), torch.float32)
+    for at, other in ((0, torch.nan), (2, 0.0), (3, 0.0), (0, 1.1)):
+        changed = values.clone()
+        changed[at] = other
+        assert not agree(values, changed, torch.float32)
+    ruled_out = values.clone()
+    ruled_out[4] = 3.0  # a model may rule a token out after its logit was computed
+    assert agree(values, ruled_out, torch.float32)

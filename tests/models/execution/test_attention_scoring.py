@@ -10,23 +10,23 @@ import transformers as hf
 from scope_widgets import Microscope, Trace, heads
 from scope_widgets.traces.attention_scoring import AttentionScoring, UnknownScoringError
 from tests.support import reference_statistics
-from tests.support.tiny_models import _GROUPED, _WIDTH, tiny_tokenizer
+from tests.support.tiny_models import GROUPED, WIDTH, tiny_tokenizer
 
 pytestmark = pytest.mark.numeric
 
 IDS = [3, 17, 5, 44, 9, 17, 5, 80, 12, 3, 17, 5]
 _EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2}
 MODELS = {
-    "sinks": lambda: hf.GptOssForCausalLM(hf.GptOssConfig(**_GROUPED, **_EXPERTS, sliding_window=4)),
-    "window in the mask alone": lambda: hf.PhimoeForCausalLM(hf.PhimoeConfig(**_GROUPED, **_EXPERTS, sliding_window=4)),
+    "sinks": lambda: hf.GptOssForCausalLM(hf.GptOssConfig(**GROUPED, **_EXPERTS, sliding_window=4)),
+    "window in the mask alone": lambda: hf.PhimoeForCausalLM(hf.PhimoeConfig(**GROUPED, **_EXPERTS, sliding_window=4)),
     "chunks": lambda: hf.Llama4ForCausalLM(
         hf.Llama4TextConfig(
-            **_GROUPED, **_EXPERTS, attention_chunk_size=5, interleave_moe_layer_step=1, intermediate_size_mlp=48
+            **GROUPED, **_EXPERTS, attention_chunk_size=5, interleave_moe_layer_step=1, intermediate_size_mlp=48
         )
     ),
     "values of another width": lambda: hf.DeepseekV3ForCausalLM(
         hf.DeepseekV3Config(
-            **_WIDTH,
+            **WIDTH,
             num_key_value_heads=4,
             q_lora_rank=16, kv_lora_rank=16, qk_rope_head_dim=4, qk_nope_head_dim=8, v_head_dim=6,
             first_k_dense_replace=3,
@@ -166,10 +166,10 @@ def test_masks_that_are_no_window_get_a_sentence():
 def test_encoders_see_what_comes_later(kind):
     torch.manual_seed(0)
     if kind == "bert":
-        model = hf.BertForMaskedLM(hf.BertConfig(**_WIDTH)).eval()
+        model = hf.BertForMaskedLM(hf.BertConfig(**WIDTH)).eval()
     else:
         options = {"local_attention": 4, "cls_token_id": 1, "sep_token_id": 2}
-        model = hf.ModernBertForMaskedLM(hf.ModernBertConfig(**_WIDTH, **options)).eval()
+        model = hf.ModernBertForMaskedLM(hf.ModernBertConfig(**WIDTH, **options)).eval()
     eager = copy.deepcopy(model)
     eager.set_attn_implementation("eager")
     with torch.no_grad():

@@ -32,7 +32,7 @@ def changed(site, at):
 SITES = [(family, site) for family in CONFIGS for site in ("residual", "z", "attention_out", "mlp_out")]
 SITES += [(family, site) for family in CONFIGS for site in ("q", "k", "v")]
 #: families that go on by whole prompts, or from their first layer
-OTHER_WAYS = {"mamba": "prompts", "lfm2": "prompts", "qwen3_next": "prompts"}
+OTHER_MODES = {"mamba": "prompts", "lfm2": "prompts", "qwen3_next": "prompts"}
 SITES += [(family, site) for family in ("mamba", "lfm2", "qwen3_next") for site in ("residual", "attention_out")]
 
 
@@ -141,11 +141,11 @@ def test_a_run_with_changes_keeps_what_they_make():
     torch.testing.assert_close(again, run.logits, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("family", sorted(OTHER_WAYS))
+@pytest.mark.parametrize("family", sorted(OTHER_MODES))
 def test_what_mixes_positions_otherwise_runs_whole_prompts(family):
     scope = scope_of(family)
     run = scope.run(ROWS)
-    assert run._way == OTHER_WAYS[family]
+    assert run._mode == OTHER_MODES[family]
     rows = torch.tensor([1, 0])
     positions = run.suffix(rows, torch.tensor([2, 5]))
     last = run.again({}, rows=rows, positions=positions, layer=1, keep=3)

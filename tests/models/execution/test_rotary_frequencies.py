@@ -5,7 +5,7 @@ import torch
 import transformers as hf
 
 from scope_widgets import Microscope, patching
-from tests.support.tiny_models import _GROUPED, _WIDTH, tiny_tokenizer
+from tests.support.tiny_models import GROUPED, WIDTH, tiny_tokenizer
 
 pytestmark = pytest.mark.numeric
 
@@ -22,7 +22,7 @@ _DYNAMIC = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 4.0}
 
 def longrope():
     config = hf.Phi3Config(
-        **{**_WIDTH, "num_key_value_heads": 2},
+        **{**WIDTH, "num_key_value_heads": 2},
         rope_parameters=_LONGROPE,
         original_max_position_embeddings=16,
     )
@@ -30,7 +30,7 @@ def longrope():
 
 
 def dynamic():
-    return hf.LlamaForCausalLM(hf.LlamaConfig(**{**_GROUPED, "max_position_embeddings": 24}, rope_parameters=_DYNAMIC))
+    return hf.LlamaForCausalLM(hf.LlamaConfig(**{**GROUPED, "max_position_embeddings": 24}, rope_parameters=_DYNAMIC))
 
 
 def by_layer_type():
@@ -38,7 +38,7 @@ def by_layer_type():
         "full_attention": {**_DYNAMIC, "rope_theta": 5000.0},
         "sliding_attention": {"rope_type": "default", "rope_theta": 10000.0},
     }
-    options = {**_GROUPED, "max_position_embeddings": 24, "sliding_window": 8, "rope_parameters": parameters}
+    options = {**GROUPED, "max_position_embeddings": 24, "sliding_window": 8, "rope_parameters": parameters}
     return hf.Gemma3ForCausalLM(
         hf.Gemma3TextConfig(**options, layer_types=["sliding_attention", "full_attention", "full_attention"])
     )
