@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._types import Array, Head
+from scope_widgets.experiments.rounding import rank
 from scope_widgets.ioi.dataset.prompt_set import Corruption
 from scope_widgets.ioi.detection.effect_statistics import Evidence
 from scope_widgets.ioi.detection.runs import DetectionRuns, Paths
@@ -83,11 +84,12 @@ def find_causes(
         effect = np.array([at.effects[layer, head, prompts].mean() for head in some])
         moved = torch.stack([_moved(runs, paths, how, layer, some, frozen) for how in _EXCHANGES.values()])
         shares = _lost(runs, paths, layer, some, moved.sum(1), prompts) / effect
-        most = shares.argmax(0)
+        noise = runs.effect_floor / np.abs(effect)  # shares closer than that are a tie
+        most = [int(rank(shares[:, i], noise[i])[0]) for i in range(len(some))]
         by_place = torch.stack([moved[name, :, i] for i, name in enumerate(most)], 1)
         there = _lost(runs, paths, layer, some, by_place, prompts) / effect
         for i, head in enumerate(some):
-            place = int(there[:, i].argmax())
+            place = int(rank(there[:, i], noise[i])[0])
             found[layer, head] = Cause(
                 name=list(_EXCHANGES)[most[i]],
                 share=float(shares[most[i], i]),
