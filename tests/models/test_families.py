@@ -13,7 +13,7 @@ from scope_widgets.heads import thumbnails
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.traces.trace import NotCapturedError
-from tests.support.family_models import FAMILIES, family_model
+from tests.support.family_models import OTHER_FAMILIES, family_model
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 IDS = [5, 9, 31, 44, 5, 9, 60, 17, 23, 71]
@@ -45,7 +45,7 @@ def close(found, expected, tolerance=1e-4):
     )
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
+@pytest.fixture(scope="module", params=sorted(OTHER_FAMILIES))
 def family(request):
     model = family_model(request.param)
     plain = copy.deepcopy(model)
@@ -214,6 +214,31 @@ def test_heads_are_scaled_where_they_write(family):
     close(steered, expected)
 
 
+def test_what_is_changed_in_place_is_recorded_as_it_was():
+    """Falcon adds what attention writes to the tensor that its MLP gave."""
+    config = hf.FalconConfig(
+        vocab_size=96, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, bos_token_id=1, eos_token_id=2
+    )
+    torch.manual_seed(0)
+    plain = hf.FalconForCausalLM(config).eval()
+    scope = Microscope.for_model(copy.deepcopy(plain), tiny_tokenizer())
+    written = {}
+    for layer, block in enumerate(plain.transformer.h):
+
+        def keep(_, args, output, layer=layer):
+            written[layer] = output.clone()
+
+        block.mlp.register_forward_hook(keep)
+    logits = run(plain, IDS).logits[0, -1]
+    with scope.watch() as watched:
+        run(scope.model, IDS)
+    for trace in (scope.trace(IDS), watched):
+        for layer, value in written.items():
+            close(trace.mlp_out(layer), value[0])
+        parts = lens.direct_logit_attribution(trace, answer=7, versus=8).to_dataframe()["contribution"]
+        assert parts.sum() == pytest.approx(float(logits[7] - logits[8]), abs=1e-4)
+
+
 def test_experts_have_no_neurons():
     scope = Microscope.for_model(family_model("mixtral"), tiny_tokenizer())
     with pytest.raises(UnsupportedModelError, match="is a MixtralSparseMoeBlock, .* there are no 'neurons'"):
@@ -232,7 +257,11 @@ def test_half_precision_is_measured_alike(name, dtype):
 
 
 def test_language_models_with_eyes_are_taken_with_text():
-    text = {**FAMILIES["glm4"][2], "sliding_window": 5, "layer_types": ["sliding_attention", "full_attention"] * 2}
+    text = {
+        **OTHER_FAMILIES["glm4"][2],
+        "sliding_window": 5,
+        "layer_types": ["sliding_attention", "full_attention"] * 2,
+    }
     vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2}
     config = hf.Gemma3Config(
         text_config={**text, "num_hidden_layers": 4}, vision_config={**vision, "image_size": 28, "patch_size": 14}

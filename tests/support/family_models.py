@@ -17,7 +17,7 @@ _LATENT = {
 _STATE = {"state_size": 8, "num_heads": 4, "head_dim": 16, "expand": 2, "n_groups": 1}
 
 #: name -> (configuration, model, options)
-FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
+OTHER_FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     # norms between attention or MLP and the stream
     "glm4": ("Glm4Config", "Glm4ForCausalLM", GROUPED),
     "exaone4": ("Exaone4Config", "Exaone4ForCausalLM", {**GROUPED, "sliding_window": 5}),
@@ -99,7 +99,7 @@ FAMILIES: dict[str, tuple[str, str, dict[str, Any]]] = {
 
 def family_model(name: str, dtype: torch.dtype = torch.float32, seed: int = 0) -> Any:
     """Make a random model of a family, its gains and biases random too."""
-    config, model_class, options = FAMILIES[name]
+    config, model_class, options = OTHER_FAMILIES[name]
     torch.manual_seed(seed)
     model = getattr(hf, model_class)._from_config(getattr(hf, config)(**options)).float().eval()
     with torch.no_grad():

@@ -84,6 +84,8 @@ class Block:
     gated : bool
         Whether something stands between the heads and the output matrix (a gate, a norm): `z` is then what the matrix
         gets.
+    overwrites : bool
+        Whether the block changes in place what entered it or what its parts gave (Falcon): a record of that is a copy.
     """
 
     block: nn.Module
@@ -99,6 +101,7 @@ class Block:
     mlp_scale: float = 1.0
     beside: bool = False
     gated: bool = False
+    overwrites: bool = False
 
     def has(self, site: str) -> bool:
         """Return whether the block has a quantity, by its site."""

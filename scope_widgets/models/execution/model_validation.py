@@ -92,6 +92,8 @@ class _Watch:
         self._model, self._anatomy, self._n = model, anatomy, n_positions
         self._scales = _numbers(model.config.get_text_config().to_dict().values())
         self._calls: list[Call] = []
+        self._entering: list[Tensor] = []
+        self._versions: list[tuple[Tensor, int]] = []
         self._streams: list[tuple[Tensor, Tensor]] = []
         self._blocks: list[Block] = []
         self._reason = ""
@@ -112,6 +114,8 @@ class _Watch:
                     if module is None:
                         continue
                     stack.callback(module.register_forward_hook(self._called, with_kwargs=True).remove)
+                begins = block.block.register_forward_pre_hook(self._block_begins, with_kwargs=True)
+                stack.callback(begins.remove)
                 ended = self._block_ended(layer)
                 stack.callback(block.block.register_forward_hook(ended, with_kwargs=True).remove)
             if (norm := self._anatomy.final_norm) is not None:
@@ -149,17 +153,23 @@ class _Watch:
         gave = unwrap(output)
         if isinstance(gave, Tensor):
             self._calls.append(Call(module, None if given is None else given.clone(), gave.clone()))
+            self._versions.append((gave, gave._version))
+
+    def _block_begins(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
+        entering = args[0] if args else kwargs["hidden_states"]
+        self._calls.clear()
+        self._entering = [entering.clone()]
+        self._versions = [(entering, entering._version)]
 
     def _block_ended(self, layer: int) -> Callable[..., None]:
         def ended(module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-            entering, leaving = args[0] if args else kwargs["hidden_states"], unwrap(output)
+            entering, leaving = self._entering[0], unwrap(output)
             block = self._anatomy.blocks[layer]
             if layer == len(self._blocks):
                 self._blocks.append(self._measured(layer, block, entering, leaving))
-                self._streams.append((entering.clone(), leaving.clone()))
+                self._streams.append((entering, leaving.clone()))
             else:
                 self._blocks.append(block)  # run again: `seen` says so
-            self._calls.clear()
 
         return ended
 
@@ -181,7 +191,7 @@ class _Watch:
         found = None
         if not self._reason:
             found = added(entering, leaving, [starts[kind] for kind in kinds], written, scales)
-        changes: dict[str, Any] = {}
+        changes: dict[str, Any] = {"overwrites": any(one._version != version for one, version in self._versions)}
         if found is None:
             self._reason = self._reason or (
                 f"in layer {layer} it is not what entered the {type(block.block).__name__} plus what its parts wrote"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import Anatomy
+from scope_widgets.models.architecture.anatomy import Anatomy, Block
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
@@ -66,13 +66,14 @@ class Recorder:
         """Yield where the wanted sites outside of attention functions are, in the order of a forward."""
         for layer, block in enumerate(self._anatomy.blocks):
             if "residual" in self._wanted:
-                yield CapturePoint("residual", layer, block.block, "input", unwrap)
+                yield CapturePoint("residual", layer, block.block, "input", reader(block))
             if "z" in self._wanted and block.gated and block.out is not None:
                 yield CapturePoint("z", layer, block.out, "input", self._heads)
             if "attention_out" in self._wanted and block.attention_out is not None:
-                yield CapturePoint("attention_out", layer, block.attention_out, "output", scaled(block.attention_scale))
+                read = reader(block, block.attention_scale)
+                yield CapturePoint("attention_out", layer, block.attention_out, "output", read)
             if "mlp_out" in self._wanted and block.mlp_out is not None:
-                yield CapturePoint("mlp_out", layer, block.mlp_out, "output", scaled(block.mlp_scale))
+                yield CapturePoint("mlp_out", layer, block.mlp_out, "output", reader(block, block.mlp_scale))
         if "residual" in self._wanted:
             # Read where it enters, as below it: nnsight sees a block's output before hooks that change it.
             norm, last = self._anatomy.final_norm, self._anatomy.blocks[-1].block
@@ -174,9 +175,11 @@ def rewrap(output: Any, value: Tensor) -> Any:
     return type(output)((value, *output[1:])) if isinstance(output, tuple | list) else value
 
 
-def scaled(scale: float) -> Callable[[Any], Tensor]:
-    """Return what reads a module's output, times a scale."""
-    return unwrap if scale == 1.0 else lambda value: unwrap(value) * scale
+def reader(block: Block, scale: float = 1.0) -> Callable[[Any], Tensor]:
+    """Return what reads an input or output of a block's module, times a scale, so that it stays as it was then."""
+    if scale != 1.0:
+        return lambda value: unwrap(value) * scale
+    return (lambda value: unwrap(value).clone()) if block.overwrites else unwrap
 
 
 def record(
