@@ -238,9 +238,14 @@ class CachedRun:
         width = int((last - position).max()) + 1
         return (last[:, None] + torch.arange(1 - width, 1, device=last.device)).clamp(min=0)
 
-    def masks(self, layer: int, rows: Tensor, positions: Tensor) -> Tensor:
-        """Return what is added to the scores of a layer, `[row, 1 or head, position, key]`."""
+    def masks(self, layer: int, rows: Tensor, positions: Tensor, span: tuple[int, int] | None = None) -> Tensor:
+        """Return what is added to the scores of a layer, `[row or 1, 1 or head, position, key]`.
+
+        `span` are first and last position plus one, where `positions` are the same of all rows and one after the other.
+        """
         mask = self._masks[layer]
+        if span is not None:
+            return (mask[rows] if len(mask) > 1 else mask)[:, :, slice(*span)]
         rows = rows if len(mask) > 1 else torch.zeros_like(rows)
         return mask.transpose(1, 2)[rows[:, None], positions].transpose(1, 2)
 
@@ -261,6 +266,7 @@ class _PartialForward(Editor):
         super().__init__(wrapped, scope.model, scope.anatomy, edits)
         self.start, self.in_tuple = start, run.in_tuple
         self._run, self._rows, self._positions = run, rows, positions
+        self._span = _one_span(positions)
 
     def _block_input(self) -> Tensor | None:
         return self._run.values["residual"][self.start][self._rows[:, None], self._positions]
@@ -270,14 +276,26 @@ class _PartialForward(Editor):
         if layer is None or layer < self.start:
             return value
         if site == "mask":
-            return self._run.masks(layer, self._rows, self._positions)
+            return self._run.masks(layer, self._rows, self._positions, self._span)
         value = super()._attention_hook(site, module, value)
-        if site in ("k", "v"):
-            rows = self._rows[:, None]
-            whole = self._run.values[site][layer][self._rows]
-            at = torch.arange(len(whole), device=rows.device)[:, None]
-            value = whole.index_put((at, self._positions), value.transpose(1, 2)).transpose(1, 2)
-        return value
+        return self._with_the_others(site, layer, value) if site in ("k", "v") else value
+
+    def _with_the_others(self, site: str, layer: int, value: Tensor) -> Tensor:
+        """Return keys or values `[row, kv_head, key, d_head]` of all positions: the others as they were."""
+        before = self._run.values[site][layer]
+        if self._span is None:
+            whole = before[self._rows]
+            at = torch.arange(len(whole), device=whole.device)[:, None]
+            return whole.index_put((at, self._positions), value.transpose(1, 2)).transpose(1, 2)
+        start, stop = self._span
+        others = (before[:, :start], before[:, stop:])
+        # of one prompt nothing is copied for each row
+        first, last = (
+            (one.expand(len(value), -1, -1, -1) if len(before) == 1 else one[self._rows]).transpose(1, 2)
+            for one in others
+        )
+        parts = [part for part in (first, value, last) if part.shape[2]]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
 
 class _WholeForward(Editor):
@@ -292,6 +310,13 @@ class _WholeForward(Editor):
 
     def _block_input(self) -> Tensor | None:
         return self._run.values["residual"][self.start][self._rows] if self.start else None
+
+
+def _one_span(positions: Tensor) -> tuple[int, int] | None:
+    """Return first and last plus one of positions `[row, position]` that are the same of all rows and have no gap."""
+    start, n = int(positions[0, 0]), positions.shape[1]
+    wanted = torch.arange(start, start + n, device=positions.device)
+    return (start, start + n) if bool((positions == wanted).all()) else None
 
 
 def _at_positions(edit: Callable[[Tensor], Tensor], positions: Tensor, site: str) -> Callable[[Tensor], Tensor]:
