@@ -1,0 +1,98 @@
+"""Models that bitsandbytes quantises, on the CPU, against the same quantised model with plain hooks."""
+
+import logging
+
+import pytest
+import torch
+import transformers as hf
+
+from scope_widgets import Microscope, circuits, lens, patching, steering
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from tests.support.tiny_models import GROUPED, tiny_tokenizer
+
+IDS = [5, 9, 31, 44, 5, 9, 60]
+OTHER = [5, 9, 31, 50, 5, 9, 60]
+QUANTISED = {
+    "8 bits": lambda: hf.BitsAndBytesConfig(load_in_8bit=True),
+    "4 bits": lambda: hf.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4"),
+}
+#: 8 bits are multiplied in float16
+TOLERANCE = {"8 bits": 2e-3, "4 bits": 1e-5}
+
+
+@pytest.fixture(scope="module", params=list(QUANTISED))
+def quantised(request, tmp_path_factory):
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
+    folder = tmp_path_factory.mktemp("quantised")
+    torch.manual_seed(0)
+    config = hf.LlamaConfig(**{**GROUPED, "hidden_size": 64, "intermediate_size": 128, "head_dim": 16})
+    hf.LlamaForCausalLM(config).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    options = {"quantization_config": QUANTISED[request.param](), "device_map": "cpu"}
+    plain = hf.AutoModelForCausalLM.from_pretrained(folder, **options).eval()
+    return Microscope.load(folder, **options), plain, TOLERANCE[request.param]
+
+
+def last(model, ids, module=None, hook=None, kind="register_forward_pre_hook"):
+    handle = module and getattr(module, kind)(hook)
+    with torch.no_grad():
+        logits = model(torch.tensor([ids]), use_cache=False).logits[0, -1]
+    if handle:
+        handle.remove()
+    return logits
+
+
+def test_traces_are_the_plain_forward(quantised):
+    scope, plain, tolerance = quantised
+    trace = scope.trace(IDS)
+    torch.testing.assert_close(trace.logits[-1], last(plain, IDS), rtol=0, atol=tolerance)
+    difference = float(trace.logits[-1, 7] - trace.logits[-1, 8])
+    parts = lens.direct_logit_attribution(trace, answer=7, versus=8).to_dataframe()["contribution"]
+    assert parts.sum() == pytest.approx(difference, abs=tolerance)
+
+
+def test_patching_and_ablation_are_what_hooks_do(quantised):
+    scope, plain, tolerance = quantised
+    kept = []
+    clean = last(plain, IDS, plain.model.layers[1], lambda _, args: kept.append(args[0][:, 3].clone()))
+    corrupted = last(plain, OTHER)
+
+    def put(_, args):
+        stream = args[0].clone()
+        stream[:, 3] = kept[0]
+        return (stream, *args[1:])
+
+    def metric(logits):
+        return float(logits[7] - logits[8])
+
+    patched = metric(last(plain, OTHER, plain.model.layers[1], put))
+    found = patching.activations(scope, [IDS], [OTHER], answer=7, versus=8, over="residual", positions=[3])
+    table = found.to_dataframe().set_index("layer")["effect"]
+    expected = (patched - metric(corrupted)) / (metric(clean) - metric(corrupted))
+    assert table[1] == pytest.approx(expected, abs=20 * tolerance)
+
+    def without(_, args):
+        heads = args[0].clone()
+        heads[..., 16:32] = 0
+        return (heads, *args[1:])
+
+    expected = metric(last(plain, IDS, plain.model.layers[1].self_attn.o_proj, without))
+    ablated = patching.ablate(scope, [IDS], [(1, 1)], answer=7, versus=8)
+    assert float(ablated.after.mean()) == pytest.approx(expected, abs=tolerance)
+
+
+def test_steering_is_what_a_hook_does(quantised):
+    scope, plain, tolerance = quantised
+    vector = torch.linspace(-1, 1, 64)
+    direction = steering.direction(scope, layer=1, vector=vector, positive=[IDS])
+    added = 0.5 * direction.scale * torch.tensor(direction.vector)
+    expected = last(plain, IDS, plain.model.layers[1], lambda _, args: (args[0] + added, *args[1:]))
+    session = steering.Session(scope, IDS, [steering.AddDirection(direction, positions="all")])
+    torch.testing.assert_close(session.at([0.5]).logits, expected, rtol=0, atol=tolerance)
+
+
+def test_circuits_of_quantised_models_are_refused(quantised):
+    scope, _, _ = quantised
+    task = circuits.Task.of(scope, [IDS], [OTHER], [7], [8])
+    with pytest.raises(UnsupportedModelError, match="no plain matrix"):
+        circuits.discover(scope, task, "eap")
