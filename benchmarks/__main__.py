@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 
+from benchmarks import readme
 from benchmarks.figure import Figure
 from scope_widgets._provenance import versions
 
-MARKS = ("<!-- figures -->", "<!-- end of figures -->")
 MODULES = (
+    "families",
     "kernels",
     "tracing",
     "patching",
@@ -61,15 +62,11 @@ def _write(figures: list[Figure]) -> None:
 
 
 def _show(figures: list[dict[str, Any]]) -> None:
-    """Put the figures into the README, between its two marks."""
-    readme = Path(__file__).parents[1] / "README.md"
-    before, _, rest = readme.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
+    """Put the figures into the README."""
     rows = [
         f"| {f['name']} | {f['value']:.3g} {f['unit']} | {_target(f)} |" for f in figures if f["target"] is not None
     ]
-    table = "\n".join(["", "", "| what | measured | target |", "|---|---|---|", *rows, "", ""])
-    readme.write_text(f"{before}{MARKS[0]}{table}{MARKS[1]}{after}")
+    readme.put("figures", ["| what | measured | target |", "|---|---|---|", *rows])
 
 
 def _target(figure: dict[str, Any]) -> str:

@@ -21,13 +21,21 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from benchmarks import readme
 from benchmarks.figure import Figure
 from scope_widgets import Microscope, circuits, lens, patching
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.traces.trace import NotCapturedError
 from tests.support.tiny_models import tiny_tokenizer
 
-VERDICTS = ("right", "partial", "refused", "wrong", "crash", "unbuilt")
+TITLES = {
+    "right": "Right in everything that they have",
+    "partial": "Right in what is given; the rest is refused with a sentence",
+    "refused": "Refused with a sentence",
+    "wrong": "Wrong",
+    "crash": "An exception without a sentence",
+    "unbuilt": "Not examined: no tiny model of the class runs by itself",
+}
 PAGE = Path(__file__).parents[1] / "docs" / "families.md"
 
 VOCAB = 96
@@ -76,7 +84,8 @@ def measure(quick: bool = False) -> list[Figure]:
     found = survey(names[::30] if quick else names)
     if not quick:
         PAGE.write_text(page(found))
-    count = {verdict: sum(kind == verdict for kind, _ in found.values()) for verdict in VERDICTS}
+        readme.put("families", table(found))
+    count = {verdict: sum(kind == verdict for kind, _ in found.values()) for verdict in TITLES}
     of = f"classes of causal language models of {len(found) - count['unbuilt']} that are built tiny"
     return [
         Figure(f"{of}: right", count["right"], "", 105, "higher", count),
@@ -110,15 +119,7 @@ def page(found: dict[str, tuple[str, str]]) -> str:
         "with its plain forward by `benchmarks/families.py`, which writes this page: logits, attention, attention from",
         "queries and keys, residual streams, direct logit attribution, patching, and the whole and the empty circuit.",
     ]
-    titles = {
-        "right": "Right in everything that they have",
-        "partial": "Right in what is given; the rest is refused with a sentence",
-        "refused": "Refused with a sentence",
-        "wrong": "Wrong",
-        "crash": "An exception without a sentence",
-        "unbuilt": "Not examined: no tiny model of the class runs by itself",
-    }
-    for verdict, title in titles.items():
+    for verdict, title in TITLES.items():
         rows = {name: text for name, (kind, text) in found.items() if kind == verdict}
         if not rows:
             continue
@@ -128,6 +129,16 @@ def page(found: dict[str, tuple[str, str]]) -> str:
         else:
             lines += ["| family | what |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in rows.items())]
     return "\n".join(lines) + "\n"
+
+
+def table(found: dict[str, tuple[str, str]]) -> list[str]:
+    """Return the lines of a table: the names of the families by what is said of them."""
+    lines = ["| | families |", "|---|---|"]
+    for verdict, title in TITLES.items():
+        names = [name for name, (kind, _) in found.items() if kind == verdict]
+        if names:
+            lines.append(f"| {title} ({len(names)}) | {', '.join(names)} |")
+    return lines
 
 
 def _cell(text: str) -> str:
