@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeAlias
 
@@ -18,19 +18,16 @@ from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct, 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.execution.persistent_edits import generate_with_edits
-from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable, stepwise
 from scope_widgets.models.tokens import encode, token_texts
-from scope_widgets.steering.apply_interventions import checked_interventions, edits_of, in_order, is_steered
-from scope_widgets.steering.component_interventions import ClampNeuron
-from scope_widgets.steering.intervention import Intervention, checked_strength, is_neutral, round_up
+from scope_widgets.steering.apply_interventions import checked_interventions, in_order
+from scope_widgets.steering.intervention import Intervention, checked_strength, is_neutral
+from scope_widgets.steering.slider_ranges import slider_ranges
 from scope_widgets.steering.steer import persistent_edits
 from scope_widgets.steering.steered_distribution import Distribution, Steered
+from scope_widgets.steering.steered_logits import LOGITS, steered_logits
 
-#: rows times positions that are run at once, and logits that come of it (256 MB)
-BUDGET = 4096
-LOGITS = 2**26
 #: distributions that are remembered, at most
 REMEMBERED = 256
 
@@ -106,7 +103,7 @@ class Session:
         listed = checked_interventions(scope, interventions)
         self.interventions = tuple(listed[i] for i in in_order(listed))
         self.answers = _answers(scope, answer, versus)
-        self.spans = _spans(scope, self.token_ids, self.interventions)
+        self.spans = slider_ranges(scope, self.token_ids, self.interventions)
         # logits only: what is made of them takes five times the memory
         self._known: OrderedDict[Strengths, Tensor] = OrderedDict()
         self._continuation: list[int] = []
@@ -388,47 +385,14 @@ class Session:
     @remotable
     def _rows(self, keys: Sequence[Strengths]) -> Tensor:
         """Return the logits of the last position at rows of strengths, `[row, vocabulary]`."""
-        return torch.cat([part[:, -1] for part in self._logits(self._base_run(), self.token_ids, keys, 1)])
+        return torch.cat([part[:, -1] for part in self._logits(self._base_run(), self.token_ids, keys)])
 
-    def _logits(self, base: CachedRun | None, ids: list[int], keys: Sequence[Strengths], keep: int) -> Iterator[Tensor]:
-        """Run rows of strengths on the prompt, and what may come after it; yield the logits of the last positions.
-
-        Parameters
-        ----------
-        base : CachedRun or None
-            Of `ids`, without interventions; None: all is run.
-        ids : list of int
-            The prompt and what comes after it.
-        keep : int
-            So many positions at the end give logits.
-
-        Yields
-        ------
-        Tensor [row, keep, vocabulary]
-            Of the next rows.
-        """
-        if not keys:
-            return
-        device = input_device(self.scope.model)
-        active = [i for i, one in enumerate(self.interventions) if not all(is_neutral(one, key[i]) for key in keys)]
-        chosen = [self.interventions[i] for i in active]
-        strengths = torch.tensor([[key[i] for i in active] for key in keys], device=device)
-        prompt = torch.tensor([len(self.token_ids)], device=device)
-        every = torch.arange(len(ids), device=device)[None]
-        reached = [is_steered(one.positions, every, prompt)[0] for one in chosen]
-        somewhere = torch.stack([*reached, every[0] >= len(ids) - keep]).any(0)
-        first = 0 if base is None else int(somewhere.nonzero()[0])
-        layer = min([one.layer for one in chosen], default=self.scope.n_layers)
-        at_once = min(BUDGET // (len(ids) - first), LOGITS // (keep * self.scope.anatomy.d_vocab))
-        for part in torch.split(strengths, max(1, at_once)):
-            rows = torch.zeros(len(part), dtype=torch.long, device=device)
-            positions = every[:, first:].expand(len(part), -1)
-            edits = edits_of(chosen, part, positions, prompt.expand(len(part)))
-            if base is None:
-                yield self.scope.logits(torch.tensor([ids] * len(part)), edits)[:, -keep:]
-            else:
-                found = base.again(edits, rows=rows, positions=positions, layer=layer, keep=keep)
-                yield found[:, None] if keep == 1 else found
+    def _logits(
+        self, base: CachedRun | None, ids: list[int], keys: Sequence[Strengths], keep: int = 1
+    ) -> Iterator[Tensor]:
+        return steered_logits(
+            self.scope, base, ids, self.interventions, keys, prompt_length=len(self.token_ids), keep=keep
+        )
 
 
 def _answers(scope: Microscope, answer: Token | None, versus: Token | None) -> tuple[int, int] | None:
@@ -439,27 +403,6 @@ def _answers(scope: Microscope, answer: Token | None, versus: Token | None) -> t
     ids, others = answer_ids(scope.tokenizer, answer, 1), answer_ids(scope.tokenizer, versus, 1, "versus")
     check_distinct(scope.tokenizer, ids, others)
     return int(ids[0]), int(others[0])
-
-
-@remotable
-def _spans(scope: Microscope, ids: list[int], interventions: Sequence[Intervention]) -> list[tuple[float, float]]:
-    """Return the range of a slider for each; a neuron's is measured on the prompt."""
-    found: dict[int, tuple[float, float]] = {}
-
-    def measure(at: int, neuron: int) -> Callable[[Tensor], Tensor]:
-        def capture(value: Tensor) -> Tensor:
-            reach = round_up(max(1.0, 2 * float(value[0, :, neuron].abs().max())))
-            found[at] = -reach, reach
-            return value
-
-        return capture
-
-    for at, one in enumerate(interventions):
-        if isinstance(one, ClampNeuron):
-            scope.logits(torch.tensor([ids]), {("neurons", one.layer): measure(at, one.neuron)})
-        else:
-            found[at] = one.span
-    return [found[at] for at in range(len(interventions))]
 
 
 def _ends(scope: Microscope) -> set[int]:

@@ -295,7 +295,7 @@ def test_the_strength_that_was_used_last_is_remembered_longest(llama, monkeypatc
 
 def test_a_grid_larger_than_the_memory(llama, monkeypatch):
     monkeypatch.setattr("scope_widgets.steering.session.REMEMBERED", 3)
-    monkeypatch.setattr("scope_widgets.steering.session.BUDGET", 20)  # two rows at once
+    monkeypatch.setattr("scope_widgets.steering.steered_logits.BUDGET", 20)  # two rows at once
     rows = [[x] for x in np.linspace(0.1, 1, 7)]
     found = steering.Session(llama, IDS, [made(llama, "add", 0.5)[0]]).grid(rows)
     for row, one in zip(rows, found, strict=True):
