@@ -13,7 +13,9 @@ import numpy as np
 
 from scope_widgets._aliases import former_options
 from scope_widgets._files import write_text
+from scope_widgets._json_fields import decode, decode_fields
 from scope_widgets._types import Array
+from scope_widgets._untrusted import opening, parse_json, read_text, reading
 from scope_widgets.heads.factual_recall.facts import SUBJECT, Fact, FactPrompt, PromptPair
 from scope_widgets.models.tokens import Tokenizer, encode
 
@@ -233,13 +235,13 @@ class FactSet:
     @classmethod
     def from_json(cls, text: str) -> FactSet:
         """Return the facts that `to_json` wrote; raise ValueError for anything else."""
-        try:
-            parts = json.loads(text)
-            if parts["format"] != _FORMAT:
-                raise KeyError("format")
-            return cls([Fact(**fact) for fact in parts["facts"]], parts["templates"])
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError):
-            raise ValueError(f"This text is not a FactSet written by to_json(): it begins {text[:40]!r}.") from None
+        with reading(f"This text is not a FactSet written by to_json() (it begins {opening(text)})"):
+            parts = decode(parse_json(text), dict[str, Any], "it")
+            if parts.get("format") != _FORMAT:
+                raise ValueError(f"its format is {opening(parts.get('format'))} and not {_FORMAT!r}")
+            given = decode(parts["facts"], list[dict[str, Any]], "facts")
+            facts = [Fact(**decode_fields(Fact, fact)) for fact in given]
+            return cls(facts, decode(parts["templates"], dict[str, tuple[str, ...]], "templates"))
 
     def save(self, path: str | Path) -> None:
         """Write a JSON file."""
@@ -248,7 +250,9 @@ class FactSet:
     @classmethod
     def load(cls, path: str | Path) -> FactSet:
         """Return the facts of a file that `save` wrote; raise ValueError for anything else."""
-        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        text = read_text(path)
+        with reading(f"{str(path)!r} holds no facts"):
+            return cls.from_json(text)
 
 
 def _check_unique(facts: Sequence[Fact]) -> None:

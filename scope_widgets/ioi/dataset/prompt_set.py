@@ -12,7 +12,9 @@ import numpy as np
 
 from scope_widgets._choices import check_choice
 from scope_widgets._json_fields import decode_fields
+from scope_widgets._result import fields_of
 from scope_widgets._types import Array
+from scope_widgets._untrusted import opening, reading
 from scope_widgets.experiments.prompt_groups import groups_by_length
 from scope_widgets.experiments.task import Task
 from scope_widgets.ioi.dataset.first_names import NameToken
@@ -284,13 +286,10 @@ class IOIPrompts(Sequence[IOIPrompt]):
         ValueError
             When the text is nothing that `to_json` wrote.
         """
-        try:
-            fields = json.loads(text)
-            if fields.pop("result") != "IOIPrompts":
-                raise KeyError
-            return cls(**decode_fields(cls, fields))
-        except (KeyError, TypeError, AttributeError, ValueError):
-            raise ValueError(f"This text is no IOIPrompts written by to_json(): it begins {text[:40]!r}.") from None
+        with reading(f"This text is no IOIPrompts written by to_json() (it begins {opening(text)})"):
+            read = cls(**decode_fields(cls, fields_of(text, "IOIPrompts")))
+            read.to_dataframe()
+            return read
 
 
 def _renamed(prompt: IOIPrompt, new: Mapping[str, NameToken]) -> IOIPrompt:

@@ -1,0 +1,161 @@
+"""Every format that is read: a whole example of each, how one is damaged, and how it is read and then used."""
+
+from __future__ import annotations
+
+import ast
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scope_widgets._result import Result
+from tests.support.mutations import damaged_bytes, damaged_json, damaged_text
+
+
+class Format(NamedTuple):
+    """A format: its name, `damage(draw)` that returns one damaged example, and `use(example)` that reads it."""
+
+    name: str
+    damage: Callable[[random.Random], Any]
+    use: Callable[[Any], object]
+
+
+def of_text(name: str, whole: str, use: Callable[[Any], object]) -> Format:
+    """Return the format of a JSON text."""
+    return Format(name, lambda draw: damaged_json(whole, draw), use)
+
+
+def of_file(name: str, path: Path, use: Callable[[Path], object], damage: Callable[..., Any] | None = None) -> Format:
+    """Return the format of one file; the others in its folder stay whole."""
+    whole = path.read_bytes()
+
+    def write(changed: Any) -> object:
+        path.write_bytes(changed if isinstance(changed, bytes) else changed.encode("utf-8", "surrogatepass"))
+        try:
+            return use(path)
+        finally:
+            path.write_bytes(whole)
+
+    if damage is None:
+        return Format(name, lambda draw: damaged_bytes(whole, draw), write)
+    return Format(name, lambda draw: damage(whole.decode(), draw), write)
+
+
+def of_safetensors(name: str, path: Path, use: Callable[[Path], object]) -> Format:
+    """Return the format of a safetensors file whose header is damaged as JSON and whose length fits it."""
+    whole = path.read_bytes()
+    n = int.from_bytes(whole[:8], "little")
+
+    def damage(draw: random.Random) -> bytes:
+        if draw.random() < 0.4:
+            return damaged_bytes(whole, draw)
+        header = damaged_json(whole[8 : 8 + n].decode(), draw)
+        if "__metadata__" in header and draw.random() < 0.5:
+            made = json.loads(whole[8 : 8 + n])
+            for key, text in made.get("__metadata__", {}).items():
+                if text.startswith("{"):
+                    made["__metadata__"][key] = damaged_json(text, draw)
+            header = json.dumps(made)
+        raw = header.encode("utf-8", "surrogatepass")
+        return len(raw).to_bytes(8, "little") + raw + whole[8 + n :]
+
+    def write(changed: bytes) -> object:
+        path.write_bytes(changed)
+        try:
+            return use(path)
+        finally:
+            path.write_bytes(whole)
+
+    return Format(name, damage, write)
+
+
+def shown(result: Any) -> None:
+    """Use what was read as a person would: its repr, its table, its JSON, its view."""
+    repr(result)
+    if isinstance(result, Result):
+        result.to_dataframe()
+        result.to_json()
+        if result.view:
+            result.widget().close()
+
+
+def results(makers: dict[str, Callable[[Any], Result]], scope: Any) -> Iterator[Format]:
+    """Yield the JSON of results."""
+    for name, make in makers.items():
+        made = make(scope)
+        yield of_text(f"{name}.from_json", made.to_json(), lambda text, kind=type(made): shown(kind.from_json(text)))
+
+
+def traces(scope: Any, folder: Path) -> Iterator[Format]:
+    """Yield the three formats of traces."""
+    from scope_widgets import Trace
+
+    def use(trace: Any) -> None:
+        repr(trace)
+        trace.attention(0), trace.residual(-1), trace.tokens, trace.provenance.lines()
+        trace.widget().close()
+
+    for name, prompts in (("one", "Mary and John went to"), ("two", ["Mary and John went to", "Mary and"])):
+        trace = scope.trace(prompts)
+        yield of_text(f"Trace.from_json {name}", trace.to_json(), lambda text: use(Trace.from_json(text)))
+        trace.to_npz(folder / f"{name}.npz")
+        yield of_file(f"Trace.from_npz {name}", folder / f"{name}.npz", lambda path: use(Trace.from_npz(path)))
+        trace.save(folder / name)
+        (tensors,) = (folder / name).glob("*.safetensors")
+        load = lambda path: use(Trace.load(path.parent))  # noqa: E731
+        yield of_file(f"Trace.load header {name}", folder / name / "trace.json", load, damaged_text)
+        shutil.copytree(folder / name, folder / f"{name} former")
+        former = folder / f"{name} former"
+        (former / tensors.name).rename(former / "tensors.safetensors")
+        header = json.loads((former / "trace.json").read_text())
+        del header["digest"]
+        (former / "trace.json").write_text(json.dumps(header))
+        yield of_safetensors(f"Trace.load tensors {name}", former / "tensors.safetensors", load)
+
+
+def others(scope: Any, folder: Path) -> Iterator[Format]:
+    """Yield sets of facts and prompts, directions, patches, presets, tasks."""
+    from scope_widgets import editing, heads, ioi, steering, widgets
+    from scope_widgets.cli.circuits import _task
+
+    facts = heads.FactSet([heads.Fact("Mary", "gift", "drink")], {"gift": "{subject} gave a"})
+    yield of_text("FactSet.from_json", facts.to_json(), lambda text: heads.FactSet.from_json(text).to_dataframe())
+    facts.save(folder / "facts.json")
+    yield of_file("FactSet.load", folder / "facts.json", lambda path: heads.FactSet.load(path).prompts(), damaged_text)
+    prompts = ioi.prompts(scope, n=4)
+    yield of_text("IOIPrompts.from_json", prompts.to_json(), lambda text: ioi.IOIPrompts.from_json(text).to_dataframe())
+    direction = steering.direction(scope, positive=["the dogs"], negative=["the dog"], layer=3, name="plural")
+    direction.save(folder / "direction.safetensors")
+    read = lambda path: shown(steering.Direction.load(path))  # noqa: E731
+    yield of_safetensors("Direction.load", folder / "direction.safetensors", read)
+    given = replace(direction, recipe={}).code()
+    code = ast.literal_eval(given.removeprefix("steering.Direction.from_code(").removesuffix(")"))
+    yield of_text("Direction.from_code", code, lambda text: shown(steering.Direction.from_code(text)))
+    with editing.FeaturePatch(scope, direction) as patch:
+        patch.export(folder / "patch")
+    load = lambda path: editing.FeaturePatch.load(scope, path.parent)  # noqa: E731
+    yield of_safetensors("FeaturePatch weights", folder / "patch" / "adapter_model.safetensors", load)
+    yield of_file("FeaturePatch config", folder / "patch" / "adapter_config.json", load, damaged_text)
+    yield of_safetensors("FeaturePatch direction", folder / "patch" / "direction.safetensors", load)
+    session = steering.Session(scope, "the horse", [steering.AddDirection(direction, 0.1)], answer=" run", versus=5)
+    panel = widgets.SteeringPanel(session=session)
+    key = panel.interventions[0]["key"]
+    panel.presets = {"one": {"strengths": {key: 0.2}, "enabled": {key: True}}}
+    text = panel.presets_json()
+    (folder / "presets.json").write_text(text)
+    yield of_text("presets text", text, lambda given: panel.load_presets(given))
+    yield of_file("presets file", folder / "presets.json", lambda path: panel.load_presets(path), damaged_text)
+    task = {"clean": ["Mary and John", "Mary and Paul"], "corrupted": ["John and Mary", "Paul and Mary"],
+            "answer": [" Mary", " John"], "versus": [" John", " Mary"], "metric": "logit_difference"}  # fmt: skip
+    (folder / "task.json").write_text(json.dumps(task))
+    yield of_file("task file", folder / "task.json", lambda path: repr(_task(scope, str(path), 2, 0)), damaged_text)
+
+
+def result_makers() -> dict[str, Callable[[Any], Result]]:
+    """Return how each class of results is made."""
+    from tests.package.test_results import MAKERS
+
+    return MAKERS
