@@ -136,6 +136,8 @@ def main() -> None:
         groups = {
             "results": lambda: fuzz_formats.results(fuzz_formats.result_makers(), scope),
             "traces": lambda: fuzz_formats.traces(scope, folder),
+            "models": lambda: fuzz_formats.models(folder),
+            "remote": lambda: fuzz_formats.remote(scope, folder),
             "others": lambda: fuzz_formats.others(scope, folder),
         }
         chosen = [make for name, make in groups.items() if options.only in name]

@@ -159,3 +159,79 @@ def result_makers() -> dict[str, Callable[[Any], Result]]:
     from tests.package.test_results import MAKERS
 
     return MAKERS
+
+
+def remote(scope: Any, folder: Path) -> Iterator[Format]:
+    """Yield what comes from a server, and what is kept of it."""
+    import zstandard
+
+    from scope_widgets import heads
+    from scope_widgets.remote import serialization
+    from scope_widgets.remote.client import request, response_cache
+    from scope_widgets.remote.client.received import loaded
+    from tests.support.fake_transport import fake_remote
+
+    far = fake_remote(scope)
+    plain = serialization.pack(heads.score(scope.trace("Mary and John went to"), null_draws=3), scope)
+    answer = {"result": plain, "warnings": ["one"]}
+
+    def take(found: Any) -> None:
+        shown(far._result(found))
+
+    whole = _saved({"answer": answer})
+    packed = zstandard.compress(whole)
+
+    def received(data: bytes, compressed: bool) -> None:
+        with request.understanding("http://127.0.0.1:1"):
+            found = loaded(data, 10**9, compressed=compressed)["answer"]
+        take(found)
+
+    yield Format("answer", lambda draw: damaged_bytes(whole, draw), lambda data: received(data, False))
+    yield Format("answer, packed", lambda draw: damaged_bytes(packed, draw), lambda data: received(data, True))
+    tensors: list[Any] = []
+    header = json.dumps(response_cache._apart(answer, tensors))
+
+    def apart(text: str) -> None:
+        with request.understanding("http://127.0.0.1:1"):
+            found = response_cache._whole(json.loads(text), tensors)
+        take(found)
+
+    yield of_text("answer, its parts", header, apart)
+    status = {"id": "a", "status": "COMPLETED", "description": "", "data": "http://127.0.0.1:1/x"}
+    parse = lambda text: request._status(request._parse(text, "http://127.0.0.1:1"))  # noqa: E731
+    yield of_text("status", json.dumps(status), parse)
+    raw = _saved({**status, "data": b"x" * 50})
+    yield Format("status, packed", lambda draw: damaged_bytes(raw, draw), parse)
+    cache = response_cache.ResponseCache(folder / "cache")
+    cache.keep("a", answer)
+    cache.keep_job("b", "job")
+    yield of_safetensors("cache", folder / "cache" / "a.safetensors", lambda path: cache.find("a"))
+    yield of_file("job", folder / "cache" / "b.job", lambda path: cache.job("b"), damaged_text)
+
+
+def _saved(value: Any) -> bytes:
+    import io
+
+    import torch
+
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
+
+
+def models(folder: Path) -> Iterator[Format]:
+    """Yield the files of a model's folder, and a GGUF file."""
+    from scope_widgets import Microscope
+    from tests.support.tiny_gguf import write_tiny_gguf
+    from tests.support.tiny_models import tiny_model, tiny_tokenizer
+
+    for family in ("gpt2", "llama"):
+        where = folder / family
+        tiny_model(family).save_pretrained(where)
+        tiny_tokenizer().save_pretrained(where)
+        load = lambda path: Microscope.load(path.parent).trace([3, 4, 5])  # noqa: E731
+        for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+            yield of_file(f"{family} {name}", where / name, load, damaged_text)
+        yield of_safetensors(f"{family} weights", where / "model.safetensors", load)
+    write_tiny_gguf(folder / "tiny.gguf")
+    yield of_file("GGUF", folder / "tiny.gguf", lambda path: Microscope.load(path).trace([3, 4, 5]))
