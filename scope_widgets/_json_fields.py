@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,8 +58,8 @@ def decode(value: Any, hint: Any = Any, name: str = "a field") -> Any:
         return kind(**decode_fields(kind, value))
     if kind is dict and isinstance(value, dict):
         return {key: decode(item, inner[1] if inner else Any, f"{name}[{key!r}]") for key, item in value.items()}
-    if kind in (list, tuple) and isinstance(value, list):
-        return kind(_items(value, kind, inner, name))
+    if kind in (list, tuple, Sequence) and isinstance(value, list):
+        return (tuple if kind is tuple else list)(_items(value, kind, inner, name))
     if kind is Any:
         return _plain(value, name)
     raise ValueError(f"{name} is {_called(value)} and no {_words(hint)}")
@@ -98,7 +98,7 @@ def _first(value: Any, options: tuple[Any, ...], name: str) -> Any:
 
 
 def _items(value: list[Any], kind: type, inner: tuple[Any, ...], name: str) -> list[Any]:
-    if kind is list or not inner or inner[-1] is Ellipsis:
+    if kind is not tuple or not inner or inner[-1] is Ellipsis:
         of_each = inner[0] if inner else Any
         if of_each in (str, bool) and set(map(type, value)) <= {of_each}:  # the most common, and quick
             return value

@@ -151,6 +151,16 @@ def _check_parts(root: Any, *, escaped: bool, finite: bool) -> None:
     raise ValueError(f"its lists lie in each other more than {MOST_DEPTH} deep")
 
 
+def check_plain(value: Any) -> None:
+    """Raise ValueError where a value is no JSON, or holds numbers or texts that cannot be shown or sent."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError, RecursionError) as error:
+        not_finite = isinstance(error, ValueError) and "Out of range" in str(error)
+        raise ValueError("it holds a number that is not finite" if not_finite else why(error)) from None
+    parse_json(text)
+
+
 def check_text(text: str) -> str:
     """Return a text as it is; raise ValueError where it holds half a character, which nothing can show or write."""
     try:

@@ -137,6 +137,7 @@ def main() -> None:
             "results": lambda: fuzz_formats.results(fuzz_formats.result_makers(), scope),
             "traces": lambda: fuzz_formats.traces(scope, folder),
             "models": lambda: fuzz_formats.models(folder),
+            "views": lambda: fuzz_formats.views(scope),
             "remote": lambda: fuzz_formats.remote(scope, folder),
             "others": lambda: fuzz_formats.others(scope, folder),
         }

@@ -33,15 +33,21 @@ def of_file(name: str, path: Path, use: Callable[[Path], object], damage: Callab
     whole = path.read_bytes()
 
     def write(changed: Any) -> object:
-        path.write_bytes(changed if isinstance(changed, bytes) else changed.encode("utf-8", "surrogatepass"))
+        put(path, changed if isinstance(changed, bytes) else changed.encode("utf-8", "surrogatepass"))
         try:
             return use(path)
         finally:
-            path.write_bytes(whole)
+            put(path, whole)
 
     if damage is None:
         return Format(name, lambda draw: damaged_bytes(whole, draw), write)
     return Format(name, lambda draw: damage(whole.decode(), draw), write)
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a new file in the place of one that may still be mapped into memory."""
+    path.unlink()
+    path.write_bytes(content)
 
 
 def of_safetensors(name: str, path: Path, use: Callable[[Path], object]) -> Format:
@@ -63,11 +69,11 @@ def of_safetensors(name: str, path: Path, use: Callable[[Path], object]) -> Form
         return len(raw).to_bytes(8, "little") + raw + whole[8 + n :]
 
     def write(changed: bytes) -> object:
-        path.write_bytes(changed)
+        put(path, changed)
         try:
             return use(path)
         finally:
-            path.write_bytes(whole)
+            put(path, whole)
 
     return Format(name, damage, write)
 
@@ -209,6 +215,13 @@ def remote(scope: Any, folder: Path) -> Iterator[Format]:
     yield of_file("job", folder / "cache" / "b.job", lambda path: cache.job("b"), damaged_text)
 
 
+def _of_wire(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None  # no host passes that on
+
+
 def _saved(value: Any) -> bytes:
     import io
 
@@ -235,3 +248,66 @@ def models(folder: Path) -> Iterator[Format]:
         yield of_safetensors(f"{family} weights", where / "model.safetensors", load)
     write_tiny_gguf(folder / "tiny.gguf")
     yield of_file("GGUF", folder / "tiny.gguf", lambda path: Microscope.load(path).trace([3, 4, 5]))
+
+
+def views(scope: Any) -> Iterator[Format]:
+    """Yield the messages and the traits of every view, as a browser sends them."""
+    from ipywidgets import Widget
+
+    from scope_widgets import circuits, heads, lens, patching, steering, widgets
+
+    trace = scope.trace("Mary and John went to the store")
+    pair = ("Mary and John went to", "John and Mary went to")
+    direction = steering.direction(scope, positive=["the dogs"], negative=["the dog"], layer=3, name="plural")
+    session = steering.Session(scope, "the horse", [steering.AddDirection(direction, 0.1)], answer=" run", versus=" dog")
+    circuit = circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(30)
+    made = [
+        widgets.AttentionView(trace),
+        widgets.HeadTable(heads.score(trace, null_draws=3)),
+        widgets.LogitLensView(lens.logit_lens(trace, watch=[" Mary"])),
+        widgets.PatchingMap(patching.sweep(scope, *pair, answer=" Mary", versus=" John", over="head")),
+        widgets.SteeringPanel(session=session),
+        widgets.CircuitGraph(circuit, scope),
+    ]
+    whole = {
+        "thumbnails": {"layer": 1}, "head": {"layer": 1, "head": 2, "side": "a"},
+        "rows": {"layer": 1, "head": 2, "side": "a", "first": 0, "last": 2}, "steer": {"strengths": [0.1]},
+        "sweep": {"which": 0, "strengths": [0.1]}, "grid": {"which": 0, "strengths": [0.1]},
+        "continue": {"strengths": [0.1], "max_new_tokens": 2, "temperature": 0.5, "seed": 1},
+        "code": {"strengths": [0.1]}, "add_head": {"layer": 1, "head": 1}, "remove": {"key": "0"},
+        "watched": {"token": 5}, "cell": {"cell": 3}, "measure": {"kept": 5, "removed": ["m0"], "added": []},
+        "attention": {"layer": 1, "head": 1},
+    }  # fmt: skip
+    for view in made:
+        sent: list[Any] = []
+        view.send = lambda content, buffers=None, sent=sent: sent.append(content)  # type: ignore[method-assign]
+        names = [name.removeprefix("answer_") for name in dir(view) if name.startswith("answer_")]
+        for name in names:
+            message = {"v": 1, "id": "a", "kind": "req", "name": name, "args": whole.get(name, {})}
+
+            def hear(text: str, view: Widget = view, sent: list[Any] = sent) -> None:
+                sent.clear()
+                view._handle_custom_msg(_of_wire(text), [])
+                for one in sent:
+                    json.dumps(one, allow_nan=False)
+                    said = str(one.get("message", "."))
+                    if not said.endswith((".", "?")) or "did not expect" in said or "Error:" in said:
+                        raise AssertionError(said[:200])
+
+            yield of_text(f"{type(view).__name__} {name}", json.dumps(message), hear)
+        for name in sorted(view.keys):
+            if name.startswith("_"):
+                continue
+            value = view.get_state(name)[name]
+            if isinstance(value, (bytes, memoryview)) or not isinstance(value, (str, int, float, list, dict, type(None))):
+                continue
+
+            def take(text: str, view: Widget = view, name: str = name) -> None:
+                view.set_state({name: _of_wire(text)})
+                json.dumps({key: one for key, one in view.get_state().items() if not isinstance(one, bytes)},
+                           allow_nan=False, default=lambda one: None)  # fmt: skip
+                view._repr_mimebundle_()
+                if name in view.set_in_browser:
+                    view.answer_html()
+
+            yield of_text(f"{type(view).__name__}.{name}", json.dumps(value), take)
