@@ -62,6 +62,19 @@ def opening(given: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
+def check_name(path: str | Path) -> Path:
+    """Return a path as it is; raise ValueError where no file can be called so, on any system."""
+    text = os.fspath(path)
+    longest = max((len(part.encode("utf-8", "replace")) for part in Path(text).parts), default=0)
+    if "\0" in text or longest > 255:
+        raise ValueError(f"{opening(text)} is no name of a file: it has up to 255 bytes, none of them a null.")
+    try:
+        check_text(text)
+    except ValueError as error:
+        raise ValueError(f"{opening(text)} is no name of a file: {why(error)}.") from None
+    return Path(path)
+
+
 def read_bytes(path: str | Path, most: int = MOST_TEXT) -> bytes:
     """Return what a file holds.
 
@@ -72,7 +85,7 @@ def read_bytes(path: str | Path, most: int = MOST_TEXT) -> bytes:
     ValueError
         Where it is no file (a device or a pipe has no end), cannot be opened, or is longer than `most` bytes.
     """
-    shown = os.fspath(path)
+    shown = os.fspath(check_name(path))
     try:
         about = os.stat(path)
         if not stat.S_ISREG(about.st_mode):
@@ -167,8 +180,7 @@ def check_text(text: str) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"a text holds half a character (a lone surrogate, \\u{ord(text[error.start]):04x}, at {error.start}): take "
-            "it out"
+            f"A text holds half a character (a lone surrogate, {text[error.start]!r}, at {error.start}): take it out."
         ) from None
     return text
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scope_widgets._files import replacing
 from scope_widgets._json_fields import decode
-from scope_widgets._untrusted import parse_json, read_text, reading
+from scope_widgets._untrusted import check_name, parse_json, read_text, reading
 
 _CONFIG, _WEIGHTS, _PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 _PREFIX, _A, _B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
@@ -97,7 +97,7 @@ def read(folder: Path) -> Adapter:
     ValueError
         When it is pickled, damaged, or more than a matrix plus a column times a row.
     """
-    if not (folder / _CONFIG).is_file():
+    if not (check_name(folder) / _CONFIG).is_file():
         raise FileNotFoundError(f"There is no adapter in {str(folder)!r}: expected {_CONFIG} and {_WEIGHTS} there.")
     if not (folder / _WEIGHTS).is_file():
         if (folder / _PICKLE).exists():

@@ -18,7 +18,7 @@ from scope_widgets._json_fields import decode, encode
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
-from scope_widgets._untrusted import opening, parse_json, reading
+from scope_widgets._untrusted import check_name, check_text, opening, parse_json, reading
 from scope_widgets.models.microscope import Microscope
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class Direction(Result):
                 "A Direction has a name, a layer from 0 on, a positive scale, a length, and a recipe (a dict); got "
                 f"{self.name!r}, {self.layer!r}, {self.scale!r}, {self.length!r} and {self.recipe!r}."
             )
+        for text in (self.name, repr(self.recipe)):
+            check_text(text)
         if not RECIPE.issuperset(self.recipe) or not all(map(is_literal, self.recipe.values())):
             raise ValueError(
                 "The recipe of a Direction holds arguments of steering.direction that are texts, numbers or lists of "
@@ -158,7 +160,7 @@ class Direction(Result):
         """
         from safetensors import safe_open
 
-        if not Path(path).is_file():
+        if not check_name(path).is_file():
             raise FileNotFoundError(f"There is no file {str(path)!r} to read a direction from.")
         with reading(f"{str(path)!r} is not a direction that save() wrote"):
             with safe_open(str(path), "numpy") as file:

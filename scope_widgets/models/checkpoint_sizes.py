@@ -151,7 +151,8 @@ class _Header:
             else:
                 raise ValueError(f"its header holds {opening(name)} of an unknown type")
         elif kind in _NUMBERS:
-            return name, *self.take(_NUMBERS[kind])  # type: ignore[return-value]
+            (number,) = self.take(_NUMBERS[kind])
+            return name, number
         else:
             raise ValueError(f"its header holds {opening(name)} of an unknown type")
         return name, None

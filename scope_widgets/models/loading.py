@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetensors import SafetensorError
 
-from scope_widgets._untrusted import check_text, opening, why
+from scope_widgets._untrusted import check_name, opening, why
 from scope_widgets.models import adapters
 from scope_widgets.models.checkpoint_sizes import check_config, check_gguf
 from scope_widgets.models.tokens import Tokenizer
@@ -110,10 +110,9 @@ def _path(name: str | Path) -> Path:
     """Return a name as a path; raise ModelNotFoundError where no file and no model can be called so."""
     text = str(name)
     try:
-        check_text(text)
-        if not text.strip() or "\0" in text or max(len(part.encode()) for part in Path(text).parts) > 255:
-            raise ValueError("a name has 1 to 255 characters, none of them a null")
-        return Path(text).expanduser()
+        if not text.strip():
+            raise ValueError("it is empty")
+        return check_name(text).expanduser()
     except (ValueError, RuntimeError) as error:  # RuntimeError: there is no such home
         raise ModelNotFoundError(
             f"{opening(text)} names no model: {why(error)}. Give 'demo', a folder, a .gguf file or a hub id."

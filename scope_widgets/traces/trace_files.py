@@ -18,7 +18,7 @@ from torch import Tensor
 
 from scope_widgets._files import replacing, write_text
 from scope_widgets._json_fields import to_json_numbers
-from scope_widgets._untrusted import DTYPES, array, opening, parse_json, read_text
+from scope_widgets._untrusted import DTYPES, array, check_name, opening, parse_json, read_text
 
 Header = dict[str, Any]
 Tensors = dict[str, Tensor]
@@ -33,7 +33,7 @@ def write_folder(folder: Path, header: Header, tensors: Tensors) -> None:
 
     The header names its tensors by their digest and is written last: until then the folder holds what it held before.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    check_name(folder).mkdir(parents=True, exist_ok=True)
     beside = folder / "tensors.part"
     try:
         # clone: safetensors refuses tensors that share memory, as views of one projection do

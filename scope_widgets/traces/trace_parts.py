@@ -101,7 +101,7 @@ def _check_shapes(trace: Trace) -> None:
     rows = trace.tokens if len(batch) else [trace.tokens]
     if not (ids.ndim in (1, 2) and ids.dtype == torch.int64 and mask.shape == ids.shape and mask.dtype == torch.bool):
         raise ValueError("its token ids and mask are not of one shape")
-    if not 0 < ids.numel() or [len(row) for row in rows] != trace.lengths or isinstance(rows[0], str):
+    if not ids.numel() > 0 or [len(row) for row in rows] != trace.lengths or isinstance(rows[0], str):
         raise ValueError(f"it has {trace.lengths} tokens, and their texts are {[len(row) for row in rows]}")
     if not all(isinstance(text, str) for row in rows for text in row):
         raise ValueError("its tokens are no texts")

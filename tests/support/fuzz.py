@@ -36,7 +36,9 @@ def is_sentence(error: BaseException) -> bool:
     from traitlets import TraitError
 
     frames = traceback.extract_tb(error.__traceback__)
-    known = isinstance(error, (ValueError, FileNotFoundError, TraitError)) or type(error).__module__.startswith("scope_w")
+    known = isinstance(error, (ValueError, FileNotFoundError, TraitError)) or type(error).__module__.startswith(
+        "scope_w"
+    )
     words = str(error)
     text = len(words) < 3000 and len(words.split()) > 4 and re.search(r"[.)?]$", words) is not None
     return known and text and frames[-1].filename.startswith(OURS) and not isinstance(error, UnicodeError)

@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,11 +89,15 @@ def shown(result: Any) -> None:
             result.widget().close()
 
 
+def _use(kind: type[Result], text: str) -> None:
+    shown(kind.from_json(text))
+
+
 def results(makers: dict[str, Callable[[Any], Result]], scope: Any) -> Iterator[Format]:
     """Yield the JSON of results."""
     for name, make in makers.items():
         made = make(scope)
-        yield of_text(f"{name}.from_json", made.to_json(), lambda text, kind=type(made): shown(kind.from_json(text)))
+        yield of_text(f"{name}.from_json", made.to_json(), partial(_use, type(made)))
 
 
 def traces(scope: Any, folder: Path) -> Iterator[Format]:
@@ -259,7 +264,9 @@ def views(scope: Any) -> Iterator[Format]:
     trace = scope.trace("Mary and John went to the store")
     pair = ("Mary and John went to", "John and Mary went to")
     direction = steering.direction(scope, positive=["the dogs"], negative=["the dog"], layer=3, name="plural")
-    session = steering.Session(scope, "the horse", [steering.AddDirection(direction, 0.1)], answer=" run", versus=" dog")
+    session = steering.Session(
+        scope, "the horse", [steering.AddDirection(direction, 0.1)], answer=" run", versus=" dog"
+    )
     circuit = circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(30)
     made = [
         widgets.AttentionView(trace),
@@ -299,7 +306,9 @@ def views(scope: Any) -> Iterator[Format]:
             if name.startswith("_"):
                 continue
             value = view.get_state(name)[name]
-            if isinstance(value, (bytes, memoryview)) or not isinstance(value, (str, int, float, list, dict, type(None))):
+            if isinstance(value, (bytes, memoryview)) or not isinstance(
+                value, (str, int, float, list, dict, type(None))
+            ):
                 continue
 
             def take(text: str, view: Widget = view, name: str = name) -> None:

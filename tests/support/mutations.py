@@ -15,11 +15,12 @@ _RAW = {
     "@deepdict@": '{"a":' * 900 + "1" + "}" * 900,
 }
 HOSTILE: list[Any] = [
-    *_RAW, None, True, False, 0, 1, -1, 2, 7, 0.5, -0.5, 1e38, 1e308, 10**6, 10**7, 10**9, 10**12, 2**63, 10**40, "", "x",
-    "float32", "object", "U10000000", "str320000000", "bool", "\x00", "\ud800", "\u202egnp", "__proto__", "constructor",
-    "<img src=x onerror=alert(1)>", "../../etc/passwd", "__import__('os').system('touch executed')", "x" * 300,
-    [], [[]], [0], [None], ["x"], [10**9, 10**9], {}, {"__proto__": 1}, {"dtype": "U10000000", "shape": [1], "values": ["x"]},
-    {"dtype": "float32", "shape": [0, 10**12], "values": []}, {"dtype": "int64", "shape": [3], "values": [1.5, None, "inf"]},
+    *_RAW, None, True, False, 0, 1, -1, 2, 7, 0.5, -0.5, 1e38, 1e308, 10**6, 10**7, 10**9, 10**12, 2**63, 10**40, "",
+    "x", "float32", "object", "U10000000", "str320000000", "bool", "\x00", "\ud800", "\u202egnp", "__proto__",
+    "constructor", "<img src=x onerror=alert(1)>", "../../etc/passwd", "__import__('os').system('touch executed')",
+    "x" * 300, [], [[]], [0], [None], ["x"], [10**9, 10**9], {}, {"__proto__": 1},
+    {"dtype": "U10000000", "shape": [1], "values": ["x"]}, {"dtype": "float32", "shape": [0, 10**12], "values": []},
+    {"dtype": "int64", "shape": [3], "values": [1.5, None, "inf"]},
 ]  # fmt: skip
 
 

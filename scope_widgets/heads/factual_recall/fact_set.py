@@ -14,6 +14,7 @@ import numpy as np
 from scope_widgets._aliases import former_options
 from scope_widgets._files import write_text
 from scope_widgets._json_fields import decode, decode_fields
+from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening, parse_json, read_text, reading
 from scope_widgets.heads.factual_recall.facts import SUBJECT, Fact, FactPrompt, PromptPair
@@ -127,14 +128,15 @@ class FactSet:
     # --- prompts of it ----------------------------------------------------------------------------------------------
 
     @former_options("seed")
-    def prompts(self, *, seed: int = 0) -> list[FactPrompt]:
+    def prompts(self, *, seed: int | None = 0) -> list[FactPrompt]:
         """Return a prompt of each fact; where a relation has several templates, each fact's is drawn.
 
         Parameters
         ----------
-        seed : int
+        seed : int or None
             Of the templates. A fact's draw does not depend on the others'.
         """
+        seed = seed_of(seed)
         draws = self._draws(seed)[:, 0]
         return [FactPrompt(fact, _drawn(self.templates[fact.relation], u)) for fact, u in zip(self, draws, strict=True)]
 
@@ -150,12 +152,12 @@ class FactSet:
         ]
 
     @former_options("seed")
-    def prompt_pairs(self, *, seed: int = 0, tokenizer: Tokenizer | None = None) -> list[PromptPair]:
+    def prompt_pairs(self, *, seed: int | None = 0, tokenizer: Tokenizer | None = None) -> list[PromptPair]:
         """Pair the prompt of each fact with one that differs in the subject, and so in the answer.
 
         Parameters
         ----------
-        seed : int
+        seed : int or None
             Of the templates (as in `prompts`) and the counterfactuals. A fact's draw does not depend on the others'.
         tokenizer : Tokenizer, optional
             Where it is given, both prompts of a pair have equally many tokens. Facts without such a counterfactual
@@ -166,6 +168,7 @@ class FactSet:
         ValueError
             When no fact has a counterfactual.
         """
+        seed = seed_of(seed)
         pairs, dropped = [], []
         for prompt, u in zip(self.prompts(seed=seed), self._draws(seed)[:, 1], strict=True):
             others = [FactPrompt(fact, prompt.template) for fact in self.counterfactuals(prompt.fact)]

@@ -17,7 +17,9 @@ _REST = 100_000_000
 #: lists, dicts and values in an answer, and how deep they may lie in each other
 _MOST_PARTS, _MOST_DEPTH = 5_000_000, 100
 #: what the pickle in an answer may name: tensors, and nothing that makes something larger of something small
-_NAMES = re.compile(r"torch\._utils _rebuild_tensor_v2|collections OrderedDict|torch \w+Storage|torch\.storage \w+Storage")
+_NAMES = re.compile(
+    r"torch\._utils _rebuild_tensor_v2|collections OrderedDict|torch \w+Storage|torch\.storage \w+Storage"
+)
 
 
 def loaded(data: bytes, most: int, *, compressed: bool) -> Any:
