@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scope_widgets._untrusted import check_name
+
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
@@ -18,8 +20,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
     ------
     FileNotFoundError
         When there is no folder to write it in.
+    ValueError
+        For a name that no file can have.
     """
-    path = Path(os.path.realpath(path))  # of a link, what it points to
+    path = Path(os.path.realpath(check_name(path)))  # of a link, what it points to
     if not path.parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(path.parent)!r} to write {path.name!r} in.")
     if path.exists() and not path.is_file():  # a folder says so by itself; a device or a pipe has nothing to lose
@@ -40,5 +44,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def write_text(path: str | Path, text: str) -> Path:
     """Write a text as UTF-8 in place of what was there, and return the path."""
     with replacing(path) as new:
-        new.write_text(text, encoding="utf-8")
+        try:
+            new.write_text(text, encoding="utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{str(path)!r} cannot be written: at character {error.start} is half a character (a lone surrogate, "
+                f"{text[error.start]!r}), which no file can hold. Take it out."
+            ) from None
     return Path(path)

@@ -14,6 +14,7 @@ import numpy as np
 from scope_widgets._files import write_text
 from scope_widgets._json_fields import decode_fields, encode
 from scope_widgets._provenance import Provenance
+from scope_widgets._untrusted import opening, parse_json, why
 
 if TYPE_CHECKING:
     from typing import Self
@@ -106,27 +107,39 @@ class Result(Shown):
         Raises
         ------
         ValueError
-            When the text is not JSON of this kind of result.
+            When the text is not JSON of this kind of result, or its fields are of other types, or do not fit together.
         """
+        fields = fields_of(text, cls.__name__, *cls.former_names)
         try:
-            fields = json.loads(text)
-            if fields.pop("result") not in (cls.__name__, *cls.former_names):
-                raise KeyError
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError):
-            raise ValueError(
-                f"This text is not a {cls.__name__} written by to_json(): it begins {text[:40]!r}."
-            ) from None
-        try:
-            return cls._from_fields(fields)
-        except (KeyError, TypeError, ValueError):
-            raise ValueError(
-                f"This {cls.__name__} is damaged: it lacks fields, or arrays have other numbers than their shapes say."
-            ) from None
+            read = cls._from_fields(fields)
+            read.to_dataframe()  # which needs all parts to fit together
+            return read
+        except Exception as error:
+            said = why(error) if isinstance(error, (ValueError, KeyError)) else "its parts do not fit together"
+            raise ValueError(f"This {cls.__name__} is damaged: {said}. Write it again with to_json().") from error
 
     @classmethod
     def _from_fields(cls, fields: dict[str, Any]) -> Self:
         """Return the result of the fields that `to_json` wrote."""
         return cls(**decode_fields(cls, fields))
+
+
+def fields_of(text: str, *names: str) -> dict[str, Any]:
+    """Return the fields of a JSON text that says it is a result of one of these names.
+
+    Raises
+    ------
+    ValueError
+        Where it is something else.
+    """
+    what = f"This text is not a {names[0]} written by to_json(): it begins {opening(text)}"
+    try:
+        fields = parse_json(text)
+    except ValueError as error:
+        raise ValueError(f"{what}, and {why(error)}.") from None
+    if not isinstance(fields, dict) or fields.pop("result", None) not in names:
+        raise ValueError(f"{what}.")
+    return fields
 
 
 class ArrayResult(Result):

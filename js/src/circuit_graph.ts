@@ -86,7 +86,7 @@ const naturalHeight = (state: State): number => Math.max(LEAST, Math.min(MOST, 3
 const chipsOf = (state: State) =>
   computed(() =>
     state.selected.value.map((key) => ({
-      text: state.edits.value.labels[key] ?? key,
+      text: state.edits.value.labels.get(key) ?? key,
       clear: () => state.select(state.selected.peek().filter((one) => one !== key)),
     })),
   );

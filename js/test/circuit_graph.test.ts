@@ -53,7 +53,8 @@ function edgesOf(of: Graph, score: (edge: number) => number, given: (edge: numbe
 const seen = (of: Graph, receiver: number): number =>
   (receiver + 1 < of.receivers.length ? of.edge(0, receiver + 1) : of.edgeCount) - of.edge(0, receiver);
 
-const none: Edits = { kept: null, removed: [], added: [], labels: {}, groups: {}, pins: {} };
+const mapOf = <T>(items: Record<string, T>): Map<string, T> => new Map(Object.entries(items));
+const none: Edits = { kept: null, removed: [], added: [], labels: new Map(), groups: new Map(), pins: new Map() };
 
 test("GPT-2 small has 158 nodes and 32,491 edges, SmolLM2-135M 70,651", () => {
   const small = graph(12, 12);
@@ -141,9 +142,12 @@ test("nodes are taken out together and put in together", () => {
 });
 
 test("a node is in one group at most", () => {
-  const { groups } = grouped({ ...none, groups: { early: ["m0", "m1"], alone: ["a0.h0"] } }, "late", ["m1", "a0.h0"]);
-  expect(groups).toEqual({ early: ["m0"], late: ["m1", "a0.h0"] });
-  expect(grouped({ ...none, groups }, "early", ["m1"]).groups).toEqual({ early: ["m0", "m1"], late: ["a0.h0"] });
+  const { groups } = grouped({ ...none, groups: mapOf({ early: ["m0", "m1"], alone: ["a0.h0"] }) }, "late", [
+    "m1",
+    "a0.h0",
+  ]);
+  expect(groups).toEqual(mapOf({ early: ["m0"], late: ["m1", "a0.h0"] }));
+  expect(grouped({ ...none, groups }, "early", ["m1"]).groups).toEqual(mapOf({ early: ["m0", "m1"], late: ["a0.h0"] }));
 });
 
 test("what was undone can be done again, until something else is done", () => {
@@ -213,8 +217,8 @@ test("layers go up, embeddings and logits keep clear, and a place has its invers
 
 test("groups stand beside the layers, apart from each other, until they are moved", () => {
   const of = graph(12, 4);
-  const groups = { a: ["a3.h0", "a5.h1"], b: ["a4.h0", "a4.h1"], c: ["m11"] };
-  const { all, find } = unitsOf(of, { groups, pins: { c: [1, 2] } });
+  const groups = mapOf({ a: ["a3.h0", "a5.h1"], b: ["a4.h0", "a4.h1"], c: ["m11"] });
+  const { all, find } = unitsOf(of, { groups, pins: new Map([["c", [1, 2]]]) });
   const unit = (key: string) => all[find.get(key)!]!;
   expect(all.length).toBe(of.nodes.length - 5 + 3);
   expect(unit("a").column).toBeGreaterThan(columnsOf(of, 0));
@@ -231,11 +235,7 @@ const drawn = (edges: Edges, edits: Partial<Edits> = {}, comparing = false) => {
     removed: all.removed.map((name) => edges.find(name)).filter((rank) => rank !== undefined),
     removedNodes: new Set(all.removed.map((name) => edges.graph.find(name)).filter((node) => node !== undefined)),
     comparing,
-    frame: frameOf(
-      { width: 800, height: 400 },
-      columnsOf(edges.graph, Object.keys(all.groups).length),
-      edges.graph.shape.layers,
-    ),
+    frame: frameOf({ width: 800, height: 400 }, columnsOf(edges.graph, all.groups.size), edges.graph.shape.layers),
     textWidth: (text) => 6 * text.length,
   });
 };
@@ -257,7 +257,7 @@ test("edges are drawn from the strongest down until the budget is spent", () => 
 test("edges between groups are one curve, those within one none", () => {
   const edges = edgesOf(graph(2, 2), () => 0.5);
   const { counts, curves } = drawn(edges, {
-    groups: { heads: ["a0.h0", "a0.h1", "a1.h0", "a1.h1"], mlps: ["m0", "m1"] },
+    groups: mapOf({ heads: ["a0.h0", "a0.h1", "a1.h0", "a1.h1"], mlps: ["m0", "m1"] }),
   });
   expect(counts.inside).toBe(2 * 6 + 1);
   expect(counts.drawn + counts.inside).toBe(edges.count);

@@ -28,7 +28,14 @@ test("a circuit's DOT is Python's", () => {
       other_scores: new Uint8Array(0),
     }),
   );
-  const edits = { kept: null, removed: [], added: [], labels, groups: {}, pins: {} };
+  const edits = {
+    kept: null,
+    removed: [],
+    added: [],
+    labels: new Map(Object.entries<string>(labels)),
+    groups: new Map(),
+    pins: new Map(),
+  };
   const state = {
     edges,
     graph,

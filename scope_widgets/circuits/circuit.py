@@ -17,7 +17,7 @@ from scope_widgets.circuits.drawing.graphviz import to_dot
 from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
 from scope_widgets.experiments.rounding import rank
 from scope_widgets.experiments.task import Task
-from scope_widgets.models.edges.graph import Graph
+from scope_widgets.models.edges.graph import Graph, count_edges
 
 if TYPE_CHECKING:
     import networkx
@@ -243,18 +243,20 @@ class Circuit(Result):
             When the text is not JSON of a circuit, its edges are not those of its graph, or it names unknown nodes.
         """
         read = super().from_json(text)
-        graph = read.graph
-        try:
-            if read.scores.shape != (graph.n_edges,) or read.included.shape != (graph.n_edges,):
-                raise TypeError
-            if read.included.dtype != bool:
-                raise TypeError
-            named = [*read.labels, *(node for nodes in read.groups.values() for node in nodes)]
-        except (TypeError, AttributeError):
-            raise ValueError("This circuit file is damaged: it has other edges than a model of its shape.") from None
-        for name in named:
+        for name in (*read.labels, *(node for nodes in read.groups.values() for node in nodes)):
             if name != "logits":
-                graph.sender(name)
+                read.graph.sender(name)
+        return read
+
+    @classmethod
+    def _from_fields(cls, fields: dict[str, Any]) -> Circuit:
+        read = super()._from_fields(fields)
+        n_edges = count_edges(read.graph)  # before the graph lists them
+        if read.scores.shape != (n_edges,) or read.included.shape != (n_edges,) or read.scores.dtype.kind != "f":
+            raise ValueError(
+                f"a model of {read.graph.n_layers} layers of {read.graph.n_heads} heads has {n_edges:,} edges, and its "
+                f"scores are {read.scores.size:,}, and {read.included.size:,} say which edges are in"
+            )
         return read
 
     def to_json(self) -> str:

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from scope_widgets._aliases import WasDataFrame, former_options
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.edge_scores import passes, score_by_gradient
@@ -66,7 +67,7 @@ def by_position(
     positions: Mapping[str, Sequence[int]] | None = None,
     task: Task | TaskName | None = None,
     steps: int = 5,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> EdgePositions:
     """Split the EAP-IG score of each edge of a circuit over positions: an estimate of where the edge matters.
 
@@ -81,7 +82,7 @@ def by_position(
         Other pairs than those the circuit was found on, or the name of a task; the circuit's own by default.
     steps : int
         Number of gradients (EAP-IG, Hanna et al. 2024); 0: EAP (Syed et al. 2023).
-    seed : int
+    seed : int or None
         Of resampling, and of the pairs of a task that is given by its name.
 
     Returns
@@ -104,6 +105,7 @@ def by_position(
     >>> circuits.by_position(scope, circuit, positions=prompts.positions, steps=1).positions
     ('IO', 'S1', 'S1+1', 'S2', 'END')
     """
+    seed = seed_of(seed)
     return _by_position(EvaluationRun(scope, circuit, task, None, seed), positions, steps)
 
 

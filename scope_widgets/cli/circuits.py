@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from scope_widgets._files import write_text
+from scope_widgets._json_fields import decode
+from scope_widgets._untrusted import parse_json, read_text, reading
 
 if TYPE_CHECKING:
     from scope_widgets import Microscope
     from scope_widgets.circuits import Circuit, Task, TaskName
+
+#: what a task says of the answers to one pair
+_Tokens: TypeAlias = str | int | list[str | int]
 
 
 def add_parser(commands: Any) -> None:
@@ -77,15 +81,14 @@ def _task(scope: Microscope, name: str, n: int, seed: int) -> Task:
 def _task_of_file(scope: Microscope, path: Path) -> Task:
     from scope_widgets import circuits
 
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        pairs = [content[part] for part in ("clean", "corrupted", "answer", "versus")]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path} is to hold an object with lists named clean, corrupted, answer and versus, one entry a pair; "
-            f"reading it gave {type(error).__name__}: {error}."
-        ) from None
-    task = circuits.Task.of(scope, *pairs, metric=content.get("metric"), name=path.stem)
+    text = read_text(path)
+    with reading(f"{path} is to hold an object with lists named clean, corrupted, answer and versus, one entry a pair"):
+        content = decode(parse_json(text), dict[str, Any], "it")
+        prompts = [decode(content[part], list[str | list[int]], part) for part in ("clean", "corrupted")]
+        answers = [decode(content[part], list[_Tokens], part) for part in ("answer", "versus")]
+        metric = decode(content.get("metric"), str | None, "metric")
+    with reading(f"{path} holds no task of {scope.model_id}"):
+        task = circuits.Task.of(scope, *prompts, *answers, metric=cast(Any, metric), name=path.stem)
     if len(task) < 2:
         raise ValueError(f"{path} holds {len(task)} pair: give two or more, half of them are for the test.")
     return task

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._provenance import Provenance
+from scope_widgets._seeds import seed_of
 from scope_widgets._types import Prompts, Token
 from scope_widgets.editing.fact_effect import FactEffect, predict
 from scope_widgets.editing.mlp_keys import mlp_keys, sample_texts
@@ -61,7 +62,7 @@ def edit_fact(
     essence: str = "{subject} is a",
     steps: int = 40,
     ridge: float = 0.01,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> FactEdit:
     """Change one MLP's last matrix so that the model gives another answer about a subject.
 
@@ -96,7 +97,7 @@ def edit_fact(
         Steps of the gradient descent, at most; it ends early where the answer has a mean probability of 0.95.
     ridge : float
         Added to the diagonal of `C`, in units of its mean, above 0: there may be fewer tokens than neurons.
-    seed : int
+    seed : int or None
         Of the texts that are drawn.
 
     Returns
@@ -126,6 +127,7 @@ def edit_fact(
     >>> bool(edit.effect.after[0] > edit.effect.before[0]), edit.enabled
     (True, False)
     """
+    seed = seed_of(seed)
     loaded(scope, "edit_fact()")
     layer = scope.n_layers // 8 if layer is None else layer
     _check(scope, layer, steps, ridge)

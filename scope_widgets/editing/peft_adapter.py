@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,15 @@ import torch
 from torch import Tensor
 
 from scope_widgets._files import replacing
+from scope_widgets._json_fields import decode
+from scope_widgets._untrusted import check_name, parse_json, read_text, reading
 
 _CONFIG, _WEIGHTS, _PICKLE = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 _PREFIX, _A, _B = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 #: key of our own notes in the header of the safetensors file, which other packages ignore
 _NOTES = "scope_widgets"
+#: settings that say what is added
+_SETTINGS: dict[str, Any] = {"peft_type": str, "r": int, "lora_alpha": float}
 #: settings of a LoRA under which it is more than a matrix plus a column times a row
 _MORE = (
     "use_dora",
@@ -94,7 +97,7 @@ def read(folder: Path) -> Adapter:
     ValueError
         When it is pickled, damaged, or more than a matrix plus a column times a row.
     """
-    if not (folder / _CONFIG).is_file():
+    if not (check_name(folder) / _CONFIG).is_file():
         raise FileNotFoundError(f"There is no adapter in {str(folder)!r}: expected {_CONFIG} and {_WEIGHTS} there.")
     if not (folder / _WEIGHTS).is_file():
         if (folder / _PICKLE).exists():
@@ -112,13 +115,10 @@ def read(folder: Path) -> Adapter:
 def _scaling(folder: Path) -> float:
     """Check the settings and return what the product is multiplied by."""
     path = folder / _CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        kind, rank, alpha = config["peft_type"], config["r"], float(config["lora_alpha"])
-        if not math.isfinite(alpha):
-            raise ValueError
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{str(path)!r} is damaged, or the settings of something else than a LoRA.") from None
+    text = read_text(path)
+    with reading(f"{str(path)!r} is damaged, or the settings of something else than a LoRA"):
+        config = decode(parse_json(text), dict[str, Any], "it")
+        kind, rank, alpha = (decode(config[name], hint, name) for name, hint in _SETTINGS.items())
     if kind != "LORA" or rank != 1:
         raise ValueError(f"{str(folder)!r} holds a {kind} of rank {rank}; a patch here is a LORA of rank 1.")
     more = [name for name in _MORE if config.get(name)] + ["bias"] * (config.get("bias", "none") != "none")
@@ -127,18 +127,18 @@ def _scaling(folder: Path) -> float:
             f"{str(path)!r} sets {', '.join(more)}, so the adapter is more than a LoRA of rank 1 on one matrix. Use "
             "peft.PeftModel.from_pretrained and merge_and_unload for it."
         )
-    return alpha  # over the rank, or its root
+    return float(alpha)  # over the rank, or its root
 
 
 def _tensors(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
-    try:
-        with safe_open(str(folder / _WEIGHTS), "pt") as file:
-            notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(notes)  # noqa: SIM118
-    except (SafetensorError, ValueError, TypeError) as problem:
-        raise ValueError(f"{str(folder / _WEIGHTS)!r} is damaged, or no safetensors file: {problem}") from None
+    with (
+        reading(f"{str(folder / _WEIGHTS)!r} is damaged, or no safetensors file"),
+        safe_open(str(folder / _WEIGHTS), "pt") as file,
+    ):
+        notes = decode(parse_json((file.metadata() or {}).get(_NOTES, "{}")), dict[str, Any], "what we noted in it")
+        return {name: file.get_tensor(name) for name in file.keys()}, notes  # noqa: SIM118
 
 
 def _single(tensors: dict[str, Tensor], folder: Path) -> tuple[str, Tensor, Tensor]:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scope_widgets.models.tokens import token_texts
+from scope_widgets.models.tokens import ids_of_text, token_texts
 
 #: how much likelier another spelling of an answer is, and how likely, where a warning names it
 _LIKELIER, _LIKELY = 10.0, 1e-3
@@ -124,4 +124,4 @@ def _id_of_text(tokenizer: Any, text: str, what: str) -> int:
 
 
 def _encoded(tokenizer: Any, text: str) -> list[int]:
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return ids_of_text(tokenizer, text, add_special_tokens=False)

@@ -14,9 +14,11 @@ import numpy as np
 
 from scope_widgets._code import is_literal
 from scope_widgets._files import replacing
+from scope_widgets._json_fields import decode, encode
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
+from scope_widgets._untrusted import check_name, check_text, opening, parse_json, reading
 from scope_widgets.models.microscope import Microscope
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ class Direction(Result):
                 "A Direction has a name, a layer from 0 on, a positive scale, a length, and a recipe (a dict); got "
                 f"{self.name!r}, {self.layer!r}, {self.scale!r}, {self.length!r} and {self.recipe!r}."
             )
+        for text in (self.name, repr(self.recipe)):
+            check_text(text)
         if not RECIPE.issuperset(self.recipe) or not all(map(is_literal, self.recipe.values())):
             raise ValueError(
                 "The recipe of a Direction holds arguments of steering.direction that are texts, numbers or lists of "
@@ -154,22 +158,17 @@ class Direction(Result):
         FileNotFoundError, ValueError
             When there is no such file, or it is not a direction.
         """
-        from safetensors import SafetensorError, safe_open
+        from safetensors import safe_open
 
-        if not Path(path).is_file():
+        if not check_name(path).is_file():
             raise FileNotFoundError(f"There is no file {str(path)!r} to read a direction from.")
-        try:
+        with reading(f"{str(path)!r} is not a direction that save() wrote"):
             with safe_open(str(path), "numpy") as file:
-                if (file.metadata() or {}).get("format") != _FORMAT:
-                    raise ValueError
-                about = json.loads(file.metadata()["about"])
+                metadata = file.metadata() or {}
+                if metadata.get("format") != _FORMAT:
+                    raise ValueError(f"its format is {opening(metadata.get('format'))} and not {_FORMAT!r}")
                 vector = file.get_tensor("vector")
-            about["vector"] = {"dtype": vector.dtype.name, "shape": [*vector.shape], "values": vector.tolist()}
-            return cls.from_json(json.dumps(about))
-        except (SafetensorError, ValueError, KeyError, TypeError) as problem:
-            raise ValueError(
-                f"{str(path)!r} is not a direction that save() wrote{f': {problem}' if str(problem) else '.'}"
-            ) from None
+            return cls._of_parts(metadata["about"], vector)
 
     # -- code
 
@@ -185,13 +184,16 @@ class Direction(Result):
     @classmethod
     def from_code(cls, text: str) -> Direction:
         """Return the direction of the text in an expression that `code` returned."""
-        try:
-            about = json.loads(text)
-            values = np.frombuffer(b64decode(about["vector"], validate=True), dtype="<f4")
-            about["vector"] = {"dtype": "float32", "shape": [len(values)], "values": values.tolist()}
-            return cls.from_json(json.dumps(about))
-        except (ValueError, KeyError, TypeError) as problem:
-            raise ValueError(f"This text is not a direction that code() wrote: {problem}") from None
+        with reading("This text is not a direction that code() wrote"):
+            return cls._of_parts(text)
+
+    @classmethod
+    def _of_parts(cls, text: str, vector: Array | None = None) -> Direction:
+        """Return the direction of a JSON text, its vector apart or written in it as base64."""
+        about = decode(parse_json(text), dict[str, Any], "it")
+        if vector is None:
+            vector = np.frombuffer(b64decode(decode(about["vector"], str, "vector"), validate=True), dtype="<f4")
+        return cls.from_json(json.dumps({**about, "vector": encode(vector)}))
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return a table of one row: name, layer, d_model, scale, length, and how it was found."""

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from scope_widgets._aliases import former_options
+from scope_widgets._seeds import seed_of
 from scope_widgets.experiments.task import Task
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _MAKERS: dict[TaskName, str] = {
 
 
 @former_options("n", "seed")
-def make_task(scope: Microscope, name: TaskName, *, n: int = 50, seed: int = 0) -> Task:
+def make_task(scope: Microscope, name: TaskName, *, n: int = 50, seed: int | None = 0) -> Task:
     """Make a task by its name.
 
     Parameters
@@ -38,7 +39,7 @@ def make_task(scope: Microscope, name: TaskName, *, n: int = 50, seed: int = 0) 
         "ioi", "greater_than", "induction", "agreement" or "capitals".
     n : int
         Number of pairs.
-    seed : int
+    seed : int or None
         The same seed makes the same pairs.
 
     Returns
@@ -59,6 +60,7 @@ def make_task(scope: Microscope, name: TaskName, *, n: int = 50, seed: int = 0) 
     >>> circuits.task(scope, "ioi", n=20)
     Task(ioi: 20 pairs for demo, logit_difference)
     """
+    seed = seed_of(seed)
     if name not in _MAKERS:
         raise ValueError(
             f"There is no task {name!r}; there are {', '.join(get_args(TaskName))}. Others are made of prompts of "
@@ -69,7 +71,7 @@ def make_task(scope: Microscope, name: TaskName, *, n: int = 50, seed: int = 0) 
     return made
 
 
-def as_task(scope: Microscope, task: Task | TaskName, *, seed: int = 0) -> Task:
+def as_task(scope: Microscope, task: Task | TaskName, *, seed: int | None = 0) -> Task:
     """Return a task as it was given, or made for this model with 50 pairs where it was given by its name.
 
     Raises
@@ -79,6 +81,7 @@ def as_task(scope: Microscope, task: Task | TaskName, *, seed: int = 0) -> Task:
     ValueError
         As `make_task` does.
     """
+    seed = seed_of(seed)
     if isinstance(task, Task):
         return task
     if isinstance(task, str):

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from scope_widgets import _kernels
 from scope_widgets._aliases import former_options
 from scope_widgets._provenance import Provenance
+from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.heads.head_scores import HeadScores
 from scope_widgets.heads.null_distribution import (
@@ -27,7 +28,7 @@ from scope_widgets.traces.trace import NotCapturedError, Trace
 
 
 @remotable
-def score(trace: Trace, *, null_draws: int = 200, seed: int = 0) -> HeadScores:
+def score(trace: Trace, *, null_draws: int = 200, seed: int | None = 0) -> HeadScores:
     """Score every head of a trace by every statistic, averaged over its prompts.
 
     Parameters
@@ -38,7 +39,7 @@ def score(trace: Trace, *, null_draws: int = 200, seed: int = 0) -> HeadScores:
     null_draws : int
         How many draws the null has; 0 for none. Tokens are shuffled for duplicate_token and induction; for
         previous_token, current_token and first_token each query's key is drawn among those that it sees.
-    seed : int
+    seed : int or None
         Of the null's draws.
 
     Returns
@@ -75,6 +76,7 @@ def score(trace: Trace, *, null_draws: int = 200, seed: int = 0) -> HeadScores:
     >>> scores.top("previous_token", 1)[0][:2]  # (layer, head)
     (2, 0)
     """
+    seed = seed_of(seed)
     if "attention" not in trace.captured and not {"q", "k"} <= set(trace.captured):
         raise NotCapturedError(
             f"Head statistics need attention and this trace captured {', '.join(trace.captured) or 'logits only'}. "
@@ -142,7 +144,7 @@ def _seen(trace: Trace, layer: int) -> dict[str, int | None]:
 @former_options("n")
 @remotable
 def score_repeated_tokens(
-    scope: Microscope, *, n: int = 4, length: int = 100, seed: int = 0, null_draws: int = 200
+    scope: Microscope, *, n: int = 4, length: int = 100, seed: int | None = 0, null_draws: int = 200
 ) -> HeadScores:
     """Score heads on uniform random tokens that are repeated once: the test of induction and duplicate-token heads.
 
@@ -154,7 +156,7 @@ def score_repeated_tokens(
     length : int
         Random tokens in each, before they are repeated (shorter where the model's context is); the
         beginning-of-sequence token comes first where the tokenizer has one.
-    seed : int
+    seed : int or None
         Of the tokens and of the null.
     null_draws : int
         How many draws the null has, each query's key drawn among those that it sees; 0 for none.
@@ -176,6 +178,7 @@ def score_repeated_tokens(
     >>> sorted(head for *head, score in scores.top("induction", 2))  # [layer, head]
     [[3, 1], [3, 2]]
     """
+    seed = seed_of(seed)
     if n < 1 or length < 2:
         raise ValueError(f"Give at least one sequence of at least 2 tokens; got n={n}, length={length}.")
     # two generators, so that how many draws the null has does not change the tokens

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from scope_widgets._seeds import seed_of
 from scope_widgets.experiments.task import Task
 from scope_widgets.ioi.dataset.draw_prompts import prompts
 from scope_widgets.models.microscope import Microscope
 
 
-def ioi_task(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
+def ioi_task(scope: Microscope, *, n: int = 50, seed: int | None = 0) -> Task:
     """Return the task of `n` IOI prompts: the corrupted ones have the indirect object in place of the second subject.
 
     Parameters
@@ -15,7 +16,7 @@ def ioi_task(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     scope : Microscope
     n : int
         Number of pairs.
-    seed : int
+    seed : int or None
         The same seed makes the same pairs.
 
     Returns
@@ -28,4 +29,5 @@ def ioi_task(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     TypeError, ValueError
         As `ioi.prompts` does.
     """
+    seed = seed_of(seed)
     return prompts(scope, n=n, seed=seed).task()

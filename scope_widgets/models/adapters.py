@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from scope_widgets._untrusted import parse_json, read_text
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.input_device import input_device
 
@@ -36,9 +36,9 @@ def find_adapter(source: str | Path, revision: str | None) -> Adapter | None:
     path = find_adapter_config_file(str(source), revision=revision)
     if path is None or (Path(source) / "config.json").exists():
         return None
-    settings = json.loads(Path(path).read_text(encoding="utf-8"))
+    settings = parse_json(read_text(path), finite=False)
     base = settings.get("base_model_name_or_path") if isinstance(settings, dict) else None
-    if not base:
+    if not base or not isinstance(base, str):
         raise ValueError(
             f"its {CONFIG} names no base model (base_model_name_or_path): load the base with transformers and the "
             "adapter with peft.PeftModel.from_pretrained, and give the model to Microscope.for_model."

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetensors import SafetensorError
 
+from scope_widgets._untrusted import check_name, opening, why
 from scope_widgets.models import adapters
+from scope_widgets.models.checkpoint_sizes import check_config, check_gguf
 from scope_widgets.models.tokens import Tokenizer
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def load(name: str | Path, options: Options, *, revision: str | None = None) -> 
     if str(name) == "demo":
         with _without_progress_bar():
             return Loaded(*_from_pretrained(DEMO, options), "demo")
-    path = Path(name).expanduser()
+    path = _path(name)
     if path.is_file() and path.suffix == ".gguf":
         return Loaded(*_from_gguf(path, options), path.stem)
     if path.is_dir():
@@ -100,8 +102,21 @@ def load(name: str | Path, options: Options, *, revision: str | None = None) -> 
         if adapter is not None:
             return _from_adapter(source, shown, adapter, options, revision)
         return Loaded(*_from_pretrained(source, options, revision), shown)
-    except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
+    except Exception as error:  # the readers raise anything on what is damaged
         raise ModelNotFoundError(f"{failed}: {_reason(error)}") from error
+
+
+def _path(name: str | Path) -> Path:
+    """Return a name as a path; raise ModelNotFoundError where no file and no model can be called so."""
+    text = str(name)
+    try:
+        if not text.strip():
+            raise ValueError("it is empty")
+        return check_name(text).expanduser()
+    except (ValueError, RuntimeError) as error:  # RuntimeError: there is no such home
+        raise ModelNotFoundError(
+            f"{opening(text)} names no model: {why(error)}. Give 'demo', a folder, a .gguf file or a hub id."
+        ) from None
 
 
 def _from_pretrained(
@@ -118,6 +133,8 @@ def _from_pretrained(
     placed = {"device_map": device_map, "quantization_config": options.quantization_config,
               "attn_implementation": options.attn_implementation}  # fmt: skip
     auto: Any = AutoModelForCausalLM if config is None else _auto_class(config)
+    if config is not None and not getattr(config, "auto_map", None):
+        check_config(config, auto, Path(source) if Path(source).is_dir() else None)
     model, found = auto.from_pretrained(
         source,
         dtype=options.dtype or "auto",
@@ -201,6 +218,7 @@ def _from_gguf(path: Path, options: Options) -> tuple[PreTrainedModel, Tokenizer
             f"{path.name} is a GGUF file; reading it needs two more packages: pip install 'scope-widgets[gguf]'."
         )
     try:
+        check_gguf(path)
         with TemporaryDirectory() as folder:  # where no tokenizer.json lies beside it, which would be taken for its own
             _link(path, Path(folder) / path.name)
             options = options._replace(dtype=options.dtype or "float32")
@@ -227,4 +245,10 @@ def _reason(error: Exception) -> str:
             "it has Python code of its own, which runs with all your rights. Where you have read it and trust it, say "
             "trust_remote_code=True, or load the model yourself and give it to Microscope.for_model."
         )
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    if "ignore_mismatched_sizes" in str(error):
+        return "its weights have other shapes than its config.json says."
+    words = [*dict.fromkeys(line.strip() for line in str(error).splitlines() if line.strip())][:3]
+    said = " ".join(words) or "it is damaged"
+    known = isinstance(error, (OSError, ValueError, RuntimeError, ImportError, SafetensorError))
+    said = said if known and not isinstance(error, RecursionError) else f"{type(error).__name__}: {said}"
+    return said if said.endswith((".", "!", "?")) else f"{said}."

@@ -133,9 +133,9 @@ def encode_with_spans(
     """
     if not getattr(tokenizer, "is_fast", False):
         return encode(tokenizer, text, prepend_bos)[0][0], None
+    (row,), _, _ = encode(tokenizer, text, prepend_bos)
     encoded = tokenizer(text, return_offsets_mapping=True)
     spans: list[tuple[int, int]] = list(encoded["offset_mapping"])
-    (row,), _, _ = encode(tokenizer, text, prepend_bos)
     added = len(row) - len(spans)  # at the beginning
     return row, [(0, 0)] * added + spans[max(0, -added) :]
 
@@ -180,7 +180,7 @@ def _is_nested(ids: Any) -> bool:
 def _read(tokenizer: Tokenizer, prompt: Any) -> tuple[list[int], str | None]:
     """Return the ids of one prompt, and its text where it was text."""
     if isinstance(prompt, str):
-        return _once(tokenizer, _ids(tokenizer, prompt)), prompt
+        return _once(tokenizer, ids_of_text(tokenizer, prompt)), prompt
     prompt = prompt.tolist() if hasattr(prompt, "tolist") else prompt
     if isinstance(prompt, Mapping):
         (prompt,) = _unpadded(prompt)
@@ -188,7 +188,7 @@ def _read(tokenizer: Tokenizer, prompt: Any) -> tuple[list[int], str | None]:
         raise TypeError(f"{_EXPECTED}; got {prompt!r} among them.")
     if is_chat(prompt):
         text = chat_text(tokenizer, prompt)
-        return _once(tokenizer, _ids(tokenizer, text, add_special_tokens=False)), text
+        return _once(tokenizer, ids_of_text(tokenizer, text, add_special_tokens=False)), text
     wrong = [item for item in prompt if not _is_id(item)]
     if wrong:
         raise TypeError(f"{_EXPECTED}; got {wrong[0]!r} where a token id was expected.")
@@ -214,12 +214,19 @@ def _unpadded(encoding: Mapping[str, Any]) -> list[list[int]]:
     return [[i for i, keep in zip(row, kept, strict=True) if keep] for row, kept in zip(ids, mask, strict=True)]
 
 
-def _ids(tokenizer: Tokenizer, text: str, **options: Any) -> list[int]:
+def ids_of_text(tokenizer: Tokenizer, text: str, **options: Any) -> list[int]:
+    """Return the token ids of a text; `options` are the tokenizer's.
+
+    Raises
+    ------
+    ValueError
+        For half a character, at which tokenizers raise errors of their own.
+    """
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
-            f"The prompt has {text[error.start]!r} at character {error.start}, which is half a character (a lone "
+            f"The text has {text[error.start]!r} at character {error.start}, which is half a character (a lone "
             "surrogate): no tokenizer can read it. Read the text again in its own encoding, or leave it out."
         ) from None
     return list(tokenizer(text, **options)["input_ids"])

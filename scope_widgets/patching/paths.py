@@ -112,7 +112,7 @@ def paths(
         try:
             for layer, heads in by_layer.items():
                 if into is not None and not any(reaches(layer, from_mlps, one) for one in into):
-                    effects = np.zeros((pair.n, 1 if heads is None else len(heads)))
+                    effects = np.zeros((pair.n, 1 if heads is None else len(heads))) / pair.scale
                     bar.update(effects.size)
                 else:
                     measured = patch_paths(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from scope_widgets._job import TooMuchAtOnceError
 
 
@@ -131,6 +134,22 @@ def of_job(text: str, model: str) -> RemoteError:
     failed = JobFailedError(f"The server ended the job on {model}: {said}")
     failed.server_traceback = text
     return failed
+
+
+@contextmanager
+def understanding(host: str) -> Iterator[None]:
+    """Raise an `UnreadableError` for whatever comes of reading what a server sent."""
+    try:
+        yield
+    except RemoteError:
+        raise
+    except Exception as error:  # the readers raise anything on what is damaged
+        why = f": {error}" if type(error) is ValueError else ""
+        raise UnreadableError(
+            f"What {host} answered cannot be read ({type(error).__name__}{why[:200]}): it is damaged, or no answer of "
+            "an NDIF server. Ask again; if that does not help, check the address (host= or NDIF_HOST) and update "
+            "nnsight."
+        ) from error
 
 
 def _sentence(text: str) -> str:

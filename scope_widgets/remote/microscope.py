@@ -32,7 +32,7 @@ from scope_widgets.remote.client.request import Listener
 from scope_widgets.remote.client.response_cache import CacheEntry, ResponseCache, cache_folder, key_of
 from scope_widgets.remote.client.server_connection import Server
 from scope_widgets.remote.client.transport import JobFailed, NdifTransport, Transport, paced
-from scope_widgets.remote.errors import RemoteError, TooLargeError
+from scope_widgets.remote.errors import RemoteError, TooLargeError, understanding
 from scope_widgets.remote.source_bundle import digest, sources_of
 from scope_widgets.remote.trace import RemoteTrace
 from scope_widgets.remote.worker import execute
@@ -46,8 +46,6 @@ T = TypeVar("T")
 
 #: quantities that a family may scale, gate or norm
 _MEASURED = frozenset({"z", "attention_out", "mlp_out"})
-#: bytes that one request may bring back
-MOST_BYTES = 1_000_000_000
 
 
 def load(name: str, revision: str | None, host: str | None, api_key: str | None, timeout: float) -> RemoteMicroscope:
@@ -55,7 +53,9 @@ def load(name: str, revision: str | None, host: str | None, api_key: str | None,
     server = Server.of(host, api_key, timeout)
     described, tokenizer, commit = _described(name, revision)
     transport = NdifTransport(server, described, name)
-    return RemoteMicroscope(described, tokenizer, name, commit, transport, ResponseCache(cache_folder()))
+    folder = cache_folder()
+    cache = None if folder is None else ResponseCache(folder)
+    return RemoteMicroscope(described, tokenizer, name, commit, transport, cache)
 
 
 class RemoteMicroscope(Microscope):
@@ -104,9 +104,17 @@ class RemoteMicroscope(Microscope):
         self.transport = transport
         self.anatomy = Anatomy.of(self.model)
         self.listener: Listener | None = None
-        self.most_bytes = MOST_BYTES
         self._cache = cache
         self._identity = [transport.address, described.to_model_key(), revision]
+
+    @property
+    def most_bytes(self) -> int:
+        """What one request may bring back."""
+        return self.transport.server.most_bytes
+
+    @most_bytes.setter
+    def most_bytes(self, most: int) -> None:
+        self.transport.server.most_bytes = most
 
     def __repr__(self) -> str:
         """Say which model it is, its sizes and where it runs."""
@@ -224,16 +232,22 @@ class RemoteMicroscope(Microscope):
         return self._result(answer)  # type: ignore[no-any-return]
 
     def _result(self, answer: dict[str, Any]) -> Any:
-        if "raised" in answer:
-            raise _error(*answer["raised"])
-        if "too_large" in answer:
-            raise TooLargeError(
-                f"The result has {answer['too_large'] / 1e6:,.0f} MB and one request may bring "
-                f"{self.most_bytes / 1e6:,.0f} MB. Ask for less, or raise scope.most_bytes."
-            )
-        for sentence in answer["warnings"]:
+        with understanding(self.transport.address):
+            if "raised" in answer:
+                failed: Exception | None = _error(*map(str, answer["raised"]))
+            elif "too_large" in answer:
+                failed = TooLargeError(
+                    f"The result has {answer['too_large'] / 1e6:,.0f} MB and one request may bring "
+                    f"{self.most_bytes / 1e6:,.0f} MB. Ask for less, or raise scope.most_bytes."
+                )
+            else:
+                failed, result = None, serialization.unpack(answer["result"], self)
+                sentences = list(map(str, answer["warnings"]))
+        if failed is not None:
+            raise failed
+        for sentence in sentences:
             warnings.warn(sentence, stacklevel=4)
-        return serialization.unpack(answer["result"], self)
+        return result
 
     def _cache_entry(self, request: dict[str, Any]) -> CacheEntry:
         return CacheEntry(self._cache, key_of([self._identity, request]))
@@ -286,16 +300,19 @@ class RemoteMicroscope(Microscope):
         scoring = {}
         values: dict[Wanted, Tensor] = {}
         by_name = {f"{one.site}.{one.layer}": one for one in wanted}
-        for name, path, side, _ in asked:
-            one, value = by_name[name], found[name]
-            if one.site == "last_logits":
-                values[one] = value
-            elif one.site == "logits":
-                values[one] = blank_padding(value, mask)
-            else:
-                values[one] = arrange(one.site, arranged(self.anatomy, one.site, value, ids.shape, one.head), mask)
-            if side.isdigit():
-                scoring[one.layer] = _scoring(found["scoring " + path], mask)
+        with understanding(self.transport.address):
+            for name, path, side, _ in asked:
+                one, value = by_name[name], found[name]
+                if one.site == "last_logits":
+                    values[one] = value
+                elif one.site == "logits":
+                    values[one] = blank_padding(value, mask)
+                else:
+                    values[one] = arrange(one.site, arranged(self.anatomy, one.site, value, ids.shape, one.head), mask)
+                if len(values[one]) != len(ids):
+                    raise ValueError(f"{name} is of {len(values[one])} prompts and not of {len(ids)}")
+                if side.isdigit():
+                    scoring[one.layer] = _scoring(found["scoring " + path], mask)
         if not trace.batched:
             values = {one: value[0] for one, value in values.items()}
         return values, scoring

@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets._untrusted import check_shape
+
 _PLAIN = (bool, int, float, str, type(None))
 _TAG = "$"
 _OURS = "scope_widgets."
@@ -155,9 +157,9 @@ def unpack(plain: Any, scope: Any, *, calls: bool = False) -> Any:
         case "slice" | "range":
             return {"slice": slice, "range": range}[kind](*of)
         case "array":
-            return of.numpy().reshape(plain["shape"])[()]
+            return of.numpy().reshape(check_shape(plain["shape"], of.numel()))[()]
         case "objects":
-            return np.array(again(of), dtype=plain["dtype"]).reshape(plain["shape"])
+            return _objects(again(of), plain["dtype"]).reshape(check_shape(plain["shape"], len(of)))
         case "dtype" if isinstance(getattr(torch, of, None), torch.dtype):
             return getattr(torch, of)
         case "device":
@@ -173,9 +175,24 @@ def unpack(plain: Any, scope: Any, *, calls: bool = False) -> Any:
         case "object":
             made = object.__new__(_class(plain, object))
             for name, one in of:
+                if not (isinstance(name, str) and name.isidentifier() and not name.startswith("__")):
+                    raise ValueError(f"{plain['class']!r} has no field {name!r}.")
                 object.__setattr__(made, name, again(one))
             return made
     raise ValueError(f"The answer holds a {kind!r}, which this package does not know: the versions differ.")
+
+
+def _objects(of: list[Any], dtype: str) -> np.ndarray[Any, Any]:
+    """Return an array of objects or texts, whose longest says how long those of its dtype may be."""
+    width = int(dtype[2:] or 0) if dtype != "O" and dtype[1:2] in ("U", "S") and dtype[2:].isdigit() else 0
+    if dtype != "O" and not 0 < width <= 100_000:
+        raise ValueError(f"An array is of objects or texts, and not of {dtype!r}.")
+    if width * max(len(of), 1) > 100_000_000:
+        raise ValueError(f"An array of {len(of):,} texts of {width:,} characters is too large.")
+    made = np.empty(len(of), dtype=dtype)
+    for at, one in enumerate(of):
+        made[at] = one
+    return made
 
 
 def _class(plain: dict[str, Any], base: type) -> Any:

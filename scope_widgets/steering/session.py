@@ -13,6 +13,7 @@ from torch import Tensor
 
 from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets._provenance import Provenance
+from scope_widgets._seeds import seed_of
 from scope_widgets._types import Prompt, Token
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct, warn_of_spelling
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
@@ -191,7 +192,7 @@ class Session:
         *,
         max_new_tokens: int = 20,
         temperature: float = 0.0,
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> Iterator[list[str]]:
         """Continue the prompt at several strengths side by side, as it is written.
 
@@ -207,6 +208,7 @@ class Session:
         list of str [row]
             What has been written so far; a row that has come to its end stays.
         """
+        seed = seed_of(seed)
         job = self.submit_continuations(rows, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
         last = [""] * len(rows)  # nothing is yielded where nothing can be written
         for status in job.wait():
@@ -221,7 +223,7 @@ class Session:
         *,
         max_new_tokens: int = 20,
         temperature: float = 0.0,
-        seed: int = 0,
+        seed: int | None = 0,
     ) -> Job[list[str]]:
         """Return the job of `continuations`, whose statuses carry the texts so far where they come a token at a time.
 
@@ -230,6 +232,7 @@ class Session:
         ValueError
             For rows or options that `continuations` does not take.
         """
+        seed = seed_of(seed)
         if not (math.isfinite(temperature) and temperature >= 0):
             raise ValueError(f"temperature= is 0 or a positive number; got {temperature!r}.")
         if not hasattr(max_new_tokens, "__index__") or max_new_tokens < 0:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from scope_widgets._aliases import former_options
 from scope_widgets._json_fields import decode, decode_fields, encode
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets._types import Array
 from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.metric import divergence
 from scope_widgets.experiments.rounding import largest, noise_floor
@@ -169,12 +169,14 @@ class Steered(Result):
 
     @classmethod
     def _from_fields(cls, fields: dict[str, Any]) -> Steered:
-        steered, unsteered = (
-            Distribution(torch.from_numpy(np.asarray(decode(fields.pop(name)))))
-            for name in ("logits", "unsteered_logits")
-        )
-        tokens = _StoredTokens({int(id_): text for id_, text in fields.pop("tokens").items()})
-        return cls(steered=steered, unsteered=unsteered, tokenizer=tokens, **decode_fields(cls, fields))
+        logits = [decode(fields.pop(name), Array, name) for name in ("logits", "unsteered_logits")]
+        if any(one.ndim != 1 or one.dtype.kind != "f" for one in logits) or len(logits[0]) != len(logits[1]):
+            raise ValueError("logits and unsteered_logits are not two lists of as many numbers")
+        steered, unsteered = (Distribution(torch.from_numpy(one)) for one in logits)
+        texts = decode(fields.pop("tokens"), dict[str, str], "tokens")
+        tokens = _StoredTokens({int(id_): text for id_, text in texts.items()})
+        rest = decode_fields(cls, fields, apart=("steered", "unsteered", "tokenizer"))
+        return cls(steered=steered, unsteered=unsteered, tokenizer=tokens, **rest)
 
     def __repr__(self) -> str:
         """Say what comes next."""

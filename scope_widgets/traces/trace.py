@@ -13,6 +13,7 @@ from torch import Tensor
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Shown
+from scope_widgets._untrusted import opening, reading
 from scope_widgets.traces import trace_files as files
 from scope_widgets.traces.activation_statistics import describe
 from scope_widgets.traces.attention_scoring import AttentionScoring
@@ -385,7 +386,7 @@ class Trace(Shown):
         ValueError
             When it is not such a folder, or is damaged.
         """
-        with files.one_error(f"{folder} is not a whole trace folder, as trace.save(folder) writes it"):
+        with reading(f"{folder} is not a whole trace folder, as trace.save(folder) writes it"):
             return from_parts(cls, *files.read_folder(Path(folder)))
 
     def to_json(self) -> str:
@@ -395,7 +396,7 @@ class Trace(Shown):
     @classmethod
     def from_json(cls, text: str) -> Trace:
         """Return the trace that `to_json` wrote; raise ValueError for anything else."""
-        with files.one_error(f"This text is not a trace written by trace.to_json(), it begins {text[:40]!r}"):
+        with reading(f"This text is not a trace written by trace.to_json() (it begins {opening(text)})"):
             return from_parts(cls, *files.from_json(text))
 
     def to_npz(self, path: str | Path) -> None:
@@ -405,7 +406,7 @@ class Trace(Shown):
     @classmethod
     def from_npz(cls, path: str | Path) -> Trace:
         """Return the trace that `to_npz` wrote; raise ValueError for anything else."""
-        with files.one_error(f"{path} is not a trace written by trace.to_npz()"):
+        with reading(f"{path} is not a trace written by trace.to_npz()"):
             return from_parts(cls, *files.read_npz(Path(path)))
 
 

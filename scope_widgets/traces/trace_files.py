@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import math
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from numpy.lib import format as npy
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from scope_widgets._files import replacing, write_text
-from scope_widgets._json_fields import from_json_numbers, to_json_numbers
+from scope_widgets._json_fields import to_json_numbers
+from scope_widgets._untrusted import DTYPES, array, check_name, opening, parse_json, read_text
 
 Header = dict[str, Any]
 Tensors = dict[str, Tensor]
 
-_DAMAGE = (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError, zipfile.BadZipFile)
 _HEADER = "trace.json"
 #: as earlier versions named the tensors of a folder, without a digest
 _FORMER_TENSORS = "tensors.safetensors"
-
-
-@contextmanager
-def one_error(what: str) -> Iterator[None]:
-    """Raise one ValueError, that begins with `what`, for whatever a reader raises on damaged input."""
-    try:
-        yield
-    except _DAMAGE as error:
-        raise ValueError(f"{what} ({type(error).__name__}: {error}).") from error
 
 
 def write_folder(folder: Path, header: Header, tensors: Tensors) -> None:
@@ -42,7 +33,7 @@ def write_folder(folder: Path, header: Header, tensors: Tensors) -> None:
 
     The header names its tensors by their digest and is written last: until then the folder holds what it held before.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    check_name(folder).mkdir(parents=True, exist_ok=True)
     beside = folder / "tensors.part"
     try:
         # clone: safetensors refuses tensors that share memory, as views of one projection do
@@ -60,7 +51,7 @@ def write_folder(folder: Path, header: Header, tensors: Tensors) -> None:
 
 def read_folder(folder: Path) -> tuple[Header, Tensors]:
     """Return what `write_folder` wrote; raise ValueError where the tensors are not those of the header."""
-    header = json.loads((folder / _HEADER).read_text(encoding="utf-8"))
+    header = _header(read_text(folder / _HEADER))
     digest = header.pop("digest", None)
     if digest is None:
         return header, load_file(folder / _FORMER_TENSORS)
@@ -92,8 +83,11 @@ def to_json(header: Header, tensors: Tensors) -> str:
 
 def from_json(text: str) -> tuple[Header, Tensors]:
     """Return what `to_json` wrote."""
-    header = json.loads(text)
-    return header, {name: _from_numbers(entry) for name, entry in header.pop("tensors").items()}
+    header = _header(text)
+    entries = header.pop("tensors")
+    if not isinstance(entries, dict):
+        raise ValueError("its tensors are no object")
+    return header, {name: _from_numbers(entry) for name, entry in entries.items()}
 
 
 def write_npz(path: Path, header: Header, tensors: Tensors) -> None:
@@ -106,13 +100,44 @@ def write_npz(path: Path, header: Header, tensors: Tensors) -> None:
 
 
 def read_npz(path: Path) -> tuple[Header, Tensors]:
-    """Return what `write_npz` wrote."""
-    with np.load(path, allow_pickle=False) as archive:
-        header = json.loads(archive["header"].tobytes())
-        dtypes = header.pop("dtypes")
-        return header, {
-            name: torch.from_numpy(archive[name]).to(getattr(torch, dtype)) for name, dtype in dtypes.items()
-        }
+    """Return what `write_npz` wrote; raise ValueError for an archive that would be larger than its file."""
+    with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
+            raise ValueError("it is compressed, which to_npz() never does: save it with numpy.savez again")
+        if sum(part.file_size for part in parts) > path.stat().st_size:
+            raise ValueError("it says that it holds more than it does")
+        arrays = {part.filename.removesuffix(".npy"): _array(archive.read(part)) for part in parts}
+    header = _header(arrays.pop("header").tobytes())
+    dtypes = header.pop("dtypes")
+    if not isinstance(dtypes, dict) or set(dtypes) != set(arrays):
+        raise ValueError("its header names other arrays than it holds")
+    return header, {name: torch.from_numpy(arrays[name]).to(_torch_dtype(dtype)) for name, dtype in dtypes.items()}
+
+
+def _array(data: bytes) -> np.ndarray[Any, Any]:
+    """Return the array of an .npy file, whose header must not ask for more than there is."""
+    file = io.BytesIO(data)
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
+    shape, by_columns, dtype = read(file)
+    if dtype.name not in DTYPES or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
+        raise ValueError(f"an array of {dtype.name} {list(shape)} is not as long as its shape says")
+    flat = np.frombuffer(bytearray(data[file.tell() :]), dtype)
+    return flat.reshape(shape, order="F" if by_columns else "C")
+
+
+def _header(text: str | bytes) -> Header:
+    header = parse_json(text, finite=False)
+    if not isinstance(header, dict):
+        raise ValueError("its header is no object")
+    return header
+
+
+def _torch_dtype(name: Any) -> torch.dtype:
+    if name not in (*DTYPES, "bfloat16"):
+        raise ValueError(f"a tensor is of {opening(name)}; known are {', '.join(DTYPES)} and bfloat16")
+    found: torch.dtype = getattr(torch, name)
+    return found
 
 
 def _dtype(value: Tensor) -> str:
@@ -128,5 +153,5 @@ def _to_numbers(value: Tensor) -> list[Any]:
 
 
 def _from_numbers(entry: dict[str, Any]) -> Tensor:
-    flat = torch.tensor(from_json_numbers(entry["values"]), dtype=getattr(torch, entry["dtype"]))
-    return flat.reshape(entry["shape"])
+    dtype = _torch_dtype(entry["dtype"])
+    return torch.from_numpy(array({**entry, "dtype": "float32"} if dtype == torch.bfloat16 else entry)).to(dtype)

@@ -17,7 +17,7 @@ from scope_widgets._job import Job, Steps
 from scope_widgets.heads.thumbnails import head_pattern, thumbnails
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.core.requests import finished
-from scope_widgets.widgets.core.view import Answer, LongAnswer, View
+from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
 
 Side = Literal["a", "b"]
 Float32 = npt.NDArray[np.float32]
@@ -65,6 +65,11 @@ class AttentionView(View):
     """
 
     bundle: ClassVar[str] = "attention_view"
+    set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
+        "scale": str,
+        "limits": list[float],
+        "threshold": float,
+    }
 
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     versus_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -74,8 +79,8 @@ class AttentionView(View):
     letters: Any = traitlets.List(help="[[layer, head, letter], ...]").tag(sync=True)
     scale = traitlets.Enum(["linear", "log"], "linear").tag(sync=True)
     limits = traitlets.List(traitlets.Float(), [0.0, 1.0], minlen=2, maxlen=2).tag(sync=True)
-    threshold = traitlets.Float(0.0, min=0.0).tag(sync=True)
-    height = traitlets.Int(520, min=240).tag(sync=True)
+    threshold = traitlets.Float(0.0, min=0.0, max=LARGEST).tag(sync=True)
+    height = traitlets.Int(520, min=240, max=TALLEST).tag(sync=True)
 
     def __init__(self, trace: Any, versus: Any = None, *, labels: Any = None, **traits: Any) -> None:
         self.traces: dict[Side, Any] = {"a": _single(trace, "trace")}

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import traitlets
 
 from scope_widgets.widgets.core.selection import Selection
-from scope_widgets.widgets.core.view import Answer, View
+from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, View
 
 MOST_CELLS = 200_000
 FALLBACK_LAYERS = 40
@@ -50,6 +50,14 @@ class LogitLensView(View):
     """
 
     bundle: ClassVar[str] = "logit_lens_view"
+    set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
+        "scale": str,
+        "limits": list[float] | None,
+        "threshold": float,
+        "colour": str,
+        "token": int | None,
+        "chart": str,
+    }
 
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     layers = traitlets.List(traitlets.Int(), help="Lowest first; the last one enters the final norm.").tag(sync=True)
@@ -61,9 +69,9 @@ class LogitLensView(View):
     token = traitlets.Int(None, allow_none=True, help="the watched token of the colours").tag(sync=True)
     scale = traitlets.Enum(["linear", "log"], "linear").tag(sync=True)
     limits = traitlets.List(traitlets.Float(), None, allow_none=True, minlen=2, maxlen=2).tag(sync=True)
-    threshold = traitlets.Float(0.0, min=0.0).tag(sync=True)
+    threshold = traitlets.Float(0.0, min=0.0, max=LARGEST).tag(sync=True)
     chart = traitlets.Enum(["rank", "probability"], "rank").tag(sync=True)
-    height = traitlets.Int(min=240).tag(sync=True)
+    height = traitlets.Int(min=240, max=TALLEST).tag(sync=True)
 
     def __init__(
         self,

@@ -65,8 +65,8 @@ class Answering(View):
         self._handle_custom_msg({"v": 1, **message}, [])
 
 
-def ask(view: Answering, name: str, **args: Any) -> dict[str, Any]:
-    view.hear(id="a", kind="req", name=name, args=args)
+def ask(view: Answering, name: str, *given: Any, **args: Any) -> dict[str, Any]:
+    view.hear(id="a", kind="req", name=name, args=given[0] if given else args)
     return view.sent[-1][0]
 
 
@@ -189,11 +189,13 @@ def test_an_answer_carries_the_id_data_and_buffers() -> None:
         ("nothing", {}, "This view has no answer to 'nothing'."),
         ("double", {"m": 1}, "'double' was asked with the wrong arguments: missing a required argument: 'n'."),
         ("broken", {}, "'broken' failed: No such file or directory."),
-        ("double", {"n": "x"}, "'double' failed: TypeError"),
+        ("double", {"n": "x"}, "'double' was asked with the wrong arguments: n is 'x' and no int."),
+        ("double", [1], "'double' was asked with the wrong arguments: they are no object."),
+        ("double", {"n": float("inf")}, "'double' was asked with the wrong arguments: it holds a number that is not"),
     ],
 )
 def test_what_goes_wrong_is_said_in_a_sentence(name: str, args: dict[str, Any], sentence: str) -> None:
-    answer = ask(Answering(), name, **args)
+    answer = ask(Answering(), name, args)
     assert answer["kind"] == "err"
     assert answer["message"].startswith(sentence)
     assert "/" not in answer["message"]

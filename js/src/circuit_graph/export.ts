@@ -8,7 +8,6 @@ import type { State } from "./state";
 /** `CircuitGraph(circuit, scope, ...)` for the present state; what is at its default is left out. */
 export function pythonCode(state: State): string {
   const { kept, removed, added, labels, groups, pins } = state.edits.peek();
-  const filled = (value: object): boolean => Object.keys(value).length > 0;
   const args = [
     "circuit",
     state.model.get("live") && "scope",
@@ -16,9 +15,9 @@ export function pythonCode(state: State): string {
     kept !== null && `kept=${kept}`,
     removed.length && `removed=${python(removed)}`,
     added.length && `added=${python(added)}`,
-    filled(labels) && `labels=${python(labels)}`,
-    filled(groups) && `groups=${python(groups)}`,
-    filled(pins) && `pins=${python(pins)}`,
+    labels.size > 0 && `labels=${python(labels)}`,
+    groups.size > 0 && `groups=${python(groups)}`,
+    pins.size > 0 && `pins=${python(pins)}`,
     selectedHeads(state.selection.heads),
   ];
   return [
@@ -60,5 +59,5 @@ export function circuitJson({ edges, edits, included }: State, given: string): s
   const circuit = JSON.parse(given);
   const { labels, groups }: Edits = edits.peek();
   circuit.included.values = edges.inGraphOrder(included.peek()).map((value) => value === 1);
-  return JSON.stringify({ ...circuit, labels, groups });
+  return JSON.stringify({ ...circuit, labels: Object.fromEntries(labels), groups: Object.fromEntries(groups) });
 }

@@ -82,7 +82,7 @@ function marks(state: State): string {
   const given = state.edits.peek().labels;
   return state.scene
     .peek()
-    .marks.map((mark) => (mark ? markSvg(state, mark, given[mark.unit.key], theme) : ""))
+    .marks.map((mark) => (mark ? markSvg(state, mark, given.get(mark.unit.key), theme) : ""))
     .join("");
 }
 

@@ -44,7 +44,7 @@ export function dotOf(
     '  edge [arrowsize=0.5, fontname="Helvetica", fontsize=8];',
     ...sorted.map(
       (units) =>
-        `  { rank=same; ${units.map((unit) => `${quoted(all[unit]!.key)} [label=${quoted(labels[all[unit]!.key] ?? all[unit]!.key)}];`).join(" ")} }`,
+        `  { rank=same; ${units.map((unit) => `${quoted(all[unit]!.key)} [label=${quoted(labels.get(all[unit]!.key) ?? all[unit]!.key)}];`).join(" ")} }`,
     ),
     // Rows keep the order of the layers also where no edge says so.
     ...sorted

@@ -9,7 +9,18 @@ import type { Head, Selection } from "../core/selection";
 import { isSavedPage, type Model } from "../core/widget_model";
 import type { CircuitGraphTraits } from "../generated/traits";
 import { Edges } from "./circuit/edges";
-import { EDITS, type Edits, grouped, includedBy, readEdits, toggledEdge, toggledNodes } from "./circuit/edits";
+import {
+  changed,
+  EDITS,
+  type Edits,
+  editsText,
+  grouped,
+  includedBy,
+  plainEdit,
+  readEdits,
+  toggledEdge,
+  toggledNodes,
+} from "./circuit/edits";
 import { Graph } from "./circuit/graph";
 import { columnsOf, type Unit, type Units, unitsOf } from "./circuit/units";
 import { type Curve, edgeTable } from "./drawing/edge_curves";
@@ -82,7 +93,7 @@ export class State {
     this.edits = computed(() => {
       const settled = this.#settled.value;
       const moving = this.moving.value;
-      const pins = moving ? { ...settled.pins, [moving.key]: moving.place } : settled.pins;
+      const pins = moving ? changed(settled.pins, moving.key, moving.place) : settled.pins;
       return { ...settled, kept: this.sliding.value ?? settled.kept, pins };
     });
     const inOut = computed(() =>
@@ -94,7 +105,7 @@ export class State {
     });
     this.size = computed(() => this.included.value.reduce((sum, value) => sum + value, 0));
 
-    const places = computed(() => JSON.stringify([this.edits.value.groups, this.edits.value.pins]));
+    const places = computed(() => JSON.stringify([[...this.edits.value.groups], [...this.edits.value.pins]]));
     this.units = computed(() => {
       void places.value;
       return unitsOf(graph, this.edits.peek());
@@ -112,7 +123,7 @@ export class State {
   /** What is drawn; `inOut` changes with what is in and out. */
   #followScene(inOut: ReadonlySignal<string>): ReadonlySignal<Scene> {
     const { graph, edges, theme } = this;
-    const groups = computed(() => Object.keys(this.edits.value.groups).length);
+    const groups = computed(() => this.edits.value.groups.size);
     const frame = computed(() => frameOf(this.room.value, columnsOf(graph, groups.value), graph.shape.layers));
     const pen = document.createElement("canvas").getContext("2d")!;
     const removed = computed(() => {
@@ -206,7 +217,7 @@ export class State {
   change(changes: Partial<Edits>): void {
     const before = this.#settled.peek();
     const next = { ...before, ...changes };
-    if (JSON.stringify(next) === JSON.stringify(before)) return;
+    if (editsText(next) === editsText(before)) return;
     this.history.leave(before);
     this.#put(next);
   }
@@ -235,23 +246,25 @@ export class State {
 
   ungroup(name: string): void {
     const { groups, pins } = this.#settled.peek();
-    const nodes = groups[name] ?? [];
-    this.change({ groups: without(groups, name), pins: without(pins, name) });
+    const nodes = groups.get(name) ?? [];
+    this.change({ groups: changed(groups, name), pins: changed(pins, name) });
     this.select(nodes);
   }
 
   label(key: string, text: string): void {
     const { labels } = this.#settled.peek();
-    this.change({ labels: text.trim() ? { ...labels, [key]: text.trim() } : without(labels, key) });
+    this.change({ labels: changed(labels, key, text.trim() || undefined) });
   }
 
   pin(key: string, place: Place): void {
     const rounded = place.map((at) => Math.round(at * 1000) / 1000) as Place;
-    this.change({ pins: { ...this.#settled.peek().pins, [key]: rounded } });
+    this.change({ pins: changed(this.#settled.peek().pins, key, rounded) });
   }
 
   unpin(keys: string[]): void {
-    this.change({ pins: keys.reduce(without, this.#settled.peek().pins) });
+    const pins = new Map(this.#settled.peek().pins);
+    for (const key of keys) pins.delete(key);
+    this.change({ pins });
   }
 
   /** Keep so many of the strongest edges; what was taken out or put in by hand stays so. */
@@ -279,8 +292,10 @@ export class State {
   #put(next: Edits): void {
     this.#writing = true;
     // Groups go before pins, which Python checks against them.
-    for (const name of EDITS)
-      if (JSON.stringify(this.model.get(name)) !== JSON.stringify(next[name])) this.model.set(name, next[name]);
+    for (const name of EDITS) {
+      const value = plainEdit(next, name);
+      if (JSON.stringify(this.model.get(name)) !== JSON.stringify(value)) this.model.set(name, value as never);
+    }
     this.#writing = false;
     this.#settled.value = next;
     this.model.save_changes();
@@ -309,9 +324,4 @@ function symmetricScale(high: number): Signal<Scale> {
     },
     peek: () => scale.peek(),
   } as Signal<Scale>;
-}
-
-function without<T>(items: Record<string, T>, name: string): Record<string, T> {
-  const { [name]: _, ...rest } = items;
-  return rest;
 }

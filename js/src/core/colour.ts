@@ -57,31 +57,36 @@ export const hexColour = (packed: number): string =>
  * Letter -> [hue on a dark ground, hue on a light ground]. Okabe and Ito's, moved apart until all can be told from each
  * other under deuteranopia and stand out from the ground at least 3.6 to 1; the plainest classes share a grey.
  */
-const CLASS_HUES: Record<string, [string, string]> = {
-  N: ["#e69f00", "#c46b00"],
-  "-": ["#d55e00", "#a93b00"],
-  S: ["#00c5ff", "#2381b9"],
-  I: ["#009e73", "#0a874e"],
-  D: ["#f1e441", "#878962"],
-  P: ["#388ae0", "#00589f"],
-  B: ["#ff838b", "#af538f"],
-  F: ["#decab4", "#6b4d00"],
-  U: ["#9aa0a8", "#62666d"],
-  C: ["#9aa0a8", "#62666d"],
-};
+const CLASS_HUES = new Map<string, [string, string]>(
+  Object.entries({
+    N: ["#e69f00", "#c46b00"],
+    "-": ["#d55e00", "#a93b00"],
+    S: ["#00c5ff", "#2381b9"],
+    I: ["#009e73", "#0a874e"],
+    D: ["#f1e441", "#878962"],
+    P: ["#388ae0", "#00589f"],
+    B: ["#ff838b", "#af538f"],
+    F: ["#decab4", "#6b4d00"],
+    U: ["#9aa0a8", "#62666d"],
+    C: ["#9aa0a8", "#62666d"],
+  }),
+);
 
-const CLASS_NAMES: Record<string, string> = {
-  N: "name mover",
-  "-": "negative name mover",
-  S: "S-inhibition",
-  I: "induction",
-  D: "duplicate token",
-  P: "previous token",
-  B: "backup name mover",
-  C: "current token",
-  F: "first token",
-  U: "uniform",
-};
+const CLASS_NAMES = new Map(
+  Object.entries({
+    N: "name mover",
+    "-": "negative name mover",
+    S: "S-inhibition",
+    I: "induction",
+    D: "duplicate token",
+    P: "previous token",
+    B: "backup name mover",
+    C: "current token",
+    F: "first token",
+    U: "uniform",
+  }),
+);
 
-export const classHue = (letter: string, dark: boolean): string => (CLASS_HUES[letter] ?? CLASS_HUES.U!)[dark ? 0 : 1];
-export const className = (letter: string): string => CLASS_NAMES[letter] ?? letter;
+export const classHue = (letter: string, dark: boolean): string =>
+  (CLASS_HUES.get(letter) ?? CLASS_HUES.get("U")!)[dark ? 0 : 1];
+export const className = (letter: string): string => CLASS_NAMES.get(letter) ?? letter;

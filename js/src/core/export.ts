@@ -16,11 +16,14 @@ export const fileName = (title: string): string =>
     .replace(/[^a-z0-9.]+/g, "-")
     .replace(/^-+|-+$/g, "") || "view";
 
-/** One line of CSV. */
-export const csvLine = (cells: readonly (string | number)[]): string =>
-  `${cells
-    .map((cell) => (typeof cell === "string" && /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell))
-    .join(",")}\r\n`;
+/** One line of CSV. A text that a spreadsheet would take for a formula is quoted, with an apostrophe before it. */
+export const csvLine = (cells: readonly (string | number)[]): string => `${cells.map(csvCell).join(",")}\r\n`;
+
+function csvCell(cell: string | number): string | number {
+  if (typeof cell === "number" || (cell !== "" && !Number.isNaN(Number(cell)) && !/\s/.test(cell))) return cell;
+  const text = /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
+  return text !== cell || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
 
 /** Text as it may stand in SVG; characters that XML cannot hold at all are replaced. */
 export const xml = (text: string): string =>

@@ -14,7 +14,8 @@ export function python(value: unknown): string {
   if (typeof value === "boolean") return value ? "True" : "False";
   if (Array.isArray(value)) return `[${value.map((item) => python(item)).join(", ")}]`;
   if (typeof value !== "object") return JSON.stringify(value);
-  const items = Object.entries(value as object).map(([key, item]) => `${JSON.stringify(key)}: ${python(item)}`);
+  const entries = value instanceof Map ? [...value] : Object.entries(value as object);
+  const items = entries.map(([key, item]) => `${JSON.stringify(key)}: ${python(item)}`);
   return `{${items.join(", ")}}`;
 }
 

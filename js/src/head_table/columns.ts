@@ -89,7 +89,8 @@ export function readTable(model: Model<HeadTableTraits>): Table {
         queries: model.get("strip_queries"),
         levels: bytes(model.get("strips")),
       };
-    if (spec.kind === "text") return { ...spec, values: model.get("texts")[spec.name] };
+    if (spec.kind === "text")
+      return { ...spec, values: new Map(Object.entries(model.get("texts"))).get(spec.name) ?? [] };
     const column = measuredOf(spec);
     const domain = sharing(spec).map(measuredOf).map(domainOf).reduce(together);
     return { ...column, domain, digits: digitsOf(column.kind, domain), bare: /^p$|^p_|_p$/.test(spec.name) };

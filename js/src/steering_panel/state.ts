@@ -139,7 +139,7 @@ export class State {
   }
 
   applyPreset(name: string): void {
-    const preset = this.presets.peek()[name];
+    const preset = new Map(Object.entries(this.presets.peek())).get(name);
     if (!preset) return;
     const { setting, missing } = applied(preset, this.sliders.peek());
     if (missing.length) this.note.value = `The preset also has ${missing.join("; ")}, which this panel lacks.`;

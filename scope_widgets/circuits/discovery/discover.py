@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.found_circuit import circuit_of, empty_circuit, why_nothing_to_find
 from scope_widgets.circuits.discovery.methods import METHODS, Method, apply_method
@@ -27,7 +28,7 @@ def discover(
     threshold: float | None = None,
     target: float = 0.9,
     within: Circuit | None = None,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> Circuit:
     """Find the circuit of a task.
 
@@ -52,7 +53,7 @@ def discover(
         For "prune": how faithful the circuit must stay.
     within : Circuit, optional
         Only edges of this circuit are cut or taken out; the others are left in (edge-patching) or out (acdc, prune).
-    seed : int
+    seed : int or None
         Of "resample", and of the pairs of a task that is given by its name.
 
     Returns
@@ -82,6 +83,7 @@ def discover(
     >>> circuit.n_edges, circuit.task.name
     (20, 'ioi')
     """
+    seed = seed_of(seed)
     if method not in METHODS:
         known = "; ".join(f"{name!r}: {what}" for name, what in METHODS.items())
         raise ValueError(f"method= got {method!r}; the known ones are {known}.")

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.edge_scores import score_by_ablation
@@ -29,7 +30,7 @@ def induction_circuit(
     min_attention: float = 0.4,
     min_effect: float = 0.01,
     alpha: float = 0.05,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> Circuit:
     """Find the edges by which previous-token heads feed the keys of induction heads (Olsson et al. 2022).
 
@@ -47,7 +48,7 @@ def induction_circuit(
         The share of the effect that an edge must cost.
     alpha : float
         Level of a one-sided t-test over the pairs, with Bonferroni's correction for the edges cut.
-    seed : int
+    seed : int or None
         Of the pairs where no `Task` is given.
 
     Returns
@@ -73,6 +74,7 @@ def induction_circuit(
     >>> circuits.induction_circuit(scope, circuits.induction(scope, n=6)).method
     'induction'
     """
+    seed = seed_of(seed)
     task_seed = None if isinstance(task, Task) else seed
     task = induction(scope, n=20, seed=seed) if task is None else as_task(scope, task, seed=seed)
     run = CircuitRun(scope, task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 
+from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation.completeness import Completeness, measure_completeness
 from scope_widgets.circuits.evaluation.curve import SHARES, Curve, CurvePoint, curve_point_by_point, measure_curve
@@ -64,7 +65,7 @@ def evaluate(
     task: Task | TaskName | None = None,
     *,
     ablation: CircuitAblation | None = None,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> Evaluation:
     """Return an evaluation of a circuit, of which faithfulness, completeness, minimality and the curve are measured.
 
@@ -80,7 +81,7 @@ def evaluate(
         own by default.
     ablation : {"counterfactual", "mean", "resample", "zero"}, optional
         What an edge that is out carries: see `discover`; the circuit's own by default.
-    seed : int
+    seed : int or None
         Of random circuits, the bootstrap, resampling, and the pairs of a task that is given by its name.
 
     Returns
@@ -100,4 +101,5 @@ def evaluate(
     >>> evaluation.completeness(greedy=0).sets[:2]
     ('nothing', 'heads of layer 0')
     """
+    seed = seed_of(seed)
     return Evaluation(scope, circuit, task, ablation, seed)

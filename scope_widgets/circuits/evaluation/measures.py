@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 
 from scope_widgets._aliases import former_options
 from scope_widgets._job import Steps
+from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation.completeness import Completeness
 from scope_widgets.circuits.evaluation.curve import SHARES, Curve, CurvePoint, curve_steps
@@ -26,7 +27,7 @@ def faithfulness(
     task: Task | TaskName | None = None,
     ablation: CircuitAblation | None = None,
     draws: int = 5,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> Faithfulness:
     """Run a circuit by itself and compare it with the whole model and with random circuits of its size.
 
@@ -41,7 +42,7 @@ def faithfulness(
         What an edge that is out carries: see `discover`; the circuit's own by default.
     draws : int
         Number of random circuits.
-    seed : int
+    seed : int or None
         Of random circuits, the bootstrap, resampling, and the pairs of a task that is given by its name.
 
     Returns
@@ -67,6 +68,7 @@ def faithfulness(
     >>> found.low <= found.value <= found.high
     True
     """
+    seed = seed_of(seed)
     return Evaluation(scope, circuit, task, ablation, seed).faithfulness(draws=draws)
 
 
@@ -79,7 +81,7 @@ def completeness(
     task: Task | TaskName | None = None,
     ablation: CircuitAblation | None = None,
     greedy: int = 5,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> Completeness:
     r"""Take the same nodes out of the circuit and out of the whole model: a complete circuit suffers as the model does.
 
@@ -97,7 +99,7 @@ def completeness(
         What an edge that is out carries: see `discover`; the circuit's own by default.
     greedy : int
         Number of nodes of a last set, each chosen so that the incompleteness is the largest; 0: no such set.
-    seed : int
+    seed : int or None
         Of resampling, and of the pairs of a task that is given by its name.
 
     Returns
@@ -120,6 +122,7 @@ def completeness(
     >>> circuits.completeness(scope, circuit, classes={"movers": ["a3.h0", "a3.h1"]}, greedy=1).sets
     ('nothing', 'movers', 'greedy 1')
     """
+    seed = seed_of(seed)
     return Evaluation(scope, circuit, task, ablation, seed).completeness(classes=classes, greedy=greedy)
 
 
@@ -131,7 +134,7 @@ def minimality(
     classes: Classes | None = None,
     task: Task | TaskName | None = None,
     ablation: CircuitAblation | None = None,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> Minimality:
     r"""Take each node out of the circuit: in a minimal one each changes something, by itself or beside its class.
 
@@ -148,7 +151,7 @@ def minimality(
         Other pairs than those the circuit was found on, or the name of a task; the circuit's own by default.
     ablation : {"counterfactual", "mean", "resample", "zero"}, optional
         What an edge that is out carries: see `discover`; the circuit's own by default.
-    seed : int
+    seed : int or None
         Of resampling, and of the pairs of a task that is given by its name.
 
     Returns
@@ -171,6 +174,7 @@ def minimality(
     >>> set(found.nodes) == set(circuit.nodes) - {"input"}
     True
     """
+    seed = seed_of(seed)
     return Evaluation(scope, circuit, task, ablation, seed).minimality(classes=classes)
 
 
@@ -185,7 +189,7 @@ def curve(
     ablation: CircuitAblation | None = None,
     signed: bool = False,
     draws: int = 3,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> Steps[Curve]:
     """Measure faithfulness against the share of edges kept, by the circuit's scores.
 
@@ -207,7 +211,7 @@ def curve(
         Keep edges by their signed score, not its size: see `Circuit.keep`.
     draws : int
         Number of random circuits beside each; they grow as the real one does.
-    seed : int
+    seed : int or None
         Of random circuits, the bootstrap, resampling, and the pairs of a task that is given by its name.
 
     Returns
@@ -231,6 +235,7 @@ def curve(
     >>> round(float(found.faithfulness[-1]), 2)
     1.0
     """
+    seed = seed_of(seed)
     return (yield from curve_steps(Evaluation(scope, circuit, task, ablation, seed), shares, signed, draws))
 
 
@@ -243,7 +248,7 @@ def curve_points(
     ablation: CircuitAblation | None = None,
     signed: bool = False,
     draws: int = 3,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> Generator[CurvePoint, None, Curve]:
     """Yield the points of the curve as they are measured; the generator returns what `curve` does.
 
@@ -262,7 +267,7 @@ def curve_points(
         Keep edges by their signed score, not its size: see `Circuit.keep`.
     draws : int
         Number of random circuits beside each; they grow as the real one does.
-    seed : int
+    seed : int or None
         Of random circuits, the bootstrap, resampling, and the pairs of a task that is given by its name.
 
     Yields
@@ -282,5 +287,6 @@ def curve_points(
     >>> [point.share for point in circuits.curve_points(scope, circuit, shares=(0.1, 1.0), draws=1)]
     [0.1, 1.0]
     """
+    seed = seed_of(seed)
     evaluation = Evaluation(scope, circuit, task, ablation, seed)
     return (yield from evaluation.curve_points(shares=shares, signed=signed, draws=draws))

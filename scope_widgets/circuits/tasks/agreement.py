@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from scope_widgets._aliases import former_options
+from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.tasks.pairs import SLOT, Pair, check_task_size, draw, fill, raise_unknown_words, task_of
 from scope_widgets.circuits.tasks.vocabulary import AGREEMENT, NOUNS, VERBS
 from scope_widgets.circuits.tasks.word_tokens import in_vocabulary, next_token
@@ -16,7 +17,7 @@ from scope_widgets.models.microscope import Microscope
 
 
 @former_options("n")
-def agreement(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
+def agreement(scope: Microscope, *, n: int = 50, seed: int | None = 0) -> Task:
     """Make pairs of a verb in the number of its subject: "The keys near the cabinet" goes on with " are", not " is".
 
     Between subject and verb stands another noun, the attractor, in either number. In a corrupted prompt the subject is
@@ -28,7 +29,7 @@ def agreement(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     scope : Microscope
     n : int
         Number of pairs, all different.
-    seed : int
+    seed : int or None
         The same seed makes the same pairs.
 
     Returns
@@ -55,6 +56,7 @@ def agreement(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     >>> len(task), task.metric
     (10, 'logit_difference')
     """
+    seed = seed_of(seed)
     check_task_size(scope, n)
     tokenizer, rng = scope.tokenizer, np.random.default_rng(seed)
     nouns = {kind: [noun for noun in some if _tokens(tokenizer, "The", noun)] for kind, some in NOUNS.items()}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scope_widgets._aliases import former_options
+from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.tasks.pairs import SLOT, Pair, check_task_size, draw, fill, raise_unknown_words, task_of
 from scope_widgets.circuits.tasks.vocabulary import CAPITALS, CITIES
 from scope_widgets.circuits.tasks.word_tokens import in_vocabulary, next_token, prompt_ids
@@ -15,7 +16,7 @@ from scope_widgets.models.microscope import Microscope
 
 
 @former_options("n")
-def capitals(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
+def capitals(scope: Microscope, *, n: int = 50, seed: int | None = 0) -> Task:
     """Make pairs of capitals of countries: "The capital of France is the city of" goes on with " Paris".
 
     A corrupted prompt has another country of as many tokens, and the metric is the logit difference of the two
@@ -26,7 +27,7 @@ def capitals(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     scope : Microscope
     n : int
         Number of pairs, all different.
-    seed : int
+    seed : int or None
         The same seed makes the same pairs.
 
     Returns
@@ -48,6 +49,7 @@ def capitals(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     >>> circuits.capitals(gpt2, n=20)  # doctest: +SKIP
     Task(capitals: 20 pairs for openai-community/gpt2, logit_difference)
     """
+    seed = seed_of(seed)
     check_task_size(scope, n)
     tokenizer, rng = scope.tokenizer, np.random.default_rng(seed)
     templates = [template for template in CITIES if in_vocabulary(tokenizer, SLOT.split(template)[::2])]

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 
 from scope_widgets._aliases import former_options
+from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.tasks.pairs import INSTEAD, SLOT, Pair, check_task_size, draw, raise_unknown_words, task_of
 from scope_widgets.circuits.tasks.vocabulary import EVENTS, LASTED
 from scope_widgets.circuits.tasks.word_tokens import in_vocabulary, next_token, prompt_ids
@@ -17,7 +18,7 @@ from scope_widgets.models.tokens import token_texts
 
 
 @former_options("n")
-def greater_than(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
+def greater_than(scope: Microscope, *, n: int = 50, seed: int | None = 0) -> Task:
     """Make pairs of later years: "The war lasted from the year 1732 to the year 17" goes on with more than 32.
 
     The metric is the probability of all later years less that of the others. A corrupted prompt starts in the year 01
@@ -30,7 +31,7 @@ def greater_than(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     scope : Microscope
     n : int
         Number of pairs, all different.
-    seed : int
+    seed : int or None
         The same seed makes the same pairs.
 
     Returns
@@ -57,6 +58,7 @@ def greater_than(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     >>> circuits.greater_than(gpt2, n=20)  # doctest: +SKIP
     Task(greater_than: 20 pairs for openai-community/gpt2, probability_difference)
     """
+    seed = seed_of(seed)
     check_task_size(scope, n)
     tokenizer, rng = scope.tokenizer, np.random.default_rng(seed)
     events = [event for event in EVENTS if next_token(tokenizer, "The", f" {event}") is not None]

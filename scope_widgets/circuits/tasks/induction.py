@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scope_widgets._aliases import former_options
+from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.tasks.pairs import INSTEAD, Pair, check_task_size, task_of
 from scope_widgets.circuits.tasks.vocabulary import COMMON
 from scope_widgets.circuits.tasks.word_tokens import leading_tokens, next_token, word_tokens
@@ -19,7 +20,7 @@ _STARTS = (2, 4, 6, 8)
 
 
 @former_options("n")
-def induction(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
+def induction(scope: Microscope, *, n: int = 50, seed: int | None = 0) -> Task:
     """Make pairs of random words that begin to come again: ".. X Y A B .. X Y A", so that B is next.
 
     The context has 16 different words, and three of them come again after it: after a single one a real model knows
@@ -33,7 +34,7 @@ def induction(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     scope : Microscope
     n : int
         Number of pairs.
-    seed : int
+    seed : int or None
         The same seed makes the same pairs.
 
     Returns
@@ -57,6 +58,7 @@ def induction(scope: Microscope, *, n: int = 50, seed: int = 0) -> Task:
     >>> circuits.induction(scope, n=20)
     Task(induction: 20 pairs for demo, logit_difference)
     """
+    seed = seed_of(seed)
     check_task_size(scope, n)
     tokenizer, rng = scope.tokenizer, np.random.default_rng(seed)
     needed = _CONTEXT + _AGAIN + 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from scope_widgets.models.tokens import encode, token_texts
+from scope_widgets.models.tokens import encode, ids_of_text, token_texts
 
 
 def prompt_ids(tokenizer: Any, text: str) -> list[int]:
@@ -56,7 +56,7 @@ def word_tokens(tokenizer: Any) -> list[int]:
 
 def bare_ids(tokenizer: Any, text: str) -> list[int]:
     """Return the token ids of a text without special tokens."""
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return ids_of_text(tokenizer, text, add_special_tokens=False)
 
 
 def _is_word(text: str) -> bool:

@@ -13,7 +13,10 @@ import numpy as np
 
 from scope_widgets._aliases import former_options
 from scope_widgets._files import write_text
+from scope_widgets._json_fields import decode, decode_fields
+from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
+from scope_widgets._untrusted import opening, parse_json, read_text, reading
 from scope_widgets.heads.factual_recall.facts import SUBJECT, Fact, FactPrompt, PromptPair
 from scope_widgets.models.tokens import Tokenizer, encode
 
@@ -125,14 +128,15 @@ class FactSet:
     # --- prompts of it ----------------------------------------------------------------------------------------------
 
     @former_options("seed")
-    def prompts(self, *, seed: int = 0) -> list[FactPrompt]:
+    def prompts(self, *, seed: int | None = 0) -> list[FactPrompt]:
         """Return a prompt of each fact; where a relation has several templates, each fact's is drawn.
 
         Parameters
         ----------
-        seed : int
+        seed : int or None
             Of the templates. A fact's draw does not depend on the others'.
         """
+        seed = seed_of(seed)
         draws = self._draws(seed)[:, 0]
         return [FactPrompt(fact, _drawn(self.templates[fact.relation], u)) for fact, u in zip(self, draws, strict=True)]
 
@@ -148,12 +152,12 @@ class FactSet:
         ]
 
     @former_options("seed")
-    def prompt_pairs(self, *, seed: int = 0, tokenizer: Tokenizer | None = None) -> list[PromptPair]:
+    def prompt_pairs(self, *, seed: int | None = 0, tokenizer: Tokenizer | None = None) -> list[PromptPair]:
         """Pair the prompt of each fact with one that differs in the subject, and so in the answer.
 
         Parameters
         ----------
-        seed : int
+        seed : int or None
             Of the templates (as in `prompts`) and the counterfactuals. A fact's draw does not depend on the others'.
         tokenizer : Tokenizer, optional
             Where it is given, both prompts of a pair have equally many tokens. Facts without such a counterfactual
@@ -164,6 +168,7 @@ class FactSet:
         ValueError
             When no fact has a counterfactual.
         """
+        seed = seed_of(seed)
         pairs, dropped = [], []
         for prompt, u in zip(self.prompts(seed=seed), self._draws(seed)[:, 1], strict=True):
             others = [FactPrompt(fact, prompt.template) for fact in self.counterfactuals(prompt.fact)]
@@ -233,13 +238,13 @@ class FactSet:
     @classmethod
     def from_json(cls, text: str) -> FactSet:
         """Return the facts that `to_json` wrote; raise ValueError for anything else."""
-        try:
-            parts = json.loads(text)
-            if parts["format"] != _FORMAT:
-                raise KeyError("format")
-            return cls([Fact(**fact) for fact in parts["facts"]], parts["templates"])
-        except (KeyError, TypeError, AttributeError, json.JSONDecodeError):
-            raise ValueError(f"This text is not a FactSet written by to_json(): it begins {text[:40]!r}.") from None
+        with reading(f"This text is not a FactSet written by to_json() (it begins {opening(text)})"):
+            parts = decode(parse_json(text), dict[str, Any], "it")
+            if parts.get("format") != _FORMAT:
+                raise ValueError(f"its format is {opening(parts.get('format'))} and not {_FORMAT!r}")
+            given = decode(parts["facts"], list[dict[str, Any]], "facts")
+            facts = [Fact(**decode_fields(Fact, fact)) for fact in given]
+            return cls(facts, decode(parts["templates"], dict[str, tuple[str, ...]], "templates"))
 
     def save(self, path: str | Path) -> None:
         """Write a JSON file."""
@@ -248,7 +253,9 @@ class FactSet:
     @classmethod
     def load(cls, path: str | Path) -> FactSet:
         """Return the facts of a file that `save` wrote; raise ValueError for anything else."""
-        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        text = read_text(path)
+        with reading(f"{str(path)!r} holds no facts"):
+            return cls.from_json(text)
 
 
 def _check_unique(facts: Sequence[Fact]) -> None:

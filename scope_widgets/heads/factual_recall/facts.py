@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from scope_widgets._untrusted import check_text
+
 #: what a template has in place of the subject
 SUBJECT = "{subject}"
 
@@ -45,6 +47,7 @@ class Fact:
         for part in (self.subject, self.relation, self.answer, *(self.counterfactual or ())):
             if not isinstance(part, str):
                 raise TypeError(f"The parts of a fact are texts; got {part!r} in {self._triple()}.")
+            check_text(part)
             if not part or part != part.strip():
                 raise ValueError(f"The parts of a fact have a letter and no spaces around them; got {part!r}.")
         if self.counterfactual and (self.subject == self.counterfactual[0] or self.answer == self.counterfactual[1]):

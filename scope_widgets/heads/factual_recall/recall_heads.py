@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.experiments.rounding import rank
 from scope_widgets.heads.compare_heads import compare_heads
@@ -88,7 +89,7 @@ def recall_heads(
     correction: Correction = "holm",
     alpha: float = 0.05,
     min_effect: float = 0.1,
-    seed: int = 0,
+    seed: int | None = 0,
     prepend_bos: bool | None = None,
 ) -> RecallHeads:
     """Find the heads whose last token attends to the subject of a fact more than to other tokens.
@@ -108,7 +109,7 @@ def recall_heads(
         The level that corrected p values are compared with.
     min_effect : float
         The effect that a head must exceed.
-    seed : int
+    seed : int or None
         Of the templates, where a relation has several.
     prepend_bos : bool, optional
         Whether each prompt begins with the beginning-of-sequence token; by default as the tokenizer does it.
@@ -134,6 +135,7 @@ def recall_heads(
     >>> heads.recall_heads(scope, facts).heads
     [(3, 0), (3, 1)]
     """
+    seed = seed_of(seed)
     if isinstance(source, Microscope) and isinstance(facts, FactSet):
         attention = _measure(source, facts, seed, prepend_bos)
     elif isinstance(source, SubjectAttention) and facts is None:

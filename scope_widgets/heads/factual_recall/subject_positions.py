@@ -7,7 +7,7 @@ import unicodedata
 import regex
 
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.tokens import Tokenizer, encode_with_spans
+from scope_widgets.models.tokens import Tokenizer, encode_with_spans, ids_of_text
 
 #: what is no part of a word: "Ali" is a word in "Ali's" and in "_Ali_", which text segmentation takes for one each
 _NO_WORD = regex.compile(r"[^\p{L}\p{M}\p{N}\p{Cf}]")
@@ -92,7 +92,7 @@ def _find_token_ids(tokenizer: Tokenizer, ids: list[int], written: list[str]) ->
     """
     found: set[tuple[int, ...]] = set()
     for text in [spelling for subject in dict.fromkeys(written) for spelling in (subject, f" {subject}")]:
-        own = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        own = ids_of_text(tokenizer, text, add_special_tokens=False)
         starts = [i for i in range(len(ids)) if own and ids[i : i + len(own)] == own]
         found |= {tuple(range(i, i + len(own))) for i in starts}
     # where the tokens with a space are found, so may be those without it, inside of them

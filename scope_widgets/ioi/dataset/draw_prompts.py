@@ -9,6 +9,7 @@ import numpy as np
 
 from scope_widgets._aliases import former_options
 from scope_widgets._choices import check_choice
+from scope_widgets._seeds import seed_of
 from scope_widgets.ioi.dataset.first_names import NameToken, name_tokens
 from scope_widgets.ioi.dataset.prompt_set import IOIPrompt, IOIPrompts
 from scope_widgets.ioi.dataset.templates import fill, in_order, known_fillers, known_templates, slots
@@ -24,7 +25,7 @@ def prompts(
     scope: Microscope,
     *,
     n: int = 100,
-    seed: int = 0,
+    seed: int | None = 0,
     order: Order = "both",
     templates: Sequence[str] | None = None,
     names: Sequence[str] | None = None,
@@ -40,7 +41,7 @@ def prompts(
     scope : Microscope
     n : int
         How many.
-    seed : int
+    seed : int or None
         The same seed gives the same prompts.
     order : {"both", "ABBA", "BABA"}
         "ABBA": the indirect object is named first; "BABA": the subject is; "both": in turn.
@@ -75,6 +76,7 @@ def prompts(
     >>> prompts[0].text.count(prompts[0].subject)
     2
     """
+    seed = seed_of(seed)
     if isinstance(n, bool) or not hasattr(n, "__index__"):
         raise TypeError(f"n= is the number of prompts; got {n!r}.")
     if n < 1:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scope_widgets.experiments.answer_tokens import answer_ids
-from scope_widgets.models.tokens import token_texts
+from scope_widgets.models.tokens import ids_of_text, token_texts
 
 _COMMON = """
 Aaron Adam Adrian Alan Albert Alex Alice Amanda Amy Andrea Andrew Angela Anna Anne Anthony Arthur Ashley Barbara Ben
@@ -108,7 +108,7 @@ def _token(tokenizer: Any, name: str) -> NameToken | str:
 
 def bare_ids(tokenizer: Any, text: str) -> list[int]:
     """Return a text's token ids without those that the tokenizer puts around it."""
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    return ids_of_text(tokenizer, text, add_special_tokens=False)
 
 
 def _some(clauses: list[str], n: int = 4) -> str:

@@ -12,7 +12,10 @@ import numpy as np
 
 from scope_widgets._choices import check_choice
 from scope_widgets._json_fields import decode_fields
+from scope_widgets._result import fields_of
+from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
+from scope_widgets._untrusted import opening, reading
 from scope_widgets.experiments.prompt_groups import groups_by_length
 from scope_widgets.experiments.task import Task
 from scope_widgets.ioi.dataset.first_names import NameToken
@@ -175,7 +178,7 @@ class IOIPrompts(Sequence[IOIPrompt]):
 
     # --- other prompts of these -------------------------------------------------------------------------------------
 
-    def corrupted(self, how: Corruption = "abc", seed: int = 0) -> IOIPrompts:
+    def corrupted(self, how: Corruption = "abc", seed: int | None = 0) -> IOIPrompts:
         """Replace names: same template, same other words, same length, same positions of the roles.
 
         `io`, `subject`, `answers`, `subjects` and their ids stay those of the clean prompts, because the metric,
@@ -189,7 +192,7 @@ class IOIPrompts(Sequence[IOIPrompt]):
             the new names are those of "abc".
             "s2_io": the indirect object's name in place of the second subject, so that the other name is the answer.
             "swap": the two names exchanged everywhere.
-        seed : int
+        seed : int or None
             Of the names of "abc", "io" and "s".
 
         Raises
@@ -197,6 +200,7 @@ class IOIPrompts(Sequence[IOIPrompt]):
         ValueError
             For an unknown corruption, prompts that are corrupted already, or too few names for the first three.
         """
+        seed = seed_of(seed)
         check_choice("corruption", how, Corruption)
         if self.corruption:
             raise ValueError(f"These prompts are corrupted already ({self.corruption}). Corrupt the clean ones.")
@@ -209,13 +213,13 @@ class IOIPrompts(Sequence[IOIPrompt]):
         items = tuple(_renamed(prompt, self._replacements(prompt, how, rng)) for prompt in self)
         return dataclasses.replace(self, items=items, corruption=how, corruption_seed=seed if how in _DRAWN else None)
 
-    def task(self, corruption: Corruption = "s2_io", seed: int = 0) -> Task:
+    def task(self, corruption: Corruption = "s2_io", seed: int | None = 0) -> Task:
         """Return the task of finding the indirect object: the logit difference of the two names.
 
         Parameters
         ----------
         corruption : {"abc", "io", "s", "s2_io", "swap"}
-        seed : int
+        seed : int or None
             As for `corrupted`.
 
         Returns
@@ -228,6 +232,7 @@ class IOIPrompts(Sequence[IOIPrompt]):
         ValueError
             As `corrupted` does, and for a set without prompts.
         """
+        seed = seed_of(seed)
         if not self.items:
             raise ValueError("This set has no prompts, and a task needs at least one.")
         return Task(
@@ -284,13 +289,10 @@ class IOIPrompts(Sequence[IOIPrompt]):
         ValueError
             When the text is nothing that `to_json` wrote.
         """
-        try:
-            fields = json.loads(text)
-            if fields.pop("result") != "IOIPrompts":
-                raise KeyError
-            return cls(**decode_fields(cls, fields))
-        except (KeyError, TypeError, AttributeError, ValueError):
-            raise ValueError(f"This text is no IOIPrompts written by to_json(): it begins {text[:40]!r}.") from None
+        with reading(f"This text is no IOIPrompts written by to_json() (it begins {opening(text)})"):
+            read = cls(**decode_fields(cls, fields_of(text, "IOIPrompts")))
+            read.to_dataframe()
+            return read
 
 
 def _renamed(prompt: IOIPrompt, new: Mapping[str, NameToken]) -> IOIPrompt:

@@ -10,6 +10,7 @@ import numpy as np
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
+from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.ablations import ablation_sentence
 from scope_widgets.experiments.check_components import check_heads
@@ -63,7 +64,7 @@ def ablate_heads(
     *,
     avoid: Iterable[Head] = (),
     draws: int = 10,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> HeadAblation:
     """Ablate heads at the last position of IOI prompts, where name movers act.
 
@@ -80,7 +81,7 @@ def ablate_heads(
         Heads that the random draws leave alone beside these, such as all that a detection found.
     draws : int
         How many sets of random other heads are ablated for comparison.
-    seed : int
+    seed : int or None
         Of the ABC names and the random heads.
 
     Returns
@@ -103,6 +104,7 @@ def ablate_heads(
     >>> bool(result.lost > 0.5 > abs(result.lost_at_random).max())
     True
     """
+    seed = seed_of(seed)
     check_prompts(scope, prompts, "ablate_heads()")
     heads = check_heads(scope, heads, "heads= is a list of (layer, head) such as [(9, 6)]")
     return measure_ablated_heads(DetectionRuns(scope, prompts, seed), heads, {*heads, *avoid}, draws, seed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tqdm.auto import tqdm
 
+from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.experiments.rounding import settled
 from scope_widgets.ioi.dataset.prompt_set import IOIPrompts
@@ -26,7 +27,7 @@ def detect(
     min_effect: float = 0.02,
     min_direct: float = 0.05,
     alpha: float = 0.05,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> IOIResult:
     """Find the heads of the IOI circuit in the order of Wang et al. 2022, by path patching with the ABC prompts.
 
@@ -55,7 +56,7 @@ def detect(
         Of the first: what does less by itself is told apart from backups by chance, another way on other prompts.
     alpha : float
         Level of significance, after correction.
-    seed : int
+    seed : int or None
         Of the ABC names, the bootstrap and the random heads that are ablated for comparison.
 
     Returns
@@ -79,6 +80,7 @@ def detect(
     >>> result.of("name_mover")
     [(3, 1)]
     """
+    seed = seed_of(seed)
     _check(scope, prompts)
     runs = DetectionRuns(scope, prompts, seed)
     p_behaviour = _one_sided(settled(runs.m_clean, runs.floor))

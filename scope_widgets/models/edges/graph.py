@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from scope_widgets._untrusted import check_count
+
 Array = np.ndarray[Any, Any]
+
+
+#: edges of the largest graph: each is an entry of several arrays
+MOST_EDGES = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -160,3 +166,29 @@ class Graph:
                 f"There is no {what} {name!r} in a model of {self.n_layers} layers of {self.n_heads} heads; there are "
                 f"{names[0]}, {names[1]}, ... {names[-1]}."
             ) from None
+
+
+def count_edges(graph: Graph) -> int:
+    """Return the number of edges of a graph, from its sizes alone.
+
+    Raises
+    ------
+    ValueError
+        For sizes that no model has.
+    """
+    layers, heads, kv_heads = (
+        check_count(name, getattr(graph, name)) for name in ("n_layers", "n_heads", "n_kv_heads")
+    )
+    whole = set(graph.whole)
+    if not 0 < kv_heads <= heads or heads % kv_heads or not layers or not whole.issubset(range(layers)):
+        raise ValueError(
+            f"no model has {layers} layers of {heads} heads, {kv_heads} of keys and values, {len(whole)} without heads"
+        )
+    if layers * graph.n_inputs * layers * heads > 2 * MOST_EDGES:
+        raise ValueError(f"{layers} layers of {heads} heads have more than {MOST_EDGES:,} edges")
+    edges, seen = 0, 1
+    for layer in range(layers):
+        own = 0 if layer in whole else heads
+        edges += (graph.n_inputs if own else 0) * seen + seen + (0 if graph.parallel else own)
+        seen += own + 1
+    return edges + seen

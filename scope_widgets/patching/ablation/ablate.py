@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._choices import choices
+from scope_widgets._seeds import seed_of
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.ablations import AblationMethod, ablation_sentence, check_ablation
 from scope_widgets.experiments.check_components import check_head, check_layer
@@ -43,7 +44,7 @@ def ablate(
     reference_groups: Sequence[Any] | None = None,
     factor: float = 0.0,
     std: float = 1.0,
-    seed: int = 0,
+    seed: int | None = 0,
 ) -> Ablation:
     """Take components out together and measure what is left.
 
@@ -74,7 +75,7 @@ def ablate(
         A label (template) of each prompt and reference prompt: means and draws are then within the same label.
     factor, std : float
         See `ablation`.
-    seed : int
+    seed : int or None
         Of "resample" and "noise".
 
     Returns
@@ -102,6 +103,7 @@ def ablate(
     >>> bool(result.after[0] < result.before[0])
     True
     """
+    seed = seed_of(seed)
     edits_of, described = _edits(scope, components)
     sites = tuple(dict.fromkeys(site for site, _ in edits_of))
     run = loaded(scope).run(prompts, sites)

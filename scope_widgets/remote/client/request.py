@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import re
 import sys
@@ -14,21 +13,21 @@ from importlib.metadata import version
 from typing import Any
 
 import httpx
-import torch
 import websocket
-import zstandard
 from nnsight.intervention.backends.remote import RemoteBackend
 from nnsight.schema.request import RequestModel
 from nnsight.schema.response import ResponseModel, Status
 
 from scope_widgets._job import JobStatus, State
+from scope_widgets._untrusted import parse_json
+from scope_widgets.remote.client.received import check_archive, loaded
 from scope_widgets.remote.client.server_connection import Server
 from scope_widgets.remote.errors import (
     LostConnectionError,
     NoAnswerError,
     ServerDownError,
-    UnreadableError,
     of_job,
+    understanding,
 )
 from scope_widgets.remote.worker.execute import PROGRESS
 
@@ -184,7 +183,9 @@ class Request(RemoteBackend):  # type: ignore[misc]
     def _stream(self, request: RequestModel, blob: bytes) -> Any:
         connection = self._connect()
         try:
-            request.session_id = json.loads(self._message(connection, self.server.patience))["session_id"]
+            first = self._message(connection, self.server.patience)
+            with understanding(self.host):
+                request.session_id = str(parse_json(first)["session_id"])
             self._post(request, blob)
             while True:
                 found = self._received(_parse(self._message(connection, _SILENCE, self.server.alive), self.host))
@@ -251,13 +252,8 @@ class Request(RemoteBackend):  # type: ignore[misc]
                 raise LostConnectionError(self.server.silent(f"its store answered {answer.status_code}"))
             data = answer.content
         self.server.traffic.received += len(data)
-        try:
-            if self.compress:
-                data = zstandard.ZstdDecompressor().decompress(data)
-            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            return {"answer": found["answer"]}
-        except (zstandard.ZstdError, pickle.UnpicklingError, RuntimeError, EOFError, LookupError, TypeError) as error:
-            raise UnreadableError(_unreadable(self.host, error)) from error
+        with understanding(self.host):
+            return {"answer": loaded(data, self.server.most_bytes, compressed=self.compress)["answer"]}
 
     def _printed(self, line: str) -> None:
         words = line.split(maxsplit=3)
@@ -291,21 +287,13 @@ class _Envelope(pickle.Unpickler):
 
 
 def _parse(message: str | bytes, host: str) -> ResponseModel:
-    try:
+    with understanding(host):
         if isinstance(message, str):
             return ResponseModel.model_validate_json(message)
         with zipfile.ZipFile(io.BytesIO(message)) as whole:  # as torch.save writes it
+            check_archive(whole, len(message))
             (name,) = [name for name in whole.namelist() if name.endswith("data.pkl")]
             return ResponseModel(**_Envelope(io.BytesIO(whole.read(name))).load())
-    except (ValueError, TypeError, LookupError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise UnreadableError(_unreadable(host, error)) from error
-
-
-def _unreadable(host: str, error: Exception) -> str:
-    return (
-        f"What {host} answered cannot be read ({type(error).__name__}): it is damaged, or no answer of an NDIF server. "
-        "Ask again; if that does not help, check the address (host= or NDIF_HOST) and update nnsight."
-    )
 
 
 def _detail(response: httpx.Response) -> str:

@@ -17,6 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor
 
+from scope_widgets._untrusted import parse_json, read_text
+
 #: bytes of all answers; the ones that were not used for longest go first
 MOST_BYTES = 2_000_000_000
 #: seconds that a server keeps the answer of a job
@@ -25,10 +27,13 @@ STORED_S = 3600.0
 _WRITING = "writing-"
 
 
-def cache_folder() -> Path:
-    """Return where answers are kept: a folder of their own in SCOPE_WIDGETS_CACHE, or in the user's cache."""
+def cache_folder() -> Path | None:
+    """Return where answers are kept, a folder in SCOPE_WIDGETS_CACHE or in the user's cache; None without a home."""
     given = os.environ.get("SCOPE_WIDGETS_CACHE")
-    return (Path(given) if given else Path.home() / ".cache" / "scope-widgets") / "remote"
+    try:
+        return (Path(given) if given else Path.home() / ".cache" / "scope-widgets") / "remote"
+    except RuntimeError:
+        return None
 
 
 class ResponseCache:
@@ -45,14 +50,14 @@ class ResponseCache:
         path = self._where / f"{key}.safetensors"
         try:
             whole = path.read_bytes()  # at once: another process may put a new file in its place
-            written = json.loads(whole[8 : 8 + int.from_bytes(whole[:8], "little")])["__metadata__"]
+            written = parse_json(whole[8 : 8 + int.from_bytes(whole[:8], "little")])["__metadata__"]
             found = load(whole)
             tensors = [found[str(i)] for i in range(len(found))]
             if written["digest"] != key_of([written["answer"], tensors]):
                 return None
             os.utime(path)
             return _whole(json.loads(written["answer"]), tensors)
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        except Exception:  # the readers raise anything on a damaged file
             return None
 
     def keep(self, key: str, answer: Any) -> None:
@@ -75,8 +80,8 @@ class ResponseCache:
     def job(self, key: str) -> str | None:
         """Give the job that was sent for this and may still be under way."""
         try:
-            found = json.loads((self._where / f"{key}.job").read_text())
-            return str(found["id"]) if time.time() - found["at"] < STORED_S else None
+            found = parse_json(read_text(self._where / f"{key}.job", most=10_000))
+            return found["id"] if time.time() - found["at"] < STORED_S and str(found["id"]).isprintable() else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

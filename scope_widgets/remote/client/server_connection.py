@@ -14,9 +14,13 @@ from scope_widgets.remote.errors import (
     LostConnectionError,
     RemoteError,
     ServerDownError,
+    UnreadableError,
     WrongKeyError,
     of_status,
 )
+
+#: bytes that one answer may bring back
+MOST_BYTES = 1_000_000_000
 
 
 @dataclass
@@ -54,6 +58,8 @@ class Server:
     patience : float
         Seconds that the server may take to say anything at all.
     traffic : Traffic
+    most_bytes : int
+        What one answer may bring back.
     met : bool
         Whether it has answered: one that has is waited for when it is lost, for its patience.
     """
@@ -63,6 +69,7 @@ class Server:
     timeout: float = 600.0
     patience: float = 30.0
     traffic: Traffic = field(default_factory=Traffic)
+    most_bytes: int = MOST_BYTES
     met: bool = False
 
     @classmethod
@@ -103,6 +110,8 @@ class Server:
                 content = bytearray()
                 for part in response.iter_bytes():
                     content += part
+                    if len(content) > 2 * self.most_bytes:
+                        raise UnreadableError(self.silent(f"it sent more than {self.most_bytes:,} bytes"))
                     if time.monotonic() > end:
                         raise httpx.ReadTimeout("")
             self.met = self.met or response.is_success

@@ -22,7 +22,7 @@ from scope_widgets.widgets.circuit_graph.curve import curve_of, partial_curve
 from scope_widgets.widgets.circuit_graph.picture import picture
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
-from scope_widgets.widgets.core.view import Answer, LongAnswer, View
+from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
 
 #: what a saved page may hold of attention, and of the circuit as JSON
 SAVED_BYTES = 2_000_000
@@ -76,6 +76,14 @@ class CircuitGraph(View):
     """
 
     bundle: ClassVar[str] = "circuit_graph"
+    set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
+        "kept": int | None,
+        "removed": list[str],
+        "added": list[str],
+        "labels": dict[str, str],
+        "groups": dict[str, list[str]],
+        "pins": dict[str, list[float]],
+    }
 
     n_kv_heads = traitlets.Int().tag(sync=True)
     parallel = traitlets.Bool().tag(sync=True)
@@ -97,7 +105,7 @@ class CircuitGraph(View):
     labels: Any = traitlets.TraitType().tag(sync=True)
     groups: Any = traitlets.TraitType().tag(sync=True)
     pins: Any = traitlets.TraitType().tag(sync=True)
-    height = traitlets.Int(None, allow_none=True, min=240).tag(sync=True)
+    height = traitlets.Int(None, allow_none=True, min=240, max=TALLEST).tag(sync=True)
 
     def __init__(
         self,

@@ -107,7 +107,7 @@ def check_labels(graph: Graph, labels: Any) -> dict[str, str]:
 
 def check_groups(graph: Graph, groups: Any) -> dict[str, list[str]]:
     """Tidy groups of nodes: a node is in one of them at most, and a group has another name than any node."""
-    if not isinstance(groups, Mapping) or any(isinstance(nodes, str) for nodes in groups.values()):
+    if not isinstance(groups, Mapping) or not all(isinstance(nodes, (list, tuple)) for nodes in groups.values()):
         raise ValueError(f"groups= is a dict of name to nodes, such as {{'early': ['a0.h1', 'm0']}}, not {groups!r}.")
     home: dict[str, str] = {}
     for group, nodes in groups.items():

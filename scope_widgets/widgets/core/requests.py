@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import logging
 import time
+import typing
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from scope_widgets._job import Job, Steps
+from scope_widgets._json_fields import decode
+from scope_widgets._untrusted import check_plain, opening, reading, why
 
 Answer = tuple[dict[str, Any], list[bytes]]
 #: an answer that takes long: its statuses, and the answer in the end
@@ -43,7 +46,7 @@ class Answers:
             self._hurry()
         elif message.get("kind") == "req":
             self._running.add(request)
-            steps = self._steps(request, str(message.get("name")), message.get("args") or {})
+            steps = self._steps(request, str(message.get("name")), message.get("args", {}))
             try:
                 loop = asyncio.get_running_loop()
             except RuntimeError:
@@ -71,11 +74,14 @@ class Answers:
 
     def _steps(self, request: str, name: str, args: dict[str, Any]) -> Iterator[float]:
         try:
-            answer = self._method(name, args)(**args)
+            method, given = self._method(name, args)
+            answer = method(**given)
             if inspect.isgenerator(answer):
                 answer = yield from self._report(request, answer)
             if request in self._running:
                 data, buffers = answer
+                with reading(f"The answer to '{name}' cannot be sent"):
+                    check_plain(data)
                 self.send({"v": 1, "id": request, "kind": "res", "data": data}, buffers)
         except Exception as failure:
             _log.debug("request %r failed", name, exc_info=failure)
@@ -100,15 +106,20 @@ class Answers:
         finally:
             job.cancel()
 
-    def _method(self, name: str, args: dict[str, Any]) -> Any:
-        method = getattr(self, f"answer_{name}", None)
+    def _method(self, name: str, args: Any) -> tuple[Any, dict[str, Any]]:
+        """Return the method that answers, and its arguments, each of the type that it says."""
+        method = getattr(self, f"answer_{name}", None) if name.isidentifier() else None
         if method is None:
-            raise ValueError(f"This view has no answer to '{name}'.")
+            raise ValueError(f"This view has no answer to {opening(name)}.")
         try:
+            if not isinstance(args, dict):
+                raise ValueError("they are no object")
+            check_plain(args)
             inspect.signature(method).bind(**args)
-        except TypeError as problem:
+            hints = typing.get_type_hints(method)
+            return method, {key: decode(value, hints.get(key, Any), key) for key, value in args.items()}
+        except (TypeError, ValueError) as problem:
             raise ValueError(f"'{name}' was asked with the wrong arguments: {problem}.") from None
-        return method
 
 
 def finished(answer: Answer | LongAnswer) -> Answer:
@@ -119,7 +130,7 @@ def finished(answer: Answer | LongAnswer) -> Answer:
 def _sentence(name: str, failure: Exception) -> str:
     """Return what went wrong in words, without the path of any file of ours."""
     if isinstance(failure, OSError) and failure.strerror:
-        return f"'{name}' failed: {failure.strerror}."
+        return f"'{name[:40]}' failed: {failure.strerror}."
     if isinstance(failure, (ValueError, OSError, RuntimeError, traitlets.TraitError)) and str(failure):
         return str(failure)
-    return f"'{name}' failed: {type(failure).__name__}: {failure}"
+    return f"'{name[:40]}' failed, and this package did not expect it ({type(failure).__name__}): {why(failure)}."

@@ -10,6 +10,8 @@ from weakref import WeakSet
 
 import traitlets
 
+from scope_widgets._untrusted import MOST_COUNT, opening
+
 Head = tuple[int, int]
 
 
@@ -36,9 +38,12 @@ def as_heads(value: object) -> list[Head]:
         try:
             layer, head = (operator.index(part) for part in item)
         except (TypeError, ValueError):
-            raise traitlets.TraitError(f"A head is a pair (layer, head) of integers, not {item!r}.") from None
-        if layer < 0 or head < 0:
-            raise traitlets.TraitError(f"Layers and heads count from 0, so {(layer, head)} names no head.")
+            raise traitlets.TraitError(f"A head is a pair (layer, head) of integers, not {opening(item)}.") from None
+        if not (0 <= layer <= MOST_COUNT and 0 <= head <= MOST_COUNT):
+            raise traitlets.TraitError(
+                f"Layers and heads count from 0, and to {MOST_COUNT:,} at most, so ({opening(layer)}, {opening(head)}) "
+                "names no head."
+            )
         heads.append((layer, head))
     return list(dict.fromkeys(heads))
 
@@ -56,9 +61,9 @@ def as_tokens(value: object) -> list[int]:
         try:
             token = operator.index(item)
         except TypeError:
-            raise traitlets.TraitError(f"A token is its position, an integer, not {item!r}.") from None
-        if token < 0:
-            raise traitlets.TraitError(f"Positions of tokens count from 0, so {token} names no token.")
+            raise traitlets.TraitError(f"A token is its position, an integer, not {opening(item)}.") from None
+        if not 0 <= token < 2**31:
+            raise traitlets.TraitError(f"Positions of tokens count from 0, so {opening(token)} names no token.")
         tokens.append(token)
     return list(dict.fromkeys(tokens))
 
@@ -74,7 +79,7 @@ def check_range(heads: Iterable[Head], n_layers: int | None, n_heads: int | None
 
 def _items(value: object, what: str, example: str) -> list[Any]:
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
-        raise traitlets.TraitError(f"{what} are given as a list such as {example}, not as {value!r}.")
+        raise traitlets.TraitError(f"{what} are given as a list such as {example}, not as {opening(value)}.")
     return list(value)
 
 

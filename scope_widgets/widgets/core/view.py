@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +11,8 @@ import anywidget
 import numpy.typing as npt
 import traitlets
 
+from scope_widgets._json_fields import decode
+from scope_widgets._untrusted import check_plain, opening
 from scope_widgets.widgets.core.bundle import bundle
 from scope_widgets.widgets.core.fallback import Table, fallbacks
 from scope_widgets.widgets.core.requests import Answer as Answer
@@ -17,6 +20,11 @@ from scope_widgets.widgets.core.requests import Answers
 from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer
 from scope_widgets.widgets.core.saved_page import page, save_html
 from scope_widgets.widgets.core.selection import Head, Selection, as_heads, as_tokens, check_range
+
+#: pixels of a view, and numbers that it can draw to a scale
+TALLEST, LARGEST = 20_000, 1e30
+
+_log = logging.getLogger("scope_widgets")
 
 
 class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
@@ -46,6 +54,12 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     """
 
     bundle: ClassVar[str] = ""
+    #: traits that the browser may set, each with the type of its JSON; the others are what a result says
+    set_in_browser: ClassVar[dict[str, Any]] = {
+        "selected_heads": list[list[int]],
+        "selected_tokens": list[int],
+        "height": int | None,
+    }
     selection: Selection = None  # type: ignore[assignment]
 
     title = traitlets.Unicode().tag(sync=True)
@@ -82,6 +96,18 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         super().__init__(**traits)
         self.selection.join(self)
         self.on_msg(self._hear)
+
+    def set_state(self, sync_data: Any) -> None:
+        """Take traits from the browser; those that it may not set, or not to that, it gets back as they are."""
+        names = list(map(str, sync_data))
+        try:
+            if refused := [name for name in names if name not in self.set_in_browser or name not in self.keys]:
+                raise ValueError(f"The browser does not set {opening(refused[0])} of a {type(self).__name__}.")
+            check_plain(sync_data)
+            super().set_state({name: decode(sync_data[name], self.set_in_browser[name], name) for name in names})
+        except (ValueError, traitlets.TraitError) as refusal:
+            _log.warning("%s", " ".join(str(refusal).split())[:400])
+            self.send_state([name for name in names if name in self.keys])
 
     # -- selection
 

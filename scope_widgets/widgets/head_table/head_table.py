@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import traitlets
@@ -55,6 +55,10 @@ class HeadTable(View):
     """
 
     bundle = "head_table"
+    set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
+        "filter": str,
+        "sort": list[list[str]],
+    }
 
     n_rows = traitlets.Int().tag(sync=True)
     columns = traitlets.List(traitlets.Dict(), help="See `_columns.pack`.").tag(sync=True)
@@ -120,7 +124,7 @@ class HeadTable(View):
 
     @traitlets.validate("sort")
     def _check_sort(self, proposal: Any) -> list[list[str]]:
-        keys = [list(key) for key in proposal["value"]]
+        keys = [list(key) if isinstance(key, (list, tuple)) else [key] for key in proposal["value"]]
         for key in keys:
             if len(key) != 2 or key[1] not in ("ascending", "descending"):
                 raise traitlets.TraitError(f"Sort by [(column, 'ascending' or 'descending'), ...], not by {key!r}.")

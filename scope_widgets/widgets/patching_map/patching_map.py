@@ -14,7 +14,7 @@ import traitlets
 from scope_widgets._job import JobStatus
 from scope_widgets.experiments.rounding import rank
 from scope_widgets.widgets.core.selection import Head, Selection
-from scope_widgets.widgets.core.view import Answer, LongAnswer, View
+from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.patching_map.cells import Effects, as_bytes, code_of, prompts_of_cell, values_of
 
 MOST_PROMPTS = 200
@@ -66,6 +66,11 @@ class PatchingMap(View):
     """
 
     bundle: ClassVar[str] = "patching_map"
+    set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
+        "limit": float | None,
+        "threshold": float,
+        "shows": str,
+    }
 
     axes = traitlets.List(traitlets.Unicode(), help="layer, head, position; or component").tag(sync=True)
     shape = traitlets.List(traitlets.Int()).tag(sync=True)
@@ -98,8 +103,8 @@ class PatchingMap(View):
 
     shows = traitlets.Enum(["heads", "positions", "selected heads"], "heads").tag(sync=True)
     limit = traitlets.Float(None, allow_none=True).tag(sync=True)
-    threshold = traitlets.Float(0.0, min=0.0).tag(sync=True)
-    height = traitlets.Int(None, allow_none=True, min=240).tag(sync=True)
+    threshold = traitlets.Float(0.0, min=0.0, max=LARGEST).tag(sync=True)
+    height = traitlets.Int(None, allow_none=True, min=240, max=TALLEST).tag(sync=True)
 
     def __init__(
         self,

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scope_widgets._json_fields import decode
+from scope_widgets._untrusted import opening, parse_json, read_text, reading
+
 _FORMAT = "scope-widgets steering presets 1"
 _IDENTITY = ("kind", "name", "layer", "at")
 
@@ -37,16 +40,16 @@ def read(given: str | Path, sliders: Sequence[Mapping[str, Any]], model: str) ->
     ValueError
         With a sentence, for text that is something else, of another model, or for sliders that are not there.
     """
-    text = given if isinstance(given, str) and given.lstrip().startswith("{") else Path(given).read_text("utf-8")
-    try:
-        found = json.loads(text)
-        if found["format"] != _FORMAT:
-            raise ValueError
-        origin, presets = str(found["model"]), dict(found["presets"])
-        entries = {str(name): [dict(entry) for entry in preset] for name, preset in presets.items()}
+    is_text = isinstance(given, str) and given.lstrip().startswith("{")
+    text = str(given) if is_text else read_text(given)
+    what = "This is not JSON" if is_text else f"{str(given)!r} is not JSON"
+    with reading(f"{what} of presets that a SteeringPanel wrote (it begins {opening(text)})"):
+        found = decode(parse_json(text), dict[str, Any], "it")
+        if found.get("format") != _FORMAT:
+            raise ValueError(f"its format is {opening(found.get('format'))} and not {_FORMAT!r}")
+        origin = decode(found["model"], str, "model")
+        entries = decode(found["presets"], dict[str, list[dict[str, Any]]], "presets")
         own = {name: _own(preset, sliders) for name, preset in entries.items()}
-    except (KeyError, TypeError, ValueError):
-        raise ValueError(f"This is not JSON of presets that a SteeringPanel wrote: it begins {text[:40]!r}.") from None
     if origin != model:
         raise ValueError(f"These presets are of {origin}, and this panel steers {model}.")
     missing = {_words(entry): None for _, lacking in own.values() for entry in lacking}
@@ -68,8 +71,8 @@ def _own(entries: list[dict[str, Any]], sliders: Sequence[Mapping[str, Any]]) ->
             missing.append(entry)
             continue
         left.remove(slider)
-        preset["strengths"][slider["key"]] = None if entry["strength"] is None else float(entry["strength"])
-        preset["enabled"][slider["key"]] = bool(entry["enabled"])
+        preset["strengths"][slider["key"]] = decode(entry["strength"], float | None, "strength")
+        preset["enabled"][slider["key"]] = decode(entry["enabled"], bool, "enabled")
     return preset, missing
 
 

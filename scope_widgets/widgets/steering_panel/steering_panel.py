@@ -18,7 +18,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
-from scope_widgets.widgets.core.view import Answer, LongAnswer, View
+from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.steering_panel import presets, sliders
 from scope_widgets.widgets.steering_panel.next_token_reader import SHOWN, Reader
 
@@ -80,6 +80,15 @@ class SteeringPanel(View):
     """
 
     bundle: ClassVar[str] = "steering_panel"
+    set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
+        "strengths": list[float | None],
+        "enabled": list[bool],
+        "presets": dict[str, dict[str, Any]],
+        "max_new_tokens": int,
+        "temperature": float,
+        "seed": int,
+        "continue_on_release": bool,
+    }
 
     interactive = traitlets.Bool(True, help="answers come soon enough to follow a slider").tag(sync=True)
     model_name = traitlets.Unicode().tag(sync=True)
@@ -93,9 +102,9 @@ class SteeringPanel(View):
     presets: Any = traitlets.TraitType().tag(sync=True)
     max_new_tokens = traitlets.Int(20, min=1, max=LONGEST).tag(sync=True)
     temperature = traitlets.Float(0.0, min=0.0, max=10.0).tag(sync=True)
-    seed = traitlets.Int(0, min=0).tag(sync=True)
+    seed = traitlets.Int(0, min=0, max=2**53 - 1).tag(sync=True)
     continue_on_release = traitlets.Bool(True).tag(sync=True)
-    height = traitlets.Int(None, allow_none=True, min=240).tag(sync=True)
+    height = traitlets.Int(None, allow_none=True, min=240, max=TALLEST).tag(sync=True)
 
     def __init__(
         self,

@@ -10,16 +10,38 @@ export interface Edits {
   removed: string[];
   /** Edges that are in all the same. */
   added: string[];
-  labels: Record<string, string>;
-  groups: Record<string, string[]>;
+  /** By name, as the next two: a Map, for a group may be called "constructor". */
+  labels: ReadonlyMap<string, string>;
+  groups: ReadonlyMap<string, string[]>;
   /** Where moved nodes and groups stand: [column, layer]. */
-  pins: Record<string, [column: number, row: number]>;
+  pins: ReadonlyMap<string, [column: number, row: number]>;
 }
 
 export const EDITS = ["kept", "removed", "added", "labels", "groups", "pins"] as const;
 
-export const readEdits = (model: Model<CircuitGraphTraits>): Edits =>
-  Object.fromEntries(EDITS.map((name) => [name, model.get(name)])) as unknown as Edits;
+export const readEdits = (model: Model<CircuitGraphTraits>): Edits => ({
+  kept: model.get("kept"),
+  removed: model.get("removed"),
+  added: model.get("added"),
+  labels: new Map(Object.entries(model.get("labels"))),
+  groups: new Map(Object.entries(model.get("groups"))),
+  pins: new Map(Object.entries(model.get("pins"))),
+});
+
+/** An edit as its trait holds it. */
+export const plainEdit = (edits: Edits, name: (typeof EDITS)[number]): unknown =>
+  edits[name] instanceof Map ? Object.fromEntries(edits[name]) : edits[name];
+
+/** One text for each state of the edits. */
+export const editsText = (edits: Edits): string => JSON.stringify(EDITS.map((name) => plainEdit(edits, name)));
+
+/** A map without one of its entries, or with another. */
+export function changed<T>(items: ReadonlyMap<string, T>, name: string, value?: T): Map<string, T> {
+  const made = new Map(items);
+  if (value === undefined) made.delete(name);
+  else made.set(name, value);
+  return made;
+}
 
 const isEdge = (name: string): boolean => name.includes("->");
 
@@ -67,9 +89,9 @@ export function toggledNodes({ removed }: Edits, nodes: string[]): Pick<Edits, "
 
 /** Put nodes into a group; they leave those in which they were. */
 export function grouped({ groups }: Edits, name: string, nodes: string[]): Pick<Edits, "groups"> {
-  const rest = Object.entries(groups).map(
+  const rest = [...groups].map(
     ([other, members]) => [other, other === name ? members : members.filter((node) => !nodes.includes(node))] as const,
   );
-  const made = Object.fromEntries(rest.filter(([, members]) => members.length));
-  return { groups: { ...made, [name]: [...new Set([...(made[name] ?? []), ...nodes])] } };
+  const made = new Map(rest.filter(([, members]) => members.length));
+  return { groups: changed(made, name, [...new Set([...(made.get(name) ?? []), ...nodes])]) };
 }

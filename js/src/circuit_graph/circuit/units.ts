@@ -33,9 +33,7 @@ export const columnsOf = ({ shape }: Graph, groups: number): number =>
 
 export function unitsOf(graph: Graph, { groups, pins }: Pick<Edits, "groups" | "pins">): Units {
   const places = graph.nodes.map((_, node) => placeOf(graph, node));
-  const groupOf = new Map(
-    Object.entries(groups).flatMap(([name, nodes]) => nodes.map((node) => [node, name] as const)),
-  );
+  const groupOf = new Map([...groups].flatMap(([name, nodes]) => nodes.map((node) => [node, name] as const)));
   const all: Unit[] = [];
   const of: number[] = [];
   const find = new Map<string, number>();
@@ -51,7 +49,7 @@ export function unitsOf(graph: Graph, { groups, pins }: Pick<Edits, "groups" | "
         nodes: [],
         column: 0,
         row: 0,
-        pinned: key in pins,
+        pinned: pins.has(key),
       });
     }
     all[unit]!.nodes.push(at);
@@ -63,7 +61,7 @@ export function unitsOf(graph: Graph, { groups, pins }: Pick<Edits, "groups" | "
     places,
     graph.shape,
   );
-  for (const unit of all) if (pins[unit.key]) [unit.column, unit.row] = pins[unit.key]!;
+  for (const unit of all) [unit.column, unit.row] = pins.get(unit.key) ?? [unit.column, unit.row];
   return { all, of, find };
 }
 

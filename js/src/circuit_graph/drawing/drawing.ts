@@ -71,7 +71,7 @@ export interface Marked {
   selected: ReadonlySet<string>;
   /** What is drawn at full strength while something is pointed at; undefined: everything. */
   lit: ReadonlySet<number> | undefined;
-  labels: Record<string, string>;
+  labels: ReadonlyMap<string, string>;
 }
 
 export function drawMarks(pen: Pen, graph: Graph, scene: Scene, theme: Theme, { selected, lit, labels }: Marked): void {
@@ -84,7 +84,7 @@ export function drawMarks(pen: Pen, graph: Graph, scene: Scene, theme: Theme, { 
     if (!mark) return;
     const chosen = selected.has(mark.unit.key);
     pen.globalAlpha = !lit || lit.has(at) || chosen ? 1 : 0.35;
-    drawMark(pen, graph, mark, theme, labels[mark.unit.key], chosen);
+    drawMark(pen, graph, mark, theme, labels.get(mark.unit.key), chosen);
   });
   pen.globalAlpha = 1;
   pen.font = `11px ${theme.font}`;

@@ -38,7 +38,7 @@ export const cut = (text: string, most: number): string => {
 /** Labels that fit, the strongest nodes' first: at the right, the left, above or below. */
 export function placedLabels(
   { marks, frame }: Scene,
-  labels: Record<string, string>,
+  labels: ReadonlyMap<string, string>,
   width: (text: string) => number,
 ): Label[] {
   const shown = marks.filter((mark): mark is Mark => !!mark && mark.state !== "out");
@@ -50,13 +50,13 @@ export function placedLabels(
   }));
   const placed: Label[] = [];
   const said = ({ unit, w }: Mark): boolean =>
-    unit.kind === "head" && w >= ROOMY && classLetter(labels[unit.key]) === labels[unit.key];
+    unit.kind === "head" && w >= ROOMY && classLetter(labels.get(unit.key)) === labels.get(unit.key);
   const wanted = marks.filter(
     (mark): mark is Mark =>
-      !!mark && !!labels[mark.unit.key] && !said(mark) && (mark.state !== "out" || mark.unit.pinned),
+      !!mark && !!labels.get(mark.unit.key) && !said(mark) && (mark.state !== "out" || mark.unit.pinned),
   );
   for (const { unit, x, y, w, h } of wanted.sort((one, other) => other.strength - one.strength)) {
-    const found = [...new Set(LENGTHS.map((most) => cut(labels[unit.key]!, most)))]
+    const found = [...new Set(LENGTHS.map((most) => cut(labels.get(unit.key)!, most)))]
       .flatMap((text) => {
         const wide = width(text);
         const spots = [

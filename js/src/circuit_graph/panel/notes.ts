@@ -14,7 +14,7 @@ export function unitNote(state: State, unit: Unit): HTMLElement[] {
   const { into, out } = state.edges.touching(new Set(unit.nodes));
   const [ins, outs] = [into, out].map((ranks) => ranks.filter((rank) => included[rank]));
   const sum = outs!.reduce((total, rank) => total + (state.edges.score[rank]! || 0), 0);
-  const label = state.edits.peek().labels[unit.key];
+  const label = state.edits.peek().labels.get(unit.key);
   const lines: HTMLElement[] = [
     h("div", {}, h("b", {}, unitWords(state.graph, unit)), ...(label ? [` ${label}`] : [])),
   ];

@@ -14,7 +14,7 @@ export function labelField(state: State, unit: Unit): HTMLElement {
     "aria-label": "Label",
     maxlength: 80,
   });
-  field.value = state.edits.value.labels[unit.key] ?? "";
+  field.value = state.edits.value.labels.get(unit.key) ?? "";
   const put = (): void => state.label(unit.key, field.value);
   field.addEventListener("change", put);
   field.addEventListener("keydown", (event) => {

@@ -79,7 +79,7 @@ export function componentGrid(space: Space): Grid {
   ];
   const columns = [
     ...headColumns(space),
-    ...names.map((name) => ({ text: SHORT[name] ?? componentText(name), name: componentText(name) })),
+    ...names.map((name) => ({ text: SHORT.get(name) ?? componentText(name), name: componentText(name) })),
   ];
   const cells = new Map(
     space.components.map(([name, layer, head], cell) => [`${layer} ${head < 0 ? name : head}`, cell]),
@@ -91,7 +91,10 @@ export function componentGrid(space: Space): Grid {
   return { ...grid, gapBefore: space.headsPerLayer };
 }
 
-const SHORT: Record<string, string> = { attention_bias: "bias", mlp: "MLP" };
+const SHORT = new Map([
+  ["attention_bias", "bias"],
+  ["mlp", "MLP"],
+]);
 
 function make(rows: Line[], columns: Line[], cellAt: (row: number, column: number) => number): Grid {
   const at = new Int32Array(rows.length * columns.length);

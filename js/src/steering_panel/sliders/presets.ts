@@ -25,10 +25,11 @@ export function applied(
   { strengths, enabled }: Preset,
   sliders: readonly Slider[],
 ): { setting: Setting; missing: string[] } {
+  const [given, on] = [new Map(Object.entries(strengths)), new Map(Object.entries(enabled))];
   return {
     setting: {
-      strengths: sliders.map(({ key, neutral }) => strengths[key] ?? neutral),
-      enabled: sliders.map(({ key }) => enabled[key] ?? true),
+      strengths: sliders.map(({ key, neutral }) => given.get(key) ?? neutral),
+      enabled: sliders.map(({ key }) => on.get(key) ?? true),
     },
     missing: Object.keys(strengths).filter((key) => !sliders.some((slider) => slider.key === key)),
   };
@@ -37,11 +38,13 @@ export function applied(
 /** The text that `SteeringPanel.presets_json` writes of them, to the letter. */
 export function presetsText(presets: Presets, sliders: readonly Slider[], model: string): string {
   const known = new Map(sliders.map((slider) => [slider.key, slider]));
-  const entries = ({ strengths, enabled }: Preset): Entry[] =>
-    Object.entries(strengths).flatMap(([key, strength]) => {
+  const entries = ({ strengths, enabled }: Preset): Entry[] => {
+    const on = new Map(Object.entries(enabled));
+    return Object.entries(strengths).flatMap(([key, strength]) => {
       const { kind, name, layer, at } = known.get(key) ?? {};
-      return name === undefined ? [] : [{ kind, name, layer, at, strength, enabled: enabled[key] ?? true } as Entry];
+      return name === undefined ? [] : [{ kind, name, layer, at, strength, enabled: on.get(key) ?? true } as Entry];
     });
+  };
   const written = Object.fromEntries(Object.entries(presets).map(([name, preset]) => [name, entries(preset)]));
   return asPython(JSON.stringify({ format: FORMAT, model, presets: written }, null, 1));
 }

@@ -1,0 +1,322 @@
+"""Every format that is read: a whole example of each, how one is damaged, and how it is read and then used."""
+
+from __future__ import annotations
+
+import ast
+import json
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scope_widgets._result import Result
+from tests.support.mutations import damaged_bytes, damaged_json, damaged_text
+
+
+class Format(NamedTuple):
+    """A format: its name, `damage(draw)` that returns one damaged example, and `use(example)` that reads it."""
+
+    name: str
+    damage: Callable[[random.Random], Any]
+    use: Callable[[Any], object]
+
+
+def of_text(name: str, whole: str, use: Callable[[Any], object]) -> Format:
+    """Return the format of a JSON text."""
+    return Format(name, lambda draw: damaged_json(whole, draw), use)
+
+
+def of_file(name: str, path: Path, use: Callable[[Path], object], damage: Callable[..., Any] | None = None) -> Format:
+    """Return the format of one file; the others in its folder stay whole."""
+    whole = path.read_bytes()
+
+    def write(changed: Any) -> object:
+        put(path, changed if isinstance(changed, bytes) else changed.encode("utf-8", "surrogatepass"))
+        try:
+            return use(path)
+        finally:
+            put(path, whole)
+
+    if damage is None:
+        return Format(name, lambda draw: damaged_bytes(whole, draw), write)
+    return Format(name, lambda draw: damage(whole.decode(), draw), write)
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a new file in the place of one that may still be mapped into memory."""
+    path.unlink()
+    path.write_bytes(content)
+
+
+def of_safetensors(name: str, path: Path, use: Callable[[Path], object]) -> Format:
+    """Return the format of a safetensors file whose header is damaged as JSON and whose length fits it."""
+    whole = path.read_bytes()
+    n = int.from_bytes(whole[:8], "little")
+
+    def damage(draw: random.Random) -> bytes:
+        if draw.random() < 0.4:
+            return damaged_bytes(whole, draw)
+        header = damaged_json(whole[8 : 8 + n].decode(), draw)
+        if "__metadata__" in header and draw.random() < 0.5:
+            made = json.loads(whole[8 : 8 + n])
+            for key, text in made.get("__metadata__", {}).items():
+                if text.startswith("{"):
+                    made["__metadata__"][key] = damaged_json(text, draw)
+            header = json.dumps(made)
+        raw = header.encode("utf-8", "surrogatepass")
+        return len(raw).to_bytes(8, "little") + raw + whole[8 + n :]
+
+    def write(changed: bytes) -> object:
+        put(path, changed)
+        try:
+            return use(path)
+        finally:
+            put(path, whole)
+
+    return Format(name, damage, write)
+
+
+def shown(result: Any) -> None:
+    """Use what was read as a person would: its repr, its table, its JSON, its view."""
+    repr(result)
+    if isinstance(result, Result):
+        result.to_dataframe()
+        result.to_json()
+        if result.view:
+            result.widget().close()
+
+
+def _use(kind: type[Result], text: str) -> None:
+    shown(kind.from_json(text))
+
+
+def results(makers: dict[str, Callable[[Any], Result]], scope: Any) -> Iterator[Format]:
+    """Yield the JSON of results."""
+    for name, make in makers.items():
+        made = make(scope)
+        yield of_text(f"{name}.from_json", made.to_json(), partial(_use, type(made)))
+
+
+def traces(scope: Any, folder: Path) -> Iterator[Format]:
+    """Yield the three formats of traces."""
+    from scope_widgets import Trace
+
+    def use(trace: Any) -> None:
+        repr(trace)
+        trace.attention(0), trace.residual(-1), trace.tokens, trace.provenance.lines()
+        trace.widget().close()
+
+    for name, prompts in (("one", "Mary and John went to"), ("two", ["Mary and John went to", "Mary and"])):
+        trace = scope.trace(prompts)
+        yield of_text(f"Trace.from_json {name}", trace.to_json(), lambda text: use(Trace.from_json(text)))
+        trace.to_npz(folder / f"{name}.npz")
+        yield of_file(f"Trace.from_npz {name}", folder / f"{name}.npz", lambda path: use(Trace.from_npz(path)))
+        trace.save(folder / name)
+        (tensors,) = (folder / name).glob("*.safetensors")
+        load = lambda path: use(Trace.load(path.parent))  # noqa: E731
+        yield of_file(f"Trace.load header {name}", folder / name / "trace.json", load, damaged_text)
+        shutil.copytree(folder / name, folder / f"{name} former")
+        former = folder / f"{name} former"
+        (former / tensors.name).rename(former / "tensors.safetensors")
+        header = json.loads((former / "trace.json").read_text())
+        del header["digest"]
+        (former / "trace.json").write_text(json.dumps(header))
+        yield of_safetensors(f"Trace.load tensors {name}", former / "tensors.safetensors", load)
+
+
+def others(scope: Any, folder: Path) -> Iterator[Format]:
+    """Yield sets of facts and prompts, directions, patches, presets, tasks."""
+    from scope_widgets import editing, heads, ioi, steering, widgets
+    from scope_widgets.cli.circuits import _task
+
+    facts = heads.FactSet([heads.Fact("Mary", "gift", "drink")], {"gift": "{subject} gave a"})
+    yield of_text("FactSet.from_json", facts.to_json(), lambda text: heads.FactSet.from_json(text).to_dataframe())
+    facts.save(folder / "facts.json")
+    yield of_file("FactSet.load", folder / "facts.json", lambda path: heads.FactSet.load(path).prompts(), damaged_text)
+    prompts = ioi.prompts(scope, n=4)
+    yield of_text("IOIPrompts.from_json", prompts.to_json(), lambda text: ioi.IOIPrompts.from_json(text).to_dataframe())
+    direction = steering.direction(scope, positive=["the dogs"], negative=["the dog"], layer=3, name="plural")
+    direction.save(folder / "direction.safetensors")
+    read = lambda path: shown(steering.Direction.load(path))  # noqa: E731
+    yield of_safetensors("Direction.load", folder / "direction.safetensors", read)
+    given = replace(direction, recipe={}).code()
+    code = ast.literal_eval(given.removeprefix("steering.Direction.from_code(").removesuffix(")"))
+    yield of_text("Direction.from_code", code, lambda text: shown(steering.Direction.from_code(text)))
+    with editing.FeaturePatch(scope, direction) as patch:
+        patch.export(folder / "patch")
+    load = lambda path: editing.FeaturePatch.load(scope, path.parent)  # noqa: E731
+    yield of_safetensors("FeaturePatch weights", folder / "patch" / "adapter_model.safetensors", load)
+    yield of_file("FeaturePatch config", folder / "patch" / "adapter_config.json", load, damaged_text)
+    yield of_safetensors("FeaturePatch direction", folder / "patch" / "direction.safetensors", load)
+    session = steering.Session(scope, "the horse", [steering.AddDirection(direction, 0.1)], answer=" run", versus=5)
+    panel = widgets.SteeringPanel(session=session)
+    key = panel.interventions[0]["key"]
+    panel.presets = {"one": {"strengths": {key: 0.2}, "enabled": {key: True}}}
+    text = panel.presets_json()
+    (folder / "presets.json").write_text(text)
+    yield of_text("presets text", text, lambda given: panel.load_presets(given))
+    yield of_file("presets file", folder / "presets.json", lambda path: panel.load_presets(path), damaged_text)
+    task = {"clean": ["Mary and John", "Mary and Paul"], "corrupted": ["John and Mary", "Paul and Mary"],
+            "answer": [" Mary", " John"], "versus": [" John", " Mary"], "metric": "logit_difference"}  # fmt: skip
+    (folder / "task.json").write_text(json.dumps(task))
+    yield of_file("task file", folder / "task.json", lambda path: repr(_task(scope, str(path), 2, 0)), damaged_text)
+
+
+def result_makers() -> dict[str, Callable[[Any], Result]]:
+    """Return how each class of results is made."""
+    from tests.package.test_results import MAKERS
+
+    return MAKERS
+
+
+def remote(scope: Any, folder: Path) -> Iterator[Format]:
+    """Yield what comes from a server, and what is kept of it."""
+    import zstandard
+
+    from scope_widgets import heads
+    from scope_widgets.remote import serialization
+    from scope_widgets.remote.client import request, response_cache
+    from scope_widgets.remote.client.received import loaded
+    from tests.support.fake_transport import fake_remote
+
+    far = fake_remote(scope)
+    plain = serialization.pack(heads.score(scope.trace("Mary and John went to"), null_draws=3), scope)
+    answer = {"result": plain, "warnings": ["one"]}
+
+    def take(found: Any) -> None:
+        shown(far._result(found))
+
+    whole = _saved({"answer": answer})
+    packed = zstandard.compress(whole)
+
+    def received(data: bytes, compressed: bool) -> None:
+        with request.understanding("http://127.0.0.1:1"):
+            found = loaded(data, 10**9, compressed=compressed)["answer"]
+        take(found)
+
+    yield Format("answer", lambda draw: damaged_bytes(whole, draw), lambda data: received(data, False))
+    yield Format("answer, packed", lambda draw: damaged_bytes(packed, draw), lambda data: received(data, True))
+    tensors: list[Any] = []
+    header = json.dumps(response_cache._apart(answer, tensors))
+
+    def apart(text: str) -> None:
+        with request.understanding("http://127.0.0.1:1"):
+            found = response_cache._whole(json.loads(text), tensors)
+        take(found)
+
+    yield of_text("answer, its parts", header, apart)
+    status = {"id": "a", "status": "COMPLETED", "description": "", "data": "http://127.0.0.1:1/x"}
+    parse = lambda text: request._status(request._parse(text, "http://127.0.0.1:1"))  # noqa: E731
+    yield of_text("status", json.dumps(status), parse)
+    raw = _saved({**status, "data": b"x" * 50})
+    yield Format("status, packed", lambda draw: damaged_bytes(raw, draw), parse)
+    cache = response_cache.ResponseCache(folder / "cache")
+    cache.keep("a", answer)
+    cache.keep_job("b", "job")
+    yield of_safetensors("cache", folder / "cache" / "a.safetensors", lambda path: cache.find("a"))
+    yield of_file("job", folder / "cache" / "b.job", lambda path: cache.job("b"), damaged_text)
+
+
+def _of_wire(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None  # no host passes that on
+
+
+def _saved(value: Any) -> bytes:
+    import io
+
+    import torch
+
+    file = io.BytesIO()
+    torch.save(value, file)
+    return file.getvalue()
+
+
+def models(folder: Path) -> Iterator[Format]:
+    """Yield the files of a model's folder, and a GGUF file."""
+    from scope_widgets import Microscope
+    from tests.support.tiny_gguf import write_tiny_gguf
+    from tests.support.tiny_models import tiny_model, tiny_tokenizer
+
+    for family in ("gpt2", "llama"):
+        where = folder / family
+        tiny_model(family).save_pretrained(where)
+        tiny_tokenizer().save_pretrained(where)
+        load = lambda path: Microscope.load(path.parent).trace([3, 4, 5])  # noqa: E731
+        for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+            yield of_file(f"{family} {name}", where / name, load, damaged_text)
+        yield of_safetensors(f"{family} weights", where / "model.safetensors", load)
+    write_tiny_gguf(folder / "tiny.gguf")
+    yield of_file("GGUF", folder / "tiny.gguf", lambda path: Microscope.load(path).trace([3, 4, 5]))
+
+
+def views(scope: Any) -> Iterator[Format]:
+    """Yield the messages and the traits of every view, as a browser sends them."""
+    from ipywidgets import Widget
+
+    from scope_widgets import circuits, heads, lens, patching, steering, widgets
+
+    trace = scope.trace("Mary and John went to the store")
+    pair = ("Mary and John went to", "John and Mary went to")
+    direction = steering.direction(scope, positive=["the dogs"], negative=["the dog"], layer=3, name="plural")
+    session = steering.Session(
+        scope, "the horse", [steering.AddDirection(direction, 0.1)], answer=" run", versus=" dog"
+    )
+    circuit = circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(30)
+    made = [
+        widgets.AttentionView(trace),
+        widgets.HeadTable(heads.score(trace, null_draws=3)),
+        widgets.LogitLensView(lens.logit_lens(trace, watch=[" Mary"])),
+        widgets.PatchingMap(patching.sweep(scope, *pair, answer=" Mary", versus=" John", over="head")),
+        widgets.SteeringPanel(session=session),
+        widgets.CircuitGraph(circuit, scope),
+    ]
+    whole = {
+        "thumbnails": {"layer": 1}, "head": {"layer": 1, "head": 2, "side": "a"},
+        "rows": {"layer": 1, "head": 2, "side": "a", "first": 0, "last": 2}, "steer": {"strengths": [0.1]},
+        "sweep": {"which": 0, "strengths": [0.1]}, "grid": {"which": 0, "strengths": [0.1]},
+        "continue": {"strengths": [0.1], "max_new_tokens": 2, "temperature": 0.5, "seed": 1},
+        "code": {"strengths": [0.1]}, "add_head": {"layer": 1, "head": 1}, "remove": {"key": "0"},
+        "watched": {"token": 5}, "cell": {"cell": 3}, "measure": {"kept": 5, "removed": ["m0"], "added": []},
+        "attention": {"layer": 1, "head": 1},
+    }  # fmt: skip
+    for view in made:
+        sent: list[Any] = []
+        view.send = lambda content, buffers=None, sent=sent: sent.append(content)  # type: ignore[method-assign]
+        names = [name.removeprefix("answer_") for name in dir(view) if name.startswith("answer_")]
+        for name in names:
+            message = {"v": 1, "id": "a", "kind": "req", "name": name, "args": whole.get(name, {})}
+
+            def hear(text: str, view: Widget = view, sent: list[Any] = sent) -> None:
+                sent.clear()
+                view._handle_custom_msg(_of_wire(text), [])
+                for one in sent:
+                    json.dumps(one, allow_nan=False)
+                    said = str(one.get("message", "."))
+                    if not said.endswith((".", "?")) or "did not expect" in said or "Error:" in said:
+                        raise AssertionError(said[:200])
+
+            yield of_text(f"{type(view).__name__} {name}", json.dumps(message), hear)
+        for name in sorted(view.keys):
+            if name.startswith("_"):
+                continue
+            value = view.get_state(name)[name]
+            if isinstance(value, (bytes, memoryview)) or not isinstance(
+                value, (str, int, float, list, dict, type(None))
+            ):
+                continue
+
+            def take(text: str, view: Widget = view, name: str = name) -> None:
+                view.set_state({name: _of_wire(text)})
+                json.dumps({key: one for key, one in view.get_state().items() if not isinstance(one, bytes)},
+                           allow_nan=False, default=lambda one: None)  # fmt: skip
+                view._repr_mimebundle_()
+                if name in view.set_in_browser:
+                    view.answer_html()
+
+            yield of_text(f"{type(view).__name__}.{name}", json.dumps(value), take)
