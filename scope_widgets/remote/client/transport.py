@@ -33,7 +33,11 @@ class Transport(Protocol):
     ----------
     address : str
         Where requests go: for a person, and for the key of stored answers.
+    server : Server
+        Its limits: how long it is waited for, and how much an answer may bring.
     """
+
+    server: Server
 
     @property
     def address(self) -> str:
