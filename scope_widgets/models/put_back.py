@@ -105,14 +105,15 @@ class Block(Generic[T]):
         def __enter__(self) -> T: ...
         def __exit__(
             self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-        ) -> bool: ...
+        ) -> None: ...
 
 
 class _Enter:
     """Enters a block by the generator's own `__next__`: no instruction stands between it and the `with` statement."""
 
     def __get__(self, one: Block[Any] | None, kind: type[Block[Any]]) -> Any:
-        return (lambda one: next(one._known())) if one is None else one._known().__next__
+        steps: Any = None if one is None else one._known()
+        return (lambda one: next(one._known())) if steps is None else steps.__next__
 
 
 class _Exit:

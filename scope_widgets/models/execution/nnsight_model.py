@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
+import types
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -223,8 +224,16 @@ class _InThread(Controller):  # type: ignore[misc]
         wrapped = self._wrapped()
         if wrapped is not None and wrapped._thread == threading.get_ident():
             return super().__call__(*args, **kwargs)
+        return self._without()(*args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """Of the forward without nnsight, for whoever asks in another thread."""
+        return inspect.signature(self._without())
+
+    def _without(self) -> Any:
         module = self.module_ref()
-        return type(module).forward(module, *args, **kwargs) if self._own is None else self._own(*args, **kwargs)
+        return types.MethodType(type(module).forward, module) if self._own is None else self._own
 
 
 def _restore_all(module: nn.Module, values: dict[str, Any]) -> None:

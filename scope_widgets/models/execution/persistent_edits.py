@@ -100,7 +100,8 @@ class PersistentEdits:
         if site in ATTENTION_SITES and not (site == "z" and block.gated):
             return  # goes through the hook of attention
         if site == "residual" and layer < self._anatomy.n_layers:
-            read, shape = block.block, (-1,)
+            read: nn.Module | None = block.block
+            shape: tuple[int, ...] = (-1,)
         elif site == "neurons":
             read, shape = block.down, (-1,)
         elif site == "z":
