@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import random
+import time
+
 import numpy as np
+import pytest
 import torch
 
 from scope_widgets import Microscope, circuits, editing, heads, lens, patching, steering
 from scope_widgets._result import Result
 from scope_widgets.traces.trace import Trace
-from tests.support.interrupts import OURS, interrupted_at
+from tests.support.interrupts import NNSIGHT, OURS, State, interrupted_after, interrupted_at, lines_of
+from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 CLEAN = [3, 4, 5, 6, 7, 8, 9, 10]
 CORRUPTED = [3, 4, 5, 11, 7, 8, 9, 10]
@@ -108,18 +113,86 @@ def numbers(found):
 
 
 def broken_by(scope, work, place, expected, state, folders=(OURS,)):
-    """Interrupt `work`, and return what it left and whether the next call is wrong, with its traceback held and not."""
+    """Interrupt `work`, and return what it left, whether the next call is wrong, and what is left then.
+
+    Every other time the traceback is held meanwhile, as notebooks hold the last one.
+    """
     error = interrupted_at(place, lambda: work(scope), folders)
-    held = place[2] % 2 == 1
-    if not held:
+    if place[2] % 2 == 0:
         error = None
     left = state.left()
     try:
-        found = numbers(work(scope))
-        wrong = len(found) != len(expected) or any(
-            not np.allclose(a, b, atol=1e-5, equal_nan=True) for a, b in zip(found, expected, strict=True)
-        )
+        wrong = different(numbers(work(scope)), expected)
     except Exception as problem:
         wrong = repr(problem)
     del error
     return left, wrong, state.left()
+
+
+def different(found, expected):
+    pairs = zip(found, expected, strict=False)
+    return len(found) != len(expected) or not all(np.allclose(a, b, atol=1e-5, equal_nan=True) for a, b in pairs)
+
+
+@pytest.fixture(params=FAMILIES)
+def scope(request, monkeypatch):
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    return Microscope.for_model(tiny_model(request.param), tiny_tokenizer())
+
+
+def interrupted_everywhere(scope, name, most=None, folders=(OURS,)):
+    """Interrupt an analysis at its lines in turn, or at some of them; return what went wrong and where."""
+    work = WORK[name]
+    expected = numbers(work(scope))
+    state = State(scope)
+    places = lines_of(lambda: work(scope), folders)
+    places = places if most is None else random.Random(name).sample(places, min(most, len(places)))
+    return [
+        found
+        for place in places
+        if any((found := (place, *broken_by(scope, work, place, expected, state, folders)))[1:])
+    ]
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_some_lines(scope, name):
+    assert interrupted_everywhere(scope, name, 4) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(36000)
+@pytest.mark.parametrize("name", WORK)
+def test_all_lines(scope, name):
+    assert interrupted_everywhere(scope, name) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(36000)
+@pytest.mark.parametrize("name", ["trace", "first trace", "logits", "watch", "steer"])
+def test_lines_of_nnsight(scope, name):
+    assert interrupted_everywhere(scope, name, 300, (OURS, NNSIGHT)) == []
+
+
+def signals(scope, n, seed=0):
+    """Send real signals at random moments; return what went wrong."""
+    draw, known, wrong = random.Random(seed), {}, []
+    for at in range(n):
+        name = draw.choice(list(WORK))
+        work = WORK[name]
+        if name not in known:
+            begun = time.perf_counter()
+            known[name] = numbers(work(scope)), time.perf_counter() - begun, State(scope)
+        expected, took, state = known[name]
+        error = interrupted_after(draw.uniform(1e-4, 1.2 * took), lambda work=work: work(scope))
+        if at % 2:
+            error = None
+        left, bad = state.left(), different(numbers(work(scope)), expected)
+        wrong += [(name, left, bad)] if left or bad else []
+        del error
+    return wrong
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(36000)
+def test_1000_signals(scope):
+    assert signals(scope, 1000) == []

@@ -66,3 +66,61 @@ def scope(request):
 
 def test_calls_of_ours_beside_plain_forwards(scope):
     assert mixed(scope, 60) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_1000_calls_of_ours_beside_plain_forwards(scope):
+    assert mixed(scope, 1000) == []
+
+
+def forked_while_busy(scope, forks):
+    """Fork while threads are in runs of ours; return the children that hung or got something else."""
+    expected, own, ended = scope.trace(IDS[0].tolist()).logits, plain(scope), threading.Event()
+
+    def busy(name):
+        while not ended.is_set():
+            WORK[name](scope)
+
+    threads = [threading.Thread(target=busy, args=(name,)) for name in ("trace", "watch", "steer")]
+    for one in threads:
+        one.start()
+    failed = []
+    try:
+        for at in range(forks):
+            time.sleep(0.01 * (at % 7))  # at another moment of the runs
+            child = os.fork()
+            if child == 0:
+                try:
+                    found = scope.trace(IDS[0].tolist()).logits
+                    same = torch.allclose(found, expected, atol=1e-5) and torch.equal(plain(scope), own)
+                    os._exit(0 if same and not State(scope).strange() else 1)
+                finally:
+                    os._exit(2)
+            failed += _end_of(child)
+    finally:
+        ended.set()
+        for one in threads:
+            one.join()
+    return failed
+
+
+def _end_of(child):
+    for _ in range(600):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return [status] if status else []
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return ["hung"]
+
+
+def test_forks_while_busy(scope):
+    assert forked_while_busy(scope, 4) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_50_forks_while_busy(scope):
+    assert forked_while_busy(scope, 50) == []

@@ -125,6 +125,13 @@ class State:
         weights = self._scope.model.state_dict()
         return found + [name for name, value in self._weights.items() if not torch.equal(weights[name], value)]
 
+    def strange(self) -> list[str]:
+        """Return what no model has that nobody has touched."""
+        now = self._now()
+        hooks = [name for hooks in now["hooks"] for one in hooks for name in one]
+        own = [name for names in now["names"] for name in names if name == "forward" or "nnsight" in name]
+        return [*map(str, hooks), *own, *(["attention"] if attention.NAME in now["attention"] else [])]
+
     def _now(self) -> dict[str, Any]:
         model, tokenizer = self._scope.model, self._scope.tokenizer
         modules = list(model.modules())
