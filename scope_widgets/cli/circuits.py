@@ -65,7 +65,8 @@ def _check_writable(folder: Path) -> None:
 def _check_edges(scope: Microscope, edges: int | None) -> None:
     from scope_widgets.models.edges.model_graph import graph_of
 
-    if edges is not None and not 0 <= edges <= (most := graph_of(scope).n_edges):
+    most = graph_of(scope).n_edges
+    if edges is not None and not 0 <= edges <= most:
         raise ValueError(f"--edges is 0 to {most:,}, so many has {scope.model_id}; got {edges:,}.")
 
 
