@@ -6,6 +6,7 @@ import dataclasses
 import html
 import importlib
 import json
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -53,11 +54,23 @@ class Shown:
 
     def to_html(self, path: str | Path) -> Path:
         """Write the widget as one HTML file that works without a network and without a kernel."""
-        written: Path = self.widget().to_html(path)
-        return written
+        view = self.widget()
+        try:
+            written: Path = view.to_html(path)
+            return written
+        finally:
+            view.close()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return self.widget()._repr_mimebundle_(**options)
+        view = _displayed[self]() if self in _displayed else None
+        if view is None or view.comm is None:  # not displayed yet, or closed since
+            view = self.widget()
+            _displayed[self] = weakref.ref(view)
+        return view._repr_mimebundle_(**options)
+
+
+#: the view of what was displayed: displayed again, it is shown by the same one
+_displayed: weakref.WeakKeyDictionary[Shown, weakref.ref[Any]] = weakref.WeakKeyDictionary()
 
 
 class Result(Shown):

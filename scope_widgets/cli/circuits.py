@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from scope_widgets._files import write_text
@@ -43,7 +44,9 @@ def _run(options: argparse.Namespace) -> None:
 
     if options.pairs < 2:
         raise ValueError(f"--pairs is 2 or more: half of them are for the test; got {options.pairs}.")
+    _check_writable(options.out)
     scope = Microscope.load(options.model, remote=options.remote)
+    _check_edges(scope, options.edges)
     task = _task(scope, options.task, options.pairs, options.seed)
     half = len(task) // 2
     found = circuits.discover(scope, task[:half], options.method)
@@ -56,10 +59,24 @@ def _run(options: argparse.Namespace) -> None:
     print(f"Written to {options.out}: circuit.json, circuit.dot, circuit.svg, circuit.html, edges.csv")
 
 
+def _check_writable(folder: Path) -> None:
+    """Raise OSError where the results could not be written, before they are computed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder):
+        pass
+
+
+def _check_edges(scope: Microscope, edges: int | None) -> None:
+    from scope_widgets.models.edges.model_graph import graph_of
+
+    most = graph_of(scope).n_edges
+    if edges is not None and not 0 <= edges <= most:
+        raise ValueError(f"--edges is 0 to {most:,}, so many has {scope.model_id}; got {edges:,}.")
+
+
 def _write(scope: Microscope, circuit: Circuit, folder: Path) -> None:
     from scope_widgets import circuits, widgets
 
-    folder.mkdir(parents=True, exist_ok=True)
     for name, text in (
         ("circuit.json", circuit.to_json()),
         ("circuit.dot", circuit.to_dot()),

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from scope_widgets.models.locks import lock_of
+from scope_widgets.models.locks import held
 from scope_widgets.models.microscope import Microscope, loaded
+from scope_widgets.models.put_back import recording_gradients
 
 _BATCH = 16
 
@@ -20,7 +21,7 @@ def sample_texts(scope: Microscope, n: int, length: int, seed: int) -> list[list
     """
     tokenizer, vocabulary = scope.tokenizer, scope.anatomy.d_vocab
     forked = [scope.model.device] if scope.model.device.type == "cuda" else []
-    with lock_of(scope.model), torch.random.fork_rng(forked), torch.no_grad():
+    with held(scope.model), torch.random.fork_rng(forked), recording_gradients(False):
         torch.manual_seed(seed)
         starts = torch.randint(vocabulary, (n, 1))
         if tokenizer.bos_token_id is not None:

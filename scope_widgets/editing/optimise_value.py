@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from scope_widgets.experiments.check_logits import OVERFLOW, check_logits
 from scope_widgets.experiments.metric import divergence
 from scope_widgets.models.microscope import Microscope, loaded
+from scope_widgets.models.put_back import recording_gradients
 
 #: step of Adam, in units of the typical size of one number that the MLP writes there
 _RATE = 0.1
@@ -95,7 +96,7 @@ def optimise_value(
     for _ in tqdm(range(steps), desc="Fact edit", leave=False):
         edits = {("mlp_out", layer): add}
         logits = run.again(edits, rows=rows, positions=positions, layer=layer, gradients=True)
-        with torch.enable_grad():
+        with recording_gradients(True):
             after = logits.float().log_softmax(-1)
             changed = divergence(before, after[-1])
             norm = added.square().mean()  # squared, in units of `size`
@@ -111,7 +112,7 @@ def optimise_value(
             break
         (added.grad,) = torch.autograd.grad(loss, [added])
         optimiser.step()
-        with torch.no_grad():
+        with recording_gradients(False):
             added *= (_LONGEST / added.square().mean().sqrt().clamp_min(1e-12)).clamp(max=1.0)
     if not bool(added.any()):
         raise ValueError(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from scope_widgets.experiments.direction import Direction
 from scope_widgets.models.architecture.anatomy import Block, UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import freeze_norm
-from scope_widgets.models.locks import lock_of
+from scope_widgets.models.locks import held
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.weights.weight_edits import original_weight, plain_weight
 
@@ -41,7 +41,7 @@ class OutputMatrix:
         if self.norm is not None:
             signs = weight.new_ones(scope.d_model)
             signs[::2] = -1  # a norm that centres maps equal numbers to zero
-            with lock_of(scope.model):
+            with held(scope.model):
                 frozen = freeze_norm(self.norm, signs)
             gained = vector.double() * frozen.gain
             gained = gained - gained.mean() if frozen.centres else gained

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.weights.weight_edits import WeightEdit, WeightEdits, restore_weights
@@ -71,22 +73,71 @@ class Patch:
 
     def __enter__(self) -> Self:
         """Put it on for the block."""
-        was_on = self.enabled
-        self.enable()
-        self._was_on.append(was_on)
-        return self
+        self._was_on.append(self.enabled)
+        try:
+            return self.enable()
+        except BaseException:
+            self._end_block()
+            raise
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    if TYPE_CHECKING:
+
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        ) -> None: ...
+
+    def _end_block(self) -> None:
         """Leave it as it was before the block."""
-        if not self._was_on.pop():
+        if not self._was_on[-1]:
             self.disable()
+        self._was_on.pop()
 
     def _usable(self) -> WeightEdits:
         if self._weights is None:
             raise RuntimeError(f"{self!r} was removed and cannot be used again: make a new one.")
         return self._weights
+
+
+class _Exit:
+    """Makes the function that ends a block, which holds what ends it where Ctrl-C comes before its first line."""
+
+    def __get__(self, patch: Patch | None, kind: type[Patch]) -> Any:
+        if patch is None:
+            return lambda patch, *error: patch._end_block()
+        opened = _Opened(patch)
+        leave: Any = partial(_leave, weakref.ref(opened))
+        leave.opened = opened
+        return leave
+
+
+if not TYPE_CHECKING:
+    Patch.__exit__ = _Exit()
+
+
+class _Opened:
+    """The blocks of a patch that are opened after this is made."""
+
+    def __init__(self, patch: Patch) -> None:
+        self._patch, self._before = patch, len(patch._was_on)
+
+    def leave(self) -> None:
+        """Leave the innermost block: `patch.__exit__` may be asked for after `patch.__enter__()`."""
+        self._before = min(self._before, len(self._patch._was_on) - 1)
+        self.end()
+
+    def end(self) -> None:
+        """Leave all that are still open."""
+        while len(self._patch._was_on) > self._before:
+            self._patch._end_block()
+
+    __del__ = end
+
+
+def _leave(opened: Any, *error: object) -> None:
+    try:
+        opened().leave()
+    finally:  # the first time may be interrupted
+        opened().end()
 
 
 def restore(scope: Microscope) -> None:

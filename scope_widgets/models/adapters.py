@@ -11,6 +11,7 @@ from torch import nn
 from scope_widgets._untrusted import parse_json, read_text
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.input_device import input_device
+from scope_widgets.models.put_back import recording_gradients
 
 #: what makes a folder, or a repository on the hub, one of an adapter
 CONFIG = "adapter_config.json"
@@ -70,7 +71,7 @@ def without_wrapper(model: Any) -> Any:
     same = not getattr(config, "is_prompt_learning", False)
     if same and not model.training:
         ids = torch.arange(8, device=input_device(inside))[None]
-        with torch.no_grad():
+        with recording_gradients(False):
             wrapped, bare = model(input_ids=ids).logits, inside(input_ids=ids).logits
         same = wrapped.shape == bare.shape and torch.allclose(wrapped.float(), bare.float(), rtol=1e-2, atol=1e-3)
     if not same:

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from torch import nn
 
-_locks: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
+from scope_widgets.models.put_back import finish_broken, putting_back, with_block
+
+#: of each process: a fork leaves those behind that threads hold which it has not got
+_locks: dict[int, weakref.WeakKeyDictionary[object, threading.RLock]] = {}
 _watched: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 _hooked: weakref.WeakSet[nn.Module] = weakref.WeakSet()
 
 
-def lock_of(model: nn.Module) -> threading.RLock:
-    """Return the lock of `model`: its attention is switched for a run, so only one run may be on it at a time."""
-    return _locks.setdefault(model, threading.RLock())
+def lock_of(model: object) -> threading.RLock:
+    """Return the lock of a model: its attention is switched for a run, so only one run may be on it at a time."""
+    of_process = _locks.setdefault(os.getpid(), weakref.WeakKeyDictionary())
+    return of_process.setdefault(model, threading.RLock())
 
 
-@contextmanager
+@with_block
+def held(model: object) -> Iterator[None]:
+    """Hold the lock of `model` while a block runs."""
+    # on one line: a debugger's or a test's interrupt between two lines would come between the block and its release
+    with lock_of(model): yield  # fmt: skip  # noqa: E701
+
+
+@with_block
 def exclusive(model: nn.Module, *, watching: bool = False, whole: bool = False) -> Iterator[None]:
     """Hold the lock of `model` for a run.
 
@@ -36,7 +47,8 @@ def exclusive(model: nn.Module, *, watching: bool = False, whole: bool = False) 
         Inside a `watch` of the same model, which would record this run instead of the user's; and where hooks change
         the model's forwards and the run is not a whole one: they would take its positions for others.
     """
-    with lock_of(model):
+    with held(model), putting_back() as back:
+        finish_broken()
         if model in _watched:
             raise RuntimeError(
                 "This model is being watched: inside `with scope.watch()` call the model itself, and trace it before "
@@ -47,17 +59,13 @@ def exclusive(model: nn.Module, *, watching: bool = False, whole: bool = False) 
                 "This model is being steered: inside `with steering.steer(...)` call the model, or trace, watch or "
                 "generate. For anything else leave the block, or use a steering.Session."
             )
-        if not watching:
-            yield
-            return
-        _watched.add(model)
-        try:
-            yield
-        finally:
-            _watched.discard(model)
+        if watching:
+            back.later(_watched.discard, model)
+            _watched.add(model)
+        yield
 
 
-@contextmanager
+@with_block
 def changed_by_hooks(model: nn.Module) -> Iterator[None]:
     """Hold the lock of `model` while hooks change its forwards.
 
@@ -66,9 +74,7 @@ def changed_by_hooks(model: nn.Module) -> Iterator[None]:
     RuntimeError
         Where hooks of another block do so already, or the model is being watched.
     """
-    with exclusive(model):
+    with exclusive(model), putting_back() as back:
+        back.later(_hooked.discard, model)
         _hooked.add(model)
-        try:
-            yield
-        finally:
-            _hooked.discard(model)
+        yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
@@ -28,8 +28,9 @@ from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import Recorder, record
 from scope_widgets.models.execution.resume_mode import measured_resume_mode
 from scope_widgets.models.input_device import input_device
-from scope_widgets.models.locks import exclusive, lock_of
+from scope_widgets.models.locks import exclusive, held
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
+from scope_widgets.models.put_back import finish_broken, recording_gradients, with_block
 from scope_widgets.models.remote_dispatch import call_in_process, local_steps
 from scope_widgets.models.tokens import encode, pad
 from scope_widgets.models.weights.weight_version import weights_version
@@ -454,7 +455,7 @@ class LocalMicroscope(Microscope):
         trace = assemble_trace(self, recorder, ids, mask, kept, texts, self.model_id, self.revision)
         return trace if several else trace[0]
 
-    @contextmanager
+    @with_block
     def watch(
         self, *, capture: Sequence[str] | None = None, modules: Sequence[str] = (), logits: KeptLogits = "all"
     ) -> Iterator[Trace]:
@@ -489,7 +490,6 @@ class LocalMicroscope(Microscope):
             inputs = {"input_ids": token_ids.to(input_device(self.model))}
             return Editor(wrapped, self.model, self.anatomy, edits or {}).logits(inputs)
 
-    @torch.no_grad()
     def generate(self, prompt: Prompt, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt, see `Microscope.generate`."""
         rows, _, _ = encode(self.tokenizer, prompt, None)
@@ -498,7 +498,8 @@ class LocalMicroscope(Microscope):
         self._check(rows)
         ids, mask = pad(rows, input_device(self.model))
         options = {"do_sample": False, "pad_token_id": self.tokenizer.pad_token_id or 0, **options}
-        with lock_of(self.model):
+        with held(self.model), recording_gradients(False):
+            finish_broken()
             out = self.model.generate(ids, attention_mask=mask.long(), max_new_tokens=max_new_tokens, **options)
         return str(self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
 
@@ -529,13 +530,13 @@ class LocalMicroscope(Microscope):
         """Return a number that changes when the weights do."""
         return weights_version(self.model)
 
-    @contextmanager
+    @with_block
     def wrapped(self) -> Iterator[NNsightModel]:
         """Yield the model under nnsight, held by this thread alone."""
         with exclusive(self.model):
             yield self._under_nnsight()
 
-    @contextmanager
+    @with_block
     def nnsight(self) -> Iterator[Any]:
         """Yield the nnsight model, see `Microscope.nnsight`."""
         with self.wrapped() as wrapped, wrapped.controllers():

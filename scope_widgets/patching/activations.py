@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from tqdm.auto import tqdm
 
+from scope_widgets._interrupted import kept
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.microscope import Microscope
@@ -126,14 +129,16 @@ def activations(
     Returns
     -------
     PatchingResult
-        values [layer, head, position] or [layer, position]; NaN where not run. Interrupted (Ctrl-C):
-        what is there so far.
+        values [layer, head, position] or [layer, position]; NaN where not run. Interrupted (Ctrl-C) in a notebook:
+        what is there so far, as its message says.
 
     Raises
     ------
     ValueError
         For prompts that do not fit together, positions or roles that are not there, answers that are not one token, a
         metric that is not one finite number.
+    KeyboardInterrupt
+        Interrupted outside a notebook; its `result` is what is there so far.
 
     References
     ----------
@@ -170,7 +175,7 @@ def activations(
             for status in work.submit().wait():
                 bar.update(0 if status.partial is None else len(status.partial))
         except KeyboardInterrupt:
-            tqdm.write(
-                f"Interrupted after {work.done:,} of {work.total:,} cells. The result has these; resume=result goes on."
-            )
+            said = f"Interrupted: {work.done:,} of {work.total:,} cells were run; resume=result goes on."
+            result = dataclasses.replace(work.result, message=f"{said} {work.result.message}".strip())
+            return kept(result, said)
     return work.result

@@ -11,6 +11,7 @@ from scope_widgets._choices import check_choice
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.put_back import recording_gradients
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.clean_corrupted_runs import OVER, WITH_HEADS, Over, PatchingDirection, RunPair, run_pair
 from scope_widgets.patching.reproducing_call import python_call
@@ -156,7 +157,7 @@ def _gradients(pair: RunPair, site: str, rows: Tensor, n_layers: int) -> list[tu
     positions = pair.base.suffix(rows, 0)  # of one length
     edits = {(site, layer): keep(layer) for layer in range(n_layers)}
     logits = pair.base.again(edits, rows=rows, positions=positions, gradients=True)
-    with torch.enable_grad():
+    with recording_gradients(True):
         try:
             measured = pair.metric.of(logits, rows).sum()
         except RuntimeError:  # a metric that goes through NumPy

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from tqdm.auto import tqdm
 
+from scope_widgets._interrupted import kept
 from scope_widgets._types import Head, Position, Prompts, Roles, Tokens
 from scope_widgets.experiments.check_components import check_head, check_heads
 from scope_widgets.experiments.metric import MetricFunction, MetricName
@@ -108,6 +109,7 @@ def paths(
     shape = (scope.n_layers,) if from_mlps else (scope.n_layers, scope.n_heads)
     per_prompt = np.full((pair.n, *shape), np.nan)
     rows = sum(1 if heads is None else len(heads) for heads in by_layer.values()) * pair.n
+    interrupted = ""
     with tqdm(total=rows, desc="Patching paths", unit="row", leave=False) as bar:
         try:
             for layer, heads in by_layer.items():
@@ -133,9 +135,10 @@ def paths(
                 else:
                     per_prompt[:, layer, heads] = effects
         except KeyboardInterrupt:
-            tqdm.write("Interrupted: the result has the layers that were done; the rest is NaN.")
+            done = int(np.isfinite(per_prompt).all(0).sum())
+            interrupted = f"Interrupted: {done:,} of {rows // pair.n:,} cells were run; the others are NaN."
     measured_runs = pair.measured
-    return PatchingResult(
+    result = PatchingResult(
         values=per_prompt.mean(0),
         per_prompt=per_prompt,
         estimate=None,
@@ -146,12 +149,13 @@ def paths(
         clean=measured_runs[0].numpy(),
         corrupted=measured_runs[1].numpy(),
         exact=True,
-        message=pair.message,
+        message=f"{interrupted} {pair.message}".strip(),
         call=python_call("paths", clean, corrupted, answer=answer, versus=versus, senders=senders, receivers=receivers,
                   positions=positions, direction=direction, metric=metric, roles=roles),
         provenance=pair.provenance,
         floor=pair.effect_floor,
     )  # fmt: skip
+    return kept(result, interrupted)
 
 
 def _senders(scope: Microscope, senders: Any) -> Mapping[int, list[int] | None]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -13,11 +12,12 @@ from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.persistent_edits import PersistentEdits
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
+from scope_widgets.models.put_back import with_block
 from scope_widgets.steering.apply_interventions import checked_interventions, edits_of, needed_by
 from scope_widgets.steering.intervention import Intervention, is_neutral
 
 
-@contextmanager
+@with_block
 def steer(scope: Microscope, *interventions: Intervention) -> Iterator[None]:
     """Steer whatever the block runs: the model itself, its `generate`, `scope.trace`, `scope.watch`, `scope.generate`.
 

@@ -76,3 +76,14 @@ def test_a_task_from_a_file(tmp_path, capsys):
 def test_what_goes_wrong_is_a_sentence(arguments, sentence, tmp_path, capsys):
     assert main(["circuits", *arguments, "--out", str(tmp_path)]) == 1
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [(("--out", "/proc/x"), "/proc/x"), (("--edges", "99999"), "--edges is 0 to "), (("--edges", "-1"), "got -1")],
+)
+def test_what_is_wrong_is_said_before_the_work(wrong, said, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(circuits, "discover", lambda *_: pytest.fail("the work was begun"))
+    assert main(["circuits", "--pairs", "4", *wrong]) == 1
+    assert said in capsys.readouterr().err

@@ -299,7 +299,9 @@ def test_ctrl_c_keeps_the_classes_that_are_done(demo, prompts, monkeypatch):
         return plain_lost(self, *args)
 
     monkeypatch.setattr(DetectionRuns, "path_effects", interrupted)
-    result = ioi.detect(demo, prompts)
+    with pytest.raises(KeyboardInterrupt) as raised:
+        ioi.detect(demo, prompts)
+    result = raised.value.result
     assert result.of("name_mover") == [(3, 1)]
     assert "Interrupted" in result.message
 

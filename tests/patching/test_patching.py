@@ -194,7 +194,11 @@ def test_interrupted_work_is_kept_and_gone_on_with(scope, monkeypatch):
 
     monkeypatch.setattr(module, "MOST", 64)
     monkeypatch.setattr(module, "run_cells", interrupted)
-    part = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION)
+    with pytest.raises(KeyboardInterrupt, match=r"Interrupted: \d+ of \d+ cells were run") as raised:
+        patching.activations(scope, CLEAN, CORRUPTED, **QUESTION)
+    part = raised.value.result
+    assert f"{part.done} of {part.values.size} cells" in repr(part)
+    assert f"{part.done} of {part.values.size} cells" in part.widget().message
     assert 0 < np.isfinite(part.values).sum() < part.values.size
     seen = np.isfinite(part.values)
     np.testing.assert_allclose(part.values[seen], whole.values[seen], atol=1e-5)

@@ -98,8 +98,9 @@ def test_interrupts_at_any_moment_leave_the_model_as_it_was(scope, monkeypatch):
             timer.start()
             result = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION, over="residual")
             timer.join()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             timer.join()
+            result = getattr(error, "result", None)
         assert {name: set(vars(module)) for name, module in scope.model.named_modules()} == before
         assert torch.equal(scope.model(torch.tensor([CLEAN])).logits, expected)
         if result is not None:

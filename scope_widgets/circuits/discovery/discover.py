@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from scope_widgets._interrupted import kept
 from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.found_circuit import circuit_of, empty_circuit, why_nothing_to_find
@@ -63,7 +64,7 @@ def discover(
         clean and corrupted prompts by more than chance. Of "acdc" and "prune" scores are how much was lost when an edge
         was tried; of methods on nodes, the smaller effect of the edge's two nodes.
 
-        Interrupted (Ctrl-C): with what was done until then.
+        Interrupted (Ctrl-C) in a notebook: with what was done until then, as its note says.
 
     Raises
     ------
@@ -74,6 +75,8 @@ def discover(
         needed.
     MemoryError
         Where the pairs do not fit; says how many do.
+    KeyboardInterrupt
+        Interrupted outside a notebook; its `result` is what was done until then.
 
     Examples
     --------
@@ -99,4 +102,5 @@ def discover(
     scores, included, note = apply_method(
         method, run, candidates, min_effect=min_effect, steps=steps, threshold=threshold, target=target
     )
-    return circuit_of(run, method, scores, included, f"{METHODS[method]}; {note}", task_seed)
+    said = "; ".join(one for one in (METHODS[method], note, run.interrupted) if one)
+    return kept(circuit_of(run, method, scores, included, said, task_seed), run.interrupted)

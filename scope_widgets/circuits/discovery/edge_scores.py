@@ -78,5 +78,5 @@ def score_by_ablation(run: CircuitRun, edges: Array, bar: tqdm[Any]) -> Array:
             found[start : start + len(some)] = run.full - run.measure(included)
             bar.update(len(some))
     except KeyboardInterrupt:
-        tqdm.write(f"Interrupted after {np.isfinite(found[:, 0]).sum():,} of {len(edges):,} edges.")
+        run.interrupted = f"Interrupted: {np.isfinite(found[:, 0]).sum():,} of {len(edges):,} edges were measured."
     return found

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from scope_widgets._interrupted import kept
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import Circuit
@@ -92,7 +93,8 @@ def induction_circuit(
     scores, included = np.full(n_edges, np.nan), np.zeros(n_edges, dtype=bool)
     scores[edges] = effects.mean(1)
     included[edges] = (p < alpha) & (scores[edges] >= min_effect * abs(run.scale))
-    return circuit_of(run, "induction", scores, included, f"{note}, {included.sum()} matter", task_seed)
+    said = f"{note}, {included.sum()} matter. {run.interrupted}".removesuffix(". ")
+    return kept(circuit_of(run, "induction", scores, included, said, task_seed), run.interrupted)
 
 
 def _joins(graph: Graph, edge: int, previous: Array, repeated: Array) -> bool:

@@ -28,7 +28,7 @@ def node_effects(run: CircuitRun, included: Mask) -> Array:
                 found[start : start + len(some)] = whole - some
                 bar.update(len(some))
         except KeyboardInterrupt:
-            tqdm.write(f"Interrupted after {np.isfinite(found).sum():,} of {len(names):,} nodes.")
+            run.interrupted = f"Interrupted: {np.isfinite(found).sum():,} of {len(names):,} nodes were measured."
     return found
 
 

@@ -72,7 +72,7 @@ def take_out(
                     break
                 included, before = circuits[at], after[at]
     except KeyboardInterrupt:
-        tqdm.write(f"Interrupted after {step} of {len(parts)}: what was not tried is left in.")
+        pass  # the caller sees it by what was not tried
     return included, needed, step, runs
 
 
@@ -99,6 +99,7 @@ def acdc(run: CircuitRun, candidates: Mask, threshold: float) -> tuple[Array, Ma
 
     with tqdm(total=len(edges), desc="ACDC", unit="edge", leave=False) as bar:
         included, _, done, runs = take_out(candidates, list(edges[:, None]), run.measure, spared, bar)
+    _note_interrupt(run, done, len(edges))
     note = f"threshold {threshold:.3g}, {done:,} of {len(edges):,} edges tried in {runs:,} runs of all pairs"
     return scores, included, note
 
@@ -126,6 +127,7 @@ def prune_nodes(run: CircuitRun, candidates: Mask, target: float) -> tuple[Array
         with tqdm(total=len(parts), desc="Pruning", unit="node", leave=False) as bar:
             included, needed, done, more = take_out(included, parts, run.measure, spared, bar)
         runs += more
+        _note_interrupt(run, done, len(left))
         if len(needed) == len(left) or done < len(left):
             break
         left = [left[at] for at in needed]
@@ -133,3 +135,8 @@ def prune_nodes(run: CircuitRun, candidates: Mask, target: float) -> tuple[Array
     note = f"no node of {len(left)} can be spared" if whole else "interrupted before all nodes were tried"
     note += f" at faithfulness {target}, {runs:,} runs of all pairs"
     return edge_scores_of_nodes(run, effects, included), included, note
+
+
+def _note_interrupt(run: CircuitRun, done: int, n: int) -> None:
+    if done < n:
+        run.interrupted = f"Interrupted: {done:,} of {n:,} steps were tried; the rest is left in."

@@ -70,6 +70,8 @@ class CircuitRun:
             raise ValueError(f"The task {task.name!r} has no pairs: give at least one.")
         task.check(scope)
         self.scope, self.task, self.ablation = scope, task, ablation
+        #: how far an analysis came that Ctrl-C ended, as a sentence
+        self.interrupted = ""
         self.seed = seed if ablation == "resample" else None
         self.graph: Graph = graph_of(scope)
         check_memory(scope, self.graph, task, 2 if ablation == "counterfactual" else 5)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tqdm.auto import tqdm
-
+from scope_widgets._interrupted import kept
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.experiments.rounding import settled
@@ -96,7 +95,7 @@ def detect(
         search.run()
     except KeyboardInterrupt:
         search.message = "Interrupted: classes after those in the table were not looked for."
-        tqdm.write(search.message)
+        return kept(search.result(p_behaviour), search.message)
     return search.result(p_behaviour)
 
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.model_parts import ModelParts
-from scope_widgets.models.locks import lock_of
+from scope_widgets.models.locks import held
+from scope_widgets.models.put_back import recording_gradients
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def freeze_norm(norm: nn.Module | None, at: Tensor) -> FrozenNorm:
     ones = torch.ones_like(at[(0,) * (at.ndim - 1)])
     signs = ones.clone()
     signs[::2] = -1
-    with torch.no_grad():
+    with recording_gradients(False):
         bias, of_ones, of_signs, output = (
             type(norm).forward(norm, x).cpu().double()  # not a call of the module: its hooks are not to run
             for x in (0 * ones, ones, signs, at)
@@ -103,7 +104,7 @@ class Unembedding:
     def raw(self, residual: Tensor) -> Tensor:
         """Return the logits `[..., vocabulary]` of a residual stream `[..., d_model]`, before any soft-cap."""
         residual = residual.to(self._weight.device, self._weight.dtype)
-        with lock_of(self._model):
+        with held(self._model):
             raw: Tensor = self._unembed(residual if self._norm is None else self._norm(residual))
         return raw if self._scale == 1.0 else raw * self._scale
 
@@ -122,7 +123,7 @@ class Unembedding:
 
     def frozen(self, residual: Tensor) -> FrozenNorm:
         """Return the final norm with its scale held as it is at these residual streams `[..., d_model]`."""
-        with lock_of(self._model):
+        with held(self._model):
             return freeze_norm(self._norm, residual.to(self._weight.device))
 
     def directions(self, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -182,7 +183,7 @@ def head_writes(scope: ModelParts, z: Tensor, layer: int) -> tuple[Tensor, Tenso
     """
     block, out = scope.anatomy.blocks[layer], output_matrix(scope.anatomy, layer)
     each = torch.eye(z.shape[-2], dtype=torch.bool, device=z.device)[:, :, None]
-    with torch.no_grad(), lock_of(scope.model):
+    with recording_gradients(False), held(scope.model):
         whole = out(z.flatten(-2))
         nothing = out(torch.zeros_like(z.flatten(-2)))
         heads = out(torch.where(each, z[..., None, :, :], 0.0).flatten(-2)) - nothing[..., None, :]
@@ -197,7 +198,7 @@ def output_matrices(scope: ModelParts, layer: int) -> Tensor:
     Where a norm follows attention its gain is folded in, so that they are known up to one factor for the layer.
     """
     block, out = scope.anatomy.blocks[layer], output_matrix(scope.anatomy, layer)
-    with torch.no_grad(), lock_of(scope.model):
+    with recording_gradients(False), held(scope.model):
         basis = torch.eye(n_inputs(out)).to(scope.model.device, scope.model.dtype)
         rows = (out(basis) - out(torch.zeros_like(basis[:1]))).cpu().double()
         frozen = freeze_norm(block.attention_norm, torch.ones_like(basis[0, :1].expand(scope.d_model)))

@@ -19,6 +19,7 @@ from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.microscope import Microscope, loaded
+from scope_widgets.models.put_back import recording_gradients
 
 
 class EdgeGradients:
@@ -69,7 +70,7 @@ class EdgeGradients:
         graph = self._graph
         run = _Run(self._scope, graph, self._qkv, embeddings)
         logits = run.logits(clean)
-        with torch.enable_grad():
+        with recording_gradients(True):
             try:
                 measured = measure(logits).sum()
             except RuntimeError as error:
@@ -119,7 +120,7 @@ class EdgeGradients:
         after = torch.cat([by_site[site] for site in QKV_SITES])
         if qkv.norm is None:
             return after
-        with torch.enable_grad():
+        with recording_gradients(True):
             inputs = stream.detach().expand_as(after).requires_grad_()
             normed = qkv.normed(inputs)
         (before,) = torch.autograd.grad(normed, inputs, after)
@@ -144,7 +145,7 @@ class _Run:
         with loaded(self._scope).wrapped() as wrapped:
             lengths = prompts.last + 1
             found = wrapped.logits(inputs, lambda: self._body(wrapped), gradients=True, lengths=lengths)
-        with torch.enable_grad():
+        with recording_gradients(True):
             return found[torch.arange(len(prompts.last)), torch.searchsorted(positions, prompts.last)]
 
     def _body(self, wrapped: NNsightModel) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
+from scope_widgets.models.put_back import putting_back
 
 
 def graph_of(scope: Microscope) -> Graph:
@@ -137,7 +137,7 @@ def _check_heads(scope: Microscope, layers: Sequence[int]) -> None:
     entering = [("residual", layer) for layer in range(scope.n_layers)]
     scope.logits(ids, {p: keep(before, p) for p in sites} | {p: keep(streams, p) for p in entering})
     changed: dict[tuple[str, int], int] = {}
-    with ExitStack() as stack:
+    with putting_back() as back:
         for layer in layers:
             for projection in qkv_projections(scope, layer).projections:
                 heads = {
@@ -145,7 +145,7 @@ def _check_heads(scope: Microscope, layers: Sequence[int]) -> None:
                 }
                 columns = torch.cat([projection.columns[site][head] for site, head in heads.items()])
                 changed |= {(site, layer): head for site, head in heads.items()}
-                stack.callback(projection.module.register_forward_hook(_louder(columns)).remove)
+                back.hook(projection.module.register_forward_hook, _louder(columns))
         held = {p: (lambda value, p=p: streams[p]) for p in entering}
         scope.logits(ids, {p: keep(after, p) for p in sites} | held)
     for (site, layer), head in changed.items():

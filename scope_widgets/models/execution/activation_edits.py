@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -63,10 +63,9 @@ class Editor:
     def logits(self, inputs: dict[str, Any], gradients: bool = False, at: Tensor | None = None) -> Tensor:
         """Run the forward and return its logits `[batch, position, vocabulary]`, or of one position each, see `at`."""
         self._batch = inputs["input_ids"].shape
-        with ExitStack() as stack:
-            stack.enter_context(defer_interrupt())
-            if not self._wrapped.by_source:
-                stack.enter_context(hooked_attention(self._model, self._layer_of, self._attention_hook))
+        hooked = not self._wrapped.by_source
+        attention = hooked_attention(self._model, self._layer_of, self._attention_hook) if hooked else nullcontext()
+        with defer_interrupt(), attention:
             logits = self._wrapped.logits(
                 inputs,
                 self._trace_block,

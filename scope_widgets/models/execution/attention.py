@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
+
+from scope_widgets.models.put_back import putting_back, with_block
 
 NAME = "scope_widgets"
 
@@ -41,7 +42,7 @@ def uses_attention_interface(model: Any) -> bool:
     return bool(getattr(model, "_can_set_attn_implementation", lambda: False)())
 
 
-@contextmanager
+@with_block
 def active_hook(hook: AttentionHook, scoring_hook: ScoringHook | None = None) -> Iterator[None]:
     """Make `hook` the one that the attention function of this package calls in this thread.
 
@@ -54,11 +55,10 @@ def active_hook(hook: AttentionHook, scoring_hook: ScoringHook | None = None) ->
         def hook(site: str, module: torch.nn.Module, value: Tensor) -> Tensor:
             return own(site, module, outer(site, module, value))
 
-    _running.hooks = (hook, scoring_hook)
-    try:
+    with putting_back() as back:
+        back.later_here(setattr, _running, "hooks", before)
+        _running.hooks = (hook, scoring_hook)
         yield
-    finally:
-        _running.hooks = before
 
 
 def running_hooks() -> tuple[AttentionHook, ScoringHook | None] | None:

@@ -19,7 +19,8 @@ from scope_widgets.models.execution.causality import require_causal_masks
 from scope_widgets.models.execution.loaded_model import LoadedModel
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.input_device import input_device
-from scope_widgets.models.locks import lock_of
+from scope_widgets.models.locks import held
+from scope_widgets.models.put_back import recording_gradients
 from scope_widgets.models.tokens import pad
 
 #: what `CachedRun.again` needs of the earlier run, the last two where it goes on by positions
@@ -193,7 +194,7 @@ class CachedRun:
             logits = editor.logits(inputs, gradients)
         if editor.stream is not None:
             return editor.stream[torch.arange(len(rows), device=rows.device)[:, None], positions]
-        with torch.set_grad_enabled(gradients):
+        with recording_gradients(gradients):
             found = logits[
                 torch.arange(len(rows), device=rows.device)[:, None], torch.searchsorted(kept, wanted.contiguous())
             ]
@@ -215,7 +216,10 @@ class CachedRun:
             stream = self._run(edits, rows, positions, layer, end, 1, False, narrow=True)
         else:
             stream = self._whole_prompts(edits, rows, positions, layer, end, 1, False)
-        with torch.no_grad(), lock_of(self._scope.model):  # another thread's run may have the norm under nnsight
+        with (
+            recording_gradients(False),
+            held(self._scope.model),
+        ):  # another thread's run may have the norm under nnsight
             return self._unembedding.of_tokens(stream[:, -1], tokens)
 
     def _exact_unembedding(self) -> Unembedding | None:

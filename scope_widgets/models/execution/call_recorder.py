@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.recorder import CapturePoint, Recorder
 from scope_widgets.models.execution.uncompiled import uncompiled
+from scope_widgets.models.put_back import PutBack, putting_back, with_block
 from scope_widgets.traces.trace import KeptLogits, last_of
 
 
@@ -56,14 +56,14 @@ class RecordedCall:
         return ids, mask, logits
 
 
-@contextmanager
+@with_block
 def recording(model: Any, recorder: Recorder) -> Iterator[RecordedCall]:
     """Record the first whole forward of `model` in this thread while the block runs."""
     seen = RecordedCall()
     recorder.open = False
     signature = inspect.signature(model.forward)
 
-    def hook_at(point: CapturePoint) -> torch.utils.hooks.RemovableHandle:
+    def hook_at(back: PutBack, point: CapturePoint) -> None:
         def on_input(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
             recorder.store(point.name, point.layer, point.read(args or kwargs["hidden_states"]))
 
@@ -71,11 +71,12 @@ def recording(model: Any, recorder: Recorder) -> Iterator[RecordedCall]:
             recorder.store(point.name, point.layer, point.read(output))
 
         if point.side == "input":
-            return point.module.register_forward_pre_hook(on_input, with_kwargs=True)
-        return point.module.register_forward_hook(on_output)
+            back.hook(point.module.register_forward_pre_hook, on_input, with_kwargs=True)
+        else:
+            back.hook(point.module.register_forward_hook, on_output)
 
     def begin(_: nn.Module, args: Any) -> None:
-        if seen.inputs is None and recorder.in_own_thread:
+        if seen.inputs is None:
             recorder.clear()  # of a forward before, which did not come to its end
             recorder.open = True
 
@@ -85,14 +86,11 @@ def recording(model: Any, recorder: Recorder) -> Iterator[RecordedCall]:
             seen.inputs, seen.output = signature.bind(*args, **kwargs).arguments, output
             seen.inputs |= seen.inputs.pop("kwargs", {})
 
-    with ExitStack() as stack:
-        stack.enter_context(uncompiled())
+    attention = hooked_attention(model, recorder.attention_modules, recorder.attention_hook, recorder.scoring_hook)
+    with uncompiled(), putting_back() as back:
         for point in recorder.capture_points():
-            stack.callback(hook_at(point).remove)
-        stack.callback(model.register_forward_pre_hook(begin).remove)
-        stack.callback(model.register_forward_hook(end, with_kwargs=True).remove)
-        stack.enter_context(recorder.hooks())
-        stack.enter_context(
-            hooked_attention(model, recorder.attention_modules, recorder.attention_hook, recorder.scoring_hook)
-        )
-        yield seen
+            hook_at(back, point)
+        back.hook(model.register_forward_pre_hook, begin)
+        back.hook(model.register_forward_hook, end, with_kwargs=True)
+        with recorder.hooks(), attention:
+            yield seen

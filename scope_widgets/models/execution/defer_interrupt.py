@@ -1,15 +1,16 @@
-"""Ctrl-C waits for the end of a forward: a model that it stopped in the middle would keep the hooks that are on it."""
+"""Ctrl-C waits for the end of a forward, which it would stop in the middle of what other packages do."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
+from scope_widgets.models.put_back import putting_back, with_block
 
-@contextmanager
+
+@with_block
 def defer_interrupt() -> Iterator[None]:
     """Let Ctrl-C wait for the end of a `with` block; a second one breaks in."""
     handler = signal.getsignal(signal.SIGINT)
@@ -23,10 +24,11 @@ def defer_interrupt() -> Iterator[None]:
         if len(waiting) > 1:
             handler(number, frame)
 
-    signal.signal(signal.SIGINT, note)
     try:
-        yield
+        with putting_back() as back:
+            back.later_here(signal.signal, signal.SIGINT, handler)
+            signal.signal(signal.SIGINT, note)
+            yield
     finally:
-        signal.signal(signal.SIGINT, handler)
         if len(waiting) == 1:
             handler(*waiting[0])

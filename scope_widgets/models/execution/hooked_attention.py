@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.execution.attention import (
@@ -18,59 +18,78 @@ from scope_widgets.models.execution.attention import (
     uses_attention_interface,
 )
 from scope_widgets.models.execution.own_attention import OwnAttention
+from scope_widgets.models.put_back import putting_back, with_block
 
 
-@contextmanager
+@with_block
 def hooked_attention(
     model: Any, modules: Iterable[nn.Module], hook: AttentionHook, scoring_hook: ScoringHook | None = None
 ) -> Iterator[None]:
     """Route the attention of `model`, whose attention modules are given, through `hook` in this thread for a while."""
-    implementation = model.config._attn_implementation
     switches = uses_attention_interface(model)
-    with ExitStack() as stack:
-        if not switches:
-            stack.enter_context(_watched(modules))
-        stack.enter_context(active_hook(hook, scoring_hook))
-        try:
-            if switches:
-                model.set_attn_implementation(NAME)
-            yield
-        finally:
-            if switches:
-                model.set_attn_implementation(implementation)
+    with _switched(model) if switches else _watched(modules), active_hook(hook, scoring_hook):
+        yield
+
+
+@with_block
+def _switched(model: Any) -> Iterator[None]:
+    """Let the model call the attention function of this package."""
+    with putting_back() as back:
+        for config in _configs(model):
+            back.later(setattr, config, _IMPLEMENTATION, getattr(config, _IMPLEMENTATION))
+        model.set_attn_implementation(NAME)
+        yield
+
+
+#: where a configuration holds the name, without those of the configurations in it
+_IMPLEMENTATION = "_attn_implementation_internal"
+
+
+def _configs(model: Any) -> Iterable[Any]:
+    """Return all configurations that say which attention function is called."""
+    found: dict[int, Any] = {}
+    waiting = [module.config for module in model.modules() if hasattr(module, "config")]
+    while waiting:
+        config = waiting.pop()
+        if id(config) not in found and hasattr(config, _IMPLEMENTATION):
+            found[id(config)] = config
+            waiting += [getattr(config, name, None) for name in config.sub_configs]
+    return found.values()
 
 
 _watching = threading.local()
 
 
-@contextmanager
+@with_block
 def _watched(attentions: Iterable[nn.Module]) -> Iterator[None]:
     """Watch the forwards of attention modules that compute attention by themselves, in this thread."""
-    watched: set[nn.Module] = _watching.__dict__.setdefault("modules", set())
+    watched: frozenset[nn.Module] = getattr(_watching, "modules", frozenset())
     # in an outer block they may be watched already
     modules = [module for module in attentions if module not in watched]
-    thread = threading.get_ident()
     open_ones: list[OwnAttention] = []
 
     def begin(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if threading.get_ident() == thread and (hooks := running_hooks()):
+        if hooks := running_hooks():
             stream = next(x for x in (*args, *kwargs.values()) if isinstance(x, Tensor))
             own = OwnAttention(module, len(stream), *hooks)
             own.__enter__()  # type: ignore[no-untyped-call]
             open_ones.append(own)
 
     def end(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if threading.get_ident() == thread and open_ones and open_ones[-1].module is module:
+        if open_ones and open_ones[-1].module is module:
             open_ones.pop().__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
-    with ExitStack() as stack:
+    with putting_back() as back:
+        back.later_here(_leave_modes, torch._C._len_torch_function_stack())  # where a forward is left in its middle
         for module in modules:
-            stack.callback(module.register_forward_pre_hook(begin, with_kwargs=True).remove)
-            stack.callback(module.register_forward_hook(end, always_call=True).remove)
-        watched.update(modules)
-        try:
-            yield
-        finally:
-            watched.difference_update(modules)
-            while open_ones:  # the block was left in the middle of a forward
-                open_ones.pop().__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            back.hook(module.register_forward_pre_hook, begin, with_kwargs=True)
+            back.hook(module.register_forward_hook, end, always_call=True)
+        back.later_here(setattr, _watching, "modules", watched)
+        _watching.modules = watched.union(modules)
+        yield
+
+
+def _leave_modes(before: int) -> None:
+    """Leave what watches torch's functions, down to what was there before."""
+    while torch._C._len_torch_function_stack() > before:
+        torch._C._pop_torch_function_stack()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -22,6 +21,7 @@ from scope_widgets.models.execution.attention import active_hook
 from scope_widgets.models.execution.call_recorder import recording
 from scope_widgets.models.execution.recorder import Recorder, unwrap
 from scope_widgets.models.input_device import input_device
+from scope_widgets.models.put_back import putting_back, recording_gradients, with_block
 
 #: transformers' names of the families that the tests compare with the plain Hugging Face forward in every part
 TESTED = frozenset(
@@ -57,7 +57,7 @@ def measured(model: Any, anatomy: Anatomy) -> Anatomy:
         return value
 
     try:
-        with torch.no_grad(), _evaluating(model):
+        with recording_gradients(False), _evaluating(model):
             own = model(input_ids=ids, use_cache=False).logits
             with active_hook(count), recording(model, recorder), watch.on():
                 ours = model(input_ids=ids, use_cache=False).logits
@@ -105,21 +105,19 @@ class _Watch:
         """What the last block gave."""
         return self._streams[-1][1]
 
-    @contextmanager
+    @with_block
     def on(self) -> Iterator[None]:
         """Watch the forward in the block."""
-        with ExitStack() as stack:
+        with putting_back() as back:
             for layer, block in enumerate(self._anatomy.blocks):
                 for module in {*block.block.children(), block.attention, block.out, block.mlp, block.down}:
                     if module is None:
                         continue
-                    stack.callback(module.register_forward_hook(self._called, with_kwargs=True).remove)
-                begins = block.block.register_forward_pre_hook(self._block_begins, with_kwargs=True)
-                stack.callback(begins.remove)
-                ended = self._block_ended(layer)
-                stack.callback(block.block.register_forward_hook(ended, with_kwargs=True).remove)
+                    back.hook(module.register_forward_hook, self._called, with_kwargs=True)
+                back.hook(block.block.register_forward_pre_hook, self._block_begins, with_kwargs=True)
+                back.hook(block.block.register_forward_hook, self._block_ended(layer), with_kwargs=True)
             if (norm := self._anatomy.final_norm) is not None:
-                stack.callback(norm.register_forward_hook(lambda _, args, out: self._final.append(args[0])).remove)
+                back.hook(norm.register_forward_hook, lambda _, args, out: self._final.append(args[0]))
             yield
 
     def seen(self) -> dict[str, Any]:
@@ -255,7 +253,7 @@ def _with_logits(model: Any, anatomy: Anatomy, stream: Tensor, logits: Tensor) -
     weight: Any = unembed.weight
     if weight.shape[-1] != anatomy.d_model:
         return anatomy
-    with torch.no_grad():
+    with recording_gradients(False):
         normed = stream if norm is None else type(norm).forward(norm, stream)
         raw = type(unembed).forward(unembed, normed.to(weight.dtype)).double()
     config = model.config.get_text_config().to_dict()
@@ -289,17 +287,14 @@ def _is_positive(value: Any) -> bool:
     return isinstance(value, float | int) and not isinstance(value, bool) and value > 0
 
 
-@contextmanager
+@with_block
 def _evaluating(model: nn.Module) -> Iterator[None]:
     """Run the model without dropout in the block."""
-    training = [module for module in model.modules() if module.training]
-    try:
-        for module in training:
-            module.training = False
+    with putting_back() as back:
+        for module in model.modules():
+            if module.training:
+                back.set(vars(module), "training", False)
         yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def _sentence(model: Any, what: str) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import threading
+import types
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from operator import is_
 from typing import Any
@@ -17,10 +19,11 @@ from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelE
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.execution.attention import AttentionHook, ScoringHook
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
-from scope_widgets.models.execution.nnsight_trace import TransformersModel, run
+from scope_widgets.models.execution.nnsight_trace import Controller, TransformersModel, run
 from scope_widgets.models.execution.rotary_frequencies import own_frequencies
 from scope_widgets.models.execution.uncompiled import uncompiled
 from scope_widgets.models.input_device import input_device
+from scope_widgets.models.put_back import PutBack, putting_back, recording_gradients, with_block
 
 
 class NNsightModel:
@@ -36,31 +39,40 @@ class NNsightModel:
     def __init__(self, model: nn.Module, tokenizer: Any, anatomy: Anatomy) -> None:
         self._model, self._unembed = model, anatomy.unembed
         before = [(module, dict(vars(module))) for module in model.modules()]
-        pad_token, padding_side = tokenizer.pad_token, tokenizer.padding_side
         names = anatomy.nnsight_names(model)
-        with warnings.catch_warnings(), _inputs_where_they_go(model):
+        with warnings.catch_warnings(), _inputs_where_they_go(model), putting_back() as back:
+            for name in ("pad_token", "padding_side"):
+                back.later(setattr, tokenizer, name, getattr(tokenizer, name))
+            for module, values in before:
+                back.later(_restore_all, module, values)
             # of BERT's modules named "output", which nnsight gives another name
             warnings.filterwarnings("ignore", message=".* has a submodule named .*, which nnsight already serves")
             self.nnsight = _Placed(model, tokenizer=tokenizer, task=_task(model), rename=names)
-        tokenizer.pad_token, tokenizer.padding_side = pad_token, padding_side
-        self._controllers = [
-            (module, {name: value for name, value in vars(module).items() if old.get(name, _ABSENT) is not value})
-            for module, old in before
-        ]
+            self._controllers = [
+                (module, {name: value for name, value in vars(module).items() if old.get(name, _ABSENT) is not value})
+                for module, old in before
+            ]
         self._without_controllers = [
             (module, {name: old.get(name, _ABSENT) for name in ours})
             for (module, ours), (_, old) in zip(self._controllers, before, strict=True)
         ]
+        #: the thread whose forwards go through the controllers
+        self._thread: int | None = None
+        for module, ours in self._controllers:
+            if "forward" in ours:
+                ours["forward"] = _InThread(self, module, ours["forward"])
         self._checks = [
             (vars(module), name, value) for module, own in self._without_controllers for name, value in own.items()
         ]
         self._index_of = {module: at for at, (module, _) in enumerate(self._without_controllers)}
         self._depth = 0
-        self._restore(self._without_controllers)
+        self._whole = True
 
     @property
     def current(self) -> bool:
         """Whether the model's modules and their own forwards are those that were wrapped."""
+        if not self._whole:
+            return False  # a trace was broken off, and nnsight may believe that it still runs
         if self._depth:
             return True  # the controllers are on: what stands there is theirs
         modules = list(self._model.modules())
@@ -83,28 +95,27 @@ class NNsightModel:
                 else:
                     vars(module)[name] = value
 
-    @contextmanager
+    @with_block
     def controllers(self, touched: Iterable[nn.Module] | None = None) -> Iterator[None]:
         """Put nnsight's controllers on the model for a `with` block; with `touched` on these modules only.
 
         Each controller costs some microseconds a forward, which a short run from the middle feels. What is compiled
         runs uncompiled meanwhile.
         """
-        self._depth += 1
-        at = (
-            range(len(self._without_controllers))
-            if touched is None
-            else [self._index_of[module] for module in {*touched}]
-        )
-        try:
-            if self._depth == 1:
-                self._restore([self._controllers[i] for i in at])
+        with putting_back() as back:
+            back.later(setattr, self, "_depth", self._depth)
+            if self._depth == 0:
+                self._put_on(back, touched)
+            self._depth += 1
             with uncompiled():
                 yield
-        finally:
-            self._depth -= 1
-            if self._depth == 0:
-                self._restore([self._without_controllers[i] for i in at])
+
+    def _put_on(self, back: PutBack, touched: Iterable[nn.Module] | None) -> None:
+        every = range(len(self._without_controllers))
+        at = every if touched is None else [self._index_of[module] for module in {*touched}]
+        back.later(self._restore, [self._without_controllers[i] for i in at])
+        self._thread = threading.get_ident()
+        self._restore([self._controllers[i] for i in at])
 
     def envoy(self, module: nn.Module | None) -> Any:
         """Return nnsight's envoy of a module of the model, which the caller knows to be there."""
@@ -160,13 +171,15 @@ class NNsightModel:
             inputs = {name: value for name, value in inputs.items() if name != "logits_to_keep"}
         on = None if touched is None else [self._model, *touched, *([] if unembed is None else [unembed])]
         frequencies = own_frequencies(self._model, lengths)
-        with defer_interrupt(), torch.set_grad_enabled(gradients), self.controllers(on), frequencies:
+        with defer_interrupt(), recording_gradients(gradients), self.controllers(on), frequencies:
+            self._whole = False
             run(self.nnsight, block, **inputs, use_cache=False)
+            self._whole = True
         if not logits:
             return torch.empty(0)
         if keep is None or self._takes_logits_to_keep:
             return logits[0]
-        with torch.set_grad_enabled(gradients):
+        with recording_gradients(gradients):
             return logits[0][:, -keep:] if isinstance(keep, int) else logits[0][:, keep]
 
 
@@ -184,7 +197,7 @@ class _Placed(TransformersModel):  # type: ignore[misc]
         return input_device(self._module)
 
 
-@contextmanager
+@with_block
 def _inputs_where_they_go(model: Any) -> Iterator[None]:
     """Say of a model that accelerate has dispatched that it is where its inputs go.
 
@@ -194,11 +207,40 @@ def _inputs_where_they_go(model: Any) -> Iterator[None]:
     if places is None:
         yield
         return
-    model.hf_device_map = {"": input_device(model)}
-    try:
+    with putting_back() as back:
+        back.set(vars(model), "hf_device_map", {"": input_device(model)})
         yield
-    finally:
-        model.hf_device_map = places
+
+
+class _InThread(Controller):  # type: ignore[misc]
+    """nnsight's controller of a module in the thread of the run; in others the module's own forward."""
+
+    def __init__(self, wrapped: NNsightModel, module: nn.Module, controller: Any) -> None:
+        super().__init__(module, controller.state)
+        self._wrapped = weakref.ref(wrapped)
+        self._own = vars(module).get("forward")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        wrapped = self._wrapped()
+        if wrapped is not None and wrapped._thread == threading.get_ident():
+            return super().__call__(*args, **kwargs)
+        return self._without()(*args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """Of the forward without nnsight, for whoever asks in another thread."""
+        return inspect.signature(self._without())
+
+    def _without(self) -> Any:
+        module = self.module_ref()
+        return types.MethodType(type(module).forward, module) if self._own is None else self._own
+
+
+def _restore_all(module: nn.Module, values: dict[str, Any]) -> None:
+    """Give a module exactly the attributes that it had."""
+    for name in set(vars(module)) - set(values):
+        del vars(module)[name]
+    vars(module).update(values)
 
 
 _ABSENT = object()

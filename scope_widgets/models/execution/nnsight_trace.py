@@ -28,8 +28,9 @@ if not _imported_by_user:
 
 import nnsight  # noqa: E402
 from nnsight import TransformersModel  # noqa: E402
+from nnsight.intervention.source import Controller  # noqa: E402
 
-__all__ = ["TransformersModel", "run", "run_remotely", "trace_remotely"]
+__all__ = ["Controller", "TransformersModel", "run", "run_remotely", "trace_remotely"]
 
 
 def run(model: TransformersModel, body: Callable[[], bool], *inputs: Any, **options: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from scope_widgets.models.execution.recorder import rewrap, unwrap
 from scope_widgets.models.execution.uncompiled import uncompiled
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.locks import changed_by_hooks
+from scope_widgets.models.put_back import PutBack, putting_back, recording_gradients, with_block
 
 
 class PersistentEdits:
@@ -58,33 +59,22 @@ class PersistentEdits:
         self._layer_of = {block.attention: layer for layer, block in enumerate(self._anatomy.blocks) if block.attention}
         self._thread: int | None = None
 
-    @contextmanager
+    @with_block
     def on(self) -> Iterator[None]:
         """Change what is run in the block."""
-        self._thread = threading.get_ident()
-        stack = ExitStack()
-        try:
-            with defer_interrupt():  # Ctrl-C must not come between a hook and the note of how it goes off again
-                stack.enter_context(changed_by_hooks(self._model))
-                stack.enter_context(uncompiled())
-                stack.enter_context(self._positions.followed())
-                begin = self._stack.register_forward_pre_hook(self._begin, with_kwargs=True, prepend=True)
-                stack.callback(begin.remove)
-                stack.callback(self._stack.register_forward_hook(self._end).remove)
-                for point in self._hook_points:
-                    if handle := self._hook(point):
-                        stack.callback(handle.remove)
-                if any(site in ATTENTION_SITES for site, _ in self._hook_points):
-                    stack.enter_context(hooked_attention(self._model, self._layer_of, self._attention_hook))
-            yield
+        inside = any(site in ATTENTION_SITES for site, _ in self._hook_points)
+        attention = hooked_attention(self._model, self._layer_of, self._attention_hook) if inside else nullcontext()
+        with changed_by_hooks(self._model), uncompiled(), self._positions.followed(), putting_back() as back:
+            self._thread = threading.get_ident()
+            back.hook(self._stack.register_forward_pre_hook, self._begin, with_kwargs=True, prepend=True)
+            back.hook(self._stack.register_forward_hook, self._end)
+            for point in self._hook_points:
+                self._hook(back, point)
+            with attention:
+                yield
             self._check_attended()
-        finally:
-            with defer_interrupt():
-                stack.close()
 
     def _begin(self, _: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
-        if threading.get_ident() != self._thread:
-            return
         self._check_attended()
         positions, lengths = self._positions.of_forward(args, kwargs)
         self._rows = len(positions)
@@ -92,8 +82,7 @@ class PersistentEdits:
         self._to_attend = {layer for site, layer in self._edits if site in ATTENTION_SITES}
 
     def _end(self, _: nn.Module, args: Any, output: Any) -> None:
-        if threading.get_ident() == self._thread:
-            self._positions.end_forward(output)
+        self._positions.end_forward(output)
 
     def _check_attended(self) -> None:
         """Raise UnsupportedModelError where the forward before had no attention to change."""
@@ -105,27 +94,34 @@ class PersistentEdits:
                 "seen from here."
             )
 
-    def _hook(self, point: HookPoint) -> Any:
+    def _hook(self, back: PutBack, point: HookPoint) -> None:
         site, layer = point
         block = self._anatomy.blocks[min(layer, self._anatomy.n_layers - 1)]
         if site in ATTENTION_SITES and not (site == "z" and block.gated):
-            return None  # goes through the hook of attention
+            return  # goes through the hook of attention
         if site == "residual" and layer < self._anatomy.n_layers:
-            return block.block.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
-        if site == "neurons":
-            assert block.down is not None  # check_edits
-            return block.down.register_forward_pre_hook(self._on_input(point, (-1,)), with_kwargs=True, prepend=True)
-        if site == "z":
-            heads = (self._anatomy.n_heads, -1)
-            assert block.out is not None  # check_edits
-            return block.out.register_forward_pre_hook(self._on_input(point, heads), with_kwargs=True, prepend=True)
+            read: nn.Module | None = block.block
+            shape: tuple[int, ...] = (-1,)
+        elif site == "neurons":
+            read, shape = block.down, (-1,)
+        elif site == "z":
+            read, shape = block.out, (self._anatomy.n_heads, -1)
+        else:
+            self._hook_output(back, point)
+            return
+        assert read is not None  # check_edits
+        back.hook(read.register_forward_pre_hook, self._on_input(point, shape), with_kwargs=True, prepend=True)
+
+    def _hook_output(self, back: PutBack, point: HookPoint) -> None:
+        site, layer = point
+        block = self._anatomy.blocks[min(layer, self._anatomy.n_layers - 1)]
         module, scale = {
             "residual": (block.block, 1.0),
             "attention_out": (block.attention_out, block.attention_scale),
             "mlp_out": (block.mlp_out, block.mlp_scale),
         }[site]
         assert module is not None
-        return module.register_forward_hook(self._on_output(point, scale), prepend=True)
+        back.hook(module.register_forward_hook, self._on_output(point, scale), prepend=True)
 
     def _on_input(self, point: HookPoint, shape: tuple[int, ...]) -> Any:
         def change(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -144,7 +140,7 @@ class PersistentEdits:
 
     def _edited(self, point: HookPoint, value: Tensor, shape: tuple[int, ...], scale: float = 1.0) -> Tensor:
         edit = self._edits.get(point)
-        if edit is None or threading.get_ident() != self._thread:
+        if edit is None:
             return value
         arranged = value.reshape(self._rows, -1, value.shape[-1])
         arranged = arranged if shape == (-1,) else arranged.reshape(*arranged.shape[:-1], *shape)
@@ -180,7 +176,6 @@ def _unchanged(value: Tensor) -> Tensor:
     return value
 
 
-@torch.no_grad()
 def generate_with_edits(
     scope: ModelParts,
     rows: Sequence[Sequence[int]],
@@ -212,7 +207,7 @@ def generate_with_edits(
     draw = torch.Generator().manual_seed(seed)
     room = scope.anatomy.context - ids.shape[1]
     for _ in range(min(max_new_tokens, room)):
-        with defer_interrupt(), edits.on():
+        with defer_interrupt(), recording_gradients(False), edits.on():
             out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         cache = out.past_key_values
         scores = out.logits[:, -1].float().cpu()

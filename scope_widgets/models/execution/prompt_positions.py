@@ -6,7 +6,6 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from transformers import Cache
 
 from scope_widgets.models.input_device import input_device
+from scope_widgets.models.put_back import putting_back, with_block
 
 #: what the changes of a forward depend on: on no position, on positions, or also on where the prompt ends
 Needed: TypeAlias = Literal["nothing", "positions", "ends"]
@@ -108,7 +108,7 @@ class PromptPositions:
             )
         return before + width if known is None else known
 
-    @contextmanager
+    @with_block
     def followed(self) -> Iterator[None]:
         """Follow the calls of `generate` of the running thread in a `with` block."""
         thread = threading.get_ident()
@@ -133,17 +133,11 @@ class PromptPositions:
             )
 
         instead = {"generate": generate, "prepare_inputs_for_generation": prepare, "init_continuous_batching": refuse}
-        attributes = vars(self._model)
-        before = {name: attributes[name] for name in instead if name in attributes}
-        for name, method in instead.items():
-            if own := getattr(self._model, name, None):
-                attributes[name] = functools.wraps(own)(functools.partial(method, own))
-        try:
+        with putting_back() as back:
+            for name, method in instead.items():
+                if own := getattr(self._model, name, None):
+                    back.set(vars(self._model), name, functools.wraps(own)(functools.partial(method, own)))
             yield
-        finally:
-            for name in instead:
-                attributes.pop(name, None)
-            attributes.update(before)
 
 
 def _arguments(signature: inspect.Signature, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:

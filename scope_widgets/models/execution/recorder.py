@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +14,7 @@ from scope_widgets.models.architecture.anatomy import Anatomy, Block
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
+from scope_widgets.models.put_back import putting_back, with_block
 from scope_widgets.traces.trace import TRACE_SITES
 
 
@@ -114,7 +115,7 @@ class Recorder:
         if self.active and attention in self._layer_of:
             self.scoring[self._layer_of[attention]] = scoring | {"mask": one_of(self._masks, scoring["mask"])}
 
-    @contextmanager
+    @with_block
     def hooks(self) -> Iterator[None]:
         """Store the outputs of the modules that were wanted by name."""
 
@@ -128,9 +129,9 @@ class Recorder:
 
             return store
 
-        with ExitStack() as stack:
+        with putting_back() as back:
             for name, module in self._modules.items():
-                stack.callback(module.register_forward_hook(storing(name)).remove)
+                back.hook(module.register_forward_hook, storing(name))
             yield
 
     def check(self, n_positions: int) -> None:
@@ -204,10 +205,7 @@ def record(
             wrapped.attend(attend_to[1], recorder.attention_hook, recorder.scoring_hook)
             attend_to = next(attended, None)
 
-    with defer_interrupt(), ExitStack() as stack:
-        if not wrapped.by_source:
-            stack.enter_context(
-                hooked_attention(model, recorder.attention_modules, recorder.attention_hook, recorder.scoring_hook)
-            )
-        stack.enter_context(recorder.hooks())
+    hooks = recorder.attention_hook, recorder.scoring_hook
+    attention = nullcontext() if wrapped.by_source else hooked_attention(model, recorder.attention_modules, *hooks)
+    with defer_interrupt(), attention, recorder.hooks():
         return wrapped.logits(inputs, body, at=at)

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
+from scope_widgets.models.put_back import putting_back, with_block
 
 
-@contextmanager
+@with_block
 def own_frequencies(model: Any, lengths: Tensor | None) -> Iterator[None]:
     """Give each row of the forwards in the block the frequencies of its own prompt.
 
@@ -29,11 +29,11 @@ def own_frequencies(model: Any, lengths: Tensor | None) -> Iterator[None]:
     if not rotary_by_length(model.config):
         yield
         return
-    with ExitStack() as stack:
+    with putting_back() as back:
         for module in model.modules():
             if hasattr(module, "rope_type") and hasattr(module, "original_max_seq_len"):
-                stack.callback(_remember, module, vars(module).copy(), module._buffers.copy())
-                stack.callback(module.register_forward_hook(_by_row(lengths), with_kwargs=True).remove)
+                back.later(_remember, module, vars(module).copy(), module._buffers.copy())
+                back.hook(module.register_forward_hook, _by_row(lengths), with_kwargs=True)
         yield
 
 

@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 
-_lock = threading.Lock()
-_inside = 0
-_eager = ExitStack()
+from scope_widgets.models.locks import held
+from scope_widgets.models.put_back import putting_back, with_block
 
 
-@contextmanager
+class _Stance:
+    """The compiler's stance, of which the process has one: blocks of two threads may cross."""
+
+    def __init__(self) -> None:
+        self._inside: set[object] = set()
+        self._eager: Any = None
+
+    def begin(self, one: object) -> None:
+        with held(self):
+            self._inside.add(one)
+            if self._eager is None:
+                self._eager = torch.compiler.set_stance("force_eager")
+
+    def end(self, one: object) -> None:
+        with held(self):
+            self._inside.discard(one)
+            if not self._inside and self._eager is not None:
+                self._eager.__exit__(None, None, None)
+                self._eager = None
+
+
+_stance = _Stance()
+
+
+@with_block
 def uncompiled() -> Iterator[None]:
     """Let compiled modules and functions run as they were written while a `with` block runs, in every thread.
 
     Nothing is compiled meanwhile either: what is compiled with hooks would keep them.
     """
-    global _inside  # the compiler has one stance for the process, and blocks of two threads may cross
-    with _lock:
-        _inside += 1
-        if _inside == 1:
-            _eager.enter_context(torch.compiler.set_stance("force_eager"))
-    try:
+    one = object()
+    with putting_back() as back:
+        back.later(_stance.end, one)
+        _stance.begin(one)
         yield
-    finally:
-        with _lock:
-            _inside -= 1
-            if _inside == 0:
-                _eager.close()

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.models.locks import lock_of
+from scope_widgets.models.locks import held
+from scope_widgets.models.put_back import recording_gradients
 
 #: weight (float32 where the model's is of less precision) -> changed weight; pure, and holding no module or model
 WeightFunction = Callable[[Tensor], Tensor]
@@ -68,7 +69,7 @@ class WeightEdits:
         RuntimeError
             When a module is no longer in the model, or a weight was overwritten by something else while changed.
         """
-        with lock_of(self._model), torch.no_grad():
+        with held(self._model), recording_gradients(False):
             inside = set(self._model.modules())
             try:
                 for module, name, function in edits:
@@ -79,32 +80,39 @@ class WeightEdits:
                         )
                     edited = _edited_weight(self._model, module, name)
                     self._targets[module, name] = None
-                    edited.functions[self._key] = function
-                    _write(module, name, edited)
+                    edited.functions = edited.functions | {self._key: function}  # before the weight is another
+                    _write(module, name, edited, edited.functions)
             except BaseException:
                 self.revert()
                 raise
 
     def revert(self) -> None:
         """Take the edits off; nothing happens where none is applied."""
-        with lock_of(self._model), torch.no_grad():
+        with held(self._model), recording_gradients(False):
             for module, name, edited in self._current():
-                if edited.functions.pop(self._key, None) is not None:
-                    _write_unless_overwritten(module, name, edited)
+                if self._key in edited.functions:
+                    left = {key: function for key, function in edited.functions.items() if key is not self._key}
+                    _take_off(module, name, edited, left)
             self._targets.clear()
 
     def _current(self) -> list[tuple[nn.Module, str, _EditedWeight]]:
-        return [(module, name, _edited_weights[module][name]) for module, name in list(self._targets)]
+        found = [(module, name, _edited_weights.get(module, {}).get(name)) for module, name in list(self._targets)]
+        return [(module, name, edited) for module, name, edited in found if edited is not None]
 
 
 def restore_weights(model: nn.Module) -> None:
-    """Take all edits off a model's weights, whoever applied them."""
-    with lock_of(model), torch.no_grad():
+    """Take all edits off a model's weights, whoever applied them.
+
+    Raises
+    ------
+    RuntimeError
+        Where a weight is not its original afterwards, bit for bit.
+    """
+    with held(model), recording_gradients(False):
         for module in model.modules():
             for name, edited in _edited_weights.get(module, {}).items():
-                if edited.functions:
-                    edited.functions.clear()
-                    _write_unless_overwritten(module, name, edited)
+                if edited.functions and _take_off(module, name, edited, {}):
+                    _check_original(module, name, edited)
 
 
 def original_weight(module: nn.Module, name: str = "weight") -> Tensor:
@@ -152,26 +160,41 @@ def _shared(model: nn.Module, parameter: nn.Parameter) -> bool:
     return sum(parameter is one for module in model.modules() for one in module._parameters.values()) > 1
 
 
-def _write(module: nn.Module, name: str, edited: _EditedWeight) -> None:
+def _write(module: nn.Module, name: str, edited: _EditedWeight, functions: dict[object, WeightFunction]) -> None:
     parameter = edited.parameter
     edited.original = edited.original.to(parameter.device, parameter.dtype)  # the model may have been moved meanwhile
     start = weight = edited.original.to(torch.promote_types(parameter.dtype, torch.float32))
-    for function in edited.functions.values():
+    for function in functions.values():
         weight = function(weight)
     new = edited.original if weight is start else weight.to(parameter.dtype)
     edited.version = parameter._version + 1
     torch.autograd.graph.increment_version(parameter)  # caches and autograd must see that it is another
     parameter.data = new
-    module._parameters[name] = parameter if edited.functions else edited.found
+    module._parameters[name] = parameter if functions else edited.found
 
 
-def _write_unless_overwritten(module: nn.Module, name: str, edited: _EditedWeight) -> None:
-    """Write what is left, but lose nothing that something else has written there since."""
-    if _overwritten(module, name, edited):
-        warnings.warn(f"{_overwritten_message(module, name)} They are left as they are.", stacklevel=4)
-        edited.functions.clear()
+def _take_off(module: nn.Module, name: str, edited: _EditedWeight, left: dict[object, WeightFunction]) -> bool:
+    """Write what is left, but lose nothing that something else has written there since; return whether it was written.
+
+    What is taken off is forgotten last: where writing fails or is interrupted it is still known to be on.
+    """
+    if written := not _overwritten(module, name, edited):
+        _write(module, name, edited, left)
     else:
-        _write(module, name, edited)
+        warnings.warn(f"{_overwritten_message(module, name)} They are left as they are.", stacklevel=4)
+        left = {}
+    edited.functions = left
+    return written
+
+
+def _check_original(module: nn.Module, name: str, edited: _EditedWeight) -> None:
+    now = getattr(module, name).detach()
+    if now.dtype != edited.original.dtype or not torch.equal(_bits(now), _bits(edited.original)):
+        raise RuntimeError(f"The {name}s of a {type(module).__name__} are not the original ones: load the model again.")
+
+
+def _bits(weight: Tensor) -> Tensor:
+    return weight.contiguous().view(torch.uint8)  # NaN equals nothing, and -0 equals 0
 
 
 def _overwritten(module: nn.Module, name: str, edited: _EditedWeight) -> bool:

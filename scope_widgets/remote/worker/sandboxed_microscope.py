@@ -6,7 +6,6 @@ nnsight's block runs there and the forward elsewhere: what the block reads is a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.execution.attention import AttentionHook, ScoringHook, active_hook, attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.microscope import LocalMicroscope
+from scope_widgets.models.put_back import with_block
 
 
 class SandboxedMicroscope(LocalMicroscope):
@@ -52,7 +52,7 @@ class SandboxedModel(NNsightModel):
         """Nobody changes it here."""
         return True
 
-    @contextmanager
+    @with_block
     def controllers(self, touched: Iterable[nn.Module] | None = None) -> Iterator[None]:
         """Leave the server's as they are."""
         yield

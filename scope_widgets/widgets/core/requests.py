@@ -66,6 +66,11 @@ class Answers:
                 loop.call_soon(self._step, loop, request, steps)
             return
 
+    def _stop(self) -> None:
+        """Stop all answers: each ends at its next step."""
+        self._running.clear()
+        self._hurry()
+
     def _hurry(self) -> None:
         """End all pauses now, so that what is to stop stops at once."""
         for timer, step in list(self._paused.values()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Iterable
+from contextlib import ExitStack
 from hashlib import sha256
 from html import escape
 from pathlib import Path
@@ -82,9 +83,14 @@ def save_html(views: Any, path: str | Path) -> Path:
 def page(views: Iterable[Any]) -> str:
     """Return the text of the file that `save_html` writes."""
     items = list(views)
-    shown = [_as_view(item) for item in items]
-    if not shown:
+    if not items:
         raise ValueError("There is nothing to save: give at least one view or result.")
+    with ExitStack() as stack:
+        shown = [_as_view(item, stack) for item in items]
+        return _text(items, shown)
+
+
+def _text(items: list[Any], shown: list[SavedView]) -> str:
     buffers = _Buffers()
     saved = [_saved(view, buffers) for view in shown]
     made_here = [state["state"] for item, view, state in zip(items, shown, saved, strict=True) if item is not view]
@@ -124,8 +130,11 @@ class _Buffers:
             yield f'<script type="text/plain" id="buffer-{at}">{b64encode(value).decode()}</script>'
 
 
-def _as_view(item: Any) -> SavedView:
+def _as_view(item: Any, stack: ExitStack) -> SavedView:
+    """Return the view of an item; one that is made here is closed with `stack`."""
     view: SavedView = item.widget() if hasattr(item, "widget") else item
+    if view is not item and hasattr(view, "close"):
+        stack.callback(view.close)
     if not hasattr(view, "saved_answers"):
         raise TypeError(f"A view or a result with .widget() can be saved, not a {type(item).__name__}.")
     return view

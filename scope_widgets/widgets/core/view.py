@@ -61,6 +61,7 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         "height": int | None,
     }
     selection: Selection = None  # type: ignore[assignment]
+    _own_layout = False
 
     title = traitlets.Unicode().tag(sync=True)
     theme = traitlets.Enum(["auto", "dark", "light"], "auto").tag(sync=True)
@@ -83,6 +84,7 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
             raise TypeError(f"selection= takes a Selection, not {selection!r}; heads go into selected_heads=.")
         if unknown := sorted(set(traits) - set(self.trait_names())):
             raise TypeError(f"{type(self).__name__} has no option {', '.join(unknown)}.")
+        self._own_layout = "layout" not in traits
         self.selection = selection or Selection()
         self._running, self._paused = set(), {}
         self._following = False
@@ -143,9 +145,12 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         setattr(self.selection, change["name"].removeprefix("selected_"), change["new"])
 
     def close(self) -> None:
-        """Remove the view from the notebook and from its selection."""
+        """Remove the view from the notebook and from its selection, and stop what it is asked for."""
         if self.selection is not None:  # a constructor that refused its arguments did not come so far
             self.selection.leave(self)
+            self._stop()
+        if self._own_layout and (layout := self._trait_values.get("layout")) is not None:
+            layout.close()
         super().close()
 
     def answer_html(self) -> Answer:

@@ -143,3 +143,46 @@ def test_what_is_written_meanwhile_is_not_lost():
         two.revert()
         restore_weights(model)
     assert same_state(model, weights_version(other))
+
+
+def test_what_cannot_be_taken_off_is_still_known_to_be_on():
+    model = tiny_model("llama")
+    module = model.model.layers[0].mlp.down_proj
+    start, full = module.weight.detach().clone(), []
+
+    def needs_memory(weight):
+        if full:
+            raise MemoryError
+        return weight + 1
+
+    first, second = WeightEdits(model), WeightEdits(model)
+    first.apply([(module, "weight", lambda w: w * 2)])
+    second.apply([(module, "weight", needs_memory)])
+    full.append(True)
+    with pytest.raises(MemoryError):
+        first.revert()
+    assert first.applied
+    assert second.applied
+    assert torch.equal(module.weight, start * 2 + 1)
+    restore_weights(model)
+    assert not first.applied
+    assert not second.applied
+    assert torch.equal(module.weight, start)
+
+
+def test_restore_says_where_a_weight_is_not_the_original(monkeypatch):
+    from scope_widgets.models.weights import weight_edits
+
+    model = tiny_model("llama")
+    module = model.model.layers[0].mlp.down_proj
+    WeightEdits(model).apply([(module, "weight", lambda w: w * 2)])
+    plain = weight_edits._write
+
+    def flips_a_sign(module, name, edited, functions):
+        plain(module, name, edited, functions)
+        module.weight.data = module.weight.data.clone()
+        module.weight.data[0, 0].neg_()
+
+    monkeypatch.setattr(weight_edits, "_write", flips_a_sign)
+    with pytest.raises(RuntimeError, match="are not the original ones"):
+        restore_weights(model)

@@ -1,0 +1,50 @@
+"""What an analysis has when Ctrl-C ends it: shown in a notebook, raised with the interrupt where nobody looks."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TypeVar
+
+from tqdm.auto import tqdm
+
+T = TypeVar("T")
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C ended an analysis: a KeyboardInterrupt with what is computed so far.
+
+    Attributes
+    ----------
+    result
+        What the analysis would have returned, NaN where not run.
+    """
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+def kept(result: T, interrupted: str) -> T:
+    """Return a result; where it is only a part, say so in a notebook, and raise `Interrupted` in a script.
+
+    A script would take a part for the whole.
+
+    Parameters
+    ----------
+    result
+    interrupted : str
+        How far it came, as a sentence; empty for a whole one.
+    """
+    if not interrupted:
+        return result
+    if not _in_notebook():
+        raise Interrupted(f"{interrupted} What there is is the `result` of this error.", result)
+    tqdm.write(interrupted)
+    return result
+
+
+def _in_notebook() -> bool:
+    """Whether a person runs cells, whose work Ctrl-C stops without losing it."""
+    shell = sys.modules.get("IPython")
+    marimo = sys.modules.get("marimo")
+    return bool((shell and shell.get_ipython()) or (marimo and marimo.running_in_notebook()))

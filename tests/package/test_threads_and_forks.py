@@ -1,0 +1,126 @@
+"""The user's own calls beside ours, in other threads and in forked processes."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from scope_widgets import Microscope
+from tests.package.test_interrupts import WORK, numbers
+from tests.support.interrupts import State
+from tests.support.tiny_models import tiny_model, tiny_tokenizer
+
+IDS = torch.tensor([[3, 4, 5, 6, 7, 8]])
+OURS = ("trace", "watch", "logits", "steer", "patching", "session", "importance", "first trace", "circuit")
+
+
+@torch.no_grad()
+def plain(scope):
+    return scope.model(IDS).logits
+
+
+def mixed(scope, calls):
+    """Run calls of ours in four threads and plain forwards in four others; return errors and wrong numbers."""
+    expected = {name: numbers(WORK[name](scope)) for name in OURS}
+    own, todo, wrong = plain(scope), iter(range(calls)), []
+    ended = threading.Event()
+
+    def ours():
+        for at in todo:
+            name = OURS[at % len(OURS)]
+            try:
+                found = numbers(WORK[name](scope))
+                for a, b in zip(found, expected[name], strict=True):
+                    np.testing.assert_allclose(a, b, atol=1e-4)
+            except Exception as error:
+                wrong.append((name, repr(error)[:300]))
+
+    def theirs():
+        while not ended.is_set():
+            try:
+                torch.testing.assert_close(plain(scope), own, atol=1e-5, rtol=1e-5)
+            except Exception as error:
+                wrong.append(("plain", repr(error)[:300]))
+
+    state = State(scope)
+    threads = [threading.Thread(target=ours) for _ in range(4)]
+    others = [threading.Thread(target=theirs) for _ in range(4)]
+    for one in (*threads, *others):
+        one.start()
+    for one in threads:
+        one.join()
+    ended.set()
+    for one in others:
+        one.join()
+    return wrong + state.left()
+
+
+@pytest.fixture(params=["llama", "gpt_neo"])
+def scope(request):
+    return Microscope.for_model(tiny_model(request.param), tiny_tokenizer())
+
+
+def test_calls_of_ours_beside_plain_forwards(scope):
+    assert mixed(scope, 60) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_1000_calls_of_ours_beside_plain_forwards(scope):
+    assert mixed(scope, 1000) == []
+
+
+def forked_while_busy(scope, forks):
+    """Fork while threads are in runs of ours; return the children that hung or got something else."""
+    expected, own, ended = scope.trace(IDS[0].tolist()).logits, plain(scope), threading.Event()
+
+    def busy(name):
+        while not ended.is_set():
+            WORK[name](scope)
+
+    threads = [threading.Thread(target=busy, args=(name,)) for name in ("trace", "watch", "steer")]
+    for one in threads:
+        one.start()
+    failed = []
+    try:
+        for at in range(forks):
+            time.sleep(0.01 * (at % 7))  # at another moment of the runs
+            child = os.fork()
+            if child == 0:
+                try:
+                    found = scope.trace(IDS[0].tolist()).logits
+                    same = torch.allclose(found, expected, atol=1e-5) and torch.equal(plain(scope), own)
+                    os._exit(0 if same and not State(scope).strange() else 1)
+                finally:
+                    os._exit(2)
+            failed += _end_of(child)
+    finally:
+        ended.set()
+        for one in threads:
+            one.join()
+    return failed
+
+
+def _end_of(child):
+    for _ in range(600):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return [status] if status else []
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return ["hung"]
+
+
+def test_forks_while_busy(scope):
+    assert forked_while_busy(scope, 4) == []
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_50_forks_while_busy(scope):
+    assert forked_while_busy(scope, 50) == []
