@@ -1,4 +1,4 @@
-"""Writes `tests/fixtures/view_states.json`, the state of one small view of each kind: `python -m tests.support.view_states`."""
+"""Writes `tests/fixtures/view_states.json`, a small view of each kind: `python -m tests.support.view_states`."""
 
 from __future__ import annotations
 
