@@ -1,7 +1,7 @@
 # make demo    see it work          make test    every test          make bench    every figure
 # make test-numerics  numbers under other instruction sets and numbers of threads
 # make test-families  what is tested on some families, on every one
-# make test-soak    every line of every analysis interrupted, 2,000 signals, 2,000 calls in threads, 100 forks
+# make test-soak    interrupts, damaged files, threads, forks and views by the hundred
 # make test-remote    the tests beside a real NDIF server, where ../shared/ndif is there
 PYTHON ?= python3
 VENV   := .venv
@@ -36,7 +36,7 @@ test-families: $(VENV)/.built
 	SCOPE_FAMILIES=all $(PYTEST) -m 'not browser and not notebook_host and not soak'
 
 test-soak: $(VENV)/.built
-	OMP_NUM_THREADS=1 $(PYTEST) -m soak tests/package
+	OMP_NUM_THREADS=1 $(PYTEST) -m soak
 
 test-remote: $(VENV)/.built
 	scripts/ensure_chromium.sh

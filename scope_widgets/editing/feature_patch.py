@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from scope_widgets._aliases import former_options
+from scope_widgets._json_fields import decode
+from scope_widgets._untrusted import reading
 from scope_widgets.editing import peft_adapter
 from scope_widgets.editing.output_matrices import OutputOf, check_direction, name_of, original_matrix, output_matrices
 from scope_widgets.editing.peft_adapter import Adapter
@@ -146,11 +149,12 @@ class FeaturePatch(RankOnePatch):
             RankOnePatch.__init__(patch, scope, adapter.target, adapter.output_vector, adapter.input_vector, 1.0)
             patch.direction = None
             return patch
-        where, strength = dict(adapter.notes), adapter.notes.get("strength")
-        where.pop("strength", None)
-        if set(where) != {"module", "layer"}:
-            raise ValueError(f"The header of the adapter in {str(folder)!r} is damaged: it says {adapter.notes}.")
-        patch.__init__(scope, Direction.load(folder / _DIRECTION), strength=strength, **where)  # type: ignore[misc]
+        with reading(f"The header of the adapter in {str(folder)!r} is damaged"):
+            types = {"strength": float, "module": str, "layer": int}
+            noted: dict[str, Any] = {name: decode(adapter.notes[name], hint, name) for name, hint in types.items()}
+            if len(adapter.notes) > len(noted):
+                raise ValueError(f"it says {', '.join(adapter.notes)[:200]}")
+        patch.__init__(scope, Direction.load(folder / _DIRECTION), **noted)  # type: ignore[misc]
         expected = patch.strength * patch.output_vector
         if patch.target != adapter.target or not torch.allclose(
             adapter.output_vector.to(expected), expected, atol=1e-5

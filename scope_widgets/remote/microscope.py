@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
 from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
@@ -242,6 +243,8 @@ class RemoteMicroscope(Microscope):
                 )
             else:
                 failed, result = None, serialization.unpack(answer["result"], self)
+                if isinstance(result, Result):
+                    result.to_dataframe()  # which needs all its parts, and that they fit together
                 sentences = list(map(str, answer["warnings"]))
         if failed is not None:
             raise failed
