@@ -23,6 +23,7 @@ from scope_widgets.models.execution.assemble_trace import assemble_trace
 from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.execution.cached_run import CachedRun, ResumeMode
 from scope_widgets.models.execution.call_recorder import recording
+from scope_widgets.models.execution.encoded_source import require_no_encoder
 from scope_widgets.models.execution.model_validation import is_tested, measured
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import Recorder, record
@@ -411,6 +412,7 @@ class LocalMicroscope(Microscope):
         self.tokenizer = tokenizer
         self._name, self._adapters = model_id, ""
         self.revision = revision
+        require_no_encoder(model)
         self._static = Anatomy.of(model)
         self._wrapped: NNsightModel | None = None
         self._resume_mode: ResumeMode | None = None

@@ -23,6 +23,7 @@ from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
 from scope_widgets.models.execution.attention import uses_attention_interface
+from scope_widgets.models.execution.encoded_source import require_no_encoder
 from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.nnsight_trace import TransformersModel
 from scope_widgets.models.loading import ModelNotFoundError
@@ -103,6 +104,7 @@ class RemoteMicroscope(Microscope):
         self.model_id = model_id
         self.revision = revision
         self.transport = transport
+        require_no_encoder(self.model)
         self.anatomy = Anatomy.of(self.model)
         self.listener: Listener | None = None
         self._cache = cache
