@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.experiments.metric import Metric
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.execution.activation_edits import Edits, HookPoint
 from scope_widgets.models.execution.cached_run import CachedRun
 
@@ -66,7 +67,17 @@ def patch_paths(
     Returns
     -------
     Tensor [sender, prompt], float64, of the prompts that are run
+
+    Raises
+    ------
+    UnsupportedModelError
+        For a model with cross-attention.
     """
+    if base.anatomy.n_source:
+        raise UnsupportedModelError(
+            "Path patching holds every head after the sender as it was, and the heads of cross-attention cannot be held: "
+            "what they read of the stream would count as direct. Patch activations (patching.activations) instead."
+        )
     reached = None if receivers is None else [one for one in receivers if reaches(layer, heads is None, one)]
     device = base.token_ids.device
     everyone = torch.arange(len(base), device=device)

@@ -40,7 +40,8 @@ class Attribution(Result):
         "embedding" (tokens and positions), then of each layer "attention" (a head), "attention_bias" and "mlp", then
         "final_norm_bias" and "unembedding_bias". What a model lacks is 0. In a layer that mixes positions by something
         else than attention (a state-space layer, a convolution), "mixer" stands for "attention_bias"; what writes
-        beside attention and MLP (in Falcon-H1) is "beside".
+        beside attention and MLP is "cross-attention" in the decoder of an encoder-decoder model, and "beside" in any
+        other (Falcon-H1).
     layer, head : ndarray of int [row]
         -1 where there is none.
     contribution : ndarray [row]
@@ -121,7 +122,8 @@ def direct_logit_attribution(
     Parameters
     ----------
     trace : Trace
-        Of one prompt or several, with "residual", "z" and "mlp_out".
+        Of one prompt or several, with "residual", "z" and "mlp_out", and of an encoder-decoder model
+        "cross_attention_out".
     answer : str, int, or a sequence of one a prompt
         One token: a text with its space (" Mary") or an id.
     versus : the same, optional
@@ -242,7 +244,11 @@ def _parts(trace: Trace, scope: Microscope, at: Tensor) -> Iterator[tuple[list[t
         mlp = _value_at(trace, trace.mlp_out(layer), at).cpu().double() if has("mlp_out", layer) else nothing
         names += [("attention_bias" if by_head else "mixer", layer, -1), ("mlp", layer, -1)]
         parts = torch.cat([heads, bias[:, None], mlp[:, None]], dim=1)
-        if scope.anatomy.blocks[layer].beside:
+        if has("cross_attention_out", layer):
+            names.append(("cross-attention", layer, -1))
+            cross = _value_at(trace, trace.cross_attention_out(layer), at).cpu().double()
+            parts = torch.cat([parts, cross[:, None]], dim=1)
+        elif scope.anatomy.blocks[layer].beside:
             before, after = (_value_at(trace, trace.residual(at_layer), at) for at_layer in (layer, layer + 1))
             names.append(("beside", layer, -1))
             parts = torch.cat([parts, (after.cpu().double() - before.cpu().double() - parts.sum(1))[:, None]], dim=1)

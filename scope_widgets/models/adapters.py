@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from scope_widgets._untrusted import parse_json, read_text
-from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError, has_encoder
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.put_back import recording_gradients
 
@@ -71,8 +71,9 @@ def without_wrapper(model: Any) -> Any:
     same = not getattr(config, "is_prompt_learning", False)
     if same and not model.training:
         ids = torch.arange(8, device=input_device(inside))[None]
+        inputs = {"input_ids": ids} | ({"decoder_input_ids": ids} if has_encoder(inside) else {})
         with recording_gradients(False):
-            wrapped, bare = model(input_ids=ids).logits, inside(input_ids=ids).logits
+            wrapped, bare = model(**inputs).logits, inside(**inputs).logits
         same = wrapped.shape == bare.shape and torch.allclose(wrapped.float(), bare.float(), rtol=1e-2, atol=1e-3)
     if not same:
         raise UnsupportedModelError(

@@ -14,7 +14,7 @@ from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.unembedding import n_inputs
 from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.input_device import input_device
-from scope_widgets.traces.trace import TRACE_SITES, KeptLogits
+from scope_widgets.traces.trace import CROSS_SITES, TRACE_SITES, KeptLogits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -43,6 +43,8 @@ class Shape:
         Bytes of one number that the model computes with.
     qk_itemsize : int
         The same of queries and keys: families that compute attention themselves may do so in float32.
+    n_source : int
+        Tokens that cross-attention reads; 0: there is none.
     """
 
     n_layers: int
@@ -55,6 +57,7 @@ class Shape:
     weights: int
     itemsize: int
     qk_itemsize: int
+    n_source: int = 0
 
     @classmethod
     def of(cls, model: PreTrainedModel, anatomy: Anatomy) -> Shape:
@@ -71,6 +74,7 @@ class Shape:
             weights=sum(t.numel() * t.element_size() for t in (*model.parameters(), *model.buffers())),
             itemsize=model.dtype.itemsize,
             qk_itemsize=model.dtype.itemsize if uses_attention_interface(model) else max(4, model.dtype.itemsize),
+            n_source=anatomy.n_source,
         )
 
 
@@ -188,13 +192,14 @@ def estimate(
     """
     if min(n_tokens, n_prompts) < 1:
         raise ValueError(f"Expected one prompt or more of one token or more; got {n_prompts} of {n_tokens} tokens.")
-    unknown = set(capture) - set(TRACE_SITES)
+    sites = (*TRACE_SITES, *CROSS_SITES) if shape.n_source else TRACE_SITES
+    unknown = set(capture) - set(sites)
     if unknown:
         raise ValueError(
-            f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are {', '.join(TRACE_SITES)}."
+            f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are {', '.join(sites)}."
         )
     positions = n_prompts * n_tokens
-    captured = {site: _layers(shape, site) * _bytes(shape, site, positions, n_tokens) for site in TRACE_SITES}
+    captured = {site: _layers(shape, site) * _bytes(shape, site, positions, n_tokens) for site in sites}
     captured = {site: size for site, size in captured.items() if site in capture}
     unembedded = (positions if logits == "all" else n_prompts) * shape.d_vocab * shape.itemsize
     kept = 0 if logits is None else unembedded
@@ -266,6 +271,8 @@ def _bytes(shape: Shape, site: str, positions: int, n_tokens: int) -> int:
     """Return the bytes of a quantity in one layer."""
     if site == "attention":
         return positions * n_tokens * shape.n_heads * ATTENTION_ITEMSIZE
+    if site == "cross_attention":
+        return positions * shape.n_source * shape.n_heads * ATTENTION_ITEMSIZE
     heads = {"q": shape.n_heads, "z": shape.n_heads, "k": shape.n_kv_heads, "v": shape.n_kv_heads}
     width = heads[site] * shape.d_head if site in heads else shape.d_model
     return positions * width * (shape.qk_itemsize if site in ("q", "k") else shape.itemsize)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -23,10 +24,10 @@ from scope_widgets.models.execution.assemble_trace import assemble_trace
 from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.execution.cached_run import CachedRun, ResumeMode
 from scope_widgets.models.execution.call_recorder import recording
-from scope_widgets.models.execution.encoded_source import require_no_encoder
+from scope_widgets.models.execution.encoded_source import EncodedSource, decoder_tokenizer, encoded
 from scope_widgets.models.execution.model_validation import is_tested, measured
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.execution.recorder import Recorder, record
+from scope_widgets.models.execution.recorder import Recorder, record, recorded_sites
 from scope_widgets.models.execution.resume_mode import measured_resume_mode
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.locks import exclusive, held
@@ -36,7 +37,7 @@ from scope_widgets.models.remote_dispatch import call_in_process, local_steps
 from scope_widgets.models.tokens import encode, pad
 from scope_widgets.models.weights.weight_version import weights_version
 from scope_widgets.traces.pending_trace import PendingTrace
-from scope_widgets.traces.trace import TRACE_SITES, KeptLogits, Trace
+from scope_widgets.traces.trace import KeptLogits, Trace
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,7 +68,9 @@ class Microscope(ABC):
     revision : str or None
         Commit of the weights where they came from a hub.
     anatomy : Anatomy
-        Its parts and sizes under uniform names.
+        Its parts and sizes under uniform names; of an encoder-decoder model those of its decoder.
+    source : EncodedSource or None
+        What the encoder of an encoder-decoder model reads: `source.tokens`, `source.token_ids`.
     """
 
     model: Any
@@ -75,6 +78,7 @@ class Microscope(ABC):
     model_id: str
     revision: str | None
     anatomy: Anatomy
+    source: EncodedSource | None = None
     #: whether an answer comes soon enough to follow a slider that is dragged
     interactive: bool = True
     #: whether gradients can be taken
@@ -96,6 +100,7 @@ class Microscope(ABC):
         attn_implementation: str | None = None,
         trust_remote_code: bool = False,
         remote: Literal[False] = False,
+        source: Prompt | None = None,
     ) -> LocalMicroscope: ...
     @overload
     @classmethod
@@ -114,6 +119,7 @@ class Microscope(ABC):
         host: str | None = None,
         api_key: str | None = None,
         timeout: float = 600.0,
+        source: Prompt | None = None,
     ) -> Microscope: ...
     @classmethod
     def load(
@@ -131,6 +137,7 @@ class Microscope(ABC):
         host: str | None = None,
         api_key: str | None = None,
         timeout: float = 600.0,
+        source: Prompt | None = None,
     ) -> Microscope:
         """Load a model.
 
@@ -155,13 +162,15 @@ class Microscope(ABC):
             The server's address and your key; NDIF_HOST and NDIF_API_KEY by default.
         timeout : float
             Seconds that one request to the server may take, its queue included.
+        source : str or token ids, optional
+            What the encoder of an encoder-decoder model reads, see `for_model`.
 
         Raises
         ------
         ModelNotFoundError
             When there is no such model, or its weights are not whole; says what was tried.
         UnsupportedModelError
-            When the model is of a family that this package does not know.
+            When the model is of a family that this package does not know, or an encoder-decoder model without a source.
 
         Examples
         --------
@@ -172,6 +181,11 @@ class Microscope(ABC):
             device, dtype, device_map, quantization_config, attn_implementation, trust_remote_code
         )
         if remote:
+            if source is not None:
+                raise ValueError(
+                    "source= is what an encoder reads, and encoder-decoder models are not run on a server: load the "
+                    "model without remote=True."
+                )
             if options != loading.Options():
                 raise ValueError(
                     f"{', '.join(loading.Options._fields[:-1])} and {loading.Options._fields[-1]} are the server's "
@@ -179,24 +193,44 @@ class Microscope(ABC):
                 )
             return importlib.import_module(_REMOTE).load(str(name), revision, host, api_key, timeout)  # type: ignore[no-any-return]
         model, tokenizer, model_id = loading.load(name, options, revision=revision)
-        return LocalMicroscope(model, tokenizer, model_id, getattr(model.config, "_commit_hash", None))
+        return LocalMicroscope(model, tokenizer, model_id, getattr(model.config, "_commit_hash", None), source=source)
 
     @classmethod
-    def for_model(cls, model: Any, tokenizer: Any, model_id: str | None = None) -> LocalMicroscope:
+    def for_model(
+        cls, model: Any, tokenizer: Any, model_id: str | None = None, *, source: Prompt | None = None
+    ) -> LocalMicroscope:
         """Put a model under the microscope that is loaded already.
 
         Parameters
         ----------
         model : torch.nn.Module
-            A Hugging Face causal language model, PEFT's wrapper around one, or what `torch.compile` returned for one.
+            A Hugging Face causal language model or encoder-decoder model, PEFT's wrapper around one, or what
+            `torch.compile` returned for one.
         tokenizer
             Its tokenizer.
         model_id : str, optional
             Its name in provenances; the one it was loaded by by default. Give one for a model whose adapter was merged:
             its weights do not say so. Adapters on its layers are added to the name.
+        source : str or token ids, optional
+            What the encoder of an encoder-decoder model (T5, BART) reads, once. Prompts are then what its decoder
+            reads: texts begin with the decoder's start token, token ids are taken as they are. The parts are the
+            decoder's; its attention over the source is `trace.cross_attention(layer)`, with `trace.source_tokens`.
+
+        Raises
+        ------
+        UnsupportedModelError
+            When the model is of a family that this package does not know, or an encoder-decoder model without a source.
+        ValueError
+            For a source where there is no encoder, or one that it cannot read.
+
+        Examples
+        --------
+        >>> scope = Microscope.for_model(t5, tokenizer, source="translate English to German: The house")  # doctest: +SKIP
+        >>> scope.trace("Das Haus").cross_attention(0).shape  # [head, position, source position]  # doctest: +SKIP
+        torch.Size([8, 3, 9])
         """
         name = model_id or getattr(getattr(model, "config", None), "_name_or_path", "") or "local"
-        return LocalMicroscope(model, tokenizer, name)
+        return LocalMicroscope(model, tokenizer, name, source=source)
 
     # --- what it is -------------------------------------------------------------------------------------------------
 
@@ -399,21 +433,30 @@ class Microscope(ABC):
             capture = (capture,)
         if capture is not None:
             return tuple(capture)
-        size = 4 * self.n_layers * self.n_heads * ids.numel() * ids.shape[-1]
-        return tuple(site for site in TRACE_SITES if site != "attention" or size <= ATTENTION_BYTES)
+        keys = {"attention": ids.shape[-1], "cross_attention": self.anatomy.n_source}
+        size = 4 * self.n_layers * self.n_heads * ids.numel()
+        return tuple(
+            site for site in recorded_sites(self.anatomy) if site not in keys or size * keys[site] <= ATTENTION_BYTES
+        )
 
 
 class LocalMicroscope(Microscope):
     """A model in this process under the microscope."""
 
-    def __init__(self, model: Any, tokenizer: Any, model_id: str = "local", revision: str | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        model_id: str = "local",
+        revision: str | None = None,
+        *,
+        source: Prompt | None = None,
+    ) -> None:
         # what torch.compile(model) was given, without PEFT's wrapper
         self.model = model = adapters.without_wrapper(getattr(model, "_orig_mod", model))
-        self.tokenizer = tokenizer
+        self.tokenizer = self._own_tokenizer = tokenizer
         self._name, self._adapters = model_id, ""
         self.revision = revision
-        require_no_encoder(model)
-        self._static = Anatomy.of(model)
         self._wrapped: NNsightModel | None = None
         self._resume_mode: ResumeMode | None = None
         if not hasattr(tokenizer, "convert_ids_to_tokens"):
@@ -421,14 +464,19 @@ class LocalMicroscope(Microscope):
                 f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. "
                 "Load it with transformers.AutoTokenizer."
             )
-        self.anatomy = measured(model, self._static)
+        self.source = encoded(model, tokenizer, source)
+        if self.source is not None:
+            self.tokenizer = decoder_tokenizer(model, tokenizer)
+        self._static = Anatomy.of(model)
+        self.anatomy = measured(model, self._static, self.source)
 
     @property
     def model_id(self) -> str:  # type: ignore[override]
-        """Its name, and after a plus the adapters on its layers as they are now."""
+        """Its name, after a plus the adapters on its layers as they are now, and what its encoder reads."""
         # where one has gone it was merged into the weights, or taken off, and which of them nobody can tell
         self._adapters = adapters.adapter_names(self.model) or self._adapters
-        return f"{self._name} + {self._adapters}" if self._adapters else self._name
+        name = f"{self._name} + {self._adapters}" if self._adapters else self._name
+        return name if self.source is None else f"{name} reading {textwrap.shorten(self.source.text, 60)!r}"
 
     # --- what it does -----------------------------------------------------------------------------------------------
 
@@ -472,14 +520,15 @@ class LocalMicroscope(Microscope):
         ValueError
             When the block ends and no forward was run, or one that is no whole forward of token ids.
         """
-        wanted = (capture,) if isinstance(capture, str) else tuple(TRACE_SITES if capture is None else capture)
+        every = recorded_sites(self.anatomy)
+        wanted = (capture,) if isinstance(capture, str) else tuple(every if capture is None else capture)
         watched, keep = PendingTrace(), checked_logits(logits)
         with exclusive(self.model, watching=True):
             self._find_parts()
             recorder = Recorder(self.anatomy, wanted, named(self.model, modules))
             with recording(self.model, recorder) as seen:
                 yield watched
-        ids, mask, kept = seen.call(keep)
+        ids, mask, kept = seen.call(keep, self.source)
         trace = assemble_trace(self, recorder, ids, mask, kept, [None] * len(ids), self.model_id, self.revision)
         watched.become(trace if len(ids) > 1 else trace[0])
 
@@ -500,9 +549,14 @@ class LocalMicroscope(Microscope):
         self._check(rows)
         ids, mask = pad(rows, input_device(self.model))
         options = {"do_sample": False, "pad_token_id": self.tokenizer.pad_token_id or 0, **options}
+        if self.source is None:
+            inputs = {"inputs": ids, "attention_mask": mask.long()}
+        else:  # told that the prompt's first token is the start token, generate puts none before it
+            inputs = {"inputs": torch.tensor([self.source.token_ids], device=ids.device), "decoder_input_ids": ids}
+            options = {"num_beams": 1, "decoder_start_token_id": int(ids[0, 0]), **options}
         with held(self.model), recording_gradients(False):
             finish_broken()
-            out = self.model.generate(ids, attention_mask=mask.long(), max_new_tokens=max_new_tokens, **options)
+            out = self.model.generate(**inputs, max_new_tokens=max_new_tokens, **options)
         return str(self.tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True))
 
     def run(self, prompts: Prompts, capture: Sequence[str] = (), edits: Edits | None = None) -> CachedRun:
@@ -550,14 +604,14 @@ class LocalMicroscope(Microscope):
         """Give the model under nnsight, wrapped anew where its modules have changed."""
         if self._wrapped is None or not self._wrapped.current:
             self._find_parts()
-            self._wrapped = NNsightModel(self.model, self.tokenizer, self.anatomy)
+            self._wrapped = NNsightModel(self.model, self._own_tokenizer, self.anatomy, self.source)
         return self._wrapped
 
     def _find_parts(self) -> None:
         """Find the parts again: a user may replace modules at any time."""
         static = Anatomy.of(self.model)
         if static != self._static:
-            self._static, self.anatomy, self._resume_mode = static, measured(self.model, static), None
+            self._static, self.anatomy, self._resume_mode = static, measured(self.model, static, self.source), None
 
     def _measured_resume_mode(self) -> ResumeMode:
         """Return how runs are resumed in the middle, found at the first of them."""

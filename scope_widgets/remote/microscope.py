@@ -18,12 +18,11 @@ from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Prompt, Prompts
-from scope_widgets.models.architecture.anatomy import Anatomy
+from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError, has_encoder
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
 from scope_widgets.models.execution.attention import uses_attention_interface
-from scope_widgets.models.execution.encoded_source import require_no_encoder
 from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.nnsight_trace import TransformersModel
 from scope_widgets.models.loading import ModelNotFoundError
@@ -104,7 +103,7 @@ class RemoteMicroscope(Microscope):
         self.model_id = model_id
         self.revision = revision
         self.transport = transport
-        require_no_encoder(self.model)
+        _require_no_encoder(self.model)
         self.anatomy = Anatomy.of(self.model)
         self.listener: Listener | None = None
         self._cache = cache
@@ -376,6 +375,14 @@ def _described(name: str, revision: str | None) -> tuple[Any, Any, str | None]:
         ) from error
     config = try_to_load_from_cache(name, "config.json", revision=revision)
     return model, tokenizer, Path(config).parent.name if isinstance(config, str) else revision
+
+
+def _require_no_encoder(model: Any) -> None:
+    if has_encoder(model):
+        raise UnsupportedModelError(
+            f"{type(model).__name__} is an encoder and a decoder, which are not run on a server: load it without "
+            "remote=True, with source= for what its encoder reads."
+        )
 
 
 def _error(module: str, name: str, message: str) -> Exception:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 #: every quantity that a trace can record
 TRACE_SITES = ("residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out")
+#: those of the cross-attention of an encoder-decoder model
+CROSS_SITES = ("cross_attention", "cross_attention_out")
+#: axes that are positions of the prompt, in the quantities of one prompt where it is not the first
+_POSITION_AXES = {"attention": (1, 2), "cross_attention": (1,)}
 
 #: which logits a trace keeps: of all positions, of each prompt's last, or none
 KeptLogits: TypeAlias = Literal["all", "last"] | None
@@ -54,6 +58,8 @@ class Trace(Shown):
         The quantities that were recorded.
     modules : dict of str to Tensor
         Outputs of the modules that were asked for by name, as the model gave them, padding included.
+    source_tokens : tuple of str
+        The text of each token that the encoder of an encoder-decoder model read; empty for any other.
     scope : Microscope or None
         Where it was recorded, for what needs the weights too; None for a trace that was read from a file.
 
@@ -81,6 +87,7 @@ class Trace(Shown):
     scoring: tuple[AttentionScoring, ...]
     values: Mapping[str, Sequence[Tensor]]
     modules: Mapping[str, Tensor] = field(default_factory=dict)
+    source_tokens: tuple[str, ...] = ()
     scope: Any = field(default=None, repr=False)
 
     # --- what was run -----------------------------------------------------------------------------------------------
@@ -183,7 +190,7 @@ class Trace(Shown):
             mask=without_padding(self.mask, 0),
             values={
                 site: [
-                    value if value.ndim == 1 else without_padding(value, *((1, 2) if site == "attention" else (0,)))
+                    value if value.ndim == 1 else without_padding(value, *_POSITION_AXES.get(site, (0,)))
                     for value in layers
                 ]
                 for site, layers in self.values.items()
@@ -252,6 +259,20 @@ class Trace(Shown):
             return self.scoring[self._layer(layer)].attention(q, k)
         return self._value("attention", layer)
 
+    def cross_attention(self, layer: int) -> Tensor:
+        """Return what positions attend to in the source, `[head, position, source position]`, see `source_tokens`.
+
+        Raises
+        ------
+        NotCapturedError
+            Where it was not recorded, or the model has no encoder.
+        """
+        return self._value("cross_attention", layer)
+
+    def cross_attention_out(self, layer: int) -> Tensor:
+        """Return what the cross-attention of a layer adds to the residual stream, `[position, d_model]`."""
+        return self._value("cross_attention_out", layer)
+
     def attends(self, layer: int) -> bool:
         """Return whether a layer has attention: in hybrids some mix positions in another way."""
         known = self.values.get("attention", self.values.get("q"))
@@ -305,6 +326,10 @@ class Trace(Shown):
 
     def _value(self, site: str, layer: int, count: int | None = None) -> Tensor:
         if site not in self.values:
+            if site in CROSS_SITES and not self.source_tokens:
+                raise NotCapturedError(
+                    f"There is no '{site}': {self.model_id} has no encoder whose output its decoder attends to."
+                )
             if site == "attention" and {"q", "k"} <= set(self.values):
                 raise NotCapturedError(
                     "The patterns of several prompts were not stored; take one: trace[i].attention(layer)."
@@ -348,7 +373,7 @@ class Trace(Shown):
         """
         import pandas as pd
 
-        if site == "attention":
+        if site in _POSITION_AXES:
             raise ValueError("Patterns have statistics of their own: use heads.score(trace).")
         if all(value.ndim == 1 for value in self.values.get(site, ())):
             self._value(site, 0)  # raises

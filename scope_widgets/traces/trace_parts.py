@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FORMAT = "scope-widgets trace 1"
 _MODULE = "module "
 _LAST = "last_logits"
-_SITES = Literal["residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out"]
+_SITES = Literal["residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out", "cross_attention", "cross_attention_out"]
 #: what the header holds
 _TYPES: dict[str, Any] = {
     "tokens": list[str] | list[list[str]],
@@ -44,6 +44,8 @@ def to_parts(trace: Trace) -> tuple[Header, Tensors]:
         "scoring": [dataclasses.asdict(scoring) for scoring in trace.scoring],
         "provenance": dataclasses.asdict(trace.provenance),
     }
+    if trace.source_tokens:
+        header["source_tokens"] = list(trace.source_tokens)
     tensors = {"token_ids": trace.token_ids, "mask": trace.mask}
     if (kept := trace.kept_logits) is not None:
         tensors["logits" if trace.keeps == "all" else _LAST] = kept
@@ -87,6 +89,7 @@ def from_parts(kind: type[Trace], header: Header, tensors: Tensors) -> Trace:
         provenance=about["provenance"],
         scoring=about["scoring"],
         values=values,
+        source_tokens=tuple(decode(header.get("source_tokens", []), list[str], "source_tokens")),
         modules={name.removeprefix(_MODULE): value for name, value in tensors.items() if name.startswith(_MODULE)},
         **sizes,
     )
@@ -107,21 +110,23 @@ def _check_shapes(trace: Trace) -> None:
         raise ValueError("its tokens are no texts")
     if logits is not None and (logits.shape[:-1] not in (batch, ids.shape) or not logits.is_floating_point()):
         raise ValueError(f"its logits are of shape {list(logits.shape)}, and its tokens of {list(ids.shape)}")
+    keys = {"attention": ids.shape[-1], "cross_attention": len(trace.source_tokens)}
     most: dict[str, int] = {}
     for site, layers in trace.values.items():
         for layer, value in enumerate(layers):
             if value.shape == (0,):  # stands for what a layer does not have
                 continue
-            heads = site in ("q", "k", "v", "z", "attention")
+            heads = site in ("q", "k", "v", "z", *keys)
             n = len(batch)
-            positions = value.shape[-1:] + value.shape[-2:-1] if site == "attention" else value.shape[n : n + 1]
-            fits = value.ndim == n + 2 + heads and value.shape[:n] == batch and set(positions) == {ids.shape[-1]}
+            positions = tuple(value.shape[n + 1 :] if site in keys else value.shape[n : n + 1])
+            lengths = (ids.shape[-1], keys[site]) if site in keys else (ids.shape[-1],)
+            fits = value.ndim == n + 2 + heads and value.shape[:n] == batch and positions == lengths
             if not fits or not value.is_floating_point():
                 raise ValueError(
                     f"{site}.{layer} is {value.dtype} {list(value.shape)}, and the tokens are {list(ids.shape)}"
                 )
             if heads:
-                most[site] = max(most.get(site, 0), value.shape[n if site == "attention" else n + 1])
+                most[site] = max(most.get(site, 0), value.shape[n if site in keys else n + 1])
     for site, there in most.items():
         expected = trace.n_kv_heads if site in ("k", "v") else trace.n_heads
         if there != expected:

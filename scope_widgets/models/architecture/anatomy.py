@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from scope_widgets.models.architecture.rotary_types import longest_prompt
 
@@ -29,25 +29,33 @@ _UNEMBEDDINGS = (
 #: in a block: what mixes positions, the attention first where there are several
 _MIXERS = (
     "attn.attention", "self_attn", "self_attention", "attention.self", "attn", "attention", "multi_head_attention",
-    "self_att.self_attention", "cross_attn", "temporal_block", "mixer", "linear_attn", "mamba", "mlstm_layer",
-    "conv",
+    "self_att.self_attention", "layer.0.SelfAttention", "cross_attn", "temporal_block", "mixer", "linear_attn", "mamba",
+    "mlstm_layer", "conv",
 )  # fmt: skip
+#: in a block of an encoder-decoder model: the attention that reads the source
+_CROSS = ("encoder_attn", "layer.1.EncDecAttention", "cross_attn", "crossattention.self")
 #: in a block: the MLP, which may be its last matrix alone (OPT)
 _MLPS = (
-    "mlp", "feed_forward", "ffn.ffn", "ffn", "block_sparse_moe", "moe", "mlp_block", "output.dense", "fc2",
+    "mlp", "feed_forward", "ffn.ffn", "ffn", "block_sparse_moe", "moe", "mlp_block", "layer.2.DenseReluDense",
+    "layer.2.mlp", "output.dense", "fc2",
 )  # fmt: skip
 #: in what mixes positions, or else in the block: the output matrix
 _OUTPUTS = (
     "o_proj", "c_proj", "out_proj", "dense", "Wo", "out_lin", "linear_out", "o_b_proj", "attention_out", "output",
+    "o",
 )  # fmt: skip
 _OUTPUTS_IN_BLOCK = ("attention.output.dense",)
 #: in an MLP: its last matrix; where nothing is found it is that module itself (OPT), or there is none (experts)
 _DOWNS = (
-    "down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "w2", "proj_down", "Wo", "w_out", "value", "2",
+    "down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out", "w2", "proj_down", "Wo", "wo", "w_out", "value", "2",
 )  # fmt: skip
-#: in a block: norms between what is written and the residual stream, those of the mixer and those of the MLP
+#: in a block: norms between what is written and the residual stream, those of the mixer, of
+#: cross-attention, and of the MLP
 _AFTER_MIXER = ("post_self_attn_layernorm", "post_norm1", "post_operator_norm")
+_AFTER_CROSS = ("post_cross_attn_layernorm",)
 _AFTER_MLP = ("post_feedforward_layernorm", "post_mlp_layernorm", "post_norm2", "post_ffn_norm")
+#: in the model: what is added to the logits
+_LOGIT_BIASES = ("final_logits_bias",)
 #: what a block may hold nothing but, under the name of what mixes positions (Nemotron-H)
 _MLP_PARTS = frozenset({"down_proj", "experts"})
 
@@ -79,8 +87,14 @@ class Block:
     attention_norm, mlp_norm : torch.nn.Module or None
         These same modules where they are such norms.
     attention_scale, mlp_scale : float
+    cross : torch.nn.Module or None
+        The attention over the source, of an encoder-decoder model.
+    cross_out : torch.nn.Module or None
+        The module whose output, times `cross_scale`, it adds to the residual stream, between attention and MLP.
+    cross_scale : float
     beside : bool
-        Whether something else writes to the residual stream beside these two (the state-space layer of Falcon-H1).
+        Whether something else writes to the residual stream beside attention and MLP (the state-space layer of
+        Falcon-H1, cross-attention).
     gated : bool
         Whether something stands between the heads and the output matrix (a gate, a norm): `z` is then what the matrix
         gets.
@@ -99,6 +113,9 @@ class Block:
     mlp_norm: nn.Module | None = None
     attention_scale: float = 1.0
     mlp_scale: float = 1.0
+    cross: nn.Module | None = None
+    cross_out: nn.Module | None = None
+    cross_scale: float = 1.0
     beside: bool = False
     gated: bool = False
     overwrites: bool = False
@@ -107,13 +124,19 @@ class Block:
         """Return whether the block has a quantity, by its site."""
         if site in _OF_ATTENTION:
             return self.attention is not None and (site != "z" or not self.gated or self.out is not None)
-        part = {"attention_out": self.attention_out, "mlp_out": self.mlp_out, "neurons": self.down}
+        part = {
+            "attention_out": self.attention_out,
+            "mlp_out": self.mlp_out,
+            "neurons": self.down,
+            "cross_attention": self.cross,
+            "cross_attention_out": self.cross_out,
+        }
         return part.get(site, self.block) is not None
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The parts and sizes of a causal language model.
+    """The parts and sizes of a causal language model, or of the decoder of an encoder-decoder model.
 
     Attributes
     ----------
@@ -132,6 +155,10 @@ class Anatomy:
         Logits are `softcap * tanh(scaled / softcap)` (Gemma 2); None: they are not soft-capped.
     norm_is_last : bool
         Whether the final norm gets what the last block gives, and runs once.
+    logit_bias : str
+        The buffer of the model that is added to its logits; empty: there is none.
+    n_source : int
+        Tokens of the source that cross-attention reads; 0: there is no cross-attention.
     not_a_sum : str
         Why the residual stream is no sum of what is written to it; empty: it is.
     """
@@ -150,6 +177,8 @@ class Anatomy:
     logit_scale: float = 1.0
     softcap: float | None = None
     norm_is_last: bool = True
+    logit_bias: str = ""
+    n_source: int = 0
     not_a_sum: str = ""
 
     @classmethod
@@ -167,9 +196,11 @@ class Anatomy:
                 f"Expected a Hugging Face causal language model, got {type(model).__name__}, which has no config. "
                 "Load it with transformers.AutoModelForCausalLM."
             )
-        config = config.get_text_config()
+        crosses = has_encoder(model)
+        decoder: Any = model.get_decoder() if crosses else model  # type: ignore[operator]
+        config = decoder.config.get_text_config(decoder=True) if crosses else config.get_text_config()
         d_model = int(config.hidden_size)
-        stack, layers = _layers(model, config)
+        stack, layers = _layers(decoder, config)
         n_heads = _size(config, "num_attention_heads", 0)
         return cls(
             n_layers=len(layers),
@@ -179,11 +210,12 @@ class Anatomy:
             d_head=_size(config, "head_dim", d_model // max(n_heads, 1)),
             d_vocab=int(config.vocab_size),
             context=longest_prompt(config),
-            blocks=tuple(_block(block, model) for block in layers),
-            embed=_whole(model, "embed", "get_input_embeddings", _EMBEDDINGS),
+            blocks=tuple(_block(block, model, crosses) for block in layers),
+            embed=_whole(decoder, "embed", "get_input_embeddings", _EMBEDDINGS),
             final_norm=_find(stack, _FINAL_NORMS),
             unembed=_whole(model, "unembed", "get_output_embeddings", _UNEMBEDDINGS),
             softcap=getattr(config, "final_logit_softcapping", None) or None,
+            logit_bias=next((name for name in _LOGIT_BIASES if isinstance(getattr(model, name, None), Tensor)), ""),
         )
 
     def has(self, site: str, layer: int) -> bool:
@@ -222,8 +254,14 @@ class Anatomy:
         for block in self.blocks:
             if block.attention is not None:
                 inside = path[block.attention].removeprefix(path[block.block] + ".")
-                names[inside.partition(".")[0]] = "self_attention"
+                first = inside.partition(".")[0]
+                names[inside if isinstance(getattr(block.block, first), nn.ModuleList) else first] = "self_attention"
         return {key: name for key, name in names.items() if key != name}
+
+
+def has_encoder(model: Any) -> bool:
+    """Return whether a model is a decoder that reads what its encoder makes of a source."""
+    return bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
 
 
 def _size(config: Any, name: str, otherwise: int) -> int:
@@ -270,7 +308,7 @@ def _whole(model: Any, name: str, asked: str, spellings: tuple[str, ...]) -> nn.
     return found  # type: ignore[no-any-return]
 
 
-def _block(block: nn.Module, model: nn.Module) -> Block:
+def _block(block: nn.Module, model: nn.Module, crosses: bool) -> Block:
     mixer, mlp = _find(block, _MIXERS), _find(block, _MLPS)
     if mixer is None and mlp is None:
         raise _no_part(model, block, "attention", _MIXERS)
@@ -287,6 +325,7 @@ def _block(block: nn.Module, model: nn.Module) -> Block:
     down = None
     if mlp is not None:
         down = _find(mlp, _DOWNS) or (mlp if hasattr(mlp, "weight") else None)
+    cross = _find(block, _CROSS) if crosses else None
     return Block(
         block=block,
         attention=mixer,
@@ -297,6 +336,8 @@ def _block(block: nn.Module, model: nn.Module) -> Block:
         mlp_out=after_mlp or mlp,
         attention_norm=after_mixer,
         mlp_norm=after_mlp,
+        cross=cross,
+        cross_out=None if cross is None else _find(block, _AFTER_CROSS) or cross,
     )
 
 

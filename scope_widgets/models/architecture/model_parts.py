@@ -13,6 +13,8 @@ class ModelParts(Protocol):
     model: Any
     tokenizer: Any
     anatomy: Anatomy
+    #: what the decoder of an encoder-decoder model reads beside its prompts, an `EncodedSource`; None of any other
+    source: Any
 
     @property
     def n_layers(self) -> int:

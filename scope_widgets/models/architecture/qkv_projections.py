@@ -18,10 +18,10 @@ from scope_widgets.models.architecture.model_parts import ModelParts
 _NORMS = (
     "ln_1", "input_layernorm", "self_attn_layer_norm", "attention_layernorm", "operator_norm", "norm_1", "attn_norm",
     "ln_attn", "temporal_pre_norm", "norm", "layernorm1", "attention.LayerNorm", "attention.self_attn_layer_norm",
-    "attention.ln",
+    "attention.ln", "layer.0.layer_norm",
 )  # fmt: skip
 #: matrices of one each of queries, keys and values, in the order in which a forward calls them
-_SEPARATE = (("q_proj", "k_proj", "v_proj"), ("Wq", "Wk", "Wv"), ("query", "key", "value"))
+_SEPARATE = (("q_proj", "k_proj", "v_proj"), ("Wq", "Wk", "Wv"), ("query", "key", "value"), ("q", "k", "v"))
 #: matrices of all three, and how their columns lie: all queries, then all keys, then all values; or head by head
 _FUSED = {"c_attn": "in turn", "qkv_proj": "in turn", "Wqkv": "in turn", "query_key_value": "by head"}
 QKV_SITES = ("q", "k", "v")

@@ -82,6 +82,7 @@ class Unembedding:
         self._unembed = anatomy.unembed
         self._scale = anatomy.logit_scale
         self.softcap = anatomy.softcap
+        self._added: Tensor | None = model.get_buffer(anatomy.logit_bias).flatten() if anatomy.logit_bias else None
         if self._weight.is_meta:
             raise UnsupportedModelError(f"The weights of this {type(model).__name__} are not in this process.")
         if any(self._unembed.children()) or not self._weight.is_floating_point():
@@ -106,7 +107,8 @@ class Unembedding:
         residual = residual.to(self._weight.device, self._weight.dtype)
         with held(self._model):
             raw: Tensor = self._unembed(residual if self._norm is None else self._norm(residual))
-        return raw if self._scale == 1.0 else raw * self._scale
+        raw = raw if self._scale == 1.0 else raw * self._scale
+        return raw if self._added is None else raw + self._added
 
     def logits(self, residual: Tensor) -> Tensor:
         """Return the logits `[..., vocabulary]` of a residual stream `[..., d_model]`, soft-capped if the model is."""
@@ -119,6 +121,7 @@ class Unembedding:
         rows = self._weight[ids]
         bias = getattr(self._unembed, "bias", None)
         raw = ((rows @ residual[..., None]).squeeze(-1) + (0 if bias is None else bias[ids])) * self._scale
+        raw = raw if self._added is None else raw + self._added[ids]
         return raw if self.softcap is None else torch.tanh(raw / self.softcap) * self.softcap
 
     def frozen(self, residual: Tensor) -> FrozenNorm:
@@ -136,7 +139,10 @@ class Unembedding:
             torch.zeros(len(ids)) if values is None else values.detach()[ids.to(values.device)]
             for values in (self._weight, bias)
         )
-        return rows.cpu().double() * self._scale, biases.cpu().double() * self._scale
+        biases = biases.cpu().double() * self._scale
+        if self._added is not None:
+            biases = biases + self._added[ids.to(self._added.device)].cpu().double()
+        return rows.cpu().double() * self._scale, biases
 
     def check(self, residual: Tensor, logits: Tensor) -> None:
         """Raise UnsupportedModelError where the last residual stream `[..., d_model]` does not make these logits."""

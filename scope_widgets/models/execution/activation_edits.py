@@ -41,8 +41,9 @@ class Editor:
     keep: int | None = None
     #: how many tokens the prompt of each row has, [row]; None: all have as many as there are positions
     lengths: Tensor | None = None
-    #: whether blocks give their output in a tuple, known when the forward is over where "residual" of the end is edited
-    in_tuple = False
+    #: how many values blocks give in a tuple (0: one, without a tuple), known when the forward is over where "residual"
+    #: of the end is edited
+    in_tuple = 0
 
     def __init__(self, wrapped: NNsightModel, model: Any, anatomy: Anatomy, edits: Edits) -> None:
         check_edits(edits, anatomy)
@@ -112,7 +113,7 @@ class Editor:
         for layer, block in enumerate(self._anatomy.blocks):
             envoy = self._wrapped.envoy(block.block)
             if layer < self.start:
-                envoy.skip((entering,) if self.in_tuple else entering)
+                envoy.skip((entering, *[None] * (self.in_tuple - 1)) if self.in_tuple else entering)
                 continue
             if entering is not None and layer == self.start == 0:
                 envoy.input = entering
@@ -164,7 +165,7 @@ class Editor:
         envoy = self._wrapped.envoy(module)
         output = envoy.output
         if site == "residual":
-            self.in_tuple = isinstance(output, tuple | list)
+            self.in_tuple = len(output) if isinstance(output, tuple | list) else 0
         new = self._edited(rescaled(edit, scale), unwrap(output), (-1,))
         envoy.output = rewrap(output, new)
         return new

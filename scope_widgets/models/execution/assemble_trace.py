@@ -60,6 +60,7 @@ def assemble_trace(
             for site, layers in recorder.values.items()
         },
         modules={name: _by_position(value, mask) for name, value in recorder.modules.items()},
+        source_tokens=() if scope.source is None else scope.source.tokens,
         scope=scope,
     )
 
@@ -99,7 +100,7 @@ def arrange(site: str, value: Tensor, mask: Tensor) -> Tensor:
     """Return a recorded value with its axes in the order that a trace promises, and padding NaN."""
     if site in ("q", "k", "v"):
         value = value.transpose(1, 2)
-    if site == "attention":
+    if site in ("attention", "cross_attention"):
         return blank_padding(value.transpose(1, 2), mask).transpose(1, 2)
     return blank_padding(_by_position(value, mask), mask)
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.execution.activation_edits import Editor, Edits, HookPoint
 from scope_widgets.models.execution.causality import require_causal_masks
@@ -101,6 +101,11 @@ class CachedRun:
     def __len__(self) -> int:
         """Return the number of prompts."""
         return len(self.token_ids)
+
+    @property
+    def anatomy(self) -> Anatomy:
+        """The parts of the model."""
+        return self._scope.anatomy
 
     @property
     def last(self) -> Tensor:

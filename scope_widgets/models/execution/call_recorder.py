@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from scope_widgets.models.execution.encoded_source import EncodedSource
 from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.recorder import CapturePoint, Recorder
 from scope_widgets.models.execution.uncompiled import uncompiled
@@ -23,18 +24,21 @@ class RecordedCall:
         self.inputs: dict[str, Any] | None = None
         self.output: Any = None
 
-    def call(self, keep: KeptLogits) -> tuple[Tensor, Tensor, Tensor | None]:
+    def call(
+        self, keep: KeptLogits, source: EncodedSource | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return ids, mask and the logits to keep, NaN where the call left logits out."""
         if self.inputs is None:
             raise ValueError("Nothing was recorded: call the model inside `with scope.watch() as trace:`.")
-        ids = self.inputs.get("input_ids")
+        given = self.inputs if source is None else source.of_decoder(self.inputs)
+        ids = given.get("input_ids")
         if ids is None:
             raise ValueError("watch() records a call with input_ids; this one had none (inputs_embeds are not text).")
         logits = self.output[0] if isinstance(self.output, tuple) else self.output.logits
         if not isinstance(logits, Tensor) or logits.ndim != 3:
             raise ValueError("watch() records a call that returns logits; this one returned something else first.")
         ids = ids if ids.ndim == 2 else ids[None]
-        mask = self.inputs.get("attention_mask")
+        mask = given.get("attention_mask")
         if mask is None:
             mask = torch.ones_like(ids)
         if mask.shape != ids.shape:

@@ -1,22 +1,179 @@
-"""What the encoder of an encoder-decoder model makes of a source."""
+"""`EncodedSource`: what the decoder of an encoder-decoder model reads beside its prompt."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
-from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+import torch
+from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutput
+
+from scope_widgets._types import Prompt
+from scope_widgets.models.adapters import adapter_names
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError, has_encoder
+from scope_widgets.models.architecture.rotary_types import longest_prompt
+from scope_widgets.models.decoder_tokenizer import DecoderTokenizer
+from scope_widgets.models.execution.evaluating import evaluating
+from scope_widgets.models.input_device import input_device
+from scope_widgets.models.tokens import Tokenizer, encode, token_texts
+from scope_widgets.models.weights.weight_version import weights_version
+
+#: arguments of a decoder alone, and those of the model around it that mean the same
+_OF_DECODER = {
+    "input_ids": "decoder_input_ids",
+    "attention_mask": "decoder_attention_mask",
+    "position_ids": "decoder_position_ids",
+}
 
 
-def has_encoder(model: Any) -> bool:
-    """Return whether a model is a decoder that reads what its encoder makes of a source."""
-    return bool(getattr(getattr(model, "config", None), "is_encoder_decoder", False))
+class EncodedSource:
+    """A source and what the encoder makes of it, once: a run with it is a run of the decoder alone.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        An encoder-decoder language model.
+    tokenizer
+        Its tokenizer, as it writes what the encoder reads.
+    source : str or token ids
+        One.
+
+    Attributes
+    ----------
+    token_ids : list of int
+    tokens : tuple of str
+        The text of each.
+    text : str
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what is no prompt, for several, for more tokens than the encoder reads, or an id that it lacks.
+    """
+
+    def __init__(self, model: Any, tokenizer: Tokenizer, source: Prompt) -> None:
+        rows, texts, _ = encode(tokenizer, source, None)
+        if len(rows) != 1:
+            raise ValueError(f"source= is one text, or its token ids; got {len(rows)}. Make a microscope of each.")
+        self._model, self._parameters = model, inspect.signature(type(model).forward).parameters
+        self.token_ids, (text,) = rows[0], texts
+        encoder = model.get_encoder()
+        n_known = encoder.get_input_embeddings().num_embeddings
+        if wrong := [one for one in self.token_ids if not 0 <= one < n_known]:
+            raise ValueError(f"Token ids of source= must be 0 to {n_known - 1}; got {wrong[0]}.")
+        if len(self.token_ids) > (longest := longest_prompt(encoder.config.get_text_config(encoder=True))):
+            raise ValueError(
+                f"source= has {len(self.token_ids)} tokens and the encoder reads at most {longest}. Shorten it."
+            )
+        self.tokens = tuple(token_texts(tokenizer, self.token_ids))
+        self.text = tokenizer.decode(self.token_ids, skip_special_tokens=True) if text is None else text
+        self._states: Tensor | None = None
+        self._made_by: Any = None
+
+    def inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of the model that say what `given` would say to its decoder alone.
+
+        Parameters
+        ----------
+        given : mapping of str to value
+            "input_ids" `[row, position]` and others of a causal language model. What the model does not take is left
+            out.
+        """
+        arguments = {_OF_DECODER.get(name, name): value for name, value in given.items()}
+        states, n_rows = self.states(), len(given["input_ids"])
+        ids = torch.tensor([self.token_ids], device=input_device(self._model))
+        return {name: value for name, value in arguments.items() if name in self._parameters} | {
+            "input_ids": ids.expand(n_rows, -1),  # not read any more
+            "encoder_outputs": BaseModelOutput(last_hidden_state=states.expand(n_rows, -1, -1)),
+        }
+
+    def states(self) -> Tensor:
+        """Return what the encoder makes of the source, `[1, source position, d_encoder]`; anew where weights changed."""
+        made_by = weights_version(self._model), adapter_names(self._model)
+        if self._states is None or self._made_by != made_by:
+            ids = torch.tensor([self.token_ids], device=input_device(self._model))
+            with torch.no_grad(), evaluating(self._model):
+                self._states = self._model.get_encoder()(input_ids=ids).last_hidden_state
+            self._made_by = made_by
+        assert self._states is not None
+        return self._states
+
+    def of_decoder(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the "input_ids" and "attention_mask" of the decoder in a call of the model that the user made.
+
+        Raises
+        ------
+        ValueError
+            Where the call does not say what the decoder reads, or is of another source.
+        """
+        if call.get("decoder_input_ids") is None:
+            raise ValueError(
+                "watch() records a call that says what the decoder reads: give decoder_input_ids, which begin with its "
+                "start token."
+            )
+        if not self._is_of_this_source(call):
+            raise ValueError(
+                "This call is of another source than the microscope's, whose tokens the trace would show: make one with "
+                "Microscope.for_model(model, tokenizer, source=...) of it."
+            )
+        return {name: call.get(asked) for name, asked in _OF_DECODER.items() if name != "position_ids"}
+
+    def _is_of_this_source(self, call: Mapping[str, Any]) -> bool:
+        mask: Any = call.get("attention_mask")
+        if (given := call.get("encoder_outputs")) is not None:
+            theirs, ours = given[0], self.states()
+            same = theirs.shape[1:] == ours.shape[1:] and torch.allclose(theirs, ours.to(theirs), rtol=1e-2, atol=1e-3)
+            return bool(same and (mask is None or mask.all()))
+        ids = call.get("input_ids")
+        if ids is None:
+            return False
+        kept = torch.ones_like(ids) if mask is None else mask
+        return all(row[keep.bool()].tolist() == self.token_ids for row, keep in zip(ids, kept, strict=True))
 
 
-def require_no_encoder(model: Any) -> None:
-    """Raise UnsupportedModelError for an encoder-decoder model."""
-    if has_encoder(model):
+def encoded(model: Any, tokenizer: Tokenizer, source: Prompt | None) -> EncodedSource | None:
+    """Return what the encoder of a model makes of a source; None for a model without an encoder.
+
+    Raises
+    ------
+    UnsupportedModelError
+        For an encoder-decoder model without a source.
+    ValueError
+        For a source where there is no encoder, and one that `EncodedSource` does not take.
+    """
+    if not has_encoder(model):
+        if source is not None:
+            raise ValueError(f"source= is what an encoder reads, and {type(model).__name__} has none: leave it out.")
+        return None
+    if source is None:
         raise UnsupportedModelError(
-            f"{type(model).__name__} is an encoder and a decoder: its decoder reads what the encoder makes of a source "
-            "beside its prompt, so that a prompt alone says nothing. Give its decoder alone, as it is loaded by "
-            "transformers.AutoModelForCausalLM where it has one."
+            f"{type(model).__name__} is an encoder and a decoder, and prompts are what its decoder reads: say what its "
+            "encoder reads, Microscope.for_model(model, tokenizer, source='...')."
         )
+    return EncodedSource(model, tokenizer, source)
+
+
+def decoder_tokenizer(model: Any, tokenizer: Any) -> Any:
+    """Return a tokenizer as the decoder of an encoder-decoder model reads text.
+
+    Raises
+    ------
+    UnsupportedModelError
+        Where the model does not say what its decoder begins with.
+    """
+    configs = (getattr(model, "generation_config", None), model.config)
+    names = ("decoder_start_token_id", "bos_token_id")
+    starts = [found for name in names for config in configs if (found := getattr(config, name, None)) is not None]
+    if not starts or not isinstance(starts[0], int):
+        raise UnsupportedModelError(
+            f"The configuration of this {type(model).__name__} does not say what its decoder begins with: set "
+            "model.config.decoder_start_token_id to that token's id."
+        )
+    return DecoderTokenizer(tokenizer, starts[0])
+
+
+def call_inputs(source: EncodedSource | None, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a model that are `inputs` for its decoder, see `EncodedSource.inputs`."""
+    return inputs if source is None else source.inputs(inputs)

@@ -19,6 +19,8 @@ from scope_widgets.models.architecture.residual_sum import Call, added, followed
 from scope_widgets.models.architecture.unembedding import agree
 from scope_widgets.models.execution.attention import active_hook
 from scope_widgets.models.execution.call_recorder import recording
+from scope_widgets.models.execution.encoded_source import EncodedSource, call_inputs
+from scope_widgets.models.execution.evaluating import evaluating
 from scope_widgets.models.execution.recorder import Recorder, unwrap
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.put_back import putting_back, recording_gradients, with_block
@@ -37,8 +39,8 @@ def is_tested(model: Any) -> bool:
     return config.model_type in TESTED and not post_norm_opt and not adapted
 
 
-def measured(model: Any, anatomy: Anatomy) -> Anatomy:
-    """Return the anatomy of a model as it shows on a short prompt.
+def measured(model: Any, anatomy: Anatomy, source: EncodedSource | None = None) -> Anatomy:
+    """Return the anatomy of a model as it shows on a short prompt; of an encoder-decoder model, with this source.
 
     Raises
     ------
@@ -51,16 +53,20 @@ def measured(model: Any, anatomy: Anatomy) -> Anatomy:
     recorder = Recorder(anatomy, ("q", "k", "attention", "z"))
     watch = _Watch(model, anatomy, ids.shape[1])
     times = Counter[nn.Module]()
+    inputs: dict[str, Any] = {"input_ids": ids}
 
     def count(site: str, module: nn.Module, value: Tensor) -> Tensor:
         times[module] += site == "attention"
         return value
 
     try:
-        with recording_gradients(False), _evaluating(model):
-            own = model(input_ids=ids, use_cache=False).logits
+        with recording_gradients(False), evaluating(model):
+            if source is not None:  # the encoder beside the decoder, as anyone would call it
+                plain = {"input_ids": torch.tensor([source.token_ids], device=ids.device), "decoder_input_ids": ids}
+            own = model(**(inputs if source is None else plain), use_cache=False).logits
+            inputs = call_inputs(source, inputs)
             with active_hook(count), recording(model, recorder), watch.on():
-                ours = model(input_ids=ids, use_cache=False).logits
+                ours = model(**inputs, use_cache=False).logits
             anatomy = dataclasses.replace(anatomy, **watch.seen())
     except UnsupportedModelError:
         raise
@@ -81,6 +87,7 @@ def measured(model: Any, anatomy: Anatomy) -> Anatomy:
         n_heads=n_heads,
         n_kv_heads=max((one.shape[1] for one in heads), default=anatomy.n_kv_heads),
         d_head=max((one.shape[3] for one in heads), default=anatomy.d_head),
+        n_source=0 if source is None else len(source.token_ids),
     )
     return _with_logits(model, anatomy, watch.last, ours)
 
@@ -110,7 +117,8 @@ class _Watch:
         """Watch the forward in the block."""
         with putting_back() as back:
             for layer, block in enumerate(self._anatomy.blocks):
-                for module in {*block.block.children(), block.attention, block.out, block.mlp, block.down}:
+                parts = (block.attention, block.out, block.cross, block.cross_out, block.mlp, block.down)
+                for module in {*block.block.children(), *parts}:
                     if module is None:
                         continue
                     back.hook(module.register_forward_hook, self._called, with_kwargs=True)
@@ -183,6 +191,7 @@ class _Watch:
         starts = {
             "attention": [one for one in (mixer, block.out) if one is not None and n_calls[one] == 1],
             "mlp": [one for one in (block.mlp, block.down) if one is not None and n_calls[one] == 1],
+            "cross": [one for one in (block.cross,) if one is not None and n_calls[one] == 1],
         }
         kinds = [kind for kind, modules in starts.items() if any(one in gave for one in modules)]
         scales = {*self._scales, *_numbers(vars(block.block).values())}
@@ -197,7 +206,11 @@ class _Watch:
             found_by: dict[str, Any] = {}
         else:
             found_by = dict(zip(kinds, found, strict=False))
-            changes["beside"] = len(found) > len(kinds)
+            changes["beside"] = len(found) > len(kinds) or "cross" in kinds
+            if len(found) > len(kinds) and "cross" in kinds:
+                self._reason = f"in layer {layer} something else is added beside attention, cross-attention and MLP"
+        if "cross" in found_by:
+            changes["cross_out"], changes["cross_scale"] = found_by["cross"]
         for kind, own in (("attention", (block.attention, block.out)), ("mlp", (block.mlp, block.down))):
             if kind not in kinds:
                 changes |= {f"{kind}_out": None, f"{kind}_norm": None}
@@ -258,9 +271,11 @@ def _with_logits(model: Any, anatomy: Anatomy, stream: Tensor, logits: Tensor) -
         raw = type(unembed).forward(unembed, normed.to(weight.dtype)).double()
     config = model.config.get_text_config().to_dict()
     found = logits.double()
+    if anatomy.logit_bias:
+        found = found - model.get_buffer(anatomy.logit_bias).double()
     if raw.shape != found.shape:
         return anatomy
-    known = {1.0, *_numbers(config.values())}
+    known = {1.0, anatomy.d_model**0.5, *_numbers(config.values())}
     known |= {1 / one for one in known if one}
     caps = {value for key, value in config.items() if "cap" in key and "logit" in key and _is_positive(value)}
     near = 1e-4 if logits.dtype == torch.float32 else 1e-2
@@ -285,16 +300,6 @@ def _numbers(values: Any) -> set[float]:
 
 def _is_positive(value: Any) -> bool:
     return isinstance(value, float | int) and not isinstance(value, bool) and value > 0
-
-
-@with_block
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Run the model without dropout in the block."""
-    with putting_back() as back:
-        for module in model.modules():
-            if module.training:
-                back.set(vars(module), "training", False)
-        yield
 
 
 def _sentence(model: Any, what: str) -> str:

@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
+from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError, has_encoder
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.execution.attention import AttentionHook, ScoringHook
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.encoded_source import EncodedSource, call_inputs
 from scope_widgets.models.execution.nnsight_trace import Controller, TransformersModel, run
 from scope_widgets.models.execution.rotary_frequencies import own_frequencies
 from scope_widgets.models.execution.uncompiled import uncompiled
@@ -35,9 +36,13 @@ class NNsightModel:
 
     #: whether we compute attention in the block of the trace, see `attend`, instead of the model with our function
     by_source = False
+    #: what the decoder of an encoder-decoder model reads beside the inputs
+    source: EncodedSource | None = None
 
-    def __init__(self, model: nn.Module, tokenizer: Any, anatomy: Anatomy) -> None:
-        self._model, self._unembed = model, anatomy.unembed
+    def __init__(
+        self, model: nn.Module, tokenizer: Any, anatomy: Anatomy, source: EncodedSource | None = None
+    ) -> None:
+        self._model, self._unembed, self.source = model, anatomy.unembed, source
         before = [(module, dict(vars(module))) for module in model.modules()]
         names = anatomy.nnsight_names(model)
         with warnings.catch_warnings(), _inputs_where_they_go(model), putting_back() as back:
@@ -170,6 +175,7 @@ class NNsightModel:
         if keep is not None and not self._takes_logits_to_keep:
             inputs = {name: value for name, value in inputs.items() if name != "logits_to_keep"}
         on = None if touched is None else [self._model, *touched, *([] if unembed is None else [unembed])]
+        inputs = call_inputs(self.source, inputs)
         frequencies = own_frequencies(self._model, lengths)
         with defer_interrupt(), recording_gradients(gradients), self.controllers(on), frequencies:
             self._whole = False
@@ -185,7 +191,8 @@ class NNsightModel:
 
 def _task(model: Any) -> str:
     """Return the task of a transformers pipeline that takes the model: nnsight makes one of it."""
-    return "text-generation" if getattr(model, "can_generate", lambda: True)() else "feature-extraction"
+    generates = getattr(model, "can_generate", lambda: True)() and not has_encoder(model)
+    return "text-generation" if generates else "feature-extraction"
 
 
 class _Placed(TransformersModel):  # type: ignore[misc]

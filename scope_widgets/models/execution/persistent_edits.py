@@ -16,6 +16,7 @@ from scope_widgets.models.architecture.model_parts import ModelParts
 from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits, rescaled
 from scope_widgets.models.execution.attention import ATTENTION_SITES
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.encoded_source import call_inputs
 from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.prompt_positions import Needed, PromptPositions
 from scope_widgets.models.execution.recorder import rewrap, unwrap
@@ -208,7 +209,8 @@ def generate_with_edits(
     room = scope.anatomy.context - ids.shape[1]
     for _ in range(min(max_new_tokens, room)):
         with defer_interrupt(), recording_gradients(False), edits.on():
-            out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+            inputs = {"input_ids": ids, "past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
+            out = model(**call_inputs(scope.source, inputs))
         cache = out.past_key_values
         scores = out.logits[:, -1].float().cpu()
         if temperature > 0:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import Cache
 
+from scope_widgets.models.architecture.anatomy import has_encoder
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.put_back import putting_back, with_block
 
@@ -37,6 +38,7 @@ class PromptPositions:
 
     def __init__(self, model: Any, stack: nn.Module, needed: Needed) -> None:
         self._model, self._needed = model, needed
+        self._reads_source = has_encoder(model)
         self._signature = inspect.signature(stack.forward)
         # columns are positions with the padding; they are the same for all rows, in whatever order a cache has these
         self._prompt_of: WeakKeyDictionary[Cache, int] = WeakKeyDictionary()
@@ -116,7 +118,7 @@ class PromptPositions:
         def generate(own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             if threading.get_ident() != thread or self._generating is not None:  # one inside is for a draft
                 return own(*args, **kwargs)
-            self._generating = _columns(_arguments(inspect.signature(own), args, kwargs))
+            self._generating = self._columns_of(_arguments(inspect.signature(own), args, kwargs))
             try:
                 return own(*args, **kwargs)
             finally:
@@ -124,7 +126,8 @@ class PromptPositions:
 
         def prepare(own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             if threading.get_ident() == thread and self._generating is not None:
-                self._prepared = (_arguments(inspect.signature(own), args, kwargs).get("attention_mask"),)
+                mask = "decoder_attention_mask" if self._reads_source else "attention_mask"
+                self._prepared = (_arguments(inspect.signature(own), args, kwargs).get(mask),)
             return own(*args, **kwargs)
 
         def refuse(own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -138,6 +141,19 @@ class PromptPositions:
                 if own := getattr(self._model, name, None):
                     back.set(vars(self._model), name, functools.wraps(own)(functools.partial(method, own)))
             yield
+
+
+    def _columns_of(self, given: Mapping[str, Any]) -> int:
+        """Return how long the prompt is that `generate` is given, padding included."""
+        if not self._reads_source:
+            return _columns(given)
+        ids = given.get("decoder_input_ids")
+        if ids is None:
+            return 1  # the start token
+        starts = (given.get("decoder_start_token_id"), self._model.generation_config.decoder_start_token_id)
+        start = next((one for one in starts if one is not None), None)
+        # where no row begins with it, generate puts it before
+        return int(ids.shape[1]) + (start is not None and bool((ids[:, 0] != start).all()))
 
 
 def _arguments(signature: inspect.Signature, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:

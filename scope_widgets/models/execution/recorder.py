@@ -15,7 +15,7 @@ from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.put_back import putting_back, with_block
-from scope_widgets.traces.trace import TRACE_SITES
+from scope_widgets.traces.trace import CROSS_SITES, TRACE_SITES
 
 
 class CapturePoint(NamedTuple):
@@ -32,15 +32,17 @@ class Recorder:
     """The wanted quantities of one forward of the running thread, each `[batch, ...]`, by site and layer."""
 
     def __init__(self, anatomy: Anatomy, wanted: tuple[str, ...], modules: dict[str, nn.Module] | None = None) -> None:
-        unknown = set(wanted) - set(TRACE_SITES)
+        known = recorded_sites(anatomy)
+        unknown = set(wanted) - set(known)
         if unknown:
             raise ValueError(
                 f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are "
-                f"{', '.join(TRACE_SITES)}."
+                f"{', '.join(known)}."
             )
         self._anatomy = anatomy
         self._wanted = frozenset(wanted)
         self._layer_of = {block.attention: layer for layer, block in enumerate(anatomy.blocks) if block.attention}
+        self._cross_of = {block.cross: layer for layer, block in enumerate(anatomy.blocks) if block.cross}
         self._modules = modules or {}
         self._thread = threading.get_ident()
         self.open = True
@@ -48,7 +50,7 @@ class Recorder:
 
     def clear(self) -> None:
         """Forget what was recorded."""
-        self.values: dict[str, dict[int, Tensor]] = {name: {} for name in TRACE_SITES if name in self._wanted}
+        self.values: dict[str, dict[int, Tensor]] = {name: {} for name in recorded_sites(self._anatomy) if name in self._wanted}
         self.scoring: dict[int, dict[str, Any]] = {}
         self._masks: list[Tensor] = []
         self.modules: dict[str, Tensor] = {}
@@ -73,6 +75,9 @@ class Recorder:
             if "attention_out" in self._wanted and block.attention_out is not None:
                 read = reader(block, block.attention_scale)
                 yield CapturePoint("attention_out", layer, block.attention_out, "output", read)
+            if "cross_attention_out" in self._wanted and block.cross_out is not None:
+                read = reader(block, block.cross_scale)
+                yield CapturePoint("cross_attention_out", layer, block.cross_out, "output", read)
             if "mlp_out" in self._wanted and block.mlp_out is not None:
                 yield CapturePoint("mlp_out", layer, block.mlp_out, "output", reader(block, block.mlp_scale))
         if "residual" in self._wanted:
@@ -95,7 +100,7 @@ class Recorder:
     @property
     def attention_modules(self) -> Collection[nn.Module]:
         """The modules that may compute attention."""
-        return self._layer_of.keys()
+        return self._layer_of.keys() | self._cross_of.keys()
 
     def store(self, name: str, layer: int, value: Tensor) -> None:
         """Store the value of a site."""
@@ -104,6 +109,8 @@ class Recorder:
 
     def attention_hook(self, name: str, attention: nn.Module, value: Tensor) -> Tensor:
         """Store what passes through the attention function, unchanged."""
+        if name == "attention" and "cross_attention" in self._wanted and attention in self._cross_of:
+            self.store("cross_attention", self._cross_of[attention], value)
         if name in self._wanted and attention in self._layer_of:
             layer = self._layer_of[attention]
             if name != "z" or not self._anatomy.blocks[layer].gated:
@@ -152,6 +159,11 @@ class Recorder:
         absent = set(self._modules) - set(self.modules)
         if absent:
             raise ValueError(f"These modules were wanted and did not run: {', '.join(sorted(absent))}.")
+
+
+def recorded_sites(anatomy: Anatomy) -> tuple[str, ...]:
+    """Return the quantities of a model that a trace can record."""
+    return (*TRACE_SITES, *CROSS_SITES) if anatomy.n_source else TRACE_SITES
 
 
 def one_of(distinct: list[Tensor], value: Tensor) -> Tensor:
