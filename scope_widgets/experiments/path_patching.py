@@ -75,7 +75,7 @@ def patch_paths(
     """
     if base.anatomy.n_source:
         raise UnsupportedModelError(
-            "Path patching holds every head after the sender as it was, and the heads of cross-attention cannot be held: "
+            "Path patching holds every head after the sender as it was, and those of cross-attention cannot be held: "
             "what they read of the stream would count as direct. Patch activations (patching.activations) instead."
         )
     reached = None if receivers is None else [one for one in receivers if reaches(layer, heads is None, one)]

@@ -153,7 +153,7 @@ def _from_pretrained(
 
 
 def _auto_class(config: Any) -> Any:
-    """Return the class that loads an architecture: of decoders, alone or beside encoders or vision models, or encoders."""
+    """Return the class that loads an architecture: that of decoders, alone or beside encoders, or of encoders."""
     from transformers import (
         AutoModelForCausalLM,
         AutoModelForImageTextToText,

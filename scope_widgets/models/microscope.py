@@ -225,7 +225,7 @@ class Microscope(ABC):
 
         Examples
         --------
-        >>> scope = Microscope.for_model(t5, tokenizer, source="translate English to German: The house")  # doctest: +SKIP
+        >>> scope = Microscope.for_model(t5, tokenizer, source="to German: The house")  # doctest: +SKIP
         >>> scope.trace("Das Haus").cross_attention(0).shape  # [head, position, source position]  # doctest: +SKIP
         torch.Size([8, 3, 9])
         """
@@ -280,7 +280,8 @@ class Microscope(ABC):
             written by the tokenizer's chat template.
         capture : sequence of str, optional
             Of "residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out"; all of them by default,
-            but patterns that would take more than 512 MB are then computed only when they are asked for.
+            but patterns that would take more than 512 MB are then computed only when they are asked for. Of an
+            encoder-decoder model also "cross_attention" and "cross_attention_out".
         modules : sequence of str, optional
             Names of modules, `*` for anything ("model.layers.*.mlp"), whose outputs are kept in `trace.modules`.
         logits : "all", "last" or None

@@ -18,7 +18,7 @@ from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Prompt, Prompts
-from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError, has_encoder
+from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
@@ -103,7 +103,7 @@ class RemoteMicroscope(Microscope):
         self.model_id = model_id
         self.revision = revision
         self.transport = transport
-        _require_no_encoder(self.model)
+        _require_no_encoder(model_id, self.model.config)
         self.anatomy = Anatomy.of(self.model)
         self.listener: Listener | None = None
         self._cache = cache
@@ -360,14 +360,17 @@ def _checked_sites(capture: Sequence[str]) -> tuple[str, ...]:
 def _described(name: str, revision: str | None) -> tuple[Any, Any, str | None]:
     """Return nnsight's model without weights, the tokenizer, and the commit where it is known."""
     from huggingface_hub import try_to_load_from_cache
-    from transformers import AutoTokenizer
+    from transformers import AutoConfig, AutoTokenizer
 
     if name == "demo":
         raise ModelNotFoundError("The demo model is in this package and on no server: load it without remote=True.")
     try:
+        _require_no_encoder(name, AutoConfig.from_pretrained(name, revision=revision))
         tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
         options = {} if revision is None else {"revision": revision}
         model = TransformersModel(name, task="text-generation", tokenizer=tokenizer, **options)
+    except UnsupportedModelError:
+        raise
     except (OSError, ValueError) as error:
         line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise ModelNotFoundError(
@@ -377,10 +380,10 @@ def _described(name: str, revision: str | None) -> tuple[Any, Any, str | None]:
     return model, tokenizer, Path(config).parent.name if isinstance(config, str) else revision
 
 
-def _require_no_encoder(model: Any) -> None:
-    if has_encoder(model):
+def _require_no_encoder(name: str, config: Any) -> None:
+    if getattr(config, "is_encoder_decoder", False):
         raise UnsupportedModelError(
-            f"{type(model).__name__} is an encoder and a decoder, which are not run on a server: load it without "
+            f"{name} is an encoder and a decoder, which are not run on a server: load it without "
             "remote=True, with source= for what its encoder reads."
         )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from scope_widgets import lens, patching, steering
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.execution.encoded_source import EncodedSource
 from scope_widgets.models.microscope import LocalMicroscope, Microscope
+from scope_widgets.remote.microscope import RemoteMicroscope
 from scope_widgets.traces.trace import NotCapturedError, Trace
-from tests.support.tiny_models import VOCAB, tiny_tokenizer
+from tests.support.tiny_models import GROUPED, VOCAB, tiny_tokenizer
 
 _SIZES: dict[str, Any] = {
     "vocab_size": VOCAB, "d_model": 32, "encoder_layers": 3, "decoder_layers": 2, "encoder_attention_heads": 2,
@@ -40,8 +42,14 @@ FAMILIES: dict[str, tuple[type[Any], type[Any], dict[str, Any]]] = {
         {**_T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
     ),
 }
+_GEMMA = {**GROUPED, "num_hidden_layers": 2, "query_pre_attn_scalar": 8, "sliding_window": 4}
+FAMILIES["t5gemma"] = (
+    hf.T5GemmaConfig,
+    hf.T5GemmaForConditionalGeneration,
+    {"encoder": {**_GEMMA, "num_hidden_layers": 1}, "decoder": _GEMMA, "vocab_size": VOCAB},
+)
 #: whose residual stream is a sum, with no norm after each part
-SUMS = ["mbart", "pegasus", "t5", "t5_gated"]
+SUMS = ["mbart", "pegasus", "t5", "t5_gated", "t5gemma"]
 SOURCE = [11, 12, 13, 14, 15, 2]
 #: of other lengths
 PROMPTS = [[2, 5, 9, 31, 44], [2, 7, 8]]
@@ -75,6 +83,10 @@ def plain(model: Any, prompt: list[int], source: list[int] = SOURCE, **options: 
         return model(input_ids=ids, decoder_input_ids=decoder_ids, use_cache=False, **options)
 
 
+def _note_input(inputs: list[torch.Tensor], module: Any, args: Any) -> None:
+    inputs.append(args[0])
+
+
 def close(found: Any, expected: Any, off: float = 2e-5) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=off * float(expected.abs().max().clamp_min(1)))
 
@@ -92,10 +104,11 @@ def test_a_trace_has_what_the_plain_forward_has(family):
     model.set_attn_implementation("eager")
     trace = scope.trace(PROMPTS)
     stack = model.get_decoder()
-    blocks = stack.block if family.startswith("t5") else stack.layers
+    blocks = stack.block if family in ("t5", "t5_gated") else stack.layers
     for row, prompt in enumerate(PROMPTS):
         streams: list[torch.Tensor] = []
-        hooks = [block.register_forward_pre_hook(lambda _, args: streams.append(args[0])) for block in blocks]
+        note = partial(_note_input, streams)
+        hooks = [block.register_forward_pre_hook(note) for block in blocks]
         out = plain(model, prompt, output_attentions=True)
         for hook in hooks:
             hook.remove()
@@ -225,6 +238,27 @@ def test_steering_is_what_a_plain_hook_makes(family):
 
 
 @pytest.mark.parametrize("family", ["bart", "t5"])
+def test_steering_at_the_last_position_knows_where_the_prompt_of_the_decoder_ends(family):
+    scope, prompt = scope_of(family), [scope_of(family).tokenizer.bos_token_id]
+    vector = np.eye(32, dtype=np.float32)[3]
+    added = steering.AddDirection(steering.direction(scope, vector=vector, layer=1), 1.5, positions="last")
+
+    def add(_: Any, args: Any) -> Any:
+        new = args[0].clone()
+        new[:, 0] += torch.tensor(added.direction.vector) * added.direction.scale * 1.5
+        return (new, *args[1:])
+
+    hook = scope.anatomy.blocks[1].block.register_forward_pre_hook(add)
+    ids = list(prompt)
+    for _ in range(3):
+        ids.append(int(plain(scope.model, ids).logits[0, -1].argmax()))
+    hook.remove()
+    with steering.steer(scope, added):
+        found = scope.model.generate(torch.tensor([SOURCE]), do_sample=False, num_beams=1, max_new_tokens=3)
+    assert found[0].tolist() == ids
+
+
+@pytest.mark.parametrize("family", ["bart", "t5"])
 def test_watch_records_a_call_of_the_whole_model(family):
     scope = scope_of(family)
     with scope.watch() as trace:
@@ -236,6 +270,38 @@ def test_watch_records_a_call_of_the_whole_model(family):
         plain(scope.model, PROMPTS[0], source=[11, 12])
     with pytest.raises(ValueError, match="give decoder_input_ids"), scope.watch():
         scope.model(encoder_outputs=[scope.source.states()], labels=torch.tensor([[5, 6]]))
+
+
+@pytest.mark.parametrize("family", ["bart", "t5"])
+def test_watch_records_the_first_forward_of_generate(family):
+    scope, prompt = scope_of(family), torch.tensor(PROMPTS[:1])
+    start = {"decoder_start_token_id": PROMPTS[0][0]}  # else generate puts its own before the prompt
+    with scope.watch() as trace:
+        scope.model.generate(torch.tensor([SOURCE]), decoder_input_ids=prompt, max_new_tokens=2, **start)
+    assert trace.token_ids.tolist() == PROMPTS[0]
+    close(trace.cross_attention(1), scope.trace(PROMPTS[0]).cross_attention(1))
+
+
+def test_a_remote_one_is_refused():
+    described = SimpleNamespace(_module=tiny("t5"), to_model_key=str)
+    with pytest.raises(UnsupportedModelError, match="not run on a server"):
+        RemoteMicroscope(described, tiny_tokenizer(), "t5", None, SimpleNamespace(address="here"))
+
+
+def test_a_decoder_without_a_known_cross_attention_has_another_writer():
+    sizes = {"vocab_size": VOCAB, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
+             "intermediate_size": 40}  # fmt: skip
+    decoder = {"vocab_size": VOCAB, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64}
+    config = hf.EncoderDecoderConfig.from_encoder_decoder_configs(hf.BertConfig(**sizes), hf.GPT2Config(**decoder))
+    config.decoder_start_token_id = 1
+    torch.manual_seed(0)
+    model = hf.EncoderDecoderModel(config).eval()
+    scope = Microscope.for_model(model, tiny_tokenizer(), source=SOURCE)
+    trace = scope.trace(PROMPTS[0])
+    close(trace.logits, plain(model, PROMPTS[0]).logits[0])
+    with pytest.raises(NotCapturedError, match="it has no such part"):
+        trace.cross_attention(0)
+    assert "beside" in lens.direct_logit_attribution(trace, answer=20, versus=21).component
 
 
 def test_the_encoder_runs_once_and_again_where_weights_have_changed():

@@ -33,7 +33,7 @@ _MIXERS = (
     "mlstm_layer", "conv",
 )  # fmt: skip
 #: in a block of an encoder-decoder model: the attention that reads the source
-_CROSS = ("encoder_attn", "layer.1.EncDecAttention", "cross_attn", "crossattention.self")
+_CROSS = ("encoder_attn", "layer.1.EncDecAttention", "cross_attn")
 #: in a block: the MLP, which may be its last matrix alone (OPT)
 _MLPS = (
     "mlp", "feed_forward", "ffn.ffn", "ffn", "block_sparse_moe", "moe", "mlp_block", "layer.2.DenseReluDense",

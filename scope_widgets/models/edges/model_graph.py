@@ -62,7 +62,9 @@ def _one_node(scope: Microscope, layer: int) -> str:
     """Return why a block can be no more than one node, or nothing."""
     block = scope.anatomy.blocks[layer]
     if block.cross_out is not None:
-        return f"cross-attention in {type(block.block).__name__} writes to the residual stream beside attention and MLP."
+        return (
+            f"cross-attention in {type(block.block).__name__} writes to the residual stream beside attention and MLP."
+        )
     if block.beside:
         return f"something in {type(block.block).__name__} writes to the residual stream beside attention and MLP."
     for site, part in (("out", block.out), ("mlp_out", block.mlp_out)):

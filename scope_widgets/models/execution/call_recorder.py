@@ -24,9 +24,7 @@ class RecordedCall:
         self.inputs: dict[str, Any] | None = None
         self.output: Any = None
 
-    def call(
-        self, keep: KeptLogits, source: EncodedSource | None = None
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    def call(self, keep: KeptLogits, source: EncodedSource | None = None) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return ids, mask and the logits to keep, NaN where the call left logits out."""
         if self.inputs is None:
             raise ValueError("Nothing was recorded: call the model inside `with scope.watch() as trace:`.")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.modeling_outputs import BaseModelOutput
 
 from scope_widgets._types import Prompt
 from scope_widgets.models.adapters import adapter_names
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError, has_encoder
 from scope_widgets.models.architecture.rotary_types import longest_prompt
+from scope_widgets.models.architecture.unembedding import agree
 from scope_widgets.models.decoder_tokenizer import DecoderTokenizer
 from scope_widgets.models.execution.evaluating import evaluating
 from scope_widgets.models.input_device import input_device
@@ -60,7 +61,7 @@ class EncodedSource:
         self._model, self._parameters = model, inspect.signature(type(model).forward).parameters
         self.token_ids, (text,) = rows[0], texts
         encoder = model.get_encoder()
-        n_known = encoder.get_input_embeddings().num_embeddings
+        n_known = len(_embedding(encoder, model).weight)
         if wrong := [one for one in self.token_ids if not 0 <= one < n_known]:
             raise ValueError(f"Token ids of source= must be 0 to {n_known - 1}; got {wrong[0]}.")
         if len(self.token_ids) > (longest := longest_prompt(encoder.config.get_text_config(encoder=True))):
@@ -68,8 +69,8 @@ class EncodedSource:
                 f"source= has {len(self.token_ids)} tokens and the encoder reads at most {longest}. Shorten it."
             )
         self.tokens = tuple(token_texts(tokenizer, self.token_ids))
-        self.text = tokenizer.decode(self.token_ids, skip_special_tokens=True) if text is None else text
-        self._states: Tensor | None = None
+        self.text = str(tokenizer.decode(self.token_ids, skip_special_tokens=True)) if text is None else text
+        self._encoded: Any = None
         self._made_by: Any = None
 
     def inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,22 +84,23 @@ class EncodedSource:
         """
         arguments = {_OF_DECODER.get(name, name): value for name, value in given.items()}
         states, n_rows = self.states(), len(given["input_ids"])
+        encoded = dataclasses.replace(self._encoded, last_hidden_state=states.expand(n_rows, -1, -1))
         ids = torch.tensor([self.token_ids], device=input_device(self._model))
         return {name: value for name, value in arguments.items() if name in self._parameters} | {
             "input_ids": ids.expand(n_rows, -1),  # not read any more
-            "encoder_outputs": BaseModelOutput(last_hidden_state=states.expand(n_rows, -1, -1)),
+            "encoder_outputs": encoded,
         }
 
     def states(self) -> Tensor:
-        """Return what the encoder makes of the source, `[1, source position, d_encoder]`; anew where weights changed."""
+        """Return what the encoder makes of the source, `[1, source position, d_encoder]`; anew if weights changed."""
         made_by = weights_version(self._model), adapter_names(self._model)
-        if self._states is None or self._made_by != made_by:
+        if self._encoded is None or self._made_by != made_by:
             ids = torch.tensor([self.token_ids], device=input_device(self._model))
             with torch.no_grad(), evaluating(self._model):
-                self._states = self._model.get_encoder()(input_ids=ids).last_hidden_state
+                self._encoded = self._model.get_encoder()(input_ids=ids)
             self._made_by = made_by
-        assert self._states is not None
-        return self._states
+        states: Tensor = self._encoded.last_hidden_state
+        return states
 
     def of_decoder(self, call: Mapping[str, Any]) -> dict[str, Any]:
         """Return the "input_ids" and "attention_mask" of the decoder in a call of the model that the user made.
@@ -115,8 +117,8 @@ class EncodedSource:
             )
         if not self._is_of_this_source(call):
             raise ValueError(
-                "This call is of another source than the microscope's, whose tokens the trace would show: make one with "
-                "Microscope.for_model(model, tokenizer, source=...) of it."
+                "This call is of another source than the microscope's, whose tokens the trace would show: make one "
+                "of it with Microscope.for_model(model, tokenizer, source=...)."
             )
         return {name: call.get(asked) for name, asked in _OF_DECODER.items() if name != "position_ids"}
 
@@ -124,13 +126,20 @@ class EncodedSource:
         mask: Any = call.get("attention_mask")
         if (given := call.get("encoder_outputs")) is not None:
             theirs, ours = given[0], self.states()
-            same = theirs.shape[1:] == ours.shape[1:] and torch.allclose(theirs, ours.to(theirs), rtol=1e-2, atol=1e-3)
-            return bool(same and (mask is None or mask.all()))
+            same = theirs.shape[1:] == ours.shape[1:] and agree(ours.to(theirs).expand_as(theirs), theirs, theirs.dtype)
+            return same and (mask is None or bool(mask.all()))
         ids = call.get("input_ids")
         if ids is None:
             return False
         kept = torch.ones_like(ids) if mask is None else mask
         return all(row[keep.bool()].tolist() == self.token_ids for row, keep in zip(ids, kept, strict=True))
+
+
+def _embedding(encoder: Any, model: Any) -> Any:
+    try:
+        return encoder.get_input_embeddings()
+    except (AttributeError, NotImplementedError):  # FSMT's encoder does not say it
+        return model.get_input_embeddings()
 
 
 def encoded(model: Any, tokenizer: Tokenizer, source: Prompt | None) -> EncodedSource | None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError
+from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError, has_encoder
 from scope_widgets.models.architecture.residual_sum import Call, added, followed_by
 from scope_widgets.models.architecture.unembedding import agree
 from scope_widgets.models.execution.attention import active_hook
@@ -36,7 +36,7 @@ def is_tested(model: Any) -> bool:
     config = model.config.get_text_config()
     post_norm_opt = config.model_type == "opt" and not config.do_layer_norm_before
     adapted = getattr(model, "peft_config", None) or getattr(model, "_hf_peft_config_loaded", False)
-    return config.model_type in TESTED and not post_norm_opt and not adapted
+    return config.model_type in TESTED and not post_norm_opt and not adapted and not has_encoder(model)
 
 
 def measured(model: Any, anatomy: Anatomy, source: EncodedSource | None = None) -> Anatomy:

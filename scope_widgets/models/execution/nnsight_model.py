@@ -39,9 +39,7 @@ class NNsightModel:
     #: what the decoder of an encoder-decoder model reads beside the inputs
     source: EncodedSource | None = None
 
-    def __init__(
-        self, model: nn.Module, tokenizer: Any, anatomy: Anatomy, source: EncodedSource | None = None
-    ) -> None:
+    def __init__(self, model: nn.Module, tokenizer: Any, anatomy: Anatomy, source: EncodedSource | None = None) -> None:
         self._model, self._unembed, self.source = model, anatomy.unembed, source
         before = [(module, dict(vars(module))) for module in model.modules()]
         names = anatomy.nnsight_names(model)

@@ -142,7 +142,6 @@ class PromptPositions:
                     back.set(vars(self._model), name, functools.wraps(own)(functools.partial(method, own)))
             yield
 
-
     def _columns_of(self, given: Mapping[str, Any]) -> int:
         """Return how long the prompt is that `generate` is given, padding included."""
         if not self._reads_source:

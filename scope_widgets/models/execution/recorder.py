@@ -36,8 +36,7 @@ class Recorder:
         unknown = set(wanted) - set(known)
         if unknown:
             raise ValueError(
-                f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are "
-                f"{', '.join(known)}."
+                f"capture= got {', '.join(sorted(map(repr, unknown)))}; the quantities known are {', '.join(known)}."
             )
         self._anatomy = anatomy
         self._wanted = frozenset(wanted)
@@ -50,7 +49,9 @@ class Recorder:
 
     def clear(self) -> None:
         """Forget what was recorded."""
-        self.values: dict[str, dict[int, Tensor]] = {name: {} for name in recorded_sites(self._anatomy) if name in self._wanted}
+        self.values: dict[str, dict[int, Tensor]] = {
+            name: {} for name in recorded_sites(self._anatomy) if name in self._wanted
+        }
         self.scoring: dict[int, dict[str, Any]] = {}
         self._masks: list[Tensor] = []
         self.modules: dict[str, Tensor] = {}
