@@ -11,8 +11,9 @@ import pytest
 import torch
 import transformers as hf
 
-from scope_widgets import lens, patching, steering
+from scope_widgets import editing, lens, patching, steering
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from scope_widgets.models.edges.model_graph import graph_of
 from scope_widgets.models.execution.encoded_source import EncodedSource
 from scope_widgets.models.microscope import LocalMicroscope, Microscope
 from scope_widgets.remote.microscope import RemoteMicroscope
@@ -176,6 +177,16 @@ def test_attribution_sums_to_the_logit_difference(family):
     cross = parts.to_dataframe().query("component == 'cross-attention'")
     assert cross.layer.tolist() == [0, 1]
     assert (cross.contribution.abs() > 1e-4).all()
+
+
+def test_parts_in_two_precisions_sum():
+    model = tiny("t5_gated").half()
+    for name, module in model.named_modules():
+        if name.endswith(".wo"):  # as transformers loads it
+            module.float()
+    trace = Microscope.for_model(model, tiny_tokenizer(), source=SOURCE).trace(PROMPTS)
+    parts = lens.direct_logit_attribution(trace, answer=20, versus=21)
+    assert parts.residue < 5e-2 * np.abs(parts.per_prompt).max()
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -359,3 +370,12 @@ def test_a_folder_is_loaded_with_a_source(tmp_path):
 def test_padding_of_a_tokenizer_is_no_part_of_a_source():
     given = {"input_ids": [[11, 12, 0]], "attention_mask": [[1, 1, 0]]}
     assert EncodedSource(tiny("bart"), tiny_tokenizer(), given).token_ids == [11, 12]
+
+
+def test_blocks_are_one_node_in_circuits_and_keep_their_weights():
+    scope = scope_of("t5")
+    with pytest.warns(UserWarning, match="cross-attention in T5Block writes"):
+        assert graph_of(scope).whole == (0, 1)
+    vector = np.eye(32, dtype=np.float32)[3]
+    with pytest.raises(UnsupportedModelError, match="Something else than attention and MLP"):
+        editing.orthogonalise(scope, steering.direction(scope, vector=vector, layer=1), layers=[0])
