@@ -279,6 +279,9 @@ def test_watch_records_a_call_of_the_whole_model(family):
         close(getattr(trace, site)(1), getattr(own, site)(1))
     with pytest.raises(ValueError, match="another source"), scope.watch():
         plain(scope.model, PROMPTS[0], source=[11, 12])
+    padded = {"attention_mask": torch.tensor([[1] * len(SOURCE) + [0]])}
+    with pytest.raises(ValueError, match="or pads it"), scope.watch():
+        plain(scope.model, PROMPTS[0], source=[*SOURCE, 0], **padded)
     with pytest.raises(ValueError, match="give decoder_input_ids"), scope.watch():
         scope.model(encoder_outputs=[scope.source.states()], labels=torch.tensor([[5, 6]]))
 

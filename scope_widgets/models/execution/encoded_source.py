@@ -18,6 +18,7 @@ from scope_widgets.models.architecture.unembedding import agree
 from scope_widgets.models.decoder_tokenizer import DecoderTokenizer
 from scope_widgets.models.execution.evaluating import evaluating
 from scope_widgets.models.input_device import input_device
+from scope_widgets.models.locks import lock_of
 from scope_widgets.models.tokens import Tokenizer, encode, token_texts
 from scope_widgets.models.weights.weight_version import weights_version
 
@@ -93,13 +94,14 @@ class EncodedSource:
 
     def states(self) -> Tensor:
         """Return what the encoder makes of the source, `[1, source position, d_encoder]`; anew if weights changed."""
-        made_by = weights_version(self._model), adapter_names(self._model)
-        if self._encoded is None or self._made_by != made_by:
-            ids = torch.tensor([self.token_ids], device=input_device(self._model))
-            with torch.no_grad(), evaluating(self._model):
-                self._encoded = self._model.get_encoder()(input_ids=ids)
-            self._made_by = made_by
-        states: Tensor = self._encoded.last_hidden_state
+        with lock_of(self._model):
+            made_by = weights_version(self._model), adapter_names(self._model)
+            if self._encoded is None or self._made_by != made_by:
+                ids = torch.tensor([self.token_ids], device=input_device(self._model))
+                with torch.no_grad(), evaluating(self._model):
+                    self._encoded = self._model.get_encoder()(input_ids=ids)
+                self._made_by = made_by
+            states: Tensor = self._encoded.last_hidden_state
         return states
 
     def of_decoder(self, call: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,22 +119,19 @@ class EncodedSource:
             )
         if not self._is_of_this_source(call):
             raise ValueError(
-                "This call is of another source than the microscope's, whose tokens the trace would show: make one "
-                "of it with Microscope.for_model(model, tokenizer, source=...)."
+                "This call is of another source than the microscope's, whose tokens the trace would show, or pads it: "
+                "make a microscope of the call's with Microscope.for_model(model, tokenizer, source=...)."
             )
         return {name: call.get(asked) for name, asked in _OF_DECODER.items() if name != "position_ids"}
 
     def _is_of_this_source(self, call: Mapping[str, Any]) -> bool:
-        mask: Any = call.get("attention_mask")
+        ids, mask = call.get("input_ids"), call.get("attention_mask")
+        if mask is not None and not bool(mask.all()):
+            return False
         if (given := call.get("encoder_outputs")) is not None:
             theirs, ours = given[0], self.states()
-            same = theirs.shape[1:] == ours.shape[1:] and agree(ours.to(theirs).expand_as(theirs), theirs, theirs.dtype)
-            return same and (mask is None or bool(mask.all()))
-        ids = call.get("input_ids")
-        if ids is None:
-            return False
-        kept = torch.ones_like(ids) if mask is None else mask
-        return all(row[keep.bool()].tolist() == self.token_ids for row, keep in zip(ids, kept, strict=True))
+            return theirs.shape[1:] == ours.shape[1:] and agree(ours.to(theirs).expand_as(theirs), theirs, theirs.dtype)
+        return ids is not None and all(row == self.token_ids for row in ids.tolist())
 
 
 def _embedding(encoder: Any, model: Any) -> Any:
