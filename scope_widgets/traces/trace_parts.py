@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 _FORMAT = "scope-widgets trace 1"
 _MODULE = "module "
 _LAST = "last_logits"
-_SITES = Literal["residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out", "cross_attention", "cross_attention_out"]
+_SITES = Literal[
+    "residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out", "cross_attention", "cross_attention_out"
+]
 #: what the header holds
 _TYPES: dict[str, Any] = {
     "tokens": list[str] | list[list[str]],

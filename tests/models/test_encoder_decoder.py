@@ -356,7 +356,7 @@ def test_a_trace_is_saved_with_its_source(tmp_path):
 
 
 def test_path_patching_is_refused():
-    with pytest.raises(UnsupportedModelError, match="heads of cross-attention"):
+    with pytest.raises(UnsupportedModelError, match="those of cross-attention cannot be held"):
         patching.paths(scope_of("t5"), [2, 5, 9, 31], [2, 5, 7, 31], answer=20, versus=21)
 
 
