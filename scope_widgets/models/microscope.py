@@ -458,6 +458,7 @@ class LocalMicroscope(Microscope):
         self.tokenizer = self._own_tokenizer = tokenizer
         self._name, self._adapters = model_id, ""
         self.revision = revision
+        self._static = Anatomy.of(model)
         self._wrapped: NNsightModel | None = None
         self._resume_mode: ResumeMode | None = None
         if not hasattr(tokenizer, "convert_ids_to_tokens"):
@@ -468,7 +469,6 @@ class LocalMicroscope(Microscope):
         self.source = encoded(model, tokenizer, source)
         if self.source is not None:
             self.tokenizer = decoder_tokenizer(model, tokenizer)
-        self._static = Anatomy.of(model)
         self.anatomy = measured(model, self._static, self.source)
 
     @property
