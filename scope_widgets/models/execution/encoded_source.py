@@ -18,7 +18,8 @@ from scope_widgets.models.architecture.unembedding import agree
 from scope_widgets.models.decoder_tokenizer import DecoderTokenizer
 from scope_widgets.models.execution.evaluating import evaluating
 from scope_widgets.models.input_device import input_device
-from scope_widgets.models.locks import lock_of
+from scope_widgets.models.locks import held
+from scope_widgets.models.put_back import recording_gradients
 from scope_widgets.models.tokens import Tokenizer, encode, token_texts
 from scope_widgets.models.weights.weight_version import weights_version
 
@@ -94,11 +95,11 @@ class EncodedSource:
 
     def states(self) -> Tensor:
         """Return what the encoder makes of the source, `[1, source position, d_encoder]`; anew if weights changed."""
-        with lock_of(self._model):
+        with held(self._model):
             made_by = weights_version(self._model), adapter_names(self._model)
             if self._encoded is None or self._made_by != made_by:
                 ids = torch.tensor([self.token_ids], device=input_device(self._model))
-                with torch.no_grad(), evaluating(self._model):
+                with recording_gradients(False), evaluating(self._model):
                     self._encoded = self._model.get_encoder()(input_ids=ids)
                 self._made_by = made_by
             states: Tensor = self._encoded.last_hidden_state
