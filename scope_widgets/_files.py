@@ -8,8 +8,15 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scope_widgets._untrusted import check_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: how texts begin that spreadsheets run
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
@@ -39,6 +46,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def as_csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV; before a text that a spreadsheet would take for a formula stands an apostrophe."""
+    safe = table.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell)
+    return str(safe.to_csv(index=False))
 
 
 def write_text(path: str | Path, text: str) -> Path:

@@ -5,6 +5,11 @@ test("CSV quotes what would break it", () => {
   expect(csvLine([5, 1, ' say "hi",', "\n", 0.25])).toBe('5,1," say ""hi"",","\n",0.25\r\n');
 });
 
+test("no text is a formula in a spreadsheet, and numbers stay numbers", () => {
+  expect(csvLine(["=1+1", "+a", "-b", "@c", "\tx", "\rx"])).toBe(`"'=1+1","'+a","'-b","'@c","'\tx","'\rx"\r\n`);
+  expect(csvLine([-1.5, "-1.5e-7", "+3", "", "-Infinity"])).toBe("-1.5,-1.5e-7,+3,,-Infinity\r\n");
+});
+
 test("text cannot become markup in SVG, nor make it invalid", () => {
   expect(xml("<img src=x onerror='a'>&")).not.toMatch(/[<>'"]|&(?!#\d+;)/);
   expect(xml("a\u0000\ud800b👩")).toBe("a\ufffd\ufffdb👩");

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from scope_widgets._files import write_text
+from scope_widgets._files import as_csv, write_text
 from scope_widgets._json_fields import decode
 from scope_widgets._untrusted import parse_json, read_text, reading
 
@@ -83,7 +83,7 @@ def _write(scope: Microscope, circuit: Circuit, folder: Path) -> None:
         ("circuit.svg", circuits.to_svg(circuit)),
     ):
         write_text(folder / name, text)
-    write_text(folder / "edges.csv", circuit.to_dataframe().to_csv(index=False))
+    write_text(folder / "edges.csv", as_csv(circuit.to_dataframe()))
     widgets.CircuitGraph(circuit, scope).to_html(folder / "circuit.html")
 
 

@@ -1,0 +1,237 @@
+"""Small files that ask for much, or say what is not so: refused with what they say, in little memory."""
+
+import csv
+import io
+import json
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import zstandard
+
+from scope_widgets import Microscope, Trace, circuits, heads, ioi, patching, steering
+from scope_widgets._files import as_csv
+from scope_widgets.models.loading import ModelNotFoundError
+from scope_widgets.remote.client.received import loaded
+from scope_widgets.widgets import HeadTable, SteeringPanel
+from tests.support.circuit_examples import circuit
+from tests.support.fuzz import forget_peak, resident
+from tests.support.patching_examples import patching as patching_result
+from tests.support.tiny_models import tiny_model, tiny_tokenizer
+
+
+@pytest.fixture(autouse=True)
+def little_memory():
+    """Hold each test to 200 MB more than there was."""
+    forget_peak()
+    before = resident()
+    yield
+    assert resident() - before < 200_000_000
+
+
+@pytest.fixture
+def trace():
+    return Microscope.for_model(tiny_model("gpt2"), tiny_tokenizer()).trace([3, 17, 5, 44, 9, 17, 5, 80])
+
+
+def changed(text, **changes):
+    return json.dumps(json.loads(text) | changes)
+
+
+@pytest.mark.parametrize(
+    ("graph", "sentence"),
+    [
+        ({"n_heads": 5000, "n_kv_heads": 5000}, "layers of 5000 heads has .* edges"),
+        ({"n_layers": 10_000_000}, "n_layers is 10000000; it is a whole number up to 100,000"),
+        ({"n_layers": 50_000, "n_heads": 64, "n_kv_heads": 64}, "have more than .* edges"),
+        ({"n_kv_heads": 0}, "no model has"),
+        ({"n_layers": "4"}, "n_layers is '4' and no int"),
+    ],
+)
+def test_a_circuit_of_another_size(graph, sentence):
+    whole = circuit(2, 2)
+    about = json.loads(whole.to_json())
+    with pytest.raises(ValueError, match=f"This Circuit is damaged: .*{sentence}"):
+        circuits.Circuit.from_json(changed(whole.to_json(), graph=about["graph"] | graph))
+
+
+@pytest.mark.parametrize(("kv_heads", "parallel", "whole"), [(4, False, ()), (2, True, ()), (4, False, (1,))])
+def test_edges_are_counted_as_they_are_listed(kv_heads, parallel, whole):
+    from scope_widgets.models.edges.graph import Graph, count_edges
+
+    graph = Graph(3, 4, kv_heads, parallel, whole)
+    assert count_edges(graph) == len(np.nonzero(graph.upstream)[0])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"dtype": "U10000000", "shape": [1], "values": ["x"]},
+        {"dtype": "float64", "shape": [2], "values": [1.0]},
+        {"dtype": "float64", "shape": [0, 10**12], "values": []},
+        {"dtype": "float64", "shape": [1], "values": ["1"]},
+        {"dtype": "int8", "shape": [1], "values": [300]},
+        {"dtype": "int64", "shape": [1], "values": [1.5]},
+        [1.0],
+        None,
+    ],
+)
+def test_an_array_that_is_none(values):
+    with pytest.raises(ValueError, match=r"This PatchingResult is damaged: .*\. Write it again"):
+        patching.PatchingResult.from_json(changed(patching_result(2, 3, over="head").to_json(), values=values))
+
+
+DEEP = '{"a":' * 500 + "1" + "}" * 500
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, DEEP, "1" * 5000, "NaN", "1e999", "\x00", ""])
+def test_a_text_that_is_no_json(text):
+    for read in (
+        heads.HeadScores.from_json, circuits.Circuit.from_json, ioi.IOIPrompts.from_json, heads.FactSet.from_json,
+        Trace.from_json, steering.Direction.from_json, steering.Direction.from_code,
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"^This text .*\.$"):
+            read(text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"n_heads": 10**9}, "n_heads is 1000000000"),
+        ({"n_heads": 8}, "has 4 heads, and its header says 8"),
+        ({"n_layers": 1, "scoring": []}, "its header is of 1 layers"),
+        ({"n_layers": 10**7}, "n_layers is 10000000"),
+        ({"tokens": ["a"]}, r"it has \[8\] tokens, and their texts are \[1\]"),
+        ({"provenance": {"model": 5}}, "model is 5 and no str"),
+    ],
+)
+def test_a_header_of_another_trace(trace, tmp_path, changes, sentence):
+    trace.save(tmp_path)
+    header = tmp_path / "trace.json"
+    whole = header.read_text()
+    if "provenance" in changes:
+        changes = {"provenance": json.loads(whole)["provenance"] | changes["provenance"]}
+    header.write_text(changed(whole, **changes))
+    with pytest.raises(ValueError, match=sentence):
+        Trace.load(tmp_path)
+    with pytest.raises(ValueError, match=sentence):
+        Trace.from_json(changed(trace.to_json(), **changes))
+
+
+def test_archives_that_grow(trace, tmp_path):
+    trace.to_npz(tmp_path / "whole.npz")
+    with np.load(tmp_path / "whole.npz") as whole:
+        arrays = dict(whole)
+    np.savez_compressed(tmp_path / "packed.npz", **arrays | {"bomb": np.zeros(50_000_000)})
+    assert (tmp_path / "packed.npz").stat().st_size < 1_000_000
+    with pytest.raises(ValueError, match="it is compressed"):
+        Trace.from_npz(tmp_path / "packed.npz")
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)})
+    with zipfile.ZipFile(tmp_path / "lies.npz", "w") as lies:
+        lies.writestr("header.npy", head.getvalue())
+    with pytest.raises(ValueError, match="not as long as its shape says"):
+        Trace.from_npz(tmp_path / "lies.npz")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"num_hidden_layers": 1_000_000}, "says 1,000,000 layers, and its weights hold 30 tensors"),
+        ({"hidden_size": 1_000_000}, "is of a model of .* parameters, and its weights hold"),
+        ({"num_attention_heads": 0}, "num_attention_heads 0|Zero"),
+        ({"num_hidden_layers": 0}, "num_hidden_layers 0"),
+        ({"vocab_size": "x"}, "vocab_size"),
+    ],
+)
+def test_a_config_of_another_model(tmp_path, changes, sentence):
+    tiny_model("llama").save_pretrained(tmp_path)
+    tiny_tokenizer().save_pretrained(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(changed(path.read_text(), **changes))
+    with pytest.raises(ModelNotFoundError, match=f"could not be loaded: .*({sentence})"):
+        Microscope.load(tmp_path)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_an_answer_that_grows(compressed):
+    large = torch.zeros(1).expand(10**9)  # a storage of one number
+    file = io.BytesIO()
+    torch.save({"answer": large}, file)
+    data = zstandard.compress(file.getvalue()) if compressed else file.getvalue()
+    with pytest.raises(ValueError, match="more than the 1,000,000,000 bytes"):
+        loaded(data, 10**9, compressed=compressed)
+    if compressed:
+        with pytest.raises(ValueError, match="bytes"):
+            loaded(zstandard.compress(b"\0" * 150_000_000), 10_000_000, compressed=True)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800", " "])
+def test_names_that_no_file_has(trace, tmp_path, name):
+    for read in (Microscope.load, Trace.load, Trace.from_npz, steering.Direction.load, heads.FactSet.load):
+        with pytest.raises((ValueError, FileNotFoundError), match=r"\.$"):
+            read(name)
+    for write in (trace.to_npz, trace.save) if name.strip() else ():
+        with pytest.raises(ValueError, match="is no name of a file"):
+            write(tmp_path / name)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "x", True, 2**70])
+def test_seeds_that_are_none(trace, demo, seed):
+    for draw in (
+        lambda: heads.score(trace, null_draws=2, seed=seed),
+        lambda: ioi.prompts(demo, n=4, seed=seed),
+        lambda: circuits.task(demo, "greater_than", n=2, seed=seed),
+    ):
+        with pytest.raises(ValueError, match="seed= is a whole number from 0"):
+            draw()
+
+
+def test_a_seed_that_is_drawn_is_recorded(trace):
+    drawn = heads.score(trace, null_draws=20, seed=None)
+    again = heads.score(trace, null_draws=20, seed=drawn.provenance.seed)
+    assert all(np.array_equal(again.null_p[name], p, equal_nan=True) for name, p in drawn.null_p.items())
+
+
+def test_the_browser_sets_what_it_may(trace, demo):
+    table = HeadTable(heads.score(trace, null_draws=2))
+    before = table.get_state()
+    for state in ({"columns": []}, {"sort": [[]]}, {"sort": 5}, {"filter": None}, {"n_layers": 10**9}, {"height": 1e9}):
+        table.set_state(state)
+    assert table.get_state() == before
+    table.set_state({"filter": "layer > 1"})
+    assert table.filter == "layer > 1"
+    panel = SteeringPanel(session=steering.Session(demo, "the", [steering.ScaleHead(1, 1, 1.0)]))
+    for state in ({"strengths": [1e400]}, {"seed": True}, {"max_new_tokens": 10**9}, {"presets": {"a": 1}}):
+        panel.set_state(state)
+    assert (panel.strengths, panel.seed, panel.presets) == ([1.0], 0, {})
+
+
+def test_paths_of_equal_prompts_are_nan_everywhere(demo):
+    text = "When Mary and John went to the store, John gave a drink to"
+    found = patching.paths(demo, text, text, answer=" Mary", versus=" John", receivers=[(2, 1, "q")])
+    assert np.isnan(found.values).all()
+    assert "every cell is NaN" in found.message
+
+
+def test_tables_run_nothing_in_a_spreadsheet():
+    table = pd.DataFrame({"text": ["=1+1", "+a", "-b", "@c", "d", "a,b"], "number": [-1.5, 2, 3, 4, 5, 6]})
+    rows = list(csv.reader(io.StringIO(as_csv(table))))
+    assert [row[0] for row in rows[1:]] == ["'=1+1", "'+a", "'-b", "'@c", "d", "a,b"]
+    assert [float(row[1]) for row in rows[1:]] == table.number.tolist()
+
+
+def test_half_characters(demo, tmp_path):
+    direction = steering.direction(demo, answer=" Mary", versus=" John", layer=2, name="names")
+    for use in (
+        lambda: demo.trace("a \ud800"),
+        lambda: heads.subject_positions(demo, "a \ud800", "a"),
+        lambda: steering.direction(demo, answer=" \ud800", versus=" John", layer=2, name="names"),
+        lambda: replace(direction, name="\ud800"),
+        lambda: heads.Fact("\ud800", "a", "b"),
+    ):
+        with pytest.raises(ValueError, match="half a character"):
+            use()
