@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -34,18 +35,27 @@ def hooked_attention(
 @with_block
 def _switched(model: Any) -> Iterator[None]:
     """Let the model call the attention function of this package."""
+    known = _switching.get(model)
     with putting_back() as back:
-        for config in _configs(model):
+        configs = _configs(model) if known is None else known
+        for config in configs:
             back.later(setattr, config, _IMPLEMENTATION, getattr(config, _IMPLEMENTATION))
-        model.set_attn_implementation(NAME)
+        if known is None:
+            model.set_attn_implementation(NAME)
+            _switching[model] = [config for config in configs if getattr(config, _IMPLEMENTATION) == NAME]
+        else:
+            for config in known:
+                setattr(config, _IMPLEMENTATION, NAME)
         yield
 
 
 #: where a configuration holds the name, without those of the configurations in it
 _IMPLEMENTATION = "_attn_implementation_internal"
+#: the configurations of a model that transformers lets say it: it goes through all modules to find them
+_switching: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
 
 
-def _configs(model: Any) -> Iterable[Any]:
+def _configs(model: Any) -> list[Any]:
     """Return all configurations that say which attention function is called."""
     found: dict[int, Any] = {}
     waiting = [module.config for module in model.modules() if hasattr(module, "config")]
@@ -54,7 +64,7 @@ def _configs(model: Any) -> Iterable[Any]:
         if id(config) not in found and hasattr(config, _IMPLEMENTATION):
             found[id(config)] = config
             waiting += [getattr(config, name, None) for name in config.sub_configs]
-    return found.values()
+    return list(found.values())
 
 
 _watching = threading.local()
