@@ -25,7 +25,7 @@ from benchmarks import readme
 from benchmarks.figure import Figure
 from scope_widgets import Microscope, circuits, lens, patching
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.traces.trace import NotCapturedError
+from scope_widgets.traces.not_captured import NotCapturedError
 from tests.support.tiny_models import tiny_tokenizer
 
 TITLES = {
@@ -307,7 +307,10 @@ def _attribution_off(trace: Any, difference: float) -> float:
 
 
 def _patching_off(scope: Any, model: Any, layer: int = 2, position: int = 3) -> float:
-    """The residual stream before one block at one position, from the clean prompt into the corrupted one."""
+    """The residual stream before one block at one position, from the clean prompt into the corrupted one.
+
+    An effect is a share of the difference of two runs: what rounding makes of that is no fault.
+    """
     found = patching.activations(
         scope, [CLEAN], [CORRUPTED], answer=ANSWER, versus=VERSUS, over="residual", positions=[position]
     ).to_dataframe()
@@ -330,7 +333,9 @@ def _patching_off(scope: Any, model: Any, layer: int = 2, position: int = 3) -> 
 
     clean, corrupted = metric(CLEAN, _keeper(kept)), metric(CORRUPTED)
     effect = (metric(CORRUPTED, put) - corrupted) / (clean - corrupted)
-    return abs(float(found[found["layer"] == layer]["effect"].iloc[0]) - effect) / max(1, abs(effect))
+    off = abs(float(found[found["layer"] == layer]["effect"].iloc[0]) - effect)
+    rounding = 8 * torch.finfo(torch.float32).eps * max(1, abs(clean)) / abs(clean - corrupted)
+    return max(0.0, off - rounding) / max(1, abs(effect))
 
 
 def _circuits_off(scope: Any, difference: float) -> float:

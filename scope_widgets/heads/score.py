@@ -24,7 +24,8 @@ from scope_widgets.heads.null_distribution import (
 )
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.traces.trace import NotCapturedError, Trace
+from scope_widgets.traces.not_captured import NotCapturedError
+from scope_widgets.traces.trace import Trace
 
 
 @remotable

@@ -11,7 +11,8 @@ from torch import Tensor
 from scope_widgets.models.microscope import LocalMicroscope
 from scope_widgets.remote.worker.read_activations import Wanted
 from scope_widgets.traces.attention_scoring import AttentionScoring
-from scope_widgets.traces.trace import KeptLogits, NotCapturedError, Trace
+from scope_widgets.traces.not_captured import NotCapturedError
+from scope_widgets.traces.trace import KeptLogits, Trace
 
 
 class ReadsQuantities(Protocol):

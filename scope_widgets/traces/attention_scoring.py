@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-
-class UnknownScoringError(ValueError):
-    """Patterns were asked for that cannot be computed from queries and keys."""
+from scope_widgets.traces.not_captured import NotCapturedError
 
 
 @dataclass(frozen=True)
@@ -112,11 +110,11 @@ class AttentionScoring:
 
         Raises
         ------
-        UnknownScoringError
+        NotCapturedError
             Where something is added to the scores that is neither window nor chunk nor slope.
         """
         if self.unknown:
-            raise UnknownScoringError(
+            raise NotCapturedError(
                 f"Patterns cannot be computed from the queries and keys of this layer: {self.unknown}. "
                 "Trace with capture=('attention',), which records them."
             )

@@ -17,6 +17,7 @@ from scope_widgets._untrusted import opening, reading
 from scope_widgets.traces import trace_files as files
 from scope_widgets.traces.activation_statistics import describe
 from scope_widgets.traces.attention_scoring import AttentionScoring
+from scope_widgets.traces.not_captured import NotCapturedError
 from scope_widgets.traces.trace_parts import from_parts, to_parts
 
 if TYPE_CHECKING:
@@ -31,10 +32,6 @@ _POSITION_AXES = {"attention": (1, 2), "cross_attention": (1,)}
 
 #: which logits a trace keeps: of all positions, of each prompt's last, or none
 KeptLogits: TypeAlias = Literal["all", "last"] | None
-
-
-class NotCapturedError(ValueError):
-    """A quantity was asked for that the trace did not record."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +248,7 @@ class Trace(Shown):
         ------
         NotCapturedError
             Where neither was recorded.
-        UnknownScoringError
+        NotCapturedError
             Where they were not recorded and more goes into scores than queries, keys, windows, chunks and slopes.
         """
         if "attention" not in self.values and {"q", "k"} <= set(self.values) and not self.batched:

@@ -16,7 +16,7 @@ from scope_widgets import Microscope, heads
 from scope_widgets.heads import Fact, FactSet, HeadComparison, RecallHeads, SubjectAttention
 from scope_widgets.heads.multiple_comparisons import Correction
 from scope_widgets.traces.attention_scoring import AttentionScoring
-from scope_widgets.traces.trace import NotCapturedError
+from scope_widgets.traces.not_captured import NotCapturedError
 from scope_widgets.widgets import HeadTable
 from tests.support.planted_traces import planted_trace, previous, random, uniform
 from tests.support.tiny_models import tiny_model, tiny_tokenizer

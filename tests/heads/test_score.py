@@ -5,7 +5,7 @@ import pytest
 
 from scope_widgets import Microscope, heads
 from scope_widgets.heads import HeadLabels, HeadScores
-from scope_widgets.traces.trace import NotCapturedError
+from scope_widgets.traces.not_captured import NotCapturedError
 from tests.support.planted_traces import planted_trace, previous, uniform
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 

@@ -6,7 +6,7 @@ import torch
 
 from scope_widgets import Microscope, lens
 from scope_widgets.lens import Attribution
-from scope_widgets.traces.trace import NotCapturedError
+from scope_widgets.traces.not_captured import NotCapturedError
 from tests.support.reference_lens import IDS, PROMPTS, array, norm_parts, normed, numpy_logits, shaken_model
 from tests.support.tiny_models import FAMILIES, tiny_tokenizer
 

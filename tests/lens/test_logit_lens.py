@@ -9,7 +9,7 @@ import torch
 from scope_widgets import Microscope, Trace, lens
 from scope_widgets.lens import LogitLens
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.traces.trace import NotCapturedError
+from scope_widgets.traces.not_captured import NotCapturedError
 from tests.support.reference_lens import IDS, PROMPTS, array, numpy_logits, shaken_model
 from tests.support.tiny_models import FAMILIES, VOCAB, tiny_model, tiny_tokenizer
 

@@ -17,7 +17,8 @@ from scope_widgets.models.edges.model_graph import graph_of
 from scope_widgets.models.execution.encoded_source import EncodedSource
 from scope_widgets.models.microscope import LocalMicroscope, Microscope
 from scope_widgets.remote.microscope import RemoteMicroscope
-from scope_widgets.traces.trace import NotCapturedError, Trace
+from scope_widgets.traces.not_captured import NotCapturedError
+from scope_widgets.traces.trace import Trace
 from tests.support.tiny_models import GROUPED, VOCAB, tiny_tokenizer
 
 _SIZES: dict[str, Any] = {

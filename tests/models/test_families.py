@@ -12,7 +12,7 @@ from scope_widgets import Microscope, Trace, circuits, lens, patching, steering
 from scope_widgets.heads import thumbnails
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
-from scope_widgets.traces.trace import NotCapturedError
+from scope_widgets.traces.not_captured import NotCapturedError
 from tests.support.family_models import OTHER_FAMILIES, family_model
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 

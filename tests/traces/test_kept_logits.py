@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, Trace, heads, lens
-from scope_widgets.traces.trace import NotCapturedError
+from scope_widgets.traces.not_captured import NotCapturedError
 from tests.support.fake_transport import fake_remote
 from tests.support.tiny_models import CONFIGS, tiny_model, tiny_tokenizer
 

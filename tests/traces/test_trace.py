@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from scope_widgets import Microscope
-from scope_widgets.traces.trace import TRACE_SITES, NotCapturedError
+from scope_widgets.traces.not_captured import NotCapturedError
+from scope_widgets.traces.trace import TRACE_SITES
 from tests.support.tiny_models import CONFIGS, tiny_model, tiny_tokenizer
 
 IDS = [3, 17, 5, 44, 9, 17, 5, 80, 12, 3]

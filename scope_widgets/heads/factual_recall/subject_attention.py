@@ -13,7 +13,8 @@ import numpy as np
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array
 from scope_widgets.heads.head_scores import HeadScores
-from scope_widgets.traces.trace import NotCapturedError, Trace
+from scope_widgets.traces.not_captured import NotCapturedError
+from scope_widgets.traces.trace import Trace
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -233,7 +233,22 @@ class _Watch:
             and _leads_to(block.down, block.mlp, written, changes.get("mlp_out", block.mlp_out))
         ):
             changes["down"] = None
+        for kind, matrix in (("attention", "out"), ("mlp", "down")):
+            norm = changes.get(f"{kind}_norm")
+            if norm is not None and not _acts_by_position(norm, given[norm], gave[norm]):
+                changes |= {f"{kind}_norm": None, matrix: None}  # what single heads write through it is not to be had
         return dataclasses.replace(block, **changes)
+
+
+def _acts_by_position(module: nn.Module, given: Tensor | None, gave: Tensor) -> bool:
+    """Return whether a module does to each position what it does to it alone, as a norm does, and no convolution."""
+    if given is None:
+        return False
+    try:
+        alone = type(module).forward(module, given[..., -1:, :])
+    except Exception:
+        return False
+    return agree(gave[..., -1:, :], alone, gave.dtype)
 
 
 def _leads_to(matrix: nn.Module, whole: nn.Module | None, calls: list[Call], written: nn.Module | None) -> bool:

@@ -8,7 +8,8 @@ import torch
 import transformers as hf
 
 from scope_widgets import Microscope, Trace, heads
-from scope_widgets.traces.attention_scoring import AttentionScoring, UnknownScoringError
+from scope_widgets.traces.attention_scoring import AttentionScoring
+from scope_widgets.traces.not_captured import NotCapturedError
 from tests.support import reference_statistics
 from tests.support.tiny_models import GROUPED, WIDTH, tiny_tokenizer
 
@@ -148,9 +149,7 @@ def test_masks_that_are_no_window_get_a_sentence():
     for mask in (random_mask(holes)[None, None], random_mask(causal, table)[None]):
         found = AttentionScoring.of_mask(mask, kept[:1])
         assert not found.from_products
-        with pytest.raises(
-            UnknownScoringError, match=r"that is no window or slope. Trace with capture=\('attention',\)"
-        ):
+        with pytest.raises(NotCapturedError, match=r"that is no window or slope. Trace with capture=\('attention',\)"):
             found.attention(q, k)
     two = torch.stack([random_mask(causal), random_mask(causal & (torch.ones(6, 6).triu(-2) > 0))])[:, None]
     assert "different ways" in AttentionScoring.of_mask(two, kept).unknown
