@@ -319,16 +319,34 @@ def test_a_decoder_without_a_known_cross_attention_has_another_writer():
     assert "beside" in lens.direct_logit_attribution(trace, answer=20, versus=21).component
 
 
-def test_the_encoder_runs_once_and_again_where_weights_have_changed():
+def test_the_encoder_runs_in_each_run_and_not_where_one_goes_on() -> None:
     scope = Microscope.for_model(tiny("t5"), tiny_tokenizer(), source="w11 w12")
+    scope.run(PROMPTS[0])  # how a run is gone on with is measured at the first
     calls: list[int] = []
     scope.model.encoder.register_forward_hook(lambda *_: calls.append(1))
-    scope.trace(PROMPTS)
-    scope.logits(torch.tensor(PROMPTS[:1]))
-    assert not calls
+    begun = scope.run(PROMPTS[0])
+    assert len(calls) == 1
+    begun.again({}, rows=torch.tensor([0]), positions=torch.tensor([[0, 1, 2]]), layer=1)
+    assert len(calls) == 1
+    scope.trace(PROMPTS[0])
+    assert len(calls) == 2
+
+
+def test_what_is_done_to_the_encoder_is_seen() -> None:
+    scope = Microscope.for_model(tiny("t5"), tiny_tokenizer(), source="w11 w12")
+    block = scope.model.encoder.block[1].layer[0]
+
+    def check() -> None:
+        close(scope.trace(PROMPTS[0]).logits, plain(scope.model, PROMPTS[0], [11, 12]).logits[0])
+
+    check()
     with torch.no_grad():
-        scope.model.encoder.block[0].layer[0].SelfAttention.q.weight.mul_(1.5)
-    close(scope.trace(PROMPTS[0]).logits, plain(scope.model, PROMPTS[0], [11, 12]).logits[0])
+        block.SelfAttention.q.weight.mul_(1.5)
+    check()
+    block.SelfAttention.v.weight.data.mul_(-5)
+    check()
+    block.register_forward_hook(lambda _, args, output: (0 * output[0], *output[1:]))
+    check()
 
 
 def test_what_is_no_source_is_refused():

@@ -214,29 +214,88 @@ def test_heads_are_scaled_where_they_write(family):
     close(steered, expected)
 
 
-def test_what_is_changed_in_place_is_recorded_as_it_was():
+@pytest.fixture(scope="module")
+def falcon():
     """Falcon adds what attention writes to the tensor that its MLP gave."""
     config = hf.FalconConfig(
         vocab_size=96, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, bos_token_id=1, eos_token_id=2
     )
     torch.manual_seed(0)
     plain = hf.FalconForCausalLM(config).eval()
-    scope = Microscope.for_model(copy.deepcopy(plain), tiny_tokenizer())
-    written = {}
-    for layer, block in enumerate(plain.transformer.h):
+    return Microscope.for_model(copy.deepcopy(plain), tiny_tokenizer()), plain
 
-        def keep(_, args, output, layer=layer):
-            written[layer] = output.clone()
 
-        block.mlp.register_forward_hook(keep)
+def hooked(plain, ids, layer, hook):
+    """The last logits of a plain forward, with a hook on an MLP."""
+    handle = plain.transformer.h[layer].mlp.register_forward_hook(hook)
+    try:
+        return run(plain, ids).logits[0, -1]
+    finally:
+        handle.remove()
+
+
+def mlps(plain, ids):
+    written = []
+    for layer in range(3):
+        hooked(plain, ids, layer, lambda _, args, output: written.append(output.clone()))
+    return written
+
+
+def test_what_is_changed_in_place_is_recorded_as_it_was(falcon):
+    scope, plain = falcon
     logits = run(plain, IDS).logits[0, -1]
     with scope.watch() as watched:
         run(scope.model, IDS)
     for trace in (scope.trace(IDS), watched):
-        for layer, value in written.items():
+        for layer, value in enumerate(mlps(plain, IDS)):
             close(trace.mlp_out(layer), value[0])
         parts = lens.direct_logit_attribution(trace, answer=7, versus=8).to_dataframe()["contribution"]
         assert parts.sum() == pytest.approx(float(logits[7] - logits[8]), abs=1e-4)
+    for layer, value in enumerate(scope.run(IDS, capture=["mlp_out"]).values["mlp_out"]):
+        close(value[0], mlps(plain, IDS)[layer][0])
+
+
+def test_what_is_patched_in_is_not_changed_in_place(falcon):
+    scope, plain = falcon
+    places, clean, metric = [3, 9], mlps(plain, IDS), lambda logits: float(logits[7] - logits[8])
+    found = patching.activations(scope, [IDS], [OTHER], answer=7, versus=8, over="mlp_out", positions=places)
+    table = found.to_dataframe().set_index(["layer", "position"])["effect"]
+    first, last = metric(run(plain, OTHER).logits[0, -1]), metric(run(plain, IDS).logits[0, -1])
+    for layer, position in table.index:
+
+        def put(_, args, output, layer=layer, at=places[position]):
+            output = output.clone()
+            output[:, at] = clean[layer][:, at]
+            return output
+
+        effect = (metric(hooked(plain, OTHER, layer, put)) - first) / (last - first)
+        assert table[layer, position] == pytest.approx(effect, abs=1e-3)
+
+
+def test_an_edit_may_give_the_same_tensor_twice_or_a_view(falcon):
+    scope, plain = falcon
+    ids, given = torch.tensor([IDS]), torch.full((1, len(IDS), 32), 0.1)
+    expected = hooked(plain, IDS, 0, lambda _, args, output: given.clone())
+    mean = hooked(plain, IDS, 0, lambda _, args, output: output.mean(1, keepdim=True).repeat(1, len(IDS), 1))
+    for _ in range(2):
+        close(scope.logits(ids, {("mlp_out", 0): lambda value: given})[0, -1], expected)
+    view = scope.logits(ids, {("mlp_out", 0): lambda value: value.mean(1, keepdim=True).expand_as(value)})
+    close(view[0, -1], mean)
+
+
+def test_models_are_measured_under_inference_mode(falcon):
+    _, plain = falcon
+    with torch.inference_mode():
+        scope = Microscope.for_model(copy.deepcopy(plain), tiny_tokenizer())
+    close(scope.trace(IDS).logits, run(plain, IDS).logits[0])
+
+
+def test_other_parts_in_their_place_are_seen():
+    scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
+    scope.trace(IDS)
+    scope.model.model = copy.deepcopy(scope.model.model)
+    expected = run(scope.model, IDS, output_attentions=True).logits[0]
+    close(scope.trace(IDS).logits, expected)
 
 
 def test_experts_have_no_neurons():

@@ -41,6 +41,8 @@ class Editor:
     keep: int | None = None
     #: how many tokens the prompt of each row has, [row]; None: all have as many as there are positions
     lengths: Tensor | None = None
+    #: whether an encoder runs, too
+    encode = True
     #: how many values blocks give in a tuple (0: one, without a tuple), known when the forward is over where "residual"
     #: of the end is edited
     in_tuple = 0
@@ -74,6 +76,7 @@ class Editor:
                 touched=self._accessed_modules(),
                 at=at,
                 lengths=self.lengths,
+                encode=self.encode,
             )
         self._check_attended()
         return logits
@@ -118,7 +121,7 @@ class Editor:
             if entering is not None and layer == self.start == 0:
                 envoy.input = entering
             if edit := self._edits.get(("residual", layer)):
-                envoy.input = edit(envoy.input)
+                envoy.input = kept_apart(self._anatomy, layer, edit(envoy.input))
             if self._wrapped.by_source and block.attention is not None:
                 self._wrapped.attend(block.attention, self._attention_hook)
             if block.gated:
@@ -167,7 +170,7 @@ class Editor:
         if site == "residual":
             self.in_tuple = len(output) if isinstance(output, tuple | list) else 0
         new = self._edited(rescaled(edit, scale), unwrap(output), (-1,))
-        envoy.output = rewrap(output, new)
+        envoy.output = rewrap(output, kept_apart(self._anatomy, layer, new))
         return new
 
     def _edit_input(self, site: str, layer: int, module: nn.Module | None, shape: tuple[int, ...]) -> None:
@@ -195,6 +198,11 @@ class Editor:
         if new is given and not torch.is_grad_enabled():  # it was only read, and is no part of a graph
             return value
         return new.transpose(1, 2) if site in ("q", "k", "v") else new
+
+
+def kept_apart(anatomy: Anatomy, layer: int, value: Tensor) -> Tensor:
+    """Return what a block is given in place of a value that an edit has: a copy where the block would overwrite it."""
+    return value.clone() if layer < anatomy.n_layers and anatomy.blocks[layer].overwrites else value
 
 
 def check_edits(edits: Edits, anatomy: Anatomy) -> None:

@@ -262,6 +262,8 @@ class CachedRun:
 class _PartialForward(Editor):
     """A forward of some positions from some layer on."""
 
+    encode = False
+
     def __init__(
         self,
         wrapped: NNsightModel,
@@ -310,6 +312,8 @@ class _PartialForward(Editor):
 class _WholeForward(Editor):
     """A forward of all positions from some layer on."""
 
+    encode = False
+
     def __init__(
         self, wrapped: NNsightModel, run: CachedRun, scope: LoadedModel, edits: Edits, rows: Tensor, start: int
     ) -> None:
@@ -323,6 +327,8 @@ class _WholeForward(Editor):
 
 def _one_span(positions: Tensor) -> tuple[int, int] | None:
     """Return first and last plus one of positions `[row, position]` that are the same of all rows and have no gap."""
+    if not positions.numel():
+        return None
     start, n = int(positions[0, 0]), positions.shape[1]
     wanted = torch.arange(start, start + n, device=positions.device)
     return (start, start + n) if bool((positions == wanted).all()) else None

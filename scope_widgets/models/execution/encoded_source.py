@@ -32,7 +32,7 @@ _OF_DECODER = {
 
 
 class EncodedSource:
-    """A source and what the encoder makes of it, once: a run with it is a run of the decoder alone.
+    """A source and what the encoder makes of it, which what goes on from an earlier run does not compute again.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class EncodedSource:
         self._encoded: Any = None
         self._made_by: Any = None
 
-    def inputs(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def inputs(self, given: Mapping[str, Any], *, anew: bool = True) -> dict[str, Any]:
         """Return the arguments of the model that say what `given` would say to its decoder alone.
 
         Parameters
@@ -83,7 +83,11 @@ class EncodedSource:
         given : mapping of str to value
             "input_ids" `[row, position]` and others of a causal language model. What the model does not take is left
             out.
+        anew : bool
+            Run the encoder again, with what may have been done to it since (hooks, numbers written through `.data`).
         """
+        if anew:
+            self._encoded = None
         arguments = {_OF_DECODER.get(name, name): value for name, value in given.items()}
         states, n_rows = self.states(), len(given["input_ids"])
         encoded = dataclasses.replace(self._encoded, last_hidden_state=states.expand(n_rows, -1, -1))
@@ -183,6 +187,6 @@ def decoder_tokenizer(model: Any, tokenizer: Any) -> Any:
     return DecoderTokenizer(tokenizer, starts[0])
 
 
-def call_inputs(source: EncodedSource | None, inputs: dict[str, Any]) -> dict[str, Any]:
+def call_inputs(source: EncodedSource | None, inputs: dict[str, Any], *, anew: bool = True) -> dict[str, Any]:
     """Return the arguments of a model that are `inputs` for its decoder, see `EncodedSource.inputs`."""
-    return inputs if source is None else source.inputs(inputs)
+    return inputs if source is None else source.inputs(inputs, anew=anew)

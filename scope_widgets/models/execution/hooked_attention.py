@@ -28,21 +28,24 @@ def hooked_attention(
 ) -> Iterator[None]:
     """Route the attention of `model`, whose attention modules are given, through `hook` in this thread for a while."""
     switches = uses_attention_interface(model)
-    with _switched(model) if switches else _watched(modules), active_hook(hook, scoring_hook):
+    with _switched(model, modules) if switches else _watched(modules), active_hook(hook, scoring_hook):
         yield
 
 
 @with_block
-def _switched(model: Any) -> Iterator[None]:
+def _switched(model: Any, modules: Iterable[nn.Module]) -> Iterator[None]:
     """Let the model call the attention function of this package."""
     known = _switching.get(model)
+    if known is not None and not {id(vars(one).get("config", known[0])) for one in modules} <= set(map(id, known)):
+        known = None  # other parts have taken the place of those that were there
     with putting_back() as back:
         configs = _configs(model) if known is None else known
         for config in configs:
             back.later(setattr, config, _IMPLEMENTATION, getattr(config, _IMPLEMENTATION))
         if known is None:
             model.set_attn_implementation(NAME)
-            _switching[model] = [config for config in configs if getattr(config, _IMPLEMENTATION) == NAME]
+            found = [config for config in configs if getattr(config, _IMPLEMENTATION) == NAME]
+            _switching[model] = found or None
         else:
             for config in known:
                 setattr(config, _IMPLEMENTATION, NAME)
@@ -52,7 +55,7 @@ def _switched(model: Any) -> Iterator[None]:
 #: where a configuration holds the name, without those of the configurations in it
 _IMPLEMENTATION = "_attn_implementation_internal"
 #: the configurations of a model that transformers lets say it: it goes through all modules to find them
-_switching: weakref.WeakKeyDictionary[Any, list[Any]] = weakref.WeakKeyDictionary()
+_switching: weakref.WeakKeyDictionary[Any, list[Any] | None] = weakref.WeakKeyDictionary()
 
 
 def _configs(model: Any) -> list[Any]:

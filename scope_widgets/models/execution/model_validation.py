@@ -60,7 +60,8 @@ def measured(model: Any, anatomy: Anatomy, source: EncodedSource | None = None) 
         return value
 
     try:
-        with recording_gradients(False), evaluating(model):
+        # outside of inference mode, whose tensors do not know that they were changed
+        with torch.inference_mode(False), recording_gradients(False), evaluating(model):
             if source is not None:  # the encoder beside the decoder, as anyone would call it
                 plain = {"input_ids": torch.tensor([source.token_ids], device=ids.device), "decoder_input_ids": ids}
             own = model(**(inputs if source is None else plain), use_cache=False).logits

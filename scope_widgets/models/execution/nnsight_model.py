@@ -137,13 +137,15 @@ class NNsightModel:
         touched: Iterable[nn.Module] | None = None,
         at: Tensor | None = None,
         lengths: Tensor | None = None,
+        encode: bool = True,
     ) -> Tensor:
         """Run the model on `inputs`, with `body` in the block of the trace, and return the logits.
 
         Where `body` returns True the forward ends there, and there are no logits (an empty tensor). `touched` are the
         modules whose envoys the body may ask for, by default all. `at` [batch] is the one position of each prompt that
         is unembedded, by default all: of many prompts `logits_to_keep` would take the positions of all for each.
-        `lengths` `[row]` are those of the rows' prompts, where they are not those of the inputs.
+        `lengths` `[row]` are those of the rows' prompts, where they are not those of the inputs. Without `encode` an
+        encoder does not run again: what it made of the source for an earlier run stays.
         """
         if lengths is None and "attention_mask" in inputs:
             lengths = inputs["attention_mask"].sum(-1)
@@ -173,7 +175,7 @@ class NNsightModel:
         if keep is not None and not self._takes_logits_to_keep:
             inputs = {name: value for name, value in inputs.items() if name != "logits_to_keep"}
         on = None if touched is None else [self._model, *touched, *([] if unembed is None else [unembed])]
-        inputs = call_inputs(self.source, inputs)
+        inputs = call_inputs(self.source, inputs, anew=encode)
         frequencies = own_frequencies(self._model, lengths)
         with defer_interrupt(), recording_gradients(gradients), self.controllers(on), frequencies:
             self._whole = False

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.model_parts import ModelParts
-from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits, rescaled
+from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits, kept_apart, rescaled
 from scope_widgets.models.execution.attention import ATTENTION_SITES
 from scope_widgets.models.execution.defer_interrupt import defer_interrupt
 from scope_widgets.models.execution.encoded_source import call_inputs
@@ -145,7 +145,8 @@ class PersistentEdits:
             return value
         arranged = value.reshape(self._rows, -1, value.shape[-1])
         arranged = arranged if shape == (-1,) else arranged.reshape(*arranged.shape[:-1], *shape)
-        return rescaled(edit, scale)(arranged).reshape(value.shape)
+        new = rescaled(edit, scale)(arranged).reshape(value.shape)
+        return kept_apart(self._anatomy, point[1], new)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
         if threading.get_ident() != self._thread or (layer := self._layer_of.get(module)) is None:
@@ -210,7 +211,7 @@ def generate_with_edits(
     for _ in range(min(max_new_tokens, room)):
         with defer_interrupt(), recording_gradients(False), edits.on():
             inputs = {"input_ids": ids, "past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
-            out = model(**call_inputs(scope.source, inputs))
+            out = model(**call_inputs(scope.source, inputs, anew=cache is None))
         cache = out.past_key_values
         scores = out.logits[:, -1].float().cpu()
         if temperature > 0:
