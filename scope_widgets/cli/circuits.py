@@ -46,11 +46,15 @@ def _run(options: argparse.Namespace) -> None:
         raise ValueError(f"--pairs is 2 or more: half of them are for the test; got {options.pairs}.")
     _check_writable(options.out)
     scope = Microscope.load(options.model, remote=options.remote)
-    _check_edges(scope, options.edges)
+    if options.edges is not None:
+        _check_edges(options.edges, _most_edges(scope), scope)
     task = _task(scope, options.task, options.pairs, options.seed)
     half = len(task) // 2
     found = circuits.discover(scope, task[:half], options.method)
-    circuit = found if options.edges is None else found.keep(options.edges)
+    circuit = found
+    if options.edges is not None:
+        _check_edges(options.edges, found.graph.n_edges, scope)  # it may have fewer than its sizes say
+        circuit = found.keep(options.edges)
     tested = circuits.faithfulness(scope, circuit, task=task[half:], seed=options.seed)
     _write(scope, circuit, options.out)
     print(f"{task.name} on {scope.model_id}: {circuit.provenance.note}")
@@ -66,12 +70,19 @@ def _check_writable(folder: Path) -> None:
         pass
 
 
-def _check_edges(scope: Microscope, edges: int | None) -> None:
-    from scope_widgets.models.edges.model_graph import graph_of
+def _most_edges(scope: Microscope) -> int:
+    """Return how many edges a model of these sizes can have: runs of it, which show how many it has, take its weights.
 
-    most = graph_of(scope).n_edges
-    if edges is not None and not 0 <= edges <= most:
-        raise ValueError(f"--edges is 0 to {most:,}, so many has {scope.model_id}; got {edges:,}.")
+    Fewer where MLPs do not read the attention beside them, or blocks are one node.
+    """
+    from scope_widgets.models.edges.graph import Graph, count_edges
+
+    return count_edges(Graph(scope.n_layers, max(scope.n_heads, 1), max(scope.anatomy.n_kv_heads, 1)))
+
+
+def _check_edges(edges: int, most: int, scope: Microscope) -> None:
+    if not 0 <= edges <= most:
+        raise ValueError(f"--edges is 0 to {most:,}, at most so many has {scope.model_id}; got {edges:,}.")
 
 
 def _write(scope: Microscope, circuit: Circuit, folder: Path) -> None:

@@ -1,15 +1,18 @@
 """The command line, run as a user runs it."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 
-from scope_widgets import circuits
+from scope_widgets import Microscope, circuits
 from scope_widgets.cli import main
+from tests.support.fake_transport import fake_remote
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +90,26 @@ def test_what_is_wrong_is_said_before_the_work(wrong, said, capsys, monkeypatch,
     monkeypatch.setattr(circuits, "discover", lambda *_: pytest.fail("the work was begun"))
     assert main(["circuits", "--pairs", "4", *wrong]) == 1
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("edges", [None, "8"])
+def test_a_model_on_a_server_needs_no_weights_here(edges, demo, monkeypatch, tmp_path):
+    remote = fake_remote(demo)
+    monkeypatch.setattr(Microscope, "load", lambda *_, **__: remote)
+    asked = [] if edges is None else ["--edges", edges]
+    command = ["circuits", "--remote", "--pairs", "4", "--method", "eap", *asked, "--out", str(tmp_path)]
+    assert main(command) == 0
+    assert remote.transport.asked[0] == "discover"
+    circuit = circuits.Circuit.from_json((tmp_path / "circuit.json").read_text())
+    assert circuit.n_edges == 8 if edges else circuit.n_edges > 0
+    assert main([*command, "--edges", str(circuit.graph.n_edges + 1)]) == 1
+    assert remote.transport.asked.count("discover") == 1
+
+
+def test_more_edges_than_a_model_turns_out_to_have_write_nothing(demo, monkeypatch, tmp_path, capsys):
+    found = circuits.discover(demo, circuits.task(demo, "ioi", n=2), "eap")
+    few = dataclasses.replace(found.graph, whole=tuple(range(demo.n_layers)))  # as where each block is one node
+    monkeypatch.setattr(circuits, "discover", lambda *_: SimpleNamespace(graph=few))
+    assert main(["circuits", "--pairs", "4", "--edges", str(few.n_edges + 1), "--out", str(tmp_path)]) == 1
+    assert f"--edges is 0 to {few.n_edges:,}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
