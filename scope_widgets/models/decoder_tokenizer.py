@@ -39,7 +39,13 @@ class DecoderTokenizer:
     def __call__(
         self, text: str, *, add_special_tokens: bool = True, return_offsets_mapping: bool = False
     ) -> dict[str, list[Any]]:
-        """Return the "input_ids" of one text, and the "offset_mapping" where it is wanted."""
+        """Return the "input_ids" of one text, and the "offset_mapping" where it is wanted.
+
+        Raises
+        ------
+        ValueError
+            Where the tokenizer splits the text itself in another way once special tokens stand around it.
+        """
         options: dict[str, Any] = {"text_target": text, "return_offsets_mapping": True} if return_offsets_mapping else {
             "text_target": text
         }  # fmt: skip
@@ -53,7 +59,12 @@ class DecoderTokenizer:
         ids, own = list(whole["input_ids"]), list(bare["input_ids"])
         if own[:1] == [self.bos_token_id]:  # the text has it already
             return bare
-        n_before = next((at for at in range(len(ids)) if ids[at : at + len(own)] == own), 0)
+        n_before = next((at for at in range(len(ids)) if ids[at : at + len(own)] == own), None)
+        if n_before is None:
+            raise ValueError(
+                f"The tokenizer writes {ids} with its special tokens and {own} without, which are no part of those: "
+                "what the decoder reads of this text is not known. Give the decoder's token ids."
+            )
         kept = {name: list(values)[: n_before + len(own)] for name, values in whole.items()}
         if kept["input_ids"][:1] == [self.bos_token_id]:
             return kept

@@ -60,3 +60,13 @@ def test_everything_else_is_the_tokenizers_own():
     assert len(tokenizer) == 96
     assert copy.deepcopy(tokenizer)("w5")["input_ids"] == [0, 5]
     assert pickle.loads(pickle.dumps(tokenizer))("w5")["input_ids"] == [0, 5]
+
+
+def test_no_token_is_dropped_where_special_ones_change_the_others():
+    def tokenizer(text_target, add_special_tokens=True):
+        return {"input_ids": [9, 11, 12, 1] if add_special_tokens else [10, 12]}
+
+    with pytest.raises(
+        ValueError, match=r"\[9, 11, 12, 1\] with its special tokens and \[10, 12\] without.*token ids\."
+    ):
+        DecoderTokenizer(tokenizer, 0)("text")
