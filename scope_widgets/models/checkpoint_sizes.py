@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from scope_widgets._untrusted import opening, parse_json
+from scope_widgets._untrusted import opening, parse_json, read_text
 
 #: the most layers of a model whose weights are not at hand
 MOST_LAYERS = 10_000
@@ -49,7 +49,7 @@ def check_config(config: Any, auto: Any, folder: Path | None) -> None:
         value = getattr(text, name, None)
         if isinstance(value, int) and value < 1:
             raise ValueError(f"its config.json says {name} {value}, and a model has one or more")
-    held = None if folder is None else weights_of(folder)
+    held = None if folder is None else weights_of(folder, getattr(config, "transformers_weights", None))
     layers = getattr(text, "num_hidden_layers", None)
     most = MOST_LAYERS if held is None else held.tensors
     if isinstance(layers, int) and layers > most:
@@ -58,11 +58,27 @@ def check_config(config: Any, auto: Any, folder: Path | None) -> None:
         _check_parameters(config, auto, held)
 
 
-def weights_of(folder: Path) -> Held | None:
-    """Return what the safetensors files of a folder hold, by their headers; None where there are none."""
-    files = sorted(folder.glob("*.safetensors"))
+def weights_of(folder: Path, named: str | None = None) -> Held | None:
+    """Return what the safetensors files that transformers loads of a folder hold, by their headers; None without them.
+
+    Parameters
+    ----------
+    folder : Path
+        What else lies in it, such as adapters or one part for another program, does not count.
+    named : str, optional
+        The file, or index, that its config says to load (`transformers_weights`).
+    """
+    names = (named,) if named else ("model.safetensors", "model.safetensors.index.json")
+    first = next((folder / name for name in names if (folder / name).is_file()), None)
+    if first is None:
+        return None
+    files = [first]
+    if first.suffix == ".json":
+        files = [folder / name for name in sorted(set(parse_json(read_text(first))["weight_map"].values()))]
+    if not all(file.is_file() for file in files):
+        return None  # loading it says which there is not
     found = [shape for file in files for shape in _shapes(file)]
-    return Held(len(found), sum(map(math.prod, found))) if files else None
+    return Held(len(found), sum(map(math.prod, found)))
 
 
 def _shapes(file: Path) -> Iterator[list[int]]:

@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 import torch
 import zstandard
+from safetensors.torch import save_file
 
 from scope_widgets import Microscope, Trace, circuits, heads, ioi, patching, steering
 from scope_widgets._files import as_csv
+from scope_widgets.models.checkpoint_sizes import weights_of
 from scope_widgets.models.loading import ModelNotFoundError
 from scope_widgets.remote.client.received import loaded
 from scope_widgets.widgets import HeadTable, SteeringPanel
@@ -154,6 +156,33 @@ def test_a_config_of_another_model(tmp_path, changes, sentence):
     path.write_text(changed(path.read_text(), **changes))
     with pytest.raises(ModelNotFoundError, match=f"could not be loaded: .*({sentence})"):
         Microscope.load(tmp_path)
+
+
+@pytest.mark.parametrize("kept", ["pytorch_model.bin", "shards", "named"])
+def test_only_the_weights_that_are_loaded_count(tmp_path, kept):
+    model, config = tiny_model("llama"), tmp_path / "config.json"
+    model.save_pretrained(tmp_path, max_shard_size="20KB" if kept == "shards" else "1GB")
+    tiny_tokenizer().save_pretrained(tmp_path)
+    if kept == "pytorch_model.bin":
+        (tmp_path / "model.safetensors").unlink()
+        torch.save(model.state_dict(), tmp_path / kept)
+    elif kept == "named":
+        (tmp_path / "model.safetensors").rename(tmp_path / "own.safetensors")
+        config.write_text(changed(config.read_text(), transformers_weights="own.safetensors"))
+        save_file({"scales": torch.zeros(3)}, tmp_path / "model.safetensors")
+    else:
+        assert len(list(tmp_path.glob("*.safetensors"))) > 1
+    save_file({"scales": torch.zeros(3)}, tmp_path / "beside.safetensors")
+    here = weights_of(tmp_path, "own.safetensors" if kept == "named" else None)
+    loaded = Microscope.load(tmp_path).model.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in model.state_dict().items())
+    if kept == "pytorch_model.bin":
+        assert here is None
+    else:
+        assert here == (len(loaded), sum(value.numel() for value in loaded.values()))
+        config.write_text(changed(config.read_text(), num_hidden_layers=1_000_000))
+        with pytest.raises(ModelNotFoundError, match="says 1,000,000 layers"):
+            Microscope.load(tmp_path)
 
 
 @pytest.mark.parametrize("compressed", [True, False])
