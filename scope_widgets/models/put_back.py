@@ -13,6 +13,7 @@ at the first instruction of an `__exit__`. So
 
 from __future__ import annotations
 
+import inspect
 import os
 import threading
 import weakref
@@ -113,7 +114,9 @@ class _Enter:
 
     def __get__(self, one: Block[Any] | None, kind: type[Block[Any]]) -> Any:
         steps: Any = None if one is None else one._known()
-        return (lambda one: next(one._known())) if steps is None else steps.__next__
+        if one is None:
+            return _begin
+        return steps.__next__ if _is_new(steps) else partial(_begin, one)
 
 
 class _Exit:
@@ -131,10 +134,26 @@ if not TYPE_CHECKING:
     Block.__enter__, Block.__exit__ = _Enter(), _Exit()
 
 
+def _is_new(steps: Any) -> bool:
+    return steps is not None and inspect.getgeneratorstate(steps) == inspect.GEN_CREATED
+
+
+def _begin(one: Block[T]) -> T:
+    if not _is_new(one._known()):
+        raise RuntimeError(
+            "This block is used up: it is entered once, and not after a look at its __exit__. Make a new one by the "
+            "same call, in the `with` statement itself."
+        )
+    entered: T = next(one._known())  # type: ignore[call-overload]
+    return entered
+
+
 def _leave(
     steps: Any, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
 ) -> bool:
     """End a block; return whether it has swallowed the error."""
+    if steps() is None:
+        raise RuntimeError("This block has been left already.")
     try:
         if error is None:
             next(steps())

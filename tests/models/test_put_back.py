@@ -41,6 +41,26 @@ def test_a_block_is_as_one_of_contextlib():
     assert seen == {}
 
 
+def test_a_block_that_is_used_up_says_so():
+    seen = {}
+    looked_at, twice = block(seen, "a"), block(seen, "a")
+    assert hasattr(looked_at, "__exit__")
+    with twice:
+        assert set(seen) == {"a"}
+        with pytest.raises(RuntimeError, match="used up.*new one"), twice:
+            pytest.fail("it was entered twice")
+        assert set(seen) == {"a"}
+    assert seen == {}
+    for one in (looked_at, twice):
+        with pytest.raises(RuntimeError, match="used up.*new one"), one:
+            pytest.fail("it was entered")
+        with contextlib.ExitStack() as stack, pytest.raises(RuntimeError, match="used up.*new one"):
+            stack.enter_context(one)
+        with pytest.raises(RuntimeError, match="left already"):
+            one.__exit__(None, None, None)
+    assert seen == {}
+
+
 @pytest.mark.parametrize("held", [False, True])
 def test_every_line_of_a_block(held):
     seen = {}
