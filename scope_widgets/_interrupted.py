@@ -24,7 +24,7 @@ class Interrupted(KeyboardInterrupt):
         self.result = result
 
 
-def kept(result: T, interrupted: str) -> T:
+def result_or_interrupt(result: T, interrupted: str) -> T:
     """Return a result; where it is only a part, say so in a notebook, and raise `Interrupted` in a script.
 
     A script would take a part for the whole.

@@ -6,7 +6,7 @@ import dataclasses
 
 from tqdm.auto import tqdm
 
-from scope_widgets._interrupted import kept
+from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.microscope import Microscope
@@ -177,5 +177,5 @@ def activations(
         except KeyboardInterrupt:
             said = f"Interrupted: {work.done:,} of {work.total:,} cells were run; resume=result goes on."
             result = dataclasses.replace(work.result, message=f"{said} {work.result.message}".strip())
-            return kept(result, said)
+            return result_or_interrupt(result, said)
     return work.result

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from tqdm.auto import tqdm
 
-from scope_widgets._interrupted import kept
+from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._types import Head, Position, Prompts, Roles, Tokens
 from scope_widgets.experiments.check_components import check_head, check_heads
 from scope_widgets.experiments.metric import MetricFunction, MetricName
@@ -155,7 +155,7 @@ def paths(
         provenance=pair.provenance,
         floor=pair.effect_floor,
     )  # fmt: skip
-    return kept(result, interrupted)
+    return result_or_interrupt(result, interrupted)
 
 
 def _senders(scope: Microscope, senders: Any) -> Mapping[int, list[int] | None]:

@@ -179,7 +179,7 @@ def remote(scope: Any, folder: Path) -> Iterator[Format]:
     from scope_widgets import heads
     from scope_widgets.remote import serialization
     from scope_widgets.remote.client import request, response_cache
-    from scope_widgets.remote.client.received import loaded
+    from scope_widgets.remote.client.received import load_answer
     from tests.support.fake_transport import fake_remote
 
     far = fake_remote(scope)
@@ -194,7 +194,7 @@ def remote(scope: Any, folder: Path) -> Iterator[Format]:
 
     def received(data: bytes, compressed: bool) -> None:
         with request.understanding("http://127.0.0.1:1"):
-            found = loaded(data, 10**9, compressed=compressed)["answer"]
+            found = load_answer(data, 10**9, compressed=compressed)["answer"]
         take(found)
 
     yield Format("answer", lambda draw: damaged_bytes(whole, draw), lambda data: received(data, False))

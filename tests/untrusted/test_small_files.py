@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import warnings
 import zipfile
 from dataclasses import replace
 
@@ -17,7 +18,8 @@ from scope_widgets import Microscope, Trace, circuits, heads, ioi, patching, ste
 from scope_widgets._files import as_csv
 from scope_widgets.models.checkpoint_sizes import weights_of
 from scope_widgets.models.loading import ModelNotFoundError
-from scope_widgets.remote.client.received import loaded
+from scope_widgets.remote.client import received
+from scope_widgets.remote.client.received import load_answer
 from scope_widgets.widgets import HeadTable, SteeringPanel
 from tests.support.circuit_examples import circuit
 from tests.support.fuzz import forget_peak, resident
@@ -192,10 +194,55 @@ def test_an_answer_that_grows(compressed):
     torch.save({"answer": large}, file)
     data = zstandard.compress(file.getvalue()) if compressed else file.getvalue()
     with pytest.raises(ValueError, match="more than the 1,000,000,000 bytes"):
-        loaded(data, 10**9, compressed=compressed)
+        load_answer(data, 10**9, compressed=compressed)
     if compressed:
         with pytest.raises(ValueError, match="bytes"):
-            loaded(zstandard.compress(b"\0" * 150_000_000), 10_000_000, compressed=True)
+            load_answer(zstandard.compress(b"\0" * 150_000_000), 10_000_000, compressed=True)
+
+
+def saved(value, **options):
+    file = io.BytesIO()
+    torch.save(value, file, **options)
+    return file.getvalue()
+
+
+def zipped(*entries):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that are there twice
+        for name, content in entries:
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def test_an_answer_is_read_as_it_was_checked(monkeypatch):
+    good = saved({"answer": [1, torch.ones(2)]})
+    with zipfile.ZipFile(io.BytesIO(good)) as archive:
+        parts = [(name, archive.read(name)) for name in archive.namelist()]
+    pickled = next(part for part in parts if part[0].endswith("data.pkl"))
+    older = saved({"answer": torch.ones(2)}, _use_new_zipfile_serialization=False)
+    again = load_answer(zipped(*parts), 10**6, compressed=False)
+    assert again["answer"][0] == load_answer(good, 10**6, compressed=False)["answer"][0] == 1
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was loaded"))
+    for data, sentence in [
+        (older, "does not begin"),
+        (older + zipped(("a", b"")), "does not begin"),
+        (older + good, "does not begin"),
+        (zipped(("a", b"")), "one data.pkl"),
+        (zipped(*parts, pickled), "no name twice"),
+        (zipped(*parts, ("other/data.pkl", pickled[1])), "one data.pkl"),
+        (zipped(*parts, (pickled[0].upper(), pickled[1])), "one data.pkl"),
+        (zipped(*parts, ("archive/x", b""), ("archive/x", b"")), "no name twice"),
+        (good + zipped(*parts), "stands before its archive"),
+    ]:
+        with pytest.raises(ValueError, match=sentence):
+            load_answer(data, 10**6, compressed=False)
+
+
+def test_an_answer_of_too_many_parts_says_so(monkeypatch):
+    monkeypatch.setattr(received, "_MOST_PARTS", 10)
+    with pytest.raises(ValueError, match="more than 10 values"):
+        load_answer(saved({"answer": [0] * 11}), 10**6, compressed=False)
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b", "\ud800", " "])

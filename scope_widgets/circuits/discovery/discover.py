@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scope_widgets._interrupted import kept
+from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.found_circuit import circuit_of, empty_circuit, why_nothing_to_find
@@ -103,4 +103,4 @@ def discover(
         method, run, candidates, min_effect=min_effect, steps=steps, threshold=threshold, target=target
     )
     said = "; ".join(one for one in (METHODS[method], note, run.interrupted) if one)
-    return kept(circuit_of(run, method, scores, included, said, task_seed), run.interrupted)
+    return result_or_interrupt(circuit_of(run, method, scores, included, said, task_seed), run.interrupted)

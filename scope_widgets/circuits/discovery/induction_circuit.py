@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from scope_widgets._interrupted import kept
+from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import Circuit
@@ -94,7 +94,7 @@ def induction_circuit(
     scores[edges] = effects.mean(1)
     included[edges] = (p < alpha) & (scores[edges] >= min_effect * abs(run.scale))
     said = f"{note}, {included.sum()} matter. {run.interrupted}".removesuffix(". ")
-    return kept(circuit_of(run, "induction", scores, included, said, task_seed), run.interrupted)
+    return result_or_interrupt(circuit_of(run, "induction", scores, included, said, task_seed), run.interrupted)
 
 
 def _joins(graph: Graph, edge: int, previous: Array, repeated: Array) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scope_widgets._interrupted import kept
+from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.experiments.rounding import settled
@@ -95,7 +95,7 @@ def detect(
         search.run()
     except KeyboardInterrupt:
         search.message = "Interrupted: classes after those in the table were not looked for."
-        return kept(search.result(p_behaviour), search.message)
+        return result_or_interrupt(search.result(p_behaviour), search.message)
     return search.result(p_behaviour)
 
 

@@ -22,7 +22,7 @@ _NAMES = re.compile(
 )
 
 
-def loaded(data: bytes, most: int, *, compressed: bool) -> Any:
+def load_answer(data: bytes, most: int, *, compressed: bool) -> Any:
     """Return the plain values and tensors of an answer.
 
     Parameters
@@ -49,13 +49,19 @@ def loaded(data: bytes, most: int, *, compressed: bool) -> Any:
             data = stream.read(most + _REST + 1)
     if len(data) > most + _REST:
         raise ValueError(f"it has more than {most:,} bytes")
+    if data[:4] != b"PK\x03\x04":  # torch reads anything else in its older formats, whatever archive follows
+        raise ValueError("it does not begin as what torch.save writes")
     with zipfile.ZipFile(io.BytesIO(data)) as whole:
         check_archive(whole, len(data))
-        names = [name for name in whole.namelist() if name.endswith("data.pkl")]
-        for name in names:
-            _check_names(whole.read(name))
+        if min((part.header_offset for part in whole.infolist()), default=0):
+            raise ValueError("something stands before its archive, which torch would read in another way")
+        names = [name.lower() for name in whole.namelist()]  # torch's reader takes one for the other
+        pickled = [name for name in whole.namelist() if name.lower().endswith("data.pkl")]
+        if len(pickled) != 1 or len(set(names)) != len(names):
+            raise ValueError("it is to hold one data.pkl, and no name twice")
+        _check_names(whole.read(pickled[0]))
     found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    check_plain(found, most)
+    check_answer(found, most)
     return found
 
 
@@ -66,7 +72,7 @@ def check_archive(archive: zipfile.ZipFile, size: int) -> None:
         raise ValueError("it says that it holds more than it does")
 
 
-def check_plain(plain: Any, most: int) -> None:
+def check_answer(plain: Any, most: int) -> None:
     """Raise ValueError where an answer holds something else than values and tensors, or more than it may."""
     level, parts, size = [plain], 0, 0
     for _ in range(_MOST_DEPTH):
@@ -82,8 +88,10 @@ def check_plain(plain: Any, most: int) -> None:
                 below += one
             elif not isinstance(one, (str, int, float, type(None))):
                 raise ValueError(f"it holds a {type(one).__name__}, which no answer does")
-            if size > most or parts + len(below) > _MOST_PARTS:
+            if size > most:
                 raise ValueError(f"its tensors have more than the {most:,} bytes that one answer may have")
+            if parts + len(below) > _MOST_PARTS:
+                raise ValueError(f"its lists and dicts hold more than {_MOST_PARTS:,} values")
         parts += len(below)
         if not below:
             return

@@ -20,7 +20,7 @@ from nnsight.schema.response import ResponseModel, Status
 
 from scope_widgets._job import JobStatus, State
 from scope_widgets._untrusted import parse_json
-from scope_widgets.remote.client.received import check_archive, loaded
+from scope_widgets.remote.client.received import check_archive, load_answer
 from scope_widgets.remote.client.server_connection import Server
 from scope_widgets.remote.errors import (
     LostConnectionError,
@@ -253,7 +253,7 @@ class Request(RemoteBackend):  # type: ignore[misc]
             data = answer.content
         self.server.traffic.received += len(data)
         with understanding(self.host):
-            return {"answer": loaded(data, self.server.most_bytes, compressed=self.compress)["answer"]}
+            return {"answer": load_answer(data, self.server.most_bytes, compressed=self.compress)["answer"]}
 
     def _printed(self, line: str) -> None:
         words = line.split(maxsplit=3)
