@@ -47,7 +47,7 @@ def decode(value: Any, hint: Any = Any, name: str = "a field") -> Any:
     if kind is typing.Literal and value in inner and isinstance(value, str):
         return value
     if kind is float and isinstance(value, (dict, int, float)) and not isinstance(value, bool):
-        return _untrusted.array(value).item() if isinstance(value, dict) else _within(value, name)
+        return _number(value, name) if isinstance(value, dict) else _within(value, name)
     if kind is int and type(value) is int:
         return _within(value, name)
     if kind in (str, bool, types.NoneType) and type(value) is kind:
@@ -89,12 +89,15 @@ def decode_fields(kind: type, fields: dict[str, Any], *, apart: Collection[str] 
 
 def _first(value: Any, options: tuple[Any, ...], name: str) -> Any:
     """Return a value as the first of several types that it is of."""
+    problems = []
     for option in options:
         try:
             return decode(value, option, name)
         except ValueError as error:
-            problem = error
-    raise problem if len(options) < 3 and value is not None else ValueError(f"{name} is {_called(value)}")
+            problems.append(error)
+    of_none = f"{name} is {_called(value)} and no "
+    inside = [problem for problem in problems if not str(problem).startswith(of_none)]
+    raise inside[0] if len(inside) == 1 else ValueError(of_none + _either([_words(option) for option in options]))
 
 
 def _items(value: list[Any], kind: type, inner: tuple[Any, ...], name: str) -> list[Any]:
@@ -119,6 +122,13 @@ def _array(value: dict[str, Any], inner: tuple[Any, ...], name: str) -> Any:
     return found[()]
 
 
+def _number(value: dict[str, Any], name: str) -> Any:
+    found = _array(value, (), name)
+    if not isinstance(found, np.number):
+        raise ValueError(f"{name} is an array of {found.dtype} of shape {list(found.shape)} and no number")
+    return found.item()
+
+
 def _plain(value: Any, name: str) -> Any:
     if isinstance(value, dict):
         if set(value) == {"dtype", "shape", "values"}:
@@ -138,9 +148,16 @@ def _called(value: Any) -> str:
 
 
 def _words(hint: Any) -> str:
-    if typing.get_origin(hint) is typing.Literal:
-        return f"{', '.join(map(str, typing.get_args(hint)[:-1]))} or {typing.get_args(hint)[-1]}"
-    return getattr(typing.get_origin(hint) or hint, "__name__", str(hint))
+    kind, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if kind is typing.Literal:
+        return _either([*map(str, inner)])
+    if kind in (typing.Union, types.UnionType):
+        return _either([*map(_words, inner)])
+    return "None" if kind is types.NoneType else getattr(kind, "__name__", str(hint))
+
+
+def _either(words: list[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def to_json_numbers(numbers: list[Any]) -> list[Any]:

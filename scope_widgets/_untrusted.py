@@ -127,6 +127,7 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
         raise ValueError(f"it has {len(text):,} characters, and {MOST_TEXT:,} are allowed")
     if isinstance(text, bytes):
         text = text.decode("utf-8")
+    check_text(text)
     if (parts := text.count("[") + text.count("{")) > MOST_PARTS:
         raise ValueError(f"it has {parts:,} lists and objects, and {MOST_PARTS:,} are allowed")
     try:
@@ -209,7 +210,12 @@ def array(entry: Any) -> np.ndarray[Any, Any]:
         raise ValueError(f"an array is of {opening(dtype)}; known are {', '.join(DTYPES)}")
     if not isinstance(values, list):
         raise ValueError("the values of an array are no list")
-    return np.array(numbers(values, dtype), dtype).reshape(check_shape(entry["shape"], len(values)))
+    given = numbers(values, dtype)
+    with np.errstate(over="ignore"):
+        found = np.array(given, dtype)
+    if dtype in _FLOATS and np.isinf(found).sum() != given.count(math.inf) + given.count(-math.inf):
+        raise ValueError(f"an array of {dtype} holds a number that is too large")
+    return found.reshape(check_shape(entry["shape"], len(values)))
 
 
 def numbers(values: list[Any], dtype: str) -> list[Any]:

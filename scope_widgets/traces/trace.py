@@ -247,9 +247,8 @@ class Trace(Shown):
         Raises
         ------
         NotCapturedError
-            Where neither was recorded.
-        NotCapturedError
-            Where they were not recorded and more goes into scores than queries, keys, windows, chunks and slopes.
+            Where neither was recorded, or not the patterns, and more goes into scores than queries, keys, windows,
+            chunks and slopes.
         """
         if "attention" not in self.values and {"q", "k"} <= set(self.values) and not self.batched:
             q, k = self.q(layer), self.k(layer)  # first, for they may not be there
