@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from scope_widgets._untrusted import check_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: how texts begin that spreadsheets run
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+#: texts that spreadsheets run, and the numbers among them, as in js/src/core/export.ts
+_FORMULA = re.compile(r"[=+\-@\t\r].+", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?)", re.IGNORECASE)
 
 
 @contextmanager
@@ -49,16 +51,25 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def as_csv(table: pd.DataFrame) -> str:
-    """Return a table as CSV; before a text that a spreadsheet would take for a formula stands an apostrophe."""
-    safe = table.map(lambda cell: f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell)
-    return str(safe.to_csv(index=False))
+    """Return a table as CSV; before a text that a spreadsheet would take for a formula stands an apostrophe.
+
+    Such a text begins with one of `= + - @`, a tab or a carriage return, is longer than one character and no number:
+    the tokens "-" and "-1" stay as they are. Views write their tables by the same rule. Lines end as they do there, for
+    texts are quoted where they hold a character of a line's end: a lone carriage return would begin a line.
+    """
+    return str(table.map(_cell).rename(columns=_cell).to_csv(index=False, lineterminator="\r\n"))
+
+
+def _cell(cell: Any) -> Any:
+    formula = isinstance(cell, str) and _FORMULA.fullmatch(cell) and not _NUMBER.fullmatch(cell)
+    return f"'{cell}" if formula else cell
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write a text as UTF-8 in place of what was there, and return the path."""
+    """Write a text as UTF-8, with the ends of lines that it has, in place of what was there, and return the path."""
     with replacing(path) as new:
         try:
-            new.write_text(text, encoding="utf-8")
+            new.write_text(text, encoding="utf-8", newline="")
         except UnicodeEncodeError as error:
             raise ValueError(
                 f"{str(path)!r} cannot be written: at character {error.start} is half a character (a lone surrogate, "

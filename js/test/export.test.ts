@@ -8,6 +8,10 @@ test("CSV quotes what would break it", () => {
 test("no text is a formula in a spreadsheet, and numbers stay numbers", () => {
   expect(csvLine(["=1+1", "+a", "-b", "@c", "\tx", "\rx"])).toBe(`"'=1+1","'+a","'-b","'@c","'\tx","'\rx"\r\n`);
   expect(csvLine([-1.5, "-1.5e-7", "+3", "", "-Infinity"])).toBe("-1.5,-1.5e-7,+3,,-Infinity\r\n");
+  expect(csvLine(["=", "+", "-", "@", "\t", "-1", "-.5", "+2.", "-inf"])).toBe("=,+,-,@,\t,-1,-.5,+2.,-inf\r\n");
+  expect(csvLine(["--", "- 1", "-1 ", "-1-1", "+0x10", "-1\n"])).toBe(
+    `"'--","'- 1","'-1 ","'-1-1","'+0x10","'-1\n"\r\n`,
+  );
 });
 
 test("text cannot become markup in SVG, nor make it invalid", () => {

@@ -294,10 +294,14 @@ def test_paths_of_equal_prompts_are_nan_everywhere(demo):
 
 
 def test_tables_run_nothing_in_a_spreadsheet():
-    table = pd.DataFrame({"text": ["=1+1", "+a", "-b", "@c", "d", "a,b"], "number": [-1.5, 2, 3, 4, 5, 6]})
-    rows = list(csv.reader(io.StringIO(as_csv(table))))
-    assert [row[0] for row in rows[1:]] == ["'=1+1", "'+a", "'-b", "'@c", "d", "a,b"]
-    assert [float(row[1]) for row in rows[1:]] == table.number.tolist()
+    texts = ["=1+1", "+a", "-b", "@c", "\tx", "\rx", "--", "- 1", "-1 ", "-1-1", "+0x10", "-1\n"]
+    stay = ["d", "a,b", "a\r=1", "", "=", "+", "-", "@", "\t", "-1", "-.5", "+2.", "-1.5e-7", "+3", "-Infinity", "-inf"]
+    numbers = [-1.5, *range(len(texts) + len(stay) - 1)]
+    table = pd.DataFrame({"=text": texts + stay, "-": numbers})
+    rows = list(csv.reader(io.StringIO(as_csv(table), newline="")))
+    assert rows[0] == ["'=text", "-"]
+    assert [row[0] for row in rows[1:]] == [f"'{text}" for text in texts] + stay
+    assert [float(row[1]) for row in rows[1:]] == numbers
 
 
 def test_half_characters(demo, tmp_path):

@@ -16,12 +16,20 @@ export const fileName = (title: string): string =>
     .replace(/[^a-z0-9.]+/g, "-")
     .replace(/^-+|-+$/g, "") || "view";
 
-/** One line of CSV. A text that a spreadsheet would take for a formula is quoted, with an apostrophe before it. */
+/** Texts that spreadsheets run, and the numbers among them, as in scope_widgets/_files.py. */
+const FORMULA = /^[=+\-@\t\r]./s;
+const NUMBER = /^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?)$/i;
+
+/**
+ * One line of CSV. Before a text that a spreadsheet would take for a formula stands an apostrophe, and it is quoted: it
+ * begins with one of = + - @, a tab or a carriage return, is longer than one character and no number, so that the tokens
+ * "-" and "-1" stay as they are.
+ */
 export const csvLine = (cells: readonly (string | number)[]): string => `${cells.map(csvCell).join(",")}\r\n`;
 
 function csvCell(cell: string | number): string | number {
-  if (typeof cell === "number" || (cell !== "" && !Number.isNaN(Number(cell)) && !/\s/.test(cell))) return cell;
-  const text = /^[=+\-@\t\r]/.test(cell) ? `'${cell}` : cell;
+  if (typeof cell === "number") return cell;
+  const text = FORMULA.test(cell) && !NUMBER.test(cell) ? `'${cell}` : cell;
   return text !== cell || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
