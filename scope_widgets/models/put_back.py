@@ -144,7 +144,7 @@ def _begin(one: Block[T]) -> T:
             "This block is used up: it is entered once, and not after a look at its __exit__. Make a new one by the "
             "same call, in the `with` statement itself."
         )
-    entered: T = next(one._known())  # type: ignore[call-overload]
+    entered: T = next(one._known())  # type: ignore[arg-type]
     return entered
 
 
