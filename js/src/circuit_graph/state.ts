@@ -305,7 +305,7 @@ export class State {
   #heard(): void {
     const next = readEdits(this.model);
     const before = this.#settled.peek();
-    if (this.#writing || JSON.stringify(next) === JSON.stringify(before)) return;
+    if (this.#writing || editsText(next) === editsText(before)) return;
     this.history.leave(before);
     this.#settled.value = next;
   }
