@@ -83,7 +83,8 @@ VALUES = [
     *(np.arange(6).reshape(2, 3), np.arange(6.0).reshape(2, 3).T, np.arange(10, dtype=np.uint8)[::3]),
     *(np.array([np.nan, np.inf]), np.array([True, False]), np.array(["a", "long text"])),
     *(np.array([["a", None], [1, 2.5]], dtype=object), np.array([1 + 2j], dtype=np.complex64)),
-    *(torch.arange(6.0).reshape(2, 3).T, torch.tensor(True), torch.zeros(0, 3), torch.tensor([0.5, -1.25, 3.0]).to(torch.bfloat16)),
+    *(torch.arange(6.0).reshape(2, 3).T, torch.tensor(True), torch.zeros(0, 3)),
+    torch.tensor([0.5, -1.25, 3.0], dtype=torch.bfloat16),
 ]
 
 
