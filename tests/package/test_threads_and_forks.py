@@ -64,14 +64,15 @@ def scope(request):
     return Microscope.for_model(tiny_model(request.param), tiny_tokenizer())
 
 
-def test_calls_of_ours_beside_plain_forwards(scope):
-    assert mixed(scope, 60) == []
+def few_or(many, few):
+    """Run a test with a few, and in a soak with many."""
+    soak = pytest.param(many, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])
+    return pytest.mark.parametrize("n", [few, soak])
 
 
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-def test_1000_calls_of_ours_beside_plain_forwards(scope):
-    assert mixed(scope, 1000) == []
+@few_or(1000, 60)
+def test_calls_of_ours_beside_plain_forwards(scope, n):
+    assert mixed(scope, n) == []
 
 
 def forked_while_busy(scope, forks):
@@ -116,11 +117,6 @@ def _end_of(child):
     return ["hung"]
 
 
-def test_forks_while_busy(scope):
-    assert forked_while_busy(scope, 4) == []
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-def test_50_forks_while_busy(scope):
-    assert forked_while_busy(scope, 50) == []
+@few_or(50, 4)
+def test_forks_while_busy(scope, n):
+    assert forked_while_busy(scope, n) == []

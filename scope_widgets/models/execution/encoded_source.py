@@ -86,11 +86,9 @@ class EncodedSource:
         anew : bool
             Run the encoder again, with what may have been done to it since (hooks, numbers written through `.data`).
         """
-        if anew:
-            self._encoded = None
         arguments = {_OF_DECODER.get(name, name): value for name, value in given.items()}
-        states, n_rows = self.states(), len(given["input_ids"])
-        encoded = dataclasses.replace(self._encoded, last_hidden_state=states.expand(n_rows, -1, -1))
+        found, n_rows = self._of_encoder(anew), len(given["input_ids"])
+        encoded = dataclasses.replace(found, last_hidden_state=found.last_hidden_state.expand(n_rows, -1, -1))
         ids = torch.tensor([self.token_ids], device=input_device(self._model))
         return {name: value for name, value in arguments.items() if name in self._parameters} | {
             "input_ids": ids.expand(n_rows, -1),  # not read any more
@@ -99,15 +97,18 @@ class EncodedSource:
 
     def states(self) -> Tensor:
         """Return what the encoder makes of the source, `[1, source position, d_encoder]`; anew if weights changed."""
+        states: Tensor = self._of_encoder(anew=False).last_hidden_state
+        return states
+
+    def _of_encoder(self, anew: bool) -> Any:
         with held(self._model):
             made_by = weights_version(self._model), adapter_names(self._model)
-            if self._encoded is None or self._made_by != made_by:
+            if anew or self._encoded is None or self._made_by != made_by:
                 ids = torch.tensor([self.token_ids], device=input_device(self._model))
                 with recording_gradients(False), evaluating(self._model):
                     self._encoded = self._model.get_encoder()(input_ids=ids)
                 self._made_by = made_by
-            states: Tensor = self._encoded.last_hidden_state
-        return states
+            return self._encoded
 
     def of_decoder(self, call: Mapping[str, Any]) -> dict[str, Any]:
         """Return the "input_ids" and "attention_mask" of the decoder in a call of the model that the user made.
