@@ -1,6 +1,7 @@
 # make demo    see it work          make test    every test          make bench    every figure
 # make test-numerics  numbers under other instruction sets and numbers of threads
 # make test-families  what is tested on some families, on every one
+# make test-heavy  a real model in every notebook and task, wide comparisons
 # make test-soak    interrupts, damaged files, threads, forks and views by the hundred
 # make test-remote    the tests beside a real NDIF server, where ../shared/ndif is there
 PYTHON ?= python3
@@ -16,9 +17,9 @@ BUNDLES := scope_widgets/static/attention_view.js
 KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.h)
 SCRIPTS := $(shell find js/src -type f) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: help demo test test-numerics test-families test-soak test-remote bench build lint traits wheel notebook clean
+.PHONY: help demo test test-numerics test-families test-heavy test-soak test-remote bench build lint traits wheel notebook clean
 help:
-	@sed -n 1,5p Makefile
+	@sed -n 1,6p Makefile
 
 demo: $(VENV)/.built
 	$(BIN)/python -m scripts.demo --model $(MODEL)
@@ -33,7 +34,11 @@ test-numerics: $(VENV)/.built
 	ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=2 $(PYTEST) -m numeric $(NUMERIC)
 
 test-families: $(VENV)/.built
-	SCOPE_FAMILIES=all $(PYTEST) -m 'not browser and not notebook_host and not soak'
+	SCOPE_FAMILIES=all $(PYTEST) -m 'not browser and not notebook_host and not soak and not heavy'
+
+test-heavy: $(VENV)/.built
+	scripts/ensure_chromium.sh
+	SCOPE_FULL_CROSSCHECK=1 $(PYTEST) -m heavy
 
 test-soak: $(VENV)/.built
 	OMP_NUM_THREADS=1 $(PYTEST) -m soak

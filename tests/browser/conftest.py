@@ -129,7 +129,7 @@ def screenshot() -> Callable[..., Path]:
         path = RESULTS / f"{name}.png"
         target.screenshot(path=path, animations="disabled")
         if compared:
-            screenshots.check(getattr(target, "page", target), path)
+            screenshots.check(path)
         return path
 
     return take

@@ -1,7 +1,9 @@
-"""Kernel messages with and without TCP's delay, in the real JupyterLab and Notebook 7."""
+"""The setting that sends kernel messages without TCP's delay, in the real JupyterLab and Notebook 7.
+
+The sockets say whether they hold packets back; what that costs in time is a benchmark.
+"""
 
 import json
-import statistics
 import subprocess
 import sys
 import urllib.request
@@ -14,37 +16,6 @@ pytestmark = pytest.mark.notebook_host
 
 SETTING = "ServerApp.kernel_websocket_connection_class"
 CLASS = "scope_widgets.apps.jupyter.PromptConnection"
-ECHO = '''
-import anywidget
-
-class Echo(anywidget.AnyWidget):
-    _esm = """
-    const pause = () => new Promise((done) => setTimeout(done, 60 + 40 * Math.random()));
-    const once = (model) => new Promise((done) => {
-      const start = performance.now();
-      const hear = () => { model.off("msg:custom", hear); done(performance.now() - start); };
-      model.on("msg:custom", hear);
-      model.send({});
-    });
-    export default {
-      render({ model, el }) {
-        el.className = "echo";
-        el.textContent = "here";
-        window.echo = async (n) => {
-          const times = [];
-          for (let i = 0; i < n; i++) { await pause(); times.push(await once(model)); }
-          return times;
-        };
-      },
-    };
-    """
-
-    def __init__(self):
-        super().__init__()
-        self.on_msg(lambda *_: self.send({}))
-
-Echo()
-'''
 #: an extension of the server that tells of its connections to kernels
 PROBE = """
 import socket
@@ -69,43 +40,40 @@ def _load_jupyter_server_extension(server):
 
 
 @pytest.fixture
-def trip(tmp_path, monkeypatch, browser):
-    """``trip(host, options, config)`` gives the server's connections, and what seven in ten messages take at most."""
+def connections(tmp_path, monkeypatch, browser):
+    """``connections(host, options, config)``: the classes of open connections to kernels, and whether they delay."""
     (tmp_path / "probe.py").write_text(PROBE)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    folders = iter("abc")
 
-    def measure(host="jupyterlab", options=(), config=""):
-        folder = tmp_path / next(folders)
-        (folder / "jupyter_config_dir").mkdir(parents=True)
-        (folder / "jupyter_config_dir" / "jupyter_server_config.py").write_text(config)
-        write_notebook(folder / "echo.ipynb", [ECHO])
+    def ask(host="jupyterlab", options=(), config=""):
+        (tmp_path / "jupyter_config_dir").mkdir()
+        (tmp_path / "jupyter_config_dir" / "jupyter_server_config.py").write_text(config)
+        write_notebook(tmp_path / "one.ipynb", ["print('here')"])
         options = ["--ServerApp.jpserver_extensions=probe=True", *options]
         page = browser.new_page()
-        with jupyter_server(host, folder, options=options) as address:
-            cells = open_notebook(page, f"{address}/{'lab/tree' if host == 'jupyterlab' else 'notebooks'}/echo.ipynb")
+        with jupyter_server(host, tmp_path, options=options) as address:
+            cells = open_notebook(page, f"{address}/{'lab/tree' if host == 'jupyterlab' else 'notebooks'}/one.ipynb")
             run_cell(page, cells.nth(0))
-            page.locator(".echo").wait_for(timeout=60_000)
-            times = page.evaluate("window.echo(60)")
-            connections = json.loads(urllib.request.urlopen(f"{address}/probe").read())
+            page.get_by_text("here", exact=True).wait_for(timeout=60_000)
+            found = json.loads(urllib.request.urlopen(f"{address}/probe").read())
             page.close()
-        print(host, connections, *(round(time) for time in sorted(times)))
-        return connections, statistics.quantiles(times, n=10)[6]  # without the setting not all are late
+        return found
 
-    return measure
-
-
-def test_messages_come_at_once_with_the_setting_and_late_without(trip):
-    # the sockets say whether they hold packets back; what that costs in time is a benchmark
-    connections, _ = trip()
-    assert connections == {"ZMQChannelsWebsocketConnection": True}
-    connections, _ = trip(options=[f"--{SETTING}={CLASS}"])
-    assert connections == {"PromptConnection": False}
+    return ask
 
 
-def test_notebook_7_and_a_line_in_the_configuration(trip):
-    connections, _ = trip("notebook", config=f"c.{SETTING} = {CLASS!r}")
-    assert connections == {"PromptConnection": False}
+@pytest.mark.heavy
+def test_without_the_setting_messages_are_delayed(connections):
+    assert connections() == {"ZMQChannelsWebsocketConnection": True}
+
+
+def test_an_option_of_jupyterlab(connections):
+    assert connections(options=[f"--{SETTING}={CLASS}"]) == {"PromptConnection": False}
+
+
+@pytest.mark.heavy
+def test_a_line_in_the_configuration_of_notebook_7(connections):
+    assert connections("notebook", config=f"c.{SETTING} = {CLASS!r}") == {"PromptConnection": False}
 
 
 def test_the_setting_brings_nothing_heavy_to_the_server():

@@ -399,6 +399,7 @@ def test_ioi_is_a_task(demo):
 
 
 @pytest.mark.smollm2
+@pytest.mark.heavy
 @pytest.mark.parametrize("name", [*circuits.TASKS, "ioi"])
 def test_smollm2_does_the_tasks(smollm2, name):
     task = ioi.prompts(smollm2, n=50).task() if name == "ioi" else circuits.task(smollm2, name)

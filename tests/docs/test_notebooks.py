@@ -9,7 +9,8 @@ from nbclient import NotebookClient
 from tests.support.paths import NOTEBOOKS as FOLDER
 
 NOTEBOOKS = sorted(path for path in FOLDER.glob("*.ipynb") if path.stem != "remote")  # that one needs a server
-CASES = [pytest.param(path, id=path.stem, marks=[pytest.mark.smollm2] * ("smollm2" in path.stem)) for path in NOTEBOOKS]
+REAL = [pytest.mark.smollm2, pytest.mark.heavy]
+CASES = [pytest.param(path, id=path.stem, marks=REAL if "smollm2" in path.stem else []) for path in NOTEBOOKS]
 
 
 @pytest.mark.timeout(1200)

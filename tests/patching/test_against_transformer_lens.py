@@ -1,7 +1,7 @@
 """The same experiments in TransformerLens, which shares no code with this package: one plain forward a cell.
 
-The model is a random GPT-2 with the width and the heads of GPT-2 small, and three layers; with SCOPE_FULL_CROSSCHECK=1,
-all twelve. `pytest -s` shows the largest difference of each comparison.
+The model is a random GPT-2 of three layers of four heads; with SCOPE_FULL_CROSSCHECK=1, as `make test-heavy` sets it,
+it has the size of GPT-2 small. `pytest -s` shows the largest difference of each comparison.
 """
 
 import copy
@@ -18,7 +18,8 @@ from scope_widgets import Microscope, lens, patching
 from tests.support.tiny_models import VOCAB, tiny_tokenizer
 
 FULL = os.environ.get("SCOPE_FULL_CROSSCHECK") == "1"
-LAYERS, HEADS, LENGTH = 12 if FULL else 3, 12, 8
+LAYERS, HEADS, LENGTH = (12, 12, 8) if FULL else (3, 4, 8)
+WIDTH = 64 * HEADS
 TOLERANCE = 1e-5
 
 #: over= -> the function of transformer_lens.patching, and how its axes must be turned to be ours
@@ -39,7 +40,7 @@ ALL_POSITIONS = {
     "attention": "get_act_patch_attn_head_pattern_all_pos",
 }
 
-pytestmark = pytest.mark.timeout(3600 if FULL else 300)
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.heavy] if FULL else []
 
 
 class Both:
@@ -119,7 +120,13 @@ def model():
     """A GPT-2 whose attention is far from uniform, and whose biases and norms are not those of an untrained model."""
     torch.manual_seed(0)
     config = hf.GPT2Config(
-        vocab_size=VOCAB, n_positions=64, n_embd=768, n_layer=LAYERS, n_head=HEADS, bos_token_id=1, eos_token_id=2
+        vocab_size=VOCAB,
+        n_positions=64,
+        n_embd=64 * HEADS,
+        n_layer=LAYERS,
+        n_head=HEADS,
+        bos_token_id=1,
+        eos_token_id=2,
     )
     model = hf.GPT2LMHeadModel(config).eval()
     with torch.no_grad():
@@ -127,7 +134,7 @@ def model():
             if parameter.ndim == 1:
                 parameter.add_(0.2 * torch.randn_like(parameter))
             elif ".h." in name:
-                parameter.mul_(3.0)
+                parameter.mul_(3.0 * (768 / WIDTH) ** 0.5)
     return model
 
 
