@@ -153,6 +153,7 @@ class _Run:
         stream = self._embeddings.detach().requires_grad_()
         for layer, block in enumerate(blocks):
             envoy = wrapped.envoy(block.block)
+            stream.register_hook(_give_python_a_turn)
             self.streams.append(stream)
             beside = stream.clone()  # what the MLP of a parallel block reads is a thing of its own
             if layer in graph.whole:
@@ -177,3 +178,7 @@ class _Run:
             stream = stream + written * block.mlp_scale
         self.final = stream.clone()
         put(wrapped.envoy(blocks[-1].block), self.final)
+
+
+def _give_python_a_turn(gradient: Tensor) -> None:
+    """Do nothing: Ctrl-C is heard where Python runs, and a backward of many prompts takes seconds."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import n_inputs
 from scope_widgets.models.execution.attention import ATTENTION_SITES
-from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.defer_interrupt import defer_interrupt, end_if_interrupted
 from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import one_of, rewrap, unwrap
@@ -185,6 +185,8 @@ class Editor:
         return edit(arranged if shape == (-1,) else arranged.reshape(*arranged.shape[:-1], *shape)).reshape(value.shape)
 
     def _attention_hook(self, site: str, module: nn.Module, value: Tensor) -> Tensor:
+        if site == "z":  # once a layer
+            end_if_interrupted()
         if (layer := self._layer_of.get(module)) is None:
             return value
         self._attended.add(layer)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError, has_encoder
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.execution.attention import AttentionHook, ScoringHook
-from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.defer_interrupt import defer_interrupt, end_if_interrupted
 from scope_widgets.models.execution.encoded_source import EncodedSource, call_inputs
 from scope_widgets.models.execution.nnsight_trace import Controller, TransformersModel, run
 from scope_widgets.models.execution.rotary_frequencies import own_frequencies
@@ -121,7 +121,11 @@ class NNsightModel:
         self._restore([self._controllers[i] for i in at])
 
     def envoy(self, module: nn.Module | None) -> Any:
-        """Return nnsight's envoy of a module of the model, which the caller knows to be there."""
+        """Return nnsight's envoy of a module of the model, which the caller knows to be there.
+
+        Where Ctrl-C waits, the forward ends here.
+        """
+        end_if_interrupted()
         return self.nnsight.interleaver.envoys[id(module)]
 
     def attend(self, module: nn.Module, hook: AttentionHook, scoring_hook: ScoringHook | None = None) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, Block
-from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.execution.defer_interrupt import defer_interrupt, end_if_interrupted
 from scope_widgets.models.execution.hooked_attention import hooked_attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.put_back import putting_back, with_block
@@ -110,6 +110,8 @@ class Recorder:
 
     def attention_hook(self, name: str, attention: nn.Module, value: Tensor) -> Tensor:
         """Store what passes through the attention function, unchanged."""
+        if name == "z":  # once a layer
+            end_if_interrupted()
         if name == "attention" and "cross_attention" in self._wanted and attention in self._cross_of:
             self.store("cross_attention", self._cross_of[attention], value)
         if name in self._wanted and attention in self._layer_of:
@@ -210,6 +212,7 @@ def record(
     def body() -> None:
         attend_to = next(attended, None)
         for point, envoy in points:
+            end_if_interrupted()
             while attend_to is not None and attend_to[0] < point.layer + (point.name != "residual"):
                 wrapped.attend(attend_to[1], recorder.attention_hook, recorder.scoring_hook)
                 attend_to = next(attended, None)
