@@ -116,6 +116,8 @@ def _by_position(evaluated: EvaluationRun, positions: Mapping[str, Sequence[int]
     with tqdm(total=2 * passes(run, steps), desc="Edge attribution", unit="pass", leave=False) as bar:
         scores = score_by_gradient(run, steps, bar)
         split = score_by_gradient(run, steps, bar, at)
+    if run.interrupted:  # the two would be of other pairs
+        raise KeyboardInterrupt(run.interrupted)
     edges = np.flatnonzero(circuit.included)
     senders, receivers = zip(*circuit.edges, strict=True) if len(edges) else ((), ())
     return EdgePositions(senders, receivers, scores[edges], tuple(names), split[edges], evaluated.provenance)

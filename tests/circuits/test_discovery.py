@@ -9,9 +9,9 @@ import pytest
 import torch
 from tqdm.auto import tqdm
 
-from scope_widgets import Microscope
+from scope_widgets import Microscope, ioi
 from scope_widgets.circuits import Task, completeness, curve, discover, faithfulness, minimality
-from scope_widgets.circuits.discovery.edge_scores import score_by_ablation, score_by_gradient
+from scope_widgets.circuits.discovery.edge_scores import EdgeGradients, score_by_ablation, score_by_gradient
 from scope_widgets.circuits.discovery.pruning import take_out
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.circuits.evaluation.edited_circuit import attention_on_first_prompt, measure
@@ -500,3 +500,27 @@ def test_half_precision_is_nearly_the_same(style):
     np.testing.assert_allclose(rough.measure(masks), metric, atol=0.1 * np.abs(metric).max())
     np.testing.assert_allclose(rough.measure(masks[3:])[0], rough.full, atol=0.05 * np.abs(metric).max())
     assert np.corrcoef(score_by_gradient(rough, 2, tqdm(disable=True)), scores)[0, 1] > 0.99
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_ctrl_c_keeps_the_gradients_of_the_pairs_that_are_done(demo, monkeypatch, steps):
+    task = ioi.prompts(demo, n=40).task()
+    shortest = sorted(range(40), key=lambda pair: len(task.clean[pair]))
+    columns = ("clean", "corrupted", "answer", "versus", "groups")
+    task = replace(task, **{name: [getattr(task, name)[pair] for pair in shortest] for name in columns})
+    plain, calls = EdgeGradients.scores, []
+
+    def interrupted(self, *args):
+        calls.append(1)
+        if len(calls) > max(1, steps):  # the first 32 pairs are one batch
+            raise KeyboardInterrupt
+        return plain(self, *args)
+
+    method = "eap-ig" if steps else "eap"
+    monkeypatch.setattr(EdgeGradients, "scores", interrupted)
+    with pytest.raises(KeyboardInterrupt) as raised:
+        discover(demo, task, method, steps=max(1, steps))
+    monkeypatch.undo()
+    whole = discover(demo, task[:32], method, steps=max(1, steps))
+    np.testing.assert_allclose(raised.value.result.scores, whole.scores, atol=1e-5)
+    assert "Interrupted: the scores are of 32 of 40 pairs" in raised.value.result.provenance.note

@@ -6,9 +6,10 @@ import re
 import numpy as np
 import pytest
 import torch
+from tqdm import tqdm
 
 from scope_widgets import Microscope, ioi
-from scope_widgets.ioi.detection import causes
+from scope_widgets.ioi.detection import causes, head_search
 from scope_widgets.ioi.detection.effect_statistics import evidence, holm
 from scope_widgets.ioi.detection.result import IOIResult
 from scope_widgets.ioi.detection.runs import DetectionRuns, Paths
@@ -20,9 +21,13 @@ from tests.support.tiny_models import tiny_model, tiny_tokenizer
 pytestmark = pytest.mark.numeric
 
 
-class NoBar:
-    def update(self):
-        pass
+def path_effects(runs, receivers, layers, least=0.0):
+    """Effects of END's heads, `[layer, head, prompt]`; 0 for the other layers."""
+    paths = Paths("END", receivers, runs.clean)
+    effects = np.zeros((runs.scope.n_layers, runs.scope.n_heads, runs.n))
+    for layer in layers:
+        effects[layer] = runs.path_effects(paths, layer, least)
+    return effects
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +116,8 @@ def test_the_effects_are_those_of_path_patching_by_hand(demo, prompts):
     few = prompts[:8]
     runs = DetectionRuns(demo, few, 0)
 
-    direct = runs.path_effects("END", None, [2, 3], NoBar())
-    into = runs.path_effects("END", [(3, 1, "q")], [2], NoBar())
+    direct = path_effects(runs, None, [2, 3])
+    into = path_effects(runs, [(3, 1, "q")], [2])
     other = few.corrupted("abc", 0)
     for at in (0, 5):
         ids = few.token_ids[at], other.token_ids[at]
@@ -187,7 +192,7 @@ def test_what_a_head_reads_is_what_a_plain_forward_loses(demo, prompts):
     few = prompts[:12]
     runs = DetectionRuns(demo, few, 0)
     paths = Paths("END", None, runs.clean)
-    effects = runs.path_effects("END", None, [3], NoBar())
+    effects = path_effects(runs, None, [3])
     weighed = evidence(effects, np.ones(effects.shape[:2], dtype=bool), 0)
     cause = causes.find_causes(runs, paths, weighed, [(3, 1)], frozen=True)[3, 1]
     assert (cause.name, cause.position) == ("IO", "IO")
@@ -226,8 +231,8 @@ def test_what_is_read_at_all_places_is_all_that_changes(demo, prompts, frozen):
 def test_what_few_prompts_rule_out_is_small_on_all(demo, prompts):
     runs = DetectionRuns(demo, prompts, 0)
     receivers, layers = [(3, 1, "q")], range(3)
-    everything = runs.path_effects("END", receivers, layers, NoBar())
-    screened = runs.path_effects("END", receivers, layers, NoBar(), None, 0.02)
+    everything = path_effects(runs, receivers, layers)
+    screened = path_effects(runs, receivers, layers, 0.02)
     measured = np.isfinite(screened)
     assert measured[..., runs.shuffled[:8]].all()
     assert 0 < (~measured[:3].all(-1)).sum() < measured[:3].all(-1).size
@@ -289,21 +294,42 @@ def test_bad_input_gets_a_sentence(demo, prompts):
         ioi.detect(other, prompts)
 
 
-def test_ctrl_c_keeps_the_classes_that_are_done(demo, prompts, monkeypatch):
-    plain_lost, calls = DetectionRuns.path_effects, []
+@pytest.mark.parametrize("call", [3, 6])
+def test_ctrl_c_keeps_what_is_done(demo, prompts, found, monkeypatch, call):
+    plain, calls = DetectionRuns.path_effects, []
 
     def interrupted(self, *args):
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == call:
             raise KeyboardInterrupt
-        return plain_lost(self, *args)
+        return plain(self, *args)
 
     monkeypatch.setattr(DetectionRuns, "path_effects", interrupted)
     with pytest.raises(KeyboardInterrupt) as raised:
         ioi.detect(demo, prompts)
     result = raised.value.result
-    assert result.of("name_mover") == [(3, 1)]
-    assert "Interrupted" in result.message
+    done = min(call - 1, demo.n_layers)
+    np.testing.assert_allclose(result.direct[:done], found.direct[:done], atol=1e-6)
+    assert np.isnan(result.direct[done:]).all()
+    if call == 3:
+        assert "Interrupted in direct effects on the logits, after 2 of 4 layers" in result.message
+    else:
+        assert result.of("name_mover") == [(3, 1)]
+        assert "Interrupted in paths END -> name movers' queries, after 1 of 3 layers" in result.message
+
+
+def test_one_bar_goes_over_all_stages(demo, prompts, monkeypatch):
+    bars = []
+
+    class Bar(tqdm):
+        def close(self):
+            bars.append((self.n, self.total))
+            super().close()
+
+    monkeypatch.setattr(head_search, "tqdm", Bar)
+    ioi.detect(demo, prompts[:20])
+    assert len(set(bars)) == 1
+    assert bars[0][0] == bars[0][1] > 2 * demo.n_layers
 
 
 @pytest.fixture

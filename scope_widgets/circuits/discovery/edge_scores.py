@@ -20,6 +20,9 @@ _EDGES_AT_ONCE = 128
 def score_by_gradient(run: CircuitRun, steps: int, bar: tqdm[Any], positions: torch.Tensor | None = None) -> Array:
     """Return an estimate of how much of the metric is lost when each edge is out, `[edge]`, the mean over the pairs.
 
+    Interrupted (Ctrl-C): the mean over the pairs that were done, as `run.interrupted` says; where none was, the
+    interrupt is raised.
+
     EAP (Syed et al. 2023): `(replaced - clean written) . d(-metric)/d(input)`, at the clean run. With `steps` (EAP-IG,
     inputs; Hanna et al. 2024) the gradient is the mean over that many embeddings on the line from replaced to clean.
 
@@ -37,6 +40,7 @@ def score_by_gradient(run: CircuitRun, steps: int, bar: tqdm[Any], positions: to
     found = torch.zeros(
         *run.graph.upstream.shape, *(() if positions is None else positions.shape[1:]), dtype=torch.float64
     )
+    done = 0
     for part, clean, replaced in run.parts():
         changes = replaced - clean.of
         rows = torch.tensor(part, device=changes.device)
@@ -44,11 +48,20 @@ def score_by_gradient(run: CircuitRun, steps: int, bar: tqdm[Any], positions: to
         def lost(logits: torch.Tensor, rows: torch.Tensor = rows) -> torch.Tensor:
             return -run.metric.of(logits, rows)
 
-        for embeddings in _embeddings(clean, changes[0], steps):
-            part_positions = None if positions is None else positions[part].to(changes.device)
-            found += gradients.scores(clean, changes, embeddings, lost, part_positions).double().cpu() / max(1, steps)
-            bar.update()
-    scores: Array = found.numpy()[run.graph.upstream] / len(run.task)
+        part_positions = None if positions is None else positions[part].to(changes.device)
+        sums = torch.zeros_like(found)
+        try:
+            for embeddings in _embeddings(clean, changes[0], steps):
+                sums += gradients.scores(clean, changes, embeddings, lost, part_positions).double().cpu()
+                bar.update()
+        except KeyboardInterrupt:
+            if not done:
+                raise
+            run.interrupted = f"Interrupted: the scores are of {done} of {len(run.task)} pairs."
+            break
+        found += sums / max(1, steps)
+        done += len(part)
+    scores: Array = found.numpy()[run.graph.upstream] / done
     return scores
 
 

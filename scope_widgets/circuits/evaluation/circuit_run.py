@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from scope_widgets.circuits.evaluation.replacement_values import (
     ABLATIONS,
@@ -77,12 +78,10 @@ class CircuitRun:
         check_memory(scope, self.graph, task, 2 if ablation == "counterfactual" else 5)
         order = sorted(range(len(task)), key=lambda pair: len(task.clean[pair]))  # little padding
         self._parts = [order[at : at + _PAIRS_AT_ONCE] for at in range(0, len(order), _PAIRS_AT_ONCE)]
-        clean = [
-            component_outputs(scope, [task.clean[pair] for pair in part], self.graph.whole) for part in self._parts
-        ]
-        corrupted = [
-            component_outputs(scope, [task.corrupted[pair] for pair in part], self.graph.whole) for part in self._parts
-        ]
+        rows = [[prompts[pair] for pair in part] for prompts in (task.clean, task.corrupted) for part in self._parts]
+        bar = tqdm(rows, desc="Running the pairs", unit="batch", leave=False, disable=len(rows) < 3)
+        outputs = [component_outputs(scope, some, self.graph.whole) for some in bar]
+        clean, corrupted = outputs[: len(self._parts)], outputs[len(self._parts) :]
         logits = torch.empty(len(task), clean[0].logits.shape[-1], device=clean[0].logits.device)
         for part, one in zip(self._parts, clean, strict=True):
             logits[part] = one.logits.float()

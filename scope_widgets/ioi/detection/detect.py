@@ -62,7 +62,7 @@ def detect(
     -------
     IOIResult
         Without heads, with a message, where the model does not prefer the indirect object. Interrupted (Ctrl-C): with
-        the classes that were finished.
+        the classes that were finished, and in `direct` the direct effects that were measured.
 
     Raises
     ------
@@ -93,8 +93,8 @@ def detect(
         return search.result(p_behaviour)
     try:
         search.run()
-    except KeyboardInterrupt:
-        search.message = "Interrupted: classes after those in the table were not looked for."
+    except KeyboardInterrupt as interrupt:
+        search.message = f"Interrupted {interrupt}".rstrip() + ": classes after those in the table were not looked for."
         return result_or_interrupt(search.result(p_behaviour), search.message)
     return search.result(p_behaviour)
 

@@ -23,6 +23,8 @@ from scope_widgets.ioi.detection.runs import N_VERSIONS, DetectionRuns, Paths
 from scope_widgets.ioi.published import CLASSES
 
 _RANDOM_DRAWS = 5
+#: passes over the layers at most: each has its call of `_evidence` or `_into`
+_MOST_PASSES = 8
 #: what rounding alone may make of attention, which sums to 1
 _ATTENTION_FLOOR = noise_floor(torch.float32, 1.0)
 #: (sign of a head's effect, what carries it) -> its class, or None
@@ -65,7 +67,7 @@ class HeadSearch:
 
     def run(self) -> None:
         """Look for the classes in turn."""
-        with tqdm(total=self._n_layers, desc="IOI", unit="layer", leave=False) as bar:
+        with tqdm(total=_MOST_PASSES * self._n_layers, desc="IOI", unit="layer", leave=False) as bar:
             logits = Paths("END", None, self.runs.clean)
             direct = self._evidence(logits, bar, "direct effects on the logits", 0.0)
             self.direct = direct.effect
@@ -106,10 +108,12 @@ class HeadSearch:
     ) -> None:
         """Find the heads at a role that send to heads that were found."""
         receivers = [(*row.head, site) for row in readers for site in sites]
-        if receivers:
-            paths = Paths(role, receivers, self.runs.clean)
-            at = self._evidence(paths, bar, f"paths {path}", self._min_effect)
-            self._name(at, paths, path, class_of)
+        if not receivers:
+            bar.total -= self._n_layers
+            return
+        paths = Paths(role, receivers, self.runs.clean)
+        at = self._evidence(paths, bar, f"paths {path}", self._min_effect)
+        self._name(at, paths, path, class_of)
 
     def _backups(self, movers: list[Head], direct: Evidence, bar: tqdm[Any]) -> None:
         """Find heads that have a direct effect only when the movers are gone."""
@@ -135,8 +139,18 @@ class HeadSearch:
         """Measure all heads from which the paths can lead; those that do not come near `least` on few prompts."""
         layers = range(self._n_layers if paths.receivers is None else max(one[0] for one in paths.receivers))
         bar.set_description(f"IOI: {what}")
-        bar.reset(total=len(layers))
-        effects = self.runs.path_effects(paths.role, paths.receivers, layers, bar, paths.base, least)
+        bar.total -= self._n_layers - len(layers)
+        effects = np.zeros((*self.direct.shape, self.runs.n))
+        effects[list(layers)] = np.nan
+        try:
+            for layer in layers:
+                effects[layer] = self.runs.path_effects(paths, layer, least)
+                bar.update()
+        except KeyboardInterrupt as interrupt:
+            if np.isnan(self.direct).all():
+                self.direct = effects.mean(-1)
+            done = int(np.isfinite(effects[list(layers)]).any((1, 2)).sum())
+            raise KeyboardInterrupt(f"in {what}, after {done} of {len(layers)} layers") from interrupt
         tested = np.zeros(self.direct.shape, dtype=bool)
         tested[list(layers)] = True
         return evidence(effects, tested, self._seed, self.runs.effect_floor)

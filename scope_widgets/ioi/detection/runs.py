@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.metric import metric_of
@@ -81,39 +79,28 @@ class DetectionRuns:
         """What rounding alone may make of an effect; infinite where there is nothing to have a share of."""
         return float("inf") if vanishes(self.scale, self.floor) else self.floor / abs(self.scale)
 
-    def path_effects(
-        self,
-        role: str,
-        receivers: Sequence[Receiver] | None,
-        layers: Iterable[int],
-        bar: tqdm[Any],
-        base: CachedRun | None = None,
-        least: float = 0.0,
-    ) -> Array:
-        """Patch the paths from each head at a role to the receivers (None: the logits), ABC into clean.
+    def path_effects(self, paths: Paths, layer: int, least: float = 0.0) -> Array:
+        """Patch the paths from each head of a layer, ABC into clean.
 
         Parameters
         ----------
+        paths : Paths
+        layer : int
         least : float
             A head whose mean over a few prompts is smaller by several standard errors is not measured on the others.
 
         Returns
         -------
-        ndarray [layer, head, prompt]
-            The share of the logit difference that is lost; 0 for layers that were not asked for, NaN where not
-            measured.
+        ndarray [head, prompt]
+            The share of the logit difference that is lost; NaN where not measured.
         """
-        paths = Paths(role, receivers, self.clean if base is None else base)
-        effects = np.zeros((self.scope.n_layers, self.scope.n_heads, self.n))
+        effects = np.full((self.scope.n_heads, self.n), np.nan)
         heads = list(range(self.scope.n_heads))
         few, others = np.split(self.shuffled, [_FEW if least else self.n])
-        for layer in layers:
-            effects[layer] = np.nan
-            effects[layer][:, few] = self.patched(paths, layer, heads, self.abc, few)
-            some = [head for head in heads if _may_reach(effects[layer, head, few], least)]
-            if some and len(others):
-                effects[layer][np.ix_(np.array(some), others)] = self.patched(paths, layer, some, self.abc, others)
-            bar.update()
+        effects[:, few] = self.patched(paths, layer, heads, self.abc, few)
+        some = [head for head in heads if _may_reach(effects[head, few], least)]
+        if some and len(others):
+            effects[np.ix_(np.array(some), others)] = self.patched(paths, layer, some, self.abc, others)
         return effects
 
     def patched(
