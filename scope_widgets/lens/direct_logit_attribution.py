@@ -39,7 +39,8 @@ class Attribution(Result):
     component : list of str [row]
         "embedding" (tokens and positions), then of each layer "attention" (a head), "attention_bias" and "mlp", then
         "final_norm_bias" and "unembedding_bias". What a model lacks is 0. In a layer that mixes positions by something
-        else than attention (a state-space layer, a convolution), "mixer" stands for "attention_bias"; what writes
+        else than attention (a state-space layer, a convolution), "mixer" stands for "attention_bias"; so it does where
+        heads are mixed before they are written, and these are NaN; what writes
         beside attention and MLP is "cross-attention" in the decoder of an encoder-decoder model, and "beside" in any
         other (Falcon-H1).
     layer, head : ndarray of int [row]
@@ -206,8 +207,8 @@ def direct_logit_attribution(
 
 def _checked_residue(scope: Microscope, parts: Array, total: Array, precision: torch.dtype) -> float:
     """Return how far the sum of the parts is from the total; raise UnsupportedModelError where it is not rounding."""
-    residue = float(np.abs(parts.sum(1) - total).max())
-    if residue > (1e-3 if precision == torch.float32 else 5e-2) * max(np.abs(parts).max(), np.abs(total).max()):
+    residue = float(np.abs(np.nansum(parts, 1) - total).max())
+    if residue > (1e-3 if precision == torch.float32 else 5e-2) * max(np.nanmax(np.abs(parts)), np.abs(total).max()):
         raise UnsupportedModelError(
             f"What the parts of this {type(scope.model).__name__} write does not sum to its logits (off by "
             f"{residue:.3g}): it does something to them that this package does not know, such as a final step that is "
@@ -237,7 +238,8 @@ def _parts(trace: Trace, scope: Microscope, at: Tensor) -> Iterator[tuple[list[t
         if by_head:
             heads, bias = head_writes(scope, _value_at(trace, trace.z(layer), at), layer)
         else:  # what mixes positions in its place is one part
-            heads = nothing[:, None].expand(-1, len(names), -1)
+            unknown = scope.anatomy.blocks[layer].attention is not None  # heads that write through a convolution
+            heads = torch.full_like(nothing, torch.nan if unknown else 0.0)[:, None].expand(-1, len(names), -1)
             bias = nothing
             if has("attention_out", layer):
                 bias = _value_at(trace, trace.attention_out(layer), at).cpu().double()
@@ -251,7 +253,7 @@ def _parts(trace: Trace, scope: Microscope, at: Tensor) -> Iterator[tuple[list[t
         elif scope.anatomy.blocks[layer].beside:
             before, after = (_value_at(trace, trace.residual(at_layer), at) for at_layer in (layer, layer + 1))
             names.append(("beside", layer, -1))
-            parts = torch.cat([parts, (after.cpu().double() - before.cpu().double() - parts.sum(1))[:, None]], dim=1)
+            parts = torch.cat([parts, (after.cpu().double() - before.cpu().double() - parts.nansum(1))[:, None]], dim=1)
         yield names, parts
 
 

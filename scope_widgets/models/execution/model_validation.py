@@ -29,11 +29,15 @@ from scope_widgets.models.put_back import putting_back, recording_gradients, wit
 TESTED = frozenset(
     "gpt2 gpt_neo gpt_neox llama qwen2 qwen3 mistral gemma2 gemma3_text olmo2 phi phi3 opt".split()  # noqa: SIM905
 )
+#: who made the modules of a model that nobody has changed; the last quantises matrices, which stay what they are
+_MAKERS = ("transformers", "torch", "bitsandbytes")
 
 
 def is_tested(model: Any) -> bool:
-    """Return whether a model is of a family whose parts are known, and has no adapter on them."""
+    """Return whether a model is of a family whose parts are known, and has no adapter and no parts of others on them."""
     config = model.config.get_text_config()
+    if any(type(module).__module__.partition(".")[0] not in _MAKERS for module in model.modules()):
+        return False
     post_norm_opt = config.model_type == "opt" and not config.do_layer_norm_before
     adapted = getattr(model, "peft_config", None) or getattr(model, "_hf_peft_config_loaded", False)
     return config.model_type in TESTED and not post_norm_opt and not adapted and not has_encoder(model)
