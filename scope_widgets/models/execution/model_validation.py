@@ -34,7 +34,7 @@ _MAKERS = ("transformers", "torch", "bitsandbytes")
 
 
 def is_tested(model: Any) -> bool:
-    """Return whether a model is of a family whose parts are known, and has no adapter and no parts of others on them."""
+    """Return whether a model is of a family whose parts are known, with no adapter and no parts of others."""
     config = model.config.get_text_config()
     if any(type(module).__module__.partition(".")[0] not in _MAKERS for module in model.modules()):
         return False
