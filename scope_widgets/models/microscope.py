@@ -19,20 +19,20 @@ from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models import adapters, loading
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.module_lookup import named
+from scope_widgets.models.attention.function import uses_attention_interface
+from scope_widgets.models.encoder_decoder.source import EncodedSource, decoder_tokenizer, encoded
 from scope_widgets.models.execution.activation_edits import Editor, Edits
 from scope_widgets.models.execution.assemble_trace import assemble_trace
-from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.execution.cached_run import CachedRun, ResumeMode
 from scope_widgets.models.execution.call_recorder import recording
-from scope_widgets.models.execution.encoded_source import EncodedSource, decoder_tokenizer, encoded
 from scope_widgets.models.execution.model_validation import is_tested, measured
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import Recorder, record, recorded_sites
 from scope_widgets.models.execution.resume_mode import measured_resume_mode
+from scope_widgets.models.guards.locks import exclusive, held
+from scope_widgets.models.guards.put_back import finish_broken, recording_gradients, with_block
 from scope_widgets.models.input_device import input_device
-from scope_widgets.models.locks import exclusive, held
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
-from scope_widgets.models.put_back import finish_broken, recording_gradients, with_block
 from scope_widgets.models.remote_dispatch import call_in_process, local_steps
 from scope_widgets.models.tokens import encode, pad
 from scope_widgets.models.weights.weight_version import weights_version

@@ -20,9 +20,9 @@ from scope_widgets._result import Result
 from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
+from scope_widgets.models.attention.function import uses_attention_interface
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
-from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.nnsight_trace import TransformersModel
 from scope_widgets.models.loading import ModelNotFoundError

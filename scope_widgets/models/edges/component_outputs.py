@@ -12,7 +12,7 @@ from torch import Tensor
 from scope_widgets.models.architecture.anatomy import Block, UnsupportedModelError
 from scope_widgets.models.architecture.qkv_projections import matrix
 from scope_widgets.models.architecture.unembedding import freeze_norm
-from scope_widgets.models.execution.causality import require_causal
+from scope_widgets.models.attention.causality import require_causal
 from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
@@ -103,7 +103,7 @@ def component_outputs(scope: Microscope, prompts: list[list[int]], whole: Collec
         final.append(wrapped.envoy(anatomy.blocks[-1].block).output)
 
     with loaded(scope).wrapped() as wrapped:
-        require_causal(wrapped, scope.model)
+        require_causal(scope.model, lambda rows: wrapped.logits({"input_ids": rows}))
         logits = wrapped.logits({"input_ids": ids}, body, at=last, lengths=last + 1)[:, 0]
     of, bias = torch.cat(parts), torch.stack(biases)
     _check_sum(scope, of.sum(0) + bias.sum(0), unwrap(final[0]))

@@ -17,9 +17,9 @@ from scope_widgets.models.edges.edge_ablation import EdgeAblation, put
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.guards.put_back import putting_back
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
-from scope_widgets.models.put_back import putting_back
 
 
 def graph_of(scope: Microscope) -> Graph:

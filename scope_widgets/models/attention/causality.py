@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -9,21 +10,20 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.input_device import input_device
 
 _CAUSAL: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
 
 
-def require_causal(wrapped: NNsightModel, model: Any) -> None:
+def require_causal(model: Any, logits: Callable[[Tensor], Tensor]) -> None:
     """Raise UnsupportedModelError where a token changes the logits of positions before it.
 
-    It is tried once for each model, with two short prompts that differ in their last token.
+    It is tried once for each model, with two short prompts that differ in their last token: `logits` runs token ids.
     """
     if model not in _CAUSAL:
         ids = torch.arange(4, device=input_device(model)).repeat(2, 1)
         ids[1, -1] = 4
-        first, second = wrapped.logits({"input_ids": ids})[:, :-1].float()
+        first, second = logits(ids)[:, :-1].float()
         if not bool(first.isfinite().all()):
             return  # nothing can be told of a model that overflows; what is made of its logits refuses them
         _CAUSAL[model] = bool((first - second).abs().max() <= 1e-3 * first.abs().max())

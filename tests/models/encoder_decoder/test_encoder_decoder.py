@@ -14,7 +14,7 @@ import transformers as hf
 from scope_widgets import editing, lens, patching, steering
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.edges.model_graph import graph_of
-from scope_widgets.models.execution.encoded_source import EncodedSource
+from scope_widgets.models.encoder_decoder.source import EncodedSource
 from scope_widgets.models.microscope import LocalMicroscope, Microscope
 from scope_widgets.remote.microscope import RemoteMicroscope
 from scope_widgets.traces.not_captured import NotCapturedError

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.execution.attention import (
+from scope_widgets.models.attention.function import (
     NAME,
     AttentionHook,
     ScoringHook,
@@ -18,8 +18,8 @@ from scope_widgets.models.execution.attention import (
     running_hooks,
     uses_attention_interface,
 )
-from scope_widgets.models.execution.own_attention import OwnAttention
-from scope_widgets.models.put_back import putting_back, with_block
+from scope_widgets.models.attention.own_code import OwnAttention
+from scope_widgets.models.guards.put_back import putting_back, with_block
 
 
 @with_block

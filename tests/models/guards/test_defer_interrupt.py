@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from scope_widgets.models.execution.defer_interrupt import defer_interrupt
+from scope_widgets.models.guards.defer_interrupt import defer_interrupt
 
 
 def test_the_first_interrupt_waits_and_the_second_breaks_in():

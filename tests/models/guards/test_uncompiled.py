@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, editing, patching, steering
-from scope_widgets.models.execution.uncompiled import uncompiled
+from scope_widgets.models.guards.uncompiled import uncompiled
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 IDS = [3, 17, 5, 44, 9, 17, 5, 80]

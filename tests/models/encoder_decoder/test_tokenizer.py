@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tokenizers.processors import TemplateProcessing
 
-from scope_widgets.models.decoder_tokenizer import DecoderTokenizer
+from scope_widgets.models.encoder_decoder.tokenizer import DecoderTokenizer
 from scope_widgets.models.tokens import encode, encode_with_spans
 from tests.support.tiny_models import tiny_tokenizer
 
