@@ -13,7 +13,7 @@ import transformers as hf
 
 from scope_widgets import editing, lens, patching, steering
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.models.edges.model_graph import graph_of
+from scope_widgets.models.edges.find_edges import graph_of
 from scope_widgets.models.encoder_decoder.source import EncodedSource
 from scope_widgets.models.microscope import LocalMicroscope, Microscope
 from scope_widgets.remote.microscope import RemoteMicroscope

@@ -1,8 +1,8 @@
 /** What the figures of all views share: SVG for papers, text as text, colours as every program reads them. */
-import { hexColour, type Table } from "./colour";
-import { rgbOf, type Theme } from "./elements/theme";
-import { xml } from "./export";
-import { type Scale, valueAt } from "./scale";
+import { hexColour, type Table } from "../drawing/colour";
+import { type Scale, valueAt } from "../drawing/scale";
+import { rgbOf, type Theme } from "../elements/theme";
+import { xml } from "./files";
 
 export interface Figure {
   svg: string;

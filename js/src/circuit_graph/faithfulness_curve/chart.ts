@@ -1,9 +1,9 @@
 /** The curve as SVG text: faithfulness with its interval, the metric, and what random edges do. */
 
 import type { Theme } from "../../core/elements/theme";
-import { xml } from "../../core/export";
+import { xml } from "../../core/export/files";
 import { count, significant } from "../../core/format";
-import { endsOf, isKnown, type Measurements, metricDiffers, positionOf, ticksOf } from "./faithfulness_curve";
+import { endsOf, isKnown, type Measurements, metricDiffers, positionOf, ticksOf } from "./measurements";
 
 export interface ChartRoom {
   width: number;

@@ -1,8 +1,8 @@
 /** What the save button of every view does: each offers some of these, in an order of its own. */
-import { bytes } from "./bytes";
-import { download, fileName, pngOf } from "./export";
+import { bytes } from "../bytes";
+import type { View } from "../view";
 import type { Figure } from "./figure";
-import type { View } from "./view";
+import { download, fileName, pngOf } from "./files";
 
 const TYPES = {
   csv: "text/csv",

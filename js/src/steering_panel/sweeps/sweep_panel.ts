@@ -6,12 +6,12 @@ import { signed, steady } from "../../core/format";
 import { computed, draw, sizeOf, watch } from "../../core/reactive";
 import { snapped, strengthText } from "../sliders/sliders";
 import type { State } from "../state";
-import { type Chart, chartOf, chartWords, fluentWords } from "./sweep_chart";
+import { type Chart, chartOf, chartWords, fluentWords } from "./chart";
 import type { Sweep, Sweeps } from "./sweeps";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-export function createSweepPlot(state: State, sweeps: Sweeps, tooltip: Tooltip, until: AbortSignal): HTMLElement {
+export function createSweepPanel(state: State, sweeps: Sweeps, tooltip: Tooltip, until: AbortSignal): HTMLElement {
   const plot = h("div", { class: "sp-plot", role: "img" });
   const here = h("i", { class: "sp-here" });
   const holder = h("div", { class: "sp-chart" }, plot, here);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { csvLine, fileName, xml } from "../src/core/export";
+import { csvLine, fileName, xml } from "../src/core/export/files";
 
 test("CSV quotes what would break it", () => {
   expect(csvLine([5, 1, ' say "hi",', "\n", 0.25])).toBe('5,1," say ""hi"",","\n",0.25\r\n');

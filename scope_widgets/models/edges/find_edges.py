@@ -1,4 +1,4 @@
-"""The graph of a model, made after a look at whether its parts read and write as edges need it."""
+"""`graph_of`: which edges a model has, found by runs: whether its parts read and write as edges need it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 /** The drawing of a sweep, as SVG text: KL divergence and logit difference over the strength of one slider. */
 
+import { niceCeiling } from "../../core/drawing/scale";
 import type { Theme } from "../../core/elements/theme";
 import { steady } from "../../core/format";
-import { niceCeiling } from "../../core/scale";
 import { strengthText } from "../sliders/sliders";
 import type { Sweep } from "./sweeps";
 

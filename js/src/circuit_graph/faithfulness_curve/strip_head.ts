@@ -5,7 +5,7 @@ import { type ReadonlySignal, signal, watch } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
 import type { State } from "../state";
 import { chartKeys } from "./chart";
-import { isKnown, type Measurements } from "./faithfulness_curve";
+import { isKnown, type Measurements } from "./measurements";
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -1,5 +1,5 @@
 /** What stands for NaN: slanted lines. */
-import type { Theme } from "./elements/theme";
+import type { Theme } from "../elements/theme";
 
 /** The hatching as a fill for `pen`. */
 export function hatching(pen: CanvasRenderingContext2D, theme: Theme): CanvasPattern {

@@ -1,5 +1,5 @@
 /** Own colour tables of 256 entries, whose zero is the ground, and the hues of the classes of heads. */
-import type { Rgb } from "./elements/theme";
+import type { Rgb } from "../elements/theme";
 
 /** 256 colours as little-endian 0xAABBGGRR, what a canvas' ImageData holds. */
 export type Table = Uint32Array;

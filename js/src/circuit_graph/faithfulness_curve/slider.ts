@@ -4,7 +4,7 @@ import { h } from "../../core/elements/dom";
 import { counted, share } from "../../core/format";
 import { watch } from "../../core/reactive";
 import type { State } from "../state";
-import { edgesAt, positionOf } from "./faithfulness_curve";
+import { edgesAt, positionOf } from "./measurements";
 
 export function createSlider(state: State, until: AbortSignal): HTMLElement {
   const most = state.edges.scored;

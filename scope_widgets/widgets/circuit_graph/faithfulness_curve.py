@@ -9,7 +9,7 @@ import numpy as np
 
 from scope_widgets._json_fields import to_json_numbers
 from scope_widgets.circuits import Circuit
-from scope_widgets.circuits.evaluation.curve import CurvePoint
+from scope_widgets.circuits.evaluation.faithfulness_curve import CurvePoint
 
 Curve = dict[str, Any]
 

@@ -1,11 +1,11 @@
 /** The legend of a colour scale: a bar with numbers, limits that can be dragged, linear or log. */
 
-import { cssColour, type Table } from "../colour";
+import { context, h } from "../elements/dom";
+import type { Theme } from "../elements/theme";
 import { short } from "../format";
 import { computed, type ReadonlySignal, type Signal, signal, watch } from "../reactive";
-import { entryOf, LOG_FLOOR, niceCeiling, positionOf, type Scale, valueAt } from "../scale";
-import { context, h } from "./dom";
-import type { Theme } from "./theme";
+import { cssColour, type Table } from "./colour";
+import { entryOf, LOG_FLOOR, niceCeiling, positionOf, type Scale, valueAt } from "./scale";
 
 export interface LegendOptions {
   /** What the colours mean: "attention", "B − A". */

@@ -1,7 +1,7 @@
 /** Edges as cubic curves: where they go, how they look, and how far a point is from one. */
-import { cssColour, type Table } from "../../core/colour";
+import { cssColour, type Table } from "../../core/drawing/colour";
+import { entryOf, type Scale } from "../../core/drawing/scale";
 import type { Theme } from "../../core/elements/theme";
-import { entryOf, type Scale } from "../../core/scale";
 
 /** What an edge is beside its score. */
 export type Sort = "scored" | "unscored" | "removed" | "both" | "a" | "b";
