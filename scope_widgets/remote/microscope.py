@@ -26,7 +26,8 @@ from scope_widgets.models.execution.assemble_trace import arrange, blank_padding
 from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.nnsight_trace import TransformersModel
 from scope_widgets.models.loading import ModelNotFoundError
-from scope_widgets.models.microscope import LocalMicroscope, Microscope, checked_logits
+from scope_widgets.models.microscope import LocalMicroscope, Microscope
+from scope_widgets.models.run_arguments import check_token_ids, checked_logits
 from scope_widgets.models.tokens import encode, pad, token_texts
 from scope_widgets.remote import serialization
 from scope_widgets.remote.client.request import Listener
@@ -149,7 +150,7 @@ class RemoteMicroscope(Microscope):
         if modules:
             raise ValueError("modules= is not there for a remote model; use capture=, or scope.nnsight().")
         rows, texts, several = encode(self.tokenizer, prompt, prepend_bos)
-        self._check(rows)
+        check_token_ids(self, rows)
         kept, sites = checked_logits(logits), None if capture is None else _checked_sites(capture)
         trace = self.trace_of(rows, texts, several, sites, kept)
         return trace if capture is None else trace.fetch(*trace.captured)

@@ -16,6 +16,7 @@ from scope_widgets.models.attention.causality import require_causal
 from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
+from scope_widgets.models.run_arguments import check_token_ids
 from scope_widgets.models.tokens import pad
 
 
@@ -68,7 +69,7 @@ def component_outputs(scope: Microscope, prompts: list[list[int]], whole: Collec
     UnsupportedModelError
         Where the parts do not sum to the residual stream.
     """
-    scope._check(prompts)
+    check_token_ids(scope, prompts)
     if scope.model.training:
         raise ValueError("The model is in training mode, so dropout would change every run: call model.eval().")
     # To the right: no mask is needed, for nothing looks at what is later. With a token of the prompt: transformers
