@@ -153,7 +153,7 @@ class _Run:
         stream = self._embeddings.detach().requires_grad_()
         for layer, block in enumerate(blocks):
             envoy = wrapped.envoy(block.block)
-            stream.register_hook(_give_python_a_turn)
+            stream.register_hook(_give_python_a_turn)  # type: ignore[no-untyped-call]
             self.streams.append(stream)
             beside = stream.clone()  # what the MLP of a parallel block reads is a thing of its own
             if layer in graph.whole:
