@@ -16,7 +16,7 @@ from scope_widgets._untrusted import check_name
 if TYPE_CHECKING:
     import pandas as pd
 
-#: texts that spreadsheets run, and the numbers among them, as in js/src/core/export.ts
+#: texts that spreadsheets run, and the numbers among them, as in js/src/core/export/files.ts
 _FORMULA = re.compile(r"[=+\-@\t\r].+", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?)", re.IGNORECASE)
 

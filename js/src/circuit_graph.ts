@@ -2,9 +2,9 @@
 
 import { createScores } from "./circuit_graph/circuit/scores";
 import css from "./circuit_graph/circuit_graph.css";
-import { createStrip } from "./circuit_graph/curve/curve_panel";
 import { createStage } from "./circuit_graph/drawing/graph_canvases";
 import { circuitJson, csv, pythonCode } from "./circuit_graph/export";
+import { createStrip } from "./circuit_graph/faithfulness_curve/strip";
 import { figure } from "./circuit_graph/figure";
 import { dotOf } from "./circuit_graph/graphviz";
 import { createPanel } from "./circuit_graph/panel/panel";
@@ -15,8 +15,8 @@ import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar } from "./core/elements/toolbar";
+import { saverOf } from "./core/export/saves";
 import { computed, sizeOf, watch } from "./core/reactive";
-import { saverOf } from "./core/saves";
 import { type View, widget } from "./core/view";
 import type { CircuitGraphTraits } from "./generated/traits";
 

@@ -1,12 +1,12 @@
 /** HeadTable: one row a head, its statistics as numbers with bars, sorted, filtered and selected. */
 
-import { magnitudeTable } from "./core/colour";
+import { magnitudeTable } from "./core/drawing/colour";
 import { h } from "./core/elements/dom";
 import type { Key } from "./core/elements/key_list";
 import { resizable } from "./core/elements/resize";
 import { createToolbar } from "./core/elements/toolbar";
+import { saverOf } from "./core/export/saves";
 import { computed, type ReadonlySignal, sizeOf, trait, watch } from "./core/reactive";
-import { saverOf } from "./core/saves";
 import { type View, widget } from "./core/view";
 import { type Model, save } from "./core/widget_model";
 import type { HeadTableTraits } from "./generated/traits";

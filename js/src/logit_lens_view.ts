@@ -1,13 +1,13 @@
 /** The logit lens: layers up, positions across, the top token in each cell; beside it one position through the layers. */
 
+import { createLegend } from "./core/drawing/legend";
+import { LOG_FLOOR } from "./core/drawing/scale";
 import { h } from "./core/elements/dom";
 import { listenForKeys } from "./core/elements/keyboard";
-import { createLegend } from "./core/elements/legend";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
+import { saverOf } from "./core/export/saves";
 import { computed, draw, sizeOf, watch } from "./core/reactive";
-import { saverOf } from "./core/saves";
-import { LOG_FLOOR } from "./core/scale";
 import { plain } from "./core/tokens";
 import { type View, widget } from "./core/view";
 import type { LogitLensViewTraits } from "./generated/traits";

@@ -1,14 +1,14 @@
 /** PatchingMap: layers up, positions or heads across, each cell coloured by its signed effect. */
 
+import { createLegend } from "./core/drawing/legend";
 import { h } from "./core/elements/dom";
 import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
-import { createLegend } from "./core/elements/legend";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import type { Tooltip } from "./core/elements/tooltip";
+import { saverOf } from "./core/export/saves";
 import { computed, type ReadonlySignal, signal, sizeOf, trait, watch } from "./core/reactive";
-import { saverOf } from "./core/saves";
 import { type View, widget } from "./core/view";
 import type { PatchingMapTraits } from "./generated/traits";
 import { largest } from "./patching_map/cells/cells";

@@ -5,8 +5,8 @@ import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
+import { saverOf } from "./core/export/saves";
 import { computed, sizeOf, watch } from "./core/reactive";
-import { saverOf } from "./core/saves";
 import { type View, widget } from "./core/view";
 import type { SteeringPanelTraits } from "./generated/traits";
 import type { Shown } from "./steering_panel/answers/answer";
@@ -22,7 +22,7 @@ import { presetsText } from "./steering_panel/sliders/presets";
 import { createSliderList } from "./steering_panel/sliders/slider_list";
 import { State } from "./steering_panel/state";
 import css from "./steering_panel/steering_panel.css";
-import { createSweepPlot } from "./steering_panel/sweeps/sweep_plot";
+import { createSweepPanel } from "./steering_panel/sweeps/sweep_panel";
 import { createSweeps, type Sweeps } from "./steering_panel/sweeps/sweeps";
 
 const KEYS: Key[] = [
@@ -62,7 +62,7 @@ function build(view: View<SteeringPanelTraits>): void {
     { class: "sp-left" },
     ...createSliderList(state, actions, until),
     createPresetBox(state, say, until),
-    createSweepPlot(state, sweeps, tooltip, until),
+    createSweepPanel(state, sweeps, tooltip, until),
   );
   const bars = createBars(state, answers, tooltip, (shown) => announce(root, shown), until);
   const right = h(

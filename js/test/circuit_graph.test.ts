@@ -4,6 +4,10 @@ import { type Edits, grouped, includedBy, toggledEdge, toggledNodes } from "../s
 import { Graph } from "../src/circuit_graph/circuit/graph";
 import { receiverWords, scoreText } from "../src/circuit_graph/circuit/names";
 import { columnsOf, unitsOf } from "../src/circuit_graph/circuit/units";
+import { distance, edgeTable, pathBetween } from "../src/circuit_graph/drawing/edge_lines";
+import { classLetter, cut } from "../src/circuit_graph/drawing/labels";
+import { frameOf } from "../src/circuit_graph/drawing/layout";
+import { MOST_EDGES, MOST_NODES, sceneOf } from "../src/circuit_graph/drawing/scene";
 import {
   edgesAt,
   endsOf,
@@ -12,12 +16,8 @@ import {
   nearest,
   positionOf,
   ticksOf,
-} from "../src/circuit_graph/curve/faithfulness_curve";
-import { distance, edgeTable, pathBetween } from "../src/circuit_graph/drawing/edge_curves";
-import { classLetter, cut } from "../src/circuit_graph/drawing/labels";
-import { frameOf } from "../src/circuit_graph/drawing/layout";
-import { MOST_EDGES, MOST_NODES, sceneOf } from "../src/circuit_graph/drawing/scene";
-import { signedTable } from "../src/core/colour";
+} from "../src/circuit_graph/faithfulness_curve/measurements";
+import { signedTable } from "../src/core/drawing/colour";
 import { share } from "../src/core/format";
 import { History } from "../src/core/history";
 import { FakeModel } from "./fake_model";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { classHue, hexColour, magnitudeTable, signedTable, type Table } from "../src/core/colour";
+import { classHue, hexColour, magnitudeTable, signedTable, type Table } from "../src/core/drawing/colour";
 import type { Rgb } from "../src/core/elements/theme";
 
 const DARK: Rgb = [17, 19, 23];

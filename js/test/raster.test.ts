@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { makePattern, rowStart } from "../src/attention_view/patterns/pattern";
 import { colour, EMPTY, rasterise } from "../src/attention_view/patterns/raster";
-import { magnitudeTable } from "../src/core/colour";
-import type { Scale } from "../src/core/scale";
+import { magnitudeTable } from "../src/core/drawing/colour";
+import type { Scale } from "../src/core/drawing/scale";
 
 const linear: Scale = { kind: "linear", low: 0, high: 1, threshold: 0 };
 const table = magnitudeTable([17, 19, 23], true);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { entryOf, niceCeiling, positionOf, type Scale, valueAt } from "../src/core/scale";
+import { entryOf, niceCeiling, positionOf, type Scale, valueAt } from "../src/core/drawing/scale";
 
 const linear: Scale = { kind: "linear", low: 0, high: 1, threshold: 0 };
 

@@ -7,9 +7,9 @@ from scope_widgets.circuits.discovery.methods import METHODS, Method
 from scope_widgets.circuits.drawing.svg import to_svg
 from scope_widgets.circuits.edge_positions import EdgePositions, by_position
 from scope_widgets.circuits.evaluation.completeness import Completeness
-from scope_widgets.circuits.evaluation.curve import Curve, CurvePoint
 from scope_widgets.circuits.evaluation.evaluate import Evaluation, evaluate
 from scope_widgets.circuits.evaluation.faithfulness import Faithfulness
+from scope_widgets.circuits.evaluation.faithfulness_curve import Curve, CurvePoint
 from scope_widgets.circuits.evaluation.measures import completeness, curve, curve_points, faithfulness, minimality
 from scope_widgets.circuits.evaluation.minimality import Minimality
 from scope_widgets.circuits.evaluation.replacement_values import ABLATIONS, CircuitAblation

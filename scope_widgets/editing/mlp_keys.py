@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from scope_widgets.models.locks import held
+from scope_widgets.models.guards.locks import held
+from scope_widgets.models.guards.put_back import recording_gradients
 from scope_widgets.models.microscope import Microscope, loaded
-from scope_widgets.models.put_back import recording_gradients
 
 _BATCH = 16
 

@@ -11,8 +11,8 @@ from tqdm.auto import tqdm
 
 from scope_widgets.experiments.check_logits import OVERFLOW, check_logits
 from scope_widgets.experiments.metric import divergence
+from scope_widgets.models.guards.put_back import recording_gradients
 from scope_widgets.models.microscope import Microscope, loaded
-from scope_widgets.models.put_back import recording_gradients
 
 #: step of Adam, in units of the typical size of one number that the MLP writes there
 _RATE = 0.1

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from scope_widgets.experiments.direction import Direction
 from scope_widgets.models.architecture.anatomy import Block, UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import freeze_norm
-from scope_widgets.models.locks import held
+from scope_widgets.models.guards.locks import held
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.weights.weight_edits import original_weight, plain_weight
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from scope_widgets._untrusted import parse_json, read_text
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError, has_encoder
+from scope_widgets.models.guards.put_back import recording_gradients
 from scope_widgets.models.input_device import input_device
-from scope_widgets.models.put_back import recording_gradients
 
 #: what makes a folder, or a repository on the hub, one of an adapter
 CONFIG = "adapter_config.json"

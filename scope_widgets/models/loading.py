@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetensors import SafetensorError
 
+from scope_widgets._types import Prompt
 from scope_widgets._untrusted import check_name, opening, why
 from scope_widgets.models import adapters
 from scope_widgets.models.checkpoint_sizes import check_config, check_gguf
@@ -54,6 +55,19 @@ class Options(NamedTuple):
         if self.device is not None and self.device_map is not None:
             raise ValueError(
                 f"device={self.device!r} and device_map={self.device_map!r} both say where the model goes: give one."
+            )
+
+    def check_remote(self, source: Prompt | None) -> None:
+        """Raise ValueError where one is given, or a source, for a model on a server."""
+        if source is not None:
+            raise ValueError(
+                "source= is what an encoder reads, and encoder-decoder models are not run on a server: load the model "
+                "without remote=True."
+            )
+        if self != Options():
+            raise ValueError(
+                f"{', '.join(self._fields[:-1])} and {self._fields[-1]} are the server's choice: leave them out with "
+                "remote=True."
             )
 
 

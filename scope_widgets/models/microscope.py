@@ -13,27 +13,27 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 import torch
 from torch import Tensor
 
-from scope_widgets._choices import check_choice
 from scope_widgets._job import Job
 from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models import adapters, loading
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.module_lookup import named
+from scope_widgets.models.attention.function import uses_attention_interface
+from scope_widgets.models.encoder_decoder.source import EncodedSource, decoder_tokenizer, encoded
 from scope_widgets.models.execution.activation_edits import Editor, Edits
 from scope_widgets.models.execution.assemble_trace import assemble_trace
-from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.execution.cached_run import CachedRun, ResumeMode
 from scope_widgets.models.execution.call_recorder import recording
-from scope_widgets.models.execution.encoded_source import EncodedSource, decoder_tokenizer, encoded
 from scope_widgets.models.execution.model_validation import is_tested, measured
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.execution.recorder import Recorder, record, recorded_sites
+from scope_widgets.models.execution.recorder import Recorder, record
 from scope_widgets.models.execution.resume_mode import measured_resume_mode
+from scope_widgets.models.guards.locks import exclusive, held
+from scope_widgets.models.guards.put_back import finish_broken, recording_gradients, with_block
 from scope_widgets.models.input_device import input_device
-from scope_widgets.models.locks import exclusive, held
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
-from scope_widgets.models.put_back import finish_broken, recording_gradients, with_block
 from scope_widgets.models.remote_dispatch import call_in_process, local_steps
+from scope_widgets.models.run_arguments import check_token_ids, checked_logits, wanted_sites
 from scope_widgets.models.tokens import encode, pad
 from scope_widgets.models.weights.weight_version import weights_version
 from scope_widgets.traces.pending_trace import PendingTrace
@@ -42,8 +42,6 @@ from scope_widgets.traces.trace import KeptLogits, Trace
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: beyond this, patterns are not stored by default but computed from queries and keys when they are asked for
-ATTENTION_BYTES = 512 * 2**20
 #: what only this package uses
 _INTERNAL = frozenset({"call", "has_gradients", "interactive", "weights_version", "wrapped"})
 #: the microscope of models on a server, which no module of this floor imports
@@ -181,16 +179,7 @@ class Microscope(ABC):
             device, dtype, device_map, quantization_config, attn_implementation, trust_remote_code
         )
         if remote:
-            if source is not None:
-                raise ValueError(
-                    "source= is what an encoder reads, and encoder-decoder models are not run on a server: load the "
-                    "model without remote=True."
-                )
-            if options != loading.Options():
-                raise ValueError(
-                    f"{', '.join(loading.Options._fields[:-1])} and {loading.Options._fields[-1]} are the server's "
-                    "choice: leave them out with remote=True."
-                )
+            options.check_remote(source)
             return importlib.import_module(_REMOTE).load(str(name), revision, host, api_key, timeout)  # type: ignore[no-any-return]
         model, tokenizer, model_id = loading.load(name, options, revision=revision)
         return LocalMicroscope(model, tokenizer, model_id, getattr(model.config, "_commit_hash", None), source=source)
@@ -412,33 +401,10 @@ class Microscope(ABC):
         'in_memory'
         """
         rows = [[0] * prompt] if isinstance(prompt, int) else encode(self.tokenizer, prompt, None)[0]
-        self._check(rows)
+        check_token_ids(self, rows)
         lengths = [len(row) for row in rows]
-        wanted = self._wanted(capture, torch.empty(len(rows), max(lengths), device="meta"))
+        wanted = wanted_sites(capture, self.anatomy, torch.empty(len(rows), max(lengths), device="meta"))
         return estimate_for(self.model, self.anatomy, lengths, wanted, checked_logits(logits), available)
-
-    # --- inside -----------------------------------------------------------------------------------------------------
-
-    def _check(self, rows: list[list[int]]) -> None:
-        longest = max(map(len, rows))
-        if longest > self.anatomy.context:
-            raise ValueError(
-                f"The prompt has {longest} tokens and {self.model_id} reads at most {self.anatomy.context}. Shorten it."
-            )
-        wrong = [i for row in rows for i in row if not 0 <= i < self.anatomy.d_vocab]
-        if wrong:
-            raise ValueError(f"Token ids must be 0 to {self.anatomy.d_vocab - 1} for {self.model_id}; got {wrong[0]}.")
-
-    def _wanted(self, capture: Sequence[str] | None, ids: Tensor) -> tuple[str, ...]:
-        if isinstance(capture, str):
-            capture = (capture,)
-        if capture is not None:
-            return tuple(capture)
-        keys = {"attention": ids.shape[-1], "cross_attention": self.anatomy.n_source}
-        size = 4 * self.n_layers * self.n_heads * ids.numel()
-        return tuple(
-            site for site in recorded_sites(self.anatomy) if site not in keys or size * keys[site] <= ATTENTION_BYTES
-        )
 
 
 class LocalMicroscope(Microscope):
@@ -492,7 +458,7 @@ class LocalMicroscope(Microscope):
     ) -> Trace:
         """Run the model on a prompt, or several, and record what happens inside, see `Microscope.trace`."""
         rows, texts, several = encode(self.tokenizer, prompt, prepend_bos)
-        self._check(rows)
+        check_token_ids(self, rows)
         if self.model.training:
             raise ValueError("The model is in training mode, so dropout would change every trace: call model.eval().")
         ids, mask = pad(rows, input_device(self.model))
@@ -500,7 +466,7 @@ class LocalMicroscope(Microscope):
         at = None if keep == "all" else mask.sum(-1) - 1
         with exclusive(self.model, whole=True):
             wrapped = self._under_nnsight()
-            recorder = Recorder(self.anatomy, self._wanted(capture, ids), named(self.model, modules))
+            recorder = Recorder(self.anatomy, wanted_sites(capture, self.anatomy, ids), named(self.model, modules))
             found = record(wrapped, self.model, recorder, {"input_ids": ids, "attention_mask": mask.long()}, at)
         kept = {"all": found, "last": found[:, 0], None: None}[keep]
         trace = assemble_trace(self, recorder, ids, mask, kept, texts, self.model_id, self.revision)
@@ -521,9 +487,7 @@ class LocalMicroscope(Microscope):
         ValueError
             When the block ends and no forward was run, or one that is no whole forward of token ids.
         """
-        every = recorded_sites(self.anatomy)
-        wanted = (capture,) if isinstance(capture, str) else tuple(every if capture is None else capture)
-        watched, keep = PendingTrace(), checked_logits(logits)
+        wanted, watched, keep = wanted_sites(capture, self.anatomy), PendingTrace(), checked_logits(logits)
         with exclusive(self.model, watching=True):
             self._find_parts()
             recorder = Recorder(self.anatomy, wanted, named(self.model, modules))
@@ -537,7 +501,7 @@ class LocalMicroscope(Microscope):
         """Run token ids `[batch, position]` with changes inside, see `Microscope.logits`."""
         if token_ids.ndim != 2:
             raise ValueError(f"Expected token ids [batch, position], got a tensor of shape {tuple(token_ids.shape)}.")
-        self._check(token_ids.tolist())
+        check_token_ids(self, token_ids.tolist())
         with self.wrapped() as wrapped:
             inputs = {"input_ids": token_ids.to(input_device(self.model))}
             return Editor(wrapped, self.model, self.anatomy, edits or {}).logits(inputs)
@@ -547,7 +511,7 @@ class LocalMicroscope(Microscope):
         rows, _, _ = encode(self.tokenizer, prompt, None)
         if len(rows) > 1:
             raise ValueError(f"generate() continues one prompt; got {len(rows)}.")
-        self._check(rows)
+        check_token_ids(self, rows)
         ids, mask = pad(rows, input_device(self.model))
         options = {"do_sample": False, "pad_token_id": self.tokenizer.pad_token_id or 0, **options}
         if self.source is None:
@@ -572,7 +536,7 @@ class LocalMicroscope(Microscope):
             As in `logits`; what is kept is kept after them.
         """
         rows, _, _ = encode(self.tokenizer, prompts, None)
-        self._check(rows)
+        check_token_ids(self, rows)
         return CachedRun(self, rows, capture, edits or {}, self._measured_resume_mode())
 
     def submit(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T]:
@@ -625,13 +589,6 @@ class LocalMicroscope(Microscope):
                     lambda rows, mode: CachedRun(self, rows, (), {}, mode), self.logits, self.anatomy, name
                 )
             return self._resume_mode
-
-
-def checked_logits(logits: KeptLogits) -> KeptLogits:
-    """Return whose logits a trace is to keep; raise ValueError for anything else."""
-    if logits is not None:
-        check_choice("logits", logits, Literal["all", "last"], "None")
-    return logits
 
 
 def loaded(scope: Microscope, what: str = "this") -> LocalMicroscope:

@@ -10,8 +10,8 @@ from torch import Tensor
 from scope_widgets._choices import check_choice
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName
+from scope_widgets.models.guards.put_back import recording_gradients
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.put_back import recording_gradients
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.clean_corrupted_runs import OVER, WITH_HEADS, Over, PatchingDirection, RunPair, run_pair
 from scope_widgets.patching.reproducing_call import python_call

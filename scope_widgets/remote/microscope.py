@@ -20,13 +20,14 @@ from scope_widgets._result import Result
 from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
+from scope_widgets.models.attention.function import uses_attention_interface
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
-from scope_widgets.models.execution.attention import uses_attention_interface
 from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.nnsight_trace import TransformersModel
 from scope_widgets.models.loading import ModelNotFoundError
-from scope_widgets.models.microscope import LocalMicroscope, Microscope, checked_logits
+from scope_widgets.models.microscope import LocalMicroscope, Microscope
+from scope_widgets.models.run_arguments import check_token_ids, checked_logits
 from scope_widgets.models.tokens import encode, pad, token_texts
 from scope_widgets.remote import serialization
 from scope_widgets.remote.client.request import Listener
@@ -149,7 +150,7 @@ class RemoteMicroscope(Microscope):
         if modules:
             raise ValueError("modules= is not there for a remote model; use capture=, or scope.nnsight().")
         rows, texts, several = encode(self.tokenizer, prompt, prepend_bos)
-        self._check(rows)
+        check_token_ids(self, rows)
         kept, sites = checked_logits(logits), None if capture is None else _checked_sites(capture)
         trace = self.trace_of(rows, texts, several, sites, kept)
         return trace if capture is None else trace.fetch(*trace.captured)

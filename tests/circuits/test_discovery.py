@@ -18,8 +18,8 @@ from scope_widgets.circuits.evaluation.edited_circuit import attention_on_first_
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.faithfulness import interval
 from scope_widgets.models.edges import edge_ablation
+from scope_widgets.models.edges.find_edges import graph_of
 from scope_widgets.models.edges.graph import Graph
-from scope_widgets.models.edges.model_graph import graph_of
 from tests.support.reference_circuits import Plain
 from tests.support.tiny_models import CONFIGS, FAMILIES, VOCAB, tiny_tokenizer
 

@@ -65,7 +65,7 @@ def test_the_demo_model():
 
 
 def test_patterns_that_a_trace_does_not_store_by_default_are_not_counted(monkeypatch):
-    monkeypatch.setattr("scope_widgets.models.microscope.ATTENTION_BYTES", 1000)
+    monkeypatch.setattr("scope_widgets.models.run_arguments.ATTENTION_BYTES", 1000)
     scope = Microscope.load("demo")
     assert tuple(scope.estimate(40).captured) == scope.trace([3] * 40).captured == DEFAULT
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, patching, steering
-from scope_widgets.models.execution.attention import _running
-from scope_widgets.models.locks import _hooked
+from scope_widgets.models.attention.function import _running
+from scope_widgets.models.guards.locks import _hooked
 from tests.support import reference_steering as plain
 from tests.support.steering_examples import IDS, OTHER, made, mixed, scope_of
 from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 import scope_widgets
-from scope_widgets.models.execution import attention
-from scope_widgets.models.locks import lock_of
+from scope_widgets.models.attention import function as attention_function
+from scope_widgets.models.guards.locks import lock_of
 
 #: a line of a file, and how often it was run before
 Place = tuple[str, int, int]
@@ -130,7 +130,7 @@ class State:
         now = self._now()
         hooks = [name for hooks in now["hooks"] for one in hooks for name in one]
         own = [name for names in now["names"] for name in names if name == "forward" or "nnsight" in name]
-        return [*map(str, hooks), *own, *(["attention"] if attention.NAME in now["attention"] else [])]
+        return [*map(str, hooks), *own, *(["attention"] if attention_function.NAME in now["attention"] else [])]
 
     def _now(self) -> dict[str, Any]:
         model, tokenizer = self._scope.model, self._scope.tokenizer
@@ -147,7 +147,7 @@ class State:
             "lock": lock_of(model)._is_owned(),
             "tokenizer": (tokenizer.pad_token, tokenizer.padding_side),
             "function modes": torch._C._len_torch_function_stack(),
-            "attention hook": attention.running_hooks(),
+            "attention hook": attention_function.running_hooks(),
             "stance": torch._dynamo.eval_frame._stance.stance,
             "forward class": nn.Module.__call__,
         }

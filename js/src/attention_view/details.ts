@@ -1,10 +1,10 @@
 /** Exact values as tables: what a token attends to, and what attends to it. */
 
-import { cssColour } from "../core/colour";
+import { cssColour } from "../core/drawing/colour";
+import { entryOf } from "../core/drawing/scale";
 import { h } from "../core/elements/dom";
 import { exact } from "../core/format";
 import { draw } from "../core/reactive";
-import { entryOf } from "../core/scale";
 import { tokenSpan } from "../core/tokens";
 import { type Ranked, topKeys, topQueries } from "./patterns/pattern";
 import { PANEL_TITLES, type State } from "./state";

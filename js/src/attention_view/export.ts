@@ -1,7 +1,7 @@
 /** What an attention view writes: Python lines that make it again, and its values as CSV. */
 
-import { csvLine } from "../core/export";
-import { selectedHeads, selectedTokens, viewCode } from "../core/python_code";
+import { csvLine } from "../core/export/files";
+import { selectedHeads, selectedTokens, viewCode } from "../core/export/python_code";
 import { forVisible } from "./matrix/matrix_drawing";
 import { read } from "./patterns/pattern";
 import { PANEL_TITLES, type State } from "./state";

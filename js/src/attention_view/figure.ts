@@ -1,10 +1,10 @@
 /** The view as an SVG for papers: text as text, cells as rectangles or, where they are many, as a picture. */
 
-import { hexColour, type Table } from "../core/colour";
-import { xml } from "../core/export";
-import { type Figure, legendOf, MARGIN, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/figure";
+import { hexColour, type Table } from "../core/drawing/colour";
+import { entryOf, type Scale } from "../core/drawing/scale";
+import { type Figure, legendOf, MARGIN, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/export/figure";
+import { xml } from "../core/export/files";
 import { short } from "../core/format";
-import { entryOf, type Scale } from "../core/scale";
 import { columns, plain } from "../core/tokens";
 import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, labelPositions, labelStep } from "./layout";
 import { forVisible } from "./matrix/matrix_drawing";

@@ -1,5 +1,5 @@
 /** All heads as thumbnails: layers down, heads across. */
-import { classHue, className } from "../core/colour";
+import { classHue, className } from "../core/drawing/colour";
 import { context, h } from "../core/elements/dom";
 import { createWalker, type Walker } from "../core/elements/keyboard_grid";
 import type { Tooltip } from "../core/elements/tooltip";

@@ -1,7 +1,7 @@
 /** Where things stand: thumbnails, the matrix and its labels. Plain arithmetic. */
 import type { Window } from "./patterns/raster";
 
-export { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/axis";
+export { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/drawing/axis";
 
 export interface Frame {
   /** The square of cells. */

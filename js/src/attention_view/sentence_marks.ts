@@ -1,8 +1,8 @@
 /** What the tokens of the sentence carry: bars of attention, the selection, the token that is pointed at. */
 
-import { cssColour } from "../core/colour";
+import { cssColour } from "../core/drawing/colour";
+import { entryOf } from "../core/drawing/scale";
 import { draw } from "../core/reactive";
-import { entryOf } from "../core/scale";
 import { read } from "./patterns/pattern";
 import type { Sentence } from "./sentence";
 

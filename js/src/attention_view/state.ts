@@ -1,9 +1,9 @@
 /** What an attention view shows, as signals; everything else follows from them. */
 
-import { magnitudeTable, signedTable, type Table } from "../core/colour";
+import { magnitudeTable, signedTable, type Table } from "../core/drawing/colour";
+import { niceCeiling, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, untracked, watch } from "../core/reactive";
-import { niceCeiling, type Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { AttentionViewTraits } from "../generated/traits";

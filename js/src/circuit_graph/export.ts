@@ -1,7 +1,7 @@
 /** What a circuit's view writes: Python lines that make it again, its edges as CSV, and the circuit as JSON. */
 
-import { csvLine } from "../core/export";
-import { python, pythonCall, selectedHeads } from "../core/python_code";
+import { csvLine } from "../core/export/files";
+import { python, pythonCall, selectedHeads } from "../core/export/python_code";
 import type { Edits } from "./circuit/edits";
 import type { State } from "./state";
 

@@ -1,13 +1,13 @@
 /** The graph as an SVG for papers: curves as paths, text as text. */
 
-import { classHue } from "../core/colour";
+import { classHue } from "../core/drawing/colour";
 import type { Theme } from "../core/elements/theme";
-import { xml } from "../core/export";
-import { type Figure, hex, legendOf, round as tenth, titled } from "../core/figure";
+import { type Figure, hex, legendOf, round as tenth, titled } from "../core/export/figure";
+import { xml } from "../core/export/files";
 import { count, counted, share, significant } from "../core/format";
 import type { Scores } from "./circuit/scores";
 import { axisLabels, innerText } from "./drawing/drawing";
-import { keyOf, lookOf, type Sort } from "./drawing/edge_curves";
+import { keyOf, lookOf, type Sort } from "./drawing/edge_lines";
 import { classLetter, placedLabels } from "./drawing/labels";
 import type { Mark } from "./drawing/scene";
 import { undrawnWords } from "./panel/readout";

@@ -1,10 +1,10 @@
 /** What a circuit's view shows, as signals; everything else follows from them. */
 
-import { signedTable, type Table } from "../core/colour";
+import { signedTable, type Table } from "../core/drawing/colour";
+import { niceCeiling, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
 import { History } from "../core/history";
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "../core/reactive";
-import { niceCeiling, type Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
 import { isSavedPage, type Model } from "../core/widget_model";
 import type { CircuitGraphTraits } from "../generated/traits";
@@ -23,7 +23,7 @@ import {
 } from "./circuit/edits";
 import { Graph } from "./circuit/graph";
 import { columnsOf, type Unit, type Units, unitsOf } from "./circuit/units";
-import { type Curve, edgeTable } from "./drawing/edge_curves";
+import { type Curve, edgeTable } from "./drawing/edge_lines";
 import { frameOf, type Room } from "./drawing/layout";
 import { type Scene, sceneOf } from "./drawing/scene";
 

@@ -1,7 +1,7 @@
 /** What is saved and copied: CSV with exact values, and the Python line that makes the view again. */
 
-import { csvLine } from "../core/export";
-import { python, selectedHeads, viewCode } from "../core/python_code";
+import { csvLine } from "../core/export/files";
+import { python, selectedHeads, viewCode } from "../core/export/python_code";
 import type { Head } from "../core/selection";
 import { exact, type Table } from "./columns";
 import type { SortKey } from "./order";

@@ -1,9 +1,9 @@
 /** The table as an SVG: what is shown, in its order, for a paper or a slide. */
 
-import { type Table as Colours, classHue, hexColour, magnitudeTable } from "../core/colour";
+import { type Table as Colours, classHue, hexColour, magnitudeTable } from "../core/drawing/colour";
 import type { Theme } from "../core/elements/theme";
-import { xml } from "../core/export";
-import { type Figure, gradient, round, svgOf } from "../core/figure";
+import { type Figure, gradient, round, svgOf } from "../core/export/figure";
+import { xml } from "../core/export/files";
 import {
   headName,
   headOf,

@@ -1,5 +1,5 @@
 /** One row in words with exact values: the line below the table, and the note beside a class letter. */
-import { className } from "../core/colour";
+import { className } from "../core/drawing/colour";
 import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
 import { tokenSpan } from "../core/tokens";

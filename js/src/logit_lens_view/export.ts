@@ -1,7 +1,7 @@
 /** What a lens view writes: Python lines that make it again, and its values as CSV. */
 
-import { csvLine } from "../core/export";
-import { selectedTokens, viewCode } from "../core/python_code";
+import { csvLine } from "../core/export/files";
+import { selectedTokens, viewCode } from "../core/export/python_code";
 import type { State } from "./state";
 
 /** `LogitLensView(lens, selected_tokens=[9])` for the present state; what is at its default is left out. */

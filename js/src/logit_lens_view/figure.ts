@@ -1,8 +1,8 @@
 /** The view as an SVG for papers: the cells on show with their words, the legend, and the chart of the position. */
 
-import { hexColour } from "../core/colour";
-import { xml } from "../core/export";
-import { type Figure, legendOf, MARGIN, MONO, numbersOf, round, SANS, titled } from "../core/figure";
+import { hexColour } from "../core/drawing/colour";
+import { type Figure, legendOf, MARGIN, MONO, numbersOf, round, SANS, titled } from "../core/export/figure";
+import { xml } from "../core/export/files";
 import { short } from "../core/format";
 import { fitted, plain } from "../core/tokens";
 import { GUTTER, HEADER, shownRange, stepOf } from "./layout";

@@ -1,5 +1,5 @@
 /** Where the cells stand: how large they are, and which of them are on show. */
-import { niceCeiling } from "../core/scale";
+import { niceCeiling } from "../core/drawing/scale";
 
 /** Room for the names of the layers, left of the cells, and of the tokens, above them. */
 export const GUTTER = 48;

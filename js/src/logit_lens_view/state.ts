@@ -1,9 +1,9 @@
 /** What a lens view shows, as signals; everything else follows from them. */
 
-import { magnitudeTable, type Table } from "../core/colour";
+import { magnitudeTable, type Table } from "../core/drawing/colour";
+import { LOG_FLOOR, niceCeiling, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
 import { computed, type ReadonlySignal, type Signal, signal, trait } from "../core/reactive";
-import { LOG_FLOOR, niceCeiling, type Scale } from "../core/scale";
 import type { Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { LogitLensViewTraits } from "../generated/traits";

@@ -1,7 +1,7 @@
 /** What a patching map writes: Python lines that make it again, and all its cells as CSV. */
 
-import { csvLine } from "../core/export";
-import { pythonCall, selectedHeads, selectedTokens } from "../core/python_code";
+import { csvLine } from "../core/export/files";
+import { pythonCall, selectedHeads, selectedTokens } from "../core/export/python_code";
 import { statusOf } from "./cells/cells";
 import type { State } from "./state";
 

@@ -1,11 +1,11 @@
 /** The map as an SVG for papers: text as text, cells as rectangles or, where they are many, as a picture. */
 
-import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/axis";
-import { cssColour, hexColour } from "../core/colour";
-import { xml } from "../core/export";
-import { type Figure, legendOf, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/figure";
+import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/drawing/axis";
+import { cssColour, hexColour } from "../core/drawing/colour";
+import { entryOf } from "../core/drawing/scale";
+import { type Figure, legendOf, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/export/figure";
+import { xml } from "../core/export/files";
 import { short } from "../core/format";
-import { entryOf } from "../core/scale";
 import { columns as charactersOf, plain } from "../core/tokens";
 import { shownOf, statusOf } from "./cells/cells";
 import { type Grid, sumsOf } from "./cells/grid";

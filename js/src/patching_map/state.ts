@@ -1,9 +1,9 @@
 /** What a patching map shows, as signals; everything else follows from them. */
 
-import { signedTable, type Table } from "../core/colour";
+import { signedTable, type Table } from "../core/drawing/colour";
+import type { Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, watch } from "../core/reactive";
-import type { Scale } from "../core/scale";
 import type { Head, Selection } from "../core/selection";
 import { isSavedPage, type Model, save } from "../core/widget_model";
 import type { PatchingMapTraits } from "../generated/traits";

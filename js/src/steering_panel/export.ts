@@ -1,5 +1,5 @@
 /** The table of tokens as CSV. */
-import { csvLine } from "../core/export";
+import { csvLine } from "../core/export/files";
 import type { Answer } from "./answers/answer";
 
 export const csv = ({ tokens }: Answer): string =>

@@ -1,6 +1,6 @@
 import type { Theme } from "../core/elements/theme";
-import { xml } from "../core/export";
-import { type Figure, hex, titled } from "../core/figure";
+import { type Figure, hex, titled } from "../core/export/figure";
+import { xml } from "../core/export/files";
 import { signed, steady } from "../core/format";
 import type { Answers } from "./answers/answers";
 import { drawBars, svgPen } from "./answers/bars_drawing";

@@ -24,8 +24,8 @@ from scope_widgets.experiments.rounding import share, vanishes
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.component_outputs import ComponentOutputs, component_outputs
 from scope_widgets.models.edges.edge_ablation import EdgeAblation
+from scope_widgets.models.edges.find_edges import graph_of
 from scope_widgets.models.edges.graph import Graph
-from scope_widgets.models.edges.model_graph import graph_of
 from scope_widgets.models.microscope import Microscope
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]

@@ -7,9 +7,15 @@ from collections.abc import Generator, Mapping, Sequence
 from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation.completeness import Completeness, measure_completeness
-from scope_widgets.circuits.evaluation.curve import SHARES, Curve, CurvePoint, curve_point_by_point, measure_curve
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.faithfulness import Faithfulness, measure_faithfulness
+from scope_widgets.circuits.evaluation.faithfulness_curve import (
+    SHARES,
+    Curve,
+    CurvePoint,
+    curve_point_by_point,
+    measure_curve,
+)
 from scope_widgets.circuits.evaluation.minimality import Minimality, measure_minimality
 from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
 from scope_widgets.experiments.named_tasks import TaskName

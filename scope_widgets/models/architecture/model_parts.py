@@ -17,6 +17,10 @@ class ModelParts(Protocol):
     source: Any
 
     @property
+    def model_id(self) -> str:
+        """Its name."""
+
+    @property
     def n_layers(self) -> int:
         """Number of blocks."""
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.model_parts import ModelParts
-from scope_widgets.models.locks import held
-from scope_widgets.models.put_back import recording_gradients
+from scope_widgets.models.guards.locks import held
+from scope_widgets.models.guards.put_back import recording_gradients
 
 
 @dataclass(frozen=True)

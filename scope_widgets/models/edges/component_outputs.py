@@ -12,10 +12,11 @@ from torch import Tensor
 from scope_widgets.models.architecture.anatomy import Block, UnsupportedModelError
 from scope_widgets.models.architecture.qkv_projections import matrix
 from scope_widgets.models.architecture.unembedding import freeze_norm
-from scope_widgets.models.execution.causality import require_causal
+from scope_widgets.models.attention.causality import require_causal
 from scope_widgets.models.execution.recorder import unwrap
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
+from scope_widgets.models.run_arguments import check_token_ids
 from scope_widgets.models.tokens import pad
 
 
@@ -68,7 +69,7 @@ def component_outputs(scope: Microscope, prompts: list[list[int]], whole: Collec
     UnsupportedModelError
         Where the parts do not sum to the residual stream.
     """
-    scope._check(prompts)
+    check_token_ids(scope, prompts)
     if scope.model.training:
         raise ValueError("The model is in training mode, so dropout would change every run: call model.eval().")
     # To the right: no mask is needed, for nothing looks at what is later. With a token of the prompt: transformers
@@ -103,7 +104,7 @@ def component_outputs(scope: Microscope, prompts: list[list[int]], whole: Collec
         final.append(wrapped.envoy(anatomy.blocks[-1].block).output)
 
     with loaded(scope).wrapped() as wrapped:
-        require_causal(wrapped, scope.model)
+        require_causal(scope.model, lambda rows: wrapped.logits({"input_ids": rows}))
         logits = wrapped.logits({"input_ids": ids}, body, at=last, lengths=last + 1)[:, 0]
     of, bias = torch.cat(parts), torch.stack(biases)
     _check_sum(scope, of.sum(0) + bias.sum(0), unwrap(final[0]))

@@ -35,7 +35,7 @@ class EdgeAblation:
     replaced : Tensor [sender, prompt, position, d_model]
         What each sender's edges carry where they are out.
     graph : Graph
-        See `model_graph.graph_of`, which runs the model to make it.
+        See `find_edges.graph_of`, which runs the model to make it.
     """
 
     def __init__(self, scope: Microscope, clean: ComponentOutputs, replaced: Tensor, graph: Graph) -> None:

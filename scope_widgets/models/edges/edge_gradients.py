@@ -18,8 +18,8 @@ from scope_widgets.models.edges.edge_ablation import put
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import unwrap
+from scope_widgets.models.guards.put_back import recording_gradients
 from scope_widgets.models.microscope import Microscope, loaded
-from scope_widgets.models.put_back import recording_gradients
 
 
 class EdgeGradients:
@@ -153,7 +153,7 @@ class _Run:
         stream = self._embeddings.detach().requires_grad_()
         for layer, block in enumerate(blocks):
             envoy = wrapped.envoy(block.block)
-            stream.register_hook(_give_python_a_turn)
+            stream.register_hook(_give_python_a_turn)  # type: ignore[no-untyped-call]
             self.streams.append(stream)
             beside = stream.clone()  # what the MLP of a parallel block reads is a thing of its own
             if layer in graph.whole:

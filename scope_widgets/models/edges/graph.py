@@ -1,4 +1,4 @@
-"""`Graph`: the components that write to the residual stream, the inputs that read it, and the edges between them."""
+"""`Graph`: all edges that a model of given sizes has, between what writes to the residual stream and what reads it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Forwards of a model: recorded, edited, continued from the middle, one at a time."""
+"""Forwards of a model: recorded, edited, continued from the middle, changed for as long as a block runs."""

@@ -14,13 +14,13 @@ from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding
+from scope_widgets.models.attention.causality import require_causal_masks
 from scope_widgets.models.execution.activation_edits import Editor, Edits, HookPoint
-from scope_widgets.models.execution.causality import require_causal_masks
 from scope_widgets.models.execution.loaded_model import LoadedModel
 from scope_widgets.models.execution.nnsight_model import NNsightModel
+from scope_widgets.models.guards.locks import held
+from scope_widgets.models.guards.put_back import recording_gradients
 from scope_widgets.models.input_device import input_device
-from scope_widgets.models.locks import held
-from scope_widgets.models.put_back import recording_gradients
 from scope_widgets.models.tokens import pad
 
 #: what `CachedRun.again` needs of the earlier run, the last two where it goes on by positions

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from transformers import Cache
 
 from scope_widgets.models.architecture.anatomy import has_encoder
+from scope_widgets.models.guards.put_back import putting_back, with_block
 from scope_widgets.models.input_device import input_device
-from scope_widgets.models.put_back import putting_back, with_block
 
 #: what the changes of a forward depend on: on no position, on positions, or also on where the prompt ends
 Needed: TypeAlias = Literal["nothing", "positions", "ends"]

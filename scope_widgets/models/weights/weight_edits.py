@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.models.locks import held
-from scope_widgets.models.put_back import recording_gradients
+from scope_widgets.models.guards.locks import held
+from scope_widgets.models.guards.put_back import recording_gradients
 
 #: weight (float32 where the model's is of less precision) -> changed weight; pure, and holding no module or model
 WeightFunction = Callable[[Tensor], Tensor]

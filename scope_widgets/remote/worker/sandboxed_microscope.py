@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy
-from scope_widgets.models.execution.attention import AttentionHook, ScoringHook, active_hook, attention
+from scope_widgets.models.attention.function import AttentionHook, ScoringHook, active_hook, attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
+from scope_widgets.models.guards.put_back import with_block
 from scope_widgets.models.microscope import LocalMicroscope
-from scope_widgets.models.put_back import with_block
 
 
 class SandboxedMicroscope(LocalMicroscope):

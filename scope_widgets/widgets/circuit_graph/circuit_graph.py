@@ -13,12 +13,12 @@ import traitlets
 
 from scope_widgets._job import JobStatus
 from scope_widgets.circuits import Circuit
-from scope_widgets.circuits.evaluation.curve import SHARES, measure_curve
 from scope_widgets.circuits.evaluation.edited_circuit import Measured, attention_on_first_prompt, measure
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
+from scope_widgets.circuits.evaluation.faithfulness_curve import SHARES, measure_curve
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.circuit_graph import edits
-from scope_widgets.widgets.circuit_graph.curve import curve_of, partial_curve
+from scope_widgets.widgets.circuit_graph.faithfulness_curve import curve_of, partial_curve
 from scope_widgets.widgets.circuit_graph.picture import picture
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection

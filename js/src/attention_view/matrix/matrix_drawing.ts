@@ -1,8 +1,8 @@
 /** Draws a matrix: its cells below, and above them what is pointed at and selected. */
-import type { Table } from "../../core/colour";
+import type { Table } from "../../core/drawing/colour";
+import { hatching } from "../../core/drawing/hatching";
+import type { Scale } from "../../core/drawing/scale";
 import type { Theme } from "../../core/elements/theme";
-import { hatching } from "../../core/hatching";
-import type { Scale } from "../../core/scale";
 import type { Frame } from "../layout";
 import { type Pattern, read } from "../patterns/pattern";
 import { paint, type Raster, type Window } from "../patterns/raster";

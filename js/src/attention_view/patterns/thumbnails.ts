@@ -1,6 +1,6 @@
 /** Thumbnails: small pictures of whole patterns, quantised; good for drawing only. */
 
-import { entryOf } from "../../core/scale";
+import { entryOf } from "../../core/drawing/scale";
 import type { Head } from "../../core/selection";
 import type { PanelName, State } from "../state";
 import { EMPTY, type Raster } from "./raster";

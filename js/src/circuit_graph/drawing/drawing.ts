@@ -1,10 +1,10 @@
 /** Draws a scene on canvases: edges, nodes, and the numbers of layers and heads. */
-import { labelPositions, labelStep } from "../../core/axis";
-import { classHue, type Table } from "../../core/colour";
+import { labelPositions, labelStep } from "../../core/drawing/axis";
+import { classHue, type Table } from "../../core/drawing/colour";
+import type { Scale } from "../../core/drawing/scale";
 import type { Theme } from "../../core/elements/theme";
-import type { Scale } from "../../core/scale";
 import type { Graph } from "../circuit/graph";
-import { type Curve, keyOf, lookOf } from "./edge_curves";
+import { type Curve, keyOf, lookOf } from "./edge_lines";
 import { classLetter, placedLabels, ROOMY } from "./labels";
 import { type Frame, GUTTER } from "./layout";
 import { boxText, type Mark, type Scene } from "./scene";

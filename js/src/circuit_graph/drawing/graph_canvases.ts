@@ -4,7 +4,7 @@ import type { Tooltip } from "../../core/elements/tooltip";
 import { computed, draw, sizeOf, watch } from "../../core/reactive";
 import type { State } from "../state";
 import { drawAxes, drawBrackets, drawCurves, drawMarks } from "./drawing";
-import type { Curve } from "./edge_curves";
+import type { Curve } from "./edge_lines";
 import { createNavigator } from "./navigator";
 import { listenToPointer } from "./stage_pointer";
 

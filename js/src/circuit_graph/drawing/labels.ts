@@ -1,5 +1,5 @@
 /** Names that a person gave to nodes: where they find room beside their nodes without hiding anything. */
-import { className } from "../../core/colour";
+import { className } from "../../core/drawing/colour";
 import type { Mark, Scene } from "./scene";
 
 export interface Label {

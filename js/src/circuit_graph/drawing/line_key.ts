@@ -1,7 +1,7 @@
 /** What the looks of lines mean. */
 import { h } from "../../core/elements/dom";
 import type { State } from "../state";
-import { lookOf, type Sort } from "./edge_curves";
+import { lookOf, type Sort } from "./edge_lines";
 
 const SVG = "http://www.w3.org/2000/svg";
 export const COMPARISON = ["both", "a", "b"] as const;

@@ -3,7 +3,7 @@
 import type { Edges } from "../circuit/edges";
 import type { Site } from "../circuit/graph";
 import type { Unit, Units } from "../circuit/units";
-import { type Curve, pathBetween, type Sort } from "./edge_curves";
+import { type Curve, pathBetween, type Sort } from "./edge_lines";
 import type { Frame } from "./layout";
 
 export const MOST_NODES = 400;

@@ -2,7 +2,7 @@
 import type { Tooltip } from "../../core/elements/tooltip";
 import { curveNote, unitNote } from "../panel/notes";
 import type { Place, Pointed, State } from "../state";
-import { type Curve, distance } from "./edge_curves";
+import { type Curve, distance } from "./edge_lines";
 import type { Navigator } from "./navigator";
 import type { Mark } from "./scene";
 

@@ -1,7 +1,7 @@
 /** What a head attends to on the first prompt, small, asked for when the head is opened. */
 
 import { float32 } from "../../core/bytes";
-import { cssColour, magnitudeTable } from "../../core/colour";
+import { cssColour, magnitudeTable } from "../../core/drawing/colour";
 import { context, h } from "../../core/elements/dom";
 import { exact } from "../../core/format";
 import { signal } from "../../core/reactive";

@@ -1,7 +1,7 @@
 /** A list of edges: each can be taken out and put in, and leads to the node at its other end. */
-import { cssColour } from "../../core/colour";
+import { cssColour } from "../../core/drawing/colour";
+import { entryOf } from "../../core/drawing/scale";
 import { h } from "../../core/elements/dom";
-import { entryOf } from "../../core/scale";
 import { nodeWords } from "../circuit/graph";
 import { edgeWords, receiverWords, scoreText } from "../circuit/names";
 import type { State } from "../state";

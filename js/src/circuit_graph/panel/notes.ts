@@ -4,7 +4,7 @@ import { h } from "../../core/elements/dom";
 import { count, counted } from "../../core/format";
 import { edgeWords, scoreText, unitWords } from "../circuit/names";
 import type { Unit } from "../circuit/units";
-import type { Curve } from "../drawing/edge_curves";
+import type { Curve } from "../drawing/edge_lines";
 import type { State } from "../state";
 
 const dim = (text: string): HTMLElement => h("div", { class: "sw-dim" }, text);

@@ -1,7 +1,7 @@
 /** The line above the graph: how many edges and nodes are in, what they do, and what is not drawn. */
 
+import { createLegend } from "../../core/drawing/legend";
 import { h } from "../../core/elements/dom";
-import { createLegend } from "../../core/elements/legend";
 import { count, counted, share, significant } from "../../core/format";
 import { computed, watch } from "../../core/reactive";
 import type { Scores } from "../circuit/scores";

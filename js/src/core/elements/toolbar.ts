@@ -1,7 +1,7 @@
 /** The toolbar on top of every view: title, what is selected, copy as code, save, enlarge, keys. */
 
-import { copyText } from "../export";
 import { type ReadonlySignal, watch } from "../reactive";
+import { copyText } from "./clipboard";
 import { h, icon, isTextField } from "./dom";
 import { createKeyList, type Key } from "./key_list";
 

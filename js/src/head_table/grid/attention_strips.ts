@@ -1,6 +1,6 @@
 /** Attention of one head over the tokens of a prompt as a row of boxes. */
 
-import { type Table as Colours, cssColour } from "../../core/colour";
+import { type Table as Colours, cssColour } from "../../core/drawing/colour";
 import { context } from "../../core/elements/dom";
 import type { Theme } from "../../core/elements/theme";
 import { plain } from "../../core/tokens";

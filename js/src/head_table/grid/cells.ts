@@ -1,5 +1,5 @@
 /** The elements of one row. They are made once and filled again as rows scroll by. */
-import { type Table as Colours, classHue, className } from "../../core/colour";
+import { type Table as Colours, classHue, className } from "../../core/drawing/colour";
 import { h } from "../../core/elements/dom";
 import type { Theme } from "../../core/elements/theme";
 import {

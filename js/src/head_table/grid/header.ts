@@ -1,6 +1,6 @@
 /** The row of column names: a click sorts, shift adds a key; under each name the scale of its bars. */
 
-import { type Table as Colours, cssColour } from "../../core/colour";
+import { type Table as Colours, cssColour } from "../../core/drawing/colour";
 import { h } from "../../core/elements/dom";
 import { type NumberColumn, place, type ShownColumn, short } from "../columns";
 import type { Layout, Measure, Placed } from "../layout";

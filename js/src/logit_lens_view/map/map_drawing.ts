@@ -1,6 +1,6 @@
 /** Draws the map: cells with their words below, and above them what is pointed at and selected. */
-import { cssColour } from "../../core/colour";
-import { hatching } from "../../core/hatching";
+import { cssColour } from "../../core/drawing/colour";
+import { hatching } from "../../core/drawing/hatching";
 import { fitted, type Part } from "../../core/tokens";
 import { GUTTER, HEADER, shownRange } from "../layout";
 import { cellNumber } from "../quantities";

@@ -1,7 +1,7 @@
 /** All cells as a small picture, one pixel a cell, the deepest layer on top; and what ink can be read on each colour. */
 
-import type { Table } from "../../core/colour";
-import { entryOf, type Scale } from "../../core/scale";
+import type { Table } from "../../core/drawing/colour";
+import { entryOf, type Scale } from "../../core/drawing/scale";
 import type { State } from "../state";
 
 /** Undefined while the values have not arrived; what is NaN is left transparent. */

@@ -1,9 +1,9 @@
 /** The watched tokens over the layers of one position, as an SVG for the view and for files. */
-import { classHue } from "../../core/colour";
+import { classHue } from "../../core/drawing/colour";
+import { niceCeiling } from "../../core/drawing/scale";
 import type { Theme } from "../../core/elements/theme";
-import { xml } from "../../core/export";
-import { MONO } from "../../core/figure";
-import { niceCeiling } from "../../core/scale";
+import { MONO } from "../../core/export/figure";
+import { xml } from "../../core/export/files";
 import { plain } from "../../core/tokens";
 import { stepOf } from "../layout";
 import type { Lens } from "../lens";

@@ -1,6 +1,6 @@
 /** Draws the sums of rows and columns at the margins of a map. */
 
-import { cssColour, type Table } from "../../core/colour";
+import { cssColour, type Table } from "../../core/drawing/colour";
 import type { Theme } from "../../core/elements/theme";
 import { short } from "../../core/format";
 import { type Frame, xOf, yOf } from "../drawing/layout";

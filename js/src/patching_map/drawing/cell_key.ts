@@ -1,7 +1,7 @@
 /** What the looks of cells mean, beside the legend: only those that occur. */
-import { cssColour } from "../../core/colour";
+import { cssColour } from "../../core/drawing/colour";
+import { hatching } from "../../core/drawing/hatching";
 import { context, h } from "../../core/elements/dom";
-import { hatching } from "../../core/hatching";
 import { watch } from "../../core/reactive";
 import type { State } from "../state";
 import { notRunTone, PALE } from "./drawing";

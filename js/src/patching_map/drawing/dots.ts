@@ -1,6 +1,6 @@
 /** One dot a prompt on an axis that holds 0, with their mean and its interval. */
 
-import { cssColour } from "../../core/colour";
+import { cssColour } from "../../core/drawing/colour";
 import { short } from "../../core/format";
 import type { Statistics } from "../cells/statistics";
 

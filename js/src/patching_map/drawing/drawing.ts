@@ -1,8 +1,8 @@
 /** Draws the cells of a map with their marks. */
-import { cssColour, type Table } from "../../core/colour";
+import { cssColour, type Table } from "../../core/drawing/colour";
+import { hatching } from "../../core/drawing/hatching";
+import { entryOf, type Scale } from "../../core/drawing/scale";
 import { type Rgb, rgbOf, type Theme } from "../../core/elements/theme";
-import { hatching } from "../../core/hatching";
-import { entryOf, type Scale } from "../../core/scale";
 import { type Effects, shownOf, statusOf } from "../cells/cells";
 import type { Grid } from "../cells/grid";
 import { type Frame, xOf, yOf } from "./layout";

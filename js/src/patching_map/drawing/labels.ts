@@ -1,5 +1,5 @@
 /** The labels of a map: layers at the left, tokens or heads above. */
-import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../../core/axis";
+import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../../core/drawing/axis";
 import type { Theme } from "../../core/elements/theme";
 import { columns as charactersOf, drawToken } from "../../core/tokens";
 import type { Grid, Line } from "../cells/grid";

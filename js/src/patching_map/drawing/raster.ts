@@ -1,6 +1,6 @@
 /** From a grid to pixels: which cell each pixel shows, and its colours. */
-import type { Table } from "../../core/colour";
-import { entryOf, type Scale } from "../../core/scale";
+import type { Table } from "../../core/drawing/colour";
+import { entryOf, type Scale } from "../../core/drawing/scale";
 import { type Effects, shownOf, statusOf } from "../cells/cells";
 import type { Grid } from "../cells/grid";
 import type { Window } from "./layout";

@@ -1,14 +1,14 @@
 /** Beside the map: the largest cells or, of an opened one, its prompts and the code that reproduces it. */
 
 import { float64 } from "../../core/bytes";
-import { cssColour } from "../../core/colour";
+import { cssColour } from "../../core/drawing/colour";
+import { entryOf } from "../../core/drawing/scale";
+import { copyText } from "../../core/elements/clipboard";
 import { h } from "../../core/elements/dom";
 import type { Tooltip } from "../../core/elements/tooltip";
-import { copyText } from "../../core/export";
 import { count, exact, short, signed } from "../../core/format";
 import { computed, signal, sizeOf, untracked, watch } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
-import { entryOf } from "../../core/scale";
 import { shownOf, statusOf, strongest } from "../cells/cells";
 import { statisticsOf } from "../cells/statistics";
 import { createDots } from "../drawing/dots";

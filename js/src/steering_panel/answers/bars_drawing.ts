@@ -1,7 +1,7 @@
 /** The bars on a canvas, and the same as SVG. */
 
 import type { Theme } from "../../core/elements/theme";
-import { xml } from "../../core/export";
+import { xml } from "../../core/export/files";
 import { probability, shortRank } from "../../core/format";
 import { fitted, type Part } from "../../core/tokens";
 import type { Token } from "./answer";

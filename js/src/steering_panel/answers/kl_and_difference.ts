@@ -1,9 +1,9 @@
 /** How far the next token is from the model as it is (KL), and the logit difference of the answers. */
 
+import { niceCeiling } from "../../core/drawing/scale";
 import { h } from "../../core/elements/dom";
 import { signed, steady } from "../../core/format";
 import { watch } from "../../core/reactive";
-import { niceCeiling } from "../../core/scale";
 import { tokenSpan } from "../../core/tokens";
 import type { State } from "../state";
 import type { Sweeps } from "../sweeps/sweeps";

@@ -1,0 +1,44 @@
+/** What the save button of every view does: each offers some of these, in an order of its own. */
+import { bytes } from "../bytes";
+import type { View } from "../view";
+import type { Figure } from "./figure";
+import { download, fileName, pngOf } from "./files";
+
+const TYPES = {
+  csv: "text/csv",
+  dot: "text/vnd.graphviz",
+  html: "text/html",
+  json: "application/json",
+  png: "image/png",
+  svg: "image/svg+xml",
+};
+
+export interface Saver {
+  file(ending: keyof typeof TYPES, content: BlobPart): void;
+  svg(): void;
+  png(): Promise<void>;
+  /** The view alone as a page, which Python writes. */
+  html(): Promise<void>;
+}
+
+/** `figure` draws the view for papers, at `ratio` pixels a unit in a PNG; files are named by `name`, the page by the title. */
+export function saverOf(
+  { title, requests }: Pick<View<never>, "title" | "requests">,
+  figure: () => Figure,
+  { name = () => title.peek(), ratio = 3 }: { name?: () => string; ratio?: number } = {},
+): Saver {
+  const write = (ending: keyof typeof TYPES, content: BlobPart, stem: string): void =>
+    download(`${fileName(stem)}.${ending}`, new Blob([content], { type: TYPES[ending] }));
+  return {
+    file: (ending, content) => write(ending, content, name()),
+    svg: () => write("svg", figure().svg, name()),
+    async png() {
+      const { svg, width, height } = figure();
+      write("png", await pngOf(svg, width, height, ratio), name());
+    },
+    async html() {
+      const { buffers } = await requests.ask("html");
+      write("html", bytes(buffers[0]!).slice(), title.peek());
+    },
+  };
+}

@@ -1,0 +1,1 @@
+"""What holds for as long as a model is run: its lock, no dropout, no compiler, and that all is put back afterwards."""
