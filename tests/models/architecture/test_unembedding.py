@@ -59,7 +59,7 @@ def test_a_readout_that_is_not_the_models():
     class Scaled(type(tiny_model("llama"))):
         def forward(self, *args, **kwargs):
             output = super().forward(*args, **kwargs)
-            output.logits = output.logits * 0.3
+            output.logits = output.logits - output.logits.roll(1, -1)
             return output
 
     model = tiny_model("llama")
