@@ -12,10 +12,12 @@ DISCOVER = """
 import sys
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from scope_widgets.circuits.discovery.discover import discover
+from scope_widgets.experiments.named_tasks import make_task
 from scope_widgets.models.microscope import Microscope
 
 model, tokenizer = (kind.from_pretrained(sys.argv[1]) for kind in (AutoModelForCausalLM, AutoTokenizer))
-print(discover(Microscope.for_model(model.eval(), tokenizer), "ioi", "eap").task.name)
+scope = Microscope.for_model(model.eval(), tokenizer)
+print(discover(scope, make_task(scope, "ioi", n=4), "eap").task.name)
 """
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from tests.support.fuzz import in_a_fork
 from tests.support.paths import ROOT
 
 #: groups of formats
@@ -31,8 +32,8 @@ def check(report):
     assert report["seconds"] < 10  # of the processor
 
 
-def test_a_few_of_each_format():
-    check(fuzz(",".join(GROUPS)))
+def test_a_few_of_each_format(demo):
+    check(in_a_fork(demo, GROUPS))
 
 
 @pytest.mark.soak

@@ -51,7 +51,7 @@ def grown(shown, tmp_path, n):
 
 
 def test_what_is_opened_and_closed_does_not_grow(shown, tmp_path):
-    assert grown(shown, tmp_path, 20) == {}
+    assert grown(shown, tmp_path, 6) == {}
 
 
 @pytest.mark.soak
