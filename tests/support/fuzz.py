@@ -151,29 +151,6 @@ def fuzz_groups(scope: Any, chosen: Iterable[str], flips: int | None, seed: int)
     return report
 
 
-def in_a_fork(scope: Any, chosen: Iterable[str]) -> dict[str, Any]:
-    """Damage and read a few of each format in a copy of this process, which has imported and loaded everything."""
-    import torch
-
-    with tempfile.TemporaryFile("w+") as written:
-        child = os.fork()
-        if child == 0:
-            try:
-                torch.set_num_threads(1)  # those of the process that was copied are not here
-                json.dump(fuzz_groups(scope, chosen, None, 0), written)
-                written.flush()
-                os._exit(0)
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(1)
-        status = os.waitpid(child, 0)[1]
-        assert status == 0, f"the process that reads damaged files ended with {status}"
-        written.seek(0)
-        found: dict[str, Any] = json.load(written)
-        return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--flips", type=int, help="by default a few")

@@ -8,7 +8,8 @@ from collections import Counter
 
 import pytest
 
-from tests.support.fuzz import in_a_fork
+from tests.support.forked import Forked
+from tests.support.fuzz import fuzz_groups
 from tests.support.paths import ROOT
 
 #: groups of formats
@@ -33,7 +34,7 @@ def check(report):
 
 
 def test_a_few_of_each_format(demo):
-    check(in_a_fork(demo, GROUPS))
+    check(Forked(lambda: fuzz_groups(demo, GROUPS, None, 0)).result())
 
 
 @pytest.mark.soak
