@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import html
 import importlib
-import json
 import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,13 +14,15 @@ import numpy as np
 from scope_widgets._files import write_text
 from scope_widgets._json_fields import decode_fields, encode
 from scope_widgets._provenance import Provenance
-from scope_widgets._untrusted import opening, parse_json, why
+from scope_widgets._untrusted import json_text, opening, parse_json, why
 
 if TYPE_CHECKING:
     from typing import Self
 
     import pandas as pd
 
+#: what to do with a result that is too large for JSON
+TOO_LARGE = "Write it in parts, of fewer prompts, or its arrays with numpy.savez."
 #: characters of one field that a repr writes out
 _LONGEST = 80
 
@@ -109,9 +110,16 @@ class Result(Shown):
         return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_()}
 
     def to_json(self) -> str:
-        """Return this result as JSON: arrays with their dtype and shape, NaN as null, infinities as words."""
+        """Return this result as JSON: arrays with their dtype and shape, NaN as null, infinities as words.
+
+        Raises
+        ------
+        ValueError
+            When it is larger than what `from_json` reads, or holds half a character (a lone surrogate).
+        """
         fields = {f.name: encode(getattr(self, f.name)) for f in dataclasses.fields(self)}  # type: ignore[arg-type]
-        return json.dumps({"result": type(self).__name__, **fields}, allow_nan=False)
+        name = type(self).__name__
+        return json_text({"result": name, **fields}, f"This {name}", TOO_LARGE)
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -123,13 +123,11 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
     """
     if not isinstance(text, (str, bytes)):
         raise ValueError(f"JSON is a text, and this is a {type(text).__name__}")
-    if len(text) > MOST_TEXT:
-        raise ValueError(f"it has {len(text):,} characters, and {MOST_TEXT:,} are allowed")
+    _check_length(text)
     if isinstance(text, bytes):
         text = text.decode("utf-8")
     check_text(text)
-    if (parts := text.count("[") + text.count("{")) > MOST_PARTS:
-        raise ValueError(f"it has {parts:,} lists and objects, and {MOST_PARTS:,} are allowed")
+    _check_count_of_parts(text)
     try:
         found = json.loads(text, parse_constant=_no_number if finite else float)
     except RecursionError:
@@ -138,6 +136,51 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
         raise ValueError(f"it is no JSON ({error})") from None
     _check_parts(found, escaped="\\ud" in text or "\\uD" in text, finite=finite)
     return found
+
+
+def json_text(value: Any, what: str, instead: str, **options: Any) -> str:
+    """Return a value as a JSON text that `parse_json` will take.
+
+    Parameters
+    ----------
+    value : what JSON knows
+    what : str
+        What it is, for the sentence of the error.
+    instead : str
+        What to do where it is too large, as a sentence.
+    **options
+        Those of `json.dumps`.
+
+    Raises
+    ------
+    ValueError
+        Where it is larger than what is read, or holds half a character.
+
+    Examples
+    --------
+    >>> json_text({"a": [1]}, "This list", "Write fewer.")
+    '{"a": [1]}'
+    """
+    text = json.dumps(value, allow_nan=False, **options)
+    try:
+        check_text(text)
+        _check_length(text if text.isascii() else text.encode())
+        _check_count_of_parts(text)
+        if "\\ud" in text:
+            _check_parts(value, escaped=True, finite=False)
+    except ValueError as error:
+        raise ValueError(f"{what} cannot be written as JSON that can be read again: {why(error)}. {instead}") from None
+    return text
+
+
+def _check_length(text: str | bytes) -> None:
+    if len(text) > MOST_TEXT:
+        raise ValueError(f"it has {len(text):,} characters, and {MOST_TEXT:,} are allowed")
+
+
+def _check_count_of_parts(text: str) -> None:
+    if (parts := text.count("[") + text.count("{")) > MOST_PARTS:
+        raise ValueError(f"it has {parts:,} lists and objects, and {MOST_PARTS:,} are allowed")
 
 
 def _no_number(word: str) -> NoReturn:

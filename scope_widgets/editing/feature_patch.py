@@ -121,7 +121,10 @@ class FeaturePatch(RankOnePatch):
         return folder
 
     def _notes(self) -> dict[str, object]:
-        return {} if self.direction is None else {"strength": self.strength, **self._where}
+        """With the direction: in one file with the weights it is theirs, whatever interrupts `export`."""
+        if self.direction is None:
+            return {}
+        return {"strength": self.strength, **self._where, "direction": self.direction.to_json()}
 
     @classmethod
     def load(cls, scope: Microscope, folder: str | Path) -> FeaturePatch:
@@ -152,16 +155,20 @@ class FeaturePatch(RankOnePatch):
         with reading(f"The header of the adapter in {str(folder)!r} is damaged"):
             types = {"strength": float, "module": str, "layer": int}
             noted: dict[str, Any] = {name: decode(adapter.notes[name], hint, name) for name, hint in types.items()}
-            if len(adapter.notes) > len(noted):
-                raise ValueError(f"it says {', '.join(adapter.notes)[:200]}")
-        patch.__init__(scope, Direction.load(folder / _DIRECTION), **noted)  # type: ignore[misc]
+            if unknown := [name for name in adapter.notes if name not in (*noted, "direction")]:
+                raise ValueError(f"it says {', '.join(unknown)[:200]}")
+            text = decode(adapter.notes.get("direction"), str | None, "direction")
+            direction = None if text is None else Direction.from_json(text)
+        if direction is None:  # as earlier versions wrote it
+            direction = Direction.load(folder / _DIRECTION)
+        patch.__init__(scope, direction, **noted)  # type: ignore[misc]
         expected = patch.strength * patch.output_vector
         if patch.target != adapter.target or not torch.allclose(
             adapter.output_vector.to(expected), expected, atol=1e-5
         ):
             raise ValueError(
-                f"The adapter in {str(folder)!r} and the direction beside it do not belong together: one of them was "
-                f"written by something else. Take {_DIRECTION} and the adapter of one export."
+                f"The adapter in {str(folder)!r} and its direction do not belong together: one of them was written by "
+                f"something else. Take {_DIRECTION} and the adapter of one export."
             )
         patch.input_vector = adapter.input_vector.to(
             patch.input_vector

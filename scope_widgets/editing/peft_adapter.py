@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -78,7 +79,10 @@ def write(folder: Path, adapter: Adapter, *, transposed: bool, base_model: str) 
         task_type="CAUSAL_LM",
         inference_mode=True,
     )
-    config.save_pretrained(str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder, prefix=".") as beside, replacing(folder / _CONFIG) as new:
+        config.save_pretrained(beside)
+        (Path(beside) / _CONFIG).replace(new)
     key = _PREFIX + adapter.target
     tensors = {key + _A: adapter.input_vector[None], key + _B: adapter.output_vector[:, None]}
     header = {"format": "pt"} | ({_NOTES: json.dumps(adapter.notes)} if adapter.notes else {})

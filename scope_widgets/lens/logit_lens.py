@@ -75,6 +75,17 @@ class LogitLens(Result):
     watched_probabilities: Array
     provenance: Provenance
 
+    def __post_init__(self) -> None:
+        cells = (len(self.layers), len(self.tokens))
+        of_cells = (self.top_ids, self.top_probabilities, self.entropy, self.kl)
+        of_watched = (self.watched_ranks, self.watched_probabilities)
+        shapes = [one.shape[:2] for one in of_cells] + [one.shape[1:] for one in of_watched]
+        if any(shape != cells for shape in shapes) or {len(one) for one in of_watched} != {len(self.watched)}:
+            raise ValueError(
+                f"A lens of {cells[0]} layers, {cells[1]} tokens and {len(self.watched)} watched ones has arrays of "
+                "other lengths: expected [layer, position] of each, and [watched, layer, position] of what is watched."
+            )
+
     @property
     def model_id(self) -> str:
         """Hub id or folder name of the model."""
@@ -90,7 +101,7 @@ class LogitLens(Result):
 
         layers, positions = np.indices(self.entropy.shape).reshape(2, -1)
         columns: dict[str, Any] = {
-            "layer": layers,
+            "layer": np.array(self.layers)[layers],
             "position": positions,
             "token": [self.tokens[at] for at in positions],
             "top_id": self.top_ids[..., 0].ravel(),

@@ -22,6 +22,8 @@ _COUNTS = ("num_hidden_layers", "num_attention_heads", "num_key_value_heads", "h
 #: types of numbers in a GGUF header, and those of bools, texts and arrays
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _TEXT, _ARRAY = 8, 9
+#: sizes that every GGUF header says: for others a reader takes those of the first model of the family, as 32 layers
+_SAID = ("block_count", "embedding_length")
 #: sizes in a GGUF header that are an axis of some tensor
 _AXES = ("embedding_length", "feed_forward_length", "attention.head_count", "attention.head_count_kv", "vocab_size")
 
@@ -119,6 +121,10 @@ def check_gguf(path: Path) -> None:
             raise ValueError("it does not begin as a GGUF file does, or says that it holds more than it can")
         fields = dict(header.field() for _ in range(n_fields))
         shapes = [header.shape() for _ in range(n_tensors)]
+    family = fields.get("general.architecture")
+    for name in (f"{family}.{size}" for size in _SAID):
+        if not isinstance(fields.get(name), int):
+            raise ValueError(f"its header does not say {name}")
     longest = max((axis for shape in shapes for axis in shape), default=0)
     for name, value in fields.items():
         if not isinstance(value, int):
@@ -152,12 +158,12 @@ class _Header:
         return self._data[begin : self._at].decode("utf-8", "replace")
 
     def field(self) -> tuple[str, Any]:
-        """Return a field's name and its number, None for other values."""
+        """Return a field's name and its number or text, None for arrays."""
         name = self.text()
         (kind,) = self.take("I")
         if kind == _TEXT:
-            self.text()
-        elif kind == _ARRAY:
+            return name, self.text()
+        if kind == _ARRAY:
             of, n = self.take("IQ")
             if of in _NUMBERS:
                 self.skip(n * struct.calcsize(_NUMBERS[of]))

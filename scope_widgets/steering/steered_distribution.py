@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +14,9 @@ from torch import Tensor
 from scope_widgets._aliases import former_options
 from scope_widgets._json_fields import decode, decode_fields, encode
 from scope_widgets._provenance import Provenance
-from scope_widgets._result import Result
+from scope_widgets._result import TOO_LARGE, Result
 from scope_widgets._types import Array
+from scope_widgets._untrusted import json_text
 from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.metric import divergence
 from scope_widgets.experiments.rounding import largest, noise_floor
@@ -165,7 +165,8 @@ class Steered(Result):
             "provenance": self.provenance,
             "answers": self.answers,
         }
-        return json.dumps({"result": "Steered"} | {name: encode(value) for name, value in fields.items()})
+        encoded = {name: encode(value) for name, value in fields.items()}
+        return json_text({"result": "Steered"} | encoded, "This Steered", TOO_LARGE)
 
     @classmethod
     def _from_fields(cls, fields: dict[str, Any]) -> Steered:

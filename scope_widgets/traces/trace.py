@@ -411,7 +411,13 @@ class Trace(Shown):
             return from_parts(cls, *files.read_folder(Path(folder)))
 
     def to_json(self) -> str:
-        """Return the trace as JSON (for short prompts: numbers become text)."""
+        """Return the trace as JSON (for short prompts: numbers become text).
+
+        Raises
+        ------
+        ValueError
+            When it is larger than what `from_json` reads; `save` and `to_npz` have no such limit.
+        """
         return files.to_json(*to_parts(self))
 
     @classmethod

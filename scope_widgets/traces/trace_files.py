@@ -18,7 +18,7 @@ from torch import Tensor
 
 from scope_widgets._files import replacing, write_text
 from scope_widgets._json_fields import to_json_numbers
-from scope_widgets._untrusted import DTYPES, array, check_name, opening, parse_json, read_text
+from scope_widgets._untrusted import DTYPES, array, check_name, json_text, opening, parse_json, read_text
 
 Header = dict[str, Any]
 Tensors = dict[str, Tensor]
@@ -73,12 +73,12 @@ def _digest(path: Path) -> str:
 
 
 def to_json(header: Header, tensors: Tensors) -> str:
-    """Return JSON: NaN as null, infinities as words."""
+    """Return JSON: NaN as null, infinities as words; raise ValueError where it is larger than what is read."""
     entries = {
         name: {"dtype": _dtype(value), "shape": list(value.shape), "values": _to_numbers(value)}
         for name, value in tensors.items()
     }
-    return json.dumps({**header, "tensors": entries}, allow_nan=False)
+    return json_text({**header, "tensors": entries}, "This trace", "Use save() or to_npz(), which have no such limit.")
 
 
 def from_json(text: str) -> tuple[Header, Tensors]:

@@ -168,6 +168,7 @@ def test_the_demo_model_takes_one_name_for_another(monkeypatch):
         edit_fact(scope, IOI, "Mary", " Mary", corpus=[IOI])
 
 
+@pytest.mark.heavy
 @pytest.mark.smollm2
 def test_smollm2_learns_another_capital(smollm2):
     countries = ["Germany", "Spain", "Japan", "Austria", "Greece", "Norway", "Poland", "Russia", "Ireland", "Portugal"]

@@ -359,6 +359,10 @@ def test_missing_files_are_named(tmp_path):
     scope, folder = exported(tmp_path)
     with pytest.raises(FileNotFoundError, match="no adapter in"):
         FeaturePatch.load(scope, tmp_path / "nowhere")
+    in_notes, path = FeaturePatch.load(scope, folder).direction, folder / "adapter_model.safetensors"
+    notes = {"scope_widgets": json.dumps({"strength": -1.0, "module": "mlp", "layer": 1})}  # as earlier versions did
+    save_file(load_file(path), path, notes)
+    assert np.array_equal(FeaturePatch.load(scope, folder).direction.vector, in_notes.vector)
     (folder / "direction.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match="direction"):
         FeaturePatch.load(scope, folder)

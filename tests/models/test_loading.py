@@ -386,6 +386,45 @@ def test_quantised_weights(llama, bits):
 # --- GGUF -------------------------------------------------------------------------------------------------------------
 
 
+def test_a_gguf_file_has_the_weights_that_were_written(tmp_path):
+    """A Llama of one layer by hand, from the tensors that the file holds."""
+    gguf = pytest.importorskip("gguf")
+    from tests.support.tiny_gguf import write_tiny_gguf
+
+    write_tiny_gguf(tmp_path / "tiny.gguf")
+    held = {one.name: torch.tensor(one.data.copy()) for one in gguf.GGUFReader(tmp_path / "tiny.gguf").tensors}
+
+    def weight(name):
+        return held[f"{name}.weight"]
+
+    def normed(x, name):
+        return x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt() * weight(name)
+
+    def turned(x, positions):
+        """Turn pairs that lie side by side, as GGUF's Llama stores them, by the angles of rotary positions."""
+        angles = positions[:, None] / 10_000 ** (torch.arange(4) / 4)
+        sine, cosine = angles.sin()[:, None], angles.cos()[:, None]
+        even, odd = x[..., 0::2], x[..., 1::2]
+        return torch.stack([even * cosine - odd * sine, even * sine + odd * cosine], -1).flatten(-2)
+
+    ids, positions = torch.tensor([5, 9, 40, 7]), torch.arange(4.0)
+    x = weight("token_embd")[ids]
+    read = normed(x, "blk.0.attn_norm")
+    q, k, v = ((read @ weight(f"blk.0.attn_{one}").T).reshape(4, 4, 8) for one in "qkv")
+    q, k = turned(q, positions), turned(k, positions)
+    scores = torch.einsum("qhd,khd->hqk", q, k) / 8**0.5
+    pattern = scores.masked_fill(torch.ones(4, 4).triu(1).bool(), -torch.inf).softmax(-1)
+    z = torch.einsum("hqk,khd->qhd", pattern, v).reshape(4, 32)
+    x = x + z @ weight("blk.0.attn_output").T
+    read = normed(x, "blk.0.ffn_norm")
+    gate = torch.nn.functional.silu(read @ weight("blk.0.ffn_gate").T)
+    x = x + (gate * (read @ weight("blk.0.ffn_up").T)) @ weight("blk.0.ffn_down").T
+    expected = normed(x, "output_norm") @ weight("output").T
+    trace = Microscope.load(tmp_path / "tiny.gguf").trace(ids.tolist())
+    torch.testing.assert_close(trace.attention(0), pattern, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(trace.logits, expected, rtol=1e-4, atol=1e-3)
+
+
 def test_a_gguf_file_has_its_own_tokenizer(tmp_path):
     pytest.importorskip("gguf")
     from tests.support.tiny_gguf import write_tiny_gguf

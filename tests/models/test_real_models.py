@@ -83,6 +83,7 @@ def test_loading_by_name(tmp_path):
         Microscope.load("demo", remote=True)
 
 
+@pytest.mark.heavy
 @pytest.mark.smollm2
 def test_a_gguf_file(smollm2):
     scope = Microscope.load(get_smollm2.gguf_file())

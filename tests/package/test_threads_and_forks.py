@@ -70,7 +70,7 @@ def few_or(many, few):
     return pytest.mark.parametrize("n", [few, soak])
 
 
-@few_or(1000, 60)
+@few_or(1000, 2 * len(OURS))
 def test_calls_of_ours_beside_plain_forwards(scope, n):
     assert mixed(scope, n) == []
 
@@ -117,6 +117,6 @@ def _end_of(child):
     return ["hung"]
 
 
-@few_or(50, 4)
+@few_or(50, 2)
 def test_forks_while_busy(scope, n):
     assert forked_while_busy(scope, n) == []

@@ -1,22 +1,31 @@
 """The modules that travel with a request are enough for it."""
 
-import os
-import subprocess
+import importlib
 import sys
 from pathlib import Path
 
+import transformers
+
 import scope_widgets
 from scope_widgets.remote.source_bundle import sources
+from tests.support.forked import Forked
 
-DISCOVER = """
-import sys
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from scope_widgets.circuits.discovery.discover import discover
-from scope_widgets.models.microscope import Microscope
 
-model, tokenizer = (kind.from_pretrained(sys.argv[1]) for kind in (AutoModelForCausalLM, AutoTokenizer))
-print(discover(Microscope.for_model(model.eval(), tokenizer), "ioi", "eap").task.name)
-"""
+def discovered(folder, demo):
+    """Return the name of the task of a circuit that the package in `folder` finds, and where that package is."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "scope_widgets"]:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder))
+    found = importlib.import_module("scope_widgets.circuits.discovery.discover")
+    tasks = importlib.import_module("scope_widgets.experiments.named_tasks")
+    microscope = importlib.import_module("scope_widgets.models.microscope").Microscope
+    model, tokenizer = (
+        kind.from_pretrained(demo) for kind in (transformers.AutoModelForCausalLM, transformers.AutoTokenizer)
+    )
+    scope = microscope.for_model(model.eval(), tokenizer)
+    circuit = found.discover(scope, tasks.make_task(scope, "ioi", n=4), "eap")
+    files = [one.__file__ for name, one in sys.modules.items() if name.startswith("scope_widgets.")]
+    return [circuit.task.name, sorted({str(Path(file).is_relative_to(folder)) for file in files if file})]
 
 
 def test_a_task_is_made_by_its_name_where_only_what_travelled_is(tmp_path):
@@ -31,14 +40,7 @@ def test_a_task_is_made_by_its_name_where_only_what_travelled_is(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     demo = Path(scope_widgets.__file__).parent / "models" / "demo"
-    done = subprocess.run(
-        [sys.executable, "-c", DISCOVER, str(demo)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == "ioi\n", done.stderr
+    assert Forked(lambda: discovered(tmp_path, demo)).result() == ["ioi", ["True"]]
 
 
 def test_what_stands_for_the_kernels_has_every_name_of_theirs():

@@ -58,7 +58,7 @@ def forget_peak() -> None:
 
 
 #: examples of each format of a group where the number is not given
-FEW = {"traces": 5, "others": 5, "remote": 5, "models": 2, "views": 1, "results": 1}
+FEW = {"traces": 3, "others": 3, "remote": 3, "models": 1, "views": 1, "results": 1}
 
 
 def fuzz(formats: Iterable[tuple[Format, int]], seed: int) -> dict[str, Any]:
@@ -122,20 +122,19 @@ def fuzz(formats: Iterable[tuple[Format, int]], seed: int) -> dict[str, Any]:
     return report
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--flips", type=int, help="by default a few")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="a group of formats, or several, with commas")
-    options = parser.parse_args()
-    os.environ["HF_HUB_OFFLINE"] = "1"
+GROUPS = ("results", "traces", "models", "views", "remote", "others")
+
+
+def fuzz_groups(scope: Any, chosen: Iterable[str], flips: int | None, seed: int) -> dict[str, Any]:
+    """Damage and read the formats of groups, in a folder that is gone afterwards; `flips` None: a few of each.
+
+    It changes where the process is, what it logs and who hears of what it runs: it is for a process of its own.
+    """
     import logging
 
-    logging.disable(logging.ERROR)
-    from scope_widgets import Microscope
     from tests.support import fuzz_formats
 
-    scope = Microscope.load("demo")
+    logging.disable(logging.ERROR)
     with tempfile.TemporaryDirectory() as where:
         os.chdir(where)
         folder = Path(where)
@@ -147,11 +146,22 @@ def main() -> None:
             "remote": lambda: fuzz_formats.remote(scope, folder),
             "others": lambda: fuzz_formats.others(scope, folder),
         }
-        chosen = [name for name in groups if not options.only or name in options.only.split(",")]
-        formats = ((one, options.flips or FEW[name]) for name in chosen for one in groups[name]())
-        report = fuzz(formats, options.seed)
+        report = fuzz(((one, flips or FEW[name]) for name in chosen for one in groups[name]()), seed)
         report["left"] = [str(path.name) for path in folder.iterdir() if path.name == "executed"]
-    print(json.dumps(report, indent=1))
+    return report
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--flips", type=int, help="by default a few")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="a group of formats, or several, with commas")
+    options = parser.parse_args()
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from scope_widgets import Microscope
+
+    chosen = [name for name in GROUPS if not options.only or name in options.only.split(",")]
+    print(json.dumps(fuzz_groups(Microscope.load("demo"), chosen, options.flips, options.seed), indent=1))
 
 
 if __name__ == "__main__":

@@ -311,10 +311,13 @@ def views(scope: Any) -> Iterator[Format]:
             ):
                 continue
 
-            def take(text: str, view: Widget = view, name: str = name) -> None:
+            def take(text: str, view: Widget = view, name: str = name, seen: set[str] = set()) -> None:  # noqa: B006
                 view.set_state({name: _of_wire(text)})
-                json.dumps({key: one for key, one in view.get_state().items() if not isinstance(one, bytes)},
-                           allow_nan=False, default=lambda one: None)  # fmt: skip
+                plain = {key: one for key, one in view.get_state().items() if not isinstance(one, bytes)}
+                state = f"{name} {json.dumps(plain, allow_nan=False, default=lambda one: None)}"
+                if state in seen:  # most is refused, and the view was shown in this state
+                    return
+                seen.add(state)
                 view._repr_mimebundle_()
                 if name in view.set_in_browser:
                     view.answer_html()

@@ -41,12 +41,17 @@ class _Lines:
     """A trace function that counts the lines that run, and raises KeyboardInterrupt at one of them, once."""
 
     def __init__(self, folders: tuple[str, ...], at: Place | None = None) -> None:
-        self.folders, self.at = folders, at
+        # only the frames of that line's file are followed: nearly all of the time goes into others
+        self.folders, self.at = (at[0],) if at else folders, at
         self.seen: Counter[tuple[str, int]] = Counter()
         self.raised = False
+        self._followed: dict[str, bool] = {}
 
     def __call__(self, frame: FrameType, event: str, arg: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(self.folders):
+        file = frame.f_code.co_filename
+        if (followed := self._followed.get(file)) is None:
+            followed = self._followed[file] = file.startswith(self.folders)
+        if not followed:
             return None
         if event == "line" and not self.raised:
             where = frame.f_code.co_filename, frame.f_lineno
@@ -69,9 +74,9 @@ def lines_of(work: Callable[[], Any], folders: tuple[str, ...] = (OURS,)) -> lis
     return [(*where, at) for where, n in lines.seen.items() for at in sorted({0, min(1, n - 1), n - 1})]
 
 
-def interrupted_at(place: Place, work: Callable[[], Any], folders: tuple[str, ...] = (OURS,)) -> BaseException | None:
+def interrupted_at(place: Place, work: Callable[[], Any]) -> BaseException | None:
     """Run `work` with a KeyboardInterrupt at a line, and return what it raised, with its traceback, or None."""
-    lines = _Lines(folders, place)
+    lines = _Lines((), place)
     before = sys.gettrace()
     sys.settrace(lines)
     try:

@@ -8,6 +8,8 @@ from collections import Counter
 
 import pytest
 
+from tests.support.forked import Forked
+from tests.support.fuzz import fuzz_groups
 from tests.support.paths import ROOT
 
 #: groups of formats
@@ -31,8 +33,8 @@ def check(report):
     assert report["seconds"] < 10  # of the processor
 
 
-def test_a_few_of_each_format():
-    check(fuzz(",".join(GROUPS)))
+def test_a_few_of_each_format(demo):
+    check(Forked(lambda: fuzz_groups(demo, GROUPS, None, 0)).result())
 
 
 @pytest.mark.soak

@@ -14,9 +14,10 @@ import torch
 import zstandard
 from safetensors.torch import save_file
 
-from scope_widgets import Microscope, Trace, circuits, heads, ioi, patching, steering
+from scope_widgets import Microscope, Trace, _untrusted, circuits, heads, ioi, lens, patching, steering
 from scope_widgets._files import as_csv
-from scope_widgets.models.checkpoint_sizes import weights_of
+from scope_widgets._json_fields import encode
+from scope_widgets.models.checkpoint_sizes import check_gguf, weights_of
 from scope_widgets.models.loading import ModelNotFoundError
 from scope_widgets.remote.client import received
 from scope_widgets.remote.client.received import load_answer
@@ -24,6 +25,7 @@ from scope_widgets.widgets import HeadTable, SteeringPanel
 from tests.support.circuit_examples import circuit
 from tests.support.fuzz import forget_peak, resident
 from tests.support.patching_examples import patching as patching_result
+from tests.support.tiny_gguf import write_tiny_gguf
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 
@@ -315,3 +317,45 @@ def test_half_characters(demo, tmp_path):
     ):
         with pytest.raises(ValueError, match="half a character"):
             use()
+
+
+def test_nothing_is_written_that_is_not_read(trace, demo, monkeypatch):
+    facts = heads.FactSet([heads.Fact("a", "r", "b")], {"r": "{subject} is"})
+    written = [heads.score(trace, null_draws=2), trace, ioi.prompts(demo, n=4), facts]
+    texts = [one.to_json() for one in written]
+    for limit in ("MOST_TEXT", "MOST_PARTS"):
+        with monkeypatch.context() as smaller:
+            smaller.setattr(_untrusted, limit, 5)
+            for one, text in zip(written, texts, strict=True):
+                with pytest.raises(ValueError, match=r"cannot be written as JSON that can be read again: it has .*\.$"):
+                    one.to_json()
+                with pytest.raises(ValueError, match="are allowed"):
+                    type(one).from_json(text)
+    half = replace(written[0], provenance=replace(written[0].provenance, note="\ud800"))
+    with pytest.raises(ValueError, match="half a character"):
+        half.to_json()
+
+
+def test_a_lens_whose_parts_do_not_fit(demo):
+    whole = lens.logit_lens(demo.trace("When Mary and John went"), watch=[" Mary"])
+    table = whole.to_dataframe()
+    assert table["layer"].tolist() == [layer for layer in whole.layers for _ in whole.tokens]
+    for changes in ({"layers": []}, {"tokens": whole.tokens[1:]}, {"watched": []}, {"kl": whole.kl.T}):
+        with pytest.raises(ValueError, match="arrays of other lengths"):
+            replace(whole, **changes)
+        with pytest.raises(ValueError, match=r"This LogitLens is damaged: .* other lengths"):
+            lens.LogitLens.from_json(changed(whole.to_json(), **{name: encode(one) for name, one in changes.items()}))
+
+
+@pytest.mark.parametrize("size", ["block_count", "embedding_length"])
+def test_a_gguf_header_that_does_not_say_its_sizes(tmp_path, size):
+    path = tmp_path / "model.gguf"
+    write_tiny_gguf(path)
+    check_gguf(path)
+    for of in (f"llama.{size}", "general.architecture"):
+        other = tmp_path / "other.gguf"
+        other.write_bytes(path.read_bytes().replace(of.encode(), of[:-1].encode() + b"_"))
+        with pytest.raises(
+            ModelNotFoundError, match=rf"its header does not say \w+\.{size if 'llama' in of else 'block_count'}"
+        ):
+            Microscope.load(other)

@@ -64,15 +64,19 @@ def take_out(
             runs += len(ahead)
             width = min(2 * width, at_once)
             for at in range(len(ahead)):
+                kept = not spared(before, after[at])
+                if kept:
+                    needed.append(step)
+                    width = max(1, at)
+                else:
+                    included, before = circuits[at], after[at]
                 step += 1
                 bar.update()
-                if not spared(before, after[at]):
-                    needed.append(step - 1)
-                    width = max(1, at)
+                if kept:
                     break
-                included, before = circuits[at], after[at]
     except KeyboardInterrupt:
-        pass  # the caller sees it by what was not tried
+        if step == len(parts):  # nothing is missing by which the caller would see it
+            raise
     return included, needed, step, runs
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ from scope_widgets._files import write_text
 from scope_widgets._json_fields import decode, decode_fields
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
-from scope_widgets._untrusted import opening, parse_json, read_text, reading
+from scope_widgets._untrusted import json_text, opening, parse_json, read_text, reading
 from scope_widgets.heads.factual_recall.facts import SUBJECT, Fact, FactPrompt, PromptPair
 from scope_widgets.models.tokens import Tokenizer, encode
 
@@ -233,7 +232,8 @@ class FactSet:
     def to_json(self) -> str:
         """Return the facts and templates as JSON."""
         facts = [asdict(fact) for fact in self.facts]
-        return json.dumps({"format": _FORMAT, "templates": self.templates, "facts": facts}, ensure_ascii=False)
+        content = {"format": _FORMAT, "templates": self.templates, "facts": facts}
+        return json_text(content, "This set of facts", "Write it in parts.", ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> FactSet:

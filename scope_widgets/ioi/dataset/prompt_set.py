@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias, overload
@@ -15,7 +14,7 @@ from scope_widgets._json_fields import decode_fields
 from scope_widgets._result import fields_of
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
-from scope_widgets._untrusted import opening, reading
+from scope_widgets._untrusted import json_text, opening, reading
 from scope_widgets.experiments.prompt_groups import groups_by_length
 from scope_widgets.experiments.task import Task
 from scope_widgets.ioi.dataset.first_names import NameToken
@@ -278,7 +277,7 @@ class IOIPrompts(Sequence[IOIPrompt]):
 
     def to_json(self) -> str:
         """Return the set as JSON."""
-        return json.dumps({"result": "IOIPrompts", **dataclasses.asdict(self)})
+        return json_text({"result": "IOIPrompts", **dataclasses.asdict(self)}, "This set of prompts", "Draw fewer.")
 
     @classmethod
     def from_json(cls, text: str) -> IOIPrompts:

@@ -123,11 +123,14 @@ class HeadSearch:
         new = after.found(self._min_effect, self._alpha) & ~direct.found(self._min_direct, self._alpha)
         classified = [row.head for row in self.rows if row.name != UNCLASSIFIED]
         some = [head for head in self._by_size(after, new & (after.effect > 0)) if head not in classified]
-        for head, cause in find_causes(self.runs, paths, after, some, frozen=True).items():
-            if cause.carries("IO"):
-                key = self._most(*head, "END")
-                path = "END -> logits, name movers knocked out"
-                self._add(FoundHead(head, "backup_name_mover", path, "END", key, cause, after))
+        path = "END -> logits, name movers knocked out"
+        self._add(
+            [
+                FoundHead(head, "backup_name_mover", path, "END", self._most(*head, "END"), cause, after)
+                for head, cause in find_causes(self.runs, paths, after, some, frozen=True).items()
+                if cause.carries("IO")
+            ]
+        )
 
     def _ablate(self, bar: tqdm[Any]) -> None:
         bar.set_description("IOI: ablating the name movers")
@@ -166,16 +169,23 @@ class HeadSearch:
         found = self._by_size(at, at.found(self._min_effect if least is None else least, self._alpha))
         some = [head for head in found if head not in classified]
         causes = find_causes(self.runs, paths, at, some, frozen=paths.receivers is None)
-        for head in some:
-            name = class_of(int(np.sign(at.effect[head])), causes[head]) or UNCLASSIFIED
-            self._add(FoundHead(head, name, path, paths.role, self._most(*head, paths.role), causes[head], at))
+        names = [class_of(int(np.sign(at.effect[head])), causes[head]) or UNCLASSIFIED for head in some]
+        self._add(
+            [
+                FoundHead(head, name, path, paths.role, self._most(*head, paths.role), causes[head], at)
+                for head, name in zip(some, names, strict=True)
+            ]
+        )
 
-    def _add(self, found: FoundHead) -> None:
-        """Add a head; a class takes the place of "unclassified", and the first path of an unclassified head stays."""
-        known = [row for row in self.rows if row.head == found.head]
-        if known and found.name == UNCLASSIFIED:
-            return
-        self.rows = [row for row in self.rows if row.head != found.head] + [found]
+    def _add(self, found: list[FoundHead]) -> None:
+        """Add heads; a class takes the place of "unclassified", and the first path of an unclassified head stays.
+
+        All at once, or none: of an interrupted search no class has a part of its heads.
+        """
+        known = {row.head for row in self.rows}
+        new = [row for row in found if row.name != UNCLASSIFIED or row.head not in known]
+        heads = {row.head for row in new}
+        self.rows = [row for row in self.rows if row.head not in heads] + new
 
     def _why_none(self, direct: Evidence) -> str:
         """Say why there is no name mover, and where chance is not ruled out how many prompts would do it."""

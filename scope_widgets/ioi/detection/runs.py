@@ -196,7 +196,7 @@ class DetectionRuns:
         if self._means is None:
             runs = [self.abc]
             for version in range(1, N_VERSIONS):
-                other = self.prompts.corrupted("abc", self._seed + version)
+                other = self.prompts.corrupted("abc", (self._seed + version) % 2**63)
                 runs.append(loaded(self.scope).run(other.token_ids, ("z",)))
             rows = torch.arange(self.n, device=self.at["END"].device)
             self._means = {

@@ -84,9 +84,9 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
             raise TypeError(f"selection= takes a Selection, not {selection!r}; heads go into selected_heads=.")
         if unknown := sorted(set(traits) - set(self.trait_names())):
             raise TypeError(f"{type(self).__name__} has no option {', '.join(unknown)}.")
-        self._own_layout = "layout" not in traits
-        self.selection = selection or Selection()
         self._running, self._paused = set(), {}
+        self._own_layout = "layout" not in traits
+        self.selection = selection or Selection()  # from here on `close` has all that it needs
         self._following = False
         self.set_trait("selection_id", self.selection.id)
         self.follow("selected_heads", self.selection.heads)

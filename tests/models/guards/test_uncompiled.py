@@ -38,7 +38,12 @@ def blocks_in_wrappers(model):
     return model
 
 
-WAYS = [of_the_whole, in_place, of_the_forward, of_the_blocks, blocks_in_wrappers]
+#: of the whole and of parts; the others are compiled as one of these two
+WAYS = [
+    of_the_whole,
+    of_the_blocks,
+    *(pytest.param(way, marks=pytest.mark.heavy) for way in (in_place, of_the_forward, blocks_in_wrappers)),
+]
 
 
 @pytest.fixture(params=WAYS)

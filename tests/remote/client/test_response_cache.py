@@ -12,6 +12,7 @@ import torch
 
 from scope_widgets.remote.client import response_cache
 from scope_widgets.remote.client.response_cache import ResponseCache, key_of
+from tests.support.forked import Forked
 
 ANSWER = {
     "result": {"$": "tuple", "of": [torch.arange(6.0).reshape(2, 3), torch.tensor(True), [1, "a", None, -0.0]]},
@@ -274,26 +275,22 @@ def test_what_these_files_do_not_know_is_not_kept_and_nothing_fails(store):
     assert store.find("a") is None
 
 
-WRITER = """
-import sys, torch
-from pathlib import Path
-from scope_widgets.remote.client.response_cache import ResponseCache
-store = ResponseCache(Path(sys.argv[1]))
-for i in range(60):
-    store.keep("a", {"result": torch.full((50_000,), float(i)), "i": i})
-    found = store.find("a")
-    assert found is not None and (found["result"] == found["i"]).all()
-"""
+def write_often(store):
+    """Write and read 60 answers under one name."""
+    for i in range(60):
+        store.keep("a", {"result": torch.full((50_000,), float(i)), "i": i})
+        found = store.find("a")
+        assert (found["result"] == found["i"]).all()
 
 
 def test_two_processes_write_the_same_answer(store):
-    both = [subprocess.Popen([sys.executable, "-c", WRITER, str(store._where)]) for _ in range(2)]
+    other = Forked(lambda: write_often(store))
     seen = 0
-    while any(process.poll() is None for process in both):
+    while not other.ended:
+        store.keep("a", {"result": torch.full((50_000,), -1.0), "i": -1})
         found = store.find("a")
-        if found is not None:
-            seen += 1
-            assert (found["result"] == found["i"]).all()
-    assert [process.wait() for process in both] == [0, 0]
+        assert (found["result"] == found["i"]).all()
+        seen += found["i"] >= 0
+    other.result()
     assert seen
     assert files(store) == ["a.safetensors"]

@@ -1,0 +1,84 @@
+"""Ctrl-C in the middle of a discovery: the error has what was measured, which is right, and says how far it came."""
+
+import re
+
+import numpy as np
+import pytest
+
+from scope_widgets import Microscope, circuits
+from scope_widgets._interrupted import Interrupted
+from scope_widgets.circuits.discovery import edge_scores, node_effects, pruning
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from tests.support.tiny_models import tiny_model, tiny_tokenizer
+
+CLEAN, CORRUPTED = [[3, 4, 5, 6], [3, 4, 8, 9]], [[3, 7, 5, 6], [3, 9, 8, 4]]
+
+
+@pytest.fixture(scope="module")
+def setting():
+    scope = Microscope.for_model(tiny_model("llama"), tiny_tokenizer(), "tiny llama")
+    return scope, circuits.Task.of(scope, CLEAN, CORRUPTED, [12, 14], [13, 15], name="made up")
+
+
+def interrupted_at_call(monkeypatch, owner, name, n):
+    """Let the n-th call of a function from now on raise KeyboardInterrupt."""
+    plain, calls = getattr(owner, name), []
+
+    def function(*args, **options):
+        calls.append(name)
+        if len(calls) == n:
+            raise KeyboardInterrupt
+        return plain(*args, **options)
+
+    monkeypatch.setattr(owner, name, function)
+
+
+@pytest.fixture
+def in_small_parts(monkeypatch):
+    monkeypatch.setattr(edge_scores, "_EDGES_AT_ONCE", 50)
+    monkeypatch.setattr(node_effects, "_NODES_AT_ONCE", 4)
+
+
+@pytest.mark.usefixtures("in_small_parts")
+@pytest.mark.parametrize(("method", "call"), [("edge-patching", 4), ("patching", 4), ("acdc", 5), ("prune", 9)])
+def test_the_error_has_what_was_measured(setting, method, call, monkeypatch):
+    scope, task = setting
+    whole = circuits.discover(scope, task, method)
+    interrupted_at_call(monkeypatch, CircuitRun, "measure", call)
+    with pytest.raises(Interrupted) as raised:
+        circuits.discover(scope, task, method)
+    part = raised.value.result
+    done, total = (int(one) for one in re.search(r"Interrupted: (\d+) of (\d+) ", str(raised.value)).groups())
+    assert 0 < done < total
+    assert f"Interrupted: {done} of {total} " in part.provenance.note
+    both = np.isfinite(part.scores) & np.isfinite(whole.scores)
+    np.testing.assert_allclose(part.scores[both], whole.scores[both], atol=1e-6)
+    if method in ("edge-patching", "acdc"):
+        assert total == part.graph.n_edges
+        assert done == np.isfinite(part.scores).sum()
+    if method in ("acdc", "prune"):  # what was not tried is in
+        assert part.included.sum() > whole.included.sum()
+    else:
+        assert not part.included[np.isnan(part.scores)].any()
+
+
+def test_a_step_counts_when_it_is_decided():
+    """Interrupted while the last part is decided on, the work is not whole."""
+    bar = type("Bar", (), {"update": lambda self: None})()
+
+    def spared(before, after):
+        if after.sum() == 0:
+            raise KeyboardInterrupt
+        return True
+
+    parts = [np.array([at]) for at in range(3)]
+    included, needed, done, _ = pruning.take_out(
+        np.ones(3, dtype=bool), parts, lambda masks: masks.sum(1, keepdims=True).astype(float), spared, bar
+    )
+    assert (included.tolist(), needed, done) == ([False, False, True], [], 2)
+
+
+def test_the_last_step_is_not_lost_silently():
+    bar = type("Bar", (), {"update": lambda self: (_ for _ in ()).throw(KeyboardInterrupt)})()
+    with pytest.raises(KeyboardInterrupt):
+        pruning.take_out(np.ones(1, dtype=bool), [np.array([0])], lambda masks: masks, lambda *_: True, bar)
