@@ -72,7 +72,7 @@ def test_every_line_of_a_block(held):
     places = lines_of(work, (*FOLDERS, putting_back.__code__.co_filename))
     assert len(places) > 20
     for place in places:
-        error = interrupted_at(place, work, (*FOLDERS, putting_back.__code__.co_filename))
+        error = interrupted_at(place, work)
         kept = error if held else None
         del error
         assert seen == {}, place
