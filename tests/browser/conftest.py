@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,12 @@ from typing import Any
 import pytest
 
 from tests.support import screenshots, view_page
+from tests.support.guarded_page import guarded_page
 from tests.support.paths import ROOT
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed.")
 
 RESULTS = ROOT / "test-results"
-LOCAL = re.compile(r"(https?://127\.0\.0\.1[:/]|file:|blob:|data:|about:)")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,28 +46,8 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def browser_page(browser: Any) -> Iterator[Any]:
     """A page that can reach this machine only; it fails a test that asks for more, or that logs an error."""
-    context = browser.new_context(viewport={"width": 1200, "height": 700}, accept_downloads=True)
-    context.add_init_script(path=view_page.TIMERS)
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
-    outside: list[str] = []
-    errors: list[str] = []
-
-    def guard(route: Any) -> None:
-        if LOCAL.match(route.request.url):
-            route.continue_()
-        else:
-            outside.append(route.request.url)
-            route.abort()
-
-    context.route("**/*", guard)
-    page = context.new_page()
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.errors = errors
-    yield page
-    context.close()
-    assert not outside, f"The page asked for {outside}."
-    assert not errors, f"The page logged {errors}."
+    with guarded_page(browser) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")

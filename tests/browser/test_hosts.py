@@ -4,9 +4,11 @@ import sys
 
 import pytest
 
+from tests.support.guarded_page import guarded_page
 from tests.support.jupyter_server import (
     free_port,
     jupyter_server,
+    notebook_url,
     open_notebook,
     run_cell,
     serving,
@@ -60,6 +62,67 @@ def check(page, outputs, run):
     assert "<img·src=x·onerror=alert(1)>" in outputs(0).locator(".sw").inner_text()
 
 
+SIX = "from tests.support.six_views import six_views\nviews = six_views()"
+NAMES = ["attention_view", "head_table", "logit_lens_view", "patching_map", "steering_panel", "circuit_graph"]
+#: keys that JupyterLab has commands for: cut, add above, add below, Markdown, restart the kernel
+HOST_KEYS = ["x", "a", "b", "m", "0", "0"]
+OVERFLOW = """() => [...document.querySelectorAll(".sw")].flatMap((root) => {
+    const found = [];
+    for (let at = root; at && !at.matches(".jp-OutputArea"); at = at.parentElement)
+        if (at.scrollHeight !== at.clientHeight || at.scrollWidth !== at.clientWidth)
+            found.push([root.title || root.ariaLabel, at.className, at.scrollHeight - at.clientHeight]);
+    return found;
+})"""
+
+
+@pytest.fixture(scope="module")
+def six(jupyter, browser):
+    """A notebook that shows a view of each kind: its page, its cells and its file."""
+    host, address, folder = jupyter
+    path = folder / "six.ipynb"
+    write_notebook(path, [SIX, *(f"views[{name!r}]" for name in NAMES)])
+    with guarded_page(browser) as page:
+        page.set_viewport_size({"width": 1300, "height": 1000})
+        cells = open_notebook(page, notebook_url(host, address, path.name))
+        page.errors.clear()
+        for at in range(1 + len(NAMES)):
+            run_cell(page, cells.nth(at))
+        page.locator(".sw").nth(len(NAMES) - 1).wait_for(timeout=LONG)
+        yield page, cells, path
+
+
+def test_no_view_is_larger_than_its_root(six):
+    page, _, _ = six
+    for width in (480, 1000, 1600):
+        wide = page.evaluate("document.querySelector('.sw').getBoundingClientRect().width")
+        size = page.viewport_size
+        page.set_viewport_size({"width": round(size["width"] + width - wide), "height": size["height"]})
+        page.wait_for_function(
+            "width => Math.abs(document.querySelector('.sw').getBoundingClientRect().width - width) < 20", arg=width
+        )
+        page.wait_for_function(f"() => !({OVERFLOW})().length", timeout=10_000)
+
+
+def test_keys_are_the_views_and_with_ctrl_the_hosts(six):
+    page, cells, path = six
+    restarts = []
+    page.on("request", lambda request: restarts.append(request.url) if request.url.endswith("/restart") else None)
+    before = cells.count()
+    for at in range(len(NAMES)):
+        place = page.locator(".sw").nth(at)
+        # what has the focus may be taken away by a key of the view's own
+        for key in HOST_KEYS:
+            place.locator("[tabindex='0']:visible").first.focus()
+            page.keyboard.press(key)
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert page.locator(".jp-Dialog").count() == 0
+        assert cells.count() == before
+    assert not restarts
+    with page.expect_response(lambda answer: answer.request.method == "PUT" and path.name in answer.url) as saved:
+        page.keyboard.press("Control+s")
+    assert saved.value.ok
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_jupyter(jupyter, browser_page, screenshot, theme):
     host, address, folder = jupyter
@@ -68,9 +131,7 @@ def test_jupyter(jupyter, browser_page, screenshot, theme):
     name = f"{host}-{theme}.ipynb"
     write_notebook(folder / name, [f"{SHOW}\nview", "table", READ, WRITE, READ])
     page.set_viewport_size({"width": 1300, "height": 1500})
-    cells = open_notebook(
-        page, f"{address}/{'lab/tree' if host == 'jupyterlab' else 'notebooks'}/{name}?reset"
-    )  # no tab of before
+    cells = open_notebook(page, notebook_url(host, address, name))
     page.errors.clear()  # Notebook 7 logs one of its own while it loads, before any cell has run
 
     check(page, lambda n: cells.nth(n).locator(".jp-OutputArea-output").first, lambda n: run_cell(page, cells.nth(n)))
@@ -95,7 +156,7 @@ def test_a_slider_steers_in_jupyterlab(jupyter, browser_page, screenshot):
     page, (_, address, folder) = browser_page, jupyter
     write_notebook(folder / "steer.ipynb", [STEER, "print('strength', panel.strengths, panel.steered.difference)"])
     page.set_viewport_size({"width": 1300, "height": 1100})
-    cells = open_notebook(page, f"{address}/lab/tree/steer.ipynb?reset")
+    cells = open_notebook(page, notebook_url("jupyterlab", address, "steer.ipynb"))
     page.errors.clear()
     run_cell(page, cells.nth(0))
     thumb = page.locator(".sp-thumb")

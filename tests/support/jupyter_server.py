@@ -98,6 +98,11 @@ def write_notebook(path, codes):
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), path)
 
 
+def notebook_url(host, address, name):
+    """Return where JupyterLab or Notebook 7 shows a notebook, without the tabs of before."""
+    return f"{address}/{'lab/tree' if host == 'jupyterlab' else 'notebooks'}/{name}?reset"
+
+
 def open_notebook(page, url):
     """Open a notebook, wait for its kernel, and give its code cells."""
 

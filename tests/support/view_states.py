@@ -7,6 +7,7 @@ from base64 import b64encode
 from typing import Any
 
 from tests.support.paths import ROOT
+from tests.support.six_views import six_views
 
 FILE = ROOT / "tests" / "fixtures" / "view_states.json"
 
@@ -23,27 +24,7 @@ def state_of(view: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    from scope_widgets import Microscope, circuits, heads, lens, patching, steering, widgets
-
-    scope = Microscope.load("demo")
-    trace = scope.trace("Mary and John went to the store")
-    direction = steering.direction(scope, answer=" Mary", versus=" John", layer=2, name="names")
-    session = steering.Session(
-        scope, "the horse", [steering.AddDirection(direction, 0.1)], answer=" run", versus=" dog"
-    )
-    scores = heads.score(trace, null_draws=3)
-    circuit = circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(20)
-    pair = ("Mary and John went to", "John and Mary went to")
-    found = patching.attribution(scope, *pair, answer=" Mary", versus=" John", over="residual")
-    views = {
-        "attention_view": widgets.AttentionView(trace),
-        "head_table": widgets.HeadTable(scores, heads.label(scores)),
-        "logit_lens_view": widgets.LogitLensView(lens.logit_lens(trace, watch=[" Mary"])),
-        "patching_map": widgets.PatchingMap(found),
-        "steering_panel": widgets.SteeringPanel(session=session),
-        "circuit_graph": widgets.CircuitGraph(circuit, labels={"a1.h1": "x"}, groups={"g": ["m0", "m1"]}),
-    }
-    FILE.write_text(json.dumps({name: state_of(view) for name, view in views.items()}), encoding="utf-8")
+    FILE.write_text(json.dumps({name: state_of(view) for name, view in six_views().items()}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 /** What a bundle exports: a view that ends, with all that listens for it, when its host takes it away. */
 import type { ViewTraits } from "../generated/traits";
+import { keepKeys } from "./elements/host_keys";
 import { createRoot, type Theme } from "./elements/theme";
 import { createTooltip, type Tooltip } from "./elements/tooltip";
 import { type ReadonlySignal, trait } from "./reactive";
@@ -26,6 +27,7 @@ export const widget = <T extends ViewTraits>(css: string, build: (view: View<T>)
     const life = new AbortController();
     const until = life.signal;
     const { root, theme } = createRoot(el, model, css, until);
+    keepKeys(root);
     build({
       model,
       root,

@@ -189,7 +189,6 @@ function severalParts(state: State, units: Unit[]): HTMLElement[] {
     if (!note.textContent) state.group(name);
   };
   field.addEventListener("keydown", (event) => {
-    event.stopPropagation();
     // The panel is drawn anew: without this the same key would press the button that has the focus then.
     if (event.key === "Enter") {
       event.preventDefault();

@@ -18,7 +18,6 @@ export function labelField(state: State, unit: Unit): HTMLElement {
   const put = (): void => state.label(unit.key, field.value);
   field.addEventListener("change", put);
   field.addEventListener("keydown", (event) => {
-    event.stopPropagation();
     if (event.key === "Enter") {
       event.preventDefault();
       put();

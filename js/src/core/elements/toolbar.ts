@@ -80,8 +80,6 @@ export function createToolbar(root: HTMLElement, options: ToolbarOptions, until:
     event.stopPropagation();
     keyList.toggle();
   });
-  // JupyterLab's one-letter commands (x cuts the cell!) must not fire for keys meant for the view.
-  root.dataset.lmSuppressShortcuts = "true";
   return { say, controls };
 }
 

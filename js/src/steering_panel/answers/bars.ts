@@ -23,14 +23,14 @@ export function createBars(
 ): HTMLElement {
   const canvas = h("canvas", { "aria-hidden": "true" });
   const stage = h("div", { class: "sp-stage" }, canvas);
-  const list = h("table", { class: "sw-hidden sp-table" });
+  const list = h("table", { class: "sp-table" });
   const columns = h(
     "div",
     { class: "sp-columns", "aria-hidden": "true" },
     h("span", {}, "unsteered"),
     h("span", {}, "steered"),
   );
-  const element = h("div", { class: "sp-bars" }, columns, stage, list);
+  const element = h("div", { class: "sp-bars" }, columns, stage, h("div", { class: "sw-hidden" }, list));
   const size = sizeOf(stage, until);
   const pointed = signal<number | undefined>(undefined);
   const layout = computed<Layout | undefined>(() =>

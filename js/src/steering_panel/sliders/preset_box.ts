@@ -45,7 +45,6 @@ function createNameField(state: State, say: Say): { field: HTMLElement; save(): 
     say(`Saved as the preset '${name}'.`);
   };
   field.addEventListener("keydown", (event) => {
-    event.stopPropagation();
     if (event.key === "Enter") save();
     if (event.key === "Escape") field.blur();
   });
