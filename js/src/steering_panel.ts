@@ -6,7 +6,7 @@ import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/saves";
-import { computed, sizeOf, watch } from "./core/reactive";
+import { computed, sizeOf, untracked, watch } from "./core/reactive";
 import { type View, widget } from "./core/view";
 import type { SteeringPanelTraits } from "./generated/traits";
 import type { Shown } from "./steering_panel/answers/answer";
@@ -75,6 +75,10 @@ function build(view: View<SteeringPanelTraits>): void {
   const body = h("div", { class: "sp-body" }, left, right);
   root.append(h("div", { class: "sp-all" }, body, continuations.element));
   fitToRoom(view, state, sweeps);
+  watch(until, () => {
+    left.inert = requests.lost.value;
+    if (requests.lost.value) untracked(() => state.standAt(answers.shown.peek()!.strengths));
+  });
   watch(until, () => {
     if (state.note.value) say(state.note.value);
     state.note.value = "";

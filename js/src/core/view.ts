@@ -1,12 +1,16 @@
 /** What a bundle exports: a view that ends, with all that listens for it, when its host takes it away. */
 import type { ViewTraits } from "../generated/traits";
+import { showConnection } from "./elements/connection_line";
+import { hiddenStill } from "./elements/hidden_still";
 import { keepKeys } from "./elements/host_keys";
 import { createRoot, type Theme } from "./elements/theme";
 import { createTooltip, type Tooltip } from "./elements/tooltip";
-import { type ReadonlySignal, trait } from "./reactive";
+import { kernelLost } from "./kernel_lost";
+import { computed, type ReadonlySignal, trait } from "./reactive";
 import { Requests } from "./requests";
 import { type Selection, selectionOf } from "./selection";
 import type { Model } from "./widget_model";
+import { SAVED_PICTURE, withoutKernel } from "./without_kernel";
 
 /** What every view begins with. */
 export interface View<T extends ViewTraits> {
@@ -23,11 +27,17 @@ export interface View<T extends ViewTraits> {
 
 /** `css` is the view's own sheet, `build` fills its root. */
 export const widget = <T extends ViewTraits>(css: string, build: (view: View<T>) => void) => ({
-  render({ model, el }: { model: Model<T>; el: HTMLElement }): () => void {
+  render({ model: given, el }: { model: Model<T>; el: HTMLElement }): () => void {
     const life = new AbortController();
     const until = life.signal;
+    const gone = kernelLost(given, until);
+    const saved = gone.peek();
+    const model: Model<T> = saved ? withoutKernel(given) : given;
+    const lost = computed(() => !saved && gone.value);
     const { root, theme } = createRoot(el, model, css, until);
     keepKeys(root);
+    root.append(hiddenStill(given.get("selection_id") ?? ""));
+    const requests = new Requests(model, until, lost);
     build({
       model,
       root,
@@ -35,9 +45,12 @@ export const widget = <T extends ViewTraits>(css: string, build: (view: View<T>)
       title: trait(model, "title", until),
       tooltip: createTooltip(root),
       selection: selectionOf(model, until),
-      requests: new Requests(model, until),
+      requests,
       until,
     });
+    showConnection(root, { saved: saved ? SAVED_PICTURE : "", lost, silent: requests.silent }, until);
+    for (const turn of ["pointerdown", "keydown"])
+      root.addEventListener(turn, () => requests.ping(), { capture: true, signal: until });
     return () => life.abort();
   },
 });

@@ -132,6 +132,19 @@ export class State {
     if (setting) this.#put(setting);
   }
 
+  /** Stand where the numbers that are shown belong to, as there will be no others. */
+  standAt(shown: Strength[]): void {
+    const { strengths, enabled } = this.#known.peek().setting;
+    const now = this.effective.peek();
+    batch(() => {
+      this.moving.value = undefined;
+      this.change({
+        strengths: strengths.map((one, at) => (now[at] === shown[at] ? one : (shown[at] ?? null))),
+        enabled: enabled.map((on, at) => on || now[at] !== shown[at]),
+      });
+    });
+  }
+
   // -- presets
 
   savePreset(name: string): void {

@@ -34,7 +34,7 @@ export function createStatus(
   say: (text: string, isError?: boolean) => void,
   until: AbortSignal,
 ): StatusLine {
-  const sweep = sweepOf(state, until);
+  const sweep = sweepOf(state, requests.lost, until);
   const { live, running, canRun, problem } = sweep;
   const run = async (): Promise<void> => {
     try {
@@ -71,13 +71,13 @@ export function createStatus(
   return { element, toggle };
 }
 
-function sweepOf({ model, saved, counts }: State, until: AbortSignal): Sweep {
+function sweepOf({ model, saved, counts }: State, lost: ReadonlySignal<boolean>, until: AbortSignal): Sweep {
   const live = model.get("live") && !saved;
   const runs = trait(model, "running", until);
   return {
     live,
-    running: computed(() => live && runs.value),
-    canRun: computed(() => live && (counts.value.none > 0 || counts.value.estimate > 0)),
+    running: computed(() => live && !lost.value && runs.value),
+    canRun: computed(() => live && !lost.value && (counts.value.none > 0 || counts.value.estimate > 0)),
     done: trait(model, "done", until),
     total: trait(model, "total", until),
     secondsLeft: trait(model, "seconds_left", until),

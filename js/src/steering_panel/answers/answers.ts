@@ -14,7 +14,7 @@ export interface Answers {
   waiting: ReadonlySignal<Waiting>;
   /** What is waited for, in words; "" where the kernel is. */
   news: ReadonlySignal<string>;
-  /** What is shown is of other strengths, and has been for long enough to be marked. */
+  /** What is shown is of other strengths, and has been for long enough to be marked, or will stay so. */
   old: ReadonlySignal<boolean>;
   /** Why there is no newer answer; "" where there is. */
   problem: ReadonlySignal<string>;
@@ -30,7 +30,9 @@ export function createAnswers(state: State, requests: Requests, root: HTMLElemen
   });
   const [waiting, problem] = [signal<Waiting>(""), signal("")];
   const news = signal("");
-  const old = computed(() => waiting.value !== "" && !same(shown.value?.strengths ?? [], state.effective.value));
+  const old = computed(
+    () => (waiting.value || problem.value) !== "" && !same(shown.value?.strengths ?? [], state.effective.value),
+  );
   const answers = { shown, waiting, news, old, problem };
   if (state.saved) followSaved(state, requests, start.peek(), answers, until);
   else if (!state.model.get("interactive")) followOnRelease(state, requests, start.peek(), answers, until);
