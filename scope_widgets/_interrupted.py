@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, TypeVar
 
-from tqdm.auto import tqdm
+from scope_widgets._progress import tqdm
 
 T = TypeVar("T")
 

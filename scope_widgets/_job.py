@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from tqdm.auto import tqdm
+from scope_widgets._progress import tqdm
 
 T = TypeVar("T")
 U = TypeVar("U")

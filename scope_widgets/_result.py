@@ -63,11 +63,17 @@ class Shown:
             view.close()
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
+        return self._shown()._repr_mimebundle_(**options)
+
+    def _ipython_display_(self) -> None:
+        self._shown()._ipython_display_()
+
+    def _shown(self) -> Any:
         view = _displayed[self]() if self in _displayed else None
         if view is None or view.comm is None:  # not displayed yet, or closed since
             view = self.widget()
             _displayed[self] = weakref.ref(view)
-        return view._repr_mimebundle_(**options)
+        return view
 
 
 #: the view of what was displayed: displayed again, it is shown by the same one
@@ -108,6 +114,11 @@ class Result(Shown):
         if self.view:
             return super()._repr_mimebundle_(**options)
         return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_()}
+
+    def _ipython_display_(self) -> None:
+        if not self.view:
+            raise NotImplementedError  # IPython goes on to the table
+        super()._ipython_display_()
 
     def to_json(self) -> str:
         """Return this result as JSON: arrays with their dtype and shape, NaN as null, infinities as words.

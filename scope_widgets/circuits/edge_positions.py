@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from scope_widgets._aliases import WasDataFrame, former_options
+from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of

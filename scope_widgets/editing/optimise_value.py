@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from scope_widgets._progress import tqdm
 from scope_widgets.experiments.check_logits import OVERFLOW, check_logits
 from scope_widgets.experiments.metric import divergence
 from scope_widgets.models.guards.put_back import recording_gradients

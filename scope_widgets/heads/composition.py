@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from scope_widgets._aliases import former_options
 from scope_widgets._choices import check_choice
+from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import ArrayResult
 from scope_widgets._types import Array

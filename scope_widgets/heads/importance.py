@@ -6,9 +6,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from scope_widgets._choices import check_choice
+from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Prompt
 from scope_widgets.experiments.check_logits import check_logits

@@ -6,10 +6,10 @@ import dataclasses
 
 import numpy as np
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from scope_widgets import _kernels
 from scope_widgets._aliases import former_options
+from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from tqdm.auto import tqdm
-
 from scope_widgets._interrupted import result_or_interrupt
+from scope_widgets._progress import tqdm
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.microscope import Microscope

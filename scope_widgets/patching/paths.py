@@ -7,9 +7,9 @@ from operator import index
 from typing import Any, Literal
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from scope_widgets._interrupted import result_or_interrupt
+from scope_widgets._progress import tqdm
 from scope_widgets._types import Head, Position, Prompts, Roles, Tokens
 from scope_widgets.experiments.check_components import check_head, check_heads
 from scope_widgets.experiments.metric import MetricFunction, MetricName

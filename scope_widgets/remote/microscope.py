@@ -12,9 +12,9 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from scope_widgets._job import Job, JobStatus, Steps, show
+from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Prompt, Prompts

@@ -17,6 +17,7 @@ from scope_widgets._job import Job, Steps
 from scope_widgets.heads.thumbnails import head_pattern, thumbnails
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.core.requests import finished
+from scope_widgets.widgets.core.still import GREYS, Axes
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
 
 Side = Literal["a", "b"]
@@ -228,6 +229,12 @@ class AttentionView(View):
         framed = np.pad(255 - self._pictures[0], ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=200)
         layers, heads, size, _ = framed.shape
         return framed.transpose(0, 2, 1, 3).reshape(layers * size, heads * size)
+
+    def fallback_axes(self) -> Axes:
+        """Return layers, heads and the scale of attention."""
+        _, layers, heads, _, _ = self._pictures.shape
+        scale = GREYS, "0", "1", "attention, each head from query down to key across"
+        return Axes([*map(str, range(layers))], [*map(str, range(heads))], "layer", "head", scale, square=True)
 
 
 def _single(trace: Any, name: str) -> Any:

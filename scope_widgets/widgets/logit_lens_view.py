@@ -11,6 +11,7 @@ import numpy.typing as npt
 import traitlets
 
 from scope_widgets.widgets.core.selection import Selection
+from scope_widgets.widgets.core.still import GREYS, Axes, visible
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, View
 
 MOST_CELLS = 200_000
@@ -190,6 +191,12 @@ class LogitLensView(View):
         probabilities = np.nan_to_num(np.asarray(self.lens.top_probabilities)[::-1, :, 0])
         grey: npt.NDArray[Any] = (255 * (1 - probabilities.clip(0, 1))).round().astype(np.uint8)
         return grey.repeat(12, 0).repeat(max(1, 480 // grey.shape[1]), 1)
+
+    def fallback_axes(self) -> Axes:
+        """Return layers, tokens and the scale of probabilities."""
+        layers = ["output" if layer == self.layers[-1] else str(layer) for layer in reversed(self.layers)]
+        tokens = [visible(token) for token in self.tokens]
+        return Axes(layers, tokens, "layer", "", (GREYS, "0", "1", "probability of the top token"))
 
 
 def _checked(lens: Any) -> Any:

@@ -1,15 +1,19 @@
 """The views in the real JupyterLab, Notebook 7 and marimo: drawn, heard by Python, moved by Python."""
 
 import sys
+from contextlib import ExitStack
 
+import nbformat
 import pytest
 
 from tests.support.guarded_page import guarded_page
 from tests.support.jupyter_server import (
+    end_sessions,
     free_port,
     jupyter_server,
     notebook_url,
     open_notebook,
+    put_setting,
     run_cell,
     serving,
     set_theme,
@@ -66,6 +70,9 @@ def check(page, outputs, run):
 
 
 SIX = "from tests.support.six_views import six_views\nviews = six_views()"
+RESTARTED = "The kernel was restarted: run this cell again."
+SAVED_PICTURE = "Saved picture: run this cell to go on."
+WIDGET = "application/vnd.jupyter.widget-view+json"
 NAMES = ["attention_view", "head_table", "logit_lens_view", "patching_map", "steering_panel", "circuit_graph"]
 #: keys that JupyterLab has commands for: cut, add above, add below, Markdown, restart the kernel
 HOST_KEYS = ["x", "a", "b", "m", "0", "0"]
@@ -79,28 +86,39 @@ OVERFLOW = """() => [...document.querySelectorAll(".sw")].flatMap((root) => {
 })"""
 
 
-@pytest.fixture(scope="module", params=HOSTS)
-def six(request, server, browser):
-    """A notebook that shows a view of each kind, in each host with the kernel of the first: its page, cells and file."""
+@pytest.fixture(scope="module")
+def six_in(server, browser):
+    """A notebook with a view of each kind in a host; the kernel is that of the host that was first."""
     address, folder = server
     path = folder / "six.ipynb"
-    run = not path.exists()
-    if run:
-        write_notebook(path, [SIX, *(f"views[{name!r}]" for name in NAMES)])
-    with guarded_page(browser) as page:
-        page.set_viewport_size({"width": 1300, "height": 1000})
-        cells = open_notebook(page, notebook_url(request.param, address, path.name))
-        page.errors.clear()  # Notebook 7 logs one of its own while it loads, before any cell has run
-        for at in range(1 + len(NAMES)) if run else ():
-            run_cell(page, cells.nth(at))
-        page.locator(".sw").nth(len(NAMES) - 1).wait_for(timeout=LONG)
-        if run:
-            page.keyboard.press("Control+s")  # for the next host
-        yield page, cells, path
+    write_notebook(path, [SIX, *(f"views[{name!r}]" for name in NAMES)])
+    put_setting(address, "@jupyter-widgets/jupyterlab-manager:plugin", {"saveState": True})
+    opened = {}
+    with ExitStack() as stack:
+
+        def page_and_cells(host):
+            if host in opened:
+                return opened[host]
+            page = stack.enter_context(guarded_page(browser))
+            page.set_viewport_size({"width": 1300, "height": 1000})
+            cells = open_notebook(page, notebook_url(host, address, path.name))
+            page.errors.clear()  # Notebook 7 logs one of its own while it loads, before any cell has run
+            for at in range(1 + len(NAMES)) if not opened else ():
+                run_cell(page, cells.nth(at))
+            page.locator(".sw").nth(len(NAMES) - 1).wait_for(timeout=LONG)
+            opened[host] = page, cells
+            return page, cells
+
+        yield page_and_cells
+
+
+@pytest.fixture(scope="module", params=HOSTS)
+def six(request, six_in):
+    return six_in(request.param)
 
 
 def test_no_view_is_larger_than_its_root(six):
-    page, _, _ = six
+    page, _ = six
     for width in (480, 1000, 1600):
         wide = page.evaluate("document.querySelector('.sw').getBoundingClientRect().width")
         size = page.viewport_size
@@ -110,7 +128,7 @@ def test_no_view_is_larger_than_its_root(six):
 
 
 def test_keys_are_the_views_and_with_ctrl_the_hosts(six):
-    page, cells, path = six
+    page, cells = six
     restarts = []
     page.on("request", lambda request: restarts.append(request.url) if request.url.endswith("/restart") else None)
     before = cells.count()
@@ -124,9 +142,64 @@ def test_keys_are_the_views_and_with_ctrl_the_hosts(six):
         assert page.locator(".jp-Dialog").count() == 0
         assert cells.count() == before
     assert not restarts
-    with page.expect_response(lambda answer: answer.request.method == "PUT" and path.name in answer.url) as saved:
+    with page.expect_response(lambda answer: answer.request.method == "PUT" and "six.ipynb" in answer.url) as saved:
         page.keyboard.press("Control+s")
     assert saved.value.ok
+
+
+def test_a_restarted_kernel_is_said_and_no_number_stands_under_another_setting(six_in):
+    for host in HOSTS:
+        page, _ = six_in(host)
+        page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        page.get_by_text("Restart Kernel…").first.click()  # the question that follows is answered, see open_notebook
+        page.locator(".sw-lost").nth(len(NAMES) - 1).wait_for(timeout=LONG)
+        assert set(page.locator(".sw-connection").all_inner_texts()) == {RESTARTED}
+        assert page.evaluate(f"({OVERFLOW})()") == []
+        panel = page.locator(".sw").nth(NAMES.index("steering_panel"))
+        set_to, bars = panel.locator(".sp-thumb"), panel.locator(".sp-numbers").first
+        before = set_to.get_attribute("aria-valuenow"), bars.inner_text()
+        panel.get_by_role("button", name="Reset").click()
+        page.evaluate(TWO_FRAMES)
+        assert (set_to.get_attribute("aria-valuenow"), bars.inner_text()) == before
+        page.locator(".av-cells").click(position={"x": 30, "y": 30})
+        page.locator(".sw-note.sw-error", has_text=RESTARTED).first.wait_for()
+        page.errors.clear()  # what the host logs of the restart
+
+
+def reopened(page, server, host):
+    address, _ = server
+    end_sessions(address)
+    page.goto("about:blank")
+    open_notebook(page, notebook_url(host, address, "six.ipynb"))
+
+
+def test_a_notebook_that_is_opened_again_shows_its_pictures(six_in, server, screenshot):
+    path = server[1] / "six.ipynb"
+    saved = nbformat.read(path, 4)
+    assert WIDGET not in str(saved.cells[0].outputs), "A finished progress bar leaves no widget."
+    assert "widgets" in saved.metadata
+    for host in HOSTS:
+        page, _ = six_in(host)
+        reopened(page, server, host)  # with the state of the widgets
+        page.locator(".sw").nth(len(NAMES) - 1).wait_for(timeout=LONG)
+        assert set(page.locator(".sw-connection").all_inner_texts()) == {SAVED_PICTURE}
+        assert page.locator(".sw-still:visible").count() == 0
+        page.errors.clear()
+    del saved.metadata["widgets"]
+    nbformat.write(saved, path)
+    for host in HOSTS:
+        page, _ = six_in(host)
+        reopened(page, server, host)
+        stills = page.locator(".sw-still")
+        for at in range(len(NAMES)):
+            stills.nth(at).wait_for(timeout=LONG)
+            assert SAVED_PICTURE in stills.nth(at).inner_text()
+        page.wait_for_function("() => document.body.textContent.includes('model not found')", timeout=LONG)
+        assert page.get_by_text("model not found").locator("visible=true").count() == 0
+        stills.first.scroll_into_view_if_needed()
+        screenshot(page, f"{host}-reopened", compared=False)
+        page.errors.clear()  # ipywidgets logs that the models are not there
+        page.goto("about:blank")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

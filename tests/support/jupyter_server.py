@@ -74,20 +74,27 @@ def jupyter_server(module, folder, theme="light", options=()):
     with serving(command, f"{address}/api", folder):
         set_theme(address, theme)
         if module == "jupyterlab":
-            put_setting(address, "notification", {"fetchNews": "false"})
+            put_setting(address, "apputils-extension:notification", {"fetchNews": "false"})
         yield address
-        for session in json.loads(urllib.request.urlopen(f"{address}/api/sessions").read()):
-            delete = urllib.request.Request(f"{address}/api/sessions/{session['id']}", method="DELETE")
-            urllib.request.urlopen(delete)
+        end_sessions(address)
+
+
+def end_sessions(address):
+    """End all kernels."""
+    for session in json.loads(urllib.request.urlopen(f"{address}/api/sessions").read()):
+        delete = urllib.request.Request(f"{address}/api/sessions/{session['id']}", method="DELETE")
+        urllib.request.urlopen(delete)
 
 
 def set_theme(address, theme):
     """Make it "light" or "dark" for pages that are opened from now on."""
-    put_setting(address, "themes", {"theme": f"JupyterLab {theme.capitalize()}", "adaptive-theme": False})
+    put_setting(
+        address, "apputils-extension:themes", {"theme": f"JupyterLab {theme.capitalize()}", "adaptive-theme": False}
+    )
 
 
 def put_setting(address, plugin, values):
-    url = f"{address}/lab/api/settings/@jupyterlab/apputils-extension:{plugin}"
+    url = f"{address}/lab/api/settings/{plugin if plugin.startswith('@') else f'@jupyterlab/{plugin}'}"
     body = json.dumps({"raw": json.dumps(values)}).encode()
     urllib.request.urlopen(urllib.request.Request(url, body, method="PUT"))
 

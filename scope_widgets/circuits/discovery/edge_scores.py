@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
+from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.models.edges.component_outputs import ComponentOutputs

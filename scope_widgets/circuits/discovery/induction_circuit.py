@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from scope_widgets._interrupted import result_or_interrupt
+from scope_widgets._progress import tqdm
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import Circuit

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
 from scope_widgets.circuits.discovery.edge_scores import passes, score_by_ablation, score_by_gradient
 from scope_widgets.circuits.discovery.node_effects import edge_scores_of_nodes, node_effects

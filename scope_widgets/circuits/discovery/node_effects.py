@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import touching
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask

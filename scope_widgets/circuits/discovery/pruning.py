@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
+from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import touching
 from scope_widgets.circuits.discovery.node_effects import edge_scores_of_nodes, node_effects

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
+from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.ov_copying import copying_scores

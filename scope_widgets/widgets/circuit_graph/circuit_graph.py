@@ -19,9 +19,10 @@ from scope_widgets.circuits.evaluation.faithfulness_curve import SHARES, measure
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.circuit_graph import edits
 from scope_widgets.widgets.circuit_graph.faithfulness_curve import curve_of, partial_curve
-from scope_widgets.widgets.circuit_graph.picture import picture
+from scope_widgets.widgets.circuit_graph.picture import axes, picture
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
+from scope_widgets.widgets.core.still import Axes
 from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
 
 #: what a saved page may hold of attention, and of the circuit as JSON
@@ -302,6 +303,10 @@ class CircuitGraph(View):
     def fallback_image(self) -> npt.NDArray[Any]:
         """Return the circuit drawn with its strongest edges, uint8 [row, column, 3]."""
         return picture(self.circuit)
+
+    def fallback_axes(self) -> Axes:
+        """Return the layers and what the colours of edges mean."""
+        return axes(self.circuit)
 
 
 def _check_other(circuit: Circuit, compare: Any) -> None:

@@ -1,4 +1,4 @@
-"""A still life of a view for hosts that cannot run it: GitHub, nbconvert, VS Code offline."""
+"""A still of a view for a notebook that is opened again, and for hosts that cannot run it."""
 
 from __future__ import annotations
 
@@ -9,30 +9,54 @@ from typing import Any
 import numpy.typing as npt
 
 from scope_widgets.widgets.core.png import png
+from scope_widgets.widgets.core.still import Axes, svg
 
 Table = tuple[list[str], list[list[str]]]
 
-_NOTE = "A still picture: the view itself needs a running notebook, or its page saved with .to_html()."
+_NOTE = "Saved picture: run this cell to go on."
 _WIDTH = 480
+#: a print on paper, in a dark notebook too: its colours are those of a light ground
+_PAPER = "margin:0;padding:8px;background:#fff;color:#1c1e21;font:12px/16px system-ui,sans-serif;overflow:auto"
+#: JupyterLab shows an error where a widget was whose model is gone; a living view there has our root in it
+_NO_ERROR = (
+    "<style>.jp-OutputArea-child:has(>.lm-Panel.jp-OutputArea-output):not(:has(.sw))"
+    ":has(+.jp-OutputArea-child .sw-still){display:none}</style>"
+)
 
 
-def fallbacks(title: str, table: Table | None, image: npt.NDArray[Any] | None) -> dict[str, str]:
-    """Return the picture and the table as MIME types: no scripts, inline styles, everything escaped."""
+def fallbacks(
+    title: str, table: Table | None, image: npt.NDArray[Any] | None, axes: Axes | None = None, of: str = ""
+) -> dict[str, str]:
+    """Return the picture and the table as MIME types: no scripts, inline styles, everything escaped.
+
+    Views with the `selection_id` `of` hide it while they live (js/src/core/elements/hidden_still.ts).
+    """
     bundle: dict[str, str] = {}
-    parts = [f"<figure style='margin:0'><figcaption><b>{escape(title)}</b></figcaption>"]
+    parts = [
+        f'<figure class="sw-still" data-of="{escape(of)}" style="{_PAPER}">{_NO_ERROR}'
+        f'<figcaption><b>{escape(title)}</b> <span style="color:#62666d">{_NOTE}</span></figcaption>'
+        '<div style="display:flex;flex-wrap:wrap;gap:0 24px;align-items:flex-start">'
+    ]
     if image is not None:
         bundle["image/png"] = b64encode(png(image)).decode()
-        width = image.shape[1] * max(1, _WIDTH // image.shape[1])
-        parts.append(
-            f'<img alt="{escape(title)}" src="data:image/png;base64,{bundle["image/png"]}" width="{width}" '
-            'style="display:block;max-width:100%;image-rendering:pixelated">'
-        )
+        style = "display:block;max-width:100%;margin:8px 0"
+        if axes is None:
+            width = image.shape[1] * max(1, _WIDTH // image.shape[1])
+            source = f'image/png;base64,{bundle["image/png"]}" width="{width}'
+            style += ";image-rendering:pixelated"
+        else:
+            source = f"image/svg+xml;base64,{b64encode(svg(image, axes).encode()).decode()}"
+        parts.append(f'<img alt="{escape(title)}" src="data:{source}" style="{style}">')
     if table:
         header, rows = table
         sides = ["right" if all(_is_number(row[i]) for row in rows) else "left" for i in range(len(header))]
-        parts += ["<table><thead>", _row("th", header, sides), "</thead><tbody>"]
+        parts += [
+            "<table style='margin:8px 0;font:inherit;color:inherit'><thead>",
+            _row("th", header, sides),
+            "</thead><tbody>",
+        ]
         parts += [*(_row("td", row, sides) for row in rows), "</tbody></table>"]
-    bundle["text/html"] = "".join([*parts, f"<small>{_NOTE}</small></figure>"])
+    bundle["text/html"] = "".join([*parts, "</div></figure>"])
     return bundle
 
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import anywidget
 import numpy.typing as npt
 import traitlets
+from IPython.display import publish_display_data
 
 from scope_widgets._json_fields import decode
 from scope_widgets._untrusted import check_plain, opening
@@ -20,6 +21,7 @@ from scope_widgets.widgets.core.requests import Answers
 from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer
 from scope_widgets.widgets.core.saved_page import page, save_html
 from scope_widgets.widgets.core.selection import Head, Selection, as_heads, as_tokens, check_range
+from scope_widgets.widgets.core.still import Axes
 
 #: pixels of a view, and numbers that it can draw to a scale
 TALLEST, LARGEST = 20_000, 1e30
@@ -153,6 +155,10 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
             layout.close()
         super().close()
 
+    def answer_ping(self) -> Answer:
+        """Say that this view is there."""
+        return {}, []
+
     def answer_html(self) -> Answer:
         """Return the saved page, for the browser's own save button."""
         return {}, [page([self]).encode()]
@@ -185,13 +191,32 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         """
         return save_html([self], path)
 
+    def fallback_axes(self) -> Axes | None:
+        """Return what stands around that picture, or None."""
+        return None
+
+    def _still(self) -> dict[str, str]:
+        image = self.fallback_image()
+        axes = None if image is None else self.fallback_axes()
+        return fallbacks(self.title, self.fallback_table(), image, axes, self.selection_id)
+
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         shown = super()._repr_mimebundle_(**kwargs)
         if shown is None:
             return None
         data, metadata = shown
-        data.update(fallbacks(self.title, self.fallback_table(), self.fallback_image()))
+        data.update(self._still())
         return data, metadata
+
+    def _ipython_display_(self) -> None:
+        """Display the view, and a still beside it for when the notebook is opened again."""
+        shown = super()._repr_mimebundle_()
+        if shown is None:
+            raise NotImplementedError
+        data, metadata = shown
+        text = data.pop("text/plain")
+        publish_display_data(data, metadata)  # type: ignore[no-untyped-call,unused-ignore]
+        publish_display_data({"text/plain": text, **self._still()})  # type: ignore[no-untyped-call,unused-ignore]
 
     @traitlets.default("_esm")
     def _read_bundle(self) -> str:

@@ -14,6 +14,7 @@ import traitlets
 from scope_widgets._job import JobStatus
 from scope_widgets.experiments.rounding import rank
 from scope_widgets.widgets.core.selection import Head, Selection
+from scope_widgets.widgets.core.still import Axes, visible
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.patching_map.cells import Effects, as_bytes, code_of, prompts_of_cell, values_of
 
@@ -269,14 +270,36 @@ class PatchingMap(View):
 
     def fallback_image(self) -> npt.NDArray[Any]:
         """Return the map in blue, white and red, the deepest layer on top, uint8 [row, column, 3]."""
-        values, estimates = values_of(self.result)
-        known = values if estimates is None else np.where(np.isfinite(values), values, estimates)
-        sheet = _sheet(np.where(np.isfinite(known), known, np.nan), self.shape, self.components)
-        limit = self.limit or np.nanmax(np.abs(sheet), initial=1e-12)
+        sheet, limit = self._drawn()
         at = np.clip((np.nan_to_num(sheet) / limit + 1) / 2, 0, 1) * (len(_BLUE_RED) - 1)
         colours = np.stack([np.interp(at, range(len(_BLUE_RED)), channel) for channel in _BLUE_RED.T], -1)
         colours[np.isnan(sheet)] = _NOT_RUN
         return np.ascontiguousarray(colours[::-1].round().astype(np.uint8))
+
+    def fallback_axes(self) -> Axes:
+        """Return layers, columns, the scale, and which cells are the gradient's estimate."""
+        sheet, limit = self._drawn()
+        values, estimates = values_of(self.result)
+        exact = _sheet(np.where(np.isfinite(values), values, np.nan), self.shape, self.components)
+        last = self.axes[-1] if len(self.axes) == 2 else self.axes[1] if len(self.axes) == 3 else ""
+        names = {"position": [visible(name) for name in self.positions]}
+        columns = names.get(last, [str(at) for at in range(sheet.shape[1])] if sheet.shape[1] > 1 else [])
+        end = f"{limit:.3g}"
+        return Axes(
+            [str(at) for at in reversed(range(len(sheet)))],
+            columns,
+            "layer",
+            last if last != "position" else "",
+            (_BLUE_RED, f"−{end}", end, f"{self.quantity}; grey: not run" if np.isnan(sheet).any() else self.quantity),
+            None if estimates is None else (np.isnan(exact) & ~np.isnan(sheet))[::-1],
+        )
+
+    def _drawn(self) -> tuple[npt.NDArray[Any], float]:
+        """Return the effects as [layer, column], NaN where there is none, and where the colours end."""
+        values, estimates = values_of(self.result)
+        known = values if estimates is None else np.where(np.isfinite(values), values, estimates)
+        sheet = _sheet(np.where(np.isfinite(known), known, np.nan), self.shape, self.components)
+        return sheet, float(self.limit or np.nanmax(np.abs(sheet), initial=1e-12))
 
 
 def _cell(result: Any, cell: int) -> Answer:
