@@ -77,7 +77,7 @@ function build(view: View<SteeringPanelTraits>): void {
   fitToRoom(view, state, sweeps);
   watch(until, () => {
     left.inert = requests.lost.value;
-    if (requests.lost.value) untracked(() => state.standAt(answers.shown.peek()!.strengths));
+    if (requests.lost.value) untracked(() => state.freezeAt(answers.shown.peek()!.strengths));
   });
   watch(until, () => {
     if (state.note.value) say(state.note.value);

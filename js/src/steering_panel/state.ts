@@ -33,6 +33,7 @@ export class State {
   /** A sentence that a change calls for. */
   readonly note = signal("");
 
+  #frozen = false;
   readonly #known: Signal<{ sliders: Slider[]; setting: Setting }>;
   /** As the page was saved. */
   readonly #start: Setting;
@@ -132,8 +133,8 @@ export class State {
     if (setting) this.#put(setting);
   }
 
-  /** Stand where the numbers that are shown belong to, as there will be no others. */
-  standAt(shown: Strength[]): void {
+  /** Stand from now on where the numbers that are shown belong to, as there will be no others. */
+  freezeAt(shown: Strength[]): void {
     const { strengths, enabled } = this.#known.peek().setting;
     const now = this.effective.peek();
     batch(() => {
@@ -143,6 +144,7 @@ export class State {
         enabled: enabled.map((on, at) => on || now[at] !== shown[at]),
       });
     });
+    this.#frozen = true;
   }
 
   // -- presets
@@ -185,6 +187,7 @@ export class State {
   }
 
   #put(setting: Setting, input = performance.now()): void {
+    if (this.#frozen) return;
     this.input = input;
     this.#writing = true;
     this.model.set("strengths", setting.strengths);
