@@ -82,7 +82,7 @@ OVERFLOW = """(root) => {
     const found = [];
     for (let at = root; at && !at.matches(".jp-OutputArea"); at = at.parentElement)
         if (at.scrollHeight !== at.clientHeight || at.scrollWidth !== at.clientWidth)
-            found.push([root.ariaLabel, at.className, at.scrollHeight, at.clientHeight, at.scrollWidth, at.clientWidth]);
+            found.push([root.ariaLabel, at.className, at.scrollHeight, at.clientHeight, at.scrollWidth, at.clientWidth])
     return found;
 }"""
 
@@ -106,7 +106,7 @@ def six_in(server, browser):
             page.errors.clear()  # Notebook 7 logs one of its own while it loads, before any cell has run
             for at in range(1 + len(NAMES)) if not opened else ():
                 run_cell(page, cells.nth(at))
-            page.locator(".sw").nth(len(NAMES) - 1).wait_for(timeout=LONG)
+            page.locator(".sw").nth(len(NAMES) - 1).wait_for(timeout=2 * LONG)
             opened[host] = page, cells
             return page, cells
 
@@ -165,7 +165,7 @@ def test_a_restarted_kernel_is_said_and_no_number_stands_under_another_setting(s
         page.get_by_role("menuitem", name="Kernel", exact=True).click()
         page.get_by_text("Restart Kernel…").first.click()  # the question that follows is answered, see open_notebook
         page.locator(".sw-lost").nth(len(NAMES) - 1).wait_for(timeout=LONG)
-        assert set(page.locator(".sw-connection").all_inner_texts()) == {RESTARTED}
+        assert set(page.locator(".sw-connection").all_text_contents()) == {RESTARTED}
         fits(page)
         panel = page.locator(".sw").nth(NAMES.index("steering_panel"))
         set_to, bars = panel.locator(".sp-thumb"), panel.locator(".sp-numbers").first
@@ -194,7 +194,7 @@ def test_a_notebook_that_is_opened_again_shows_its_pictures(six_in, server, scre
         page, _ = six_in(host)
         reopened(page, server, host)  # with the state of the widgets
         page.locator(".sw").nth(len(NAMES) - 1).wait_for(timeout=LONG)
-        assert set(page.locator(".sw-connection").all_inner_texts()) == {SAVED_PICTURE}
+        assert set(page.locator(".sw-connection").all_text_contents()) == {SAVED_PICTURE}
         assert page.locator(".sw-still:visible").count() == 0
         page.errors.clear()
     del saved.metadata["widgets"]

@@ -293,7 +293,8 @@ def test_a_busy_kernel_keeps_the_old_picture_and_gets_the_newest_value(show: Any
     asked = browser_page.evaluate("held.map(m => m.args.strengths[1])")
     assert len(asked) == 2
     place.get_by_text("waiting for the kernel …").wait_for()
-    assert place.locator(".sp-status").inner_text() == "waiting for the kernel …"
+    kept = f"still at {view.interventions[1]['name']} {view.session.strengths[1]:g}; "
+    assert place.locator(".sp-status").inner_text() == f"{kept}waiting for the kernel …"
     assert place.locator(".sp-stage").evaluate("e => getComputedStyle(e).opacity") == "0.5"
     assert rows(browser_page, place) == before
     browser_page.evaluate("expire(2000)")
@@ -317,7 +318,9 @@ def test_an_error_is_said_and_keeps_the_picture(show: Any, browser_page: Any, mo
     monkeypatch.setattr(view, "answer_steer", fails)
     drag(browser_page, place, 0.7, let_go=False)
     frame(browser_page)
-    assert place.locator(".sp-status").inner_text() == "The model is gone."
+    kept = f"still at {view.interventions[1]['name']} {view.session.strengths[1]:g}; "
+    assert place.locator(".sp-status").inner_text() == f"{kept}The model is gone."
+    assert place.locator(".sp-stage").evaluate("e => getComputedStyle(e).opacity") == "0.5"
     assert rows(browser_page, place) == before
     monkeypatch.undo()
     drag(browser_page, place, 0.8)

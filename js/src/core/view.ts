@@ -35,7 +35,7 @@ export const widget = <T extends ViewTraits>(css: string, build: (view: View<T>)
     const model: Model<T> = saved ? withoutKernel(given) : given;
     const lost = computed(() => !saved && gone.value);
     const { root, theme } = createRoot(el, model, css, until);
-    keepKeys(root);
+    keepKeys(root, until);
     root.append(hiddenStill(given.get("selection_id") ?? ""));
     const requests = new Requests(model, until, lost);
     build({

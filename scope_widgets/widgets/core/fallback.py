@@ -63,7 +63,7 @@ def fallbacks(
 def _row(tag: str, texts: list[str], sides: list[str]) -> str:
     style = "padding:1px 8px;font-variant-numeric:tabular-nums;text-align"
     cells = (f'<{tag} style="{style}:{side}">{escape(text)}</{tag}>' for text, side in zip(texts, sides, strict=True))
-    return f"<tr>{''.join(cells)}</tr>"
+    return f"<tr style='background:none'>{''.join(cells)}</tr>"  # a dark notebook has dark stripes
 
 
 def _is_number(text: str) -> bool:
