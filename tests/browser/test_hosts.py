@@ -175,6 +175,7 @@ def test_a_restarted_kernel_is_said_and_no_number_stands_under_another_setting(s
         assert (set_to.get_attribute("aria-valuenow"), bars.inner_text()) == before
         page.locator(".av-cells").click(position={"x": 30, "y": 30})
         page.locator(".sw-note.sw-error", has_text=RESTARTED).first.wait_for()
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=LONG)
         page.errors.clear()  # what the host logs of the restart
 
 
