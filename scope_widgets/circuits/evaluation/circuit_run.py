@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
+from scope_widgets._progress import tqdm
 from scope_widgets.circuits.evaluation.replacement_values import (
     ABLATIONS,
     CircuitAblation,

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._progress import tqdm
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.metric import metric_of
 from scope_widgets.experiments.path_patching import Receiver, patch_paths
