@@ -38,7 +38,7 @@ class _NotebookBar(_tqdm):  # type: ignore[misc,unused-ignore]
     def _show(self) -> None:
         from IPython.display import display
 
-        self._output = display(self.container, display_id=True)
+        self._output = display(self.container, display_id=True)  # type: ignore[no-untyped-call,unused-ignore]
         self.displayed = True
 
 
