@@ -31,6 +31,9 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # frames come as soon as there is one to draw: tests wait for thousands of them
+    "--disable-frame-rate-limit",
+    "--disable-gpu-vsync",
 ]
 
 
