@@ -89,24 +89,27 @@ OVERFLOW = """(root) => {
 
 @pytest.fixture(scope="module")
 def six_in(server, browser):
-    """A notebook with a view of each kind in a host; the kernel is that of the host that was first."""
+    """``six_in(host)`` gives a page with a notebook that has a view of each kind, and its cells."""
     address, folder = server
-    path = folder / "six.ipynb"
-    write_notebook(path, [SIX, *(f"views[{name!r}]" for name in NAMES)])
     put_setting(address, "@jupyter-widgets/jupyterlab-manager:plugin", {"saveState": True})
+    put_setting(address, "docmanager-extension:plugin", {"autosave": False})
     opened = {}
     with ExitStack() as stack:
 
         def page_and_cells(host):
             if host in opened:
                 return opened[host]
+            path = folder / f"six-{host}.ipynb"
+            write_notebook(path, [SIX, *(f"views[{name!r}]" for name in NAMES)])
             page = stack.enter_context(guarded_page(browser))
             page.set_viewport_size({"width": 1300, "height": 1000})
             cells = open_notebook(page, notebook_url(host, address, path.name))
             page.errors.clear()  # Notebook 7 logs one of its own while it loads, before any cell has run
-            for at in range(1 + len(NAMES)) if not opened else ():
+            for at in range(1 + len(NAMES)):
                 run_cell(page, cells.nth(at))
             page.locator(".sw").nth(len(NAMES) - 1).wait_for(timeout=2 * LONG)
+            with page.expect_response(lambda answer: answer.request.method == "PUT" and path.name in answer.url):
+                page.keyboard.press("Control+s")
             opened[host] = page, cells
             return page, cells
 
@@ -154,65 +157,63 @@ def test_keys_are_the_views_and_with_ctrl_the_hosts(six):
         assert page.locator(".jp-Dialog").count() == 0
         assert cells.count() == before
     assert not restarts
-    with page.expect_response(lambda answer: answer.request.method == "PUT" and "six.ipynb" in answer.url) as saved:
+    with page.expect_response(lambda answer: answer.request.method == "PUT" and "six-" in answer.url) as saved:
         page.keyboard.press("Control+s")
     assert saved.value.ok
 
 
-def test_a_restarted_kernel_is_said_and_no_number_stands_under_another_setting(six_in):
-    for host in HOSTS:
-        page, _ = six_in(host)
-        page.get_by_role("menuitem", name="Kernel", exact=True).click()
-        page.get_by_text("Restart Kernel…").first.click()  # the question that follows is answered, see open_notebook
-        page.locator(".sw-lost").nth(len(NAMES) - 1).wait_for(timeout=LONG)
-        assert set(page.locator(".sw-connection").all_text_contents()) == {RESTARTED}
-        fits(page)
-        panel = page.locator(".sw").nth(NAMES.index("steering_panel"))
-        set_to, bars = panel.locator(".sp-thumb"), panel.locator(".sp-numbers").first
-        before = set_to.get_attribute("aria-valuenow"), bars.inner_text()
-        panel.get_by_role("button", name="Reset", exact=True).click()
-        page.evaluate(TWO_FRAMES)
-        assert (set_to.get_attribute("aria-valuenow"), bars.inner_text()) == before
-        page.locator(".av-cells").click(position={"x": 30, "y": 30})
-        page.locator(".sw-note.sw-error", has_text=RESTARTED).first.wait_for()
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=LONG)
-        page.errors.clear()  # what the host logs of the restart
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_restarted_kernel_is_said_and_no_number_stands_under_another_setting(six_in, host):
+    page, _ = six_in(host)
+    page.get_by_role("menuitem", name="Kernel", exact=True).click()
+    page.get_by_text("Restart Kernel…").first.click()  # the question that follows is answered, see open_notebook
+    page.locator(".sw-lost").nth(len(NAMES) - 1).wait_for(timeout=LONG)
+    assert set(page.locator(".sw-connection").all_text_contents()) == {RESTARTED}
+    fits(page)
+    panel = page.locator(".sw").nth(NAMES.index("steering_panel"))
+    set_to, bars = panel.locator(".sp-thumb"), panel.locator(".sp-numbers").first
+    before = set_to.get_attribute("aria-valuenow"), bars.inner_text()
+    panel.get_by_role("button", name="Reset", exact=True).click()
+    page.evaluate(TWO_FRAMES)
+    assert (set_to.get_attribute("aria-valuenow"), bars.inner_text()) == before
+    page.locator(".av-cells").click(position={"x": 30, "y": 30})
+    page.locator(".sw-note.sw-error", has_text=RESTARTED).first.wait_for()
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=LONG)
+    page.errors.clear()  # what the host logs of the restart
 
 
 def reopened(page, server, host):
     address, _ = server
     end_sessions(address)
     page.goto("about:blank")
-    open_notebook(page, notebook_url(host, address, "six.ipynb"))
+    open_notebook(page, notebook_url(host, address, f"six-{host}.ipynb"))
 
 
-def test_a_notebook_that_is_opened_again_shows_its_pictures(six_in, server, screenshot):
-    path = server[1] / "six.ipynb"
+@pytest.mark.parametrize("host", HOSTS)
+def test_a_notebook_that_is_opened_again_shows_its_pictures(six_in, server, screenshot, host):
+    page, _ = six_in(host)
+    path = server[1] / f"six-{host}.ipynb"  # as it was when the views were made, see six_in
+    reopened(page, server, host)  # with the state of the widgets
+    page.locator(".sw").nth(len(NAMES) - 1).wait_for(timeout=LONG)
+    assert set(page.locator(".sw-connection").all_text_contents()) == {SAVED_PICTURE}
+    assert page.locator(".sw-still:visible").count() == 0
+    page.errors.clear()
+    page.goto("about:blank")
     saved = nbformat.read(path, 4)
     assert WIDGET not in str(saved.cells[0].outputs), "A finished progress bar leaves no widget."
-    assert "widgets" in saved.metadata
-    for host in HOSTS:
-        page, _ = six_in(host)
-        reopened(page, server, host)  # with the state of the widgets
-        page.locator(".sw").nth(len(NAMES) - 1).wait_for(timeout=LONG)
-        assert set(page.locator(".sw-connection").all_text_contents()) == {SAVED_PICTURE}
-        assert page.locator(".sw-still:visible").count() == 0
-        page.errors.clear()
     del saved.metadata["widgets"]
     nbformat.write(saved, path)
-    for host in HOSTS:
-        page, _ = six_in(host)
-        reopened(page, server, host)
-        stills = page.locator(".sw-still")
-        for at in range(len(NAMES)):
-            stills.nth(at).wait_for(timeout=LONG)
-            assert SAVED_PICTURE in stills.nth(at).inner_text()
-        for said in ("Error displaying widget", "Loading widget"):
-            assert page.get_by_text(said).locator("visible=true").count() == 0
-        stills.first.scroll_into_view_if_needed()
-        screenshot(page, f"{host}-reopened", compared=False)
-        page.errors.clear()  # ipywidgets logs that the models are not there
-        page.goto("about:blank")
+    reopened(page, server, host)
+    stills = page.locator(".sw-still")
+    for at in range(len(NAMES)):
+        stills.nth(at).wait_for(timeout=LONG)
+        assert SAVED_PICTURE in stills.nth(at).inner_text()
+    for said in ("Error displaying widget", "Loading widget"):
+        assert page.get_by_text(said).locator("visible=true").count() == 0
+    stills.first.scroll_into_view_if_needed()
+    screenshot(page, f"{host}-reopened", compared=False)
+    page.errors.clear()  # ipywidgets logs that the models are not there
+    page.goto("about:blank")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
