@@ -7,6 +7,7 @@ import importlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from scope_widgets._calls import python_call
 from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
@@ -28,7 +30,7 @@ from scope_widgets.models.execution.nnsight_trace import TransformersModel
 from scope_widgets.models.loading import ModelNotFoundError
 from scope_widgets.models.microscope import LocalMicroscope, Microscope
 from scope_widgets.models.run_arguments import check_token_ids, checked_logits
-from scope_widgets.models.tokens import encode, pad, token_texts
+from scope_widgets.models.tokens import as_given, encode, pad, token_texts
 from scope_widgets.remote import serialization
 from scope_widgets.remote.client.request import Listener
 from scope_widgets.remote.client.response_cache import CacheEntry, ResponseCache, cache_folder, key_of
@@ -109,6 +111,7 @@ class RemoteMicroscope(Microscope):
         self.anatomy = Anatomy.of(self.model)
         self.listener: Listener | None = None
         self._cache = cache
+        self.calls = (python_call("Microscope.load", ("name", model_id), revision=revision, remote=True),)
         self._identity = [transport.address, described.to_model_key(), revision]
 
     @property
@@ -152,7 +155,7 @@ class RemoteMicroscope(Microscope):
         rows, texts, several = encode(self.tokenizer, prompt, prepend_bos)
         check_token_ids(self, rows)
         kept, sites = checked_logits(logits), None if capture is None else _checked_sites(capture)
-        trace = self.trace_of(rows, texts, several, sites, kept)
+        trace = self.trace_of(rows, texts, several, sites, kept, as_given(prompt, rows), prepend_bos)
         return trace if capture is None else trace.fetch(*trace.captured)
 
     def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
@@ -248,12 +251,19 @@ class RemoteMicroscope(Microscope):
                 failed, result = None, serialization.unpack(answer["result"], self)
                 if isinstance(result, Result):
                     result.to_dataframe()  # which needs all its parts, and that they fit together
+                    provenance = self._loaded_here(result.provenance)
+                    result = replace(result, provenance=provenance)  # type: ignore[type-var]
                 sentences = list(map(str, answer["warnings"]))
         if failed is not None:
             raise failed
         for sentence in sentences:
             warnings.warn(sentence, stacklevel=4)
         return result
+
+    def _loaded_here(self, provenance: Provenance) -> Provenance:
+        """Return a provenance that begins with how the model was loaded here, which nobody knows beside the model."""
+        known = not provenance.calls or provenance.calls[0].startswith("Microscope.load(")
+        return provenance if known else replace(provenance, calls=(*self.calls, *provenance.calls))
 
     def _cache_entry(self, request: dict[str, Any]) -> CacheEntry:
         return CacheEntry(self._cache, key_of([self._identity, request]))
@@ -267,8 +277,12 @@ class RemoteMicroscope(Microscope):
         several: bool,
         capture: tuple[str, ...] | None,
         logits: KeptLogits,
+        prompt: Prompts | None = None,
+        prepend_bos: bool | None = None,
     ) -> RemoteTrace:
-        """Return a trace of prompts, of which nothing has been fetched."""
+        """Return a trace of prompts, of which nothing has been fetched; `prompt` is how they were given."""
+        given = (rows if several else rows[0]) if prompt is None else prompt
+        options = {"capture": capture, "logits": logits, "prepend_bos": prepend_bos}
         ids, mask = pad(rows, torch.device("cpu"))
         tokens = [token_texts(self.tokenizer, row) for row in rows]
         return RemoteTrace(
@@ -282,7 +296,10 @@ class RemoteMicroscope(Microscope):
             n_heads=self.n_heads,
             n_kv_heads=self.anatomy.n_kv_heads,
             provenance=Provenance(
-                model=self.model_id, revision=self.revision, prompts=prompt_texts(self.tokenizer, rows, texts)
+                model=self.model_id,
+                revision=self.revision,
+                prompts=prompt_texts(self.tokenizer, rows, texts),
+                calls=(*self.calls, python_call("scope.trace", ("prompt", given), **options)),
             ),
             modules={},
             scope=self,
