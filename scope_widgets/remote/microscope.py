@@ -186,7 +186,8 @@ class RemoteMicroscope(Microscope):
         RemoteError
             Where the request fails; and whatever the function raises.
         """
-        return self._result(self._answer(self._request(function, args, kwargs)))  # type: ignore[no-any-return]
+        answer = self._answer(self._request(function, args, kwargs))
+        return self._result(answer, [*args, *kwargs.values()])  # type: ignore[no-any-return]
 
     @contextmanager
     def nnsight(self) -> Iterator[Any]:
@@ -236,9 +237,9 @@ class RemoteMicroscope(Microscope):
             job = None
             if answer is not None:
                 entry.keep(answer)
-        return self._result(answer)  # type: ignore[no-any-return]
+        return self._result(answer, [*args, *kwargs.values()])  # type: ignore[no-any-return]
 
-    def _result(self, answer: dict[str, Any]) -> Any:
+    def _result(self, answer: dict[str, Any], given: Sequence[Any]) -> Any:
         with understanding(self.transport.address):
             if "raised" in answer:
                 failed: Exception | None = _error(*map(str, answer["raised"]))
@@ -249,10 +250,9 @@ class RemoteMicroscope(Microscope):
                 )
             else:
                 failed, result = None, serialization.unpack(answer["result"], self)
-                if isinstance(result, Result):
-                    result.to_dataframe()  # which needs all its parts, and that they fit together
-                    provenance = self._loaded_here(result.provenance)
-                    result = replace(result, provenance=provenance)  # type: ignore[type-var]
+                several = type(result) is tuple
+                parts = [self._made_here(one, given) for one in (result if several else [result])]
+                result = tuple(parts) if several else parts[0]
                 sentences = list(map(str, answer["warnings"]))
         if failed is not None:
             raise failed
@@ -260,10 +260,20 @@ class RemoteMicroscope(Microscope):
             warnings.warn(sentence, stacklevel=4)
         return result
 
-    def _loaded_here(self, provenance: Provenance) -> Provenance:
-        """Return a provenance that begins with how the model was loaded here, which nobody knows beside the model."""
-        known = not provenance.calls or provenance.calls[0].startswith("Microscope.load(")
-        return provenance if known else replace(provenance, calls=(*self.calls, *provenance.calls))
+    def _made_here(self, result: Any, given: Sequence[Any]) -> Any:
+        """Return a result with the calls that make it from here; the model was loaded, and its trace made, there too.
+
+        `given` are the arguments of the call that made it.
+        """
+        if not isinstance(result, Result):
+            return result
+        result.to_dataframe()  # which needs all its parts, and that they fit together
+        calls = [call for call in result.provenance.calls if not call.startswith("Microscope.load(")]
+        before = next((one.provenance.calls for one in given if isinstance(one, RemoteTrace)), self.calls)
+        if calls[:1] and calls[0].startswith("scope.trace(") and len(before) > 1:
+            del calls[0]
+        provenance = replace(result.provenance, calls=(*before, *calls) if calls else ())
+        return replace(result, provenance=provenance)  # type: ignore[type-var]
 
     def _cache_entry(self, request: dict[str, Any]) -> CacheEntry:
         return CacheEntry(self._cache, key_of([self._identity, request]))

@@ -134,6 +134,15 @@ def test_files_of_earlier_versions_have_no_calls(demo):
     assert lens.LogitLens.from_json(json.dumps(fields)).provenance.calls == ()
 
 
+def test_a_patching_result_of_an_earlier_version_has_its_call():
+    about = json.loads(patching_result(2, 3, over="head").to_json())
+    del about["provenance"]["calls"]
+    about["call"] = "patching.activations(scope, clean, 'b', answer=' Mary')"
+    read = patching.PatchingResult.from_json(json.dumps(about))
+    assert read.call == about["call"]
+    assert "\nclean = ...  # your clean=" in read.widget().made_by
+
+
 def test_a_call_says_what_is_not_the_default():
     call = python_call("scope.trace", ("prompt", np.arange(3)), capture=("q", "k"), modules=(), logits="all")
     assert call == "scope.trace([0, 1, 2], capture=('q', 'k'))"
