@@ -103,6 +103,8 @@ def _written(name: str, value: Any) -> str:
 
 def _plain(value: Any) -> Any:
     """Return arrays, tensors and numbers of theirs as Python's own."""
+    if type(value) in (int, str):  # nearly all that there is, and quick
+        return value
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, Mapping):
