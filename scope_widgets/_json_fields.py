@@ -55,7 +55,10 @@ def decode(value: Any, hint: Any = Any, name: str = "a field") -> Any:
     if kind is np.ndarray and isinstance(value, dict):
         return _array(value, inner, name)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        return kind(**decode_fields(kind, value))
+        made = kind(**decode_fields(kind, value))
+        if hasattr(made, "check_read"):
+            made.check_read()
+        return made
     if kind is dict and isinstance(value, dict):
         return {key: decode(item, inner[1] if inner else Any, f"{name}[{key!r}]") for key, item in value.items()}
     if kind in (list, tuple, Sequence) and isinstance(value, list):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
+from scope_widgets._calls import is_known_call
 from scope_widgets._version import __version__
 
 
@@ -41,6 +43,9 @@ class Provenance:
         Anything else that a reader must know, as a sentence.
     versions : dict
         Versions of this package and of those it computes with.
+    calls : tuple of str
+        The Python calls that make it again, one after the other, in terms of `scope` and of what the calls before made
+        (`trace`, `scores`). Empty where none is known.
     """
 
     model: str
@@ -50,6 +55,17 @@ class Provenance:
     ablation: str | None = None
     note: str = ""
     versions: dict[str, str] = field(default_factory=versions)
+    calls: tuple[str, ...] = ()
+
+    def then(self, call: str, **changes: Any) -> Provenance:
+        """Return the provenance of what a call made of this, with other `changes`."""
+        return replace(self, calls=(*self.calls, call), **changes)
+
+    def check_read(self) -> None:
+        """Raise ValueError where a file says calls that no result has: they become code."""
+        for call in self.calls:
+            if not is_known_call(call):
+                raise ValueError(f"calls of a Provenance are calls of known functions with literals; got {call[:80]!r}")
 
     def lines(self) -> list[str]:
         """Return it in a few lines, as a caption."""

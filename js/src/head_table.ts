@@ -123,7 +123,15 @@ function addToolbar(view: View<HeadTableTraits>, parts: Parts): void {
           clear: () => selection.setHeads(selection.heads.filter((one) => String(one) !== String(head))),
         })),
       ),
-      code: () => pythonCode(filter.peek(), keys.peek(), choice.heads.peek(), table.evidence.length > 0),
+      code: () =>
+        pythonCode(
+          filter.peek(),
+          keys.peek(),
+          choice.heads.peek(),
+          table.evidence.length > 0,
+          view.model.get("made_by"),
+          view.model.get("arguments"),
+        ),
       saves: {
         "CSV, rows shown": () => saver.file("csv", csv(table, rows.peek())),
         "CSV, all rows": () => saver.file("csv", csv(table, Array(table.n).keys())),

@@ -47,8 +47,10 @@ test("CSV has every column, exact, quoted where it must be", () => {
 });
 
 test("code names what was chosen only", () => {
-  expect(pythonCode("", [], [], false)).toContain("HeadTable(scores)");
-  expect(pythonCode('a > 1 and note = "x"', [["a", "descending"]], [[1, 2]], true)).toContain(
+  expect(pythonCode("", [], [], false, "scores = 1\n", ["columns=['a']"])).toBe(
+    "scores = 1\nHeadTable(scores, columns=['a'])\n",
+  );
+  expect(pythonCode('a > 1 and note = "x"', [["a", "descending"]], [[1, 2]], true, "", [])).toContain(
     'HeadTable(scores, labels, filter="a > 1 and note = \\"x\\"", sort=[("a", "descending")], selected_heads=[(1, 2)])',
   );
 });

@@ -53,6 +53,15 @@ def answer_ids(tokenizer: Any, answer: Any, n: int, what: str = "answer", *, log
     return ids
 
 
+def as_answer(tokenizer: Any, token: int) -> str | int:
+    """Return a token as `answer_ids` takes it: its text where that is this one token, else its id."""
+    (text,) = token_texts(tokenizer, [token])
+    try:
+        return text if _id_of_text(tokenizer, text, "") == token else token
+    except ValueError:
+        return token
+
+
 def warn_of_spelling(tokenizer: Any, ids: Tensor, logits: Tensor, what: str) -> None:
     """Warn where prompts go on with the answers `ids` `[n]` spelled otherwise, by their logits `[n, vocabulary]`."""
     spelled = {one: _with_or_without_space(tokenizer, one) for one in set(ids.tolist())}

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from scope_widgets._aliases import former_options
+from scope_widgets._calls import python_call
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
@@ -149,5 +150,7 @@ def label(scores: HeadScores, *, thresholds: Mapping[str, float] | None = None, 
         threshold=np.array(columns[5], dtype=np.float64),
         null_p=np.array(columns[6], dtype=np.float64),
         thresholds=used,
-        provenance=scores.provenance,
+        provenance=scores.provenance.then(
+            python_call("heads.label", "scores", thresholds=thresholds, max_null_p=max_null_p)
+        ),
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 from torch import Tensor
 
 from scope_widgets import _kernels
 from scope_widgets._aliases import former_options
+from scope_widgets._calls import python_call
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._seeds import seed_of
@@ -92,7 +91,8 @@ def score(trace: Trace, *, null_draws: int = 200, seed: int | None = 0) -> HeadS
         observed.append(statistics)
         drawn.append(draws)
     mean, p = _average_over_prompts(observed, drawn)
-    provenance = dataclasses.replace(trace.provenance, seed=seed if p else None)
+    call = python_call("heads.score", "trace", null_draws=null_draws, seed=seed)
+    provenance = trace.provenance.then(call, seed=seed if p else None)
     return HeadScores(statistics=mean, null_p=p, n_prompts=len(prompts), provenance=provenance)
 
 
@@ -209,7 +209,11 @@ def score_repeated_tokens(
         f"{n} x {length} uniform random tokens, repeated once{after}; "
         f"cross-entropy {first:.2f} nats per token on the first half, {second:.2f} on the second"
     )
-    provenance = Provenance(model=scope.model_id, revision=scope.revision, seed=seed, note=note)
+    options = {"n": n, "length": length, "seed": seed, "null_draws": null_draws}
+    call = python_call("heads.score_repeated_tokens", "scope", **options)
+    provenance = Provenance(
+        model=scope.model_id, revision=scope.revision, seed=seed, note=note, calls=(*scope.calls, call)
+    )
     return HeadScores(statistics=mean, null_p=p, n_prompts=n, provenance=provenance)
 
 

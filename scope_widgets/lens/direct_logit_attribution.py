@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._aliases import former_options
+from scope_widgets._calls import python_call
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array, Tokens
@@ -201,7 +201,10 @@ def direct_logit_attribution(
         versus=[] if against is None else token_texts(scope.tokenizer, against.tolist()),
         n_layers=trace.n_layers,
         n_heads=trace.n_heads,
-        provenance=dataclasses.replace(trace.provenance, note=_note(trace, unembedding, position)),
+        provenance=trace.provenance.then(
+            python_call("lens.direct_logit_attribution", "trace", answer=answer, versus=versus, position=position),
+            note=_note(trace, unembedding, position),
+        ),
     )
 
 

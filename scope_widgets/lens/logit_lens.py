@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._aliases import former_options
+from scope_widgets._calls import python_call
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
@@ -224,7 +224,10 @@ def logit_lens(trace: Trace, *, n: int = 5, watch: Tokens | None = None, scope: 
         watched=watched,
         watched_ranks=np.moveaxis(ranks, -1, 0),
         watched_probabilities=np.moveaxis(probabilities, -1, 0),
-        provenance=dataclasses.replace(trace.provenance, note=" ".join(filter(None, (trace.provenance.note, note)))),
+        provenance=trace.provenance.then(
+            python_call("lens.logit_lens", "trace", n=n, watch=watch),
+            note=" ".join(filter(None, (trace.provenance.note, note))),
+        ),
     )
 
 

@@ -7,12 +7,14 @@ import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 import torch
 from torch import Tensor
 
+from scope_widgets._calls import python_call
 from scope_widgets._job import Job
 from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models import adapters, loading
@@ -34,7 +36,7 @@ from scope_widgets.models.input_device import input_device
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
 from scope_widgets.models.remote_dispatch import call_in_process, local_steps
 from scope_widgets.models.run_arguments import check_token_ids, checked_logits, wanted_sites
-from scope_widgets.models.tokens import encode, pad
+from scope_widgets.models.tokens import as_given, encode, pad
 from scope_widgets.models.weights.weight_version import weights_version
 from scope_widgets.traces.pending_trace import PendingTrace
 from scope_widgets.traces.trace import KeptLogits, Trace
@@ -43,7 +45,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 #: what only this package uses
-_INTERNAL = frozenset({"call", "has_gradients", "interactive", "weights_version", "wrapped"})
+_INTERNAL = frozenset({"call", "calls", "has_gradients", "interactive", "weights_version", "wrapped"})
 #: the microscope of models on a server, which no module of this floor imports
 _REMOTE = "scope_widgets.remote.microscope"
 
@@ -81,6 +83,8 @@ class Microscope(ABC):
     interactive: bool = True
     #: whether gradients can be taken
     has_gradients: bool = True
+    #: the Python call that loads it again, as long as its weights are those that were loaded; else empty
+    calls: tuple[str, ...] = ()
 
     # --- how to get one ---------------------------------------------------------------------------------------------
 
@@ -182,7 +186,14 @@ class Microscope(ABC):
             options.check_remote(source)
             return importlib.import_module(_REMOTE).load(str(name), revision, host, api_key, timeout)  # type: ignore[no-any-return]
         model, tokenizer, model_id = loading.load(name, options, revision=revision)
-        return LocalMicroscope(model, tokenizer, model_id, getattr(model.config, "_commit_hash", None), source=source)
+        commit = getattr(model.config, "_commit_hash", None)
+        scope = LocalMicroscope(model, tokenizer, model_id, commit, source=source)
+        said = {**options._asdict(), "dtype": None if dtype is None else str(dtype).removeprefix("torch.")}
+        del said["trust_remote_code"]
+        scope._remember_load(
+            python_call("Microscope.load", ("name", str(name)), **said, revision=commit or revision, source=source)
+        )
+        return scope
 
     @classmethod
     def for_model(
@@ -427,6 +438,7 @@ class LocalMicroscope(Microscope):
         self._static = Anatomy.of(model)
         self._wrapped: NNsightModel | None = None
         self._resume_mode: ResumeMode | None = None
+        self._load = 0, ""
         if not hasattr(tokenizer, "convert_ids_to_tokens"):
             raise TypeError(
                 f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. "
@@ -436,6 +448,15 @@ class LocalMicroscope(Microscope):
         if self.source is not None:
             self.tokenizer = decoder_tokenizer(model, tokenizer)
         self.anatomy = measured(model, self._static, self.source)
+
+    def _remember_load(self, call: str) -> None:
+        self._load = self.weights_version(), call
+
+    @property
+    def calls(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The call that loads it again; empty for a model that was given, or whose weights were written since."""
+        version, call = self._load
+        return (call,) if call and version == self.weights_version() else ()
 
     @property
     def model_id(self) -> str:  # type: ignore[override]
@@ -470,7 +491,10 @@ class LocalMicroscope(Microscope):
             found = record(wrapped, self.model, recorder, {"input_ids": ids, "attention_mask": mask.long()}, at)
         kept = {"all": found, "last": found[:, 0], None: None}[keep]
         trace = assemble_trace(self, recorder, ids, mask, kept, texts, self.model_id, self.revision)
-        return trace if several else trace[0]
+        trace = trace if several else trace[0]
+        options = {"capture": capture, "modules": modules, "logits": logits, "prepend_bos": prepend_bos}
+        calls = (*self.calls, python_call("scope.trace", ("prompt", as_given(prompt, rows)), **options))
+        return replace(trace, provenance=replace(trace.provenance, calls=calls))
 
     @with_block
     def watch(

@@ -124,6 +124,13 @@ def encode(
     return rows, [text for _, text in read], several
 
 
+def as_given(prompt: Prompts, rows: list[list[int]]) -> str | list[int] | list[Any]:
+    """Return what `encode` made `rows` of in terms of texts and token ids alone, of which it makes the same rows."""
+    prompts, several = listed(prompt)
+    found = [one if isinstance(one, str) else row for one, row in zip(prompts, rows, strict=True)]
+    return found if several else found[0]
+
+
 def encode_with_spans(
     tokenizer: Tokenizer, text: str, prepend_bos: bool | None = None
 ) -> tuple[list[int], list[tuple[int, int]] | None]:

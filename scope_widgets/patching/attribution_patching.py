@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from scope_widgets._calls import python_call
 from scope_widgets._choices import check_choice
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName
@@ -14,7 +16,6 @@ from scope_widgets.models.guards.put_back import recording_gradients
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.clean_corrupted_runs import OVER, WITH_HEADS, Over, PatchingDirection, RunPair, run_pair
-from scope_widgets.patching.reproducing_call import python_call
 from scope_widgets.patching.result import PatchingResult
 
 
@@ -104,6 +105,15 @@ def attribution(
         )
     per_prompt = found.numpy() / pair.scale
     measured = pair.measured
+    options: dict[str, Any] = {
+        "answer": answer,
+        "versus": versus,
+        "over": over,
+        "positions": positions,
+        "direction": direction,
+    }
+    options |= {"metric": metric, "roles": roles, "corrupted_roles": corrupted_roles}
+    call = python_call("patching.attribution", "scope", ("clean", clean), ("corrupted", corrupted), **options)
     return PatchingResult(
         values=per_prompt.mean(0),
         per_prompt=per_prompt,
@@ -116,11 +126,9 @@ def attribution(
         corrupted=measured[1].numpy(),
         exact=False,
         message=pair.message,
-        call=python_call("attribution", clean, corrupted, answer=answer, versus=versus, over=over, positions=positions,
-                  direction=direction, metric=metric, roles=roles, corrupted_roles=corrupted_roles),
-        provenance=pair.provenance,
+        provenance=pair.provenance.then(call),
         floor=pair.effect_floor,
-    )  # fmt: skip
+    )
 
 
 def estimate_effects(pair: RunPair, over: Over) -> Tensor | None:

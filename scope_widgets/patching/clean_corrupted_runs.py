@@ -165,6 +165,7 @@ def run_pair(
             revision=scope.revision,
             prompts=(*prompt_texts(scope, runs[0]), *prompt_texts(scope, runs[1])),
             note=f"{len(base)} clean prompts, then {len(base)} corrupted; {direction}, {measure.name}",
+            calls=scope.calls,
         ),
         floor=floor,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from scope_widgets._calls import python_call
 from scope_widgets._choices import check_choice
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._types import Array
@@ -17,7 +18,6 @@ from scope_widgets.models.remote_dispatch import remotable, stepwise
 from scope_widgets.patching.attribution_patching import try_to_estimate
 from scope_widgets.patching.clean_corrupted_runs import OVER, WITH_HEADS, Over, RunPair, run_pair
 from scope_widgets.patching.patch_cells import Cells, run_cells
-from scope_widgets.patching.reproducing_call import python_call
 from scope_widgets.patching.result import PatchingResult
 
 #: positions in one forward at most, and at least before another prompt position is added: found by measuring
@@ -45,7 +45,8 @@ class Experiment:
     @property
     def call(self) -> str:
         """The Python call that makes its result again."""
-        return python_call("activations", self._clean, self._corrupted, **self._options)
+        prompts = ("clean", self._clean), ("corrupted", self._corrupted)
+        return python_call("patching.activations", "scope", *prompts, **self._options)
 
     @cached_property
     def pair(self) -> RunPair:
@@ -145,8 +146,7 @@ def lay_out(experiment: Experiment, estimate: bool) -> tuple[PatchingResult, Arr
         corrupted=corrupted.numpy(),
         exact=True,
         message=runs.message,
-        call=experiment.call,
-        provenance=runs.provenance,
+        provenance=runs.provenance.then(experiment.call),
         floor=runs.effect_floor,
     )
     return start, np.concatenate([np.zeros(0, dtype=int), *order])

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from scope_widgets._calls import python_call
 from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._progress import tqdm
 from scope_widgets._types import Head, Position, Prompts, Roles, Tokens
@@ -17,7 +18,6 @@ from scope_widgets.experiments.path_patching import Receiver, patch_paths, reach
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.clean_corrupted_runs import PatchingDirection, run_pair
-from scope_widgets.patching.reproducing_call import python_call
 from scope_widgets.patching.result import PatchingResult
 
 
@@ -138,6 +138,15 @@ def paths(
             done = int(np.isfinite(per_prompt).all(0).sum())
             interrupted = f"Interrupted: {done:,} of {rows // pair.n:,} cells were run; the others are NaN."
     measured_runs = pair.measured
+    options: dict[str, Any] = {
+        "answer": answer,
+        "versus": versus,
+        "senders": senders,
+        "receivers": receivers,
+        "positions": positions,
+    }
+    options |= {"direction": direction, "metric": metric, "roles": roles}
+    call = python_call("patching.paths", "scope", ("clean", clean), ("corrupted", corrupted), **options)
     result = PatchingResult(
         values=per_prompt.mean(0),
         per_prompt=per_prompt,
@@ -150,11 +159,9 @@ def paths(
         corrupted=measured_runs[1].numpy(),
         exact=True,
         message=f"{interrupted} {pair.message}".strip(),
-        call=python_call("paths", clean, corrupted, answer=answer, versus=versus, senders=senders, receivers=receivers,
-                  positions=positions, direction=direction, metric=metric, roles=roles),
-        provenance=pair.provenance,
+        provenance=pair.provenance.then(call),
         floor=pair.effect_floor,
-    )  # fmt: skip
+    )
     return result_or_interrupt(result, interrupted)
 
 

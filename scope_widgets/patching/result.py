@@ -11,9 +11,10 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.experiments.rounding import rank
-from scope_widgets.patching.reproducing_call import is_python_call
 
 if TYPE_CHECKING:
+    from typing import Self
+
     import pandas as pd
 
 
@@ -47,8 +48,6 @@ class PatchingResult(Result):
         False for the gradient's estimate.
     message : str
         What a reader must know, as a sentence; else empty.
-    call : str
-        The Python call that makes this result again.
     provenance : Provenance
     floor : float
         What rounding alone may make of an effect: a smaller one is none, and effects closer than that are a tie.
@@ -68,13 +67,19 @@ class PatchingResult(Result):
     corrupted: Array
     exact: bool
     message: str
-    call: str
     provenance: Provenance
     floor: float = 0.0
 
-    def __post_init__(self) -> None:
-        if not is_python_call(self.call):
-            raise ValueError(f"call= is one call of a function of patching with literals; got {self.call[:80]!r}.")
+    @classmethod
+    def _from_fields(cls, fields: dict[str, Any]) -> Self:
+        if "call" in fields:  # earlier versions wrote it beside the provenance
+            fields["provenance"] = {**fields["provenance"], "calls": [fields.pop("call")]}
+        return super()._from_fields(fields)
+
+    @property
+    def call(self) -> str:
+        """The Python call that makes this result again, of `scope`; empty where none is known."""
+        return self.provenance.calls[-1] if self.provenance.calls else ""
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -117,4 +122,5 @@ class PatchingResult(Result):
 
     def code(self, *cell: int) -> str:
         """Return the code that makes this result again, and shows the effect of one cell."""
-        return f"result = {self.call}\nresult.values[{', '.join(map(str, cell))}]" if cell else f"result = {self.call}"
+        made = f"result = {self.call or '...'}"
+        return f"{made}\nresult.values[{', '.join(map(str, cell))}]" if cell else made

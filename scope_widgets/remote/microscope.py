@@ -7,12 +7,14 @@ import importlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
+from scope_widgets._calls import python_call
 from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
@@ -28,7 +30,7 @@ from scope_widgets.models.execution.nnsight_trace import TransformersModel
 from scope_widgets.models.loading import ModelNotFoundError
 from scope_widgets.models.microscope import LocalMicroscope, Microscope
 from scope_widgets.models.run_arguments import check_token_ids, checked_logits
-from scope_widgets.models.tokens import encode, pad, token_texts
+from scope_widgets.models.tokens import as_given, encode, pad, token_texts
 from scope_widgets.remote import serialization
 from scope_widgets.remote.client.request import Listener
 from scope_widgets.remote.client.response_cache import CacheEntry, ResponseCache, cache_folder, key_of
@@ -109,6 +111,7 @@ class RemoteMicroscope(Microscope):
         self.anatomy = Anatomy.of(self.model)
         self.listener: Listener | None = None
         self._cache = cache
+        self.calls = (python_call("Microscope.load", ("name", model_id), revision=revision, remote=True),)
         self._identity = [transport.address, described.to_model_key(), revision]
 
     @property
@@ -152,7 +155,7 @@ class RemoteMicroscope(Microscope):
         rows, texts, several = encode(self.tokenizer, prompt, prepend_bos)
         check_token_ids(self, rows)
         kept, sites = checked_logits(logits), None if capture is None else _checked_sites(capture)
-        trace = self.trace_of(rows, texts, several, sites, kept)
+        trace = self.trace_of(rows, texts, several, sites, kept, as_given(prompt, rows), prepend_bos)
         return trace if capture is None else trace.fetch(*trace.captured)
 
     def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
@@ -183,7 +186,8 @@ class RemoteMicroscope(Microscope):
         RemoteError
             Where the request fails; and whatever the function raises.
         """
-        return self._result(self._answer(self._request(function, args, kwargs)))  # type: ignore[no-any-return]
+        answer = self._answer(self._request(function, args, kwargs))
+        return self._result(answer, [*args, *kwargs.values()])  # type: ignore[no-any-return]
 
     @contextmanager
     def nnsight(self) -> Iterator[Any]:
@@ -233,9 +237,9 @@ class RemoteMicroscope(Microscope):
             job = None
             if answer is not None:
                 entry.keep(answer)
-        return self._result(answer)  # type: ignore[no-any-return]
+        return self._result(answer, [*args, *kwargs.values()])  # type: ignore[no-any-return]
 
-    def _result(self, answer: dict[str, Any]) -> Any:
+    def _result(self, answer: dict[str, Any], given: Sequence[Any]) -> Any:
         with understanding(self.transport.address):
             if "raised" in answer:
                 failed: Exception | None = _error(*map(str, answer["raised"]))
@@ -246,14 +250,30 @@ class RemoteMicroscope(Microscope):
                 )
             else:
                 failed, result = None, serialization.unpack(answer["result"], self)
-                if isinstance(result, Result):
-                    result.to_dataframe()  # which needs all its parts, and that they fit together
+                several = type(result) is tuple
+                parts = [self._made_here(one, given) for one in (result if several else [result])]
+                result = tuple(parts) if several else parts[0]
                 sentences = list(map(str, answer["warnings"]))
         if failed is not None:
             raise failed
         for sentence in sentences:
             warnings.warn(sentence, stacklevel=4)
         return result
+
+    def _made_here(self, result: Any, given: Sequence[Any]) -> Any:
+        """Return a result with the calls that make it from here; the model was loaded, and its trace made, there too.
+
+        `given` are the arguments of the call that made it.
+        """
+        if not isinstance(result, Result):
+            return result
+        result.to_dataframe()  # which needs all its parts, and that they fit together
+        calls = [call for call in result.provenance.calls if not call.startswith("Microscope.load(")]
+        before = next((one.provenance.calls for one in given if isinstance(one, RemoteTrace)), self.calls)
+        if calls[:1] and calls[0].startswith("scope.trace(") and len(before) > 1:
+            del calls[0]
+        provenance = replace(result.provenance, calls=(*before, *calls) if calls else ())
+        return replace(result, provenance=provenance)  # type: ignore[type-var]
 
     def _cache_entry(self, request: dict[str, Any]) -> CacheEntry:
         return CacheEntry(self._cache, key_of([self._identity, request]))
@@ -267,8 +287,12 @@ class RemoteMicroscope(Microscope):
         several: bool,
         capture: tuple[str, ...] | None,
         logits: KeptLogits,
+        prompt: Prompts | None = None,
+        prepend_bos: bool | None = None,
     ) -> RemoteTrace:
-        """Return a trace of prompts, of which nothing has been fetched."""
+        """Return a trace of prompts, of which nothing has been fetched; `prompt` is how they were given."""
+        given = (rows if several else rows[0]) if prompt is None else prompt
+        options = {"capture": capture, "logits": logits, "prepend_bos": prepend_bos}
         ids, mask = pad(rows, torch.device("cpu"))
         tokens = [token_texts(self.tokenizer, row) for row in rows]
         return RemoteTrace(
@@ -282,7 +306,10 @@ class RemoteMicroscope(Microscope):
             n_heads=self.n_heads,
             n_kv_heads=self.anatomy.n_kv_heads,
             provenance=Provenance(
-                model=self.model_id, revision=self.revision, prompts=prompt_texts(self.tokenizer, rows, texts)
+                model=self.model_id,
+                revision=self.revision,
+                prompts=prompt_texts(self.tokenizer, rows, texts),
+                calls=(*self.calls, python_call("scope.trace", ("prompt", given), **options)),
             ),
             modules={},
             scope=self,

@@ -15,7 +15,7 @@ from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Prompt, Token
-from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct, warn_of_spelling
+from scope_widgets.experiments.answer_tokens import answer_ids, as_answer, check_distinct, warn_of_spelling
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.execution.persistent_edits import generate_with_edits
@@ -296,15 +296,22 @@ class Session:
 
     def code(self, strengths: Sequence[float] | None = None) -> str:
         """Return Python lines that make this session, at these strengths, again; `scope` is the model."""
+        session = f"steering.Session(scope, {', '.join([repr(self.prompt), 'interventions', *self.code_of_answers()])})"
+        lines = ["from scope_widgets import steering", "", self.code_of_interventions(strengths)]
+        return "\n".join([*lines, f"session = {session}", "session.at()", ""])
+
+    def code_of_interventions(self, strengths: Sequence[float] | None = None) -> str:
+        """Return the lines of `code` that make the list `interventions`."""
         made = [
             one.with_strength(strength).code()
             for one, strength in zip(self.interventions, self.checked(strengths), strict=True)
         ]
-        ends = "".join(f", {name}={id_}" for name, id_ in zip(("answer", "versus"), self.answers or (), strict=False))
-        lines = ["from scope_widgets import steering", "", "interventions = ["]
-        lines += [f"    {one}," for one in made]
-        lines += ["]", f"session = steering.Session(scope, {self.prompt!r}, interventions{ends})", "session.at()", ""]
-        return "\n".join(lines)
+        return "\n".join(["interventions = [", *(f"    {one}," for one in made), "]"])
+
+    def code_of_answers(self) -> list[str]:
+        """Return the arguments `answer=` and `versus=` of `code`, as texts where a text is the token."""
+        named = zip(("answer", "versus"), self.answers or (), strict=False)
+        return [f"{name}={as_answer(self.scope.tokenizer, token)!r}" for name, token in named]
 
     # -- inside
 

@@ -196,7 +196,7 @@ class Trace(Shown):
                 name: without_padding(value, 0) if value.shape[:2] == self.mask.shape else value
                 for name, value in self.modules.items()
             },
-            provenance=dataclasses.replace(self.provenance, prompts=prompts[index : index + 1]),
+            provenance=self.provenance.then(f"trace[{index}]", prompts=prompts[index : index + 1]),
         )
 
     def __repr__(self) -> str:

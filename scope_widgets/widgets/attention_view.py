@@ -16,6 +16,7 @@ from scope_widgets import _kernels
 from scope_widgets._job import Job, Steps
 from scope_widgets.heads.thumbnails import head_pattern, thumbnails
 from scope_widgets.models.remote_dispatch import submit
+from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.still import GREYS, Axes
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
@@ -107,6 +108,7 @@ class AttentionView(View):
             thumbnails=self._pictures.tobytes(),
             thumbnail_size=size,
             thumbnail_layers=self._finished,
+            made_by=made_by("AttentionView", trace=trace, **({} if versus is None else {"versus": versus})),
             letters=_letters(labels, trace.n_layers, trace.n_heads),
             **traits,
         )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
+from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.still import GREYS, Axes, visible
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, View
@@ -92,6 +93,7 @@ class LogitLensView(View):
             selection=selection,
             selected_tokens=selected_tokens,
             title=title or _title(lens),
+            made_by=made_by("LogitLensView", result=lens),
             n_layers=int(lens.layers[-1]),
             tokens=list(lens.tokens),
             layers=[int(layer) for layer in lens.layers],

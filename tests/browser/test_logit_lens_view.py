@@ -369,7 +369,7 @@ def test_copied_code_makes_the_view_again(show: Any, browser_page: Any) -> None:
     place.get_by_label("Copy as code").click()
     browser_page.wait_for_function("document.querySelector('.sw-note').textContent")
     code = browser_page.evaluate("navigator.clipboard.readText()")
-    made = eval(code.splitlines()[-1], {"LogitLensView": LogitLensView, "lens": made_lens()})
+    made = eval(code.splitlines()[-1], {"LogitLensView": LogitLensView, "result": made_lens()})
     assert {name: getattr(made, name) for name in options} == options
 
 

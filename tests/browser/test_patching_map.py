@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import re
@@ -661,7 +662,8 @@ def test_copy_as_code(show: Any, browser_page: Any) -> None:
     _, place = show(result, shows="positions", selected_heads=[(2, 1)], selected_tokens=[3], limit=0.5)
     place.get_by_role("button", name="Copy as code").click()
     code = code_in_clipboard(browser_page)
-    assert result.code() in code
+    assert [line for line in code.splitlines() if line.startswith("scope = ...  # your model 'somewhere/SmolLM2-135M'")]
+    assert ast.unparse(ast.parse(result.code())) in code
     assert "from scope_widgets import patching" in code
     made = eval(code.splitlines()[-1], {"PatchingMap": PatchingMap, "result": result})
     assert (made.shows, made.selected_heads, made.selected_tokens, made.limit) == ("positions", [(2, 1)], [3], 0.5)

@@ -33,11 +33,12 @@ def words(n: int) -> list[str]:
 
 
 def patching(
-    *shape: int, over: str = "", positions: list[str] | None = None, prompts: int = 8, **changes: Any
+    *shape: int, over: str = "", positions: list[str] | None = None, prompts: int = 8, call: str = "", **changes: Any
 ) -> PatchingResult:
     """A complete result of this shape: [layer, position], [layer, head] or [layer, head, position]."""
     draw = np.random.default_rng(0)
     over = over or ("head" if len(shape) == 3 else "residual")
+    call = call or f'patching.activations(scope, clean, corrupted, answer=" Mary", versus=" John", over="{over}")'
     headed = over in HEADED
     if positions is None:
         positions = words(shape[-1]) if len(shape) == 3 or (len(shape) == 2 and not headed) else []
@@ -59,8 +60,7 @@ def patching(
         corrupted=draw.normal(-3.5, 0.5, prompts),
         exact=True,
         message="",
-        call=f'patching.activations(scope, clean, corrupted, answer=" Mary", versus=" John", over="{over}")',
-        provenance=Provenance("somewhere/SmolLM2-135M", prompts=clean + clean),
+        provenance=Provenance("somewhere/SmolLM2-135M", prompts=clean + clean, calls=(call,)),
     )
     return replace(result, **changes)
 

@@ -389,8 +389,14 @@ def test_a_grid_of_a_neuron_knows_the_free_one() -> None:
 def test_the_code_makes_it_again() -> None:
     text = panel().answer_code([None, 0.1, 0.5])[0]["text"]
     space: dict[str, Any] = {"scope": scope()}
-    exec(text, space)
-    np.testing.assert_allclose(space["session"].at().logits, plain_logits(0.1, 0.5), atol=2e-4)
+    exec(in_place_of_the_model(text), space)
+    np.testing.assert_allclose(space["made"].steered.logits, plain_logits(0.1, 0.5), atol=2e-4)
+
+
+def in_place_of_the_model(text: str) -> str:
+    """Give the code the variable `scope`, of a model of our own, and its view the name `made`."""
+    lines = [line for line in text.splitlines() if not line.startswith("scope = ...")]
+    return "\n".join(lines).replace("\nSteeringPanel(", "\nmade = SteeringPanel(")
 
 
 # -- presets

@@ -1,7 +1,7 @@
 /** What an attention view writes: Python lines that make it again, and its values as CSV. */
 
 import { csvLine } from "../core/export/files";
-import { selectedHeads, selectedTokens, viewCode } from "../core/export/python_code";
+import { python, selectedHeads, selectedTokens, viewCode } from "../core/export/python_code";
 import { forVisible } from "./matrix/matrix_drawing";
 import { read } from "./patterns/pattern";
 import { PANEL_TITLES, type State } from "./state";
@@ -14,14 +14,21 @@ export function pythonCode(state: State): string {
   const args = [
     "trace",
     state.panels.length > 1 && "versus",
+    labels(state.letters.peek()),
     selectedHeads(state.heads.peek()),
     selectedTokens(state.selectedTokens.peek()),
     kind !== "linear" && `scale="${kind}"`,
     (low !== 0 || high !== 1) && `limits=(${low}, ${high})`,
     threshold && `threshold=${threshold}`,
   ];
-  return viewCode("AttentionView", args);
+  return viewCode(state.model.get("made_by"), "AttentionView", args);
 }
+
+/** `labels={(5, 1): "N"}`, "" for none. */
+const labels = (letters: ReadonlyMap<string, string>): string => {
+  const items = [...letters].map(([head, letter]) => `(${head.replace(".", ", ")}): ${python(letter)}`);
+  return items.length ? `labels={${items.join(", ")}}` : "";
+};
 
 /**
  * Exact values of the open head, one line a cell, within what the zoom shows. Fetches the rows that are only known in

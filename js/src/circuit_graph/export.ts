@@ -20,13 +20,7 @@ export function pythonCode(state: State): string {
     pins.size > 0 && `pins=${python(pins)}`,
     selectedHeads(state.selection.heads),
   ];
-  return [
-    "from scope_widgets.widgets import CircuitGraph",
-    "",
-    `graph = ${pythonCall("CircuitGraph", args)}`,
-    "graph",
-    "",
-  ].join("\n");
+  return `${state.model.get("made_by")}graph = ${pythonCall("CircuitGraph", args)}\ngraph\n`;
 }
 
 /** All edges, one line each, the strongest first; empty where there is no score. */

@@ -6,6 +6,8 @@ export interface ViewTraits {
   theme: "auto" | "dark" | "light";
   n_layers: number | null;
   n_heads: number | null;
+  /** Python lines that make what is shown, see `reproducing_code` */
+  made_by: string;
   readonly selection_id: string;
   selected_heads: any;
   selected_tokens: any;
@@ -75,6 +77,8 @@ export interface HeadTableTraits extends ViewTraits {
   strip_queries: number[];
   /** What a reader must know, as a sentence. */
   message: string;
+  /** as Python, those that Python alone sets */
+  arguments: string[];
   filter: string;
   sort: any[];
 }
@@ -117,7 +121,6 @@ export interface PatchingMapTraits extends ViewTraits {
   meaning: string;
   message: string;
   prompts: string[];
-  code: string;
   metric: string;
   /** of an attribution: the metric that its parts sum to */
   whole: number | null;

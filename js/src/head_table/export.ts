@@ -25,10 +25,13 @@ export const pythonCode = (
   keys: readonly SortKey[],
   heads: readonly Head[],
   labelled: boolean,
+  madeBy: string,
+  given: readonly string[],
 ): string =>
-  viewCode("HeadTable", [
+  viewCode(madeBy, "HeadTable", [
     "scores",
     labelled && "labels",
+    ...given,
     filter && `filter=${python(filter)}`,
     keys.length && `sort=[${keys.map((key) => `(${key.map(python).join(", ")})`).join(", ")}]`,
     selectedHeads(heads),

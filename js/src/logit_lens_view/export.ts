@@ -4,13 +4,13 @@ import { csvLine } from "../core/export/files";
 import { selectedTokens, viewCode } from "../core/export/python_code";
 import type { State } from "./state";
 
-/** `LogitLensView(lens, selected_tokens=[9])` for the present state; what is at its default is left out. */
+/** `LogitLensView(result, selected_tokens=[9])` for the present state; what is at its default is left out. */
 export function pythonCode(state: State): string {
   const { model, lens } = state;
   const [low, high] = model.get("limits") ?? [];
   const [colour, token] = [state.colour.peek(), state.token.peek()];
   const args = [
-    "lens",
+    "result",
     selectedTokens(state.selectedTokens.peek()),
     colour !== "probability" && `colour="${colour}"`,
     token !== null && token !== lens.watched[0] && `token=${token}`,
@@ -19,7 +19,7 @@ export function pythonCode(state: State): string {
     model.get("threshold") && `threshold=${model.get("threshold")}`,
     state.chart.peek() !== "rank" && `chart="${state.chart.peek()}"`,
   ];
-  return viewCode("LogitLensView", args);
+  return viewCode(model.get("made_by"), "LogitLensView", args);
 }
 
 /** One line a cell, with the columns of the lens' own `to_dataframe()` and then the next best tokens. */

@@ -1,15 +1,13 @@
 /** What a patching map writes: Python lines that make it again, and all its cells as CSV. */
 
 import { csvLine } from "../core/export/files";
-import { pythonCall, selectedHeads, selectedTokens } from "../core/export/python_code";
+import { selectedHeads, selectedTokens, viewCode } from "../core/export/python_code";
 import { statusOf } from "./cells/cells";
 import type { State } from "./state";
 
-/** The result's own call, then `PatchingMap(result, ...)` for the present state; what is at its default is left out. */
+/** `PatchingMap(result, ...)` for the present state; what is at its default is left out. */
 export function pythonCode(state: State): string {
   const { model } = state;
-  const made = model.get("code");
-  const modules = ["lens", "patching"].filter((name) => made.includes(`${name}.`));
   const { high, threshold } = state.scale.peek();
   const args = [
     "result",
@@ -19,14 +17,7 @@ export function pythonCode(state: State): string {
     model.get("limit") !== null && `limit=${high}`,
     threshold && `threshold=${threshold}`,
   ];
-  return [
-    ...(modules.length ? [`from scope_widgets import ${modules.join(", ")}`] : []),
-    "from scope_widgets.widgets import PatchingMap",
-    "",
-    ...(made ? [made] : []),
-    pythonCall("PatchingMap", args),
-    "",
-  ].join("\n");
+  return viewCode(model.get("made_by"), "PatchingMap", args);
 }
 
 /** All cells, one line each, with every digit; empty where there is no value. */

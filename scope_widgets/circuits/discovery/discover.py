@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+from typing import Any
+
 import numpy as np
 
+from scope_widgets._calls import python_call
 from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.circuit import Circuit
@@ -96,11 +100,28 @@ def discover(
     if within is not None and within.graph != run.graph:
         raise ValueError(f"within= is a circuit of {within.model_id}, which has other edges than {scope.model_id}.")
     task_seed = None if isinstance(task, Task) else seed
+    options = {"ablation": ablation, "min_effect": min_effect, "steps": steps, "threshold": threshold}
+    calls = _calls(scope, task, method, **options, target=target, within=within, seed=seed)
     if why := why_nothing_to_find(run):
-        return empty_circuit(run, method, f"{METHODS[method]}; {why}", task_seed)
+        return _with_calls(empty_circuit(run, method, f"{METHODS[method]}; {why}", task_seed), calls)
     candidates = np.ones(run.graph.n_edges, dtype=bool) if within is None else within.included
     scores, included, note = apply_method(
         method, run, candidates, min_effect=min_effect, steps=steps, threshold=threshold, target=target
     )
     said = "; ".join(one for one in (METHODS[method], note, run.interrupted) if one)
-    return result_or_interrupt(circuit_of(run, method, scores, included, said, task_seed), run.interrupted)
+    found = circuit_of(run, method, scores, included, said, task_seed)
+    return result_or_interrupt(found if run.interrupted else _with_calls(found, calls), run.interrupted)
+
+
+def _calls(scope: Microscope, task: Task | TaskName, method: Method, **options: Any) -> tuple[str, ...]:
+    """Return the calls that make the circuit again; a task is written out, as it may be of any prompts."""
+    made: tuple[str, ...] = ()
+    given: str | tuple[str, Any] = ("task", task)
+    if isinstance(task, Task):
+        made = (python_call("circuits.Task", **{one.name: getattr(task, one.name) for one in fields(task)}),)
+        given = "task"
+    return (*scope.calls, *made, python_call("circuits.discover", "scope", given, ("method", method), **options))
+
+
+def _with_calls(circuit: Circuit, calls: tuple[str, ...]) -> Circuit:
+    return replace(circuit, provenance=replace(circuit.provenance, calls=calls))

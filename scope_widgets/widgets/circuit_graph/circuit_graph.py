@@ -20,6 +20,7 @@ from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.circuit_graph import edits
 from scope_widgets.widgets.circuit_graph.faithfulness_curve import curve_of, partial_curve
 from scope_widgets.widgets.circuit_graph.picture import axes, picture
+from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.still import Axes
@@ -135,7 +136,9 @@ class CircuitGraph(View):
         graph = circuit.graph
         receiver, sender = graph.edges
         others = [] if compare is None else [compare]
+        shown = {"scope": scope, "circuit": circuit, "other": compare}
         super().__init__(
+            made_by=made_by("CircuitGraph", **{name: one for name, one in shown.items() if one is not None}),
             selection=selection,
             selected_heads=selected_heads,
             title=title or _title(circuit),

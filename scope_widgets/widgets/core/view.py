@@ -69,6 +69,7 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     theme = traitlets.Enum(["auto", "dark", "light"], "auto").tag(sync=True)
     n_layers = traitlets.Int(None, allow_none=True).tag(sync=True)
     n_heads = traitlets.Int(None, allow_none=True).tag(sync=True)
+    made_by = traitlets.Unicode(help="Python lines that make what is shown, see `reproducing_code`").tag(sync=True)
     selection_id = traitlets.Unicode(read_only=True).tag(sync=True)
     selected_heads: Any = traitlets.TraitType().tag(sync=True)
     selected_tokens: Any = traitlets.TraitType().tag(sync=True)

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import pandas as pd
 import traitlets
 
+from scope_widgets._calls import literal
+from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import View
 from scope_widgets.widgets.head_table.columns import Column, class_letters, evidence_of, pack, read_frame
@@ -70,6 +72,7 @@ class HeadTable(View):
     strip_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     strip_queries = traitlets.List(traitlets.Int()).tag(sync=True)
     message = traitlets.Unicode(help="What a reader must know, as a sentence.").tag(sync=True)
+    arguments = traitlets.List(traitlets.Unicode(), help="as Python, those that Python alone sets").tag(sync=True)
     filter = traitlets.Unicode().tag(sync=True)
     sort: Any = traitlets.List().tag(sync=True)
 
@@ -93,6 +96,7 @@ class HeadTable(View):
         if why is not None:
             frame = _with_labels(frame, why)
         strips = Strips.of(scores, len(frame))
+        given = {"columns": columns, "thresholds": thresholds}
         thresholds = _thresholds(labels, frame) if thresholds is None else thresholds
         known = Column.of(frame, columns, thresholds, strips is not None)
         specs, numbers, texts = pack(frame, known)
@@ -107,6 +111,8 @@ class HeadTable(View):
             title=title or getattr(scores, "title", "Head scores") + (f", {model}" if model else ""),
             n_layers=getattr(scores, "n_layers", None),
             n_heads=getattr(scores, "n_heads", None),
+            made_by=made_by("HeadTable", scores=scores, **({} if labels is None else {"labels": labels})),
+            arguments=[f"{name}={literal(one)}" for name, one in given.items() if one is not None],
             n_rows=len(frame),
             columns=specs,
             numbers=numbers,

@@ -13,6 +13,7 @@ import traitlets
 
 from scope_widgets._job import JobStatus
 from scope_widgets.experiments.rounding import rank
+from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.still import Axes, visible
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
@@ -84,7 +85,6 @@ class PatchingMap(View):
     meaning = traitlets.Unicode().tag(sync=True)
     message = traitlets.Unicode().tag(sync=True)
     prompts = traitlets.List(traitlets.Unicode()).tag(sync=True)
-    code = traitlets.Unicode().tag(sync=True)
     metric = traitlets.Unicode().tag(sync=True)
     whole = traitlets.Float(None, allow_none=True, help="of an attribution: the metric that its parts sum to").tag(
         sync=True
@@ -142,7 +142,7 @@ class PatchingMap(View):
             meaning=about.meaning,
             message=getattr(result, "message", ""),
             prompts=_prompts(result),
-            code=code_of(result),
+            made_by=made_by("PatchingMap", result=result),
             metric=about.metric,
             whole=None if whole is None else float(np.mean(whole)),
             residue=None if whole is None else float(result.residue),
@@ -237,7 +237,7 @@ class PatchingMap(View):
             yield "cell", {"cell": cell}, *_cell(result, cell)
 
     def _saved_cells(self) -> list[int]:
-        size = 160 + len(self.code) + 11 * len(self.result.per_prompt)  # a cell in the page, in bytes
+        size = 160 + len(self.made_by) + 11 * len(self.result.per_prompt)  # a cell in the page, in bytes
         order = self._by_size()
         return sorted(order[: SAVED_BYTES // size])
 

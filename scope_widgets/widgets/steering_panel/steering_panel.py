@@ -13,9 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 import traitlets
 
+from scope_widgets._calls import literal
 from scope_widgets._job import JobStatus
 from scope_widgets._provenance import Provenance
 from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep
+from scope_widgets.widgets.core.reproducing_code import load_line
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
@@ -403,8 +405,22 @@ class SteeringPanel(View):
         return data, [probabilities.astype("<f4").tobytes(), unsteered.astype("<f4").tobytes()]
 
     def answer_code(self, strengths: Strengths) -> Answer:
-        """Return Python lines that make the session again at these strengths."""
-        return {"text": self._session.code([sliders.strength(one) for one in strengths])}, []
+        """Return Python lines that make the panel again at these strengths, in a kernel that knows nothing."""
+        now = zip(strengths, self.strengths, self.enabled, strict=True)
+        held = [sliders.strength(moved if on else own) for moved, own, on in now]  # what is off keeps its own
+        settings = {
+            name: getattr(self, name)
+            for name in ("enabled", "presets", "selected_heads", "max_new_tokens", "temperature", "seed")
+            if getattr(self, name) not in ([], {}, [True] * len(held), self.traits()[name].default_value)
+        }
+        if self.continue_on_release != self.interactive:
+            settings["continue_on_release"] = self.continue_on_release
+        session = self._session
+        args = ["scope", repr(session.prompt), "interventions=interventions", *session.code_of_answers()]
+        call = ", ".join([*args, *(f"{name}={literal(value)}" for name, value in settings.items())])
+        lines = ["from scope_widgets.widgets import SteeringPanel", "", load_line(session.scope)]
+        lines += [session.code_of_interventions(held), f"SteeringPanel({call})", ""]
+        return {"text": "\n".join(["from scope_widgets import Microscope, steering", *lines])}, []
 
     def answer_add_head(self, layer: int, head: int) -> Answer:
         """Add a slider for a head."""

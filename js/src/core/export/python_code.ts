@@ -4,9 +4,12 @@
 export const pythonCall = (name: string, args: readonly (string | number | boolean | undefined)[]): string =>
   `${name}(${args.filter(Boolean).join(", ")})`;
 
-/** The import of a view, then its call. */
-export const viewCode = (name: string, args: readonly (string | number | boolean | undefined)[]): string =>
-  `from scope_widgets.widgets import ${name}\n\n${pythonCall(name, args)}\n`;
+/** The lines that make what a view shows, then the view's call. */
+export const viewCode = (
+  madeBy: string,
+  name: string,
+  args: readonly (string | number | boolean | undefined)[],
+): string => `${madeBy}${pythonCall(name, args)}\n`;
 
 /** Texts, numbers, lists and objects as Python writes them. */
 export function python(value: unknown): string {

@@ -1,0 +1,65 @@
+import { expect, test } from "vitest";
+import { pythonCode as attentionCode } from "../src/attention_view/export";
+import { signal } from "../src/core/reactive";
+import { pythonCode as lensCode } from "../src/logit_lens_view/export";
+import { pythonCode as mapCode } from "../src/patching_map/export";
+import { FakeModel } from "./fake_model";
+
+const MADE = "scope = Microscope.load('demo')\nresult = ...\n";
+
+test("what Python says of how it was made comes first, then the view with labels and selection", () => {
+  const state = {
+    model: new FakeModel({ made_by: MADE }),
+    panels: ["a"],
+    letters: signal(
+      new Map([
+        ["5.1", "N"],
+        ["0.2", '"'],
+      ]),
+    ),
+    heads: signal([[5, 1]]),
+    selectedTokens: signal([3]),
+    scale: signal({ kind: "log", low: 0, high: 0.5, threshold: 0.1 }),
+  };
+  expect(attentionCode(state as any)).toBe(
+    `${MADE}AttentionView(trace, labels={(5, 1): "N", (0, 2): "\\""}, selected_heads=[(5, 1)], ` +
+      'selected_tokens=[3], scale="log", limits=(0, 0.5), threshold=0.1)\n',
+  );
+});
+
+test("two prompts without labels", () => {
+  const state = {
+    model: new FakeModel({ made_by: "" }),
+    panels: ["a", "b", "difference"],
+    letters: signal(new Map()),
+    heads: signal([]),
+    selectedTokens: signal([]),
+    scale: signal({ kind: "linear", low: 0, high: 1, threshold: 0 }),
+  };
+  expect(attentionCode(state as any)).toBe("AttentionView(trace, versus)\n");
+});
+
+test("a lens and a map take what was made", () => {
+  const lens = {
+    model: new FakeModel({ made_by: MADE, limits: null, scale: "linear", threshold: 0 }),
+    lens: { watched: [7, 8] },
+    selectedTokens: signal([2]),
+    colour: signal("rank"),
+    token: signal(8),
+    chart: signal("probability"),
+  };
+  expect(lensCode(lens as any)).toBe(
+    `${MADE}LogitLensView(result, selected_tokens=[2], colour="rank", token=8, chart="probability")\n`,
+  );
+  const map = {
+    model: new FakeModel({ made_by: MADE, are_heads: true, are_tokens: true, limit: 0.5 }),
+    space: { deep: true },
+    shows: signal("positions"),
+    heads: signal([[2, 1]]),
+    tokens: signal([3]),
+    scale: signal({ kind: "linear", low: -0.5, high: 0.5, threshold: 0 }),
+  };
+  expect(mapCode(map as any)).toBe(
+    `${MADE}PatchingMap(result, shows="positions", selected_heads=[(2, 1)], selected_tokens=[3], limit=0.5)\n`,
+  );
+});
