@@ -83,9 +83,8 @@ def test_what_cannot_be_shown_is_refused_in_a_sentence() -> None:
     with pytest.raises(TypeError, match=r"shows a LogitLens, such as lens.logit_lens gives, not a dict"):
         LogitLensView({})
     lens = made_lens()
-    many = np.zeros((101, 2000, 5), int)
     with pytest.raises(ValueError, match=f"shows 1 to {MOST_CELLS:,} cells, and 101 layers at 2,000 positions"):
-        LogitLensView(dataclasses.replace(lens, top_ids=many))
+        LogitLensView(made_lens(100, 2000))
     with pytest.raises(ValueError, match="Token 7 is not watched"):
         LogitLensView(lens).answer_watched(7)
 
