@@ -229,7 +229,7 @@ def test_jupyter(server, browser_page, screenshot, host, theme):
     page.errors.clear()
 
     check(page, lambda n: cells.nth(n).locator(".jp-OutputArea-output").first, lambda n: run_cell(page, cells.nth(n)))
-    cells.nth(0).locator(".jp-OutputArea-output").scroll_into_view_if_needed()
+    cells.nth(0).locator(".jp-OutputArea-output").first.scroll_into_view_if_needed()
     screenshot(page, f"{host}-{theme}", compared=False)
 
 
@@ -262,7 +262,7 @@ def test_a_slider_steers_in_jupyterlab(server, browser_page, screenshot):
         page.wait_for_function(painted, arg=[root.element_handle(), press], timeout=LONG)
     strength = float(thumb.get_attribute("aria-valuenow"))
     assert strength > 0
-    page.get_by_text("near", exact=False).last.wait_for(timeout=LONG)
+    root.get_by_text("near", exact=False).last.wait_for(timeout=LONG)
     run_cell(page, cells.nth(1))
     cells.nth(1).get_by_text(f"strength [{strength:g}]").wait_for(timeout=LONG)
     screenshot(page, "steering-jupyterlab", compared=False)
