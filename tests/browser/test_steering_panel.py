@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -509,7 +509,7 @@ def test_untrusted_text_stays_text(show: Any, browser_page: Any) -> None:
 
 
 @pytest.fixture
-def saved(browser_page: Any, tmp_path: Path) -> Callable[[SteeringPanel], Any]:
+def saved(browser_page: Any, tmp_path: Path) -> Iterator[Callable[[SteeringPanel], Any]]:
     def saved(view: SteeringPanel) -> Any:
         browser_page.context.set_offline(True)
         browser_page.goto(view.to_html(tmp_path / "page.html").as_uri())
@@ -517,7 +517,8 @@ def saved(browser_page: Any, tmp_path: Path) -> Callable[[SteeringPanel], Any]:
         place.locator(".sp-table tbody tr").first.wait_for(state="attached")
         return place
 
-    return saved
+    yield saved
+    browser_page.context.set_offline(False)  # all pages have one context
 
 
 def test_every_slider_of_a_saved_page_moves(saved: Any, browser_page: Any) -> None:
