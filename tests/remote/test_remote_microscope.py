@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from scope_widgets import circuits, editing, heads, ioi, lens, patching, steering
+from scope_widgets import Microscope, circuits, editing, heads, ioi, lens, patching, steering
 from scope_widgets._job import JobStatus
 from scope_widgets.circuits.evaluation.edited_circuit import measure
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
@@ -19,6 +19,12 @@ from tests.support.result_distance import distance
 PROMPT = "When Mary and John went to the store, John gave a drink to"
 FLIPPED = "When Mary and John went to the store, Mary gave a drink to"
 QUESTION = {"answer": " Mary", "versus": " John"}
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """Return a demo model of this file's own: where weights were written, results do not know how to load it."""
+    return Microscope.load("demo")
 
 
 @pytest.fixture

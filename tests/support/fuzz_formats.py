@@ -187,7 +187,7 @@ def remote(scope: Any, folder: Path) -> Iterator[Format]:
     answer = {"result": plain, "warnings": ["one"]}
 
     def take(found: Any) -> None:
-        shown(far._result(found))
+        shown(far._result(found, ()))
 
     whole = _saved({"answer": answer})
     packed = zstandard.compress(whole)

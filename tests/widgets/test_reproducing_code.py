@@ -30,6 +30,12 @@ def same_arrays(found, expected):
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
 
 
+@pytest.fixture(scope="module")
+def demo():
+    """Return a demo model of this file's own: where weights were written, nothing claims that a load makes it again."""
+    return Microscope.load("demo")
+
+
 def test_attention(demo):
     ids = demo.trace(PROMPT).token_ids.tolist()
     traces = [

@@ -406,6 +406,8 @@ class SteeringPanel(View):
 
     def answer_code(self, strengths: Strengths) -> Answer:
         """Return Python lines that make the panel again at these strengths, in a kernel that knows nothing."""
+        if len(strengths) != len(self.strengths):
+            self._session.checked(strengths)  # raises a sentence
         now = zip(strengths, self.strengths, self.enabled, strict=True)
         held = [sliders.strength(moved if on else own) for moved, own, on in now]  # what is off keeps its own
         settings = {
