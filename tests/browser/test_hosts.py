@@ -216,8 +216,7 @@ def test_a_notebook_that_is_opened_again_shows_its_pictures(six_in, server, scre
     page.goto("about:blank")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize(("host", "theme"), zip(HOSTS, ["dark", "light"], strict=True))
 def test_jupyter(server, browser_page, screenshot, host, theme):
     address, folder = server
     set_theme(address, theme)
