@@ -31,6 +31,7 @@ from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import Recorder, record
 from scope_widgets.models.execution.resume_mode import measured_resume_mode
 from scope_widgets.models.guards.locks import exclusive, held
+from scope_widgets.models.guards.module_hooks import is_hooked
 from scope_widgets.models.guards.put_back import finish_broken, recording_gradients, with_block
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
@@ -438,7 +439,7 @@ class LocalMicroscope(Microscope):
         self._static = Anatomy.of(model)
         self._wrapped: NNsightModel | None = None
         self._resume_mode: ResumeMode | None = None
-        self._load = 0, ""
+        self._load = (0, ""), ""
         if not hasattr(tokenizer, "convert_ids_to_tokens"):
             raise TypeError(
                 f"Expected the model's Hugging Face tokenizer, got {type(tokenizer).__name__}. "
@@ -450,13 +451,18 @@ class LocalMicroscope(Microscope):
         self.anatomy = measured(model, self._static, self.source)
 
     def _remember_load(self, call: str) -> None:
-        self._load = self.weights_version(), call
+        self._load = (self.weights_version(), adapters.adapter_names(self.model)), call
 
     @property
     def calls(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The call that loads it again; empty for a model that was given, or whose weights were written since."""
-        version, call = self._load
-        return (call,) if call and version == self.weights_version() else ()
+        """The call that loads it again; empty for a model that was given, or is not as it was loaded.
+
+        That is: weights were written, adapters put on or taken off, or there are hooks, as those of `steering.steer`.
+        """
+        loaded, call = self._load
+        if not call or loaded != (self.weights_version(), adapters.adapter_names(self.model)) or is_hooked(self.model):
+            return ()
+        return (call,)
 
     @property
     def model_id(self) -> str:  # type: ignore[override]

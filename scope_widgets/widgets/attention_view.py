@@ -16,9 +16,9 @@ from scope_widgets import _kernels
 from scope_widgets._job import Job, Steps
 from scope_widgets.heads.thumbnails import head_pattern, thumbnails
 from scope_widgets.models.remote_dispatch import submit
+from scope_widgets.widgets.core.picture_svg import GREYS, Axes
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
-from scope_widgets.widgets.core.still import GREYS, Axes
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
 
 Side = Literal["a", "b"]
@@ -224,7 +224,7 @@ class AttentionView(View):
             lines.append("Attention is stored in 255 steps a head in this page, not exactly.")
         return lines
 
-    def fallback_image(self) -> npt.NDArray[Any] | None:
+    def still_image(self) -> npt.NDArray[Any] | None:
         """Return the thumbnails as one grey picture, layers down, heads across, uint8 [row, column]."""
         if not self._finished:
             return None
@@ -232,7 +232,7 @@ class AttentionView(View):
         layers, heads, size, _ = framed.shape
         return framed.transpose(0, 2, 1, 3).reshape(layers * size, heads * size)
 
-    def fallback_axes(self) -> Axes:
+    def still_axes(self) -> Axes:
         """Return layers, heads and the scale of attention."""
         _, layers, heads, _, _ = self._pictures.shape
         scale = GREYS, "0", "1", "attention, each head from query down to key across"

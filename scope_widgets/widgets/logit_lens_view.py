@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
+from scope_widgets.widgets.core.picture_svg import GREYS, Axes, visible
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Selection
-from scope_widgets.widgets.core.still import GREYS, Axes, visible
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, View
 
 MOST_CELLS = 200_000
@@ -173,7 +173,7 @@ class LogitLensView(View):
         """Return where the lens came from."""
         return list(self.lens.provenance.lines())
 
-    def fallback_table(self) -> tuple[list[str], list[list[str]]]:
+    def still_table(self) -> tuple[list[str], list[list[str]]]:
         """Return the top token of each layer at the last position, the deepest layer first."""
         top, probabilities = np.asarray(self.lens.top_ids)[:, -1, 0], np.asarray(self.lens.top_probabilities)[:, -1, 0]
         rows = [
@@ -188,13 +188,13 @@ class LogitLensView(View):
         after = f"top token after {_visible(self.tokens[-1])}"
         return ["layer", after, "probability", "entropy, nats"], rows[:FALLBACK_LAYERS]
 
-    def fallback_image(self) -> npt.NDArray[Any]:
+    def still_image(self) -> npt.NDArray[Any]:
         """Return the probabilities of the top tokens as a grey picture, the deepest layer on top."""
         probabilities = np.nan_to_num(np.asarray(self.lens.top_probabilities)[::-1, :, 0])
         grey: npt.NDArray[Any] = (255 * (1 - probabilities.clip(0, 1))).round().astype(np.uint8)
         return grey.repeat(12, 0).repeat(max(1, 480 // grey.shape[1]), 1)
 
-    def fallback_axes(self) -> Axes:
+    def still_axes(self) -> Axes:
         """Return layers, tokens and the scale of probabilities."""
         layers = ["output" if layer == self.layers[-1] else str(layer) for layer in reversed(self.layers)]
         tokens = [visible(token) for token in self.tokens]

@@ -240,7 +240,7 @@ class TestSavedPage:
 
 
 def test_the_still_picture_shows_all_heads() -> None:
-    picture = AttentionView(FakeTrace()).fallback_image()
+    picture = AttentionView(FakeTrace()).still_image()
     assert picture.shape == (2 * 9, 3 * 9)
     assert picture.dtype == np.uint8
 
@@ -262,7 +262,7 @@ def local_view(view: AttentionView, transport: FakeTransport) -> AttentionView:
 def test_thumbnails_of_a_remote_model_come_with_one_request_when_they_are_shown() -> None:
     view, transport = remote_view()
     assert (view.thumbnail_layers, transport.asked) == (0, [])
-    assert view.fallback_image() is None
+    assert view.still_image() is None
     statuses, answer = gone_through(view.answer_thumbnails(0))
     assert texts(statuses) == ["sent to the server", "queued, position 3", "running on the server"]
     assert all(0 < status.pause <= 0.5 for status in statuses[:-1])

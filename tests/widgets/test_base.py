@@ -1,4 +1,4 @@
-"""The base of all views: selection, requests, fallbacks, saved pages. No browser here."""
+"""The base of all views: selection, requests, stills, saved pages. No browser here."""
 
 from __future__ import annotations
 
@@ -55,10 +55,10 @@ class Answering(View):
     def provenance_lines(self) -> list[str]:
         return [f"prompt {EVIL}"]
 
-    def fallback_table(self) -> Any:
+    def still_table(self) -> Any:
         return ["head", EVIL], [["5.1", EVIL]]
 
-    def fallback_image(self) -> Any:
+    def still_image(self) -> Any:
         return np.zeros((2, 3), np.uint8)
 
     def hear(self, **message: Any) -> None:
@@ -229,7 +229,7 @@ def test_without_a_loop_long_answers_run_to_their_end() -> None:
     assert ask(Answering(), "slow", steps=3)["data"] == {"steps": 3}
 
 
-# -- fallbacks
+# -- stills
 
 
 def test_png_is_a_png() -> None:
@@ -244,7 +244,7 @@ def test_png_is_a_png() -> None:
             png(wrong)
 
 
-def test_fallbacks_are_escaped_and_without_scripts() -> None:
+def test_stills_are_escaped_and_without_scripts() -> None:
     data, _ = Answering(title=f"Heads {EVIL}")._repr_mimebundle_()
     assert data["image/png"].startswith("iVBOR")
     page = data["text/html"]
@@ -254,7 +254,7 @@ def test_fallbacks_are_escaped_and_without_scripts() -> None:
     assert "http" not in page
 
 
-def test_nbconvert_without_widget_state_shows_the_fallback() -> None:
+def test_nbconvert_without_widget_state_shows_the_still() -> None:
     data, metadata = Answering(title="Heads of a model")._repr_mimebundle_()
     output = nbformat.v4.new_output("display_data", data=data, metadata=metadata)
     cell = nbformat.v4.new_code_cell("view", outputs=[output])

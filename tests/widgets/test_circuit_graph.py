@@ -377,14 +377,14 @@ def test_hosts_without_widgets_get_a_picture_and_a_table() -> None:
     data, _ = view._repr_mimebundle_()
     assert "image/png" in data
     assert "<table" in data["text/html"]
-    header, rows = view.fallback_table()
+    header, rows = view.still_table()
     assert header == ["sender", "receiver", "score"]
     best = shown.top(1).iloc[0]
     assert rows[0][:2] == [best["sender"], best["receiver"]]
-    drawn, nothing = view.fallback_image(), CircuitGraph(circuit(keep=0)).fallback_image()
+    drawn, nothing = view.still_image(), CircuitGraph(circuit(keep=0)).still_image()
     assert drawn.shape == nothing.shape
     assert (drawn != nothing).any()
-    assert CircuitGraph(circuit(keep=0)).fallback_table()[1] == [["no edge is in", "", ""]]
+    assert CircuitGraph(circuit(keep=0)).still_table()[1] == [["no edge is in", "", ""]]
 
 
 # -- of a model on a server

@@ -123,7 +123,7 @@ def test_a_result_may_bring_attention_over_a_prompt() -> None:
     names = [column["name"] for column in view.columns]
     assert names[names.index("signature") + 1] == "strips"
     assert (spec(view, "strips")["kind"], spec(view, "strips")["title"]) == ("strip", "attention over the prompt")
-    assert view.fallback_table()[0] == ["head", "effect", "signature", "attention"]
+    assert view.still_table()[0] == ["head", "effect", "signature", "attention"]
     assert not spec(HeadTable(strips(), columns=["effect"]), "strips")["shown"]
     chosen = HeadTable(strips(), columns=["strips", "effect"])
     assert [column["name"] for column in chosen.columns if column["shown"]] == ["layer", "head", "strips", "effect"]
@@ -216,13 +216,13 @@ def test_odd_columns_become_text() -> None:
 def test_an_empty_table_is_a_table() -> None:
     view = HeadTable(pd.DataFrame({"layer": [], "head": [], "induction": []}))
     assert view.n_rows == 0
-    assert view.fallback_table() == (["head", "induction"], [])
+    assert view.still_table() == (["head", "induction"], [])
 
 
-def test_the_fallback_names_the_first_heads_as_sorted() -> None:
+def test_the_still_names_the_first_heads_as_sorted() -> None:
     many = pd.DataFrame({"layer": np.arange(20), "head": 0, "a": np.arange(20.0), "note": ["<b>"] * 19 + [None]})
     view = HeadTable(many, sort=[("a", "descending")])
-    header, rows = view.fallback_table()
+    header, rows = view.still_table()
     assert header == ["head", "a", "note"]
     assert rows[1] == ["18.0", "18", "<b>"]
     assert rows[-1][0] == "and 8 more"

@@ -52,7 +52,7 @@ def test_the_lens_of_the_demo_model_is_shown() -> None:
     assert isinstance(view, LogitLensView)
     assert view.title == f"Logit lens, demo, {len(trace.tokens)} tokens"
     assert view.layers == [0, 1, 2, 3, 4]
-    assert view.fallback_table()[1][0][1] == view.texts[str(view.watched[0])]
+    assert view.still_table()[1][0][1] == view.texts[str(view.watched[0])]
 
 
 def test_a_long_prompt_in_a_deep_model_is_a_small_first_message() -> None:
@@ -110,15 +110,15 @@ def test_a_saved_page_holds_everything() -> None:
     assert "somewhere/tiny-model" in view.provenance_lines()
 
 
-def test_the_fallback_reads_the_last_position_layer_by_layer() -> None:
+def test_the_still_reads_the_last_position_layer_by_layer() -> None:
     lens = made_lens(tokens=["a", "\n"])
     view = LogitLensView(lens)
-    header, rows = view.fallback_table()
+    header, rows = view.still_table()
     assert header == ["layer", "top token after ↵", "probability", "entropy, nats"]
     assert [row[0] for row in rows] == ["output", "3", "2", "1", "0"]
     top = lens.text(lens.top_ids[-1, -1, 0]).replace(" ", "·").replace("\n", "↵")
     assert rows[0][1:3] == [top, f"{lens.top_probabilities[-1, -1, 0]:.3f}"]
-    picture = view.fallback_image()
+    picture = view.still_image()
     assert picture.dtype == np.uint8
     assert picture[0, 0] == round(255 * (1 - lens.top_probabilities[-1, 0, 0]))
     assert "&lt;" in LogitLensView(made_lens(tokens=["<b>"]))._repr_mimebundle_()[0]["text/html"]

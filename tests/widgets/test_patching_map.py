@@ -408,25 +408,25 @@ def test_a_saved_page_has_the_prompts_of_all_cells_or_of_the_largest(monkeypatch
     assert view.provenance_lines()[-1] == f"The page holds the single prompts of the {len(kept)} largest of 60 cells."
 
 
-def test_fallbacks_show_the_largest_cells_and_a_picture() -> None:
+def test_stills_show_the_largest_cells_and_a_picture() -> None:
     result = patching(3, 4, 5)
-    header, rows = PatchingMap(result).fallback_table()
+    header, rows = PatchingMap(result).still_table()
     assert header == ["layer", "head", "position", "token", "effect"]
     best = np.unravel_index(np.abs(result.values).argmax(), result.values.shape)
     assert rows[0][:3] == [str(index) for index in best]
-    picture = PatchingMap(result).fallback_image()
+    picture = PatchingMap(result).still_image()
     assert picture.shape == (3, 4, 3)
     assert picture.dtype == np.uint8
-    up = PatchingMap(patching(2, 2, values=np.array([[0.0, 1], [-1, np.nan]]), positions=["a", "b"])).fallback_image()
+    up = PatchingMap(patching(2, 2, values=np.array([[0.0, 1], [-1, np.nan]]), positions=["a", "b"])).still_image()
     red, blue, white, grey = up[1, 1], up[0, 0], up[1, 0], up[0, 1]  # the deepest layer is on top
     assert red[0] > red[2]
     assert blue[2] > blue[0]
     assert white.tolist() == [255] * 3
     assert len(set(grey.tolist())) == 1
     assert grey[0] < 255
-    assert PatchingMap(attribution(3, 4)).fallback_image().shape == (3, 6, 3)
-    assert PatchingMap(patching(3, over="mlp_out")).fallback_image().shape == (3, 1, 3)
-    assert PatchingMap(Sweep(result, estimate=False)).fallback_image().shape == (3, 4, 3)
+    assert PatchingMap(attribution(3, 4)).still_image().shape == (3, 6, 3)
+    assert PatchingMap(patching(3, over="mlp_out")).still_image().shape == (3, 1, 3)
+    assert PatchingMap(Sweep(result, estimate=False)).still_image().shape == (3, 4, 3)
     data, _ = PatchingMap(Sweep(result))._repr_mimebundle_()
     assert {"image/png", "text/html"} <= set(data)
 

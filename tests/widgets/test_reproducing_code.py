@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from scope_widgets import Microscope, Provenance, circuits, heads, lens, patching, steering, widgets
 from scope_widgets.widgets.core.reproducing_code import made_by
@@ -191,3 +192,16 @@ def test_what_is_made_of_a_trace_in_a_way_that_has_no_call_is_not_said_to_be_the
 def test_precision_is_loaded_again():
     scope = Microscope.load("demo", dtype="float64")
     assert scope.calls == ("Microscope.load('demo', dtype='float64')",)
+
+
+def test_what_a_load_does_not_make_again_is_not_claimed(demo):
+    plain = demo.trace(PROMPT)
+    with steering.steer(demo, [steering.ScaleHead(3, 1, 0.0)]):
+        steered = demo.trace(PROMPT)
+    hook = demo.model.model.layers[0].register_forward_hook(lambda module, args, output: None)
+    hooked = demo.trace(PROMPT)
+    hook.remove()
+    demo.model(torch.tensor([[5, 9]]), output_hidden_states=True)  # for which transformers leaves hooks of its own
+    for trace, known in ((plain, True), (steered, False), (hooked, False), (demo.trace(PROMPT), True)):
+        assert (trace.provenance.calls[0] == "Microscope.load('demo')") == known
+        assert ("scope = ...  # your model" in trace.widget().made_by) != known

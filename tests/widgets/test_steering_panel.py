@@ -467,7 +467,7 @@ def test_it_says_where_it_came_from() -> None:
     assert lines[0].startswith("demo")
     assert lines[1] == PROMPT
     assert "neuron 1:5, layer 1, all positions: free; add names, layer 2, all positions: 0.5" in lines[2]
-    header, rows = view.fallback_table()
+    header, rows = view.still_table()
     assert header == ["next token", "unsteered", "steered"]
     assert len(rows) == 10
 

@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from scope_widgets.widgets.core.fallback import fallbacks
-from scope_widgets.widgets.core.still import GREYS, Axes, svg, visible
+from scope_widgets.widgets.core.picture_svg import GREYS, Axes, svg, visible
+from scope_widgets.widgets.core.still import still_bundle
 
 EVIL = "<img src=x onerror=alert(1)>\x00\ud800"
 SCALE = GREYS, "0", "1", "probability"
@@ -55,7 +55,7 @@ def test_names_are_thinned_and_hostile_ones_are_text() -> None:
 
 def test_a_still_names_the_selection_that_hides_it_and_asks_for_nothing() -> None:
     table: Any = (["head"], [["5.1"]])
-    page = fallbacks("Heads", table, np.zeros((2, 2), np.uint8), Axes("ab", "xy", "", "", SCALE), "abc")["text/html"]
+    page = still_bundle("Heads", table, np.zeros((2, 2), np.uint8), Axes("ab", "xy", "", "", SCALE), "abc")["text/html"]
     assert 'class="sw-still" data-of="abc"' in page
     assert "Saved picture: run this cell to go on." in page
     assert "<script" not in page

@@ -20,10 +20,10 @@ from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.circuit_graph import edits
 from scope_widgets.widgets.circuit_graph.faithfulness_curve import curve_of, partial_curve
 from scope_widgets.widgets.circuit_graph.picture import axes, picture
+from scope_widgets.widgets.core.picture_svg import Axes
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
-from scope_widgets.widgets.core.still import Axes
 from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
 
 #: what a saved page may hold of attention, and of the circuit as JSON
@@ -296,18 +296,18 @@ class CircuitGraph(View):
         lines = self._given.provenance.lines()
         return [*lines, *(f"{name}: {text}" for name, text in self.facts)]
 
-    def fallback_table(self) -> tuple[list[str], list[list[str]]]:
+    def still_table(self) -> tuple[list[str], list[list[str]]]:
         """Return the strongest edges that are in."""
         circuit = self.circuit
         edges = [edge for edge in self._order if circuit.included[edge]][:_FALLBACK_ROWS]
         rows = [[*circuit.graph.names(int(edge)), _written(float(circuit.scores[edge]))] for edge in edges]
         return ["sender", "receiver", "score"], rows or [["no edge is in", "", ""]]
 
-    def fallback_image(self) -> npt.NDArray[Any]:
+    def still_image(self) -> npt.NDArray[Any]:
         """Return the circuit drawn with its strongest edges, uint8 [row, column, 3]."""
         return picture(self.circuit)
 
-    def fallback_axes(self) -> Axes:
+    def still_axes(self) -> Axes:
         """Return the layers and what the colours of edges mean."""
         return axes(self.circuit)
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from scope_widgets.circuits import Circuit
 from scope_widgets.circuits.drawing.layout import node_coordinates as place
-from scope_widgets.widgets.core.still import Axes
+from scope_widgets.widgets.core.picture_svg import Axes
 
 _WIDTH, _HEIGHT, _MARGIN = 480, 320, 16
 _MOST_EDGES = 400

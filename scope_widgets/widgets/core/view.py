@@ -15,13 +15,13 @@ from IPython.display import publish_display_data
 from scope_widgets._json_fields import decode
 from scope_widgets._untrusted import check_plain, opening
 from scope_widgets.widgets.core.bundle import bundle
-from scope_widgets.widgets.core.fallback import Table, fallbacks
+from scope_widgets.widgets.core.picture_svg import Axes
 from scope_widgets.widgets.core.requests import Answer as Answer
 from scope_widgets.widgets.core.requests import Answers
 from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer
 from scope_widgets.widgets.core.saved_page import page, save_html
 from scope_widgets.widgets.core.selection import Head, Selection, as_heads, as_tokens, check_range
-from scope_widgets.widgets.core.still import Axes
+from scope_widgets.widgets.core.still import Table, still_bundle
 
 #: pixels of a view, and numbers that it can draw to a scale
 TALLEST, LARGEST = 20_000, 1e30
@@ -174,11 +174,11 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         """Return what a saved page says below the view: model, prompts, versions."""
         return []
 
-    def fallback_table(self) -> Table | None:
+    def still_table(self) -> Table | None:
         """Return (header, rows) of a small table for hosts that cannot run the widget, or None."""
         return None
 
-    def fallback_image(self) -> npt.NDArray[Any] | None:
+    def still_image(self) -> npt.NDArray[Any] | None:
         """Return a picture for such hosts, uint8 [row, column] or [row, column, 3 or 4], or None."""
         return None
 
@@ -192,14 +192,14 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         """
         return save_html([self], path)
 
-    def fallback_axes(self) -> Axes | None:
+    def still_axes(self) -> Axes | None:
         """Return what stands around that picture, or None."""
         return None
 
     def _still(self) -> dict[str, str]:
-        image = self.fallback_image()
-        axes = None if image is None else self.fallback_axes()
-        return fallbacks(self.title, self.fallback_table(), image, axes, self.selection_id)
+        image = self.still_image()
+        axes = None if image is None else self.still_axes()
+        return still_bundle(self.title, self.still_table(), image, axes, self.selection_id)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         shown = super()._repr_mimebundle_(**kwargs)

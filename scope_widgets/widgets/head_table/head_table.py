@@ -142,7 +142,7 @@ class HeadTable(View):
         """Return where the scores came from."""
         return [] if self._provenance is None else list(self._provenance.lines())
 
-    def fallback_table(self) -> tuple[list[str], list[list[str]]]:
+    def still_table(self) -> tuple[list[str], list[list[str]]]:
         """Return the first rows, as sorted; without an order, those that have a class first."""
         frame = self._frame
         if self.sort:

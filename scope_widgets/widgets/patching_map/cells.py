@@ -165,7 +165,8 @@ class Effects:
 def values_of(result: Any) -> tuple[Floats, Floats | None]:
     """Return (values, estimates), flat; NaN where not run, infinite where it was run and is undefined."""
     if hasattr(result, "component"):
-        return np.asarray(result.contribution, np.float64).ravel(), None
+        contribution = np.array(result.contribution, np.float64).ravel()
+        return np.where(np.isnan(contribution), np.inf, contribution), None
     values = np.array(result.values, np.float64).ravel()
     if not result.exact:
         return np.full_like(values, np.inf if _vanishes(result) else np.nan), values

@@ -13,9 +13,9 @@ import traitlets
 
 from scope_widgets._job import JobStatus
 from scope_widgets.experiments.rounding import rank
+from scope_widgets.widgets.core.picture_svg import Axes, visible
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
-from scope_widgets.widgets.core.still import Axes, visible
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.patching_map.cells import Effects, as_bytes, code_of, prompts_of_cell, values_of
 
@@ -260,7 +260,7 @@ class PatchingMap(View):
             lines.append(f"The page holds the single prompts of the {held:,} largest of {known:,} cells.")
         return lines
 
-    def fallback_table(self) -> tuple[list[str], list[list[str]]]:
+    def still_table(self) -> tuple[list[str], list[list[str]]]:
         """Return the cells with the largest absolute effect."""
         table = self.result.to_dataframe()
         rows = table.iloc[self._by_size()[:_FALLBACK_ROWS]]
@@ -268,7 +268,7 @@ class PatchingMap(View):
             [_written(value) for value in row] for row in rows.itertuples(index=False)
         ]
 
-    def fallback_image(self) -> npt.NDArray[Any]:
+    def still_image(self) -> npt.NDArray[Any]:
         """Return the map in blue, white and red, the deepest layer on top, uint8 [row, column, 3]."""
         sheet, limit = self._drawn()
         at = np.clip((np.nan_to_num(sheet) / limit + 1) / 2, 0, 1) * (len(_BLUE_RED) - 1)
@@ -276,7 +276,7 @@ class PatchingMap(View):
         colours[np.isnan(sheet)] = _NOT_RUN
         return np.ascontiguousarray(colours[::-1].round().astype(np.uint8))
 
-    def fallback_axes(self) -> Axes:
+    def still_axes(self) -> Axes:
         """Return layers, columns, the scale, and which cells are the gradient's estimate."""
         sheet, limit = self._drawn()
         values, estimates = values_of(self.result)

@@ -464,7 +464,7 @@ class SteeringPanel(View):
         origin = Provenance(scope.model_id, scope.revision, (str(self._session.prompt),), note=note)
         return origin.lines()
 
-    def fallback_table(self) -> tuple[list[str], list[list[str]]]:
+    def still_table(self) -> tuple[list[str], list[list[str]]]:
         """Return the most probable next tokens, steered and unsteered."""
         rows = [[one["text"], f"{one['p0']:.3f}", f"{one['p']:.3f}"] for one in self.start["tokens"][:SHOWN]]
         return ["next token", "unsteered", "steered"], rows

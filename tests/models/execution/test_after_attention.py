@@ -7,6 +7,7 @@ from torch import nn
 
 from scope_widgets import Microscope, heads, lens
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from scope_widgets.widgets.patching_map.cells import values_of
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 IDS = [5, 9, 31, 44, 7]
@@ -49,3 +50,5 @@ def test_what_single_heads_write_is_had_where_positions_stay_apart(after):
     if kind is ShortConvolution:
         with pytest.raises(UnsupportedModelError):
             heads.copying(scope, [5, 9])
+    values, _ = values_of(parts)
+    assert np.isinf(values).sum() == (12 if kind is ShortConvolution else 0)  # the map says undefined, not "not run"

@@ -1,4 +1,4 @@
-/** The still that a notebook is saved with beside a view; Python's half is widgets/core/fallback.py. */
+/** The still that a notebook is saved with beside a view; Python's half is widgets/core/still.py. */
 import { h } from "./dom";
 
 /** A sheet that hides the stills of all views of a selection: they come from one kernel, and live together. */
