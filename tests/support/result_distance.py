@@ -40,10 +40,9 @@ def distance(theirs, ours, where):
     if isinstance(ours, float):
         return distance(np.array(theirs), np.array(ours), where)
     if isinstance(ours, Provenance):  # the hub names a commit, and the server has packages of its own
-        loaded = [origin.calls[:1] for origin in (theirs, ours)]
-        assert all(not call or call[0].startswith("Microscope.load(") for call in loaded), where
         one, other = (
-            dataclasses.replace(origin, revision=None, versions={}, calls=origin.calls[1:]) for origin in (theirs, ours)
+            dataclasses.replace(origin, revision=None, versions={}, calls=_after_load(origin))
+            for origin in (theirs, ours)
         )
         assert one == other, where
         assert theirs.versions["scope-widgets"] == ours.versions["scope-widgets"], where
@@ -63,3 +62,8 @@ def distance(theirs, ours, where):
         return max(distance(theirs[column].tolist(), ours[column].tolist(), f"{where}.{column}") for column in ours)
     assert theirs == ours, f"{where}: {theirs!r} and {ours!r}"
     return 0.0
+
+
+def _after_load(origin):
+    """The calls that make a result of a model, however it was loaded."""
+    return tuple(call for call in origin.calls if not call.startswith("Microscope.load("))

@@ -27,7 +27,7 @@ class SandboxedMicroscope(LocalMicroscope):
         module = model._module
         kind = type(module)
         # of the weights it would be "meta": what is made for them must be made here
-        here = {"device": property(lambda self: torch.device("cpu"))}
+        here = {"device": property(lambda self: torch.device("cpu")), "__module__": kind.__module__}
         module.__class__ = type(kind.__name__, (kind,), here)
         module.eval()  # as the one that computes is
         super().__init__(module, model.tokenizer, model_id, revision)
