@@ -45,7 +45,8 @@ class Provenance:
         Versions of this package and of those it computes with.
     calls : tuple of str
         The Python calls that make it again, one after the other, in terms of `scope` and of what the calls before made
-        (`trace`, `scores`). Empty where none is known.
+        (`trace`, `scores`). A result of a function that does not note its call has those of what it was computed from.
+        Empty where none is known.
     """
 
     model: str

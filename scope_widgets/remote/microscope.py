@@ -272,7 +272,7 @@ class RemoteMicroscope(Microscope):
         before = next((one.provenance.calls for one in given if isinstance(one, RemoteTrace)), self.calls)
         if calls[:1] and calls[0].startswith("scope.trace(") and len(before) > 1:
             del calls[0]
-        provenance = replace(result.provenance, calls=(*before, *calls) if calls else ())
+        provenance = replace(result.provenance, calls=(*before, *calls) if result.provenance.calls else ())
         return replace(result, provenance=provenance)  # type: ignore[type-var]
 
     def _cache_entry(self, request: dict[str, Any]) -> CacheEntry:

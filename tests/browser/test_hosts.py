@@ -100,6 +100,7 @@ def six_in(server, browser):
             if host in opened:
                 return opened[host]
             path = folder / f"six-{host}.ipynb"
+            set_theme(address, "dark" if host == "jupyterlab" else "light")
             write_notebook(path, [SIX, *(f"views[{name!r}]" for name in NAMES)])
             page = stack.enter_context(guarded_page(browser))
             page.set_viewport_size({"width": 1300, "height": 1000})
@@ -163,7 +164,7 @@ def test_keys_are_the_views_and_with_ctrl_the_hosts(six):
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_restarted_kernel_is_said_and_no_number_stands_under_another_setting(six_in, host):
+def test_a_restarted_kernel_is_said_and_no_number_stands_under_another_setting(six_in, screenshot, host):
     page, _ = six_in(host)
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Restart Kernel…").first.click()  # the question that follows is answered, see open_notebook
@@ -171,6 +172,7 @@ def test_a_restarted_kernel_is_said_and_no_number_stands_under_another_setting(s
     assert set(page.locator(".sw-connection").all_text_contents()) == {RESTARTED}
     fits(page)
     panel = page.locator(".sw").nth(NAMES.index("steering_panel"))
+    screenshot(panel, f"{host}-restarted", compared=False)
     set_to, bars = panel.locator(".sp-thumb"), panel.locator(".sp-numbers").first
     before = set_to.get_attribute("aria-valuenow"), bars.inner_text()
     panel.get_by_role("button", name="Reset", exact=True).click()

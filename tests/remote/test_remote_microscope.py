@@ -49,6 +49,7 @@ def session(scope):
 #: of each room a function with its arguments, and by what name the server is asked
 ROOMS = {
     "heads": (lambda scope, **_: (heads.score, [scope.trace(PROMPT)], {"null_draws": 5}), "score"),
+    "rollout": (lambda scope, **_: (heads.rollout, [scope.trace(PROMPT)], {}), "rollout"),
     "lens": (lambda scope, **_: (lens.logit_lens, [scope.trace(PROMPT)], {}), "logit_lens"),
     "patching": (lambda scope, **_: (patching.ablate, [scope, PROMPT, [(3, 1)]], QUESTION), "ablate"),
     "ioi": (
