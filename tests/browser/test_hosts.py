@@ -42,6 +42,7 @@ WRITE = "selection.heads = [(2, 1)]"
 
 
 HOSTS = ["jupyterlab", "notebook"]
+THEMES = {"jupyterlab": "dark", "notebook": "light"}
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +101,7 @@ def six_in(server, browser):
             if host in opened:
                 return opened[host]
             path = folder / f"six-{host}.ipynb"
-            set_theme(address, "dark" if host == "jupyterlab" else "light")
+            set_theme(address, THEMES[host])
             write_notebook(path, [SIX, *(f"views[{name!r}]" for name in NAMES)])
             page = stack.enter_context(guarded_page(browser))
             page.set_viewport_size({"width": 1300, "height": 1000})
@@ -187,6 +188,7 @@ def test_a_restarted_kernel_is_said_and_no_number_stands_under_another_setting(s
 def reopened(page, server, host):
     address, _ = server
     end_sessions(address)
+    set_theme(address, THEMES[host])
     page.goto("about:blank")
     open_notebook(page, notebook_url(host, address, f"six-{host}.ipynb"))
 
@@ -212,13 +214,15 @@ def test_a_notebook_that_is_opened_again_shows_its_pictures(six_in, server, scre
         assert SAVED_PICTURE in stills.nth(at).inner_text()
     for said in ("Error displaying widget", "Loading widget"):
         assert page.get_by_text(said).locator("visible=true").count() == 0
+    inks = "cells => [...new Set(cells.map(cell => getComputedStyle(cell).color))]"
+    assert page.locator(".sw-still :is(td, th)").evaluate_all(inks) == ["rgb(28, 30, 33)"]
     stills.first.scroll_into_view_if_needed()
     screenshot(page, f"{host}-reopened", compared=False)
     page.errors.clear()  # ipywidgets logs that the models are not there
     page.goto("about:blank")
 
 
-@pytest.mark.parametrize(("host", "theme"), zip(HOSTS, ["dark", "light"], strict=True))
+@pytest.mark.parametrize(("host", "theme"), THEMES.items())
 def test_jupyter(server, browser_page, screenshot, host, theme):
     address, folder = server
     set_theme(address, theme)

@@ -16,7 +16,8 @@ Table = tuple[list[str], list[list[str]]]
 _NOTE = "Saved picture: run this cell to go on."
 _WIDTH = 480
 #: a print on paper, in a dark notebook too: its colours are those of a light ground
-_PAPER = "margin:0;padding:8px;background:#fff;color:#1c1e21;font:12px/16px system-ui,sans-serif;overflow:auto"
+_INK = "#1c1e21"
+_PAPER = f"margin:0;padding:8px;background:#fff;color:{_INK};font:12px/16px system-ui,sans-serif;overflow:auto"
 #: JupyterLab shows an error where a widget was whose model is gone; a living view there has our root in it
 _NO_ERROR = (
     "<style>.jp-OutputArea-child:has(>.lm-Panel.jp-OutputArea-output):not(:has(.sw))"
@@ -61,7 +62,9 @@ def still_bundle(
 
 
 def _row(tag: str, texts: list[str], sides: list[str]) -> str:
-    style = "padding:1px 8px;font-variant-numeric:tabular-nums;text-align"
+    style = (
+        f"color:{_INK};padding:1px 8px;font-variant-numeric:tabular-nums;text-align"  # a dark host's cells are white
+    )
     cells = (f'<{tag} style="{style}:{side}">{escape(text)}</{tag}>' for text, side in zip(texts, sides, strict=True))
     return f"<tr style='background:none'>{''.join(cells)}</tr>"  # a dark notebook has dark stripes
 
