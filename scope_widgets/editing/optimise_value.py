@@ -11,7 +11,7 @@ from torch import Tensor
 from scope_widgets._progress import tqdm
 from scope_widgets.experiments.check_logits import OVERFLOW, check_logits
 from scope_widgets.experiments.metric import divergence
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.models.guards.put_back import outside_inference_mode, recording_gradients
 from scope_widgets.models.microscope import Microscope, loaded
 
 #: step of Adam, in units of the typical size of one number that the MLP writes there
@@ -75,6 +75,13 @@ def optimise_value(
     ValueError
         When the answer is probable already, or what is written there makes no difference to it.
     """
+    with outside_inference_mode():
+        return _optimised(scope, contexts, essence, layer, answer, steps)
+
+
+def _optimised(
+    scope: Microscope, contexts: Contexts, essence: Contexts, layer: int, answer: int, steps: int
+) -> tuple[Tensor, list[float]]:
     both = contexts + essence
     run = loaded(scope).run(both.rows, capture=("mlp_out",))
     rows = torch.arange(len(run), device=run.last.device)
@@ -93,27 +100,27 @@ def optimise_value(
         addition: Tensor = (at_subject * unit * added).to(value.dtype)
         return value + addition
 
-    for _ in tqdm(range(steps), desc="Fact edit", leave=False):
-        edits = {("mlp_out", layer): add}
-        logits = run.again(edits, rows=rows, positions=positions, layer=layer, gradients=True)
-        with recording_gradients(True):
+    with recording_gradients(True):  # the optimiser turns them off and on, and Ctrl-C may come between
+        for _ in tqdm(range(steps), desc="Fact edit", leave=False):
+            edits = {("mlp_out", layer): add}
+            logits = run.again(edits, rows=rows, positions=positions, layer=layer, gradients=True)
             after = logits.float().log_softmax(-1)
             changed = divergence(before, after[-1])
             norm = added.square().mean()  # squared, in units of `size`
             loss = _ESSENCE * changed - after[:-1, answer].mean() + _DECAY * norm
-        losses.append(loss.item())
-        if not math.isfinite(losses[-1]):
-            raise ValueError(
-                f"The loss is {losses[-1]} after {len(losses) - 1} steps, so no value is found. {OVERFLOW}"
-            )
-        if after[:-1, answer].exp().mean() > _ENOUGH:
-            if len(losses) == 1:
-                raise ValueError(f"The model gives this answer already, with a mean probability above {_ENOUGH}.")
-            break
-        (added.grad,) = torch.autograd.grad(loss, [added])
-        optimiser.step()
-        with recording_gradients(False):
-            added *= (_LONGEST / added.square().mean().sqrt().clamp_min(1e-12)).clamp(max=1.0)
+            losses.append(loss.item())
+            if not math.isfinite(losses[-1]):
+                raise ValueError(
+                    f"The loss is {losses[-1]} after {len(losses) - 1} steps, so no value is found. {OVERFLOW}"
+                )
+            if after[:-1, answer].exp().mean() > _ENOUGH:
+                if len(losses) == 1:
+                    raise ValueError(f"The model gives this answer already, with a mean probability above {_ENOUGH}.")
+                break
+            (added.grad,) = torch.autograd.grad(loss, [added])
+            optimiser.step()
+            with recording_gradients(False):
+                added *= (_LONGEST / added.square().mean().sqrt().clamp_min(1e-12)).clamp(max=1.0)
     if not bool(added.any()):
         raise ValueError(
             f"Nothing that the MLP of layer {layer} writes at the subject reaches the answer: take an earlier layer."

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from scope_widgets._job import Job, Steps
+from scope_widgets.models.guards.put_back import outside_inference_mode
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,9 +22,13 @@ def remotable(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         scope = scope_of([*args, *kwargs.values()])
-        return function(*args, **kwargs) if scope is None else scope.call(run, args, kwargs)
+        return in_process(*args, **kwargs) if scope is None else scope.call(run, args, kwargs)
 
-    run.in_process = function  # type: ignore[attr-defined]
+    def in_process(*args: P.args, **kwargs: P.kwargs) -> T:
+        with outside_inference_mode():
+            return function(*args, **kwargs)
+
+    run.in_process = in_process  # type: ignore[attr-defined]
     return run
 
 
@@ -36,10 +41,13 @@ def stepwise(function: Callable[P, Steps[T]]) -> Callable[P, T]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         scope = scope_of([*args, *kwargs.values()])
-        return Job(function(*args, **kwargs)).result() if scope is None else scope.call(run, args, kwargs)
+        return Job(steps(*args, **kwargs)).result() if scope is None else scope.call(run, args, kwargs)
 
-    run.in_process = lambda *args, **kwargs: Job(function(*args, **kwargs)).result()  # type: ignore[attr-defined]
-    run.steps = function  # type: ignore[attr-defined]
+    def steps(*args: P.args, **kwargs: P.kwargs) -> Steps[T]:
+        return _outside_inference_mode(function(*args, **kwargs))
+
+    run.in_process = lambda *args, **kwargs: Job(steps(*args, **kwargs)).result()  # type: ignore[attr-defined]
+    run.steps = steps  # type: ignore[attr-defined]
     return run
 
 
@@ -55,6 +63,20 @@ def local_steps(function: Callable[..., T], args: Iterable[Any], kwargs: dict[st
     if steps is None:
         return call_in_process(function, args, kwargs)
     return (yield from steps(*args, **kwargs))
+
+
+def _outside_inference_mode(steps: Steps[T]) -> Steps[T]:
+    """Go through steps outside of inference mode, which whoever waits between them may be in."""
+    try:
+        while True:
+            with outside_inference_mode():
+                try:
+                    status = next(steps)
+                except StopIteration as end:
+                    return end.value  # type: ignore[no-any-return]
+            yield status
+    finally:
+        steps.close()
 
 
 def call_in_process(function: Callable[..., T], args: Iterable[Any], kwargs: dict[str, Any]) -> T:

@@ -26,6 +26,7 @@ from scope_widgets.models.edges.component_outputs import ComponentOutputs, compo
 from scope_widgets.models.edges.edge_ablation import EdgeAblation
 from scope_widgets.models.edges.find_edges import graph_of
 from scope_widgets.models.edges.graph import Graph
+from scope_widgets.models.guards.put_back import without_gradients
 from scope_widgets.models.microscope import Microscope
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -122,7 +123,7 @@ class CircuitRun:
             "rounding, so that a share of their difference is not defined. Take corrupted prompts that change it."
         )
 
-    @torch.no_grad()
+    @without_gradients
     def measure(self, included: Mask) -> Array:
         """Return the metric of circuits `[circuit, edge]` of bool, each run by itself: `[circuit, pair]`.
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.model_parts import ModelParts
 from scope_widgets.models.guards.locks import held
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.models.guards.put_back import recording_gradients, without_gradients
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Unembedding:
         weight: Tensor = self._unembed.weight  # type: ignore[assignment]
         return weight
 
-    @torch.no_grad()
+    @without_gradients
     def raw(self, residual: Tensor) -> Tensor:
         """Return the logits `[..., vocabulary]` of a residual stream `[..., d_model]`, before any soft-cap."""
         residual = residual.to(self._weight.device, self._weight.dtype)

@@ -18,6 +18,7 @@ from scope_widgets.models.edges.component_outputs import ComponentOutputs, by_he
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import rewrap, unwrap
+from scope_widgets.models.guards.put_back import without_gradients
 from scope_widgets.models.microscope import Microscope, loaded
 
 #: bytes that the component outputs of one forward may take
@@ -45,7 +46,7 @@ class EdgeAblation:
         self.replaced = replaced
         self.qkv = {layer: qkv_projections(scope, layer) for layer in range(scope.n_layers) if layer not in graph.whole}
 
-    @torch.no_grad()
+    @without_gradients
     def logits(self, included: Tensor) -> Tensor:
         """Run circuits.
 
@@ -78,7 +79,7 @@ class EdgeAblation:
             circuits = later
         return found
 
-    @torch.no_grad()
+    @without_gradients
     def rebuilt(self) -> Tensor:
         """Return the logits `[prompt, vocabulary]` of a run with all edges in, no layer of which is taken over."""
         mixture = self._mixture(torch.as_tensor(self.graph.upstream).to(self.replaced)[None], False, from_start=True)

@@ -183,7 +183,8 @@ class CachedRun:
             logits = editor.logits(inputs, gradients)
             if editor.stream is not None:
                 return editor.stream
-            return logits[:, -1] if end is None and keep == 1 else logits
+            with recording_gradients(gradients):  # they may be off where it was called
+                return logits[:, -1] if end is None and keep == 1 else logits
 
     def _whole_prompts(
         self, edits: Edits, rows: Tensor, positions: Tensor, layer: int, end: int | None, keep: int, gradients: bool

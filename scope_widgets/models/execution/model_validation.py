@@ -6,6 +6,7 @@ What is added to the residual stream, what heads write with, which layers attend
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -34,13 +35,25 @@ _MAKERS = ("transformers", "torch", "bitsandbytes")
 
 
 def is_tested(model: Any) -> bool:
-    """Return whether a model is of a family whose parts are known, with no adapter and no parts of others."""
+    """Return whether a model is of a family whose parts are known, with no adapter and no parts exchanged."""
     config = model.config.get_text_config()
+    if config.model_type not in TESTED or has_encoder(model):
+        return False
+    if config.model_type == "opt" and not config.do_layer_norm_before:
+        return False
+    if getattr(model, "peft_config", None) or getattr(model, "_hf_peft_config_loaded", False):
+        return False
+    return _is_as_built(model)
+
+
+def _is_as_built(model: Any) -> bool:
+    """Return whether a model has the modules that its class makes of its configuration, or quantised ones in place."""
     if any(type(module).__module__.partition(".")[0] not in _MAKERS for module in model.modules()):
         return False
-    post_norm_opt = config.model_type == "opt" and not config.do_layer_norm_before
-    adapted = getattr(model, "peft_config", None) or getattr(model, "_hf_peft_config_loaded", False)
-    return config.model_type in TESTED and not post_norm_opt and not adapted and not has_encoder(model)
+    with torch.device("meta"):
+        built = dict(type(model)(copy.deepcopy(model.config)).named_modules())
+    modules = dict(model.named_modules())
+    return modules.keys() == built.keys() and all(isinstance(one, type(built[name])) for name, one in modules.items())
 
 
 def measured(model: Any, anatomy: Anatomy, source: EncodedSource | None = None) -> Anatomy:

@@ -206,10 +206,36 @@ def putting_back() -> Iterator[PutBack]:
 @with_block
 def recording_gradients(on: bool) -> Iterator[None]:
     """Record gradients in a block, or do not."""
-    with putting_back() as back:
+    with outside_inference_mode(), putting_back() as back:
         back.later_here(torch.set_grad_enabled, torch.is_grad_enabled())
         torch.set_grad_enabled(on)
         yield
+
+
+@with_block
+def outside_inference_mode() -> Iterator[None]:
+    """Leave the inference mode of whoever calls: what is computed in it can have no gradients later."""
+    if not torch.is_inference_mode_enabled():
+        yield
+        return
+    with putting_back() as back:
+        outside: list[torch.inference_mode] = []
+        back.later_here(outside.clear)  # what is forgotten is left
+        outside.append(torch.inference_mode(False))
+        outside[0].__enter__()
+        torch.set_grad_enabled(False)
+        yield
+
+
+def without_gradients(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function record no gradients: `torch.no_grad`'s own exit may be interrupted, and then they stay off."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+        with recording_gradients(False):
+            return function(*args, **kwargs)
+
+    return run
 
 
 def _in_thread(thread: int, undo: Callable[..., Any], *args: Any) -> None:

@@ -7,6 +7,7 @@ from torch import nn
 
 from scope_widgets import Microscope, heads, lens
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.widgets.patching_map.cells import values_of
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
@@ -52,3 +53,26 @@ def test_what_single_heads_write_is_had_where_positions_stay_apart(after):
             heads.copying(scope, [5, 9])
     values, _ = values_of(parts)
     assert np.isinf(values).sum() == (12 if kind is ShortConvolution else 0)  # the map says undefined, not "not run"
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "qwen3", "opt"])
+def test_a_known_family_with_an_exchanged_part_of_torch_is_measured(family):
+    model = tiny_model(family)
+    scope = Microscope.for_model(model, tiny_tokenizer(), "whole")
+    assert is_tested(model)
+    block = scope.anatomy.blocks[1]
+    holder, name = next(
+        (holder, name)
+        for holder in block.attention.modules()
+        for name, one in holder.named_children()
+        if one is block.out
+    )
+    setattr(holder, name, nn.Sequential(block.out, nn.LayerNorm(scope.d_model)))
+    assert not is_tested(model)
+    trace = Microscope.for_model(model, tiny_tokenizer(), "exchanged").trace(IDS)
+    try:
+        parts = lens.direct_logit_attribution(trace, answer=5, versus=9)
+    except UnsupportedModelError:  # what heads write through a norm is no sum
+        return
+    difference = float(trace.logits[-1, 5] - trace.logits[-1, 9])
+    assert float(np.nansum(parts.contribution)) == pytest.approx(difference, abs=1e-5)
