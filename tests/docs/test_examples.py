@@ -13,7 +13,7 @@ from scope_widgets import Microscope
 from scope_widgets._job import Job
 
 #: rooms whose every public function ends in an example
-ROOMS = ("circuits", "editing", "heads", "ioi", "lens", "patching", "steering")
+ROOMS = ("circuits", "editing", "features", "heads", "ioi", "lens", "patching", "steering")
 #: those that still lack one
 WITHOUT: set[str] = set()
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
@@ -39,10 +39,10 @@ def names():
 
 
 @pytest.mark.parametrize(("name", "thing"), public(ROOMS))
-def test_examples_run(name, thing, names):
+def test_examples_run(name, thing, names, tmp_path):
     if inspect.isfunction(thing) and name not in WITHOUT:
         assert ">>>" in (thing.__doc__ or ""), f"{name} has no example"
     finder = doctest.DocTestFinder(exclude_empty=True)
-    for example in finder.find(thing, name, globs=dict(names)):
+    for example in finder.find(thing, name, globs=names | {"folder": tmp_path / "new"}):
         outcome = doctest.DocTestRunner(optionflags=FLAGS).run(example, clear_globs=False)
         assert not outcome.failed, f"the example of {example.name} prints something else: see above"

@@ -23,6 +23,11 @@ def lock_of(model: object) -> threading.RLock:
     return of_process.setdefault(model, threading.RLock())
 
 
+def locks() -> list[threading.RLock]:
+    """Return the locks of all models of this process."""
+    return list(_locks.get(os.getpid(), {}).values())
+
+
 @with_block
 def held(model: object) -> Iterator[None]:
     """Hold the lock of `model` while a block runs."""

@@ -1,0 +1,10 @@
+"""Features: recorded activations, sparse autoencoders, and what their latents stand for."""
+
+from scope_widgets.features.formats.load import load
+from scope_widgets.features.recording.record import record
+from scope_widgets.features.recording.recording import Recording
+from scope_widgets.features.sae.sae import SAE
+from scope_widgets.features.sae.sparse_codes import SparseCodes
+from scope_widgets.features.training.train import train
+
+__all__ = ["SAE", "Recording", "SparseCodes", "load", "record", "train"]

@@ -1,0 +1,1 @@
+"""Activations of many texts on disk: written as they are made, read in parts."""

@@ -1,0 +1,347 @@
+"""`record`: activations of many texts, written as they are made."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets._choices import check_choice
+from scope_widgets._interrupted import result_or_interrupt
+from scope_widgets._progress import tqdm
+from scope_widgets.features.recording.manifest import MANIFEST, Manifest, Shard
+from scope_widgets.features.recording.recording import Recording
+from scope_widgets.features.recording.samples import Sample, samples_of
+from scope_widgets.features.recording.shards import name_of, texts_as_bytes, write_shard
+from scope_widgets.features.recording.texts import Texts, texts_of
+from scope_widgets.models.execution.read_activations import read_activations
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote_dispatch import remotable
+
+RecordedSite = Literal["residual", "attention_out", "mlp_out", "neurons", "z"]
+Precision = Literal["float16", "bfloat16", "float32"]
+
+#: rows of a shard, about; tokens of one forward
+_SHARD, _AT_ONCE = 2**16, 2**12
+#: free bytes that are left on a disk
+_LEFT_FREE = 2**28
+
+
+def record(
+    scope: Microscope,
+    texts: Texts,
+    *,
+    layers: Sequence[int] | int,
+    folder: str | Path,
+    site: RecordedSite = "residual",
+    dtype: Precision = "float16",
+    max_tokens: int | None = None,
+    context: int | None = None,
+    packed: bool = False,
+    special_tokens: bool = False,
+    column: str = "text",
+    shard: tuple[int, int] = (0, 1),
+    progress: bool = True,
+) -> Recording:
+    """Run texts and write the activations of some layers to a folder, a shard at a time.
+
+    The forward ends after the deepest layer. What is written stays, whatever happens: called again with the same
+    arguments it goes on after the last whole shard, with the same bytes as without the break.
+
+    Parameters
+    ----------
+    scope : Microscope
+    texts : list or iterator of str or of token ids, path, or data set
+        A path is of a `.jsonl` or `.parquet` file with a column of texts, or of a text file of one text a line.
+    layers : int or sequence of int
+        Blocks; of "residual" also `n_layers`, what enters the final norm.
+    folder : str or Path
+        It is made where it is missing.
+    site : str
+        "residual", "attention_out", "mlp_out", "neurons", or "z" of all heads side by side.
+    dtype : str
+        "float16", "bfloat16" or "float32".
+    max_tokens : int, optional
+        Rows to keep; all by default.
+    context : int, optional
+        Tokens of a sample; by default 256, or the model's context where that is less. A longer text is cut.
+    packed : bool
+        Put texts one after the other so that every sample is full; attention then goes from one into another.
+    special_tokens : bool
+        Keep the rows of special tokens too, whose norms are often a hundred times those of others.
+    column : str
+        Where the texts are in a file or data set.
+    shard : (rank, world)
+        Record every `world`-th text from number `rank` on: so many processes share the work, each with a folder of
+        its own.
+    progress : bool
+        Show a bar of rows.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        For layers, texts or arguments that are none; a folder that holds another recording; a disk without room; a
+        number that is not finite, or that float16 cannot hold.
+
+    Examples
+    --------
+    >>> rec = features.record(scope, ["Mary gave John a book", "the dog runs"], layers=[1, 2], folder=folder)
+    >>> rec.manifest.complete, rec.rows(1).shape == rec.rows(2).shape
+    (True, True)
+    """
+    layers = [layers] if isinstance(layers, int) else [int(layer) for layer in layers]
+    check_choice("site", site, RecordedSite)
+    check_choice("dtype", dtype, Precision)
+    manifest = Manifest(
+        model=scope.model_id,
+        revision=scope.revision,
+        site=site,
+        layers=_checked_layers(scope, site, layers),
+        d=_width(scope, site),
+        dtype=dtype,
+        context=_checked_context(scope, context),
+        packed=bool(packed),
+        special_tokens=bool(special_tokens),
+        max_tokens=_checked_count("max_tokens", max_tokens),
+        part=_checked_part(shard),
+    )
+    folder = Path(folder)
+    first = _first_of(texts, column)
+    manifest = _begun(folder, manifest)
+    recording = Recording(folder, manifest)
+    if manifest.complete:
+        return recording
+    _check_room(folder, manifest)
+    samples = samples_of(
+        first, scope.tokenizer, manifest.context, packed=manifest.packed, first=manifest.part[0], step=manifest.part[1]
+    )
+    with tqdm(
+        total=manifest.max_tokens, initial=manifest.n_rows, unit=" rows", disable=not progress, leave=False
+    ) as bar:
+        try:
+            _go_on(scope, samples, folder, manifest, bar)
+        except KeyboardInterrupt:
+            note = f"Recording was stopped after {manifest.n_rows:,} rows: the same call goes on from there."
+            return result_or_interrupt(recording, note)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise OSError(
+                error.errno,
+                f"The disk of {str(folder)!r} is full after {manifest.n_rows:,} rows, which are whole: make room, and "
+                "the same call goes on from there",
+            ) from None
+    return recording
+
+
+def _go_on(scope: Microscope, samples: Iterator[Sample], folder: Path, manifest: Manifest, bar: Any) -> None:
+    """Write shard after shard until the texts end, or there are rows enough."""
+    chain_of_texts = _skip(samples, manifest)
+    special = [] if manifest.special_tokens else sorted(scope.tokenizer.all_special_ids)
+    limit = manifest.max_tokens if manifest.max_tokens is not None else 2**62
+    while manifest.n_rows < limit:
+        some = _enough_for_a_shard(samples, special)
+        if not some:
+            break
+        tensors, skipped = _shard_of(scope, some, manifest, special, limit - manifest.n_rows)
+        chain_of_texts = _chained(chain_of_texts, some)
+        digest = write_shard(folder / name_of(len(manifest.shards)), tensors)
+        rows = len(tensors["sample_id"])
+        manifest.shards.append(Shard(rows, len(some), skipped, digest, chain_of_texts))
+        manifest.write(folder)
+        bar.update(rows)
+    if not manifest.n_rows:
+        raise ValueError("No text has a token to record: all are empty, or hold special tokens only.")
+    manifest.complete = True
+    manifest.write(folder)
+
+
+def _skip(samples: Iterator[Sample], manifest: Manifest) -> str:
+    """Go past the samples of whole shards; raise ValueError where the texts are others."""
+    chained = "0" * 64
+    for shard in manifest.shards:
+        some = [sample for _, sample in zip(range(shard.samples), samples, strict=False)]
+        chained = _chained(chained, some)
+        if chained != shard.texts:
+            raise ValueError(
+                "This folder holds a recording of other texts, so it cannot be gone on with: give the same ones in the "
+                "same order, or another folder."
+            )
+    return chained
+
+
+def _chained(before: str, samples: Iterable[Sample]) -> str:
+    digest = hashlib.sha256(before.encode())
+    for sample in samples:
+        digest.update(np.array([sample.document, sample.start, *sample.token_ids], dtype="<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _enough_for_a_shard(samples: Iterator[Sample], special: list[int]) -> list[Sample]:
+    found: list[Sample] = []
+    rows = 0
+    for sample in samples:
+        found.append(sample)
+        rows += len(sample.token_ids)
+        if rows >= _SHARD:
+            break
+    return found
+
+
+def _shard_of(
+    scope: Microscope, samples: list[Sample], manifest: Manifest, special: list[int], most: int
+) -> tuple[dict[str, Tensor], int]:
+    """Return the tensors of a shard, and how many rows of special tokens were left out."""
+    kept = [~np.isin(sample.token_ids, special) for sample in samples]
+    skipped = sum(int((~one).sum()) for one in kept)
+    points = [(manifest.site, layer) for layer in manifest.layers]
+    parts: list[list[Tensor]] = [[torch.empty(0)] * len(samples) for _ in points]
+    order = sorted(range(len(samples)), key=lambda at: len(samples[at].token_ids))
+    for batch in _batches(order, samples):
+        values = _values(scope, [samples[at].token_ids for at in batch], points, manifest.dtype)
+        for layer, value in enumerate(values):
+            for row, at in zip(value, batch, strict=True):
+                parts[layer][at] = row[: len(kept[at])][torch.from_numpy(kept[at])]
+    tensors = {f"{site}.{layer}": torch.cat(part)[:most] for (site, layer), part in zip(points, parts, strict=True)}
+    first = manifest.n_samples
+    for name, value in tensors.items():
+        _check_finite(name, value, manifest)
+    tensors |= {
+        "sample_id": torch.cat([torch.full((int(one.sum()),), first + at) for at, one in enumerate(kept)])[:most],
+        "token_pos": torch.from_numpy(np.concatenate([np.flatnonzero(one) for one in kept]).astype(np.int32))[:most],
+        "token_id": torch.from_numpy(
+            np.concatenate([np.array(s.token_ids, dtype=np.int32)[one] for s, one in zip(samples, kept, strict=True)])
+        )[:most],
+        "split": torch.cat(
+            [
+                torch.full((int(k.sum()),), int(s.validation), dtype=torch.uint8)
+                for s, k in zip(samples, kept, strict=True)
+            ]
+        )[:most],
+        "document": torch.tensor([sample.document for sample in samples]),
+        "start": torch.tensor([sample.start for sample in samples]),
+        **texts_as_bytes([scope.tokenizer.decode(sample.token_ids) for sample in samples]),
+    }
+    return tensors, skipped
+
+
+def _batches(order: list[int], samples: list[Sample]) -> Iterator[list[int]]:
+    """Yield samples of about one length, which take little padding, the same ones whatever came before."""
+    batch: list[int] = []
+    for at in order:
+        if batch and len(samples[at].token_ids) * (len(batch) + 1) > _AT_ONCE:
+            yield batch
+            batch = []
+        batch.append(at)
+    yield batch
+
+
+@remotable
+def _values(scope: Microscope, rows: list[list[int]], points: list[tuple[str, int]], dtype: str) -> list[Tensor]:
+    """Return the activations `[row, position, d]` of each place, in the dtype that is stored."""
+    found = read_activations(scope, rows, points)
+    return [found[point].flatten(2).to(getattr(torch, dtype)).cpu() for point in points]
+
+
+def _check_finite(name: str, value: Tensor, manifest: Manifest) -> None:
+    bad = int((~value.isfinite()).any(1).sum())
+    if bad:
+        held = " It may be too large for float16: take dtype='bfloat16' or 'float32'." * (manifest.dtype == "float16")
+        raise ValueError(
+            f"{bad:,} of {len(value):,} rows of {name} after row {manifest.n_rows:,} hold a number that is not finite."
+            f"{held} What was recorded before them is whole."
+        )
+
+
+def _begun(folder: Path, manifest: Manifest) -> Manifest:
+    """Return the manifest of a folder to go on with, or a new one."""
+    if (folder / MANIFEST).is_file():
+        known = Manifest.read(folder)
+        if known.settings() != manifest.settings():
+            new = manifest.settings()
+            other = [f"{name} {old!r}, not {new[name]!r}" for name, old in known.settings().items() if old != new[name]]
+            raise ValueError(
+                f"{str(folder)!r} holds another recording ({'; '.join(other)}): give another folder, or the arguments "
+                "that it was made with."
+            )
+        damaged = Recording(folder, known).damaged()
+        if damaged:
+            known.shards = known.shards[: min(int(path.stem) for path in damaged)]
+            known.complete = False
+        return known
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest.write(folder)
+    return manifest
+
+
+def _check_room(folder: Path, manifest: Manifest) -> None:
+    if manifest.max_tokens is None:
+        return
+    size = {"float32": 4}.get(manifest.dtype, 2)
+    wanted = (manifest.max_tokens - manifest.n_rows) * (len(manifest.layers) * manifest.d * size + 20)
+    free = shutil.disk_usage(folder).free - _LEFT_FREE
+    if wanted > free:
+        raise ValueError(
+            f"{manifest.max_tokens:,} rows of {len(manifest.layers)} layers take {wanted / 1e9:.1f} GB more, and the "
+            f"disk of {str(folder)!r} has {max(0, free) / 1e9:.1f} GB: take fewer rows or layers, or another disk."
+        )
+
+
+def _first_of(texts: Texts, column: str) -> Iterator[str | list[int]]:
+    """Return the texts, of which the first is read: what is wrong with a file is said before anything is made."""
+    found = texts_of(texts, column)
+    first = next(found, None)
+    if first is None:
+        raise ValueError("There are no texts: the list, file or data set is empty.")
+    return chain([first], found)
+
+
+def _checked_layers(scope: Microscope, site: str, layers: list[int]) -> list[int]:
+    last = scope.n_layers - (site != "residual")
+    if not layers or any(not 0 <= layer <= last for layer in layers):
+        raise ValueError(f"layers= are blocks of {scope.model_id}, 0 to {last} for {site!r}; got {layers}.")
+    return sorted(set(layers))
+
+
+def _width(scope: Microscope, site: str) -> int:
+    if site == "z":
+        return scope.n_heads * scope.anatomy.d_head
+    if site == "neurons":
+        from scope_widgets.models.execution.activation_edits import n_neurons
+
+        return n_neurons(scope.anatomy.blocks[0])
+    return scope.d_model
+
+
+def _checked_context(scope: Microscope, context: int | None) -> int:
+    longest = scope.anatomy.context
+    if context is None:
+        return min(256, longest)
+    if not 2 <= context <= longest:
+        raise ValueError(f"context= is a number of tokens, 2 to {longest} for {scope.model_id}; got {context!r}.")
+    return int(context)
+
+
+def _checked_count(name: str, value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise ValueError(f"{name}= is a whole number from 1; got {value!r}.")
+    return value
+
+
+def _checked_part(shard: Sequence[int]) -> list[int]:
+    part = list(shard)
+    if len(part) != 2 or not all(type(one) is int for one in part) or not 0 <= part[0] < part[1]:
+        raise ValueError(f"shard= is (rank, world), such as (0, 4) for the first of four; got {shard!r}.")
+    return part

@@ -1,0 +1,185 @@
+"""`Recording`: activations on disk, mapped, with the table of their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets.features.recording.manifest import Manifest
+from scope_widgets.features.recording.shards import COLUMNS, digest_of, name_of, read_shard, texts_of_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Recording:
+    """Activations of many texts in a folder, as `features.record` writes them.
+
+    Attributes
+    ----------
+    folder : Path
+    manifest : Manifest
+        What it is of.
+
+    Examples
+    --------
+    >>> rec = features.record(scope, ["Mary gave John a book"], layers=[2], folder=folder)
+    >>> rec.rows(2).shape, list(rec.table)
+    ((5, 128), ['sample_id', 'token_pos', 'token_id', 'split'])
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder, self.manifest = folder, manifest
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Recording:
+        """Return the recording of a folder.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            Where there is none, or it is damaged.
+        """
+        return cls(Path(folder), Manifest.read(Path(folder)))
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.manifest.n_rows
+
+    def __repr__(self) -> str:
+        """Say what it is of."""
+        m = self.manifest
+        layers = ", ".join(map(str, m.layers))
+        state = "" if m.complete else ", not complete"
+        return (
+            f"Recording({m.n_rows:,} rows of width {m.d}, {m.site} of layer {layers} of {m.model}, "
+            f"{m.n_samples:,} samples{state})"
+        )
+
+    def rows(self, layer: int) -> MappedRows:
+        """Return the activations of a layer `[row, d]`, which are read where they are indexed."""
+        if layer not in self.manifest.layers:
+            have = ", ".join(map(str, self.manifest.layers))
+            raise ValueError(f"Layer {layer!r} was not recorded; there are {have}.")
+        return MappedRows(self, f"{self.manifest.site}.{layer}")
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Sample, position, token and split of each row: sample_id, token_pos, token_id, split."""
+        import pandas as pd
+
+        parts = [read_shard(path, list(COLUMNS)) for path in self.paths()]
+        columns = {
+            name: np.concatenate([part[name].numpy() for part in parts]) if parts else np.zeros(0, dtype=np.int64)
+            for name in COLUMNS
+        }
+        columns["split"] = np.where(columns["split"] == 1, "validation", "train")
+        return pd.DataFrame(columns)
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """The text of each sample, the number of its text, and where it begins in it."""
+        import pandas as pd
+
+        found: dict[str, list[Any]] = {"document": [], "start": [], "text": []}
+        for path in self.paths():
+            part = read_shard(path, ["document", "start", "text", "text_bytes"])
+            found["document"] += part["document"].tolist()
+            found["start"] += part["start"].tolist()
+            found["text"] += texts_of_bytes(part)
+        return pd.DataFrame(found)
+
+    def paths(self) -> list[Path]:
+        """Return the files of its shards."""
+        return [self.folder / name_of(number) for number in range(len(self.manifest.shards))]
+
+    def damaged(self) -> list[Path]:
+        """Return the shards that are missing, or not as they were written."""
+        return [
+            path
+            for path, shard in zip(self.paths(), self.manifest.shards, strict=True)
+            if not path.is_file() or digest_of(path) != shard.sha256
+        ]
+
+    def batches(
+        self,
+        layer: int,
+        *,
+        batch: int = 4096,
+        seed: int = 0,
+        window: int = 2**18,
+        split: str | None = "train",
+        epochs: int | None = 1,
+    ) -> Iterator[Tensor]:
+        """Yield rows of a layer in a random order, a batch `[row, d]` at a time.
+
+        Blocks of 256 rows that lie side by side are drawn from the whole recording into a window, and the rows of a
+        window are shuffled: memory holds one window, the disk is read in pieces. Rows of one block come in the same
+        window: with `w` blocks in it a row's neighbour in a batch is of its own block with a chance of about `1 / w`,
+        in place of `256 / rows`.
+
+        Parameters
+        ----------
+        layer : int
+        batch : int
+            Rows of a batch; what is left over at the end of all is left out.
+        seed : int
+        window : int
+            Rows that are shuffled together.
+        split : "train", "validation" or None
+            Which rows; None: all.
+        epochs : int, optional
+            How often all rows come; None: without end.
+        """
+        from scope_widgets.features.recording.batches import shuffled_batches
+
+        chosen = None if split is None else np.flatnonzero(self.table["split"].to_numpy() == split)
+        yield from shuffled_batches(self.rows(layer), chosen, batch, seed, window, epochs)
+
+
+class MappedRows:
+    """Rows `[row, d]` that lie in several files and are read where they are indexed: by a slice, or row numbers."""
+
+    def __init__(self, recording: Recording, name: str) -> None:
+        self._parts = [read_shard(path, [name])[name] for path in recording.paths()]
+        self._starts = np.cumsum([0, *(len(one) for one in self._parts)])
+        self._d = recording.manifest.d
+        self.dtype: torch.dtype = getattr(torch, recording.manifest.dtype)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and width."""
+        return int(self._starts[-1]), self._d
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> Tensor:
+        """Return rows, read."""
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
+        rows = np.asarray(rows)
+        if rows.ndim == 0:
+            return self[rows[None]][0]
+        rows = np.where(rows < 0, rows + len(self), rows)
+        if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
+            raise IndexError(f"There are {len(self)} rows; asked for {rows.min()} to {rows.max()}.")
+        found = torch.empty(len(rows), self._d, dtype=self.dtype)
+        of = np.searchsorted(self._starts, rows, side="right") - 1
+        for part in np.unique(of):
+            here = np.flatnonzero(of == part)
+            found[torch.from_numpy(here)] = self._parts[part][torch.from_numpy(rows[here] - self._starts[part])]
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        """Return all rows as an array, bfloat16 as float32."""
+        whole = self[:]
+        array = (whole.float() if whole.dtype == torch.bfloat16 else whole).numpy()
+        return array if dtype is None else array.astype(dtype)

@@ -1,0 +1,1 @@
+"""Sparse autoencoders: what they compute, their codes, their files."""

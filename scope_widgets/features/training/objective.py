@@ -1,0 +1,100 @@
+"""One step of training: the codes of a batch, what they reconstruct, and the gradients, sparse where latents are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass
+class Weights:
+    """What is trained; the encoder by latents, as the decoder is.
+
+    Attributes
+    ----------
+    encoder, decoder : Tensor [latent, d]
+    b_enc : Tensor [latent]
+    b_dec : Tensor [d]
+    """
+
+    encoder: Tensor
+    decoder: Tensor
+    b_enc: Tensor
+    b_dec: Tensor
+
+    def all(self) -> list[Tensor]:
+        """Return them in one order."""
+        return [self.encoder, self.decoder, self.b_enc, self.b_dec]
+
+
+@dataclass
+class Fired:
+    """The latents that fire in a batch.
+
+    Attributes
+    ----------
+    rows, latents : Tensor of int [non-zero]
+        Rows do not fall.
+    values : Tensor [non-zero]
+    """
+
+    rows: Tensor
+    latents: Tensor
+    values: Tensor
+
+    def starts(self, n_rows: int) -> Tensor:
+        """Return where each row begins."""
+        return torch.searchsorted(self.rows, torch.arange(n_rows, device=self.rows.device))
+
+
+def strongest_of_each(p: Tensor, k: int) -> Fired:
+    """Return the `k` largest pre-activations of each row that are above 0."""
+    values, latents = p.topk(k, dim=1)
+    fires = values > 0
+    return Fired(fires.nonzero()[:, 0], latents[fires], values[fires])
+
+
+def strongest_of_all(p: Tensor, k: int, guess: float) -> Fired:
+    """Return the `k` times rows largest pre-activations of a batch that are above 0.
+
+    `guess` is a number above which there probably are so many and few more: those below need not be sorted then.
+    """
+    wanted = k * len(p)
+    rows, latents = (p > max(guess, 0.0)).nonzero(as_tuple=True)
+    if len(rows) < wanted and guess > 0:
+        rows, latents = (p > 0).nonzero(as_tuple=True)
+    values = p[rows, latents]
+    if len(rows) > wanted:
+        kept = values.topk(wanted, sorted=False).indices.sort().values
+        rows, latents, values = rows[kept], latents[kept], values[kept]
+    return Fired(rows, latents, values)
+
+
+def decode(fired: Fired, decoder: Tensor, b_dec: Tensor, n_rows: int) -> Tensor:
+    """Return the reconstruction of a batch `[row, d]`."""
+    sums = functional.embedding_bag(
+        fired.latents, decoder, fired.starts(n_rows), mode="sum", per_sample_weights=fired.values
+    )
+    return sums + b_dec
+
+
+def add_gradients(
+    weights: Weights, gradients: list[Tensor], fired: Fired, x: Tensor, centred: Tensor, error: Tensor
+) -> None:
+    """Add the gradients of a function of the reconstruction, `error` `[row, d_out]` being that by the reconstruction.
+
+    `centred` is what the encoder was given, `x` without `b_dec`. Only latents that fire have gradients.
+    """
+    of_encoder, of_decoder, of_b_enc, of_b_dec = gradients
+    given = error[fired.rows]
+    of_decoder.index_add_(0, fired.latents, given * fired.values[:, None])
+    by_value = (given * weights.decoder[fired.latents]).sum(1)
+    of_encoder.index_add_(0, fired.latents, centred[fired.rows] * by_value[:, None])
+    by_latent = torch.zeros_like(weights.b_enc).index_add_(0, fired.latents, by_value)
+    of_b_enc += by_latent
+    of_b_dec += error.sum(0)
+    if centred is not x:
+        of_b_dec -= by_latent @ weights.encoder

@@ -1,0 +1,73 @@
+"""Where the rows of training come from: a recording, or an array."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets._types import Array
+from scope_widgets.features.recording.batches import shuffled_batches
+from scope_widgets.features.recording.recording import MappedRows, Recording
+
+#: of an array's rows one of so many is kept for validation, and so many at most
+_ONE_OF, _MOST = 20, 8192
+#: rows that are shuffled together
+_WINDOW = 2**17
+
+
+class TrainingRows:
+    """Rows to train on, and others to validate with.
+
+    Attributes
+    ----------
+    d : int
+    n : int
+        Rows to train on.
+    first : Tensor of float32 [row, d]
+        Some of them.
+    validation : Tensor of float32 [row, d]
+        Rows of other texts; of an array other rows.
+    """
+
+    def __init__(self, source: Recording | Array | Tensor, layer: int | None, seed: int) -> None:
+        rows: MappedRows | Tensor
+        if isinstance(source, Recording):
+            layer = _one_layer(source, layer)
+            rows = source.rows(layer)
+            validates = source.table["split"].to_numpy() == "validation"
+        else:
+            rows = torch.as_tensor(source)
+            if rows.ndim != 2 or not rows.is_floating_point() or rows.shape[0] < 2:
+                raise ValueError(f"Rows to train on are numbers [row, d]; got {rows.dtype} {tuple(rows.shape)}.")
+            validates = np.random.default_rng(seed).random(len(rows)) < min(1 / _ONE_OF, _MOST / len(rows))
+        self._rows, self._seed, self.layer = rows, seed, layer
+        self._chosen, others = np.flatnonzero(~validates), np.flatnonzero(validates)[:_MOST]
+        if not len(self._chosen):
+            raise ValueError("There are no rows to train on: all texts of this recording are for validation.")
+        self.d, self.n = rows.shape[1], len(self._chosen)
+        drawn = np.random.default_rng(seed).permutation(self._chosen)[:_MOST]
+        self.first = _finite(rows[np.sort(drawn)].float())
+        self.validation = rows[others].float() if len(others) else self.first[:0]
+
+    def batches(self, batch: int) -> Iterator[Tensor]:
+        """Yield batches `[row, d]` without end, in a random order."""
+        yield from shuffled_batches(self._rows, self._chosen, batch, self._seed, _WINDOW, None)
+
+
+def _one_layer(source: Recording, layer: int | None) -> int:
+    layers = source.manifest.layers
+    if layer is None and len(layers) == 1:
+        return layers[0]
+    if layer is None:
+        raise ValueError(f"This recording has layers {', '.join(map(str, layers))}: say which one, layer={layers[-1]}.")
+    return int(layer)
+
+
+def _finite(rows: Tensor) -> Tensor:
+    bad = int((~rows.isfinite()).any(1).sum())
+    if bad:
+        raise ValueError(f"{bad:,} of {len(rows):,} rows hold a number that is not finite: leave such rows out.")
+    return rows

@@ -1,0 +1,46 @@
+"""Where training begins: the scale of the input, its geometric median, weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from scope_widgets.features.training.objective import Weights
+
+
+def input_scale(x: Tensor) -> float:
+    """Return what rows are multiplied with so that the mean of their squared norms is their width."""
+    mean = float(x.double().square().sum(1).mean())
+    if not 0 < mean < float("inf"):
+        raise ValueError(
+            "The activations are all 0, or hold numbers that are not finite, so nothing can be trained on them: look "
+            "at `recording.rows(layer)`."
+        )
+    return float((x.shape[1] / mean) ** 0.5)
+
+
+def geometric_median(x: Tensor, n_steps: int = 100, tolerance: float = 1e-6) -> Tensor:
+    """Return the point with the least sum of distances to rows `[row, d]` (Weiszfeld's iteration), float64 `[d]`."""
+    x = x.double()
+    at = x.mean(0)
+    for _ in range(n_steps):
+        weights = 1 / (x - at).norm(dim=1).clamp_min(1e-12)
+        new = weights @ x / weights.sum()
+        moved, at = float((new - at).norm()), new
+        if moved <= tolerance * float(new.norm()):
+            break
+    return at
+
+
+def first_weights(x: Tensor, y: Tensor, d_sae: int, generator: torch.Generator) -> Weights:
+    """Return weights to begin with: decoder rows of norm 1 in random directions, the encoder like them.
+
+    `x` and `y` `[row, d]` are some inputs and what is to be reconstructed, of an autoencoder the same.
+    """
+    decoder = functional.normalize(torch.randn(d_sae, y.shape[1], generator=generator), dim=1)
+    if x.shape[1] == y.shape[1]:
+        encoder = decoder.clone()
+    else:
+        encoder = functional.normalize(torch.randn(d_sae, x.shape[1], generator=generator), dim=1)
+    return Weights(encoder, decoder, torch.zeros(d_sae), geometric_median(y).float())

@@ -1,0 +1,212 @@
+"""What is recorded is what a trace has, whatever stops the recording."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from scope_widgets import Microscope, features
+from scope_widgets.features.recording import record as recording_module
+from scope_widgets.features.recording.manifest import MANIFEST
+
+NAMES = ("Mary", "John", "Anna", "Tom", "Lucy")
+TEXTS = [
+    f"When {a} and {b} went to the store, {b} gave a book to {a}" + " and the dog runs" * (at % 3)
+    for at, (a, b) in enumerate((a, b) for a in NAMES for b in NAMES if a != b)
+]
+
+
+@pytest.fixture(scope="module")
+def scope():
+    return Microscope.load("demo")
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(recording_module, "_SHARD", 100)
+
+
+def record(scope, folder, texts=TEXTS, **options):
+    return features.record(scope, texts, folder=folder, progress=False, **{"layers": [1, 3], **options})
+
+
+def bytes_of(folder):
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("site", ["residual", "attention_out", "mlp_out", "z"])
+def test_rows_are_those_of_a_trace(scope, site, tmp_path):
+    rec = record(scope, tmp_path, TEXTS[:4], site=site, dtype="float32", special_tokens=True)
+    for at, text in enumerate(TEXTS[:4]):
+        trace = scope.trace(text)
+        rows = np.flatnonzero(rec.table.sample_id == at)
+        assert rec.table.token_id.to_numpy()[rows].tolist() == trace.token_ids.tolist()
+        assert rec.table.token_pos.to_numpy()[rows].tolist() == list(range(len(rows)))
+        for layer in (1, 3):
+            value = trace.z(layer).flatten(1) if site == "z" else getattr(trace, site)(layer)
+            torch.testing.assert_close(rec.rows(layer)[rows], value, rtol=1e-4, atol=1e-5)
+    assert rec.samples.text[0].endswith(TEXTS[0])
+
+
+def test_special_tokens_are_left_out_and_counted(scope, tmp_path):
+    rec = record(scope, tmp_path)
+    assert not rec.table.token_id.isin(scope.tokenizer.all_special_ids).any()
+    assert rec.manifest.skipped == len(TEXTS)
+    assert (rec.manifest.complete, rec.damaged()) == (True, [])
+    assert len(rec.manifest.shards) > 3
+    assert rec.rows(3).shape == (len(rec.table), scope.d_model)
+    assert features.Recording.load(tmp_path).table.equals(rec.table)
+
+
+def test_a_long_text_is_cut_and_packed_samples_are_full(scope, tmp_path):
+    long = " and ".join(TEXTS)
+    ids = scope.trace([long[:400]]).token_ids[0].tolist()
+    cut = record(scope, tmp_path / "cut", [long], context=32)
+    assert (cut.table.groupby("sample_id").size() <= 31).all()  # each begins with a special token
+    assert cut.table.token_id.tolist()[: len(ids) - 1 - 5] == ids[1 : len(ids) - 5]
+    packed = record(scope, tmp_path / "packed", context=32, packed=True, special_tokens=True)
+    sizes = packed.table.groupby("sample_id").size()
+    assert (sizes[:-1] == 32).all()
+    assert len(packed) == sum(len(scope.trace(text).token_ids) for text in TEXTS)
+
+
+def test_split_is_by_text(scope, tmp_path):
+    rec = record(scope, tmp_path, TEXTS * 4, context=16)
+    splits = rec.table.assign(document=rec.samples.document.to_numpy()[rec.table.sample_id])
+    assert (splits.groupby("document").split.nunique() == 1).all()
+    assert 0 < (rec.table.split == "validation").mean() < 0.3
+
+
+SCRIPT = """
+import sys
+from scope_widgets import Microscope
+from tests.features.recording import test_record as t
+t.recording_module._SHARD = 100
+t.record(Microscope.load("demo"), __import__("pathlib").Path(sys.argv[1]), t.TEXTS * 20)
+"""
+
+
+def test_a_killed_recording_goes_on_to_the_same_bytes(scope, tmp_path):
+    whole = record(scope, tmp_path / "whole", TEXTS * 20)
+    folder = tmp_path / "killed"
+    child = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)])
+    while not (folder / "000003.safetensors").exists():
+        assert child.poll() is None
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    assert not features.Recording.load(folder).manifest.complete
+    assert record(scope, folder, TEXTS * 20).manifest.complete
+    assert {name: one for name, one in bytes_of(folder).items() if not name.startswith(".")} == bytes_of(whole.folder)
+
+
+def test_an_interrupt_keeps_whole_shards(scope, tmp_path, monkeypatch):
+    inner, calls = recording_module.write_shard, []
+
+    def write(*args):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        calls.append(args)
+        return inner(*args)
+
+    monkeypatch.setattr(recording_module, "write_shard", write)
+    with pytest.raises(KeyboardInterrupt, match="the same call goes on") as caught:
+        record(scope, tmp_path)
+    assert len(caught.value.result.manifest.shards) == 2
+    monkeypatch.setattr(recording_module, "write_shard", inner)
+    assert record(scope, tmp_path).manifest.complete
+
+
+def test_a_damaged_shard_is_found_and_made_again(scope, tmp_path):
+    rec = record(scope, tmp_path)
+    before = bytes_of(tmp_path)
+    path = rec.paths()[2]
+    damaged = bytearray(path.read_bytes())
+    damaged[-5] ^= 1
+    path.write_bytes(damaged)
+    assert features.Recording.load(tmp_path).damaged() == [path]
+    record(scope, tmp_path)
+    assert bytes_of(tmp_path) == before
+
+
+def test_parts_make_the_whole(scope, tmp_path):
+    whole = record(scope, tmp_path / "whole", dtype="float32")
+    parts = [record(scope, tmp_path / str(rank), shard=(rank, 3), dtype="float32") for rank in range(3)]
+    assert sum(map(len, parts)) == len(whole)
+    rows = {(d, p): row for one in parts for d, p, row in placed(one)}
+    for document, position, row in placed(whole):
+        torch.testing.assert_close(rows[document, position], row, rtol=1e-4, atol=1e-5)
+
+
+def placed(rec):
+    document = rec.samples.document.to_numpy()[rec.table.sample_id]
+    return zip(document.tolist(), rec.table.token_pos.tolist(), rec.rows(3)[:], strict=True)
+
+
+def test_max_tokens_is_exact_and_a_batch_comes_of_all_rows_once(scope, tmp_path):
+    rec = record(scope, tmp_path, max_tokens=257, layers=3)
+    assert len(rec) == 257 == len(rec.table)
+    rows = rec.rows(3)[:].float()
+    batches = list(rec.batches(3, batch=50, split=None, seed=4))
+    assert [len(one) for one in batches] == [50] * 5
+    seen = torch.cat(batches).float()
+    assert len(torch.unique(seen, dim=0)) == len(torch.unique(rows, dim=0)) - 7
+    assert torch.equal(seen, torch.cat(list(rec.batches(3, batch=50, split=None, seed=4))).float())
+    assert not torch.equal(seen, torch.cat(list(rec.batches(3, batch=50, split=None, seed=5))).float())
+    assert len(list(rec.batches(3, batch=1))) == int((rec.table.split == "train").sum())
+    with pytest.raises(ValueError, match="fewer than a batch"):
+        next(rec.batches(3, batch=1000))
+
+
+def test_neighbours_are_apart_after_shuffling():
+    from scope_widgets.features.recording.batches import BLOCK, shuffled_batches
+
+    rows = torch.arange(64 * BLOCK, dtype=torch.float32)[:, None]
+    batches = list(shuffled_batches(rows, None, 512, 0, 16 * BLOCK, 1))
+    assert sorted(torch.cat(batches)[:, 0].tolist()) == rows[:, 0].tolist()
+    together = [float((one // BLOCK).unique(return_counts=True)[1].float().mean()) / 512 for one in batches]
+    assert np.mean(together) == pytest.approx(1 / 16, rel=0.3)  # as the docstring says: one of the blocks in the window
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"layers": [5]}, "0 to 4"),
+        ({"layers": []}, "0 to 4"),
+        ({"layers": [4], "site": "mlp_out"}, "0 to 3"),
+        ({"site": "mlp"}, "site="),
+        ({"dtype": "int8"}, "dtype="),
+        ({"context": 1}, "context="),
+        ({"max_tokens": 0}, "max_tokens="),
+        ({"shard": (3, 3)}, "shard="),
+        ({"texts": []}, "no texts"),
+        ({"texts": ["", " "]}, "No text has a token"),
+        ({"texts": ["fine", 3]}, "Text 1 is no text"),
+    ],
+)
+def test_bad_arguments_are_said(scope, tmp_path, options, said):
+    with pytest.raises(ValueError, match=said):
+        record(scope, tmp_path, **options)
+
+
+def test_another_recording_is_not_gone_on_with(scope, tmp_path):
+    record(scope, tmp_path, max_tokens=300)
+    with pytest.raises(ValueError, match="another recording"):
+        record(scope, tmp_path, layers=[2])
+    (tmp_path / MANIFEST).write_text((tmp_path / MANIFEST).read_text().replace('"complete": true', '"complete": false'))
+    with pytest.raises(ValueError, match="other texts"):
+        record(scope, tmp_path, TEXTS[::-1], max_tokens=300)
+
+
+def test_numbers_that_float16_cannot_hold_are_refused(tmp_path):
+    scope = Microscope.load("demo")
+    scope.model.get_input_embeddings().weight.data.mul_(1e8)
+    with pytest.raises(ValueError, match=r"not finite.*bfloat16"):
+        record(scope, tmp_path, layers=0)
+    assert len(record(scope, tmp_path / "wide", layers=0, dtype="bfloat16"))

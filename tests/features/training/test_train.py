@@ -1,0 +1,193 @@
+"""Training finds planted features, goes on where it was stopped, and its gradients are those of autograd."""
+
+import math
+
+import pytest
+import torch
+
+from scope_widgets import Microscope, features
+from scope_widgets.features.sae.measures import explained_variance, matched_cosine, mean_max_cosine
+from scope_widgets.features.training import train as train_module
+from scope_widgets.features.training.objective import (
+    Weights,
+    add_gradients,
+    decode,
+    strongest_of_all,
+    strongest_of_each,
+)
+from scope_widgets.features.training.settings import Settings
+from scope_widgets.features.training.sparse_step import SparseStep
+from scope_widgets.features.training.start import geometric_median
+
+ARCHITECTURES = ("batch_topk", "topk")
+
+
+def planted(n_rows, d=24, n=32, k=2, seed=0):
+    """Return rows that are sums of `k` of `n` directions, and the directions."""
+    generator = torch.Generator().manual_seed(1000 + seed)  # not that of the first weights
+    directions = torch.nn.functional.normalize(torch.randn(n, d, generator=generator), dim=1)
+    at = torch.rand(n_rows, n, generator=generator).topk(k, dim=1).indices
+    values = torch.rand(n_rows, k, generator=generator) + 0.5
+    return 3 * torch.zeros(n_rows, n).scatter_(1, at, values) @ directions + 0.7, directions
+
+
+def train(rows, **options):
+    return features.train(rows, progress=False, **{"d_sae": 32, "k": 2, "batch": 256, "steps": 1200, **options})
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_planted_directions_are_found(architecture):
+    rows, directions = planted(20_000)
+    sae = train(rows, architecture=architecture)
+    others = rows[-2000:]
+    codes = sae.encode(others)
+    assert mean_max_cosine(sae.W_dec, directions) > 0.9
+    assert 1.2 < codes.l0 < 3
+    assert explained_variance(others, sae.decode(codes)) > 0.75
+    torch.testing.assert_close(sae.W_dec.norm(dim=1), torch.ones(32), atol=1e-6, rtol=0)
+    assert sae.history["validation_explained"][-1] > 0.75
+    if architecture == "topk":
+        assert matched_cosine(sae.W_dec, directions) > 0.9
+
+
+def test_in_noise_nothing_is_found():
+    generator = torch.Generator().manual_seed(0)
+    sae = train(torch.randn(8000, 24, generator=generator), steps=600)
+    _, directions = planted(1)
+    by_chance = mean_max_cosine(torch.randn(32, 24, generator=generator), directions)
+    assert mean_max_cosine(sae.W_dec, directions) < by_chance + 0.1
+    assert sae.history["validation_explained"][-1] < 0.35
+
+
+def test_gradients_are_those_of_autograd():
+    torch.manual_seed(0)
+    n, d, n_rows, k = 40, 8, 16, 3
+    weights = Weights(*(torch.randn(*s, dtype=torch.float64, requires_grad=True) for s in ((n, d), (n, d), (n,), (d,))))
+    x = torch.randn(n_rows, d, dtype=torch.float64)
+    p = (x - weights.b_dec) @ weights.encoder.T + weights.b_enc
+    for fired in (strongest_of_all(p.detach(), k, 0.5), strongest_of_each(p.detach(), k)):
+        chosen = torch.zeros_like(p)
+        chosen[fired.rows, fired.latents] = 1
+        loss = ((p.relu() * chosen) @ weights.decoder + weights.b_dec - x).square().sum(1).mean()
+        expected = torch.autograd.grad(loss, weights.all(), retain_graph=True)
+        found = [torch.zeros_like(one) for one in weights.all()]
+        with torch.no_grad():
+            error = (decode(fired, weights.decoder, weights.b_dec, n_rows) - x) * 2 / n_rows
+            add_gradients(weights, found, fired, x, x - weights.b_dec, error)
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("guess", [0.0, 0.3, 5.0])
+def test_the_strongest_of_a_batch_are_those_of_a_sort(guess):
+    p = torch.randn(30, 50, generator=torch.Generator().manual_seed(0))
+    fired = strongest_of_all(p, 4, guess)
+    expected = p.flatten().topk(120).values.sort().values
+    torch.testing.assert_close(fired.values.sort().values, expected)
+    assert torch.equal(p[fired.rows, fired.latents], fired.values)
+    assert (fired.rows.diff() >= 0).all()
+
+
+def test_the_geometric_median_is_the_point_of_least_distance():
+    rows = torch.cat([torch.randn(200, 3, generator=torch.Generator().manual_seed(0)), torch.full((20, 3), 100.0)])
+    at = geometric_median(rows)
+
+    def distance(point):
+        return float((rows.double() - point).norm(dim=1).sum())
+
+    assert all(distance(at) <= distance(at + 0.01 * torch.eye(3)[i] * sign) for i in range(3) for sign in (1, -1))
+    assert at.abs().max() < 1 < rows.mean(0).abs().max()
+
+
+def test_a_stopped_run_goes_on_to_the_same_curve(tmp_path, monkeypatch):
+    rows, _ = planted(4000)
+    monkeypatch.setattr(train_module, "_VALIDATE", 50)
+    whole = train(rows, steps=300)
+    inner, seen = train_module._Run._one_step, []
+
+    def step(run, x):
+        if len(seen) == 130:
+            raise KeyboardInterrupt
+        seen.append(1)
+        return inner(run, x)
+
+    monkeypatch.setattr(train_module._Run, "_one_step", step)
+    with pytest.raises(KeyboardInterrupt, match="130 of 300 steps: the same call goes on") as caught:
+        train(rows, steps=300, folder=tmp_path)
+    assert caught.value.result.d_sae == 32
+    monkeypatch.setattr(train_module._Run, "_one_step", inner)
+    with pytest.raises(ValueError, match="another run"):
+        train(rows, steps=301, folder=tmp_path)
+    with pytest.raises(ValueError, match="another run"):
+        train(rows + 1, steps=300, folder=tmp_path)
+    again = train(rows, steps=300, folder=tmp_path)
+    assert again.history == whole.history
+    assert torch.equal(again.W_dec, whole.W_dec)
+    assert torch.equal(features.load(tmp_path).W_enc, whole.W_enc)
+
+
+def test_dead_latents_learn_from_what_the_others_leave_over():
+    torch.manual_seed(0)
+    n, d, n_rows, k = 40, 8, 16, 3
+    settings = Settings(d_sae=n, k=k, architecture="topk", steps=10, batch=n_rows, seed=0, learning_rate=0.1)
+    weights = Weights(*(torch.randn(*shape, requires_grad=True) for shape in ((n, d), (n, d), (n,), (d,))))
+    x = torch.randn(n_rows, d)
+    without, dead = SparseStep(settings, 100, x.device), SparseStep(settings, 100, x.device)
+    dead.idle[:20] = 101
+    with torch.no_grad():
+        added = [
+            b - a for a, b in zip(without.gradients(weights, x, x)[0], dead.gradients(weights, x, x)[0], strict=True)
+        ]
+    p = (x - weights.b_dec.detach()) @ weights.encoder.T + weights.b_enc
+    chosen = torch.zeros_like(p).scatter_(1, p.topk(k, dim=1).indices, 1.0)
+    left = (x - (p.relu() * chosen) @ weights.decoder - weights.b_dec).detach()
+    nearest = torch.zeros_like(p[:, :20]).scatter_(1, p[:, :20].topk(d // 2, dim=1).indices, 1.0)
+    loss = ((p[:, :20].relu() * nearest) @ weights.decoder[:20] - left).square().sum(1).mean() / 32
+    expected = torch.autograd.grad(loss, weights.all()[:3])
+    for one, other in zip(added[:3], expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_recording_is_trained_on_and_named(tmp_path):
+    scope = Microscope.load("demo")
+    texts = [f"{a} and {b} went to the store" for a in ("Mary", "John", "Anna") for b in ("Tom", "Lucy")] * 8
+    rec = features.record(scope, texts, layers=[1, 2], folder=tmp_path / "rec", progress=False)
+    with pytest.raises(ValueError, match="say which one"):
+        train(rec, steps=3)
+    sae = train(rec, layer=2, steps=30, batch=64)
+    assert (sae.layer, sae.site, sae.model) == (2, "residual", "demo")
+    again = features.load(sae.save(tmp_path / "sae"))
+    assert (again.layer, again.site, again.model) == (2, "residual", "demo")
+    assert math.isfinite(sae.history["validation_explained"][-1])
+    assert torch.equal(again(rec.rows(2)[:5]), sae(rec.rows(2)[:5]))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"d_sae": 0}, "d_sae="),
+        ({"k": 33}, "k=33"),
+        ({"architecture": "vanilla"}, "architecture="),
+        ({"steps": 0}, "steps="),
+        ({"batch": 0}, "batch="),
+        ({"learning_rate": -1.0}, "learning_rate="),
+        ({"seed": -1}, "seed="),
+    ],
+)
+def test_bad_arguments_are_said(options, said):
+    with pytest.raises(ValueError, match=said):
+        train(planted(300)[0], **options)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (torch.zeros(100, 4), "all 0"),
+        (torch.full((100, 4), torch.nan), "not finite"),
+        (torch.zeros(100), r"\[row, d\]"),
+        (torch.zeros(100, 4, dtype=torch.int64), r"\[row, d\]"),
+    ],
+)
+def test_rows_that_nothing_can_be_trained_on_are_refused(rows, said):
+    with pytest.raises(ValueError, match=said):
+        train(rows, steps=5)
