@@ -16,7 +16,7 @@ export function createDetails(state: State, until: AbortSignal): HTMLElement {
   const element = h("div", { class: "av-details", role: "region", "aria-label": "Exact values", tabindex: 0 });
   draw(until, () => {
     const panel = state.hover.value?.panel ?? state.panel.value;
-    const head = state.shown.value;
+    const head = state.spoken.value;
     const pattern = head && state.patterns.get(head, panel).value;
     const tokens = state.tokensOf(panel);
     const query = state.query.value;
@@ -24,7 +24,11 @@ export function createDetails(state: State, until: AbortSignal): HTMLElement {
       element.replaceChildren();
       return;
     }
-    const side = state.panels.length > 1 ? `${PANEL_TITLES[panel]}: ` : "";
+    const of = [
+      ...(state.compared.value.length > 1 ? [head.join(".")] : []),
+      ...(state.panels.length > 1 ? [PANEL_TITLES[panel]] : []),
+    ];
+    const side = of.length ? `${of.join(", ")}: ` : "";
     const title = (text: string): HTMLElement =>
       h("caption", {}, side, tokenSpan(tokens[query]!), h("span", { class: "sw-dim" }, ` ${query}`), ` ${text}`);
     const keys = topKeys(pattern, query, KEYS);

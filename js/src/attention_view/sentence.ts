@@ -157,7 +157,7 @@ function leave(state: State, tooltip: Tooltip): void {
 }
 
 function selfAttention(state: State, at: number): string {
-  const head = state.shown.value;
+  const head = state.spoken.value;
   const pattern = head && state.patterns.get(head, state.panel.value).value;
   return pattern ? `, attends to itself ${isExact(pattern, at) ? "" : "≈ "}${exact(read(pattern, at, at).value)}` : "";
 }
