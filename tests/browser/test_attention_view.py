@@ -129,6 +129,13 @@ def test_a_token_underlines_what_it_attends_to(show: Any, browser_page: Any) -> 
     assert not any(place.locator(".av-token").evaluate_all("spans => spans.map(span => span.style.boxShadow)"))
 
 
+def test_characters_that_are_spread_over_tokens_are_shown_whole(show: Any, browser_page: Any) -> None:
+    _, place = show(FakeTrace(tokens=["a", "<0xE3><0x81>", "<0x93>", " b"]), selected_heads=[(0, 0)])
+    assert place.locator(".av-token").all_inner_texts() == ["a", "こ0xE3 0x81", "0x93", "·b"]
+    browser_page.mouse.move(*cell_at(place, 2, 1))
+    assert "0x93 (part 2 of 2 of 'こ') 2 → 0xE3 0x81 (part 1 of 2 of 'こ') 1" in tooltip(place)
+
+
 def test_nan_is_hatched_and_named(show: Any, browser_page: Any) -> None:
     trace = FakeTrace()
     trace.attention(0)[0, 9, 3] = torch.nan
@@ -192,9 +199,8 @@ def test_a_class_is_a_letter_where_it_has_room_and_a_dot_where_not(show: Any, br
 def test_heads_are_sorted_filtered_and_found(show: Any, browser_page: Any) -> None:
     scores = pd.DataFrame({"layer": [0, 2, 1], "head": [1, 3, 0], "effect": [0.25, 0.5, -1.0]})
     view, place = show(scores=scores, labels={(2, 3): "I"})
-    assert (
-        place.locator(".av-name").inner_text().startswith("Head 2.3, induction, shown first: the largest effect (0.5)")
-    )
+    name = place.locator(".av-name")
+    assert name.inner_text() == "Head 2.3, induction, shown first: the largest effect (0.5)"
     place.get_by_label("Order of the heads").select_option("effect")
     frame(browser_page)
     assert view.sort == "effect"

@@ -5,7 +5,7 @@ import { entryOf } from "../core/drawing/scale";
 import { h } from "../core/elements/dom";
 import { exact } from "../core/format";
 import { draw } from "../core/reactive";
-import { tokenSpan } from "../core/tokens";
+import { tokenSpanAt } from "../core/tokens";
 import { type Ranked, topKeys, topQueries } from "./patterns/pattern";
 import { PANEL_TITLES, type State } from "./state";
 
@@ -30,7 +30,7 @@ export function createDetails(state: State, until: AbortSignal): HTMLElement {
     ];
     const side = of.length ? `${of.join(", ")}: ` : "";
     const title = (text: string): HTMLElement =>
-      h("caption", {}, side, tokenSpan(tokens[query]!), h("span", { class: "sw-dim" }, ` ${query}`), ` ${text}`);
+      h("caption", {}, side, tokenSpanAt(tokens, query), h("span", { class: "sw-dim" }, ` ${query}`), ` ${text}`);
     const keys = topKeys(pattern, query, KEYS);
     const queries = topQueries(pattern, query, QUERIES);
     element.replaceChildren(
@@ -56,7 +56,7 @@ function table(state: State, caption: HTMLElement, rows: Ranked[], tokens: strin
         "tr",
         {},
         h("td", { class: "sw-dim" }, String(position)),
-        h("td", { class: "av-word" }, tokenSpan(tokens[position]!)),
+        h("td", { class: "av-word" }, tokenSpanAt(tokens, position)),
         h("td", { class: "av-number" }, `${isExact ? "" : "≈ "}${exact(value)}`),
         h("td", { class: "av-bar", "aria-hidden": "true" }, bar),
       ),

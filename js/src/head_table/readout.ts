@@ -2,7 +2,7 @@
 import { className } from "../core/drawing/colour";
 import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
-import { tokenSpan } from "../core/tokens";
+import { tokenSpanAt } from "../core/tokens";
 import { headName, headOf, isClass, type ShownColumn, type StripColumn, spoken, type Table } from "./columns";
 import { levelAt, percent, stripWords, tokenAt } from "./grid/attention_strips";
 
@@ -37,7 +37,7 @@ function stripNote(column: StripColumn, row: number, event: PointerEvent): HTMLE
   const canvas = (event.target as Element).closest(".sw-cell-strip")!.firstElementChild!.getBoundingClientRect();
   const [at, query] = [tokenAt(column, event.clientX - canvas.left, canvas.width), column.queries[row]!];
   const token = (position: number): (Node | string)[] => [
-    tokenSpan(column.tokens[position]!),
+    tokenSpanAt(column.tokens, position),
     h("span", { class: "sw-dim" }, ` ${position}`),
   ];
   if (at > query)

@@ -5,7 +5,7 @@ import type { Tooltip } from "../../core/elements/tooltip";
 import { exact } from "../../core/format";
 import { computed, draw, type ReadonlySignal, type Signal, signal, sizeOf, watch } from "../../core/reactive";
 import type { Head } from "../../core/selection";
-import { plain } from "../../core/tokens";
+import { plainAt } from "../../core/tokens";
 import { type Frame, matrixFrame, showing } from "../layout";
 import { isExact, type Pattern, read } from "../patterns/pattern";
 import { type Raster, rasterise } from "../patterns/raster";
@@ -147,7 +147,7 @@ function createMatrixWalker(matrix: Matrix): Walker {
     describe: (query, key) => {
       const now = pattern.peek();
       const value = now ? `${isExact(now, query) ? "" : "about "}${exact(read(now, query, key).value)}` : "not loaded";
-      return `${plain(tokens[query]!)} (${query}) attends to ${plain(tokens[key]!)} (${key}): ${value}`;
+      return `${plainAt(tokens, query)} (${query}) attends to ${plainAt(tokens, key)} (${key}): ${value}`;
     },
     onMove: (query, key) => {
       state.window.value = showing(state.window.peek(), query, key, state.size);

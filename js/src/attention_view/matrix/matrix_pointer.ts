@@ -5,7 +5,7 @@ import type { Tooltip } from "../../core/elements/tooltip";
 import { exact } from "../../core/format";
 import { signal, watch } from "../../core/reactive";
 import type { Head } from "../../core/selection";
-import { tokenSpan } from "../../core/tokens";
+import { tokenSpanAt } from "../../core/tokens";
 import { inside, KEY_LABEL_ANGLE, zoomed } from "../layout";
 import { isExact, read } from "../patterns/pattern";
 import { headText, PANEL_TITLES, type PanelName, type State, same } from "../state";
@@ -34,7 +34,7 @@ function listenToHover(matrix: Matrix, tooltip: Tooltip, until: AbortSignal): vo
     const hover = state.hover.value;
     if (!pointer.value || hover?.panel !== panel || hover.head !== head.peek()) return;
     const { x, y } = pointer.value;
-    const token = tokenSpan(state.tokensOf(panel)[hover.query]!);
+    const token = tokenSpanAt(state.tokensOf(panel), hover.query);
     if (hover.key === undefined) tooltip.show(x, y, [token, ` ${hover.query}`]);
     else tooltip.show(x, y, cellNote(state, panel, hover.head!, hover.query, hover.key));
   });
@@ -148,9 +148,9 @@ function cellNote(state: State, panel: PanelName, head: Head, query: number, key
   const place = h(
     "div",
     {},
-    tokenSpan(tokens[query]!),
+    tokenSpanAt(tokens, query),
     h("span", { class: "sw-dim" }, ` ${query} → `),
-    tokenSpan(tokens[key]!),
+    tokenSpanAt(tokens, key),
     h("span", { class: "sw-dim" }, ` ${key}`),
   );
   const name = state.compared.value.length > 1 ? [h("div", { class: "sw-dim" }, headText(head))] : [];

@@ -69,7 +69,7 @@ function headCell(table: Table, look: Look): Cell {
       head.textContent = String(k);
       const letter = table.letters[row] ?? "";
       fillChip(chip, letter, look.theme().dark);
-      element.setAttribute("aria-label", `Layer ${l}, head ${k}${letter ? `, ${className(letter)}` : ""}`);
+      element.setAttribute("aria-label", `Head ${l}.${k}${letter ? `, ${className(letter)}` : ""}`);
     },
   };
 }
