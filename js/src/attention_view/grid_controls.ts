@@ -55,7 +55,7 @@ function filterBox(state: State, until: AbortSignal): HTMLElement {
   const input = box.element.querySelector("input")!;
   input.setAttribute("aria-label", "Find heads");
   input.title = "A condition on layer, head, class and the statistics, or heads by their names: 3.1, 5.0";
-  input.placeholder = input.placeholder.replace("Filter, e.g.", "Find heads, e.g.");
+  input.placeholder = input.placeholder.replace("Filter, e.g.", "Find, e.g.");
   watch(until, () => {
     state.passes.value = box.passes.value;
     const all = state.layers * state.headsPerLayer;
