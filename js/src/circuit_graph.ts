@@ -1,5 +1,6 @@
 /** CircuitGraph: layers up, heads and MLPs across, edges by their scores, changed by hand and measured again. */
 
+import { shortName } from "./circuit_graph/circuit/graph";
 import { createScores } from "./circuit_graph/circuit/scores";
 import css from "./circuit_graph/circuit_graph.css";
 import { createStage } from "./circuit_graph/drawing/graph_canvases";
@@ -86,10 +87,18 @@ const naturalHeight = (state: State): number => Math.max(LEAST, Math.min(MOST, 3
 const chipsOf = (state: State) =>
   computed(() =>
     state.selected.value.map((key) => ({
-      text: state.edits.value.labels.get(key) ?? key,
+      text: chipText(state, key),
       clear: () => state.select(state.selected.peek().filter((one) => one !== key)),
     })),
   );
+
+/** "3.1", with its label where it has one. */
+function chipText(state: State, key: string): string {
+  const unit = state.unitOf(key);
+  const name = !unit || unit.kind === "group" ? key : shortName(state.graph.nodes[unit.nodes[0]!]!);
+  const label = state.edits.value.labels.get(key);
+  return label ? `${name} ${label}` : name;
+}
 
 function historyButtons(state: State, until: AbortSignal): HTMLElement[] {
   const button = (text: string, title: string, onclick: () => void): HTMLButtonElement =>

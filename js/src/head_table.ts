@@ -6,14 +6,15 @@ import type { Key } from "./core/elements/key_list";
 import { resizable } from "./core/elements/resize";
 import { createToolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/saves";
+import { createFilterBox } from "./core/filter/filter_box";
+import { count, counted } from "./core/format";
 import { computed, type ReadonlySignal, sizeOf, trait, watch } from "./core/reactive";
 import { type View, widget } from "./core/view";
 import { type Model, save } from "./core/widget_model";
 import type { HeadTableTraits } from "./generated/traits";
-import { headName, readTable, type Table } from "./head_table/columns";
+import { headName, headOf, readTable, type Table } from "./head_table/columns";
 import { csv, pythonCode } from "./head_table/export";
 import { figureOf } from "./head_table/figure";
-import { createFilterBox } from "./head_table/filter/filter_box";
 import { createGrid, type Grid } from "./head_table/grid/grid";
 import { firstDirection, namesAt } from "./head_table/grid/header";
 import css from "./head_table/head_table.css";
@@ -163,9 +164,11 @@ function orderText(keys: readonly SortKey[]): string {
 }
 
 function countText(table: Table, rows: Int32Array, selected: number, has: (row: number) => boolean): string {
-  const all = table.n.toLocaleString("en");
-  const noun = table.n === 1 ? "head" : "heads";
-  const shown = rows.length === table.n ? `${all} ${noun}` : `${rows.length.toLocaleString("en")} of ${all} ${noun}`;
+  // Of labels a head may have several rows.
+  const heads = new Set(Array.from({ length: table.n }, (_, row) => headName(headOf(table, row)))).size;
+  const all = heads === table.n ? counted(heads, "head") : counted(table.n, "row");
+  const of = heads === table.n ? "" : ` of ${counted(heads, "head")}`;
+  const shown = rows.length === table.n ? `${all}${of}` : `${count(rows.length)} of ${all}`;
   if (!selected) return shown;
   const visible = rows.reduce((n, row) => n + Number(has(row)), 0);
   return `${shown}, ${selected.toLocaleString("en")} selected${visible ? "" : " (not among the rows shown)"}`;

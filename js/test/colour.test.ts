@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { classHue, hexColour, magnitudeTable, signedTable, type Table } from "../src/core/drawing/colour";
 import type { Rgb } from "../src/core/elements/theme";
 
+const sheet = readFileSync(`${import.meta.dirname}/../src/core/elements/theme.css`, "utf8");
 const DARK: Rgb = [17, 19, 23];
 const LIGHT: Rgb = [255, 255, 255];
 
@@ -89,4 +91,34 @@ test("classes of heads are told apart under deuteranopia", () => {
     );
     expect(nearest).toBeGreaterThan(0.06);
   }
+});
+
+describe.each([
+  ["light", LIGHT, 0],
+  ["dark", DARK, 1],
+] as const)("bars on a %s ground have the colours of maps", (theme, ground, at) => {
+  const colours = (name: string): Rgb => {
+    const hex = [...sheet.matchAll(new RegExp(`--sw-${name}: #(\\w{6})`, "g"))][at]![1]!;
+    return [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16)) as unknown as Rgb;
+  };
+  /** The entry of a table that is nearest to a colour, and how far it is, 0 to 441. */
+  const nearest = (table: Table, [r, g, b]: Rgb): [entry: number, far: number] => {
+    const far = Array.from(table, (one) =>
+      Math.hypot((one & 255) - r, ((one >> 8) & 255) - g, ((one >> 16) & 255) - b),
+    );
+    const least = Math.min(...far);
+    return [far.indexOf(least), least];
+  };
+  const signs = signedTable(ground, theme === "dark");
+
+  test("above and below 0", () => {
+    const [[up, upFar], [down, downFar]] = [nearest(signs, colours("positive")), nearest(signs, colours("negative"))];
+    expect(up).toBeGreaterThan(180);
+    expect(down).toBeLessThan(75);
+    expect(Math.max(upFar, downFar)).toBeLessThan(4);
+  });
+  test("amounts, which are neither", () => {
+    expect(nearest(magnitudeTable(ground, theme === "dark"), colours("amount"))[1]).toBeLessThan(8);
+    expect(nearest(signs, colours("amount"))[1]).toBeGreaterThan(30);
+  });
 });

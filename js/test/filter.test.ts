@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { compile } from "../src/core/filter/filter";
 import { readTable } from "../src/head_table/columns";
-import { compile } from "../src/head_table/filter/filter";
 import { clicked, orderOf } from "../src/head_table/order";
 import { tableModel } from "./head_table_model";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { StripColumn } from "../src/head_table/columns";
-import { exact, type NumberColumn, readTable, shown, shownP } from "../src/head_table/columns";
+import { barKind, exact, type NumberColumn, readTable, shown, shownP } from "../src/head_table/columns";
 import { csv, pythonCode } from "../src/head_table/export";
 import { boxesOf, percent, queryBox, tokenAt } from "../src/head_table/grid/attention_strips";
 import { layoutOf } from "../src/head_table/layout";
@@ -16,6 +16,22 @@ const columns = {
   note: ['say "hi"', "", "x,y"],
 };
 const table = readTable(tableModel(columns, { a: { threshold: 0.75, low: "low" }, low: { shown: false } }));
+
+test("a bar has the colour of its sign, and says whether the row reaches what it was compared with", () => {
+  const table = readTable(
+    tableModel(
+      { layer: [0, 0], head: [0, 1], score: [0.5, 0.9], threshold: [0.6, 0.4], effect: [-1, 2] },
+      { score: { marks: "threshold" }, threshold: { shown: false } },
+    ),
+  );
+  const [score, , effect] = ["score", "threshold", "effect"].map((name) => table.byName.get(name) as NumberColumn);
+  expect([0, 1].map((row) => barKind(score!, row))).toEqual([
+    { sign: "amount", passes: false },
+    { sign: "amount", passes: true },
+  ]);
+  expect([0, 1].map((row) => barKind(effect!, row))).toEqual([{ sign: "negative" }, { sign: "positive" }]);
+  expect(describeRow(table, 0, score)).toContain("score 0.5, threshold 0.6");
+});
 
 test("a column's scale holds its values, intervals, threshold and zero", () => {
   expect((table.byName.get("a") as NumberColumn).domain).toEqual([-3, 0.75]);

@@ -39,7 +39,7 @@ const TEXTS = [
 /** Traits of every view that hold free texts. */
 const FREE = new Set(
   `title tokens versus_tokens message strip_tokens evidence positions prompts problem waiting metric quantity meaning code
-  model_name prompt_tokens answers names facts`.split(/\s+/),
+  model_name prompt_tokens answers names facts statistics filter sort`.split(/\s+/),
 );
 
 const states = JSON.parse(readFileSync(`${import.meta.dirname}/../../tests/fixtures/view_states.json`, "utf8"));

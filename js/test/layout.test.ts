@@ -1,11 +1,65 @@
 import { describe, expect, test } from "vitest";
-import { labelPositions, labelStep, matrixFrame, showing, thumbnailPitch, zoomed } from "../src/attention_view/layout";
+import { folded, GUTTER, ordered } from "../src/attention_view/head_places";
+import { labelPositions, labelStep, matrixFrame, showing, zoomed } from "../src/attention_view/layout";
+import type { Head } from "../src/core/selection";
 
-test("thumbnails fit, and scroll rather than vanish", () => {
-  expect(thumbnailPitch(5, 8, 400, 380)).toBe(50);
-  expect(thumbnailPitch(12, 12, 400, 380)).toBe(31);
-  expect(thumbnailPitch(32, 32, 400, 380)).toBe(22);
-  expect(thumbnailPitch(1, 1, 400, 380)).toBe(64);
+describe("thumbnails", () => {
+  const blocks = (...of: [number, number, number, number]): [number, number] => {
+    const { pitch, blocks } = folded(...of);
+    return [pitch, blocks.length];
+  };
+  test("fold into blocks of layers that use the width", () => {
+    expect(blocks(30, 9, 1580, 360)).toEqual([40, 4]);
+    expect(blocks(30, 9, 830, 360)).toEqual([27, 3]);
+    expect(blocks(5, 8, 432, 380)).toEqual([50, 1]);
+    expect(blocks(1, 1, 400, 380)).toEqual([64, 1]);
+  });
+  test("scroll rather than vanish, and never wider than their room but for one block", () => {
+    const { pitch, width, height } = folded(80, 12, 480, 300);
+    expect(pitch).toBe(18);
+    expect(width + GUTTER).toBeLessThanOrEqual(480);
+    expect(height).toBeGreaterThan(300);
+  });
+  test.each([
+    ["folded", folded(30, 9, 830, 360)],
+    ["in one block", folded(4, 6, 500, 400)],
+    [
+      "in an order",
+      ordered(
+        [
+          [3, 1],
+          [0, 2],
+          [29, 8],
+          [7, 7],
+        ] as Head[],
+        150,
+      ),
+    ],
+  ])("%s: what stands under a point is what was placed there, each in a place of its own", (_, places) => {
+    const seen = new Set<string>();
+    for (const head of places.heads) {
+      const { left, top } = places.place(head)!;
+      seen.add(`${left} ${top}`);
+      expect(places.at(left + 1, top + 1)).toEqual(head);
+      expect(places.at(left + places.side - 1, top + places.side - 1)).toEqual(head);
+      expect(places.headAt(...places.cellOf(head)!)).toEqual(head);
+    }
+    expect(seen.size).toBe(places.heads.length);
+    expect(places.at(-1, 5)).toBeUndefined();
+    expect(places.at(places.width + 99, 5)).toBeUndefined();
+  });
+  test("an order ends where its heads do", () => {
+    const places = ordered(
+      [
+        [3, 1],
+        [0, 2],
+        [1, 1],
+      ] as Head[],
+      150,
+    );
+    expect([places.rows, places.columns(0), places.columns(1)]).toEqual([2, 2, 1]);
+    expect(places.cellOf([9, 9])).toBeUndefined();
+  });
 });
 
 test("cells are whole pixels where they are large", () => {

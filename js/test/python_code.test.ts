@@ -9,8 +9,11 @@ const MADE = "scope = Microscope.load('demo')\nresult = ...\n";
 
 test("what Python says of how it was made comes first, then the view with labels and selection", () => {
   const state = {
-    model: new FakeModel({ made_by: MADE }),
+    model: new FakeModel({ made_by: MADE, arguments: ["scores=scores"] }),
     panels: ["a"],
+    sort: signal("induction"),
+    filter: signal('class = "first token"'),
+    pinned: signal([[4, 7]]),
     letters: signal(
       new Map([
         ["5.1", "N"],
@@ -22,15 +25,19 @@ test("what Python says of how it was made comes first, then the view with labels
     scale: signal({ kind: "log", low: 0, high: 0.5, threshold: 0.1 }),
   };
   expect(attentionCode(state as any)).toBe(
-    `${MADE}AttentionView(trace, labels={(5, 1): "N", (0, 2): "\\""}, selected_heads=[(5, 1)], ` +
-      'selected_tokens=[3], scale="log", limits=(0, 0.5), threshold=0.1)\n',
+    `${MADE}AttentionView(trace, labels={(5, 1): "N", (0, 2): "\\""}, scores=scores, selected_heads=[(5, 1)], ` +
+      'selected_tokens=[3], scale="log", limits=(0, 0.5), threshold=0.1, sort="induction", ' +
+      'filter="class = \\"first token\\"", pinned_heads=[(4, 7)])\n',
   );
 });
 
 test("two prompts without labels", () => {
   const state = {
-    model: new FakeModel({ made_by: "" }),
+    model: new FakeModel({ made_by: "", arguments: [] }),
     panels: ["a", "b", "difference"],
+    sort: signal(""),
+    filter: signal(""),
+    pinned: signal([]),
     letters: signal(new Map()),
     heads: signal([]),
     selectedTokens: signal([]),

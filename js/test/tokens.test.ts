@@ -1,5 +1,6 @@
-import { expect, test } from "vitest";
-import { columns, fitted, parts, plain } from "../src/core/tokens";
+// @vitest-environment happy-dom
+import { describe, expect, test } from "vitest";
+import { columns, fitted, partNote, parts, plain, tokenInText, tokenSpanAt } from "../src/core/tokens";
 
 test("spaces, line ends, bytes and controls have stand-ins", () => {
   expect(parts(" the")).toEqual([
@@ -51,4 +52,45 @@ test("a token is cut to a width in pixels", () => {
     { text: "st", dim: false },
     { text: "…", dim: true },
   ]);
+});
+
+describe("characters that are spread over several tokens", () => {
+  const notes = (tokens: string[]): string[] => tokens.map((_, at) => partNote(tokens, at));
+  /** As `token_texts` in Python gives tokens that are cut between the bytes of a text. */
+  const cut = (text: string, ...lengths: number[]): string[] => {
+    const bytes = [...new TextEncoder().encode(text)].map(
+      (byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`,
+    );
+    return lengths.map((length) => bytes.splice(0, length).join(""));
+  };
+
+  test("are named at each of their pieces", () => {
+    expect(notes(["a", ...cut("こ", 2, 1), " b"])).toEqual([
+      "",
+      " (part 1 of 2 of 'こ')",
+      " (part 2 of 2 of 'こ')",
+      "",
+    ]);
+    expect(notes(cut("🦊", 1, 2, 1))).toEqual([1, 2, 3].map((part) => ` (part ${part} of 3 of '🦊')`));
+  });
+  test("belong together where a token has bytes of two", () => {
+    expect(notes(cut("こん", 2, 3, 1))).toEqual([1, 2, 3].map((part) => ` (part ${part} of 3 of 'こん')`));
+  });
+  test("do not take in their neighbours", () => {
+    expect(notes(cut("éこ", 2, 2, 1))).toEqual(["", " (part 1 of 2 of 'こ')", " (part 2 of 2 of 'こ')"]);
+    expect(notes(cut("ここ", 2, 1, 1, 2))).toEqual([1, 2, 1, 2].map((part) => ` (part ${part} of 2 of 'こ')`));
+  });
+  test("are not made of bytes that are none", () => {
+    expect(notes(["<0xE3>", "<0x81>"])).toEqual(["", ""]);
+    expect(notes(["<0xFF>", "<0x93>", "<0xE3>", "x"])).toEqual(["", "", "", ""]);
+    expect(notes(["<0x0A>", "<0x0A>"])).toEqual(["", ""]);
+  });
+  test("are told without what would reorder the text", () => {
+    expect(notes(cut("\u202e", 1, 2))[0]).toBe(" (part 1 of 2 of 'U+202E')");
+  });
+  test("stand once in a text, before their first piece", () => {
+    const tokens = cut("こ", 2, 1);
+    expect([0, 1].map((at) => tokenInText(tokens, at).textContent)).toEqual(["こ0xE3 0x81", "0x93"]);
+    expect(tokenSpanAt(tokens, 1).textContent).toBe("0x93 (part 2 of 2 of 'こ')");
+  });
 });

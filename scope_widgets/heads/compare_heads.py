@@ -60,6 +60,7 @@ class HeadComparison(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
+    title: ClassVar[str] = "Heads, first minus second set of prompts"
 
     layer: Array
     head: Array

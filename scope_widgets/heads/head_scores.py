@@ -34,6 +34,7 @@ class HeadScores(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
+    title: ClassVar[str] = "Attention statistics of heads"
 
     statistics: dict[str, Array]
     null_p: dict[str, Array]

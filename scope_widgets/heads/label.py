@@ -59,6 +59,7 @@ class HeadLabels(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
+    title: ClassVar[str] = "Labels of heads"
 
     layer: Array
     head: Array

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,12 +15,15 @@ import traitlets
 
 from scope_widgets import _kernels
 from scope_widgets._job import Job, Steps
+from scope_widgets.heads.score import score
 from scope_widgets.heads.thumbnails import head_pattern, thumbnails
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.core.picture_svg import GREYS, Axes
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
+from scope_widgets.widgets.core.selection import Head, as_heads, check_range
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
+from scope_widgets.widgets.head_statistics import statistics_of, strongest
 
 Side = Literal["a", "b"]
 Float32 = npt.NDArray[np.float32]
@@ -32,6 +36,8 @@ SAVED_BYTES = 20_000_000
 FIRST_MESSAGE_BYTES = 1_200_000
 #: how long the cell may wait for thumbnails; the browser asks for the rest layer by layer
 PATIENCE_S = 0.25
+#: so much attention is scored before the cell ends, within that time; more of it when the browser asks
+SCORED_AT_ONCE = 20_000_000
 
 
 class AttentionView(View):
@@ -45,7 +51,18 @@ class AttentionView(View):
     versus : Trace, optional
         A second prompt or model of as many tokens, layers and heads: B beside A, with the difference B - A.
     labels : HeadLabels or mapping of (layer, head) to letter, optional
-        Classes of heads; each letter stands at the border of its thumbnail.
+        Classes of heads; each letter stands in the corner of its thumbnail, where that is small a dot of its colour.
+    scores : HeadScores, any result with ``to_dataframe()``, or a DataFrame, optional
+        Numbers of heads to sort, filter and find them by; default the statistics of `heads.score`, of `trace`. Until a
+        head is selected, that with the largest is shown (of the default ones: of induction, duplicate_token and
+        previous_token; of given ones: of the first).
+    sort : str, optional
+        A statistic: heads in its order, the largest first, instead of layers down and heads across.
+    filter : str, optional
+        Such as ``"induction > .4 and layer < 12"``, or heads: ``"3.1, 5.0"``. Others are dimmed, or left out of the
+        order.
+    pinned_heads : list of (layer, head), optional
+        Heads that stay beside the opened one.
     selection : Selection, optional
         Shared with other views; see ``selected_heads`` (the last one is open) and ``selected_tokens``.
     scale : {"linear", "log"}
@@ -71,6 +88,9 @@ class AttentionView(View):
         "scale": str,
         "limits": list[float],
         "threshold": float,
+        "sort": str,
+        "filter": str,
+        "pinned_heads": list[list[int]],
     }
 
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -79,18 +99,27 @@ class AttentionView(View):
     thumbnail_size = traitlets.Int().tag(sync=True)
     thumbnail_layers = traitlets.Int(help="how many layers `thumbnails` holds so far").tag(sync=True)
     letters: Any = traitlets.List(help="[[layer, head, letter], ...]").tag(sync=True)
+    statistics = traitlets.List(traitlets.Unicode(), help="names; empty until they are computed").tag(sync=True)
+    statistic_values = traitlets.Bytes(help="float32 [statistic, layer, head]").tag(sync=True)
+    strongest: Any = traitlets.List(help="[layer, head, statistic]; empty where none stands out").tag(sync=True)
+    sort = traitlets.Unicode(help="a statistic; empty: by layer and head").tag(sync=True)
+    filter = traitlets.Unicode().tag(sync=True)
+    pinned_heads: Any = traitlets.TraitType().tag(sync=True)
+    arguments = traitlets.List(traitlets.Unicode(), help="as Python, those that Python alone sets").tag(sync=True)
     scale = traitlets.Enum(["linear", "log"], "linear").tag(sync=True)
     limits = traitlets.List(traitlets.Float(), [0.0, 1.0], minlen=2, maxlen=2).tag(sync=True)
     threshold = traitlets.Float(0.0, min=0.0, max=LARGEST).tag(sync=True)
     height = traitlets.Int(520, min=240, max=TALLEST).tag(sync=True)
 
-    def __init__(self, trace: Any, versus: Any = None, *, labels: Any = None, **traits: Any) -> None:
+    def __init__(
+        self, trace: Any, versus: Any = None, *, labels: Any = None, scores: Any = None, **traits: Any
+    ) -> None:
         self.traces: dict[Side, Any] = {"a": _single(trace, "trace")}
         if versus is not None:
             self.traces["b"] = _matching(trace, _single(versus, "versus"))
         self._opened: dict[Side, tuple[tuple[int, int], Float32]] = {}
-        cells = len(self.traces) * trace.n_layers * trace.n_heads
-        size = next((size for size in (32, 16) if cells * size**2 <= FIRST_MESSAGE_BYTES), 8)
+        cells = trace.n_layers * trace.n_heads
+        size = next((size for size in (32, 16) if len(self.traces) * cells * size**2 <= FIRST_MESSAGE_BYTES), 8)
         size = min(size, len(trace.tokens))
         self._pictures = np.zeros((len(self.traces), trace.n_layers, trace.n_heads, size, size), np.uint8)
         self._finished = 0
@@ -100,6 +129,9 @@ class AttentionView(View):
             if status.pause or time.monotonic() > end:
                 break
         traits.setdefault("title", _title(self.traces))
+        self._given = None if scores is None else statistics_of(scores, trace.n_layers, trace.n_heads)
+        self._scoring = Job(self._score())
+        shown = {"trace": trace, "versus": versus, "scores": scores}
         super().__init__(
             n_layers=trace.n_layers,
             n_heads=trace.n_heads,
@@ -108,10 +140,26 @@ class AttentionView(View):
             thumbnails=self._pictures.tobytes(),
             thumbnail_size=size,
             thumbnail_layers=self._finished,
-            made_by=made_by("AttentionView", trace=trace, **({} if versus is None else {"versus": versus})),
+            made_by=made_by("AttentionView", **{name: one for name, one in shown.items() if one is not None}),
+            arguments=[] if scores is None else ["scores=scores"],
             letters=_letters(labels, trace.n_layers, trace.n_heads),
             **traits,
         )
+        cells = trace.n_layers * trace.n_heads * len(trace.tokens) ** 2
+        if scores is not None or (
+            self._finished == trace.n_layers and time.monotonic() < end and cells < SCORED_AT_ONCE
+        ):
+            self._score_at_once()
+
+    @traitlets.default("pinned_heads")
+    def _nothing_pinned(self) -> list[Head]:
+        return []
+
+    @traitlets.validate("pinned_heads")
+    def _check_pinned(self, proposal: Any) -> list[Head]:
+        heads = as_heads(proposal["value"])
+        check_range(heads, self.n_layers, self.n_heads)
+        return heads
 
     @traitlets.validate("limits")
     def _check_limits(self, proposal: Any) -> list[float]:
@@ -156,6 +204,36 @@ class AttentionView(View):
             with self.hold_sync():
                 self.thumbnails, self.thumbnail_layers = self._pictures.tobytes(), self._finished
 
+    # -- statistics
+
+    def _score(self) -> Steps[None]:
+        """Score the heads of side A, where no scores were given."""
+        statistics = self._given
+        if statistics is None:
+            scores = yield from submit(score, self.traces["a"].attention_only(), null_draws=0).follow()
+            statistics = {name: values.astype(np.float32) for name, values in scores.statistics.items()}
+        first = strongest(statistics) if self._given is None else strongest(statistics, tuple(statistics)[:1])
+        with self.hold_sync():
+            self.statistics = list(statistics)
+            self.statistic_values = b"".join(values.tobytes() for values in statistics.values())
+            self.strongest = [] if first is None else list(first)
+
+    def _score_at_once(self) -> None:
+        """Score the heads before the view is shown, but for what has to be waited for, or cannot be done."""
+        try:
+            for status in self._scoring:
+                if status.pause:
+                    break
+        except ValueError:  # the browser asks again, and says why
+            return
+
+    def answer_statistics(self) -> LongAnswer:
+        """Score the heads; the state holds the statistics then."""
+        if self._scoring.done and not self.statistics:  # it failed before
+            self._scoring = Job(self._score())
+        yield from self._scoring.follow()
+        return {}, []
+
     # -- patterns
 
     def _with_head(self, layer: int, head: int, side: Side, then: Callable[[Float32], Answer]) -> LongAnswer:
@@ -187,6 +265,8 @@ class AttentionView(View):
     def saved_answers(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
         """Return what a saved page can ask for: all heads while they are small, else the selected ones."""
         finished(self.answer_thumbnails(self._pictures.shape[1] - 1))  # the state holds them then
+        with suppress(ValueError):  # of attention that is not causal there are none
+            finished(self.answer_statistics())
         exact, heads = self._saved()
         for trace in self.traces.values():
             if exact:
@@ -209,7 +289,8 @@ class AttentionView(View):
             return True, everything
         if cells * len(everything) <= SAVED_BYTES:
             return False, everything
-        return False, list(self.selected_heads[: max(1, SAVED_BYTES // cells)])
+        shown = [*self.pinned_heads, *(self.selected_heads or [tuple(self.strongest[:2])] * bool(self.strongest))]
+        return False, list(dict.fromkeys(shown))[: max(1, SAVED_BYTES // cells)]
 
     def provenance_lines(self) -> list[str]:
         """Return the models and prompts, and what a saved page does not hold."""
@@ -218,8 +299,8 @@ class AttentionView(View):
             lines = [f"{name}: {line}" for name, line in zip("AB", lines, strict=True)]
         exact, heads = self._saved()
         if len(heads) < self._pictures.shape[1] * self._pictures.shape[2]:
-            names = ", ".join(f"{layer}.{head}" for layer, head in heads) or "none was selected"
-            lines.append(f"The page holds all thumbnails but only the selected heads ({names}).")
+            names = ", ".join(f"{layer}.{head}" for layer, head in heads) or "none was"
+            lines.append(f"The page holds all thumbnails but only the heads that were shown ({names}).")
         if not exact:
             lines.append("Attention is stored in 255 steps a head in this page, not exactly.")
         return lines

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
@@ -74,20 +75,21 @@ def test_it_says_what_it_shows(show: Any) -> None:
     _, place = show()
     assert place.locator(".sw-title").inner_text() == "Attention, SmolLM2-135M, 14 tokens"
     assert place.locator(".av-token").count() == 14
-    assert "click to open" in place.locator(".av-empty").inner_text()
     assert place.locator(".av-rows span").count() == 3
     assert place.locator(".av-columns span").count() == 4
+    axes = [place.locator(name).inner_text() for name in (".av-corner", ".av-columns b")]
+    assert axes == ["layer", "head"]
 
 
 def test_pointing_at_a_head_previews_it_and_clicking_opens_it(show: Any, browser_page: Any) -> None:
     view, place = show(labels={(1, 2): "I"})
     browser_page.mouse.move(*thumbnail(place, 1, 2))
-    assert tooltip(place) == "Layer 1, head 2, induction (I)"
-    assert place.locator(".av-name").inner_text() == "Layer 1, head 2, induction, click to open"
+    assert tooltip(place) == "Head 1.2, induction (I)"
+    assert place.locator(".av-name").inner_text() == "Head 1.2, induction, click to open"
     browser_page.mouse.click(*thumbnail(place, 1, 2))
     assert view.selected_heads == [(1, 2)]
     frame(browser_page)
-    assert place.locator(".av-name").inner_text() == "Layer 1, head 2, induction"
+    assert place.locator(".av-name").inner_text() == "Head 1.2, induction"
 
 
 def test_hover_shows_exact_values(show: Any, browser_page: Any) -> None:
@@ -127,6 +129,13 @@ def test_a_token_underlines_what_it_attends_to(show: Any, browser_page: Any) -> 
     assert not any(place.locator(".av-token").evaluate_all("spans => spans.map(span => span.style.boxShadow)"))
 
 
+def test_characters_that_are_spread_over_tokens_are_shown_whole(show: Any, browser_page: Any) -> None:
+    _, place = show(FakeTrace(tokens=["a", "<0xE3><0x81>", "<0x93>", " b"]), selected_heads=[(0, 0)])
+    assert place.locator(".av-token").all_inner_texts() == ["a", "こ0xE3 0x81", "0x93", "·b"]
+    browser_page.mouse.move(*cell_at(place, 2, 1))
+    assert "0x93 (part 2 of 2 of 'こ') 2 → 0xE3 0x81 (part 1 of 2 of 'こ') 1" in tooltip(place)
+
+
 def test_nan_is_hatched_and_named(show: Any, browser_page: Any) -> None:
     trace = FakeTrace()
     trace.attention(0)[0, 9, 3] = torch.nan
@@ -140,6 +149,109 @@ def test_cells_above_the_limit_are_counted(show: Any) -> None:
     _, place = show(trace, selected_heads=[(0, 0)], limits=(0, 0.3))
     above = int((trace.attention(0)[0] > 0.3).sum())
     assert place.locator(".sw-clipped").inner_text() == f"{above} above"
+
+
+# -- many heads
+
+
+def test_the_head_that_stands_out_is_open_at_first_and_not_selected(show: Any) -> None:
+    trace = FakeTrace()
+    view, place = show(trace)
+    layer, head, statistic = view.strongest
+    name = place.locator(".av-name").inner_text()
+    assert name.startswith(f"Head {layer}.{head}, shown first: the largest {statistic.replace('_', ' ')} (")
+    assert view.selected_heads == []
+    assert f"{float(trace.attention(layer)[head, 13].max()):.6f}" in place.locator(".av-details").inner_text()
+
+
+def test_layers_fold_and_closing_the_head_gives_the_grid_the_whole_width(show: Any, browser_page: Any) -> None:
+    view, place = show(FakeTrace(30, 9), width=1560)
+    folds = place.locator(".av-rows")
+    pictures = place.locator(".av-thumbnails")
+    with_head = (folds.count(), pictures.bounding_box()["width"])
+    place.get_by_role("button", name="Close the head").click()
+    frame(browser_page)
+    assert place.locator(".av-right").is_hidden()
+    assert with_head[0] == 3
+    assert folds.count() == 4
+    assert pictures.bounding_box()["width"] > max(1400, with_head[1])
+    box = place.locator(".av-cells").bounding_box()
+    browser_page.mouse.move(box["x"] + box["width"] - 10, box["y"] + 10)  # the last block begins with layer 24
+    assert tooltip(place) == "Head 24.8"
+    assert place.locator(".av-preview").is_visible()
+    browser_page.mouse.click(box["x"] + box["width"] - 10, box["y"] + 10)
+    assert view.selected_heads == [(24, 8)]
+
+
+def test_a_class_is_a_letter_where_it_has_room_and_a_dot_where_not(show: Any, browser_page: Any) -> None:
+    """Between 20 and 28 px nothing but a corner is covered."""
+    _, place = show(FakeTrace(30, 9), labels={(0, 8): "I"}, width=1000)
+    covered = browser_page.evaluate(
+        """() => { const canvas = document.querySelector('.av-frames'), pen = canvas.getContext('2d');
+        const side = Math.floor(canvas.width / 20), pixels = pen.getImageData(8 * side, 0, side, side).data;
+        let n = 0; for (let i = 3; i < pixels.length; i += 4) n += pixels[i] > 200;
+        return n / side ** 2; }"""
+    )
+    assert covered < 0.15
+    assert place.locator(".av-key button").inner_text().split() == ["I", "induction", "1"]
+
+
+def test_heads_are_sorted_filtered_and_found(show: Any, browser_page: Any) -> None:
+    scores = pd.DataFrame({"layer": [0, 2, 1], "head": [1, 3, 0], "effect": [0.25, 0.5, -1.0]})
+    view, place = show(scores=scores, labels={(2, 3): "I"})
+    name = place.locator(".av-name")
+    assert name.inner_text() == "Head 2.3, induction, shown first: the largest effect (0.5)"
+    place.get_by_label("Order of the heads").select_option("effect")
+    frame(browser_page)
+    assert view.sort == "effect"
+    cell = place.locator(".av-cells [role=gridcell]")
+    cell.focus()
+    labels = []
+    for key in ("Control+Home", "ArrowRight", "ArrowRight"):
+        browser_page.keyboard.press(key)
+        labels.append(cell.get_attribute("aria-label"))
+    assert labels == ["Head 2.3, induction (I), effect 0.5", "Head 0.1, effect 0.25", "Head 1.0, effect −1"]
+    field = place.get_by_label("Find heads")
+    field.fill("effect < .4")
+    assert view.filter == "effect < .4"
+    assert place.locator(".sw-count").inner_text() == "2 of 12 heads"
+    assert name.inner_text().startswith("Head 0.1")
+    field.fill("2.3, 0.0")
+    assert place.locator(".sw-count").inner_text() == "2 of 12 heads"
+    field.fill("")
+    place.locator(".av-key button").click()
+    assert view.filter == 'class = "induction"'
+    assert place.locator(".sw-count").inner_text() == "1 of 12 heads"
+
+
+def test_heads_are_pinned_and_compared(show: Any, browser_page: Any) -> None:
+    trace = FakeTrace()
+    view, place = show(trace, selected_heads=[(0, 1)], width=1400)
+    place.get_by_role("button", name="pin", exact=True).click()
+    assert view.pinned_heads == [(0, 1)]
+    browser_page.mouse.click(*thumbnail(place, 2, 3))
+    frame(browser_page)
+    assert place.locator(".av-panel:visible > b").all_inner_texts() == ["0.1\n×", "2.3"]
+    for nth, (layer, head) in enumerate([(0, 1), (2, 3)]):
+        matrix = place.locator(".av-matrix:visible").nth(nth)
+        cell = matrix.locator("[role=gridcell]")
+        cell.focus()
+        browser_page.keyboard.press("Control+End")
+        value = float(trace.attention(layer)[head, 13, 13])
+        assert cell.get_attribute("aria-label") == f"·to (13) attends to ·to (13): {value:.6f}"
+    rows = list(csv.DictReader(io.StringIO(save(browser_page, place, "CSV").decode())))
+    assert {(row["layer"], row["head"]) for row in rows} == {("0", "1"), ("2", "3")}
+    place.get_by_role("button", name="Unpin 0.1").click()
+    assert view.pinned_heads == []
+    assert place.locator(".av-panel:visible").count() == 1
+
+
+def test_below_640_pixels_the_head_stands_under_the_grid(show: Any) -> None:
+    _, place = show(FakeTrace(30, 9), width=480)
+    left, right = (place.locator(name).bounding_box() for name in (".av-left", ".av-right"))
+    assert left["width"] == right["width"] == 480
+    assert right["y"] >= left["y"] + left["height"]
+    assert place.locator(".av-matrix").bounding_box()["height"] > 200
 
 
 # -- choosing
@@ -163,11 +275,11 @@ def test_shift_click_extends_and_escape_steps_back(show: Any, browser_page: Any)
 
 
 def test_python_selects_and_the_view_follows(show: Any, browser_page: Any) -> None:
-    view, place = show(FakeTrace(30, 9), height=400)
-    view.selected_heads = [(28, 5)]
+    view, place = show(FakeTrace(90, 9), height=300)
+    view.selected_heads = [(44, 5)]
     view.selected_tokens = [3]
     frame(browser_page)
-    assert place.locator(".av-name").inner_text() == "Layer 28, head 5"
+    assert place.locator(".av-name").inner_text() == "Head 44.5"
     assert place.locator(".av-heads").evaluate("box => box.scrollTop") > 100
     assert place.locator(".av-token.av-selected").all_inner_texts() == ["·John"]
 
@@ -178,7 +290,7 @@ def test_the_head_grid_works_by_keyboard(show: Any, browser_page: Any) -> None:
     cell.focus()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
         browser_page.keyboard.press(key)
-    assert cell.get_attribute("aria-label") == "Layer 1, head 2"
+    assert cell.get_attribute("aria-label") == "Head 1.2"
     browser_page.keyboard.press("Enter")
     assert view.selected_heads == [(1, 2)]
     browser_page.keyboard.press("End")
@@ -228,7 +340,7 @@ def test_two_views_share_a_selection(browser_page: Any, mount: Any) -> None:
     frame(browser_page)
     browser_page.mouse.click(*thumbnail(places[0], 1, 1))
     frame(browser_page)
-    assert places[1].locator(".av-name").inner_text().startswith("Layer 1, head 1")
+    assert places[1].locator(".av-name").inner_text().startswith("Head 1.1")
     assert selection.heads == [(1, 1)]
 
 
@@ -370,6 +482,7 @@ def test_csv_of_a_long_prompt_fetches_exact_rows(show: Any, browser_page: Any, m
 
 def test_pictures_can_be_saved_with_and_without_an_open_head(show: Any, browser_page: Any) -> None:
     view, place = show(labels={(0, 1): "I"})
+    place.get_by_role("button", name="Close the head").click()
     assert save(browser_page, place, "SVG").count(b"<image") == 12
     view.selected_heads = [(0, 1)]
     frame(browser_page)
@@ -424,7 +537,7 @@ def test_a_saved_page_says_what_it_does_not_hold(browser_page: Any, tmp_path: An
     place.locator(".av-details .av-number").first.wait_for()
     assert "drawn in steps" in place.locator(".av-name").inner_text()
     assert "≈" in place.locator(".av-details .av-number").first.inner_text()
-    assert "only the selected heads (0.1)" in browser_page.locator("body").inner_text()
+    assert "only the heads that were shown (0.1)" in browser_page.locator("body").inner_text()
     cell = place.locator(".av-cells [role=gridcell]")
     cell.focus()
     for key in ("ArrowDown", "Enter"):
@@ -462,7 +575,7 @@ def test_it_works_in_a_shadow_root(show: Any, browser_page: Any) -> None:
     )
     frame(browser_page)
     inside = browser_page.locator("#inside")
-    assert inside.locator(".av-name").inner_text() == "Layer 0, head 0"
+    assert inside.locator(".av-name").inner_text() == "Head 0.0"
     assert inside.locator(".sw").evaluate("root => getComputedStyle(root).display") == "flex"
     inside.get_by_role("button", name="Keys").click()
     assert inside.get_by_role("dialog", name="Keys").is_visible()

@@ -489,8 +489,38 @@ def test_heads_are_selected_with_the_other_views(browser_page: Any, mount: Any) 
     chosen.heads = [(3, 0)]
     frame(browser_page)
     assert "Head 3.0" in panel(places[0])
-    places[0].get_by_label("Clear a3.h0").click()
+    places[0].get_by_label("Clear 3.0").click()
     assert chosen.heads == []
+
+
+def test_a_linked_head_outside_the_circuit_is_said_and_fades_nothing(show: Any, browser_page: Any) -> None:
+    shown = circuit(keep=3)
+    names = {name for edge in shown.edges for name in edge}
+    outside = [(layer, head) for layer in range(4) for head in range(4) if not _touched(names, layer, head)]
+    view, place = show(shown)
+    ground = place.locator(".cg-stage canvas").first
+
+    def faded() -> bool:
+        return float(ground.evaluate("canvas => getComputedStyle(canvas).opacity")) < 1
+
+    view.selected_heads = outside[:1]
+    frame(browser_page)
+    first = "{}.{}".format(*outside[0])
+    note = place.locator(".cg-undrawn")
+    assert f"Head {first} is selected and not in the circuit: none of its edges is in." in note.inner_text()
+    assert not faded()
+    view.selected_heads = outside[:2]
+    frame(browser_page)
+    second = "{}.{}".format(*outside[1])
+    assert f"Head {first} and Head {second} are selected and not in the circuit" in note.inner_text()
+    view.selected_heads = [next((la, h) for la in range(4) for h in range(4) if _touched(names, la, h))]
+    frame(browser_page)
+    assert "not in the circuit" not in note.inner_text()
+    assert faded()
+
+
+def _touched(names: set[str], layer: int, head: int) -> bool:
+    return any(name.split("<")[0] == f"a{layer}.h{head}" for name in names)
 
 
 def test_keys_walk_the_nodes(show: Any, browser_page: Any) -> None:

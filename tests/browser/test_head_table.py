@@ -199,7 +199,7 @@ def test_keys_walk_select_sort_and_clear(browser_page: Any, mount: Any) -> None:
     assert real.selected_heads == [(0, 2), (0, 3)]
     press("End")
     active = browser_page.locator(f"#{grid.get_attribute('aria-activedescendant')}")
-    assert active.get_attribute("aria-label") == "Layer 11, head 11"
+    assert active.get_attribute("aria-label") == "Head 11.11"
     assert active.is_visible()
     press("PageUp")
     press("Home")

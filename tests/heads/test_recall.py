@@ -141,12 +141,30 @@ def test_table_of_recall_heads():
     found = heads.recall_heads(measured(np.random.default_rng(0), planted=PLANTED))
     assert sorted(found.heads) == PLANTED
     table = found.to_dataframe()
-    assert list(table.columns) == ["layer", "head", "effect", "low", "high", "p", "p_corrected", "found"]
+    assert list(table.columns) == ["layer", "head", "effect", "low", "high", "p", "p_corrected", "found", "why_not"]
     assert len(table) == 144
     rows = table[table["found"]]
     assert (rows["effect"] > 0.1).all()
     assert (rows["p_corrected"] < 0.05).all()
     assert (rows["low"] < rows["effect"]).all()
+
+
+def test_a_head_that_is_not_found_says_which_condition_failed() -> None:
+    found = heads.recall_heads(measured(np.random.default_rng(0), planted=PLANTED), min_effect=0.1)
+    strict = heads.recall_heads(measured(np.random.default_rng(0), planted=PLANTED), min_effect=0.9)
+    for result in (found, strict):
+        for effect, p, why, ok in zip(result.effect, result.p_corrected, result.why_not, result.found, strict=True):
+            assert (why == "") == ok
+            assert ("effect" in why) == (not effect > result.min_effect)
+            assert ("corrected p" in why) == bool(p >= 0.05)
+    row = int(np.argmin(strict.p_corrected))
+    assert strict.p_corrected[row] < 1e-9
+    assert strict.why_not[row] == f"effect {strict.effect[row]:.3g} is not above 0.9"
+    table = HeadTable(found)
+    assert {one["name"]: one["threshold"] for one in table.columns if one["threshold"] is not None} == {
+        "effect": 0.1,
+        "p_corrected": 0.05,
+    }
 
 
 def test_recall_test_is_the_paired_t_test():

@@ -6,6 +6,9 @@ from typing import Any
 
 import torch
 
+from scope_widgets._provenance import Provenance
+from scope_widgets.traces.attention_scoring import AttentionScoring
+
 WORDS = [
     "When", " Mary", " and", " John", " went", " to", " the", " store", ",", " John", " gave", " a", " drink", " to",
 ]  # fmt: skip
@@ -16,7 +19,8 @@ class FakeTrace:
 
     model_id = "somewhere/SmolLM2-135M"
     prompt = "When Mary and John"
-    values = ("attention",)
+    values = captured = ("attention",)
+    provenance = Provenance("tiny")
 
     def __init__(self, n_layers: int = 3, n_heads: int = 4, tokens: Any = 14, seed: int = 0) -> None:
         self.n_layers, self.n_heads, self.seed = n_layers, n_heads, seed
@@ -36,6 +40,20 @@ class FakeTrace:
 
     def attention_only(self) -> FakeTrace:
         return self
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, prompt: int) -> FakeTrace:
+        return self
+
+    @property
+    def token_ids(self) -> torch.Tensor:
+        return torch.tensor([self.tokens.index(token) for token in self.tokens])
+
+    @property
+    def scoring(self) -> list[AttentionScoring]:
+        return [AttentionScoring(1.0)] * self.n_layers
 
     def fetch(self, *sites: str) -> FakeTrace:
         return self

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import traitlets
 
+from scope_widgets._provenance import Provenance
 from scope_widgets.heads.thumbnails import head_pattern
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.widgets import attention_view
 from scope_widgets.widgets.attention_view import AttentionView
 from scope_widgets.widgets.core.requests import finished
@@ -25,7 +28,8 @@ class FakeTrace:
     """As much of a Trace as the view asks for; attention is random, causal, its rows sum to 1."""
 
     model_id = "somewhere/tiny-model"
-    values = ("attention",)
+    values = captured = ("attention",)
+    provenance = Provenance("tiny")
 
     def __init__(self, n_layers: int = 2, n_heads: int = 3, n_tokens: int = 7, seed: int = 0) -> None:
         self.n_layers, self.n_heads = n_layers, n_heads
@@ -46,6 +50,20 @@ class FakeTrace:
 
     def attention_only(self) -> FakeTrace:
         return self
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, prompt: int) -> FakeTrace:
+        return self
+
+    @property
+    def token_ids(self) -> torch.Tensor:
+        return torch.tensor([self.tokens.index(token) for token in self.tokens])
+
+    @property
+    def scoring(self) -> list[AttentionScoring]:
+        return [AttentionScoring(1.0)] * self.n_layers
 
     def fetch(self, *sites: str) -> FakeTrace:
         return self
@@ -206,6 +224,64 @@ def test_requests_for_what_is_not_there_are_refused_in_a_sentence() -> None:
         finished(view.answer_head(0, 0, "b"))
 
 
+class TestStatistics:
+    """What heads are sorted, filtered and found by."""
+
+    def values(self, view: AttentionView) -> dict[str, Any]:
+        shape = len(view.statistics), view.n_layers, view.n_heads
+        return dict(zip(view.statistics, np.frombuffer(view.statistic_values, np.float32).reshape(shape), strict=True))
+
+    def test_they_are_those_of_heads_score(self) -> None:
+        trace = FakeTrace()
+        previous = torch.stack([trace.attention(layer).diagonal(-1, 1, 2).mean(-1) for layer in range(2)])
+        view = AttentionView(trace)
+        np.testing.assert_allclose(self.values(view)["previous_token"], previous, rtol=1e-5)
+        layer, head = divmod(int(previous.argmax()), 3)
+        assert view.strongest == [layer, head, "previous_token"]  # no token is there twice
+        assert view.selected_heads == []
+
+    def test_given_ones_are_taken(self) -> None:
+        scores = pd.DataFrame(
+            {"layer": [1, 0, 1], "head": [2, 1, 2], "effect": [3.0, -5.0, 9.0], "class": ["", "x", ""]}
+        )
+        view = AttentionView(FakeTrace(), scores=scores)
+        (name,) = view.statistics
+        expected = np.full((2, 3), np.nan, np.float32)
+        expected[1, 2], expected[0, 1] = 3, -5  # of a head that is there twice the first row
+        np.testing.assert_array_equal(self.values(view)[name], expected)
+        assert view.strongest == [1, 2, "effect"]
+        assert view.arguments == ["scores=scores"]
+        with pytest.raises(ValueError, match=r"`scores` name head 2\.0, but there are 2 layers of 3 heads"):
+            AttentionView(FakeTrace(), scores=scores.assign(layer=2, head=0))
+
+    def test_they_come_on_request_where_the_cell_had_no_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(attention_view, "SCORED_AT_ONCE", 0)
+        view = AttentionView(FakeTrace())
+        assert (view.statistics, view.strongest) == ([], [])
+        assert finished(view.answer_statistics()) == ({}, [])
+        assert "previous_token" in self.values(view)
+        assert finished(view.answer_statistics()) == ({}, [])
+
+    def test_attention_that_is_not_causal_has_none_and_the_view_stands(self, tmp_path: Path) -> None:
+        class Both(FakeTrace):
+            scoring = [AttentionScoring(1.0, causal=False)] * 2
+
+        view = AttentionView(Both())
+        assert (view.statistics, view.strongest) == ([], [])
+        with pytest.raises(ValueError, match="causal"):
+            finished(view.answer_statistics())
+        assert view.to_html(tmp_path / "page.html").exists()
+
+    def test_what_a_browser_may_set_is_checked(self) -> None:
+        view = AttentionView(FakeTrace(), pinned_heads=[(1, 2)])
+        view.set_state({"pinned_heads": [[0, 1]], "sort": "induction", "filter": "layer < 1"})
+        assert (view.pinned_heads, view.sort, view.filter) == ([(0, 1)], "induction", "layer < 1")
+        view.set_state({"pinned_heads": [[9, 1]]})
+        assert view.pinned_heads == [(0, 1)]
+        with pytest.raises(traitlets.TraitError, match=r"9\.1 is not there"):
+            AttentionView(FakeTrace(), pinned_heads=[(9, 1)])
+
+
 class TestSavedPage:
     def test_short_prompts_are_saved_exactly(self) -> None:
         view = AttentionView(FakeTrace(), FakeTrace(seed=1))
@@ -229,7 +305,7 @@ class TestSavedPage:
             (3, 4),
             (5, 6),
         ]
-        assert "only the selected heads (3.4, 5.6)" in " ".join(view.provenance_lines())
+        assert "only the heads that were shown (3.4, 5.6)" in " ".join(view.provenance_lines())
 
     def test_thumbnails_are_complete(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(attention_view, "PATIENCE_S", 0)
@@ -305,7 +381,7 @@ def test_a_saved_page_of_a_remote_model_waits_for_what_it_holds() -> None:
     np.testing.assert_allclose(
         np.frombuffer(saved["head", 3, 2, "a"][0], np.float32), np.frombuffer(expected, np.float32), atol=1e-6
     )
-    assert transport.asked == ["thumbnails", "read"]
+    assert transport.asked == ["thumbnails", "score", "read"]
 
 
 def test_the_key_of_the_server_is_in_no_trait_and_no_page(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from traitlets import TraitError
 
+from scope_widgets import heads
 from scope_widgets.widgets import HeadTable, Selection
 
 
@@ -72,10 +73,27 @@ def test_a_result_gives_its_table_shape_and_provenance() -> None:
         to_dataframe=lambda: frame(induction=[0.1, 0.2, 0.3]), provenance=provenance, n_layers=2, n_heads=2
     )
     view = HeadTable(result)
-    assert view.title == "Head scores, demo"
+    assert view.title == "Heads: induction, demo"
     assert view.provenance_lines() == ["demo", "a prompt"]
     with pytest.raises(TraitError, match=r"Head 2\.0 is not there"):
         view.selected_heads = [(2, 0)]
+
+
+def test_a_title_says_what_the_table_is_of() -> None:
+    result = SimpleNamespace(to_dataframe=lambda: frame(a=[1.0] * 3), title="Heads of a kind", model_id="m")
+    assert HeadTable(result).title == "Heads of a kind, m"
+    assert HeadTable(frame(a=[1.0] * 3, b=[1.0] * 3, a_low=[0.0] * 3, a_high=[2.0] * 3)).title == "Heads: a, b"
+    assert HeadTable(frame(a=[0.1] * 3, b=[0.1] * 3, c=[0.1] * 3, d=[0.1] * 3)).title == "Heads: a, b, c, …"
+    titles = {kind.title for kind in (heads.HeadScores, heads.HeadLabels, heads.RecallHeads, heads.HeadComparison)}
+    assert len(titles) == 4
+
+
+def test_what_rows_were_compared_with_is_a_mark_and_no_column() -> None:
+    labels = frame(score=[0.5, 0.9, 0.4], threshold=[0.4, 0.4, 0.95], effect=[1.0] * 3, effect_threshold=[2.0] * 3)
+    view = HeadTable(labels)
+    assert (spec(view, "score")["marks"], spec(view, "effect")["marks"]) == ("threshold", "effect_threshold")
+    assert [one["name"] for one in view.columns if one["shown"]] == ["layer", "head", "score", "effect"]
+    np.testing.assert_array_equal(numbers(view, "threshold"), [0.4, 0.4, 0.95])
 
 
 def test_labels_give_letters_evidence_and_thresholds() -> None:

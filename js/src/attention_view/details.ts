@@ -5,7 +5,7 @@ import { entryOf } from "../core/drawing/scale";
 import { h } from "../core/elements/dom";
 import { exact } from "../core/format";
 import { draw } from "../core/reactive";
-import { tokenSpan } from "../core/tokens";
+import { tokenSpanAt } from "../core/tokens";
 import { type Ranked, topKeys, topQueries } from "./patterns/pattern";
 import { PANEL_TITLES, type State } from "./state";
 
@@ -16,7 +16,7 @@ export function createDetails(state: State, until: AbortSignal): HTMLElement {
   const element = h("div", { class: "av-details", role: "region", "aria-label": "Exact values", tabindex: 0 });
   draw(until, () => {
     const panel = state.hover.value?.panel ?? state.panel.value;
-    const head = state.shown.value;
+    const head = state.spoken.value;
     const pattern = head && state.patterns.get(head, panel).value;
     const tokens = state.tokensOf(panel);
     const query = state.query.value;
@@ -24,9 +24,13 @@ export function createDetails(state: State, until: AbortSignal): HTMLElement {
       element.replaceChildren();
       return;
     }
-    const side = state.panels.length > 1 ? `${PANEL_TITLES[panel]}: ` : "";
+    const of = [
+      ...(state.compared.value.length > 1 ? [head.join(".")] : []),
+      ...(state.panels.length > 1 ? [PANEL_TITLES[panel]] : []),
+    ];
+    const side = of.length ? `${of.join(", ")}: ` : "";
     const title = (text: string): HTMLElement =>
-      h("caption", {}, side, tokenSpan(tokens[query]!), h("span", { class: "sw-dim" }, ` ${query}`), ` ${text}`);
+      h("caption", {}, side, tokenSpanAt(tokens, query), h("span", { class: "sw-dim" }, ` ${query}`), ` ${text}`);
     const keys = topKeys(pattern, query, KEYS);
     const queries = topQueries(pattern, query, QUERIES);
     element.replaceChildren(
@@ -52,7 +56,7 @@ function table(state: State, caption: HTMLElement, rows: Ranked[], tokens: strin
         "tr",
         {},
         h("td", { class: "sw-dim" }, String(position)),
-        h("td", { class: "av-word" }, tokenSpan(tokens[position]!)),
+        h("td", { class: "av-word" }, tokenSpanAt(tokens, position)),
         h("td", { class: "av-number" }, `${isExact ? "" : "≈ "}${exact(value)}`),
         h("td", { class: "av-bar", "aria-hidden": "true" }, bar),
       ),

@@ -5,28 +5,34 @@ import { entryOf, type Scale } from "../core/drawing/scale";
 import { type Figure, legendOf, MARGIN, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
 import { short } from "../core/format";
+import type { Head } from "../core/selection";
 import { columns, plain } from "../core/tokens";
 import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, labelPositions, labelStep } from "./layout";
 import { forVisible } from "./matrix/matrix_drawing";
 import { read } from "./patterns/pattern";
 import { paint, rasterise } from "./patterns/raster";
 import { thumbnail } from "./patterns/thumbnails";
-import { headText, PANEL_TITLES, type PanelName, type State } from "./state";
+import { headText, PANEL_TITLES, type PanelName, type State, same } from "./state";
 
 const MOST_RECTANGLES = 5000;
 const SIDE = 360;
+/** Room for "query ↓". */
+const AXIS_NAMES = 46;
 
 export function figure(state: State, title: string): Figure {
   const head = state.open.peek();
-  const body = head ? panels(state, headText(head)) : grid(state);
+  const pinned = state.pinned.peek().filter((other) => !same(other, head));
+  const body = head || pinned.length ? panels(state, [...pinned, ...(head ? [head] : [])]) : grid(state);
   return titled(body, title, [], 20, state.theme.peek());
 }
 
-function panels(state: State, name: string): Figure {
+function panels(state: State, heads: readonly Head[]): Figure {
   let left = 0;
   let bottom = 0;
-  const parts = state.panels.map((panel) => {
-    const part = matrix(state, panel, state.panels.length > 1 ? `${name}, ${PANEL_TITLES[panel]}` : name);
+  const all = heads.flatMap((head) => state.panels.map((panel) => ({ head, panel })));
+  const parts = all.map(({ head, panel }) => {
+    const name = headText(head);
+    const part = matrix(state, head, panel, state.panels.length > 1 ? `${name}, ${PANEL_TITLES[panel]}` : name);
     const placed = `<g transform="translate(${left} 0)">${part.svg}</g>`;
     left += part.width + MARGIN;
     bottom = Math.max(bottom, part.height);
@@ -35,7 +41,7 @@ function panels(state: State, name: string): Figure {
   return { svg: parts.join(""), width: left - MARGIN, height: bottom };
 }
 
-function matrix(state: State, panel: PanelName, name: string): Figure {
+function matrix(state: State, head: Head, panel: PanelName, name: string): Figure {
   const tokens = state.tokensOf(panel);
   const { query, key, span } = state.window.peek();
   const theme = state.theme.peek();
@@ -46,7 +52,7 @@ function matrix(state: State, panel: PanelName, name: string): Figure {
   const keys = labelPositions(key, span, state.size, step);
   const longest = (positions: number[]): number =>
     Math.max(0, ...positions.map((at) => columns(label(at), 99))) * MONO_CHARACTER;
-  const left = longest(queries) + 8;
+  const left = Math.max(longest(queries), AXIS_NAMES) + 8;
   const top = 20 - longest(keys) * Math.sin(KEY_LABEL_ANGLE) + 8;
   const [x, y] = [(at: number): number => left + (at - key) * cell, (at: number): number => top + (at - query) * cell];
   const degrees = (KEY_LABEL_ANGLE * 180) / Math.PI;
@@ -55,7 +61,9 @@ function matrix(state: State, panel: PanelName, name: string): Figure {
     height: top + SIDE + 48,
     svg:
       `<text y="10">${xml(name)}</text>` +
-      cells(state, panel, x, y, cell) +
+      `<text x="${left - 6}" y="${top - 18}" text-anchor="end" fill="${theme.dim}">key →</text>` +
+      `<text x="${left - 6}" y="${top - 4}" text-anchor="end" fill="${theme.dim}">query ↓</text>` +
+      cells(state, head, panel, x, y, cell) +
       `<path d="M${left} ${top}v${SIDE}h${SIDE}" fill="none" stroke="${theme.line}"/>` +
       queries
         .map((at) => `<text x="${left - 6}" y="${y(at + 0.5) + 4}" text-anchor="end" ${MONO}>${xml(label(at))}</text>`)
@@ -72,16 +80,16 @@ function matrix(state: State, panel: PanelName, name: string): Figure {
 
 function cells(
   state: State,
+  head: Head,
   panel: PanelName,
   x: (key: number) => number,
   y: (query: number) => number,
   cell: number,
 ): string {
-  const head = state.open.peek()!;
   const pattern = state.patterns.get(head, panel).peek();
   const view = state.window.peek();
   const [scale, table] = [state.scaleOf(panel), state.tableOf(panel)];
-  const clip = `<clipPath id="cells-${panel}"><rect x="${x(view.key)}" y="${y(view.query)}" width="${SIDE}" height="${SIDE}"/></clipPath>`;
+  const clip = `<clipPath id="cells-${head.join("-")}-${panel}"><rect x="${x(view.key)}" y="${y(view.query)}" width="${SIDE}" height="${SIDE}"/></clipPath>`;
   let count = 0;
   forVisible(view, state.size, () => count++);
   let inside = "";
@@ -97,7 +105,7 @@ function cells(
     inside = image(paint(raster, scale, table), x(raster.key), y(raster.query), raster.width * raster.cells * cell);
   }
   const hatched = pattern?.values.some(Number.isNaN) ? hatching(panel, state.theme.peek().warn, x, y, state.size) : "";
-  return `${clip}<g clip-path="url(#cells-${panel})" shape-rendering="crispEdges">${hatched}${inside}</g>`;
+  return `${clip}<g clip-path="url(#cells-${head.join("-")}-${panel})" shape-rendering="crispEdges">${hatched}${inside}</g>`;
 }
 
 /** Below the cells: it shows where a cell is NaN and therefore not drawn. */
@@ -121,12 +129,14 @@ function legend(scale: Scale, table: Table, panel: PanelName, left: number, top:
 
 /** No head is open: all thumbnails. */
 function grid(state: State): Figure {
-  const [pitch, side, header] = [36, 32, 20];
+  const [pitch, side, header] = [36, 32, 34];
   const panel = state.panel.peek();
   const [scale, table, theme] = [state.scaleOf(panel), state.tableOf(panel), state.theme.peek()];
-  let svg = "";
+  let svg =
+    `<text x="${header}" y="12" fill="${theme.dim}">head</text>` +
+    `<text x="${header - 6}" y="26" text-anchor="end" fill="${theme.dim}">layer</text>`;
   for (let head = 0; head < state.headsPerLayer; head++)
-    svg += `<text x="${header + head * pitch + side / 2}" y="12" text-anchor="middle">${head}</text>`;
+    svg += `<text x="${header + head * pitch + side / 2}" y="28" text-anchor="middle">${head}</text>`;
   for (let layer = 0; layer < state.layers; layer++) {
     svg += `<text x="${header - 6}" y="${header + layer * pitch + side / 2 + 4}" text-anchor="end">${layer}</text>`;
     for (let head = 0; head < state.headsPerLayer; head++) {

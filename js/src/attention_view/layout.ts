@@ -1,4 +1,4 @@
-/** Where things stand: thumbnails, the matrix and its labels. Plain arithmetic. */
+/** Where the matrix and its labels stand. Plain arithmetic. */
 import type { Window } from "./patterns/raster";
 
 export { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/drawing/axis";
@@ -8,11 +8,6 @@ export interface Frame {
   left: number;
   top: number;
   side: number;
-}
-
-/** The side of a thumbnail's cell, gap included: as large as fits into the space, between 22 and 64 pixels. */
-export function thumbnailPitch(layers: number, heads: number, width: number, height: number): number {
-  return Math.floor(Math.max(22, Math.min(64, width / heads, height / layers)));
 }
 
 /**

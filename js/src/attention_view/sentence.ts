@@ -4,7 +4,7 @@ import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
 import { exact } from "../core/format";
 import { computed, type ReadonlySignal, type Signal, signal, watch } from "../core/reactive";
-import { tokenSpan } from "../core/tokens";
+import { tokenInText, tokenSpanAt } from "../core/tokens";
 import { isExact, read } from "./patterns/pattern";
 import { drawAttention, drawChosen } from "./sentence_marks";
 import { PANEL_TITLES, type PanelName, type State } from "./state";
@@ -65,13 +65,13 @@ function sentenceOf(state: State): Sentence {
   const differ = state.tokensDiffer;
   const tokens = computed(() => (differ && panel.value !== "a" ? state.tokens.b : state.tokens.a));
   const spans = computed(() =>
-    tokens.value.slice(first.value, first.value + MOST_SPANS).map((token, i) => spanOf(token, first.value + i, id)),
+    tokens.value.slice(first.value, first.value + MOST_SPANS).map((_, i) => spanOf(tokens.value, first.value + i, id)),
   );
   return { state, list, id, panel, tokens, first, spans };
 }
 
-function spanOf(token: string, at: number, id: string): HTMLElement {
-  const span = tokenSpan(token);
+function spanOf(tokens: readonly string[], at: number, id: string): HTMLElement {
+  const span = tokenInText(tokens, at);
   span.classList.add("av-token");
   span.setAttribute("role", "option");
   span.id = `${id}-${at}`;
@@ -92,7 +92,7 @@ function listenToPointer({ state, list, tokens }: Sentence, tooltip: Tooltip): v
     if (at === undefined) return leave(state, tooltip);
     pointAt(state, at);
     tooltip.show(event.clientX, event.clientY, [
-      tokenSpan(tokens.value[at]!),
+      tokenSpanAt(tokens.value, at),
       h("span", { class: "sw-dim" }, ` ${at}${selfAttention(state, at)}`),
     ]);
   });
@@ -157,7 +157,7 @@ function leave(state: State, tooltip: Tooltip): void {
 }
 
 function selfAttention(state: State, at: number): string {
-  const head = state.shown.value;
+  const head = state.spoken.value;
   const pattern = head && state.patterns.get(head, state.panel.value).value;
   return pattern ? `, attends to itself ${isExact(pattern, at) ? "" : "≈ "}${exact(read(pattern, at, at).value)}` : "";
 }

@@ -21,7 +21,7 @@ export function drawAttention(sentence: Sentence, until: AbortSignal): void {
 
 /** Shadows that are bars: below each token what the query attends to, above it what attends to the query. */
 function barsOf({ state, panel, first, spans }: Sentence): Map<HTMLElement, string> {
-  const head = state.shown.value;
+  const head = state.spoken.value;
   const pattern = head && state.patterns.get(head, panel.value).value;
   const query = state.hover.value?.query ?? state.selectedTokens.value.at(-1);
   const bars = new Map<HTMLElement, string>();

@@ -10,6 +10,7 @@ import type { AttentionViewTraits } from "../generated/traits";
 import { countBeyond, largestMagnitude } from "./patterns/pattern";
 import type { Patterns, Side } from "./patterns/patterns";
 import type { Window } from "./patterns/raster";
+import { readStatistics, type Statistics } from "./statistics";
 
 /** A panel of the right part. */
 export type PanelName = Side | "difference";
@@ -19,11 +20,13 @@ export interface Hover {
   /** undefined: the whole row, as from the sentence. */
   key?: number;
   panel: PanelName;
+  /** Whose cell it is where several heads are beside each other. */
+  head?: Head | undefined;
 }
 
 export const PANEL_TITLES: Record<PanelName, string> = { a: "A", b: "B", difference: "B − A" };
-export const headText = ([layer, head]: Head): string => `Layer ${layer}, head ${head}`;
-const same = (one: Head | undefined, other: Head | undefined): boolean =>
+export const headText = (head: Head): string => `Head ${head.join(".")}`;
+export const same = (one: Head | undefined, other: Head | undefined): boolean =>
   !!one && !!other && one[0] === other[0] && one[1] === other[1];
 
 export class State {
@@ -36,14 +39,34 @@ export class State {
   readonly heads: Signal<Head[]>;
   readonly selectedTokens: Signal<number[]>;
   readonly open: ReadonlySignal<Head | undefined>;
-  /** The opened head or, while none is open, the one under the pointer. */
+  /** The selected head or, while none is, the one under the pointer, else the one that is opened at first. */
   readonly shown: ReadonlySignal<Head | undefined>;
+  /** What is shown until a head is selected: the first of the order, else the head that stands out; and by which statistic. */
+  readonly first: ReadonlySignal<{ head: Head; statistic: string } | undefined>;
+  /** It was closed. */
+  readonly closed = signal(false);
+  /** Heads that stay beside the opened one, and these with it. */
+  readonly pinned: ReadonlySignal<Head[]>;
+  readonly compared: ReadonlySignal<Head[]>;
+
+  readonly statistics: ReadonlySignal<Statistics | undefined>;
+  readonly sort: ReadonlySignal<string>;
+  readonly filter: ReadonlySignal<string>;
+  /** What the filter asks of a row of the statistics. */
+  readonly passes = signal<((row: number) => boolean) | undefined>(undefined);
+  readonly passing: ReadonlySignal<Head[]>;
+  /** The heads in the order of a statistic; undefined: layers down, heads across. */
+  readonly order: ReadonlySignal<Head[] | undefined>;
+  /** [layer, head, statistic], or nothing. */
+  readonly #strongest: ReadonlySignal<any[]>;
   readonly #chosen = signal<Head | undefined>(undefined);
   readonly pointed = signal<Head | undefined>(undefined);
   readonly hover = signal<Hover | undefined>(undefined);
   readonly window: Signal<Window>;
   /** Which panel the grid and the sentence speak of, and which is shown where there is room for only one. */
   readonly panel = signal<PanelName>("a");
+  /** The opened head stands below the grid, not beside it. */
+  readonly narrow = signal(false);
   /** There is room for one panel only. */
   readonly alone = signal(false);
   /** Whether exact values are wanted; undefined: when there is room for them. */
@@ -82,10 +105,45 @@ export class State {
         }),
       until,
     );
-    this.open = computed(
+    this.#strongest = trait(model, "strongest", until);
+    const pinned = trait(model, "pinned_heads", until);
+    this.pinned = computed(() =>
+      (pinned.value as Head[]).filter(([layer, head]) => layer < this.layers && head < this.headsPerLayer),
+    );
+    const chosen = computed(
       () => this.heads.value.find((head) => same(head, this.#chosen.value)) ?? this.heads.value.at(-1),
     );
-    this.shown = computed(() => this.open.value ?? this.pointed.value);
+    this.first = computed(() => this.#first());
+    this.open = computed(() => chosen.value ?? (this.closed.value ? undefined : this.first.value?.head));
+    this.shown = computed(() => chosen.value ?? (this.open.value && (this.pointed.value ?? this.open.value)));
+    this.compared = computed(() => {
+      const shown = this.shown.value;
+      const others = this.pinned.value.filter((head) => !same(head, shown));
+      return shown ? [...others, shown] : others;
+    });
+
+    const names = trait(model, "statistics", until);
+    const values = trait(model, "statistic_values", until);
+    this.statistics = computed(() => (names.value, values.value, readStatistics(model, this.letters.value)));
+    this.sort = trait(model, "sort", until);
+    this.filter = trait(model, "filter", until);
+    const every = Array.from(
+      { length: this.layers * this.headsPerLayer },
+      (_, row): Head => [Math.floor(row / this.headsPerLayer), row % this.headsPerLayer],
+    );
+    this.passing = computed(() => {
+      const passes = this.passes.value;
+      return passes ? every.filter((_, row) => passes(row)) : every;
+    });
+    this.order = computed(() => {
+      const [statistics, name] = [this.statistics.value, this.sort.value];
+      if (!statistics?.names.includes(name)) return undefined;
+      const size = (head: Head): number => {
+        const value = statistics.of(name, head);
+        return Number.isNaN(value) ? -Infinity : value;
+      };
+      return [...this.passing.value].sort((one, other) => size(other) - size(one) || 0);
+    });
 
     this.scale = signal(this.#scaleOfModel());
     for (const name of ["scale", "limits", "threshold"]) {
@@ -97,7 +155,10 @@ export class State {
     this.signedTable = computed(() => signedTable(theme.value.groundRgb, theme.value.dark));
     watch(until, () => {
       const head = this.open.value;
-      if (head) untracked(() => this.sides.forEach((side) => patterns.load(head, side)));
+      const wanted = [...(head ? [head] : []), ...this.pinned.value];
+      untracked(() => {
+        for (const one of wanted) for (const side of this.sides) void patterns.load(one, side, wanted);
+      });
     });
   }
 
@@ -157,6 +218,30 @@ export class State {
     this.#chosen.value = head;
   }
 
+  /** The head that details and sentence speak of: that of the cell under the pointer, else the shown one. */
+  readonly spoken = computed(() => this.hover.value?.head ?? this.shown.value);
+
+  isPinned = (head: Head): boolean => this.pinned.value.some((other) => same(head, other));
+
+  togglePin(head: Head): void {
+    const others = this.pinned.peek().filter((other) => !same(other, head));
+    save(this.model, { pinned_heads: others.length < this.pinned.peek().length ? others : [...others, head] });
+  }
+
+  setSort(sort: string): void {
+    if (sort !== this.sort.peek()) save(this.model, { sort });
+  }
+
+  setFilter(filter: string): void {
+    if (filter !== this.filter.peek()) save(this.model, { filter });
+  }
+
+  /** Close what is open: no head is selected, and none is shown in its place. */
+  close(): void {
+    this.closed.value = true;
+    this.selection.setHeads([]);
+  }
+
   dropHead(head: Head): void {
     this.selection.setHeads(this.heads.peek().filter((other) => !same(other, head)));
   }
@@ -180,7 +265,8 @@ export class State {
   stepBack(): string {
     if (this.window.peek().span < this.size) return (this.resetWindow(), "Zoom reset.");
     if (this.selectedTokens.peek().length) return (this.selection.setTokens([]), "No token selected.");
-    if (this.heads.peek().length) return (this.selection.setHeads([]), "No head selected.");
+    if (this.heads.peek().length) return (this.close(), "No head selected.");
+    if (this.open.peek()) return (this.close(), "No head is open.");
     return "";
   }
 
@@ -188,6 +274,14 @@ export class State {
   commitScale(): void {
     const { kind, low, high, threshold } = this.scale.peek();
     save(this.model, { scale: kind, limits: [low, high], threshold });
+  }
+
+  #first(): { head: Head; statistic: string } | undefined {
+    const [layer, index, statistic] = this.#strongest.value;
+    const [best] = this.order.value ?? [];
+    if (best && !Number.isNaN(this.statistics.value!.of(this.sort.value, best)))
+      return { head: best, statistic: this.sort.value };
+    return layer === undefined ? undefined : { head: [layer, index], statistic };
   }
 
   #scaleOfModel(): Scale {

@@ -49,6 +49,104 @@ function shown(char: string, before = "\u200b", after = "\u200b"): Part {
   return { text: MARK.test(char) && !on ? `◌${char}` : char, dim: false };
 }
 
+/** A token that holds bytes of a character which byte-level tokenizers spread over several. */
+export interface Piece {
+  /** Which of them it is, from 1. */
+  part: number;
+  of: number;
+  /** The characters that they make together. */
+  whole: string;
+}
+
+const BYTES = /^(<0x[0-9A-Fa-f]{2}>)+$/;
+const known = new WeakMap<readonly string[], (Piece | undefined)[]>();
+
+/** Of each token of a text whether it is a piece of characters, and of which. */
+export function piecesOf(tokens: readonly string[]): (Piece | undefined)[] {
+  let pieces = known.get(tokens);
+  if (!pieces) {
+    pieces = Array.from(tokens, () => undefined);
+    for (let from = 0; from < tokens.length; from++) {
+      let end = from;
+      while (end < tokens.length && BYTES.test(tokens[end]!)) end++;
+      if (end > from + 1) fillPieces(tokens, from, end, pieces);
+      from = Math.max(from, end - 1);
+    }
+    known.set(tokens, pieces);
+  }
+  return pieces;
+}
+
+/** Tokens `from` to `end` - 1 are bytes: those that share a character belong together. */
+function fillPieces(tokens: readonly string[], from: number, end: number, pieces: (Piece | undefined)[]): void {
+  const owners: number[] = [];
+  const bytes: number[] = [];
+  for (let at = from; at < end; at++)
+    for (const [, hex] of tokens[at]!.matchAll(/<0x(..)>/g)) owners.push(at), bytes.push(parseInt(hex!, 16));
+  let group: { first: number; last: number; whole: string } | undefined;
+  const close = (): void => {
+    if (group)
+      for (let at = group.first; at <= group.last && group.last > group.first; at++)
+        pieces[at] = { part: at - group.first + 1, of: group.last - group.first + 1, whole: group.whole };
+    group = undefined;
+  };
+  for (let at = 0; at < bytes.length; ) {
+    const length = characterLength(bytes, at);
+    const whole = length ? decoded(bytes.slice(at, at + length)) : undefined;
+    if (whole === undefined) {
+      at++;
+      continue;
+    }
+    const [first, last] = [owners[at]!, owners[at + length - 1]!];
+    if (group && first <= group.last) group = { ...group, last, whole: group.whole + whole };
+    else close(), (group = { first, last, whole });
+    at += length;
+  }
+  close();
+}
+
+/** How many bytes the character takes that begins here, 0 where none does. */
+const characterLength = (bytes: readonly number[], at: number): number => {
+  const lead = bytes[at]!;
+  const length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+  return at + length <= bytes.length ? length : 0;
+};
+
+function decoded(bytes: readonly number[]): string | undefined {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(bytes));
+  } catch {
+    return undefined;
+  }
+}
+
+/** " (part 1 of 2 of 'こ')", "" for a token that is no piece of a character. */
+export function partNote(tokens: readonly string[], at: number): string {
+  const piece = piecesOf(tokens)[at];
+  return piece ? ` (part ${piece.part} of ${piece.of} of '${plain(piece.whole, 12)}')` : "";
+}
+
+/** A token of a text as a span; a piece of a character says of which. */
+export function tokenSpanAt(tokens: readonly string[], at: number): HTMLSpanElement {
+  const span = tokenSpan(tokens[at] ?? "");
+  const note = partNote(tokens, at);
+  if (note) span.append(h("i", { class: "sw-part" }, note));
+  return span;
+}
+
+/** A token among others of a text: before the first piece of a character stands the character, once. */
+export function tokenInText(tokens: readonly string[], at: number): HTMLSpanElement {
+  const span = tokenSpan(tokens[at] ?? "");
+  const piece = piecesOf(tokens)[at];
+  if (piece?.part === 1) span.prepend(h("b", { class: "sw-whole" }, plain(piece.whole, 12)));
+  if (piece) span.setAttribute("aria-label", plainAt(tokens, at));
+  return span;
+}
+
+/** The same as one string, the token cut after `limit` characters. */
+export const plainAt = (tokens: readonly string[], at: number, limit = Infinity): string =>
+  plain(tokens[at] ?? "", limit) + partNote(tokens, at);
+
 /** The token as one string, cut after `limit` characters. */
 export function plain(token: string, limit = Infinity): string {
   const chars = [

@@ -23,6 +23,18 @@ export interface AttentionViewTraits extends ViewTraits {
   thumbnail_layers: number;
   /** [[layer, head, letter], ...] */
   letters: any[];
+  /** names; empty until they are computed */
+  statistics: string[];
+  /** float32 [statistic, layer, head] */
+  statistic_values: Bytes;
+  /** [layer, head, statistic]; empty where none stands out */
+  strongest: any[];
+  /** a statistic; empty: by layer and head */
+  sort: string;
+  filter: string;
+  pinned_heads: any;
+  /** as Python, those that Python alone sets */
+  arguments: string[];
   scale: "linear" | "log";
   limits: [number, number];
   threshold: number;

@@ -23,6 +23,8 @@ export interface NumberColumn extends Described {
   kind: "integer" | "number";
   values: Numbers;
   threshold: number | null;
+  /** Of each row the threshold that it was compared with. */
+  marks?: Numbers;
   low?: Numbers;
   high?: Numbers;
   /** What the bars start and end at: all finite values, their intervals, the threshold and zero. */
@@ -72,6 +74,7 @@ export function readTable(model: Model<HeadTableTraits>): Table {
     values: numbers.get(spec.name)!,
     low: numbers.get(spec.low),
     high: numbers.get(spec.high),
+    marks: numbers.get(spec.marks),
   });
   // A control is drawn on the scale of what it is held against, and the other way round.
   const sharing = (spec: any): any[] =>
@@ -113,11 +116,11 @@ const together = (one: [number, number], other: [number, number]): [number, numb
   Math.max(one[1], other[1]),
 ];
 
-type Measured = Pick<NumberColumn, "kind" | "values" | "low" | "high" | "threshold">;
+type Measured = Pick<NumberColumn, "kind" | "values" | "low" | "high" | "marks" | "threshold">;
 
-function domainOf({ values, low, high, threshold }: Measured): [number, number] {
+function domainOf({ values, low, high, marks, threshold }: Measured): [number, number] {
   let [least, largest] = [Math.min(0, threshold ?? 0), Math.max(0, threshold ?? 0)];
-  for (const numbers of [values, low, high])
+  for (const numbers of [values, low, high, marks])
     for (const value of numbers ?? [])
       if (Number.isFinite(value)) {
         if (value < least) least = value;
@@ -130,6 +133,25 @@ function domainOf({ values, low, high, threshold }: Measured): [number, number] 
 function digitsOf(kind: string, [least, largest]: readonly [number, number]): number {
   if (kind === "integer") return 0;
   return Math.max(0, 2 - Math.floor(Math.log10(Math.max(-least, largest))));
+}
+
+/** What the value of a row was compared with; null where with nothing. */
+export function thresholdAt({ marks, threshold }: NumberColumn, row: number): number | null {
+  const mark = marks?.[row];
+  return mark === undefined || Number.isNaN(mark) ? threshold : mark;
+}
+
+/** How a bar is painted: by its sign where the column has both, and by whether it reaches its threshold. */
+export function barKind(
+  column: NumberColumn,
+  row: number,
+): { sign: "amount" | "positive" | "negative"; passes?: boolean } {
+  const value = column.values[row]!;
+  const threshold = thresholdAt(column, row);
+  return {
+    sign: column.domain[0] >= 0 ? "amount" : value < 0 ? "negative" : "positive",
+    ...(threshold === null || value < 0 ? {} : { passes: value >= threshold }),
+  };
 }
 
 export const headOf = (table: Table, row: number): Head => [table.layer[row]!, table.head[row]!];

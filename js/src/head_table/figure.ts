@@ -5,6 +5,7 @@ import type { Theme } from "../core/elements/theme";
 import { type Figure, gradient, round, svgOf } from "../core/export/figure";
 import { xml } from "../core/export/files";
 import {
+  barKind,
   headName,
   headOf,
   type NumberColumn,
@@ -13,6 +14,7 @@ import {
   type StripColumn,
   short,
   type Table,
+  thresholdAt,
   written,
 } from "./columns";
 import { boxesOf, queryBox, STRIP_HEIGHT } from "./grid/attention_strips";
@@ -142,19 +144,22 @@ function stripCell(
 /** The bar of a number, with its interval and the threshold. */
 function barCell(
   { theme }: Drawing,
-  { values, domain, threshold, low, high }: NumberColumn,
+  column: NumberColumn,
   row: number,
   x: number,
   y: number,
   bar: { from: number; width: number },
 ): string {
+  const { values, domain, low, high } = column;
+  const threshold = thresholdAt(column, row);
   const value = values[row]!;
   const at = (v: number): number => x + bar.from + place(v, domain) * bar.width;
   let svg = "";
   if (!Number.isNaN(value)) {
     const [from, to] = [Math.min(at(0), at(value)), Math.max(at(0), at(value))];
-    const opacity = threshold === null || value < 0 ? 0.6 : value >= threshold ? 0.85 : 0.38;
-    svg += box(from, y + 7, to - from, 10, value < 0 ? theme.warn : theme.accent, `fill-opacity="${opacity}"`);
+    const { sign, passes } = barKind(column, row);
+    const opacity = passes === undefined ? 0.7 : passes ? 0.92 : 0.4;
+    svg += box(from, y + 7, to - from, 10, theme[sign], `fill-opacity="${opacity}"`);
   }
   if (low && high && Number.isFinite(low[row]) && Number.isFinite(high[row])) {
     const [from, to] = [round(at(low[row]!)), round(at(high[row]!))];

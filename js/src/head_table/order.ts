@@ -1,6 +1,6 @@
 /** Which rows are shown, in which order. */
+import type { Predicate } from "../core/filter/filter";
 import type { Column, Table } from "./columns";
-import type { Predicate } from "./filter/filter";
 
 export type Direction = "ascending" | "descending";
 export type SortKey = readonly [column: string, direction: Direction];

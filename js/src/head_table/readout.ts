@@ -2,8 +2,17 @@
 import { className } from "../core/drawing/colour";
 import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
-import { tokenSpan } from "../core/tokens";
-import { headName, headOf, isClass, type ShownColumn, type StripColumn, spoken, type Table } from "./columns";
+import { tokenSpanAt } from "../core/tokens";
+import {
+  headName,
+  headOf,
+  isClass,
+  type ShownColumn,
+  type StripColumn,
+  spoken,
+  type Table,
+  thresholdAt,
+} from "./columns";
 import { levelAt, percent, stripWords, tokenAt } from "./grid/attention_strips";
 
 export interface Readout {
@@ -37,7 +46,7 @@ function stripNote(column: StripColumn, row: number, event: PointerEvent): HTMLE
   const canvas = (event.target as Element).closest(".sw-cell-strip")!.firstElementChild!.getBoundingClientRect();
   const [at, query] = [tokenAt(column, event.clientX - canvas.left, canvas.width), column.queries[row]!];
   const token = (position: number): (Node | string)[] => [
-    tokenSpan(column.tokens[position]!),
+    tokenSpanAt(column.tokens, position),
     h("span", { class: "sw-dim" }, ` ${position}`),
   ];
   if (at > query)
@@ -69,7 +78,8 @@ export function describe(table: Table, row: number, column: ShownColumn | undefi
 function valueText(column: ShownColumn, row: number): string {
   if (column.kind === "strip") return stripWords(column, row);
   if (column.kind === "text") return `${column.title} ${column.values[row] || "\u2013"}`;
-  const { values, low, high, threshold, title } = column;
+  const { values, low, high, title } = column;
+  const threshold = thresholdAt(column, row);
   const interval = low && high && !Number.isNaN(low[row]) ? ` (${spoken(low[row]!)} to ${spoken(high[row]!)})` : "";
   const limit = threshold === null ? "" : `, threshold ${threshold}`;
   return `${title} ${spoken(values[row]!)}${interval}${limit}`;

@@ -51,6 +51,7 @@ class RecallHeads(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
+    title: ClassVar[str] = "Heads that attend to the subject of facts"
 
     layer: Array
     head: Array
@@ -74,12 +75,31 @@ class RecallHeads(Result):
         rows = [row for row in rank(self.effect) if self.found[row]]
         return [(int(self.layer[row]), int(self.head[row])) for row in rows]
 
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """What a head's numbers are compared with: the effect must be above its own, the corrected p below."""
+        return {"effect": self.min_effect, "p_corrected": self.alpha}
+
+    @property
+    def why_not(self) -> list[str]:
+        """Of each row the conditions that it does not pass, each beside its limit; "" where it was found."""
+        return [_why_not(*row, self.alpha, self.min_effect) for row in zip(self.effect, self.p_corrected, strict=True)]
+
     def to_dataframe(self) -> pd.DataFrame:
-        """Return a table: layer, head, effect, low, high, p, p_corrected, found."""
+        """Return a table: layer, head, effect, low, high, p, p_corrected, found, why_not."""
         import pandas as pd
 
-        names = ("layer", "head", "effect", "low", "high", "p", "p_corrected", "found")
+        names = ("layer", "head", "effect", "low", "high", "p", "p_corrected", "found", "why_not")
         return pd.DataFrame({name: getattr(self, name) for name in names})
+
+
+def _why_not(effect: float, p: float, alpha: float, min_effect: float) -> str:
+    failed = [] if effect > min_effect else [f"effect {effect:.3g} is not above {min_effect:.3g}"]
+    if p != p:
+        failed.append("no p: the same in every prompt")
+    elif not p < alpha:
+        failed.append(f"corrected p {p:.2g} is not below {alpha:.3g}")
+    return "; ".join(failed)
 
 
 def recall_heads(

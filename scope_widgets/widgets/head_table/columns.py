@@ -36,6 +36,11 @@ HELP = {
     "p": "How often an effect at least this large is found where there is none.",
     "p_corrected": "The same, corrected for all heads that were tested.",
     "path": "The path that was patched.",
+    "found": "Whether the head passes every condition; `why_not` says which it does not.",
+    "why_not": "The conditions that the head does not pass, each beside its limit.",
+    "different": "Whether the corrected p is below the level of the test; p alone is not corrected for all heads.",
+    "score": "The statistic that earned the label, and the line that it had to reach.",
+    "null_p": "Share of random draws that reach the score where nothing is there.",
     "reads": "The name whose exchange for another takes the effect away, and the position at which the head reads it.",
     "share": "How much of the effect is lost when the head reads another name in place of this one.",
     "share_there": "How much of the effect is lost with what it reads at that position alone.",
@@ -66,6 +71,8 @@ class Column:
     threshold: float | None = None
     low: str | None = None
     high: str | None = None
+    #: the column with what each row was compared with
+    marks: str | None = None
 
     @classmethod
     def of(
@@ -86,7 +93,8 @@ class Column:
             if not math.isfinite(threshold):
                 raise ValueError(f"The threshold of {name!r} must be a number, not {threshold!r}.")
         whiskers = _whiskers(frame)
-        ends = {end for pair in whiskers.values() for end in pair}
+        marks = _marks(frame)
+        ends = {end for pair in whiskers.values() for end in pair} | set(marks.values())
         heads = [name for name in ("layer", "head") if name not in (wanted or ())]
         order = [*heads, *(wanted or [name for name in frame.columns if name not in ("layer", "head")])]
         order += [name for name in frame.columns if name not in order]
@@ -100,6 +108,7 @@ class Column:
                 threshold=None if name not in thresholds else float(thresholds[name]),
                 low=whiskers.get(name, (None, None))[0],
                 high=whiskers.get(name, (None, None))[1],
+                marks=marks.get(name),
             )
             for name in order
         ]
@@ -198,6 +207,20 @@ def _kind(values: pd.Series) -> str:
     return "integer" if pd.api.types.is_integer_dtype(values) else "number"
 
 
+def _marks(frame: pd.DataFrame) -> dict[str, str]:
+    """Find what the rows of each column were compared with: name_threshold, or threshold for the number before it."""
+    found = {name: f"{name}_threshold" for name in frame.columns if f"{name}_threshold" in frame.columns}
+    if "threshold" in frame.columns and (before := _number_before(frame, "threshold")):
+        found[before] = "threshold"
+    return found
+
+
+def _number_before(frame: pd.DataFrame, name: str) -> str | None:
+    """Return the last column of numbers that stands before another."""
+    before = [one for one in frame.columns[: frame.columns.get_loc(name)] if _kind(frame[one]) == "number"]
+    return before[-1] if before else None
+
+
 def _whiskers(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
     """Find the interval of each column: name_low and name_high, or low and high for the number before them."""
     found = {
@@ -205,8 +228,6 @@ def _whiskers(frame: pd.DataFrame) -> dict[str, tuple[str, str]]:
         for name in frame.columns
         if {f"{name}_low", f"{name}_high"} <= set(frame.columns)
     }
-    if {"low", "high"} <= set(frame.columns):
-        before = [name for name in frame.columns[: frame.columns.get_loc("low")] if _kind(frame[name]) == "number"]
-        if before:
-            found[before[-1]] = ("low", "high")
+    if {"low", "high"} <= set(frame.columns) and (before := _number_before(frame, "low")):
+        found[before] = ("low", "high")
     return found

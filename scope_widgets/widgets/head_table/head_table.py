@@ -26,6 +26,7 @@ class HeadTable(View):
     scores : HeadScores, any result with ``to_dataframe()``, or a DataFrame
         Columns ``layer`` and ``head``, then numbers and text. ``<name>_low`` and ``<name>_high`` are the interval
         of ``<name>`` and drawn as its whisker; plain ``low`` and ``high`` belong to the number column before them.
+        ``<name>_threshold``, and plain ``threshold`` likewise, is what each row was compared with, a mark in its bar.
         A result may bring ``strips`` (uint8 [row, position], 255 is 1), ``strip_tokens`` and ``strip_queries``
         (a position a row): a column "strips" draws the attention of each head from its query over the tokens. Its
         ``message`` stands above the rows.
@@ -34,7 +35,7 @@ class HeadTable(View):
     columns : list of str, optional
         The columns to show, in this order; default all.
     thresholds : dict of str to float, optional
-        Where the hairline in a column's bar stands; default those of `labels`.
+        Where the hairline in a column's bar stands; default those of `labels`, or of the result.
     filter : str, optional
         Such as ``"induction > .4 and layer < 12"``.
     sort : list of (column, "ascending" or "descending"), optional
@@ -97,7 +98,7 @@ class HeadTable(View):
             frame = _with_labels(frame, why)
         strips = Strips.of(scores, len(frame))
         given = {"columns": columns, "thresholds": thresholds}
-        thresholds = _thresholds(labels, frame) if thresholds is None else thresholds
+        thresholds = _thresholds(scores if labels is None else labels, frame) if thresholds is None else thresholds
         known = Column.of(frame, columns, thresholds, strips is not None)
         specs, numbers, texts = pack(frame, known)
         self._frame = frame
@@ -108,7 +109,7 @@ class HeadTable(View):
             selection=selection,
             selected_heads=selected_heads,
             selected_tokens=selected_tokens,
-            title=title or getattr(scores, "title", "Head scores") + (f", {model}" if model else ""),
+            title=title or _title(scores, known, labels is not None) + (f", {model}" if model else ""),
             n_layers=getattr(scores, "n_layers", None),
             n_heads=getattr(scores, "n_heads", None),
             made_by=made_by("HeadTable", scores=scores, **({} if labels is None else {"labels": labels})),
@@ -169,8 +170,19 @@ def _with_labels(frame: pd.DataFrame, why: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def _title(scores: Any, columns: Sequence[Column], labelled: bool) -> str:
+    """Say what a table is of: as its result says it, else by its first columns of numbers."""
+    said = getattr(scores, "title", "")
+    if not isinstance(said, str) or not said:
+        numbers = [column.name for column in columns if column.shown and column.kind == "number"]
+        numbers = [name for name in numbers if name not in ("p", "p_corrected")]
+        names = ", ".join(name.replace("_", " ") for name in numbers[:3])
+        said = f"Heads: {names}{', …' * (len(numbers) > 3)}" if names else "Heads"
+    return f"{said}, with labels" if labelled else said
+
+
 def _thresholds(labels: Any, frame: pd.DataFrame) -> dict[str, float]:
-    """Take the thresholds that the labels were given by."""
+    """Take the thresholds that the labels were given by, or that a result compares its heads with."""
     held: Mapping[str, float] = getattr(labels, "thresholds", {})
     return {name: threshold for name, threshold in held.items() if name in frame.columns}
 

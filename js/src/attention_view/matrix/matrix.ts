@@ -4,14 +4,15 @@ import { createWalker, type Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { exact } from "../../core/format";
 import { computed, draw, type ReadonlySignal, type Signal, signal, sizeOf, watch } from "../../core/reactive";
-import { plain } from "../../core/tokens";
+import type { Head } from "../../core/selection";
+import { plainAt } from "../../core/tokens";
 import { type Frame, matrixFrame, showing } from "../layout";
 import { isExact, type Pattern, read } from "../patterns/pattern";
 import { type Raster, rasterise } from "../patterns/raster";
 import { thumbnail } from "../patterns/thumbnails";
 import { PANEL_TITLES, type PanelName, type State } from "../state";
 import { drawCells, drawClipMarks, drawCross, drawSelected, placeOf } from "./matrix_drawing";
-import { drawLabels, LABEL_FONT_SIZE, labelRoom, type Pinned } from "./matrix_labels";
+import { drawAxisNames, drawLabels, LABEL_FONT_SIZE, labelRoom, type Pinned } from "./matrix_labels";
 import { listenToPointer, pointAt } from "./matrix_pointer";
 
 export interface Brush {
@@ -23,6 +24,7 @@ export interface Brush {
 export interface Matrix {
   state: State;
   panel: PanelName;
+  head: ReadonlySignal<Head | undefined>;
   element: HTMLElement;
   size: ReadonlySignal<readonly [width: number, height: number]>;
   /** Whether the queries have labels: panels side by side over the same tokens share those of the first. */
@@ -35,13 +37,22 @@ export interface Matrix {
   brush: Signal<Brush | undefined>;
 }
 
-export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, until: AbortSignal): HTMLElement {
+export interface MatrixOptions {
+  panel: PanelName;
+  head: ReadonlySignal<Head | undefined>;
+  /** Whether the queries have labels: panels side by side over the same tokens share those of the first. */
+  labelled: ReadonlySignal<boolean>;
+  /** What stands above it, where it is not alone. */
+  title: Node;
+}
+
+export function createMatrix(state: State, options: MatrixOptions, tooltip: Tooltip, until: AbortSignal): HTMLElement {
+  const { panel, title } = options;
   const cells = h("canvas", { "aria-hidden": "true" });
   const marks = h("canvas", { class: "av-above", "aria-hidden": "true" });
   const element = h("div", { class: "av-matrix", "data-panel": panel }, cells, marks);
-  const titles = state.panels.length > 1 ? [h("b", {}, PANEL_TITLES[panel])] : [];
-  const frameElement = h("div", { class: "av-panel" }, ...titles, element);
-  const matrix = matrixOf(state, panel, element, until);
+  const frameElement = h("div", { class: "av-panel" }, title, element);
+  const matrix = matrixOf(state, options, element, until);
   const { size, room, raster, frame } = matrix;
 
   // No wider than its height can use: the exact values get the rest.
@@ -69,24 +80,27 @@ export function createMatrix(state: State, panel: PanelName, tooltip: Tooltip, u
   return frameElement;
 }
 
-function matrixOf(state: State, panel: PanelName, element: HTMLElement, until: AbortSignal): Matrix {
+function matrixOf(
+  state: State,
+  { panel, head, labelled }: MatrixOptions,
+  element: HTMLElement,
+  until: AbortSignal,
+): Matrix {
   const size = sizeOf(element, until);
-  const labelled = computed(() => panel === "a" || state.alone.value || state.tokensDiffer);
   const room = computed(() => labelRoom(state.tokensOf(panel), characterWidth(state.theme.value.mono), labelled.value));
   const frame = computed(() => {
     const [width, height] = size.value;
     const { queryWidth, keyHeight, tailWidth } = room.value;
     return matrixFrame(width, height, queryWidth, keyHeight, tailWidth, state.window.value.span);
   });
-  const pattern = computed(() => (state.shown.value ? state.patterns.get(state.shown.value, panel).value : undefined));
+  const pattern = computed(() => (head.value ? state.patterns.get(head.value, panel).value : undefined));
   const raster = computed(() => {
-    const head = state.shown.value;
-    if (!head) return undefined;
-    if (!pattern.value) return thumbnail(state, head, panel);
+    if (!head.value) return undefined;
+    if (!pattern.value) return thumbnail(state, head.value, panel);
     return rasterise(pattern.value, state.window.value, Math.round(frame.value.side * (window.devicePixelRatio || 1)));
   });
   const brush = signal<Brush | undefined>(undefined);
-  return { state, panel, element, size, labelled, room, frame, pattern, raster, brush };
+  return { state, panel, head, element, size, labelled, room, frame, pattern, raster, brush };
 }
 
 /** The cells. */
@@ -108,6 +122,7 @@ function drawAbove(pen: CanvasRenderingContext2D, { state, panel, frame, labelle
   const queries = labelled.value ? [...pointed(hover?.query), ...selected] : undefined;
   const keys = [...pointed(hover?.key ?? hover?.query), ...selected];
   drawLabels(pen, state.tokensOf(panel), frame.value, view, theme, queries, keys);
+  if (labelled.value) drawAxisNames(pen, frame.value, theme);
   if (!brush.value) return;
   const { from, to } = brush.value;
   const place = placeOf(frame.value, view);
@@ -132,7 +147,7 @@ function createMatrixWalker(matrix: Matrix): Walker {
     describe: (query, key) => {
       const now = pattern.peek();
       const value = now ? `${isExact(now, query) ? "" : "about "}${exact(read(now, query, key).value)}` : "not loaded";
-      return `${plain(tokens[query]!)} (${query}) attends to ${plain(tokens[key]!)} (${key}): ${value}`;
+      return `${plainAt(tokens, query)} (${query}) attends to ${plainAt(tokens, key)} (${key}): ${value}`;
     },
     onMove: (query, key) => {
       state.window.value = showing(state.window.peek(), query, key, state.size);

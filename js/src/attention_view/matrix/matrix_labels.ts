@@ -7,6 +7,8 @@ import type { Window } from "../patterns/raster";
 
 export const LABEL_FONT_SIZE = 11;
 const GAP = 6;
+/** At the corner of both axes, and the room that they take. */
+const AXIS_NAMES = { query: "query ↓", key: "key →", characters: 7, height: 30 };
 /** From so many tokens on a label says its position too: "200 ·the". */
 const NUMBERED_FROM = 40;
 
@@ -32,8 +34,8 @@ export function labelRoom(tokens: string[], character: number, withQueries: bool
     );
   const width = longest * character;
   return {
-    queryWidth: withQueries ? Math.ceil(width) + GAP + 2 : 5,
-    keyHeight: Math.ceil(-width * Math.sin(KEY_LABEL_ANGLE)) + GAP + 8,
+    queryWidth: withQueries ? Math.ceil(Math.max(width, AXIS_NAMES.characters * character)) + GAP + 2 : 5,
+    keyHeight: Math.max(AXIS_NAMES.height, Math.ceil(-width * Math.sin(KEY_LABEL_ANGLE)) + GAP + 8),
     tailWidth: Math.ceil(Math.max(0, ...lean)) + 4,
   };
 }
@@ -74,6 +76,17 @@ function label(
   pen.fillText(number, 0, 0);
   drawToken(pen, token, number.length * one, 0, ink, theme.dim, LABEL_CHARACTERS);
   pen.restore();
+}
+
+/** What the axes are. */
+export function drawAxisNames(pen: CanvasRenderingContext2D, { left, top }: Frame, theme: Theme): void {
+  pen.font = `${LABEL_FONT_SIZE}px ${theme.font}`;
+  pen.fillStyle = theme.dim;
+  pen.textAlign = "right";
+  pen.textBaseline = "alphabetic";
+  pen.fillText(AXIS_NAMES.key, left - GAP, top - 16);
+  pen.fillText(AXIS_NAMES.query, left - GAP, top - 3);
+  pen.textAlign = "left";
 }
 
 /** A label that is drawn whatever else is; the others make room for it. */

@@ -4,10 +4,11 @@ import type { Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { exact } from "../../core/format";
 import { signal, watch } from "../../core/reactive";
-import { tokenSpan } from "../../core/tokens";
+import type { Head } from "../../core/selection";
+import { tokenSpanAt } from "../../core/tokens";
 import { inside, KEY_LABEL_ANGLE, zoomed } from "../layout";
 import { isExact, read } from "../patterns/pattern";
-import { PANEL_TITLES, type PanelName, type State } from "../state";
+import { headText, PANEL_TITLES, type PanelName, type State, same } from "../state";
 import type { Brush, Matrix } from "./matrix";
 
 export function listenToPointer(matrix: Matrix, walker: Walker, tooltip: Tooltip, until: AbortSignal): void {
@@ -19,23 +20,23 @@ export function listenToPointer(matrix: Matrix, walker: Walker, tooltip: Tooltip
 }
 
 /** Point at a cell or, without a key, at the token of a label; the exact values of its row are wanted. */
-export function pointAt({ state, panel }: Matrix, query: number, key: number | undefined): void {
-  state.hover.value = { query, key, panel };
-  const head = state.open.peek();
-  if (head) state.patterns.wantRow(head, state.sides, query);
+export function pointAt({ state, panel, head }: Matrix, query: number, key: number | undefined): void {
+  const one = head.peek();
+  state.hover.value = { query, key, panel, head: one };
+  if (one) state.patterns.wantRow(one, state.sides, query);
 }
 
 function listenToHover(matrix: Matrix, tooltip: Tooltip, until: AbortSignal): void {
-  const { element, state, panel, brush } = matrix;
+  const { element, state, panel, head, brush } = matrix;
   // Where the pointer is, so that its note is told again when exact values arrive.
   const pointer = signal<{ x: number; y: number } | undefined>(undefined);
   watch(until, () => {
     const hover = state.hover.value;
-    if (!pointer.value || hover?.panel !== panel) return;
+    if (!pointer.value || hover?.panel !== panel || hover.head !== head.peek()) return;
     const { x, y } = pointer.value;
-    const token = tokenSpan(state.tokensOf(panel)[hover.query]!);
+    const token = tokenSpanAt(state.tokensOf(panel), hover.query);
     if (hover.key === undefined) tooltip.show(x, y, [token, ` ${hover.query}`]);
-    else tooltip.show(x, y, cellNote(state, panel, hover.query, hover.key));
+    else tooltip.show(x, y, cellNote(state, panel, hover.head!, hover.query, hover.key));
   });
   const leave = (): void => {
     pointer.value = state.hover.value = undefined;
@@ -129,25 +130,29 @@ function tokensIn({ from, to }: Brush, size: number): number[] {
   return [...found].sort((one, other) => one - other);
 }
 
-function cellNote(state: State, panel: PanelName, query: number, key: number): (Node | string)[] {
-  const head = state.shown.value!;
+const isLoading = (state: State, head: Head): boolean => same(head, state.open.value) || state.isPinned(head);
+
+function cellNote(state: State, panel: PanelName, head: Head, query: number, key: number): (Node | string)[] {
   const tokens = state.tokensOf(panel);
   const lines = state.panels.map((name) => {
     const pattern = state.patterns.get(head, name).value;
     const line = h("div", { class: "av-value" });
     if (state.panels.length > 1) line.append(h("span", { class: "sw-dim" }, `${PANEL_TITLES[name]} `));
     if (!pattern)
-      line.append(h("span", { class: "sw-dim" }, state.open.value ? "loading …" : "open the head for its values"));
+      line.append(
+        h("span", { class: "sw-dim" }, isLoading(state, head) ? "loading …" : "open the head for its values"),
+      );
     else line.append(h("b", {}, `${isExact(pattern, query) ? "" : "≈ "}${exact(read(pattern, query, key).value)}`));
     return line;
   });
   const place = h(
     "div",
     {},
-    tokenSpan(tokens[query]!),
+    tokenSpanAt(tokens, query),
     h("span", { class: "sw-dim" }, ` ${query} → `),
-    tokenSpan(tokens[key]!),
+    tokenSpanAt(tokens, key),
     h("span", { class: "sw-dim" }, ` ${key}`),
   );
-  return [place, ...lines];
+  const name = state.compared.value.length > 1 ? [h("div", { class: "sw-dim" }, headText(head))] : [];
+  return [...name, place, ...lines];
 }

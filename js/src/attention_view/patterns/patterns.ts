@@ -29,6 +29,8 @@ export class Patterns {
   readonly drawing = signal("");
   readonly failed = signal(false);
   readonly problem = signal("");
+  /** Why heads have no statistics; "" where they have, or will. */
+  readonly unscored = signal("");
 
   constructor(
     readonly model: Model<AttentionViewTraits>,
@@ -39,7 +41,17 @@ export class Patterns {
     this.thumbnailSize = model.get("thumbnail_size");
     this.thumbnails = signal({ values: bytes(model.get("thumbnails")).slice(), layers: model.get("thumbnail_layers") });
     this.#until = until;
-    void this.drawRest();
+    void this.drawRest().then(() => this.#score());
+  }
+
+  /** Ask for the statistics of heads where Python had no time for them; the state holds them then. */
+  async #score(): Promise<void> {
+    if (this.model.get("statistics").length || this.failed.peek() || this.#until.aborted) return;
+    try {
+      await this.requests.ask("statistics", {});
+    } catch (error) {
+      if ((error as Error).name !== "AbortError") this.unscored.value = (error as Error).message;
+    }
   }
 
   /** The pattern, undefined until it is there. "difference" is B - A. */
@@ -47,13 +59,14 @@ export class Patterns {
     return this.#entry(`${head} ${panel}`);
   }
 
-  /** Ask for a pattern unless it is there; patterns that are asked for and no longer wanted are given up. */
-  async load(head: Head, side: Side): Promise<void> {
+  /** Ask for a pattern unless it is there; those that are asked for and not of a wanted head are given up. */
+  async load(head: Head, side: Side, wanted: readonly Head[]): Promise<void> {
     const key = `${head} ${side}`;
     const entry = this.#entry(key);
     this.#touch(key, entry);
     if (entry.peek() || this.#asking.has(key)) return;
-    for (const other of this.#asking.values()) if (`${other.head}` !== `${head}`) other.controller.abort();
+    for (const other of this.#asking.values())
+      if (!wanted.some((one) => `${one}` === `${other.head}`)) other.controller.abort();
     const controller = new AbortController();
     this.#asking.set(key, { head, controller });
     this.loading.value = "loading exact values …";

@@ -96,6 +96,10 @@ export class Graph {
   }
 }
 
+/** "3.1", "MLP 3", "embeddings", "logits": for what has little room. */
+export const shortName = ({ kind, layer, head }: Node): string =>
+  ({ input: "embeddings", head: `${layer}.${head}`, mlp: `MLP ${layer}`, logits: "logits" })[kind];
+
 /** "Head 3.1", "MLP of layer 3", "Embeddings", "Logits". */
 export function nodeWords({ kind, layer, head }: Node): string {
   return { input: "Embeddings", head: `Head ${layer}.${head}`, mlp: `MLP of layer ${layer}`, logits: "Logits" }[kind];

@@ -78,7 +78,8 @@ function focusOf(state: State): Focus {
   const curves = units.size || curve || rank !== undefined ? scene.curves.filter(wanted) : [];
   const marks = new Set(curves.flatMap(({ from, to }) => [from, to]));
   for (const key of units) marks.add(find.get(key) ?? -1);
-  return { curves, marks: curves.length || units.size ? marks : undefined };
+  // What has no edge that is in stands out by nothing: the rest stays as it is.
+  return { curves, marks: curves.length ? marks : undefined };
 }
 
 /** All edges. */

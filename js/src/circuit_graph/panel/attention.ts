@@ -6,7 +6,7 @@ import { context, h } from "../../core/elements/dom";
 import { exact } from "../../core/format";
 import { signal } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
-import { tokenSpan } from "../../core/tokens";
+import { tokenSpanAt } from "../../core/tokens";
 import type { Unit } from "../circuit/units";
 import type { State } from "../state";
 
@@ -75,9 +75,9 @@ function thumbnail(state: State, { tokens, weights }: Pattern): HTMLElement {
     ) as [number, number];
     if (key > query) return last();
     words.replaceChildren(
-      tokenSpan(tokens[query]!),
+      tokenSpanAt(tokens, query),
       ` ${query} attends to `,
-      tokenSpan(tokens[key]!),
+      tokenSpanAt(tokens, key),
       ` ${key}: `,
       h("b", {}, exact(weights[query * n + key]!)),
     );

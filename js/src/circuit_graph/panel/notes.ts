@@ -2,6 +2,7 @@
 
 import { h } from "../../core/elements/dom";
 import { count, counted } from "../../core/format";
+import { shortName } from "../circuit/graph";
 import { edgeWords, scoreText, unitWords } from "../circuit/names";
 import type { Unit } from "../circuit/units";
 import type { Curve } from "../drawing/edge_lines";
@@ -18,7 +19,7 @@ export function unitNote(state: State, unit: Unit): HTMLElement[] {
   const lines: HTMLElement[] = [
     h("div", {}, h("b", {}, unitWords(state.graph, unit)), ...(label ? [` ${label}`] : [])),
   ];
-  if (unit.kind === "group") lines.push(dim(unit.nodes.map((node) => state.graph.nodes[node]!.name).join(", ")));
+  if (unit.kind === "group") lines.push(dim(unit.nodes.map((node) => shortName(state.graph.nodes[node]!)).join(", ")));
   lines.push(dim(`${counted(ins!.length, "edge")} in, ${count(outs!.length)} out`));
   if (outs!.length) lines.push(dim(`scores out sum to ${scoreText(sum)}`));
   if (isRemoved(state, unit)) lines.push(dim("taken out"));

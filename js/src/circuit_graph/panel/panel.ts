@@ -127,7 +127,7 @@ function edgeParts(state: State, rank: number): HTMLElement[] {
         ? `number ${count(rank + 1)} of ${count(edges.scored)} (${share(rank + 1, edges.count)})`
         : "without a score",
     ],
-    ["name", edges.name(rank)],
+    ["name in Python", edges.name(rank)],
   ];
   if (edges.other) facts.splice(1, 0, ["score in B", scoreText(edges.other.score[rank]!)]);
   const table = factsTable(facts);

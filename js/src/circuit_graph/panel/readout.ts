@@ -4,6 +4,7 @@ import { createLegend } from "../../core/drawing/legend";
 import { h } from "../../core/elements/dom";
 import { count, counted, share, significant } from "../../core/format";
 import { computed, watch } from "../../core/reactive";
+import { unitWords } from "../circuit/names";
 import type { Scores } from "../circuit/scores";
 import { COMPARISON, lineKey } from "../drawing/line_key";
 import { MOST_EDGES, MOST_NODES } from "../drawing/scene";
@@ -126,7 +127,7 @@ export function createFootnote(state: State, until: AbortSignal): HTMLElement {
   const words = h("span", {});
   const keys = h("span", { class: "cg-keys" });
   watch(until, () => {
-    words.textContent = undrawnWords(state);
+    words.textContent = [outsideWords(state), undrawnWords(state)].filter(Boolean).join(" ");
     const there = new Set(state.scene.value.curves.map(({ sort }) => sort));
     keys.replaceChildren(
       ...(there.has("unscored") ? [lineKey(state, "unscored", "not scored", "These edges have no score (NaN).")] : []),
@@ -134,6 +135,24 @@ export function createFootnote(state: State, until: AbortSignal): HTMLElement {
     );
   });
   return h("div", { class: "cg-undrawn" }, words, keys);
+}
+
+/** Of selected heads and MLPs that the circuit is without: nothing would stand out, and no one knew why. */
+export function outsideWords(state: State): string {
+  const included = state.included.value;
+  const outside = state.selected.value.flatMap((key) => {
+    const unit = state.unitOf(key);
+    if (unit?.kind !== "head" && unit?.kind !== "mlp") return [];
+    const { into, out } = state.edges.touching(new Set(unit.nodes));
+    return [...into, ...out].some((rank) => included[rank]) ? [] : [unitWords(state.graph, unit)];
+  });
+  const [first, ...others] = outside;
+  if (!first) return "";
+  const verb = others.length
+    ? "are selected and not in the circuit: none of their"
+    : "is selected and not in the circuit: none of its";
+  const last = others.pop();
+  return `${[first, ...others].join(", ")}${last ? ` and ${last}` : ""} ${verb} edges is in.`;
 }
 
 /** What is in and yet not drawn, in words; "" where all is. */

@@ -15,6 +15,9 @@ export interface Theme {
   line: string;
   accent: string;
   warn: string;
+  positive: string;
+  negative: string;
+  amount: string;
   select: string;
   font: string;
   mono: string;
@@ -64,6 +67,9 @@ function readTheme(root: HTMLElement, forced: string | undefined): Theme {
     line: colour("line"),
     accent: colour("accent"),
     warn: colour("warn"),
+    positive: colour("positive"),
+    negative: colour("negative"),
+    amount: colour("amount"),
     select: colour("select"),
     font: style.getPropertyValue("font-family"),
     mono: style.getPropertyValue("--sw-mono").trim() || "monospace",

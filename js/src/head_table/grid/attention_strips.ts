@@ -3,7 +3,7 @@
 import { type Table as Colours, cssColour } from "../../core/drawing/colour";
 import { context } from "../../core/elements/dom";
 import type { Theme } from "../../core/elements/theme";
-import { plain } from "../../core/tokens";
+import { plainAt } from "../../core/tokens";
 import type { StripColumn } from "../columns";
 
 export const STRIP_HEIGHT = 14;
@@ -72,8 +72,8 @@ export function stripWords(column: StripColumn, row: number): string {
   const strongest = Array.from({ length: query + 1 }, (_, at) => at)
     .sort((a, b) => levelAt(column, row, b) - levelAt(column, row, a))
     .slice(0, NAMED)
-    .map((at) => `${percent(levelAt(column, row, at))} ${plain(column.tokens[at]!, 20)} (${at})`);
-  return `attention from ${plain(column.tokens[query]!, 20)} (${query}): ${strongest.join("; ")}`;
+    .map((at) => `${percent(levelAt(column, row, at))} ${plainAt(column.tokens, at, 20)} (${at})`);
+  return `attention from ${plainAt(column.tokens, query, 20)} (${query}): ${strongest.join("; ")}`;
 }
 
 /** The token at a distance from the left end of a strip. */

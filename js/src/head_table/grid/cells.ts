@@ -3,6 +3,7 @@ import { type Table as Colours, classHue, className } from "../../core/drawing/c
 import { h } from "../../core/elements/dom";
 import type { Theme } from "../../core/elements/theme";
 import {
+  barKind,
   headOf,
   type NumberColumn,
   place,
@@ -10,6 +11,7 @@ import {
   type StripColumn,
   type Table,
   type TextColumn,
+  thresholdAt,
   written,
 } from "../columns";
 import { type Layout, PAD, type Placed } from "../layout";
@@ -69,7 +71,7 @@ function headCell(table: Table, look: Look): Cell {
       head.textContent = String(k);
       const letter = table.letters[row] ?? "";
       fillChip(chip, letter, look.theme().dark);
-      element.setAttribute("aria-label", `Layer ${l}, head ${k}${letter ? `, ${className(letter)}` : ""}`);
+      element.setAttribute("aria-label", `Head ${l}.${k}${letter ? `, ${className(letter)}` : ""}`);
     },
   };
 }
@@ -104,13 +106,14 @@ function stripCell(column: StripColumn, width: number, look: Look): Cell {
 }
 
 function numberCell(column: NumberColumn, numberWidth: number): Cell {
-  const { values, domain, threshold, low, high } = column;
+  const { values, domain, threshold, marks, low, high } = column;
   const number = h("span", { class: "sw-number", style: `width: ${numberWidth}px` });
   const bar = h("i");
   const whisker = h("b");
   const track = h("span", { class: "sw-track", "aria-hidden": "true" }, bar);
   if (low && high) track.append(whisker);
-  if (threshold !== null) track.append(h("u", { style: `left: ${100 * place(threshold, domain)}%` }));
+  const mark = h("u");
+  if (threshold !== null || marks) track.append(mark);
   if (domain[0] < 0) track.append(h("s", { style: `left: ${100 * place(0, domain)}%` }));
   const zero = place(0, domain);
   return {
@@ -121,8 +124,9 @@ function numberCell(column: NumberColumn, numberWidth: number): Cell {
       number.classList.toggle("sw-missing", Number.isNaN(value));
       const at = Number.isNaN(value) ? zero : place(value, domain);
       span(bar, Math.min(zero, at), Math.max(zero, at));
-      bar.className =
-        value < 0 ? "sw-negative" : threshold === null ? "" : value >= threshold ? "sw-passes" : "sw-fails";
+      const { sign, passes } = barKind(column, row);
+      bar.className = [`sw-${sign}`, ...(passes === undefined ? [] : [passes ? "sw-passes" : "sw-fails"])].join(" ");
+      mark.style.left = `${100 * place(thresholdAt(column, row) ?? 0, domain)}%`;
       if (low && high) {
         whisker.hidden = !(Number.isFinite(low[row]) && Number.isFinite(high[row]));
         if (!whisker.hidden) span(whisker, place(low[row]!, domain), place(high[row]!, domain));

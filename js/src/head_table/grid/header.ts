@@ -74,7 +74,9 @@ export function createHeader(
 function explain(column: ShownColumn): string {
   if (column.kind === "strip") return column.help;
   const threshold =
-    column.kind !== "text" && column.threshold !== null ? `Threshold ${column.threshold}, the line in the bars.` : "";
+    column.kind !== "text" && column.threshold !== null
+      ? `Threshold ${column.threshold}${column.bare ? "" : ", the line in the bars"}.`
+      : "";
   return [column.help, threshold, "Click to sort, shift-click to add to the order."].filter(Boolean).join("\n");
 }
 

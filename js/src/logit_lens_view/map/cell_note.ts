@@ -2,7 +2,7 @@
 
 import { h } from "../../core/elements/dom";
 import { exact } from "../../core/format";
-import { tokenSpan } from "../../core/tokens";
+import { tokenSpan, tokenSpanAt } from "../../core/tokens";
 import { colourName, exactValue, nats } from "../quantities";
 import type { Cell, State } from "../state";
 
@@ -20,7 +20,7 @@ export function cellNote(state: State, { layer, position }: Cell): Node[] {
     best.append(tokenSpan(text), h("span", { class: "ll-number" }, exact(value)), h("span", { class: "ll-bar" }, bar));
   }
   const lines = [
-    h("div", { class: "ll-place" }, `${place}, position ${position} `, tokenSpan(lens.tokens[position]!)),
+    h("div", { class: "ll-place" }, `${place}, position ${position} `, tokenSpanAt(lens.tokens, position)),
     best,
   ];
   if (!lens.candidates.value) lines.push(h("div", {}, dim("The next best are loading …")));

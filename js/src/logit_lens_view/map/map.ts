@@ -5,7 +5,7 @@ import { createWalker, type Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { exact } from "../../core/format";
 import { computed, draw, sizeOf, watch } from "../../core/reactive";
-import { plain } from "../../core/tokens";
+import { plain, plainAt } from "../../core/tokens";
 import { GUTTER, HEADER, revealing } from "../layout";
 import { nats } from "../quantities";
 import type { Cell, State } from "../state";
@@ -87,5 +87,5 @@ function describe(state: State, { layer, position }: Cell): string {
   const [top, ...others] = lens.best(cell).map(({ text, probability: value }) => `${plain(text)} ${exact(value)}`);
   const name = layer === lens.layers.length - 1 ? "Output" : `Layer ${lens.layerName(layer)}`;
   const then = others.length ? `, then ${others.join(", ")}` : "";
-  return `${name}, position ${position} ${plain(lens.tokens[position]!)}: ${top}${then}; entropy ${nats(lens.entropy.value?.[cell])}, KL ${nats(lens.kl.value?.[cell])}`;
+  return `${name}, position ${position} ${plainAt(lens.tokens, position)}: ${top}${then}; entropy ${nats(lens.entropy.value?.[cell])}, KL ${nats(lens.kl.value?.[cell])}`;
 }

@@ -1,7 +1,7 @@
 /** Beside the map, one position through the layers: the watched tokens as lines, and every token that was ever on top. */
 import { h } from "../../core/elements/dom";
 import { draw, sizeOf, watch } from "../../core/reactive";
-import { tokenSpan } from "../../core/tokens";
+import { tokenSpan, tokenSpanAt } from "../../core/tokens";
 import { briefProbability } from "../quantities";
 import type { State } from "../state";
 import { chartOf } from "./chart";
@@ -24,7 +24,7 @@ function heading(state: State, until: AbortSignal): HTMLElement {
     const position = state.position.value;
     place.replaceChildren(
       "after ",
-      tokenSpan(state.lens.tokens[position]!),
+      tokenSpanAt(state.lens.tokens, position),
       h("span", { class: "sw-dim" }, ` position ${position}`),
     );
   });

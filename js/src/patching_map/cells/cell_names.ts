@@ -1,5 +1,5 @@
 /** Where a cell belongs: its layer, head and position, or which part of the model it is; and its name in words. */
-import { plain } from "../../core/tokens";
+import { plainAt } from "../../core/tokens";
 import type { Model } from "../../core/widget_model";
 import type { PatchingMapTraits } from "../../generated/traits";
 
@@ -95,7 +95,7 @@ export class Space {
   }
 
   positionText(position: number): string {
-    return `${plain(this.positions[position] ?? "", 24)} (${position})`;
+    return `${plainAt(this.positions, position, 24)} (${position})`;
   }
 }
 

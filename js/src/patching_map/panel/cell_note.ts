@@ -2,7 +2,7 @@
 
 import { h } from "../../core/elements/dom";
 import { count, exact, signed } from "../../core/format";
-import { tokenSpan } from "../../core/tokens";
+import { tokenSpan, tokenSpanAt } from "../../core/tokens";
 import type { Place, Space } from "../cells/cell_names";
 import { type Effects, shownOf, statusOf } from "../cells/cells";
 import type { Sum } from "../cells/grid";
@@ -23,7 +23,7 @@ export function placeLine(space: Space, cell: number): HTMLElement {
   if (place.position !== undefined)
     line.append(
       " at ",
-      tokenSpan(space.positions[place.position]!),
+      tokenSpanAt(space.positions, place.position),
       h("span", { class: "sw-dim" }, ` ${place.position}`),
     );
   return line;

@@ -1,7 +1,7 @@
 /** What the bars are of, and whether they are of the strengths that are set. */
 import { h } from "../../core/elements/dom";
 import { watch } from "../../core/reactive";
-import { tokenSpan } from "../../core/tokens";
+import { tokenInText } from "../../core/tokens";
 import { type Strength, strengthText } from "../sliders/sliders";
 import type { State } from "../state";
 import type { Answers } from "./answers";
@@ -22,7 +22,17 @@ export function createHeading(
 ): HTMLElement {
   const tokens: string[] = state.model.get("prompt_tokens");
   const end = h("span", { class: "sp-prompt", title: promptText(tokens) });
-  end.append(h("bdi", {}, tokens.length > LAST ? "… " : "", ...tokens.slice(-LAST).map((token) => tokenSpan(token))));
+  end.append(
+    h(
+      "bdi",
+      {},
+      tokens.length > LAST ? "… " : "",
+      ...tokens
+        .map((_, at) => at)
+        .slice(-LAST)
+        .map((at) => tokenInText(tokens, at)),
+    ),
+  );
   const status = h("span", { class: "sp-status", role: "status" });
   watch(until, () => {
     const wait = waiting.value && news.value ? `waiting: ${news.value}` : WORDS[waiting.value];

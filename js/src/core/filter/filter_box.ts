@@ -1,8 +1,8 @@
 /** The field for the filter, with the count of what it leaves or the sentence on what is wrong with it. */
-import { h } from "../../core/elements/dom";
-import { type ReadonlySignal, signal, watch } from "../../core/reactive";
-import type { Table } from "../columns";
-import { compile, type Predicate } from "./filter";
+import { h } from "../elements/dom";
+import { type ReadonlySignal, signal, watch } from "../reactive";
+import { exampleFilter } from "./example_filter";
+import { compile, type Filterable, type Predicate } from "./filter";
 
 export interface FilterBox {
   element: HTMLElement;
@@ -14,12 +14,13 @@ export interface FilterBox {
 
 const PATIENCE = 600;
 
-/** `onChange` gets each text that can be understood; one that cannot leaves the rows as they are. */
+/** `read` makes the question of a text, where it is not `compile`; `onChange` gets each text that can be understood; one that cannot leaves the rows as they are. */
 export function createFilterBox(
-  table: Table,
+  table: Filterable,
   given: ReadonlySignal<string>,
   onChange: (text: string) => void,
   until: AbortSignal,
+  read: (text: string, table: Filterable) => Predicate | undefined = compile,
 ): FilterBox {
   const input = h("input", {
     class: "sw-filter",
@@ -28,9 +29,9 @@ export function createFilterBox(
     autocomplete: "off",
     autocapitalize: "off",
     "aria-label": "Filter the rows",
-    placeholder: `Filter, e.g. ${example(table)}`,
+    placeholder: `Filter, e.g. ${exampleFilter(table.columns)}`,
   });
-  const { passes, problem, read } = createReader(table, input, onChange, until);
+  const { passes, problem, take } = createReader((text) => read(text, table), input, onChange, until);
   const write = (text: string): void => {
     input.value = text;
     put(text);
@@ -46,7 +47,7 @@ export function createFilterBox(
   );
   const put = (text: string): void => {
     wipe.hidden = !text;
-    read(text);
+    take(text);
   };
   wipe.hidden = true;
   input.addEventListener("input", () => put(input.value));
@@ -77,11 +78,11 @@ interface Reader {
   passes: ReadonlySignal<Predicate | undefined>;
   /** What is wrong with the text; "" where it can be understood. */
   problem: ReadonlySignal<string>;
-  read(text: string): void;
+  take(text: string): void;
 }
 
 function createReader(
-  table: Table,
+  read: (text: string) => Predicate | undefined,
   input: HTMLInputElement,
   onChange: (text: string) => void,
   until: AbortSignal,
@@ -93,10 +94,10 @@ function createReader(
   return {
     passes,
     problem,
-    read(text) {
+    take(text) {
       clearTimeout(waiting);
       try {
-        passes.value = compile(text, table);
+        passes.value = read(text);
         problem.value = "";
         onChange(text.trim());
       } catch (error) {
@@ -117,11 +118,4 @@ function problemNote(input: HTMLElement, problem: ReadonlySignal<string>, until:
     input.setAttribute("aria-invalid", String(!!problem.value));
   });
   return note;
-}
-
-function example(table: Table): string {
-  const names = table.shown.filter(({ kind }) => kind === "number" || kind === "integer").map(({ name }) => name);
-  const name = names.find((one) => one === "induction") ?? names[0];
-  if (!name) return "layer < 12";
-  return `${/^[\p{L}_][\p{L}\p{N}_]*$/u.test(name) ? name : `\`${name}\``} > .4 and layer < 12`;
 }

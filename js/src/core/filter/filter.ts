@@ -3,8 +3,17 @@
  * Comparisons chain; a bare word beside a text column is text; `= nan` asks for what is missing. Nothing is evaluated
  * as code.
  */
-import type { Column, Table } from "../columns";
 import { FilterError, type Word, words } from "./filter_lexer";
+
+/** What can be asked about: of each row a number or a text. */
+export type FilterColumn =
+  | { name: string; kind: "text"; values: ArrayLike<string> }
+  | { name: string; kind: "integer" | "number"; values: ArrayLike<number> };
+
+export interface Filterable {
+  columns: readonly FilterColumn[];
+  byName: ReadonlyMap<string, FilterColumn>;
+}
 
 export type Predicate = (row: number) => boolean;
 
@@ -23,7 +32,7 @@ const COMPARE: Record<string, (a: number, b: number) => boolean> = {
 };
 
 /** What `text` asks of a row; undefined for an empty filter. Throws a FilterError whose message is a sentence. */
-export function compile(text: string, table: Table): Predicate | undefined {
+export function compile(text: string, table: Filterable): Predicate | undefined {
   return text.trim() ? new Parser(words(text), table).whole() : undefined;
 }
 
@@ -32,7 +41,7 @@ class Parser {
 
   constructor(
     readonly all: Word[],
-    readonly table: Table,
+    readonly table: Filterable,
   ) {}
 
   whole(): Predicate {
@@ -169,11 +178,11 @@ function compareTexts(a: (row: number) => string, sign: string, b: (row: number)
   throw new FilterError(`Text is compared with =, != or contains, not with ${sign}.`);
 }
 
-function find(table: Table, name: string): Column | undefined {
+function find(table: Filterable, name: string): FilterColumn | undefined {
   return table.byName.get(name) ?? table.columns.find((column) => column.name.toLowerCase() === name.toLowerCase());
 }
 
-function unknown(name: string, table: Table): string {
+function unknown(name: string, table: Filterable): string {
   const near = table.columns
     .map((column) => ({ name: column.name, far: distance(name.toLowerCase(), column.name.toLowerCase()) }))
     .sort((a, b) => a.far - b.far)[0];
