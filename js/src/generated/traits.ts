@@ -51,6 +51,12 @@ export interface CircuitGraphTraits extends ViewTraits {
   facts: string[][];
   /** there is a model to measure with */
   live: boolean;
+  /** the caller gave the pairs to measure on */
+  held_out: boolean;
+  /** what is measured on, in words */
+  pairs: string;
+  /** see `question.asked` */
+  question: Record<string, any>;
   /** empty where none is known */
   curve: Record<string, any>;
   kept: any;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -118,8 +118,7 @@ def _calls(scope: Microscope, task: Task | TaskName, method: Method, **options: 
     made: tuple[str, ...] = ()
     given: str | tuple[str, Any] = ("task", task)
     if isinstance(task, Task):
-        made = (python_call("circuits.Task", **{one.name: getattr(task, one.name) for one in fields(task)}),)
-        given = "task"
+        made, given = task.calls, "task"
     return (*scope.calls, *made, python_call("circuits.discover", "scope", given, ("method", method), **options))
 
 

@@ -20,6 +20,7 @@ from scope_widgets.circuits.evaluation.replacement_values import (
 from scope_widgets.experiments.ablations import check_ablation
 from scope_widgets.experiments.check_logits import OVERFLOW
 from scope_widgets.experiments.metric import Metric
+from scope_widgets.experiments.question import Question, question_of
 from scope_widgets.experiments.rounding import share, vanishes
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.component_outputs import ComponentOutputs, component_outputs
@@ -101,6 +102,12 @@ class CircuitRun:
         sizes = [len(pairs) for pairs in same_group(self.task)]
         number = f" (of {min(sizes)} to {max(sizes)} prompts)" if self.ablation in ("mean", "resample") else ""
         return f"{self.ablation}: an edge that is out carries {ABLATIONS[self.ablation]}{number}"
+
+    @property
+    def question(self) -> Question:
+        """The first pair and its answers."""
+        task = self.task
+        return question_of(self.scope.tokenizer, task.clean[0], task.corrupted[0], task.answer, task.versus)
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -100,7 +100,7 @@ def _unwritten(variable: str, model: str) -> str:
 
 def _calls_of(one: Any) -> tuple[str, ...]:
     """Return the calls that make a thing; none where one of them is not known, or the last makes something else."""
-    calls = getattr(getattr(one, "provenance", None), "calls", ())
+    calls = getattr(getattr(one, "provenance", one), "calls", ())
     if not calls or not all(isinstance(call, str) and is_known_call(call) for call in calls):
         return ()
     _, kind = _variable(calls[-1])
