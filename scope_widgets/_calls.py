@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from scope_widgets._code import is_plain_call
 
 _REQUIRED = object()
+#: one prompt of a trace, some of a set
+_PART = re.compile(r"trace\[[0-9]+\]|prompts\[[0-9]+:[0-9]+\]")
 _OF_PATCHING = {"answer": None, "versus": None, "metric": None, "roles": None}
 _OF_CELLS = {**_OF_PATCHING, "over": "head", "positions": "each", "direction": "denoising", "corrupted_roles": None}
 _OF_TASKS = ("name", "clean", "corrupted", "answer", "versus", "metric", "model_id", "groups")
@@ -29,10 +32,12 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "scope.trace": {"capture": None, "modules": (), "logits": "all", "prepend_bos": None},
     "heads.score": {"null_draws": 200, "seed": 0},
     "heads.score_repeated_tokens": {"n": 4, "length": 100, "seed": 0, "null_draws": 200},
+    "heads.importance": {"ablation": "zero", "batch": 32},
+    "heads.composition": {"kind": "k"},
     "heads.label": {"thresholds": None, "max_null_p": 0.1},
     "lens.logit_lens": {"n": 5, "watch": None},
     "lens.direct_logit_attribution": {"answer": _REQUIRED, "versus": None, "position": -1},
-    "circuits.Task": dict.fromkeys(_OF_TASKS, _REQUIRED),
+    "circuits.Task": {**dict.fromkeys(_OF_TASKS, _REQUIRED), "seed": None},
     "circuits.discover": {
         "ablation": "counterfactual",
         "min_effect": 0.01,
@@ -40,6 +45,27 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "threshold": None,
         "target": 0.9,
         "within": None,
+        "seed": 0,
+    },
+    "ioi.prompts": {
+        "n": 100,
+        "seed": 0,
+        "order": "both",
+        "templates": None,
+        "names": None,
+        "prepend_bos": None,
+    },
+    "ioi.detect": {"min_effect": 0.02, "min_direct": 0.05, "alpha": 0.05, "seed": 0},
+    "ioi.ablate_heads": {"avoid": (), "draws": 10, "seed": 0},
+    "patching.ablate": {
+        **_OF_PATCHING,
+        "ablation": "zero",
+        "positions": "all",
+        "reference": None,
+        "groups": None,
+        "reference_groups": None,
+        "factor": 0.0,
+        "std": 1.0,
         "seed": 0,
     },
     "patching.activations": _OF_CELLS,
@@ -74,17 +100,15 @@ def python_call(function: str, *given: str | tuple[str, Any], **options: Any) ->
 
 
 def is_known_call(text: str) -> bool:
-    """Return whether `python_call` may have written a text, or it is one prompt of a trace: `trace[2]`."""
-    head, _, tail = text.partition("[")
-    one_of = head == "trace" and tail.endswith("]") and tail[:-1].isdecimal() and tail.isascii()
-    return one_of or is_plain_call(text, OPTIONS)
+    """Return whether `python_call` may have written a text, or it is a part: `trace[2]`, `prompts[0:50]`."""
+    return bool(_PART.fullmatch(text)) or is_plain_call(text, OPTIONS)
 
 
 def variables_of(text: str) -> list[str]:
     """Return the names of the variables that a known call takes, that of its object (`scope.trace`) first."""
     call: Any = ast.parse(text, mode="eval").body
     if isinstance(call, ast.Subscript):
-        return ["trace"]
+        return [ast.unparse(call.value)]
     of = ["scope"] if call.func.value.id == "scope" else []
     values = [*call.args, *(one.value for one in call.keywords)]
     return of + [one.id for one in values if isinstance(one, ast.Name)]

@@ -16,12 +16,16 @@ class Interrupted(KeyboardInterrupt):
     Attributes
     ----------
     result
-        What the analysis would have returned, NaN where not run.
+        What the analysis would have returned, NaN where not run; None where nothing was done yet.
     """
 
     def __init__(self, message: str, result: Any) -> None:
         super().__init__(message)
         self.result = result
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows: whoever pressed Ctrl-C needs no traceback."""
+        return [str(self)]
 
 
 def result_or_interrupt(result: T, interrupted: str) -> T:

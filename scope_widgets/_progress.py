@@ -42,5 +42,12 @@ class _NotebookBar(_tqdm):  # type: ignore[misc,unused-ignore]
         self.displayed = True
 
 
+def extend(bar: Any, work: int) -> None:
+    """Add to the work that a bar is of, or take from it; the widget does not follow by itself."""
+    bar.total += work
+    if isinstance(bar, _NotebookBar) and not bar.disable:
+        bar.container.children[1].max = bar.total
+
+
 if not TYPE_CHECKING:
     tqdm = _NotebookBar if any(base.__module__ == "tqdm.notebook" for base in _tqdm.__mro__) else _tqdm

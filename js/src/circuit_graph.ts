@@ -14,6 +14,7 @@ import { State } from "./circuit_graph/state";
 import { h } from "./core/elements/dom";
 import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
+import { createQuestion, isAsked, type Question } from "./core/elements/question";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/saves";
@@ -34,6 +35,7 @@ const KEYS: Key[] = [
   ["?", "this list"],
 ];
 const NARROW = 720;
+const QUESTION = 52;
 const [LEAST, MOST, STACKED] = [460, 520, 216];
 
 export default widget(css, build);
@@ -62,6 +64,7 @@ function build(view: View<CircuitGraphTraits>): void {
     until,
   );
   toolbar.controls.append(...historyButtons(state, until));
+  const question = createQuestion(model.get("question") as Partial<Question>);
   const left = h(
     "div",
     { class: "cg-left" },
@@ -70,8 +73,8 @@ function build(view: View<CircuitGraphTraits>): void {
     createFootnote(state, until),
     createStrip(state, scores, requests, tooltip, toolbar.say, until),
   );
-  const body = h("div", { class: "cg-body" }, left, createPanel(state, requests, until));
-  root.append(body);
+  const body = h("div", { class: "cg-body" }, left, createPanel(state, scores, requests, until));
+  root.append(question, body);
   const size = sizeOf(body, until);
   const narrow = computed(() => size.value[0] > 0 && size.value[0] < NARROW);
   watch(until, () => void root.classList.toggle("cg-narrow", narrow.value));
@@ -82,7 +85,11 @@ function build(view: View<CircuitGraphTraits>): void {
 }
 
 /** As high as comfortable layers need, within what a notebook's cell should take. */
-const naturalHeight = (state: State): number => Math.max(LEAST, Math.min(MOST, 300 + 40 * state.graph.shape.layers));
+const naturalHeight = (state: State): number =>
+  Math.max(
+    LEAST,
+    Math.min(MOST, 300 + (isAsked(state.model.get("question")) ? QUESTION : 0) + 40 * state.graph.shape.layers),
+  );
 
 const chipsOf = (state: State) =>
   computed(() =>

@@ -4,6 +4,7 @@ import { createLegend } from "./core/drawing/legend";
 import { h } from "./core/elements/dom";
 import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
+import { createQuestion, isAsked, type Question } from "./core/elements/question";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import type { Tooltip } from "./core/elements/tooltip";
@@ -38,6 +39,7 @@ const NARROW = 720;
 const [LEAST, MOST] = [400, 520];
 const STACKED = 220;
 const STRIP_CELL = 20;
+const QUESTION = 52;
 
 export default widget(css, build);
 
@@ -74,7 +76,13 @@ function build(view: View<PatchingMapTraits>): void {
   const size = sizeOf(body, until);
   const narrow = computed(() => size.value[0] > 0 && size.value[0] < NARROW);
   watch(until, () => void body.classList.toggle("pm-narrow", narrow.value));
-  root.append(status.element, message, headLine(state, until), body);
+  root.append(
+    status.element,
+    message,
+    createQuestion(model.get("question") as Partial<Question>),
+    headLine(state, until),
+    body,
+  );
   if (state.space.components.length) root.append(createAttributionSum(state, until));
   // Where the panel stands below, it needs room of its own.
   bindHeight(view, () => naturalHeight(state) + (narrow.value ? STACKED : 0));
@@ -84,7 +92,8 @@ function build(view: View<PatchingMapTraits>): void {
 /** As high as comfortable cells need, within what a notebook's cell should take. */
 function naturalHeight(state: State): number {
   const rows = state.space.deep ? state.space.layers + 6 : state.grid.peek().rows.length;
-  return Math.max(LEAST, Math.min(MOST, 240 + 24 * rows));
+  const question = isAsked(state.model.get("question")) ? QUESTION : 0;
+  return Math.max(LEAST, Math.min(MOST, 240 + question + 24 * rows));
 }
 
 const chipsOf = (state: State) =>

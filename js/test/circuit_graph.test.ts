@@ -181,6 +181,7 @@ const curve: Measurements = {
   random: [[0, -0.1, null]],
   full: 3,
   empty: 1,
+  pairs: "",
 };
 
 test("the axis of faithfulness holds 0 and 1", () => {

@@ -70,6 +70,8 @@ function hostile(state: Record<string, any>, text: string): Record<string, any> 
   if (made.groups) made.groups = Object.fromEntries([[named, ["m0", "m1"]]]);
   if (made.interventions) for (const one of made.interventions) one.name = text;
   if (made.presets) made.presets = Object.fromEntries([[named, { strengths: {}, enabled: {} }]]);
+  if (made.question?.pairs)
+    made.question = { ...made.question, answer: [text], pairs: made.question.pairs.map(() => [text, `${text}!`]) };
   if (made.start?.tokens) for (const one of made.start.tokens) one.text = text;
   return made;
 }

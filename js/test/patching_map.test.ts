@@ -25,7 +25,7 @@ import {
 } from "../src/patching_map/drawing/layout";
 import { colours, rasterise } from "../src/patching_map/drawing/raster";
 import { entriesOf, residue } from "../src/patching_map/panel/attribution_sum";
-import { effectText } from "../src/patching_map/panel/cell_note";
+import { effectText, valueLines } from "../src/patching_map/panel/cell_note";
 import { duration } from "../src/patching_map/panel/status";
 import { FakeModel } from "./fake_model";
 
@@ -39,7 +39,7 @@ test("exact, estimated, undefined and not run are told apart", () => {
   const four = { values: Float64Array.of(0, NaN, Infinity, NaN), estimates: Float64Array.of(5, 0.5, 5, NaN) };
   expect([0, 1, 2, 3].map((cell) => statusOf(four, cell))).toEqual(["exact", "estimate", "undefined", "none"]);
   expect([0, 1, 2, 3].map((cell) => shownOf(four, cell))).toEqual([0, 0.5, NaN, NaN]);
-  expect(countsOf(four)).toEqual({ exact: 1, estimate: 1, undefined: 1, none: 1 });
+  expect(countsOf(four)).toEqual({ exact: 1, zero: 0, estimate: 1, undefined: 1, none: 1 });
   expect(largest(four)).toBe(0.5);
   expect(statusOf({ values: Float64Array.of(NaN) }, 0)).toBe("none");
 });
@@ -56,6 +56,16 @@ test("numbers are read in either width, at any offset", () => {
   expect([...numbers(new DataView(bytes.buffer, 1), 2)!]).toEqual([1.5, -2]);
   expect([...numbers(new DataView(Float32Array.of(0.5, 3).buffer), 2)!]).toEqual([0.5, 3]);
   expect(numbers(new DataView(new ArrayBuffer(0)), 2)).toBeUndefined();
+});
+
+test("a cell that is 0 by construction is neither exact nor a part of the agreement", () => {
+  const [x, y] = [Float64Array.of(0, 0, 0, 1, 2, 4), Float64Array.of(0, 0, 0, 2, 1, 5)];
+  const effects = { values: x, estimates: y, zero: Uint8Array.of(1, 1, 1, 0, 0, 0) };
+  expect(countsOf(effects)).toEqual({ exact: 3, zero: 3, estimate: 0, undefined: 0, none: 0 });
+  const { r, n } = agreement(effects)!;
+  expect(n).toBe(3);
+  expect(r).toBeCloseTo(0.8386278693775345, 12); // as below
+  expect(valueLines(effects, 0)[1]).toMatch(/by construction, not run/);
 });
 
 test("agreement is Pearson's r over cells that have both", () => {

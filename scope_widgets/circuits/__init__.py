@@ -19,7 +19,7 @@ from scope_widgets.circuits.tasks.capitals import capitals
 from scope_widgets.circuits.tasks.greater_than import greater_than
 from scope_widgets.circuits.tasks.induction import induction
 from scope_widgets.circuits.tasks.task_makers import TASKS
-from scope_widgets.experiments.named_tasks import TaskName
+from scope_widgets.experiments.named_tasks import TaskName, held_out
 from scope_widgets.experiments.named_tasks import make_task as task
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph
@@ -51,6 +51,7 @@ __all__ = [
     "evaluate",
     "faithfulness",
     "greater_than",
+    "held_out",
     "induction",
     "induction_circuit",
     "minimality",

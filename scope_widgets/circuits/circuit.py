@@ -15,6 +15,7 @@ from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.circuits.drawing.graphviz import to_dot
 from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
+from scope_widgets.experiments.question import Question
 from scope_widgets.experiments.rounding import rank
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph, count_edges
@@ -53,6 +54,8 @@ class Circuit(Result):
         Supernodes: nodes that a person put together.
     floor : float
         The difference that rounding alone may make between two scores: closer ones are a tie.
+    question : Question, optional
+        The first pair of prompts and its answers.
 
     Examples
     --------
@@ -78,6 +81,7 @@ class Circuit(Result):
     labels: dict[str, str] = dataclasses.field(default_factory=dict)
     groups: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     floor: float = 0.0
+    question: Question | None = None
 
     # --- what is in it ----------------------------------------------------------------------------------------------
 

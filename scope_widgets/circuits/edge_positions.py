@@ -16,7 +16,7 @@ from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import Circuit
-from scope_widgets.circuits.discovery.edge_scores import passes, score_by_gradient
+from scope_widgets.circuits.discovery.edge_scores import gradient_layers, score_by_gradient
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.experiments.named_tasks import TaskName
@@ -113,7 +113,7 @@ def by_position(
 def _by_position(evaluated: EvaluationRun, positions: Mapping[str, Sequence[int]] | None, steps: int) -> EdgePositions:
     run, circuit = evaluated.run, evaluated.circuit
     at, names = _columns(run, positions)
-    with tqdm(total=2 * passes(run, steps), desc="Edge attribution", unit="pass", leave=False) as bar:
+    with tqdm(total=2 * gradient_layers(run, steps), desc="Edge attribution", unit="layer", leave=False) as bar:
         scores = score_by_gradient(run, steps, bar)
         split = score_by_gradient(run, steps, bar, at)
     if run.interrupted:  # the two would be of other pairs

@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace) -> None:
         _check_edges(options.edges, found.graph.n_edges, scope)  # it may have fewer than its sizes say
         circuit = found.keep(options.edges)
     tested = circuits.faithfulness(scope, circuit, task=task[half:], seed=options.seed)
-    _write(scope, circuit, options.out)
+    _write(scope, circuit, task[half:], options.out)
     print(f"{task.name} on {scope.model_id}: {circuit.provenance.note}")
     print(circuit.top(10).to_string(index=False, float_format="{:.4f}".format))
     print(f"On {len(task) - half} other pairs: {tested}")
@@ -85,7 +85,7 @@ def _check_edges(edges: int, most: int, scope: Microscope) -> None:
         raise ValueError(f"--edges is 0 to {most:,}, at most so many has {scope.model_id}; got {edges:,}.")
 
 
-def _write(scope: Microscope, circuit: Circuit, folder: Path) -> None:
+def _write(scope: Microscope, circuit: Circuit, held_out: Task, folder: Path) -> None:
     from scope_widgets import circuits, widgets
 
     for name, text in (
@@ -95,7 +95,7 @@ def _write(scope: Microscope, circuit: Circuit, folder: Path) -> None:
     ):
         write_text(folder / name, text)
     write_text(folder / "edges.csv", as_csv(circuit.to_dataframe()))
-    widgets.CircuitGraph(circuit, scope).to_html(folder / "circuit.html")
+    widgets.CircuitGraph(circuit, scope, held_out=held_out).to_html(folder / "circuit.html")
 
 
 def _task(scope: Microscope, name: str, n: int, seed: int) -> Task:

@@ -5,6 +5,7 @@ Each is made in the room of its technique, which is named here by a string: no r
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
@@ -68,7 +69,7 @@ def make_task(scope: Microscope, name: TaskName, *, n: int = 50, seed: int | Non
         )
     module, _, function = _MAKERS[name].partition(":")
     made: Task = getattr(import_module(module), function)(scope, n=n, seed=seed)
-    return made
+    return replace(made, seed=seed)
 
 
 def as_task(scope: Microscope, task: Task | TaskName, *, seed: int | None = 0) -> Task:
@@ -90,3 +91,42 @@ def as_task(scope: Microscope, task: Task | TaskName, *, seed: int | None = 0) -
         f"task= is a Task, such as Task.of(...) makes, or the name of one ({', '.join(get_args(TaskName))}); "
         f"got {task!r}."
     )
+
+
+def held_out(scope: Microscope, task: Task, *, n: int = 50) -> Task | None:
+    """Draw pairs of the same kind that are not in a task, to test on them what was found on it.
+
+    Parameters
+    ----------
+    scope : Microscope
+        The model whose tokens the prompts are made of.
+    task : Task
+        Made by its name, as `make_task` does; parts of it too.
+    n : int
+        Number of pairs at most: there are only so many different ones.
+
+    Returns
+    -------
+    Task or None
+        None where the pairs were not made by a name, so that nobody can draw others, or all that there are are in it.
+
+    Examples
+    --------
+    >>> from scope_widgets import Microscope, circuits
+    >>> scope = Microscope.load("demo")
+    >>> task = circuits.task(scope, "ioi", n=12)
+    >>> others = circuits.held_out(scope, task, n=8)
+    >>> len(others), any(prompt in task.clean for prompt in others.clean)
+    (8, False)
+    """
+    if task.seed is None or task.name not in _MAKERS:
+        return None
+    asked, drawn = n + len(task), None
+    while drawn is None and asked:
+        try:
+            drawn = make_task(scope, task.name, n=asked, seed=task.seed + 1)
+        except ValueError:  # more than there are different ones
+            asked //= 2
+    known = {tuple(prompt) for prompt in task.clean}
+    left = [at for at, prompt in enumerate(drawn.clean if drawn else ()) if tuple(prompt) not in known][:n]
+    return drawn.only(left) if drawn and left else None

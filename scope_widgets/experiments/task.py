@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
+from scope_widgets._calls import python_call
 from scope_widgets._choices import check_choice
 from scope_widgets._types import Prompts, Token, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
@@ -42,6 +43,8 @@ class Task:
         The model whose tokens these are.
     groups : list of int
         The template of each pair, over whose prompts a mean is taken; prompts of one template have one length.
+    seed : int or None
+        Of pairs that were drawn by the task's name (`circuits.task`): others can be drawn of the same kind.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Task:
     metric: TaskMetric | MetricFunction
     model_id: str
     groups: list[int] = field(default_factory=list)
+    seed: int | None = None
 
     @classmethod
     def of(
@@ -121,13 +125,24 @@ class Task:
 
     def __getitem__(self, some: slice) -> Task:
         """Return the task with some of the pairs."""
+        return self.only(range(len(self))[some])
+
+    def only(self, pairs: Iterable[int]) -> Task:
+        """Return the task with these pairs, by their numbers."""
         columns = ("clean", "corrupted", "answer", "versus", "groups")
-        return replace(self, **{name: getattr(self, name)[some] for name in columns})
+        kept = list(pairs)
+        rows: dict[str, Any] = {name: [getattr(self, name)[at] for at in kept] for name in columns}
+        return replace(self, **rows)
 
     @property
     def metric_name(self) -> str:
         """Name of the metric."""
         return self.metric if isinstance(self.metric, str) else getattr(self.metric, "__name__", "a function")
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The Python call that makes it again, its pairs written out."""
+        return (python_call("circuits.Task", **{one.name: getattr(self, one.name) for one in fields(self)}),)
 
     def measure(self, scope: Microscope, clean_logits: Tensor) -> Metric:
         """Return what is measured on the logits of the last positions; "kl": from `clean_logits` [pair, vocabulary]."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._aliases import former_options
+from scope_widgets._calls import python_call
 from scope_widgets._choices import check_choice
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
@@ -112,7 +113,12 @@ def composition(scope: Microscope, *, kind: Kind = "k") -> CompositionScores:
             squared = ((gram_v[earlier] @ middle @ right[later][:, None]) * middle).sum((-2, -1))
             squares = square_later[later][:, None] * square_earlier[earlier]
             scores[later, :, earlier] = (squared.clamp_min(0) / squares).sqrt()
-    provenance = Provenance(scope.model_id, scope.revision, note=f"{kind.upper()}-composition, from the weights alone.")
+    provenance = Provenance(
+        scope.model_id,
+        scope.revision,
+        note=f"{kind.upper()}-composition, from the weights alone.",
+        calls=(*scope.calls, python_call("heads.composition", "scope", kind=kind)),
+    )
     return CompositionScores(scores.numpy(), kind, provenance)
 
 

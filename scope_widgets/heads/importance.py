@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from scope_widgets._calls import python_call
 from scope_widgets._choices import check_choice
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
@@ -17,6 +18,7 @@ from scope_widgets.heads.head_scores import HeadScores
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
+from scope_widgets.models.tokens import as_given
 
 #: what replaces a head's output
 HeadAblation = Literal["zero", "mean"]
@@ -72,11 +74,13 @@ def importance(scope: Microscope, prompt: Prompt, *, ablation: HeadAblation = "z
             log_p = log_p.float().log_softmax(-1)
             kl[layer, heads] = divergence(base, log_p).mean(-1).double().cpu().clamp_min(0.0)  # less is rounding
             loss[layer, heads] = (_cross_entropy(log_p, ids) - _cross_entropy(base[None], ids)).double().cpu()
+    given = "prompt", as_given(prompt, [ids.tolist()])
     provenance = Provenance(
         model=scope.model_id,
         revision=scope.revision,
         prompts=trace.provenance.prompts,
         ablation=f"{ablation} of z at all positions" + (", mean over them" if ablation == "mean" else ""),
+        calls=(*scope.calls, python_call("heads.importance", "scope", given, ablation=ablation, batch=batch)),
     )
     return HeadScores(
         statistics={"kl": kl.numpy(), "loss": loss.numpy()}, null_p={}, n_prompts=1, provenance=provenance

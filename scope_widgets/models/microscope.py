@@ -38,7 +38,7 @@ from scope_widgets.models.memory_estimate import Estimate, estimate_for
 from scope_widgets.models.remote_dispatch import call_in_process, local_steps
 from scope_widgets.models.run_arguments import check_token_ids, checked_logits, wanted_sites
 from scope_widgets.models.tokens import as_given, encode, pad
-from scope_widgets.models.weights.weight_version import weights_version
+from scope_widgets.models.weights.weight_version import weights_state, weights_version
 from scope_widgets.traces.pending_trace import PendingTrace
 from scope_widgets.traces.trace import KeptLogits, Trace
 
@@ -451,7 +451,7 @@ class LocalMicroscope(Microscope):
         self.anatomy = measured(model, self._static, self.source)
 
     def _remember_load(self, call: str) -> None:
-        self._load = (self.weights_version(), adapters.adapter_names(self.model)), call
+        self._load = (weights_state(self.model), adapters.adapter_names(self.model)), call
 
     @property
     def calls(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -460,7 +460,11 @@ class LocalMicroscope(Microscope):
         That is: weights were written, adapters put on or taken off, or there are hooks, as those of `steering.steer`.
         """
         loaded, call = self._load
-        if not call or loaded != (self.weights_version(), adapters.adapter_names(self.model)) or is_hooked(self.model):
+        if (
+            not call
+            or loaded != (weights_state(self.model), adapters.adapter_names(self.model))
+            or is_hooked(self.model)
+        ):
             return ()
         return (call,)
 

@@ -128,6 +128,7 @@ def attribution(
         message=pair.message,
         provenance=pair.provenance.then(call),
         floor=pair.effect_floor,
+        question=pair.question,
     )
 
 

@@ -12,7 +12,9 @@ from torch import Tensor
 from scope_widgets._choices import check_choice
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
+from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.experiments.metric import Metric, MetricFunction, MetricName, metric_of
+from scope_widgets.experiments.question import Question, question_of
 from scope_widgets.experiments.rounding import vanishes
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope, loaded
@@ -51,6 +53,7 @@ class RunPair:
     labels : list of str [position]
     floor : float
         The difference that rounding alone may make to the metric.
+    question : Question
     """
 
     scope: Microscope
@@ -65,6 +68,7 @@ class RunPair:
     labels: list[str]
     provenance: Provenance
     floor: float
+    question: Question
 
     @property
     def n(self) -> int:
@@ -168,7 +172,19 @@ def run_pair(
             calls=scope.calls,
         ),
         floor=floor,
+        question=_question(scope, runs[0], runs[1], answer, versus),
     )
+
+
+def _question(
+    scope: Microscope, clean: CachedRun, corrupted: CachedRun, answer: Tokens | None, versus: Tokens | None
+) -> Question:
+    first = [run.token_ids[0, : int(run.lengths[0])].tolist() for run in (clean, corrupted)]
+    sides = [
+        [] if side is None else answer_ids(scope.tokenizer, side, len(clean))[:, None].tolist()
+        for side in (answer, versus)
+    ]
+    return question_of(scope.tokenizer, *first, *sides)
 
 
 def prompt_texts(scope: Microscope, run: CachedRun) -> list[str]:

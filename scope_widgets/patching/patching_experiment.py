@@ -126,8 +126,10 @@ def lay_out(experiment: Experiment, estimate: bool) -> tuple[PatchingResult, Arr
     runs, shape = experiment.pair, experiment.shape
     per_prompt = np.full((runs.n, *shape), np.nan)
     runs_differ = bool(np.isfinite(runs.scale))
+    zero = np.zeros(shape, dtype=bool)
     if runs.at is not None and runs_differ:
-        per_prompt[..., runs.untouched().all(0).cpu().numpy()] = 0.0
+        zero[...] = runs.untouched().all(0).cpu().numpy()
+    per_prompt[:, zero] = 0.0
     wanted = estimate and runs_differ and experiment.scope.has_gradients
     guess = try_to_estimate(runs, experiment.over) if wanted else None
     estimates = None if guess is None else (guess.numpy() / runs.scale).mean(0)
@@ -148,6 +150,8 @@ def lay_out(experiment: Experiment, estimate: bool) -> tuple[PatchingResult, Arr
         message=runs.message,
         provenance=runs.provenance.then(experiment.call),
         floor=runs.effect_floor,
+        by_construction=zero,
+        question=runs.question,
     )
     return start, np.concatenate([np.zeros(0, dtype=int), *order])
 

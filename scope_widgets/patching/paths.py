@@ -109,12 +109,14 @@ def paths(
     shape = (scope.n_layers,) if from_mlps else (scope.n_layers, scope.n_heads)
     per_prompt = np.full((pair.n, *shape), np.nan)
     rows = sum(1 if heads is None else len(heads) for heads in by_layer.values()) * pair.n
+    zero = np.zeros(shape, dtype=bool)
     interrupted = ""
     with tqdm(total=rows, desc="Patching paths", unit="row", leave=False) as bar:
         try:
             for layer, heads in by_layer.items():
                 if into is not None and not any(reaches(layer, from_mlps, one) for one in into):
                     effects = np.zeros((pair.n, 1 if heads is None else len(heads))) / pair.scale
+                    zero[(layer,) if heads is None else (layer, heads)] = np.isfinite(pair.scale)
                     bar.update(effects.size)
                 else:
                     measured = patch_paths(
@@ -135,7 +137,7 @@ def paths(
                 else:
                     per_prompt[:, layer, heads] = effects
         except KeyboardInterrupt:
-            done = int(np.isfinite(per_prompt).all(0).sum())
+            done = int((np.isfinite(per_prompt).all(0) & ~zero).sum())
             interrupted = f"Interrupted: {done:,} of {rows // pair.n:,} cells were run; the others are NaN."
     measured_runs = pair.measured
     options: dict[str, Any] = {
@@ -161,6 +163,8 @@ def paths(
         message=f"{interrupted} {pair.message}".strip(),
         provenance=pair.provenance.then(call),
         floor=pair.effect_floor,
+        by_construction=zero,
+        question=pair.question,
     )
     return result_or_interrupt(result, interrupted)
 

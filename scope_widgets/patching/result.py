@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
+from scope_widgets.experiments.question import Question
 from scope_widgets.experiments.rounding import rank
 
 if TYPE_CHECKING:
     from typing import Self
 
     import pandas as pd
+
+
+#: one bool a cell
+Mask: TypeAlias = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,6 +57,11 @@ class PatchingResult(Result):
     floor : float
         What rounding alone may make of an effect: a smaller one is none, and effects closer than that are a tie.
         Infinite where the metrics of both runs differ by rounding only, so that there is no effect.
+    by_construction : ndarray of bool like `values`, or None
+        Cells whose effect is 0 by construction, so that they were not run: at positions before the first token that
+        differs; for paths, of senders that come after all receivers.
+    question : Question, optional
+        The first pair of prompts and its answers.
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.patching_map:PatchingMap"
@@ -69,6 +79,8 @@ class PatchingResult(Result):
     message: str
     provenance: Provenance
     floor: float = 0.0
+    by_construction: Mask | None = None
+    question: Question | None = None
 
     @classmethod
     def _from_fields(cls, fields: dict[str, Any]) -> Self:
@@ -99,8 +111,13 @@ class PatchingResult(Result):
 
     @property
     def done(self) -> int:
-        """Number of cells that were run."""
-        return int(np.isfinite(self.per_prompt).all(0).sum())
+        """Number of cells that were run: neither estimates nor those that are 0 by construction."""
+        return int((np.isfinite(self.per_prompt).all(0) & self.to_run).sum()) if self.exact else 0
+
+    @property
+    def to_run(self) -> Mask:
+        """The cells that are not 0 by construction, with the axes of `values`."""
+        return np.ones(self.values.shape, dtype=bool) if self.by_construction is None else ~self.by_construction
 
     def top(self, n: int = 10) -> pd.DataFrame:
         """Return the `n` cells with the largest absolute effect as a table, ties in the order of the cells."""

@@ -23,7 +23,7 @@ class Sweep(Shown):
     Attributes
     ----------
     total, done : int
-        Cells.
+        Cells to run, and those that were: without those that are 0 by construction.
     result : PatchingResult
         As it stands.
     """
@@ -38,13 +38,13 @@ class Sweep(Shown):
 
     @property
     def total(self) -> int:
-        """Number of cells."""
-        return int(np.prod(self._per_prompt.shape[1:]))
+        """Number of cells to run."""
+        return int(self._start.to_run.sum())
 
     @property
     def done(self) -> int:
-        """Number of cells that are computed."""
-        return int(np.isfinite(self._per_prompt).all(0).sum())
+        """Number of cells that were run."""
+        return self.result.done
 
     @property
     def result(self) -> PatchingResult:

@@ -128,7 +128,7 @@ def strongest_head(shown: Circuit) -> tuple[int, int]:
 
 def test_it_says_what_it_shows(measured_show: Any) -> None:
     view, place, _ = measured_show()
-    assert place.locator(".sw-title").inner_text() == "Circuit of IOI, demo, 3 pairs of prompts"
+    assert place.locator(".sw-title").inner_text() == "Circuit of IOI, demo, found on 3 pairs of prompts"
     text = readout(place)
     assert "20 of 479 edges (4.2 %)" in text
     faithfulness, metric = FakeMeasurement(view.circuit).values(view.circuit.included)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scope_widgets import patching as patching_room
 from scope_widgets.widgets import PatchingMap, Selection
 from scope_widgets.widgets.core import requests
 from scope_widgets.widgets.patching_map import patching_map
@@ -489,17 +490,52 @@ def test_the_map_fills_in_while_it_runs(show: Any, browser_page: Any, loop: Loop
     after = pixels(area, row, column)
     assert not np.array_equal(before, after)
     assert len(np.unique(after, axis=0)) == 1  # solid: exact
-    found = re.search(r"r = (\S+) over (\d+) cells", place.locator(".pm-agreement").inner_text())
+    found = re.search(r"r = (\S+) over the (\d+) cells that were run", place.locator(".pm-agreement").inner_text())
     assert found.group(2) == "36"
     now = view.result
     exact = np.isfinite(now.values)
     assert float(found.group(1)) == pytest.approx(np.corrcoef(now.values[exact], now.estimate[exact])[0, 1], abs=0.005)
     loop.step(20)
     frame(browser_page)
-    assert status.inner_text() == "All 60 cells are exact"
+    assert status.inner_text() == "All 60 cells were run"
     assert not view.running
     assert place.locator(".pm-run").is_hidden()
     np.testing.assert_array_equal(np.frombuffer(view.values), whole.values.ravel())
+
+
+def test_what_is_0_by_construction_is_not_said_to_have_run(show: Any, browser_page: Any, loop: Loop, demo: Any) -> None:
+    clean = "When Mary and John went to the store, John gave a drink to"
+    corrupted = "When Mary and John went to the store, Mary gave a drink to"
+    sweep = patching_room.sweep(demo, clean, corrupted, answer=" Mary", versus=" John")
+    view, place = show(sweep, start=False)
+    shape = view.result.values.shape
+    zero = int((view.result.values == 0).sum())  # nothing has run: these are the cells before the second name
+    ids = [demo.trace(prompt).token_ids for prompt in (clean, corrupted)]
+    assert zero == np.prod(shape[:2]) * int((ids[0] == ids[1]).long().cumprod(0).sum())
+    said = f"{zero:,} more are 0 by construction"
+    left = np.prod(shape) - zero
+    assert place.locator(".pm-progress").inner_text() == f"0 of {left:,} cells were run; {said}"
+    assert "0 by construction" in place.locator(".pm-keys").inner_text()
+    loop.step(1)
+    assert view.done == 0
+    place.get_by_role("button", name="Run").click()
+    while view.done < view.total:
+        loop.step(1)
+    frame(browser_page)
+    assert place.locator(".pm-progress").inner_text() == f"All {left:,} cells were run; {said}"
+    found = re.search(r"r = (\S+) over the (\S+) cells that were run", place.locator(".pm-agreement").inner_text())
+    ran = view.result.to_run
+    r = np.corrcoef(view.result.values[ran], view.result.estimate[ran])[0, 1]
+    assert found.groups() == (f"{r:.2f}", f"{left:,}")
+
+
+def test_the_question_stands_above_the_map_and_in_the_figure(show: Any) -> None:
+    _, place = show(patching(4, 15))
+    question = place.locator(".sw-question")
+    assert question.locator(".sw-differs").all_inner_texts() == ["·John\n·Mary"]
+    assert "logit difference ·Mary − ·John: clean " in question.inner_text()
+    assert "the first of 8 pairs" in question.inner_text()
+    assert "Corrupted: When·Mary·and·John·went·to·the·store,·Mary·gave" in question.locator(".sw-hidden").text_content()
 
 
 def test_stop_keeps_what_is_done_and_run_goes_on(show: Any, browser_page: Any, loop: Loop) -> None:

@@ -1,6 +1,8 @@
 """Ctrl-C in the middle of a discovery: the error has what was measured, which is right, and says how far it came."""
 
+import importlib
 import re
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -8,9 +10,13 @@ import pytest
 from scope_widgets import Microscope, circuits
 from scope_widgets._interrupted import Interrupted
 from scope_widgets.circuits.discovery import edge_scores, node_effects, pruning
+from scope_widgets.circuits.discovery.methods import METHODS
+from scope_widgets.circuits.evaluation import circuit_run
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from scope_widgets.models.edges.edge_gradients import EdgeGradients
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
+discover_module = importlib.import_module("scope_widgets.circuits.discovery.discover")
 CLEAN, CORRUPTED = [[3, 4, 5, 6], [3, 4, 8, 9]], [[3, 7, 5, 6], [3, 9, 8, 4]]
 
 
@@ -73,7 +79,7 @@ def test_a_step_counts_when_it_is_decided():
 
     parts = [np.array([at]) for at in range(3)]
     included, needed, done, _ = pruning.take_out(
-        np.ones(3, dtype=bool), parts, lambda masks: masks.sum(1, keepdims=True).astype(float), spared, bar
+        np.ones(3, dtype=bool), parts, lambda masks: masks.sum(1, keepdims=True).astype(float), spared, bar.update
     )
     assert (included.tolist(), needed, done) == ([False, False, True], [], 2)
 
@@ -81,4 +87,50 @@ def test_a_step_counts_when_it_is_decided():
 def test_the_last_step_is_not_lost_silently():
     bar = type("Bar", (), {"update": lambda self: (_ for _ in ()).throw(KeyboardInterrupt)})()
     with pytest.raises(KeyboardInterrupt):
-        pruning.take_out(np.ones(1, dtype=bool), [np.array([0])], lambda masks: masks, lambda *_: True, bar)
+        pruning.take_out(np.ones(1, dtype=bool), [np.array([0])], lambda masks: masks, lambda *_: True, bar.update)
+
+
+@pytest.mark.parametrize(("owner", "name"), [(circuit_run, "component_outputs"), (EdgeGradients, "scores")])
+def test_before_an_edge_has_a_score_the_error_says_so_in_a_line(setting, owner, name, monkeypatch):
+    scope, task = setting
+    interrupted_at_call(monkeypatch, owner, name, 1)
+    with pytest.raises(Interrupted, match="no edge has a score yet") as raised:
+        circuits.discover(scope, task, "eap")
+    assert raised.value.result is None
+    assert raised.value._render_traceback_() == [str(raised.value)]  # all that IPython shows
+
+
+class Bar:
+    """Notes what is done of what."""
+
+    made: ClassVar[list] = []
+
+    def __init__(self, total, desc, **_):
+        self.total, self.n, self.stages = total, 0, [desc]
+        self.made.append(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def update(self, n=1):
+        self.n += n
+
+    def set_description(self, text):
+        self.stages.append(text)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_bar_goes_over_all_stages(setting, method, monkeypatch):
+    scope, task = setting
+    monkeypatch.setattr(Bar, "made", [])
+    monkeypatch.setattr(discover_module, "tqdm", Bar)
+    monkeypatch.setattr(circuit_run, "_PAIRS_AT_ONCE", 1)
+    circuits.discover(scope, task, method)
+    (bar,) = Bar.made
+    assert bar.n == bar.total
+    assert len(bar.stages) >= 2
+    if method == "eap-ig":  # clean, corrupted, no edges, and five gradients forth and back, of two parts
+        assert bar.total == scope.n_layers * 2 * (3 + 2 * 5)

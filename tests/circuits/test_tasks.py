@@ -92,7 +92,7 @@ def word_level(text):
 
 
 def scope_of(tokenizer):
-    return SimpleNamespace(tokenizer=tokenizer, model_id="some", revision=None)
+    return SimpleNamespace(tokenizer=tokenizer, model_id="some", revision=None, calls=())
 
 
 KINDS = {

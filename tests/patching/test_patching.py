@@ -63,7 +63,10 @@ def test_the_same_numbers_as_the_plain_loop(llama, scope, over, direction):
     m_base, m_source = (plain.difference(plain.forward(llama, ids, {}), ANSWER, VERSUS) for ids in (base, source))
     result = patching.activations(scope, CLEAN, CORRUPTED, **QUESTION, over=over, direction=direction)
     np.testing.assert_allclose(result.values, (loop - m_base) / (m_source - m_base), atol=1e-4)
-    assert result.done == result.values.size
+    first = next(at for at, (one, other) in enumerate(zip(CLEAN, CORRUPTED, strict=True)) if one != other)
+    np.testing.assert_array_equal(np.argwhere(result.by_construction)[:, -1] < first, True)
+    assert result.done == result.values.size * (1 - first / 10) > 0
+    assert np.abs(loop[..., :first] - m_base).max() < 1e-4  # as said: the plain loop finds nothing there
     assert result.positions == scope.trace(CLEAN).tokens
 
 
@@ -197,8 +200,9 @@ def test_interrupted_work_is_kept_and_gone_on_with(scope, monkeypatch):
     with pytest.raises(KeyboardInterrupt, match=r"Interrupted: \d+ of \d+ cells were run") as raised:
         patching.activations(scope, CLEAN, CORRUPTED, **QUESTION)
     part = raised.value.result
-    assert f"{part.done} of {part.values.size} cells" in repr(part)
-    assert f"{part.done} of {part.values.size} cells" in part.widget().message
+    said = f"{part.done} of {(~part.by_construction).sum()} cells were run"
+    assert said in repr(part)
+    assert said in part.widget().message
     assert 0 < np.isfinite(part.values).sum() < part.values.size
     seen = np.isfinite(part.values)
     np.testing.assert_allclose(part.values[seen], whole.values[seen], atol=1e-5)
@@ -211,11 +215,12 @@ def test_interrupted_work_is_kept_and_gone_on_with(scope, monkeypatch):
 def test_a_sweep_begins_with_the_most_promising_and_can_be_left(scope):
     work = patching.sweep(scope, CLEAN, CORRUPTED, **QUESTION)
     assert work.result.estimate.shape == (3, 4, 10)
-    before = work.done  # cells before the first difference are 0 without a run
+    assert work.done == 0  # cells before the first difference are 0 by construction, and not run
+    assert work.total == (~work.result.by_construction).sum() < work.result.values.size
     job = work.submit()
     first = next(status.partial for status in job if status.partial is not None)
     job.cancel()
-    assert work.done == before + len(first)
+    assert work.done == len(first)
     assert np.isfinite(work.result.values.ravel()[first]).all()
     assert np.abs(work.result.estimate).max() == np.abs(work.result.estimate.ravel()[first]).max()
     work.submit().result()

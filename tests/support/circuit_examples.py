@@ -13,8 +13,11 @@ from scope_widgets._job import Job
 from scope_widgets._provenance import Provenance
 from scope_widgets.circuits import Circuit, Graph, Task
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
+from scope_widgets.experiments.question import Question
 from scope_widgets.models.remote_dispatch import local_steps
 
+_WORDS = "When| Mary| and| John| went| to| the| store|,|{}| gave| a| drink| to"
+QUESTION = Question(_WORDS.format(" John").split("|"), _WORDS.format(" Mary").split("|"), [" Mary"], [" John"], False)
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -39,6 +42,7 @@ def circuit(
         "exact": False,
         "ablation": "counterfactual",
         "provenance": Provenance("demo", prompts=("When Mary and John went to the store, John gave a drink to",) * 3),
+        "question": QUESTION,
     }
     made = Circuit(**{**fields, **changes})
     return made if keep is None else made.keep(keep)
@@ -61,6 +65,7 @@ def curve(of: Circuit, draws: int = 3, **changes: Any) -> Any:
         "random": np.clip(at**9 + 0.03 * rng.standard_normal((draws, len(sizes))), -0.1, 1),
         "full": 3.3,
         "empty": 0.2,
+        "pairs": "3 pairs of IOI that it was found on",
         "provenance": of.provenance,
     }
     return SimpleNamespace(**{**fields, **changes})
@@ -82,7 +87,7 @@ class FakeMeasurement(EvaluationRun):
     """
 
     sentence = "An edge that is out carries its value on the corrupted prompt."
-    full, empty, texts, message, floor = np.array([3.3]), np.array([0.2]), (), "", 1e-9
+    full, empty, texts, message, floor = np.array([3.0, 3.6]), np.array([0.3, 0.1]), (), "", 1e-9
 
     def __init__(self, of: Circuit, tokens: int = 12, seconds: float = 0.0) -> None:
         scope = SimpleNamespace(

@@ -9,6 +9,7 @@ import numpy as np
 
 from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets._provenance import Provenance
+from scope_widgets.experiments.question import Question
 from scope_widgets.lens.direct_logit_attribution import Attribution
 from scope_widgets.patching.result import PatchingResult
 
@@ -61,8 +62,17 @@ def patching(
         exact=True,
         message="",
         provenance=Provenance("somewhere/SmolLM2-135M", prompts=clean + clean, calls=(call,)),
+        question=_question(positions),
     )
     return replace(result, **changes)
+
+
+def _question(tokens: list[str]) -> Question:
+    """The last name swapped, where there is one."""
+    corrupted = list(tokens)
+    if " John" in tokens:
+        corrupted[len(tokens) - 1 - tokens[::-1].index(" John")] = " Mary"
+    return Question(list(tokens), corrupted, [" Mary"], [" John"])
 
 
 def _pattern(shape: tuple[int, ...], headed: bool, draw: np.random.Generator) -> Any:

@@ -54,4 +54,4 @@ def word_level(words: list[str], *, lower: bool = False) -> hf.PreTrainedTokeniz
 
 
 def scope_of(tokenizer: hf.PreTrainedTokenizerBase) -> SimpleNamespace:
-    return SimpleNamespace(tokenizer=tokenizer, model_id="some", revision=None)
+    return SimpleNamespace(tokenizer=tokenizer, model_id="some", revision=None, calls=())

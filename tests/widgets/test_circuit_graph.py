@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from traitlets import TraitError
 
 from scope_widgets import circuits, ioi
@@ -69,7 +71,7 @@ def test_edges_without_a_score_come_last_and_stay_nan() -> None:
 
 def test_it_says_what_it_shows() -> None:
     view = CircuitGraph(circuit())
-    assert view.title == "Circuit of IOI, demo, 3 pairs of prompts"
+    assert view.title == "Circuit of IOI, demo, found on 3 pairs of prompts"
     facts = dict(view.facts)
     assert facts["method"] == "eap-ig"
     assert facts["scores"] == "estimated by a gradient"
@@ -170,6 +172,66 @@ def test_measure_asks_for_the_circuit_after_the_changes() -> None:
     assert 0 <= data["faithfulness"] <= 1
     assert data["ablation"] == fake.sentence
     json.dumps(data, allow_nan=False)
+
+
+def test_it_is_measured_on_pairs_that_it_was_not_found_on(demo: Microscope) -> None:
+    shown = circuits.discover(demo, circuits.task(demo, "ioi", n=12), "eap").keep(40)
+    view = CircuitGraph(shown, demo)
+    others = circuits.held_out(demo, shown.task, n=8)
+    assert others is not None
+    assert not {*map(tuple, others.clean)} & {*map(tuple, shown.task.clean)}
+    assert view.pairs == "8 pairs of ioi, held out: it was not found on them"
+    state = {"kept": None, "removed": [], "added": []}
+    (measured, _), (beside, _) = finished(view.answer_measure(**state)), finished(view.answer_compare(**state))
+    for data, pairs in ((measured, others), (beside["found_on"], shown.task[:8])):
+        expected = circuits.faithfulness(demo, shown, task=pairs, draws=RANDOM_CIRCUITS)
+        assert data["pairs"] == expected.pairs
+        assert (data["faithfulness"], data["low"], data["high"]) == pytest.approx(
+            (expected.value, expected.low, expected.high), rel=1e-5
+        )
+        assert (data["full"], data["metric"]) == pytest.approx((expected.full.mean(), expected.metric.mean()), rel=1e-5)
+        assert data["low"] < data["faithfulness"] < data["high"]
+    assert beside["found_on"]["pairs"] == "8 pairs of ioi, of the 12 that it was found on"
+    expected = circuits.faithfulness(demo, shown, task=others, draws=RANDOM_CIRCUITS)
+    assert beside["random"] == pytest.approx(expected.random, abs=1e-5)
+
+
+def test_where_no_other_pairs_are_known_it_says_so(demo: Microscope) -> None:
+    own = dataclasses.replace(circuits.task(demo, "ioi", n=10), seed=None)  # prompts of one's own
+    shown = circuits.discover(demo, own[:6], "eap").keep(40)
+    view = CircuitGraph(shown, demo)
+    assert view.pairs == "6 pairs of ioi that it was found on"
+    assert finished(view.answer_compare(None, [], []))[0]["found_on"] is None
+    given = CircuitGraph(shown, demo, held_out=own[6:])
+    assert given.pairs == "4 pairs of ioi, held out: it was not found on them"
+    assert "held_out = circuits.Task(" in given.made_by
+    mixed = CircuitGraph(shown, demo, held_out=own[4:])
+    assert mixed.pairs == "6 pairs of ioi, 2 of which it was found on"
+    with pytest.raises(TypeError, match="held_out= takes a Task"):
+        CircuitGraph(shown, demo, held_out=8)  # type: ignore[arg-type]
+
+
+def test_numbers_of_one_name_are_equal_or_say_of_which_pairs(demo: Microscope) -> None:
+    """The whole model on each set of pairs: in the caption, in the scores, in the curve, in both measures."""
+    shown = circuits.discover(demo, circuits.task(demo, "ioi", n=12), "eap").keep(40)
+    whole_curve = circuits.curve(demo, shown, shares=(0.1, 1.0), draws=0)
+    view = CircuitGraph(shown, demo, curve=whole_curve)
+    state = {"kept": None, "removed": [], "added": []}
+    measured, beside = finished(view.answer_measure(**state))[0], finished(view.answer_compare(**state))[0]
+    note = next(line for line in view.provenance_lines() if "of the whole model" in line)
+    on, said = re.match(r"on the (\d+ pairs) it was found on: mean logit_difference (\S+) of the whole", note).groups()
+    whole = [(f"{on} of ioi that it was found on", float(said))]
+    whole += [(one["pairs"], one["full"]) for one in (measured, beside["found_on"], view.curve)]
+    for pairs, value in whole:
+        same = [other for name, other in whole if name == pairs]
+        assert same == pytest.approx([value] * len(same), abs=5e-4)
+    assert len({pairs for pairs, _ in whole}) == 3
+    plain = dict(whole)
+    task = shown.task
+    logits = torch.stack([demo.model(torch.tensor([prompt])).logits[0, -1] for prompt in task.clean]).detach()
+    differences = [float(row[a[0]] - row[b[0]]) for row, a, b in zip(logits, task.answer, task.versus, strict=True)]
+    assert plain["12 pairs of ioi that it was found on"] == pytest.approx(np.mean(differences), abs=1e-3)
+    assert plain["8 pairs of ioi, of the 12 that it was found on"] == pytest.approx(np.mean(differences[:8]), abs=1e-3)
 
 
 def test_what_is_not_finite_is_sent_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,13 +402,16 @@ def test_a_saved_page_holds_the_present_scores() -> None:
     view = CircuitGraph(shown, measurement=fake)
     finished(view.answer_measure(None, [], []))
     saved = list(view.saved_answers())
-    assert len(fake.asked) == 1  # known already
+    given = [mask for mask in fake.asked if np.array_equal(mask, shown.included)]
+    assert len(given) == 1  # known already; the others are random circuits
+    assert {int(mask.sum()) for mask in fake.asked} == {shown.n_edges}
+    fake.asked.clear()
     assert saved[0][:2] == ("measure", {"kept": None, "removed": [], "added": []})
     heads = [(args["layer"], args["head"]) for name, args, *_ in saved if name == "attention"]
     assert heads == shown.heads
     view.kept = 7
     assert next(iter(view.saved_answers()))[1]["kept"] == 7
-    np.testing.assert_array_equal(fake.asked[1], shown.keep(7).included)
+    np.testing.assert_array_equal(fake.asked[0], shown.keep(7).included)
 
 
 def test_a_saved_page_is_not_filled_with_attention(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from scope_widgets import Microscope, Provenance, circuits, heads, lens, patching, steering, widgets
+from scope_widgets import Microscope, Provenance, circuits, editing, heads, ioi, lens, patching, steering, widgets
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.steering_panel import sliders
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
@@ -205,3 +205,70 @@ def test_what_a_load_does_not_make_again_is_not_claimed(demo):
     for trace, known in ((plain, True), (steered, False), (hooked, False), (demo.trace(PROMPT), True)):
         assert (trace.provenance.calls[0] == "Microscope.load('demo')") == known
         assert ("scope = ...  # your model" in trace.widget().made_by) != known
+
+
+def result_again(result):
+    """What the calls in a result's provenance make, in a namespace and with a model of their own."""
+    names = {}
+    exec(made_by("HeadTable", result=result), names)
+    assert "..." not in made_by("HeadTable", result=result)
+    assert "scope" in names
+    return names["result"]
+
+
+RESULTS = {
+    "importance": lambda demo, _: heads.importance(demo, PROMPT, ablation="mean"),
+    "importance of token ids": lambda demo, _: heads.importance(demo, demo.trace(PROMPT).token_ids),
+    "composition": lambda demo, _: heads.composition(demo, kind="q"),
+    "ablation": lambda demo, _: patching.ablate(demo, [PROMPT, CORRUPTED], [(3, 1), ("mlp", 0)], **ASKED),
+    "resampled": lambda demo, _: patching.ablate(
+        demo, PROMPT, [(3, 1)], ablation="resample", reference=[CORRUPTED, PROMPT], positions=[-1], seed=3
+    ),
+    "detection": lambda demo, prompts: ioi.detect(demo, prompts, min_effect=0.03),
+    "detection on some": lambda demo, prompts: ioi.detect(demo, prompts[2:16], seed=2),
+    "ablated heads": lambda demo, prompts: ioi.ablate_heads(demo, prompts[:8], [(3, 1)], avoid=[(2, 0)], draws=2),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_results_are_made_again_by_their_calls(demo, name):
+    result = RESULTS[name](demo, ioi.prompts(demo, n=16, order="ABBA", seed=5))
+    made = result_again(result)
+    assert type(made) is type(result)
+    assert made.provenance.calls == result.provenance.calls
+    found, expected = made.to_dataframe(), result.to_dataframe()
+    assert list(found) == list(expected)
+    assert len(found) == len(expected) > 0
+    for column in expected:
+        if expected[column].dtype.kind == "f":
+            same_arrays(found[column].to_numpy(), expected[column].to_numpy())
+        else:
+            assert found[column].tolist() == expected[column].tolist()
+
+
+def test_prompts_of_nobody_knows_where_have_no_calls(demo):
+    prompts = ioi.prompts(demo, n=8)
+    assert prompts.corrupted("abc").calls == prompts[::2].calls == ()
+    lost = replace(prompts, calls=())
+    assert ioi.ablate_heads(demo, lost, [(3, 1)], draws=0).provenance.calls == ()
+
+
+def test_weights_that_were_put_back_are_those_that_were_loaded():
+    scope = Microscope.load("demo")
+    call, found = (
+        scope.calls,
+        steering.direction(scope, layer=2, vector=np.arange(1.0, scope.d_model + 1), positive=[PROMPT]),
+    )
+    assert call == ("Microscope.load('demo')",)
+    for _ in range(2):
+        with editing.orthogonalise(scope, found):
+            assert scope.calls == ()
+            with editing.orthogonalise(scope, found, layers=[1]):
+                assert scope.calls == ()
+            assert scope.calls == ()
+        assert scope.calls == call
+    patch = editing.orthogonalise(scope, found)
+    weight = scope.model.get_output_embeddings().weight
+    with pytest.warns(UserWarning, match="were overwritten"), torch.no_grad(), patch:
+        weight.mul_(2.0)  # by somebody else
+    assert scope.calls == ()

@@ -12,6 +12,7 @@ export function pythonCode(state: State): string {
     "circuit",
     state.model.get("live") && "scope",
     state.edges.other && "compare=other",
+    state.model.get("held_out") && "held_out=held_out",
     kept !== null && `kept=${kept}`,
     removed.length && `removed=${python(removed)}`,
     added.length && `added=${python(added)}`,

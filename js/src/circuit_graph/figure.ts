@@ -1,6 +1,7 @@
 /** The graph as an SVG for papers: curves as paths, text as text. */
 
 import { classHue } from "../core/drawing/colour";
+import { type Question, questionFigure } from "../core/elements/question";
 import type { Theme } from "../core/elements/theme";
 import { type Figure, hex, legendOf, round as tenth, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
@@ -10,7 +11,7 @@ import { axisLabels, innerText } from "./drawing/drawing";
 import { keyOf, lookOf, type Sort } from "./drawing/edge_lines";
 import { classLetter, placedLabels } from "./drawing/labels";
 import type { Mark } from "./drawing/scene";
-import { undrawnWords } from "./panel/readout";
+import { intervalOf, randomWords, undrawnWords } from "./panel/readout";
 import type { State } from "./state";
 
 const HEAD = 60;
@@ -29,16 +30,21 @@ export function figure(state: State, scores: Scores, title: string): Figure {
     .join(", ");
   const note = `${count(state.size.peek())} of ${counted(state.edges.count, "edge")} (${share(state.size.peek(), state.edges.count)})${kept === null ? "" : ", the strongest"}${changed ? `; by hand ${changed}` : ""}. ${undrawnWords(state)}`;
   const svg = `${curves(state)}${brackets(state)}${axes(state)}${marks(state)}${labels(state)}<g transform="translate(0 ${height})">${legend(state)}</g>`;
-  return titled({ width, height: height + LEGEND, svg }, title, [note, origin(state, scores)], HEAD, theme);
+  const asked = questionFigure(state.model.get("question") as Partial<Question>, width);
+  const content = `${asked.svg}<g transform="translate(0 ${asked.height})">${svg}</g>`;
+  const size = { width, height: height + LEGEND + asked.height };
+  return titled({ ...size, svg: content }, title, [note, origin(state, scores)], HEAD, theme);
 }
 
 /** How it was found and what it does: a figure travels without its notebook. */
-function origin({ model, metric }: State, { known, current }: Scores): string {
+function origin({ model, metric }: State, { known, current, compared }: Scores): string {
   const facts = new Map(model.get("facts") as [string, string][]);
   const measured = current.peek() ? known.peek()?.measured : undefined;
+  const beside = compared.peek();
+  const random = beside ? randomWords(beside) : "";
   const does =
     measured && typeof measured.faithfulness === "number"
-      ? ` Faithfulness ${significant(measured.faithfulness)}${measured.metric === null ? "" : `, ${metric} ${significant(measured.metric)}`}.`
+      ? ` Faithfulness ${significant(measured.faithfulness)}${intervalOf(measured)}${measured.metric === null ? "" : `, ${metric} ${significant(measured.metric)}`}${measured.full === null ? "" : `, whole model ${significant(measured.full)}`}, on ${measured.pairs}${random && `; ${random}`}.`
       : "";
   return `Scores: ${facts.get("method")}, ${facts.get("scores")}. Ablation: ${facts.get("ablation")}.${does}`;
 }

@@ -63,6 +63,12 @@ export interface CircuitGraphTraits extends ViewTraits {
   facts: string[][];
   /** there is a model to measure with */
   live: boolean;
+  /** the caller gave the pairs to measure on */
+  held_out: boolean;
+  /** what is measured on, in words */
+  pairs: string;
+  /** see `question.asked` */
+  question: Record<string, any>;
   /** empty where none is known */
   curve: Record<string, any>;
   kept: any;
@@ -134,6 +140,8 @@ export interface PatchingMapTraits extends ViewTraits {
   message: string;
   prompts: string[];
   metric: string;
+  /** see `question.asked` */
+  question: Record<string, any>;
   /** of an attribution: the metric that its parts sum to */
   whole: number | null;
   /** of an attribution */
@@ -146,7 +154,11 @@ export interface PatchingMapTraits extends ViewTraits {
   live: boolean;
   start: boolean;
   running: boolean;
+  /** uint8 a cell: whether it is 0 by construction and not run; or empty */
+  by_construction: Bytes;
+  /** cells that were run */
   done: number;
+  /** cells to run: all but those that are 0 by construction */
   total: number;
   seconds_left: number | null;
   /** what is waited for */

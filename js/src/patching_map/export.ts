@@ -2,7 +2,7 @@
 
 import { csvLine } from "../core/export/files";
 import { selectedHeads, selectedTokens, viewCode } from "../core/export/python_code";
-import { statusOf } from "./cells/cells";
+import { type Status, statusOf } from "./cells/cells";
 import type { State } from "./state";
 
 /** `PatchingMap(result, ...)` for the present state; what is at its default is left out. */
@@ -19,6 +19,8 @@ export function pythonCode(state: State): string {
   ];
   return viewCode(model.get("made_by"), "PatchingMap", args);
 }
+
+const STATUS_WORDS: Partial<Record<Status, string>> = { none: "not run", zero: "by construction" };
 
 /** All cells, one line each, with every digit; empty where there is no value. */
 export function csv({ space, effects, quantity }: State): string {
@@ -43,7 +45,7 @@ export function csv({ space, effects, quantity }: State): string {
         ...(space.positions.length ? [space.positions[place.position as number]!] : []),
         written(now.values[cell]!),
         ...(now.estimates ? [written(now.estimates[cell]!)] : []),
-        status === "none" ? "not run" : status,
+        STATUS_WORDS[status] ?? status,
       ]),
     );
   }

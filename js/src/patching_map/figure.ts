@@ -3,6 +3,7 @@
 import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, LABEL_PITCH, labelPositions, labelStep } from "../core/drawing/axis";
 import { cssColour, hexColour } from "../core/drawing/colour";
 import { entryOf } from "../core/drawing/scale";
+import { type Question, questionFigure } from "../core/elements/question";
 import { type Figure, legendOf, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
 import { short } from "../core/format";
@@ -51,7 +52,9 @@ export function figure(state: State, title: string, note: string): Figure {
     legend(state, frame.left, bottom + 12),
   ];
   const width = Math.max(frame.left + frame.width + room.right, note.length * 5.8, 420);
-  return titled({ width, height: bottom + 48, svg: parts.join("") }, title, [note], 36, theme);
+  const asked = questionFigure(state.model.get("question") as Partial<Question>, width);
+  const svg = `${asked.svg}<g transform="translate(0 ${asked.height})">${parts.join("")}</g>`;
+  return titled({ width, height: bottom + 48 + asked.height, svg }, title, [note], 36, theme);
 }
 
 function cells(state: State, grid: Grid, frame: Frame): string {
@@ -75,7 +78,7 @@ function cells(state: State, grid: Grid, frame: Frame): string {
     forShown({ grid, frame }, (cell, x, y) => {
       const status = statusOf(effects, cell);
       const colour =
-        status === "exact" || status === "estimate"
+        status === "exact" || status === "zero" || status === "estimate"
           ? hexColour(table[entryOf(shownOf(effects, cell), scale)]!)
           : status === "none"
             ? notRun
@@ -175,6 +178,7 @@ function legend(state: State, left: number, top: number): string {
   const strong = hexColour(table[207]!);
   const keys = [
     counts.estimate && key(`fill="${strong}" fill-opacity="${PALE}"`, "estimate (gradient)", strong),
+    counts.zero && key(`fill="${hexColour(table[entryOf(0, scale)]!)}"`, "0 by construction"),
     counts.none && key(`fill="${hexColour(packed(notRunTone(theme)))}"`, "not run"),
     counts.undefined && key(`fill="url(#pm-nan)"`, "undefined"),
   ];

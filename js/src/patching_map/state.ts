@@ -1,5 +1,6 @@
 /** What a patching map shows, as signals; everything else follows from them. */
 
+import { bytes } from "../core/bytes";
 import { signedTable, type Table } from "../core/drawing/colour";
 import type { Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
@@ -49,9 +50,11 @@ export class State {
     this.quantity = model.get("quantity");
     this.saved = isSavedPage(model);
     const [values, estimates] = [trait(model, "values", until), trait(model, "estimates", until)];
+    const zero = bytes(model.get("by_construction"));
     this.effects = computed(() => ({
       values: numbers(values.value, space.size)!,
       estimates: numbers(estimates.value, space.size),
+      ...(zero.length && { zero }),
     }));
     this.counts = computed(() => countsOf(this.effects.value));
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from scope_widgets._calls import python_call
-from scope_widgets._interrupted import result_or_interrupt
+from scope_widgets._interrupted import Interrupted, result_or_interrupt
+from scope_widgets._progress import tqdm
 from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.found_circuit import circuit_of, empty_circuit, why_nothing_to_find
-from scope_widgets.circuits.discovery.methods import METHODS, Method, apply_method
+from scope_widgets.circuits.discovery.methods import METHODS, Method, apply_method, work_of
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
 from scope_widgets.experiments.named_tasks import TaskName, as_task
@@ -80,7 +81,7 @@ def discover(
     MemoryError
         Where the pairs do not fit; says how many do.
     KeyboardInterrupt
-        Interrupted outside a notebook; its `result` is what was done until then.
+        Interrupted outside a notebook, or before an edge had a score: its `result` is what was done, or None.
 
     Examples
     --------
@@ -96,21 +97,33 @@ def discover(
         raise ValueError(f"method= got {method!r}; the known ones are {known}.")
     if method == "eap-ig" and steps < 1:
         raise ValueError(f"steps= is a number of gradients, 1 or more; got {steps}.")
-    run = CircuitRun(scope, as_task(scope, task, seed=seed), ablation, seed)
-    if within is not None and within.graph != run.graph:
-        raise ValueError(f"within= is a circuit of {within.model_id}, which has other edges than {scope.model_id}.")
+    pairs = as_task(scope, task, seed=seed)
     task_seed = None if isinstance(task, Task) else seed
     options = {"ablation": ablation, "min_effect": min_effect, "steps": steps, "threshold": threshold}
     calls = _calls(scope, task, method, **options, target=target, within=within, seed=seed)
-    if why := why_nothing_to_find(run):
-        return _with_calls(empty_circuit(run, method, f"{METHODS[method]}; {why}", task_seed), calls)
-    candidates = np.ones(run.graph.n_edges, dtype=bool) if within is None else within.included
-    scores, included, note = apply_method(
-        method, run, candidates, min_effect=min_effect, steps=steps, threshold=threshold, target=target
-    )
+    # one bar over all stages: the work is counted in layers that run
+    work = work_of(scope, pairs, method, within, steps)
+    with tqdm(total=work, desc="Circuit: running the pairs", unit="layer", leave=False) as bar:
+        run = _run(scope, pairs, ablation, seed, bar)
+        if within is not None and within.graph != run.graph:
+            raise ValueError(f"within= is a circuit of {within.model_id}, which has other edges than {scope.model_id}.")
+        if why := why_nothing_to_find(run):
+            return _with_calls(empty_circuit(run, method, f"{METHODS[method]}; {why}", task_seed), calls)
+        candidates = np.ones(run.graph.n_edges, dtype=bool) if within is None else within.included
+        scores, included, note = apply_method(
+            method, run, candidates, min_effect=min_effect, steps=steps, threshold=threshold, target=target, bar=bar
+        )
     said = "; ".join(one for one in (METHODS[method], note, run.interrupted) if one)
     found = circuit_of(run, method, scores, included, said, task_seed)
     return result_or_interrupt(found if run.interrupted else _with_calls(found, calls), run.interrupted)
+
+
+def _run(scope: Microscope, task: Task, ablation: CircuitAblation, seed: int, bar: tqdm[Any]) -> CircuitRun:
+    try:
+        return CircuitRun(scope, task, ablation, seed, bar)
+    except KeyboardInterrupt as interrupt:
+        said = f"Interrupted while the {len(task)} pairs were run: no edge has a score yet."
+        raise Interrupted(said, None) from interrupt
 
 
 def _calls(scope: Microscope, task: Task | TaskName, method: Method, **options: Any) -> tuple[str, ...]:
@@ -118,8 +131,7 @@ def _calls(scope: Microscope, task: Task | TaskName, method: Method, **options: 
     made: tuple[str, ...] = ()
     given: str | tuple[str, Any] = ("task", task)
     if isinstance(task, Task):
-        made = (python_call("circuits.Task", **{one.name: getattr(task, one.name) for one in fields(task)}),)
-        given = "task"
+        made, given = task.calls, "task"
     return (*scope.calls, *made, python_call("circuits.discover", "scope", given, ("method", method), **options))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from scope_widgets._interrupted import Interrupted
 from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
@@ -20,8 +21,8 @@ _EDGES_AT_ONCE = 128
 def score_by_gradient(run: CircuitRun, steps: int, bar: tqdm[Any], positions: torch.Tensor | None = None) -> Array:
     """Return an estimate of how much of the metric is lost when each edge is out, `[edge]`, the mean over the pairs.
 
-    Interrupted (Ctrl-C): the mean over the pairs that were done, as `run.interrupted` says; where none was, the
-    interrupt is raised.
+    Interrupted (Ctrl-C): the mean over the pairs that were done, as `run.interrupted` says; where none was, an
+    interrupt without a result is raised.
 
     EAP (Syed et al. 2023): `(replaced - clean written) . d(-metric)/d(input)`, at the clean run. With `steps` (EAP-IG,
     inputs; Hanna et al. 2024) the gradient is the mean over that many embeddings on the line from replaced to clean.
@@ -32,7 +33,7 @@ def score_by_gradient(run: CircuitRun, steps: int, bar: tqdm[Any], positions: to
     steps : int
         0: EAP.
     bar : tqdm
-        Updated after each pass.
+        Updated after each layer of a forward and of a backward.
     positions : Tensor of int [pair, k], optional
         Score each of these positions by itself: `[edge, k]`.
     """
@@ -52,11 +53,11 @@ def score_by_gradient(run: CircuitRun, steps: int, bar: tqdm[Any], positions: to
         sums = torch.zeros_like(found)
         try:
             for embeddings in _embeddings(clean, changes[0], steps):
-                sums += gradients.scores(clean, changes, embeddings, lost, part_positions).double().cpu()
-                bar.update()
+                sums += gradients.scores(clean, changes, embeddings, lost, part_positions, bar.update).double().cpu()
         except KeyboardInterrupt:
             if not done:
-                raise
+                said = f"Interrupted before the first of {len(run.task)} pairs were done: no edge has a score yet."
+                raise Interrupted(said, None) from None
             run.interrupted = f"Interrupted: the scores are of {done} of {len(run.task)} pairs."
             break
         found += sums / max(1, steps)
@@ -65,9 +66,9 @@ def score_by_gradient(run: CircuitRun, steps: int, bar: tqdm[Any], positions: to
     return scores
 
 
-def passes(run: CircuitRun, steps: int) -> int:
-    """Return the number of forward and backward passes of `score_by_gradient`."""
-    return len(list(run.parts())) * max(1, steps)
+def gradient_layers(run: CircuitRun, steps: int) -> int:
+    """Return the number of layers in the forward and backward passes of `score_by_gradient`."""
+    return 2 * run.layers * max(1, steps)
 
 
 def _embeddings(clean: ComponentOutputs, change: torch.Tensor, steps: int) -> Iterable[torch.Tensor]:
@@ -89,7 +90,7 @@ def score_by_ablation(run: CircuitRun, edges: Array, bar: tqdm[Any]) -> Array:
             included = np.ones((len(some), run.graph.n_edges), dtype=bool)
             included[np.arange(len(some)), some] = False
             found[start : start + len(some)] = run.full - run.measure(included)
-            bar.update(len(some))
+            bar.update(len(some) * run.layers)
     except KeyboardInterrupt:
         run.interrupted = f"Interrupted: {np.isfinite(found[:, 0]).sum():,} of {len(edges):,} edges were measured."
     return found

@@ -45,9 +45,10 @@ def circuit_of(
             prompts=run.texts,
             seed=run.seed if seed is None else seed,
             ablation=run.sentence,
-            note=f"{run.task.metric_name} {run.full.mean():.3f} of the whole model, {run.empty.mean():.3f} of no "
-            f"edges; {note}",
+            note=f"on the {len(run.task)} pairs it was found on: mean {run.task.metric_name} {run.full.mean():.3f} of "
+            f"the whole model, {run.empty.mean():.3f} of no edges; {note}",
         ),
+        question=run.question,
         floor=run.floor if exact else noise_floor(torch.float32, largest, run.scope.d_model),
     )
 

@@ -87,7 +87,7 @@ def induction_circuit(
     note = f"{previous.sum()} previous-token and {repeated.sum()} induction heads by attention, {len(edges)} edges cut"
     if not len(edges):
         return empty_circuit(run, "induction", note, task_seed)
-    with tqdm(total=len(edges), desc="Edge patching", unit="edge", leave=False) as bar:
+    with tqdm(total=len(edges) * run.layers, desc="Edge patching", unit="layer", leave=False) as bar:
         effects = score_by_ablation(run, edges, bar)
     p = np.minimum(1.0, len(edges) * t_test(settled(effects, run.floor), "greater"))
     scores, included = np.full(n_edges, np.nan), np.zeros(n_edges, dtype=bool)

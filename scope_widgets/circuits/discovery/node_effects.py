@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from scope_widgets._progress import tqdm
@@ -12,7 +14,7 @@ from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
 _NODES_AT_ONCE = 32
 
 
-def node_effects(run: CircuitRun, included: Mask) -> Array:
+def node_effects(run: CircuitRun, included: Mask, bar: tqdm[Any]) -> Array:
     """Return how much of the metric is lost when each node is cut out of a circuit, `[node]`, the mean over pairs.
 
     NaN where a Ctrl-C came before.
@@ -20,15 +22,15 @@ def node_effects(run: CircuitRun, included: Mask) -> Array:
     names = run.graph.senders
     found = np.full(len(names), np.nan)
     circuits = np.stack([included, *(included & ~touching(run.graph, [name]) for name in names)])
-    with tqdm(total=len(names), desc="Node patching", unit="node", leave=False) as bar:
-        try:
-            whole = run.measure(circuits[:1])[0].mean()
-            for start in range(0, len(names), _NODES_AT_ONCE):
-                some = run.measure(circuits[1:][start : start + _NODES_AT_ONCE]).mean(-1)
-                found[start : start + len(some)] = whole - some
-                bar.update(len(some))
-        except KeyboardInterrupt:
-            run.interrupted = f"Interrupted: {np.isfinite(found).sum():,} of {len(names):,} nodes were measured."
+    bar.set_description("Circuit: nodes")
+    try:
+        whole = run.measure(circuits[:1])[0].mean()
+        for start in range(0, len(names), _NODES_AT_ONCE):
+            some = run.measure(circuits[1:][start : start + _NODES_AT_ONCE]).mean(-1)
+            found[start : start + len(some)] = whole - some
+            bar.update(len(some) * run.layers)
+    except KeyboardInterrupt:
+        run.interrupted = f"Interrupted: {np.isfinite(found).sum():,} of {len(names):,} nodes were measured."
     return found
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scope_widgets._progress import tqdm
+from scope_widgets._progress import extend, tqdm
 from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import touching
 from scope_widgets.circuits.discovery.node_effects import edge_scores_of_nodes, node_effects
@@ -20,7 +20,7 @@ def take_out(
     parts: Sequence[Array],
     measure: Callable[[Array], Array],
     spared: Callable[[Array, Array], bool],
-    bar: tqdm[Any],
+    update: Callable[[], object],
     at_once: int = 32,
 ) -> tuple[Array, list[int], int, int]:
     """Take parts out in their order; each stays out where the circuit could spare it, given all that is out before it.
@@ -38,7 +38,8 @@ def take_out(
         Circuits `[circuit, edge]` -> metric `[circuit, pair]`.
     spared : callable
         Metric `[pair]` before a part was taken out, and after -> bool.
-    bar : tqdm
+    update : callable
+        Called after each part.
     at_once : int
         Steps measured together at the most; fewer after a part that could not be spared.
 
@@ -71,7 +72,7 @@ def take_out(
                 else:
                     included, before = circuits[at], after[at]
                 step += 1
-                bar.update()
+                update()
                 if kept:
                     break
     except KeyboardInterrupt:
@@ -80,7 +81,7 @@ def take_out(
     return included, needed, step, runs
 
 
-def acdc(run: CircuitRun, candidates: Mask, threshold: float) -> tuple[Array, Mask, str]:
+def acdc(run: CircuitRun, candidates: Mask, threshold: float, bar: tqdm[Any]) -> tuple[Array, Mask, str]:
     """Take edges out from the logits down, as long as each costs less than a threshold (Conmy et al. 2023).
 
     Returns
@@ -101,14 +102,16 @@ def acdc(run: CircuitRun, candidates: Mask, threshold: float) -> tuple[Array, Ma
         scores[next(tried)] = cost
         return abs(cost) < max(threshold, run.floor)
 
-    with tqdm(total=len(edges), desc="ACDC", unit="edge", leave=False) as bar:
-        included, _, done, runs = take_out(candidates, list(edges[:, None]), run.measure, spared, bar)
+    bar.set_description("Circuit: ACDC")
+    included, _, done, runs = take_out(
+        candidates, list(edges[:, None]), run.measure, spared, lambda: bar.update(run.layers)
+    )
     _note_interrupt(run, done, len(edges))
     note = f"threshold {threshold:.3g}, {done:,} of {len(edges):,} edges tried in {runs:,} runs of all pairs"
     return scores, included, note
 
 
-def prune_nodes(run: CircuitRun, candidates: Mask, target: float) -> tuple[Array, Mask, str]:
+def prune_nodes(run: CircuitRun, candidates: Mask, target: float, bar: tqdm[Any]) -> tuple[Array, Mask, str]:
     """Take nodes out in the order of their effect, again and again until none can be spared.
 
     Returns
@@ -119,7 +122,7 @@ def prune_nodes(run: CircuitRun, candidates: Mask, target: float) -> tuple[Array
     note : str
     """
     graph = run.graph
-    effects = node_effects(run, candidates)
+    effects = node_effects(run, candidates, bar)
     included, left, runs = candidates, rank(-np.abs(effects), run.floor).tolist(), len(effects)
     least = target - run.floor / abs(run.scale)
 
@@ -128,8 +131,10 @@ def prune_nodes(run: CircuitRun, candidates: Mask, target: float) -> tuple[Array
 
     while True:
         parts = [np.flatnonzero(touching(graph, [graph.senders[node]])) for node in left]
-        with tqdm(total=len(parts), desc="Pruning", unit="node", leave=False) as bar:
-            included, needed, done, more = take_out(included, parts, run.measure, spared, bar)
+        bar.set_description("Circuit: pruning")
+        if runs > len(effects):  # another round, of which nobody could know
+            extend(bar, len(parts) * run.layers)
+        included, needed, done, more = take_out(included, parts, run.measure, spared, lambda: bar.update(run.layers))
         runs += more
         _note_interrupt(run, done, len(left))
         if len(needed) == len(left) or done < len(left):

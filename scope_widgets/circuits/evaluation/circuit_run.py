@@ -20,6 +20,7 @@ from scope_widgets.circuits.evaluation.replacement_values import (
 from scope_widgets.experiments.ablations import check_ablation
 from scope_widgets.experiments.check_logits import OVERFLOW
 from scope_widgets.experiments.metric import Metric
+from scope_widgets.experiments.question import Question, question_of
 from scope_widgets.experiments.rounding import share, vanishes
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.component_outputs import ComponentOutputs, component_outputs
@@ -32,7 +33,8 @@ from scope_widgets.models.microscope import Microscope
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 #: which edges are in, of one circuit [edge] or of several [circuit, edge]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-_PAIRS_AT_ONCE = 32
+#: few, so that an interrupted analysis has some pairs, and is not heard late
+_PAIRS_AT_ONCE = 8
 #: share of the free memory that may be asked for
 _MEMORY_SHARE = 0.6
 
@@ -48,6 +50,8 @@ class CircuitRun:
         "counterfactual", "mean", "resample" or "zero".
     seed : int
         Of "resample".
+    bar : tqdm, optional
+        Of the analysis that this is a part of: updated a layer after the other, `preparation` in all.
 
     Attributes
     ----------
@@ -65,7 +69,12 @@ class CircuitRun:
     """
 
     def __init__(
-        self, scope: Microscope, task: Task, ablation: CircuitAblation = "counterfactual", seed: int = 0
+        self,
+        scope: Microscope,
+        task: Task,
+        ablation: CircuitAblation = "counterfactual",
+        seed: int = 0,
+        bar: tqdm[Any] | None = None,
     ) -> None:
         check_ablation(ablation, CircuitAblation)
         if not len(task):
@@ -75,13 +84,21 @@ class CircuitRun:
         #: how far an analysis came that Ctrl-C ended, as a sentence
         self.interrupted = ""
         self.seed = seed if ablation == "resample" else None
+        self._seed = seed
         self.graph: Graph = graph_of(scope)
         check_memory(scope, self.graph, task, 2 if ablation == "counterfactual" else 5)
         order = sorted(range(len(task)), key=lambda pair: len(task.clean[pair]))  # little padding
         self._parts = [order[at : at + _PAIRS_AT_ONCE] for at in range(0, len(order), _PAIRS_AT_ONCE)]
         rows = [[prompts[pair] for pair in part] for prompts in (task.clean, task.corrupted) for part in self._parts]
-        bar = tqdm(rows, desc="Running the pairs", unit="batch", leave=False, disable=len(rows) < 3)
-        outputs = [component_outputs(scope, some, self.graph.whole) for some in bar]
+        short = bar is not None or len(self._parts) < 2
+        work = preparation(scope, task)
+        with tqdm(total=work, desc="Running the pairs", unit="layer", leave=False, disable=short) as own:
+            self._prepare(rows, own if bar is None else bar)
+
+    def _prepare(self, rows: list[list[list[int]]], bar: tqdm[Any]) -> None:
+        """Run the clean and the corrupted prompts, and no edges."""
+        scope, task, seed = self.scope, self.task, self._seed
+        outputs = [component_outputs(scope, some, self.graph.whole, bar.update) for some in rows]
         clean, corrupted = outputs[: len(self._parts)], outputs[len(self._parts) :]
         logits = torch.empty(len(task), clean[0].logits.shape[-1], device=clean[0].logits.device)
         for part, one in zip(self._parts, clean, strict=True):
@@ -94,6 +111,12 @@ class CircuitRun:
             for part, one in zip(self._parts, clean, strict=True)
         ]
         self.empty: Array = self.measure(np.zeros((1, self.graph.n_edges), dtype=bool))[0]
+        bar.update(self.layers)
+
+    @property
+    def layers(self) -> int:
+        """How many layers run for one circuit on all pairs."""
+        return len(self._parts) * self.scope.n_layers
 
     @property
     def sentence(self) -> str:
@@ -101,6 +124,12 @@ class CircuitRun:
         sizes = [len(pairs) for pairs in same_group(self.task)]
         number = f" (of {min(sizes)} to {max(sizes)} prompts)" if self.ablation in ("mean", "resample") else ""
         return f"{self.ablation}: an edge that is out carries {ABLATIONS[self.ablation]}{number}"
+
+    @property
+    def question(self) -> Question:
+        """The first pair and its answers."""
+        task = self.task
+        return question_of(self.scope.tokenizer, task.clean[0], task.corrupted[0], task.answer, task.versus)
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -165,6 +194,11 @@ class CircuitRun:
         order = [pair for some in self._parts for pair in some]
         whole = torch.cat(widened, 1)[:, torch.argsort(torch.tensor(order))]
         return replacement_values(self.ablation, whole, part, same_group(self.task), seed)
+
+
+def preparation(scope: Microscope, task: Task) -> int:
+    """Return how many layers run before anything is measured: of clean and corrupted prompts, and of no edges."""
+    return 3 * scope.n_layers * -(-len(task) // _PAIRS_AT_ONCE)
 
 
 def check_memory(scope: Microscope, graph: Graph, task: Task, copies: int = 2) -> None:

@@ -84,8 +84,21 @@ class EvaluationRun:
             seed=self.seed,
             ablation=run.sentence,
             note=f"a circuit of {self.circuit.n_edges:,} edges found by {self.circuit.method}; "
-            f"{self.task.metric_name} on {len(self.task)} pairs of {self.task.name}",
+            f"{self.task.metric_name} on {self.pairs}",
         )
+
+    @property
+    def pairs(self) -> str:
+        """What is measured on, in words: how many pairs, and whether the circuit was found on them."""
+        known = {tuple(prompt) for prompt in self.circuit.task.clean}
+        n, n_found = len(self.task), len(self.circuit.task)
+        seen = sum(tuple(prompt) in known for prompt in self.task.clean)
+        of = f"{n:,} pair{'s' if n != 1 else ''} of {self.task.name}"
+        if not seen:
+            return f"{of}, held out: it was not found on them"
+        if seen < n:
+            return f"{of}, {seen:,} of which it was found on"
+        return f"{of} that it was found on" if n == n_found else f"{of}, of the {n_found:,} that it was found on"
 
     def _remade(self) -> tuple[Callable[..., EvaluationRun], tuple[Any, ...], dict[str, Any]]:
         """Return the call that makes this beside the model."""

@@ -41,6 +41,8 @@ class Faithfulness(Result):
     provenance : Provenance
     message : str
         Why there is no share; else empty.
+    pairs : str
+        What it was measured on, in words.
     """
 
     value: float
@@ -55,6 +57,7 @@ class Faithfulness(Result):
     ablation: str
     provenance: Provenance
     message: str = ""
+    pairs: str = ""
 
     @property
     def difference(self) -> float:
@@ -66,7 +69,7 @@ class Faithfulness(Result):
         at_random = f"{self.random.mean():.2f}" if len(self.random) else "not run"
         return (
             f"faithfulness {self.value:.3f} [{self.low:.3f}, {self.high:.3f}] of {self.n_edges:,} of {self.n_all:,} "
-            f"edges, random circuits {at_random}, {len(self.metric)} pairs; {self.ablation}"
+            f"edges, random circuits {at_random}, {self.pairs or f'{len(self.metric)} pairs'}; {self.ablation}"
             + (f". {self.message}" if self.message else "")
         )
 
@@ -94,7 +97,7 @@ class Faithfulness(Result):
 def measure_faithfulness(evaluated: EvaluationRun, draws: int) -> Faithfulness:
     """Return the faithfulness of a circuit, beside that of `draws` random circuits of its size."""
     run, circuit = evaluated.run, evaluated.circuit
-    at_random = _random_circuits(circuit.n_edges, run.graph.n_edges, draws, evaluated.seed)
+    at_random = random_circuits(circuit.n_edges, run.graph.n_edges, draws, evaluated.seed)
     metric = evaluated.measure(np.concatenate([circuit.included[None], at_random]))
     shares = run.faithfulness(metric)
     low, high = interval(run, metric[0], evaluated.seed)
@@ -111,23 +114,28 @@ def measure_faithfulness(evaluated: EvaluationRun, draws: int) -> Faithfulness:
         ablation=run.sentence,
         provenance=evaluated.provenance,
         message=evaluated.run.message,
+        pairs=evaluated.pairs,
     )
 
 
 def interval(run: CircuitRun, metric: Array, seed: int) -> tuple[float, float]:
-    """Return the 95 % interval of a faithfulness, bootstrap over the pairs of numerator and denominator together."""
+    """Return the 95 % interval of a faithfulness, bootstrap over the pairs of numerator and denominator together.
+
+    NaN for a single pair, which says nothing of others.
+    """
     rng = np.random.default_rng(seed)
     n = len(metric)
     weights = rng.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES) / n
     above, below = weights @ (metric - run.empty), weights @ (run.full - run.empty)
     known = ~vanishes(below, run.floor)  # a share of nothing is no share
-    if run.message or not known.any():
+    if run.message or n < 2 or not known.any():
         return np.nan, np.nan
     low, high = np.percentile(above[known] / below[known], [2.5, 97.5])
     return float(low), float(high)
 
 
-def _random_circuits(n: int, n_all: int, draws: int, seed: int) -> Mask:
+def random_circuits(n: int, n_all: int, draws: int, seed: int) -> Mask:
+    """Return `draws` circuits of `n` of all edges, drawn at random, `[draw, edge]`."""
     rng = np.random.default_rng(seed)
     circuits = np.zeros((draws, n_all), dtype=bool)
     for row in circuits:

@@ -75,6 +75,8 @@ class Curve(Result):
     provenance : Provenance
     message : str
         Why there is no share; else empty.
+    pairs : str
+        What it was measured on, in words.
     """
 
     n_edges: Array
@@ -89,6 +91,7 @@ class Curve(Result):
     ablation: str
     provenance: Provenance
     message: str = ""
+    pairs: str = ""
 
     @property
     def cpr(self) -> float:
@@ -112,7 +115,7 @@ class Curve(Result):
         """Show the table, with CPR and CMD."""
         table = self.to_dataframe().to_string(index=False, float_format="{:.3f}".format)
         why = f". {self.message}" if self.message else ""
-        return f"{table}\nCPR {self.cpr:.3f}, CMD {self.cmd:.3f}; {self.ablation}{why}"
+        return f"{table}\nCPR {self.cpr:.3f}, CMD {self.cmd:.3f} on {self.pairs or 'its pairs'}; {self.ablation}{why}"
 
 
 def curve_point_by_point(
@@ -168,6 +171,7 @@ def curve_point_by_point(
         ablation=run.sentence,
         provenance=evaluated.provenance,
         message=evaluated.run.message,
+        pairs=evaluated.pairs,
     )
 
 

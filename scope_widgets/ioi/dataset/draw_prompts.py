@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from scope_widgets._aliases import former_options
+from scope_widgets._calls import python_call
 from scope_widgets._choices import check_choice
 from scope_widgets._seeds import seed_of
 from scope_widgets.ioi.dataset.first_names import NameToken, name_tokens
@@ -97,7 +99,10 @@ def prompts(
         positions = _positions(tokenizer, text, ids, io, subject)
         tokens = tuple(token_texts(tokenizer, ids))
         items.append(IOIPrompt(text, io.name, subject.name, which, template, frame, positions, tuple(ids), tokens))
-    return IOIPrompts(tuple(items), wordings, people, scope.model_id, scope.revision, int(seed))
+    options = {"n": int(n), "seed": int(seed), "order": order, "templates": templates, "names": names}
+    call = python_call("ioi.prompts", "scope", **options, prepend_bos=prepend_bos)
+    made = IOIPrompts(tuple(items), wordings, people, scope.model_id, scope.revision, int(seed))
+    return replace(made, calls=(*scope.calls, call))
 
 
 _Drawn = tuple[str, str, int, NameToken, NameToken, NameToken]

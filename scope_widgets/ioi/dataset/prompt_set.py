@@ -88,6 +88,8 @@ class IOIPrompts(Sequence[IOIPrompt]):
         "" for clean prompts, else "abc", "io", "s", "s2_io" or "swap": see `corrupted`.
     corruption_seed : int or None
         None where nothing was drawn.
+    calls : tuple of str
+        The Python calls that make it again; empty where none is known.
     """
 
     items: tuple[IOIPrompt, ...]
@@ -98,6 +100,7 @@ class IOIPrompts(Sequence[IOIPrompt]):
     seed: int
     corruption: str = ""
     corruption_seed: int | None = None
+    calls: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     # --- a sequence -------------------------------------------------------------------------------------------------
 
@@ -116,7 +119,10 @@ class IOIPrompts(Sequence[IOIPrompt]):
     def __getitem__(self, index: int | slice) -> IOIPrompt | IOIPrompts:
         """Return one prompt, or the set of a slice."""
         if isinstance(index, slice):
-            return dataclasses.replace(self, items=self.items[index])
+            start, stop, step = index.indices(len(self))
+            part = f"prompts[{start}:{max(start, stop)}]"
+            calls = (*self.calls, part) if self.calls and step == 1 else ()
+            return dataclasses.replace(self, items=self.items[index], calls=calls)
         return self.items[index]
 
     def __repr__(self) -> str:
@@ -210,7 +216,9 @@ class IOIPrompts(Sequence[IOIPrompt]):
             )
         rng = np.random.default_rng(seed)
         items = tuple(_renamed(prompt, self._replacements(prompt, how, rng)) for prompt in self)
-        return dataclasses.replace(self, items=items, corruption=how, corruption_seed=seed if how in _DRAWN else None)
+        return dataclasses.replace(
+            self, items=items, corruption=how, corruption_seed=seed if how in _DRAWN else None, calls=()
+        )
 
     def task(self, corruption: Corruption = "s2_io", seed: int | None = 0) -> Task:
         """Return the task of finding the indirect object: the logit difference of the two names.

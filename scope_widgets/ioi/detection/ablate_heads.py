@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from scope_widgets._calls import python_call
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
@@ -107,7 +108,12 @@ def ablate_heads(
     seed = seed_of(seed)
     check_prompts(scope, prompts, "ablate_heads()")
     heads = check_heads(scope, heads, "heads= is a list of (layer, head) such as [(9, 6)]")
-    return measure_ablated_heads(DetectionRuns(scope, prompts, seed), heads, {*heads, *avoid}, draws, seed)
+    avoid = tuple(avoid)
+    found = measure_ablated_heads(DetectionRuns(scope, prompts, seed), heads, {*heads, *avoid}, draws, seed)
+    if not prompts.calls:
+        return found
+    call = python_call("ioi.ablate_heads", "scope", "prompts", ("heads", heads), avoid=avoid, draws=draws, seed=seed)
+    return replace(found, provenance=replace(found.provenance, calls=(*prompts.calls, call)))
 
 
 def measure_ablated_heads(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from scope_widgets._calls import python_call
 from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
@@ -96,7 +99,12 @@ def detect(
     except KeyboardInterrupt as interrupt:
         search.message = f"Interrupted {interrupt}".rstrip() + ": classes after those in the table were not looked for."
         return result_or_interrupt(search.result(p_behaviour), search.message)
-    return search.result(p_behaviour)
+    found = search.result(p_behaviour)
+    if not prompts.calls:
+        return found
+    options = {"min_effect": min_effect, "min_direct": min_direct, "alpha": alpha, "seed": seed}
+    call = python_call("ioi.detect", "scope", "prompts", **options)
+    return replace(found, provenance=replace(found.provenance, calls=(*prompts.calls, call)))
 
 
 def _one_sided(values: Array) -> float:

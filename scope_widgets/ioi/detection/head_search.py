@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from scope_widgets._progress import tqdm
+from scope_widgets._progress import extend, tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.ov_copying import copying_scores
@@ -109,7 +109,7 @@ class HeadSearch:
         """Find the heads at a role that send to heads that were found."""
         receivers = [(*row.head, site) for row in readers for site in sites]
         if not receivers:
-            bar.total -= self._n_layers
+            extend(bar, -self._n_layers)
             return
         paths = Paths(role, receivers, self.runs.clean)
         at = self._evidence(paths, bar, f"paths {path}", self._min_effect)
@@ -142,7 +142,7 @@ class HeadSearch:
         """Measure all heads from which the paths can lead; those that do not come near `least` on few prompts."""
         layers = range(self._n_layers if paths.receivers is None else max(one[0] for one in paths.receivers))
         bar.set_description(f"IOI: {what}")
-        bar.total -= self._n_layers - len(layers)
+        extend(bar, len(layers) - self._n_layers)
         effects = np.zeros((*self.direct.shape, self.runs.n))
         effects[list(layers)] = np.nan
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,12 @@ class ComponentOutputs:
     alone: bool
 
 
-def component_outputs(scope: Microscope, prompts: list[list[int]], whole: Collection[int] = ()) -> ComponentOutputs:
+def component_outputs(
+    scope: Microscope,
+    prompts: list[list[int]],
+    whole: Collection[int] = (),
+    on_layer: Callable[[], object] = lambda: None,
+) -> ComponentOutputs:
     """Return what each component writes when prompts are run.
 
     Parameters
@@ -61,6 +66,8 @@ def component_outputs(scope: Microscope, prompts: list[list[int]], whole: Collec
         Token ids.
     whole : collection of int
         Layers whose block is one component, as `Graph.whole`: it takes the place of the MLP.
+    on_layer : callable
+        Called when a layer has been run.
 
     Raises
     ------
@@ -84,6 +91,7 @@ def component_outputs(scope: Microscope, prompts: list[list[int]], whole: Collec
 
     def body() -> None:
         for layer, block in enumerate(anatomy.blocks):
+            on_layer()
             envoy = wrapped.envoy(block.block)
             if layer == 0 or layer in whole:
                 entering = envoy.input.detach()

@@ -41,6 +41,7 @@ class EdgeGradients:
         embeddings: Tensor,
         measure: Callable[[Tensor], Tensor],
         positions: Tensor | None = None,
+        on_layer: Callable[[], object] = lambda: None,
     ) -> Tensor:
         """Return the scores of all edges, the sum over some prompts.
 
@@ -56,6 +57,8 @@ class EdgeGradients:
             Logits `[prompt, vocabulary]` of the last positions -> `[prompt]`.
         positions : Tensor of int [prompt, k], optional
             Score each of these positions by itself.
+        on_layer : callable
+            Called for each layer twice, when the forward and when the backward comes to it.
 
         Returns
         -------
@@ -68,7 +71,7 @@ class EdgeGradients:
             Where the metric has no gradient.
         """
         graph = self._graph
-        run = _Run(self._scope, graph, self._qkv, embeddings)
+        run = _Run(self._scope, graph, self._qkv, embeddings, on_layer)
         logits = run.logits(clean)
         with recording_gradients(True):
             try:
@@ -84,6 +87,8 @@ class EdgeGradients:
             )
         wanted = [*run.made.values(), *run.mlp_inputs, run.final]
         gradients = iter(torch.autograd.grad(measured, wanted))
+        for _ in range(graph.n_layers - run.came_back):  # nothing is taken back through the first
+            on_layer()
         made = {key: next(gradients) for key in run.made}
         mlps, final = [next(gradients) for _ in run.mlp_inputs], next(gradients)
         found = changes.new_zeros(*graph.upstream.shape, *(() if positions is None else positions.shape[1:]))
@@ -130,7 +135,16 @@ class EdgeGradients:
 class _Run:
     """One forward that records what gradients are taken by."""
 
-    def __init__(self, scope: Microscope, graph: Graph, qkv: dict[int, QKVProjections], embeddings: Tensor) -> None:
+    def __init__(
+        self,
+        scope: Microscope,
+        graph: Graph,
+        qkv: dict[int, QKVProjections],
+        embeddings: Tensor,
+        on_layer: Callable[[], object],
+    ) -> None:
+        self._on_layer = on_layer
+        self.came_back = 0
         self._scope, self._graph, self._qkv = scope, graph, qkv
         self._embeddings = embeddings
         self.streams: list[Tensor] = []
@@ -153,7 +167,9 @@ class _Run:
         stream = self._embeddings.detach().requires_grad_()
         for layer, block in enumerate(blocks):
             envoy = wrapped.envoy(block.block)
-            stream.register_hook(_give_python_a_turn)  # type: ignore[no-untyped-call]
+            self._on_layer()
+            # also because Ctrl-C is heard where Python runs, and a backward of many prompts takes seconds
+            stream.register_hook(self._come_to)  # type: ignore[no-untyped-call]
             self.streams.append(stream)
             beside = stream.clone()  # what the MLP of a parallel block reads is a thing of its own
             if layer in graph.whole:
@@ -179,6 +195,6 @@ class _Run:
         self.final = stream.clone()
         put(wrapped.envoy(blocks[-1].block), self.final)
 
-
-def _give_python_a_turn(gradient: Tensor) -> None:
-    """Do nothing: Ctrl-C is heard where Python runs, and a backward of many prompts takes seconds."""
+    def _come_to(self, _gradient: Tensor) -> None:
+        self.came_back += 1
+        self._on_layer()

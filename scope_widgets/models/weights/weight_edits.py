@@ -29,13 +29,14 @@ class _EditedWeight:
     """One parameter of one module, and the functions that are applied to it.
 
     `found` is the Parameter that was there. `parameter` is the one that is changed: the same, or where other modules
-    share it, one of this module's own. `version` is that of our last write.
+    share it, one of this module's own. `version` is that of our last write, `before` that before the first one.
     """
 
     found: nn.Parameter
     parameter: nn.Parameter
     original: Tensor = field(init=False)
-    version: int = field(init=False)
+    version: int = -1
+    before: int = -1
     functions: dict[object, WeightFunction] = field(default_factory=dict)
 
 
@@ -122,6 +123,12 @@ def original_weight(module: nn.Module, name: str = "weight") -> Tensor:
     return weight.detach()
 
 
+def put_back_versions(model: nn.Module) -> dict[int, int]:
+    """Return the versions before the first of our writes of those parameters that were put back bit for bit, by id."""
+    edited = [one for module in model.modules() for one in _edited_weights.get(module, {}).values()]
+    return {id(one.found): one.before for one in edited if not one.functions and one.found._version == one.version}
+
+
 def plain_weight(module: nn.Module) -> nn.Parameter:
     """Return the matrix of a module.
 
@@ -152,6 +159,7 @@ def _edited_weight(model: nn.Module, module: nn.Module, name: str) -> _EditedWei
             nn.Parameter(present.detach(), requires_grad=present.requires_grad) if _shared(model, present) else present
         )
         edited = of_module[name] = _EditedWeight(present, own)
+    edited.before = put_back_versions(model).get(id(present), present._version)
     edited.original, edited.version = present.detach(), edited.parameter._version
     return edited
 

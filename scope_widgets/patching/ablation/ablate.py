@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from scope_widgets._calls import python_call
 from scope_widgets._choices import choices
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
@@ -126,7 +127,25 @@ def ablate(
     edits: Edits = {place: replacing(mask, heads, new_value(place)) for place, heads in edits_of.items()}
     where = "all positions" if mask is None else f"positions {positions!r}"
     sentence = ablation_sentence(described, **how, positions=where)
-    return measure_ablation(scope, run, edits, answer, versus, metric, sentence, seed)
+    call = python_call(
+        "patching.ablate",
+        "scope",
+        ("prompts", prompts),
+        ("components", components),
+        ablation=ablation,
+        answer=answer,
+        versus=versus,
+        metric=metric,
+        positions=positions,
+        roles=roles,
+        reference=reference,
+        groups=groups,
+        reference_groups=reference_groups,
+        factor=factor,
+        std=std,
+        seed=seed,
+    )
+    return measure_ablation(scope, run, edits, answer, versus, metric, sentence, seed, (*scope.calls, call))
 
 
 def _edits(scope: Microscope, components: Sequence[Component]) -> tuple[dict[HookPoint, list[int] | None], str]:

@@ -93,8 +93,9 @@ def measure_ablation(
     metric: MetricName | MetricFunction | None,
     what: str,
     seed: int | None,
+    calls: tuple[str, ...] = (),
 ) -> Ablation:
-    """Run again with edits, and compare what comes of it with the run; `what` was taken out, and how."""
+    """Run again with edits, and compare what comes of it with the run; `what` was taken out, and how, by `calls`."""
     chosen = "kl" if metric is None and answer is None else metric
     measure = metric_of(chosen, scope.tokenizer, answer, versus, len(run), run.logits)
     before, after = scope.logits(run.token_ids), scope.logits(run.token_ids, edits)
@@ -113,6 +114,7 @@ def measure_ablation(
             prompts=tuple(prompt_texts(scope, run)),
             seed=seed,
             ablation=what,
+            calls=calls,
         ),
         floor=measure.floor(scope, before[at]),
     )

@@ -11,9 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from scope_widgets._job import JobStatus
-from scope_widgets.circuits import Circuit
-from scope_widgets.circuits.evaluation.edited_circuit import Measured, attention_on_first_prompt, measure
+from scope_widgets._job import JobStatus, Steps
+from scope_widgets.circuits import Circuit, Task, held_out
+from scope_widgets.circuits.evaluation.edited_circuit import (
+    Measured,
+    attention_on_first_prompt,
+    measure,
+    measure_random,
+)
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.faithfulness_curve import SHARES, measure_curve
 from scope_widgets.models.remote_dispatch import submit
@@ -21,6 +26,7 @@ from scope_widgets.widgets.circuit_graph import edits
 from scope_widgets.widgets.circuit_graph.faithfulness_curve import curve_of, partial_curve
 from scope_widgets.widgets.circuit_graph.picture import axes, picture
 from scope_widgets.widgets.core.picture_svg import Axes
+from scope_widgets.widgets.core.question import asked, question_text
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
@@ -29,7 +35,7 @@ from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
 #: what a saved page may hold of attention, and of the circuit as JSON
 SAVED_BYTES = 2_000_000
 _FALLBACK_ROWS = 10
-#: pairs that are run at every touch, and random circuits beside each point of the curve
+#: pairs that are run at every touch, and random circuits of the same size beside what is measured
 PAIRS, RANDOM_CIRCUITS = 8, 3
 _EDITS = ("kept", "removed", "added", "labels", "groups", "pins")
 
@@ -46,8 +52,12 @@ class CircuitGraph(View):
         What `circuits.curve(scope, circuit)` gave; without it the view computes one where there is a model.
     compare : Circuit, optional
         Another circuit of the same graph, drawn into the first.
-    live : object, optional
-        What is asked instead of `circuits.Live(scope, circuit)`.
+    held_out : Task, optional
+        Pairs that the circuit was not found on, to measure it on them; of these the first 8. By default pairs of the
+        same task that are drawn anew, where it was made by its name (`circuits.held_out`); else those that it was found
+        on, as the view says.
+    measurement : EvaluationRun, optional
+        What measures, instead of one made of `scope`.
     selection : Selection, optional
         Shared with other views: ``selected_heads`` are the heads that are selected here.
     title : str, optional
@@ -67,7 +77,8 @@ class CircuitGraph(View):
     Raises
     ------
     TypeError
-        When `circuit` or `compare` is no `Circuit`, `curve` no curve, or `live` cannot measure.
+        When `circuit` or `compare` is no `Circuit`, `curve` no curve, `held_out` no task, or `measurement` cannot
+        measure.
     ValueError
         When `compare` has another graph, or `curve` is another circuit's.
 
@@ -99,6 +110,9 @@ class CircuitGraph(View):
     metric = traitlets.Unicode().tag(sync=True)
     facts = traitlets.List(traitlets.List(traitlets.Unicode()), help="[name, text] of the circuit").tag(sync=True)
     live = traitlets.Bool(help="there is a model to measure with").tag(sync=True)
+    held_out = traitlets.Bool(help="the caller gave the pairs to measure on").tag(sync=True)
+    pairs = traitlets.Unicode(help="what is measured on, in words").tag(sync=True)
+    question = traitlets.Dict(help="see `question.asked`").tag(sync=True)
     curve = traitlets.Dict(help="empty where none is known").tag(sync=True)
 
     kept: Any = traitlets.TraitType(None, allow_none=True).tag(sync=True)
@@ -116,6 +130,7 @@ class CircuitGraph(View):
         *,
         curve: Any = None,
         compare: Circuit | None = None,
+        held_out: Task | None = None,
         measurement: EvaluationRun | None = None,
         selection: Selection | None = None,
         selected_heads: Iterable[Head] | None = None,
@@ -127,16 +142,22 @@ class CircuitGraph(View):
         _check_other(circuit, compare)
         if measurement is not None and not all(hasattr(measurement, name) for name in ("run", "task")):
             raise TypeError(f"measurement= takes an EvaluationRun, not {measurement!r}.")
+        if held_out is not None and not isinstance(held_out, Task):
+            raise TypeError(f"held_out= takes a Task, such as circuits.task(...)[30:], not {held_out!r}.")
+        self._found_on: EvaluationRun | None = None
         if measurement is None and scope is not None:
             measurement = EvaluationRun(scope, circuit, circuit.task[:PAIRS])
+            others = _others(scope, circuit) if held_out is None else held_out[:PAIRS]
+            if others is not None:
+                self._found_on, measurement = measurement, EvaluationRun(scope, circuit, others)
         self._given, self._measurement = circuit, measurement
         self._order = edits.order_of(circuit)
         self._attention: dict[int, tuple[list[str], npt.NDArray[Any]]] = {}
         self._known: tuple[str, dict[str, Any]] | None = None
         graph = circuit.graph
         receiver, sender = graph.edges
-        others = [] if compare is None else [compare]
-        shown = {"scope": scope, "circuit": circuit, "other": compare}
+        compared = [] if compare is None else [compare]
+        shown = {"scope": scope, "circuit": circuit, "other": compare, "held_out": held_out}
         super().__init__(
             made_by=made_by("CircuitGraph", **{name: one for name, one in shown.items() if one is not None}),
             selection=selection,
@@ -150,12 +171,15 @@ class CircuitGraph(View):
             receivers=receiver[self._order].astype("<u2").tobytes(),
             scores=self._sent(circuit.scores, "<f4"),
             given=self._sent(circuit.included, "u1"),
-            other=b"".join(self._sent(one.included, "u1") for one in others),
-            other_scores=b"".join(self._sent(one.scores, "<f4") for one in others),
-            names=[_name(one) for one in [circuit, *others]],
-            metric=circuit.task.metric_name.replace("_", " "),
+            other=b"".join(self._sent(one.included, "u1") for one in compared),
+            other_scores=b"".join(self._sent(one.scores, "<f4") for one in compared),
+            names=[_name(one) for one in [circuit, *compared]],
+            metric=metric_words(circuit),
             facts=_facts(circuit),
             live=measurement is not None,
+            held_out=held_out is not None,
+            pairs="" if measurement is None else measurement.pairs,
+            question=asked(circuit.question, metric_words(circuit), len(circuit.task)),
             curve={} if curve is None else curve_of(curve, circuit),
             **{"labels": circuit.labels, "groups": circuit.groups, **traits},
         )
@@ -227,20 +251,30 @@ class CircuitGraph(View):
 
     def answer_measure(self, kept: int | None, removed: list[str], added: list[str]) -> LongAnswer:
         """Return faithfulness and metric of the circuit after these changes."""
-        measurement = self._measuring()
-        mask = edits.included(self._given, self._order, kept, removed, added)
-        found: Measured = yield from submit(measure, measurement, [mask]).follow()
-        faithfulness, metric = found.values[0]
-        data = {
-            "faithfulness": _finite(faithfulness),
-            "metric": _finite(metric),
-            "full": _finite(found.full),
-            "empty": _finite(found.empty),
-            "ablation": found.ablation,
-            "pairs": len(measurement.task),
-        }
+        data = yield from self._measured(self._measuring(), kept, removed, added)
         self._known = repr((kept, list(removed), list(added))), data
         return data, []
+
+    def answer_compare(self, kept: int | None, removed: list[str], added: list[str]) -> LongAnswer:
+        """Return what to compare that with: random circuits of as many edges, and the pairs that it was found on."""
+        mask = edits.included(self._given, self._order, kept, removed, added)
+        job = submit(measure_random, self._measuring(), int(mask.sum()), RANDOM_CIRCUITS)
+        random = [_finite(one) for one in (yield from job.follow())]
+        found_on = None
+        if self._found_on is not None:
+            found_on = yield from self._measured(self._found_on, kept, removed, added)
+        return {"random": random, "found_on": found_on}, []
+
+    def _measured(self, on: EvaluationRun, kept: int | None, removed: list[str], added: list[str]) -> Steps[Any]:
+        mask = edits.included(self._given, self._order, kept, removed, added)
+        found: Measured = yield from submit(measure, on, [mask]).follow()
+        numbers = dict(zip(("faithfulness", "low", "high", "metric"), found.values[0], strict=True))
+        numbers |= {"full": found.full, "empty": found.empty}
+        return {name: _finite(value) for name, value in numbers.items()} | {
+            "ablation": found.ablation,
+            "pairs": on.pairs,
+            "n_pairs": len(on.task),
+        }
 
     def answer_attention(self, layer: int, head: int) -> LongAnswer:
         """Return the tokens of the first prompt and what a head attends to on them, float32 [query, key]."""
@@ -261,7 +295,7 @@ class CircuitGraph(View):
         try:
             for status in job:
                 if status.partial is not None:
-                    self.curve = partial_curve(status.partial)
+                    self.curve = partial_curve(status.partial, self.pairs)
                 yield status
         finally:
             job.cancel()
@@ -281,6 +315,7 @@ class CircuitGraph(View):
             if self._known is None or self._known[0] != repr((self.kept, self.removed, self.added)):
                 finished(self.answer_measure(**state))
             yield "measure", state, self._known[1] if self._known else {}, []
+            yield "compare", state, *finished(self.answer_compare(**state))
             room = SAVED_BYTES
             for layer, head in self.circuit.heads:
                 data, buffers = finished(self.answer_attention(layer, head))
@@ -294,7 +329,12 @@ class CircuitGraph(View):
     def provenance_lines(self) -> list[str]:
         """Return where the circuit came from, and what was measured how."""
         lines = self._given.provenance.lines()
-        return [*lines, *(f"{name}: {text}" for name, text in self.facts)]
+        measured = [f"measured on {self.pairs}"] if self.pairs else []
+        return [*lines, *(f"{name}: {text}" for name, text in self.facts), *measured]
+
+    def still_lines(self) -> str:
+        """Return the prompts and what is compared."""
+        return question_text(self.question)
 
     def still_table(self) -> tuple[list[str], list[list[str]]]:
         """Return the strongest edges that are in."""
@@ -328,7 +368,19 @@ def _check_other(circuit: Circuit, compare: Any) -> None:
 
 def _title(circuit: Circuit) -> str:
     model = circuit.model_id.rstrip("/").rsplit("/", 1)[-1]
-    return f"Circuit of {circuit.task.name}, {model}, {len(circuit.task):,} pairs of prompts"
+    return f"Circuit of {circuit.task.name}, {model}, found on {len(circuit.task):,} pairs of prompts"
+
+
+def metric_words(circuit: Circuit) -> str:
+    """Return the name of what is measured, in words."""
+    return circuit.task.metric_name.replace("_", " ")
+
+
+def _others(scope: Any, circuit: Circuit) -> Task | None:
+    """Draw pairs that the circuit was not found on; None where that cannot be done."""
+    if circuit.task.model_id != getattr(scope, "model_id", ""):
+        return None  # which the measurement refuses with a sentence
+    return held_out(scope, circuit.task, n=PAIRS)
 
 
 def _name(circuit: Circuit) -> str:
@@ -336,10 +388,9 @@ def _name(circuit: Circuit) -> str:
 
 
 def _facts(circuit: Circuit) -> list[list[str]]:
-    metric = circuit.task.metric_name.replace("_", " ")
     return [
-        ["task", f"{circuit.task.name}, {len(circuit.task):,} pairs"],
-        ["metric", metric],
+        ["found on", f"{len(circuit.task):,} pairs of {circuit.task.name}"],
+        ["metric", metric_words(circuit)],
         ["method", circuit.method],
         ["scores", "exact, edge by edge" if circuit.exact else "estimated by a gradient"],
         ["ablation", f"{circuit.ablation}, in the place of edges that are out"],

@@ -43,11 +43,12 @@ def curve_of(curve: Any, circuit: Circuit) -> Curve:
         "random": [_numbers(draw) for draw in np.atleast_2d(np.asarray(curve.random, dtype=float))],
         "full": float(curve.full),
         "empty": float(curve.empty),
+        "pairs": str(getattr(curve, "pairs", "")),
     }
 
 
-def partial_curve(points: Sequence[CurvePoint]) -> Curve:
-    """Describe the points of a curve that are measured."""
+def partial_curve(points: Sequence[CurvePoint], pairs: str) -> Curve:
+    """Describe the points of a curve that are measured on these pairs."""
     return {
         "n_edges": [point.n_edges for point in points],
         **{
@@ -57,6 +58,7 @@ def partial_curve(points: Sequence[CurvePoint]) -> Curve:
         "random": [_numbers(draw) for draw in np.stack([point.random for point in points], 1)],
         "full": points[0].full,
         "empty": points[0].empty,
+        "pairs": pairs,
     }
 
 

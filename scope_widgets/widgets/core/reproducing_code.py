@@ -19,11 +19,18 @@ _MADE = {
     "trace": ("trace", "Trace"),
     "heads.score": ("scores", "HeadScores"),
     "heads.score_repeated_tokens": ("scores", "HeadScores"),
+    "heads.importance": ("scores", "HeadScores"),
+    "heads.composition": ("scores", "CompositionScores"),
+    "ioi.prompts": ("prompts", "IOIPrompts"),
+    "prompts": ("prompts", "IOIPrompts"),
+    "ioi.detect": ("result", "IOIResult"),
+    "ioi.ablate_heads": ("result", "HeadAblation"),
     "heads.label": ("labels", "HeadLabels"),
     "lens.logit_lens": ("result", "LogitLens"),
     "lens.direct_logit_attribution": ("result", "Attribution"),
     "circuits.Task": ("task", "Task"),
     "circuits.discover": ("circuit", "Circuit"),
+    "patching.ablate": ("result", "Ablation"),
     "patching.activations": ("result", "PatchingResult"),
     "patching.attribution": ("result", "PatchingResult"),
     "patching.paths": ("result", "PatchingResult"),
@@ -50,7 +57,7 @@ def made_by(view: str, **shown: Any) -> str:
             _add(lines, made, name, one)
         lines += _edges_of(name, one) if made[name] and hasattr(one, "included") else []
     rooms = {line.partition(" = ")[2].partition(".")[0] for line in lines}
-    names = sorted(rooms & {"Microscope", "circuits", "heads", "lens", "patching"})
+    names = sorted(rooms & {"Microscope", "circuits", "heads", "ioi", "lens", "patching"})
     imports = [f"from scope_widgets import {', '.join(names)}"] if names else []
     return "\n".join([*imports, f"from scope_widgets.widgets import {view}", "", *lines, ""])
 
@@ -100,7 +107,7 @@ def _unwritten(variable: str, model: str) -> str:
 
 def _calls_of(one: Any) -> tuple[str, ...]:
     """Return the calls that make a thing; none where one of them is not known, or the last makes something else."""
-    calls = getattr(getattr(one, "provenance", None), "calls", ())
+    calls = getattr(getattr(one, "provenance", one), "calls", ())
     if not calls or not all(isinstance(call, str) and is_known_call(call) for call in calls):
         return ()
     _, kind = _variable(calls[-1])

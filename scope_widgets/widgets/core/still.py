@@ -18,6 +18,7 @@ _WIDTH = 480
 #: a print on paper, in a dark notebook too: its colours are those of a light ground
 _INK = "#1c1e21"
 _PAPER = f"margin:0;padding:8px;background:#fff;color:{_INK};font:12px/16px system-ui,sans-serif;overflow:auto"
+_LINES = f"margin:4px 0;padding:0;background:none;color:{_INK};font:11px/15px ui-monospace,Menlo,Consolas,monospace"
 #: JupyterLab shows an error where a widget was whose model is gone; a living view there has our root in it
 _NO_ERROR = (
     "<style>.jp-OutputArea-child:has(>.lm-Panel.jp-OutputArea-output):not(:has(.sw))"
@@ -26,7 +27,12 @@ _NO_ERROR = (
 
 
 def still_bundle(
-    title: str, table: Table | None, image: npt.NDArray[Any] | None, axes: Axes | None = None, of: str = ""
+    title: str,
+    table: Table | None,
+    image: npt.NDArray[Any] | None,
+    axes: Axes | None = None,
+    of: str = "",
+    lines: str = "",
 ) -> dict[str, str]:
     """Return the picture and the table as MIME types: no scripts, inline styles, everything escaped.
 
@@ -36,7 +42,8 @@ def still_bundle(
     parts = [
         f'<figure class="sw-still" data-of="{escape(of)}" style="{_PAPER}">{_NO_ERROR}'
         f'<figcaption><b>{escape(title)}</b> <span style="color:#62666d">{_NOTE}</span></figcaption>'
-        '<div style="display:flex;flex-wrap:wrap;gap:0 24px;align-items:flex-start">'
+        + (f'<pre style="{_LINES}">{escape(lines)}</pre>' if lines else "")
+        + '<div style="display:flex;flex-wrap:wrap;gap:0 24px;align-items:flex-start">'
     ]
     if image is not None:
         bundle["image/png"] = b64encode(png(image)).decode()

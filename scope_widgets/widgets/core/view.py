@@ -178,6 +178,10 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         """Return (header, rows) of a small table for hosts that cannot run the widget, or None."""
         return None
 
+    def still_lines(self) -> str:
+        """Return what stands above the picture, in a monospaced font; empty where there is nothing to say."""
+        return ""
+
     def still_image(self) -> npt.NDArray[Any] | None:
         """Return a picture for such hosts, uint8 [row, column] or [row, column, 3 or 4], or None."""
         return None
@@ -199,7 +203,7 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     def _still(self) -> dict[str, str]:
         image = self.still_image()
         axes = None if image is None else self.still_axes()
-        return still_bundle(self.title, self.still_table(), image, axes, self.selection_id)
+        return still_bundle(self.title, self.still_table(), image, axes, self.selection_id, self.still_lines())
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         shown = super()._repr_mimebundle_(**kwargs)

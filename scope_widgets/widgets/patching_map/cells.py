@@ -185,7 +185,9 @@ def as_bytes(values: Floats | None) -> bytes:
 def prompts_of_cell(result: Any, cell: int) -> Floats:
     """Return the values of one flat cell, one a prompt; none where it was not run."""
     row = np.asarray(result.per_prompt).reshape(len(result.per_prompt), -1)[:, cell].astype(np.float64)
-    return row if np.isfinite(row).any() else row[:0]
+    zero = getattr(result, "by_construction", None)
+    ran = np.isfinite(row).any() and not (zero is not None and zero.ravel()[cell])
+    return row if ran else row[:0]
 
 
 def code_of(result: Any, *cell: int) -> str:

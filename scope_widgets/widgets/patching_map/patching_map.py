@@ -14,6 +14,7 @@ import traitlets
 from scope_widgets._job import JobStatus
 from scope_widgets.experiments.rounding import rank
 from scope_widgets.widgets.core.picture_svg import Axes, visible
+from scope_widgets.widgets.core.question import asked, mean_text, question_text
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
@@ -86,6 +87,7 @@ class PatchingMap(View):
     message = traitlets.Unicode().tag(sync=True)
     prompts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     metric = traitlets.Unicode().tag(sync=True)
+    question = traitlets.Dict(help="see `question.asked`").tag(sync=True)
     whole = traitlets.Float(None, allow_none=True, help="of an attribution: the metric that its parts sum to").tag(
         sync=True
     )
@@ -96,8 +98,11 @@ class PatchingMap(View):
     live = traitlets.Bool(help="there is a sweep that can be run").tag(sync=True)
     start = traitlets.Bool(True).tag(sync=True)
     running = traitlets.Bool().tag(sync=True)
-    done = traitlets.Int().tag(sync=True)
-    total = traitlets.Int().tag(sync=True)
+    by_construction = traitlets.Bytes(help="uint8 a cell: whether it is 0 by construction and not run; or empty").tag(
+        sync=True
+    )
+    done = traitlets.Int(help="cells that were run").tag(sync=True)
+    total = traitlets.Int(help="cells to run: all but those that are 0 by construction").tag(sync=True)
     seconds_left = traitlets.Float(None, allow_none=True).tag(sync=True)
     waiting = traitlets.Unicode(help="what is waited for").tag(sync=True)
     problem = traitlets.Unicode(help="why the last run ended before all was done").tag(sync=True)
@@ -124,6 +129,7 @@ class PatchingMap(View):
         about = Effects.of(result)
         values, estimates = values_of(result)
         whole = result.total if about.components else None  # [prompt]
+        zero = getattr(result, "by_construction", None)  # an attribution has none
         super().__init__(
             selection=selection,
             selected_heads=selected_heads,
@@ -144,13 +150,15 @@ class PatchingMap(View):
             prompts=_prompts(result),
             made_by=made_by("PatchingMap", result=result),
             metric=about.metric,
+            question=_asked(result, about.metric),
             whole=None if whole is None else float(np.mean(whole)),
             residue=None if whole is None else float(result.residue),
             values=as_bytes(values),
             estimates=as_bytes(estimates),
             live=self._sweep is not None,
+            by_construction=b"" if zero is None or not zero.any() else zero.astype("u1").tobytes(),
             done=self._done(values),
-            total=len(values) if self._sweep is None else int(self._sweep.total),
+            total=len(values) if zero is None else int((~zero).sum()),
             **traits,
         )
 
@@ -169,7 +177,8 @@ class PatchingMap(View):
     # -- running a sweep
 
     def _done(self, values: npt.NDArray[Any]) -> int:
-        return int((~np.isnan(values)).sum()) if self._sweep is None else int(self._sweep.done)
+        zero = getattr(self.result, "by_construction", None)
+        return int((~np.isnan(values) & (True if zero is None else ~zero.ravel())).sum())
 
     def answer_run(self) -> LongAnswer:
         """Run the cells that are left, batch by batch; after each the kernel may do something else, or stop it."""
@@ -253,12 +262,18 @@ class PatchingMap(View):
         """Return where the result came from, and what a saved page does not hold."""
         result = self.result
         lines = list(result.provenance.lines())
-        if self.done < self.total:
-            lines.append(f"{self.done:,} of {self.total:,} cells were run.")
+        lines += [line] if (line := self._run_line()) else []
         known, held = len(self._by_size()), len(self._saved_cells())
         if held < known:
             lines.append(f"The page holds the single prompts of the {held:,} largest of {known:,} cells.")
         return lines
+
+    def _run_line(self) -> str:
+        zero = len(self.by_construction) and int(np.frombuffer(self.by_construction, np.uint8).sum())
+        beside = f"; {zero:,} more are 0 by construction: nothing that differs reaches them" if zero else ""
+        if self.done < self.total or zero:
+            return f"{self.done:,} of {self.total:,} cells were run{beside}."
+        return ""
 
     def still_table(self) -> tuple[list[str], list[list[str]]]:
         """Return the cells with the largest absolute effect."""
@@ -267,6 +282,10 @@ class PatchingMap(View):
         return [str(name).replace("_", " ") for name in table.columns], [
             [_written(value) for value in row] for row in rows.itertuples(index=False)
         ]
+
+    def still_lines(self) -> str:
+        """Return the prompts and what is compared."""
+        return question_text(self.question)
 
     def still_image(self) -> npt.NDArray[Any]:
         """Return the map in blue, white and red, the deepest layer on top, uint8 [row, column, 3]."""
@@ -330,6 +349,17 @@ def _prompts(result: Any) -> list[str]:
     if len(prompts) == 2 * n:
         prompts = [f"clean: {clean}\ncorrupted: {other}" for clean, other in zip(prompts, prompts[n:], strict=False)]
     return prompts[:MOST_PROMPTS] if len(prompts) == n else []
+
+
+def _asked(result: Any, metric: str) -> dict[str, Any]:
+    """Return the trait `question` of patching; an attribution says its answers in its own sentence."""
+    question = getattr(result, "question", None)
+    if question is None:
+        return {}
+    sides = (("clean", result.clean), ("corrupted", result.corrupted))
+    n_pairs = len(result.per_prompt)
+    facts = ", ".join(f"{name} {mean_text(values)}" for name, values in sides)
+    return asked(question, metric, n_pairs, facts + (" (means, 95 %)" if n_pairs > 1 else ""))
 
 
 def _written(value: Any) -> str:

@@ -6,12 +6,24 @@ import type { State } from "../state";
 
 export interface Measured {
   faithfulness: number | null;
+  /** Ends of its 95 % interval, bootstrap over the pairs. */
+  low: number | null;
+  high: number | null;
   metric: number | null;
   full: number | null;
   empty: number | null;
   ablation: string;
-  /** Pairs of prompts that they are means over, where that is known. */
-  pairs: number | null;
+  /** The pairs of prompts that they are means over, in words. */
+  pairs: string;
+  n_pairs: number;
+}
+
+/** What a measurement is compared with. */
+export interface Compared {
+  /** Faithfulness of random circuits of as many edges, on the same pairs. */
+  random: (number | null)[];
+  /** The same circuit on pairs that it was found on, where it was measured on others. */
+  found_on: Measured | null;
 }
 
 export interface Scores {
@@ -19,6 +31,8 @@ export interface Scores {
   known: ReadonlySignal<{ measured: Measured; edges: number } | undefined>;
   /** Whether `known` is of the circuit as it stands. */
   current: ReadonlySignal<boolean>;
+  /** What `known` is compared with; undefined until a change has settled. */
+  compared: ReadonlySignal<Compared | undefined>;
   /** Whether an answer is waited for so long that it must be said. */
   slow: ReadonlySignal<boolean>;
   /** What a server does meanwhile; "" where there is none. */
@@ -31,6 +45,8 @@ const NO_MODEL = "Scores are not recomputed: no model was given (scope).";
 const NO_KERNEL = "Scores are not recomputed in a saved page.";
 /** Shorter waits are not worth a word. */
 const PATIENCE = 300;
+/** Nothing is compared before a change has settled for so long. */
+const SETTLED = 500;
 const MOST_KNOWN = 300;
 
 export function createScores(state: State, requests: Requests, until: AbortSignal): Scores {
@@ -42,6 +58,7 @@ export function createScores(state: State, requests: Requests, until: AbortSigna
     const { kept, removed, added } = state.edits.value;
     return JSON.stringify({ kept, removed, added });
   });
+  const comparisons = signal<ReadonlyMap<string, Compared>>(new Map());
   let asked: string | undefined;
   let timer = 0;
 
@@ -84,11 +101,36 @@ export function createScores(state: State, requests: Requests, until: AbortSigna
     }
     if (!before && asked === undefined) void ask();
   };
+  let settling = 0;
+  let comparing: AbortController | undefined;
+  const stopComparing = (): void => {
+    clearTimeout(settling);
+    comparing?.abort();
+    comparing = undefined;
+  };
+  const compare = async (of: string): Promise<void> => {
+    const { signal: end } = (comparing = new AbortController());
+    try {
+      const { data } = await requests.ask("compare", JSON.parse(of), { signal: end });
+      comparisons.value = new Map([...comparisons.peek(), [of, data as Compared]]);
+    } catch {
+      // What was measured stands by itself; why it fails is said there.
+    }
+  };
+  watch(until, () => {
+    const of = known.value?.key;
+    stopComparing();
+    if (of !== undefined && of === key.value && !comparisons.peek().has(of))
+      settling = window.setTimeout(() => void compare(of), state.saved ? 0 : SETTLED);
+  });
   watch(until, () => {
     void key.value;
     if (live.value) follow();
     else problem.value = NO_MODEL;
   });
   until.addEventListener("abort", () => clearTimeout(timer));
-  return { known, slow, news, problem, current: computed(() => known.value?.key === key.value) };
+  until.addEventListener("abort", stopComparing);
+  const current = computed(() => known.value?.key === key.value);
+  const compared = computed(() => (known.value ? comparisons.value.get(known.value.key) : undefined));
+  return { known, compared, slow, news, problem, current };
 }

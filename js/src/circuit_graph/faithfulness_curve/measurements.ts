@@ -13,6 +13,8 @@ export interface Measurements {
   random: Numbers[];
   full: number | null;
   empty: number | null;
+  /** What it was measured on, in words. */
+  pairs: string;
 }
 
 export const isKnown = (curve: Partial<Measurements>): curve is Measurements => !!curve.n_edges?.length;

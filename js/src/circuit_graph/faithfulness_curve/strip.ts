@@ -82,7 +82,10 @@ function createHere(): { element: SVGElement; place(chart: Chart, state: State, 
   element.setAttribute("class", "cg-here");
   const [line, dot] = [document.createElementNS(SVG, "path"), document.createElementNS(SVG, "circle")];
   dot.setAttribute("r", "4.5");
-  element.append(line, dot);
+  const [whisker, random] = [document.createElementNS(SVG, "path"), document.createElementNS(SVG, "path")];
+  whisker.setAttribute("class", "cg-whisker");
+  random.setAttribute("class", "cg-random");
+  element.append(line, random, whisker, dot);
   return {
     element,
     place({ x, y, bottom }, state, scores) {
@@ -90,9 +93,15 @@ function createHere(): { element: SVGElement; place(chart: Chart, state: State, 
       line.setAttribute("d", `M${x(Math.min(most, state.size.value))} 0V${bottom}`);
       const known = scores.known.value;
       const value = known?.measured.faithfulness;
-      dot.style.display = typeof value === "number" ? "" : "none";
+      for (const one of [dot, whisker, random]) one.style.display = typeof value === "number" ? "" : "none";
       dot.classList.toggle("cg-old", !scores.current.value);
       if (typeof value !== "number") return;
+      const { low, high } = known!.measured;
+      const at = x(Math.min(most, known!.edges));
+      const whole = typeof low === "number" && typeof high === "number";
+      whisker.setAttribute("d", whole ? `M${at} ${y(low)}V${y(high)}` : "");
+      const draws = (scores.compared.value?.random ?? []).filter((one) => one !== null);
+      random.setAttribute("d", draws.map((one) => `M${at - 8} ${y(one)}h16`).join(""));
       dot.setAttribute("cx", String(x(Math.min(most, known!.edges))));
       dot.setAttribute("cy", String(y(value)));
     },

@@ -32,7 +32,9 @@ export function createHead(
       : known || live
         ? ""
         : "No curve: give curve=circuits.curve(scope, circuit).";
-    name.textContent = known ? `Faithfulness (left) and ${state.metric} (right) against edges kept` : "Edges kept";
+    name.textContent = known
+      ? `Faithfulness (left) and ${state.metric} (right) against edges kept${curve.value.pairs && `, on ${curve.value.pairs}`}`
+      : "Edges kept";
   });
   watch(until, () =>
     keys.replaceChildren(

@@ -5,16 +5,18 @@ import { count, counted, share } from "../../core/format";
 import { untracked, watch } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
 import { edgeWords, scoreText, unitWords } from "../circuit/names";
+import type { Measured, Scores } from "../circuit/scores";
 import type { Unit } from "../circuit/units";
 import type { State } from "../state";
 import { createAttention } from "./attention";
 import { edgeList, edgeRow } from "./edge_list";
 import { isRemoved } from "./notes";
 import { actionsOf, labelField, membersOf } from "./panel_items";
+import { intervalOf, numberOr, randomWords } from "./readout";
 
 const LISTED = 16;
 
-export function createPanel(state: State, requests: Requests, until: AbortSignal): HTMLElement {
+export function createPanel(state: State, scores: Scores, requests: Requests, until: AbortSignal): HTMLElement {
   const content = h("div", { class: "cg-content" });
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
   const element = h("div", { class: "cg-panel", role: "region", "aria-label": "Details" }, content, announcement);
@@ -37,7 +39,7 @@ export function createPanel(state: State, requests: Requests, until: AbortSignal
           ? severalParts(state, units)
           : units.length
             ? unitParts(state, units[0]!, attention)
-            : wholeParts(state);
+            : wholeParts(state, scores);
     untracked(() => keepFocus(content, name !== before, () => content.replaceChildren(...parts)));
     if (name !== before) {
       element.scrollTop = 0;
@@ -75,7 +77,29 @@ function heading(title: string, close?: () => void): HTMLElement {
   return h("div", { class: "cg-title" }, ...parts);
 }
 
-function wholeParts(state: State): HTMLElement[] {
+/** What was measured, on which pairs, beside what it is compared with. */
+function measuredParts(state: State, { known, compared, current }: Scores): HTMLElement[] {
+  const measured = known.value?.measured;
+  if (!measured || !current.value) return [];
+  const rows = (on: Measured): [string, string][] => [
+    ["faithfulness", `${numberOr(on.faithfulness)}${intervalOf(on) && `${intervalOf(on)} (95 %)`}`],
+    [
+      state.metric,
+      `${numberOr(on.metric)}; whole model ${numberOr(on.full)}, no edges ${numberOr(on.empty)}${on.n_pairs > 1 ? " (means)" : ""}`,
+    ],
+  ];
+  const beside = compared.value;
+  const random = beside ? randomWords(beside) : "";
+  return [
+    h("div", { class: "sw-dim cg-on" }, `On ${measured.pairs}`),
+    factsTable([...rows(measured), ...(random ? [["random", random] as [string, string]] : [])]),
+    ...(beside?.found_on
+      ? [h("div", { class: "sw-dim cg-on" }, `On ${beside.found_on.pairs}`), factsTable(rows(beside.found_on))]
+      : []),
+  ];
+}
+
+function wholeParts(state: State, scores: Scores): HTMLElement[] {
   const facts = state.model.get("facts") as [string, string][];
   const included = state.included.value;
   const table = factsTable([...facts, ...comparison(state)]);
@@ -85,6 +109,7 @@ function wholeParts(state: State): HTMLElement[] {
   return [
     heading("Circuit"),
     table,
+    ...measuredParts(state, scores),
     ...(strongest.length ? edgeList(state, "Strongest edges", strongest, "both") : []),
     h(
       "div",

@@ -5,15 +5,25 @@ import { h } from "../../core/elements/dom";
 import { count, counted, share, significant } from "../../core/format";
 import { computed, watch } from "../../core/reactive";
 import { unitWords } from "../circuit/names";
-import type { Scores } from "../circuit/scores";
+import type { Compared, Measured, Scores } from "../circuit/scores";
 import { COMPARISON, lineKey } from "../drawing/line_key";
 import { MOST_EDGES, MOST_NODES } from "../drawing/scene";
 import type { State } from "../state";
 
 const DEFINITION =
-  "Faithfulness: (metric of the circuit − metric of no edges) / (metric of the whole model − metric of no edges); Wang et al. 2022, Mueller et al. 2025 (MIB).";
+  "Faithfulness: (metric of the circuit − metric of no edges) / (metric of the whole model − metric of no edges); Wang et al. 2022, Mueller et al. 2025 (MIB). In brackets the 95 % interval, bootstrap over the pairs. All are means over the pairs.";
 
-const numberOr = (value: number | null): string => (value === null ? "not defined" : significant(value));
+/** " [0.71, 0.9]"; "" where there is none, as of a single pair. */
+export const intervalOf = ({ low, high }: Pick<Measured, "low" | "high">): string =>
+  typeof low === "number" && typeof high === "number" ? ` [${significant(low)}, ${significant(high)}]` : "";
+
+/** "random edges 0.02, 0.01 and 0.04", of as many; "" where they were not measured. */
+export function randomWords({ random }: Compared): string {
+  const numbers = random.filter((value) => value !== null).map(significant);
+  return numbers.length ? `random circuits of as many edges: ${numbers.join(", ")}` : "";
+}
+
+export const numberOr = (value: number | null): string => (value === null ? "not defined" : significant(value));
 
 export function createReadout(state: State, scores: Scores, until: AbortSignal): HTMLElement {
   const size = h("span", { class: "cg-size" });
@@ -42,15 +52,15 @@ export function createReadout(state: State, scores: Scores, until: AbortSignal):
       measured.replaceChildren(
         "faithfulness ",
         h("b", { class: "cg-faithfulness" }, numberOr(faithfulness)),
-        `, ${state.metric} `,
+        `${intervalOf(known.measured)}, ${state.metric} `,
         h("b", {}, numberOr(metric)),
       );
     } else measured.replaceChildren();
-    const { full, empty, ablation, pairs } = known?.measured ?? { full: null, empty: null, ablation: "", pairs: null };
+    const { full, empty, ablation, pairs } = known?.measured ?? { full: null, empty: null, ablation: "", pairs: "" };
     const range =
       full === null || empty === null || problem
         ? ""
-        : `(whole model ${significant(full)}, no edges ${significant(empty)}${pairs === null ? "" : `, ${counted(pairs, "pair")}`})`;
+        : `(whole model ${significant(full)}, no edges ${significant(empty)}; on ${pairs})`;
     whole.textContent = scores.slow.value ? scores.news.value || "computing …" : range;
     measured.title = whole.title = `${DEFINITION} ${ablation}`;
   });

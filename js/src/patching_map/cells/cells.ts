@@ -7,18 +7,20 @@ export interface Effects {
   /** NaN where not run, infinite where it was run and is undefined. */
   values: Numbers;
   estimates?: Numbers;
+  /** 1 where a cell is 0 by construction, and was not run. */
+  zero?: Uint8Array;
 }
 
-export type Status = "exact" | "estimate" | "undefined" | "none";
+export type Status = "exact" | "zero" | "estimate" | "undefined" | "none";
 
 /** Read a trait of `count` numbers, float64 or float32. */
 export function numbers(value: Bytes, count: number): Numbers | undefined {
   return value.byteLength ? (value.byteLength === 4 * count ? float32(value) : float64(value)) : undefined;
 }
 
-export function statusOf({ values, estimates }: Effects, cell: number): Status {
+export function statusOf({ values, estimates, zero }: Effects, cell: number): Status {
   const value = values[cell]!;
-  if (Number.isFinite(value)) return "exact";
+  if (Number.isFinite(value)) return zero?.[cell] ? "zero" : "exact";
   if (!Number.isNaN(value)) return "undefined";
   return estimates && Number.isFinite(estimates[cell]) ? "estimate" : "none";
 }
@@ -57,18 +59,18 @@ export function strongest(effects: Effects, count: number): number[] {
 
 /** How many cells have each status. */
 export function countsOf(effects: Effects): Record<Status, number> {
-  const counts = { exact: 0, estimate: 0, undefined: 0, none: 0 };
+  const counts = { exact: 0, zero: 0, estimate: 0, undefined: 0, none: 0 };
   for (let cell = 0; cell < effects.values.length; cell++) counts[statusOf(effects, cell)]++;
   return counts;
 }
 
-/** Pearson's r between estimate and exact value of the cells that have both; undefined where it says nothing. */
-export function agreement({ values, estimates }: Effects): { r: number; n: number } | undefined {
+/** Pearson's r between estimate and effect of the cells that were run and estimated; undefined where it says nothing. */
+export function agreement({ values, estimates, zero }: Effects): { r: number; n: number } | undefined {
   if (!estimates) return undefined;
   let [n, x, y, xx, yy, xy] = [0, 0, 0, 0, 0, 0];
   for (let cell = 0; cell < values.length; cell++) {
     const [a, b] = [values[cell]!, estimates[cell]!];
-    if (!Number.isFinite(a) || !Number.isFinite(b)) continue;
+    if (zero?.[cell] || !Number.isFinite(a) || !Number.isFinite(b)) continue;
     // Welford's way, which keeps its digits where values are nearly alike.
     const [dx, dy] = [a - x, b - y];
     n++;

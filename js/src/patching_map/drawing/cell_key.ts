@@ -1,6 +1,7 @@
 /** What the looks of cells mean, beside the legend: only those that occur. */
 import { cssColour } from "../../core/drawing/colour";
 import { hatching } from "../../core/drawing/hatching";
+import { entryOf } from "../../core/drawing/scale";
 import { context, h } from "../../core/elements/dom";
 import { watch } from "../../core/reactive";
 import type { State } from "../state";
@@ -20,7 +21,7 @@ export function createCellKey(state: State, until: AbortSignal): HTMLElement {
     return h("span", { class: "pm-key" }, canvas, text);
   };
   watch(until, () => {
-    const { exact, estimate, none, undefined: broken } = state.counts.value;
+    const { exact, zero, estimate, none, undefined: broken } = state.counts.value;
     const theme = state.theme.value;
     const strong = cssColour(state.table.value[207]!);
     const solid = (pen: CanvasRenderingContext2D): void => {
@@ -38,6 +39,11 @@ export function createCellKey(state: State, until: AbortSignal): HTMLElement {
           pen.fill();
         }),
       exact && (estimate || none || broken) && key("exact", solid),
+      zero &&
+        key("0 by construction", (pen) => {
+          pen.fillStyle = cssColour(state.table.value[entryOf(0, state.scale.value)]!);
+          pen.fillRect(0, 0, SIDE, SIDE);
+        }),
       none &&
         key("not run", (pen) => {
           pen.fillStyle = `rgb(${notRunTone(theme).join(" ")})`;

@@ -53,7 +53,7 @@ export function colours(
   raster.cells.forEach((cell, i) => {
     if (cell < 0) return;
     const status = statusOf(effects, cell);
-    if (status === "exact") solid[i] = table[entryOf(effects.values[cell]!, scale)]!;
+    if (status === "exact" || status === "zero") solid[i] = table[entryOf(effects.values[cell]!, scale)]!;
     else if (status === "estimate") pale[i] = table[entryOf(effects.estimates![cell]!, scale)]!;
     else if (status === "none") solid[i] = notRun;
   });

@@ -30,15 +30,17 @@ export function placeLine(space: Space, cell: number): HTMLElement {
 }
 
 /** What is known of a cell, a line each: exact value, estimate, or why there is none. */
-export function valueLines({ values, estimates }: Effects, cell: number): string[] {
-  const status = statusOf({ values, estimates }, cell);
+export function valueLines(effects: Effects, cell: number): string[] {
+  const { values, estimates } = effects;
+  const status = statusOf(effects, cell);
   const lines = {
     exact: [signed(values[cell]!, exact)],
+    zero: ["0", "by construction, not run: nothing that differs between the prompts reaches it"],
     undefined: ["undefined: see the note above the map"],
     estimate: ["not run yet"],
     none: ["not run"],
   }[status];
-  const guess = estimates?.[cell];
+  const guess = status === "zero" ? undefined : estimates?.[cell];
   return guess !== undefined && Number.isFinite(guess)
     ? [...lines, `estimate ${signed(guess, exact)} (gradient)`]
     : lines;

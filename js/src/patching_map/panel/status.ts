@@ -107,15 +107,15 @@ function progressText({ counts }: State, sweep: Sweep, until: AbortSignal): HTML
   const { live, running, done, total, secondsLeft } = sweep;
   const text = h("span", { class: "pm-progress" });
   watch(until, () => {
-    const { estimate, none } = counts.value;
+    const { estimate, none, zero } = counts.value;
     const time = running.value && secondsLeft.value !== null ? `, about ${duration(secondsLeft.value)} left` : "";
+    const beside = zero ? `; ${count(zero)} more are 0 by construction` : "";
     if (!done.value && !live)
       text.textContent = estimate ? "All cells are the gradient's estimate, none was run." : "No cell was run.";
-    else
-      text.textContent =
-        estimate + none === 0
-          ? `All ${count(total.value)} cells are exact`
-          : `${count(done.value)} of ${count(total.value)} cells${running.value ? time : " were run"}`;
+    else if (estimate + none === 0) text.textContent = `All ${count(total.value)} cells were run${beside}`;
+    else if (running.value) text.textContent = `${count(done.value)} of ${count(total.value)} cells${time}`;
+    else text.textContent = `${count(done.value)} of ${count(total.value)} cells were run${beside}`;
+    text.title = zero ? "0 by construction: nothing that differs between the prompts reaches these cells." : "";
   });
   return text;
 }
@@ -152,7 +152,7 @@ function agreementText(found: ReadonlySignal<ReturnType<typeof agreement>>, unti
   const text = h("span", { class: "sw-dim pm-agreement" });
   watch(until, () => {
     text.textContent = found.value
-      ? `estimate vs exact: r = ${found.value.r.toFixed(2).replace("-", "−")} over ${count(found.value.n)} cells`
+      ? `estimate vs exact: r = ${found.value.r.toFixed(2).replace("-", "−")} over the ${count(found.value.n)} cells that were run`
       : "";
   });
   return text;
