@@ -261,11 +261,12 @@ class AttentionView(View):
         if self.selected_heads:
             layer, head = self.selected_heads[-1]
             said += f" Large: head {layer}.{head}, a row a query, whose weights sum to 1."
-        origins = [f"model {trace.model_id}, prompt {quoted(trace.prompt)}" for trace in self.traces.values()]
-        if len(origins) == 1:
-            return f"{said} {origins[0][0].upper()}{origins[0][1:]}."
-        shown = "; the squares show A" if self._pictures.shape[0] > 1 else ""
-        return f"{said} A: {origins[0]}. B: {origins[1]}{shown}."
+        return f"{said} {self.origin}{' The squares show A.' if len(self.traces) > 1 else ''}"
+
+    @traitlets.default("origin")
+    def _origin(self) -> str:
+        origins = [f"odel {trace.model_id}, prompt {quoted(trace.prompt)}." for trace in self.traces.values()]
+        return f"M{origins[0]}" if len(origins) == 1 else f"A: m{origins[0]} B: m{origins[1]}"
 
 
 def _single(trace: Any, name: str) -> Any:

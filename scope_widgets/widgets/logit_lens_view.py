@@ -207,7 +207,11 @@ class LogitLensView(View):
             "Logit lens: the final norm and the unembedding applied to the residual stream that enters each layer; in "
             "each cell the top token, where there is room; the uppermost row is the model's own prediction."
         )
-        return f"{said} {origin(self.lens.provenance.model, self.lens.provenance.prompts)}"
+        return f"{said} {self.origin}"
+
+    @traitlets.default("origin")
+    def _origin(self) -> str:
+        return origin(self.lens.provenance.model, self.lens.provenance.prompts)
 
 
 def _checked(lens: Any) -> Any:

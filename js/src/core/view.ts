@@ -17,6 +17,8 @@ export interface View<T extends ViewTraits> {
   model: Model<T>;
   root: HTMLElement;
   theme: ReadonlySignal<Theme>;
+  /** See `Root.onPaper`. */
+  onPaper<T>(draw: () => T): T;
   title: ReadonlySignal<string>;
   tooltip: Tooltip;
   selection: Selection;
@@ -34,7 +36,7 @@ export const widget = <T extends ViewTraits>(css: string, build: (view: View<T>)
     const saved = gone.peek();
     const model: Model<T> = saved ? withoutKernel(given) : given;
     const lost = computed(() => !saved && gone.value);
-    const { root, theme } = createRoot(el, model, css, until);
+    const { root, theme, onPaper } = createRoot(el, model, css, until);
     keepKeys(root, until);
     root.append(hiddenStill(given.get("selection_id") ?? ""));
     const requests = new Requests(model, until, lost);
@@ -42,6 +44,7 @@ export const widget = <T extends ViewTraits>(css: string, build: (view: View<T>)
       model,
       root,
       theme,
+      onPaper,
       title: trait(model, "title", until),
       tooltip: createTooltip(root),
       selection: selectionOf(model, until),

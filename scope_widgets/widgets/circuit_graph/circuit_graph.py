@@ -328,8 +328,11 @@ class CircuitGraph(View):
                 f"Faithfulness {number(known['faithfulness'])}, {self.metric} {number(known['metric'])} "
                 f"(whole model {number(known['full'])}, no edges {number(known['empty'])}), on {known['pairs']} pairs."
             )
-        said += [origin(circuit.model_id, circuit.provenance.prompts), *made_of(circuit.provenance)]
-        return " ".join(said)
+        return " ".join([*said, self.origin, *made_of(circuit.provenance)])
+
+    @traitlets.default("origin")
+    def _origin(self) -> str:
+        return origin(self._given.model_id, self._given.provenance.prompts)
 
 
 def _check_other(circuit: Circuit, compare: Any) -> None:

@@ -18,10 +18,11 @@ _STYLE = """
 :root { color-scheme: light dark; }
 body { margin: 16px auto; max-width: 1400px; padding: 0 16px; background: #fff; color: #1c1e21;
   font: 12px/16px system-ui, sans-serif; }
-figure { margin: 0 0 32px; }
+figure { margin: 0 0 32px; break-inside: avoid; }
+@media print { :root { color-scheme: light; } body { max-width: none; margin: 0; padding: 0; } }
 figcaption { margin-top: 8px; color: #62666d; overflow-wrap: anywhere; }
 figcaption div { white-space: pre-wrap; }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   body { background: #111317; color: #e4e6ea; }
   figcaption { color: #9aa0a8; }
 }

@@ -72,6 +72,7 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     n_layers = traitlets.Int(None, allow_none=True).tag(sync=True)
     n_heads = traitlets.Int(None, allow_none=True).tag(sync=True)
     made_by = traitlets.Unicode(help="Python lines that make what is shown, see `reproducing_code`").tag(sync=True)
+    origin = traitlets.Unicode(help="of which model and prompts it is, as a sentence").tag(sync=True)
     selection_id = traitlets.Unicode(read_only=True).tag(sync=True)
     selected_heads: Any = traitlets.TraitType().tag(sync=True)
     selected_tokens: Any = traitlets.TraitType().tag(sync=True)
@@ -201,7 +202,7 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
 
     def caption(self) -> str:
         """Say what is shown, of which model and prompt, in which units: the words below a figure."""
-        return " ".join(_sentence(line) for line in self.provenance_lines())
+        return self.origin
 
     @overload
     def to_svg(self, path: None = None, *, width: Width = "double", caption: bool = True) -> str: ...
@@ -297,7 +298,3 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
             return bundle(self.bundle)
         except FileNotFoundError as missing:  # say so in the cell: the Python half works without
             return f"export default {{ render({{ el }}) {{ el.textContent = {str(missing)!r}; }} }};"
-
-
-def _sentence(line: str) -> str:
-    return line if line.endswith((".", "?", "!")) else f"{line}."

@@ -189,8 +189,13 @@ class HeadTable(View):
         if self.message:
             said.append(self.message)
         if self._provenance is not None:
-            said += [origin(self._provenance.model, self._provenance.prompts), *made_of(self._provenance)]
+            said += [self.origin, *made_of(self._provenance)]
         return " ".join(said)
+
+    @traitlets.default("origin")
+    def _origin(self) -> str:
+        found = self._provenance
+        return "" if found is None else origin(found.model, found.prompts)
 
 
 def _with_labels(frame: pd.DataFrame, why: pd.DataFrame) -> pd.DataFrame:

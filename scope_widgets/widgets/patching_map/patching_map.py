@@ -276,18 +276,21 @@ class PatchingMap(View):
         """Draw the map with its columns, its scale, and which cells are the gradient's estimate."""
         draw_effects(paper, self)
 
+    @traitlets.default("origin")
+    def _origin(self) -> str:
+        provenance, pairs = self.result.provenance, len(self.result.per_prompt)
+        if self.components or len(provenance.prompts) != 2 * pairs:
+            return origin(provenance.model, provenance.prompts)
+        first = f"clean {quoted(provenance.prompts[0])}, corrupted {quoted(provenance.prompts[pairs])}"
+        several = f"{pairs:,} pairs of prompts, the first " if pairs > 1 else ""
+        return f"Model {provenance.model}; {several}{first}."
+
     def caption(self) -> str:
         """Say what a cell holds, which cells these are, of which model and prompts."""
         shows = Sheet.of(self).shows
         provenance = self.result.provenance
-        lines = [self.meaning, f"Shown is {shows}." if shows else ""]
-        pairs = len(self.result.per_prompt)
-        if not self.components and len(provenance.prompts) == 2 * pairs:
-            first = f"clean {quoted(provenance.prompts[0])}, corrupted {quoted(provenance.prompts[pairs])}"
-            several = f"{pairs:,} pairs of prompts, the first " if pairs > 1 else ""
-            lines.append(f"Model {provenance.model}; {several}{first}.")
-        else:
-            lines += [origin(provenance.model, provenance.prompts), *made_of(provenance)]
+        lines = [self.meaning, f"Shown is {shows}." if shows else "", self.origin]
+        lines += made_of(provenance) if self.components else []
         if self.done < self.total:
             lines.append(f"{self.done:,} of {self.total:,} cells were run.")
         if self.message:

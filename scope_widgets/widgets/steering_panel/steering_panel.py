@@ -502,9 +502,12 @@ class SteeringPanel(View):
             "give (steered). A direction's strength is in units of the typical norm of its layer's residual stream; a "
             "head's is the factor of its output; a neuron's is its value."
         )
+        return f"{said} {self.origin}"
+
+    @traitlets.default("origin")
+    def _origin(self) -> str:
         prompt = self._session.prompt
-        text = prompt if isinstance(prompt, str) else "".join(self.prompt_tokens)
-        return f"{said} {origin(self.model_name, [text])}"
+        return origin(self.model_name, [prompt if isinstance(prompt, str) else "".join(self.prompt_tokens)])
 
 
 def _finite(strength: Any) -> float | None:
