@@ -69,6 +69,7 @@ class AttentionView(View):
     """
 
     bundle: ClassVar[str] = "attention_view"
+    explains = ("attention", "class", "threshold", "null")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "scale": str,
         "limits": list[float],

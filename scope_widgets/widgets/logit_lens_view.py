@@ -55,6 +55,7 @@ class LogitLensView(View):
     """
 
     bundle: ClassVar[str] = "logit_lens_view"
+    explains = ("logit_lens", "lens_entropy", "lens_kl", "rank", "settled")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "scale": str,
         "limits": list[float] | None,

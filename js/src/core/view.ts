@@ -1,6 +1,7 @@
 /** What a bundle exports: a view that ends, with all that listens for it, when its host takes it away. */
 import type { ViewTraits } from "../generated/traits";
 import { showConnection } from "./elements/connection_line";
+import { addDefinitions, type Definition } from "./elements/definitions";
 import { hiddenStill } from "./elements/hidden_still";
 import { keepKeys } from "./elements/host_keys";
 import { createRoot, type Theme } from "./elements/theme";
@@ -51,6 +52,7 @@ export const widget = <T extends ViewTraits>(css: string, build: (view: View<T>)
       requests,
       until,
     });
+    addDefinitions(root, (model.get("definitions") ?? []) as unknown as Definition[]);
     showConnection(root, { saved: saved ? SAVED_PICTURE : "", lost, silent: requests.silent }, until);
     for (const turn of ["pointerdown", "keydown"])
       root.addEventListener(turn, () => requests.ping(), { capture: true, signal: until });

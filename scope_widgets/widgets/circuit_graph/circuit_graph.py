@@ -80,6 +80,7 @@ class CircuitGraph(View):
     """
 
     bundle: ClassVar[str] = "circuit_graph"
+    explains = ("node", "score", "width", "size", "faithfulness", "ablation", "random", "logit_difference")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "kept": int | None,
         "removed": list[str],

@@ -16,6 +16,7 @@ from scope_widgets._files import write_text
 from scope_widgets._json_fields import decode
 from scope_widgets._untrusted import check_plain, opening
 from scope_widgets.widgets.core.bundle import bundle
+from scope_widgets.widgets.core.definitions import defined
 from scope_widgets.widgets.core.figure_files import Width, figure, rendered, write
 from scope_widgets.widgets.core.paper import Paper
 from scope_widgets.widgets.core.requests import Answer as Answer
@@ -58,6 +59,8 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     """
 
     bundle: ClassVar[str] = ""
+    #: keys of `DEFINITIONS` that the view's words are explained by
+    explains: ClassVar[tuple[str, ...]] = ()
     #: traits that the browser may set, each with the type of its JSON; the others are what a result says
     set_in_browser: ClassVar[dict[str, Any]] = {
         "selected_heads": list[list[int]],
@@ -72,6 +75,9 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     n_layers = traitlets.Int(None, allow_none=True).tag(sync=True)
     n_heads = traitlets.Int(None, allow_none=True).tag(sync=True)
     made_by = traitlets.Unicode(help="Python lines that make what is shown, see `reproducing_code`").tag(sync=True)
+    definitions = traitlets.List(traitlets.List(traitlets.Unicode()), help="[term, meaning, formula, source]").tag(
+        sync=True
+    )
     origin = traitlets.Unicode(help="of which model and prompts it is, as a sentence").tag(sync=True)
     selection_id = traitlets.Unicode(read_only=True).tag(sync=True)
     selected_heads: Any = traitlets.TraitType().tag(sync=True)
@@ -291,6 +297,10 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         text = data.pop("text/plain")
         publish_display_data(data, metadata)  # type: ignore[no-untyped-call,unused-ignore]
         publish_display_data({"text/plain": text, **self._still()})  # type: ignore[no-untyped-call,unused-ignore]
+
+    @traitlets.default("definitions")
+    def _explained(self) -> list[list[str]]:
+        return defined(self.explains)
 
     @traitlets.default("_esm")
     def _read_bundle(self) -> str:

@@ -50,6 +50,8 @@ class Sheet:
         cube = np.where(np.isfinite(known), known, np.nan).reshape(view.shape)
         exact, undefined = np.isfinite(values).reshape(view.shape), np.isinf(values).reshape(view.shape)
         layers = [str(layer) for layer in range(view.shape[0])]
+        if view.over == "residual":  # what enters the final norm
+            layers[-1] = "final norm"
         positions, heads = list(view.positions), [str(head) for head in range(view.shape[1] if cube.ndim > 1 else 0)]
         if cube.ndim == 1:
             cube, exact, undefined = (array[:, None] for array in (cube, exact, undefined))

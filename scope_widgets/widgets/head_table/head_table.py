@@ -9,6 +9,7 @@ import pandas as pd
 import traitlets
 
 from scope_widgets._calls import literal
+from scope_widgets.widgets.core.definitions import defined
 from scope_widgets.widgets.core.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
@@ -191,6 +192,13 @@ class HeadTable(View):
         if self._provenance is not None:
             said += [self.origin, *made_of(self._provenance)]
         return " ".join(said)
+
+    @traitlets.default("definitions")
+    def _explained(self) -> list[list[str]]:
+        names = [column.name for column in self._columns]
+        about = ["class"] if self.letters else []
+        about += ["threshold", "null"] if any(column.threshold is not None for column in self._columns) else []
+        return defined([*names, *about])
 
     @traitlets.default("origin")
     def _origin(self) -> str:

@@ -13,6 +13,7 @@ import traitlets
 
 from scope_widgets._job import JobStatus
 from scope_widgets.experiments.rounding import rank
+from scope_widgets.widgets.core.definitions import defined
 from scope_widgets.widgets.core.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
@@ -275,6 +276,11 @@ class PatchingMap(View):
     def draw(self, paper: Paper, *, whole: bool = True) -> None:
         """Draw the map with its columns, its scale, and which cells are the gradient's estimate."""
         draw_effects(paper, self)
+
+    @traitlets.default("definitions")
+    def _explained(self) -> list[list[str]]:
+        of_patching = ("patching", "estimate", "undefined") if not self.components else ("contribution",)
+        return defined((*of_patching, "logit_difference", "sums"))
 
     @traitlets.default("origin")
     def _origin(self) -> str:

@@ -85,6 +85,7 @@ class SteeringPanel(View):
     """
 
     bundle: ClassVar[str] = "steering_panel"
+    explains = ("strength", "typical", "kl", "fluent", "logit_difference")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "strengths": list[float | None],
         "enabled": list[bool],

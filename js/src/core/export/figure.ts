@@ -62,10 +62,10 @@ export function captioned(figure: Figure, caption: string): Figure {
   const rows = lines(caption, figure.width - 2 * MARGIN);
   if (!rows.length) return figure;
   const width = Math.max(figure.width, LEAST_CAPTION + 2 * MARGIN);
-  const height = figure.height + rows.length * NOTE_LINE;
+  const height = figure.height + rows.length * NOTE_LINE + 8;
   const ink = /<svg [^>]*fill="(#[0-9a-f]+)"/.exec(figure.svg)?.[1] ?? "#000000";
   const ground = /<rect width="100%" height="100%" fill="(#[0-9a-f]+)"/.exec(figure.svg)?.[1] ?? "#ffffff";
-  const words = rows.map((row, i) => `<text x="${MARGIN}" y="${figure.height - 4 + i * NOTE_LINE}">${xml(row)}</text>`);
+  const words = rows.map((row, i) => `<text x="${MARGIN}" y="${figure.height + 8 + i * NOTE_LINE}">${xml(row)}</text>`);
   return {
     width,
     height,
