@@ -14,7 +14,7 @@ Table = tuple[list[str], list[list[str]]]
 
 _NOTE = "Saved picture: run this cell to go on."
 #: points of a still's picture, and pixels a point: its text is 11 px
-STILL_WIDTH, STILL_FACTOR = 330.0, 11 / 7
+STILL_WIDTH, STILL_FACTOR = 440.0, 11 / 7
 #: pixels of a plain picture across
 _WIDTH = 480
 #: a print on paper, in a dark notebook too: its colours are those of a light ground
