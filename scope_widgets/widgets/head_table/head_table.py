@@ -9,6 +9,7 @@ import pandas as pd
 import traitlets
 
 from scope_widgets._calls import literal
+from scope_widgets._provenance import Provenance
 from scope_widgets.widgets.core.definitions import defined
 from scope_widgets.widgets.core.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import made_by
@@ -189,8 +190,8 @@ class HeadTable(View):
             said.append("Whiskers: the interval.")
         if self.message:
             said.append(self.message)
-        if self._provenance is not None:
-            said += [self.origin, *made_of(self._provenance)]
+        said += [self.origin] if self.origin else []
+        said += made_of(self._provenance) if isinstance(self._provenance, Provenance) else []
         return " ".join(said)
 
     @traitlets.default("definitions")
@@ -203,7 +204,7 @@ class HeadTable(View):
     @traitlets.default("origin")
     def _origin(self) -> str:
         found = self._provenance
-        return "" if found is None else origin(found.model, found.prompts)
+        return "" if found is None else origin(str(getattr(found, "model", "")), getattr(found, "prompts", ()))
 
 
 def _with_labels(frame: pd.DataFrame, why: pd.DataFrame) -> pd.DataFrame:
