@@ -17,7 +17,7 @@ BUNDLES := scope_widgets/static/attention_view.js
 KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.h)
 SCRIPTS := $(shell find js/src -type f) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: help demo test test-numerics test-families test-heavy test-soak test-remote bench build lint traits wheel notebook clean
+.PHONY: help demo test test-numerics test-families test-heavy test-soak test-remote bench build lint traits wheel notebook notebooks clean
 help:
 	@sed -n 1,6p Makefile
 
@@ -62,6 +62,10 @@ lint: $(VENV)/.built
 
 traits: $(VENV)/.built
 	$(BIN)/python scripts/generate_traits.py
+
+# their outputs, and the pictures of the README's tour
+notebooks: $(VENV)/.built
+	$(BIN)/python -m scripts.run_notebooks
 
 notebook: $(VENV)/.built
 	$(BIN)/jupyter lab notebooks/quickstart.ipynb

@@ -32,6 +32,7 @@ _PAGE = """<!doctype html>
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
+@media print {{ :root {{ color-scheme: light; }} }}
 body {{ margin: 16px auto; max-width: 1400px; padding: 0 16px; font: 12px/16px system-ui, sans-serif; }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
 th, td {{ padding: 1px 8px; text-align: right; border: 0; border-bottom: 1px solid #8884; }}

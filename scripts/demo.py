@@ -13,6 +13,43 @@ QUESTION = {"answer": " Mary", "versus": " John"}
 MOST = 6
 #: contrasting words for the demo model, which agrees verbs with subjects, and sentences for any other
 ANIMALS = ("dog", "cat", "bird", "cow", "duck", "lion", "bear")
+#: above each view of the page
+HEADINGS = {
+    "attention": (
+        "Where every head looks",
+        "Each square is one head of one layer: query tokens down, the earlier tokens that they attend to across. Click "
+        "a head to open it; the same head is then marked in all views below.",
+    ),
+    "heads": (
+        "What each head does",
+        "Statistics of every head on random words that are repeated once, with the classes that pass their threshold: "
+        "an induction head attends to what followed an earlier copy of a token. Click a row to open that head above.",
+    ),
+    "patching": (
+        "Which activations cause the answer",
+        "The residual stream of the clean prompt is put into the run on the corrupted one, layer by layer and token by "
+        "token: red cells bring the answer back.",
+    ),
+    "lens": (
+        "What the model would say at each layer",
+        "The logit lens reads every layer as if it were the last: the top token of each cell, darker where it is "
+        "surer.",
+    ),
+    "ioi": (
+        "Which heads find the indirect object",
+        "Heads by what they cause in 'John gave a drink to': each with its effect, interval, p, and where it looks.",
+    ),
+    "circuit": (
+        "Which edges do it, alone",
+        "The strongest 5 % of the edges between heads and MLPs; red ones help, blue ones hurt. Faithfulness says how "
+        "much of the behaviour is left when only they run.",
+    ),
+    "steering": (
+        "What comes next when something inside is turned up",
+        "A direction of the residual stream is added: drag the slider, and the next tokens follow, steered beside "
+        "unsteered.",
+    ),
+}
 GOOD = ("I love this, it is wonderful", "What a great and happy day", "The film was brilliant, I enjoyed it")
 BAD = ("I hate this, it is terrible", "What an awful and sad day", "The film was dreadful, I suffered")
 
@@ -57,16 +94,16 @@ def main() -> None:
         swept = steering.sweep(panel.session, 0)
         step("Writing the page")
         selection = widgets.Selection(heads=[scores.top("induction", 1)[0][:2]])
-        views = [
-            widgets.AttentionView(trace, labels=labels, selection=selection),
-            widgets.HeadTable(scores, labels=labels, selection=selection),
-            widgets.PatchingMap(patched, selection=selection),
-            widgets.LogitLensView(lens.logit_lens(trace, watch=list(QUESTION.values())), selection=selection),
-            *([] if found is None else [widgets.HeadTable(found, selection=selection)]),
-            *([] if circuit is None else [widgets.CircuitGraph(circuit, scope, selection=selection)]),
-            panel,
-        ]
-        widgets.save_html(views, arguments.out)
+        views = {
+            "attention": widgets.AttentionView(trace, labels=labels, selection=selection),
+            "heads": widgets.HeadTable(scores, labels=labels, selection=selection),
+            "patching": widgets.PatchingMap(patched, selection=selection),
+            "lens": widgets.LogitLensView(lens.logit_lens(trace, watch=list(QUESTION.values())), selection=selection),
+            **({} if found is None else {"ioi": widgets.HeadTable(found, selection=selection)}),
+            **({} if circuit is None else {"circuit": widgets.CircuitGraph(circuit, scope, selection=selection)}),
+            "steering": panel,
+        }
+        widgets.save_html(list(views.values()), arguments.out, headings=[HEADINGS[name] for name in views])
         step("Done")
 
     print(f"\n{scope}\n{scores.provenance.note}")

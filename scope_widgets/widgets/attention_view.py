@@ -18,11 +18,13 @@ from scope_widgets._job import Job, Steps
 from scope_widgets.heads.score import score
 from scope_widgets.heads.thumbnails import head_pattern, thumbnails
 from scope_widgets.models.remote_dispatch import submit
-from scope_widgets.widgets.core.picture_svg import GREYS, Axes
+from scope_widgets.widgets.core.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, as_heads, check_range
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
+from scope_widgets.widgets.figures.attention import draw_attention, thumbnails_coloured
+from scope_widgets.widgets.figures.words import quoted
 from scope_widgets.widgets.head_statistics import statistics_of, strongest
 
 Side = Literal["a", "b"]
@@ -84,6 +86,7 @@ class AttentionView(View):
     """
 
     bundle: ClassVar[str] = "attention_view"
+    explains = ("attention", "class", "threshold", "null")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "scale": str,
         "limits": list[float],
@@ -306,18 +309,46 @@ class AttentionView(View):
         return lines
 
     def still_image(self) -> npt.NDArray[Any] | None:
-        """Return the thumbnails as one grey picture, layers down, heads across, uint8 [row, column]."""
-        if not self._finished:
-            return None
-        framed = np.pad(255 - self._pictures[0], ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=200)
-        layers, heads, size, _ = framed.shape
-        return framed.transpose(0, 2, 1, 3).reshape(layers * size, heads * size)
+        """Return the thumbnails as one picture, layers down, heads across, uint8 [row, column, 3]."""
+        return thumbnails_coloured(self._pictures[0], self._colour_scale) if self._finished else None
 
-    def still_axes(self) -> Axes:
-        """Return layers, heads and the scale of attention."""
-        _, layers, heads, _, _ = self._pictures.shape
-        scale = GREYS, "0", "1", "attention, each head from query down to key across"
-        return Axes([*map(str, range(layers))], [*map(str, range(heads))], "layer", "head", scale, square=True)
+    # -- for papers
+
+    @property
+    def _colour_scale(self) -> tuple[str, float, float, float]:
+        low, high = self.limits
+        return str(self.scale), low, high, self.threshold
+
+    def draw(self, paper: Paper, *, whole: bool = True) -> None:
+        """Draw all heads, and the one that is selected last with its tokens."""
+        if whole:
+            finished(self.answer_thumbnails(self._pictures.shape[1] - 1))
+        if not self._finished:
+            return
+        opened: tuple[str, dict[str, Float32], dict[str, list[str]]] | None = None
+        _, n_layers, n_heads, _, _ = self._pictures.shape
+        heads = [head for head in self.selected_heads if head[0] < n_layers and head[1] < n_heads]
+        if heads and whole:
+            layer, head = heads[-1]
+            patterns: dict[str, Float32] = {}
+            for side in self.traces:
+                finished(self._with_head(layer, head, side, lambda _: ({}, [])))
+                patterns[side] = self._opened[side][1]
+            opened = f"{layer}.{head}", patterns, {"a": self.tokens, "b": self.versus_tokens}
+        draw_attention(paper, self._pictures[0], self.letters, opened, self._colour_scale)
+
+    def caption(self) -> str:
+        """Say what is shown, of which models and prompts."""
+        said = "Attention weights of each head (layer down, head across): in each square query down, key across."
+        if self.selected_heads:
+            layer, head = self.selected_heads[-1]
+            said += f" Large: head {layer}.{head}, a row a query, whose weights sum to 1."
+        return f"{said} {self.origin}{' The squares show A.' if len(self.traces) > 1 else ''}"
+
+    @traitlets.default("origin")
+    def _origin(self) -> str:
+        origins = [f"odel {trace.model_id}, prompt {quoted(trace.prompt)}." for trace in self.traces.values()]
+        return f"M{origins[0]}" if len(origins) == 1 else f"A: m{origins[0]} B: m{origins[1]}"
 
 
 def _single(trace: Any, name: str) -> Any:

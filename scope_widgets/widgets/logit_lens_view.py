@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from scope_widgets.widgets.core.picture_svg import GREYS, Axes, visible
+from scope_widgets.widgets.core.colours import MAGNITUDE, coloured
+from scope_widgets.widgets.core.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, View
+from scope_widgets.widgets.figures.lens import draw_lens
+from scope_widgets.widgets.figures.words import origin
 
 MOST_CELLS = 200_000
 FALLBACK_LAYERS = 40
@@ -52,6 +55,7 @@ class LogitLensView(View):
     """
 
     bundle: ClassVar[str] = "logit_lens_view"
+    explains = ("logit_lens", "lens_entropy", "lens_kl", "rank", "settled")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "scale": str,
         "limits": list[float] | None,
@@ -189,16 +193,26 @@ class LogitLensView(View):
         return ["layer", after, "probability", "entropy, nats"], rows[:FALLBACK_LAYERS]
 
     def still_image(self) -> npt.NDArray[Any]:
-        """Return the probabilities of the top tokens as a grey picture, the deepest layer on top."""
-        probabilities = np.nan_to_num(np.asarray(self.lens.top_probabilities)[::-1, :, 0])
-        grey: npt.NDArray[Any] = (255 * (1 - probabilities.clip(0, 1))).round().astype(np.uint8)
-        return grey.repeat(12, 0).repeat(max(1, 480 // grey.shape[1]), 1)
+        """Return the probabilities of the top tokens in colour, the deepest layer on top, uint8 [row, column, 3]."""
+        return coloured(np.asarray(self.lens.top_probabilities)[::-1, :, 0], 0.0, 1.0, MAGNITUDE)
 
-    def still_axes(self) -> Axes:
-        """Return layers, tokens and the scale of probabilities."""
-        layers = ["output" if layer == self.layers[-1] else str(layer) for layer in reversed(self.layers)]
-        tokens = [visible(token) for token in self.tokens]
-        return Axes(layers, tokens, "layer", "", (GREYS, "0", "1", "probability of the top token"))
+    # -- for papers
+
+    def draw(self, paper: Paper, *, whole: bool = True) -> None:
+        """Draw the top token of each layer and position, in the colours that are chosen."""
+        draw_lens(paper, self)
+
+    def caption(self) -> str:
+        """Say what is shown, of which model and prompt."""
+        said = (
+            "Logit lens: the final norm and the unembedding applied to the residual stream that enters each layer; in "
+            "each cell the top token, where there is room; the uppermost row is the model's own prediction."
+        )
+        return f"{said} {self.origin}"
+
+    @traitlets.default("origin")
+    def _origin(self) -> str:
+        return origin(self.lens.provenance.model, self.lens.provenance.prompts)
 
 
 def _checked(lens: Any) -> Any:

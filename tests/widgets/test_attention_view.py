@@ -317,7 +317,7 @@ class TestSavedPage:
 
 def test_the_still_picture_shows_all_heads() -> None:
     picture = AttentionView(FakeTrace()).still_image()
-    assert picture.shape == (2 * 9, 3 * 9)
+    assert picture.shape == (2 * 9, 3 * 9, 3)
     assert picture.dtype == np.uint8
 
 

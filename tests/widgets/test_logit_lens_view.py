@@ -11,6 +11,7 @@ import pytest
 import traitlets
 
 from scope_widgets.widgets import LogitLensView, Selection
+from scope_widgets.widgets.core.colours import MAGNITUDE
 from scope_widgets.widgets.logit_lens_view import MOST_CELLS
 from tests.support.lens_examples import made_lens
 
@@ -120,7 +121,7 @@ def test_the_still_reads_the_last_position_layer_by_layer() -> None:
     assert rows[0][1:3] == [top, f"{lens.top_probabilities[-1, -1, 0]:.3f}"]
     picture = view.still_image()
     assert picture.dtype == np.uint8
-    assert picture[0, 0] == round(255 * (1 - lens.top_probabilities[-1, 0, 0]))
+    assert picture[0, 0].tolist() == MAGNITUDE[round(255 * lens.top_probabilities[-1, 0, 0])].tolist()
     assert "&lt;" in LogitLensView(made_lens(tokens=["<b>"]))._repr_mimebundle_()[0]["text/html"]
 
 

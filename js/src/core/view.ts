@@ -1,6 +1,7 @@
 /** What a bundle exports: a view that ends, with all that listens for it, when its host takes it away. */
 import type { ViewTraits } from "../generated/traits";
 import { showConnection } from "./elements/connection_line";
+import { addDefinitions, type Definition } from "./elements/definitions";
 import { hiddenStill } from "./elements/hidden_still";
 import { keepKeys } from "./elements/host_keys";
 import { createRoot, type Theme } from "./elements/theme";
@@ -17,6 +18,8 @@ export interface View<T extends ViewTraits> {
   model: Model<T>;
   root: HTMLElement;
   theme: ReadonlySignal<Theme>;
+  /** See `Root.onPaper`. */
+  onPaper<T>(draw: () => T): T;
   title: ReadonlySignal<string>;
   tooltip: Tooltip;
   selection: Selection;
@@ -34,7 +37,7 @@ export const widget = <T extends ViewTraits>(css: string, build: (view: View<T>)
     const saved = gone.peek();
     const model: Model<T> = saved ? withoutKernel(given) : given;
     const lost = computed(() => !saved && gone.value);
-    const { root, theme } = createRoot(el, model, css, until);
+    const { root, theme, onPaper } = createRoot(el, model, css, until);
     keepKeys(root, until);
     root.append(hiddenStill(given.get("selection_id") ?? ""));
     const requests = new Requests(model, until, lost);
@@ -42,12 +45,14 @@ export const widget = <T extends ViewTraits>(css: string, build: (view: View<T>)
       model,
       root,
       theme,
+      onPaper,
       title: trait(model, "title", until),
       tooltip: createTooltip(root),
       selection: selectionOf(model, until),
       requests,
       until,
     });
+    addDefinitions(root, (model.get("definitions") ?? []) as unknown as Definition[]);
     showConnection(root, { saved: saved ? SAVED_PICTURE : "", lost, silent: requests.silent }, until);
     for (const turn of ["pointerdown", "keydown"])
       root.addEventListener(turn, () => requests.ping(), { capture: true, signal: until });

@@ -8,6 +8,10 @@ export interface ViewTraits {
   n_heads: number | null;
   /** Python lines that make what is shown, see `reproducing_code` */
   made_by: string;
+  /** [term, meaning, formula, source] */
+  definitions: string[][];
+  /** of which model and prompts it is, as a sentence */
+  origin: string;
   readonly selection_id: string;
   selected_heads: any;
   selected_tokens: any;

@@ -5,14 +5,13 @@ import { signed, steady } from "../core/format";
 import type { Answers } from "./answers/answers";
 import { drawBars, svgPen } from "./answers/bars_drawing";
 import { layoutOf } from "./answers/bars_layout";
-import { promptText } from "./answers/prompt_text";
 import type { Continuations } from "./continuations/continuations";
 import { differing, type Word } from "./continuations/word_difference";
 import { placeOf, strengthText } from "./sliders/sliders";
 import type { State } from "./state";
 
 const WIDTH = 720;
-const HEAD = 40;
+const HEAD = 24;
 const LINE = 16;
 /** Monospaced characters of 12 px that a column of text holds. */
 const CHARACTERS = 46;
@@ -46,11 +45,8 @@ export function figure(state: State, { shown }: Answers, { texts }: Continuation
   down(layout.height + LINE + 8);
   const written = texts.peek();
   if (written) y = continuations(out, differing(written.unsteered, written.steered), theme, y);
-  const prompt = shortened(promptText(state.model.get("prompt_tokens")));
-  return titled({ width: WIDTH, height: y, svg: out.join("") }, title, [prompt], HEAD, theme);
+  return titled({ width: WIDTH, height: y, svg: out.join("") }, title, [], HEAD, theme);
 }
-
-const shortened = (text: string): string => (text.length > 110 ? `… ${text.slice(-108)}` : text).replaceAll("\n", "↵");
 
 function sliders(out: string[], state: State, theme: Theme, y: number): number {
   const [from, to] = [WIDTH * 0.5, WIDTH - 72];

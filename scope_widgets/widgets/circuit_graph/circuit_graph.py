@@ -24,13 +24,15 @@ from scope_widgets.circuits.evaluation.faithfulness_curve import SHARES, measure
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.circuit_graph import edits
 from scope_widgets.widgets.circuit_graph.faithfulness_curve import curve_of, partial_curve
-from scope_widgets.widgets.circuit_graph.picture import axes, picture
-from scope_widgets.widgets.core.picture_svg import Axes
+from scope_widgets.widgets.circuit_graph.picture import picture
+from scope_widgets.widgets.core.paper import Paper
 from scope_widgets.widgets.core.question import asked, question_text
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
+from scope_widgets.widgets.figures.circuit import draw_circuit
+from scope_widgets.widgets.figures.words import counted, made_of, number, origin
 
 #: what a saved page may hold of attention, and of the circuit as JSON
 SAVED_BYTES = 2_000_000
@@ -89,6 +91,7 @@ class CircuitGraph(View):
     """
 
     bundle: ClassVar[str] = "circuit_graph"
+    explains = ("node", "score", "width", "size", "faithfulness", "ablation", "random", "logit_difference")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "kept": int | None,
         "removed": list[str],
@@ -347,9 +350,30 @@ class CircuitGraph(View):
         """Return the circuit drawn with its strongest edges, uint8 [row, column, 3]."""
         return picture(self.circuit)
 
-    def still_axes(self) -> Axes:
-        """Return the layers and what the colours of edges mean."""
-        return axes(self.circuit)
+    # -- for papers
+
+    def draw(self, paper: Paper, *, whole: bool = True) -> None:
+        """Draw the circuit as edited, its strongest edges above the others."""
+        draw_circuit(paper, self.circuit)
+
+    def caption(self) -> str:
+        """Say what is in the circuit, how its edges were scored, and what it does, as far as that was measured."""
+        circuit = self.circuit
+        n = circuit.graph.n_edges
+        said = [f"The circuit has {circuit.n_edges:,} of {counted(n, 'edge')} ({circuit.n_edges / n:.2%})."]
+        said.append(". ".join(f"{name.capitalize()}: {text}" for name, text in self.facts if name != "ablation") + ".")
+        state = repr((self.kept, self.removed, self.added))
+        if self._known is not None and self._known[0] == state and self._known[1]["faithfulness"] is not None:
+            known = self._known[1]
+            said.append(
+                f"Faithfulness {number(known['faithfulness'])}, {self.metric} {number(known['metric'])} "
+                f"(whole model {number(known['full'])}, no edges {number(known['empty'])}), on {known['pairs']} pairs."
+            )
+        return " ".join([*said, self.origin, *made_of(circuit.provenance)])
+
+    @traitlets.default("origin")
+    def _origin(self) -> str:
+        return origin(self._given.model_id, self._given.provenance.prompts)
 
 
 def _check_other(circuit: Circuit, compare: Any) -> None:

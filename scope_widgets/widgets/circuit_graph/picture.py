@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from scope_widgets.circuits import Circuit
 from scope_widgets.circuits.drawing.layout import node_coordinates as place
-from scope_widgets.widgets.core.picture_svg import Axes
 
 _WIDTH, _HEIGHT, _MARGIN = 480, 320, 16
 _MOST_EDGES = 400
@@ -37,16 +36,6 @@ def picture(circuit: Circuit) -> npt.NDArray[Any]:
     for at, spot in enumerate(spots):
         _dot(canvas, spot, 3 if at in used else 1, _INK if at in used else _FAINT)
     return canvas
-
-
-def axes(circuit: Circuit) -> Axes:
-    """Return what stands around that picture."""
-    layers = [str(layer) for layer in reversed(range(circuit.graph.n_layers))]
-    shown = circuit.scores[circuit.included]
-    limit = f"{float(np.nanmax(np.abs(shown), initial=0.0)):.3g}"
-    colours = np.array([_HURTS, (255, 255, 255), _HELPS], np.uint8)
-    scale = colours, f"−{limit}", limit, "score of an edge; heads and MLPs of each layer across"
-    return Axes(["logits", *layers, "embed."], [], "layer", "", scale, square=True, rim=_MARGIN / _HEIGHT)
 
 
 def _spot(circuit: Circuit, name: str) -> tuple[float, float]:

@@ -46,5 +46,12 @@ def png(pixels: npt.NDArray[Any]) -> bytes:
     )
 
 
+def with_resolution(file: bytes, dpi: float) -> bytes:
+    """Return a PNG file that says how many pixels an inch it has, so that other programs know its size."""
+    after_header = 8 + 25
+    metre = round(dpi / 0.0254)
+    return file[:after_header] + _chunk(b"pHYs", struct.pack(">IIB", metre, metre, 1)) + file[after_header:]
+
+
 def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from hashlib import sha256
 from html import escape
@@ -18,10 +18,13 @@ _STYLE = """
 :root { color-scheme: light dark; }
 body { margin: 16px auto; max-width: 1400px; padding: 0 16px; background: #fff; color: #1c1e21;
   font: 12px/16px system-ui, sans-serif; }
-figure { margin: 0 0 32px; }
+figure { margin: 0 0 32px; break-inside: avoid; }
+@media print { :root { color-scheme: light; } body { max-width: none; margin: 0; padding: 0; } }
+h2 { margin: 0 0 4px; font-size: 16px; line-height: 20px; }
+p { margin: 0 0 8px; max-width: 80ch; font-size: 13px; line-height: 20px; }
 figcaption { margin-top: 8px; color: #62666d; overflow-wrap: anywhere; }
 figcaption div { white-space: pre-wrap; }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   body { background: #111317; color: #e4e6ea; }
   figcaption { color: #9aa0a8; }
 }
@@ -51,7 +54,7 @@ class SavedView(Protocol):
         """Return the traits."""
 
 
-def save_html(views: Any, path: str | Path) -> Path:
+def save_html(views: Any, path: str | Path, *, headings: Sequence[tuple[str, str]] = ()) -> Path:
     """Save views as one HTML file that works from disk.
 
     Parameters
@@ -61,6 +64,8 @@ def save_html(views: Any, path: str | Path) -> Path:
         are linked with each other.
     path : str or Path
         Replaced when it exists.
+    headings : sequence of (heading, sentence)
+        One for each view, above it; none by default.
 
     Returns
     -------
@@ -72,25 +77,27 @@ def save_html(views: Any, path: str | Path) -> Path:
     TypeError
         When something in `views` is neither a view nor a result.
     ValueError
-        When `views` is empty.
+        When `views` is empty, or there are not as many headings.
     FileNotFoundError
         When the browser half is not built, or the folder of `path` is not there.
     """
-    text = page(views if isinstance(views, (list, tuple)) else [views])
+    text = page(views if isinstance(views, (list, tuple)) else [views], headings)
     return write_text(path, text)
 
 
-def page(views: Iterable[Any]) -> str:
+def page(views: Iterable[Any], headings: Sequence[tuple[str, str]] = ()) -> str:
     """Return the text of the file that `save_html` writes."""
     items = list(views)
+    if headings and len(headings) != len(items):
+        raise ValueError(f"headings= takes a heading for each view: there are {len(items)} views, not {len(headings)}.")
     if not items:
         raise ValueError("There is nothing to save: give at least one view or result.")
     with ExitStack() as stack:
         shown = [_as_view(item, stack) for item in items]
-        return _text(items, shown)
+        return _text(items, shown, headings)
 
 
-def _text(items: list[Any], shown: list[SavedView]) -> str:
+def _text(items: list[Any], shown: list[SavedView], headings: Sequence[tuple[str, str]]) -> str:
     buffers = _Buffers()
     saved = [_saved(view, buffers) for view in shown]
     made_here = [state["state"] for item, view, state in zip(items, shown, saved, strict=True) if item is not view]
@@ -106,7 +113,10 @@ def _text(items: list[Any], shown: list[SavedView]) -> str:
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY.format(hash=digest)}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{title}</title><style>{_STYLE}</style></head><body>",
-            *(_figure(at, view) for at, view in enumerate(shown)),
+            *(
+                _heading(*headings[at]) + _figure(at, view) if headings else _figure(at, view)
+                for at, view in enumerate(shown)
+            ),
             *(_data(f"bundle-{name}", bundle(name)) for name in dict.fromkeys(view.bundle for view in shown)),
             *buffers.elements(),
             _data("views", saved),
@@ -156,6 +166,10 @@ def _saved(view: SavedView, buffers: _Buffers) -> dict[str, Any]:
         "binary": {name: buffers.place(value) for name, value in binary.items()},
         "answers": answers,
     }
+
+
+def _heading(heading: str, sentence: str) -> str:
+    return f"<h2>{escape(heading)}</h2><p>{escape(sentence)}</p>"
 
 
 def _figure(at: int, view: SavedView) -> str:

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy.typing as npt
 
-from scope_widgets.widgets.core.picture_svg import Axes, svg
 from scope_widgets.widgets.core.png import png
 
 Table = tuple[list[str], list[list[str]]]
 
 _NOTE = "Saved picture: run this cell to go on."
+#: points of a still's picture, and pixels a point: its text is 11 px
+STILL_WIDTH, STILL_FACTOR = 440.0, 11 / 7
+#: pixels of a plain picture across
 _WIDTH = 480
 #: a print on paper, in a dark notebook too: its colours are those of a light ground
 _INK = "#1c1e21"
@@ -30,12 +32,13 @@ def still_bundle(
     title: str,
     table: Table | None,
     image: npt.NDArray[Any] | None,
-    axes: Axes | None = None,
+    picture: str | None = None,
     of: str = "",
     lines: str = "",
 ) -> dict[str, str]:
     """Return the picture and the table as MIME types: no scripts, inline styles, everything escaped.
 
+    `picture` is an SVG, `image` the pixels that stand for it where none can be shown (or where there is none).
     Views with the `selection_id` `of` hide it while they live (js/src/core/elements/hidden_still.ts).
     """
     bundle: dict[str, str] = {}
@@ -46,15 +49,15 @@ def still_bundle(
         + '<div style="display:flex;flex-wrap:wrap;gap:0 24px;align-items:flex-start">'
     ]
     if image is not None:
-        bundle["image/png"] = b64encode(png(image)).decode()
+        larger = max(1, _WIDTH // image.shape[1])
+        bundle["image/png"] = b64encode(png(image.repeat(larger, 0).repeat(larger, 1))).decode()
+    if picture is not None:
+        source = f"svg+xml;base64,{b64encode(picture.encode()).decode()}"
+    elif image is not None:
+        source = f"png;base64,{bundle['image/png']}"
+    if picture is not None or image is not None:
         style = "display:block;max-width:100%;margin:8px 0"
-        if axes is None:
-            width = image.shape[1] * max(1, _WIDTH // image.shape[1])
-            source = f'image/png;base64,{bundle["image/png"]}" width="{width}'
-            style += ";image-rendering:pixelated"
-        else:
-            source = f"image/svg+xml;base64,{b64encode(svg(image, axes).encode()).decode()}"
-        parts.append(f'<img alt="{escape(title)}" src="data:{source}" style="{style}">')
+        parts.append(f'<img alt="{escape(title)}" src="data:image/{source}" style="{style}">')
     if table:
         header, rows = table
         sides = ["right" if all(_is_number(row[i]) for row in rows) else "left" for i in range(len(header))]

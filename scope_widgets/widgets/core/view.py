@@ -5,23 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 import anywidget
 import numpy.typing as npt
 import traitlets
 from IPython.display import publish_display_data
 
+from scope_widgets._files import write_text
 from scope_widgets._json_fields import decode
 from scope_widgets._untrusted import check_plain, opening
 from scope_widgets.widgets.core.bundle import bundle
-from scope_widgets.widgets.core.picture_svg import Axes
+from scope_widgets.widgets.core.definitions import defined
+from scope_widgets.widgets.core.figure_files import Width, figure, rendered, write
+from scope_widgets.widgets.core.paper import Paper
 from scope_widgets.widgets.core.requests import Answer as Answer
 from scope_widgets.widgets.core.requests import Answers
 from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer
 from scope_widgets.widgets.core.saved_page import page, save_html
 from scope_widgets.widgets.core.selection import Head, Selection, as_heads, as_tokens, check_range
-from scope_widgets.widgets.core.still import Table, still_bundle
+from scope_widgets.widgets.core.still import STILL_FACTOR, STILL_WIDTH, Table, still_bundle
 
 #: pixels of a view, and numbers that it can draw to a scale
 TALLEST, LARGEST = 20_000, 1e30
@@ -56,6 +59,8 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     """
 
     bundle: ClassVar[str] = ""
+    #: keys of `DEFINITIONS` that the view's words are explained by
+    explains: ClassVar[tuple[str, ...]] = ()
     #: traits that the browser may set, each with the type of its JSON; the others are what a result says
     set_in_browser: ClassVar[dict[str, Any]] = {
         "selected_heads": list[list[int]],
@@ -70,6 +75,10 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     n_layers = traitlets.Int(None, allow_none=True).tag(sync=True)
     n_heads = traitlets.Int(None, allow_none=True).tag(sync=True)
     made_by = traitlets.Unicode(help="Python lines that make what is shown, see `reproducing_code`").tag(sync=True)
+    definitions = traitlets.List(traitlets.List(traitlets.Unicode()), help="[term, meaning, formula, source]").tag(
+        sync=True
+    )
+    origin = traitlets.Unicode(help="of which model and prompts it is, as a sentence").tag(sync=True)
     selection_id = traitlets.Unicode(read_only=True).tag(sync=True)
     selected_heads: Any = traitlets.TraitType().tag(sync=True)
     selected_tokens: Any = traitlets.TraitType().tag(sync=True)
@@ -196,14 +205,85 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         """
         return save_html([self], path)
 
-    def still_axes(self) -> Axes | None:
-        """Return what stands around that picture, or None."""
-        return None
+    # -- for papers
+
+    def draw(self, paper: Paper, *, whole: bool = True) -> None:
+        """Draw what is shown below what stands on a sheet; `whole`: also what the model must be asked for."""
+
+    def caption(self) -> str:
+        """Say what is shown, of which model and prompt, in which units: the words below a figure."""
+        return self.origin
+
+    @overload
+    def to_svg(self, path: None = None, *, width: Width = "double", caption: bool = True) -> str: ...
+
+    @overload
+    def to_svg(self, path: str | Path, *, width: Width = "double", caption: bool = True) -> Path: ...
+
+    def to_svg(self, path: str | Path | None = None, *, width: Width = "double", caption: bool = True) -> str | Path:
+        """Draw this view as a figure for a paper, without a browser: light, text as text, none below 7 points.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            Replaced when it exists; without it the SVG is returned.
+        width : "single", "double" or float
+            A column of 3.3 inches, two of 6.8, or so many inches.
+        caption : bool
+            Write the title above, and below what is shown, of which model and prompt, in which units (`caption()`).
+
+        Returns
+        -------
+        str or Path
+            The SVG, or `path`.
+
+        Raises
+        ------
+        ValueError
+            When `width` is something else.
+        FileNotFoundError
+            When the folder of `path` is not there.
+
+        Examples
+        --------
+        >>> from scope_widgets import Microscope, lens
+        >>> result = lens.logit_lens(Microscope.load("demo").trace("When Mary and John went"))
+        >>> result.widget().to_svg(width="single")[:4]
+        '<svg'
+        """
+        text = figure(self, width, caption).svg()
+        return text if path is None else write_text(path, text)
+
+    def to_png(self, path: str | Path, *, width: Width = "double", caption: bool = True, dpi: float = 300.0) -> Path:
+        """Draw it as a PNG of `dpi` pixels an inch; all else as in `to_svg`.
+
+        Raises
+        ------
+        ImportError
+            Where Typst is not installed: ``pip install 'scope-widgets[figures]'``.
+        ValueError
+            When `width` or `dpi` is something else.
+        """
+        return write(path, rendered(figure(self, width, caption), "png", dpi))
+
+    def to_pdf(self, path: str | Path, *, width: Width = "double", caption: bool = True) -> Path:
+        """Draw it as a PDF, vectors with their fonts; all else as in `to_svg`.
+
+        Raises
+        ------
+        ImportError
+            Where Typst is not installed: ``pip install 'scope-widgets[figures]'``.
+        ValueError
+            When `width` is something else.
+        """
+        return write(path, rendered(figure(self, width, caption), "pdf"))
 
     def _still(self) -> dict[str, str]:
-        image = self.still_image()
-        axes = None if image is None else self.still_axes()
-        return still_bundle(self.title, self.still_table(), image, axes, self.selection_id, self.still_lines())
+        paper = Paper(STILL_WIDTH)
+        self.draw(paper, whole=False)
+        picture = paper.svg("px", STILL_FACTOR) if paper.y else None
+        lines = self.still_lines()
+        return still_bundle(self.title, self.still_table(), self.still_image(), picture, self.selection_id, lines)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         shown = super()._repr_mimebundle_(**kwargs)
@@ -222,6 +302,10 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         text = data.pop("text/plain")
         publish_display_data(data, metadata)  # type: ignore[no-untyped-call,unused-ignore]
         publish_display_data({"text/plain": text, **self._still()})  # type: ignore[no-untyped-call,unused-ignore]
+
+    @traitlets.default("definitions")
+    def _explained(self) -> list[list[str]]:
+        return defined(self.explains)
 
     @traitlets.default("_esm")
     def _read_bundle(self) -> str:

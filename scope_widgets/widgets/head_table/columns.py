@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from scope_widgets.widgets.core.definitions import DEFINITIONS
+
 LETTERS = {
     "name_mover": "N",
     "subject_suppressor": "X",
@@ -24,35 +26,8 @@ LETTERS = {
     "uniform": "U",
 }
 
-HELP = {
-    "entropy": "Mean over queries of -sum A ln A, in nats.",
-    "normalised_entropy": "Entropy of each query divided by ln(q + 1), its largest possible value; 1 is uniform.",
-    "previous_token": "Mean attention from each token to the one before it (Wang et al. 2022, app. H).",
-    "current_token": "Mean attention from each token to itself.",
-    "first_token": "Mean attention to the first token.",
-    "duplicate_token": "Mean attention to earlier copies of the same token.",
-    "induction": "Mean attention to the tokens that followed earlier copies of this one (Olsson et al. 2022).",
-    "effect": "The effect, with its 95 % interval as a whisker.",
-    "p": "How often an effect at least this large is found where there is none.",
-    "p_corrected": "The same, corrected for all heads that were tested.",
-    "path": "The path that was patched.",
-    "found": "Whether the head passes every condition; `why_not` says which it does not.",
-    "why_not": "The conditions that the head does not pass, each beside its limit.",
-    "different": "Whether the corrected p is below the level of the test; p alone is not corrected for all heads.",
-    "score": "The statistic that earned the label, and the line that it had to reach.",
-    "null_p": "Share of random draws that reach the score where nothing is there.",
-    "reads": "The name whose exchange for another takes the effect away, and the position at which the head reads it.",
-    "share": "How much of the effect is lost when the head reads another name in place of this one.",
-    "share_there": "How much of the effect is lost with what it reads at that position alone.",
-    "signature": "From the position of the path to the role that the head attends to most.",
-    "elsewhere": "Attention to a position that has no role: what a head that looks around at random would show.",
-    "copying": "Share of names that the head's output and value matrices bring to the top 5 (Wang et al. 2022, 3.1).",
-    "negative_copying": "The same with the matrices' negative: what the head takes away.",
-    "strips": (
-        "Attention of the head over the first prompt, one box a token, from the framed one: "
-        "the position at which its class is at work, such as END. In steps of 0.4 %."
-    ),
-}
+#: name -> what it says, as the views have it
+HELP = {name: one.text() for name, one in DEFINITIONS.items()}
 
 #: name -> title, where the name's own words would not do
 TITLES = {"strips": "attention over the prompt"}

@@ -9,10 +9,15 @@ import pandas as pd
 import traitlets
 
 from scope_widgets._calls import literal
+from scope_widgets._provenance import Provenance
+from scope_widgets.widgets.core.definitions import defined
+from scope_widgets.widgets.core.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import View
-from scope_widgets.widgets.head_table.columns import Column, class_letters, evidence_of, pack, read_frame
+from scope_widgets.widgets.figures.heads import draw_table
+from scope_widgets.widgets.figures.words import counted, made_of, origin
+from scope_widgets.widgets.head_table.columns import HELP, Column, class_letters, evidence_of, pack, read_frame
 from scope_widgets.widgets.head_table.strips import Strips
 
 _FALLBACK_ROWS = 12
@@ -102,6 +107,7 @@ class HeadTable(View):
         known = Column.of(frame, columns, thresholds, strips is not None)
         specs, numbers, texts = pack(frame, known)
         self._frame = frame
+        self._columns = [column for column in known if column.shown]
         self._shown = [column.name for column in known if column.shown and column.kind != "strip"]
         self._provenance = getattr(scores, "provenance", None)
         model = getattr(self._provenance, "model", "") or getattr(scores, "model_id", "")
@@ -145,12 +151,7 @@ class HeadTable(View):
 
     def still_table(self) -> tuple[list[str], list[list[str]]]:
         """Return the first rows, as sorted; without an order, those that have a class first."""
-        frame = self._frame
-        if self.sort:
-            names = [name for name, _ in self.sort]
-            frame = frame.sort_values(names, ascending=[way == "ascending" for _, way in self.sort], kind="stable")
-        elif "label" in frame:
-            frame = frame.sort_values("label", key=lambda label: label == "", kind="stable")
+        frame = self._sorted()
         names = [name for name in self._shown if name not in ("layer", "head")][:8]
         rows = [
             [f"{head['layer']}.{head['head']}", *(_written(name, head[name]) for name in names)]
@@ -160,6 +161,51 @@ class HeadTable(View):
         if left:
             rows.append([f"and {left:,} more", *("" for _ in names)])
         return ["head", *(name.replace("_", " ") for name in names)], rows
+
+    def _sorted(self) -> pd.DataFrame:
+        """Return the rows as sorted; without an order, those that have a class first."""
+        frame = self._frame
+        if self.sort:
+            names = [name for name, _ in self.sort]
+            return frame.sort_values(names, ascending=[way == "ascending" for _, way in self.sort], kind="stable")
+        if "label" in frame:
+            return frame.sort_values("label", key=lambda label: label == "", kind="stable")
+        return frame
+
+    # -- for papers
+
+    def draw(self, paper: Paper, *, whole: bool = True) -> None:
+        """Draw the first rows as sorted; a still is a table already."""
+        if whole:
+            draw_table(paper, self._sorted(), self._columns, self.letters)
+
+    def caption(self) -> str:
+        """Say what the columns and the marks are, of which model and prompts."""
+        said = [f"One row a head, of {counted(len(self._frame), 'head')}."]
+        known = [(name.replace("_", " "), HELP[name].rstrip(".")) for name in self._shown if name in HELP]
+        if known:
+            said.append("Columns: " + "; ".join(f"{name}, {text[0].lower()}{text[1:]}" for name, text in known) + ".")
+        if any(column.threshold is not None for column in self._columns):
+            said.append("Dashed: the threshold of a class.")
+        if any(column.low for column in self._columns):
+            said.append("Whiskers: the interval.")
+        if self.message:
+            said.append(self.message)
+        said += [self.origin] if self.origin else []
+        said += made_of(self._provenance) if isinstance(self._provenance, Provenance) else []
+        return " ".join(said)
+
+    @traitlets.default("definitions")
+    def _explained(self) -> list[list[str]]:
+        names = [column.name for column in self._columns]
+        about = ["class"] if self.letters else []
+        about += ["threshold", "null"] if any(column.threshold is not None for column in self._columns) else []
+        return defined([*names, *about])
+
+    @traitlets.default("origin")
+    def _origin(self) -> str:
+        found = self._provenance
+        return "" if found is None else origin(str(getattr(found, "model", "")), getattr(found, "prompts", ()))
 
 
 def _with_labels(frame: pd.DataFrame, why: pd.DataFrame) -> pd.DataFrame:

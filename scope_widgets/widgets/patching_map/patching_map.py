@@ -13,11 +13,14 @@ import traitlets
 
 from scope_widgets._job import JobStatus
 from scope_widgets.experiments.rounding import rank
-from scope_widgets.widgets.core.picture_svg import Axes, visible
+from scope_widgets.widgets.core.definitions import defined
+from scope_widgets.widgets.core.paper import Paper
 from scope_widgets.widgets.core.question import asked, mean_text, question_text
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
+from scope_widgets.widgets.figures.patching import Sheet, draw_effects
+from scope_widgets.widgets.figures.words import made_of, origin, quoted
 from scope_widgets.widgets.patching_map.cells import Effects, as_bytes, code_of, prompts_of_cell, values_of
 
 MOST_PROMPTS = 200
@@ -26,11 +29,6 @@ _LONGEST_PROMPT = 400
 _FALLBACK_ROWS = 10
 #: between two updates of a running map: seconds at least, bytes a second at most, and the share of time they may take
 _PAUSE_S, _RATE, _SHARE = 0.2, 1e6, 0.1
-#: the anchors of the browser's signed scale on a light ground
-_BLUE_RED = np.frombuffer(
-    bytes.fromhex("15396b2166ac4393c392c5ded1e5f0fffffffddbc7f4a582d6604db2182b6d0d1c"), np.uint8
-).reshape(-1, 3)
-_NOT_RUN = 236
 
 
 class PatchingMap(View):
@@ -289,57 +287,43 @@ class PatchingMap(View):
 
     def still_image(self) -> npt.NDArray[Any]:
         """Return the map in blue, white and red, the deepest layer on top, uint8 [row, column, 3]."""
-        sheet, limit = self._drawn()
-        at = np.clip((np.nan_to_num(sheet) / limit + 1) / 2, 0, 1) * (len(_BLUE_RED) - 1)
-        colours = np.stack([np.interp(at, range(len(_BLUE_RED)), channel) for channel in _BLUE_RED.T], -1)
-        colours[np.isnan(sheet)] = _NOT_RUN
-        return np.ascontiguousarray(colours[::-1].round().astype(np.uint8))
+        sheet = Sheet.of(self)
+        return sheet.picture(sheet.limit(self.limit))
 
-    def still_axes(self) -> Axes:
-        """Return layers, columns, the scale, and which cells are the gradient's estimate."""
-        sheet, limit = self._drawn()
-        values, estimates = values_of(self.result)
-        exact = _sheet(np.where(np.isfinite(values), values, np.nan), self.shape, self.components)
-        last = self.axes[-1] if len(self.axes) == 2 else self.axes[1] if len(self.axes) == 3 else ""
-        names = {"position": [visible(name) for name in self.positions]}
-        columns = names.get(last, [str(at) for at in range(sheet.shape[1])] if sheet.shape[1] > 1 else [])
-        end = f"{limit:.3g}"
-        return Axes(
-            [str(at) for at in reversed(range(len(sheet)))],
-            columns,
-            "layer",
-            last if last != "position" else "",
-            (_BLUE_RED, f"−{end}", end, f"{self.quantity}; grey: not run" if np.isnan(sheet).any() else self.quantity),
-            None if estimates is None else (np.isnan(exact) & ~np.isnan(sheet))[::-1],
-        )
+    # -- for papers
 
-    def _drawn(self) -> tuple[npt.NDArray[Any], float]:
-        """Return the effects as [layer, column], NaN where there is none, and where the colours end."""
-        values, estimates = values_of(self.result)
-        known = values if estimates is None else np.where(np.isfinite(values), values, estimates)
-        sheet = _sheet(np.where(np.isfinite(known), known, np.nan), self.shape, self.components)
-        return sheet, float(self.limit or np.nanmax(np.abs(sheet), initial=1e-12))
+    def draw(self, paper: Paper, *, whole: bool = True) -> None:
+        """Draw the map with its columns, its scale, and which cells are the gradient's estimate."""
+        draw_effects(paper, self)
+
+    @traitlets.default("definitions")
+    def _explained(self) -> list[list[str]]:
+        of_patching = ("patching", "estimate", "undefined") if not self.components else ("contribution",)
+        return defined((*of_patching, "logit_difference", "sums"))
+
+    @traitlets.default("origin")
+    def _origin(self) -> str:
+        provenance, pairs = self.result.provenance, len(self.result.per_prompt)
+        if self.components or len(provenance.prompts) != 2 * pairs:
+            return origin(provenance.model, provenance.prompts)
+        first = f"clean {quoted(provenance.prompts[0])}, corrupted {quoted(provenance.prompts[pairs])}"
+        several = f"{pairs:,} pairs of prompts, the first " if pairs > 1 else ""
+        return f"Model {provenance.model}; {several}{first}."
+
+    def caption(self) -> str:
+        """Say what a cell holds, which cells these are, of which model and prompts."""
+        shows = Sheet.of(self).shows
+        provenance = self.result.provenance
+        lines = [self.meaning, f"Shown is {shows}." if shows else "", self.origin]
+        lines += made_of(provenance) if self.components else []
+        lines.append(self._run_line())
+        if self.message:
+            lines.append(self.message)
+        return " ".join(line for line in lines if line)
 
 
 def _cell(result: Any, cell: int) -> Answer:
     return {"code": code_of(result, cell)}, [prompts_of_cell(result, cell).tobytes()]
-
-
-def _sheet(values: npt.NDArray[Any], shape: list[int], components: list[list[Any]]) -> npt.NDArray[Any]:
-    """Arrange flat cells as [layer, column], of positions the one with the largest effect; NaN where there is none."""
-    if not components:
-        cube = values.reshape([*shape, 1][: max(2, len(shape))])
-        if cube.ndim < 3:
-            return cube
-        strongest = np.nan_to_num(np.abs(cube), nan=-1).argmax(-1)
-        return np.asarray(np.take_along_axis(cube, strongest[..., None], -1)[..., 0])
-    columns = list(dict.fromkeys((head, "" if head >= 0 else name) for name, layer, head in components if layer >= 0))
-    columns.sort(key=lambda column: (column[0] < 0, column[0]))
-    sheet = np.full((1 + max(layer for _, layer, _ in components), max(1, len(columns))), np.nan)
-    for value, (name, layer, head) in zip(values, components, strict=True):
-        if layer >= 0:
-            sheet[layer, columns.index((head, "" if head >= 0 else name))] = value
-    return sheet if len(sheet) else np.full((1, 1), np.nan)
 
 
 def _prompts(result: Any) -> list[str]:

@@ -17,10 +17,13 @@ from scope_widgets._calls import literal
 from scope_widgets._job import JobStatus
 from scope_widgets._provenance import Provenance
 from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep
+from scope_widgets.widgets.core.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import load_line
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
+from scope_widgets.widgets.figures.steering import draw_steering
+from scope_widgets.widgets.figures.words import origin
 from scope_widgets.widgets.steering_panel import presets, sliders
 from scope_widgets.widgets.steering_panel.next_token_reader import SHOWN, Reader
 
@@ -82,6 +85,7 @@ class SteeringPanel(View):
     """
 
     bundle: ClassVar[str] = "steering_panel"
+    explains = ("strength", "typical", "kl", "fluent", "logit_difference")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "strengths": list[float | None],
         "enabled": list[bool],
@@ -468,6 +472,43 @@ class SteeringPanel(View):
         """Return the most probable next tokens, steered and unsteered."""
         rows = [[one["text"], f"{one['p0']:.3f}", f"{one['p']:.3f}"] for one in self.start["tokens"][:SHOWN]]
         return ["next token", "unsteered", "steered"], rows
+
+    # -- for papers
+
+    def draw(self, paper: Paper, *, whole: bool = True) -> None:
+        """Draw the sliders, the next tokens steered beside unsteered, and a continuation of these strengths."""
+        now = [sliders.number(strength) for strength in self._effective()]
+        if whole and self.start["strengths"] != now:
+            finished(self.answer_steer(now))
+        rows = [
+            (
+                about["name"],
+                f"layer {about['layer']}, {about['at']}",
+                (about["low"], about["high"]),
+                about["neutral"],
+                strength,
+                on,
+            )
+            for about, strength, on in zip(self.interventions, self.strengths, self.enabled, strict=True)
+        ]
+        asked: dict[str, Any] = {"strengths": now, "max_new_tokens": self.max_new_tokens}
+        asked |= {"temperature": self.temperature, "seed": self.seed}
+        known = self._written is not None and self._written[0] == repr(asked)
+        draw_steering(paper, rows, self.start, self.answers, self._written[1] if self._written and known else None)
+
+    def caption(self) -> str:
+        """Say what is moved and what is compared, of which model and prompt."""
+        said = (
+            "Next tokens of the model as it is (unsteered) and under the interventions whose strengths the sliders "
+            "give (steered). A direction's strength is in units of the typical norm of its layer's residual stream; a "
+            "head's is the factor of its output; a neuron's is its value."
+        )
+        return f"{said} {self.origin}"
+
+    @traitlets.default("origin")
+    def _origin(self) -> str:
+        prompt = self._session.prompt
+        return origin(self.model_name, [prompt if isinstance(prompt, str) else "".join(self.prompt_tokens)])
 
 
 def _finite(strength: Any) -> float | None:

@@ -2,7 +2,7 @@
 import { cssColour } from "../../core/drawing/colour";
 import { entryOf } from "../../core/drawing/scale";
 import { h } from "../../core/elements/dom";
-import { nodeWords } from "../circuit/graph";
+import { nodeWords, type Site } from "../circuit/graph";
 import { edgeWords, receiverWords, scoreText } from "../circuit/names";
 import type { State } from "../state";
 
@@ -59,11 +59,13 @@ export function edgeRow(state: State, rank: number, side: Side, most: number): H
     { class: included ? "" : "cg-absent" },
     h("td", { class: "cg-check" }, box),
     h("td", {}, link),
-    h("td", { class: "cg-site" }, receiver.site),
+    h("td", { class: "cg-site" }, SITES[receiver.site]),
     h("td", { class: "cg-number" }, scoreText(score)),
     h("td", { class: "cg-bar", "aria-hidden": "true" }, bar),
   );
 }
+
+const SITES: Record<Site, string> = { q: "query", k: "key", v: "value", "": "" };
 
 /** Short enough for two ends in a row: "3.1", "MLP 3". */
 const brevity = (words: string): string =>

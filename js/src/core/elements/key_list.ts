@@ -1,4 +1,4 @@
-/** The list of keys that `?` opens. */
+/** The sheet that `?` opens: keys, and below them what words mean (definitions.ts). */
 import { h } from "./dom";
 
 export type Key = readonly [keys: string, does: string];
@@ -10,7 +10,7 @@ export function createKeyList(root: HTMLElement, keys: readonly Key[]): { toggle
   for (const [key, does] of keys) list.append(h("dt", {}, h("kbd", {}, key)), h("dd", {}, does));
   const panel = h(
     "div",
-    { class: "sw-keys", role: "dialog", "aria-label": "Keys" },
+    { class: "sw-keys", role: "dialog", "aria-label": "Keys and definitions", tabindex: 0 },
     h("div", {}, h("b", {}, "Keys"), close),
     list,
   );

@@ -1,6 +1,6 @@
 /** The view's root element and its colours, which follow the host's theme while it is shown. */
 
-import { type ReadonlySignal, signal, trait, watch } from "../reactive";
+import { batch, type ReadonlySignal, signal, trait, watch } from "../reactive";
 import type { Model } from "../widget_model";
 import { h } from "./dom";
 import partsCss from "./elements.css";
@@ -29,6 +29,8 @@ export type Rgb = readonly [red: number, green: number, blue: number];
 export interface Root {
   root: HTMLElement;
   theme: ReadonlySignal<Theme>;
+  /** What `draw` makes with the colours of a light ground, whatever the host's are: paper is white. */
+  onPaper<T>(draw: () => T): T;
 }
 
 /** Put the view's root with its style into `el`; `css` is the widget's own sheet. */
@@ -47,7 +49,17 @@ export function createRoot(el: HTMLElement, model: Model, css: string, until: Ab
   watch(until, refresh);
   onHostChange(refresh, until);
   onFirstLayout(root, refresh, until);
-  return { root, theme };
+  // In one batch: what is on the screen is drawn again when the colours are the host's once more.
+  const onPaper = <T>(draw: () => T): T =>
+    batch(() => {
+      theme.value = readTheme(root, "light");
+      try {
+        return draw();
+      } finally {
+        theme.value = readTheme(root, forced.peek());
+      }
+    });
+  return { root, theme, onPaper };
 }
 
 function readTheme(root: HTMLElement, forced: string | undefined): Theme {

@@ -71,7 +71,7 @@ export function createToolbar(root: HTMLElement, options: ToolbarOptions, until:
         (choice) => attempt(() => save(choice)),
       ),
       button("Enlarge", icon(ENLARGE), () => attempt(() => enlarge(root))),
-      button("Keys", "?", () => keyList.toggle()),
+      button("Keys and definitions", "?", () => keyList.toggle()),
     ),
   );
 

@@ -37,16 +37,57 @@ export const svgOf = (width: number, height: number, theme: Theme, style: string
     `<rect width="100%" height="100%" fill="${hex(theme.ground)}"/>${content}</svg>`,
 });
 
-/** `body` with margins, below `head` pixels that hold the title and some notes. */
-export function titled(body: Figure, title: string, notes: readonly string[], head: number, theme: Theme): Figure {
-  const lines = notes.map((note, i) => `<text x="${MARGIN}" y="${MARGIN + 28 + i * NOTE_LINE}">${xml(note)}</text>`);
+/** About the width of a character of text at 11 px, rather too much: a file is read where other fonts are. */
+const CHARACTER = 6.4;
+/** A caption is not broken into narrower lines than this. */
+const LEAST_CAPTION = 360;
+
+/** The lines that a text takes in `width` pixels. */
+export function lines(text: string, width: number): string[] {
+  const most = Math.max(20, Math.floor(Math.max(width, LEAST_CAPTION) / CHARACTER));
+  const found: string[] = [];
+  let line = "";
+  for (const word of text.split(/\s+/).flatMap((one) => one.match(new RegExp(`.{1,${most}}`, "gsu")) ?? [])) {
+    if (line && line.length + 1 + word.length > most) {
+      found.push(line);
+      line = "";
+    }
+    line = line ? `${line} ${word}` : word;
+  }
+  return line ? [...found, line] : found;
+}
+
+/** A figure with the words that go with it below, whole. */
+export function captioned(figure: Figure, caption: string): Figure {
+  const rows = lines(caption, figure.width - 2 * MARGIN);
+  if (!rows.length) return figure;
+  const width = Math.max(figure.width, LEAST_CAPTION + 2 * MARGIN);
+  const height = figure.height + rows.length * NOTE_LINE + 8;
+  const ink = /<svg [^>]*fill="(#[0-9a-f]+)"/.exec(figure.svg)?.[1] ?? "#000000";
+  const ground = /<rect width="100%" height="100%" fill="(#[0-9a-f]+)"/.exec(figure.svg)?.[1] ?? "#ffffff";
+  const words = rows.map((row, i) => `<text x="${MARGIN}" y="${figure.height + 8 + i * NOTE_LINE}">${xml(row)}</text>`);
+  return {
+    width,
+    height,
+    svg:
+      `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" ${SANS} font-size="11" fill="${ink}">` +
+      `<rect width="100%" height="100%" fill="${ground}"/>${figure.svg}${words.join("")}</svg>`,
+  };
+}
+
+/** `body` with margins, below a title and notes, which have `head` pixels, and more where they take more lines. */
+export function titled(body: Figure, title: string, notes: readonly string[], least: number, theme: Theme): Figure {
+  const width = Math.max(body.width, title.length * 7);
+  const rows = notes.flatMap((note) => lines(note, width));
+  const head = least + Math.max(0, rows.length - notes.length) * NOTE_LINE;
+  const text = rows.map((row, i) => `<text x="${MARGIN}" y="${MARGIN + 28 + i * NOTE_LINE}">${xml(row)}</text>`);
   return svgOf(
-    Math.max(body.width, title.length * 7) + 2 * MARGIN,
+    Math.max(width, rows.length ? LEAST_CAPTION : 0) + 2 * MARGIN,
     body.height + head + 2 * MARGIN,
     theme,
     `${SANS} font-size="11"`,
     `<text x="${MARGIN}" y="${MARGIN + 10}" font-size="12" font-weight="600">${xml(title)}</text>` +
-      (lines.length ? `<g fill="${hex(theme.dim)}">${lines.join("")}</g>` : "") +
+      (text.length ? `<g fill="${hex(theme.dim)}">${text.join("")}</g>` : "") +
       `<g transform="translate(${MARGIN} ${MARGIN + head})">${body.svg}</g>`,
   );
 }

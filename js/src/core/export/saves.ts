@@ -1,8 +1,10 @@
 /** What the save button of every view does: each offers some of these, in an order of its own. */
+import type { ViewTraits } from "../../generated/traits";
 import { bytes } from "../bytes";
 import type { View } from "../view";
-import type { Figure } from "./figure";
+import { captioned, type Figure } from "./figure";
 import { download, fileName, pngOf } from "./files";
+import { printAs } from "./print";
 
 const TYPES = {
   csv: "text/csv",
@@ -21,12 +23,24 @@ export interface Saver {
   html(): Promise<void>;
 }
 
-/** `figure` draws the view for papers, at `ratio` pixels a unit in a PNG; files are named by `name`, the page by the title. */
+/**
+ * `draw` draws the view for papers and printers, at `ratio` pixels a unit in a PNG, light from a dark theme too; files are named by
+ * `name`, the page by the title.
+ */
 export function saverOf(
-  { title, requests }: Pick<View<never>, "title" | "requests">,
-  figure: () => Figure,
+  {
+    model,
+    root,
+    title,
+    requests,
+    onPaper,
+    until,
+  }: Pick<View<ViewTraits>, "model" | "root" | "title" | "requests" | "onPaper" | "until">,
+  draw: () => Figure,
   { name = () => title.peek(), ratio = 3 }: { name?: () => string; ratio?: number } = {},
 ): Saver {
+  const figure = (): Figure => onPaper(() => captioned(draw(), model.get("origin")));
+  printAs(figure, root, until);
   const write = (ending: keyof typeof TYPES, content: BlobPart, stem: string): void =>
     download(`${fileName(stem)}.${ending}`, new Blob([content], { type: TYPES[ending] }));
   return {

@@ -73,7 +73,7 @@ export class Space {
   }
 
   layerText(layer: number): string {
-    return this.isFinalNorm(layer) ? "norm" : String(layer);
+    return this.isFinalNorm(layer) ? "final norm" : String(layer);
   }
 
   /** "Head 9.6", "Layer 5", "MLP of layer 3", "Embedding". */

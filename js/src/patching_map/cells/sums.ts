@@ -91,5 +91,5 @@ function caption(
   pen.textAlign = "left";
 }
 
-/** "≤ 1.2": the largest magnitude. */
-export const boundOf = (sums: Sum[]): string => `≤ ${short(Math.max(...sums.map(({ sum }) => Math.abs(sum))))}`;
+/** "max 1.2": the largest magnitude. */
+export const boundOf = (sums: Sum[]): string => `max ${short(Math.max(...sums.map(({ sum }) => Math.abs(sum))))}`;

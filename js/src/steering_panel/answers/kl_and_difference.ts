@@ -49,7 +49,7 @@ function klDial(parent: HTMLElement, shown: Answers["shown"], sweeps: Sweeps, un
     safe.hidden = fluent === undefined;
     safe.style.width = `${(100 * (fluent ?? 0)) / most}%`;
     safe.title = fluent === undefined ? "" : `Fluent in the sweep: up to ${steady(fluent)} nats`;
-    numbers.replaceChildren(h("b", {}, `${steady(kl)} nats`), h("span", { class: "sw-dim" }, `of ${most}`));
+    numbers.replaceChildren(h("b", {}, `${steady(kl)} nats`), h("span", { class: "sw-dim" }, `on a scale to ${most}`));
   });
 }
 

@@ -1,0 +1,266 @@
+"""What the words of the views mean: one table with sources, for `?`, for the headers of columns and for captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Definition(NamedTuple):
+    """A word of a view.
+
+    Attributes
+    ----------
+    term : str
+    meaning : str
+        A sentence or two.
+    formula : str
+        As the docstring of the function that computes it has it; empty where the sentence says it.
+    source : str
+        Papers by name and year, or "a convention"; empty where it is nobody's.
+    """
+
+    term: str
+    meaning: str
+    formula: str = ""
+    source: str = ""
+
+    def text(self) -> str:
+        """Return meaning and source as one text."""
+        return f"{self.meaning.rstrip('.')} ({self.source})." if self.source else self.meaning
+
+
+_WANG, _ELHAGE, _OLSSON = "Wang et al. 2022", "Elhage et al. 2021", "Olsson et al. 2022"
+_KL = "Kullback and Leibler 1951"
+
+#: key -> definition; the key of a column is its name
+DEFINITIONS: dict[str, Definition] = {
+    # attention
+    "attention": Definition(
+        "attention weight",
+        "How much of a head's output at the query comes from the value at the key: from 0 to 1, a query's weights "
+        "over itself and earlier tokens sum to 1 (less where a model has a sink). It says where a head looks, not "
+        "what it does.",
+        "A[query, key] = softmax over keys of q·k",
+        _ELHAGE,
+    ),
+    "class": Definition(
+        "letter of a class",
+        "P previous token, I induction, D duplicate token, C current token, F first token, U uniform, by attention"
+        " alone; N name mover, X subject suppressor, − negative name mover, S S-inhibition, B backup name mover, "
+        "by their causal effects in IOI.",
+        "",
+        _WANG,
+    ),
+    "threshold": Definition(
+        "threshold",
+        "The score from which on a head gets a class: 0.4 for shares of attention, 0.95 for uniform. A convention,"
+        " not a finding.",
+    ),
+    "null": Definition(
+        "null p",
+        "The share of draws, with tokens shuffled or keys drawn at random, in which a head scores at least as much"
+        " as it does.",
+    ),
+    # statistics of heads
+    "entropy": Definition("entropy", "Mean over queries of -sum A ln A, in nats.", "-sum_k A ln A in nats"),
+    "normalised_entropy": Definition(
+        "normalised entropy",
+        "Entropy of each query divided by ln(q + 1), its largest possible value; 1 is uniform.",
+        "the same over ln(number of keys that q sees), where it sees several",
+    ),
+    "previous_token": Definition(
+        "previous token",
+        "Mean attention from each token to the one before it.",
+        "A[q, q - 1], q >= 1",
+        f"{_WANG}, appendix H",
+    ),
+    "current_token": Definition("current token", "Mean attention from each token to itself.", "A[q, q]"),
+    "first_token": Definition("first token", "Mean attention to the first token.", "A[q, 0], q >= 1"),
+    "duplicate_token": Definition(
+        "duplicate token",
+        "Mean attention to earlier copies of the same token.",
+        "sum of A to the earlier tokens that equal token q, where there are any",
+        "TransformerLens",
+    ),
+    "induction": Definition(
+        "induction",
+        "Mean attention to the tokens that followed earlier copies of this one.",
+        "sum of A to the tokens right after those",
+        _OLSSON,
+    ),
+    "sparsity": Definition(
+        "sparsity", "Share of the pattern with an attention below 0.01.", "share of all causal entries with A < 0.01"
+    ),
+    # heads of IOI
+    "effect": Definition(
+        "effect",
+        "Share of the logit difference that is lost when the path is patched with the activation of a prompt of "
+        "other names (negative: gained), with its 95 % interval as a whisker.",
+        "",
+        f"path patching, {_WANG}",
+    ),
+    "p": Definition(
+        "p",
+        "How often an effect at least this large is found where there is none; of IOI heads corrected for all "
+        "heads tested.",
+    ),
+    "p_corrected": Definition("p corrected", "The same, corrected for all heads that were tested.", "", "Holm 1979"),
+    "path": Definition("path", "The path that was patched."),
+    "found": Definition("found", "Whether the head passes every condition; \"why not\" says which it does not."),
+    "why_not": Definition("why not", "The conditions that the head does not pass, each beside its limit."),
+    "different": Definition(
+        "different",
+        "Whether the corrected p is below the level of the test; p alone is not corrected for all heads.",
+    ),
+    "reads": Definition(
+        "reads",
+        "The name whose exchange for another takes the effect away, and the position at which the head reads it.",
+    ),
+    "share": Definition(
+        "share", "How much of the effect is lost when the head reads another name in place of this one."
+    ),
+    "share_there": Definition(
+        "share there", "How much of the effect is lost with what it reads at that position alone."
+    ),
+    "signature": Definition("signature", "From the position of the path to the role that the head attends to most."),
+    "elsewhere": Definition(
+        "elsewhere", "Attention to a position that has no role: what a head that looks around at random would show."
+    ),
+    "copying": Definition(
+        "copying",
+        "Share of names that the head's output and value matrices bring to the top 5.",
+        "",
+        f"{_WANG}, 3.1",
+    ),
+    "negative_copying": Definition(
+        "negative copying", "The same with the matrices' negative: what the head takes away."
+    ),
+    "strips": Definition(
+        "attention over the prompt",
+        "Attention of the head over the first prompt, one box a token, from the framed one: the position at which "
+        "its class is at work, such as END. In steps of 0.4 %.",
+    ),
+    # patching
+    "patching": Definition(
+        "effect of patching",
+        "One activation of the source run is put into the base run: 0, the metric stays as it was; 1, it becomes "
+        "that of the source; below 0 and above 1 there is more to it than this one path.",
+        "(m(patched) - m(base)) / (m(source) - m(base))",
+        "Vig et al. 2020; Meng et al. 2022",
+    ),
+    "logit_difference": Definition(
+        "logit difference",
+        "Logit of the right answer minus that of the wrong one, at the last position: how much more the model is "
+        "for it.",
+        "logit(answer) - logit(versus)",
+        _WANG,
+    ),
+    "estimate": Definition(
+        "estimate",
+        "What a gradient says that the effect would be: pale, with a dot. It may be wrong where the model is "
+        "curved; cells that were run are solid.",
+        "(a_source - a_base) · dm/da at the base run",
+        "attribution patching, Nanda 2023",
+    ),
+    "sums": Definition(
+        "sums beside the map",
+        "Bars of the sum of each row and column, the longest as long as is written beside them. Effects do not add"
+        " up to the whole: activations overlap.",
+    ),
+    "undefined": Definition(
+        "hatched",
+        "Undefined: source and base run differ by no more than rounding, so that there is nothing to divide by.",
+    ),
+    "contribution": Definition(
+        "contribution",
+        "What a part writes directly to the logit difference, the final norm's scale held as it was; the parts sum"
+        " to it, but for the residue that is shown.",
+        "<part / scale of the final norm, W_U[answer] - W_U[versus]>",
+        f"direct logit attribution, {_ELHAGE}",
+    ),
+    # lenses
+    "logit_lens": Definition(
+        "logit lens",
+        "The final norm and the unembedding applied to the residual stream that enters each layer: what the model "
+        "would say if it stopped there.",
+        "",
+        "nostalgebraist 2020",
+    ),
+    "lens_entropy": Definition(
+        "entropy of a cell", "How undecided the distribution over the next token is, in nats; 0 is sure.", "-sum p ln p"
+    ),
+    "lens_kl": Definition(
+        "KL divergence of a cell",
+        "How much is lost, in nats, when the layer's distribution stands for the model's own; 0 where they are equal.",
+        "KL(output || layer) = sum p_output ln(p_output / p_layer)",
+        _KL,
+    ),
+    "rank": Definition("rank", "1 and the number of tokens that are likelier: 1 is the top token."),
+    "settled": Definition("line in the map", "Above it the top token is that of the output, up to the output itself."),
+    # circuits
+    "node": Definition(
+        "node and edge",
+        "Circles are heads (layer.head), squares MLPs, boxes embeddings and logits. An edge carries what one "
+        "writes into what another reads: a head's query, key or value, an MLP's input, or the logits.",
+        "",
+        _ELHAGE,
+    ),
+    "score": Definition(
+        "score of an edge",
+        "How much of the metric is lost when the edge carries what it carries on the corrupted prompt. Red: it "
+        "helps; blue: it hurts.",
+        "sum (z_sender corrupted - z_sender) · dm/d(input of receiver)",
+        "Syed et al. 2023; averaged over inputs, Hanna et al. 2024",
+    ),
+    "width": Definition("width of an edge", "The size of its score, from thin to thick, on the scale of the colours."),
+    "size": Definition(
+        "size of a node",
+        "The sum of the sizes of the scores of its edges that are drawn; in figures made by Python all nodes are "
+        "alike. Small dots are not in the circuit.",
+    ),
+    "faithfulness": Definition(
+        "faithfulness",
+        "How much of the metric the circuit keeps when it is run alone: 1 as the whole model, 0 as no edges.",
+        "(m(C) - m(empty)) / (m(M) - m(empty))",
+        f"{_WANG}; normalised, Mueller et al. 2025",
+    ),
+    "ablation": Definition(
+        "ablation",
+        "What an edge that is out carries: the corrupted prompt's value (counterfactual), a mean, or 0. The choice"
+        " alone can move faithfulness from below 0 to above 1.",
+    ),
+    "random": Definition(
+        "random circuits", "Circuits of as many edges, drawn at random: what faithfulness means beside them."
+    ),
+    # steering
+    "strength": Definition(
+        "strength",
+        "Of a direction: how much of it is added to the residual stream, in units of its typical norm in that "
+        "layer. Of a head: what its output is multiplied by. Of a neuron: its value. The tick is where nothing "
+        "happens.",
+        "",
+        "Turner et al. 2023",
+    ),
+    "typical": Definition(
+        "shaded range",
+        "The length with which a direction was found, to both sides: what is usual in the prompts behind it.",
+    ),
+    "kl": Definition(
+        "KL divergence",
+        "How far the steered distribution q over the next token is from the unsteered one p, in nats; 0: nothing "
+        "changed.",
+        "sum p ln(p / q)",
+        _KL,
+    ),
+    "fluent": Definition(
+        "fluent range",
+        "Strengths around the neutral one at which the steered model's loss on the unsteered continuation exceeds "
+        "the unsteered model's by no more than the limit that is shown, in nats a token.",
+    ),
+}
+
+
+def defined(keys: Iterable[str]) -> list[list[str]]:
+    """Return what the browser is told: [term, meaning, formula, source] of each key that is known."""
+    return [list(DEFINITIONS[key]) for key in keys if key in DEFINITIONS]
