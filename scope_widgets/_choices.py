@@ -21,7 +21,7 @@ def check_choice(name: str, value: object, literal: Any, or_else: str = "") -> N
     value : object
         What was given.
     literal : a `Literal` type
-    or_else : str
+    or_else : str, default ""
         What may be given instead of a word, such as "a function of the logits".
     """
     words = choices(literal)

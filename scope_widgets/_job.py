@@ -108,7 +108,7 @@ class Job(Iterator[JobStatus], Generic[T]):
 
         Parameters
         ----------
-        progress : bool
+        progress : bool, default True
             Show a progress bar where it takes more than a second.
 
         Raises

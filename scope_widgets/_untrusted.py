@@ -113,7 +113,7 @@ def parse_json(text: str | bytes, *, finite: bool = True) -> Any:
     Parameters
     ----------
     text : str or bytes of UTF-8
-    finite : bool
+    finite : bool, default True
         Refuse NaN and infinities, which JSON does not know; other packages' files have them.
 
     Raises

@@ -135,7 +135,7 @@ class Circuit(Result):
         n_edges : int, optional
         threshold : float, optional
             In units of the metric.
-        signed : bool
+        signed : bool, default False
 
         Raises
         ------

@@ -80,9 +80,9 @@ def by_position(
         default, which needs prompts of one length.
     task : Task or str, optional
         Other pairs than those the circuit was found on, or the name of a task; the circuit's own by default.
-    steps : int
+    steps : int, default 5
         Number of gradients (EAP-IG, Hanna et al. 2024); 0: EAP (Syed et al. 2023).
-    seed : int or None
+    seed : int or None, default 0
         Of resampling, and of the pairs of a task that is given by its name.
 
     Returns

@@ -24,7 +24,7 @@ def strongest_paths(circuit: Circuit, *, n: int = 10) -> pd.DataFrame:
     ----------
     circuit : Circuit
         Only edges that are in count.
-    n : int
+    n : int, default 10
         Number of paths.
 
     Returns

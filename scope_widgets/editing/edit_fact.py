@@ -82,22 +82,22 @@ def edit_fact(
         The new answer: one token, with its space (" Rome"), or its id.
     layer : int, optional
         The block; by default an eighth of the way up. It matters: try several, and compare their effects.
-    paraphrases : sequence of str
+    paraphrases : sequence of str, default ()
         Other prompts with the same answer.
-    neighbours : sequence of str
+    neighbours : sequence of str, default ()
         Prompts whose predictions should stay.
-    other_subjects : sequence of str
+    other_subjects : sequence of str, default ()
         More neighbours: the prompt with each of these in place of the subject.
     corpus : list of prompts, optional
         Texts whose keys the edit should not change; by default 64 of 32 tokens, drawn from the model. The beginnings
         are the first tokens of the first of them.
-    essence : str
+    essence : str, default "{subject} is a"
         A prompt about what the subject is, whose prediction should stay.
-    steps : int
+    steps : int, default 40
         Steps of the gradient descent, at most; it ends early where the answer has a mean probability of 0.95.
-    ridge : float
+    ridge : float, default 0.01
         Added to the diagonal of `C`, in units of its mean, above 0: there may be fewer tokens than neurons.
-    seed : int or None
+    seed : int or None, default 0
         Of the texts that are drawn.
 
     Returns

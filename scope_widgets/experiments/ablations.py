@@ -39,11 +39,11 @@ def ablation_sentence(
         What was taken out: "heads 9.9, 9.6".
     ablation : str
         An `AblationMethod`, or the name of the user's own function.
-    reference : str
+    reference : str, default ""
         The prompts that a mean is taken over, or that another value comes from: "4 ABC versions of each prompt".
-    positions : str
+    positions : str, default "all positions"
         "all positions", "END".
-    detail : str
+    detail : str, default ""
         A number that belongs to it: "std 1.0".
 
     Examples

@@ -26,7 +26,7 @@ def answer_ids(tokenizer: Any, answer: Any, n: int, what: str = "answer", *, log
         A text as it stands in the middle of a sentence, with its space (" Mary"), or a token id.
     n : int
         How many prompts there are.
-    what : str
+    what : str, default "answer"
         What to call it in errors: "answer", "versus".
     logits : Tensor [n, vocabulary], optional
         Of what comes next after each prompt: a warning says where the model goes on with the answer spelled otherwise,

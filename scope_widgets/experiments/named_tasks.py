@@ -38,9 +38,9 @@ def make_task(scope: Microscope, name: TaskName, *, n: int = 50, seed: int | Non
         The model whose tokens the prompts are made of.
     name : str
         "ioi", "greater_than", "induction", "agreement" or "capitals".
-    n : int
+    n : int, default 50
         Number of pairs.
-    seed : int or None
+    seed : int or None, default 0
         The same seed makes the same pairs.
 
     Returns
@@ -102,7 +102,7 @@ def held_out(scope: Microscope, task: Task, *, n: int = 50) -> Task | None:
         The model whose tokens the prompts are made of.
     task : Task
         Made by its name, as `make_task` does; parts of it too.
-    n : int
+    n : int, default 50
         Number of pairs at most: there are only so many different ones.
 
     Returns

@@ -34,7 +34,7 @@ def copying_scores(
     ids : Tensor of int [token]
         Each is run alone, after the beginning-of-sequence token where there is one.
     layers : sequence of int
-    top : int
+    top : int, default 5
     on_layer : callable
         Called when a layer is done.
     heads : mapping of layer to sequence of int, optional

@@ -59,7 +59,7 @@ def patch_paths(
         Blocks of the model, and query heads to a key-value head.
     prompts : Tensor of int [prompt], optional
         Those that are run; by default all of them.
-    batch : int
+    batch : int, default 1024
         Positions in one forward at the most.
     on_rows : callable
         Told how many rows (sender and prompt) are done.

@@ -42,7 +42,7 @@ def noise_floor(dtype: torch.dtype, size: float, terms: int = 1) -> float:
         What they were computed in.
     size : float
         The largest absolute value of what was summed, which may be much more than the result.
-    terms : int
+    terms : int, default 1
         How many rounded values were summed one after the other. Errors have no common sign: they grow by the root.
     """
     # half precision is summed in float32 and rounded once, by half an eps; float32 is rounded at every term

@@ -80,7 +80,7 @@ class Task:
             Texts with their space (" Mary") or token ids.
         metric : str or callable, optional
             By default the logit difference, or with several answers a pair the probability difference.
-        name : str
+        name : str, default "task"
         groups : sequence of int, optional
 
         Raises

@@ -137,7 +137,7 @@ def top_attended(trace: Trace, layer: int, *, n: int = 5) -> TopAttended:
     trace : Trace
         Of one prompt, with "attention" or "q" and "k".
     layer : int
-    n : int
+    n : int, default 5
         How many keys of each query.
 
     Returns
@@ -209,7 +209,7 @@ def rollout(trace: Trace, *, residual: float = 0.5) -> AttentionRollout:
     ----------
     trace : Trace
         Of one prompt, with "attention" or "q" and "k".
-    residual : float
+    residual : float, default 0.5
         The share, 0 to 1, that skips each layer in the residual stream.
 
     Returns

@@ -101,12 +101,12 @@ def compare_heads(
     a, b : ndarray [prompt, layer, head] or SubjectAttention
         The sets may have different numbers of prompts, except for "paired-t". NaN is a score that a prompt leaves
         undefined: the head is tested without it.
-    test : {"t", "welch", "paired-t", "mann-whitney"}
+    test : {"t", "welch", "paired-t", "mann-whitney"}, default "t"
         Student's t of equal variances, Welch's of unequal ones, the t of pairs (prompt i of `a` with prompt i of `b`),
         or the rank test.
-    correction : {"bonferroni", "holm", "bh", "by"}
+    correction : {"bonferroni", "holm", "bh", "by"}, default "holm"
         For the number of heads; see `correct`.
-    alpha : float
+    alpha : float, default 0.05
         The level that corrected p values are compared with.
 
     Returns

@@ -72,7 +72,7 @@ def composition(scope: Microscope, *, kind: Kind = "k") -> CompositionScores:
     Parameters
     ----------
     scope : Microscope
-    kind : {"k", "q", "v"}
+    kind : {"k", "q", "v"}, default "k"
         Through which of the later head's inputs.
 
     Returns

@@ -27,7 +27,7 @@ def copying(scope: Microscope, tokens: Tokens, *, top: int = 5) -> HeadScores:
     scope : Microscope
     tokens : sequence of str or int
         Texts with their space (" Mary") or ids, each one token; names, in the paper.
-    top : int
+    top : int, default 5
         A token counts as copied when it is among this many of the likeliest.
 
     Returns

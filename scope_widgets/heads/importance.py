@@ -33,9 +33,9 @@ def importance(scope: Microscope, prompt: Prompt, *, ablation: HeadAblation = "z
     scope : Microscope
     prompt : str, chat messages, or token ids
         One, of at least two tokens.
-    ablation : {"zero", "mean"}
+    ablation : {"zero", "mean"}, default "zero"
         Replace the head's output z at all positions by 0, or by its mean over the positions of this prompt.
-    batch : int
+    batch : int, default 32
         Heads ablated in one forward at the most.
 
     Returns

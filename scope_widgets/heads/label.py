@@ -101,7 +101,7 @@ def label(scores: HeadScores, *, thresholds: Mapping[str, float] | None = None, 
         Of `score` or `score_repeated_tokens`.
     thresholds : mapping of label to float, optional
         Replaces single values of `THRESHOLDS`; a label with threshold infinity is not given.
-    max_null_p : float
+    max_null_p : float, default 0.1
         A label is given only where at most this share of null draws reaches the score. It guards short prompts, in
         which a head attends anywhere by chance. Scores without a null (uniform, long prompts scored in tiles,
         null_draws=0) are compared with the threshold alone, and their null_p is NaN.

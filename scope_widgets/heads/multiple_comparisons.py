@@ -23,7 +23,7 @@ def correct(p: ArrayLike, *, method: Correction = "holm") -> Array:
     ----------
     p : array of any shape
         NaN is a test that could not be made: it stays NaN and does not count.
-    method : {"bonferroni", "holm", "bh", "by"}
+    method : {"bonferroni", "holm", "bh", "by"}, default "holm"
         The first two keep the chance of any false finding at the level, whatever the tests' dependence (Holm's is never
         the weaker); the others the expected share of false findings: Benjamini-Hochberg for tests that are independent
         or positively dependent, Benjamini-Yekutieli for any.

@@ -36,10 +36,10 @@ def score(trace: Trace, *, null_draws: int = 200, seed: int | None = 0) -> HeadS
     trace : Trace
         Of one prompt or several, with "attention", or with "q" and "k" (from which the statistics are then computed in
         tiles, without a null, never holding a pattern).
-    null_draws : int
+    null_draws : int, default 200
         How many draws the null has; 0 for none. Tokens are shuffled for duplicate_token and induction; for
         previous_token, current_token and first_token each query's key is drawn among those that it sees.
-    seed : int or None
+    seed : int or None, default 0
         Of the null's draws.
 
     Returns
@@ -152,14 +152,14 @@ def score_repeated_tokens(
     Parameters
     ----------
     scope : Microscope
-    n : int
+    n : int, default 4
         Number of sequences.
-    length : int
+    length : int, default 100
         Random tokens in each, before they are repeated (shorter where the model's context is); the
         beginning-of-sequence token comes first where the tokenizer has one.
-    seed : int or None
+    seed : int or None, default 0
         Of the tokens and of the null.
-    null_draws : int
+    null_draws : int, default 200
         How many draws the null has, each query's key drawn among those that it sees; 0 for none.
 
     Returns

@@ -47,7 +47,7 @@ def to_dot(
     edges : iterable of ((layer, head), (layer, head)), optional
         From the head that writes to the one that reads. By default the paper's flow between the classes
         that are there, from each head to those in later layers.
-    title : str
+    title : str, default ""
 
     Returns
     -------

@@ -129,7 +129,7 @@ def direct_logit_attribution(
         One token: a text with its space (" Mary") or an id.
     versus : the same, optional
         Whose logit is subtracted; by default none is, and the answer's own logit is decomposed.
-    position : int
+    position : int, default -1
         In each prompt without its padding; -1 is each prompt's last token.
     scope : Microscope, optional
         The model, for a trace that was read from a file.

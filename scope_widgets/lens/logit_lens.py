@@ -149,7 +149,7 @@ def logit_lens(trace: Trace, *, n: int = 5, watch: Tokens | None = None, scope: 
     ----------
     trace : Trace
         Of one prompt, with "residual".
-    n : int
+    n : int, default 5
         How many of the likeliest tokens are recorded at each layer and position.
     watch : str, int, or a sequence of these, optional
         Tokens to follow through the layers, as texts with their space (" Mary") or ids; by default the model's own

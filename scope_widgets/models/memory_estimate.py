@@ -178,11 +178,11 @@ def estimate(
         Bytes that weights, activations and trace may take together; of a remote model, bytes to download.
     capture : sequence of str
         Quantities, as in `Microscope.trace`.
-    logits : "all", "last" or None
+    logits : "all", "last" or None, default "all"
         Whose logits are kept, as there.
-    padded : bool
+    padded : bool, default False
         Whether prompts differ in length: then the padding of each quantity is blanked in a copy.
-    remote : bool
+    remote : bool, default False
         Whether the model runs on a server, so that only the trace has to fit into this machine's memory.
 
     Raises

@@ -157,13 +157,13 @@ class Microscope(ABC):
             Commit, tag or branch on the hub.
         device_map, quantization_config, attn_implementation : optional
             As transformers' `from_pretrained` takes them. What needs single matrices refuses quantised ones.
-        trust_remote_code : bool
+        trust_remote_code : bool, default False
             Run Python code that lies beside the weights; where there is such, a model is refused without.
-        remote : bool
+        remote : bool, default False
             Run it on an NDIF server instead of loading it, see docs/remote.md.
         host, api_key : str, optional
             The server's address and your key; NDIF_HOST and NDIF_API_KEY by default.
-        timeout : float
+        timeout : float, default 600.0
             Seconds that one request to the server may take, its queue included.
         source : str or token ids, optional
             What the encoder of an encoder-decoder model reads, see `for_model`.
@@ -283,9 +283,9 @@ class Microscope(ABC):
             Of "residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out"; all of them by default,
             but patterns that would take more than 512 MB are then computed only when they are asked for. Of an
             encoder-decoder model also "cross_attention" and "cross_attention_out".
-        modules : sequence of str, optional
+        modules : sequence of str, default ()
             Names of modules, `*` for anything ("model.layers.*.mlp"), whose outputs are kept in `trace.modules`.
-        logits : "all", "last" or None
+        logits : "all", "last" or None, default "all"
             Whose logits are computed and kept: of all positions, of the last of each prompt, or none. Of 1,000 tokens
             and a vocabulary of 262,144 all are 1 GB.
         prepend_bos : bool, optional
@@ -336,7 +336,7 @@ class Microscope(ABC):
         Parameters
         ----------
         prompt : str, chat messages, or token ids
-        max_new_tokens : int
+        max_new_tokens : int, default 20
         **options
             As transformers' `generate` takes them; greedily unless `do_sample=True` is among them.
 
@@ -564,7 +564,7 @@ class LocalMicroscope(Microscope):
         Parameters
         ----------
         prompts : str, list of str, chat messages, or token ids
-        capture : sequence of str
+        capture : sequence of str, default ()
             Quantities to keep beside those that running again needs.
         edits : mapping of (site, layer) to callable, optional
             As in `logits`; what is kept is kept after them.

@@ -41,12 +41,12 @@ def sweep(
         The prompt that shows the behaviour and the one that does not, or as many of each.
     answer, versus : str, token id, or list of these, one a prompt
         Tokens; the metric is `logit(answer) - logit(versus)` at the last position.
-    over : str
+    over : str, default "head"
         "residual" (also what enters the final norm), "attention_out", "mlp_out", "head" (z), "q", "k", "v" (heads are
         key-value heads for k and v), or "attention" (a pattern; a position is a query).
-    positions : "each", "all", or a list of positions or roles
+    positions : "each", "all", or a list of positions or roles, default "each"
         Every position by itself, all at once, or some by themselves.
-    direction : {"denoising", "noising"}
+    direction : {"denoising", "noising"}, default "denoising"
         Clean into corrupted, or corrupted into clean.
     metric : str or callable, optional
         "logit_difference", "logit", "probability", "log_probability", "kl" (from the clean run), or a function that
@@ -54,7 +54,7 @@ def sweep(
     roles, corrupted_roles : mapping of role to position of each prompt, optional
         For prompts of different forms: the position axis is then that of the roles. `corrupted_roles` where the
         corrupted prompts have them elsewhere.
-    estimate : bool
+    estimate : bool, default True
         Estimate all cells by the gradient first, which orders them and stands beside the exact values.
 
     Returns
@@ -109,12 +109,12 @@ def activations(
         The prompt that shows the behaviour and the one that does not, or as many of each.
     answer, versus : str, token id, or list of these, one a prompt
         Tokens; the metric is `logit(answer) - logit(versus)` at the last position.
-    over : str
+    over : str, default "head"
         "residual" (also what enters the final norm), "attention_out", "mlp_out", "head" (z), "q", "k", "v" (heads are
         key-value heads for k and v), or "attention" (a pattern; a position is a query).
-    positions : "each", "all", or a list of positions or roles
+    positions : "each", "all", or a list of positions or roles, default "each"
         Every position by itself, all at once, or some by themselves.
-    direction : {"denoising", "noising"}
+    direction : {"denoising", "noising"}, default "denoising"
         Clean into corrupted, or corrupted into clean.
     metric : str or callable, optional
         "logit_difference", "logit", "probability", "log_probability", "kl" (from the clean run), or a function that

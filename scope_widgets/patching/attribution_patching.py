@@ -46,12 +46,12 @@ def attribution(
         The prompt that shows the behaviour and the one that does not, or as many of each.
     answer, versus : str, token id, or list of these, one a prompt
         Tokens; the metric is `logit(answer) - logit(versus)` at the last position.
-    over : str
+    over : str, default "head"
         "residual" (also what enters the final norm), "attention_out", "mlp_out", "head" (z), "q", "k", "v" (heads are
         key-value heads for k and v), or "attention" (a pattern; a position is a query).
-    positions : "each", "all", or a list of positions or roles
+    positions : "each", "all", or a list of positions or roles, default "each"
         Every position by itself, all at once, or some by themselves.
-    direction : {"denoising", "noising"}
+    direction : {"denoising", "noising"}, default "denoising"
         Clean into corrupted, or corrupted into clean.
     metric : str or callable, optional
         "logit_difference", "logit", "probability", "log_probability", "kl" (from the clean run), or a function that

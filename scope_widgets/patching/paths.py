@@ -48,13 +48,13 @@ def paths(
         The prompt that shows the behaviour and the one that does not, or as many of each; a pair has one length.
     answer, versus : str, token id, or list of these, one a prompt
         Tokens; the metric is `logit(answer) - logit(versus)` at the last position.
-    senders : "heads", "mlps", or list of (layer, head)
+    senders : "heads", "mlps", or list of (layer, head), default "heads"
         Each by itself.
-    receivers : "logits", or list of (layer, head, "q" | "k" | "v") and ("mlp", layer)
+    receivers : "logits", or list of (layer, head, "q" | "k" | "v") and ("mlp", layer), default "logits"
         All of them together. Under grouped-query attention k and v are those of the head's whole group.
-    positions : "all", an int, or a role
+    positions : "all", an int, or a role, default "all"
         Where the sender is patched, and so where something arrives.
-    direction : {"noising", "denoising"}
+    direction : {"noising", "denoising"}, default "noising"
         Corrupted into clean, as in the paper, or clean into corrupted.
     metric : str or callable, optional
         "logit_difference", "logit", "probability", "log_probability", "kl" (from the clean run), or a function that

@@ -33,7 +33,7 @@ def pack(value: Any, scope: Any, *, functions: bool = False) -> Any:
         Of numbers, texts, arrays, tensors, tables, lists, tuples, dicts, sets and objects of this package.
     scope : Microscope
         It and its tokenizer travel as a word.
-    functions : bool
+    functions : bool, default False
         Leave functions of the user's as they are: nnsight ships their text.
 
     Raises
@@ -125,7 +125,7 @@ def unpack(plain: Any, scope: Any, *, calls: bool = False) -> Any:
     plain
     scope : Microscope
         The model on this side.
-    calls : bool
+    calls : bool, default False
         Allow what is made by calling a function: in requests only, a server must not call functions here.
 
     Raises

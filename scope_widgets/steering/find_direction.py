@@ -93,11 +93,11 @@ def direction(
     positive, negative : list of prompts
         The direction goes from the negative to the positive ones. With a vector or tokens, `positive` are the prompts
         on which the typical norm of the stream is measured, by default a few plain sentences.
-    method : "mean" or "pca"
+    method : "mean" or "pca", default "mean"
         Of prompts: the difference of means (Rimsky et al. 2023, arXiv 2312.06681); or the first principal axis, through
         the origin, of the differences within pairs, pointing where their mean points (Zou et al. 2023, arXiv
         2310.01405).
-    positions : "last" or "mean"
+    positions : "last" or "mean", default "last"
         The residual stream of a prompt is that at its last token, or the mean over all tokens but the first.
     answer, versus : str or int
         Tokens: the direction is what moves the logit of one over that of the other when it is unembedded without any

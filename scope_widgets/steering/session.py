@@ -200,7 +200,7 @@ class Session:
         ----------
         rows : sequence of strengths
             As `at` takes them.
-        temperature : float
+        temperature : float, default 0.0
             0: the most probable token; else drawn, with the same random numbers for all rows.
 
         Yields

@@ -42,7 +42,7 @@ def steered_logits(
         One for each intervention.
     prompt_length : int
         How many of the ids are the prompt: spans from its end are counted there.
-    keep : int
+    keep : int, default 1
         So many positions at the end give logits.
 
     Yields

@@ -147,7 +147,7 @@ def sweep(
     Parameters
     ----------
     session : Session
-    which : int or str
+    which : int or str, default 0
         Index or name of the intervention.
     strengths : sequence of float, optional
         By default 11 over its span.

@@ -352,7 +352,7 @@ class Trace(Shown):
 
         Parameters
         ----------
-        site : str
+        site : str, default "residual"
             Any quantity that was recorded but attention; padding is left out, the norm is over the last axis.
 
         Raises

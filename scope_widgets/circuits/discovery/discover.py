@@ -43,23 +43,23 @@ def discover(
     scope : Microscope
     task : Task or str
         Or the name of one, of which 50 pairs are made: "ioi", "greater_than", "induction", "agreement", "capitals".
-    method : {"eap-ig", "eap", "edge-patching", "acdc", "prune", "patching"}
+    method : {"eap-ig", "eap", "edge-patching", "acdc", "prune", "patching"}, default "eap-ig"
         "eap-ig" (Hanna et al. 2024) and "eap" (Syed et al. 2023) are estimates from a few passes; "edge-patching" and
         "acdc" (Conmy et al. 2023) are exact, a run an edge; "prune" and "patching" are exact, a run a node.
-    ablation : {"counterfactual", "mean", "resample", "zero"}
+    ablation : {"counterfactual", "mean", "resample", "zero"}, default "counterfactual"
         What an edge that is out carries: "counterfactual": its value on the pair's corrupted prompt; "mean": the mean
         over the corrupted prompts of the same template and length; "resample": its value on another of these; "zero".
-    min_effect : float
+    min_effect : float, default 0.01
         Edges (for "patching": nodes) with a smaller share of the effect are out; `.keep` chooses otherwise.
-    steps : int
+    steps : int, default 5
         Number of gradients of "eap-ig".
     threshold : float, optional
         For "acdc": how much an edge may cost, in units of the metric; `min_effect` of the effect by default.
-    target : float
+    target : float, default 0.9
         For "prune": how faithful the circuit must stay.
     within : Circuit, optional
         Only edges of this circuit are cut or taken out; the others are left in (edge-patching) or out (acdc, prune).
-    seed : int or None
+    seed : int or None, default 0
         Of "resample", and of the pairs of a task that is given by its name.
 
     Returns

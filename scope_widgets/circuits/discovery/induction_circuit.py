@@ -43,13 +43,13 @@ def induction_circuit(
     scope : Microscope
     task : Task or str, optional
         Answers must stand in the prompts; 20 pairs of `circuits.induction` by default.
-    min_attention : float
+    min_attention : float, default 0.4
         Of both heads, mean over the prompts; 0.4 is customary, not a finding.
-    min_effect : float
+    min_effect : float, default 0.01
         The share of the effect that an edge must cost.
-    alpha : float
+    alpha : float, default 0.05
         Level of a one-sided t-test over the pairs, with Bonferroni's correction for the edges cut.
-    seed : int or None
+    seed : int or None, default 0
         Of the pairs where no `Task` is given.
 
     Returns

@@ -40,7 +40,7 @@ def take_out(
         Metric `[pair]` before a part was taken out, and after -> bool.
     update : callable
         Called after each part.
-    at_once : int
+    at_once : int, default 32
         Steps measured together at the most; fewer after a part that could not be spared.
 
     Returns

@@ -18,8 +18,8 @@ def to_dot(
     ----------
     graph : Graph
     scores : dict of (sender, receiver) to float
-    title : str
-    labels : dict of node to str
+    title : str, default ""
+    labels : dict of node to str, default {}
         Shown instead of the nodes' names.
 
     Returns

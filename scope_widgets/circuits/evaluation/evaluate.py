@@ -87,7 +87,7 @@ def evaluate(
         own by default.
     ablation : {"counterfactual", "mean", "resample", "zero"}, optional
         What an edge that is out carries: see `discover`; the circuit's own by default.
-    seed : int or None
+    seed : int or None, default 0
         Of random circuits, the bootstrap, resampling, and the pairs of a task that is given by its name.
 
     Returns

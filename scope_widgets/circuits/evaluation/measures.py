@@ -40,9 +40,9 @@ def faithfulness(
         own by default.
     ablation : {"counterfactual", "mean", "resample", "zero"}, optional
         What an edge that is out carries: see `discover`; the circuit's own by default.
-    draws : int
+    draws : int, default 5
         Number of random circuits.
-    seed : int or None
+    seed : int or None, default 0
         Of random circuits, the bootstrap, resampling, and the pairs of a task that is given by its name.
 
     Returns
@@ -97,9 +97,9 @@ def completeness(
         Other pairs than those the circuit was found on, or the name of a task; the circuit's own by default.
     ablation : {"counterfactual", "mean", "resample", "zero"}, optional
         What an edge that is out carries: see `discover`; the circuit's own by default.
-    greedy : int
+    greedy : int, default 5
         Number of nodes of a last set, each chosen so that the incompleteness is the largest; 0: no such set.
-    seed : int or None
+    seed : int or None, default 0
         Of resampling, and of the pairs of a task that is given by its name.
 
     Returns
@@ -151,7 +151,7 @@ def minimality(
         Other pairs than those the circuit was found on, or the name of a task; the circuit's own by default.
     ablation : {"counterfactual", "mean", "resample", "zero"}, optional
         What an edge that is out carries: see `discover`; the circuit's own by default.
-    seed : int or None
+    seed : int or None, default 0
         Of resampling, and of the pairs of a task that is given by its name.
 
     Returns
@@ -207,11 +207,11 @@ def curve(
         Other pairs than those the circuit was found on, or the name of a task; the circuit's own by default.
     ablation : {"counterfactual", "mean", "resample", "zero"}, optional
         What an edge that is out carries: see `discover`; the circuit's own by default.
-    signed : bool
+    signed : bool, default False
         Keep edges by their signed score, not its size: see `Circuit.keep`.
-    draws : int
+    draws : int, default 3
         Number of random circuits beside each; they grow as the real one does.
-    seed : int or None
+    seed : int or None, default 0
         Of random circuits, the bootstrap, resampling, and the pairs of a task that is given by its name.
 
     Returns
@@ -263,11 +263,11 @@ def curve_points(
         Other pairs than those the circuit was found on, or the name of a task; the circuit's own by default.
     ablation : {"counterfactual", "mean", "resample", "zero"}, optional
         What an edge that is out carries: see `discover`; the circuit's own by default.
-    signed : bool
+    signed : bool, default False
         Keep edges by their signed score, not its size: see `Circuit.keep`.
-    draws : int
+    draws : int, default 3
         Number of random circuits beside each; they grow as the real one does.
-    seed : int or None
+    seed : int or None, default 0
         Of random circuits, the bootstrap, resampling, and the pairs of a task that is given by its name.
 
     Yields

@@ -29,9 +29,9 @@ def greater_than(scope: Microscope, *, n: int = 50, seed: int | None = 0) -> Tas
     Parameters
     ----------
     scope : Microscope
-    n : int
+    n : int, default 50
         Number of pairs, all different.
-    seed : int or None
+    seed : int or None, default 0
         The same seed makes the same pairs.
 
     Returns

@@ -32,9 +32,9 @@ def induction(scope: Microscope, *, n: int = 50, seed: int | None = 0) -> Task:
     Parameters
     ----------
     scope : Microscope
-    n : int
+    n : int, default 50
         Number of pairs.
-    seed : int or None
+    seed : int or None, default 0
         The same seed makes the same pairs.
 
     Returns

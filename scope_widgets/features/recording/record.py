@@ -65,24 +65,24 @@ def record(
         Blocks; of "residual" also `n_layers`, what enters the final norm.
     folder : str or Path
         It is made where it is missing.
-    site : str
+    site : str, default "residual"
         "residual", "attention_out", "mlp_out", "neurons", or "z" of all heads side by side.
-    dtype : str
+    dtype : str, default "float16"
         "float16", "bfloat16" or "float32".
     max_tokens : int, optional
         Rows to keep; all by default.
     context : int, optional
         Tokens of a sample; by default 256, or the model's context where that is less. A longer text is cut.
-    packed : bool
+    packed : bool, default False
         Put texts one after the other so that every sample is full; attention then goes from one into another.
-    special_tokens : bool
+    special_tokens : bool, default False
         Keep the rows of special tokens too, whose norms are often a hundred times those of others.
-    column : str
+    column : str, default "text"
         Where the texts are in a file or data set.
-    shard : (rank, world)
+    shard : (rank, world), default (0, 1)
         Record every `world`-th text from number `rank` on: so many processes share the work, each with a folder of
         its own.
-    progress : bool
+    progress : bool, default True
         Show a bar of rows.
 
     Returns

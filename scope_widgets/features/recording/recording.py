@@ -127,14 +127,14 @@ class Recording:
         Parameters
         ----------
         layer : int
-        batch : int
+        batch : int, default 4096
             Rows of a batch; what is left over at the end of all is left out.
-        seed : int
+        seed : int, default 0
         window : int
             Rows that are shuffled together.
-        split : "train", "validation" or None
+        split : "train", "validation" or None, default "train"
             Which rows; None: all.
-        epochs : int, optional
+        epochs : int, default 1
             How often all rows come; None: without end.
         """
         from scope_widgets.features.recording.batches import shuffled_batches

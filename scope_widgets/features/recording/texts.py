@@ -22,7 +22,7 @@ def texts_of(source: Texts, column: str = "text") -> Iterator[str | list[int]]:
     ----------
     source : list, iterator, path or data set
         Texts, or lists of token ids; or a file: `.jsonl` of objects, `.parquet`, anything else of one text a line.
-    column : str
+    column : str, default "text"
         Where the text is in a line of `.jsonl`, in a `.parquet` file, or in a data set.
 
     Raises

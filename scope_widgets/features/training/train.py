@@ -60,22 +60,22 @@ def train(
         Of a recording of several.
     d_sae : int, optional
         Latents; 8 times the width by default.
-    k : int
+    k : int, default 32
         Latents that fire in a row: at most ("topk"), or on average ("batch_topk").
-    architecture : "batch_topk" or "topk"
+    architecture : "batch_topk" or "topk", default "batch_topk"
     steps : int, optional
         By default so many that all rows come once, and 4,000 at least.
-    batch : int
+    batch : int, default 2048
         Rows of a step.
     learning_rate : float, optional
         Of Adam; by default 0.001 for 1,024 latents or fewer, and less by the square root for more. It rises over the
         first steps and falls to 0 over the last fifth.
-    seed : int or None
+    seed : int or None, default 0
         Of first weights and the order of rows.
     folder : str or Path, optional
         Where checkpoints go every 1,000 steps, and the result (SAELens's layout) at the end. A run that was stopped
         goes on from there.
-    progress : bool
+    progress : bool, default True
         Show a bar with loss, L0, variance explained and dead latents.
 
     Returns

@@ -132,7 +132,7 @@ class FactSet:
 
         Parameters
         ----------
-        seed : int or None
+        seed : int or None, default 0
             Of the templates. A fact's draw does not depend on the others'.
         """
         seed = seed_of(seed)
@@ -156,7 +156,7 @@ class FactSet:
 
         Parameters
         ----------
-        seed : int or None
+        seed : int or None, default 0
             Of the templates (as in `prompts`) and the counterfactuals. A fact's draw does not depend on the others'.
         tokenizer : Tokenizer, optional
             Where it is given, both prompts of a pair have equally many tokens. Facts without such a counterfactual

@@ -123,13 +123,13 @@ def recall_heads(
         A model to run the facts' prompts on, or what `subject_attention` measured.
     facts : FactSet, optional
         With a Microscope only, and then it must be given.
-    correction : {"bonferroni", "holm", "bh", "by"}
+    correction : {"bonferroni", "holm", "bh", "by"}, default "holm"
         For the number of heads; see `correct`.
-    alpha : float
+    alpha : float, default 0.05
         The level that corrected p values are compared with.
-    min_effect : float
+    min_effect : float, default 0.1
         The effect that a head must exceed.
-    seed : int or None
+    seed : int or None, default 0
         Of the templates, where a relation has several.
     prepend_bos : bool, optional
         Whether each prompt begins with the beginning-of-sequence token; by default as the tokenizer does it.

@@ -41,11 +41,11 @@ def prompts(
     Parameters
     ----------
     scope : Microscope
-    n : int
+    n : int, default 100
         How many.
-    seed : int or None
+    seed : int or None, default 0
         The same seed gives the same prompts.
-    order : {"both", "ABBA", "BABA"}
+    order : {"both", "ABBA", "BABA"}, default "both"
         "ABBA": the indirect object is named first; "BABA": the subject is; "both": in turn.
     templates : sequence of str, optional
         Sentences with the slots {io} (once), {subject} (twice), {place}, {object}. By default those of ours

@@ -191,13 +191,13 @@ class IOIPrompts(Sequence[IOIPrompt]):
 
         Parameters
         ----------
-        how : {"abc", "io", "s", "s2_io", "swap"}
+        how : {"abc", "io", "s", "s2_io", "swap"}, default "abc"
             "abc": three names, all different and other than the prompt's own, for its three (Wang et al. 2022, p_ABC).
             "io", "s": the same for the indirect object alone, or for the two places of the subject alone; with one seed
             the new names are those of "abc".
             "s2_io": the indirect object's name in place of the second subject, so that the other name is the answer.
             "swap": the two names exchanged everywhere.
-        seed : int or None
+        seed : int or None, default 0
             Of the names of "abc", "io" and "s".
 
         Raises
@@ -225,8 +225,8 @@ class IOIPrompts(Sequence[IOIPrompt]):
 
         Parameters
         ----------
-        corruption : {"abc", "io", "s", "s2_io", "swap"}
-        seed : int or None
+        corruption : {"abc", "io", "s", "s2_io", "swap"}, default "s2_io"
+        seed : int or None, default 0
             As for `corrupted`.
 
         Returns

@@ -109,7 +109,7 @@ class IOISentence:
         io_position, subject2_position, end_position : int
         correct_answer, distractor : int or str
             The tokens to compare at the end: ids, or texts of tokens of this sentence.
-        text : str, optional
+        text : str, default ""
 
         Raises
         ------

@@ -78,11 +78,11 @@ def ablate_heads(
         Clean ones, of `ioi.prompts`.
     heads : list of (layer, head)
         Ablated together.
-    avoid : list of (layer, head)
+    avoid : list of (layer, head), default ()
         Heads that the random draws leave alone beside these, such as all that a detection found.
-    draws : int
+    draws : int, default 10
         How many sets of random other heads are ablated for comparison.
-    seed : int or None
+    seed : int or None, default 0
         Of the ABC names and the random heads.
 
     Returns

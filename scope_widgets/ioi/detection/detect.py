@@ -52,13 +52,13 @@ def detect(
     scope : Microscope
     prompts : IOIPrompts
         Clean ones, of `ioi.prompts`; 50 are enough for clear heads.
-    min_effect : float
+    min_effect : float, default 0.02
         The paper's 2 % for backups, here for all classes but the first.
-    min_direct : float
+    min_direct : float, default 0.05
         Of the first: what does less by itself is told apart from backups by chance, another way on other prompts.
-    alpha : float
+    alpha : float, default 0.05
         Level of significance, after correction.
-    seed : int or None
+    seed : int or None, default 0
         Of the ABC names, the bootstrap and the random heads that are ablated for comparison.
 
     Returns

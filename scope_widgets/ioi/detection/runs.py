@@ -86,7 +86,7 @@ class DetectionRuns:
         ----------
         paths : Paths
         layer : int
-        least : float
+        least : float, default 0.0
             A head whose mean over a few prompts is smaller by several standard errors is not measured on the others.
 
         Returns

@@ -64,7 +64,7 @@ def component_outputs(
     scope : Microscope
     prompts : list of list of int
         Token ids.
-    whole : collection of int
+    whole : collection of int, default ()
         Layers whose block is one component, as `Graph.whole`: it takes the place of the MLP.
     on_layer : callable
         Called when a layer has been run.

@@ -83,7 +83,7 @@ class EncodedSource:
         given : mapping of str to value
             "input_ids" `[row, position]` and others of a causal language model. What the model does not take is left
             out.
-        anew : bool
+        anew : bool, default True
             Run the encoder again, with what may have been done to it since (hooks, numbers written through `.data`).
         """
         arguments = {_OF_DECODER.get(name, name): value for name, value in given.items()}

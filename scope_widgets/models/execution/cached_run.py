@@ -137,15 +137,15 @@ class CachedRun:
             The prompt of each row.
         positions : Tensor of int [row, position]
             Not falling; logits are those of the last one.
-        layer : int
+        layer : int, default 0
             The first block that is computed.
         end : int, optional
             The last block that is computed: the residual stream that leaves it is returned instead of logits.
         tokens : Tensor of int [row, k], optional
             The only tokens whose logits are wanted.
-        keep : int
+        keep : int, default 1
             So many of the last positions give logits.
-        gradients : bool
+        gradients : bool, default False
             Record the graph of autograd, from the edited values on.
 
         Returns

@@ -195,7 +195,7 @@ def generate_with_edits(
     ----------
     rows : sequence of list of int
         The same prompt several times, where the edits differ.
-    temperature : float
+    temperature : float, default 0.0
         0: the most probable token; else drawn, with the same random numbers for all rows, so that rows differ by what
         was changed alone.
 

@@ -41,9 +41,9 @@ def exclusive(model: nn.Module, *, watching: bool = False, whole: bool = False) 
 
     Parameters
     ----------
-    watching : bool
+    watching : bool, default False
         The run is the user's own, of which a whole forward is recorded.
-    whole : bool
+    whole : bool, default False
         The run is a whole forward, called through the model.
 
     Raises

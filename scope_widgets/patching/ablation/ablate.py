@@ -56,7 +56,7 @@ def ablate(
     components : list of (layer, head), ("attention", layer), ("mlp", layer), ("layer", layer)
         Heads lose their z; attention and MLP what they add to the residual stream; a layer both, which leaves the
         stream as it came.
-    ablation : {"zero", "mean", "resample", "counterfactual", "noise", "scale"} or callable
+    ablation : {"zero", "mean", "resample", "counterfactual", "noise", "scale"} or callable, default "zero"
         What stands in the place of what is taken out, see `experiments.ablations`. "mean": over the positions of the
         prompt itself, or over `reference` at the same position. "resample": of a reference prompt drawn at random.
         "counterfactual": of the reference prompt with the same number. "noise": normal noise of standard deviation
@@ -67,7 +67,7 @@ def ablate(
         "logit_difference", "logit", "probability", "log_probability", "kl" (from the prompt's own run; the default
         without `answer`), or a function that takes the logits [vocabulary] of a prompt's last position and gives one
         number.
-    positions : "all", or a list of positions or roles
+    positions : "all", or a list of positions or roles, default "all"
         Where to ablate.
     roles : mapping of role to position of each prompt, optional
     reference : list of prompts, optional
@@ -76,7 +76,7 @@ def ablate(
         A label (template) of each prompt and reference prompt: means and draws are then within the same label.
     factor, std : float
         See `ablation`.
-    seed : int or None
+    seed : int or None, default 0
         Of "resample" and "noise".
 
     Returns

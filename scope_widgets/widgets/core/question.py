@@ -24,7 +24,7 @@ def asked(question: Question | None, metric: str, n_pairs: int, facts: str = "")
     metric : str
         Its name in words.
     n_pairs : int
-    facts : str
+    facts : str, default ""
         What the metric is on clean and corrupted prompts, or what else the caption says.
     """
     if question is None:

@@ -64,7 +64,7 @@ def save_html(views: Any, path: str | Path, *, headings: Sequence[tuple[str, str
         are linked with each other.
     path : str or Path
         Replaced when it exists.
-    headings : sequence of (heading, sentence)
+    headings : sequence of (heading, sentence), default ()
         One for each view, above it; none by default.
 
     Returns

@@ -227,9 +227,9 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         ----------
         path : str or Path, optional
             Replaced when it exists; without it the SVG is returned.
-        width : "single", "double" or float
+        width : "single", "double" or float, default "double"
             A column of 3.3 inches, two of 6.8, or so many inches.
-        caption : bool
+        caption : bool, default True
             Write the title above, and below what is shown, of which model and prompt, in which units (`caption()`).
 
         Returns
