@@ -237,7 +237,7 @@ def test_numbers_of_one_name_are_equal_or_say_of_which_pairs(demo: Microscope) -
 def test_what_is_not_finite_is_sent_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeMeasurement(circuit())
     monkeypatch.setattr(fake, "faithfulness", lambda _: np.nan)
-    monkeypatch.setattr(fake, "measure", lambda _: np.array([[np.inf]]))
+    monkeypatch.setattr(fake, "measure", lambda _: np.array([[np.inf, np.inf]]))
     data, _ = finished(CircuitGraph(circuit(), measurement=fake).answer_measure(None, [], []))
     assert data["faithfulness"] is data["metric"] is None
 

@@ -424,7 +424,7 @@ def test_stills_show_the_largest_cells_and_a_picture() -> None:
     assert white.tolist() == [255] * 3
     assert len(set(grey.tolist())) == 1
     assert grey[0] < 255
-    assert PatchingMap(attribution(3, 4)).still_image().shape == (6, 7, 3)  # rows and a column of what has no layer
+    assert PatchingMap(attribution(3, 4)).still_image().shape == (6, 6, 3)  # rows and a column of what has no layer
     assert PatchingMap(patching(3, over="mlp_out")).still_image().shape == (3, 1, 3)
     assert PatchingMap(Sweep(result, estimate=False)).still_image().shape == (3, 4, 3)
     data, _ = PatchingMap(Sweep(result))._repr_mimebundle_()

@@ -29,7 +29,7 @@ export function figure(state: State, title: string, note: string): Figure {
     ? 4
     : Math.max(...grid.columns.map((line) => charactersOf(line.text, LABEL_CHARACTERS))) + (numbered ? 5 : 0);
   const room = {
-    left: 28 + Math.max(...grid.rows.map(({ text }) => text.length)) * 6.5,
+    left: Math.max(28 + Math.max(...grid.rows.map(({ text }) => text.length)) * 6.5, heads ? 0 : 62),
     top: heads ? 40 : 14 - longest * MONO_CHARACTER * Math.sin(KEY_LABEL_ANGLE),
     right: Math.max(ROW_BAR + 20, longest * MONO_CHARACTER * Math.cos(KEY_LABEL_ANGLE)),
     bottom: heads ? 20 : COLUMN_BAR + 20,

@@ -37,7 +37,8 @@ const charactersIn = (grid: Grid, { text, position }: Line): number =>
 /** Room for the labels of the rows, with their title beside them and that of the columns above. */
 export function rowRoom(grid: Grid, { text }: Measures): number {
   const rows = Math.max(...grid.rows.map((row) => text(row.text))) + (grid.down ? 16 : 0);
-  return Math.ceil(Math.max(rows, grid.across === "heads" ? text("head") : 0) + GAP + 2);
+  // below the rows stands what the longest bar of a column is
+  return Math.ceil(Math.max(rows, text(grid.across === "heads" ? "head" : "max 0.00")) + GAP + 2);
 }
 
 /** Whether the labels above stand upright: all fit over their cells. */
