@@ -18,7 +18,7 @@ from scope_widgets._job import Job, Steps
 from scope_widgets.heads.score import score
 from scope_widgets.heads.thumbnails import head_pattern, thumbnails
 from scope_widgets.models.remote_dispatch import submit
-from scope_widgets.widgets.core.paper import Paper
+from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, as_heads, check_range

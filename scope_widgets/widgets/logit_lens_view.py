@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from scope_widgets.widgets.core.colours import MAGNITUDE, coloured
-from scope_widgets.widgets.core.paper import Paper
+from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, coloured
+from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, View

@@ -20,7 +20,7 @@ from scope_widgets import widgets
 from scope_widgets._job import JobStatus
 from scope_widgets.widgets import Selection, save_html
 from scope_widgets.widgets.core import bundle
-from scope_widgets.widgets.core.png import png
+from scope_widgets.widgets.core.drawing.png import png
 from scope_widgets.widgets.core.view import View
 
 EVIL = "<img src=x onerror=alert(1)></script><!--"

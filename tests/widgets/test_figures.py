@@ -17,9 +17,9 @@ from PIL import Image
 
 from scope_widgets import Microscope, lens, patching
 from scope_widgets.widgets import AttentionView, LogitLensView, PatchingMap
-from scope_widgets.widgets.core.colours import MAGNITUDE, SIGNED
-from scope_widgets.widgets.core.figure_files import rendered
-from scope_widgets.widgets.core.paper import MARGIN, Paper, measured, wrapped
+from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, SIGNED
+from scope_widgets.widgets.core.drawing.figure_files import rendered
+from scope_widgets.widgets.core.drawing.paper import MARGIN, Paper, measured, wrapped
 from scope_widgets.widgets.figures.patching import Sheet
 from tests.support.six_views import six_views
 

@@ -11,7 +11,7 @@ import pytest
 import traitlets
 
 from scope_widgets.widgets import LogitLensView, Selection
-from scope_widgets.widgets.core.colours import MAGNITUDE
+from scope_widgets.widgets.core.drawing.colours import MAGNITUDE
 from scope_widgets.widgets.logit_lens_view import MOST_CELLS
 from tests.support.lens_examples import made_lens
 

@@ -107,7 +107,7 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "p_corrected": Definition("p corrected", "The same, corrected for all heads that were tested.", "", "Holm 1979"),
     "path": Definition("path", "The path that was patched."),
-    "found": Definition("found", "Whether the head passes every condition; \"why not\" says which it does not."),
+    "found": Definition("found", 'Whether the head passes every condition; "why not" says which it does not.'),
     "why_not": Definition("why not", "The conditions that the head does not pass, each beside its limit."),
     "different": Definition(
         "different",

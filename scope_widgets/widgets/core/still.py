@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from scope_widgets.widgets.core.png import png
+from scope_widgets.widgets.core.drawing.png import png
 
 Table = tuple[list[str], list[list[str]]]
 

@@ -17,8 +17,8 @@ from scope_widgets._json_fields import decode
 from scope_widgets._untrusted import check_plain, opening
 from scope_widgets.widgets.core.bundle import bundle
 from scope_widgets.widgets.core.definitions import defined
-from scope_widgets.widgets.core.figure_files import Width, figure, rendered, write
-from scope_widgets.widgets.core.paper import Paper
+from scope_widgets.widgets.core.drawing.figure_files import Width, figure, rendered, write
+from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.requests import Answer as Answer
 from scope_widgets.widgets.core.requests import Answers
 from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scope_widgets.widgets.core.colours import MAGNITUDE, coloured
-from scope_widgets.widgets.core.paper import Paper
-from scope_widgets.widgets.core.picture_svg import Axes, draw_cells, visible
+from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, coloured
+from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.drawing.picture_svg import Axes, draw_cells, visible
 from scope_widgets.widgets.figures.words import number
 
 _FLOOR = 1e-4

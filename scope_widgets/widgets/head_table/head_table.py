@@ -11,7 +11,7 @@ import traitlets
 from scope_widgets._calls import literal
 from scope_widgets._provenance import Provenance
 from scope_widgets.widgets.core.definitions import defined
-from scope_widgets.widgets.core.paper import Paper
+from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import View

@@ -14,7 +14,7 @@ import traitlets
 from scope_widgets._job import JobStatus
 from scope_widgets.experiments.rounding import rank
 from scope_widgets.widgets.core.definitions import defined
-from scope_widgets.widgets.core.paper import Paper
+from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.question import asked, mean_text, question_text
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection

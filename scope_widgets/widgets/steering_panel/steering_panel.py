@@ -17,7 +17,7 @@ from scope_widgets._calls import literal
 from scope_widgets._job import JobStatus
 from scope_widgets._provenance import Provenance
 from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep
-from scope_widgets.widgets.core.paper import Paper
+from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import load_line
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection

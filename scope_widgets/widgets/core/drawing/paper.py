@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from scope_widgets.widgets.core.png import png
+from scope_widgets.widgets.core.drawing.png import png
 
 #: a colour as SVG writes it
 INK, DIM, LINE, SELECT = "#1c1e21", "#62666d", "#d6d8dc", "#c2187a"

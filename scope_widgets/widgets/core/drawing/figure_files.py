@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Literal, Protocol
 
 from scope_widgets._files import replacing
-from scope_widgets.widgets.core.paper import MARGIN, TITLE, Paper
-from scope_widgets.widgets.core.png import with_resolution
+from scope_widgets.widgets.core.drawing.paper import MARGIN, TITLE, Paper
+from scope_widgets.widgets.core.drawing.png import with_resolution
 
 #: inches of a column, and of two with the space between
 COLUMNS = {"single": 3.3, "double": 6.8}

@@ -1,0 +1,1 @@
+"""Drawing without a browser: a sheet in points, colours, pictures of cells, and the files that are made of them."""
