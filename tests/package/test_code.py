@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from scope_widgets import Microscope, Provenance, Trace, circuits, heads, lens, patching, steering
+from scope_widgets import Microscope, Provenance, Trace, circuits, heads, ioi, lens, patching, steering
 from scope_widgets._calls import OPTIONS, is_known_call, python_call
 from scope_widgets._code import is_literal, is_plain_call
 from scope_widgets.experiments.direction import RECIPE
@@ -25,9 +25,9 @@ def direction(demo):
 
 
 def test_what_is_known_is_what_the_functions_take():
-    assert set(reproducing_code._MADE) == {*OPTIONS, "trace"}
+    assert set(reproducing_code._MADE) == {*OPTIONS, "trace", "prompts"}
     assert set(inspect.signature(steering.direction).parameters) >= RECIPE
-    rooms = {"Microscope": Microscope, "scope": LocalMicroscope, "heads": heads, "lens": lens, "patching": patching}
+    rooms = {"Microscope": Microscope, "scope": LocalMicroscope, "heads": heads, "lens": lens, "patching": patching, "ioi": ioi}
     unsaid = {"resume", "scope", "trust_remote_code", "host", "api_key", "timeout"}
     rooms["circuits"] = circuits
     for function, options in OPTIONS.items():
