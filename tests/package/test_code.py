@@ -27,7 +27,14 @@ def direction(demo):
 def test_what_is_known_is_what_the_functions_take():
     assert set(reproducing_code._MADE) == {*OPTIONS, "trace", "prompts"}
     assert set(inspect.signature(steering.direction).parameters) >= RECIPE
-    rooms = {"Microscope": Microscope, "scope": LocalMicroscope, "heads": heads, "lens": lens, "patching": patching, "ioi": ioi}
+    rooms = {
+        "Microscope": Microscope,
+        "scope": LocalMicroscope,
+        "heads": heads,
+        "lens": lens,
+        "patching": patching,
+        "ioi": ioi,
+    }
     unsaid = {"resume", "scope", "trust_remote_code", "host", "api_key", "timeout"}
     rooms["circuits"] = circuits
     for function, options in OPTIONS.items():
