@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -113,6 +114,10 @@ class RemoteMicroscope(Microscope):
         self._cache = cache
         self.calls = (python_call("Microscope.load", ("name", model_id), revision=revision, remote=True),)
         self._identity = [transport.address, described.to_model_key(), revision]
+
+    @cached_property
+    def _is_tested(self) -> bool:
+        return is_tested(self.model)  # its class is built anew for that
 
     @property
     def most_bytes(self) -> int:
@@ -352,7 +357,7 @@ class RemoteMicroscope(Microscope):
 
     def _seen_beside_the_model_only(self, mask: Tensor, wanted: Sequence[Wanted]) -> bool:
         """Whether a trace of prompts `[batch, position]` shows what reading modules does not."""
-        unsure = not is_tested(self.model) and bool({one.site for one in wanted} & _MEASURED)
+        unsure = not self._is_tested and bool({one.site for one in wanted} & _MEASURED)
         several_lengths = bool((mask.sum(1) != mask.shape[1]).any())
         by_length = several_lengths and bool(rotary_by_length(self.model.config))
         inside = bool({one.site for one in wanted} & {"q", "k", "v"})

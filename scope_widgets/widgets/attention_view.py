@@ -24,7 +24,7 @@ from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, as_heads, check_range
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.figures.attention import draw_attention, thumbnails_coloured
-from scope_widgets.widgets.figures.words import quoted
+from scope_widgets.widgets.figures.captions import quoted
 from scope_widgets.widgets.head_statistics import statistics_of, strongest
 
 Side = Literal["a", "b"]

@@ -15,8 +15,8 @@ from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, View
+from scope_widgets.widgets.figures.captions import origin
 from scope_widgets.widgets.figures.lens import draw_lens
-from scope_widgets.widgets.figures.words import origin
 
 MOST_CELLS = 200_000
 FALLBACK_LAYERS = 40

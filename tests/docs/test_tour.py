@@ -14,7 +14,8 @@ from scripts import run_notebooks
 from tests.support.paths import NOTEBOOKS, ROOT
 
 WITH_OUTPUTS = sorted(path for path in NOTEBOOKS.glob("*.ipynb") if path.stem not in run_notebooks.ELSEWHERE)
-MACHINE = re.compile(r"/home/|/work/|/root/|/tmp/|/Users/|[A-Z]:\\\\|site-packages")
+#: a path from the root of a disk
+MACHINE = re.compile(r"(?<![\w/:.<])/[\w.-]+/[\w.-]+|\b[A-Z]:\\\\|site-packages")
 
 
 @pytest.fixture(scope="module")

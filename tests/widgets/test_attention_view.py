@@ -13,23 +13,21 @@ import pytest
 import torch
 import traitlets
 
-from scope_widgets._provenance import Provenance
 from scope_widgets.heads.thumbnails import head_pattern
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.widgets import attention_view
 from scope_widgets.widgets.attention_view import AttentionView
 from scope_widgets.widgets.core.requests import finished
+from tests.support import trace_examples
 from tests.support.fake_transport import KEY, FakeTransport, fake_remote
 from tests.support.jobs import gone_through, texts
 
 
-class FakeTrace:
-    """As much of a Trace as the view asks for; attention is random, causal, its rows sum to 1."""
+class FakeTrace(trace_examples.FakeTrace):
+    """Attention is random, causal, its rows sum to 1."""
 
     model_id = "somewhere/tiny-model"
-    values = captured = ("attention",)
-    provenance = Provenance("tiny")
 
     def __init__(self, n_layers: int = 2, n_heads: int = 3, n_tokens: int = 7, seed: int = 0) -> None:
         self.n_layers, self.n_heads = n_layers, n_heads
@@ -44,29 +42,6 @@ class FakeTrace:
         n = len(self.tokens)
         scores = 3 * torch.randn(self.n_heads, n, n, generator=generator)
         return scores.masked_fill(torch.ones(n, n).triu(1).bool(), -torch.inf).softmax(-1)
-
-    def attends(self, layer):
-        return True
-
-    def attention_only(self) -> FakeTrace:
-        return self
-
-    def __len__(self) -> int:
-        return 1
-
-    def __getitem__(self, prompt: int) -> FakeTrace:
-        return self
-
-    @property
-    def token_ids(self) -> torch.Tensor:
-        return torch.tensor([self.tokens.index(token) for token in self.tokens])
-
-    @property
-    def scoring(self) -> list[AttentionScoring]:
-        return [AttentionScoring(1.0)] * self.n_layers
-
-    def fetch(self, *sites: str) -> FakeTrace:
-        return self
 
 
 class SameLayers(FakeTrace):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 
 #: our site -> TransformerLens's hook in the block of that layer
-_HOOKS = {
+HOOKS = {
     "residual": "hook_resid_pre",
     "attention_out": "hook_attn_out",
     "mlp_in": "ln2.hook_normalized",
     "mlp_out": "hook_mlp_out",
     "z": "attn.hook_z",
 }
-_SITES = {hook: site for site, hook in _HOOKS.items()} | {"hook_mlp_in": "mlp_in"}
+_SITES = {hook: site for site, hook in HOOKS.items()} | {"hook_mlp_in": "mlp_in"}
 _NAME = re.compile(r"blocks\.(\d{1,5})\.([\w.]{1,60})")
 
 
@@ -26,11 +26,11 @@ def hook_name(site: str, layer: int, n_layers: int | None = None) -> str:
     >>> hook_name("residual", 12, n_layers=12)
     'blocks.11.hook_resid_post'
     """
-    if site not in _HOOKS:
-        raise ValueError(f"There is no name of {site!r} in TransformerLens; there are names of {', '.join(_HOOKS)}.")
+    if site not in HOOKS:
+        raise ValueError(f"There is no name of {site!r} in TransformerLens; there are names of {', '.join(HOOKS)}.")
     if site == "residual" and layer == n_layers:
         return f"blocks.{layer - 1}.hook_resid_post"
-    return f"blocks.{layer}.{_HOOKS[site]}"
+    return f"blocks.{layer}.{HOOKS[site]}"
 
 
 def place_of(name: str) -> tuple[str, int] | None:

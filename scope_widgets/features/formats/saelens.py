@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from scope_widgets._files import replacing, write_text
-from scope_widgets._untrusted import opening, parse_json, read_text, reading
-from scope_widgets.features.formats.hook_names import hook_name, place_of
+from scope_widgets._untrusted import check_count, opening, read_bytes, reading
+from scope_widgets.features.formats.files import header_of, read_config, read_tensors
+from scope_widgets.features.formats.hook_names import place_of
+from scope_widgets.features.formats.write_saelens import CONFIG, PLACE, WEIGHTS, digest
 from scope_widgets.features.sae.sae import SAE, Normalisation
-
-CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
 
 Config = dict[str, Any]
 Tensors = dict[str, Tensor]
@@ -46,34 +42,21 @@ def read(folder: Path) -> SAE:
     ValueError
         For files that are damaged, or an architecture that is not known.
     """
-    with reading(f"{str(folder / CONFIG)!r} is not a configuration of SAELens"):
-        config = _normalised(parse_json(read_text(folder / CONFIG, 10_000_000), finite=False))
-    with (
-        reading(f"{str(folder / WEIGHTS)!r} is not the weights of an SAE"),
-        safe_open(str(folder / WEIGHTS), "pt") as file,
+    config = read_config(folder / CONFIG, "SAELens")
+    tensors = read_tensors(folder / WEIGHTS)
+    if digest(read_bytes(folder / CONFIG)) != header_of(folder / WEIGHTS).get(
+        CONFIG, digest(read_bytes(folder / CONFIG))
     ):
-        tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        raise ValueError(
+            f"The weights in {str(folder)!r} were saved with another {CONFIG}: saving was interrupted, or the file was "
+            "edited. Save the SAE again."
+        )
     with reading(f"{str(folder)!r} is no SAE that is known"):
-        return _sae(config, tensors)
+        return _sae(_normalised(config), tensors)
 
 
-def write(sae: SAE, folder: Path) -> None:
-    """Write an SAE so that SAELens reads it, and it is read here as it was."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {name: getattr(sae, name) for name in ("W_enc", "W_dec", "b_enc", "b_dec", "threshold", "W_skip")}
-    if sae.gate is not None:
-        del tensors["b_enc"]
-        tensors |= {"b_mag": sae.b_enc, "b_gate": sae.gate[0], "r_mag": sae.gate[1]}
-    kept = {name: one.detach().cpu().clone().contiguous() for name, one in tensors.items() if one is not None}
-    with replacing(folder / WEIGHTS) as new:
-        save_file(kept, str(new))
-    write_text(folder / CONFIG, json.dumps(_config(sae), indent=2))
-
-
-def _normalised(given: Any) -> Config:
+def _normalised(given: Config) -> Config:
     """Return a configuration of any version with the names of version 6."""
-    if not isinstance(given, dict):
-        raise ValueError(f"it is no object but {opening(given)}")
     config = dict(given)
     about = config.get("metadata")
     about = dict(about) if isinstance(about, dict) else {}
@@ -138,43 +121,28 @@ def _sae(config: Config, tensors: Tensors) -> SAE:
     if "W_skip" in tensors:
         options["W_skip"] = tensors["W_skip"]
     about = config["metadata"]
-    site, layer = place_of(str(about.get("hook_name"))) or ("", None)
-    if transcodes:
-        options["output_site"] = (place_of(str(about.get("hook_name_out"))) or ("mlp_out", layer))[0]
+    site, output_site, layer = _place(about, transcodes)
     return SAE(
         **options,
         subtracts_b_dec=bool(config.get("apply_b_dec_to_input", not transcodes)) and not transcodes,
         normalisation=_NORMALISATIONS[config["normalize_activations"]],
-        site=site or "residual",
+        site=site,
+        output_site=output_site,
         layer=layer,
         model=str(about.get("model_name") or ""),
         metadata=about,
     )
 
 
-def _config(sae: SAE) -> Config:
-    architecture = {"relu": "standard", "topk": "topk", "jumprelu": "jumprelu", "gated": "gated"}[sae.activation]
-    if sae.is_transcoder:
-        skip = "skip_" if sae.W_skip is not None else ""
-        architecture = {"standard": f"{skip}transcoder", "jumprelu": f"jumprelu_{skip}transcoder"}[architecture]
-    about = {**sae.metadata, "model_name": sae.model}
-    if sae.layer is not None:
-        about["hook_name"] = hook_name(sae.site, sae.layer)
-        if sae.is_transcoder:
-            about["hook_name_out"] = hook_name(sae.output_site, sae.layer)
-    config = {
-        "architecture": architecture,
-        "d_in": sae.d_in,
-        "d_sae": sae.d_sae,
-        "dtype": str(sae.W_enc.dtype).removeprefix("torch."),
-        "device": "cpu",
-        "apply_b_dec_to_input": sae.subtracts_b_dec,
-        "normalize_activations": next(name for name, ours in _NORMALISATIONS.items() if ours == sae.normalisation),
-        "reshape_activations": "hook_z" if sae.site == "z" else "none",
-        "metadata": about,
-    }
-    if sae.is_transcoder:
-        config["d_out"] = sae.W_dec.shape[1]
-    if sae.activation == "topk":
-        config |= {"k": sae.k, "rescale_acts_by_decoder_norm": False}
-    return config
+def _place(about: Config, transcodes: bool) -> tuple[str, str, int | None]:
+    """Return site, output site and layer."""
+    ours = about.pop(PLACE, None)
+    if isinstance(ours, dict):
+        site, output_site, layer = (ours.get(name) for name in ("site", "output_site", "layer"))
+        if not isinstance(site, str) or not isinstance(output_site, str):
+            raise ValueError(f"its site is {opening(site)}, its output site {opening(output_site)}")
+        return site, output_site, None if layer is None else check_count("layer", layer)
+    site, layer = place_of(str(about.get("hook_name"))) or ("residual", None)
+    if not transcodes:
+        return site, site, layer
+    return site, (place_of(str(about.get("hook_name_out"))) or ("mlp_out", layer))[0], layer

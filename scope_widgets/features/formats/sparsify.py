@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from safetensors import safe_open
-
-from scope_widgets._untrusted import check_count, opening, parse_json, read_text, reading
+from scope_widgets._untrusted import check_count, opening, reading
+from scope_widgets.features.formats.files import read_config, read_tensors
 from scope_widgets.features.sae.sae import SAE
 
 CONFIG, WEIGHTS = "cfg.json", "sae.safetensors"
@@ -25,14 +24,10 @@ def read(folder: Path) -> SAE:
     ValueError
         For files that are damaged, or an activation that is not known.
     """
-    with reading(f"{str(folder / CONFIG)!r} is not a configuration of sparsify"):
-        config = parse_json(read_text(folder / CONFIG, 10_000_000), finite=False)
-        if not isinstance(config, dict):
-            raise ValueError(f"it is no object but {opening(config)}")
+    config = read_config(folder / CONFIG, "sparsify")
+    tensors = read_tensors(folder / WEIGHTS)
+    with reading(f"{str(folder)!r} is no SAE that is known"):
         k = check_count("k", config.get("k"))
-    with reading(f"{str(folder / WEIGHTS)!r} is not the weights of an SAE of sparsify"):
-        with safe_open(str(folder / WEIGHTS), "pt") as file:
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - it is no mapping
         if config.get("activation", "topk") != "topk" or not k:
             raise ValueError(f"its activation is {opening(config.get('activation'))} with k {k}; known is topk")
         transcodes = bool(config.get("transcode", False))

@@ -22,6 +22,7 @@ from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.recording.samples import Sample, samples_of
 from scope_widgets.features.recording.shards import name_of, texts_as_bytes, write_shard
 from scope_widgets.features.recording.texts import Texts, texts_of
+from scope_widgets.models.execution.activation_edits import n_neurons
 from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
@@ -74,7 +75,8 @@ def record(
     context : int, optional
         Tokens of a sample; by default 256, or the model's context where that is less. A longer text is cut.
     packed : bool, default False
-        Put texts one after the other so that every sample is full; attention then goes from one into another.
+        Put texts one after the other so that every sample is full; attention then goes from one into another, and a
+        sample is for validation where its first text is.
     special_tokens : bool, default False
         Keep the rows of special tokens too, whose norms are often a hundred times those of others.
     column : str, default "text"
@@ -152,7 +154,7 @@ def _go_on(scope: Microscope, samples: Iterator[Sample], folder: Path, manifest:
     special = [] if manifest.special_tokens else sorted(scope.tokenizer.all_special_ids)
     limit = manifest.max_tokens if manifest.max_tokens is not None else 2**62
     while manifest.n_rows < limit:
-        some = _enough_for_a_shard(samples, special)
+        some = _enough_for_a_shard(samples)
         if not some:
             break
         tensors, skipped = _shard_of(scope, some, manifest, special, limit - manifest.n_rows)
@@ -189,7 +191,7 @@ def _chained(before: str, samples: Iterable[Sample]) -> str:
     return digest.hexdigest()
 
 
-def _enough_for_a_shard(samples: Iterator[Sample], special: list[int]) -> list[Sample]:
+def _enough_for_a_shard(samples: Iterator[Sample]) -> list[Sample]:
     found: list[Sample] = []
     rows = 0
     for sample in samples:
@@ -319,8 +321,6 @@ def _width(scope: Microscope, site: str) -> int:
     if site == "z":
         return scope.n_heads * scope.anatomy.d_head
     if site == "neurons":
-        from scope_widgets.models.execution.activation_edits import n_neurons
-
         return n_neurons(scope.anatomy.blocks[0])
     return scope.d_model
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets.features.recording.batches import shuffled_batches
 from scope_widgets.features.recording.manifest import Manifest
 from scope_widgets.features.recording.shards import COLUMNS, digest_of, name_of, read_shard, texts_of_bytes
 
@@ -137,8 +138,6 @@ class Recording:
         epochs : int, default 1
             How often all rows come; None: without end.
         """
-        from scope_widgets.features.recording.batches import shuffled_batches
-
         chosen = None if split is None else np.flatnonzero(self.table["split"].to_numpy() == split)
         yield from shuffled_batches(self.rows(layer), chosen, batch, seed, window, epochs)
 

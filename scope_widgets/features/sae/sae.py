@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from scope_widgets.features.formats.write_saelens import write
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 
 Activation = Literal["relu", "topk", "jumprelu", "gated"]
@@ -118,9 +119,7 @@ class SAE:
 
     def save(self, folder: str | Path) -> Path:
         """Write it to a folder in SAELens's layout, which `features.load` and SAELens read, and return the folder."""
-        from scope_widgets.features.formats import saelens
-
-        saelens.write(self, Path(folder))
+        write(self, Path(folder))
         return Path(folder)
 
     # --- what it computes -------------------------------------------------------------------------------------------

@@ -81,12 +81,10 @@ def decode(fired: Fired, decoder: Tensor, b_dec: Tensor, n_rows: int) -> Tensor:
     return sums + b_dec
 
 
-def add_gradients(
-    weights: Weights, gradients: list[Tensor], fired: Fired, x: Tensor, centred: Tensor, error: Tensor
-) -> None:
+def add_gradients(weights: Weights, gradients: list[Tensor], fired: Fired, centred: Tensor, error: Tensor) -> None:
     """Add the gradients of a function of the reconstruction, `error` `[row, d_out]` being that by the reconstruction.
 
-    `centred` is what the encoder was given, `x` without `b_dec`. Only latents that fire have gradients.
+    `centred` is what the encoder was given, the input without `b_dec`. Only latents that fire have gradients.
     """
     of_encoder, of_decoder, of_b_enc, of_b_dec = gradients
     given = error[fired.rows]
@@ -95,6 +93,4 @@ def add_gradients(
     of_encoder.index_add_(0, fired.latents, centred[fired.rows] * by_value[:, None])
     by_latent = torch.zeros_like(weights.b_enc).index_add_(0, fired.latents, by_value)
     of_b_enc += by_latent
-    of_b_dec += error.sum(0)
-    if centred is not x:
-        of_b_dec -= by_latent @ weights.encoder
+    of_b_dec += error.sum(0) - by_latent @ weights.encoder

@@ -47,15 +47,14 @@ class SparseStep:
         """The latents that have not fired for long."""
         return (self.idle > self._dead_after).nonzero()[:, 0]
 
-    def gradients(self, weights: Weights, x: Tensor, y: Tensor) -> tuple[list[Tensor], dict[str, float]]:
-        """Return the gradients of a batch by the weights, and its measures; `x` is encoded, `y` reconstructed."""
-        own = y is x
-        centred = x - weights.b_dec if own else x
+    def gradients(self, weights: Weights, x: Tensor) -> tuple[list[Tensor], dict[str, float]]:
+        """Return the gradients of a batch by the weights, and its measures."""
+        centred = x - weights.b_dec
         p = torch.addmm(weights.b_enc, centred, weights.encoder.T)
         fired = self._fired(p)
         gradients = [torch.zeros_like(one) for one in weights.all()]
-        residual = decode(fired, weights.decoder, weights.b_dec, len(x)) - y
-        add_gradients(weights, gradients, fired, x, centred, residual * (2 / len(x)))
+        residual = decode(fired, weights.decoder, weights.b_dec, len(x)) - x
+        add_gradients(weights, gradients, fired, centred, residual * (2 / len(x)))
         if len(self.dead):
             self._revive(weights, gradients, p, centred, -residual)
         self.idle += len(x)
@@ -65,7 +64,7 @@ class SparseStep:
             "loss": loss,
             "l0": len(fired.values) / len(x),
             "dead": len(self.dead) / len(self.idle),
-            "explained": 1 - loss / max(float(y.var(0, correction=0).sum()), 1e-30),
+            "explained": 1 - loss / max(float(x.var(0, correction=0).sum()), 1e-30),
         }
 
     def activation(self) -> dict[str, Any]:

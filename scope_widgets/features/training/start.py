@@ -33,14 +33,10 @@ def geometric_median(x: Tensor, n_steps: int = 100, tolerance: float = 1e-6) -> 
     return at
 
 
-def first_weights(x: Tensor, y: Tensor, d_sae: int, generator: torch.Generator) -> Weights:
-    """Return weights to begin with: decoder rows of norm 1 in random directions, the encoder like them.
+def first_weights(x: Tensor, d_sae: int, generator: torch.Generator) -> Weights:
+    """Return weights to begin with: decoder rows of norm 1 in random directions, the encoder alike.
 
-    `x` and `y` `[row, d]` are some inputs and what is to be reconstructed, of an autoencoder the same.
+    `x` `[row, d]` are some inputs.
     """
-    decoder = functional.normalize(torch.randn(d_sae, y.shape[1], generator=generator), dim=1)
-    if x.shape[1] == y.shape[1]:
-        encoder = decoder.clone()
-    else:
-        encoder = functional.normalize(torch.randn(d_sae, x.shape[1], generator=generator), dim=1)
-    return Weights(encoder, decoder, torch.zeros(d_sae), geometric_median(y).float())
+    decoder = functional.normalize(torch.randn(d_sae, x.shape[1], generator=generator), dim=1)
+    return Weights(decoder.clone(), decoder, torch.zeros(d_sae), geometric_median(x).float())

@@ -16,6 +16,7 @@ from scope_widgets._provenance import versions
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.features.recording.recording import Recording
+from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.training.checkpoint import Checkpoint, optimiser_state, set_optimiser_state
 from scope_widgets.features.training.objective import Weights
@@ -142,7 +143,7 @@ class _Run:
         self.step_number = 0
         self._scale = input_scale(rows.first)
         first = rows.first * self._scale
-        self._weights: Weights = first_weights(first, first, settings.d_sae, generator)
+        self._weights: Weights = first_weights(first, settings.d_sae, generator)
         dead_after = min(10_000_000, max(settings.batch, settings.steps * settings.batch // 20))
         self._step = SparseStep(settings, dead_after, first.device)
         self._parameters = self._weights.all()
@@ -167,7 +168,7 @@ class _Run:
                     self.checkpoint().write(folder)
 
     def _one_step(self, x: Tensor) -> dict[str, float]:
-        gradients, measures = self._step.gradients(self._weights, x, x)
+        gradients, measures = self._step.gradients(self._weights, x)
         decoder, of_decoder = self._weights.decoder, gradients[1]
         # what would change the norms of rows is taken out: they are 1
         of_decoder -= (of_decoder * decoder).sum(1, keepdim=True) * decoder
@@ -185,9 +186,7 @@ class _Run:
         if len(rows) < 2:
             return {}
         codes = (sae := self.result()).encode(rows)
-        left = (sae.decode(codes) - rows).double().square().sum()
-        total = (rows - rows.mean(0)).double().square().sum()
-        return {"validation_explained": float(1 - left / total), "validation_l0": codes.l0}
+        return {"validation_explained": explained_variance(rows, sae.decode(codes)), "validation_l0": codes.l0}
 
     def _note(self, measures: dict[str, float]) -> None:
         for name, value in {"step": float(self.step_number), **measures}.items():

@@ -31,8 +31,8 @@ from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
+from scope_widgets.widgets.figures.captions import counted, made_of, number, origin
 from scope_widgets.widgets.figures.circuit import draw_circuit
-from scope_widgets.widgets.figures.words import counted, made_of, number, origin
 
 #: what a saved page may hold of attention, and of the circuit as JSON
 SAVED_BYTES = 2_000_000

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, SIGNED, Colours, coloured
 from scope_widgets.widgets.core.drawing.paper import DIM, LINE, TEXT, Paper, measured
 from scope_widgets.widgets.core.drawing.picture_svg import Axes, draw_cells, draw_scale, visible
-from scope_widgets.widgets.figures.words import number
+from scope_widgets.widgets.figures.captions import number
 
 #: names of the letters of classes
 CLASSES = {

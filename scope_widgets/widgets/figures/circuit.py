@@ -8,7 +8,7 @@ from scope_widgets.circuits import Circuit
 from scope_widgets.circuits.drawing.layout import node_coordinates
 from scope_widgets.widgets.core.drawing.colours import SIGNED
 from scope_widgets.widgets.core.drawing.paper import DIM, INK, TEXT, Paper, hex_of, measured
-from scope_widgets.widgets.figures.words import counted, number
+from scope_widgets.widgets.figures.captions import counted, number
 
 MOST_EDGES = 400
 _ROW, _LEAST_ROW, _TALLEST, _PITCH = 44.0, 15.0, 520.0, 84.0

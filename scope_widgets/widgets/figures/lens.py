@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, coloured
 from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.drawing.picture_svg import Axes, draw_cells, visible
-from scope_widgets.widgets.figures.words import number
+from scope_widgets.widgets.figures.captions import number
 
 _FLOOR = 1e-4
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from scope_widgets.widgets.core.drawing.paper import DIM, LINE, Paper, cut, measured
 from scope_widgets.widgets.core.drawing.picture_svg import visible
-from scope_widgets.widgets.figures.words import number
+from scope_widgets.widgets.figures.captions import number
 
 _ROW = 12.0
 _BEFORE, _AFTER = "#b9bdc4", "#0b62c4"

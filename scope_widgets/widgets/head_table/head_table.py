@@ -15,8 +15,8 @@ from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import View
+from scope_widgets.widgets.figures.captions import counted, made_of, origin
 from scope_widgets.widgets.figures.heads import draw_table
-from scope_widgets.widgets.figures.words import counted, made_of, origin
 from scope_widgets.widgets.head_table.columns import HELP, Column, class_letters, evidence_of, pack, read_frame
 from scope_widgets.widgets.head_table.strips import Strips
 

@@ -19,8 +19,8 @@ from scope_widgets.widgets.core.question import asked, mean_text, question_text
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
+from scope_widgets.widgets.figures.captions import made_of, origin, quoted
 from scope_widgets.widgets.figures.patching import Sheet, draw_effects
-from scope_widgets.widgets.figures.words import made_of, origin, quoted
 from scope_widgets.widgets.patching_map.cells import Effects, as_bytes, code_of, prompts_of_cell, values_of
 
 MOST_PROMPTS = 200

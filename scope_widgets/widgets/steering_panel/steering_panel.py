@@ -22,8 +22,8 @@ from scope_widgets.widgets.core.reproducing_code import load_line
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
+from scope_widgets.widgets.figures.captions import origin
 from scope_widgets.widgets.figures.steering import draw_steering
-from scope_widgets.widgets.figures.words import origin
 from scope_widgets.widgets.steering_panel import presets, sliders
 from scope_widgets.widgets.steering_panel.next_token_reader import SHOWN, Reader
 

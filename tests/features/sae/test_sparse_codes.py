@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from scope_widgets.features import SAE, SparseCodes
-from scope_widgets.features.sae.measures import explained_variance, firing_f1, matched_cosine, mean_max_cosine
+from scope_widgets.features.sae.measures import explained_variance
+from tests.support.planted_features import matched_cosine, mean_max_cosine
 
 DENSE = torch.tensor([[0.0, 2.0, 0.0, 0.5], [0.0, 0.0, 0.0, 0.0], [1.0, 0.0, 3.0, 0.0]])
 
@@ -44,9 +45,6 @@ def test_measures_by_hand():
     true = torch.eye(3)
     assert mean_max_cosine(torch.eye(3)[:1], true) == pytest.approx(1 / 3)
     assert matched_cosine(2 * torch.eye(3)[[2, 0, 1]], true) == pytest.approx(1)
-    codes = SparseCodes.from_dense(DENSE)
-    assert firing_f1(codes, codes, [(0, 0), (1, 1)]) == 1.0
-    assert firing_f1(codes, codes, [(0, 1)]) == 0.0
 
 
 def test_decoding_adds_decoder_rows():

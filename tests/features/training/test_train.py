@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, features
-from scope_widgets.features.sae.measures import explained_variance, matched_cosine, mean_max_cosine
+from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.training import train as train_module
 from scope_widgets.features.training.objective import (
     Weights,
@@ -18,6 +18,7 @@ from scope_widgets.features.training.objective import (
 from scope_widgets.features.training.settings import Settings
 from scope_widgets.features.training.sparse_step import SparseStep
 from scope_widgets.features.training.start import geometric_median
+from tests.support.planted_features import matched_cosine, mean_max_cosine
 
 ARCHITECTURES = ("batch_topk", "topk")
 
@@ -73,7 +74,7 @@ def test_gradients_are_those_of_autograd():
         found = [torch.zeros_like(one) for one in weights.all()]
         with torch.no_grad():
             error = (decode(fired, weights.decoder, weights.b_dec, n_rows) - x) * 2 / n_rows
-            add_gradients(weights, found, fired, x, x - weights.b_dec, error)
+            add_gradients(weights, found, fired, x - weights.b_dec, error)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other)
 
@@ -135,9 +136,7 @@ def test_dead_latents_learn_from_what_the_others_leave_over():
     without, dead = SparseStep(settings, 100, x.device), SparseStep(settings, 100, x.device)
     dead.idle[:20] = 101
     with torch.no_grad():
-        added = [
-            b - a for a, b in zip(without.gradients(weights, x, x)[0], dead.gradients(weights, x, x)[0], strict=True)
-        ]
+        added = [b - a for a, b in zip(without.gradients(weights, x)[0], dead.gradients(weights, x)[0], strict=True)]
     p = (x - weights.b_dec.detach()) @ weights.encoder.T + weights.b_enc
     chosen = torch.zeros_like(p).scatter_(1, p.topk(k, dim=1).indices, 1.0)
     left = (x - (p.relu() * chosen) @ weights.decoder - weights.b_dec).detach()
