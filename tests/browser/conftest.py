@@ -57,6 +57,8 @@ def host_address() -> Iterator[str]:
         yield address
 
 
+#: for so long a picture is taken again that is not the stored one
+PICTURE_SECONDS = 5.0
 INPUTS = {
     playwright.Mouse: ("click", "dblclick", "up"),
     playwright.Keyboard: ("press", "type"),
@@ -100,13 +102,21 @@ def mount(host_address: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., l
 def screenshot() -> Callable[..., Path]:
     """``screenshot(page_or_locator, name)`` writes test-results/<name>.png and compares it with the stored one.
 
-    ``compared=False`` only writes it, where what it shows is not ours.
+    What a view puts off for less than a second is waited for, and a picture that is not the stored one is taken again
+    for a while. ``compared=False`` only writes it, where what it shows is not ours.
     """
 
     def take(target: Any, name: str, compared: bool = True) -> Path:
         RESULTS.mkdir(exist_ok=True)
         path = RESULTS / f"{name}.png"
-        target.screenshot(path=path, animations="disabled")
+        page = getattr(target, "page", target)
+        until = time.monotonic() + PICTURE_SECONDS
+        while True:
+            page.evaluate("() => globalThis.rested?.()")
+            target.screenshot(path=path, animations="disabled")
+            if not compared or screenshots.matches(path) or time.monotonic() > until:
+                break
+            page.wait_for_timeout(200)
         if compared:
             screenshots.check(path)
         return path

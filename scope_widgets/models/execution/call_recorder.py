@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.attention.hooked import hooked_attention
+from scope_widgets.models.call_arguments import call_arguments
 from scope_widgets.models.encoder_decoder.source import EncodedSource
 from scope_widgets.models.execution.recorder import CapturePoint, Recorder
 from scope_widgets.models.guards.put_back import PutBack, putting_back, with_block
@@ -63,7 +63,6 @@ def recording(model: Any, recorder: Recorder) -> Iterator[RecordedCall]:
     """Record the first whole forward of `model` in this thread while the block runs."""
     seen = RecordedCall()
     recorder.open = False
-    signature = inspect.signature(model.forward)
 
     def hook_at(back: PutBack, point: CapturePoint) -> None:
         def on_input(_: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
@@ -85,8 +84,7 @@ def recording(model: Any, recorder: Recorder) -> Iterator[RecordedCall]:
     def end(_: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
         if recorder.active:
             recorder.open = False
-            seen.inputs, seen.output = signature.bind(*args, **kwargs).arguments, output
-            seen.inputs |= seen.inputs.pop("kwargs", {})
+            seen.inputs, seen.output = call_arguments(model, args, kwargs), output
 
     attention = hooked_attention(model, recorder.attention_modules, recorder.attention_hook, recorder.scoring_hook)
     with uncompiled(), putting_back() as back:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import Cache
 
 from scope_widgets.models.architecture.anatomy import has_encoder
+from scope_widgets.models.call_arguments import arguments, call_arguments
 from scope_widgets.models.guards.put_back import putting_back, with_block
 from scope_widgets.models.input_device import input_device
 
@@ -37,9 +38,8 @@ class PromptPositions:
     """
 
     def __init__(self, model: Any, stack: nn.Module, needed: Needed) -> None:
-        self._model, self._needed = model, needed
+        self._model, self._stack, self._needed = model, stack, needed
         self._reads_source = has_encoder(model)
-        self._signature = inspect.signature(stack.forward)
         # columns are positions with the padding; they are the same for all rows, in whatever order a cache has these
         self._prompt_of: WeakKeyDictionary[Cache, int] = WeakKeyDictionary()
         self._generating: int | None = None
@@ -63,7 +63,7 @@ class PromptPositions:
         ValueError
             Where what is needed is not known.
         """
-        given = _arguments(self._signature, args, kwargs)
+        given = call_arguments(self._stack, args, kwargs)
         ids, cache, mask = (given.get(name) for name in ("input_ids", "past_key_values", "attention_mask"))
         rows, width = ids.shape if ids is not None else given["inputs_embeds"].shape[:2]
         before = 0 if cache is None else int(cache.get_seq_length())
@@ -118,7 +118,7 @@ class PromptPositions:
         def generate(own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             if threading.get_ident() != thread or self._generating is not None:  # one inside is for a draft
                 return own(*args, **kwargs)
-            self._generating = self._columns_of(_arguments(inspect.signature(own), args, kwargs))
+            self._generating = self._columns_of(arguments(inspect.signature(own), args, kwargs))
             try:
                 return own(*args, **kwargs)
             finally:
@@ -127,7 +127,7 @@ class PromptPositions:
         def prepare(own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             if threading.get_ident() == thread and self._generating is not None:
                 mask = "decoder_attention_mask" if self._reads_source else "attention_mask"
-                self._prepared = (_arguments(inspect.signature(own), args, kwargs).get(mask),)
+                self._prepared = (arguments(inspect.signature(own), args, kwargs).get(mask),)
             return own(*args, **kwargs)
 
         def refuse(own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -153,12 +153,6 @@ class PromptPositions:
         start = next((one for one in starts if one is not None), None)
         # where no row begins with it, generate puts it before
         return int(ids.shape[1]) + (start is not None and bool((ids[:, 0] != start).all()))
-
-
-def _arguments(signature: inspect.Signature, args: Any, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    given: dict[str, Any] = dict(signature.bind_partial(*args, **kwargs).arguments)
-    rest: dict[str, Any] = given.pop("kwargs", {})
-    return given | rest
 
 
 def _columns(given: Mapping[str, Any]) -> int:
