@@ -58,7 +58,7 @@ def forget_peak() -> None:
 
 
 #: examples of each format of a group where the number is not given
-FEW = {"traces": 3, "others": 3, "remote": 3, "models": 1, "views": 1, "results": 1}
+FEW = {"traces": 3, "others": 3, "remote": 3, "models": 1, "saes": 1, "views": 1, "results": 1}
 
 
 def fuzz(formats: Iterable[tuple[Format, int]], seed: int) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def fuzz(formats: Iterable[tuple[Format, int]], seed: int) -> dict[str, Any]:
     return report
 
 
-GROUPS = ("results", "traces", "models", "views", "remote", "others")
+GROUPS = ("results", "traces", "models", "saes", "views", "remote", "others")
 
 
 def fuzz_groups(scope: Any, chosen: Iterable[str], flips: int | None, seed: int) -> dict[str, Any]:
@@ -142,6 +142,7 @@ def fuzz_groups(scope: Any, chosen: Iterable[str], flips: int | None, seed: int)
             "results": lambda: fuzz_formats.results(fuzz_formats.result_makers(), scope),
             "traces": lambda: fuzz_formats.traces(scope, folder),
             "models": lambda: fuzz_formats.models(folder),
+            "saes": lambda: fuzz_formats.saes(scope, folder),
             "views": lambda: fuzz_formats.views(scope),
             "remote": lambda: fuzz_formats.remote(scope, folder),
             "others": lambda: fuzz_formats.others(scope, folder),

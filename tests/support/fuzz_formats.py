@@ -7,13 +7,16 @@ import json
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 from scope_widgets._result import Result
 from tests.support.mutations import damaged_bytes, damaged_json, damaged_text
+from tests.support.paths import ROOT
 
 
 class Format(NamedTuple):
@@ -253,6 +256,46 @@ def models(folder: Path) -> Iterator[Format]:
         yield of_safetensors(f"{family} weights", where / "model.safetensors", load)
     write_tiny_gguf(folder / "tiny.gguf")
     yield of_file("GGUF", folder / "tiny.gguf", lambda path: Microscope.load(path).trace([3, 4, 5]))
+
+
+def saes(scope: Any, folder: Path) -> Iterator[Format]:
+    """Yield autoencoders as SAELens and sparsify wrote them, a recording, and the checkpoint of a training run."""
+    import torch
+
+    from scope_widgets import features
+    from scope_widgets.features.training.checkpoint import CHECKPOINT
+    from scope_widgets.features.training.train import _Run
+
+    def use(path: Path) -> None:
+        sae = features.load(path.parent)
+        sae.decode(sae.encode(torch.ones(3, sae.W_enc.shape[0])))
+
+    kinds = ("gated", "jumprelu", "jumpreluskiptranscoder", "standard_layer_norm", "topk_True", "sparsify_True_True")
+    for kind in kinds:
+        where = shutil.copytree(ROOT / "tests" / "fixtures" / "saes" / kind, folder / "saes" / kind)
+        weights = next(path for path in where.glob("sae*.safetensors"))
+        yield of_file(f"{kind} cfg.json", where / "cfg.json", use, damaged_text)
+        yield of_safetensors(f"{kind} weights", weights, use)
+
+    texts = [f"{name} went to the store" for name in ("Mary", "John", "Paul")] * 4
+    recording = features.record(scope, texts, layers=[1], folder=folder / "recording")
+
+    def read(path: Path) -> None:
+        for _ in features.Recording.load(path.parent).batches(1, batch=8):
+            pass
+
+    yield of_file("manifest of a recording", recording.folder / "manifest.json", read, damaged_text)
+    yield of_safetensors("shard of a recording", next(recording.folder.glob("*.safetensors")), read)
+
+    rows = torch.randn(64, 8, generator=torch.Generator().manual_seed(1))
+    train = partial(features.train, rows, d_sae=16, k=2, steps=3)
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with patch.object(_Run, "_one_step", interrupted), suppress(KeyboardInterrupt):
+        train(folder=folder / "run")
+    yield of_safetensors("checkpoint", folder / "run" / CHECKPOINT, lambda path: train(folder=path.parent))
 
 
 def views(scope: Any) -> Iterator[Format]:

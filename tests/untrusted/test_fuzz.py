@@ -13,7 +13,7 @@ from tests.support.fuzz import fuzz_groups
 from tests.support.paths import ROOT
 
 #: groups of formats
-GROUPS = ("traces", "others", "remote", "models", "views")
+GROUPS = ("traces", "others", "remote", "models", "saes", "views")
 
 
 def fuzz(group, *options):

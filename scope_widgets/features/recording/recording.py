@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets._untrusted import reading
 from scope_widgets.features.recording.batches import shuffled_batches
 from scope_widgets.features.recording.manifest import Manifest
 from scope_widgets.features.recording.shards import COLUMNS, digest_of, name_of, read_shard, texts_of_bytes
@@ -37,17 +38,31 @@ class Recording:
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder, self.manifest = folder, manifest
+        self._left_out: set[int] = set()  # numbers of shards
+        self._checked: set[Path] = set()  # files that were compared with their digest
 
     @classmethod
-    def load(cls, folder: str | Path) -> Recording:
+    def load(cls, folder: str | Path, *, skip_damaged: bool = False) -> Recording:
         """Return the recording of a folder.
+
+        Parameters
+        ----------
+        folder : str or Path
+        skip_damaged : bool, default False
+            Leave out shards that are missing or not as they were written. By default what is read of one is refused.
 
         Raises
         ------
         FileNotFoundError, ValueError
-            Where there is none, or it is damaged.
+            Where there is none, or its manifest is damaged.
         """
-        return cls(Path(folder), Manifest.read(Path(folder)))
+        recording = cls(Path(folder), Manifest.read(Path(folder)))
+        if skip_damaged:
+            damaged = set(recording.damaged())
+            shards = recording.manifest.shards
+            recording._left_out = {at for at, path in enumerate(recording.paths()) if path in damaged}
+            recording.manifest.shards = [one for at, one in enumerate(shards) if at not in recording._left_out]
+        return recording
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -75,7 +90,7 @@ class Recording:
         """Sample, position, token and split of each row: sample_id, token_pos, token_id, split."""
         import pandas as pd
 
-        parts = [read_shard(path, list(COLUMNS)) for path in self.paths()]
+        parts = list(self.tensors(list(COLUMNS)))
         columns = {
             name: np.concatenate([part[name].numpy() for part in parts]) if parts else np.zeros(0, dtype=np.int64)
             for name in COLUMNS
@@ -89,8 +104,7 @@ class Recording:
         import pandas as pd
 
         found: dict[str, list[Any]] = {"document": [], "start": [], "text": []}
-        for path in self.paths():
-            part = read_shard(path, ["document", "start", "text", "text_bytes"])
+        for part in self.tensors(["document", "start", "text", "text_bytes"]):
             found["document"] += part["document"].tolist()
             found["start"] += part["start"].tolist()
             found["text"] += texts_of_bytes(part)
@@ -98,7 +112,31 @@ class Recording:
 
     def paths(self) -> list[Path]:
         """Return the files of its shards."""
-        return [self.folder / name_of(number) for number in range(len(self.manifest.shards))]
+        numbers = range(len(self.manifest.shards) + len(self._left_out))
+        return [self.folder / name_of(number) for number in numbers if number not in self._left_out]
+
+    def tensors(self, names: list[str]) -> Iterator[dict[str, Tensor]]:
+        """Yield tensors of each shard, which are mapped, not read, until they are used.
+
+        The whole file is read once, to compare it with its digest.
+
+        Raises
+        ------
+        ValueError
+            Where a shard is missing, or not as it was written.
+        """
+        for path, shard in zip(self.paths(), self.manifest.shards, strict=True):
+            what = (
+                f"{str(path)!r} is damaged (Recording.load(folder, skip_damaged=True) reads the others, features.record "
+                "with the same arguments writes it anew)"
+            )
+            with reading(what):
+                if path not in self._checked:
+                    if digest_of(path) != shard.sha256:
+                        raise ValueError("it is not what was written")
+                    self._checked.add(path)
+                found = read_shard(path, names)
+            yield found
 
     def damaged(self) -> list[Path]:
         """Return the shards that are missing, or not as they were written."""
@@ -146,7 +184,7 @@ class MappedRows:
     """Rows `[row, d]` that lie in several files and are read where they are indexed: by a slice, or row numbers."""
 
     def __init__(self, recording: Recording, name: str) -> None:
-        self._parts = [read_shard(path, [name])[name] for path in recording.paths()]
+        self._parts = [part[name] for part in recording.tensors([name])]
         self._starts = np.cumsum([0, *(len(one) for one in self._parts)])
         self._d = recording.manifest.d
         self.dtype: torch.dtype = getattr(torch, recording.manifest.dtype)

@@ -16,6 +16,7 @@ from scope_widgets._files import replacing
 from scope_widgets._untrusted import parse_json, reading
 
 CHECKPOINT = "checkpoint.safetensors"
+_ABOUT = {"settings": dict, "step": int, "state": dict, "history": dict}
 
 
 @dataclass
@@ -50,8 +51,8 @@ class Checkpoint:
         with reading(f"{str(path)!r} is no checkpoint of a training run"), safe_open(str(path), "pt") as file:
             about = parse_json((file.metadata() or {})["about"])
             names = file.keys()
-            if not isinstance(about, dict):
-                raise ValueError("it does not say what it is of")
+            if not isinstance(about, dict) or {k: type(about.get(k)) for k in _ABOUT} != _ABOUT:
+                raise ValueError("it does not say what it is of, and how far it came")
             return cls(about, {name: file.get_tensor(name) for name in names})
 
 

@@ -15,10 +15,11 @@ from scope_widgets._progress import tqdm
 from scope_widgets._provenance import versions
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
+from scope_widgets._untrusted import reading
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.sae.sae import SAE
-from scope_widgets.features.training.checkpoint import Checkpoint, optimiser_state, set_optimiser_state
+from scope_widgets.features.training.checkpoint import CHECKPOINT, Checkpoint, optimiser_state, set_optimiser_state
 from scope_widgets.features.training.objective import Weights
 from scope_widgets.features.training.rows import TrainingRows
 from scope_widgets.features.training.settings import Architecture, Settings
@@ -219,13 +220,14 @@ class _Run:
                 f"{str(folder)!r} holds a checkpoint of another run ({known.about.get('settings')}): give another "
                 "folder, or the same rows and arguments."
             )
-        self.step_number = int(known.about["step"])
-        self._history = {name: list(values) for name, values in known.about["history"].items()}
-        self._step.set_state(known.about["state"])
-        self._step.idle.copy_(known.tensors["idle"])
-        for at, one in enumerate(self._parameters):
-            one.copy_(known.tensors[f"parameter.{at}"])
-        set_optimiser_state(self._optimiser, self._parameters, known.tensors)
+        with reading(f"{str(folder / CHECKPOINT)!r} is no checkpoint of this run"):
+            self.step_number = int(known.about["step"])
+            self._history = {name: list(values) for name, values in known.about["history"].items()}
+            self._step.set_state(known.about["state"])
+            self._step.idle.copy_(known.tensors["idle"])
+            for at, one in enumerate(self._parameters):
+                one.copy_(known.tensors[f"parameter.{at}"])
+            set_optimiser_state(self._optimiser, self._parameters, known.tensors)
 
     def result(self) -> SAE:
         """Return what is trained so far, for activations as they are."""

@@ -125,12 +125,20 @@ def test_an_interrupt_keeps_whole_shards(scope, tmp_path, monkeypatch):
 
 def test_a_damaged_shard_is_found_and_made_again(scope, tmp_path):
     rec = record(scope, tmp_path)
-    before = bytes_of(tmp_path)
+    before, table, values = bytes_of(tmp_path), rec.table, rec.rows(1)[:]
     path = rec.paths()[2]
     damaged = bytearray(path.read_bytes())
     damaged[-5] ^= 1
     path.write_bytes(damaged)
-    assert features.Recording.load(tmp_path).damaged() == [path]
+    read = features.Recording.load(tmp_path)
+    assert read.damaged() == [path]
+    for use in (lambda: read.rows(1), lambda: read.table, lambda: read.samples, lambda: next(read.batches(1, batch=2))):
+        with pytest.raises(ValueError, match=r"000002.safetensors' is damaged .*not what was written"):
+            use()
+    rest = features.Recording.load(tmp_path, skip_damaged=True)
+    kept = table[table["sample_id"].isin(rest.table["sample_id"])]
+    assert len(rest) == len(kept) == len(rec) - rec.manifest.shards[2].rows > 0
+    assert torch.equal(rest.rows(1)[:], values[kept.index.to_numpy()])
     record(scope, tmp_path)
     assert bytes_of(tmp_path) == before
 
