@@ -127,8 +127,8 @@ class Recording:
         """
         for path, shard in zip(self.paths(), self.manifest.shards, strict=True):
             what = (
-                f"{str(path)!r} is damaged (Recording.load(folder, skip_damaged=True) reads the others, features.record "
-                "with the same arguments writes it anew)"
+                f"{str(path)!r} is damaged (Recording.load(folder, skip_damaged=True) reads the others, "
+                "features.record with the same arguments writes it anew)"
             )
             with reading(what):
                 if path not in self._checked:
