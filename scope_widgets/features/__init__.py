@@ -1,5 +1,8 @@
 """Features: recorded activations, sparse autoencoders, and what their latents stand for."""
 
+from scope_widgets.features.evaluation.evaluate import evaluate
+from scope_widgets.features.evaluation.recovery import Recovery, recovery
+from scope_widgets.features.evaluation.scores import SAEScores
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.recording.record import record
 from scope_widgets.features.recording.recording import Recording
@@ -7,4 +10,15 @@ from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.features.training.train import train
 
-__all__ = ["SAE", "Recording", "SparseCodes", "load", "record", "train"]
+__all__ = [
+    "SAE",
+    "Recording",
+    "Recovery",
+    "SAEScores",
+    "SparseCodes",
+    "evaluate",
+    "load",
+    "record",
+    "recovery",
+    "train",
+]

@@ -6,9 +6,10 @@ import pkgutil
 
 import numpy as np
 import pytest
+import torch
 
 import scope_widgets
-from scope_widgets import Microscope, circuits, editing, heads, ioi, lens, patching, steering
+from scope_widgets import Microscope, circuits, editing, features, heads, ioi, lens, patching, steering
 from scope_widgets._result import Result
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -38,6 +39,11 @@ def circuit(scope):
 
 def direction(scope):
     return steering.direction(scope, positive=["the dogs"], negative=["the dog"], layer=3, name="plural")
+
+
+def an_sae():
+    rows = torch.randn(64, 128, generator=torch.Generator().manual_seed(0))
+    return dataclasses.replace(features.train(rows, d_sae=32, k=4, steps=3, batch=32, progress=False), layer=2)
 
 
 def session(scope):
@@ -73,6 +79,7 @@ MAKERS = {
     "PatchingResult": lambda scope: patching.attribution(scope, PROMPT, CORRUPTED, **QUESTION),
     "RecallHeads": lambda scope: heads.recall_heads(subject_attention(scope)),
     "ReferenceComparison": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)).compare("gpt2"),
+    "SAEScores": lambda scope: features.evaluate(scope, an_sae(), ["Mary gave John a book", "the dog runs"]),
     "Steered": lambda scope: session(scope).at(),
     "StrengthSweep": lambda scope: steering.sweep(session(scope), strengths=[-0.1, 0, 0.1]),
     "SubjectAttention": subject_attention,
