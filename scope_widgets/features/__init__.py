@@ -4,6 +4,8 @@ from scope_widgets.features.evaluation.evaluate import evaluate
 from scope_widgets.features.evaluation.recovery import Recovery, recovery
 from scope_widgets.features.evaluation.scores import SAEScores
 from scope_widgets.features.formats.load import load
+from scope_widgets.features.indexing.feature_index import FeatureIndex
+from scope_widgets.features.indexing.index import index
 from scope_widgets.features.recording.record import record
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
@@ -12,11 +14,13 @@ from scope_widgets.features.training.train import train
 
 __all__ = [
     "SAE",
+    "FeatureIndex",
     "Recording",
     "Recovery",
     "SAEScores",
     "SparseCodes",
     "evaluate",
+    "index",
     "load",
     "record",
     "recovery",

@@ -1,0 +1,386 @@
+"""`FeatureIndex`: what each latent fires on, read from a folder where it is asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets._types import Array
+from scope_widgets.features.indexing.examples import BEFORE, N_TOP, OF_EACH, QUARTERS
+from scope_widgets.features.indexing.files import IndexManifest, read_index
+from scope_widgets.features.sae.sae import SAE
+from scope_widgets.models.execution.read_activations import read_activations
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote_dispatch import remotable
+from scope_widgets.models.tokens import encode
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: examples of a latent whose texts are searched
+_SEARCHED = 5
+
+
+class FeatureIndex:
+    """What each latent of an autoencoder fires on, as `features.index` writes it.
+
+    Attributes
+    ----------
+    manifest : IndexManifest
+        What it is of.
+    arrays : dict of str to ndarray
+        By latent, mapped; see `features/indexing/files.py`.
+    scope : Microscope or None
+    sae : SAE or None
+        Needed for `search(fires_on=)`, and the SAE for `search(like=direction)`; they are not in the folder.
+
+    Examples
+    --------
+    >>> rec = features.record(scope, ["Mary gave John a book", "the dog runs"] * 20, layers=2, folder=folder / "rec")
+    >>> sae = features.train(rec, layer=2, d_sae=64, k=4, steps=20, batch=64)
+    >>> index = features.index(scope, sae, rec, folder=folder / "index")
+    >>> found = index.search(rate=(0.01, 1.0))
+    >>> list(found.columns[-1:]), bool(found.match.is_monotonic_decreasing)
+    (['match'], True)
+    >>> list(index.top(int(found.feature.iloc[0]), 3))
+    ['row', 'sample_id', 'token_pos', 'value', 'before', 'token', 'behind']
+    """
+
+    def __init__(
+        self,
+        manifest: IndexManifest,
+        arrays: dict[str, Array],
+        texts: dict[int, str],
+        scope: Microscope | None = None,
+        sae: SAE | None = None,
+    ) -> None:
+        self.manifest, self.arrays, self._texts = manifest, arrays, texts
+        self.scope, self.sae = scope, sae
+
+    @classmethod
+    def load(cls, folder: str | Path, *, scope: Microscope | None = None, sae: SAE | None = None) -> FeatureIndex:
+        """Return the index of a folder; its arrays are read where they are asked for.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            Where there is none, it is damaged, or it is of another SAE or model.
+        """
+        manifest, arrays, texts = read_index(folder)
+        if sae is not None and sae.d_sae != manifest.d_sae:
+            raise ValueError(f"This index is of {manifest.d_sae:,} latents; {sae!r} has {sae.d_sae:,}.")
+        if scope is not None and scope.model_id != manifest.model:
+            raise ValueError(f"This index is of {manifest.model}; the model given is {scope.model_id}.")
+        return cls(manifest, {name: value.numpy() for name, value in arrays.items()}, texts, scope, sae)
+
+    def __len__(self) -> int:
+        """Return the number of latents."""
+        return self.manifest.d_sae
+
+    def __repr__(self) -> str:
+        """Say what it is of, and how many latents never fired on how many tokens."""
+        m = self.manifest
+        dead = int((self.arrays["count"] == 0).sum())
+        return (
+            f"FeatureIndex({m.d_sae:,} latents, {m.site} of layer {m.layer} of {m.model}; {m.n_tokens:,} tokens, on "
+            f"which {dead:,} latents never fired)"
+        )
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row a latent: feature, rate, mean and max (where it fires), dead (on these tokens), top_tokens."""
+        return self._table(np.arange(len(self)))
+
+    def text(self, token_id: int) -> str:
+        """Return the text of a token."""
+        return self._texts.get(int(token_id), f"<{int(token_id)}>")
+
+    # --- one latent -------------------------------------------------------------------------------------------------
+
+    def top(self, j: int, n: int = N_TOP) -> pd.DataFrame:
+        """Return the strongest examples of a latent, no two of one sample or with the same tokens before.
+
+        Parameters
+        ----------
+        j : int
+        n : int, default 20
+            20 are known at most.
+
+        Returns
+        -------
+        DataFrame
+            row, sample_id and token_pos in the recording, value, and the text before, at and behind the token.
+        """
+        if n < 1:
+            raise ValueError(f"n= is a number of examples from 1; got {n!r}.")
+        return self._examples(self._checked(j), slice(0, min(n, N_TOP)))
+
+    def quantiles(self, j: int) -> pd.DataFrame:
+        """Return examples of each quarter of a latent's activations, which are none of `top`.
+
+        As `top`, with `quarter` before them: 0 of the strongest quarter.
+        """
+        found = self._examples(self._checked(j), slice(N_TOP, None))
+        quarter = np.repeat(np.arange(QUARTERS), OF_EACH)[self.arrays["example_row"][j, N_TOP:] >= 0]
+        found.insert(0, "quarter", quarter)
+        return found
+
+    def tokens(self, j: int) -> pd.DataFrame:
+        """Return the tokens that a latent fires on more often than on others: token, token_id, count, share, lift.
+
+        `share` is that of the latent's activations. Sorted by `count ln(lift)`.
+        """
+        import pandas as pd
+
+        j = self._checked(j)
+        ids = self.arrays["token"][j]
+        there = ids >= 0
+        count = self.arrays["token_count"][j, there]
+        return pd.DataFrame(
+            {
+                "token": [self.text(one) for one in ids[there]],
+                "token_id": ids[there],
+                "count": count,
+                "share": count / max(1, self.arrays["count"][j]),
+                "lift": self.arrays["token_lift"][j, there],
+            }
+        )
+
+    def logits(self, j: int) -> pd.DataFrame:
+        """Return the tokens that a latent raises and lowers most through the unembedding: token, token_id, logit.
+
+        Of an activation of 1, on a residual stream of mean square 1; empty where that is not known.
+        """
+        import pandas as pd
+
+        j = self._checked(j)
+        ids = np.concatenate([self.arrays["promoted"][j], self.arrays["suppressed"][j][::-1]])
+        values = np.concatenate([self.arrays["promoted_by"][j], self.arrays["suppressed_by"][j][::-1]])
+        found = {"token": [self.text(one) for one in ids], "token_id": ids, "logit": values}
+        return pd.DataFrame(found)[ids >= 0].reset_index(drop=True)
+
+    def neighbours(self, j: int) -> pd.DataFrame:
+        """Return the latents whose decoder rows are most like that of a latent: feature, cosine."""
+        import pandas as pd
+
+        j = self._checked(j)
+        found = {"feature": self.arrays["neighbour"][j], "cosine": self.arrays["neighbour_cosine"][j]}
+        return pd.DataFrame(found)[found["feature"] >= 0].reset_index(drop=True)
+
+    def coactivation(self, j: int) -> pd.DataFrame:
+        """Return the latents that fire most in the same rows: feature, together, share, lift.
+
+        `share` of the rows in which `j` fires, `lift` over the other's share of all rows; counted in
+        `manifest.n_partner_rows` rows.
+        """
+        import pandas as pd
+
+        j = self._checked(j)
+        of = self.arrays["partner"][j]
+        of = of[of >= 0]
+        together = self.arrays["partner_together"][j, : len(of)]
+        counts = self.arrays["count_of_partners"]
+        share = together / max(1, counts[j])
+        lift = share * self.manifest.n_partner_rows / counts[of]
+        return pd.DataFrame({"feature": of, "together": together, "share": share, "lift": lift})
+
+    def histogram(self, j: int) -> pd.DataFrame:
+        """Return how often a latent fires how strongly: low, high (activations), count; equal steps of the logarithm.
+
+        What is below a hundredth of the largest is in the first bin.
+        """
+        import pandas as pd
+
+        j = self._checked(j)
+        counts = self.arrays["histogram"][j]
+        edges = self.arrays["max"][j] * np.logspace(-2, 0, len(counts) + 1)
+        return pd.DataFrame({"low": [0.0, *edges[1:-1]], "high": edges[1:], "count": counts})
+
+    # --- all latents ------------------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        *,
+        token: str | int | None = None,
+        text: str | None = None,
+        rate: tuple[float, float] | None = None,
+        promotes: str | int | None = None,
+        like: int | Tensor | None = None,
+        fires_on: str | list[int] | None = None,
+        n: int = 100,
+    ) -> pd.DataFrame:
+        """Return the latents that fulfil all conditions that are given, the best first.
+
+        Parameters
+        ----------
+        token : str or token id, optional
+            Among its top tokens; sorted by the lift.
+        text : str, optional
+            In the text of one of its 5 strongest examples, whatever its case and spaces.
+        rate : (low, high), optional
+            Share of tokens on which it fires.
+        promotes : str or token id, optional
+            Among the tokens that it promotes most; sorted by the logit.
+        like : latent or Tensor [d], optional
+            Its nearest decoder rows; or latents by their cosine with a direction, which needs the SAE.
+        fires_on : str or list of int, optional
+            A prompt on which it fires; sorted by the largest activation. Needs the SAE and the model.
+        n : int, default 100
+            At most so many.
+
+        Returns
+        -------
+        DataFrame
+            As `table`, with `match`: what it is sorted by, of the last condition in the order above that has a number;
+            without one the rate.
+
+        Raises
+        ------
+        ValueError
+            Without a condition, and where what a condition needs is missing.
+        """
+        found = [
+            self._by_list("token", "token_lift", token),
+            None if text is None else self._by_text(text),
+            None if rate is None else self._by_rate(rate),
+            self._by_list("promoted", "promoted_by", promotes),
+            None if like is None else self._by_direction(like),
+            None if fires_on is None else self._by_prompt(fires_on),
+        ]
+        given = [one for one in found if one is not None]
+        if not given:
+            raise ValueError("Say what to search: token=, text=, rate=, promotes=, like= or fires_on=.")
+        scores = np.stack(given)  # NaN where a condition is not fulfilled
+        passed = np.flatnonzero(~np.isnan(scores).any(0))
+        numbers = [found[at] for at in (5, 4, 3, 0) if found[at] is not None]
+        match = numbers[0] if numbers else self._rates()
+        assert match is not None
+        best = passed[np.lexsort((passed, -match[passed]))][:n]
+        table = self._table(best)
+        table["match"] = match[best]
+        return table
+
+    def _rates(self) -> Array:
+        rates: Array = self.arrays["count"] / max(1, self.manifest.n_tokens)
+        return rates
+
+    def _by_list(self, name: str, values: str, token: str | int | None) -> Array | None:
+        """Return the value of a token in the lists of all latents, NaN where it is not in them."""
+        if token is None:
+            return None
+        ids = [token] if isinstance(token, int) else [one for one, text in self._texts.items() if text == token]
+        at = np.isin(self.arrays[name], ids)
+        found = np.full(len(self), np.nan)
+        has = at.any(1)
+        found[has] = np.where(at[has], self.arrays[values][has], -np.inf).max(1)
+        return found
+
+    def _by_text(self, text: str) -> Array:
+        if not text.strip():
+            raise ValueError("text= is empty: give what to look for in the examples.")
+        # spaces are left out: they belong to tokens in some tokenizers, and stand between them in others
+        wanted = "".join(text.lower().split())
+        texts = {one: "".join(said.lower().split()) for one, said in self._texts.items()} | {-1: ""}
+        windows = self.arrays["example_window"][:, :_SEARCHED].tolist()
+        there = [any(wanted in "".join(texts.get(i, "") for i in row) for row in rows) for rows in windows]
+        return np.where(there, 1.0, np.nan)
+
+    def _by_rate(self, rate: tuple[float, float]) -> Array:
+        low, high = rate
+        if not 0 <= low <= high <= 1:
+            raise ValueError(f"rate= is (low, high), shares of tokens from 0 to 1; got {rate!r}.")
+        rates = self._rates()
+        return np.where((rates >= low) & (rates <= high), 1.0, np.nan)
+
+    def _by_direction(self, like: int | Tensor) -> Array:
+        found = np.full(len(self), np.nan)
+        if isinstance(like, int):
+            near = self.neighbours(like)
+            found[near["feature"].to_numpy()] = near["cosine"]
+            return found
+        rows = self._needed_sae("like=direction").W_dec.detach().cpu().float()
+        direction = torch.as_tensor(like).detach().cpu().float()
+        if direction.shape != rows.shape[1:] or not direction.norm() > 0:
+            raise ValueError(
+                f"like= is a latent or a direction [{rows.shape[1]}] that is not 0; got shape {tuple(direction.shape)}."
+            )
+        cosines: Array = torch.nn.functional.cosine_similarity(rows, direction[None], dim=1).numpy().astype(np.float64)
+        return cosines
+
+    def _by_prompt(self, prompt: str | list[int]) -> Array:
+        sae = self._needed_sae("fires_on=")
+        if self.scope is None:
+            raise ValueError("fires_on= needs the model: FeatureIndex.load(folder, scope=scope, sae=sae).")
+        ids = prompt if isinstance(prompt, list) else encode(self.scope.tokenizer, prompt, None)[0][0]
+        kept = ~np.isin(ids, self.scope.tokenizer.all_special_ids)
+        x = _activations(self.scope, ids, self.manifest.site, self.manifest.layer)
+        codes = sae.encode(x[torch.from_numpy(kept)])
+        found = np.full(len(self), -np.inf)
+        np.maximum.at(found, codes.indices.cpu().numpy(), codes.values.detach().cpu().double().numpy())
+        return np.where(found > 0, found, np.nan)
+
+    def _needed_sae(self, what: str) -> SAE:
+        if self.sae is None:
+            raise ValueError(f"{what} needs the SAE: FeatureIndex.load(folder, sae=sae), or with scope= too.")
+        return self.sae
+
+    # --- parts ------------------------------------------------------------------------------------------------------
+
+    def _checked(self, j: int) -> int:
+        if not 0 <= int(j) < len(self):
+            raise IndexError(f"There is no latent {j}: there are 0 to {len(self) - 1}.")
+        return int(j)
+
+    def _table(self, of: Array) -> pd.DataFrame:
+        import pandas as pd
+
+        some = {name: self.arrays[name][of] for name in ("count", "mean", "max", "token")}
+        tokens = [", ".join(repr(self.text(one)) for one in row if one >= 0) for row in some["token"][:, :5].tolist()]
+        return pd.DataFrame(
+            {
+                "feature": of,
+                "rate": some["count"] / max(1, self.manifest.n_tokens),
+                "mean": some["mean"],
+                "max": some["max"],
+                "dead": some["count"] == 0,
+                "top_tokens": tokens,
+            }
+        )
+
+    def _examples(self, j: int, some: Any) -> pd.DataFrame:
+        import pandas as pd
+
+        row = self.arrays["example_row"][j, some]
+        there = row >= 0
+        windows = self.arrays["example_window"][j, some][there].tolist()
+        texts = [[self.text(one) if one >= 0 else "" for one in window] for window in windows]
+        return pd.DataFrame(
+            {
+                "row": row[there],
+                "sample_id": self.arrays["example_sample"][j, some][there],
+                "token_pos": self.arrays["example_position"][j, some][there],
+                "value": self.arrays["example_value"][j, some][there],
+                "before": [self._joined(one[:BEFORE]) for one in texts],
+                "token": [one[BEFORE] for one in texts],
+                "behind": [self._joined(one[BEFORE + 1 :]) for one in texts],
+            }
+        )
+
+    def _joined(self, texts: list[str]) -> str:
+        return self._space.join(one for one in texts if one)
+
+    @cached_property
+    def _space(self) -> str:
+        """What stands between tokens: nothing, but a space where the tokenizer's tokens are words without theirs."""
+        return "" if any(text[:1].isspace() for text in self._texts.values()) else " "
+
+
+@remotable
+def _activations(scope: Microscope, ids: list[int], site: str, layer: int) -> Tensor:
+    """Return the activations of a prompt `[position, d]`."""
+    return read_activations(scope, [ids], [(site, layer)])[site, layer].flatten(2)[0].float().cpu()
