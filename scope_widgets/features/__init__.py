@@ -1,5 +1,6 @@
 """Features: recorded activations, sparse autoencoders, and what their latents stand for."""
 
+from scope_widgets.features.comparison.compare import FeatureComparison, compare
 from scope_widgets.features.evaluation.evaluate import evaluate
 from scope_widgets.features.evaluation.recovery import Recovery, recovery
 from scope_widgets.features.evaluation.scores import SAEScores
@@ -14,11 +15,13 @@ from scope_widgets.features.training.train import train
 
 __all__ = [
     "SAE",
+    "FeatureComparison",
     "FeatureIndex",
     "Recording",
     "Recovery",
     "SAEScores",
     "SparseCodes",
+    "compare",
     "evaluate",
     "index",
     "load",

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import pkgutil
+import tempfile
 
 import numpy as np
 import pytest
@@ -46,6 +47,13 @@ def an_sae():
     return dataclasses.replace(features.train(rows, d_sae=32, k=4, steps=3, batch=32, progress=False), layer=2)
 
 
+def comparison_of_features(scope):
+    with tempfile.TemporaryDirectory() as folder:
+        rec = features.record(scope, ["the dog runs", "the cat sleeps"], layers=2, folder=f"{folder}/rec")
+        index = features.index(scope, an_sae(), rec, folder=f"{folder}/index")
+        return features.compare(index, ["the dog runs", "Mary"], ["the cat sleeps", "John"])
+
+
 def session(scope):
     return steering.Session(scope, "the horse", [steering.AddDirection(direction(scope), 0.1)], answer=" run", versus=5)
 
@@ -67,6 +75,7 @@ MAKERS = {
     "Curve": lambda scope: circuits.curve(scope, circuit(scope), shares=(0.1, 1.0), draws=1),
     "EdgePositions": lambda scope: circuits.by_position(scope, circuit(scope), task=circuit(scope).task[:1], steps=1),
     "Faithfulness": lambda scope: circuits.faithfulness(scope, circuit(scope), draws=1),
+    "FeatureComparison": comparison_of_features,
     "HeadAblation": lambda scope: ioi.ablate_heads(scope, ioi.prompts(scope, n=8), [(3, 1)], draws=2),
     "Direction": direction,
     "FactEffect": lambda scope: fact_edit(scope).effect,

@@ -201,6 +201,27 @@ class FeatureIndex:
         edges = self.arrays["max"][j] * np.logspace(-2, 0, len(counts) + 1)
         return pd.DataFrame({"low": [0.0, *edges[1:-1]], "high": edges[1:], "count": counts})
 
+    def strongest(self, prompt: str | list[int]) -> Array:
+        """Return the largest activation of each latent in a prompt, 0 where it does not fire, float64 `[latent]`.
+
+        Special tokens are left out.
+
+        Raises
+        ------
+        ValueError
+            Where the index has no model or SAE.
+        """
+        sae = self._needed_sae("What fires on a prompt")
+        if self.scope is None:
+            raise ValueError("What fires on a prompt needs the model: FeatureIndex.load(folder, scope=, sae=).")
+        ids = prompt if isinstance(prompt, list) else encode(self.scope.tokenizer, prompt, None)[0][0]
+        kept = ~np.isin(ids, self.scope.tokenizer.all_special_ids)
+        x = _activations(self.scope, ids, self.manifest.site, self.manifest.layer)
+        codes = sae.encode(x[torch.from_numpy(kept)])
+        found = np.zeros(len(self))
+        np.maximum.at(found, codes.indices.cpu().numpy(), codes.values.detach().cpu().double().numpy())
+        return found
+
     # --- all latents ------------------------------------------------------------------------------------------------
 
     def search(
@@ -313,15 +334,7 @@ class FeatureIndex:
         return cosines
 
     def _by_prompt(self, prompt: str | list[int]) -> Array:
-        sae = self._needed_sae("fires_on=")
-        if self.scope is None:
-            raise ValueError("fires_on= needs the model: FeatureIndex.load(folder, scope=scope, sae=sae).")
-        ids = prompt if isinstance(prompt, list) else encode(self.scope.tokenizer, prompt, None)[0][0]
-        kept = ~np.isin(ids, self.scope.tokenizer.all_special_ids)
-        x = _activations(self.scope, ids, self.manifest.site, self.manifest.layer)
-        codes = sae.encode(x[torch.from_numpy(kept)])
-        found = np.full(len(self), -np.inf)
-        np.maximum.at(found, codes.indices.cpu().numpy(), codes.values.detach().cpu().double().numpy())
+        found = self.strongest(prompt)
         return np.where(found > 0, found, np.nan)
 
     def _needed_sae(self, what: str) -> SAE:

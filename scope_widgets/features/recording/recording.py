@@ -14,6 +14,7 @@ from torch import Tensor
 from scope_widgets._untrusted import reading
 from scope_widgets.features.recording.batches import shuffled_batches
 from scope_widgets.features.recording.manifest import Manifest
+from scope_widgets.features.recording.parquet import write_parquet
 from scope_widgets.features.recording.shards import COLUMNS, digest_of, name_of, read_shard, texts_of_bytes
 
 if TYPE_CHECKING:
@@ -145,6 +146,37 @@ class Recording:
             for path, shard in zip(self.paths(), self.manifest.shards, strict=True)
             if not path.is_file() or digest_of(path) != shard.sha256
         ]
+
+    def to_parquet(self, folder: str | Path) -> Path:
+        """Write it as Parquet: `rows.parquet` and `samples.parquet`, for other tools.
+
+        Rows have sample_id, token_pos, token_id, split, and for each layer a column of lists of float32, such as
+        "residual.2"; samples have sample_id, document, start and text. A shard is a row group or several: what was
+        written is never written again, and memory holds a part of a shard.
+
+        Parameters
+        ----------
+        folder : str or Path
+            It is made where it is missing; the two files are replaced, whole or not at all.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        ImportError
+            Without pyarrow.
+
+        Examples
+        --------
+        >>> rec = features.record(scope, ["Mary gave John a book"], layers=[2], folder=folder)
+        >>> sorted(path.name for path in rec.to_parquet(folder / "parquet").iterdir())
+        ['rows.parquet', 'samples.parquet']
+        """
+        write_parquet(self, Path(folder))
+        return Path(folder)
 
     def batches(
         self,

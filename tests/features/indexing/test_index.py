@@ -197,7 +197,7 @@ def test_an_index_is_read_again_and_small(made):
     assert again.table.equals(index.table)
     assert again.top(3).equals(index.top(3))
     assert (folder / "latents.safetensors").stat().st_size < 4600 * len(again)
-    with pytest.raises(ValueError, match="fires_on= needs the SAE"):
+    with pytest.raises(ValueError, match="fires on a prompt needs the SAE"):
         again.search(fires_on="the dog")
     with pytest.raises(ValueError, match="like=direction needs the SAE"):
         again.search(like=sae.W_dec[0])

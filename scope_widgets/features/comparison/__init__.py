@@ -1,0 +1,1 @@
+"""Which latents fire otherwise on one set of prompts than on another."""

@@ -1,0 +1,81 @@
+"""A recording as Parquet: rows and samples, written a row group at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets._files import replacing
+from scope_widgets.features.recording.shards import COLUMNS, read_shard, texts_of_bytes
+from scope_widgets.features.recording.texts import pyarrow_parquet
+
+if TYPE_CHECKING:
+    from scope_widgets.features.recording.recording import Recording
+
+#: numbers of a row group
+_NUMBERS = 2**24
+
+
+def write_parquet(recording: Recording, folder: Path) -> None:
+    """Write `rows.parquet` and `samples.parquet` of a recording, each whole or not at all."""
+    parquet = pyarrow_parquet()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, groups in (("rows", _row_groups(recording)), ("samples", _sample_groups(recording))):
+        with replacing(folder / f"{name}.parquet") as new:
+            writer = None
+            try:
+                for group in groups:
+                    writer = writer or parquet.ParquetWriter(new, group.schema)
+                    writer.write_table(group, row_group_size=max(1, len(group)))
+            finally:
+                if writer is not None:
+                    writer.close()
+            if writer is None:
+                raise ValueError(f"{recording!r} has no rows to write.")
+
+
+def _row_groups(recording: Recording) -> Iterator[Any]:
+    import pyarrow
+
+    m = recording.manifest
+    layers = [f"{m.site}.{layer}" for layer in m.layers]
+    step = max(1, _NUMBERS // (m.d * len(layers)))
+    for path in recording.paths():
+        shard = read_shard(path, [*COLUMNS, *layers])
+        for start in range(0, len(shard["sample_id"]), step):
+            part = {name: value[start : start + step] for name, value in shard.items()}
+            columns: dict[str, Any] = {name: part[name].numpy() for name in ("sample_id", "token_pos", "token_id")}
+            split = pyarrow.array(np.where(part["split"].numpy() == 1, "validation", "train"))
+            yield pyarrow.table(columns | {"split": split} | {name: _lists(part[name]) for name in layers})
+
+
+def _lists(rows: Tensor) -> Any:
+    """Return rows `[row, d]` as lists of one length."""
+    import pyarrow
+
+    # float32 for all: few readers know half precision, none bfloat16
+    flat = rows.to(torch.float32).contiguous().numpy().ravel()
+    return pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(flat), rows.shape[1])
+
+
+def _sample_groups(recording: Recording) -> Iterator[Any]:
+    import pyarrow
+
+    first = 0
+    for path in recording.paths():
+        shard = read_shard(path, ["document", "start", "text", "text_bytes"])
+        texts = texts_of_bytes(shard)
+        yield pyarrow.table(
+            {
+                "sample_id": np.arange(first, first + len(texts)),
+                "document": shard["document"].numpy(),
+                "start": shard["start"].numpy(),
+                "text": pyarrow.array(texts, pyarrow.string()),
+            }
+        )
+        first += len(texts)

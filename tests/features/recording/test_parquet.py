@@ -1,0 +1,40 @@
+"""Parquet files hold what the recording holds, a row group at a time."""
+
+import numpy as np
+import pytest
+
+from scope_widgets import Microscope, features
+from scope_widgets.features.recording import parquet as parquet_module
+from scope_widgets.features.recording import record as recording_module
+
+parquet = pytest.importorskip("pyarrow.parquet")
+TEXTS = [
+    f"{name} gave a book to {other} and the dog runs" for name in ("Mary", "Tom") for other in ("Anna", "John")
+] * 6
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_parquet_holds_the_recording(dtype, tmp_path, monkeypatch):
+    monkeypatch.setattr(recording_module, "_SHARD", 100)
+    monkeypatch.setattr(parquet_module, "_NUMBERS", 128 * 2 * 40)  # several groups a shard
+    scope = Microscope.load("demo")
+    rec = features.record(scope, TEXTS, layers=[1, 3], folder=tmp_path / "rec", dtype=dtype, progress=False)
+    assert rec.to_parquet(tmp_path / "out") == tmp_path / "out"
+    rows, samples = (parquet.ParquetFile(tmp_path / "out" / f"{name}.parquet") for name in ("rows", "samples"))
+    assert [rows.metadata.row_group(i).num_rows for i in range(2)] == [40, 40]
+    assert samples.metadata.num_row_groups == len(rec.manifest.shards) > 1
+    table = rows.read().to_pandas()
+    for name in rec.table:
+        assert table[name].tolist() == rec.table[name].tolist()
+    for layer in (1, 3):
+        np.testing.assert_array_equal(np.stack(table[f"residual.{layer}"]), rec.rows(layer)[:].float())
+    found = samples.read().to_pandas()
+    assert found["sample_id"].tolist() == list(range(len(rec.samples)))
+    for name in rec.samples:
+        assert found[name].tolist() == rec.samples[name].tolist()
+    assert list(features.recording.texts.texts_of(tmp_path / "out" / "samples.parquet")) == rec.samples["text"].tolist()
+    before = (tmp_path / "out" / "rows.parquet").read_bytes()
+    monkeypatch.setattr(parquet_module, "_lists", lambda rows: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        rec.to_parquet(tmp_path / "out")
+    assert (tmp_path / "out" / "rows.parquet").read_bytes() == before  # whole or not at all
