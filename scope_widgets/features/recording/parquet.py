@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: numbers of a row group
 _NUMBERS = 2**24
+#: characters of the text of a row
+_SNIPPET = 200
 
 
 def write_parquet(recording: Recording, folder: Path) -> None:
@@ -43,15 +45,28 @@ def _row_groups(recording: Recording) -> Iterator[Any]:
     import pyarrow
 
     m = recording.manifest
-    layers = [f"{m.site}.{layer}" for layer in m.layers]
-    step = max(1, _NUMBERS // (m.d * len(layers)))
+    step = max(1, _NUMBERS // m.d)
+    first = 0
     for path in recording.paths():
-        shard = read_shard(path, [*COLUMNS, *layers])
-        for start in range(0, len(shard["sample_id"]), step):
-            part = {name: value[start : start + step] for name, value in shard.items()}
-            columns: dict[str, Any] = {name: part[name].numpy() for name in ("sample_id", "token_pos", "token_id")}
-            split = pyarrow.array(np.where(part["split"].numpy() == 1, "validation", "train"))
-            yield pyarrow.table(columns | {"split": split} | {name: _lists(part[name]) for name in layers})
+        shard = read_shard(path, [*COLUMNS, "text", "text_bytes", *(f"{m.site}.{layer}" for layer in m.layers)])
+        snippets = pyarrow.array([text[:_SNIPPET] for text in texts_of_bytes(shard)], pyarrow.string())
+        for layer in m.layers:
+            for start in range(0, len(shard["sample_id"]), step):
+                here = slice(start, start + step)
+                sample, split = shard["sample_id"][here].numpy(), shard["split"][here].numpy()
+                of_text = pyarrow.array((sample - first).astype(np.int32))
+                yield pyarrow.table(
+                    {
+                        "sample_id": sample,
+                        "token_pos": shard["token_pos"][here].numpy(),
+                        "token_id": shard["token_id"][here].numpy(),
+                        "activation": _lists(shard[f"{m.site}.{layer}"][here]),
+                        "layer_idx": np.full(len(sample), layer, dtype=np.int32),
+                        "text_snippet": pyarrow.DictionaryArray.from_arrays(of_text, snippets),
+                        "split": np.where(split == 1, "validation", "train"),
+                    }
+                )
+        first += len(snippets)
 
 
 def _lists(rows: Tensor) -> Any:

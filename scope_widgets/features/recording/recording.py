@@ -150,9 +150,9 @@ class Recording:
     def to_parquet(self, folder: str | Path) -> Path:
         """Write it as Parquet: `rows.parquet` and `samples.parquet`, for other tools.
 
-        Rows have sample_id, token_pos, token_id, split, and for each layer a column of lists of float32, such as
-        "residual.2"; samples have sample_id, document, start and text. A shard is a row group or several: what was
-        written is never written again, and memory holds a part of a shard.
+        Rows have sample_id, token_pos, token_id, activation (a list of float32), layer_idx, text_snippet (the first 200
+        characters of the sample) and split, a layer of a shard after the other; samples have sample_id, document, start
+        and text. What was written is never written again, and memory holds a part of a shard.
 
         Parameters
         ----------

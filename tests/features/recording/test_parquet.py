@@ -16,7 +16,8 @@ TEXTS = [
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_parquet_holds_the_recording(dtype, tmp_path, monkeypatch):
     monkeypatch.setattr(recording_module, "_SHARD", 100)
-    monkeypatch.setattr(parquet_module, "_NUMBERS", 128 * 2 * 40)  # several groups a shard
+    monkeypatch.setattr(parquet_module, "_NUMBERS", 128 * 40)  # several groups a shard
+    monkeypatch.setattr(parquet_module, "_SNIPPET", 30)
     scope = Microscope.load("demo")
     rec = features.record(scope, TEXTS, layers=[1, 3], folder=tmp_path / "rec", dtype=dtype, progress=False)
     assert rec.to_parquet(tmp_path / "out") == tmp_path / "out"
@@ -24,10 +25,14 @@ def test_parquet_holds_the_recording(dtype, tmp_path, monkeypatch):
     assert [rows.metadata.row_group(i).num_rows for i in range(2)] == [40, 40]
     assert samples.metadata.num_row_groups == len(rec.manifest.shards) > 1
     table = rows.read().to_pandas()
-    for name in rec.table:
-        assert table[name].tolist() == rec.table[name].tolist()
+    assert len(table) == 2 * len(rec)
+    texts = rec.samples["text"]
     for layer in (1, 3):
-        np.testing.assert_array_equal(np.stack(table[f"residual.{layer}"]), rec.rows(layer)[:].float())
+        of_layer = table[table["layer_idx"] == layer]
+        for name in rec.table:
+            assert of_layer[name].tolist() == rec.table[name].tolist()
+        np.testing.assert_array_equal(np.stack(of_layer["activation"]), rec.rows(layer)[:].float())
+        assert of_layer["text_snippet"].tolist() == [texts[at][:30] for at in of_layer["sample_id"]]
     found = samples.read().to_pandas()
     assert found["sample_id"].tolist() == list(range(len(rec.samples)))
     for name in rec.samples:
