@@ -13,6 +13,7 @@ from torch import Tensor
 from scope_widgets._types import Array
 from scope_widgets.features.indexing.examples import BEFORE, N_TOP, OF_EACH, QUARTERS
 from scope_widgets.features.indexing.files import IndexManifest, read_index
+from scope_widgets.features.indexing.text_search import rows_with_text
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope
@@ -306,9 +307,9 @@ class FeatureIndex:
             raise ValueError("text= is empty: give what to look for in the examples.")
         # spaces are left out: they belong to tokens in some tokenizers, and stand between them in others
         wanted = "".join(text.lower().split())
-        texts = {one: "".join(said.lower().split()) for one, said in self._texts.items()} | {-1: ""}
-        windows = self.arrays["example_window"][:, :_SEARCHED].tolist()
-        there = [any(wanted in "".join(texts.get(i, "") for i in row) for row in rows) for rows in windows]
+        texts = {one: "".join(said.lower().split()) for one, said in self._texts.items()}
+        windows = self.arrays["example_window"][:, :_SEARCHED]
+        there = rows_with_text(windows.reshape(-1, windows.shape[-1]), texts, wanted).reshape(windows.shape[:2]).any(1)
         return np.where(there, 1.0, np.nan)
 
     def _by_rate(self, rate: tuple[float, float]) -> Array:
@@ -353,7 +354,8 @@ class FeatureIndex:
         import pandas as pd
 
         some = {name: self.arrays[name][of] for name in ("count", "mean", "max", "token")}
-        tokens = [", ".join(repr(self.text(one)) for one in row if one >= 0) for row in some["token"][:, :5].tolist()]
+        quoted = self._quoted
+        tokens = [", ".join([quoted[one] for one in row if one >= 0]) for row in some["token"][:, :5].tolist()]
         return pd.DataFrame(
             {
                 "feature": of,
@@ -386,6 +388,11 @@ class FeatureIndex:
 
     def _joined(self, texts: list[str]) -> str:
         return self._space.join(one for one in texts if one)
+
+    @cached_property
+    def _quoted(self) -> dict[int, str]:
+        """The texts of the tokens that are listed, in quotes."""
+        return {one: repr(self.text(one)) for one in np.unique(self.arrays["token"][:, :5]).tolist()}
 
     @cached_property
     def _space(self) -> str:
