@@ -50,8 +50,9 @@ class SAEScores(Result):
     low, high : dict of str to float
         95 % interval, bootstrap over documents; NaN for one document, and for the share of dead latents.
     random : dict of str to float
-        The same measures of random latents: as many, with random unit rows for both matrices, the mean as bias, the
-        same number firing, and one factor for all fitted on the first rows. Empty where they were not run.
+        The same measures of random latents: as many, with random unit rows for both matrices, the mean as bias, as
+        many firing as of the autoencoder on the first rows, and one factor for all fitted on these. Empty where they
+        were not run.
     rates_edges : ndarray [bin + 1]
         Edges of the bins of `rates`: log10 of the share of tokens on which a latent fires.
     rates : ndarray of int [bin]
