@@ -287,6 +287,20 @@ def saes(scope: Any, folder: Path) -> Iterator[Format]:
     yield of_file("manifest of a recording", recording.folder / "manifest.json", read, damaged_text)
     yield of_safetensors("shard of a recording", next(recording.folder.glob("*.safetensors")), read)
 
+    sae = features.train(recording, layer=1, d_sae=32, k=4, steps=3, batch=32)
+    features.index(scope, sae, recording, folder=folder / "index")
+
+    def look(path: Path) -> None:
+        index = features.FeatureIndex.load(path.parent)
+        for one in (index.top, index.quantiles, index.tokens, index.logits, index.neighbours, index.coactivation,
+                    index.histogram):  # fmt: skip
+            one(1)
+        index.search(rate=(0, 1), text="Mary")
+
+    for name in ("index.json", "tokens.json"):
+        yield of_file(f"{name} of an index", folder / "index" / name, look, damaged_text)
+    yield of_safetensors("arrays of an index", folder / "index" / "latents.safetensors", look)
+
     rows = torch.randn(64, 8, generator=torch.Generator().manual_seed(1))
     train = partial(features.train, rows, d_sae=16, k=2, steps=3)
 

@@ -145,6 +145,9 @@ def _arrays(path: Path, d_sae: int) -> dict[str, Tensor]:
     for name, (dtype, shape) in LAYOUT.items():
         if arrays[name].dtype != dtype or tuple(arrays[name].shape) != (d_sae, *shape):
             raise ValueError(f"{name} is of {arrays[name].dtype} and shape {tuple(arrays[name].shape)}")
+    for name in ("neighbour", "partner"):
+        if d_sae and not (arrays[name].min() >= -1 and arrays[name].max() < d_sae):
+            raise ValueError(f"{name} names latents that there are not")
     return arrays
 
 
