@@ -153,9 +153,11 @@ def _draw_head(
     kind, low, high, _ = scale
     words = f"attention weight{', logarithmic' if kind == 'log' else ''}"
     ends = number(max(low, _FLOOR) if kind == "log" else low), number(high)
-    panels = [
-        (side, pattern, _painted(pattern, scale), (MAGNITUDE, *ends, words)) for side, pattern in patterns.items()
-    ]
+    panels = []
+    for side, pattern in patterns.items():
+        above = int((pattern > high).sum())
+        said = f"{words}; {above:,} above" if above else words
+        panels.append((side, pattern, _painted(pattern, scale), (MAGNITUDE, *ends, said)))
     if len(panels) > 1:
         difference = patterns["b"] - patterns["a"]
         most = float(np.nanmax(np.abs(difference), initial=_FLOOR))
