@@ -18,12 +18,13 @@ from scope_widgets.widgets.core.bundle import bundle
 from scope_widgets.widgets.core.definitions import defined
 from scope_widgets.widgets.core.drawing.figure_files import FigureFiles
 from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.drawing.png import width_of
 from scope_widgets.widgets.core.requests import Answer as Answer
 from scope_widgets.widgets.core.requests import Answers
 from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer
 from scope_widgets.widgets.core.saved_page import page, save_html
 from scope_widgets.widgets.core.selection import Head, Selection, as_heads, as_tokens, check_range
-from scope_widgets.widgets.core.still import STILL_FACTOR, STILL_WIDTH, Table, still_bundle
+from scope_widgets.widgets.core.still import NARROWEST, STILL_FACTOR, STILL_WIDTH, Table, still_bundle
 
 #: pixels of a view, and numbers that it can draw to a scale
 TALLEST, LARGEST = 20_000, 1e30
@@ -218,7 +219,10 @@ class View(Answers, FigureFiles, anywidget.AnyWidget):  # type: ignore[misc,unus
         self.draw(paper, whole=False)
         picture = paper.svg("px", STILL_FACTOR) if paper.y else None
         lines = self.still_lines()
-        return still_bundle(self.title, self.still_table(), self.still_image(), picture, self.selection_id, lines)
+        image: Any = paper.picture  # compressed once
+        if image is None or width_of(image) < NARROWEST:
+            image = self.still_image()
+        return still_bundle(self.title, self.still_table(), image, picture, self.selection_id, lines)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         shown = super()._repr_mimebundle_(**kwargs)
