@@ -28,7 +28,7 @@ _LONGEST = 80
 
 _PAGE = """<!doctype html>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <title>{title}</title>
 <style>
 :root {{ color-scheme: light dark; }}
@@ -108,8 +108,12 @@ class Result(Shown):
             return super().to_html(path)
         table = self.to_dataframe().to_html(index=False, border=0)  # pandas escapes what the cells hold
         caption = "<br>".join(html.escape(line) for line in self.provenance.lines())
-        page = _PAGE.format(title=html.escape(type(self).__name__), table=table, caption=caption)
+        page = _PAGE.format(title=html.escape(type(self).__name__), table=self._beside(table), caption=caption)
         return write_text(path, page)
+
+    def _beside(self, table: str) -> str:
+        """Return the HTML of the table with what stands beside it."""
+        return table
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         if self.view:

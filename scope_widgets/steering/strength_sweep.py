@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from scope_widgets._aliases import former_options
+from scope_widgets._charted import Charted
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
-from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.experiments.rounding import levels, logit_floor, rank, vanishes
 from scope_widgets.models.remote_dispatch import stepwise
@@ -28,7 +28,7 @@ POINTS = 11
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StrengthSweep(Result):
+class StrengthSweep(Charted):
     """One intervention at several strengths, the others held.
 
     Attributes
@@ -55,6 +55,7 @@ class StrengthSweep(Result):
         What rounding alone may make of `difference`.
     """
 
+    chart: ClassVar[str] = "scope_widgets.widgets.figures.charts:StrengthChart"
     former_names = ("Sweep",)
 
     what: str

@@ -154,6 +154,20 @@ def test_cells_above_the_limit_are_counted(show: Any) -> None:
 # -- many heads
 
 
+@pytest.mark.parametrize("width", [300, 420, 640, 1160])
+def test_the_example_of_the_field_is_not_cut(show: Any, browser_page: Any, width: int) -> None:
+    _, place = show(FakeTrace(), width=width)
+    field = place.get_by_label("Find heads")
+    text, room, needs = field.evaluate(
+        "e => { const pen = document.createElement('canvas').getContext('2d'); const style = getComputedStyle(e);"
+        " pen.font = style.font; return [e.placeholder,"
+        " e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight),"
+        " pen.measureText(e.placeholder).width] }"
+    )
+    assert text
+    assert needs <= room
+
+
 def test_the_head_that_stands_out_is_open_at_first_and_not_selected(show: Any) -> None:
     trace = FakeTrace()
     view, place = show(trace)

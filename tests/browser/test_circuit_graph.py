@@ -878,3 +878,31 @@ def test_a_toggle_is_asked_once_and_shown(measured_show: Any, browser_page: Any)
 def test_json_is_plain(show: Any) -> None:
     view, _ = show()
     json.dumps({name: value for name, value in view.get_state().items() if name in ("facts", "names", "curve")})
+
+
+# -- the scale of colours
+
+
+@pytest.mark.parametrize("factor", [1, 1000])
+def test_colours_end_where_few_edges_lie_above_which_are_counted(show: Any, browser_page: Any, factor: int) -> None:
+    """Of scores that reach 13 most are below 0.5: the end is the data's, what lies beyond is said, fit brings it in."""
+    plain = circuit(keep=None)
+    scores = np.linspace(0.01, 0.4, plain.graph.n_edges).astype(np.float32)
+    scores[[3, 40, 77]] = 13, -7, 2
+    scores *= factor
+    shown = replace(plain, scores=scores).keep(200)
+    _, place = show(shown)
+    limit = place.get_by_role("slider", name="Upper limit of score")
+    end = float(limit.get_attribute("aria-valuenow"))
+    sizes = np.sort(np.abs(scores))[::-1]
+    assert sizes[min(11, len(sizes) // 20)] <= end < 2 * factor  # a twentieth of the edges lies beyond, 12 at most
+    above = int((np.abs(scores[shown.included]) > end).sum())
+    assert above == 3
+    counted = place.locator(".sw-clipped")
+    assert counted.inner_text() == "3 above"
+    assert "fit" in counted.get_attribute("title")
+    assert "score, 3 above" in save(browser_page, place, "SVG").decode()
+    place.get_by_role("button", name="fit").click()
+    assert float(limit.get_attribute("aria-valuenow")) >= 13 * factor
+    assert counted.is_hidden()
+    assert "score, 3 above" not in save(browser_page, place, "SVG").decode()

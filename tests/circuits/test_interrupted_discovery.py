@@ -100,6 +100,30 @@ def test_before_an_edge_has_a_score_the_error_says_so_in_a_line(setting, owner, 
     assert raised.value._render_traceback_() == [str(raised.value)]  # all that IPython shows
 
 
+@pytest.mark.parametrize("method", ["eap", "eap-ig"])
+def test_pairs_that_have_gradients_are_returned(setting, method, monkeypatch):
+    """As many as were run at once, here one: their scores are those of a discovery on these pairs alone."""
+    scope, task = setting
+    monkeypatch.setattr(circuit_run, "_PAIRS_AT_ONCE", 1)
+    alone = [circuits.discover(scope, task[at : at + 1], method).scores for at in range(2)]
+    interrupted_at_call(
+        monkeypatch, EdgeGradients, "scores", 2 if method == "eap" else 9
+    )  # the fourth step of the second
+    with pytest.raises(Interrupted, match="the scores are of 1 of 2 pairs") as raised:
+        circuits.discover(scope, task, method)
+    found = raised.value.result.scores
+    assert "1 of 2 pairs" in raised.value.result.provenance.note
+    assert any(np.allclose(found, scores, atol=1e-6) for scores in alone)
+
+
+def test_a_part_of_the_first_pairs_is_nothing_and_the_error_names_them(setting, monkeypatch):
+    scope, task = setting
+    interrupted_at_call(monkeypatch, EdgeGradients, "scores", 4)  # of five steps
+    with pytest.raises(Interrupted, match="the first 2 of 2 pairs were done: .* nothing to return") as raised:
+        circuits.discover(scope, task, "eap-ig")
+    assert raised.value.result is None
+
+
 class Bar:
     """Notes what is done of what."""
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import zlib
+from base64 import b64decode
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +16,14 @@ import pandas as pd
 import pytest
 import torch
 import traitlets
+from PIL import Image
 
 from scope_widgets.heads.thumbnails import head_pattern
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.widgets import attention_view
 from scope_widgets.widgets.attention_view import AttentionView
+from scope_widgets.widgets.core.drawing.colours import MAGNITUDE
 from scope_widgets.widgets.core.requests import finished
 from tests.support import trace_examples
 from tests.support.fake_transport import KEY, FakeTransport, fake_remote
@@ -371,3 +377,47 @@ def test_a_trace_gives_the_pattern_of_one_head() -> None:
     recorded, remote = (scope.trace("When Mary and John went") for scope in (local, fake_remote(local)))
     for trace in (recorded, remote):
         np.testing.assert_allclose(trace.head_attention(1, 3), recorded.attention(1)[3], atol=1e-6)
+
+
+@pytest.mark.parametrize(("n_layers", "n_heads", "n_tokens"), [(30, 9, 40), (12, 12, 24), (2, 3, 7)])
+def test_a_still_compresses_the_thumbnails_once(
+    n_layers: int, n_heads: int, n_tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = AttentionView(FakeTrace(n_layers, n_heads, n_tokens))
+    finished(view.answer_thumbnails(n_layers - 1))
+    sizes: list[int] = []
+    compress = zlib.compress
+    monkeypatch.setattr(zlib, "compress", lambda data: sizes.append(len(data)) or compress(data))
+    still = view._still()
+    own = b64decode(still["image/png"])
+    picture = b64decode(re.search(r"svg\+xml;base64,([^\"]+)", still["text/html"])[1]).decode()
+    (inside,) = re.findall(r'href="data:image/png;base64,([^"]+)"', picture)
+    if n_layers > 2:
+        assert len(sizes) == 1
+        assert b64decode(inside) == own
+    else:  # a small one is enlarged for hosts that show nothing else
+        assert np.asarray(Image.open(BytesIO(own))).shape[1] >= 240
+    # every thumbnail stands in it in its colours, layers in columns
+    drawn = np.asarray(Image.open(BytesIO(b64decode(inside))))
+    x, _, wide, _ = (
+        float(one)
+        for one in re.search(r'<image x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"', picture).groups()
+    )
+    frames = re.findall(r'<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)" height="([\d.]+)" fill="none"', picture)
+    pixel, layer = wide / drawn.shape[1], 0
+    side = n_tokens if n_tokens < 32 else 32
+    for left, across, down in (map(float, frame) for frame in frames):
+        if layer == n_layers:
+            break  # frames of the opened head and of scales follow
+        first = (left - x) / pixel
+        assert first == pytest.approx(round(first), abs=0.1)
+        for row in range(round(down / (across / n_heads))):
+            for head in range(n_heads):
+                at = round(first) + head * round(across / n_heads / pixel)
+                much = round(across / n_heads / pixel)
+                shown = drawn[row * much : (row + 1) * much, at : at + much]
+                wanted = MAGNITUDE[view._pictures[0, layer, head]]
+                repeats = much // side
+                assert np.array_equal(shown, wanted.repeat(repeats, 0).repeat(repeats, 1)), (layer, head)
+            layer += 1
+    assert layer == n_layers

@@ -114,6 +114,27 @@ def test_a_map_shows_what_the_view_shows() -> None:
     assert drawn.columns == ["0", "1", "2", "3", "mlp", "other"]
 
 
+def test_what_lies_beyond_the_colours_is_counted() -> None:
+    scope = Microscope.load("demo")
+    trace = scope.trace("When Mary and John went")
+
+    def counts(view: Any) -> list[int]:
+        words = " ".join(texts(view.to_svg()))
+        return [int(found.replace(",", "")) for found in re.findall(r"; ([\d,]+) above", words)]
+
+    pattern = trace.attention(3)[1].numpy()
+    assert counts(AttentionView(trace, selected_heads=[(3, 1)], limits=(0, 0.3))) == [int((pattern > 0.3).sum())]
+    assert counts(AttentionView(trace, selected_heads=[(3, 1)])) == []
+    result = lens.logit_lens(trace)
+    kl = np.asarray(result.kl)
+    assert counts(LogitLensView(result, colour="kl", limits=(0, 1e-3))) == [int((kl > 1e-3).sum())]
+    pair = ("Mary and John went to", "John and Mary went to")
+    found = patching.attribution(scope, *pair, answer=" Mary", versus=" John", over="residual")
+    size = np.abs(found.values)
+    assert counts(PatchingMap(found, limit=float(size.max()) / 3)) == [int((size > size.max() / 3).sum())]
+    assert counts(PatchingMap(found)) == []
+
+
 def test_tokens_of_others_are_text(views: dict[str, Any], tmp_path: Path) -> None:
     view = views["logit_lens_view"]
     view.tokens, view.title, before = [EVIL] * len(view.tokens), EVIL, (view.tokens, view.title)

@@ -4,7 +4,7 @@ import { hexColour, type Table } from "../core/drawing/colour";
 import { entryOf, type Scale } from "../core/drawing/scale";
 import { type Figure, legendOf, MARGIN, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
-import { short } from "../core/format";
+import { aboveText, short } from "../core/format";
 import type { Head } from "../core/selection";
 import { columns, plain } from "../core/tokens";
 import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, labelPositions, labelStep } from "./layout";
@@ -74,7 +74,14 @@ function matrix(state: State, head: Head, panel: PanelName, name: string): Figur
             `<text transform="translate(${x(at + 0.5)} ${top - 6}) rotate(${degrees})" ${MONO}>${xml(label(at))}</text>`,
         )
         .join("") +
-      legend(state.scaleOf(panel), state.tableOf(panel), panel, left, top + SIDE + 16),
+      legend(
+        state.scaleOf(panel),
+        state.tableOf(panel),
+        panel,
+        left,
+        top + SIDE + 16,
+        aboveText(state.clippedOf([head], [panel])),
+      ),
   };
 }
 
@@ -122,8 +129,8 @@ const hatching = (
 const image = (picture: HTMLCanvasElement, x: number, y: number, side: number): string =>
   `<image x="${round(x)}" y="${round(y)}" width="${round(side)}" height="${round(side)}" preserveAspectRatio="none" style="image-rendering:pixelated" href="${picture.toDataURL()}"/>`;
 
-function legend(scale: Scale, table: Table, panel: PanelName, left: number, top: number): string {
-  const name = `${panel === "difference" ? "B − A" : "attention"}${scale.kind === "log" ? ", log" : ""}`;
+function legend(scale: Scale, table: Table, panel: PanelName, left: number, top: number, above = ""): string {
+  const name = `${panel === "difference" ? "B − A" : "attention"}${scale.kind === "log" ? ", log" : ""}${above && `, ${above}`}`;
   return legendOf(`legend-${panel}`, table, numbersOf(scale, short), name, left, top);
 }
 

@@ -51,11 +51,10 @@ function filterBox(state: State, until: AbortSignal): HTMLElement {
       return state.statistics.peek()!.table.byName;
     },
   };
-  const box = createFilterBox(table, state.filter, (text) => state.setFilter(text), until, readFilter);
+  const box = createFilterBox(table, state.filter, (text) => state.setFilter(text), until, readFilter, "Find");
   const input = box.element.querySelector("input")!;
   input.setAttribute("aria-label", "Find heads");
   input.title = "A condition on layer, head, class and the statistics, or heads by their names: 3.1, 5.0";
-  input.placeholder = input.placeholder.replace("Filter, e.g.", "Find, e.g.");
   watch(until, () => {
     state.passes.value = box.passes.value;
     const all = state.layers * state.headsPerLayer;

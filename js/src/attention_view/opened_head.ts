@@ -223,7 +223,7 @@ function legendOf(state: State, panel: PanelName, until: AbortSignal): HTMLEleme
       scale: scale as typeof state.scale,
       initial: () => (signed ? state.fittedSigned() : { kind: "linear", low: 0, high: 1, threshold: 0 }),
       largest: () => Math.max(...shownPatterns().map((pattern) => (pattern ? largestMagnitude(pattern) : 1))),
-      clipped: computed(() => state.clipped(signed ? ["difference"] : state.sides)),
+      clipped: computed(() => state.clippedOf(state.compared.value, signed ? ["difference"] : state.sides)),
       table: computed(() => state.tableOf(panel)),
       theme: state.theme,
       onCommit: () => state.commitScale(),

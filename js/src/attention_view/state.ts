@@ -187,12 +187,11 @@ export class State {
     return panel === "difference" ? this.signedTable.value : this.table.value;
   }
 
-  /** How many cells of the head on show lie above the upper limit. */
-  clipped(panels: PanelName[]): number {
-    const head = this.open.value;
-    const patterns = head
-      ? panels.map((panel) => [this.patterns.get(head, panel).value, this.scaleOf(panel).high] as const)
-      : [];
+  /** How many cells of these heads lie beyond the limits. */
+  clippedOf(heads: Head[], panels: PanelName[]): number {
+    const patterns = heads.flatMap((head) =>
+      panels.map((panel) => [this.patterns.get(head, panel).value, this.scaleOf(panel).high] as const),
+    );
     return patterns.reduce((sum, [pattern, high]) => sum + (pattern ? countBeyond(pattern, high) : 0), 0);
   }
 

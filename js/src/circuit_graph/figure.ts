@@ -5,7 +5,7 @@ import { type Question, questionFigure } from "../core/elements/question";
 import type { Theme } from "../core/elements/theme";
 import { type Figure, hex, legendOf, round as tenth, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
-import { count, counted, share, significant } from "../core/format";
+import { aboveText, count, counted, share, significant } from "../core/format";
 import type { Scores } from "./circuit/scores";
 import { axisLabels, innerText } from "./drawing/drawing";
 import { keyOf, lookOf, type Sort } from "./drawing/edge_lines";
@@ -142,8 +142,9 @@ function legend(state: State): string {
   let x = 0;
   if (there.has("scored")) {
     const numbers = [-scale.high, 0, scale.high].map(significant) as [string, string, string];
-    parts.push(legendOf("cg-legend", table, numbers, "score", 10, 7));
-    x = 230;
+    const name = ["score", aboveText(state.clipped.peek())].filter(Boolean).join(", ");
+    parts.push(legendOf("cg-legend", table, numbers, name, 10, 7));
+    x = 200 + 6 * name.length;
   }
   const words: Partial<Record<Sort, string>> = {
     both: "in both",

@@ -66,6 +66,8 @@ export class State {
 
   readonly scale: Signal<Scale>;
   readonly table: ReadonlySignal<Table>;
+  /** Drawn edges whose score is beyond the limits. */
+  readonly clipped: ReadonlySignal<number>;
 
   constructor(
     readonly model: Model<CircuitGraphTraits>,
@@ -114,6 +116,13 @@ export class State {
     this.comparing = signal(!!edges.other);
     this.scene = this.#followScene(inOut);
     this.scale = symmetricScale(this.fitted().high);
+    this.clipped = computed(() => {
+      const { high } = this.scale.value;
+      return this.scene.value.curves.reduce(
+        (sum, { sort, score }) => sum + Number(sort === "scored" && Math.abs(score) > high),
+        0,
+      );
+    });
     this.table = computed(() => edgeTable(signedTable(theme.value.groundRgb, theme.value.dark), theme.value.dark));
 
     this.#selectHeads(selection.heads);

@@ -60,3 +60,6 @@ export function ordinal(rank: number): string {
 /** A rank in few characters: "12", "4,310", "43k". */
 export const shortRank = (rank: number): string =>
   rank + 1 < 10_000 ? count(rank + 1) : `${Math.round((rank + 1) / 1000)}k`;
+
+/** "6 above": how much lies beyond the limits of a colour scale; "" where nothing does. */
+export const aboveText = (clipped: number): string => (clipped ? `${count(clipped)} above` : "");

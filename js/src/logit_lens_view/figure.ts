@@ -3,7 +3,7 @@
 import { hexColour } from "../core/drawing/colour";
 import { type Figure, legendOf, MARGIN, MONO, numbersOf, round, SANS, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
-import { short } from "../core/format";
+import { aboveText, short } from "../core/format";
 import { fitted, plain } from "../core/tokens";
 import { GUTTER, HEADER, shownRange, stepOf } from "./layout";
 import { fontSize, forShown, hasSettled, hasWords, placeOf } from "./map/cell_layout";
@@ -125,7 +125,8 @@ function tokenLabels(state: State): string {
 function legend(state: State, top: number): string {
   const scale = state.scale.peek();
   const colour = state.colour.peek();
-  const name = `${colourName(state.lens, colour, state.token.peek())}${scale.kind === "log" ? ", log" : ""}; above the line the top token is the output's`;
+  const clipped = aboveText(state.clipped.peek());
+  const name = `${colourName(state.lens, colour, state.token.peek())}${scale.kind === "log" ? ", log" : ""}${clipped && `, ${clipped}`}; above the line the top token is the output's`;
   const numbers = numbersOf(scale, colour === "rank" ? legendRank : short);
   return legendOf("legend", state.table.peek(), numbers, name, GUTTER, top);
 }

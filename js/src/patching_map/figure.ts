@@ -6,7 +6,7 @@ import { entryOf } from "../core/drawing/scale";
 import { type Question, questionFigure } from "../core/elements/question";
 import { type Figure, legendOf, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
-import { short } from "../core/format";
+import { aboveText, short } from "../core/format";
 import { columns as charactersOf, plain } from "../core/tokens";
 import { shownOf, statusOf } from "./cells/cells";
 import { type Grid, sumsOf } from "./cells/grid";
@@ -169,7 +169,8 @@ function legend(state: State, left: number, top: number): string {
     state.theme.peek(),
     state.counts.peek(),
   ];
-  let x = left + 180 + state.quantity.length * 6.5;
+  const name = [state.quantity, aboveText(state.clipped.peek())].filter(Boolean).join(", ");
+  let x = left + 180 + name.length * 6.5;
   const key = (fill: string, text: string, dot = ""): string => {
     const item = `<rect x="${x}" y="${top - 1}" width="12" height="12" ${fill} stroke="${theme.line}"/>${dot && `<circle cx="${x + 6}" cy="${top + 5}" r="2.5" fill="${dot}"/>`}<text x="${x + 18}" y="${top + 9}">${text}</text>`;
     x += 34 + text.length * 6;
@@ -182,7 +183,5 @@ function legend(state: State, left: number, top: number): string {
     counts.none && key(`fill="${hexColour(packed(notRunTone(theme)))}"`, "not run"),
     counts.undefined && key(`fill="url(#pm-nan)"`, "undefined"),
   ];
-  return (
-    legendOf("pm-legend", table, numbersOf(scale, short), state.quantity, left, top) + keys.filter(Boolean).join("")
-  );
+  return legendOf("pm-legend", table, numbersOf(scale, short), name, left, top) + keys.filter(Boolean).join("");
 }

@@ -122,7 +122,9 @@ def _run(scope: Microscope, task: Task, ablation: CircuitAblation, seed: int, ba
     try:
         return CircuitRun(scope, task, ablation, seed, bar)
     except KeyboardInterrupt as interrupt:
-        said = f"Interrupted while the {len(task)} pairs were run: no edge has a score yet."
+        said = (
+            f"Interrupted while the {len(task)} pairs were run: no edge has a score yet, so there is nothing to return."
+        )
         raise Interrupted(said, None) from interrupt
 
 

@@ -56,7 +56,10 @@ def score_by_gradient(run: CircuitRun, steps: int, bar: tqdm[Any], positions: to
                 sums += gradients.scores(clean, changes, embeddings, lost, part_positions, bar.update).double().cpu()
         except KeyboardInterrupt:
             if not done:
-                said = f"Interrupted before the first of {len(run.task)} pairs were done: no edge has a score yet."
+                said = (
+                    f"Interrupted before the gradients of the first {len(part)} of {len(run.task)} pairs were done: no "
+                    "edge has a score yet, so there is nothing to return."
+                )
                 raise Interrupted(said, None) from None
             run.interrupted = f"Interrupted: the scores are of {done} of {len(run.task)} pairs."
             break

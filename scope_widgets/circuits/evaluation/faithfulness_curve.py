@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from scope_widgets._charted import Charted
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
-from scope_widgets._result import Result
 from scope_widgets.circuits.evaluation.circuit_run import Array
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.faithfulness import interval
@@ -54,7 +54,7 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Curve(Result):
+class Curve(Charted):
     """Faithfulness of the circuits that keep more and more of the edges with the largest scores.
 
     Attributes
@@ -79,6 +79,7 @@ class Curve(Result):
         What it was measured on, in words.
     """
 
+    chart: ClassVar[str] = "scope_widgets.widgets.figures.charts:CurveChart"
     n_edges: Array
     shares: Array
     faithfulness: Array

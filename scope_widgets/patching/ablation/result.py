@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets._charted import Charted
 from scope_widgets._provenance import Provenance
-from scope_widgets._result import Result
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName, metric_of
 from scope_widgets.experiments.rounding import share, vanishes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Ablation(Result):
+class Ablation(Charted):
     """A metric before and after something was taken out.
 
     Attributes
@@ -43,6 +43,7 @@ class Ablation(Result):
         The difference that rounding alone may make to the metric.
     """
 
+    chart: ClassVar[str] = "scope_widgets.widgets.figures.charts:AblationChart"
     before: Array
     after: Array
     kl: Array

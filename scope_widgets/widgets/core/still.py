@@ -6,6 +6,7 @@ from base64 import b64encode
 from html import escape
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from scope_widgets.widgets.core.drawing.png import png
@@ -15,8 +16,8 @@ Table = tuple[list[str], list[list[str]]]
 _NOTE = "Saved picture: run this cell to go on."
 #: points of a still's picture, and pixels a point: its text is 11 px
 STILL_WIDTH, STILL_FACTOR = 440.0, 11 / 7
-#: pixels of a plain picture across
-_WIDTH = 480
+#: pixels of a plain picture across, and as many as it has at least
+_WIDTH, NARROWEST = 480, 240
 #: a print on paper, in a dark notebook too: its colours are those of a light ground
 _INK = "#1c1e21"
 _PAPER = f"margin:0;padding:8px;background:#fff;color:{_INK};font:12px/16px system-ui,sans-serif;overflow:auto"
@@ -31,14 +32,15 @@ _NO_ERROR = (
 def still_bundle(
     title: str,
     table: Table | None,
-    image: npt.NDArray[Any] | None,
+    image: npt.NDArray[Any] | bytes | None,
     picture: str | None = None,
     of: str = "",
     lines: str = "",
 ) -> dict[str, str]:
     """Return the picture and the table as MIME types: no scripts, inline styles, everything escaped.
 
-    `picture` is an SVG, `image` the pixels that stand for it where none can be shown (or where there is none).
+    `picture` is an SVG, `image` the pixels (or a PNG of them) that stand for it where none can be shown, or where there
+    is none.
     Views with the `selection_id` `of` hide it while they live (js/src/core/elements/hidden_still.ts).
     """
     bundle: dict[str, str] = {}
@@ -48,9 +50,11 @@ def still_bundle(
         + (f'<pre style="{_LINES}">{escape(lines)}</pre>' if lines else "")
         + '<div style="display:flex;flex-wrap:wrap;gap:0 24px;align-items:flex-start">'
     ]
-    if image is not None:
+    if isinstance(image, np.ndarray):
         larger = max(1, _WIDTH // image.shape[1])
-        bundle["image/png"] = b64encode(png(image.repeat(larger, 0).repeat(larger, 1))).decode()
+        image = png(image.repeat(larger, 0).repeat(larger, 1))
+    if image is not None:
+        bundle["image/png"] = b64encode(image).decode()
     if picture is not None:
         source = f"svg+xml;base64,{b64encode(picture.encode()).decode()}"
     elif image is not None:

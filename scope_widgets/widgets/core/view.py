@@ -5,26 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar, overload
+from typing import Any, ClassVar
 
 import anywidget
 import numpy.typing as npt
 import traitlets
 from IPython.display import publish_display_data
 
-from scope_widgets._files import write_text
 from scope_widgets._json_fields import decode
 from scope_widgets._untrusted import check_plain, opening
 from scope_widgets.widgets.core.bundle import bundle
 from scope_widgets.widgets.core.definitions import defined
-from scope_widgets.widgets.core.drawing.figure_files import Width, figure, rendered, write
+from scope_widgets.widgets.core.drawing.figure_files import FigureFiles
 from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.drawing.png import width_of
 from scope_widgets.widgets.core.requests import Answer as Answer
 from scope_widgets.widgets.core.requests import Answers
 from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer
 from scope_widgets.widgets.core.saved_page import page, save_html
 from scope_widgets.widgets.core.selection import Head, Selection, as_heads, as_tokens, check_range
-from scope_widgets.widgets.core.still import STILL_FACTOR, STILL_WIDTH, Table, still_bundle
+from scope_widgets.widgets.core.still import NARROWEST, STILL_FACTOR, STILL_WIDTH, Table, still_bundle
 
 #: pixels of a view, and numbers that it can draw to a scale
 TALLEST, LARGEST = 20_000, 1e30
@@ -32,7 +32,7 @@ TALLEST, LARGEST = 20_000, 1e30
 _log = logging.getLogger("scope_widgets")
 
 
-class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
+class View(Answers, FigureFiles, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     """A view of a result.
 
     A subclass names its bundle, adds its traits and answers requests with methods ``answer_<name>(**args)``
@@ -214,76 +214,15 @@ class View(Answers, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
         """Say what is shown, of which model and prompt, in which units: the words below a figure."""
         return self.origin
 
-    @overload
-    def to_svg(self, path: None = None, *, width: Width = "double", caption: bool = True) -> str: ...
-
-    @overload
-    def to_svg(self, path: str | Path, *, width: Width = "double", caption: bool = True) -> Path: ...
-
-    def to_svg(self, path: str | Path | None = None, *, width: Width = "double", caption: bool = True) -> str | Path:
-        """Draw this view as a figure for a paper, without a browser: light, text as text, none below 7 points.
-
-        Parameters
-        ----------
-        path : str or Path, optional
-            Replaced when it exists; without it the SVG is returned.
-        width : "single", "double" or float, default "double"
-            A column of 3.3 inches, two of 6.8, or so many inches.
-        caption : bool, default True
-            Write the title above, and below what is shown, of which model and prompt, in which units (`caption()`).
-
-        Returns
-        -------
-        str or Path
-            The SVG, or `path`.
-
-        Raises
-        ------
-        ValueError
-            When `width` is something else.
-        FileNotFoundError
-            When the folder of `path` is not there.
-
-        Examples
-        --------
-        >>> from scope_widgets import Microscope, lens
-        >>> result = lens.logit_lens(Microscope.load("demo").trace("When Mary and John went"))
-        >>> result.widget().to_svg(width="single")[:4]
-        '<svg'
-        """
-        text = figure(self, width, caption).svg()
-        return text if path is None else write_text(path, text)
-
-    def to_png(self, path: str | Path, *, width: Width = "double", caption: bool = True, dpi: float = 300.0) -> Path:
-        """Draw it as a PNG of `dpi` pixels an inch; all else as in `to_svg`.
-
-        Raises
-        ------
-        ImportError
-            Where Typst is not installed: ``pip install 'scope-widgets[figures]'``.
-        ValueError
-            When `width` or `dpi` is something else.
-        """
-        return write(path, rendered(figure(self, width, caption), "png", dpi))
-
-    def to_pdf(self, path: str | Path, *, width: Width = "double", caption: bool = True) -> Path:
-        """Draw it as a PDF, vectors with their fonts; all else as in `to_svg`.
-
-        Raises
-        ------
-        ImportError
-            Where Typst is not installed: ``pip install 'scope-widgets[figures]'``.
-        ValueError
-            When `width` is something else.
-        """
-        return write(path, rendered(figure(self, width, caption), "pdf"))
-
     def _still(self) -> dict[str, str]:
         paper = Paper(STILL_WIDTH)
         self.draw(paper, whole=False)
         picture = paper.svg("px", STILL_FACTOR) if paper.y else None
         lines = self.still_lines()
-        return still_bundle(self.title, self.still_table(), self.still_image(), picture, self.selection_id, lines)
+        image: Any = paper.picture  # compressed once
+        if image is None or width_of(image) < NARROWEST:
+            image = self.still_image()
+        return still_bundle(self.title, self.still_table(), image, picture, self.selection_id, lines)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         shown = super()._repr_mimebundle_(**kwargs)

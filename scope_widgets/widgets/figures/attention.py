@@ -91,19 +91,25 @@ def _draw_grid(
     gutter = 12 + measured(str(layers - 1))
     blocks, side = _folded(layers, heads, room, gutter)
     each = ceil(layers / blocks)
-    wide = gutter + heads * side + _GAP
+    blocks = ceil(layers / each)
     top = paper.y + 18
     ratio = 1 if size < side else max(1, int(size // (2 * side)))  # no more pixels than a print shows
     pictures = _painted(thumbnails[..., ::ratio, ::ratio].astype(np.float32) / 255, scale)
     step = max(1, ceil((measured("00") + 2) / side))
+    # all blocks are one picture, so between them are whole pixels of it, which may not be coarse
+    finer = ceil(8 / pictures.shape[2])
+    pictures = pictures.repeat(finer, 2).repeat(finer, 3)
+    size = pictures.shape[2]
+    between = int((gutter + _GAP) * size / side)
+    wide = heads * side + between * side / size
+    sheet = np.full((each * size, blocks * (heads * size + between) - between, 3), 255, np.uint8)
     for block in range(blocks):
         some = pictures[block * each : (block + 1) * each]
-        if not len(some):
-            break
-        x = left + block * wide + gutter
-        rows, _, high, across, _ = some.shape
-        sheet = some.transpose(0, 2, 1, 3, 4).reshape(rows * high, heads * across, 3)
-        paper.image(sheet, x, top, heads * side, rows * side)
+        rows, first = len(some), block * (heads * size + between)
+        sheet[: rows * size, first : first + heads * size] = some.transpose(0, 2, 1, 3, 4).reshape(rows * size, -1, 3)
+    paper.image(sheet, left + gutter, top, sheet.shape[1] * side / size, each * side)
+    for block in range(blocks):
+        rows, x = min(each, layers - block * each), left + block * wide + gutter
         paper.frame(x, top, heads * side, rows * side)
         across_lines = "".join(f"M{x:.1f} {top + at * side:.1f}h{heads * side:.1f}" for at in range(1, rows))
         down_lines = "".join(f"M{x + at * side:.1f} {top:.1f}v{rows * side:.1f}" for at in range(1, heads))
@@ -153,9 +159,11 @@ def _draw_head(
     kind, low, high, _ = scale
     words = f"attention weight{', logarithmic' if kind == 'log' else ''}"
     ends = number(max(low, _FLOOR) if kind == "log" else low), number(high)
-    panels = [
-        (side, pattern, _painted(pattern, scale), (MAGNITUDE, *ends, words)) for side, pattern in patterns.items()
-    ]
+    panels = []
+    for side, pattern in patterns.items():
+        above = int((pattern > high).sum())
+        said = f"{words}; {above:,} above" if above else words
+        panels.append((side, pattern, _painted(pattern, scale), (MAGNITUDE, *ends, said)))
     if len(panels) > 1:
         difference = patterns["b"] - patterns["a"]
         most = float(np.nanmax(np.abs(difference), initial=_FLOOR))

@@ -22,6 +22,7 @@ def draw_lens(paper: Paper, view: Any) -> None:
     log = view.colour == "rank" or view.scale == "log"
     low, high = view.limits or _fitted(values, view.colour)
     ends = number(low), number(high)
+    above = int((values > high).sum())
     if view.colour == "rank":  # of reciprocal ranks
         low = max(low, _FLOOR)
         ends = f"{round(1 / low):,}", f"{round(1 / high):,}"
@@ -32,6 +33,8 @@ def draw_lens(paper: Paper, view: Any) -> None:
         with np.errstate(divide="ignore", invalid="ignore"):
             values, low, high = np.maximum(np.log(values), np.log(low)), float(np.log(low)), float(np.log(high))
         words += ", logarithmic"
+    if above:
+        words += f"; {above:,} above"
     clipped = np.where(np.isposinf(values), high, values)
     top = np.asarray(lens.top_ids)[::-1, :, 0]
     names = {int(token): visible(str(lens.texts.get(str(int(token)), f"#{token}")), 16) for token in np.unique(top)}

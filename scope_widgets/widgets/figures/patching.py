@@ -126,8 +126,8 @@ def draw_effects(paper: Paper, view: Any) -> None:
     sheet = Sheet.of(view)
     limit = sheet.limit(view.limit)
     words = f"{view.quantity} ({'logits' if view.components else '0: nothing, 1: all of it'})"
-    if np.nanmax(np.abs(sheet.values), initial=0) > limit * (1 + 1e-9):
-        words += "; colours end there, values do not"
+    if above := int((np.abs(sheet.values) > limit * (1 + 1e-9)).sum()):
+        words += f"; {above:,} above"
     known = ~np.isnan(sheet.values)
     outside = np.zeros_like(known)
     if view.components:  # a part that a model lacks has no cell

@@ -3,7 +3,7 @@
 import { createLegend } from "../../core/drawing/legend";
 import { h } from "../../core/elements/dom";
 import { count, counted, share, significant } from "../../core/format";
-import { computed, watch } from "../../core/reactive";
+import { watch } from "../../core/reactive";
 import { unitWords } from "../circuit/names";
 import type { Compared, Measured, Scores } from "../circuit/scores";
 import { COMPARISON, lineKey } from "../drawing/line_key";
@@ -74,19 +74,14 @@ export function createReadout(state: State, scores: Scores, until: AbortSignal):
 
 /** The legend: scores, or which circuit an edge is in. */
 function coloursOf(state: State, until: AbortSignal): HTMLElement {
-  const clipped = computed(() =>
-    state.scene.value.curves.reduce(
-      (sum, { sort, score }) => sum + Number(sort === "scored" && Math.abs(score) > state.scale.value.high),
-      0,
-    ),
-  );
   const legend = createLegend(
     {
       name: "score",
       scale: state.scale,
       initial: () => state.fitted(),
       largest: () => Math.abs(state.edges.score[0] ?? 1) || 1,
-      clipped,
+      clipped: state.clipped,
+      clippedTitle: "Edges whose score is above the upper limit, or below the lower one; fit brings them in",
       table: state.table,
       theme: state.theme,
       onCommit: () => {},

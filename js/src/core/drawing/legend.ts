@@ -2,7 +2,7 @@
 
 import { context, h } from "../elements/dom";
 import type { Theme } from "../elements/theme";
-import { short } from "../format";
+import { aboveText, short } from "../format";
 import { computed, type ReadonlySignal, type Signal, signal, watch } from "../reactive";
 import { cssColour, type Table } from "./colour";
 import { entryOf, LOG_FLOOR, niceCeiling, positionOf, type Scale, valueAt } from "./scale";
@@ -17,6 +17,8 @@ export interface LegendOptions {
   largest(): number;
   /** How many cells lie above the upper limit. */
   clipped: ReadonlySignal<number>;
+  /** What is counted there, and how it is told apart; default: cells with a mark. */
+  clippedTitle?: string;
   table: ReadonlySignal<Table>;
   theme: ReadonlySignal<Theme>;
   onCommit(): void;
@@ -173,12 +175,14 @@ function createHandle(
   return element;
 }
 
-function clippedCount({ clipped }: LegendOptions, until: AbortSignal): HTMLElement {
-  const element = h("span", { class: "sw-clipped", title: "Cells above the upper limit; they carry a mark" });
+function clippedCount(
+  { clipped, clippedTitle = "Cells above the upper limit; they carry a mark" }: LegendOptions,
+  until: AbortSignal,
+): HTMLElement {
+  const element = h("span", { class: "sw-clipped", title: clippedTitle });
   watch(until, () => {
-    const count = clipped.value;
-    element.textContent = count ? `${count.toLocaleString("en")} above` : "";
-    element.hidden = !count;
+    element.textContent = aboveText(clipped.value);
+    element.hidden = !clipped.value;
   });
   return element;
 }

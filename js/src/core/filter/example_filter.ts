@@ -10,16 +10,19 @@ const NAME = /^[\p{L}_][\p{L}\p{N}_]*$/u;
 const written = (name: string): string => (NAME.test(name) ? name : `\`${name}\``);
 
 /** `induction > 0.3 and layer < 15`; a column of text gives `label = induction` in the place of the layer. */
-export function exampleFilter(columns: readonly FilterColumn[]): string {
+export const exampleFilter = (columns: readonly FilterColumn[]): string => exampleConditions(columns).join(" and ");
+
+/** What an example asks, of which the first lets some rows through by itself too. */
+export function exampleConditions(columns: readonly FilterColumn[]): string[] {
   const size = columns[0]?.values.length ?? 0;
   const rows = Array.from({ length: size }, (_, row) => row);
   const [first] = columns.flatMap((column) => (column.kind === "text" ? [] : large(column)));
   const [word] = columns.flatMap((column) => (column.kind === "text" ? wordOf(column) : []));
   const layers = columns.find(({ name }) => name === "layer");
   const others = [word, ...(layers && layers.kind !== "text" ? lower(layers.values) : [])].filter((one) => !!one);
-  if (!first) return others[0]?.text ?? "layer < 12";
+  if (!first) return [others[0]?.text ?? "layer < 12"];
   const second = others.find(({ holds }) => rows.some((row) => first.holds(row) && holds(row)));
-  return [first, ...(second ? [second] : [])].map(({ text }) => text).join(" and ");
+  return [first, ...(second ? [second] : [])].map(({ text }) => text);
 }
 
 /** What a quarter of its rows have; nothing of what is the same everywhere, of layers, heads, p and intervals. */

@@ -1,7 +1,7 @@
 /** The field for the filter, with the count of what it leaves or the sentence on what is wrong with it. */
 import { h } from "../elements/dom";
-import { type ReadonlySignal, signal, watch } from "../reactive";
-import { exampleFilter } from "./example_filter";
+import { type ReadonlySignal, signal, sizeOf, watch } from "../reactive";
+import { exampleConditions } from "./example_filter";
 import { compile, type Filterable, type Predicate } from "./filter";
 
 export interface FilterBox {
@@ -21,6 +21,7 @@ export function createFilterBox(
   onChange: (text: string) => void,
   until: AbortSignal,
   read: (text: string, table: Filterable) => Predicate | undefined = compile,
+  verb = "Filter",
 ): FilterBox {
   const input = h("input", {
     class: "sw-filter",
@@ -29,8 +30,8 @@ export function createFilterBox(
     autocomplete: "off",
     autocapitalize: "off",
     "aria-label": "Filter the rows",
-    placeholder: `Filter, e.g. ${exampleFilter(table.columns)}`,
   });
+  showExample(input, examplesOf(verb, table), until);
   const { passes, problem, take } = createReader((text) => read(text, table), input, onChange, until);
   const write = (text: string): void => {
     input.value = text;
@@ -72,6 +73,25 @@ export function createFilterBox(
     clear,
     say: (text) => void (said.textContent = text),
   };
+}
+
+/** From the longest to the shortest. */
+function examplesOf(verb: string, { columns }: Filterable): string[] {
+  const conditions = exampleConditions(columns);
+  const shortest = conditions[0]!;
+  return [`${verb}, e.g. ${conditions.join(" and ")}`, `${verb}, e.g. ${shortest}`, `e.g. ${shortest}`, verb];
+}
+
+/** The longest that is not cut in the field as wide as it is. */
+function showExample(input: HTMLInputElement, examples: readonly string[], until: AbortSignal): void {
+  const pen = document.createElement("canvas").getContext("2d");
+  const room = sizeOf(input, until);
+  watch(until, () => {
+    const [width] = room.value;
+    if (pen && width) pen.font = getComputedStyle(input).font;
+    const fits = (text: string): boolean => !pen || !width || pen.measureText(text).width <= width;
+    input.placeholder = examples.find(fits) ?? examples.at(-1)!;
+  });
 }
 
 interface Reader {

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, Protocol
+from typing import Literal, Protocol, overload
 
-from scope_widgets._files import replacing
+from scope_widgets._files import replacing, write_text
 from scope_widgets.widgets.core.drawing.paper import MARGIN, TITLE, Paper
 from scope_widgets.widgets.core.drawing.png import with_resolution
 
@@ -33,6 +33,78 @@ class Drawn(Protocol):
 
     def caption(self) -> str:
         """Say what is shown."""
+
+
+class FigureFiles:
+    """Mixin of what can be drawn: writes itself as SVG, PNG and PDF."""
+
+    @overload
+    def to_svg(self: Drawn, path: None = None, *, width: Width = "double", caption: bool = True) -> str: ...
+
+    @overload
+    def to_svg(self: Drawn, path: str | Path, *, width: Width = "double", caption: bool = True) -> Path: ...
+
+    def to_svg(
+        self: Drawn, path: str | Path | None = None, *, width: Width = "double", caption: bool = True
+    ) -> str | Path:
+        """Draw this as a figure for a paper, without a browser: light, text as text, none below 7 points.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            Replaced when it exists; without it the SVG is returned.
+        width : "single", "double" or float, default "double"
+            A column of 3.3 inches, two of 6.8, or so many inches.
+        caption : bool, default True
+            Write the title above, and below what is shown, of which model and prompt, in which units (`caption()`).
+
+        Returns
+        -------
+        str or Path
+            The SVG, or `path`.
+
+        Raises
+        ------
+        ValueError
+            When `width` is something else.
+        FileNotFoundError
+            When the folder of `path` is not there.
+
+        Examples
+        --------
+        >>> from scope_widgets import Microscope, lens
+        >>> result = lens.logit_lens(Microscope.load("demo").trace("When Mary and John went"))
+        >>> result.widget().to_svg(width="single")[:4]
+        '<svg'
+        """
+        text = figure(self, width, caption).svg()
+        return text if path is None else write_text(path, text)
+
+    def to_png(
+        self: Drawn, path: str | Path, *, width: Width = "double", caption: bool = True, dpi: float = 300.0
+    ) -> Path:
+        """Draw it as a PNG of `dpi` pixels an inch; all else as in `to_svg`.
+
+        Raises
+        ------
+        ImportError
+            Where Typst is not installed: ``pip install 'scope-widgets[figures]'``.
+        ValueError
+            When `width` or `dpi` is something else.
+        """
+        return _write(path, rendered(figure(self, width, caption), "png", dpi))
+
+    def to_pdf(self: Drawn, path: str | Path, *, width: Width = "double", caption: bool = True) -> Path:
+        """Draw it as a PDF, vectors with their fonts; all else as in `to_svg`.
+
+        Raises
+        ------
+        ImportError
+            Where Typst is not installed: ``pip install 'scope-widgets[figures]'``.
+        ValueError
+            When `width` is something else.
+        """
+        return _write(path, rendered(figure(self, width, caption), "pdf"))
 
 
 def figure(view: Drawn, width: Width, caption: bool) -> Paper:
@@ -86,7 +158,7 @@ def rendered(paper: Paper, ending: Literal["pdf", "png"], dpi: float = 300.0) ->
         return with_resolution(bytes(typst.compile(str(page), root=folder, format="png", ppi=_POINTS)), dpi)
 
 
-def write(path: str | Path, content: bytes) -> Path:
+def _write(path: str | Path, content: bytes) -> Path:
     """Write a file in place of what was there, and return its path."""
     with replacing(path) as new:
         new.write_bytes(content)

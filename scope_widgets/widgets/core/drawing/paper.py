@@ -62,10 +62,13 @@ class Paper:
     ----------
     y : float
         Where what comes next begins; whoever draws moves it down.
+    picture : bytes or None
+        The first picture that was drawn, as a PNG file.
     """
 
     def __init__(self, width: float) -> None:
         self.width, self.y = width, 0.0
+        self.picture: bytes | None = None
         self._parts: list[str] = []
         self._names = 0
 
@@ -120,7 +123,9 @@ class Paper:
 
     def image(self, pixels: npt.NDArray[Any], x: float, y: float, width: float, height: float) -> None:
         """Draw a picture, uint8 [row, column] or [row, column, 3], its pixels as boxes."""
-        source = b64encode(png(np.ascontiguousarray(pixels))).decode()
+        file = png(np.ascontiguousarray(pixels))
+        self.picture = self.picture or file
+        source = b64encode(file).decode()
         self.add(
             f'<image x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}" preserveAspectRatio="none" '
             f'style="image-rendering:pixelated" href="data:image/png;base64,{source}"/>'

@@ -46,6 +46,11 @@ def png(pixels: npt.NDArray[Any]) -> bytes:
     )
 
 
+def width_of(file: bytes) -> int:
+    """Return how many pixels a PNG file is wide."""
+    return int.from_bytes(file[16:20], "big")
+
+
 def with_resolution(file: bytes, dpi: float) -> bytes:
     """Return a PNG file that says how many pixels an inch it has, so that other programs know its size."""
     after_header = 8 + 25
