@@ -1,5 +1,6 @@
 """Shared by all tests: no test may reach a network, workers do not fight for cores, models are loaded once."""
 
+import gc
 import os
 
 import hypothesis
@@ -24,6 +25,12 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.name == "test_rounding.py" or item.path.parent.name in ("experiments", "lens"):
             item.add_marker(pytest.mark.numeric)
+
+
+def pytest_collection_finish():
+    """Leave what is imported out of each later look for garbage: half a million objects, half a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
