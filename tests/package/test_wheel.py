@@ -59,14 +59,17 @@ def test_both_carry_what_is_needed(built):
     assert not [name for name in names if name.endswith((".c", ".pyx", ".ts"))]
 
 
-def test_wheel_works_without_node_or_compiler(built, tmp_path):
+def test_wheel_works_without_node_or_compiler_and_leaves_others_as_they_are(built, tmp_path):
+    """In a new Python, as a user meets it: nnsight hangs nothing on every object, so that marimo can be imported."""
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", tmp_path, built[1]]
     subprocess.run(install, check=True, capture_output=True)
     code = (
         "import scope_widgets; from scope_widgets import Microscope, heads, widgets\n"
         f"assert scope_widgets.__file__.startswith({str(tmp_path)!r}), scope_widgets.__file__\n"
         "scope = Microscope.load('demo'); trace = scope.trace('Mary and John went to the store')\n"
-        "heads.score(trace); widgets.save_html([trace], 'out.html')"
+        "heads.score(trace); widgets.save_html([trace], 'out.html')\n"
+        "assert not hasattr(object(), 'save')\n"
+        "import marimo"
     )
     environment = {"PATH": "", "PYTHONPATH": str(tmp_path), "HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
