@@ -27,10 +27,13 @@ def written(tmp_path_factory):
 
 def test_it_is_a_program_of_its_own(tmp_path):
     """What is asked for is checked before anything heavy is imported."""
-    command = [sys.executable, "-m", "scope_widgets.cli", "circuits", "--pairs", "1", "--out", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-X", "importtime", "-m", "scope_widgets.cli", "circuits", "--pairs", "1"]
+    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert "--pairs is 2 or more" in done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "argparse" in imported
+    assert "torch" not in imported
 
 
 def test_one_command_writes_a_graph_and_a_table(written):
