@@ -15,7 +15,7 @@ hypothesis.settings.register_profile("suite", deadline=None)  # a machine may be
 hypothesis.settings.load_profile("suite")
 
 
-#: files that take a minute or more, the longest first: they are begun first, so that no worker is left with one at the
+#: files that take longest, in that order: they are begun first, so that no worker is left with one at the
 #: end. Those of `tests/browser`, which are next in the order of names, share a Chromium where they follow each other
 LONG = ("test_hosts.py", "test_notebooks.py", "test_session.py", "test_wheel.py", "test_discovery.py")
 
