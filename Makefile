@@ -17,15 +17,15 @@ BUNDLES := scope_widgets/static/attention_view.js
 KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.h)
 SCRIPTS := $(shell find js/src -type f) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: help demo test test-numerics test-families test-heavy test-soak test-remote bench build lint traits wheel notebook notebooks clean
+.PHONY: help demo test test-numerics test-families test-heavy test-soak test-remote bench build lint lint-types lint-python lint-js test-js traits wheel notebook notebooks clean
 help:
 	@sed -n 1,6p Makefile
 
 demo: $(VENV)/.built
 	$(BIN)/python -m scripts.demo --model $(MODEL)
 
-test: $(VENV)/.built lint
-	cd js && npm test --silent
+test: $(VENV)/.built
+	$(MAKE) --no-print-directory -j2 --output-sync lint test-js
 	scripts/ensure_chromium.sh
 	$(PYTEST) --durations=25
 
@@ -52,13 +52,23 @@ bench: $(VENV)/.built
 	$(BIN)/python -m benchmarks
 	REMOTE_BENCHMARKS=1 tests/ndif_server/beside_ndif.sh $(BIN)/python -m benchmarks remote
 
-lint: $(VENV)/.built
+# `make test` runs these two at a time, the longest first
+lint: lint-types lint-python lint-js
+
+lint-types: $(VENV)/.built
+	$(BIN)/mypy
+
+lint-python: $(VENV)/.built
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python scripts/generate_traits.py --check
+
+lint-js: $(VENV)/.built
 	cd js && npm run --silent lint
+
+test-js: $(VENV)/.built
+	cd js && npm test --silent
 
 traits: $(VENV)/.built
 	$(BIN)/python scripts/generate_traits.py

@@ -40,11 +40,12 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from scope_widgets import Microscope, circuits
-
     if options.pairs < 2:
         raise ValueError(f"--pairs is 2 or more: half of them are for the test; got {options.pairs}.")
     _check_writable(options.out)
+
+    from scope_widgets import Microscope, circuits  # seconds: only where there is something to do
+
     scope = Microscope.load(options.model, remote=options.remote)
     if options.edges is not None:
         _check_edges(options.edges, _most_edges(scope), scope)

@@ -83,10 +83,11 @@ def test_it_is_complete_and_minimal(model):
     assert (table["share"] > 0.9).all()
 
 
-def test_noise_has_no_circuit():
-    """Random models on unrelated prompts and answers; at most one of twenty seeds may be taken in."""
+@pytest.mark.parametrize("seeds", [8, pytest.param(20, marks=pytest.mark.heavy)])
+def test_noise_has_no_circuit(seeds):
+    """Random models on unrelated prompts and answers; at most one of twenty seeds may be taken in, none of fewer."""
     found = dict.fromkeys(METHODS, 0)
-    for seed in range(20):
+    for seed in range(seeds):
         torch.manual_seed(seed)
         config = hf.GPT2Config(
             vocab_size=VOCAB, n_embd=16, n_layer=2, n_head=2, n_positions=16, bos_token_id=1, eos_token_id=2,
@@ -101,4 +102,4 @@ def test_noise_has_no_circuit():
             circuit = discover(scope, task, method)
             found[method] += circuit.n_edges > 0
             assert circuit.n_edges or "chance" in circuit.provenance.note
-    assert max(found.values()) <= 1
+    assert max(found.values()) <= seeds // 20

@@ -1,6 +1,8 @@
-"""The command line, run as a user runs it."""
+"""The command line."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import shutil
 import subprocess
@@ -18,9 +20,20 @@ from tests.support.fake_transport import fake_remote
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     out = tmp_path_factory.mktemp("cli") / "circuit"
-    command = [sys.executable, "-m", "scope_widgets.cli", "circuits", "--task", "ioi", "--pairs", "20", "--edges", "24"]
-    done = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, check=True)
-    return out, done.stdout
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        assert main(["circuits", "--task", "ioi", "--pairs", "20", "--edges", "24", "--out", str(out)]) == 0
+    return out, said.getvalue()
+
+
+def test_it_is_a_program_of_its_own(tmp_path):
+    """What is asked for is checked before anything heavy is imported."""
+    command = [sys.executable, "-X", "importtime", "-m", "scope_widgets.cli", "circuits", "--pairs", "1"]
+    done = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "--pairs is 2 or more" in done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "argparse" in imported
+    assert "torch" not in imported
 
 
 def test_one_command_writes_a_graph_and_a_table(written):

@@ -157,7 +157,7 @@ def test_planted_heads_are_found_at_their_places_under_grouped_queries(demo):
 def test_a_circuit_set_by_hand_is_found_whole(demo):
     many = ioi.prompts(demo, n=1000, seed=3)
     names = torch.as_tensor(np.union1d(many.io_ids, many.subject_ids))
-    result = ioi.detect(planted_circuit(demo, names), ioi.prompts(demo, n=40, seed=0))
+    result = ioi.detect(planted_circuit(demo, names), ioi.prompts(demo, n=20, seed=0))
     table = result.compare({name: [head] for name, head in HEADS.items()}).to_dataframe().set_index("class")
     assert (table.loc[list(HEADS), ["precision", "recall"]] == 1).all(axis=None)
     assert len(result.head_class) == len(HEADS)
@@ -178,7 +178,7 @@ def test_a_circuit_set_by_hand_is_found_whole(demo):
 def test_a_name_mover_that_reads_the_name_one_token_further_is_found(demo):
     many = ioi.prompts(demo, n=1000, seed=3)
     names = torch.as_tensor(np.union1d(many.io_ids, many.subject_ids))
-    result = ioi.detect(planted_circuit(demo, names, one_further=True), ioi.prompts(demo, n=40, seed=0))
+    result = ioi.detect(planted_circuit(demo, names, one_further=True), ioi.prompts(demo, n=20, seed=0))
     assert result.classes == {name: [head] for name, head in HEADS.items()}
     rows = result.heads.set_index("class")
     assert rows.loc["name_mover", "reads"] == "IO at IO+1"

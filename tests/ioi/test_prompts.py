@@ -275,11 +275,12 @@ def test_corruptions_take_the_task_away(demo):
 
 
 @pytest.mark.smollm2
-def test_smollm2_does_the_task(smollm2):
-    these = prompts(smollm2, n=100, seed=0)
+@pytest.mark.parametrize("n", [25, pytest.param(100, marks=pytest.mark.heavy)])
+def test_smollm2_does_the_task(smollm2, n):
+    these = prompts(smollm2, n=n, seed=0)
     assert len(these.templates) == len(TEMPLATES)
     assert len(these.names) >= 100
-    assert (difference(smollm2, these) > 0).sum() >= 98
+    assert (difference(smollm2, these) > 0).mean() >= 0.98
 
 
 @pytest.mark.smollm2

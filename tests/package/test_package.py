@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from scripts import run_notebooks
 from tests.support.paths import ROOT
 
 
@@ -27,16 +28,9 @@ def test_import_is_instant_and_without_torch():
     assert int(n_modules) < 60
 
 
-def test_nnsight_hangs_nothing_on_every_object():
-    python("from scope_widgets import Microscope; Microscope.load('demo'); assert not hasattr(object(), 'save')")
-
-
 def test_nnsight_stays_as_the_user_imported_it():
+    """That it changes nothing else says `test_wheel.py`."""
     python("import nnsight; from scope_widgets import Microscope; assert hasattr(object(), 'save')")
-
-
-def test_marimo_imports_afterwards():
-    python("from scope_widgets import Microscope; import marimo")
 
 
 def test_public_names():
@@ -48,16 +42,9 @@ def test_public_names():
         scope_widgets.Telescope  # noqa: B018
 
 
-def snippets():
-    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-
-
-def test_readme_snippets_run(tmp_path):
-    python("\n".join(snippets()), cwd=tmp_path)
-
-
 def test_readme_snippets_are_typed(tmp_path):
-    (tmp_path / "readme.py").write_text("\n".join(snippets()))
+    """That they run says `tests/docs/test_tour.py`."""
+    (tmp_path / "readme.py").write_text("\n".join(run_notebooks.blocks()))
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--config-file", ROOT / "pyproject.toml", tmp_path / "readme.py"],
         cwd=ROOT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
 import traceback
 from collections.abc import Callable
@@ -37,6 +38,11 @@ class Forked:
             child, status = os.waitpid(self._child, os.WNOHANG)
             self._status = status if child else None
         return self._status is not None
+
+    def kill(self) -> None:
+        """End it as the kernel does that has no memory left, whatever it is doing."""
+        os.kill(self._child, signal.SIGKILL)
+        self._status = os.waitpid(self._child, 0)[1]
 
     def result(self) -> Any:
         """Wait for its end and return what `work` returned; it wrote to stderr what it raised."""

@@ -1,10 +1,6 @@
 """What is recorded is what a trace has, whatever stops the recording."""
 
 import hashlib
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -14,6 +10,7 @@ import torch
 from scope_widgets import Microscope, features
 from scope_widgets.features.recording import record as recording_module
 from scope_widgets.features.recording.manifest import MANIFEST
+from tests.support.forked import Forked
 
 NAMES = ("Mary", "John", "Anna", "Tom", "Lucy")
 TEXTS = [
@@ -83,24 +80,14 @@ def test_split_is_by_text(scope, tmp_path):
     assert 0 < (rec.table.split == "validation").mean() < 0.3
 
 
-SCRIPT = """
-import sys
-from scope_widgets import Microscope
-from tests.features.recording import test_record as t
-t.recording_module._SHARD = 100
-t.record(Microscope.load("demo"), __import__("pathlib").Path(sys.argv[1]), t.TEXTS * 20)
-"""
-
-
 def test_a_killed_recording_goes_on_to_the_same_bytes(scope, tmp_path):
     whole = record(scope, tmp_path / "whole", TEXTS * 20)
     folder = tmp_path / "killed"
-    child = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder)])
+    child = Forked(lambda: record(scope, folder, TEXTS * 20) and None)
     while not (folder / "000003.safetensors").exists():
-        assert child.poll() is None
+        assert not child.ended
         time.sleep(0.01)
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
+    child.kill()
     assert not features.Recording.load(folder).manifest.complete
     assert record(scope, folder, TEXTS * 20).manifest.complete
     assert {name: one for name, one in bytes_of(folder).items() if not name.startswith(".")} == bytes_of(whole.folder)

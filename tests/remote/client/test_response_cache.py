@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -250,23 +251,21 @@ def test_a_read_only_folder_is_read(store):
         store._where.chmod(0o700)
 
 
-NO_ROOM = """
-import resource, signal, sys, torch
-from pathlib import Path
-from scope_widgets.remote.client.response_cache import ResponseCache
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-store = ResponseCache(Path(sys.argv[1]))
-store.keep("a", {"result": torch.zeros(100_000)})
-assert store.find("a") is None
-store.keep("b", {"result": torch.zeros(2)})
-assert store.find("b") is not None
-"""
+def keep_without_room(store):
+    """Keep an answer that is larger than a file may be, and a small one."""
+    import resource
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    store.keep("a", {"result": torch.zeros(100_000)})
+    assert store.find("a") is None
+    store.keep("b", {"result": torch.zeros(2)})
+    assert store.find("b") is not None
 
 
 def test_a_full_disk_keeps_nothing_and_nothing_fails(store):
     pytest.importorskip("resource", reason="Windows has no limit of a file's size to stand for a full disk.")
-    subprocess.run([sys.executable, "-c", NO_ROOM, str(store._where)], check=True)
+    Forked(lambda: keep_without_room(store)).result()
     assert files(store) == ["b.safetensors"]
 
 
