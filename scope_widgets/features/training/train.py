@@ -20,11 +20,13 @@ from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.training.checkpoint import CHECKPOINT, Checkpoint, optimiser_state, set_optimiser_state
+from scope_widgets.features.training.dense_step import DenseStep
 from scope_widgets.features.training.objective import Weights
 from scope_widgets.features.training.rows import TrainingRows
 from scope_widgets.features.training.settings import Architecture, Settings
 from scope_widgets.features.training.sparse_step import SparseStep
 from scope_widgets.features.training.start import first_weights, input_scale
+from scope_widgets.features.training.step import Step
 from scope_widgets.models.guards.put_back import recording_gradients
 
 #: steps between two validations, and between two checkpoints
@@ -145,9 +147,10 @@ class _Run:
         self._scale = input_scale(rows.first)
         first = rows.first * self._scale
         self._weights: Weights = first_weights(first, settings.d_sae, generator)
-        dead_after = min(10_000_000, max(settings.batch, settings.steps * settings.batch // 20))
-        self._step = SparseStep(settings, dead_after, first.device)
-        self._parameters = self._weights.all()
+        dead_after = min(10_000_000, max(settings.batch, settings.steps * settings.batch // 30))
+        kind = DenseStep if settings.architecture in ("gated", "relu") else SparseStep
+        self._step: Step = kind(settings, dead_after, first.device)
+        self._parameters = [*self._weights.all(), *self._step.own]
         self._optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
         self._history: dict[str, list[float]] = {}
 
@@ -179,6 +182,7 @@ class _Run:
         for group in self._optimiser.param_groups:
             group["lr"] = self._settings.rate_at(self.step_number)
         self._optimiser.step()
+        self._step.life.begin_anew(self._weights, self._step.own, self._optimiser)
         functional.normalize(decoder, dim=1, out=decoder)
         return measures
 
@@ -206,7 +210,7 @@ class _Run:
         }
         tensors = {f"parameter.{at}": one for at, one in enumerate(self._parameters)}
         tensors |= optimiser_state(self._optimiser, self._parameters)
-        return Checkpoint(about, {**tensors, "idle": self._step.idle, "first": self._rows.first[:64]})
+        return Checkpoint(about, {**tensors, "idle": self._step.life.idle, "first": self._rows.first[:64]})
 
     def go_on_from(self, folder: Path) -> None:
         """Go on from the checkpoint of a folder, where there is one."""
@@ -224,7 +228,8 @@ class _Run:
             self.step_number = int(known.about["step"])
             self._history = {name: list(values) for name, values in known.about["history"].items()}
             self._step.set_state(known.about["state"])
-            self._step.idle.copy_(known.tensors["idle"])
+            self._step.life.idle.copy_(known.tensors["idle"])
+            self._step.life.steps = self.step_number
             for at, one in enumerate(self._parameters):
                 one.copy_(known.tensors[f"parameter.{at}"])
             set_optimiser_state(self._optimiser, self._parameters, known.tensors)
@@ -235,6 +240,9 @@ class _Run:
         options = self._step.activation()
         if "threshold" in options:
             options["threshold"] = options["threshold"] / scale
+        if "gate" in options:
+            b_gate, r_mag = options["gate"]
+            options["gate"] = torch.stack([b_gate / scale, r_mag])
         return SAE(
             W_enc=w.encoder.T.contiguous(),
             W_dec=w.decoder.clone(),
