@@ -19,7 +19,7 @@ from scope_widgets.features.training.objective import (
 from scope_widgets.features.training.settings import Settings
 from scope_widgets.features.training.step import Life
 
-#: weight of the reconstruction of the error by latents that have died (Gao et al. 2024)
+#: weight of the reconstruction of the error by latents that do not fire (Gao et al. 2024)
 _AUXILIARY = 1 / 32
 #: pre-activations that the threshold is set by at the end
 _NUMBERS = 2**25
@@ -34,7 +34,7 @@ _BANDWIDTH = 0.03
 
 
 class SparseStep:
-    """Loss and gradients of all but "gated" and "relu": one dense product, the rest where latents fire.
+    """Loss and gradients of all but "gated": one dense product, the rest where latents fire.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class SparseStep:
             add_gradients(weights, gradients[:4], fired, centred, residual * (2 / len(x)))
         if self._jumps:
             self._add_gradients_of_thresholds(weights, gradients[4], p, residual, len(fired.values) / len(x))
-        if len(self.life.dead):
+        if len(self.life.ailing):
             self._revive(weights, gradients, p, centred, -residual)
         measures = self.life.note(fired.latents, -residual, x)
         return gradients, measures | {"l0": len(fired.values) / len(x)}
@@ -126,8 +126,8 @@ class SparseStep:
         of_threshold.index_add_(0, latents, -(self.own[0][latents] * by_value + by_firing) / width)
 
     def _revive(self, weights: Weights, gradients: list[Tensor], p: Tensor, centred: Tensor, residual: Tensor) -> None:
-        """Let the dead latents that come nearest to firing learn what the others leave over."""
-        dead = self.life.dead
+        """Let those ailing latents that come nearest to firing learn what the others leave over."""
+        dead = self.life.ailing
         k = min(len(dead), max(1, weights.decoder.shape[1] // 2))
         values, at = p[:, dead].topk(k, dim=1)
         latents = torch.zeros(len(p), len(dead), device=p.device).scatter_(1, at, values.relu())

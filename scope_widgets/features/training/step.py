@@ -12,7 +12,12 @@ from scope_widgets.features.training.objective import Weights
 from scope_widgets.features.training.settings import Settings
 
 #: dead latents begin anew in this share of the steps; those after it are for all to settle
-_BEGIN_ANEW = 0.8
+_BEGIN_ANEW = 0.5
+#: latents that have not fired for a part of that time learn from what is left over before they begin anew
+_AILING = 3
+#: the encoder's row of a latent that begins anew is so long, beside that of others: as long as theirs it took over rows
+#: of real activations that were well reconstructed without it
+_LENGTH = 0.2
 
 
 class Step(Protocol):
@@ -67,6 +72,11 @@ class Life:
         """The latents that have not fired for long."""
         return (self.idle > self._dead_after).nonzero()[:, 0]
 
+    @property
+    def ailing(self) -> Tensor:
+        """The latents that have not fired for a part of it."""
+        return (self.idle > self._dead_after // _AILING).nonzero()[:, 0]
+
     def note(self, fired: Tensor, residual: Tensor, x: Tensor) -> dict[str, float]:
         """Note the latents that fired in a batch and what is left over `[row, d]`, and return measures of it."""
         self.idle += len(x)
@@ -92,12 +102,14 @@ class Life:
         errors = self._residual.square().sum(1)
         # of the step's own numbers, so that a run that goes on draws the same
         generator = torch.Generator().manual_seed(self._settings.seed + self.steps)
-        at = torch.multinomial(errors.cpu() + 1e-30, len(dead), replacement=len(dead) > len(errors), generator=generator)
+        at = torch.multinomial(
+            errors.cpu() + 1e-30, len(dead), replacement=len(dead) > len(errors), generator=generator
+        )
         new = functional.normalize(self._residual[at.to(errors.device)], dim=1)
         alive = self.idle <= self._dead_after
         length = weights.encoder[alive].norm(dim=1).median() if alive.any() else 1.0
         weights.decoder[dead] = new
-        weights.encoder[dead] = new * length
+        weights.encoder[dead] = new * (_LENGTH * length)
         weights.b_enc[dead] = 0.0
         for one in own:
             one[dead] = one[alive].median() if alive.any() else one.mean()

@@ -1,4 +1,4 @@
-"""The step of autoencoders whose latents do not compete: gated ones, and ReLU with a penalty."""
+"""The step of gated autoencoders, whose latents do not compete."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from scope_widgets.features.training.step import Life
 _PACE = 0.02
 
 
-class DenseStep:
-    """Loss and gradients of "relu" and "gated", by autograd.
+class GatedStep:
+    """Loss and gradients of "gated", by autograd.
 
     The weight of the penalty is not told but follows: it grows while more than `k` latents fire in a row on average,
     and shrinks while fewer do.
@@ -25,7 +25,7 @@ class DenseStep:
     Attributes
     ----------
     own : list of Tensor
-        Of "gated" the gate's bias and the logarithm of what its magnitudes are scaled with, each `[latent]`.
+        The gate's bias and the logarithm of what its magnitudes are scaled with, each `[latent]`.
     life : Life
     """
 
@@ -33,29 +33,23 @@ class DenseStep:
         self._settings = settings
         self._weight = 0.1
         self.life = Life(settings, dead_after, device)
-        gates = 2 if settings.architecture == "gated" else 0
-        self.own: list[Tensor] = [torch.zeros(settings.d_sae, device=device) for _ in range(gates)]
+        self.own: list[Tensor] = [torch.zeros(settings.d_sae, device=device) for _ in range(2)]
 
     def gradients(self, weights: Weights, x: Tensor) -> tuple[list[Tensor], dict[str, float]]:
         """Return the gradients of a batch by the weights and by `own`, and its measures."""
         with torch.enable_grad():
             given = [one.detach().requires_grad_() for one in (*weights.all(), *self.own)]
-            encoder, decoder, b_enc, b_dec, *own = given
+            encoder, decoder, b_enc, b_dec, b_gate, r_mag = given
             plain = (x - b_dec) @ encoder.T
-            if own:
-                gate = plain + own[0]
-                acts = (plain * own[1].exp() + b_enc).relu() * (gate > 0)
-                opened = gate.relu()
-                # the gate reconstructs by itself too, by a decoder that does not learn from it
-                # (Rajamanoharan et al. 2024)
-                extra = (opened @ decoder.detach() + b_dec.detach() - x).square().sum(1).mean()
-            else:
-                acts = opened = (plain + b_enc).relu()
-                extra = torch.zeros(())
+            gate = plain + b_gate
+            acts = (plain * r_mag.exp() + b_enc).relu() * (gate > 0)
+            opened = gate.relu()
+            # the gate reconstructs by itself too, by a decoder that does not learn from it (Rajamanoharan et al. 2024)
+            alone = (opened @ decoder.detach() + b_dec.detach() - x).square().sum(1).mean()
             # of decoder rows of norm 1
             penalty = opened.sum(1).mean()
             residual = x - acts @ decoder - b_dec
-            loss = residual.square().sum(1).mean() + extra + self._weight * penalty
+            loss = residual.square().sum(1).mean() + alone + self._weight * penalty
             gradients = torch.autograd.grad(loss, given)
         fires = acts.detach() > 0
         l0 = float(fires.sum() / len(x))
@@ -64,7 +58,7 @@ class DenseStep:
 
     def activation(self) -> dict[str, Any]:
         """Return how latents fire afterwards, in the units of training."""
-        return {"activation": "gated", "gate": torch.stack(self.own)} if self.own else {"activation": "relu"}
+        return {"activation": "gated", "gate": torch.stack(self.own)}
 
     def calibrate(self, weights: Weights, x: Tensor) -> None:
         """Do nothing: latents fire afterwards as in training."""
