@@ -45,6 +45,10 @@ class Fired:
     latents: Tensor
     values: Tensor
 
+    def where(self, kept: Tensor) -> Fired:
+        """Return those for which `kept` `[non-zero]` is true."""
+        return Fired(self.rows[kept], self.latents[kept], self.values[kept])
+
     def starts(self, n_rows: int) -> Tensor:
         """Return where each row begins."""
         return torch.searchsorted(self.rows, torch.arange(n_rows, device=self.rows.device))
@@ -86,6 +90,36 @@ def add_gradients(weights: Weights, gradients: list[Tensor], fired: Fired, centr
 
     `centred` is what the encoder was given, the input without `b_dec`. Only latents that fire have gradients.
     """
+    gradients[3] += error.sum(0)
+    _add_gradients_of_latents(weights, gradients, fired, centred, error)
+
+
+def add_nested_gradients(
+    weights: Weights, gradients: list[Tensor], fired: Fired, centred: Tensor, x: Tensor, ends: list[int]
+) -> Tensor:
+    """Add the gradients of the mean over `ends` of the error of the first so many latents alone.
+
+    Returns what all of them leave over `[row, d]`, the reconstruction less `x`. Each latent that fires is read and
+    written once: its error is the sum of the errors of all prefixes that have it.
+    """
+    group = torch.bucketize(fired.latents, torch.tensor(ends, device=x.device), right=True)
+    parts = [fired.where(group == at) for at in range(len(ends))]
+    residual = weights.b_dec - x
+    residuals = []
+    for part in parts:
+        residual = residual + decode(part, weights.decoder, torch.zeros_like(weights.b_dec), len(x))
+        residuals.append(residual)
+    error = torch.zeros_like(x)
+    for part, one in zip(reversed(parts), reversed(residuals), strict=True):
+        error = error + one * (2 / (len(x) * len(ends)))
+        _add_gradients_of_latents(weights, gradients, part, centred, error)
+    gradients[3] += error.sum(0)
+    return residual
+
+
+def _add_gradients_of_latents(
+    weights: Weights, gradients: list[Tensor], fired: Fired, centred: Tensor, error: Tensor
+) -> None:
     of_encoder, of_decoder, of_b_enc, of_b_dec = gradients
     given = error[fired.rows]
     of_decoder.index_add_(0, fired.latents, given * fired.values[:, None])
@@ -93,4 +127,4 @@ def add_gradients(weights: Weights, gradients: list[Tensor], fired: Fired, centr
     of_encoder.index_add_(0, fired.latents, centred[fired.rows] * by_value[:, None])
     by_latent = torch.zeros_like(weights.b_enc).index_add_(0, fired.latents, by_value)
     of_b_enc += by_latent
-    of_b_dec += error.sum(0) - by_latent @ weights.encoder
+    of_b_dec -= by_latent @ weights.encoder

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from scope_widgets._choices import check_choice
 
-Architecture = Literal["batch_topk", "topk"]
+Architecture = Literal["batch_topk", "topk", "matryoshka", "jumprelu", "gated"]
 
 
 @dataclass(frozen=True)

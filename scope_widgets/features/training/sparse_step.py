@@ -1,4 +1,4 @@
-"""The step of autoencoders whose latents compete: the `k` strongest of a row, or of a batch on average."""
+"""The step of autoencoders of which few latents are touched: the strongest of a row or a batch, or thresholds."""
 
 from __future__ import annotations
 
@@ -11,73 +11,78 @@ from scope_widgets.features.training.objective import (
     Fired,
     Weights,
     add_gradients,
+    add_nested_gradients,
     decode,
     strongest_of_all,
     strongest_of_each,
 )
 from scope_widgets.features.training.settings import Settings
+from scope_widgets.features.training.step import Life
 
-#: weight of the reconstruction of the error by latents that have died (Gao et al. 2024)
+#: weight of the reconstruction of the error by latents that do not fire (Gao et al. 2024)
 _AUXILIARY = 1 / 32
 #: pre-activations that the threshold is set by at the end
 _NUMBERS = 2**25
 #: how slowly the threshold follows the smallest activation of a batch
-_KEPT = 0.999
+_KEPT = 0.99
+#: of "matryoshka" the first so many of the latents reconstruct by themselves too
+PREFIXES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+#: "jumprelu" begins as "batch_topk" for this share of the steps: one threshold, from which each latent's own departs
+_TOGETHER = 0.4
+#: the width around a threshold in which it has a gradient, for inputs of norm 1
+_BANDWIDTH = 0.03
 
 
 class SparseStep:
-    """Loss and gradients of "topk" and "batch_topk": one dense product, the rest where latents fire.
+    """Loss and gradients of all but "gated": one dense product, the rest where latents fire.
 
     Attributes
     ----------
     threshold : float
-        The moving mean of the smallest activation of a batch, at which latents of "batch_topk" fire afterwards.
-    idle : Tensor of int64 [latent]
-        Rows since each latent last fired.
+        The moving mean of the smallest activation of a batch.
+    own : list of Tensor
+        Of "jumprelu" the thresholds `[latent]`.
+    life : Life
     """
 
     def __init__(self, settings: Settings, dead_after: int, device: torch.device) -> None:
         self._settings = settings
-        self._dead_after = dead_after
         self.threshold = 0.0
-        self.idle = torch.zeros(settings.d_sae, dtype=torch.int64, device=device)
-
-    @property
-    def dead(self) -> Tensor:
-        """The latents that have not fired for long."""
-        return (self.idle > self._dead_after).nonzero()[:, 0]
+        self.life = Life(settings, dead_after, device)
+        jumps = settings.architecture == "jumprelu"
+        self.own: list[Tensor] = [torch.zeros(settings.d_sae, device=device)] if jumps else []
 
     def gradients(self, weights: Weights, x: Tensor) -> tuple[list[Tensor], dict[str, float]]:
-        """Return the gradients of a batch by the weights, and its measures."""
+        """Return the gradients of a batch by the weights and by `own`, and its measures."""
         centred = x - weights.b_dec
         p = torch.addmm(weights.b_enc, centred, weights.encoder.T)
         fired = self._fired(p)
-        gradients = [torch.zeros_like(one) for one in weights.all()]
-        residual = decode(fired, weights.decoder, weights.b_dec, len(x)) - x
-        add_gradients(weights, gradients, fired, centred, residual * (2 / len(x)))
-        if len(self.dead):
+        gradients = [torch.zeros_like(one) for one in (*weights.all(), *self.own)]
+        if self._settings.architecture == "matryoshka":
+            ends = [max(1, round(share * len(weights.encoder))) for share in PREFIXES]
+            residual = add_nested_gradients(weights, gradients[:4], fired, centred, x, ends)
+        else:
+            residual = decode(fired, weights.decoder, weights.b_dec, len(x)) - x
+            add_gradients(weights, gradients[:4], fired, centred, residual * (2 / len(x)))
+        if self._jumps:
+            self._add_gradients_of_thresholds(weights, gradients[4], p, residual, len(fired.values) / len(x))
+        if len(self.life.ailing):
             self._revive(weights, gradients, p, centred, -residual)
-        self.idle += len(x)
-        self.idle[fired.latents] = 0
-        loss = float(residual.square().sum(1).mean())
-        return gradients, {
-            "loss": loss,
-            "l0": len(fired.values) / len(x),
-            "dead": len(self.dead) / len(self.idle),
-            "explained": 1 - loss / max(float(x.var(0, correction=0).sum()), 1e-30),
-        }
+        measures = self.life.note(fired.latents, -residual, x)
+        return gradients, measures | {"l0": len(fired.values) / len(x)}
 
     def activation(self) -> dict[str, Any]:
         """Return how latents fire afterwards, in the units of training."""
         if self._settings.architecture == "topk":
             return {"activation": "topk", "k": self._settings.k}
-        return {"activation": "jumprelu", "threshold": torch.full((len(self.idle),), self.threshold)}
+        thresholds = self.own[0] if self._jumps else torch.full((self._settings.d_sae,), self.threshold)
+        return {"activation": "jumprelu", "threshold": thresholds.clamp_min(0)}
 
     def calibrate(self, weights: Weights, x: Tensor) -> None:
         """Set the threshold so that `k` latents fire on average in rows of `x`, where a batch decided in training."""
-        if self._settings.architecture == "topk":
+        if self._settings.architecture == "topk" or self._jumps:
             return
-        x = x[: max(1, _NUMBERS // len(self.idle))]
+        x = x[: max(1, _NUMBERS // self._settings.d_sae)]
         p = torch.addmm(weights.b_enc, x - weights.b_dec, weights.encoder.T)
         fired = strongest_of_all(p, self._settings.k, 0.5 * self.threshold)
         self.threshold = float(fired.values.min()) * (1 - 1e-6) if len(fired.values) else 0.0
@@ -90,18 +95,39 @@ class SparseStep:
         """Put its numbers back."""
         self.threshold = float(state["threshold"])
 
+    @property
+    def _jumps(self) -> bool:
+        """Whether each latent has a threshold of its own by now."""
+        return self._settings.architecture == "jumprelu" and self.life.steps >= _TOGETHER * self._settings.steps
+
     def _fired(self, p: Tensor) -> Fired:
         if self._settings.architecture == "topk":
             return strongest_of_each(p, self._settings.k)
+        if self._jumps:
+            rows, latents = ((p > self.own[0]) & (p > 0)).nonzero(as_tuple=True)
+            return Fired(rows, latents, p[rows, latents])
         fired = strongest_of_all(p, self._settings.k, 0.5 * self.threshold)
         if len(fired.values):
             least = float(fired.values.min())
             self.threshold = _KEPT * self.threshold + (1 - _KEPT) * least if self.threshold else least
+            if self.own:
+                self.own[0].fill_(self.threshold)
         return fired
 
+    def _add_gradients_of_thresholds(
+        self, weights: Weights, of_threshold: Tensor, p: Tensor, residual: Tensor, l0: float
+    ) -> None:
+        """Add those of the error and of `d (L0 / k - 1)^2`, of a box around each threshold (Rajamanoharan 2024)."""
+        d, k = residual.shape[1], self._settings.k
+        width = _BANDWIDTH * d**0.5
+        rows, latents = ((p - self.own[0]).abs() < width / 2).nonzero(as_tuple=True)
+        by_value = (residual[rows] * weights.decoder[latents]).sum(1) * (2 / len(p))
+        by_firing = 2 * d * (l0 / k - 1) / k / len(p)
+        of_threshold.index_add_(0, latents, -(self.own[0][latents] * by_value + by_firing) / width)
+
     def _revive(self, weights: Weights, gradients: list[Tensor], p: Tensor, centred: Tensor, residual: Tensor) -> None:
-        """Let the dead latents that come nearest to firing learn what the others leave over."""
-        dead = self.dead
+        """Let those ailing latents that come nearest to firing learn what the others leave over."""
+        dead = self.life.ailing
         k = min(len(dead), max(1, weights.decoder.shape[1] // 2))
         values, at = p[:, dead].topk(k, dim=1)
         latents = torch.zeros(len(p), len(dead), device=p.device).scatter_(1, at, values.relu())

@@ -20,11 +20,13 @@ from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.training.checkpoint import CHECKPOINT, Checkpoint, optimiser_state, set_optimiser_state
+from scope_widgets.features.training.gated_step import GatedStep
 from scope_widgets.features.training.objective import Weights
 from scope_widgets.features.training.rows import TrainingRows
 from scope_widgets.features.training.settings import Architecture, Settings
 from scope_widgets.features.training.sparse_step import SparseStep
 from scope_widgets.features.training.start import first_weights, input_scale
+from scope_widgets.features.training.step import Step
 from scope_widgets.models.guards.put_back import recording_gradients
 
 #: steps between two validations, and between two checkpoints
@@ -51,9 +53,15 @@ def train(
 
     Inputs are scaled so that their mean squared norm is their width, and the scale is folded into the result, which
     takes activations as they are. Decoder rows have norm 1 after each step; the output begins with the geometric
-    median; latents that fire no more learn what the others leave over. With "batch_topk" `k` latents
-    fire in a row on average: the strongest of a batch, and afterwards those above one threshold, which is set so that
-    as many fire on some rows of training.
+    median; latents that fire no more learn what the others leave over, and in the first half of the steps begin anew at
+    it. `k` latents fire in a row:
+
+    - "batch_topk": on average, the strongest of a batch, and afterwards those above one threshold, which is set so that
+      as many fire on some rows of training;
+    - "topk": at most;
+    - "matryoshka": as "batch_topk", and the first 1/16, 1/8, 1/4 and 1/2 of the latents reconstruct by themselves too;
+    - "jumprelu": begins as "batch_topk"; after two fifths of the steps each latent learns a threshold of its own;
+    - "gated": about `k`, as the weight of its penalty follows the number that fire.
 
     Parameters
     ----------
@@ -63,8 +71,8 @@ def train(
     d_sae : int, optional
         Latents; 8 times the width by default.
     k : int, default 32
-        Latents that fire in a row: at most ("topk"), or on average ("batch_topk").
-    architecture : "batch_topk" or "topk", default "batch_topk"
+        Latents that fire in a row.
+    architecture : "batch_topk", "topk", "matryoshka", "jumprelu" or "gated", default "batch_topk"
     steps : int, optional
         By default so many that all rows come once, and 4,000 at least.
     batch : int, default 2048
@@ -92,7 +100,8 @@ def train(
 
     References
     ----------
-    Gao et al. 2024 (TopK, arXiv 2406.04093); Bussmann et al. 2024 (BatchTopK, arXiv 2412.06410).
+    Gao et al. 2024 (TopK, arXiv 2406.04093); Bussmann et al. 2024 (BatchTopK, arXiv 2412.06410) and 2025 (Matryoshka,
+    arXiv 2503.17547); Rajamanoharan et al. 2024 (gated, arXiv 2404.16014; JumpReLU, arXiv 2407.14435).
 
     Examples
     --------
@@ -145,9 +154,10 @@ class _Run:
         self._scale = input_scale(rows.first)
         first = rows.first * self._scale
         self._weights: Weights = first_weights(first, settings.d_sae, generator)
-        dead_after = min(10_000_000, max(settings.batch, settings.steps * settings.batch // 20))
-        self._step = SparseStep(settings, dead_after, first.device)
-        self._parameters = self._weights.all()
+        dead_after = min(10_000_000, max(settings.batch, settings.steps * settings.batch // 30))
+        kind = GatedStep if settings.architecture == "gated" else SparseStep
+        self._step: Step = kind(settings, dead_after, first.device)
+        self._parameters = [*self._weights.all(), *self._step.own]
         self._optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
         self._history: dict[str, list[float]] = {}
 
@@ -179,6 +189,7 @@ class _Run:
         for group in self._optimiser.param_groups:
             group["lr"] = self._settings.rate_at(self.step_number)
         self._optimiser.step()
+        self._step.life.begin_anew(self._weights, self._step.own, self._optimiser)
         functional.normalize(decoder, dim=1, out=decoder)
         return measures
 
@@ -206,7 +217,7 @@ class _Run:
         }
         tensors = {f"parameter.{at}": one for at, one in enumerate(self._parameters)}
         tensors |= optimiser_state(self._optimiser, self._parameters)
-        return Checkpoint(about, {**tensors, "idle": self._step.idle, "first": self._rows.first[:64]})
+        return Checkpoint(about, {**tensors, "idle": self._step.life.idle, "first": self._rows.first[:64]})
 
     def go_on_from(self, folder: Path) -> None:
         """Go on from the checkpoint of a folder, where there is one."""
@@ -224,7 +235,8 @@ class _Run:
             self.step_number = int(known.about["step"])
             self._history = {name: list(values) for name, values in known.about["history"].items()}
             self._step.set_state(known.about["state"])
-            self._step.idle.copy_(known.tensors["idle"])
+            self._step.life.idle.copy_(known.tensors["idle"])
+            self._step.life.steps = self.step_number
             for at, one in enumerate(self._parameters):
                 one.copy_(known.tensors[f"parameter.{at}"])
             set_optimiser_state(self._optimiser, self._parameters, known.tensors)
@@ -235,6 +247,9 @@ class _Run:
         options = self._step.activation()
         if "threshold" in options:
             options["threshold"] = options["threshold"] / scale
+        if "gate" in options:
+            b_gate, r_mag = options["gate"]
+            options["gate"] = torch.stack([b_gate / scale, r_mag])
         return SAE(
             W_enc=w.encoder.T.contiguous(),
             W_dec=w.decoder.clone(),
