@@ -10,6 +10,9 @@ from scope_widgets._untrusted import check_name
 from scope_widgets.features.formats import saelens, sparsify
 from scope_widgets.features.sae.sae import SAE
 
+#: the SAE of the demo model, which `scripts/train_demo_sae.py` made
+DEMO = Path(__file__).parents[1] / "demo"
+
 Layout = Literal["saelens", "sparsify"]
 
 #: files by which layouts are known that torch.save wrote: they may run code when they are read
@@ -22,7 +25,8 @@ def load(path: str | Path, *, layout: Layout | None = None) -> SAE:
     Parameters
     ----------
     path : str or Path
-        A folder that SAELens (its version 6, or before), sparsify, or `SAE.save` wrote.
+        A folder that SAELens (its version 6, or before), sparsify, or `SAE.save` wrote; "demo" is the SAE of the demo
+        model that is in the package.
     layout : str, optional
         "saelens" or "sparsify"; by default what the folder holds says it.
 
@@ -38,10 +42,12 @@ def load(path: str | Path, *, layout: Layout | None = None) -> SAE:
     True
     >>> features.load(folder)
     SAE(16 latents of width 8, jumprelu)
+    >>> features.load("demo")
+    SAE(512 latents of width 128, jumprelu, residual of layer 3 of demo)
     """
     if layout is not None:
         check_choice("layout", layout, Layout)
-    folder = check_name(path)
+    folder = DEMO if str(path) == "demo" else check_name(path)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"There is no folder {str(path)[:200]!r}: an SAE is a folder of a configuration and weights."
