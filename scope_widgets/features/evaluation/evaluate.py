@@ -60,7 +60,7 @@ def evaluate(
         It says at which layer and site it stands; of a transcoder the output is measured and replaced.
     texts : list or iterator of str or of token ids, path, or data set
         As `features.record` takes them.
-    max_tokens : int, default 65,536
+    max_tokens : int, default 65536
         Tokens to measure, about: the text in which they are reached is the last.
     context : int, optional
         Tokens of a sample; by default 256, or the model's context where that is less. A longer text is cut.
