@@ -21,7 +21,7 @@ from scope_widgets.circuits import Circuit
 from scope_widgets.widgets import CircuitGraph, Selection
 from scope_widgets.widgets.core import requests
 from tests.support.circuit_examples import FakeMeasurement, circuit, curve, task
-from tests.support.view_page import Work, frame, most, works
+from tests.support.view_page import Work, frame, most, rested, works
 
 pytestmark = pytest.mark.browser
 
@@ -40,11 +40,17 @@ def show(browser_page: Any, mount: Callable[..., list[Any]]) -> Callable[..., tu
 
 
 @pytest.fixture
-def measured_show(show: Any) -> Callable[..., tuple[CircuitGraph, Any, FakeMeasurement]]:
+def measured_show(show: Any, browser_page: Any) -> Callable[..., tuple[CircuitGraph, Any, FakeMeasurement]]:
+    """Show a circuit that is measured, and not compared with random ones: those come half a second after a change."""
+
     def measured_show(shown: Circuit | None = None, **options: Any) -> tuple[CircuitGraph, Any, FakeMeasurement]:
         shown = circuit() if shown is None else shown
         fake = FakeMeasurement(shown)
-        return *show(shown, measurement=fake, **options), fake
+        view, place = show(shown, measurement=fake, **options)
+        rested(browser_page)
+        browser_page.evaluate("hold()")
+        fake.asked = fake.asked[:1]
+        return view, place, fake
 
     return measured_show
 
