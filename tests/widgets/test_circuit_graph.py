@@ -35,16 +35,6 @@ def sent(view: CircuitGraph, name: str) -> Any:
 # -- what is sent
 
 
-def test_a_measurement_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another just before it holds it back for some 40 ms in Jupyter."""
-    shown, messages = circuit(), []
-    view = CircuitGraph(shown, measurement=FakeMeasurement(shown))
-    monkeypatch.setattr(view, "send", lambda content, buffers=None: messages.append(content["kind"]))
-    args = {"kept": 5, "removed": [], "added": []}
-    view._handle_custom_msg({"v": 1, "id": "a", "kind": "req", "name": "measure", "args": args}, [])
-    assert messages == ["res"]
-
-
 @pytest.mark.parametrize("shape", [(4, 4, None), (3, 6, 2), (12, 12, None)])
 def test_edges_are_sent_from_the_strongest_down(shape: Any) -> None:
     shown = circuit(*shape)

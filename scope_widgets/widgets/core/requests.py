@@ -100,8 +100,7 @@ class Answers:
         try:
             for status in job:
                 now = status.done, status.total, status.text
-                ended = 0 < status.total <= status.done  # the answer follows, which a message before would hold back
-                if now != last and not ended and status.state != "printed":
+                if now != last and status.state != "printed":
                     last = now
                     done, total, text = now
                     self.send({"v": 1, "id": request, "kind": "progress", "done": done, "total": total, "text": text})
