@@ -1,4 +1,4 @@
-"""`Charted`: results that show a small chart above their table."""
+"""`Charted`: results that show a small chart beside their table."""
 
 from __future__ import annotations
 

@@ -834,9 +834,6 @@ def test_pictures_for_the_eye(browser_page: Any, mount: Any, screenshot: Any, na
     browser_page.emulate_media(color_scheme=theme)
     (place,) = mount(browser_page, PICTURES[name](), width=1160)
     frame(browser_page)
-    if name == "many":  # what has a model and no curve is compared with random circuits after a while
-        place.get_by_text("random circuits of as many").first.wait_for()
-        frame(browser_page)
     screenshot(place, f"circuit_graph_{name}_{theme}")
 
 
