@@ -12,7 +12,8 @@ from scope_widgets._untrusted import check_count, opening, read_bytes, reading
 from scope_widgets.features.formats.files import header_of, read_config, read_tensors
 from scope_widgets.features.formats.hook_names import place_of
 from scope_widgets.features.formats.write_saelens import CONFIG, PLACE, WEIGHTS, digest
-from scope_widgets.features.sae.sae import SAE, Normalisation
+from scope_widgets.features.sae.sae import SAE
+from scope_widgets.features.sae.weights import Normalisation
 
 Config = dict[str, Any]
 Tensors = dict[str, Tensor]

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from safetensors.torch import save_file
 
 from scope_widgets._files import replacing, write_text
 from scope_widgets.features.formats.hook_names import HOOKS, hook_name
-
-if TYPE_CHECKING:
-    from scope_widgets.features.sae.sae import SAE
+from scope_widgets.features.sae.weights import Weights
 
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
 #: what is ours in the metadata: places that TransformerLens has no name for
@@ -23,7 +21,7 @@ _NORMALISATIONS = {"none": "none", "layer_norm": "layer_norm", "norm": "constant
 _ARCHITECTURES = {"relu": "standard", "topk": "topk", "jumprelu": "jumprelu", "gated": "gated"}
 
 
-def write(sae: SAE, folder: Path) -> None:
+def write(sae: Weights, folder: Path) -> None:
     """Write an SAE so that SAELens reads it, and it is read here as it was.
 
     The weights say which configuration they belong to: of an interrupted save nothing is read.
@@ -50,7 +48,7 @@ def digest(config: bytes) -> str:
     return hashlib.sha256(config).hexdigest()
 
 
-def _config(sae: SAE) -> dict[str, Any]:
+def _config(sae: Weights) -> dict[str, Any]:
     architecture = _ARCHITECTURES[sae.activation]
     if sae.is_transcoder:
         if sae.activation not in ("relu", "jumprelu"):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from scope_widgets.features.recording.recording import MappedRows
+from scope_widgets.features.recording.mapped_rows import MappedRows
 
 #: rows that are read together
 BLOCK = 256

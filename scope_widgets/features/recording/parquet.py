@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from scope_widgets._files import replacing
+from scope_widgets.features.recording.manifest import Manifest
 from scope_widgets.features.recording.shards import COLUMNS, read_shard, texts_of_bytes
 from scope_widgets.features.recording.texts import pyarrow_parquet
-
-if TYPE_CHECKING:
-    from scope_widgets.features.recording.recording import Recording
 
 #: numbers of a row group
 _NUMBERS = 2**24
@@ -23,11 +21,11 @@ _NUMBERS = 2**24
 _SNIPPET = 200
 
 
-def write_parquet(recording: Recording, folder: Path) -> None:
-    """Write `rows.parquet` and `samples.parquet` of a recording, each whole or not at all."""
+def write_parquet(manifest: Manifest, shards: list[Path], folder: Path) -> None:
+    """Write `rows.parquet` and `samples.parquet` of a recording's shards, each whole or not at all."""
     parquet = pyarrow_parquet()
     folder.mkdir(parents=True, exist_ok=True)
-    for name, groups in (("rows", _row_groups(recording)), ("samples", _sample_groups(recording))):
+    for name, groups in (("rows", _row_groups(manifest, shards)), ("samples", _sample_groups(shards))):
         with replacing(folder / f"{name}.parquet") as new:
             writer = None
             try:
@@ -38,16 +36,15 @@ def write_parquet(recording: Recording, folder: Path) -> None:
                 if writer is not None:
                     writer.close()
             if writer is None:
-                raise ValueError(f"{recording!r} has no rows to write.")
+                raise ValueError("This recording has no rows to write.")
 
 
-def _row_groups(recording: Recording) -> Iterator[Any]:
+def _row_groups(m: Manifest, shards: list[Path]) -> Iterator[Any]:
     import pyarrow
 
-    m = recording.manifest
     step = max(1, _NUMBERS // m.d)
     first = 0
-    for path in recording.paths():
+    for path in shards:
         shard = read_shard(path, [*COLUMNS, "text", "text_bytes", *(f"{m.site}.{layer}" for layer in m.layers)])
         snippets = pyarrow.array([text[:_SNIPPET] for text in texts_of_bytes(shard)], pyarrow.string())
         for layer in m.layers:
@@ -78,11 +75,11 @@ def _lists(rows: Tensor) -> Any:
     return pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(flat), rows.shape[1])
 
 
-def _sample_groups(recording: Recording) -> Iterator[Any]:
+def _sample_groups(shards: list[Path]) -> Iterator[Any]:
     import pyarrow
 
     first = 0
-    for path in recording.paths():
+    for path in shards:
         shard = read_shard(path, ["document", "start", "text", "text_bytes"])
         texts = texts_of_bytes(shard)
         yield pyarrow.table(

@@ -14,6 +14,7 @@ from torch import Tensor
 from scope_widgets._untrusted import reading
 from scope_widgets.features.recording.batches import shuffled_batches
 from scope_widgets.features.recording.manifest import Manifest
+from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.parquet import write_parquet
 from scope_widgets.features.recording.shards import COLUMNS, digest_of, name_of, read_shard, texts_of_bytes
 
@@ -84,7 +85,9 @@ class Recording:
         if layer not in self.manifest.layers:
             have = ", ".join(map(str, self.manifest.layers))
             raise ValueError(f"Layer {layer!r} was not recorded; there are {have}.")
-        return MappedRows(self, f"{self.manifest.site}.{layer}")
+        name = f"{self.manifest.site}.{layer}"
+        parts = (part[name] for part in self.tensors([name]))
+        return MappedRows(parts, self.manifest.d, getattr(torch, self.manifest.dtype))
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -175,7 +178,7 @@ class Recording:
         >>> sorted(path.name for path in rec.to_parquet(folder / "parquet").iterdir())
         ['rows.parquet', 'samples.parquet']
         """
-        write_parquet(self, Path(folder))
+        write_parquet(self.manifest, self.paths(), Path(folder))
         return Path(folder)
 
     def batches(
@@ -210,45 +213,3 @@ class Recording:
         """
         chosen = None if split is None else np.flatnonzero(self.table["split"].to_numpy() == split)
         yield from shuffled_batches(self.rows(layer), chosen, batch, seed, window, epochs)
-
-
-class MappedRows:
-    """Rows `[row, d]` that lie in several files and are read where they are indexed: by a slice, or row numbers."""
-
-    def __init__(self, recording: Recording, name: str) -> None:
-        self._parts = [part[name] for part in recording.tensors([name])]
-        self._starts = np.cumsum([0, *(len(one) for one in self._parts)])
-        self._d = recording.manifest.d
-        self.dtype: torch.dtype = getattr(torch, recording.manifest.dtype)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and width."""
-        return int(self._starts[-1]), self._d
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return self.shape[0]
-
-    def __getitem__(self, rows: Any) -> Tensor:
-        """Return rows, read."""
-        if isinstance(rows, slice):
-            rows = np.arange(*rows.indices(len(self)))
-        rows = np.asarray(rows)
-        if rows.ndim == 0:
-            return self[rows[None]][0]
-        rows = np.where(rows < 0, rows + len(self), rows)
-        if len(rows) and (rows.min() < 0 or rows.max() >= len(self)):
-            raise IndexError(f"There are {len(self)} rows; asked for {rows.min()} to {rows.max()}.")
-        found = torch.empty(len(rows), self._d, dtype=self.dtype)
-        of = np.searchsorted(self._starts, rows, side="right") - 1
-        for part in np.unique(of):
-            here = np.flatnonzero(of == part)
-            found[torch.from_numpy(here)] = self._parts[part][torch.from_numpy(rows[here] - self._starts[part])]
-        return found
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        """Return all rows as an array, bfloat16 as float32."""
-        whole = self[:]
-        array = (whole.float() if whole.dtype == torch.bfloat16 else whole).numpy()
-        return array if dtype is None else array.astype(dtype)

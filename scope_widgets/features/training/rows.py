@@ -10,7 +10,8 @@ from torch import Tensor
 
 from scope_widgets._types import Array
 from scope_widgets.features.recording.batches import shuffled_batches
-from scope_widgets.features.recording.recording import MappedRows, Recording
+from scope_widgets.features.recording.mapped_rows import MappedRows
+from scope_widgets.features.recording.recording import Recording
 
 #: of an array's rows one of so many is kept for validation, and so many at most
 _ONE_OF, _MOST = 20, 8192
