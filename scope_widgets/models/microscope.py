@@ -40,7 +40,8 @@ from scope_widgets.models.run_arguments import check_token_ids, checked_logits, 
 from scope_widgets.models.tokens import as_given, encode, pad
 from scope_widgets.models.weights.weight_version import weights_state, weights_version
 from scope_widgets.traces.pending_trace import PendingTrace
-from scope_widgets.traces.trace import KeptLogits, Trace
+from scope_widgets.traces.trace import Trace
+from scope_widgets.traces.trace_data import KeptLogits
 
 P = ParamSpec("P")
 T = TypeVar("T")

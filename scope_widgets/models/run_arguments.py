@@ -11,7 +11,7 @@ from scope_widgets._choices import check_choice
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.model_parts import ModelParts
 from scope_widgets.models.execution.recorder import recorded_sites
-from scope_widgets.traces.trace import KeptLogits
+from scope_widgets.traces.trace_data import KeptLogits
 
 #: beyond this, patterns are not stored by default but computed from queries and keys when they are asked for
 ATTENTION_BYTES = 512 * 2**20

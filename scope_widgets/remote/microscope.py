@@ -45,7 +45,8 @@ from scope_widgets.remote.worker.read_activations import Wanted, arranged, plan
 from scope_widgets.remote.worker.trace_quantities import trace_quantities
 from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.traces.not_captured import NotCapturedError
-from scope_widgets.traces.trace import TRACE_SITES, KeptLogits
+from scope_widgets.traces.trace import TRACE_SITES
+from scope_widgets.traces.trace_data import KeptLogits
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -12,7 +12,8 @@ from scope_widgets.models.microscope import LocalMicroscope
 from scope_widgets.remote.worker.read_activations import Wanted
 from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.traces.not_captured import NotCapturedError
-from scope_widgets.traces.trace import KeptLogits, Trace
+from scope_widgets.traces.trace import Trace
+from scope_widgets.traces.trace_data import KeptLogits
 
 
 class ReadsQuantities(Protocol):

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from scope_widgets._provenance import Provenance
 from scope_widgets._result import Shown
 from scope_widgets._untrusted import opening, reading
 from scope_widgets.traces import trace_files as files
 from scope_widgets.traces.activation_statistics import describe
-from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.traces.not_captured import NotCapturedError
+from scope_widgets.traces.trace_data import TraceData
 from scope_widgets.traces.trace_parts import from_parts, to_parts
 
 if TYPE_CHECKING:
@@ -30,12 +29,9 @@ CROSS_SITES = ("cross_attention", "cross_attention_out")
 #: axes that are positions of the prompt, in the quantities of one prompt where it is not the first
 _POSITION_AXES = {"attention": (1, 2), "cross_attention": (1,)}
 
-#: which logits a trace keeps: of all positions, of each prompt's last, or none
-KeptLogits: TypeAlias = Literal["all", "last"] | None
-
 
 @dataclass(frozen=True, eq=False)
-class Trace(Shown):
+class Trace(TraceData, Shown):
     """The quantities of one forward over one prompt or several.
 
     One prompt has no batch axis; several have it first, and positions behind the end of a shorter prompt are NaN.
@@ -73,33 +69,7 @@ class Trace(Shown):
 
     view: ClassVar[str] = "scope_widgets.widgets.attention_view:AttentionView"
 
-    token_ids: Tensor
-    tokens: list[Any]
-    kept_logits: Tensor | None
-    n_layers: int
-    n_heads: int
-    n_kv_heads: int
-    provenance: Provenance
-    mask: Tensor
-    scoring: tuple[AttentionScoring, ...]
-    values: Mapping[str, Sequence[Tensor]]
-    modules: Mapping[str, Tensor] = field(default_factory=dict)
-    source_tokens: tuple[str, ...] = ()
-    scope: Any = field(default=None, repr=False)
-
     # --- what was run -----------------------------------------------------------------------------------------------
-
-    @property
-    def batched(self) -> bool:
-        """Whether it has a batch axis."""
-        return self.token_ids.ndim == 2
-
-    @property
-    def keeps(self) -> KeptLogits:
-        """Which logits it keeps: "all", those of the "last" position, or None."""
-        if self.kept_logits is None:
-            return None
-        return "last" if self.kept_logits.ndim == self.token_ids.ndim else "all"
 
     @property
     def logits(self) -> Tensor:
@@ -132,11 +102,6 @@ class Trace(Shown):
         return last_of(self.kept_logits, self.mask) if self.batched else self.kept_logits[-1]
 
     @property
-    def captured(self) -> tuple[str, ...]:
-        """Names of the quantities that were recorded."""
-        return tuple(self.values)
-
-    @property
     def model_id(self) -> str:
         """Hub id or folder name of the model."""
         return self.provenance.model
@@ -145,11 +110,6 @@ class Trace(Shown):
     def prompt(self) -> str:
         """The text of the prompt (of the first one, where there are several)."""
         return self.provenance.prompts[0] if self.provenance.prompts else ""
-
-    @property
-    def lengths(self) -> list[int]:
-        """Number of tokens of each prompt."""
-        return [int(row.sum()) for row in self.mask.reshape(-1, self.mask.shape[-1])]
 
     def __len__(self) -> int:
         """Return the number of prompts."""

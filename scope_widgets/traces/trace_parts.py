@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -11,10 +11,10 @@ from scope_widgets._json_fields import decode
 from scope_widgets._provenance import Provenance
 from scope_widgets._untrusted import check_count, opening
 from scope_widgets.traces.attention_scoring import AttentionScoring
+from scope_widgets.traces.trace_data import TraceData
 from scope_widgets.traces.trace_files import Header, Tensors
 
-if TYPE_CHECKING:
-    from scope_widgets.traces.trace import Trace
+AnyTrace = TypeVar("AnyTrace", bound=TraceData)
 
 _FORMAT = "scope-widgets trace 1"
 _MODULE = "module "
@@ -34,7 +34,7 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def to_parts(trace: Trace) -> tuple[Header, Tensors]:
+def to_parts(trace: TraceData) -> tuple[Header, Tensors]:
     """Return what JSON can hold of a trace, and its tensors by name."""
     header = {
         "format": _FORMAT,
@@ -56,7 +56,7 @@ def to_parts(trace: Trace) -> tuple[Header, Tensors]:
     return header, {name: value.detach().cpu() for name, value in tensors.items()}
 
 
-def from_parts(kind: type[Trace], header: Header, tensors: Tensors) -> Trace:
+def from_parts(kind: type[AnyTrace], header: Header, tensors: Tensors) -> AnyTrace:
     """Return the trace, of a class of traces, that `to_parts` was given.
 
     Raises
@@ -99,7 +99,7 @@ def from_parts(kind: type[Trace], header: Header, tensors: Tensors) -> Trace:
     return trace
 
 
-def _check_shapes(trace: Trace) -> None:
+def _check_shapes(trace: TraceData) -> None:
     """Raise ValueError where tensors are not as long as the tokens, or of other heads than the header says."""
     ids, mask, logits = trace.token_ids, trace.mask, trace.kept_logits
     batch = tuple(ids.shape[:-1])

@@ -3,28 +3,12 @@
 import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
 import { exact } from "../core/format";
-import { computed, type ReadonlySignal, type Signal, signal, watch } from "../core/reactive";
-import { tokenInText, tokenSpanAt } from "../core/tokens";
+import { watch } from "../core/reactive";
+import { tokenSpanAt } from "../core/tokens";
 import { isExact, read } from "./patterns/pattern";
 import { drawAttention, drawChosen } from "./sentence_marks";
-import { PANEL_TITLES, type PanelName, type State } from "./state";
-
-/** More spans than this are not put into the page at once. */
-const MOST_SPANS = 1000;
-
-/** What it shows. */
-export interface Sentence {
-  state: State;
-  list: HTMLElement;
-  /** What ids of its tokens begin with. */
-  id: string;
-  panel: ReadonlySignal<PanelName>;
-  tokens: ReadonlySignal<string[]>;
-  /** The first token in the page. */
-  first: Signal<number>;
-  /** The tokens in the page. */
-  spans: ReadonlySignal<HTMLElement[]>;
-}
+import { MOST_SPANS, type Sentence, sentenceOf } from "./sentence_state";
+import { PANEL_TITLES, type State } from "./state";
 
 export function createSentence(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElement {
   const sentence = sentenceOf(state);
@@ -48,35 +32,6 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
   listenToPointer(sentence, tooltip);
   listenToKeys(sentence, tooltip);
   return h("div", { class: "av-bottom" }, list, pages);
-}
-
-function sentenceOf(state: State): Sentence {
-  const list = h("div", {
-    class: "av-sentence",
-    role: "listbox",
-    "aria-multiselectable": "true",
-    "aria-label": "Tokens of the prompt",
-    tabindex: 0,
-  });
-  const id = `av${Math.random().toString(36).slice(2, 8)}`;
-  const first = signal(0);
-  const panel = computed(() => state.hover.value?.panel ?? state.panel.value);
-  // Only one set of tokens unless they differ, so that pointing at B does not rebuild the same sentence.
-  const differ = state.tokensDiffer;
-  const tokens = computed(() => (differ && panel.value !== "a" ? state.tokens.b : state.tokens.a));
-  const spans = computed(() =>
-    tokens.value.slice(first.value, first.value + MOST_SPANS).map((_, i) => spanOf(tokens.value, first.value + i, id)),
-  );
-  return { state, list, id, panel, tokens, first, spans };
-}
-
-function spanOf(tokens: readonly string[], at: number, id: string): HTMLElement {
-  const span = tokenInText(tokens, at);
-  span.classList.add("av-token");
-  span.setAttribute("role", "option");
-  span.id = `${id}-${at}`;
-  span.dataset.at = String(at);
-  return span;
 }
 
 /** The first token of the page that a token is in. */

@@ -4,7 +4,7 @@ import { cssColour } from "../core/drawing/colour";
 import { entryOf } from "../core/drawing/scale";
 import { draw } from "../core/reactive";
 import { read } from "./patterns/pattern";
-import type { Sentence } from "./sentence";
+import type { Sentence } from "./sentence_state";
 
 const THICKEST = 5;
 

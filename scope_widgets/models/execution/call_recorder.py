@@ -14,7 +14,8 @@ from scope_widgets.models.encoder_decoder.source import EncodedSource
 from scope_widgets.models.execution.recorder import CapturePoint, Recorder
 from scope_widgets.models.guards.put_back import PutBack, putting_back, with_block
 from scope_widgets.models.guards.uncompiled import uncompiled
-from scope_widgets.traces.trace import KeptLogits, last_of
+from scope_widgets.traces.trace import last_of
+from scope_widgets.traces.trace_data import KeptLogits
 
 
 class RecordedCall:

@@ -3,48 +3,16 @@ import { context, h } from "../../core/elements/dom";
 import { createWalker, type Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { exact } from "../../core/format";
-import { computed, draw, type ReadonlySignal, type Signal, signal, sizeOf, watch } from "../../core/reactive";
-import type { Head } from "../../core/selection";
+import { draw, watch } from "../../core/reactive";
 import { plainAt } from "../../core/tokens";
-import { type Frame, matrixFrame, showing } from "../layout";
-import { isExact, type Pattern, read } from "../patterns/pattern";
-import { type Raster, rasterise } from "../patterns/raster";
-import { thumbnail } from "../patterns/thumbnails";
-import { PANEL_TITLES, type PanelName, type State } from "../state";
+import { showing } from "../layout";
+import { isExact, read } from "../patterns/pattern";
+import type { Raster } from "../patterns/raster";
+import { PANEL_TITLES, type State } from "../state";
 import { drawCells, drawClipMarks, drawCross, drawSelected, placeOf } from "./matrix_drawing";
-import { drawAxisNames, drawLabels, LABEL_FONT_SIZE, labelRoom, type Pinned } from "./matrix_labels";
+import { drawAxisNames, drawLabels, type Pinned } from "./matrix_labels";
 import { listenToPointer, pointAt } from "./matrix_pointer";
-
-export interface Brush {
-  from: [query: number, key: number];
-  to: [query: number, key: number];
-}
-
-/** One panel: what it shows and where. */
-export interface Matrix {
-  state: State;
-  panel: PanelName;
-  head: ReadonlySignal<Head | undefined>;
-  element: HTMLElement;
-  size: ReadonlySignal<readonly [width: number, height: number]>;
-  /** Whether the queries have labels: panels side by side over the same tokens share those of the first. */
-  labelled: ReadonlySignal<boolean>;
-  room: ReadonlySignal<ReturnType<typeof labelRoom>>;
-  frame: ReadonlySignal<Frame>;
-  pattern: ReadonlySignal<Pattern | undefined>;
-  raster: ReadonlySignal<Raster | undefined>;
-  /** The rectangle that is being drawn to select its tokens. */
-  brush: Signal<Brush | undefined>;
-}
-
-export interface MatrixOptions {
-  panel: PanelName;
-  head: ReadonlySignal<Head | undefined>;
-  /** Whether the queries have labels: panels side by side over the same tokens share those of the first. */
-  labelled: ReadonlySignal<boolean>;
-  /** What stands above it, where it is not alone. */
-  title: Node;
-}
+import { type Matrix, type MatrixOptions, matrixOf } from "./matrix_state";
 
 export function createMatrix(state: State, options: MatrixOptions, tooltip: Tooltip, until: AbortSignal): HTMLElement {
   const { panel, title } = options;
@@ -78,29 +46,6 @@ export function createMatrix(state: State, options: MatrixOptions, tooltip: Tool
   });
   listenToPointer(matrix, walker, tooltip, until);
   return frameElement;
-}
-
-function matrixOf(
-  state: State,
-  { panel, head, labelled }: MatrixOptions,
-  element: HTMLElement,
-  until: AbortSignal,
-): Matrix {
-  const size = sizeOf(element, until);
-  const room = computed(() => labelRoom(state.tokensOf(panel), characterWidth(state.theme.value.mono), labelled.value));
-  const frame = computed(() => {
-    const [width, height] = size.value;
-    const { queryWidth, keyHeight, tailWidth } = room.value;
-    return matrixFrame(width, height, queryWidth, keyHeight, tailWidth, state.window.value.span);
-  });
-  const pattern = computed(() => (head.value ? state.patterns.get(head.value, panel).value : undefined));
-  const raster = computed(() => {
-    if (!head.value) return undefined;
-    if (!pattern.value) return thumbnail(state, head.value, panel);
-    return rasterise(pattern.value, state.window.value, Math.round(frame.value.side * (window.devicePixelRatio || 1)));
-  });
-  const brush = signal<Brush | undefined>(undefined);
-  return { state, panel, head, element, size, labelled, room, frame, pattern, raster, brush };
 }
 
 /** The cells. */
@@ -156,15 +101,4 @@ function createMatrixWalker(matrix: Matrix): Walker {
     onEnter: (query, _key, extend) => state.selectTokens([query], extend),
     onLeave: () => (state.hover.value = undefined),
   });
-}
-
-let measured: [string, number] = ["", 0];
-/** The width of a label's character in the host's monospaced font. */
-function characterWidth(mono: string): number {
-  if (measured[0] !== mono) {
-    const pen = document.createElement("canvas").getContext("2d")!;
-    pen.font = `${LABEL_FONT_SIZE}px ${mono}`;
-    measured = [mono, pen.measureText("0").width];
-  }
-  return measured[1];
 }

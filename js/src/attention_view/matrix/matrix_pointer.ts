@@ -9,7 +9,7 @@ import { tokenSpanAt } from "../../core/tokens";
 import { inside, KEY_LABEL_ANGLE, zoomed } from "../layout";
 import { isExact, read } from "../patterns/pattern";
 import { headText, PANEL_TITLES, type PanelName, type State, same } from "../state";
-import type { Brush, Matrix } from "./matrix";
+import type { Brush, Matrix } from "./matrix_state";
 
 export function listenToPointer(matrix: Matrix, walker: Walker, tooltip: Tooltip, until: AbortSignal): void {
   const { element, state } = matrix;

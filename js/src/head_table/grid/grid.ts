@@ -2,50 +2,21 @@
 import { h } from "../../core/elements/dom";
 import { type ReadonlySignal, signal, watch } from "../../core/reactive";
 import type { Head } from "../../core/selection";
-import { headOf, type Table } from "../columns";
-import { type Layout, layoutOf, type Measure } from "../layout";
-import type { SortKey } from "../order";
-import type { Choice } from "../row_selection";
+import { headOf } from "../columns";
+import { type Layout, layoutOf } from "../layout";
 import { ActiveCell, HEADER_ROW } from "./active_cell";
-import { createRow, type Look, type RowElement } from "./cells";
+import { createRow, type RowElement } from "./cells";
 import { listenToKeys } from "./grid_keys";
+import type { GridOptions } from "./grid_parts";
 import { listenToPointer } from "./grid_pointer";
 import { canSort, createHeader, type Header } from "./header";
 import { VirtualRows } from "./rows";
-
-export interface GridOptions {
-  table: Table;
-  title: ReadonlySignal<string>;
-  rows: ReadonlySignal<Int32Array>;
-  keys: ReadonlySignal<readonly SortKey[]>;
-  choice: Choice;
-  look: Look;
-  width: ReadonlySignal<number>;
-  measure: Measure;
-  onClear(): void;
-  onSort(layout: Layout, at: number, add: boolean): void;
-  /** The cell under the pointer or the keyboard; a position of -1 is none. */
-  onPoint(position: number, at: number, event?: PointerEvent): void;
-}
 
 export interface Grid {
   element: HTMLElement;
   layout: ReadonlySignal<Layout>;
   /** Scroll to the first of these heads unless one can be seen; false when the filter hides them all. */
   reveal(heads: Head[]): boolean;
-}
-
-/** What the pointer and the keys act on. */
-export interface GridParts {
-  options: GridOptions;
-  element: HTMLElement;
-  body: HTMLElement;
-  layout: ReadonlySignal<Layout>;
-  list: VirtualRows<RowElement>;
-  active: ActiveCell;
-  /** Make a cell the active one, or the nearest that there is. */
-  go(position: number, at: number): void;
-  sort(at: number, add: boolean): void;
 }
 
 export function createGrid(options: GridOptions, until: AbortSignal): Grid {

@@ -1,7 +1,7 @@
 /** Keys in the grid: they walk its cells, sort by a column, and choose heads. */
 import type { Extend } from "../row_selection";
 import { HEADER_ROW } from "./active_cell";
-import type { GridParts } from "./grid";
+import type { GridParts } from "./grid_parts";
 
 export function listenToKeys(grid: GridParts): void {
   const { element, active, go } = grid;

@@ -1,5 +1,5 @@
 /** The pointer over the grid: what it points at, and the heads that it chooses. */
-import type { GridParts } from "./grid";
+import type { GridParts } from "./grid_parts";
 
 export function listenToPointer({ element, body, list, options, go }: GridParts): void {
   const at = (event: Event): { position: number; at: number } => {

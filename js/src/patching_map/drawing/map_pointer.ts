@@ -6,7 +6,7 @@ import { watch } from "../../core/reactive";
 import type { Grid, Sum } from "../cells/grid";
 import { cellNote, sumNote, tokenNote } from "../panel/cell_note";
 import { columnAt, rowAt, zoomed } from "./layout";
-import { type CellMap, cellOf, ROW_SUMS, type Spot } from "./map";
+import { type CellMap, cellOf, ROW_SUMS, type Spot } from "./map_state";
 
 export function listenToPointer(map: CellMap, walker: Walker, tooltip: Tooltip, until: AbortSignal): void {
   const { element, options, frame, pointed, pointer } = map;
