@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.lib import format as npy
 
 #: bytes of a text, lists and objects in it, and how deep they may lie in each other
 MOST_TEXT, MOST_PARTS, MOST_DEPTH = 500_000_000, 2_000_000, 64
@@ -259,6 +261,17 @@ def array(entry: Any) -> np.ndarray[Any, Any]:
     if dtype in _FLOATS and np.isinf(found).sum() != given.count(math.inf) + given.count(-math.inf):
         raise ValueError(f"an array of {dtype} holds a number that is too large")
     return found.reshape(check_shape(entry["shape"], len(values)))
+
+
+def npy_array(data: bytes) -> np.ndarray[Any, Any]:
+    """Return the array of an .npy file; raise ValueError where its header asks for more than there is."""
+    file = io.BytesIO(data)
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
+    shape, by_columns, dtype = read(file)
+    if dtype.name not in DTYPES or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
+        raise ValueError(f"an array of {dtype.name} {list(shape)} is not as long as its shape says")
+    flat = np.frombuffer(bytearray(data[file.tell() :]), dtype)
+    return flat.reshape(shape, order="F" if by_columns else "C")
 
 
 def numbers(values: list[Any], dtype: str) -> list[Any]:

@@ -4,6 +4,7 @@ from scope_widgets.features.comparison.compare import FeatureComparison, compare
 from scope_widgets.features.evaluation.evaluate import evaluate
 from scope_widgets.features.evaluation.recovery import Recovery, recovery
 from scope_widgets.features.evaluation.scores import SAEScores
+from scope_widgets.features.formats.convert import convert
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.index import index
@@ -22,6 +23,7 @@ __all__ = [
     "SAEScores",
     "SparseCodes",
     "compare",
+    "convert",
     "evaluate",
     "index",
     "load",

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import math
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib import format as npy
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from scope_widgets._files import replacing, write_text
 from scope_widgets._json_fields import to_json_numbers
-from scope_widgets._untrusted import DTYPES, array, check_name, json_text, opening, parse_json, read_text
+from scope_widgets._untrusted import DTYPES, array, check_name, json_text, npy_array, opening, parse_json, read_text
 
 Header = dict[str, Any]
 Tensors = dict[str, Tensor]
@@ -107,23 +104,12 @@ def read_npz(path: Path) -> tuple[Header, Tensors]:
             raise ValueError("it is compressed, which to_npz() never does: save it with numpy.savez again")
         if sum(part.file_size for part in parts) > path.stat().st_size:
             raise ValueError("it says that it holds more than it does")
-        arrays = {part.filename.removesuffix(".npy"): _array(archive.read(part)) for part in parts}
+        arrays = {part.filename.removesuffix(".npy"): npy_array(archive.read(part)) for part in parts}
     header = _header(arrays.pop("header").tobytes())
     dtypes = header.pop("dtypes")
     if not isinstance(dtypes, dict) or set(dtypes) != set(arrays):
         raise ValueError("its header names other arrays than it holds")
     return header, {name: torch.from_numpy(arrays[name]).to(_torch_dtype(dtype)) for name, dtype in dtypes.items()}
-
-
-def _array(data: bytes) -> np.ndarray[Any, Any]:
-    """Return the array of an .npy file, whose header must not ask for more than there is."""
-    file = io.BytesIO(data)
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
-    shape, by_columns, dtype = read(file)
-    if dtype.name not in DTYPES or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-        raise ValueError(f"an array of {dtype.name} {list(shape)} is not as long as its shape says")
-    flat = np.frombuffer(bytearray(data[file.tell() :]), dtype)
-    return flat.reshape(shape, order="F" if by_columns else "C")
 
 
 def _header(text: str | bytes) -> Header:

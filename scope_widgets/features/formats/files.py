@@ -1,17 +1,21 @@
-"""The two files of an autoencoder's folder: a configuration in JSON, and tensors."""
+"""The files of autoencoders: configurations in JSON, tensors in safetensors or NumPy archives."""
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from scope_widgets._untrusted import opening, parse_json, read_text, reading
+from scope_widgets._untrusted import npy_array, opening, parse_json, read_text, reading
 
 #: bytes of a configuration
 _LONGEST = 10_000_000
+#: weights are hardly smaller when they are compressed: an archive that says so lies
+_MOST_COMPRESSED = 4
 
 
 def read_config(path: Path, library: str) -> dict[str, Any]:
@@ -27,6 +31,25 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a file, in float32; raise ValueError where it is none."""
     with reading(f"{str(path)!r} is not the weights of an SAE"), safe_open(str(path), "pt") as file:
         return {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - it is no mapping
+
+
+def read_archive(path: Path) -> dict[str, Tensor]:
+    """Return the arrays of an .npz file, in float32; raise ValueError where it is none."""
+    with reading(f"{str(path)!r} is not the weights of an SAE"), zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        if sum(part.file_size for part in parts) > _MOST_COMPRESSED * path.stat().st_size:
+            raise ValueError("it says that it holds more than it can")
+        arrays = {part.filename.removesuffix(".npy"): npy_array(archive.read(part)) for part in parts}
+        return {name: torch.from_numpy(one).float() for name, one in arrays.items()}
+
+
+def names_of(path: Path) -> set[str]:
+    """Return the names of a file's tensors; none where it is not safetensors."""
+    try:
+        with safe_open(str(path), "pt") as file:
+            return set(file.keys())
+    except Exception:  # it is read again where its format is asked for, and then said
+        return set()
 
 
 def header_of(path: Path) -> dict[str, str]:

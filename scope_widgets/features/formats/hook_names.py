@@ -12,7 +12,7 @@ HOOKS = {
     "mlp_out": "hook_mlp_out",
     "z": "attn.hook_z",
 }
-_SITES = {hook: site for site, hook in HOOKS.items()} | {"hook_mlp_in": "mlp_in"}
+_SITES = {hook: site for site, hook in HOOKS.items()} | {"hook_mlp_in": "mlp_in", "mlp.hook_in": "mlp_in"}
 _NAME = re.compile(r"blocks\.(\d{1,5})\.([\w.]{1,60})")
 
 

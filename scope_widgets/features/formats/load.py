@@ -7,28 +7,36 @@ from typing import Literal
 
 from scope_widgets._choices import check_choice
 from scope_widgets._untrusted import check_name
-from scope_widgets.features.formats import saelens, sparsify
+from scope_widgets.features.formats import circuit_tracer, gemma_scope, llama_scope, saelens, sparsify
 from scope_widgets.features.sae.sae import SAE
 
 #: the SAE of the demo model, which `scripts/train_demo_sae.py` made
 DEMO = Path(__file__).parents[1] / "demo"
 
-Layout = Literal["saelens", "sparsify"]
+Layout = Literal["saelens", "sparsify", "llama_scope", "gemma_scope", "circuit_tracer"]
+_READERS = {
+    "saelens": saelens,
+    "sparsify": sparsify,
+    "llama_scope": llama_scope,
+    "gemma_scope": gemma_scope,
+    "circuit_tracer": circuit_tracer,
+}
 
 #: files by which layouts are known that torch.save wrote: they may run code when they are read
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
 
 
 def load(path: str | Path, *, layout: Layout | None = None) -> SAE:
-    """Return the SAE of a folder.
+    """Return the SAE of a folder or file, whichever library wrote it.
 
     Parameters
     ----------
     path : str or Path
-        A folder that SAELens (its version 6, or before), sparsify, or `SAE.save` wrote; "demo" is the SAE of the demo
-        model that is in the package.
+        A folder that SAELens (its version 6, or before), sparsify, Llama Scope, or `SAE.save` wrote; one of Gemma Scope
+        (1 or 2), or its file; a file of circuit-tracer's transcoders. "demo" is the SAE of the demo model that is in
+        the package.
     layout : str, optional
-        "saelens" or "sparsify"; by default what the folder holds says it.
+        "saelens", "sparsify", "llama_scope", "gemma_scope" or "circuit_tracer"; by default what is there says it.
 
     Raises
     ------
@@ -47,23 +55,24 @@ def load(path: str | Path, *, layout: Layout | None = None) -> SAE:
     """
     if layout is not None:
         check_choice("layout", layout, Layout)
-    folder = DEMO if str(path) == "demo" else check_name(path)
-    if not folder.is_dir():
+    there = DEMO if str(path) == "demo" else check_name(path)
+    if not there.exists():
         raise FileNotFoundError(
             f"There is no folder {str(path)[:200]!r}: an SAE is a folder of a configuration and weights."
         )
-    if layout == "saelens" or (layout is None and saelens.is_saelens(folder)):
-        return saelens.read(folder)
-    if layout == "sparsify" or (layout is None and sparsify.is_sparsify(folder)):
-        return sparsify.read(folder)
-    names = sorted(one.name for one in folder.iterdir())[:20]
+    for name, reader in _READERS.items():
+        if layout == name or (layout is None and reader.holds(there)):
+            sae: SAE = reader.read(there)
+            return sae
+    names = sorted(one.name for one in there.iterdir())[:20] if there.is_dir() else [there.name]
     pickles = [name for name in names if name.endswith(_PICKLES)]
     if pickles:
         raise ValueError(
-            f"{str(folder)!r} holds {pickles[0]!r}, a pickle, which may run code when it is read and is not. Ask for "
-            "the weights as safetensors."
+            f"{str(there)!r} holds {pickles[0]!r}, a pickle, which may run code when it is read and is not: "
+            "features.convert(file, folder) writes it anew as safetensors, without running anything of it."
         )
     raise ValueError(
-        f"{str(folder)!r} holds no SAE that is known: cfg.json with sae_weights.safetensors (SAELens) or "
-        f"sae.safetensors (sparsify). It holds {', '.join(names) or 'nothing'}."
+        f"{str(there)!r} holds no SAE that is known: cfg.json with sae_weights.safetensors (SAELens) or "
+        "sae.safetensors (sparsify), hyperparams.json (Llama Scope), params.npz or params.safetensors (Gemma Scope) or "
+        f"a transcoder's file (circuit-tracer). It holds {', '.join(names) or 'nothing'}."
     )

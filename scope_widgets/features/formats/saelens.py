@@ -30,9 +30,9 @@ _NORMALISATIONS: dict[str, Normalisation] = {
 }
 
 
-def is_saelens(folder: Path) -> bool:
-    """Whether a folder holds this layout."""
-    return (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()
+def holds(path: Path) -> bool:
+    """Whether a path is of this layout."""
+    return (path / CONFIG).is_file() and (path / WEIGHTS).is_file()
 
 
 def read(folder: Path) -> SAE:

@@ -11,9 +11,9 @@ from scope_widgets.features.sae.sae import SAE
 CONFIG, WEIGHTS = "cfg.json", "sae.safetensors"
 
 
-def is_sparsify(folder: Path) -> bool:
-    """Whether a folder holds this layout."""
-    return (folder / CONFIG).is_file() and (folder / WEIGHTS).is_file()
+def holds(path: Path) -> bool:
+    """Whether a path is of this layout."""
+    return (path / CONFIG).is_file() and (path / WEIGHTS).is_file()
 
 
 def read(folder: Path) -> SAE:
