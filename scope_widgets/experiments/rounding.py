@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.input_device import input_device
+from scope_widgets.models.product_dtype import product_dtype
 
 if TYPE_CHECKING:
     from scope_widgets.models.microscope import Microscope
@@ -55,8 +56,9 @@ def logit_floor(scope: Microscope, logits: Tensor) -> float:
     sizes = logits.detach().float().abs()
     size = float(sizes.where(sizes < _RULED_OUT, 0.0).nan_to_num(0.0).max())
     terms = 2 * scope.n_layers + 1  # attention and MLP of each block, and the unembedding
-    floor = noise_floor(scope.model.dtype, size, terms)
-    if scope.model.dtype == torch.float32 and input_device(scope.model).type != "cpu":
+    dtype = product_dtype(scope.model)
+    floor = noise_floor(dtype, size, terms)
+    if dtype == torch.float32 and input_device(scope.model).type != "cpu":
         floor *= _PRODUCTS[torch.get_float32_matmul_precision()] / _PRODUCTS["highest"]
     return floor
 

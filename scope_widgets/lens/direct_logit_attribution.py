@@ -22,6 +22,7 @@ from scope_widgets.lens.trace_model import scope_of
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.product_dtype import product_dtype
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import token_texts
 from scope_widgets.traces.trace import Trace
@@ -172,7 +173,7 @@ def direct_logit_attribution(
         check_distinct(scope.tokenizer, answers, against)
     final = _value_at(trace, trace.residual(trace.n_layers), at)
     logits = _raw_logits(trace, unembedding, final, at)
-    precision = trace.logits.dtype
+    precision = max(trace.logits.dtype, product_dtype(scope.model), key=lambda dtype: torch.finfo(dtype).eps)
     total = logits.gather(1, answers[:, None])[:, 0]
     direction, bias = unembedding.directions(answers)
     if against is not None:

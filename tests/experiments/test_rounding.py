@@ -95,7 +95,8 @@ def test_a_token_that_is_ruled_out_does_not_count(scope: Microscope) -> None:
 
 def test_products_of_tf32_are_counted(scope: Microscope) -> None:
     elsewhere = torch.nn.Embedding(1, 1, device="meta")  # any device but the CPU
-    model = SimpleNamespace(dtype=torch.float32, device=elsewhere.weight.device, get_input_embeddings=lambda: elsewhere)
+    parts = {"get_input_embeddings": lambda: elsewhere, "modules": lambda: [elsewhere]}
+    model = SimpleNamespace(dtype=torch.float32, device=elsewhere.weight.device, **parts)
     on_gpu: Any = SimpleNamespace(n_layers=scope.n_layers, model=model)
     logits = torch.ones(3)
     before = torch.get_float32_matmul_precision()

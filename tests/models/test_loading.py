@@ -15,7 +15,7 @@ from scope_widgets.models import loading
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.loading import ModelNotFoundError
-from tests.support.tiny_models import VOCAB, tiny_model, tiny_tokenizer
+from tests.support.tiny_models import VOCAB, quantisable_llama, tiny_model, tiny_tokenizer
 
 IDS = [3, 17, 5, 44, 9, 17]
 OTHER = [3, 18, 5, 44, 9, 17]
@@ -359,9 +359,10 @@ def test_an_adapter_on_the_unembedding_never_gives_the_bases_numbers():
 
 
 @pytest.mark.parametrize("bits", [4, 8])
-def test_quantised_weights(llama, bits):
+def test_quantised_weights(tmp_path, bits):
     """Where bitsandbytes runs: against the same model through transformers alone."""
     pytest.importorskip("bitsandbytes")
+    llama = saved(quantisable_llama(), tmp_path / "tiny-llama")
     options = {4: {"load_in_4bit": True, "bnb_4bit_compute_dtype": torch.float32}, 8: {"load_in_8bit": True}}[bits]
     quantised = hf.BitsAndBytesConfig(**options)
     scope = Microscope.load(llama, quantization_config=quantised, device="cpu")
@@ -371,7 +372,7 @@ def test_quantised_weights(llama, bits):
         hidden = model(input_ids=torch.tensor([IDS]), output_hidden_states=True).hidden_states
     close(scope.trace(IDS).residual(1), hidden[1][0], 1e-3)
     assert np.isfinite(patching.activations(scope, IDS, OTHER, answer=7, versus=8, over="residual").values).all()
-    found = steering.direction(scope, vector=np.ones(32), layer=1, name="x", positive=["w3 w4"])
+    found = steering.direction(scope, vector=np.ones(64), layer=1, name="x", positive=["w3 w4"])
     session = steering.Session(scope, IDS, [steering.AddDirection(found)])
     handle = model.model.layers[1].register_forward_pre_hook(
         lambda _, args: (args[0] + 0.5 * found.scale * torch.tensor(found.vector),)

@@ -8,7 +8,8 @@ import transformers as hf
 
 from scope_widgets import Microscope, circuits, lens, patching, steering
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from tests.support.tiny_models import GROUPED, tiny_tokenizer
+from scope_widgets.models.product_dtype import product_dtype
+from tests.support.tiny_models import quantisable_llama, tiny_tokenizer
 
 IDS = [5, 9, 31, 44, 5, 9, 60]
 OTHER = [5, 9, 31, 50, 5, 9, 60]
@@ -16,21 +17,34 @@ QUANTISED = {
     "8 bits": lambda: hf.BitsAndBytesConfig(load_in_8bit=True),
     "4 bits": lambda: hf.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4"),
 }
-#: 8 bits are multiplied in float16
-TOLERANCE = {"8 bits": 2e-3, "4 bits": 1e-5}
+#: by what layers multiply in, a share of the largest logit
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-3}
 
 
 @pytest.fixture(scope="module", params=list(QUANTISED))
 def quantised(request, tmp_path_factory):
     logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
     folder = tmp_path_factory.mktemp("quantised")
-    torch.manual_seed(0)
-    config = hf.LlamaConfig(**{**GROUPED, "hidden_size": 64, "intermediate_size": 128, "head_dim": 16})
-    hf.LlamaForCausalLM(config).save_pretrained(folder)
+    quantisable_llama().save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
     options = {"quantization_config": QUANTISED[request.param](), "device_map": "cpu"}
     plain = hf.AutoModelForCausalLM.from_pretrained(folder, **options).eval()
-    return Microscope.load(folder, **options), plain, TOLERANCE[request.param]
+    return (
+        Microscope.load(folder, **options),
+        plain,
+        TOLERANCE[product_dtype(plain)] * float(last(plain, IDS).abs().max()),
+    )
+
+
+def test_what_layers_multiply_in_is_known(quantised):
+    """A float32 model of eight bits rounds as coarsely as bfloat16, so does one of four bits where the CPU can."""
+    from bitsandbytes.functional import has_avx512bf16
+
+    _, plain, _ = quantised
+    eight = any("8bit" in type(module).__name__ for module in plain.modules())
+    assert product_dtype(plain) == (torch.bfloat16 if eight or has_avx512bf16() else torch.float32)
+    whole = quantisable_llama()
+    assert (product_dtype(whole), product_dtype(whole.half())) == (torch.float32, torch.float16)
 
 
 def last(model, ids, module=None, hook=None, kind="register_forward_pre_hook"):

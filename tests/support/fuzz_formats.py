@@ -259,16 +259,21 @@ def models(folder: Path) -> Iterator[Format]:
 
 
 def saes(scope: Any, folder: Path) -> Iterator[Format]:
-    """Yield autoencoders as SAELens and sparsify wrote them, a recording, and the checkpoint of a training run."""
+    """Yield autoencoders of every layout, a recording, an index, and the checkpoint of a training run."""
     import torch
 
     from scope_widgets import features
+    from scope_widgets.features.formats import read_pickle
     from scope_widgets.features.training.checkpoint import CHECKPOINT
     from scope_widgets.features.training.train import _Run
 
+    def use_it(path: Path) -> None:
+        sae = features.load(path)
+        x = torch.ones(3, sae.W_enc.shape[0])
+        sae.decode(sae.encode(x), x)
+
     def use(path: Path) -> None:
-        sae = features.load(path.parent)
-        sae.decode(sae.encode(torch.ones(3, sae.W_enc.shape[0])))
+        use_it(path.parent)
 
     kinds = ("gated", "jumprelu", "jumpreluskiptranscoder", "standard_layer_norm", "topk_True", "sparsify_True_True")
     for kind in kinds:
@@ -276,6 +281,30 @@ def saes(scope: Any, folder: Path) -> Iterator[Format]:
         weights = next(path for path in where.glob("sae*.safetensors"))
         yield of_file(f"{kind} cfg.json", where / "cfg.json", use, damaged_text)
         yield of_safetensors(f"{kind} weights", weights, use)
+
+    published = shutil.copytree(ROOT / "tests" / "fixtures" / "published_saes", folder / "published")
+    gemma = "google/gemma-scope-2-1b-pt/transcoder/layer_7_width_16k_l0_small_affine/params.safetensors"
+    llama = published / "fnlp/Llama3_1-8B-Base-LXR-8x/Llama3_1-8B-Base-L15R-8x"
+    npz = published / "google/gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71/params.npz"
+    yield of_file("Gemma Scope", npz, use)
+    yield of_safetensors("Gemma Scope 2", published / gemma, use)
+    yield of_file("hyperparams.json", llama / "hyperparams.json", use, damaged_text)
+    yield of_safetensors("Llama Scope", llama / "checkpoints/final.safetensors", lambda path: use(path.parent))
+    of_tracer = published / "circuit_tracer/jumprelu/layer_6.safetensors"
+    yield of_safetensors("circuit-tracer", of_tracer, use_it)
+
+    def converted(path: Path) -> None:
+        sae = features.convert(path.parent / "ae.pt", folder / "converted")
+        sae.decode(sae.encode(torch.ones(3, sae.W_enc.shape[0])))
+
+    def rewritten(path: Path) -> None:
+        # as the process of `convert` does, which ends in an error of its own for whatever is raised
+        with suppress(Exception):
+            read_pickle.main(str(path), str(folder / "rewritten.safetensors"))
+
+    pickle = published / "dictionary_learning/BatchTopKSAE/ae.pt"
+    yield of_file("pickle", pickle, rewritten)
+    yield of_file("config.json of a pickle", pickle.with_name("config.json"), converted, damaged_text)
 
     texts = [f"{name} went to the store" for name in ("Mary", "John", "Paul")] * 4
     recording = features.record(scope, texts, layers=[1], folder=folder / "recording")

@@ -65,11 +65,21 @@ def tiny_model(family: str, attention: str | None = None, seed: int = 0) -> Any:
     """Make a random model of `family` with weights large enough that attention is far from uniform."""
     config_class, model_class, options = CONFIGS[family]
     torch.manual_seed(seed)
-    model = model_class._from_config(config_class(**options), attn_implementation=attention)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.ndim == 2 and "emb" not in name and "wte" not in name and "wpe" not in name:
-                parameter.mul_(8.0)
+    return _with_large_weights(model_class._from_config(config_class(**options), attn_implementation=attention))
+
+
+def quantisable_llama() -> Any:
+    """Make a random model as wide as the blocks of 64 that bitsandbytes quantises: some CPUs take no narrower one."""
+    torch.manual_seed(0)
+    config = hf.LlamaConfig(**{**GROUPED, "hidden_size": 64, "intermediate_size": 128, "head_dim": 16})
+    return _with_large_weights(hf.LlamaForCausalLM(config))
+
+
+@torch.no_grad()
+def _with_large_weights(model: Any) -> Any:
+    for name, parameter in model.named_parameters():
+        if parameter.ndim == 2 and "emb" not in name and "wte" not in name and "wpe" not in name:
+            parameter.mul_(8.0)
     return model.eval()
 
 
