@@ -8,7 +8,9 @@ from typing import Literal
 from scope_widgets._choices import check_choice
 from scope_widgets._untrusted import check_name
 from scope_widgets.features.formats import circuit_tracer, gemma_scope, llama_scope, saelens, sparsify
+from scope_widgets.features.formats.check_rows import check_rows
 from scope_widgets.features.sae.sae import SAE
+from scope_widgets.models.microscope import Microscope
 
 #: the SAE of the demo model, which `scripts/train_demo_sae.py` made
 DEMO = Path(__file__).parents[1] / "demo"
@@ -26,7 +28,7 @@ _READERS = {
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
 
 
-def load(path: str | Path, *, layout: Layout | None = None) -> SAE:
+def load(path: str | Path, *, layout: Layout | None = None, scope: Microscope | None = None) -> SAE:
     """Return the SAE of a folder or file, whichever library wrote it.
 
     Parameters
@@ -37,6 +39,10 @@ def load(path: str | Path, *, layout: Layout | None = None) -> SAE:
         the package.
     layout : str, optional
         "saelens", "sparsify", "llama_scope", "gemma_scope" or "circuit_tracer"; by default what is there says it.
+
+    scope : Microscope, optional
+        The model that it is of: a handful of its rows is reconstructed, and a warning says where that does not go well,
+        with the likely cause (another layer, a centred stream, a scale).
 
     Raises
     ------
@@ -63,6 +69,8 @@ def load(path: str | Path, *, layout: Layout | None = None) -> SAE:
     for name, reader in _READERS.items():
         if layout == name or (layout is None and reader.holds(there)):
             sae: SAE = reader.read(there)
+            if scope is not None:
+                check_rows(scope, sae)
             return sae
     names = sorted(one.name for one in there.iterdir())[:20] if there.is_dir() else [there.name]
     pickles = [name for name in names if name.endswith(_PICKLES)]
