@@ -316,7 +316,7 @@ class Microscope(ABC):
         edits : mapping of (site, layer) to callable, optional
             Each gets a value as a trace arranges it, with the batch axis, and gives the new one: of "residual" (also
             that of layer `n_layers`), "q", "k", "v", "scores" (what the softmax gets), "attention", "z",
-            "attention_out", "neurons" (what the MLP's last matrix gets), "mlp_out".
+            "attention_out", "mlp_in" (what the MLP gets), "neurons" (what its last matrix gets), "mlp_out".
 
         Returns
         -------

@@ -151,6 +151,33 @@ def test_patching_is_what_hooks_do(family):
     assert abs(float(found.values[LAYER, 0]) - expected) < 1e-3 * max(1, abs(expected))
 
 
+def test_what_an_mlp_gets_is_what_a_hook_sees_and_changes(family):
+    _, scope, plain = family
+    names = {module: name for name, module in scope.model.named_modules()}
+    layer = scope.n_layers - 1  # in which a run of the last position leaves out the others
+    mlp = scope.anatomy.blocks[layer].mlp
+    ids = torch.tensor([IDS])
+    if not scope.anatomy.has("mlp_in", layer):
+        with pytest.raises(ValueError, match="There is no 'mlp_in' in layer"):
+            scope.logits(ids, {("mlp_in", layer): torch.zeros_like})
+        return
+    seen = []
+
+    def double(_, args, kwargs):
+        seen.append(args[0] if args else kwargs["hidden_states"])
+        return ((2 * args[0], *args[1:]), kwargs) if args else (args, kwargs | {"hidden_states": 2 * seen[0]})
+
+    handle = plain.get_submodule(names[mlp]).register_forward_pre_hook(double, with_kwargs=True)
+    expected = run(plain, IDS).logits
+    handle.remove()
+    found = []
+    changed = scope.logits(ids, {("mlp_in", layer): lambda value: found.append(value.clone()) or 2 * value})
+    close(found[0], seen[0].reshape(found[0].shape))
+    close(changed, expected)
+    alone = scope.run([IDS], edits={("mlp_in", layer): lambda value: 2 * value})
+    close(alone.logits[0], expected[0, -1])
+
+
 def test_circuits_are_the_whole_model_or_a_sentence(family):
     name, scope, plain = family
     logits = run(plain, IDS).logits[0, -1]

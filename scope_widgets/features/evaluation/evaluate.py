@@ -27,7 +27,7 @@ from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 
 #: places that can be read and replaced
-_SITES = ("residual", "attention_out", "mlp_out", "neurons", "z")
+_SITES = ("residual", "attention_out", "mlp_in", "mlp_out", "neurons", "z")
 #: logits that are held at once, and tokens of one forward
 _LOGITS, _AT_ONCE = 2**26, 2**12
 #: edges of the histogram of rates: log10 of the share of tokens

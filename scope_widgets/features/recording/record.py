@@ -27,7 +27,7 @@ from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 
-RecordedSite = Literal["residual", "attention_out", "mlp_out", "neurons", "z"]
+RecordedSite = Literal["residual", "attention_out", "mlp_in", "mlp_out", "neurons", "z"]
 Precision = Literal["float16", "bfloat16", "float32"]
 
 #: rows of a shard, about; tokens of one forward
@@ -67,7 +67,7 @@ def record(
     folder : str or Path
         It is made where it is missing.
     site : str, default "residual"
-        "residual", "attention_out", "mlp_out", "neurons", or "z" of all heads side by side.
+        "residual", "attention_out", "mlp_in" (what the MLP gets), "mlp_out", "neurons", or "z", heads side by side.
     dtype : str, default "float16"
         "float16", "bfloat16" or "float32".
     max_tokens : int, optional

@@ -127,6 +127,7 @@ class Block:
         part = {
             "attention_out": self.attention_out,
             "mlp_out": self.mlp_out,
+            "mlp_in": None if self.mlp is self.down else self.mlp,
             "neurons": self.down,
             "cross_attention": self.cross,
             "cross_attention_out": self.cross_out,
@@ -230,6 +231,8 @@ class Anatomy:
             why = f"its {type(block.attention).__name__} writes what its heads give by no one matrix"
         elif site == "out" or site in _OF_ATTENTION:
             why = "it has no attention that this package can see into"
+        elif site == "mlp_in" and block.mlp is not None:
+            why = "its MLP is no module of its own"
         elif site == "neurons" and block.mlp is not None:
             why = f"its {type(block.mlp).__name__} writes with no one matrix"
         else:

@@ -23,8 +23,8 @@ HookPoint = tuple[str, int]
 Edits = Mapping[HookPoint, Callable[[Tensor], Tensor]]
 
 #: quantities that can be edited, as a trace arranges them; "scores" are what the softmax gets, the mask added;
-#: "neurons" are what the MLP's last matrix gets, [batch, position, neuron]
-EDITABLE_SITES = ("residual", *ATTENTION_SITES, "attention_out", "neurons", "mlp_out")
+#: "mlp_in" is what the MLP gets (often normed), "neurons" what its last matrix gets, [batch, position, neuron]
+EDITABLE_SITES = ("residual", *ATTENTION_SITES, "attention_out", "mlp_in", "neurons", "mlp_out")
 
 
 class Editor:
@@ -135,6 +135,7 @@ class Editor:
             if narrow:
                 mlp = self._wrapped.envoy(block.mlp)
                 mlp.input = mlp.input[:, -1:]
+            self._edit_input("mlp_in", layer, block.mlp, (-1,))
             self._edit_input("neurons", layer, block.down, (-1,))
             self._edit_output("mlp_out", layer, block.mlp_out, block.mlp_scale)
             if layer == self.end:
@@ -155,7 +156,8 @@ class Editor:
             return False
         if block.out is None or block.mlp is None:
             return False
-        later = {("attention_out", layer), ("neurons", layer), ("mlp_out", layer), ("residual", layer + 1)}
+        later = {("attention_out", layer), ("mlp_in", layer), ("neurons", layer), ("mlp_out", layer)}
+        later.add(("residual", layer + 1))
         seen = later & set(self._edits)
         return not seen and block.mlp is not block.down  # OPT's MLP has all positions of all prompts in one list
 

@@ -103,8 +103,8 @@ class PersistentEdits:
         if site == "residual" and layer < self._anatomy.n_layers:
             read: nn.Module | None = block.block
             shape: tuple[int, ...] = (-1,)
-        elif site == "neurons":
-            read, shape = block.down, (-1,)
+        elif site in ("mlp_in", "neurons"):
+            read, shape = block.mlp if site == "mlp_in" else block.down, (-1,)
         elif site == "z":
             read, shape = block.out, (self._anatomy.n_heads, -1)
         else:

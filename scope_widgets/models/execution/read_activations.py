@@ -21,7 +21,7 @@ def read_activations(scope: Any, rows: list[list[int]], points: Sequence[HookPoi
     rows : list of list of int
         Token ids; of padding behind the shorter ones what is returned means nothing.
     points : sequence of (site, layer)
-        Of "residual" (also that of layer `n_layers`), "attention_out", "mlp_out", "neurons", "z".
+        Of "residual" (also that of layer `n_layers`), "attention_out", "mlp_in", "mlp_out", "neurons", "z".
 
     Returns
     -------

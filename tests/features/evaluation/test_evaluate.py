@@ -117,13 +117,28 @@ def test_every_measure_is_the_formula_over_plain_forwards(scope, special, monkey
     assert scores.error_added_back < 1e-4
 
 
-@pytest.mark.parametrize(("site", "d"), [("attention_out", 32), ("mlp_out", 32), ("neurons", 128), ("z", 32)])
+SITES = {"attention_out": 32, "mlp_in": 32, "mlp_out": 32, "neurons": 128, "z": 32}
+
+
+@pytest.mark.parametrize(("site", "d"), SITES.items(), ids=SITES)
 def test_adding_the_error_back_is_exact_at_every_site(scope, site, d):
     sae = an_sae(site, d)
     scores = features.evaluate(scope, sae, TEXTS[:4], progress=False, random=False)
     assert scores.error_added_back < 1e-4
     assert abs(scores.nats_lost) > 1e-3
     assert scores.random == {}
+
+
+def test_a_transcoder_is_measured_by_what_its_mlp_writes(scope):
+    """One that reads nothing and writes its bias is the mean ablation of the MLP."""
+    of_texts = zip(*rows_of(scope, False), strict=True)
+    mean = torch.cat([scope.trace(ids).mlp_out(LAYER)[torch.from_numpy(keep)] for ids, keep in of_texts]).mean(0)
+    nothing = {"W_enc": torch.zeros(32, 4), "W_dec": torch.zeros(4, 32), "b_enc": torch.full((4,), -1.0)}
+    sae = features.SAE(**nothing, b_dec=mean, subtracts_b_dec=False, layer=LAYER, site="mlp_in", output_site="mlp_out")
+    scores = features.evaluate(scope, sae, TEXTS, progress=False)
+    assert scores.variance_explained == pytest.approx(0, abs=1e-5)
+    assert (scores.ce_spliced, scores.l0, scores.random) == (pytest.approx(scores.ce_mean, abs=1e-5), 0, {})
+    assert scores.error_added_back < 1e-4
 
 
 def test_a_perfect_autoencoder_loses_nothing_and_random_latents_lose(scope):
@@ -183,8 +198,8 @@ def test_beside_a_server_the_numbers_are_the_same(scope):
 def test_what_cannot_be_measured_is_said(scope):
     with pytest.raises(ValueError, match="not say of which layer"):
         features.evaluate(scope, dataclasses.replace(an_sae(), layer=None), TEXTS)
-    with pytest.raises(ValueError, match="'mlp_in' of layer 1; what can be replaced"):
-        features.evaluate(scope, an_sae("mlp_in"), TEXTS)
+    with pytest.raises(ValueError, match="'q' of layer 1; what can be replaced"):
+        features.evaluate(scope, an_sae("q"), TEXTS)
     with pytest.raises(ValueError, match="width 16"):
         features.evaluate(scope, an_sae(d=16), TEXTS, progress=False)
     with pytest.raises(ValueError, match="No text has a token"):
