@@ -7,6 +7,8 @@ from scope_widgets.features.evaluation.scores import SAEScores
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.index import index
+from scope_widgets.features.labelling.label import label
+from scope_widgets.features.labelling.labels import FeatureLabels
 from scope_widgets.features.recording.record import record
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
@@ -17,6 +19,7 @@ __all__ = [
     "SAE",
     "FeatureComparison",
     "FeatureIndex",
+    "FeatureLabels",
     "Recording",
     "Recovery",
     "SAEScores",
@@ -24,6 +27,7 @@ __all__ = [
     "compare",
     "evaluate",
     "index",
+    "label",
     "load",
     "record",
     "recovery",

@@ -47,11 +47,15 @@ def an_sae():
     return dataclasses.replace(features.train(rows, d_sae=32, k=4, steps=3, batch=32, progress=False), layer=2)
 
 
-def comparison_of_features(scope):
+def of_an_index(scope, function):
     with tempfile.TemporaryDirectory() as folder:
         rec = features.record(scope, ["the dog runs", "the cat sleeps"], layers=2, folder=f"{folder}/rec")
-        index = features.index(scope, an_sae(), rec, folder=f"{folder}/index")
-        return features.compare(index, ["the dog runs", "Mary"], ["the cat sleeps", "John"])
+        return function(features.index(scope, an_sae(), rec, folder=f"{folder}/index"))
+
+
+def comparison_of_features(scope):
+    sides = ["the dog runs", "Mary"], ["the cat sleeps", "John"]
+    return of_an_index(scope, lambda index: features.compare(index, *sides))
 
 
 def session(scope):
@@ -76,6 +80,7 @@ MAKERS = {
     "EdgePositions": lambda scope: circuits.by_position(scope, circuit(scope), task=circuit(scope).task[:1], steps=1),
     "Faithfulness": lambda scope: circuits.faithfulness(scope, circuit(scope), draws=1),
     "FeatureComparison": comparison_of_features,
+    "FeatureLabels": lambda scope: of_an_index(scope, lambda index: features.label(index, latents=[0, 1])),
     "HeadAblation": lambda scope: ioi.ablate_heads(scope, ioi.prompts(scope, n=8), [(3, 1)], draws=2),
     "Direction": direction,
     "FactEffect": lambda scope: fact_edit(scope).effect,

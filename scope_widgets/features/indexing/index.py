@@ -13,9 +13,10 @@ from scope_widgets._types import Array
 from scope_widgets.features.indexing.by_latent import ByLatent, by_latent
 from scope_widgets.features.indexing.coactivation import partners
 from scope_widgets.features.indexing.directions import neighbours, promoted
-from scope_widgets.features.indexing.examples import Contexts, choose
+from scope_widgets.features.indexing.examples import BEFORE, Contexts, choose
 from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.files import N_BINS, N_LISTED, IndexManifest, empty_arrays, write_index
+from scope_widgets.features.indexing.random_contexts import WINDOW, draw_contexts
 from scope_widgets.features.indexing.top_tokens import top_tokens
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
@@ -36,8 +37,9 @@ def index(
 
     Of each latent: how often and how strongly it fires, the strongest examples and some of each quarter of its
     activations (without near-copies), the tokens that it fires on more often than on others, its nearest decoder rows,
-    the tokens that it promotes through the unembedding, and the latents that fire with it. The folder takes less than
-    5 kB a latent. Memory holds the codes of all rows: 8 bytes for each latent that fires in a row, some times over.
+    the tokens that it promotes through the unembedding, the latents that fire with it, and where it fires in random
+    contexts. The folder takes less than 5 kB a latent, and 16 MB at most for these contexts. Memory holds the codes of
+    all rows: 8 bytes for each latent that fires in a row, some times over.
 
     Parameters
     ----------
@@ -50,7 +52,7 @@ def index(
     folder : str or Path
         An index that is there is replaced.
     seed : int, default 0
-        Of the examples of each quarter.
+        Of the examples of each quarter, and of the random contexts.
     progress : bool, default True
 
     Returns
@@ -79,6 +81,7 @@ def index(
     token_ids = table["token_id"].to_numpy()
     sorted_codes = by_latent(codes)
     contexts = Contexts(table["sample_id"].to_numpy(), token_ids)
+    drawn = draw_contexts(codes, contexts, seed)
     _fill(arrays, sorted_codes, contexts, token_ids, table["token_pos"].to_numpy(), seed, progress)
     arrays["neighbour"], arrays["neighbour_cosine"] = neighbours(sae.W_dec, N_LISTED)
     if isinstance(scope, LocalMicroscope) and sae.W_dec.shape[1] == scope.d_model and sae.output_site != "z":
@@ -99,10 +102,10 @@ def index(
         n_partner_rows=len(some),
     )
     named = ("example_window", "token", "promoted", "suppressed")
-    ids = np.unique(np.concatenate([np.unique(arrays[name].numpy()) for name in named]))
+    ids = np.unique(np.concatenate([np.unique(drawn.windows), *(np.unique(arrays[name].numpy()) for name in named)]))
     ids = ids[ids >= 0]
     texts = dict(zip(ids.tolist(), token_texts(scope.tokenizer, ids.tolist()), strict=True))
-    write_index(Path(folder), manifest, arrays, texts)
+    write_index(Path(folder), manifest, arrays, drawn, texts)
     return FeatureIndex.load(folder, scope=scope, sae=sae)
 
 
@@ -165,10 +168,19 @@ def _fill(
         into["example_sample"][latent, there] = contexts.samples[here]
         into["example_position"][latent, there] = positions[here]
         into["example_window"][latent, there] = contexts.windows(here)
+        into["example_fires"][latent, there] = _bits(rows, here, into["example_window"][latent, there])
         ids, counts, lifts = top_tokens(token_ids[rows], counts_of_all, len(token_ids), into["token"].shape[1])
         into["token"][latent, : len(ids)] = ids
         into["token_count"][latent, : len(ids)] = counts
         into["token_lift"][latent, : len(ids)] = lifts
+
+
+def _bits(rows: Array, at: Array, windows: Array) -> Array:
+    """Return on which tokens of the windows around some rows a latent fires, of the rows that it fires in."""
+    around = at[:, None] + np.arange(-BEFORE, WINDOW - BEFORE)
+    found = rows[np.searchsorted(rows, around).clip(0, len(rows) - 1)] == around
+    bits: Array = ((found & (windows >= 0)) << np.arange(WINDOW)).sum(1)
+    return bits
 
 
 def _histogram(shares: Array) -> Array:

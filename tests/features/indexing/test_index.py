@@ -187,7 +187,7 @@ def test_search_finds_what_the_parts_say(scope, made):
     both = index.search(fires_on=prompt, rate=(0.0, 0.1))
     assert set(both["feature"]) == set(found["feature"]) & set(index.search(rate=(0.0, 0.1))["feature"])
     assert len(index.search(rate=(0, 1), n=3)) == 3
-    remote = FeatureIndex(index.manifest, index.arrays, {}, fake_remote(scope), sae)
+    remote = FeatureIndex(index.manifest, index.arrays, index.contexts, {}, fake_remote(scope), sae)
     assert remote.search(fires_on=prompt)["feature"].tolist() == found["feature"].tolist()
 
 
@@ -211,7 +211,7 @@ def test_an_index_is_read_again_and_small(made):
 
 def test_a_damaged_folder_is_refused(made, tmp_path):
     folder = made[-1]
-    for name in ("index.json", "tokens.json", "latents.safetensors"):
+    for name in ("index.json", "tokens.json", "latents.safetensors", "contexts.safetensors"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     manifest = json.loads((folder / "index.json").read_text())
     for change in ({"d_sae": 41}, {"d_sae": -1}, {"d_sae": 1e99}, {"layer": "2"}, {"more": 1}, {"model": None}):
