@@ -51,8 +51,24 @@ LAYOUT: Mapping[str, tuple[torch.dtype, tuple[int, ...]]] = {
     "partner_together": (torch.int32, (N_LISTED,)),
     "count_of_partners": (torch.int64, ()),
 }
-#: most latents of an index
-_MOST = 2**24
+#: most latents of an index, and recordings
+_MOST, _MOST_RECORDINGS = 2**24, 10**5
+
+
+@dataclass
+class IndexedRecording:
+    """A recording that an index is of.
+
+    Attributes
+    ----------
+    folder : str
+        Seen from the folder of the index, so that both may move together.
+    digest : str
+        Of what it holds.
+    """
+
+    folder: str
+    digest: str
 
 
 @dataclass
@@ -71,6 +87,8 @@ class IndexManifest:
     n_samples : int
     n_partner_rows : int
         Rows, spread evenly, in which it was counted which latents fire together.
+    recordings : list of IndexedRecording
+        Those whose rows were encoded, in their order.
     versions : dict of str to str
     """
 
@@ -82,6 +100,7 @@ class IndexManifest:
     n_tokens: int
     n_samples: int
     n_partner_rows: int
+    recordings: list[IndexedRecording]
     versions: dict[str, str] = field(default_factory=versions)
 
 
@@ -146,7 +165,17 @@ def _manifest(given: Any) -> IndexManifest:
     check_count("d_sae", given["d_sae"], _MOST)
     for name in ("n_tokens", "n_samples", "n_partner_rows"):
         check_count(name, given[name], 10**13)
-    return IndexManifest(**given)
+    if not isinstance(given["recordings"], list) or len(given["recordings"]) > _MOST_RECORDINGS:
+        raise ValueError("its recordings are no list")
+    return IndexManifest(**{**given, "recordings": [_recording(one) for one in given["recordings"]]})
+
+
+def _recording(given: Any) -> IndexedRecording:
+    if not isinstance(given, dict) or set(given) != {"folder", "digest"}:
+        raise ValueError("a recording has other entries")
+    if not all(isinstance(one, str) for one in given.values()):
+        raise ValueError("a recording is no folder and digest")
+    return IndexedRecording(**given)
 
 
 def _arrays(path: Path, d_sae: int) -> dict[str, Tensor]:
