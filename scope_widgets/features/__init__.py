@@ -9,6 +9,8 @@ from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.index import index
 from scope_widgets.features.labelling.label import label
 from scope_widgets.features.labelling.labels import FeatureLabels
+from scope_widgets.features.probing.probe import probe
+from scope_widgets.features.probing.sparse_probes import SparseProbes
 from scope_widgets.features.recording.record import record
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
@@ -24,11 +26,13 @@ __all__ = [
     "Recovery",
     "SAEScores",
     "SparseCodes",
+    "SparseProbes",
     "compare",
     "evaluate",
     "index",
     "label",
     "load",
+    "probe",
     "record",
     "recovery",
     "train",

@@ -17,6 +17,7 @@ PROMPT = "When Mary and John went to the store, John gave a drink to"
 CORRUPTED = "When Mary and John went to the store, Mary gave a drink to"
 QUESTION = {"answer": " Mary", "versus": " John"}
 NAMES = ("Mary", "John", "Anna")
+PROBED = [f"the {animal} {verb}" for verb in ("runs", "sleeps") for animal in ("dog", "cat", "horse", "bird")]
 FACTS = heads.FactSet(
     [heads.Fact(name, "gift", "drink") for name in NAMES],
     {"gift": "When {subject} went to the store, someone gave a drink to"},
@@ -94,6 +95,7 @@ MAKERS = {
     "RecallHeads": lambda scope: heads.recall_heads(subject_attention(scope)),
     "ReferenceComparison": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)).compare("gpt2"),
     "SAEScores": lambda scope: features.evaluate(scope, an_sae(), ["Mary gave John a book", "the dog runs"]),
+    "SparseProbes": lambda scope: features.probe(scope, an_sae(), PROBED, [0, 0, 0, 0, 1, 1, 1, 1], k=[1, 2]),
     "Steered": lambda scope: session(scope).at(),
     "StrengthSweep": lambda scope: steering.sweep(session(scope), strengths=[-0.1, 0, 0.1]),
     "SubjectAttention": subject_attention,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,19 +9,16 @@ from torch import Tensor
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._seeds import seed_of
-from scope_widgets._types import Array
+from scope_widgets.features.evaluation.measured_texts import MeasuredTexts, read_texts, values_at
 from scope_widgets.features.evaluation.random_latents import random_latents
 from scope_widgets.features.evaluation.scores import MEASURES, SAEScores
 from scope_widgets.features.evaluation.splice import spliced_losses
 from scope_widgets.features.evaluation.totals import Totals
-from scope_widgets.features.recording.samples import Sample, samples_of
-from scope_widgets.features.recording.texts import Texts, texts_of
+from scope_widgets.features.recording.texts import Texts
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.models.execution.activation_edits import HookPoint
-from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.remote_dispatch import remotable
 
 #: places that can be read and replaced
 _SITES = ("residual", "attention_out", "mlp_out", "neurons", "z")
@@ -100,7 +94,7 @@ def evaluate(
     """
     seed = seed_of(seed)
     points = _points(scope, sae)
-    data = _read(scope, texts, column, context, max_tokens, special_tokens)
+    data = read_texts(scope, texts, column, context, max_tokens, special_tokens)
     mean = _mean(scope, data, points[1])
     run = _Run(scope, sae, points, data, mean, seed)
     with tqdm(total=data.n_rows, unit=" tokens", disable=not progress, leave=False) as bar:
@@ -112,74 +106,6 @@ def evaluate(
         f"95 % intervals: bootstrap over documents"
     )
     return run.scores(Provenance(scope.model_id, scope.revision, seed=seed, note=note))
-
-
-@dataclass
-class _Data:
-    """The samples of all texts, and which tokens of them count."""
-
-    samples: list[Sample]
-    kept: list[Array]
-    documents: list[int]
-
-    @property
-    def n_rows(self) -> int:
-        return sum(int(one.sum()) for one in self.kept)
-
-    @property
-    def n_special(self) -> int:
-        return sum(int((~one).sum()) for one in self.kept)
-
-    @property
-    def n_documents(self) -> int:
-        return max(self.documents) + 1
-
-    def batches(self, at_once: int) -> Iterator[list[int]]:
-        """Yield samples of about one length, which take little padding."""
-        batch: list[int] = []
-        for at in sorted(range(len(self.samples)), key=lambda at: len(self.samples[at].token_ids)):
-            if batch and len(self.samples[at].token_ids) * (len(batch) + 1) > at_once:
-                yield batch
-                batch = []
-            batch.append(at)
-        yield batch
-
-    def rows(self, batch: list[int]) -> list[list[int]]:
-        return [self.samples[at].token_ids for at in batch]
-
-    def mask(self, batch: list[int]) -> Tensor:
-        """Return which tokens of a padded batch count, [row, position]."""
-        mask = torch.zeros(len(batch), max(len(self.kept[at]) for at in batch), dtype=torch.bool)
-        for row, at in enumerate(batch):
-            mask[row, : len(self.kept[at])] = torch.from_numpy(self.kept[at])
-        return mask
-
-
-def _read(
-    scope: Microscope, texts: Texts, column: str, context: int | None, max_tokens: int, special_tokens: bool
-) -> _Data:
-    """Return the samples of texts, until they have tokens enough."""
-    longest = scope.anatomy.context
-    if context is not None and not 2 <= context <= longest:
-        raise ValueError(f"context= is a number of tokens, 2 to {longest} for {scope.model_id}; got {context!r}.")
-    if max_tokens < 1:
-        raise ValueError(f"max_tokens= is a number of tokens from 1; got {max_tokens!r}.")
-    special = [] if special_tokens else sorted(scope.tokenizer.all_special_ids)
-    data, numbers, rows = _Data([], [], []), {}, 0  # type: ignore[var-annotated]
-    length = min(256, longest) if context is None else context
-    for sample in samples_of(texts_of(texts, column), scope.tokenizer, length, packed=False):
-        kept = ~np.isin(sample.token_ids, special)
-        if rows >= max_tokens and sample.document not in numbers:
-            break
-        if not kept.any():
-            continue
-        data.samples.append(sample)
-        data.kept.append(kept)
-        data.documents.append(numbers.setdefault(sample.document, len(numbers)))
-        rows += int(kept.sum())
-    if not rows:
-        raise ValueError("No text has a token to measure: there is none, or all are empty or special tokens only.")
-    return data
 
 
 def _points(scope: Microscope, sae: SAE) -> tuple[HookPoint, HookPoint]:
@@ -196,18 +122,11 @@ def _points(scope: Microscope, sae: SAE) -> tuple[HookPoint, HookPoint]:
     return (sae.site, sae.layer), (sae.output_site, sae.layer)
 
 
-@remotable
-def _values(scope: Microscope, rows: list[list[int]], points: list[HookPoint]) -> list[Tensor]:
-    """Return the activations `[row, position, d]` of each place."""
-    found = read_activations(scope, rows, list(dict.fromkeys(points)))
-    return [found[point].flatten(2).float().cpu() for point in points]
-
-
-def _mean(scope: Microscope, data: _Data, point: HookPoint) -> Tensor:
+def _mean(scope: Microscope, data: MeasuredTexts, point: HookPoint) -> Tensor:
     """Return the mean of the rows that count, float64 [d]."""
     total: Tensor | float = 0.0
     for batch in data.batches(_AT_ONCE):
-        (values,) = _values(scope, data.rows(batch), [point])
+        (values,) = values_at(scope, data.rows(batch), [point])
         total = total + values[data.mask(batch)].sum(0, dtype=torch.float64)
     assert isinstance(total, Tensor)
     return total / data.n_rows
@@ -225,7 +144,7 @@ class _Run:
         scope: Microscope,
         sae: SAE,
         points: tuple[HookPoint, HookPoint],
-        data: _Data,
+        data: MeasuredTexts,
         mean: Tensor,
         seed: int,
     ) -> None:
@@ -240,7 +159,7 @@ class _Run:
         """Add a batch of samples, and return its number of rows."""
         ids, mask = self._data.rows(batch), self._data.mask(batch)
         documents = torch.tensor([self._data.documents[at] for at in batch])
-        given, wanted = _values(self._scope, ids, [*self._points])
+        given, wanted = values_at(self._scope, ids, [*self._points])
         x, y = given[mask], wanted[mask]
         codes, made = _reconstructed(self._sae, x)
         self._fired += torch.bincount(codes.indices.cpu(), minlength=self._sae.d_sae)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from scope_widgets._types import Array
-
-#: of a normal distribution, for 95 %
-_Z = 1.959964
+from scope_widgets.experiments.wilson import wilson
 
 
 @dataclass(frozen=True)
@@ -54,11 +50,3 @@ class Accuracy:
             low += (right / of - bottom) ** 2
             high += (top - right / of) ** 2
         return self.balanced - low**0.5 / 2, self.balanced + high**0.5 / 2
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share of `n` (Wilson 1927)."""
-    square = _Z**2 / n
-    middle = (share + square / 2) / (1 + square)
-    half = _Z / (1 + square) * np.sqrt(share * (1 - share) / n + square / (4 * n))
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
