@@ -2,6 +2,7 @@
 
 from scope_widgets.features.comparison.compare import FeatureComparison, compare
 from scope_widgets.features.evaluation.evaluate import evaluate
+from scope_widgets.features.evaluation.randomise import randomise
 from scope_widgets.features.evaluation.recovery import Recovery, recovery
 from scope_widgets.features.evaluation.scores import SAEScores
 from scope_widgets.features.formats.load import load
@@ -33,6 +34,7 @@ __all__ = [
     "label",
     "load",
     "probe",
+    "randomise",
     "record",
     "recovery",
     "train",

@@ -38,6 +38,7 @@ def evaluate(
     column: str = "text",
     special_tokens: bool = False,
     random: bool = True,
+    randomised: tuple[Microscope, SAE] | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> SAEScores:
@@ -64,6 +65,10 @@ def evaluate(
         Measure, replace and predict special tokens too.
     random : bool, default True
         Measure random latents beside it, which takes another forward.
+    randomised : (Microscope, SAE), optional
+        A second null: a model whose weights were shuffled (`features.randomise`), and an autoencoder that was trained
+        on it as this one on the model. Its reconstruction is measured there on the same texts; what the model loses is
+        not, for such a model has nothing to lose.
     seed : int, default 0
         Of the bootstrap and of the random latents.
     progress : bool, default True
@@ -94,12 +99,16 @@ def evaluate(
     """
     seed = seed_of(seed)
     points = _points(scope, sae)
+    if randomised is not None:
+        _check_randomised(scope, sae, *randomised)
     data = read_texts(scope, texts, column, context, max_tokens, special_tokens)
     mean = _mean(scope, data, points[1])
     run = _Run(scope, sae, points, data, mean, seed)
     with tqdm(total=data.n_rows, unit=" tokens", disable=not progress, leave=False) as bar:
         for batch in data.batches(_tokens_at_once(scope)):
             bar.update(run.add(batch, random))
+    if randomised is not None:
+        run.add_randomised(*randomised)
     note = (
         f"{sae!r}. {data.n_rows:,} tokens of {data.n_documents:,} documents, "
         f"{data.n_special:,} special tokens {'kept' if special_tokens else 'left as they are and not measured'}; "
@@ -120,6 +129,17 @@ def _points(scope: Microscope, sae: SAE) -> tuple[HookPoint, HookPoint]:
                 f"{', '.join(_SITES)} of layers 0 to {last}."
             )
     return (sae.site, sae.layer), (sae.output_site, sae.layer)
+
+
+def _check_randomised(scope: Microscope, sae: SAE, other: Microscope, other_sae: SAE) -> None:
+    """Raise ValueError where a null is not the same experiment on another model."""
+    _points(other, other_sae)
+    if other.model_id == scope.model_id:
+        raise ValueError(f"randomised= is {scope.model_id} itself: make the null by features.randomise(scope).")
+    if other.tokenizer.get_vocab() != scope.tokenizer.get_vocab():
+        raise ValueError(f"randomised= is {other.model_id}, which reads other tokens than {scope.model_id}.")
+    if (other_sae.site, other_sae.output_site, other_sae.layer) != (sae.site, sae.output_site, sae.layer):
+        raise ValueError(f"randomised= has {other_sae!r}, of another place than {sae!r}.")
 
 
 def _mean(scope: Microscope, data: MeasuredTexts, point: HookPoint) -> Tensor:
@@ -153,6 +173,7 @@ class _Run:
         self._totals, self._null_totals = Totals(data.n_documents), Totals(data.n_documents)
         self._fired, self._null_fired = torch.zeros(sae.d_sae), torch.zeros(sae.d_sae)
         self._null: SAE | None = None
+        self._randomised: dict[str, float] = {}
         self._off = float("nan")
 
     def add(self, batch: list[int], random: bool) -> int:
@@ -164,7 +185,7 @@ class _Run:
         codes, made = _reconstructed(self._sae, x)
         self._fired += torch.bincount(codes.indices.cpu(), minlength=self._sae.d_sae)
         of_rows = documents[:, None].expand_as(mask)[mask]
-        self._totals.add(of_rows, self._of_rows(y, made, codes))
+        self._totals.add(of_rows, _of_rows(y, made, codes, self._mean))
         spliced = [_spread(made, mask), self._mean.float(), torch.zeros(y.shape[1])]
         first = bool(np.isnan(self._off))
         if first:
@@ -175,7 +196,7 @@ class _Run:
                 self._null = random_latents(self._sae, x, self._mean, k, self._seed)
             null_codes, null_made = _reconstructed(self._null, x)
             self._null_fired += torch.bincount(null_codes.indices, minlength=self._sae.d_sae)
-            self._null_totals.add(of_rows, self._of_rows(y, null_made, null_codes))
+            self._null_totals.add(of_rows, _of_rows(y, null_made, null_codes, self._mean))
             spliced.append(_spread(null_made, mask))
         predicts = mask & torch.roll(mask, -1, 1)
         predicts[:, -1] = False
@@ -188,6 +209,22 @@ class _Run:
             if first:
                 self._off = float(off[4].max())
         return len(x)
+
+    def add_randomised(self, scope: Microscope, sae: SAE) -> None:
+        """Measure the reconstruction of another autoencoder in another model, on the same texts."""
+        data = self._data
+        points = _points(scope, sae)
+        mean = _mean(scope, data, points[1])
+        totals, fired = Totals(data.n_documents), torch.zeros(sae.d_sae)
+        for batch in data.batches(_AT_ONCE):
+            mask = data.mask(batch)
+            given, wanted = values_at(scope, data.rows(batch), [*points])
+            codes, made = _reconstructed(sae, given[mask])
+            fired += torch.bincount(codes.indices.cpu(), minlength=sae.d_sae)
+            documents = torch.tensor([data.documents[at] for at in batch])
+            of_rows = documents[:, None].expand_as(mask)[mask]
+            totals.add(of_rows, _of_rows(wanted[mask], made, codes, mean))
+        self._randomised = {**totals.measures(), "dead_share": float((fired == 0).float().mean())}
 
     def scores(self, provenance: Provenance) -> SAEScores:
         """Return the measures of all that was added."""
@@ -205,6 +242,7 @@ class _Run:
             low={name: intervals[name][0] for name in order},
             high={name: intervals[name][1] for name in order},
             random={name: random[name] for name in [*order, "dead_share"] if name in random},
+            randomised={name: self._randomised[name] for name in [*order, "dead_share"] if name in self._randomised},
             rates_edges=_EDGES.copy(),
             rates=rates,
             n_tokens=n,
@@ -215,29 +253,30 @@ class _Run:
             provenance=provenance,
         )
 
-    def _of_rows(self, y: Tensor, made: Tensor, codes: SparseCodes) -> dict[str, Tensor]:
-        """Return what is summed of rows and their reconstructions."""
-        y, made = y.double(), made.double()
-        centred, error = y - self._mean, y - made
-        norms = y.norm(dim=1), made.norm(dim=1)
-        l1 = torch.zeros(len(y), dtype=torch.float64)
-        l1.index_add_(0, codes.rows.cpu(), codes.values.double().cpu())
-        return {
-            "rows": torch.ones(len(y)),
-            "values": centred,  # of which the mean is about 0, so that nothing is lost by subtracting
-            "squares": centred.square(),
-            "errors": error.square(),
-            "explained_per_token": 1 - error.square().sum(1) / centred.square().sum(1).clamp_min(1e-300),
-            "l0": codes.indptr.diff().double(),
-            "l1": l1,
-            "cosine": (y * made).sum(1) / (norms[0] * norms[1]).clamp_min(1e-300),
-            "norm_ratio": norms[1] / norms[0].clamp_min(1e-300),
-        }
-
 
 def _reconstructed(sae: SAE, x: Tensor) -> tuple[SparseCodes, Tensor]:
     codes = sae.encode(x)
     return codes, sae.decode(codes, x).float().cpu()
+
+
+def _of_rows(y: Tensor, made: Tensor, codes: SparseCodes, mean: Tensor) -> dict[str, Tensor]:
+    """Return what is summed of rows and their reconstructions."""
+    y, made = y.double(), made.double()
+    centred, error = y - mean, y - made
+    norms = y.norm(dim=1), made.norm(dim=1)
+    l1 = torch.zeros(len(y), dtype=torch.float64)
+    l1.index_add_(0, codes.rows.cpu(), codes.values.double().cpu())
+    return {
+        "rows": torch.ones(len(y)),
+        "values": centred,  # of which the mean is about 0, so that nothing is lost by subtracting
+        "squares": centred.square(),
+        "errors": error.square(),
+        "explained_per_token": 1 - error.square().sum(1) / centred.square().sum(1).clamp_min(1e-300),
+        "l0": codes.indptr.diff().double(),
+        "l1": l1,
+        "cosine": (y * made).sum(1) / (norms[0] * norms[1]).clamp_min(1e-300),
+        "norm_ratio": norms[1] / norms[0].clamp_min(1e-300),
+    }
 
 
 def _spread(rows: Tensor, mask: Tensor) -> Tensor:
