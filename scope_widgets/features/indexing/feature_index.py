@@ -104,7 +104,10 @@ class FeatureIndex:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row a latent: feature, rate, mean and max (where it fires), dead (on these tokens), top_tokens."""
+        """A row a latent: feature, rate, mean and max (where it fires), dead (on these tokens), top_tokens.
+
+        And label, once there are `labels`; "" of a latent that has none.
+        """
         return self._table(np.arange(len(self)))
 
     @cached_property
@@ -397,16 +400,18 @@ class FeatureIndex:
         some = {name: self.arrays[name][of] for name in ("count", "mean", "max", "token")}
         quoted = self._quoted
         tokens = [", ".join([quoted[one] for one in row if one >= 0]) for row in some["token"][:, :5].tolist()]
-        return pd.DataFrame(
-            {
-                "feature": of,
-                "rate": some["count"] / max(1, self.manifest.n_tokens),
-                "mean": some["mean"],
-                "max": some["max"],
-                "dead": some["count"] == 0,
-                "top_tokens": tokens,
-            }
-        )
+        columns = {
+            "feature": of,
+            "rate": some["count"] / max(1, self.manifest.n_tokens),
+            "mean": some["mean"],
+            "max": some["max"],
+            "dead": some["count"] == 0,
+            "top_tokens": tokens,
+        }
+        if self.labels is not None:
+            known = dict(zip(self.labels.feature.tolist(), self.labels.label, strict=True))
+            columns["label"] = [known.get(one, "") for one in of.tolist()]
+        return pd.DataFrame(columns)
 
     def _examples(self, j: int, some: Any) -> pd.DataFrame:
         import pandas as pd

@@ -44,8 +44,8 @@ def label(
     what it looks like (digits, a capitalised word, ...), and whether it stands in the passage before; several are
     joined by "or". They are scored on the other half, on examples of the latent and on random contexts that the
     index holds: where in them it fires is known, and where it does not. Labels of other latents, scored there too, are
-    the null. A label is kept where the interval of its fuzzing lies above that null, and its detection does; of labels
-    that say nothing less than one in 40 is kept by chance. Examples are the strongest and some of each quarter of the
+    the null. A label is kept where the interval of its fuzzing lies above that null and above .5, and its detection
+    does; of 800 latents that fired at random 16 got one. Examples are the strongest and some of each quarter of the
     activations, so that a score says how well a latent is told from random text, not from the same token elsewhere: how
     often it fires on a token at all stands in the evidence.
 
@@ -119,7 +119,8 @@ def label(
     )
     if index.folder is not None:
         write_text(index.folder / LABELS, found.to_json())
-        index.__dict__.pop("labels", None)  # which are read anew
+        for name in ("labels", "table"):  # which are read anew
+            vars(index).pop(name, None)
     return found
 
 
@@ -187,7 +188,8 @@ class _Labelling:
         detection, fuzzing = scores
         nulls = self._nulls(j, label, examples, passages)
         low, high = fuzzing.interval(detection.of, len(passages))
-        better = low > nulls[1] and not detection.balanced <= nulls[0]
+        # what says yes to nothing scores .5, which may be more than labels of others do
+        better = low > max(nulls[1], 0.5) and not detection.balanced <= max(nulls[0], 0.5)
         evidence = (
             f"{'' if better else f'not better than chance: {label}; '}right on {detection.right} of {detection.of} "
             f"passages in which it fires, and on {detection.right_without:,} of {detection.of_without:,} in which it "

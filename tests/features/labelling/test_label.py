@@ -191,6 +191,8 @@ def test_labels_stand_beside_the_index_and_are_searched(made):
     features.label(index, progress=False)
     again = features.FeatureIndex.load(index.folder)
     assert again.labels.to_json() == labels.to_json()
+    assert index.labels.to_json() == labels.to_json()
+    assert again.table["label"].tolist()[6:8] == ["before 'because'", ""]
     assert again.search(label="AFTER 'WAS'")["feature"].tolist() == [2]
     found = again.search(label="'")
     assert found["match"].is_monotonic_decreasing
