@@ -165,3 +165,9 @@ def test_a_result_shows_writes_and_reads_itself(name, scope, tmp_path):
     assert len(repr(result)) < 3000
     with pytest.raises(ValueError, match=f"not a {name} written by"):
         RESULTS[name].from_json("{}")
+
+
+def test_a_long_field_is_named_by_its_size_or_kind(scope):
+    result = MAKERS["PatchingResult"](scope)
+    long = dataclasses.replace(result.question, answer=("x" * 200,))
+    assert "question=<Question>" in repr(dataclasses.replace(result, question=long))

@@ -204,6 +204,6 @@ def _texts(given: Any) -> dict[int, str]:
     ids, texts = given["ids"], given["texts"]
     if not isinstance(ids, list) or not isinstance(texts, list) or len(ids) != len(texts):
         raise ValueError("ids and texts are no lists of one length")
-    if not all(type(one) is int for one in ids) or not all(type(one) is str for one in texts):
-        raise ValueError("ids are whole numbers, and texts texts")
+    if not all(type(one) is int and 0 <= one < 2**31 for one in ids) or not all(type(one) is str for one in texts):
+        raise ValueError("ids are numbers of tokens, and texts texts")
     return dict(zip(ids, texts, strict=True))

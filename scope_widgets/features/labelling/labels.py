@@ -57,6 +57,12 @@ class FeatureLabels(Result):
     evidence: tuple[str, ...]
     provenance: Provenance
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where the parts are not of one length."""
+        columns = [value for name, value in vars(self).items() if name != "provenance"]
+        if any(np.shape(one) != np.shape(self.label) for one in columns):
+            raise ValueError("FeatureLabels have one label, one score and one text of evidence a latent")
+
     def __len__(self) -> int:
         """Return the number of latents."""
         return len(self.feature)

@@ -52,6 +52,12 @@ class SparseProbes(Result):
     classes: tuple[str, str]
     provenance: Provenance
 
+    def __post_init__(self) -> None:
+        """Raise ValueError where the parts are not of one length."""
+        arrays = (self.k, self.accuracy, self.low, self.high)
+        if any(one.shape != (len(self.probe),) for one in arrays) or len(self.latents) != len(self.probe):
+            raise ValueError("SparseProbes have one k, one accuracy and one list of latents a probe")
+
     def to_dataframe(self) -> pd.DataFrame:
         """Return a row a probe: probe, k, accuracy, low, high, larger_class, n, latents."""
         import pandas as pd

@@ -230,7 +230,13 @@ def test_a_damaged_folder_is_refused(made, tmp_path):
             FeatureIndex.load(tmp_path)
     save_file(arrays, tmp_path / "latents.safetensors")
     FeatureIndex.load(tmp_path)
-    for text in ("[]", '{"ids": [1], "texts": []}', '{"ids": ["1"], "texts": ["a"]}', "{"):
+    for text in (
+        "[]",
+        '{"ids": [1], "texts": []}',
+        '{"ids": ["1"], "texts": ["a"]}',
+        f'{{"ids": [{10**20}], "texts": ["a"]}}',
+        "{",
+    ):
         (tmp_path / "tokens.json").write_text(text)
         with pytest.raises(ValueError, match="texts of tokens"):
             FeatureIndex.load(tmp_path)

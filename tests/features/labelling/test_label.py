@@ -198,7 +198,9 @@ def test_labels_stand_beside_the_index_and_are_searched(made):
     assert found["match"].is_monotonic_decreasing
     assert 0 in found["feature"].tolist()
     whole = (index.folder / "labels.json").read_text()
-    for text in ("{}", whole.replace('"values": [0', '"values": [99999', 1), whole[:100]):
+    scalar = whole.replace('"shape": [47]', '"shape": [47, 1]', 1)
+    assert scalar != whole
+    for text in ("{}", scalar, whole.replace('"values": [0', '"values": [99999', 1), whole[:100]):
         (index.folder / "labels.json").write_text(text)
         with pytest.raises(ValueError, match="does not hold labels of this index"):
             features.FeatureIndex.load(index.folder).search(label="a")
