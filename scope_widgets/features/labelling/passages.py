@@ -21,7 +21,9 @@ FORMS: dict[str, Callable[[str], bool]] = {
     "a capitalised word": lambda text: text.strip().isalpha() and text.strip()[0].isupper(),
     "a word": lambda text: text.strip().isalpha(),
     "punctuation": lambda text: all(unicodedata.category(one)[0] in "PS" for one in text.strip()),
+    "a piece of a word": lambda text: False,  # a word without its space, where tokens have theirs
 }
+_WORD, _PIECE = (list(FORMS).index(one) + 1 for one in ("a word", "a piece of a word"))
 
 
 class Vocabulary:
@@ -34,6 +36,9 @@ class Vocabulary:
         self._number_of = {text: at for at, text in enumerate(self.texts) if at}
         self._numbers = np.array([self._number_of[text] for text in texts], dtype=np.int64)
         self._forms = np.array([0, *map(_form, self.texts[1:])], dtype=np.int64)
+        begins = np.array([text[:1].isspace() for text in self.texts])
+        if (begins & (self._forms == _WORD)).any():
+            self._forms[(self._forms == _WORD) & ~begins] = _PIECE
 
     def numbers(self, ids: Array) -> Array:
         """Return the numbers of the texts of token ids, 0 for -1."""

@@ -8,7 +8,7 @@ from scope_widgets.features.labelling.passages import FORMS, Passages, Vocabular
 from scope_widgets.features.labelling.rules import fires_by, rules_of, words_of
 from scope_widgets.features.labelling.scores import Accuracy
 
-TEXTS = ["it's", 'a "b"', " or ", "\n", "after", "Mary", "42", "NASA", "x", ",", "\\", "é", "said before", " "]
+TEXTS = ["it's", 'a "b"', "1 or 2", "\n", "after", "Mary", "42", "NASA", "x", ",", "\\", "é", "said before", " "]
 
 
 class Index:
@@ -56,8 +56,16 @@ def test_what_rules_hold_on(vocabulary):
     assert on("'x' before 'Mary'") == [3]
     assert on("said before") == [3, 4]
     assert on("'Mary' said before") == [4]
-    assert [on(form) for form in FORMS] == [[8], [9], [5], [6], [0, 4], [1, 2, 3, 10], [7]]
+    assert [on(form) for form in FORMS] == [[8], [9], [5], [6], [0, 4], [1, 2, 3, 10], [7], []]
     assert on("digits or 'never seen' or capitals") == [5, 6]
+
+
+def test_where_tokens_have_their_spaces_words_without_are_pieces(monkeypatch):
+    monkeypatch.setitem(globals(), "TEXTS", [" walk", "ing", " Mary", "Mc", ",", " "])
+    vocabulary = Vocabulary(Index, np.arange(6))
+    names = ["", *FORMS]
+    found = [names[one] for one in vocabulary.forms(np.arange(1, 7))]
+    assert found == ["a word", "a piece of a word", "a capitalised word", "a capitalised word", "punctuation", "spaces"]
 
 
 def test_intervals_are_those_of_the_formulas():
