@@ -207,4 +207,5 @@ def _brief(value: Any) -> str:
     if isinstance(value, Provenance):
         return f"<{value.model}, {len(value.prompts)} prompts>"
     text = repr(value)
-    return text if len(text) <= _LONGEST else f"<{type(value).__name__} of {len(value)}>"
+    size = f" of {len(value)}" if hasattr(value, "__len__") else ""
+    return text if len(text) <= _LONGEST else f"<{type(value).__name__}{size}>"

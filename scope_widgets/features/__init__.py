@@ -2,12 +2,17 @@
 
 from scope_widgets.features.comparison.compare import FeatureComparison, compare
 from scope_widgets.features.evaluation.evaluate import evaluate
+from scope_widgets.features.evaluation.randomise import randomise
 from scope_widgets.features.evaluation.recovery import Recovery, recovery
 from scope_widgets.features.evaluation.scores import SAEScores
 from scope_widgets.features.formats.convert import convert
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.index import index
+from scope_widgets.features.labelling.label import label
+from scope_widgets.features.labelling.labels import FeatureLabels
+from scope_widgets.features.probing.probe import probe
+from scope_widgets.features.probing.sparse_probes import SparseProbes
 from scope_widgets.features.recording.record import record
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
@@ -18,15 +23,20 @@ __all__ = [
     "SAE",
     "FeatureComparison",
     "FeatureIndex",
+    "FeatureLabels",
     "Recording",
     "Recovery",
     "SAEScores",
     "SparseCodes",
+    "SparseProbes",
     "compare",
     "convert",
     "evaluate",
     "index",
+    "label",
     "load",
+    "probe",
+    "randomise",
     "record",
     "recovery",
     "train",

@@ -17,6 +17,7 @@ PROMPT = "When Mary and John went to the store, John gave a drink to"
 CORRUPTED = "When Mary and John went to the store, Mary gave a drink to"
 QUESTION = {"answer": " Mary", "versus": " John"}
 NAMES = ("Mary", "John", "Anna")
+PROBED = [f"the {animal} {verb}" for verb in ("runs", "sleeps") for animal in ("dog", "cat", "horse", "bird")]
 FACTS = heads.FactSet(
     [heads.Fact(name, "gift", "drink") for name in NAMES],
     {"gift": "When {subject} went to the store, someone gave a drink to"},
@@ -47,11 +48,15 @@ def an_sae():
     return dataclasses.replace(features.train(rows, d_sae=32, k=4, steps=3, batch=32, progress=False), layer=2)
 
 
-def comparison_of_features(scope):
+def of_an_index(scope, function):
     with tempfile.TemporaryDirectory() as folder:
         rec = features.record(scope, ["the dog runs", "the cat sleeps"], layers=2, folder=f"{folder}/rec")
-        index = features.index(scope, an_sae(), rec, folder=f"{folder}/index")
-        return features.compare(index, ["the dog runs", "Mary"], ["the cat sleeps", "John"])
+        return function(features.index(scope, an_sae(), rec, folder=f"{folder}/index"))
+
+
+def comparison_of_features(scope):
+    sides = ["the dog runs", "Mary"], ["the cat sleeps", "John"]
+    return of_an_index(scope, lambda index: features.compare(index, *sides))
 
 
 def session(scope):
@@ -76,6 +81,7 @@ MAKERS = {
     "EdgePositions": lambda scope: circuits.by_position(scope, circuit(scope), task=circuit(scope).task[:1], steps=1),
     "Faithfulness": lambda scope: circuits.faithfulness(scope, circuit(scope), draws=1),
     "FeatureComparison": comparison_of_features,
+    "FeatureLabels": lambda scope: of_an_index(scope, lambda index: features.label(index, latents=[0, 1])),
     "HeadAblation": lambda scope: ioi.ablate_heads(scope, ioi.prompts(scope, n=8), [(3, 1)], draws=2),
     "Direction": direction,
     "FactEffect": lambda scope: fact_edit(scope).effect,
@@ -89,6 +95,7 @@ MAKERS = {
     "RecallHeads": lambda scope: heads.recall_heads(subject_attention(scope)),
     "ReferenceComparison": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)).compare("gpt2"),
     "SAEScores": lambda scope: features.evaluate(scope, an_sae(), ["Mary gave John a book", "the dog runs"]),
+    "SparseProbes": lambda scope: features.probe(scope, an_sae(), PROBED, [0, 0, 0, 0, 1, 1, 1, 1], k=[1, 2]),
     "Steered": lambda scope: session(scope).at(),
     "StrengthSweep": lambda scope: steering.sweep(session(scope), strengths=[-0.1, 0, 0.1]),
     "SubjectAttention": subject_attention,
@@ -158,3 +165,9 @@ def test_a_result_shows_writes_and_reads_itself(name, scope, tmp_path):
     assert len(repr(result)) < 3000
     with pytest.raises(ValueError, match=f"not a {name} written by"):
         RESULTS[name].from_json("{}")
+
+
+def test_a_long_field_is_named_by_its_size_or_kind(scope):
+    result = MAKERS["PatchingResult"](scope)
+    long = dataclasses.replace(result.question, answer=("x" * 200,))
+    assert "question=<Question>" in repr(dataclasses.replace(result, question=long))

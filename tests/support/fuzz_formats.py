@@ -317,7 +317,7 @@ def saes(scope: Any, folder: Path) -> Iterator[Format]:
     yield of_safetensors("shard of a recording", next(recording.folder.glob("*.safetensors")), read)
 
     sae = features.train(recording, layer=1, d_sae=32, k=4, steps=3, batch=32)
-    features.index(scope, sae, recording, folder=folder / "index")
+    features.label(features.index(scope, sae, recording, folder=folder / "index"))
 
     def look(path: Path) -> None:
         index = features.FeatureIndex.load(path.parent)
@@ -325,10 +325,13 @@ def saes(scope: Any, folder: Path) -> Iterator[Format]:
                     index.histogram):  # fmt: skip
             one(1)
         index.search(rate=(0, 1), text="Mary")
+        index.search(label="a")
+        features.label(index, latents=[3])
 
-    for name in ("index.json", "tokens.json"):
+    for name in ("index.json", "tokens.json", "labels.json"):
         yield of_file(f"{name} of an index", folder / "index" / name, look, damaged_text)
-    yield of_safetensors("arrays of an index", folder / "index" / "latents.safetensors", look)
+    for name in ("latents", "contexts"):
+        yield of_safetensors(f"{name} of an index", folder / "index" / f"{name}.safetensors", look)
 
     rows = torch.randn(64, 8, generator=torch.Generator().manual_seed(1))
     train = partial(features.train, rows, d_sae=16, k=2, steps=3)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,19 +9,16 @@ from torch import Tensor
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._seeds import seed_of
-from scope_widgets._types import Array
+from scope_widgets.features.evaluation.measured_texts import MeasuredTexts, read_texts, values_at
 from scope_widgets.features.evaluation.random_latents import random_latents
 from scope_widgets.features.evaluation.scores import MEASURES, SAEScores
 from scope_widgets.features.evaluation.splice import spliced_losses
 from scope_widgets.features.evaluation.totals import Totals
-from scope_widgets.features.recording.samples import Sample, samples_of
-from scope_widgets.features.recording.texts import Texts, texts_of
+from scope_widgets.features.recording.texts import Texts
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.models.execution.activation_edits import HookPoint
-from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.remote_dispatch import remotable
 
 #: places that can be read and replaced
 _SITES = ("residual", "attention_out", "mlp_in", "mlp_out", "neurons", "z")
@@ -44,6 +38,7 @@ def evaluate(
     column: str = "text",
     special_tokens: bool = False,
     random: bool = True,
+    randomised: tuple[Microscope, SAE] | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> SAEScores:
@@ -70,6 +65,10 @@ def evaluate(
         Measure, replace and predict special tokens too.
     random : bool, default True
         Measure random latents beside it, which takes another forward.
+    randomised : (Microscope, SAE), optional
+        A second null: a model whose weights were shuffled (`features.randomise`), and an autoencoder that was trained
+        on it as this one on the model. Its reconstruction is measured there on the same texts; what the model loses is
+        not, for such a model has nothing to lose.
     seed : int, default 0
         Of the bootstrap and of the random latents.
     progress : bool, default True
@@ -100,86 +99,22 @@ def evaluate(
     """
     seed = seed_of(seed)
     points = _points(scope, sae)
-    data = _read(scope, texts, column, context, max_tokens, special_tokens)
+    if randomised is not None:
+        _check_randomised(scope, sae, *randomised)
+    data = read_texts(scope, texts, column, context, max_tokens, special_tokens)
     mean = _mean(scope, data, points[1])
     run = _Run(scope, sae, points, data, mean, seed)
     with tqdm(total=data.n_rows, unit=" tokens", disable=not progress, leave=False) as bar:
         for batch in data.batches(_tokens_at_once(scope)):
             bar.update(run.add(batch, random))
+    if randomised is not None:
+        run.add_randomised(*randomised)
     note = (
         f"{sae!r}. {data.n_rows:,} tokens of {data.n_documents:,} documents, "
         f"{data.n_special:,} special tokens {'kept' if special_tokens else 'left as they are and not measured'}; "
         f"95 % intervals: bootstrap over documents"
     )
     return run.scores(Provenance(scope.model_id, scope.revision, seed=seed, note=note))
-
-
-@dataclass
-class _Data:
-    """The samples of all texts, and which tokens of them count."""
-
-    samples: list[Sample]
-    kept: list[Array]
-    documents: list[int]
-
-    @property
-    def n_rows(self) -> int:
-        return sum(int(one.sum()) for one in self.kept)
-
-    @property
-    def n_special(self) -> int:
-        return sum(int((~one).sum()) for one in self.kept)
-
-    @property
-    def n_documents(self) -> int:
-        return max(self.documents) + 1
-
-    def batches(self, at_once: int) -> Iterator[list[int]]:
-        """Yield samples of about one length, which take little padding."""
-        batch: list[int] = []
-        for at in sorted(range(len(self.samples)), key=lambda at: len(self.samples[at].token_ids)):
-            if batch and len(self.samples[at].token_ids) * (len(batch) + 1) > at_once:
-                yield batch
-                batch = []
-            batch.append(at)
-        yield batch
-
-    def rows(self, batch: list[int]) -> list[list[int]]:
-        return [self.samples[at].token_ids for at in batch]
-
-    def mask(self, batch: list[int]) -> Tensor:
-        """Return which tokens of a padded batch count, [row, position]."""
-        mask = torch.zeros(len(batch), max(len(self.kept[at]) for at in batch), dtype=torch.bool)
-        for row, at in enumerate(batch):
-            mask[row, : len(self.kept[at])] = torch.from_numpy(self.kept[at])
-        return mask
-
-
-def _read(
-    scope: Microscope, texts: Texts, column: str, context: int | None, max_tokens: int, special_tokens: bool
-) -> _Data:
-    """Return the samples of texts, until they have tokens enough."""
-    longest = scope.anatomy.context
-    if context is not None and not 2 <= context <= longest:
-        raise ValueError(f"context= is a number of tokens, 2 to {longest} for {scope.model_id}; got {context!r}.")
-    if max_tokens < 1:
-        raise ValueError(f"max_tokens= is a number of tokens from 1; got {max_tokens!r}.")
-    special = [] if special_tokens else sorted(scope.tokenizer.all_special_ids)
-    data, numbers, rows = _Data([], [], []), {}, 0  # type: ignore[var-annotated]
-    length = min(256, longest) if context is None else context
-    for sample in samples_of(texts_of(texts, column), scope.tokenizer, length, packed=False):
-        kept = ~np.isin(sample.token_ids, special)
-        if rows >= max_tokens and sample.document not in numbers:
-            break
-        if not kept.any():
-            continue
-        data.samples.append(sample)
-        data.kept.append(kept)
-        data.documents.append(numbers.setdefault(sample.document, len(numbers)))
-        rows += int(kept.sum())
-    if not rows:
-        raise ValueError("No text has a token to measure: there is none, or all are empty or special tokens only.")
-    return data
 
 
 def _points(scope: Microscope, sae: SAE) -> tuple[HookPoint, HookPoint]:
@@ -196,18 +131,22 @@ def _points(scope: Microscope, sae: SAE) -> tuple[HookPoint, HookPoint]:
     return (sae.site, sae.layer), (sae.output_site, sae.layer)
 
 
-@remotable
-def _values(scope: Microscope, rows: list[list[int]], points: list[HookPoint]) -> list[Tensor]:
-    """Return the activations `[row, position, d]` of each place."""
-    found = read_activations(scope, rows, list(dict.fromkeys(points)))
-    return [found[point].flatten(2).float().cpu() for point in points]
+def _check_randomised(scope: Microscope, sae: SAE, other: Microscope, other_sae: SAE) -> None:
+    """Raise ValueError where a null is not the same experiment on another model."""
+    _points(other, other_sae)
+    if other.model_id == scope.model_id:
+        raise ValueError(f"randomised= is {scope.model_id} itself: make the null by features.randomise(scope).")
+    if other.tokenizer.get_vocab() != scope.tokenizer.get_vocab():
+        raise ValueError(f"randomised= is {other.model_id}, which reads other tokens than {scope.model_id}.")
+    if (other_sae.site, other_sae.output_site, other_sae.layer) != (sae.site, sae.output_site, sae.layer):
+        raise ValueError(f"randomised= has {other_sae!r}, of another place than {sae!r}.")
 
 
-def _mean(scope: Microscope, data: _Data, point: HookPoint) -> Tensor:
+def _mean(scope: Microscope, data: MeasuredTexts, point: HookPoint) -> Tensor:
     """Return the mean of the rows that count, float64 [d]."""
     total: Tensor | float = 0.0
     for batch in data.batches(_AT_ONCE):
-        (values,) = _values(scope, data.rows(batch), [point])
+        (values,) = values_at(scope, data.rows(batch), [point])
         total = total + values[data.mask(batch)].sum(0, dtype=torch.float64)
     assert isinstance(total, Tensor)
     return total / data.n_rows
@@ -225,7 +164,7 @@ class _Run:
         scope: Microscope,
         sae: SAE,
         points: tuple[HookPoint, HookPoint],
-        data: _Data,
+        data: MeasuredTexts,
         mean: Tensor,
         seed: int,
     ) -> None:
@@ -234,18 +173,19 @@ class _Run:
         self._totals, self._null_totals = Totals(data.n_documents), Totals(data.n_documents)
         self._fired, self._null_fired = torch.zeros(sae.d_sae), torch.zeros(sae.d_sae)
         self._null: SAE | None = None
+        self._randomised: dict[str, float] = {}
         self._off = float("nan")
 
     def add(self, batch: list[int], random: bool) -> int:
         """Add a batch of samples, and return its number of rows."""
         ids, mask = self._data.rows(batch), self._data.mask(batch)
         documents = torch.tensor([self._data.documents[at] for at in batch])
-        given, wanted = _values(self._scope, ids, [*self._points])
+        given, wanted = values_at(self._scope, ids, [*self._points])
         x, y = given[mask], wanted[mask]
         codes, made = _reconstructed(self._sae, x)
         self._fired += torch.bincount(codes.indices.cpu(), minlength=self._sae.d_sae)
         of_rows = documents[:, None].expand_as(mask)[mask]
-        self._totals.add(of_rows, self._of_rows(y, made, codes))
+        self._totals.add(of_rows, _of_rows(y, made, codes, self._mean))
         spliced = [_spread(made, mask), self._mean.float(), torch.zeros(y.shape[1])]
         first = bool(np.isnan(self._off))
         if first:
@@ -256,7 +196,7 @@ class _Run:
                 self._null = random_latents(self._sae, x, self._mean, k, self._seed)
             null_codes, null_made = _reconstructed(self._null, x)
             self._null_fired += torch.bincount(null_codes.indices, minlength=self._sae.d_sae)
-            self._null_totals.add(of_rows, self._of_rows(y, null_made, null_codes))
+            self._null_totals.add(of_rows, _of_rows(y, null_made, null_codes, self._mean))
             spliced.append(_spread(null_made, mask))
         predicts = mask & torch.roll(mask, -1, 1)
         predicts[:, -1] = False
@@ -269,6 +209,22 @@ class _Run:
             if first:
                 self._off = float(off[4].max())
         return len(x)
+
+    def add_randomised(self, scope: Microscope, sae: SAE) -> None:
+        """Measure the reconstruction of another autoencoder in another model, on the same texts."""
+        data = self._data
+        points = _points(scope, sae)
+        mean = _mean(scope, data, points[1])
+        totals, fired = Totals(data.n_documents), torch.zeros(sae.d_sae)
+        for batch in data.batches(_AT_ONCE):
+            mask = data.mask(batch)
+            given, wanted = values_at(scope, data.rows(batch), [*points])
+            codes, made = _reconstructed(sae, given[mask])
+            fired += torch.bincount(codes.indices.cpu(), minlength=sae.d_sae)
+            documents = torch.tensor([data.documents[at] for at in batch])
+            of_rows = documents[:, None].expand_as(mask)[mask]
+            totals.add(of_rows, _of_rows(wanted[mask], made, codes, mean))
+        self._randomised = {**totals.measures(), "dead_share": float((fired == 0).float().mean())}
 
     def scores(self, provenance: Provenance) -> SAEScores:
         """Return the measures of all that was added."""
@@ -286,6 +242,7 @@ class _Run:
             low={name: intervals[name][0] for name in order},
             high={name: intervals[name][1] for name in order},
             random={name: random[name] for name in [*order, "dead_share"] if name in random},
+            randomised={name: self._randomised[name] for name in [*order, "dead_share"] if name in self._randomised},
             rates_edges=_EDGES.copy(),
             rates=rates,
             n_tokens=n,
@@ -296,29 +253,30 @@ class _Run:
             provenance=provenance,
         )
 
-    def _of_rows(self, y: Tensor, made: Tensor, codes: SparseCodes) -> dict[str, Tensor]:
-        """Return what is summed of rows and their reconstructions."""
-        y, made = y.double(), made.double()
-        centred, error = y - self._mean, y - made
-        norms = y.norm(dim=1), made.norm(dim=1)
-        l1 = torch.zeros(len(y), dtype=torch.float64)
-        l1.index_add_(0, codes.rows.cpu(), codes.values.double().cpu())
-        return {
-            "rows": torch.ones(len(y)),
-            "values": centred,  # of which the mean is about 0, so that nothing is lost by subtracting
-            "squares": centred.square(),
-            "errors": error.square(),
-            "explained_per_token": 1 - error.square().sum(1) / centred.square().sum(1).clamp_min(1e-300),
-            "l0": codes.indptr.diff().double(),
-            "l1": l1,
-            "cosine": (y * made).sum(1) / (norms[0] * norms[1]).clamp_min(1e-300),
-            "norm_ratio": norms[1] / norms[0].clamp_min(1e-300),
-        }
-
 
 def _reconstructed(sae: SAE, x: Tensor) -> tuple[SparseCodes, Tensor]:
     codes = sae.encode(x)
     return codes, sae.decode(codes, x).float().cpu()
+
+
+def _of_rows(y: Tensor, made: Tensor, codes: SparseCodes, mean: Tensor) -> dict[str, Tensor]:
+    """Return what is summed of rows and their reconstructions."""
+    y, made = y.double(), made.double()
+    centred, error = y - mean, y - made
+    norms = y.norm(dim=1), made.norm(dim=1)
+    l1 = torch.zeros(len(y), dtype=torch.float64)
+    l1.index_add_(0, codes.rows.cpu(), codes.values.double().cpu())
+    return {
+        "rows": torch.ones(len(y)),
+        "values": centred,  # of which the mean is about 0, so that nothing is lost by subtracting
+        "squares": centred.square(),
+        "errors": error.square(),
+        "explained_per_token": 1 - error.square().sum(1) / centred.square().sum(1).clamp_min(1e-300),
+        "l0": codes.indptr.diff().double(),
+        "l1": l1,
+        "cosine": (y * made).sum(1) / (norms[0] * norms[1]).clamp_min(1e-300),
+        "norm_ratio": norms[1] / norms[0].clamp_min(1e-300),
+    }
 
 
 def _spread(rows: Tensor, mask: Tensor) -> Tensor:

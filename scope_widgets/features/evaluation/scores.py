@@ -53,6 +53,9 @@ class SAEScores(Result):
         The same measures of random latents: as many, with random unit rows for both matrices, the mean as bias, as
         many firing as of the autoencoder on the first rows, and one factor for all fitted on these. Empty where they
         were not run.
+    randomised : dict of str to float
+        The measures of reconstruction of an autoencoder that was trained on a model with shuffled weights, on the same
+        texts. Empty where none was given.
     rates_edges : ndarray [bin + 1]
         Edges of the bins of `rates`: log10 of the share of tokens on which a latent fires.
     rates : ndarray of int [bin]
@@ -72,6 +75,7 @@ class SAEScores(Result):
     low: dict[str, float]
     high: dict[str, float]
     random: dict[str, float]
+    randomised: dict[str, float]
     rates_edges: np.ndarray[Any, np.dtype[np.float64]]
     rates: np.ndarray[Any, np.dtype[np.int64]]
     n_tokens: int
@@ -104,7 +108,7 @@ class SAEScores(Result):
         return f"SAEScores({', '.join(said)}; {self.n_tokens:,} tokens of {self.n_documents:,} documents)"
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return a table of a row a measure: measure, value, low, high, random, meaning."""
+        """Return a table of a row a measure: measure, value, low, high, random, randomised, meaning."""
         import pandas as pd
 
         rows = [
@@ -114,8 +118,9 @@ class SAEScores(Result):
                 self.low.get(name, np.nan),
                 self.high.get(name, np.nan),
                 self.random.get(name, np.nan),
+                self.randomised.get(name, np.nan),
                 MEASURES.get(name, ""),
             )
             for name, value in self.values.items()
         ]
-        return pd.DataFrame(rows, columns=["measure", "value", "low", "high", "random", "meaning"])
+        return pd.DataFrame(rows, columns=["measure", "value", "low", "high", "random", "randomised", "meaning"])

@@ -11,9 +11,12 @@ import torch
 from torch import Tensor
 
 from scope_widgets._types import Array
+from scope_widgets._untrusted import read_text, reading
 from scope_widgets.features.indexing.examples import BEFORE, N_TOP, OF_EACH, QUARTERS
-from scope_widgets.features.indexing.files import IndexManifest, read_index
+from scope_widgets.features.indexing.files import LABELS, IndexManifest, read_index
+from scope_widgets.features.indexing.random_contexts import RandomContexts
 from scope_widgets.features.indexing.text_search import rows_with_text
+from scope_widgets.features.labelling.labels import FeatureLabels
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope
@@ -36,6 +39,10 @@ class FeatureIndex:
         What it is of.
     arrays : dict of str to ndarray
         By latent, mapped; see `features/indexing/files.py`.
+    contexts : RandomContexts
+        The same random contexts for all latents, and where each fires in them.
+    folder : Path or None
+        Where it lies.
     scope : Microscope or None
     sae : SAE or None
         Needed for `search(fires_on=)`, and the SAE for `search(like=direction)`; they are not in the folder.
@@ -56,12 +63,14 @@ class FeatureIndex:
         self,
         manifest: IndexManifest,
         arrays: dict[str, Array],
+        contexts: RandomContexts,
         texts: dict[int, str],
         scope: Microscope | None = None,
         sae: SAE | None = None,
+        folder: Path | None = None,
     ) -> None:
-        self.manifest, self.arrays, self._texts = manifest, arrays, texts
-        self.scope, self.sae = scope, sae
+        self.manifest, self.arrays, self.contexts, self._texts = manifest, arrays, contexts, texts
+        self.scope, self.sae, self.folder = scope, sae, folder
 
     @classmethod
     def load(cls, folder: str | Path, *, scope: Microscope | None = None, sae: SAE | None = None) -> FeatureIndex:
@@ -72,12 +81,13 @@ class FeatureIndex:
         FileNotFoundError, ValueError
             Where there is none, it is damaged, or it is of another SAE or model.
         """
-        manifest, arrays, texts = read_index(folder)
+        manifest, arrays, contexts, texts = read_index(folder)
         if sae is not None and sae.d_sae != manifest.d_sae:
             raise ValueError(f"This index is of {manifest.d_sae:,} latents; {sae!r} has {sae.d_sae:,}.")
         if scope is not None and scope.model_id != manifest.model:
             raise ValueError(f"This index is of {manifest.model}; the model given is {scope.model_id}.")
-        return cls(manifest, {name: value.numpy() for name, value in arrays.items()}, texts, scope, sae)
+        arrays_by_name = {name: value.numpy() for name, value in arrays.items()}
+        return cls(manifest, arrays_by_name, contexts, texts, scope, sae, Path(folder))
 
     def __len__(self) -> int:
         """Return the number of latents."""
@@ -94,8 +104,29 @@ class FeatureIndex:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """A row a latent: feature, rate, mean and max (where it fires), dead (on these tokens), top_tokens."""
+        """A row a latent: feature, rate, mean and max (where it fires), dead (on these tokens), top_tokens.
+
+        And label, once there are `labels`; "" of a latent that has none.
+        """
         return self._table(np.arange(len(self)))
+
+    @cached_property
+    def labels(self) -> FeatureLabels | None:
+        """The labels that `features.label` wrote beside the index, None before.
+
+        Raises
+        ------
+        ValueError
+            Where their file is damaged, or of another index.
+        """
+        path = None if self.folder is None else self.folder / LABELS
+        if path is None or not path.is_file():
+            return None
+        with reading(f"{str(path)!r} does not hold labels of this index (features.label(index) writes them anew)"):
+            found = FeatureLabels.from_json(read_text(path))
+            if found.feature.dtype.kind != "i" or not np.isin(found.feature, np.arange(len(self))).all():
+                raise ValueError("it names latents that there are not")
+        return found
 
     def text(self, token_id: int) -> str:
         """Return the text of a token."""
@@ -230,6 +261,7 @@ class FeatureIndex:
         *,
         token: str | int | None = None,
         text: str | None = None,
+        label: str | None = None,
         rate: tuple[float, float] | None = None,
         promotes: str | int | None = None,
         like: int | Tensor | None = None,
@@ -244,6 +276,9 @@ class FeatureIndex:
             Among its top tokens; sorted by the lift.
         text : str, optional
             In the text of one of its 5 strongest examples, whatever its case and spaces.
+        label : str, optional
+            In its label (of `features.label`), whatever its case; sorted by the detection. "unlabelled" finds those
+            without.
         rate : (low, high), optional
             Share of tokens on which it fires.
         promotes : str or token id, optional
@@ -269,6 +304,7 @@ class FeatureIndex:
         found = [
             self._by_list("token", "token_lift", token),
             None if text is None else self._by_text(text),
+            None if label is None else self._by_label(label),
             None if rate is None else self._by_rate(rate),
             self._by_list("promoted", "promoted_by", promotes),
             None if like is None else self._by_direction(like),
@@ -276,10 +312,10 @@ class FeatureIndex:
         ]
         given = [one for one in found if one is not None]
         if not given:
-            raise ValueError("Say what to search: token=, text=, rate=, promotes=, like= or fires_on=.")
+            raise ValueError("Say what to search: token=, text=, label=, rate=, promotes=, like= or fires_on=.")
         scores = np.stack(given)  # NaN where a condition is not fulfilled
         passed = np.flatnonzero(~np.isnan(scores).any(0))
-        numbers = [found[at] for at in (5, 4, 3, 0) if found[at] is not None]
+        numbers = [found[at] for at in (6, 5, 4, 2, 0) if found[at] is not None]
         match = numbers[0] if numbers else self._rates()
         assert match is not None
         best = passed[np.lexsort((passed, -match[passed]))][:n]
@@ -311,6 +347,14 @@ class FeatureIndex:
         windows = self.arrays["example_window"][:, :_SEARCHED]
         there = rows_with_text(windows.reshape(-1, windows.shape[-1]), texts, wanted).reshape(windows.shape[:2]).any(1)
         return np.where(there, 1.0, np.nan)
+
+    def _by_label(self, label: str) -> Array:
+        if self.labels is None:
+            raise ValueError("label= searches labels, and there are none yet: features.label(index) makes them.")
+        has = np.array([label.lower() in one.lower() for one in self.labels.label], dtype=bool)
+        found = np.full(len(self), np.nan)
+        found[self.labels.feature[has]] = np.nan_to_num(self.labels.detection[has])
+        return found
 
     def _by_rate(self, rate: tuple[float, float]) -> Array:
         low, high = rate
@@ -356,16 +400,18 @@ class FeatureIndex:
         some = {name: self.arrays[name][of] for name in ("count", "mean", "max", "token")}
         quoted = self._quoted
         tokens = [", ".join([quoted[one] for one in row if one >= 0]) for row in some["token"][:, :5].tolist()]
-        return pd.DataFrame(
-            {
-                "feature": of,
-                "rate": some["count"] / max(1, self.manifest.n_tokens),
-                "mean": some["mean"],
-                "max": some["max"],
-                "dead": some["count"] == 0,
-                "top_tokens": tokens,
-            }
-        )
+        columns = {
+            "feature": of,
+            "rate": some["count"] / max(1, self.manifest.n_tokens),
+            "mean": some["mean"],
+            "max": some["max"],
+            "dead": some["count"] == 0,
+            "top_tokens": tokens,
+        }
+        if self.labels is not None:
+            known = dict(zip(self.labels.feature.tolist(), self.labels.label, strict=True))
+            columns["label"] = [known.get(one, "") for one in of.tolist()]
+        return pd.DataFrame(columns)
 
     def _examples(self, j: int, some: Any) -> pd.DataFrame:
         import pandas as pd

@@ -1,7 +1,9 @@
-"""`index`: what each latent fires on, from one pass over a recording."""
+"""`index`: what each latent fires on, from one pass over recordings."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +12,24 @@ from torch import Tensor
 
 from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
+from scope_widgets._untrusted import check_name
 from scope_widgets.features.indexing.by_latent import ByLatent, by_latent
 from scope_widgets.features.indexing.coactivation import partners
 from scope_widgets.features.indexing.directions import neighbours, promoted
-from scope_widgets.features.indexing.examples import Contexts, choose
+from scope_widgets.features.indexing.examples import BEFORE, Contexts, choose
 from scope_widgets.features.indexing.feature_index import FeatureIndex
-from scope_widgets.features.indexing.files import N_BINS, N_LISTED, IndexManifest, empty_arrays, write_index
+from scope_widgets.features.indexing.files import (
+    N_BINS,
+    N_LISTED,
+    IndexedRecording,
+    IndexManifest,
+    empty_arrays,
+    read_index,
+    write_index,
+)
+from scope_widgets.features.indexing.random_contexts import WINDOW, draw_contexts
 from scope_widgets.features.indexing.top_tokens import top_tokens
+from scope_widgets.features.recording.joined import JoinedRecordings, digest_of_recording
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
@@ -30,14 +43,22 @@ LOWEST = -2.0
 
 
 def index(
-    scope: Microscope, sae: SAE, rec: Recording, *, folder: str | Path, seed: int = 0, progress: bool = True
+    scope: Microscope,
+    sae: SAE,
+    rec: Recording | Sequence[Recording],
+    *,
+    folder: str | Path,
+    append: bool = False,
+    seed: int = 0,
+    progress: bool = True,
 ) -> FeatureIndex:
-    """Encode the rows of a recording and write down what each latent fires on.
+    """Encode the rows of recordings and write down what each latent fires on.
 
     Of each latent: how often and how strongly it fires, the strongest examples and some of each quarter of its
     activations (without near-copies), the tokens that it fires on more often than on others, its nearest decoder rows,
-    the tokens that it promotes through the unembedding, and the latents that fire with it. The folder takes less than
-    5 kB a latent. Memory holds the codes of all rows: 8 bytes for each latent that fires in a row, some times over.
+    the tokens that it promotes through the unembedding, the latents that fire with it, and where it fires in random
+    contexts. The folder takes less than 5 kB a latent, and 16 MB at most for these contexts. Memory holds the codes of
+    all rows: 8 bytes for each latent that fires in a row, some times over.
 
     Parameters
     ----------
@@ -45,12 +66,16 @@ def index(
         The model of the recording, for the texts of tokens and its unembedding; of one on a server, and of sites that
         are not as wide as the residual stream, it is not known what latents promote.
     sae : SAE
-    rec : Recording
-        Of its site, with its layer.
+    rec : Recording or sequence of Recording
+        Of its site, with its layer. Of several, rows and samples are numbered on.
     folder : str or Path
         An index that is there is replaced.
+    append : bool, default False
+        Index the recordings of the index that is there and `rec` together. All is encoded again, for what an index
+        keeps is not enough to draw examples from anew: the recordings must be where they were, seen from the index. The
+        result is that of giving all of them at once, to the last bit, and replaces the old one; labels go.
     seed : int, default 0
-        Of the examples of each quarter.
+        Of the examples of each quarter, and of the random contexts.
     progress : bool, default True
 
     Returns
@@ -59,8 +84,9 @@ def index(
 
     Raises
     ------
-    ValueError
-        For an SAE that does not say its layer, or a recording of another model or place.
+    FileNotFoundError, ValueError
+        For an SAE that does not say its layer, or a recording of another model or place; with `append` where there is
+        no index, it is of something else, or its recordings are not there or not what they were.
 
     Examples
     --------
@@ -72,13 +98,17 @@ def index(
     >>> len(features.FeatureIndex.load(folder / "index"))
     64
     """
-    layer = _checked(scope, sae, rec)
-    codes = _codes(sae, rec, layer, progress)
+    given = [rec] if isinstance(rec, Recording) else list(rec)
+    before = _recordings_of(Path(folder), sae) if append else []
+    joined = JoinedRecordings([*before, *given])
+    layer = _checked(scope, sae, joined)
+    codes = _codes(sae, joined, layer, progress)
     arrays = empty_arrays(sae.d_sae)
-    table = rec.table
+    table = joined.table
     token_ids = table["token_id"].to_numpy()
     sorted_codes = by_latent(codes)
     contexts = Contexts(table["sample_id"].to_numpy(), token_ids)
+    drawn = draw_contexts(codes, contexts, seed)
     _fill(arrays, sorted_codes, contexts, token_ids, table["token_pos"].to_numpy(), seed, progress)
     arrays["neighbour"], arrays["neighbour_cosine"] = neighbours(sae.W_dec, N_LISTED)
     if isinstance(scope, LocalMicroscope) and sae.W_dec.shape[1] == scope.d_model and sae.output_site != "z":
@@ -89,37 +119,75 @@ def index(
     for name, array in zip(("partner", "partner_together", "count_of_partners"), found, strict=True):
         arrays[name] = torch.from_numpy(array)
     manifest = IndexManifest(
-        model=rec.manifest.model,
-        revision=rec.manifest.revision,
+        model=joined.manifest.model,
+        revision=joined.manifest.revision,
         site=sae.site,
         layer=layer,
         d_sae=sae.d_sae,
         n_tokens=len(codes),
-        n_samples=rec.manifest.n_samples,
+        n_samples=joined.n_samples,
         n_partner_rows=len(some),
+        recordings=[
+            IndexedRecording(_from(Path(folder), one.folder), digest_of_recording(one)) for one in joined.parts
+        ],
     )
     named = ("example_window", "token", "promoted", "suppressed")
-    ids = np.unique(np.concatenate([np.unique(arrays[name].numpy()) for name in named]))
+    ids = np.unique(np.concatenate([np.unique(drawn.windows), *(np.unique(arrays[name].numpy()) for name in named)]))
     ids = ids[ids >= 0]
     texts = dict(zip(ids.tolist(), token_texts(scope.tokenizer, ids.tolist()), strict=True))
-    write_index(Path(folder), manifest, arrays, texts)
+    write_index(Path(folder), manifest, arrays, drawn, texts)
     return FeatureIndex.load(folder, scope=scope, sae=sae)
 
 
-def _checked(scope: Microscope, sae: SAE, rec: Recording) -> int:
+def _recordings_of(folder: Path, sae: SAE) -> list[Recording]:
+    """Return the recordings of the index in a folder; raise where they are not what they were."""
+    manifest = read_index(folder)[0]
+    if (manifest.d_sae, manifest.layer, manifest.site) != (sae.d_sae, sae.layer, sae.site):
+        raise ValueError(
+            f"The index in {str(folder)!r} is of {manifest.d_sae:,} latents of {manifest.site} of layer "
+            f"{manifest.layer}, and cannot be added to with {sae!r}."
+        )
+    found = []
+    for one in manifest.recordings:
+        at = Path(os.path.normpath(folder / check_name(one.folder)))
+        try:
+            recording = Recording.load(at)
+        except FileNotFoundError:
+            raise FileNotFoundError(
+                f"The index in {str(folder)!r} is of a recording in {str(at)!r}, which is not there, and is encoded "
+                "again when more is added: put it there, or index all that there is anew."
+            ) from None
+        if digest_of_recording(recording) != one.digest:
+            raise ValueError(
+                f"The recording in {str(at)!r} is not the one that the index in {str(folder)!r} is of: index all that "
+                "there is anew."
+            )
+        found.append(recording)
+    return found
+
+
+def _from(folder: Path, recording: Path) -> str:
+    """Return where a recording is, seen from the folder of an index."""
+    try:
+        return os.path.relpath(recording, folder)
+    except ValueError:  # on another drive
+        return os.path.abspath(recording)
+
+
+def _checked(scope: Microscope, sae: SAE, rec: JoinedRecordings) -> int:
     """Return the layer; raise ValueError where the three do not belong together."""
     if sae.layer is None:
         raise ValueError(f"{sae!r} does not say of which layer it is: dataclasses.replace(sae, layer=...).")
     if rec.manifest.model != scope.model_id:
         raise ValueError(f"{rec!r} is of {rec.manifest.model}; the model given is {scope.model_id}.")
-    if rec.manifest.site != sae.site or sae.layer not in rec.manifest.layers:
+    if rec.manifest.site != sae.site or sae.layer not in rec.layers:
         raise ValueError(f"{sae!r} is of {sae.site!r} of layer {sae.layer}, which {rec!r} does not hold.")
     if not len(rec):
         raise ValueError(f"{rec!r} has no rows.")
     return sae.layer
 
 
-def _codes(sae: SAE, rec: Recording, layer: int, progress: bool) -> SparseCodes:
+def _codes(sae: SAE, rec: JoinedRecordings, layer: int, progress: bool) -> SparseCodes:
     rows, parts = rec.rows(layer), []
     with tqdm(total=len(rec), unit=" rows", disable=not progress, leave=False) as bar:
         for start in range(0, len(rec), _ROWS):
@@ -165,10 +233,19 @@ def _fill(
         into["example_sample"][latent, there] = contexts.samples[here]
         into["example_position"][latent, there] = positions[here]
         into["example_window"][latent, there] = contexts.windows(here)
+        into["example_fires"][latent, there] = _bits(rows, here, into["example_window"][latent, there])
         ids, counts, lifts = top_tokens(token_ids[rows], counts_of_all, len(token_ids), into["token"].shape[1])
         into["token"][latent, : len(ids)] = ids
         into["token_count"][latent, : len(ids)] = counts
         into["token_lift"][latent, : len(ids)] = lifts
+
+
+def _bits(rows: Array, at: Array, windows: Array) -> Array:
+    """Return on which tokens of the windows around some rows a latent fires, of the rows that it fires in."""
+    around = at[:, None] + np.arange(-BEFORE, WINDOW - BEFORE)
+    found = rows[np.searchsorted(rows, around).clip(0, len(rows) - 1)] == around
+    bits: Array = ((found & (windows >= 0)) << np.arange(WINDOW)).sum(1)
+    return bits
 
 
 def _histogram(shares: Array) -> Array:

@@ -26,6 +26,12 @@ class MappedRows:
         self._starts = np.cumsum([0, *(len(one) for one in self._parts)])
         self._d, self.dtype = d, dtype
 
+    @classmethod
+    def joined(cls, several: list[MappedRows]) -> MappedRows:
+        """Return rows of one width and dtype, one after the other."""
+        parts = [part for one in several for part in one._parts]
+        return cls(parts, several[0]._d, several[0].dtype)
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and width."""

@@ -86,8 +86,14 @@ class Recording:
             have = ", ".join(map(str, self.manifest.layers))
             raise ValueError(f"Layer {layer!r} was not recorded; there are {have}.")
         name = f"{self.manifest.site}.{layer}"
-        parts = (part[name] for part in self.tensors([name]))
-        return MappedRows(parts, self.manifest.d, getattr(torch, self.manifest.dtype))
+        parts = [part[name] for part in self.tensors([name])]
+        dtype = getattr(torch, self.manifest.dtype)
+        if other := [one for one in parts if one.dtype != dtype or one.shape[1:] != (self.manifest.d,)]:
+            raise ValueError(
+                f"The manifest of {str(self.folder)!r} says rows of width {self.manifest.d} in {dtype}, a shard has "
+                f"{tuple(other[0].shape)} in {other[0].dtype}: it is damaged, features.record writes it anew."
+            )
+        return MappedRows(parts, self.manifest.d, dtype)
 
     @cached_property
     def table(self) -> pd.DataFrame:

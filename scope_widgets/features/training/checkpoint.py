@@ -53,6 +53,8 @@ class Checkpoint:
             names = file.keys()
             if not isinstance(about, dict) or {k: type(about.get(k)) for k in _ABOUT} != _ABOUT:
                 raise ValueError("it does not say what it is of, and how far it came")
+            if "first" not in names:
+                raise ValueError("it lacks the first rows that it was trained on")
             return cls(about, {name: file.get_tensor(name) for name in names})
 
 

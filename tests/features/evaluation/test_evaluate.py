@@ -206,3 +206,23 @@ def test_what_cannot_be_measured_is_said(scope):
         features.evaluate(scope, an_sae(), ["", " "], progress=False)
     with pytest.raises(AttributeError, match="no 'ce_score'; the measures are nats_lost"):
         features.evaluate(scope, an_sae(), TEXTS[:2], progress=False).ce_score  # noqa: B018
+
+
+def test_a_null_on_a_randomised_model_is_measured_as_there(scope):
+    null = features.randomise(scope, seed=1)
+    other = dataclasses.replace(an_sae(n=40), b_dec=torch.full((32,), 0.3))
+    scores = features.evaluate(scope, an_sae(), TEXTS, randomised=(null, other), progress=False)
+    alone = features.evaluate(scope, an_sae(), TEXTS, progress=False)
+    there = features.evaluate(null, other, TEXTS, random=False, progress=False)
+    assert scores.values == alone.values
+    assert alone.randomised == {}
+    measured = {name for name in there.values if not name.startswith(("ce", "kl", "nats"))}
+    assert set(scores.randomised) == measured
+    assert scores.randomised == pytest.approx({name: there.values[name] for name in measured})
+    table = scores.to_dataframe().set_index("measure")
+    assert table["randomised"]["fvu"] == scores.randomised["fvu"]
+    assert np.isnan(table["randomised"]["nats_lost"])
+    with pytest.raises(ValueError, match="itself: make the null"):
+        features.evaluate(scope, an_sae(), TEXTS, randomised=(scope, an_sae()))
+    with pytest.raises(ValueError, match="of another place than"):
+        features.evaluate(scope, an_sae(), TEXTS, randomised=(null, an_sae("mlp_out")))

@@ -187,7 +187,7 @@ def test_search_finds_what_the_parts_say(scope, made):
     both = index.search(fires_on=prompt, rate=(0.0, 0.1))
     assert set(both["feature"]) == set(found["feature"]) & set(index.search(rate=(0.0, 0.1))["feature"])
     assert len(index.search(rate=(0, 1), n=3)) == 3
-    remote = FeatureIndex(index.manifest, index.arrays, {}, fake_remote(scope), sae)
+    remote = FeatureIndex(index.manifest, index.arrays, index.contexts, {}, fake_remote(scope), sae)
     assert remote.search(fires_on=prompt)["feature"].tolist() == found["feature"].tolist()
 
 
@@ -211,7 +211,7 @@ def test_an_index_is_read_again_and_small(made):
 
 def test_a_damaged_folder_is_refused(made, tmp_path):
     folder = made[-1]
-    for name in ("index.json", "tokens.json", "latents.safetensors"):
+    for name in ("index.json", "tokens.json", "latents.safetensors", "contexts.safetensors"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     manifest = json.loads((folder / "index.json").read_text())
     for change in ({"d_sae": 41}, {"d_sae": -1}, {"d_sae": 1e99}, {"layer": "2"}, {"more": 1}, {"model": None}):
@@ -230,7 +230,13 @@ def test_a_damaged_folder_is_refused(made, tmp_path):
             FeatureIndex.load(tmp_path)
     save_file(arrays, tmp_path / "latents.safetensors")
     FeatureIndex.load(tmp_path)
-    for text in ("[]", '{"ids": [1], "texts": []}', '{"ids": ["1"], "texts": ["a"]}', "{"):
+    for text in (
+        "[]",
+        '{"ids": [1], "texts": []}',
+        '{"ids": ["1"], "texts": ["a"]}',
+        f'{{"ids": [{10**20}], "texts": ["a"]}}',
+        "{",
+    ):
         (tmp_path / "tokens.json").write_text(text)
         with pytest.raises(ValueError, match="texts of tokens"):
             FeatureIndex.load(tmp_path)

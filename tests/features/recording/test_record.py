@@ -130,6 +130,17 @@ def test_a_damaged_shard_is_found_and_made_again(scope, tmp_path):
     assert bytes_of(tmp_path) == before
 
 
+def test_a_manifest_of_another_width_is_refused(scope, tmp_path):
+    rec = record(scope, tmp_path)
+    for change in (("d", rec.manifest.d + 1), ("dtype", "bfloat16")):
+        read = features.Recording.load(tmp_path)
+        setattr(read.manifest, *change)
+        read.manifest.write(tmp_path)
+        with pytest.raises(ValueError, match="it is damaged, features.record writes it anew"):
+            features.Recording.load(tmp_path).rows(rec.manifest.layers[0])
+        rec.manifest.write(tmp_path)
+
+
 def test_parts_make_the_whole(scope, tmp_path):
     whole = record(scope, tmp_path / "whole", dtype="float32")
     parts = [record(scope, tmp_path / str(rank), shard=(rank, 3), dtype="float32") for rank in range(3)]

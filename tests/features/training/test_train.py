@@ -9,6 +9,7 @@ from scope_widgets import Microscope, features
 from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.training import sparse_step
 from scope_widgets.features.training import train as train_module
+from scope_widgets.features.training.checkpoint import Checkpoint
 from scope_widgets.features.training.objective import (
     Weights,
     add_gradients,
@@ -187,6 +188,13 @@ def test_a_stopped_run_goes_on_to_the_same_curve(tmp_path, monkeypatch):
     assert again.history == whole.history
     assert torch.equal(again.W_dec, whole.W_dec)
     assert torch.equal(features.load(tmp_path).W_enc, whole.W_enc)
+
+
+def test_a_checkpoint_without_its_first_rows_is_refused(tmp_path):
+    settings = {"settings": {}, "step": 1, "state": {}, "history": {}}
+    Checkpoint(settings, {"idle": torch.zeros(2)}).write(tmp_path)
+    with pytest.raises(ValueError, match="it lacks the first rows"):
+        Checkpoint.read(tmp_path)
 
 
 def test_dead_latents_learn_from_what_the_others_leave_over():

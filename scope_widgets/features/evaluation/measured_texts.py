@@ -1,0 +1,106 @@
+"""Texts that are measured: their samples, and which tokens of them count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scope_widgets._types import Array
+from scope_widgets.features.recording.samples import Sample, samples_of
+from scope_widgets.features.recording.texts import Texts, texts_of
+from scope_widgets.models.execution.activation_edits import HookPoint
+from scope_widgets.models.execution.read_activations import read_activations
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote_dispatch import remotable
+
+
+@dataclass
+class MeasuredTexts:
+    """The samples of all texts, and which tokens of them count.
+
+    Attributes
+    ----------
+    samples : list of Sample
+    kept : list of ndarray of bool [position]
+        Of each sample.
+    documents : list of int
+        The number of each sample's text among those that have a token that counts.
+    """
+
+    samples: list[Sample]
+    kept: list[Array]
+    documents: list[int]
+
+    @property
+    def n_rows(self) -> int:
+        """Tokens that count."""
+        return sum(int(one.sum()) for one in self.kept)
+
+    @property
+    def n_special(self) -> int:
+        """Tokens that do not."""
+        return sum(int((~one).sum()) for one in self.kept)
+
+    @property
+    def n_documents(self) -> int:
+        """Texts that have a token that counts."""
+        return max(self.documents) + 1
+
+    def batches(self, at_once: int) -> Iterator[list[int]]:
+        """Yield samples of about one length, which take little padding."""
+        batch: list[int] = []
+        for at in sorted(range(len(self.samples)), key=lambda at: len(self.samples[at].token_ids)):
+            if batch and len(self.samples[at].token_ids) * (len(batch) + 1) > at_once:
+                yield batch
+                batch = []
+            batch.append(at)
+        yield batch
+
+    def rows(self, batch: list[int]) -> list[list[int]]:
+        """Return the token ids of a batch of samples."""
+        return [self.samples[at].token_ids for at in batch]
+
+    def mask(self, batch: list[int]) -> Tensor:
+        """Return which tokens of a padded batch count, [row, position]."""
+        mask = torch.zeros(len(batch), max(len(self.kept[at]) for at in batch), dtype=torch.bool)
+        for row, at in enumerate(batch):
+            mask[row, : len(self.kept[at])] = torch.from_numpy(self.kept[at])
+        return mask
+
+
+def read_texts(
+    scope: Microscope, texts: Texts, column: str, context: int | None, max_tokens: int, special_tokens: bool
+) -> MeasuredTexts:
+    """Return the samples of texts, until they have tokens enough."""
+    longest = scope.anatomy.context
+    if context is not None and not 2 <= context <= longest:
+        raise ValueError(f"context= is a number of tokens, 2 to {longest} for {scope.model_id}; got {context!r}.")
+    if max_tokens < 1:
+        raise ValueError(f"max_tokens= is a number of tokens from 1; got {max_tokens!r}.")
+    special = [] if special_tokens else sorted(scope.tokenizer.all_special_ids)
+    data, numbers, rows = MeasuredTexts([], [], []), {}, 0  # type: ignore[var-annotated]
+    length = min(256, longest) if context is None else context
+    for sample in samples_of(texts_of(texts, column), scope.tokenizer, length, packed=False):
+        kept = ~np.isin(sample.token_ids, special)
+        if rows >= max_tokens and sample.document not in numbers:
+            break
+        if not kept.any():
+            continue
+        data.samples.append(sample)
+        data.kept.append(kept)
+        data.documents.append(numbers.setdefault(sample.document, len(numbers)))
+        rows += int(kept.sum())
+    if not rows:
+        raise ValueError("No text has a token to measure: there is none, or all are empty or special tokens only.")
+    return data
+
+
+@remotable
+def values_at(scope: Microscope, rows: list[list[int]], points: list[HookPoint]) -> list[Tensor]:
+    """Return the activations `[row, position, d]` of each place."""
+    found = read_activations(scope, rows, list(dict.fromkeys(points)))
+    return [found[point].flatten(2).float().cpu() for point in points]

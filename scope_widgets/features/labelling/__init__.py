@@ -1,0 +1,1 @@
+"""Labels of latents, with how well they say where a latent fires."""

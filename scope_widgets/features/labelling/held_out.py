@@ -1,0 +1,192 @@
+"""Labels of an index fitted on half of its samples and scored on the other half."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from scope_widgets._types import Array
+from scope_widgets.features.indexing.feature_index import FeatureIndex
+from scope_widgets.features.indexing.random_contexts import SCORED, WINDOW
+from scope_widgets.features.labelling.fit import Fitter
+from scope_widgets.features.labelling.labels import UNLABELLED
+from scope_widgets.features.labelling.passages import Passages, Vocabulary
+from scope_widgets.features.labelling.rules import Rule, fires_by, rules_of, words_of
+from scope_widgets.features.labelling.scores import Accuracy
+
+#: says of a label and the tokens of some passages on which tokens the latent would fire
+Predict: TypeAlias = Callable[[str, list[list[str]]], Sequence[Sequence[bool]]]
+#: what is known of a latent, in the order of `Labelling.row`
+COLUMNS = ("label", "detection", "fuzzing", "null_detection", "null_fuzzing", "low", "high", "n", "evidence")
+_UNKNOWN = (np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
+Row: TypeAlias = tuple[str, float, float, float, float, float, float, int, str]
+
+
+class Labelling:
+    """The passages of an index in two halves, and the labels that are the null."""
+
+    def __init__(
+        self,
+        index: FeatureIndex,
+        own: dict[int, str] | None,
+        predict: Predict | None,
+        n_contexts: int | None,
+        null_draws: int,
+        seed: int,
+    ) -> None:
+        self._index, self._own, self._predict, self._draws, self._seed = index, own, predict, null_draws, seed
+        rng = np.random.default_rng(seed)
+        windows, samples = index.contexts.windows, index.contexts.samples
+        self._some = np.sort(rng.permutation(len(windows))[:n_contexts])
+        windows, samples = windows[self._some], samples[self._some]
+        self._samples = np.unique(np.concatenate([samples, index.arrays["example_sample"].ravel()]))
+        self._fits = rng.permutation(len(self._samples)) % 2 == 0
+        self._vocabulary = Vocabulary(
+            index, np.concatenate([windows.ravel(), np.unique(index.arrays["example_window"])])
+        )
+        shared = Passages.of(self._vocabulary, windows, np.zeros(windows.shape, dtype=bool))
+        self._shared_fits = self._in_first_half(samples)
+        self._fitter = Fitter(shared[self._shared_fits])
+        self._held_out = shared[~self._shared_fits]
+        self._rules: dict[int, list[Rule]] = {}
+        self._of_shared: dict[str, Array | None] = {}
+        self._pool = self._others(rng)
+
+    def row(self, j: int) -> Row:
+        """Return what is known of a latent."""
+        label = self._label(j)
+        if not label:
+            return UNLABELLED, *_UNKNOWN, 0, "no rule adds to what chance gives"
+        examples = self._examples(j, fitted=False)
+        fires = self._fires(j)[~self._shared_fits]
+        passages = Passages.joined([examples, self._held_out.firing(fires)])
+        scores = self._scores(label, examples, passages)
+        if scores is None:
+            said = "not scored: the label is not in the words of rules, so predict= is needed"
+            return label, *_UNKNOWN, 0, said
+        detection, fuzzing = scores
+        nulls = self._nulls(j, label, examples, passages)
+        low, high = fuzzing.interval(detection.of, len(passages))
+        # what says yes to nothing scores .5, which may be more than labels of others do
+        better = low > max(nulls[1], 0.5) and not detection.balanced <= max(nulls[0], 0.5)
+        evidence = (
+            f"{'' if better else f'not better than chance: {label}; '}right on {detection.right} of {detection.of} "
+            f"passages in which it fires, and on {detection.right_without:,} of {detection.of_without:,} in which it "
+            f"does not{self._how_often(j)}"
+        )
+        return (
+            label if better else UNLABELLED,
+            detection.balanced,
+            fuzzing.balanced,
+            *nulls,
+            low,
+            high,
+            len(passages),
+            evidence,
+        )
+
+    # --- labels -----------------------------------------------------------------------------------------------------
+
+    def _label(self, j: int) -> str:
+        if self._own is not None:
+            return self._own[j]
+        if j not in self._rules:
+            fires = self._fires(j)[self._shared_fits][:, SCORED]
+            self._rules[j] = self._fitter.fit(self._examples(j, fitted=True), fires)
+        return words_of(self._rules[j], self._vocabulary)
+
+    def _others(self, rng: np.random.Generator) -> list[str]:
+        """Return labels from which those of others are drawn, four times as many as are needed."""
+        if not self._draws:
+            return []
+        known = list(self._own) if self._own is not None else np.flatnonzero(self._index.arrays["count"]).tolist()
+        labels = [self._label(j) for j in rng.permutation(known)[: 4 * self._draws].tolist()]
+        return [label for label in dict.fromkeys(labels) if label]
+
+    # --- scores -----------------------------------------------------------------------------------------------------
+
+    def _scores(self, label: str, examples: Passages, passages: Passages) -> tuple[Accuracy, Accuracy] | None:
+        """Return detection and fuzzing of a label; None where nobody can say where it fires."""
+        of_shared, of_examples = self._said_of_shared(label), self._said(label, examples)
+        if of_shared is None or of_examples is None:
+            return None
+        said, there = np.concatenate([of_examples, of_shared]), passages.there
+        detection = Accuracy.count(np.any(said, 1), np.any(passages.fires, 1))
+        return detection, Accuracy.count(said[there], passages.fires[there])
+
+    def _nulls(self, j: int, label: str, examples: Passages, passages: Passages) -> tuple[float, float]:
+        """Return the mean detection and fuzzing of labels of other latents."""
+        others = [one for one in self._pool if one != label]
+        drawn = np.random.default_rng([self._seed, j]).permutation(len(others))[: self._draws]
+        scores = [self._scores(others[at], examples, passages) for at in drawn.tolist()]
+        known = [(one[0].balanced, one[1].balanced) for one in scores if one is not None]
+        if not known:
+            return 0.5, 0.5
+        detection, fuzzing = np.mean(known, axis=0)  # NaN in all or in none: the passages are the same
+        return float(detection), float(fuzzing)
+
+    def _said_of_shared(self, label: str) -> Array | None:
+        """Return what a label says of the random contexts; of labels that are a null it is kept."""
+        if label not in self._pool:
+            return self._said(label, self._held_out)
+        if label not in self._of_shared:
+            self._of_shared[label] = self._said(label, self._held_out)
+        return self._of_shared[label]
+
+    def _said(self, label: str, passages: Passages) -> Array | None:
+        """Return where a label says that a latent fires, bool `[passage, scored]`."""
+        if self._predict is not None:
+            return self._predicted(label, passages)
+        rules = rules_of(label, self._vocabulary)
+        return None if rules is None else fires_by(rules, passages)
+
+    def _predicted(self, label: str, passages: Passages) -> Array:
+        assert self._predict is not None
+        there = passages.numbers > 0
+        numbers = [row[has].tolist() for row, has in zip(passages.numbers, there, strict=True)]
+        given = self._predict(label, [[self._vocabulary.texts[one] for one in row] for row in numbers])
+        said = np.zeros((len(passages), WINDOW), dtype=bool)
+        lengths = [len(row) for row in numbers]
+        try:
+            found = [np.asarray(row, dtype=bool).ravel() for row in given]
+        except (TypeError, ValueError):
+            found = []
+        if [len(row) for row in found] != lengths:
+            raise ValueError(
+                f"predict= returns a bool for each token of each of the {len(lengths)} passages it is given, as a list "
+                "of lists of their lengths; it returned something else."
+            )
+        said[there] = np.concatenate(found) if found else False
+        return said[:, SCORED] & passages.there
+
+    # --- passages ---------------------------------------------------------------------------------------------------
+
+    def _in_first_half(self, samples: Array) -> Array:
+        """Return whether rules are fitted on samples, or scored."""
+        found: Array = self._fits[np.searchsorted(self._samples, samples)]
+        return found
+
+    def _fires(self, j: int) -> Array:
+        return self._index.contexts.fires(j)[self._some]
+
+    def _examples(self, j: int, *, fitted: bool) -> Passages:
+        """Return the examples of a latent that are of one half."""
+        arrays = self._index.arrays
+        there = arrays["example_row"][j] >= 0
+        samples = arrays["example_sample"][j][there]
+        here = self._in_first_half(samples) == fitted
+        bits = arrays["example_fires"][j][there][here]
+        fires = (bits[:, None] >> np.arange(WINDOW)) & 1 == 1
+        return Passages.of(self._vocabulary, arrays["example_window"][j][there][here], fires)
+
+    def _how_often(self, j: int) -> str:
+        """Return how often a latent fires on the tokens that it fires on most."""
+        tokens = self._index.tokens(j).head(3)
+        most = self._index.manifest.n_tokens
+        of = np.round(np.clip(tokens["share"] / tokens["lift"] * most, 0, most)).fillna(0).astype(int)
+        said = [
+            f"{n:,} of {all_:,} {text!r}" for text, n, all_ in zip(tokens["token"], tokens["count"], of, strict=True)
+        ]
+        return f"; of all text it fires on {', '.join(said)}" if said else ""

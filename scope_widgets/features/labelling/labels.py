@@ -1,0 +1,92 @@
+"""`FeatureLabels`: labels of latents with their scores, beside those of other latents' labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from scope_widgets._provenance import Provenance
+from scope_widgets._result import Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: the label of a latent of which no rule is better than the labels of others
+UNLABELLED = "unlabelled"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FeatureLabels(Result):
+    """Labels of latents, and how well each says where its latent fires, on passages that it was not made from.
+
+    Attributes
+    ----------
+    feature : ndarray of int [feature]
+        Latents, ascending.
+    label : tuple of str [feature]
+        "unlabelled" where it is not better than the labels of others.
+    detection : ndarray [feature]
+        Balanced accuracy of saying in which passages the latent fires: the mean of the shares that are right of those
+        in which it does and of those in which it does not. NaN where there is only one kind, or the label was not
+        scored.
+    fuzzing : ndarray [feature]
+        The same of tokens: on which it fires.
+    null_detection, null_fuzzing : ndarray [feature]
+        Mean of the same scores of labels of other latents, .5 where there are none.
+    low, high : ndarray [feature]
+        95 % interval of `fuzzing`: Wilson's of both shares, put together as Newcombe does; tokens of one passage count
+        as one answer.
+    n : ndarray of int [feature]
+        Passages that were scored.
+    evidence : tuple of str [feature]
+        What the scores rest on, in words.
+    provenance : Provenance
+    """
+
+    feature: np.ndarray[Any, np.dtype[np.int64]]
+    label: tuple[str, ...]
+    detection: np.ndarray[Any, np.dtype[np.float64]]
+    fuzzing: np.ndarray[Any, np.dtype[np.float64]]
+    null_detection: np.ndarray[Any, np.dtype[np.float64]]
+    null_fuzzing: np.ndarray[Any, np.dtype[np.float64]]
+    low: np.ndarray[Any, np.dtype[np.float64]]
+    high: np.ndarray[Any, np.dtype[np.float64]]
+    n: np.ndarray[Any, np.dtype[np.int64]]
+    evidence: tuple[str, ...]
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where the parts are not of one length."""
+        columns = [value for name, value in vars(self).items() if name != "provenance"]
+        if any(np.shape(one) != np.shape(self.label) for one in columns):
+            raise ValueError("FeatureLabels have one label, one score and one text of evidence a latent")
+
+    def __len__(self) -> int:
+        """Return the number of latents."""
+        return len(self.feature)
+
+    def labelled(self) -> dict[int, str]:
+        """Return the labels that are better than those of others, by latent."""
+        pairs = zip(self.feature.tolist(), self.label, strict=True)
+        return {latent: label for latent, label in pairs if label != UNLABELLED}
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a row a latent: feature, label, detection, fuzzing, their nulls, low, high, n, evidence."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            {
+                "feature": self.feature,
+                "label": list(self.label),
+                "detection": self.detection,
+                "fuzzing": self.fuzzing,
+                "null_detection": self.null_detection,
+                "null_fuzzing": self.null_fuzzing,
+                "low": self.low,
+                "high": self.high,
+                "n": self.n,
+                "evidence": list(self.evidence),
+            }
+        )

@@ -1,0 +1,1 @@
+"""Sparse probing: how much of a class a few latents know."""
