@@ -1,11 +1,12 @@
-"""Train the sparse autoencoder of the demo model that ships in the package.
+"""Train the sparse autoencoder of the demo model that ships in the package, and index what its latents fire on.
 
 Run in the checkout::
 
     python -m scripts.train_demo_sae --out scope_widgets/features/demo
 
 It records the demo model on text that `demo_language` makes up, trains, measures on other text, and writes the weights
-(SAELens's layout) and a card with the figures. It takes some minutes on one core.
+(SAELens's layout), a card with the figures, and the index of a third text with labels. It takes some minutes on one
+core; `--only-index` keeps the weights that are there, and takes seconds.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ from __future__ import annotations
 import argparse
 import random
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from scope_widgets import Microscope, features
-from scope_widgets._files import write_text
+from scope_widgets._files import replacing, write_text
 from scripts import demo_language as language
 
 LAYER, D_SAE, K, STEPS = 3, 512, 12, 4000
-TRAINING_TEXTS, OTHER_TEXTS = 16_000, 800
+TRAINING_TEXTS, OTHER_TEXTS, INDEXED_TEXTS = 16_000, 800, 800
 
 CARD = """\
 # A sparse autoencoder of the demo model
@@ -62,12 +64,20 @@ def texts(n: int, seed: int) -> Iterator[str]:
 
 
 def main() -> None:
-    """Train, measure and write."""
+    """Do what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    out: Path = parser.parse_args().out
+    parser.add_argument("--only-index", action="store_true", help="of the weights that are there")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     scope = Microscope.load("demo")
+    if not arguments.only_index:
+        write_sae(scope, arguments.out)
+    write_index(scope, arguments.out)
+
+
+def write_sae(scope: Microscope, out: Path) -> None:
+    """Train, measure and write."""
     with tempfile.TemporaryDirectory() as folder:
         recording = features.record(scope, texts(TRAINING_TEXTS, seed=1), layers=[LAYER], folder=folder)
         sae = features.train(recording, d_sae=D_SAE, k=K, steps=STEPS)
@@ -83,6 +93,19 @@ def main() -> None:
     about |= {"tokens": scores.n_tokens, "documents": scores.n_documents}
     write_text(out / "README.md", CARD.format(**about, table="\n".join(table)))
     print(scores)
+
+
+def write_index(scope: Microscope, out: Path) -> None:
+    """Index text that is drawn anew, label, and write both in one archive."""
+    sae = features.load(out)
+    with tempfile.TemporaryDirectory() as kept:
+        folder = Path(kept)
+        recording = features.record(scope, texts(INDEXED_TEXTS, seed=3), layers=[LAYER], folder=folder / "recording")
+        labels = features.label(features.index(scope, sae, recording, folder=folder / "index"))
+        with replacing(out / "index.zip") as new, zipfile.ZipFile(new, "w", zipfile.ZIP_LZMA) as archive:
+            for path in sorted((folder / "index").iterdir()):
+                archive.writestr(zipfile.ZipInfo(path.name), path.read_bytes(), zipfile.ZIP_LZMA)
+    print(labels)
 
 
 if __name__ == "__main__":

@@ -90,3 +90,24 @@ def test_its_figures_are_those_of_its_card(demo):
     assert scores.variance_explained > 0.9
     assert scores.ce_score_mean > 0.9 > scores.random["ce_score_mean"]
     assert scores.dead_share < 0.5
+
+
+def test_the_index_in_the_package_is_of_the_sae_and_its_labels_are_true(demo, tokens):
+    """What a label says is what the latent fires on, in texts that were neither indexed nor labelled."""
+    index = features.FeatureIndex.load("demo", scope=demo)
+    assert (len(index), index.manifest.layer) == (index.sae.d_sae, index.sae.layer)
+    said, _, _, x = tokens
+    codes = index.sae.encode(x).to_dense()
+    label_of = dict(zip(index.labels.feature.tolist(), index.labels.label, strict=True))
+    names = {j: {word.strip("'") for word in text.split(" or ")} for j, text in label_of.items()}
+    names = {j: some for j, some in names.items() if some <= set(words.NAMES)}
+    assert len(names) > 10
+    hits = []
+    for j, some in names.items():
+        wanted, fires = np.isin(said, list(some)), codes[:, j].numpy() > 0
+        assert fires[~wanted].mean() < 0.05, some
+        hits += fires[wanted].tolist()
+    assert np.mean(hits) > 0.8
+    found = index.search(fires_on="When Mary and John went to the store, John gave a drink to", label="Mary")
+    assert len(found) > 0
+    assert found["match"].iloc[0] > 0

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from scope_widgets._types import Array
 from scope_widgets._untrusted import read_text, reading
+from scope_widgets.features.formats.load import load
+from scope_widgets.features.indexing.demo_index import demo_index
 from scope_widgets.features.indexing.examples import BEFORE, N_TOP, OF_EACH, QUARTERS
 from scope_widgets.features.indexing.files import LABELS, IndexManifest, read_index
 from scope_widgets.features.indexing.random_contexts import RandomContexts
@@ -76,11 +78,15 @@ class FeatureIndex:
     def load(cls, folder: str | Path, *, scope: Microscope | None = None, sae: SAE | None = None) -> FeatureIndex:
         """Return the index of a folder; its arrays are read where they are asked for.
 
+        "demo" is the index of `features.load("demo")`, with its labels, that is in the package.
+
         Raises
         ------
         FileNotFoundError, ValueError
             Where there is none, it is damaged, or it is of another SAE or model.
         """
+        if str(folder) == "demo":
+            folder, sae = demo_index(), sae or load("demo")
         manifest, arrays, contexts, texts = read_index(folder)
         if sae is not None and sae.d_sae != manifest.d_sae:
             raise ValueError(f"This index is of {manifest.d_sae:,} latents; {sae!r} has {sae.d_sae:,}.")
