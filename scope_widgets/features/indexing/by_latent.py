@@ -1,11 +1,8 @@
-"""Codes of many rows by latent: the rows that each one fires in, and those in which it is strongest."""
+"""Codes of many rows by latent: the rows that each one fires in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
-import torch
 
 from scope_widgets import _kernels
 from scope_widgets._types import Array
@@ -36,25 +33,4 @@ class ByLatent:
 
 def by_latent(codes: SparseCodes) -> ByLatent:
     """Return codes sorted by latent."""
-    return ByLatent(*_kernels.rows_by_latent(*_arrays(codes), codes.n_latents))
-
-
-def strongest(codes: SparseCodes, n: int) -> tuple[Array, Array]:
-    """Return the rows in which each latent is strongest, without sorting the codes.
-
-    Returns
-    -------
-    rows : ndarray of int32 [latent, n]
-        The strongest first, of equal ones the smaller row; -1 where it fires in fewer.
-    values : ndarray of float32 [latent, n]
-    """
-    return _kernels.top_rows(*_arrays(codes), codes.n_latents, n)
-
-
-def _arrays(codes: SparseCodes) -> tuple[Array, Array, Array]:
-    """Return where rows begin, latents and values as the kernels take them."""
-    values = codes.values.detach().cpu()
-    values = values if values.dtype == torch.float16 else values.float()
-    arrays = codes.indptr.cpu().long(), codes.indices.cpu().int(), values
-    starts, latents, strengths = (np.ascontiguousarray(one.numpy()) for one in arrays)
-    return starts, latents, strengths
+    return ByLatent(*_kernels.rows_by_latent(*codes.to_numpy(), codes.n_latents))
