@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from torch import Tensor
 
 from . import _display, _ranking, _statistics, _statistics_from_qk, _torch_display, _torch_statistics
+from ._autoencoder import Rows, add_latent_gradients, strongest, strongest_scored
 from ._codes import rows_by_latent, top_rows
 from ._compiled import COMPILED, MISSING
 from ._means import visible_keys
@@ -21,6 +22,8 @@ from ._torch_statistics import cell_means, repetition_statistics
 
 __all__ = [
     "COMPILED",
+    "Rows",
+    "add_latent_gradients",
     "cell_means",
     "entropy_per_query",
     "head_statistics",
@@ -28,6 +31,8 @@ __all__ = [
     "pack_triangle",
     "repetition_statistics",
     "rows_by_latent",
+    "strongest",
+    "strongest_scored",
     "thumbnails",
     "top_keys",
     "top_rows",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["COMPILED", "MISSING", "codes", "display", "ranking", "statistics"]
+__all__ = ["COMPILED", "MISSING", "autoencoder", "codes", "display", "ranking", "statistics"]
 
 #: why those of attention are not there
 MISSING = ""
@@ -12,10 +12,15 @@ except ImportError as error:
     display = ranking = statistics = None  # type: ignore[assignment]
     MISSING = str(error)
 
-try:  # by itself: where the others are of an earlier build, they are used
+# each by itself: where the others are of an earlier build, they are used
+try:
     from . import codes
 except ImportError:
     codes = None  # type: ignore[assignment]
+try:
+    from . import autoencoder
+except ImportError:
+    autoencoder = None  # type: ignore[assignment]
 
 #: whether those of attention are there
 COMPILED = not MISSING
