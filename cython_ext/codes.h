@@ -11,6 +11,7 @@
 
 #define CODES_OUTSIDE 1
 #define CODES_NOT_FINITE 2
+#define CODES_BLOCK 512 /* entries that are looked at together */
 #define CODES_AHEAD 16 /* how many entries ahead what is written to is fetched */
 
 /* Count the entries first..last of each latent. */
@@ -42,34 +43,75 @@ INLINE void scatter_codes(const int64_t *starts, const int32_t *latents, const v
         }
 }
 
-/* Keep in the heap [n] of each latent the best of rows first..last, ties to the smaller row. */
+/* Write entries first..first + n as floats; return what is wrong with them. */
+INLINE int read_block(const int32_t *latents, const void *values, int64_t first, int32_t n, int32_t n_latents,
+                      float *block, int half)
+{
+    uint32_t largest = 0;
+    float spoilt = 0.0f;
+    int32_t i = 0;
+    Floats spoilt_lanes = {0};
+    for (; i + LANES <= n; i += LANES) {
+        const Floats some = load(values, first + i, half);
+        store(block, i, some);
+        spoilt_lanes += some * 0.0f;
+    }
+    for (; i < n; i++) {
+        block[i] = cell(values, first + i, half);
+        spoilt += block[i] * 0.0f;
+    }
+    for (i = 0; i < n; i++)
+        largest = (uint32_t)latents[first + i] > largest ? (uint32_t)latents[first + i] : largest;
+    if (largest >= (uint32_t)n_latents)
+        return CODES_OUTSIDE;
+    return spoilt + sum_floats(spoilt_lanes) == 0.0f ? 0 : CODES_NOT_FINITE;
+}
+
+/* Keep in the heap [n] of each latent the best of rows first..last, ties to the smaller row.
+
+   Block by block: most entries are not above the least that is kept of their latent, which is found without a branch;
+   meanwhile the heaps of the others come into the cache. */
 INLINE int keep_top_codes(const int64_t *starts, const int32_t *latents, const void *values, int32_t first,
                           int32_t last, int32_t n_latents, int32_t n, float *bars, int32_t *rows_out,
                           float *values_out, int half)
 {
+    float block[CODES_BLOCK];
+    int32_t found[CODES_BLOCK], row = first;
+    const int64_t end = starts[last];
     for (int32_t latent = 0; latent < n_latents; latent++)
         bars[latent] = -INFINITY;
     for (int64_t at = 0; at < (int64_t)n_latents * n; at++) {
         values_out[at] = -INFINITY;
         rows_out[at] = -1;
     }
-    for (int32_t row = first; row < last; row++)
-        for (int64_t i = starts[row]; i < starts[row + 1]; i++) {
-            const float value = cell(values, i, half);
-            const int32_t latent = latents[i];
-            float *weights;
-            if ((uint32_t)latent >= (uint32_t)n_latents)
-                return CODES_OUTSIDE;
-            if (!(value - value == 0.0f))
-                return CODES_NOT_FINITE;
-            if (value <= bars[latent]) /* rows ascend: what is as much as the least that is kept ranks below it */
-                continue;
-            weights = values_out + (int64_t)latent * n;
-            weights[0] = value;
-            rows_out[(int64_t)latent * n] = row;
-            sink(weights, rows_out + (int64_t)latent * n, 0, n);
-            bars[latent] = weights[0];
+    for (int64_t begin = starts[first]; begin < end; begin += CODES_BLOCK) {
+        const int32_t size = end - begin < CODES_BLOCK ? (int32_t)(end - begin) : CODES_BLOCK;
+        const int wrong = read_block(latents, values, begin, size, n_latents, block, half);
+        int32_t n_found = 0;
+        if (wrong)
+            return wrong;
+        for (int32_t i = 0; i < size; i++) {
+            found[n_found] = i;
+            n_found += block[i] > bars[latents[begin + i]];
         }
+        for (int32_t i = 0; i < n_found; i++) {
+            const int64_t heap = (int64_t)latents[begin + found[i]] * n;
+            prefetch(values_out + heap);
+            prefetch(rows_out + heap);
+        }
+        for (int32_t i = 0; i < n_found; i++) {
+            const int32_t latent = latents[begin + found[i]];
+            const int64_t heap = (int64_t)latent * n;
+            if (block[found[i]] <= bars[latent]) /* rows ascend: what is as much as the least ranks below it */
+                continue;
+            while (starts[row + 1] <= begin + found[i])
+                row++;
+            values_out[heap] = block[found[i]];
+            rows_out[heap] = row;
+            sink(values_out + heap, rows_out + heap, 0, n);
+            bars[latent] = values_out[heap];
+        }
+    }
     return 0;
 }
 
@@ -105,14 +147,14 @@ static void scatter_codes_half(const int64_t *starts, const int32_t *latents, co
     scatter_codes(starts, latents, values, first, last, next, rows_out, values_out, 1);
 }
 
-static int keep_top_codes_float(const int64_t *starts, const int32_t *latents, const void *values, int32_t first,
+CLONED static int keep_top_codes_float(const int64_t *starts, const int32_t *latents, const void *values, int32_t first,
                                 int32_t last, int32_t n_latents, int32_t n, float *bars, int32_t *rows_out,
                                 float *values_out)
 {
     return keep_top_codes(starts, latents, values, first, last, n_latents, n, bars, rows_out, values_out, 0);
 }
 
-static int keep_top_codes_half(const int64_t *starts, const int32_t *latents, const void *values, int32_t first,
+CLONED static int keep_top_codes_half(const int64_t *starts, const int32_t *latents, const void *values, int32_t first,
                                int32_t last, int32_t n_latents, int32_t n, float *bars, int32_t *rows_out,
                                float *values_out)
 {
