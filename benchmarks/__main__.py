@@ -29,6 +29,7 @@ MODULES = (
     "touch",
     "sliders",
     "views",
+    "features",
     "bundles",
     "remote",
 )

@@ -1,4 +1,4 @@
-"""Summaries of attention: they know arrays, nothing else.
+"""Summaries of attention and of codes: they know arrays, nothing else.
 
 Each exists twice: compiled (sources in cython_ext/), for what is in this machine's memory, and by torch, for tensors on
 another device and where there are no compiled modules. Here the one that fits the arguments is chosen.
@@ -14,20 +14,28 @@ from typing import Any, ParamSpec, TypeVar
 from torch import Tensor
 
 from . import _display, _ranking, _statistics, _statistics_from_qk, _torch_display, _torch_statistics
+from ._autoencoder import Rows, add_latent_gradients, strongest, strongest_scored
+from ._codes import rows_by_latent, top_rows
 from ._compiled import COMPILED, MISSING
 from ._means import visible_keys
 from ._torch_statistics import cell_means, repetition_statistics
 
 __all__ = [
     "COMPILED",
+    "Rows",
+    "add_latent_gradients",
     "cell_means",
     "entropy_per_query",
     "head_statistics",
     "head_statistics_from_qk",
     "pack_triangle",
     "repetition_statistics",
+    "rows_by_latent",
+    "strongest",
+    "strongest_scored",
     "thumbnails",
     "top_keys",
+    "top_rows",
     "visible_keys",
 ]
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 BLOCK = 128  # queries that one thread takes at a time: fewer cost more in scheduling than they balance
 FLOATS = (np.float32, np.float16)
+OUTSIDE, NOT_FINITE = 1, 2  # what kernels of codes find wrong, as in codes.h
 FINITE_HINT = "look for an overflow (float16?) or a fully masked row where it was computed."
 
 
@@ -91,6 +92,37 @@ def tokens(given: object, n_queries: int) -> Array:
     if len(checked) != n_queries:
         raise ValueError(f"tokens holds {len(checked)} ids for {n_queries} queries: pass one token id per query.")
     return checked
+
+
+def codes(starts: object, latents: object, values: object, n_latents: int) -> int:
+    """Return `n_latents` where these are codes compressed by rows, whose latents the kernel itself looks at."""
+    at_least_one(n_latents, "n_latents", "latents")
+    if n_latents >= 2**31:
+        raise ValueError(f"n_latents is {n_latents:,}, expected fewer than 2^31: read the latents in parts.")
+    found = array(starts, "starts", ("row + 1",), (np.int64,))
+    sizes = [_entries(latents, "latents", (np.int32,)), _entries(values, "values", FLOATS)]
+    rows = len(found) - 1
+    if found[0] != 0 or [found[-1]] * 2 != sizes or (found[1:] < found[:-1]).any() or not 0 <= rows < 2**31:
+        raise ValueError(
+            f"starts of {rows:,} rows goes from {found[0]:,} to {found[-1]:,}, expected from 0 to the {sizes[0]:,} "
+            f"latents and {sizes[1]:,} values, without falling: pass the indptr, indices and data of a csr_array."
+        )
+    return int(n_latents)
+
+
+def _entries(given: object, name: str, dtypes: tuple[type, ...]) -> int:
+    """Return how many entries an array [entry] has, which may be none."""
+    if isinstance(given, np.ndarray) and given.shape == (0,) and given.dtype in [np.dtype(one) for one in dtypes]:
+        return 0
+    return len(array(given, name, ("entry",), dtypes))
+
+
+def nothing_wrong(wrong: Array, n_latents: int) -> None:
+    """Raise ValueError where a part of codes has latents or values that are none."""
+    if (wrong == OUTSIDE).any():
+        raise ValueError(f"latents holds numbers that are none of 0 to {n_latents - 1:,}: pass the codes' n_latents.")
+    if (wrong == NOT_FINITE).any():
+        raise ValueError(f"values holds NaN or infinite entries, expected finite ones: {FINITE_HINT}")
 
 
 def threads(given: int | None) -> int:

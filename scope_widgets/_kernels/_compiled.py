@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["COMPILED", "MISSING", "display", "ranking", "statistics"]
+__all__ = ["COMPILED", "MISSING", "autoencoder", "codes", "display", "ranking", "statistics"]
 
-#: why they are not there
+#: why those of attention are not there
 MISSING = ""
 try:
     from . import display, ranking, statistics
@@ -12,5 +12,15 @@ except ImportError as error:
     display = ranking = statistics = None  # type: ignore[assignment]
     MISSING = str(error)
 
-#: whether they are there
+# each by itself: where the others are of an earlier build, they are used
+try:
+    from . import codes
+except ImportError:
+    codes = None  # type: ignore[assignment]
+try:
+    from . import autoencoder
+except ImportError:
+    autoencoder = None  # type: ignore[assignment]
+
+#: whether those of attention are there
 COMPILED = not MISSING

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from scope_widgets._files import as_csv, write_text
 from scope_widgets._json_fields import decode
 from scope_widgets._untrusted import parse_json, read_text, reading
+from scope_widgets.cli.output_folder import check_writable
 
 if TYPE_CHECKING:
     from scope_widgets import Microscope
@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     if options.pairs < 2:
         raise ValueError(f"--pairs is 2 or more: half of them are for the test; got {options.pairs}.")
-    _check_writable(options.out)
+    check_writable(options.out)
 
     from scope_widgets import Microscope, circuits  # seconds: only where there is something to do
 
@@ -62,13 +62,6 @@ def _run(options: argparse.Namespace) -> None:
     print(circuit.top(10).to_string(index=False, float_format="{:.4f}".format))
     print(f"On {len(task) - half} other pairs: {tested}")
     print(f"Written to {options.out}: circuit.json, circuit.dot, circuit.svg, circuit.html, edges.csv")
-
-
-def _check_writable(folder: Path) -> None:
-    """Raise OSError where the results could not be written, before they are computed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=folder):
-        pass
 
 
 def _most_edges(scope: Microscope) -> int:

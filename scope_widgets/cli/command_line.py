@@ -6,14 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from scope_widgets.cli import circuits
+from scope_widgets.cli import circuits, train
 
 #: modules with `add_parser(commands)`, which names the function to run
-_COMMANDS = (circuits,)
+_COMMANDS = (circuits, train)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; what goes wrong is one sentence on stderr and exit status 1.
+    """Run a command; what goes wrong is one sentence on stderr and exit status 1, and 130 where Ctrl-C ended it.
 
     Parameters
     ----------
@@ -35,4 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError, MemoryError, RuntimeError) as error:
         print(f"microscope: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt as interrupt:
+        print(f"microscope: {str(interrupt) or 'interrupted'}", file=sys.stderr)
+        return 130
     return 0

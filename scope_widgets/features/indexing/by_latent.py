@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from scope_widgets import _kernels
 from scope_widgets._types import Array
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 
@@ -18,7 +17,7 @@ class ByLatent:
     ----------
     starts : ndarray of int64 [latent + 1]
         Where each latent begins in `rows` and `values`.
-    rows : ndarray of int [non-zero]
+    rows : ndarray of int32 [non-zero]
     values : ndarray of float32 [non-zero]
     """
 
@@ -34,5 +33,4 @@ class ByLatent:
 
 def by_latent(codes: SparseCodes) -> ByLatent:
     """Return codes sorted by latent."""
-    columns = codes.to_scipy().tocsc()
-    return ByLatent(columns.indptr.astype(np.int64), columns.indices, columns.data)
+    return ByLatent(*_kernels.rows_by_latent(*codes.to_numpy(), codes.n_latents))

@@ -8,18 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from scope_widgets._progress import tqdm
-from scope_widgets._types import Array
 from scope_widgets._untrusted import check_name
-from scope_widgets.features.indexing.by_latent import ByLatent, by_latent
+from scope_widgets.features.indexing.by_latent import by_latent
 from scope_widgets.features.indexing.coactivation import partners
 from scope_widgets.features.indexing.directions import neighbours, promoted
-from scope_widgets.features.indexing.examples import BEFORE, Contexts, choose
+from scope_widgets.features.indexing.examples import Contexts
 from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.files import (
-    N_BINS,
     N_LISTED,
     IndexedRecording,
     IndexManifest,
@@ -27,8 +24,8 @@ from scope_widgets.features.indexing.files import (
     read_index,
     write_index,
 )
-from scope_widgets.features.indexing.random_contexts import WINDOW, draw_contexts
-from scope_widgets.features.indexing.top_tokens import top_tokens
+from scope_widgets.features.indexing.random_contexts import draw_contexts
+from scope_widgets.features.indexing.summaries import summarise
 from scope_widgets.features.recording.joined import JoinedRecordings, digest_of_recording
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
@@ -38,8 +35,6 @@ from scope_widgets.models.tokens import token_texts
 
 #: rows that are encoded at once, and most rows in which it is counted which latents fire together
 _ROWS, _PARTNER_ROWS = 2**13, 2**15
-#: activations are counted in bins of log10(activation / largest), from this to 0; what is less is in the first
-LOWEST = -2.0
 
 
 def index(
@@ -109,7 +104,7 @@ def index(
     sorted_codes = by_latent(codes)
     contexts = Contexts(table["sample_id"].to_numpy(), token_ids)
     drawn = draw_contexts(codes, contexts, seed)
-    _fill(arrays, sorted_codes, contexts, token_ids, table["token_pos"].to_numpy(), seed, progress)
+    summarise(arrays, sorted_codes, contexts, token_ids, table["token_pos"].to_numpy(), seed, progress)
     arrays["neighbour"], arrays["neighbour_cosine"] = neighbours(sae.W_dec, N_LISTED)
     if isinstance(scope, LocalMicroscope) and sae.W_dec.shape[1] == scope.d_model and sae.output_site != "z":
         for name, value in promoted(scope, sae.W_dec, N_LISTED).items():
@@ -203,52 +198,3 @@ def _some_rows(codes: SparseCodes) -> SparseCodes:
         return codes
     starts = np.linspace(0, len(codes) - 256, _PARTNER_ROWS // 256).astype(int)
     return SparseCodes.joined([codes[start : start + 256] for start in starts.tolist()])
-
-
-def _fill(
-    arrays: dict[str, Tensor],
-    codes: ByLatent,
-    contexts: Contexts,
-    token_ids: Array,
-    positions: Array,
-    seed: int,
-    progress: bool,
-) -> None:
-    """Write what is known of each latent that fires."""
-    into = {name: value.numpy() for name, value in arrays.items()}
-    counts_of_all = np.bincount(token_ids)
-    into["count"][:] = np.diff(codes.starts)
-    for latent in tqdm(into["count"].nonzero()[0].tolist(), unit=" latents", disable=not progress, leave=False):
-        rows, values = codes.of(latent)
-        largest = values.max()
-        into["mean"][latent], into["max"][latent] = values.mean(dtype=np.float64), largest
-        into["histogram"][latent] = _histogram(values / largest)
-        top, of_quarters = choose(rows, values, contexts, seed)
-        kept = np.concatenate([top, np.full(-len(top) + len(into["example_row"][0]) - of_quarters.size, -1)])
-        kept = np.concatenate([kept, of_quarters.ravel()])
-        there = kept >= 0
-        here = rows[kept[there]]
-        into["example_row"][latent, there] = here
-        into["example_value"][latent, there] = values[kept[there]]
-        into["example_sample"][latent, there] = contexts.samples[here]
-        into["example_position"][latent, there] = positions[here]
-        into["example_window"][latent, there] = contexts.windows(here)
-        into["example_fires"][latent, there] = _bits(rows, here, into["example_window"][latent, there])
-        ids, counts, lifts = top_tokens(token_ids[rows], counts_of_all, len(token_ids), into["token"].shape[1])
-        into["token"][latent, : len(ids)] = ids
-        into["token_count"][latent, : len(ids)] = counts
-        into["token_lift"][latent, : len(ids)] = lifts
-
-
-def _bits(rows: Array, at: Array, windows: Array) -> Array:
-    """Return on which tokens of the windows around some rows a latent fires, of the rows that it fires in."""
-    around = at[:, None] + np.arange(-BEFORE, WINDOW - BEFORE)
-    found = rows[np.searchsorted(rows, around).clip(0, len(rows) - 1)] == around
-    bits: Array = ((found & (windows >= 0)) << np.arange(WINDOW)).sum(1)
-    return bits
-
-
-def _histogram(shares: Array) -> Array:
-    """Return how many shares of the largest activation are in each bin of their logarithm."""
-    at = np.floor((np.log10(shares) - LOWEST) / -LOWEST * N_BINS).astype(int)
-    return np.bincount(np.clip(at, 0, N_BINS - 1), minlength=N_BINS)

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from scope_widgets import _kernels
 from scope_widgets.features.formats.write_saelens import write
+from scope_widgets.features.sae.ranking import RankedEncoder
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.features.sae.weights import Weights
 
@@ -138,11 +140,9 @@ class SAE(Weights):
         return 0.0, x.norm(dim=1, keepdim=True) / self.d_in**0.5
 
     def _codes(self, x: Tensor) -> SparseCodes:
-        p = self.pre_activations(x)
         if self.activation == "topk":
-            assert self.k is not None
-            values, indices = p.topk(self.k, dim=1)
-            return SparseCodes.of_equal_rows(indices, values.relu(), self.d_sae)
+            return self._strongest(x)
+        p = self.pre_activations(x)
         if self.activation == "jumprelu":
             assert self.threshold is not None
             return _codes_where((p > self.threshold) & (p > 0), p)
@@ -153,6 +153,32 @@ class SAE(Weights):
             magnitude = (plain * r_mag.exp() + self.b_enc).relu()
             return _codes_where((plain + b_gate > 0) & (magnitude > 0), magnitude)
         return _codes_where(p > 0, p)
+
+    def _strongest(self, x: Tensor) -> SparseCodes:
+        """Return the `k` largest of each row."""
+        assert self.k is not None
+        found = None
+        ranked = self._ranked() if RankedEncoder.is_worth_it(len(x), self.W_enc) else None
+        if ranked is not None:
+            rows = self._normalised(x)
+            found = ranked.strongest(rows - self.b_dec if self.subtracts_b_dec else rows, self.b_enc, self.k)
+        if found is None:
+            p = self.pre_activations(x)
+            found = _kernels.strongest(p, self.k)
+        if found is not None:
+            return SparseCodes(*found, self.d_sae)
+        values, indices = p.topk(self.k, dim=1)
+        return SparseCodes.of_equal_rows(indices, values.relu(), self.d_sae)
+
+    def _ranked(self) -> RankedEncoder | None:
+        """Return the rounded encoder, kept as long as nobody writes into `W_enc`."""
+        if self.W_enc.is_inference():  # nobody counts writes there
+            return None
+        known = self.__dict__.get("_kept")
+        if known is None or known[0] != self.W_enc._version:
+            known = self.W_enc._version, RankedEncoder.of(self.W_enc.T)
+            object.__setattr__(self, "_kept", known)
+        return known[1]
 
     def _checked(self, x: Tensor) -> Tensor:
         if x.ndim != 2 or x.shape[1] != self.d_in:

@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets import _kernels
+from scope_widgets._types import Array
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
@@ -94,6 +97,42 @@ class SparseCodes:
         dense = self.values.new_zeros(len(self), self.n_latents)
         dense[self.rows, self.indices] = self.values
         return dense
+
+    def top_rows(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return the rows in which each latent fires most, from one pass over the codes, which are not sorted.
+
+        Parameters
+        ----------
+        n : int
+            Rows of each latent. Memory beside the result: 8 bytes for each of them and each thread.
+
+        Returns
+        -------
+        rows : Tensor of int32 [latent, n]
+            The strongest first, of equal ones the smaller row; -1 where a latent fires in fewer.
+        values : Tensor of float32 [latent, n]
+
+        Raises
+        ------
+        ValueError
+            For `n` below 1, or a value that is not finite.
+
+        Examples
+        --------
+        >>> codes = features.SparseCodes.from_dense(torch.tensor([[0.0, 2.0], [1.0, 3.0], [0.0, 3.0]]))
+        >>> codes.top_rows(2)[0].tolist()
+        [[1, -1], [1, 2]]
+        """
+        rows, values = _kernels.top_rows(*self.to_numpy(), self.n_latents, n)
+        return torch.from_numpy(rows), torch.from_numpy(values)
+
+    def to_numpy(self) -> tuple[Array, Array, Array]:
+        """Return `indptr` int64, `indices` int32 and `values` float32, or float16 where they are, as arrays."""
+        values = self.values.detach().cpu()
+        values = values if values.dtype == torch.float16 else values.float()
+        arrays = self.indptr.cpu().long(), self.indices.cpu().int(), values
+        indptr, indices, strengths = (np.ascontiguousarray(one.numpy()) for one in arrays)
+        return indptr, indices, strengths
 
     def to_scipy(self) -> csr_array:
         """Return them as a `scipy.sparse.csr_array`."""

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from scope_widgets import _kernels
+from scope_widgets.features.sae.ranking import RankedEncoder
+
 
 @dataclass
 class Weights:
@@ -54,8 +57,25 @@ class Fired:
         return torch.searchsorted(self.rows, torch.arange(n_rows, device=self.rows.device))
 
 
-def strongest_of_each(p: Tensor, k: int) -> Fired:
+def pre_activations(weights: Weights, centred: Tensor, latents: Tensor | None = None) -> Tensor:
+    """Return what the activation function gets `[row, latent]`, of all latents or some."""
+    if latents is None:
+        return torch.addmm(weights.b_enc, centred, weights.encoder.T)
+    return torch.addmm(weights.b_enc[latents], centred, weights.encoder[latents].T)
+
+
+def strongest_of_each(weights: Weights, centred: Tensor, k: int) -> Fired:
     """Return the `k` largest pre-activations of each row that are above 0."""
+    found = None
+    if RankedEncoder.is_worth_it(len(centred), weights.encoder):
+        found = RankedEncoder.of(weights.encoder).strongest(centred, weights.b_enc, k)
+    if found is None:
+        p = pre_activations(weights, centred)
+        found = _kernels.strongest(p, k)
+    if found is not None:
+        starts, latents, values = found
+        rows = torch.repeat_interleave(torch.arange(len(centred)), starts.diff(), output_size=len(latents))
+        return Fired(rows, latents, values)
     values, latents = p.topk(k, dim=1)
     fires = values > 0
     return Fired(fires.nonzero()[:, 0], latents[fires], values[fires])
@@ -85,19 +105,20 @@ def decode(fired: Fired, decoder: Tensor, b_dec: Tensor, n_rows: int) -> Tensor:
     return sums + b_dec
 
 
-def add_gradients(weights: Weights, gradients: list[Tensor], fired: Fired, centred: Tensor, error: Tensor) -> None:
-    """Add the gradients of a function of the reconstruction, `error` `[row, d_out]` being that by the reconstruction.
+def write_gradients(weights: Weights, gradients: list[Tensor], fired: Fired, centred: Tensor, error: Tensor) -> None:
+    """Write the gradients of a function of the reconstruction, `error` `[row, d_out]` being that by the reconstruction.
 
-    `centred` is what the encoder was given, the input without `b_dec`. Only latents that fire have gradients.
+    `centred` is what the encoder was given, the input without `b_dec`. Only latents that fire have gradients other than
+    0; what `gradients` held before is lost.
     """
-    gradients[3] += error.sum(0)
-    _add_gradients_of_latents(weights, gradients, fired, centred, error)
+    torch.sum(error, 0, out=gradients[3])
+    _add_gradients_of_latents(weights, gradients, fired, centred, error, fresh=True)
 
 
-def add_nested_gradients(
+def write_nested_gradients(
     weights: Weights, gradients: list[Tensor], fired: Fired, centred: Tensor, x: Tensor, ends: list[int]
 ) -> Tensor:
-    """Add the gradients of the mean over `ends` of the error of the first so many latents alone.
+    """Write the gradients of the mean over `ends` of the error of the first so many latents alone.
 
     Returns what all of them leave over `[row, d]`, the reconstruction less `x`. Each latent that fires is read and
     written once: its error is the sum of the errors of all prefixes that have it.
@@ -110,21 +131,32 @@ def add_nested_gradients(
         residual = residual + decode(part, weights.decoder, torch.zeros_like(weights.b_dec), len(x))
         residuals.append(residual)
     error = torch.zeros_like(x)
+    for one in gradients:
+        one.zero_()
     for part, one in zip(reversed(parts), reversed(residuals), strict=True):
         error = error + one * (2 / (len(x) * len(ends)))
-        _add_gradients_of_latents(weights, gradients, part, centred, error)
+        _add_gradients_of_latents(weights, gradients, part, centred, error, fresh=False)
     gradients[3] += error.sum(0)
     return residual
 
 
 def _add_gradients_of_latents(
-    weights: Weights, gradients: list[Tensor], fired: Fired, centred: Tensor, error: Tensor
+    weights: Weights, gradients: list[Tensor], fired: Fired, centred: Tensor, error: Tensor, *, fresh: bool
 ) -> None:
+    """Add them to those of encoder, decoder and biases, of which all but that of `b_dec` are 0 before where `fresh`."""
     of_encoder, of_decoder, of_b_enc, of_b_dec = gradients
-    given = error[fired.rows]
-    of_decoder.index_add_(0, fired.latents, given * fired.values[:, None])
-    by_value = (given * weights.decoder[fired.latents]).sum(1)
-    of_encoder.index_add_(0, fired.latents, centred[fired.rows] * by_value[:, None])
-    by_latent = torch.zeros_like(weights.b_enc).index_add_(0, fired.latents, by_value)
+    codes = fired.starts(len(error) + 1), fired.latents, fired.values
+    by_latent = _kernels.add_latent_gradients(codes, weights.decoder, error, centred, of_encoder, of_decoder, fresh)
+    if fresh:
+        of_b_enc.zero_()
+    if by_latent is None:
+        if fresh:
+            of_encoder.zero_()
+            of_decoder.zero_()
+        given = error[fired.rows]
+        of_decoder.index_add_(0, fired.latents, given * fired.values[:, None])
+        by_value = (given * weights.decoder[fired.latents]).sum(1)
+        of_encoder.index_add_(0, fired.latents, centred[fired.rows] * by_value[:, None])
+        by_latent = torch.zeros_like(weights.b_enc).index_add_(0, fired.latents, by_value)
     of_b_enc += by_latent
     of_b_dec -= by_latent @ weights.encoder

@@ -10,11 +10,12 @@ from torch import Tensor
 from scope_widgets.features.training.objective import (
     Fired,
     Weights,
-    add_gradients,
-    add_nested_gradients,
     decode,
+    pre_activations,
     strongest_of_all,
     strongest_of_each,
+    write_gradients,
+    write_nested_gradients,
 )
 from scope_widgets.features.training.settings import Settings
 from scope_widgets.features.training.step import Life
@@ -51,20 +52,25 @@ class SparseStep:
         self.life = Life(settings, dead_after, device)
         jumps = settings.architecture == "jumprelu"
         self.own: list[Tensor] = [torch.zeros(settings.d_sae, device=device)] if jumps else []
+        self._memory: list[Tensor] = []
 
     def gradients(self, weights: Weights, x: Tensor) -> tuple[list[Tensor], dict[str, float]]:
         """Return the gradients of a batch by the weights and by `own`, and its measures."""
         centred = x - weights.b_dec
-        p = torch.addmm(weights.b_enc, centred, weights.encoder.T)
-        fired = self._fired(p)
-        gradients = [torch.zeros_like(one) for one in (*weights.all(), *self.own)]
+        p = None
+        if self._settings.architecture == "topk":
+            fired = strongest_of_each(weights, centred, self._settings.k)
+        else:
+            p = pre_activations(weights, centred)
+            fired = self._fired(p)
+        gradients = self._gradients(weights)
         if self._settings.architecture == "matryoshka":
             ends = [max(1, round(share * len(weights.encoder))) for share in PREFIXES]
-            residual = add_nested_gradients(weights, gradients[:4], fired, centred, x, ends)
+            residual = write_nested_gradients(weights, gradients[:4], fired, centred, x, ends)
         else:
             residual = decode(fired, weights.decoder, weights.b_dec, len(x)) - x
-            add_gradients(weights, gradients[:4], fired, centred, residual * (2 / len(x)))
-        if self._jumps:
+            write_gradients(weights, gradients[:4], fired, centred, residual * (2 / len(x)))
+        if self._jumps and p is not None:
             self._add_gradients_of_thresholds(weights, gradients[4], p, residual, len(fired.values) / len(x))
         if len(self.life.ailing):
             self._revive(weights, gradients, p, centred, -residual)
@@ -101,8 +107,6 @@ class SparseStep:
         return self._settings.architecture == "jumprelu" and self.life.steps >= _TOGETHER * self._settings.steps
 
     def _fired(self, p: Tensor) -> Fired:
-        if self._settings.architecture == "topk":
-            return strongest_of_each(p, self._settings.k)
         if self._jumps:
             rows, latents = ((p > self.own[0]) & (p > 0)).nonzero(as_tuple=True)
             return Fired(rows, latents, p[rows, latents])
@@ -125,15 +129,27 @@ class SparseStep:
         by_firing = 2 * d * (l0 / k - 1) / k / len(p)
         of_threshold.index_add_(0, latents, -(self.own[0][latents] * by_value + by_firing) / width)
 
-    def _revive(self, weights: Weights, gradients: list[Tensor], p: Tensor, centred: Tensor, residual: Tensor) -> None:
+    def _gradients(self, weights: Weights) -> list[Tensor]:
+        """Return where gradients go, in the same memory at each step; those of thresholds are 0."""
+        of = (*weights.all(), *self.own)
+        if not self._memory:
+            self._memory = [torch.empty_like(one) for one in of]
+        for one in self._memory[4:]:
+            one.zero_()
+        return list(self._memory)
+
+    def _revive(
+        self, weights: Weights, gradients: list[Tensor], p: Tensor | None, centred: Tensor, residual: Tensor
+    ) -> None:
         """Let those ailing latents that come nearest to firing learn what the others leave over."""
         dead = self.life.ailing
         k = min(len(dead), max(1, weights.decoder.shape[1] // 2))
-        values, at = p[:, dead].topk(k, dim=1)
-        latents = torch.zeros(len(p), len(dead), device=p.device).scatter_(1, at, values.relu())
+        of_dead = pre_activations(weights, centred, dead) if p is None else p[:, dead]
+        values, at = of_dead.topk(k, dim=1)
+        latents = torch.zeros_like(of_dead).scatter_(1, at, values.relu())
         decoder = weights.decoder[dead]
         left = latents @ decoder - residual
-        scale = 2 * _AUXILIARY / len(p)
+        scale = 2 * _AUXILIARY / len(of_dead)
         by_latent = (left @ decoder.T) * (latents > 0) * scale
         gradients[1].index_add_(0, dead, latents.T @ left * scale)
         gradients[0].index_add_(0, dead, by_latent.T @ centred)

@@ -182,7 +182,8 @@ class _Run:
         gradients, measures = self._step.gradients(self._weights, x)
         decoder, of_decoder = self._weights.decoder, gradients[1]
         # what would change the norms of rows is taken out: they are 1
-        of_decoder -= (of_decoder * decoder).sum(1, keepdim=True) * decoder
+        along = torch.einsum("ld,ld->l", of_decoder, decoder)
+        of_decoder.addcmul_(along[:, None], decoder, value=-1)
         for one, gradient in zip(self._parameters, gradients, strict=True):
             one.grad = gradient
         torch.nn.utils.clip_grad_norm_(self._parameters, _LONGEST)

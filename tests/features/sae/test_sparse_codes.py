@@ -25,6 +25,21 @@ def test_codes_are_the_dense_matrix():
         codes[::2]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+def test_top_rows_are_those_of_sorting(dtype):
+    generator = torch.Generator().manual_seed(0)
+    dense = (torch.randint(-40, 20, (300, 12), generator=generator).relu() / 4).to(dtype)  # with ties
+    dense[:, 3] = 0
+    dense[7:, 4] = 0
+    rows, values = SparseCodes.from_dense(dense).top_rows(8)
+    for latent, of in enumerate(dense.float().T.tolist()):
+        best = sorted((row for row in range(300) if of[row]), key=lambda row: (-of[row], row))[:8]
+        assert rows[latent].tolist() == best + [-1] * (8 - len(best))
+        assert values[latent].tolist() == [of[row] for row in best] + [0.0] * (8 - len(best))
+    with pytest.raises(ValueError, match="n is 0"):
+        SparseCodes.from_dense(dense).top_rows(0)
+
+
 def test_equal_rows_drop_zeros_and_sort():
     codes = SparseCodes.of_equal_rows(torch.tensor([[3, 1], [2, 0]]), torch.tensor([[0.5, 2.0], [0.0, 1.0]]), 4)
     assert codes.indices.tolist() == [1, 3, 0]

@@ -1,0 +1,127 @@
+"""`microscope train`."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from scope_widgets import features
+from scope_widgets.cli import main
+from scope_widgets.features.training import train as train_module
+
+TEXTS = ["When Mary and John went to the store, John gave a drink to Mary", "the dog runs and the cats run"] * 60
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    file = tmp_path_factory.mktemp("texts") / "texts.jsonl"
+    file.write_text("".join(json.dumps({"text": f"{text} {at}"}) + "\n" for at, text in enumerate(TEXTS)))
+    return file
+
+
+def command(texts, out, *more):
+    options = {"--layer": 2, "--d-sae": 64, "--k": 4, "--steps": 600, "--batch": 64, "--out": out} | dict(more)
+    return ["train", "--texts", str(texts), *(str(one) for pair in options.items() for one in pair)]
+
+
+def test_one_command_trains_and_writes(texts, tmp_path, capsys):
+    assert main(command(texts, tmp_path)) == 0
+    said = capsys.readouterr().out
+    sae = features.load(tmp_path)
+    assert (sae.layer, sae.site, sae.model, sae.d_sae) == (2, "residual", "demo", 64)
+    assert "on texts that it was not trained on" in said
+    assert "features.load" in said
+    rec = features.Recording.load(tmp_path / "recording")
+    again = features.train(rec, d_sae=64, k=4, steps=600, batch=64, progress=False)
+    torch.testing.assert_close(sae.W_dec, again.W_dec)
+    assert again.history["loss"][-1] < again.history["loss"][0]
+    torch.testing.assert_close(sae.W_dec.norm(dim=1), torch.ones(64), atol=1e-5, rtol=0)
+
+
+def test_a_stopped_command_goes_on(texts, tmp_path, capsys, monkeypatch):
+    """Ctrl-C at step 150; the same command then gives what one run gives."""
+    short = ("--steps", 300), ("--architecture", "topk")
+    assert main(command(texts, tmp_path / "whole", *short)) == 0
+    step, steps = train_module._Run._one_step, []
+
+    def stopped(run, x):
+        steps.append(1)
+        if len(steps) == 150:
+            raise KeyboardInterrupt
+        return step(run, x)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module._Run, "_one_step", stopped)
+        assert main(command(texts, tmp_path / "stopped", *short)) == 130
+    assert "stopped after 149 of 300 steps: the same call goes on from there" in capsys.readouterr().err
+    assert not (tmp_path / "stopped" / "cfg.json").exists()
+    steps.clear()
+    monkeypatch.setattr(train_module._Run, "_one_step", lambda run, x: steps.append(1) or step(run, x))
+    assert main(command(texts, tmp_path / "stopped", *short)) == 0
+    assert len(steps) == 151
+    one, other = features.load(tmp_path / "whole"), features.load(tmp_path / "stopped")
+    torch.testing.assert_close(one.W_dec, other.W_dec)
+    assert main(command(texts, tmp_path / "stopped", *short, ("--seed", 3))) == 1
+    assert "checkpoint of another run" in capsys.readouterr().err
+
+
+def test_a_recording_in_place_of_texts(texts, tmp_path, capsys):
+    rec = features.record(demo_scope(), texts, layers=[1, 2], folder=tmp_path / "rec", progress=False)
+    given = ["train", "--recording", str(rec.folder), "--d-sae", "64", "--k", "4", "--steps", "20", "--batch", "64"]
+    assert main([*given, "--out", str(tmp_path / "sae")]) == 1
+    assert "say which one, layer=2" in capsys.readouterr().err
+    assert main([*given, "--layer", "1", "--out", str(tmp_path / "sae")]) == 0
+    assert features.load(tmp_path / "sae").layer == 1
+    assert not (tmp_path / "sae" / "recording").exists()
+
+
+def demo_scope():
+    from scope_widgets import Microscope
+
+    return Microscope.load("demo")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("--k", 0), "--k is a whole number from 1"),
+        (("--k", 99), "--k 99 latents cannot fire"),
+        (("--steps", -3), "--steps is a whole number from 1"),
+        (("--out", "/proc/x"), "/proc/x"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_work(wrong, said, texts, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(features, "record", lambda *_, **__: pytest.fail("the work was begun"))
+    assert main(command(texts, tmp_path, wrong)) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("--layer", 99), "99"),
+        (("--site", "nowhere"), "site= is one of residual"),
+        (("--architecture", "vanilla"), "architecture= is one of batch_topk"),
+        (("--model", "no/such-model-at-all"), "no/such-model-at-all"),
+    ],
+)
+def test_what_goes_wrong_is_a_sentence(wrong, said, texts, tmp_path, capsys):
+    assert main(command(texts, tmp_path, wrong)) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_it_refuses_without_torch(tmp_path):
+    """What is asked for is checked before anything heavy is imported."""
+    given = ["train", "--texts", str(tmp_path / "none.txt"), "--layer", "1", "--out", str(tmp_path)]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "scope_widgets.cli", *given],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "--texts names a file of texts" in done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "torch" not in imported
