@@ -36,9 +36,11 @@ def label(
     joined by "or". They are scored on the other half, on examples of the latent and on random contexts that the
     index holds: where in them it fires is known, and where it does not. Labels of other latents, scored there too, are
     the null. A label is kept where the interval of its fuzzing lies above that null and above .5, and its detection
-    does; of 800 latents that fired at random 16 got one. Examples are the strongest and some of each quarter of the
-    activations, so that a score says how well a latent is told from random text, not from the same token elsewhere: how
-    often it fires on a token at all stands in the evidence.
+    does; of 800 latents that fired at random 16 got one. Better than chance is not yet good: how good says the score.
+
+    Examples are the strongest and some of each quarter of the activations, so that a score says how well a latent is
+    told from random text, not from the same token elsewhere: how often it fires on a token at all stands in the
+    evidence.
 
     Labels are written beside the index, for `FeatureIndex.search(label=)`, in place of those that are there.
 
