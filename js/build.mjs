@@ -23,6 +23,7 @@ const cssAsText = {
 
 for (const entry of [
   "attention_view",
+  "attribution_view",
   "head_table",
   "patching_map",
   "logit_lens_view",

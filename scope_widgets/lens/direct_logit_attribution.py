@@ -112,6 +112,28 @@ class Attribution(Result):
         names = ("component", "layer", "head", "contribution")
         return pd.DataFrame({name: getattr(self, name) for name in names})
 
+    def accumulated(self) -> pd.DataFrame:
+        """Return the logit difference as it grows, a row for each step, in the order of a forward.
+
+        Columns: layer (-1 where there is none), part, contribution, total (the sum so far; the last is the whole).
+        The steps are the embedding, of each layer "attention" (its heads and their bias together; "mixer" where
+        something else mixes positions), "cross-attention" and "beside" where there are these, and "mlp", then what
+        the biases at the end add. Means over the prompts, in logits.
+        """
+        import pandas as pd
+
+        steps: dict[tuple[int, str], float] = {}
+        for name, layer, value in zip(self.component, self.layer.tolist(), self.contribution.tolist(), strict=True):
+            part = "attention" if name == "attention_bias" else name
+            if value == value:
+                steps[layer, part] = steps.get((layer, part), 0.0) + value
+        last = self.n_layers
+        place = {"embedding": -1, "final_norm_bias": last, "unembedding_bias": last + 1}
+        within = {"attention": 0, "mixer": 0, "cross-attention": 1, "mlp": 2, "beside": 3}
+        order = sorted(steps, key=lambda step: (place.get(step[1], step[0]), within.get(step[1], 0)))
+        table = pd.DataFrame([(*step, steps[step]) for step in order], columns=["layer", "part", "contribution"])
+        return table.assign(total=table.contribution.cumsum())
+
     def top(self, n: int = 10) -> pd.DataFrame:
         """Return the `n` parts with the largest absolute contribution as a table, ties in the order of the parts."""
         return self.to_dataframe().iloc[rank(np.abs(self.contribution))[:n]]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scope_widgets.widgets.attention_view import AttentionView
+    from scope_widgets.widgets.attribution_view import AttributionView
     from scope_widgets.widgets.circuit_graph import CircuitGraph
     from scope_widgets.widgets.core.saved_page import save_html
     from scope_widgets.widgets.core.selection import Selection
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AttentionView",
+    "AttributionView",
     "CircuitGraph",
     "HeadTable",
     "LogitLensView",
@@ -28,6 +30,7 @@ __all__ = [
 
 _HOMES = {
     "AttentionView": "attention_view",
+    "AttributionView": "attribution_view",
     "CircuitGraph": "circuit_graph",
     "HeadTable": "head_table",
     "LogitLensView": "logit_lens_view",

@@ -91,9 +91,9 @@ def test_notebooks_hold_what_they_showed(path: Path) -> None:
 def test_the_demo_page_has_a_heading_and_a_sentence_a_view() -> None:
     from scope_widgets.widgets.core.saved_page import page
     from scripts.demo import HEADINGS
-    from tests.support.six_views import six_views
+    from tests.support.every_view import every_view
 
-    view = six_views()["patching_map"]
+    view = every_view()["patching_map"]
     text = page([view], [HEADINGS["patching"]])
     assert "<h2>Which activations cause the answer</h2><p>The residual stream" in text
     assert "<h2>&lt;b&gt;</h2>" in page([view], [("<b>", "")])

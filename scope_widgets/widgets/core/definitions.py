@@ -179,6 +179,28 @@ DEFINITIONS: dict[str, Definition] = {
         "<part / scale of the final norm, W_U[answer] - W_U[versus]>",
         f"direct logit attribution, {_ELHAGE}",
     ),
+    "running_total": Definition(
+        "running total",
+        "The contributions so far, in the order in which a forward adds them: the embedding, then of each layer "
+        "attention and MLP; the last is the logit difference itself. It is no logit lens: the scale of the final norm "
+        "is that of the end throughout.",
+        "sum of the contributions up to here",
+        "",
+    ),
+    "neuron": Definition(
+        "neuron",
+        "One input of an MLP's last matrix. It writes its activation times its row of that matrix; neurons and biases "
+        "together are the MLP's contribution.",
+        "<activation · W_out row / scales of norms, W_U[answer] - W_U[versus]>",
+        "Geva et al. 2022",
+    ),
+    "frozen_scale": Definition(
+        "scale held",
+        "The final norm divides by one number that depends on all parts together; it is held as it was, so that parts "
+        "add up. What a part does to that number, and to what later parts read, is not in its contribution.",
+        "",
+        _ELHAGE,
+    ),
     # lenses
     "logit_lens": Definition(
         "logit lens",
