@@ -38,6 +38,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "lens.logit_lens": {"n": 5, "watch": None},
     "lens.direct_logit_attribution": {"answer": _REQUIRED, "versus": None, "position": -1},
     "lens.neuron_attribution": {"answer": _REQUIRED, "versus": None, "position": -1},
+    "lens.token_loss": {},
     "circuits.Task": {**dict.fromkeys(_OF_TASKS, _REQUIRED), "seed": None},
     "circuits.discover": {
         "ablation": "counterfactual",

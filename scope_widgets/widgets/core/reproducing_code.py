@@ -29,6 +29,7 @@ _MADE = {
     "lens.logit_lens": ("result", "LogitLens"),
     "lens.direct_logit_attribution": ("result", "Attribution"),
     "lens.neuron_attribution": ("neurons", "NeuronAttribution"),
+    "lens.token_loss": ("losses", "TokenLoss"),
     "circuits.Task": ("task", "Task"),
     "circuits.discover": ("circuit", "Circuit"),
     "patching.ablate": ("result", "Ablation"),
