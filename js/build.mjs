@@ -29,6 +29,7 @@ for (const entry of [
   "logit_lens_view",
   "circuit_graph",
   "steering_panel",
+  "token_view",
   "page",
 ]) {
   const source = join(here, "src", `${entry}.ts`);

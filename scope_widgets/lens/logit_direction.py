@@ -69,7 +69,7 @@ class LogitDirection:
         return cls(at, answers, against, total, direction, bias, unembedding.frozen(final[:, None]), unembedding)
 
     def of_parts(self, parts: Tensor) -> Tensor:
-        """Return what parts of the residual stream `[prompt, part, d_model]` add to the difference, `[prompt, part]`."""
+        """Return what parts of the stream `[prompt, part, d_model]` add to the logit difference, `[prompt, part]`."""
         return torch.einsum("prd,pd->pr", self.frozen(parts), self.direction)
 
     def texts(self, scope: Microscope) -> tuple[list[str], list[str]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scope_widgets.widgets.logit_lens_view import LogitLensView
     from scope_widgets.widgets.patching_map import PatchingMap
     from scope_widgets.widgets.steering_panel import SteeringPanel
+    from scope_widgets.widgets.token_view import TokenView
 
 __all__ = [
     "AttentionView",
@@ -25,6 +26,7 @@ __all__ = [
     "PatchingMap",
     "Selection",
     "SteeringPanel",
+    "TokenView",
     "save_html",
 ]
 
@@ -37,6 +39,7 @@ _HOMES = {
     "PatchingMap": "patching_map",
     "Selection": "core.selection",
     "SteeringPanel": "steering_panel",
+    "TokenView": "token_view",
     "save_html": "core.saved_page",
 }
 

@@ -158,7 +158,7 @@ class AttributionView(View):
         return ""
 
     def answer_neurons(self, layer: int) -> LongAnswer:
-        """Return an MLP's neurons: contributions, activations and, of several prompts, errors, float64 [neuron] each."""
+        """Return an MLP's neurons: contributions, activations, and errors of several prompts, float64 [neuron] each."""
         layer = operator.index(layer)
         if layer not in self._neurons:
             if reason := self._why_no_neurons():

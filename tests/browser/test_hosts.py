@@ -86,7 +86,16 @@ EVERY = "from tests.support.every_view import every_view\nviews = every_view()"
 RESTARTED = "The kernel was restarted: run this cell again."
 SAVED_PICTURE = "Saved picture: run this cell to go on."
 WIDGET = "application/vnd.jupyter.widget-view+json"
-NAMES = ["attention_view", "attribution_view", "head_table", "logit_lens_view", "patching_map", "steering_panel", "circuit_graph"]
+NAMES = [
+    "attention_view",
+    "attribution_view",
+    "head_table",
+    "logit_lens_view",
+    "patching_map",
+    "steering_panel",
+    "circuit_graph",
+    "token_view",
+]
 #: keys that JupyterLab has commands for: cut, add above, add below, Markdown, restart the kernel
 HOST_KEYS = ["x", "a", "b", "m", "0", "0"]
 TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"

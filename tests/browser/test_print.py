@@ -34,7 +34,7 @@ def test_all_every_view_are_printed_light_and_whole(browser_page: Any, tmp_path:
     browser_page.goto(path.as_uri())
     for at in range(len(views)):
         browser_page.locator(f"#view-{at} .sw-bar").wait_for()
-    browser_page.locator("#view-2 canvas").first.wait_for()
+    browser_page.locator("#view-3 canvas").first.wait_for()
     browser_page.emulate_media(media="print", color_scheme="dark")
     browser_page.evaluate("dispatchEvent(new Event('beforeprint'))")
     printed = browser_page.evaluate(PRINTED)

@@ -28,5 +28,6 @@ def every_view() -> dict[str, Any]:
         "logit_lens_view": widgets.LogitLensView(lens.logit_lens(trace, watch=[" Mary"])),
         "patching_map": widgets.PatchingMap(found),
         "steering_panel": widgets.SteeringPanel(session=session),
+        "token_view": widgets.TokenView(lens.token_loss(trace)),
         "circuit_graph": widgets.CircuitGraph(circuit, labels={"a1.h1": "x"}, groups={"g": ["m0", "m1"]}),
     }

@@ -125,7 +125,9 @@ def test_it_says_why_there_are_no_neurons(trace: Any, parts: Attribution) -> Non
 
 
 def test_what_cannot_be_shown_is_refused_in_a_sentence(parts: Attribution) -> None:
-    with pytest.raises(TypeError, match=r"shows an Attribution, such as lens.direct_logit_attribution gives, not a dict"):
+    with pytest.raises(
+        TypeError, match=r"shows an Attribution, such as lens.direct_logit_attribution gives, not a dict"
+    ):
         AttributionView({})
     with pytest.raises(TypeError, match="trace= takes the Trace"):
         AttributionView(parts, trace="trace")  # type: ignore[arg-type]

@@ -24,7 +24,16 @@ from scope_widgets.widgets.figures.patching import Sheet
 from tests.support.every_view import every_view
 
 EVIL = "</text><script>alert(1)</script>\x00\ud800\u202e"
-NAMES = ("attention_view", "attribution_view", "head_table", "logit_lens_view", "patching_map", "steering_panel", "circuit_graph")
+NAMES = (
+    "attention_view",
+    "attribution_view",
+    "head_table",
+    "logit_lens_view",
+    "patching_map",
+    "steering_panel",
+    "circuit_graph",
+    "token_view",
+)
 SVG = "{http://www.w3.org/2000/svg}"
 typst = pytest.mark.skipif(importlib.util.find_spec("typst") is None, reason="typst is not installed")
 

@@ -13,11 +13,12 @@ const MOST_NEURONS = 60;
 
 export function createPanel(state: State, until: AbortSignal): HTMLElement {
   const element = h("div", { class: "at-panel", tabindex: 0, role: "region" });
+  const parts = partsOf(state, until);
   let request = 0;
   watch(until, () => {
     const layer = state.mlp.value;
     const mine = ++request;
-    if (layer === null) return show(element, "Largest parts", partsOf(state, until));
+    if (layer === null) return show(element, "Largest parts", parts);
     const name = `Neurons of MLP ${layer}`;
     const close = closeButton(state);
     if (state.model.get("no_neurons") && !isSavedPage(state.model))
@@ -103,7 +104,7 @@ function partsOf(state: State, until: AbortSignal): HTMLElement[] {
     Math.abs(shown[0]?.value ?? 0),
     ["head or part", "", "logits"],
   );
-  const rows = [...table.tBodies[0]!.rows];
+  const rows = table.querySelectorAll("tbody > tr");
   watch(until, () => {
     const chosen = new Set(state.heads.value.map(String));
     rows.forEach((row, i) => row.classList.toggle("at-chosen", chosen.has(String(headOf(shown[i]!)))));

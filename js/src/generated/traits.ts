@@ -223,3 +223,21 @@ export interface SteeringPanelTraits extends ViewTraits {
   continue_on_release: boolean;
   height: number | null;
 }
+
+export interface TokenViewTraits extends ViewTraits {
+  tokens: string[];
+  /** name, label, unit, mean, fixed [low, high] or null */
+  columns: Record<string, any>[];
+  /** float64 [column, token]; NaN where there is none */
+  values: Bytes;
+  /** the likeliest token in the place of each; may be empty */
+  expected: string[];
+  /** as Python, those that Python alone sets */
+  arguments: string[];
+  column: string;
+  signed: boolean | null;
+  scale: "linear" | "log" | null;
+  limits: [number, number] | null;
+  threshold: number;
+  height: number | null;
+}

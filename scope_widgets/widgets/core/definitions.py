@@ -220,6 +220,27 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "rank": Definition("rank", "1 and the number of tokens that are likelier: 1 is the top token."),
     "settled": Definition("line in the map", "Above it the top token is that of the output, up to the output itself."),
+    # tokens
+    "token_loss": Definition(
+        "loss",
+        "How surprised the model was by the token: its cross-entropy given the tokens before it, in nats; 0 is sure. "
+        "Nothing precedes the first token, which has none.",
+        "-ln p(token | tokens before)",
+    ),
+    "token_probability": Definition(
+        "probability", "What the model gave the token, given those before it.", "p(token | tokens before)"
+    ),
+    "token_entropy": Definition(
+        "entropy before a token",
+        "How undecided the model was before it saw the token, in nats: a loss above it is a surprise.",
+        "-sum p ln p",
+    ),
+    "expected_token": Definition("expected token", "The likeliest token in this place, and its probability."),
+    "token_colour": Definition(
+        "colour of a token",
+        "Its number on the scale of the legend: from the ground up, or with 0 in the middle where some are below it. "
+        "What lies beyond the ends has a line below it; hatched tokens have no number.",
+    ),
     # circuits
     "node": Definition(
         "node and edge",
