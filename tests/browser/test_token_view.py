@@ -231,7 +231,8 @@ def test_odd_tokens_stay_text(show: Any, browser_page: Any) -> None:
     assert "U+202E" in place.locator(".sw-tooltip").inner_text()
     svg = save(browser_page, place, "SVG").decode()
     found = browser_page.evaluate(
-        "svg => new DOMParser().parseFromString(svg, 'image/svg+xml').querySelectorAll('parsererror, img, script').length",
+        """svg => new DOMParser().parseFromString(svg, 'image/svg+xml')
+          .querySelectorAll('parsererror, img, script').length""",
         svg,
     )
     assert found == 0

@@ -7,11 +7,11 @@ import numpy as np
 from scope_widgets._provenance import Provenance
 from scope_widgets.lens import TokenLoss
 
-_WORDS = (
+_TEXT = (
     "When Mary and John went to the store , John gave a drink to Mary . \n The old harbour master counted the boats "
     "twice before he closed his book ; nothing was missing but the unmistakable smell of tar ."
-).split(" ")
-WORDS = [word if word in ",.;\n" else f" {word}" for word in _WORDS]
+)
+WORDS = [word if word in ",.;\n" else f" {word}" for word in _TEXT.split(" ")]
 
 
 def made_losses(n: int = 60, seed: int = 0) -> TokenLoss:

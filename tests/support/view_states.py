@@ -6,8 +6,8 @@ import json
 from base64 import b64encode
 from typing import Any
 
-from tests.support.paths import ROOT
 from tests.support.every_view import every_view
+from tests.support.paths import ROOT
 
 FILE = ROOT / "tests" / "fixtures" / "view_states.json"
 

@@ -11,8 +11,8 @@ from scope_widgets import heads, lens
 from scope_widgets.steering import Steered
 from scope_widgets.widgets.core.definitions import DEFINITIONS
 from scope_widgets.widgets.head_table.columns import HELP
-from tests.support.paths import ROOT
 from tests.support.every_view import every_view
+from tests.support.paths import ROOT
 
 
 def plain(text: str) -> str:

@@ -129,9 +129,9 @@ def _draw_total(paper: Paper, view: Any) -> None:
     paper.text(gutter + wide / 2, paper.y + 8, "running total, in logits", anchor="middle")
     paper.y += 10
     if any(part == "mlp" for _, part, *_ in steps):
+        outlined = f'fill-opacity="{_PALE}" stroke="{DIM}" stroke-width=".4"'
         box = '<rect y="2" width="8" height="5" fill="{0}" {1}/>'
-        solid, pale = box.format(DIM, ""), box.format(DIM, f'fill-opacity="{_PALE}" stroke="{DIM}" stroke-width=".4"')
-        paper.keys([(solid, "attention"), (pale, "MLP")])
+        paper.keys([(box.format(DIM, ""), "attention"), (box.format(DIM, outlined), "MLP")])
 
 
 def _places(steps: list[tuple[int, str, float, float]]) -> list[tuple[str, int]]:
