@@ -267,6 +267,7 @@ def test_a_notebook_that_is_opened_again_shows_its_pictures(every_in, server, sc
     stills = page.locator(".sw-still")
     for at in range(len(NAMES)):
         stills.nth(at).wait_for(timeout=LONG)
+        stills.nth(at).scroll_into_view_if_needed()  # JupyterLab lays out only what is in sight
         assert SAVED_PICTURE in stills.nth(at).inner_text()
     for said in ("Error displaying widget", "Loading widget"):
         assert page.get_by_text(said).locator("visible=true").count() == 0
