@@ -158,3 +158,10 @@ def test_the_still_names_the_largest_parts(parts: Attribution) -> None:
     assert view.still_image().shape == (4, 5, 3)
     large = AttributionView(made_attribution(48, 25, 3))
     assert len(large._repr_mimebundle_()[0]["text/html"]) < 300_000
+
+
+def test_a_model_without_heads_has_a_map_and_a_total() -> None:
+    made = made_attribution(3, 0)
+    view = AttributionView(made)
+    assert Parts.of(view).columns == ["MLP"]
+    assert "embedding" in view.to_svg()

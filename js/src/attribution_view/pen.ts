@@ -81,10 +81,12 @@ export function svgPen(parts: string[], theme: Theme): Pen {
         `<rect x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}" fill="url(#at-nan)"/>`,
       );
     },
-    line: (path, { stroke, width = 1, dashed }) =>
-      void parts.push(
-        `<path d="${path}" fill="none" stroke="${hex(stroke)}" stroke-width="${width}"${dashed ? ' stroke-dasharray="3 3"' : ""}/>`,
-      ),
+    line(path, { stroke, width = 1, dashed }) {
+      // Hairlines are the ink, seen through; few programs know colours with an opacity of their own.
+      const colour = stroke === theme.line ? `${hex(theme.ink)}" stroke-opacity=".12` : hex(stroke);
+      const dashes = dashed ? ' stroke-dasharray="3 3"' : "";
+      parts.push(`<path d="${path}" fill="none" stroke="${colour}" stroke-width="${width}"${dashes}/>`);
+    },
     text: (x, y, text, { anchor = "start", ink, turned = 0, strong }) =>
       void parts.push(
         `<text ${turned ? `transform="translate(${round(x)} ${round(y)}) rotate(${round((turned * 180) / Math.PI)}) translate(0 4)"` : `x="${round(x)}" y="${round(y + 4)}"`} ${SANS} text-anchor="${anchor}" fill="${hex(ink)}"${strong ? ' font-weight="600"' : ""}>${xml(text)}</text>`,

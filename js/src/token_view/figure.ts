@@ -38,9 +38,9 @@ export function figure(state: State, title: string): Figure {
       const colour = colours[at]!;
       const fill = colour ? hexColour(colour) : "url(#tv-nan)";
       if (fill !== ground) svg.push(`<rect x="${x}" y="${y}" width="${wide}" height="${LINE - 2}" fill="${fill}"/>`);
-      if (isClipped(values[at]!, scale))
-        svg.push(`<rect x="${x}" y="${y + LINE - 3}" width="${wide}" height="1.5" fill="${hex(theme.ink)}"/>`);
       const ink = (fill !== ground && inkOn(colour)) || hex(theme.ink);
+      if (isClipped(values[at]!, scale))
+        svg.push(`<rect x="${x}" y="${y + LINE - 3.5}" width="${wide}" height="1.5" fill="${ink}"/>`);
       const word = parts(at).map(({ text, dim }) =>
         dim ? `<tspan fill-opacity=".6">${xml(text)}</tspan>` : xml(text),
       );

@@ -46,6 +46,7 @@ class Parts:
         written = {name for value, (name, *_) in zip(values, view.components, strict=True) if value}
         heads = [str(head) for head in range(view.n_heads)]
         names = [name for name in dict.fromkeys(name for name, _, head in layered if head < 0) if name in written]
+        names = names if heads or names else ["mlp"]  # a map has a column
         sheet = np.full((view.n_layers, len(heads) + len(names)), np.nan)
         unknown = np.zeros(sheet.shape, bool)
         for value, (name, layer, head) in zip(values, view.components, strict=True):

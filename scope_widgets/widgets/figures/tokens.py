@@ -135,9 +135,9 @@ def draw_tokens(paper: Paper, tokens: Sequence[str], shades: Shades) -> None:
         fill = hatched if missing[at] else hex_of(colours[at])
         if fill != "#ffffff":
             paper.rect(x, y, wide, _LINE - 1, fill, ' fill-opacity=".4"' if missing[at] else "")
-        if abs(shades.values[at]) > high:
-            paper.rect(x, y + _LINE - 1.6, wide, 0.6, INK)
         ink = "#ffffff" if dark[at] and not missing[at] else INK
+        if abs(shades.values[at]) > high:
+            paper.rect(x, y + _LINE - 1.8, wide, 0.7, ink)
         paper.text(x + _PAD, y + 7.4, word, mono=True, fill=ink)
         x += wide + 0.6
         drawn += 1
