@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, ParamSpec, cast
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ from scope_widgets.traces.trace import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,7 +147,20 @@ class Attribution(Result):
 _traces: weakref.WeakKeyDictionary[Attribution, weakref.ref[Trace]] = weakref.WeakKeyDictionary()
 
 
+def _knows_its_trace(function: Callable[P, Attribution]) -> Callable[P, Attribution]:
+    """Let a result find its trace, of a model on a server too."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> Attribution:
+        result = function(*args, **kwargs)
+        _traces[result] = weakref.ref(cast(Trace, args[0] if args else kwargs["trace"]))
+        return result
+
+    return run
+
+
 @former_options("answer", "versus")
+@_knows_its_trace
 @remotable
 def direct_logit_attribution(
     trace: Trace,
@@ -213,7 +230,7 @@ def direct_logit_attribution(
     residue = _checked_residue(scope, per_prompt, total, trace.logits.dtype)
     answers, against = asked.texts(scope)
     component, layer, head = zip(*rows, strict=True)
-    result = Attribution(
+    return Attribution(
         component=list(component),
         layer=np.array(layer),
         head=np.array(head),
@@ -233,8 +250,6 @@ def direct_logit_attribution(
         versus_ids=[] if asked.against is None else asked.against.tolist(),
         position=position,
     )
-    _traces[result] = weakref.ref(trace)
-    return result
 
 
 def _checked_residue(scope: Microscope, parts: Array, total: Array, precision: torch.dtype) -> float:

@@ -6,6 +6,8 @@ import torch
 
 from scope_widgets import Microscope, lens
 from scope_widgets.lens import NeuronAttribution
+from scope_widgets.models.architecture.anatomy import UnsupportedModelError
+from tests.support.family_models import family_model
 from tests.support.reference_lens import IDS, PROMPTS, array, normed, shaken_model
 from tests.support.tiny_models import FAMILIES, tiny_tokenizer
 
@@ -106,3 +108,12 @@ def test_errors_are_sentences():
         other.anatomy.blocks[0].down.weight.mul_(2)
     with pytest.raises(ValueError, match="of other weights"):
         lens.neuron_attribution(trace, 0, answer=7, scope=other)
+    experts = Microscope.for_model(family_model("mixtral"), tiny_tokenizer())
+    with pytest.raises(UnsupportedModelError, match="one of each expert, so there are no 'neurons'"):
+        lens.neuron_attribution(experts.trace(IDS), 0, answer=7)
+
+
+def test_half_precision_sums():
+    scope = Microscope.for_model(shaken_model("gpt2").to(torch.bfloat16), tiny_tokenizer())
+    found = lens.neuron_attribution(scope.trace(IDS), 1, answer=7, versus=8)
+    assert found.residue < 0.05 * np.abs(found.per_prompt).max()
