@@ -127,6 +127,7 @@ def test_the_largest_is_one_key_away(show: Any, browser_page: Any) -> None:
     assert place.locator(".sw-tooltip").is_visible()
     press(browser_page, "n", "n", "p")
     assert standing(place) == order[1]
+    assert f"position {order[1]}" in place.locator(".sw-tooltip").inner_text()  # which scrolling there leaves
     press(browser_page, "Enter")
     assert view.selected_tokens == [order[1]]
     place.get_by_role("button", name="smallest").click()

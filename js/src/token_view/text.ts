@@ -41,7 +41,12 @@ export function createText(state: State, tooltip: Tooltip, until: AbortSignal): 
   );
   const size = sizeOf(element, until);
   const top = signal(0);
-  element.addEventListener("scroll", () => void (top.value = element.scrollTop));
+  let own = false; // scrolled by the keys, which show a note
+  element.addEventListener("scroll", () => {
+    top.value = element.scrollTop;
+    if (!own) tooltip.hide();
+    own = false;
+  });
   const width = computed(() => Math.floor(size.value[0]));
   const lines = computed(() => linesOf(state.tokens, width.value, measureOf(state.theme.value)));
   const height = computed(() => size.value[1]);
@@ -89,6 +94,7 @@ export function createText(state: State, tooltip: Tooltip, until: AbortSignal): 
     const place = lineOf(lines.peek(), token) * LINE;
     const [seen, room] = [element.scrollTop, height.peek()];
     if (place < seen + LINE || place > seen + room - 2 * LINE) element.scrollTop = Math.max(0, place - room / 2);
+    own = say && element.scrollTop !== seen;
     top.value = element.scrollTop;
     if (!say) return;
     const box = element.getBoundingClientRect();
@@ -192,7 +198,6 @@ function listenToPointer(state: State, element: HTMLElement, tooltip: Tooltip): 
     tooltip.show(event.clientX, event.clientY, noteOf(state, at));
   });
   element.addEventListener("pointerleave", leave);
-  element.addEventListener("scroll", () => tooltip.hide());
   element.addEventListener("click", (event) => {
     const at = tokenOf(event.target);
     if (at === undefined || dragged) return;
