@@ -23,11 +23,13 @@ const cssAsText = {
 
 for (const entry of [
   "attention_view",
+  "attribution_view",
   "head_table",
   "patching_map",
   "logit_lens_view",
   "circuit_graph",
   "steering_panel",
+  "token_view",
   "page",
 ]) {
   const source = join(here, "src", `${entry}.ts`);

@@ -37,6 +37,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "heads.label": {"thresholds": None, "max_null_p": 0.1},
     "lens.logit_lens": {"n": 5, "watch": None},
     "lens.direct_logit_attribution": {"answer": _REQUIRED, "versus": None, "position": -1},
+    "lens.neuron_attribution": {"answer": _REQUIRED, "versus": None, "position": -1},
+    "lens.token_loss": {},
     "circuits.Task": {**dict.fromkeys(_OF_TASKS, _REQUIRED), "seed": None},
     "circuits.discover": {
         "ablation": "counterfactual",

@@ -35,6 +35,15 @@ HEADINGS = {
         "The logit lens reads every layer as if it were the last: the top token of each cell, darker where it is "
         "surer.",
     ),
+    "parts": (
+        "Who writes the answer",
+        "The logit difference as it grows layer by layer, and what each head and MLP writes to it directly: the parts "
+        "sum to it. Click an MLP for its neurons.",
+    ),
+    "tokens": (
+        "How surprised the model is",
+        "Each token of the prompt on the colour of its loss: the darker, the less the model expected it.",
+    ),
     "ioi": (
         "Which heads find the indirect object",
         "Heads by what they cause in 'John gave a drink to': each with its effect, interval, p, and where it looks.",
@@ -79,6 +88,7 @@ def main() -> None:
         labels = heads.label(scores)
         step("Patching the residual stream")
         patched = patching.activations(scope, PROMPT, CORRUPTED, over="residual", **QUESTION)
+        parts = lens.direct_logit_attribution(trace, **QUESTION)
         step("Finding the heads of IOI")
         n = arguments.ioi_prompts
         found = ioi.detect(scope, ioi.prompts(scope, n=n, seed=0)) if n else None
@@ -99,6 +109,8 @@ def main() -> None:
             "heads": widgets.HeadTable(scores, labels=labels, selection=selection),
             "patching": widgets.PatchingMap(patched, selection=selection),
             "lens": widgets.LogitLensView(lens.logit_lens(trace, watch=list(QUESTION.values())), selection=selection),
+            "parts": parts.widget(selection=selection),
+            "tokens": widgets.TokenView(lens.token_loss(trace), selection=selection),
             **({} if found is None else {"ioi": widgets.HeadTable(found, selection=selection)}),
             **({} if circuit is None else {"circuit": widgets.CircuitGraph(circuit, scope, selection=selection)}),
             "steering": panel,

@@ -3,20 +3,24 @@
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import attentionView from "../src/attention_view";
+import attributionView from "../src/attribution_view";
 import circuitGraph from "../src/circuit_graph";
 import headTable from "../src/head_table";
 import logitLensView from "../src/logit_lens_view";
 import patchingMap from "../src/patching_map";
 import steeringPanel from "../src/steering_panel";
+import tokenView from "../src/token_view";
 import { FakeModel } from "./fake_model";
 
 const VIEWS: Record<string, { render(host: { model: any; el: HTMLElement }): () => void }> = {
   attention_view: attentionView,
+  attribution_view: attributionView,
   circuit_graph: circuitGraph,
   head_table: headTable,
   logit_lens_view: logitLensView,
   patching_map: patchingMap,
   steering_panel: steeringPanel,
+  token_view: tokenView,
 };
 
 const TEXTS = [
@@ -39,7 +43,7 @@ const TEXTS = [
 /** Traits of every view that hold free texts. */
 const FREE = new Set(
   `title tokens versus_tokens message strip_tokens evidence positions prompts problem waiting metric quantity meaning code
-  model_name prompt_tokens answers names facts statistics filter sort`.split(/\s+/),
+  model_name prompt_tokens answers names facts statistics filter sort answer versus expected no_neurons`.split(/\s+/),
 );
 
 const states = JSON.parse(readFileSync(`${import.meta.dirname}/../../tests/fixtures/view_states.json`, "utf8"));

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { inkOn } from "../src/core/drawing/colour";
 import { Requests } from "../src/core/requests";
 import { revealing, stepOf, viewOf, zoomLimits } from "../src/logit_lens_view/layout";
 import { Lens } from "../src/logit_lens_view/lens";
-import { inkOn } from "../src/logit_lens_view/map/raster";
 import { apart } from "../src/logit_lens_view/position/chart";
 import { everOnTop, runText, settledFrom } from "../src/logit_lens_view/position/summary";
 import { briefProbability, cellNumber, legendRank, rankText } from "../src/logit_lens_view/quantities";

@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import { pythonCode as attentionCode } from "../src/attention_view/export";
+import { pythonCode as partsCode } from "../src/attribution_view/export";
 import { signal } from "../src/core/reactive";
 import { pythonCode as lensCode } from "../src/logit_lens_view/export";
 import { pythonCode as mapCode } from "../src/patching_map/export";
+import { pythonCode as tokensCode } from "../src/token_view/export";
 import { FakeModel } from "./fake_model";
 
 const MADE = "scope = Microscope.load('demo')\nresult = ...\n";
@@ -68,5 +70,33 @@ test("a lens and a map take what was made", () => {
   };
   expect(mapCode(map as any)).toBe(
     `${MADE}PatchingMap(result, shows="positions", selected_heads=[(2, 1)], selected_tokens=[3], limit=0.5)\n`,
+  );
+});
+
+test("an attribution and a text", () => {
+  const parts = {
+    model: new FakeModel({ made_by: MADE, limit: 0.5 }),
+    heads: signal([[3, 1]]),
+    mlp: signal(0),
+    scale: signal({ kind: "linear", low: -0.5, high: 0.5, threshold: 0.1 }),
+  };
+  expect(partsCode(parts as any)).toBe(
+    `${MADE}AttributionView(result, selected_heads=[(3, 1)], mlp=0, limit=0.5, threshold=0.1)\n`,
+  );
+  const columns = [{ name: "loss" }, { name: 'a "b"' }];
+  const text = {
+    model: new FakeModel({
+      made_by: "",
+      arguments: ["trace", "values=values"],
+      limits: [-1, 1],
+      scale: "log",
+      threshold: 0,
+    }),
+    columns,
+    column: signal(columns[1]),
+    selected: signal([7, 9]),
+  };
+  expect(tokensCode(text as any)).toBe(
+    'TokenView(trace, values=values, column="a \\"b\\"", selected_tokens=[7, 9], scale="log", limits=(-1, 1))\n',
   );
 });

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+import functools
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, ParamSpec, cast
 
 import numpy as np
 import torch
@@ -15,20 +17,21 @@ from scope_widgets._calls import python_call
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array, Tokens
-from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
-from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.rounding import rank
+from scope_widgets.lens.logit_direction import LogitDirection, value_at
 from scope_widgets.lens.trace_model import scope_of
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.product_dtype import product_dtype
 from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.models.tokens import token_texts
 from scope_widgets.traces.trace import Trace
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,9 +61,13 @@ class Attribution(Result):
         Texts of the tokens; `versus` is empty where there was none.
     n_layers, n_heads : int
     provenance : Provenance
+    answer_ids, versus_ids : list of int [prompt]
+        Ids of the tokens; of a result that an earlier version wrote, empty.
+    position : int
+        As it was given; -1 is each prompt's last token.
     """
 
-    view: ClassVar[str] = "scope_widgets.widgets.patching_map:PatchingMap"
+    view: ClassVar[str] = "scope_widgets.widgets.attribution_view:AttributionView"
 
     component: list[str]
     layer: Array
@@ -74,6 +81,15 @@ class Attribution(Result):
     n_layers: int
     n_heads: int
     provenance: Provenance
+    answer_ids: list[int] = field(default_factory=list)
+    versus_ids: list[int] = field(default_factory=list)
+    position: int = -1
+
+    @property
+    def trace(self) -> Trace | None:
+        """The trace that this was made of, as long as it is kept elsewhere; None of a result from a file."""
+        known = _traces.get(self)
+        return None if known is None else known()
 
     @property
     def model_id(self) -> str:
@@ -101,12 +117,51 @@ class Attribution(Result):
         names = ("component", "layer", "head", "contribution")
         return pd.DataFrame({name: getattr(self, name) for name in names})
 
+    def accumulated(self) -> pd.DataFrame:
+        """Return the logit difference as it grows, a row for each step, in the order of a forward.
+
+        Columns: layer (-1 where there is none), part, contribution, total (the sum so far; the last is the whole).
+        The steps are the embedding, of each layer "attention" (its heads and their bias together; "mixer" where
+        something else mixes positions), "cross-attention" and "beside" where there are these, and "mlp", then what
+        the biases at the end add. Means over the prompts, in logits.
+        """
+        import pandas as pd
+
+        steps: dict[tuple[int, str], float] = {}
+        for name, layer, value in zip(self.component, self.layer.tolist(), self.contribution.tolist(), strict=True):
+            part = "attention" if name == "attention_bias" else name
+            if value == value:
+                steps[layer, part] = steps.get((layer, part), 0.0) + value
+        last = self.n_layers
+        place = {"embedding": -1, "final_norm_bias": last, "unembedding_bias": last + 1}
+        within = {"attention": 0, "mixer": 0, "cross-attention": 1, "mlp": 2, "beside": 3}
+        order = sorted(steps, key=lambda step: (place.get(step[1], step[0]), within.get(step[1], 0)))
+        table = pd.DataFrame([(*step, steps[step]) for step in order], columns=["layer", "part", "contribution"])
+        return table.assign(total=table.contribution.cumsum())
+
     def top(self, n: int = 10) -> pd.DataFrame:
         """Return the `n` parts with the largest absolute contribution as a table, ties in the order of the parts."""
         return self.to_dataframe().iloc[rank(np.abs(self.contribution))[:n]]
 
 
+#: a result does not keep what it was made of: a trace may be of gigabytes
+_traces: weakref.WeakKeyDictionary[Attribution, weakref.ref[Trace]] = weakref.WeakKeyDictionary()
+
+
+def _knows_its_trace(function: Callable[P, Attribution]) -> Callable[P, Attribution]:
+    """Let a result find its trace, of a model on a server too."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> Attribution:
+        result = function(*args, **kwargs)
+        _traces[result] = weakref.ref(cast(Trace, args[0] if args else kwargs["trace"]))
+        return result
+
+    return run
+
+
 @former_options("answer", "versus")
+@_knows_its_trace
 @remotable
 def direct_logit_attribution(
     trace: Trace,
@@ -164,31 +219,18 @@ def direct_logit_attribution(
     """
     scope = scope_of(trace, scope)
     scope.anatomy.check_sum("Direct logit attribution")
-    unembedding = Unembedding(scope.model, scope.anatomy)
-    at = _rows_of(trace, position)
-    here = _value_at(trace, trace.logits, at)
-    answers = answer_ids(scope.tokenizer, answer, len(trace), "answer", logits=here)
-    against = None if versus is None else answer_ids(scope.tokenizer, versus, len(trace), "versus", logits=here)
-    if against is not None:
-        check_distinct(scope.tokenizer, answers, against)
-    final = _value_at(trace, trace.residual(trace.n_layers), at)
-    logits = _raw_logits(trace, unembedding, final, at)
-    precision = max(trace.logits.dtype, product_dtype(scope.model), key=lambda dtype: torch.finfo(dtype).eps)
-    total = logits.gather(1, answers[:, None])[:, 0]
-    direction, bias = unembedding.directions(answers)
-    if against is not None:
-        total = total - logits.gather(1, against[:, None])[:, 0]
-        subtracted, its_bias = unembedding.directions(against)
-        direction, bias = direction - subtracted, bias - its_bias
-    frozen = unembedding.frozen(final[:, None])
+    asked = LogitDirection.of(trace, scope, answer, versus, position)
     rows: list[tuple[str, int, int]] = []
     written: list[Tensor] = []
-    for names, parts in _parts(trace, scope, at):
+    for names, parts in _parts(trace, scope, asked.at):
         rows += names
-        written.append(torch.einsum("prd,pd->pr", frozen(parts), direction))
+        written.append(asked.of_parts(parts))
     rows += [("final_norm_bias", -1, -1), ("unembedding_bias", -1, -1)]
-    per_prompt = torch.cat([*written, (direction @ frozen.bias)[:, None], bias[:, None]], dim=1).numpy()
-    residue = _checked_residue(scope, per_prompt, total.numpy(), precision)
+    biases = torch.stack([asked.direction @ asked.frozen.bias, asked.bias], dim=1)
+    per_prompt, total = torch.cat([*written, biases], dim=1).numpy(), asked.total.numpy()
+    precision = max(trace.logits.dtype, product_dtype(scope.model), key=lambda dtype: torch.finfo(dtype).eps)
+    residue = _checked_residue(scope, per_prompt, total, precision)
+    answers, against = asked.texts(scope)
     component, layer, head = zip(*rows, strict=True)
     return Attribution(
         component=list(component),
@@ -196,16 +238,19 @@ def direct_logit_attribution(
         head=np.array(head),
         contribution=per_prompt.mean(0),
         per_prompt=per_prompt,
-        total=total.numpy(),
+        total=total,
         residue=residue,
-        answer=token_texts(scope.tokenizer, answers.tolist()),
-        versus=[] if against is None else token_texts(scope.tokenizer, against.tolist()),
+        answer=answers,
+        versus=against,
         n_layers=trace.n_layers,
         n_heads=trace.n_heads,
         provenance=trace.provenance.then(
             python_call("lens.direct_logit_attribution", "trace", answer=answer, versus=versus, position=position),
-            note=_note(trace, unembedding, position),
+            note=_note(trace, asked.unembedding, position),
         ),
+        answer_ids=asked.answers.tolist(),
+        versus_ids=[] if asked.against is None else asked.against.tolist(),
+        position=position,
     )
 
 
@@ -221,59 +266,34 @@ def _checked_residue(scope: Microscope, parts: Array, total: Array, precision: t
     return residue
 
 
-def _raw_logits(trace: Trace, unembedding: Unembedding, final: Tensor, at: Tensor) -> Tensor:
-    """Return the logits `[prompt, vocabulary]` of the real run before any soft-cap, in float64."""
-    logits = _value_at(trace, trace.logits, at)
-    unembedding.check(final, logits)
-    if unembedding.softcap is not None or bool(logits.isnan().any()):  # NaN: a watched call that left these logits out
-        logits = unembedding.raw(final)
-    check_logits(logits, "of the model")
-    return logits.cpu().double()
-
-
 def _parts(trace: Trace, scope: Microscope, at: Tensor) -> Iterator[tuple[list[tuple[str, int, int]], Tensor]]:
     """Yield what is added to the residual stream at positions `at`: names of parts, and parts `[prompt, part, d]`."""
-    embeddings = _value_at(trace, trace.residual(0), at).cpu().double()
+    embeddings = value_at(trace, trace.residual(0), at).cpu().double()
     yield [("embedding", -1, -1)], embeddings[:, None]
     has, nothing = scope.anatomy.has, torch.zeros_like(embeddings)
     for layer in range(trace.n_layers):
         names = [("attention", layer, head) for head in range(trace.n_heads)]
         by_head = has("z", layer) and scope.anatomy.blocks[layer].out is not None
         if by_head:
-            heads, bias = head_writes(scope, _value_at(trace, trace.z(layer), at), layer)
+            heads, bias = head_writes(scope, value_at(trace, trace.z(layer), at), layer)
         else:  # what mixes positions in its place is one part
             unknown = scope.anatomy.blocks[layer].attention is not None  # heads that write through a convolution
             heads = torch.full_like(nothing, torch.nan if unknown else 0.0)[:, None].expand(-1, len(names), -1)
             bias = nothing
             if has("attention_out", layer):
-                bias = _value_at(trace, trace.attention_out(layer), at).cpu().double()
-        mlp = _value_at(trace, trace.mlp_out(layer), at).cpu().double() if has("mlp_out", layer) else nothing
+                bias = value_at(trace, trace.attention_out(layer), at).cpu().double()
+        mlp = value_at(trace, trace.mlp_out(layer), at).cpu().double() if has("mlp_out", layer) else nothing
         names += [("attention_bias" if by_head else "mixer", layer, -1), ("mlp", layer, -1)]
         parts = torch.cat([heads, bias[:, None], mlp[:, None]], dim=1)
         if has("cross_attention_out", layer):
             names.append(("cross-attention", layer, -1))
-            cross = _value_at(trace, trace.cross_attention_out(layer), at).cpu().double()
+            cross = value_at(trace, trace.cross_attention_out(layer), at).cpu().double()
             parts = torch.cat([parts, cross[:, None]], dim=1)
         elif scope.anatomy.blocks[layer].beside:
-            before, after = (_value_at(trace, trace.residual(at_layer), at) for at_layer in (layer, layer + 1))
+            before, after = (value_at(trace, trace.residual(at_layer), at) for at_layer in (layer, layer + 1))
             names.append(("beside", layer, -1))
             parts = torch.cat([parts, (after.cpu().double() - before.cpu().double() - parts.nansum(1))[:, None]], dim=1)
         yield names, parts
-
-
-def _rows_of(trace: Trace, position: int) -> Tensor:
-    """Return the row of `position` of each prompt in the padded trace, `[prompt]`."""
-    shortest = min(trace.lengths)
-    if not -shortest <= position < shortest:
-        raise IndexError(f"Position {position} is out of range: the shortest prompt has {shortest} tokens.")
-    mask = trace.mask.reshape(len(trace), -1)
-    return torch.stack([torch.nonzero(row)[position, 0] for row in mask])
-
-
-def _value_at(trace: Trace, value: Tensor, at: Tensor) -> Tensor:
-    """Return the value at one position of each prompt, `[prompt, ...]`."""
-    value = value if trace.batched else value[None]
-    return value[torch.arange(len(at)), at]
 
 
 def _note(trace: Trace, unembedding: Unembedding, position: int) -> str:

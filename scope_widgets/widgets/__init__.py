@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scope_widgets.widgets.attention_view import AttentionView
+    from scope_widgets.widgets.attribution_view import AttributionView
     from scope_widgets.widgets.circuit_graph import CircuitGraph
     from scope_widgets.widgets.core.saved_page import save_html
     from scope_widgets.widgets.core.selection import Selection
@@ -14,26 +15,31 @@ if TYPE_CHECKING:
     from scope_widgets.widgets.logit_lens_view import LogitLensView
     from scope_widgets.widgets.patching_map import PatchingMap
     from scope_widgets.widgets.steering_panel import SteeringPanel
+    from scope_widgets.widgets.token_view import TokenView
 
 __all__ = [
     "AttentionView",
+    "AttributionView",
     "CircuitGraph",
     "HeadTable",
     "LogitLensView",
     "PatchingMap",
     "Selection",
     "SteeringPanel",
+    "TokenView",
     "save_html",
 ]
 
 _HOMES = {
     "AttentionView": "attention_view",
+    "AttributionView": "attribution_view",
     "CircuitGraph": "circuit_graph",
     "HeadTable": "head_table",
     "LogitLensView": "logit_lens_view",
     "PatchingMap": "patching_map",
     "Selection": "core.selection",
     "SteeringPanel": "steering_panel",
+    "TokenView": "token_view",
     "save_html": "core.saved_page",
 }
 

@@ -9,13 +9,13 @@ import pytest
 
 from scope_widgets.widgets import save_html
 from scope_widgets.widgets.core.bundle import STATIC
-from tests.support.six_views import six_views
+from tests.support.every_view import every_view
 
 pytestmark = pytest.mark.skipif(not (STATIC / "page.js").exists(), reason="The bundles are not built: make build")
 
 
 def test_each_view_explains_its_words(browser_page: Any, tmp_path: Path) -> None:
-    views = six_views()
+    views = every_view()
     browser_page.goto(save_html(list(views.values()), tmp_path / "page.html").as_uri())
     for at, view in enumerate(views.values()):
         place = browser_page.locator(f"#view-{at}")

@@ -82,11 +82,20 @@ def check(page, outputs, run):
     assert "<img·src=x·onerror=alert(1)>" in outputs(0).locator(".sw").inner_text()
 
 
-SIX = "from tests.support.six_views import six_views\nviews = six_views()"
+EVERY = "from tests.support.every_view import every_view\nviews = every_view()"
 RESTARTED = "The kernel was restarted: run this cell again."
 SAVED_PICTURE = "Saved picture: run this cell to go on."
 WIDGET = "application/vnd.jupyter.widget-view+json"
-NAMES = ["attention_view", "head_table", "logit_lens_view", "patching_map", "steering_panel", "circuit_graph"]
+NAMES = [
+    "attention_view",
+    "attribution_view",
+    "head_table",
+    "logit_lens_view",
+    "patching_map",
+    "steering_panel",
+    "circuit_graph",
+    "token_view",
+]
 #: keys that JupyterLab has commands for: cut, add above, add below, Markdown, restart the kernel
 HOST_KEYS = ["x", "a", "b", "m", "0", "0"]
 TWO_FRAMES = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
@@ -100,11 +109,11 @@ OVERFLOW = """(root) => {
 
 
 @pytest.fixture(scope="module")
-def six_in(server, browser):
-    """``six_in(host)`` gives a page with a notebook that has a view of each kind, and its cells.
+def every_in(server, browser):
+    """``every_in(host)`` gives a page with a notebook that has a view of each kind, and its cells.
 
     A kernel needs ten seconds before it shows its first view, so that there is one a host: `HEARD` and `STEERED` stand
-    below the six, run by their tests and saved by none.
+    below the views, run by their tests and saved by none.
     """
     address, folder = server
     put_setting(address, "@jupyter-widgets/jupyterlab-manager:plugin", {"saveState": True})
@@ -115,9 +124,9 @@ def six_in(server, browser):
         def page_and_cells(host):
             if host in opened:
                 return opened[host]
-            path = folder / f"six-{host}.ipynb"
+            path = folder / f"every-{host}.ipynb"
             set_theme(address, THEMES[host])
-            write_notebook(path, [SIX, *(f"views[{name!r}]" for name in NAMES), *HEARD, *STEERED])
+            write_notebook(path, [EVERY, *(f"views[{name!r}]" for name in NAMES), *HEARD, *STEERED])
             page = stack.enter_context(guarded_page(browser))
             page.set_viewport_size({"width": 1300, "height": 1000})
             cells = open_notebook(page, notebook_url(host, address, path.name))
@@ -134,8 +143,8 @@ def six_in(server, browser):
 
 
 @pytest.fixture(scope="module", params=HOSTS)
-def six(request, six_in):
-    return six_in(request.param)
+def every(request, every_in):
+    return every_in(request.param)
 
 
 def fits(page):
@@ -150,8 +159,8 @@ def fits(page):
             pytest.fail(str(page.evaluate(OVERFLOW, handle)))
 
 
-def test_no_view_is_larger_than_its_root(six):
-    page, _ = six
+def test_no_view_is_larger_than_its_root(every):
+    page, _ = every
     for width in (480, 1000, 1600):
         wide = page.evaluate("document.querySelector('.sw').getBoundingClientRect().width")
         size = page.viewport_size
@@ -159,8 +168,8 @@ def test_no_view_is_larger_than_its_root(six):
         fits(page)
 
 
-def test_keys_are_the_views_and_with_ctrl_the_hosts(six):
-    page, cells = six
+def test_keys_are_the_views_and_with_ctrl_the_hosts(every):
+    page, cells = every
     restarts = []
     page.on("request", lambda request: restarts.append(request.url) if request.url.endswith("/restart") else None)
     before = cells.count()
@@ -174,14 +183,14 @@ def test_keys_are_the_views_and_with_ctrl_the_hosts(six):
         assert page.locator(".jp-Dialog").count() == 0
         assert cells.count() == before
     assert not restarts
-    with page.expect_response(lambda answer: answer.request.method == "PUT" and "six-" in answer.url) as saved:
+    with page.expect_response(lambda answer: answer.request.method == "PUT" and "every-" in answer.url) as saved:
         page.keyboard.press("Control+s")
     assert saved.value.ok
 
 
 @pytest.mark.parametrize(("host", "theme"), THEMES.items())
-def test_jupyter(six_in, screenshot, host, theme):
-    page, cells = six_in(host)
+def test_jupyter(every_in, screenshot, host, theme):
+    page, cells = every_in(host)
     first = 1 + len(NAMES)
 
     def outputs(n):
@@ -192,8 +201,8 @@ def test_jupyter(six_in, screenshot, host, theme):
     screenshot(page, f"{host}-{theme}", compared=False)
 
 
-def test_a_slider_steers_in_jupyterlab(six_in, screenshot):
-    page, cells = six_in("jupyterlab")
+def test_a_slider_steers_in_jupyterlab(every_in, screenshot):
+    page, cells = every_in("jupyterlab")
     steer, read = (cells.nth(1 + len(NAMES) + len(HEARD) + at) for at in range(2))
     run_cell(page, steer)
     root, thumb = steer.locator(".sw"), steer.locator(".sp-thumb")
@@ -212,8 +221,8 @@ def test_a_slider_steers_in_jupyterlab(six_in, screenshot):
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_restarted_kernel_is_said_and_no_number_stands_under_another_setting(six_in, screenshot, host):
-    page, _ = six_in(host)
+def test_a_restarted_kernel_is_said_and_no_number_stands_under_another_setting(every_in, screenshot, host):
+    page, _ = every_in(host)
     page.get_by_role("menuitem", name="Kernel", exact=True).click()
     page.get_by_text("Restart Kernel…").first.click()  # the question that follows is answered, see open_notebook
     page.locator(".sw-lost").nth(page.locator(".sw").count() - 1).wait_for(timeout=LONG)
@@ -237,13 +246,13 @@ def reopened(page, server, host):
     end_sessions(address)
     set_theme(address, THEMES[host])
     page.goto("about:blank")
-    open_notebook(page, notebook_url(host, address, f"six-{host}.ipynb"))
+    open_notebook(page, notebook_url(host, address, f"every-{host}.ipynb"))
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_a_notebook_that_is_opened_again_shows_its_pictures(six_in, server, screenshot, host):
-    page, _ = six_in(host)
-    path = server[1] / f"six-{host}.ipynb"  # as it was when the views were made, see six_in
+def test_a_notebook_that_is_opened_again_shows_its_pictures(every_in, server, screenshot, host):
+    page, _ = every_in(host)
+    path = server[1] / f"every-{host}.ipynb"  # as it was when the views were made, see every_in
     reopened(page, server, host)  # with the state of the widgets
     page.locator(".sw").nth(len(NAMES) - 1).wait_for(timeout=LONG)
     assert set(page.locator(".sw-connection").all_text_contents()) == {SAVED_PICTURE}
@@ -258,6 +267,7 @@ def test_a_notebook_that_is_opened_again_shows_its_pictures(six_in, server, scre
     stills = page.locator(".sw-still")
     for at in range(len(NAMES)):
         stills.nth(at).wait_for(timeout=LONG)
+        stills.nth(at).scroll_into_view_if_needed()  # JupyterLab lays out only what is in sight
         assert SAVED_PICTURE in stills.nth(at).inner_text()
     for said in ("Error displaying widget", "Loading widget"):
         assert page.get_by_text(said).locator("visible=true").count() == 0

@@ -9,7 +9,7 @@ import pytest
 
 from scope_widgets.widgets import save_html
 from scope_widgets.widgets.core.bundle import STATIC
-from tests.support.six_views import six_views
+from tests.support.every_view import every_view
 
 pytestmark = pytest.mark.skipif(not (STATIC / "page.js").exists(), reason="The bundles are not built: make build")
 
@@ -27,14 +27,14 @@ PRINTED = """() => [...document.querySelectorAll(".sw")].map((root) => {
 })"""
 
 
-def test_all_six_views_are_printed_light_and_whole(browser_page: Any, tmp_path: Path) -> None:
-    views = six_views()
+def test_all_every_view_are_printed_light_and_whole(browser_page: Any, tmp_path: Path) -> None:
+    views = every_view()
     path = save_html(list(views.values()), tmp_path / "page.html")
     browser_page.emulate_media(color_scheme="dark")
     browser_page.goto(path.as_uri())
     for at in range(len(views)):
         browser_page.locator(f"#view-{at} .sw-bar").wait_for()
-    browser_page.locator("#view-2 canvas").first.wait_for()
+    browser_page.locator("#view-3 canvas").first.wait_for()
     browser_page.emulate_media(media="print", color_scheme="dark")
     browser_page.evaluate("dispatchEvent(new Event('beforeprint'))")
     printed = browser_page.evaluate(PRINTED)
@@ -52,7 +52,7 @@ def test_all_six_views_are_printed_light_and_whole(browser_page: Any, tmp_path: 
 
 
 def test_the_browser_says_when_it_prints(browser_page: Any, tmp_path: Path) -> None:
-    browser_page.goto(save_html(six_views()["patching_map"], tmp_path / "page.html").as_uri())
+    browser_page.goto(save_html(every_view()["patching_map"], tmp_path / "page.html").as_uri())
     browser_page.locator(".sw-bar").wait_for()
     browser_page.evaluate(
         "addEventListener('afterprint', () => {}); addEventListener('beforeprint', () => { window.printed = "

@@ -32,7 +32,7 @@ def test_each_block_of_the_tour_ends_with_what_it_shows(shown: list[Any]) -> Non
         plain = not hasattr(value, "_repr_mimebundle_") and not hasattr(value, "_repr_html_")
         assert not plain or (not re.search(r" object at 0x", repr(value)) and len(repr(value)) < 2000), block
     kinds = {value.bundle for value in shown if isinstance(value, View)}
-    assert len(kinds) == 6
+    assert len(kinds) == 8
 
 
 def test_each_view_of_the_tour_has_its_picture_below(shown: list[Any]) -> None:
@@ -91,9 +91,9 @@ def test_notebooks_hold_what_they_showed(path: Path) -> None:
 def test_the_demo_page_has_a_heading_and_a_sentence_a_view() -> None:
     from scope_widgets.widgets.core.saved_page import page
     from scripts.demo import HEADINGS
-    from tests.support.six_views import six_views
+    from tests.support.every_view import every_view
 
-    view = six_views()["patching_map"]
+    view = every_view()["patching_map"]
     text = page([view], [HEADINGS["patching"]])
     assert "<h2>Which activations cause the answer</h2><p>The residual stream" in text
     assert "<h2>&lt;b&gt;</h2>" in page([view], [("<b>", "")])

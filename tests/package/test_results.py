@@ -91,6 +91,7 @@ MAKERS = {
     "IOIResult": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)),
     "LogitLens": lambda scope: lens.logit_lens(scope.trace(PROMPT)),
     "Minimality": lambda scope: circuits.minimality(scope, circuit(scope)),
+    "NeuronAttribution": lambda scope: lens.neuron_attribution(scope.trace(PROMPT), 1, answer=" Mary", versus=" John"),
     "PatchingResult": lambda scope: patching.attribution(scope, PROMPT, CORRUPTED, **QUESTION),
     "RecallHeads": lambda scope: heads.recall_heads(subject_attention(scope)),
     "ReferenceComparison": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)).compare("gpt2"),
@@ -99,6 +100,7 @@ MAKERS = {
     "Steered": lambda scope: session(scope).at(),
     "StrengthSweep": lambda scope: steering.sweep(session(scope), strengths=[-0.1, 0, 0.1]),
     "SubjectAttention": subject_attention,
+    "TokenLoss": lambda scope: lens.token_loss(scope.trace(PROMPT)),
     "TopAttended": lambda scope: heads.top_attended(scope.trace(PROMPT), 3, n=2),
 }
 

@@ -12,6 +12,7 @@ from scope_widgets.models.microscope import LocalMicroscope
 from scope_widgets.remote.client.response_cache import ResponseCache
 from scope_widgets.remote.errors import ServerDownError, TooLargeError
 from scope_widgets.remote.microscope import RemoteMicroscope
+from scope_widgets.widgets.core.requests import finished
 from tests.support.fake_transport import KEY, QUEUED, RUNNING, fake_remote
 from tests.support.jobs import gone_through, texts
 from tests.support.result_distance import distance
@@ -51,6 +52,12 @@ ROOMS = {
     "heads": (lambda scope, **_: (heads.score, [scope.trace(PROMPT)], {"null_draws": 5}), "score"),
     "rollout": (lambda scope, **_: (heads.rollout, [scope.trace(PROMPT)], {}), "rollout"),
     "lens": (lambda scope, **_: (lens.logit_lens, [scope.trace(PROMPT)], {}), "logit_lens"),
+    "parts": (
+        lambda scope, **_: (lens.direct_logit_attribution, [scope.trace(PROMPT)], QUESTION),
+        "direct_logit_attribution",
+    ),
+    "neurons": (lambda scope, **_: (lens.neuron_attribution, [scope.trace(PROMPT), 1], QUESTION), "neuron_attribution"),
+    "losses": (lambda scope, **_: (lens.token_loss, [scope.trace(PROMPT)], {}), "token_loss"),
     "patching": (lambda scope, **_: (patching.ablate, [scope, PROMPT, [(3, 1)]], QUESTION), "ablate"),
     "ioi": (
         lambda scope, **_: (ioi.ablate_heads, [scope, ioi.prompts(scope, n=4), [(3, 1)]], {"draws": 1}),
@@ -78,6 +85,17 @@ def test_an_analysis_gives_the_numbers_of_the_local_model_called_or_submitted(de
     assert distance(found, expected, room) < 1e-5
     assert remote.transport.asked == [name] * 2
     assert texts(statuses) == ["sent to the server", "queued, position 3", "running on the server"]
+
+
+def test_neurons_of_a_view_come_from_the_server(demo, remote):
+    trace = remote.trace(PROMPT)
+    view = lens.direct_logit_attribution(trace, **QUESTION).widget()
+    assert view.no_neurons == ""
+    remote.transport.asked.clear()
+    _, (contributions, *_) = finished(view.answer_neurons(2))
+    assert remote.transport.asked == ["neuron_attribution"]
+    expected = lens.neuron_attribution(demo.trace(PROMPT), 2, **QUESTION).contribution
+    np.testing.assert_allclose(np.frombuffer(contributions), expected, atol=1e-5)
 
 
 def test_a_patching_map_comes_in_parts(demo, remote, monkeypatch):

@@ -164,6 +164,8 @@ RESULTS = {
     "top attended": lambda demo, **_: heads.top_attended(demo.trace(PROMPT), 1),
     "composition": lambda demo, **_: heads.composition(demo, kind="q"),
     "Attribution": lambda demo, **_: lens.direct_logit_attribution(demo.trace(PROMPT), **QUESTION),
+    "NeuronAttribution": lambda demo, **_: lens.neuron_attribution(demo.trace(PROMPT), 0, **QUESTION),
+    "TokenLoss": lambda demo, **_: lens.token_loss(demo.trace(PROMPT)),
     "LogitLens": lambda demo, **_: lens.logit_lens(demo.trace(PROMPT), watch=[" Mary"]),
     "PatchingResult": lambda demo, **_: patching.activations(demo, PROMPT, FLIPPED, positions=[-1], **QUESTION),
     "Ablation": lambda demo, **_: patching.ablate(demo, PROMPT, [(0, 0)]),

@@ -6,8 +6,8 @@ import json
 from base64 import b64encode
 from typing import Any
 
+from tests.support.every_view import every_view
 from tests.support.paths import ROOT
-from tests.support.six_views import six_views
 
 FILE = ROOT / "tests" / "fixtures" / "view_states.json"
 
@@ -24,7 +24,7 @@ def state_of(view: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    FILE.write_text(json.dumps({name: state_of(view) for name, view in six_views().items()}), encoding="utf-8")
+    FILE.write_text(json.dumps({name: state_of(view) for name, view in every_view().items()}), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from scope_widgets import heads, lens
 from scope_widgets.steering import Steered
 from scope_widgets.widgets.core.definitions import DEFINITIONS
 from scope_widgets.widgets.head_table.columns import HELP
+from tests.support.every_view import every_view
 from tests.support.paths import ROOT
-from tests.support.six_views import six_views
 
 
 def plain(text: str) -> str:
@@ -43,7 +43,7 @@ def test_quantities_are_defined_as_the_glossary_and_the_functions_have_them() ->
     assert f"`{DEFINITIONS['kl'].formula}`" in (Steered.kl.func.__doc__ or "")
 
 
-@pytest.mark.parametrize("view", six_views().values(), ids=lambda view: type(view).__name__)
+@pytest.mark.parametrize("view", every_view().values(), ids=lambda view: type(view).__name__)
 def test_each_view_explains_its_words(view: Any) -> None:
     assert len(view.definitions) >= 3
     for term, meaning, _, source in view.definitions:

@@ -1,4 +1,4 @@
-"""Figures for papers: all six views, without a browser."""
+"""Figures for papers: all views, without a browser."""
 
 from __future__ import annotations
 
@@ -21,17 +21,26 @@ from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, SIGNED
 from scope_widgets.widgets.core.drawing.figure_files import rendered
 from scope_widgets.widgets.core.drawing.paper import MARGIN, Paper, measured, wrapped
 from scope_widgets.widgets.figures.patching import Sheet
-from tests.support.six_views import six_views
+from tests.support.every_view import every_view
 
 EVIL = "</text><script>alert(1)</script>\x00\ud800\u202e"
-NAMES = ("attention_view", "head_table", "logit_lens_view", "patching_map", "steering_panel", "circuit_graph")
+NAMES = (
+    "attention_view",
+    "attribution_view",
+    "head_table",
+    "logit_lens_view",
+    "patching_map",
+    "steering_panel",
+    "circuit_graph",
+    "token_view",
+)
 SVG = "{http://www.w3.org/2000/svg}"
 typst = pytest.mark.skipif(importlib.util.find_spec("typst") is None, reason="typst is not installed")
 
 
 @pytest.fixture(scope="module")
 def views() -> dict[str, Any]:
-    return six_views()
+    return every_view()
 
 
 def texts(svg: str) -> list[str]:

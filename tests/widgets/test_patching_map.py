@@ -15,7 +15,7 @@ from scope_widgets._job import JobStatus, Steps
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.patching import activations, sweep, sweeps
 from scope_widgets.remote import microscope as remote_microscope
-from scope_widgets.widgets import PatchingMap, Selection
+from scope_widgets.widgets import AttributionView, PatchingMap, Selection
 from scope_widgets.widgets.patching_map import patching_map
 from scope_widgets.widgets.patching_map.cells import MOST_CELLS, MOST_DOUBLES, Effects, as_bytes, values_of
 from tests.support.fake_transport import QUEUED, RUNNING, FakeTransport, fake_remote
@@ -441,5 +441,5 @@ def test_the_selection_is_shared() -> None:
 
 def test_results_show_themselves() -> None:
     assert isinstance(patching(2, 3).widget(), PatchingMap)
-    assert isinstance(attribution(2, 3).widget(), PatchingMap)
+    assert isinstance(attribution(2, 3).widget(), AttributionView)
     assert words(15)[14] == "When"

@@ -118,6 +118,20 @@ def test_maps(demo, make):
     assert (made.axes, made.shape, made.positions, made.title) == (view.axes, view.shape, view.positions, view.title)
 
 
+def test_an_attribution_and_a_text(demo):
+    parts = lens.direct_logit_attribution(demo.trace([PROMPT, CORRUPTED]), answer=[" Mary", " John"], position=-2)
+    view = widgets.AttributionView(parts)
+    made = again(view, "AttributionView(result, selected_heads=[(3, 1)], mlp=2)")
+    same_arrays(np.frombuffer(made.contributions), np.frombuffer(view.contributions))
+    assert (made.steps[3][:2], made.answer, made.mlp, made.title) == (view.steps[3][:2], view.answer, 2, view.title)
+    losses = lens.token_loss(demo.trace(PROMPT))
+    for text, argument in ((widgets.TokenView(losses), "losses"), (widgets.TokenView(demo.trace(PROMPT)), "trace")):
+        assert text.arguments == [argument]
+        made = again(text, f'TokenView({argument}, column="entropy", selected_tokens=[3])')
+        same_arrays(np.nan_to_num(np.frombuffer(made.values)), np.nan_to_num(np.frombuffer(text.values)))
+        assert (made.tokens, made.title, made.column) == (text.tokens, text.title, "entropy")
+
+
 def test_circuits(demo):
     task = circuits.task(demo, "ioi", n=6)
     found = circuits.discover(demo, task, "eap").keep(20).remove(("input", "m0"))

@@ -45,6 +45,32 @@ export interface AttentionViewTraits extends ViewTraits {
   height: number;
 }
 
+export interface AttributionViewTraits extends ViewTraits {
+  /** [name, layer, head] a part; -1 where there is none */
+  components: any[][];
+  /** float64 a part, NaN where it is not known */
+  contributions: Bytes;
+  /** standard error of each mean, float64; empty for one prompt */
+  errors: Bytes;
+  /** [layer, part, contribution, total], see accumulated() */
+  steps: any[][];
+  /** the different answers, the first of them */
+  answer: string[];
+  versus: string[];
+  /** the model's own logit difference, mean over prompts */
+  whole: number;
+  /** largest distance of the sum of the parts from it */
+  residue: number;
+  n_prompts: number;
+  /** why neurons cannot be asked for; empty: they can */
+  no_neurons: string;
+  /** layer of the MLP whose neurons are shown */
+  mlp: number | null;
+  limit: number | null;
+  threshold: number;
+  height: number | null;
+}
+
 export interface CircuitGraphTraits extends ViewTraits {
   n_kv_heads: number;
   parallel: boolean;
@@ -195,5 +221,23 @@ export interface SteeringPanelTraits extends ViewTraits {
   temperature: number;
   seed: number;
   continue_on_release: boolean;
+  height: number | null;
+}
+
+export interface TokenViewTraits extends ViewTraits {
+  tokens: string[];
+  /** name, label, unit, mean, fixed [low, high] or null */
+  columns: Record<string, any>[];
+  /** float64 [column, token]; NaN where there is none */
+  values: Bytes;
+  /** the likeliest token in the place of each; may be empty */
+  expected: string[];
+  /** as Python, those that Python alone sets */
+  arguments: string[];
+  column: string;
+  signed: boolean | null;
+  scale: "linear" | "log" | null;
+  limits: [number, number] | null;
+  threshold: number;
   height: number | null;
 }

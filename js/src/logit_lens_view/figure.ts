@@ -1,6 +1,6 @@
 /** The view as an SVG for papers: the cells on show with their words, the legend, and the chart of the position. */
 
-import { hexColour } from "../core/drawing/colour";
+import { hexColour, inkOn } from "../core/drawing/colour";
 import { type Figure, legendOf, MARGIN, MONO, numbersOf, round, SANS, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
 import { aboveText, short } from "../core/format";
@@ -8,7 +8,7 @@ import { fitted, plain } from "../core/tokens";
 import { GUTTER, HEADER, shownRange, stepOf } from "./layout";
 import { fontSize, forShown, hasSettled, hasWords, placeOf } from "./map/cell_layout";
 import { settledPath } from "./map/map_drawing";
-import { colourOf, inkOn, rasterOf } from "./map/raster";
+import { colourOf, rasterOf } from "./map/raster";
 import { chartOf } from "./position/chart";
 import { colourName, legendRank } from "./quantities";
 import type { State } from "./state";

@@ -179,6 +179,28 @@ DEFINITIONS: dict[str, Definition] = {
         "<part / scale of the final norm, W_U[answer] - W_U[versus]>",
         f"direct logit attribution, {_ELHAGE}",
     ),
+    "running_total": Definition(
+        "running total",
+        "The contributions so far, in the order in which a forward adds them: the embedding, then of each layer "
+        "attention and MLP; the last is the logit difference itself. It is no logit lens: the scale of the final norm "
+        "is that of the end throughout.",
+        "sum of the contributions up to here",
+        "",
+    ),
+    "neuron": Definition(
+        "neuron",
+        "One input of an MLP's last matrix. It writes its activation times its row of that matrix; neurons and biases "
+        "together are the MLP's contribution.",
+        "<activation · W_out row / scales of norms, W_U[answer] - W_U[versus]>",
+        "Geva et al. 2022",
+    ),
+    "frozen_scale": Definition(
+        "scale held",
+        "The final norm divides by one number that depends on all parts together; it is held as it was, so that parts "
+        "add up. What a part does to that number, and to what later parts read, is not in its contribution.",
+        "",
+        _ELHAGE,
+    ),
     # lenses
     "logit_lens": Definition(
         "logit lens",
@@ -198,6 +220,27 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "rank": Definition("rank", "1 and the number of tokens that are likelier: 1 is the top token."),
     "settled": Definition("line in the map", "Above it the top token is that of the output, up to the output itself."),
+    # tokens
+    "token_loss": Definition(
+        "loss",
+        "How surprised the model was by the token: its cross-entropy given the tokens before it, in nats; 0 is sure. "
+        "Nothing precedes the first token, which has none.",
+        "-ln p(token | tokens before)",
+    ),
+    "token_probability": Definition(
+        "probability", "What the model gave the token, given those before it.", "p(token | tokens before)"
+    ),
+    "token_entropy": Definition(
+        "entropy before a token",
+        "How undecided the model was before it saw the token, in nats: a loss above it is a surprise.",
+        "-sum p ln p",
+    ),
+    "expected_token": Definition("expected token", "The likeliest token in this place, and its probability."),
+    "token_colour": Definition(
+        "colour of a token",
+        "Its number on the scale of the legend: from the ground up, or with 0 in the middle where some are below it. "
+        "What lies beyond the ends has a line below it; hatched tokens have no number.",
+    ),
     # circuits
     "node": Definition(
         "node and edge",

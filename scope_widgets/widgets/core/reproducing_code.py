@@ -28,6 +28,8 @@ _MADE = {
     "heads.label": ("labels", "HeadLabels"),
     "lens.logit_lens": ("result", "LogitLens"),
     "lens.direct_logit_attribution": ("result", "Attribution"),
+    "lens.neuron_attribution": ("neurons", "NeuronAttribution"),
+    "lens.token_loss": ("losses", "TokenLoss"),
     "circuits.Task": ("task", "Task"),
     "circuits.discover": ("circuit", "Circuit"),
     "patching.ablate": ("result", "Ablation"),

@@ -178,6 +178,9 @@ def test_attribution_sums_to_the_logit_difference(family):
     cross = parts.to_dataframe().query("component == 'cross-attention'")
     assert cross.layer.tolist() == [0, 1]
     assert (cross.contribution.abs() > 1e-4).all()
+    neurons = lens.neuron_attribution(trace, 1, answer=20, versus=21)
+    mlp = parts.per_prompt[:, [at for at, name in enumerate(parts.component) if name == "mlp"][1]]
+    np.testing.assert_allclose(neurons.per_prompt.sum(1) + neurons.bias, mlp, atol=1e-4)
 
 
 def test_parts_in_two_precisions_sum():

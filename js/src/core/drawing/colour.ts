@@ -90,3 +90,13 @@ const CLASS_NAMES = new Map(
 export const classHue = (letter: string, dark: boolean): string =>
   (CLASS_HUES.get(letter) ?? CLASS_HUES.get("U")!)[dark ? 0 : 1];
 export const className = (letter: string): string => CLASS_NAMES.get(letter) ?? letter;
+
+const linear = (channel: number): number => (channel / 255) ** 2.2;
+
+/** Black or white, whichever stands out more from a colour; "" for the ink of the page, where there is no colour. */
+export function inkOn(packed: number): string {
+  if (!packed) return "";
+  const luminance =
+    0.2126 * linear(packed & 255) + 0.7152 * linear((packed >> 8) & 255) + 0.0722 * linear((packed >> 16) & 255);
+  return luminance > 0.179 ? "#000" : "#fff";
+}

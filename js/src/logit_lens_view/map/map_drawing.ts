@@ -1,5 +1,5 @@
 /** Draws the map: cells with their words below, and above them what is pointed at and selected. */
-import { cssColour } from "../../core/drawing/colour";
+import { cssColour, inkOn } from "../../core/drawing/colour";
 import { hatching } from "../../core/drawing/hatching";
 import { fitted, type Part } from "../../core/tokens";
 import { GUTTER, HEADER, shownRange } from "../layout";
@@ -7,7 +7,7 @@ import { cellNumber } from "../quantities";
 import type { State } from "../state";
 import { fontSize, forShown, hasSettled, hasWords, PAD, placeOf } from "./cell_layout";
 import { drawLayers, drawTokens } from "./map_labels";
-import { colourOf, inkOn } from "./raster";
+import { colourOf } from "./raster";
 
 /** From here on a cell has room for its number below its word. */
 const TWO_LINES = 30;

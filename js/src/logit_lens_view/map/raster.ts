@@ -1,4 +1,4 @@
-/** All cells as a small picture, one pixel a cell, the deepest layer on top; and what ink can be read on each colour. */
+/** All cells as a small picture, one pixel a cell, the deepest layer on top. */
 
 import type { Table } from "../../core/drawing/colour";
 import { entryOf, type Scale } from "../../core/drawing/scale";
@@ -27,14 +27,4 @@ export function rasterOf(state: State): HTMLCanvasElement | undefined {
 export function colourOf(value: number, scale: Scale, table: Table): number {
   const entry = entryOf(value, scale);
   return entry < 0 ? 0 : table[entry]!;
-}
-
-const linear = (channel: number): number => (channel / 255) ** 2.2;
-
-/** Black or white, whichever stands out more from a colour; "" for the ink of the page, where there is no colour. */
-export function inkOn(packed: number): string {
-  if (!packed) return "";
-  const luminance =
-    0.2126 * linear(packed & 255) + 0.7152 * linear((packed >> 8) & 255) + 0.0722 * linear((packed >> 16) & 255);
-  return luminance > 0.179 ? "#000" : "#fff";
 }

@@ -32,6 +32,8 @@ MAGNITUDE: Colours = (255 + (_along(_VIRIDIS, 256) - 255) * _FADE).round().astyp
 SIGNED: Colours = (
     _along(_anchors("15396b 2166ac 4393c3 92c5de d1e5f0 ffffff fddbc7 f4a582 d6604d b2182b 6d0d1c"), 257).round()
 ).astype(np.uint8)
+#: what is above 0 and below, of bars and lines
+POSITIVE, NEGATIVE = "#b2182b", "#2166ac"
 #: what was not run
 NOT_RUN = np.array([236, 236, 236], np.uint8)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def six_views() -> dict[str, Any]:
+def every_view() -> dict[str, Any]:
     """Return each by the name of its bundle."""
     from scope_widgets import Microscope, circuits, heads, lens, patching, steering, widgets
 
@@ -21,9 +21,13 @@ def six_views() -> dict[str, Any]:
     found = patching.attribution(scope, *pair, answer=" Mary", versus=" John", over="residual")
     return {
         "attention_view": widgets.AttentionView(trace),
+        "attribution_view": widgets.AttributionView(
+            lens.direct_logit_attribution(trace, answer=" Mary", versus=" John"), trace=trace
+        ),
         "head_table": widgets.HeadTable(scores, heads.label(scores)),
         "logit_lens_view": widgets.LogitLensView(lens.logit_lens(trace, watch=[" Mary"])),
         "patching_map": widgets.PatchingMap(found),
         "steering_panel": widgets.SteeringPanel(session=session),
+        "token_view": widgets.TokenView(lens.token_loss(trace)),
         "circuit_graph": widgets.CircuitGraph(circuit, labels={"a1.h1": "x"}, groups={"g": ["m0", "m1"]}),
     }

@@ -1,0 +1,154 @@
+/** TokenView: a text coloured by a number a token. */
+
+import { createLegend } from "./core/drawing/legend";
+import { h } from "./core/elements/dom";
+import type { Key } from "./core/elements/key_list";
+import { listenForKeys } from "./core/elements/keyboard";
+import { bindHeight } from "./core/elements/resize";
+import { createToolbar } from "./core/elements/toolbar";
+import { saverOf } from "./core/export/saves";
+import { count, short, steady } from "./core/format";
+import { computed, draw, sizeOf, watch } from "./core/reactive";
+import { plain } from "./core/tokens";
+import { type View, widget } from "./core/view";
+import type { TokenViewTraits } from "./generated/traits";
+import { csv, pythonCode } from "./token_view/export";
+import { figure } from "./token_view/figure";
+import { createLargest } from "./token_view/largest";
+import { LINE } from "./token_view/lines";
+import { createOverview } from "./token_view/overview";
+import { State } from "./token_view/state";
+import { createText, type Text } from "./token_view/text";
+import css from "./token_view/token_view.css";
+
+const KEYS: Key[] = [
+  ["arrows, Home, End, Page ↑ ↓", "walk the tokens"],
+  ["n, p", "the next smaller number, the one before: from the largest on"],
+  ["Enter, click", "select the token"],
+  ["Shift + Enter, Shift + click", "add a token, or take it away"],
+  ["drag", "select the tokens passed over"],
+  ["c", "colour by the next column"],
+  ["Escape", "no token selected"],
+  ["?", "this list"],
+];
+/** Narrower than this the list of the largest stands below. */
+const BESIDE = 720;
+const [LEAST, MOST] = [300, 520];
+const STACKED = 170;
+/** Toolbar, legend, edge. */
+const AROUND = 96;
+
+export default widget(css, build);
+
+function build(view: View<TokenViewTraits>): void {
+  const { model, root, theme, title, tooltip, selection, until } = view;
+  const state = new State(model, selection, theme, until);
+  const text = createText(state, tooltip, until);
+  const saver = saverOf(view, () => figure(state, title.peek()));
+  const toolbar = createToolbar(
+    root,
+    {
+      title,
+      chips: computed(() =>
+        state.selected.value.map((token) => ({
+          text: `${token} ${plain(state.tokens[token]!, 12)}`,
+          open: () => text.goTo(token),
+          clear: () => selection.setTokens(selection.tokens.filter((one) => one !== token)),
+        })),
+      ),
+      keys: KEYS,
+      code: () => pythonCode(state),
+      saves: { SVG: saver.svg, PNG: saver.png, CSV: () => saver.file("csv", csv(state)), HTML: saver.html },
+    },
+    until,
+  );
+  const choose = (token: number): void => {
+    text.goTo(token);
+    selection.setTokens([token]);
+  };
+  const body = h(
+    "div",
+    { class: "tv-body" },
+    text.element,
+    createOverview(state, text, until),
+    createLargest(state, choose, until),
+  );
+  root.append(headLine(state, until), body);
+  const size = sizeOf(root, until);
+  const narrow = computed(() => size.value[0] > 0 && size.value[0] < BESIDE);
+  watch(until, () => void body.classList.toggle("tv-narrow", narrow.value));
+  bindHeight(view, () => {
+    const natural = AROUND + (text.lines.value.starts.length - 1) * LINE;
+    return Math.max(LEAST, Math.min(MOST, natural)) + (narrow.value ? STACKED : 0);
+  });
+  revealFromElsewhere(state, text, until);
+  const step = (by: number): void => {
+    const token = state.next(by);
+    if (token === undefined) return;
+    text.element.focus({ preventScroll: true });
+    text.goTo(token, true);
+  };
+  listenForKeys(root, {
+    escape: () => toolbar.say(state.stepBack()),
+    n: () => step(1),
+    p: () => step(-1),
+    c: () => state.nextColumn(),
+  });
+}
+
+/** A token that was selected in Python or in another view scrolls into sight. */
+function revealFromElsewhere(state: State, text: Text, until: AbortSignal): void {
+  let before: number | undefined;
+  draw(until, () => {
+    const last = state.selected.value.at(-1);
+    if (!text.height.value) return;
+    if (last !== undefined && last !== before && last !== state.cursor.peek() && last !== state.pointed.peek())
+      text.goTo(last);
+    before = last;
+  });
+}
+
+/** Which column the colours show, the legend, the mean. */
+function headLine(state: State, until: AbortSignal): HTMLElement {
+  const select = h("select", { class: "tv-select", "aria-label": "What the colours show" });
+  const nameOf = ({ label, unit }: { label: string; unit: string }): string => label + (unit ? `, ${unit}` : "");
+  select.append(...state.columns.map((column, at) => h("option", { value: at }, nameOf(column))));
+  select.addEventListener("change", () => state.setColumn(state.columns[select.selectedIndex]!.name));
+  watch(until, () => void (select.selectedIndex = state.columns.indexOf(state.column.value)));
+  const place = h("span", { class: "tv-legend" });
+  let legend: AbortController | undefined;
+  until.addEventListener("abort", () => legend?.abort());
+  watch(until, () => {
+    const column = state.column.value;
+    legend?.abort();
+    legend = new AbortController();
+    const options = {
+      name: nameOf(column),
+      scale: state.scale,
+      initial: () => state.fitted(),
+      largest: () => state.largest(),
+      clipped: state.clipped,
+      clippedTitle: "Tokens beyond the ends of the scale; a line stands below them",
+      table: state.table,
+      theme: state.theme,
+      onCommit: () => state.commitScale(),
+      ...(column.log
+        ? {
+            floor: 1,
+            format: (value: number) =>
+              value < 1000 ? short(value) : value < 10_000 ? count(Math.round(value)) : `${Math.round(value / 1000)}k`,
+          }
+        : {}),
+    };
+    place.replaceChildren(createLegend(options, legend.signal));
+  });
+  const mean = h("span", { class: "sw-dim" });
+  watch(until, () => {
+    const { mean: value, unit, n } = state.column.value;
+    mean.textContent =
+      value === null
+        ? "no number"
+        : `mean ${Math.abs(value) < 1000 ? steady(value) : count(Math.round(value)).replace("-", "−")}${unit ? ` ${unit}` : ""} over ${count(n)} token${n === 1 ? "" : "s"}`;
+  });
+  return h("div", { class: "tv-head" }, select, place, mean);
+}
