@@ -12,6 +12,7 @@ import traitlets
 from scope_widgets.lens.token_loss import TokenLoss, token_loss
 from scope_widgets.traces.trace import Trace
 from scope_widgets.widgets.core.definitions import defined
+from scope_widgets.widgets.core.drawing.colours import NOT_RUN
 from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.drawing.picture_svg import visible
 from scope_widgets.widgets.core.reproducing_code import made_by
@@ -23,6 +24,8 @@ from scope_widgets.widgets.figures.tokens import Shades, draw_tokens
 #: numbers that are shown at most: 8 bytes each travel, so that the first message stays below 10 MB
 MOST_TOKENS, MOST_NUMBERS = 200_000, 1_000_000
 _FALLBACK_ROWS = 12
+#: of a picture in place of the text: a row, and all
+_SQUARES, _MOST_SQUARES = 40, 4000
 
 Floats = npt.NDArray[np.float64]
 
@@ -182,6 +185,18 @@ class TokenView(View):
         order = [at for at in np.argsort(-size, kind="stable")[:_FALLBACK_ROWS].tolist() if size[at] >= 0]
         rows = [[str(at), visible(self.tokens[at], 24), number(float(shades.values[at]), 4)] for at in order]
         return ["position", "token", shades.name], rows
+
+    def still_image(self) -> npt.NDArray[Any] | None:
+        """Return the colours of the tokens as squares, in rows from left to right, uint8 [row, column, 3]."""
+        shades = self.shades()
+        colours = shades.of_tokens()[:_MOST_SQUARES]
+        if not len(colours):
+            return None
+        colours[np.isnan(shades.values[:_MOST_SQUARES])] = NOT_RUN
+        across = min(_SQUARES, len(colours))
+        sheet = np.full((-(-len(colours) // across) * across, 3), 255, np.uint8)
+        sheet[: len(colours)] = colours
+        return sheet.reshape(-1, across, 3)
 
     # -- for papers
 

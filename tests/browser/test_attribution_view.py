@@ -154,6 +154,12 @@ def test_why_there_are_no_neurons_is_said(show: Any, browser_page: Any) -> None:
     assert "give it to the view" in place.get_by_role("region", name="Neurons of MLP 1").inner_text()
 
 
+def test_a_model_without_heads_is_shown(show: Any, browser_page: Any) -> None:
+    _, place = show(made_attribution(3, 0))
+    walk(browser_page, place, 0, 0)
+    assert said(place).startswith("MLP of layer 2, ")
+
+
 def test_the_scale_reaches_python(show: Any, browser_page: Any) -> None:
     view, place = show()
     place.get_by_role("slider", name="Upper limit").press("ArrowLeft")

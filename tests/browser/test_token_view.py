@@ -241,6 +241,13 @@ def test_odd_tokens_stay_text(show: Any, browser_page: Any) -> None:
     assert browser_page.evaluate("window.evil") is None
 
 
+def test_an_empty_text_says_so(show: Any, browser_page: Any) -> None:
+    _, place = show([], values=[])
+    assert "no tokens" in place.locator(".tv-text").inner_text()
+    place.get_by_role("listbox").focus()
+    press(browser_page, "n", "ArrowRight", "Enter", "Escape")
+
+
 def test_files(show: Any, browser_page: Any) -> None:
     losses = made_losses()
     _, place = show(losses, title="Loss & more")

@@ -57,6 +57,6 @@ def test_notebook_runs(client, path, smaller, tmp_path, request):
     views = [data for data in shown if "application/vnd.jupyter.widget-view+json" in data and "image/png" not in data]
     stills = [data for data in shown if "sw-still" in data.get("text/html", "")]
     if path.stem == "quickstart":
-        assert len(views) == len(stills) == 8  # a view, and its still beside it
-        assert sum("image/png" in data for data in stills) == 6
+        assert len(views) == len(stills) == 10  # a view, and its still beside it
+        assert sum("image/png" in data for data in stills) == 8
         assert (tmp_path / "heads.html").stat().st_size > 50_000

@@ -131,6 +131,10 @@ def test_the_still_names_the_largest_and_a_figure_says_what_it_leaves_out() -> N
     assert "more tokens" in svg
     assert f"; {int((losses.loss > view.shades().high).sum())} above" in svg.replace("</text>", " ")
     assert len(svg) < 500_000
+    assert view.still_image().shape == (100, 40, 3)
+    small = TokenView(["a", "b", "c"], values=[0, 1, np.nan]).still_image()
+    assert small.tolist() == [[[255] * 3, MAGNITUDE[255].tolist(), [236] * 3]]
+    assert TokenView([], values=[]).still_image() is None
     evil = TokenView(["</text><script>", "\u202e", "\n"], values=[1, np.nan, 3])
     assert "<script" not in evil.to_svg()
     assert "U+202E" in evil.to_svg()

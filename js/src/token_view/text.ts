@@ -26,7 +26,7 @@ export interface Text {
 }
 
 export function createText(state: State, tooltip: Tooltip, until: AbortSignal): Text {
-  const sheet = h("div", { class: "tv-sheet" });
+  const sheet = h("div", { class: "tv-sheet" }, ...(state.tokens.length ? [] : ["The text has no tokens."]));
   const id = `tv${Math.random().toString(36).slice(2, 8)}`;
   const element = h(
     "div",
