@@ -5,11 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from scope_widgets.features.sae.ranking import RankedEncoder
 from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.microscope import LocalMicroscope
 
 #: cosines, or logits, that are held at once
 _AT_ONCE = 2**25
+#: tokens whose unembedding is held at once
+_TOKENS = 2**15
 
 
 def neighbours(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
@@ -18,13 +21,14 @@ def neighbours(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
     n_found = min(n, len(unit) - 1)
     latents = torch.full((len(unit), n), -1, dtype=torch.int32)
     cosines = torch.zeros(len(unit), n)
-    step = max(1, _AT_ONCE // len(unit))
-    for start in range(0, len(unit), step):
-        found = unit[start : start + step] @ unit.T
-        found[torch.arange(len(found)), torch.arange(start, start + len(found))] = -2
-        best = found.topk(n_found, dim=1)
-        latents[start : start + step, :n_found] = best.indices.int()
-        cosines[start : start + step, :n_found] = best.values
+    largest = _Largest(unit)
+    for start in range(0, len(unit), largest.at_once):
+        values, found = largest.of(unit[start : start + largest.at_once], n_found + 1)
+        own = found == torch.arange(start, start + len(found))[:, None]
+        # the row itself goes last; it may not be there, where more copies of it are
+        others = own.int().sort(dim=1, stable=True).indices[:, :n_found]
+        latents[start : start + len(found), :n_found] = found.gather(1, others).int()
+        cosines[start : start + len(found), :n_found] = values.gather(1, others)
     return latents, cosines
 
 
@@ -46,14 +50,13 @@ def promoted(scope: LocalMicroscope, rows: Tensor, n: int) -> dict[str, Tensor]:
     n_tokens = len(scope.tokenizer)
     n = min(n, n_tokens)
     best = {sign: (torch.empty(len(rows), 0), torch.empty(len(rows), 0, dtype=torch.long)) for sign in (1, -1)}
-    step = max(n, _AT_ONCE // len(rows))
-    for start in range(0, n_tokens, step):
-        ids = torch.arange(start, min(start + step, n_tokens))
-        logits = written @ unembedding.directions(ids)[0].float().T
+    for start in range(0, n_tokens, _TOKENS):
+        ids = torch.arange(start, min(start + _TOKENS, n_tokens))
+        largest = _Largest(unembedding.directions(ids)[0].float())
         for sign, (values, tokens) in best.items():
-            some = (sign * logits).topk(min(n, len(ids)), dim=1)
-            values = torch.cat([values, some.values], 1)
-            tokens = torch.cat([tokens, some.indices + start], 1)
+            some = [largest.of(sign * part, min(n, len(ids))) for part in torch.split(written, largest.at_once)]
+            values = torch.cat([values, torch.cat([one[0] for one in some])], 1)
+            tokens = torch.cat([tokens, torch.cat([one[1] for one in some]) + start], 1)
             kept = values.topk(min(n, values.shape[1]), dim=1)
             best[sign] = kept.values, tokens.gather(1, kept.indices)
     return {
@@ -62,3 +65,30 @@ def promoted(scope: LocalMicroscope, rows: Tensor, n: int) -> dict[str, Tensor]:
         "suppressed": best[-1][1].int(),
         "suppressed_by": -best[-1][0],
     }
+
+
+class _Largest:
+    """The largest products with directions.
+
+    Parameters
+    ----------
+    directions : Tensor of float32 [direction, d]
+    """
+
+    def __init__(self, directions: Tensor) -> None:
+        self._directions, self._bias = directions.contiguous(), torch.zeros(len(directions))
+        self._ranked: RankedEncoder | None = None
+        #: rows whose products are held at once
+        self.at_once = max(1, _AT_ONCE // len(directions))
+
+    def of(self, x: Tensor, n: int) -> tuple[Tensor, Tensor]:
+        """Return the `n` largest of each row of `x directions.T` and the directions they are of, `[row, n]`."""
+        if RankedEncoder.is_worth_it(len(x), self._directions):
+            self._ranked = self._ranked or RankedEncoder.of(self._directions)
+            found = self._ranked.strongest(x, self._bias, n)
+            if found is not None and len(found[1]) == n * len(x):  # only what is above 0 is found so
+                at, values = found[1].view(-1, n), found[2].view(-1, n)
+                order = values.argsort(dim=1, descending=True, stable=True)
+                return values.gather(1, order), at.gather(1, order)
+        best = (x @ self._directions.T).topk(n, dim=1)
+        return best.values, best.indices
