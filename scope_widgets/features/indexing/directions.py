@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from scope_widgets._kernels import Rows
 from scope_widgets.features.sae.ranking import RankedEncoder
 from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.microscope import LocalMicroscope
@@ -21,9 +22,9 @@ def neighbours(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
     n_found = min(n, len(unit) - 1)
     latents = torch.full((len(unit), n), -1, dtype=torch.int32)
     cosines = torch.zeros(len(unit), n)
-    largest = _Largest(unit)
-    for start in range(0, len(unit), largest.at_once):
-        values, found = largest.of(unit[start : start + largest.at_once], n_found + 1)
+    products = _Products(unit)
+    for start in range(0, len(unit), products.at_once):
+        values, found = products.largest(unit[start : start + products.at_once], n_found + 1)
         own = found == torch.arange(start, start + len(found))[:, None]
         # the row itself goes last; it may not be there, where more copies of it are
         others = own.int().sort(dim=1, stable=True).indices[:, :n_found]
@@ -49,26 +50,27 @@ def promoted(scope: LocalMicroscope, rows: Tensor, n: int) -> dict[str, Tensor]:
     written = unembedding.frozen(at)(rows.detach().cpu().double()).float()
     n_tokens = len(scope.tokenizer)
     n = min(n, n_tokens)
-    best = {sign: (torch.empty(len(rows), 0), torch.empty(len(rows), 0, dtype=torch.long)) for sign in (1, -1)}
+    best = [(torch.empty(len(rows), 0), torch.empty(len(rows), 0, dtype=torch.long)) for _ in range(2)]
     for start in range(0, n_tokens, _TOKENS):
         ids = torch.arange(start, min(start + _TOKENS, n_tokens))
-        largest = _Largest(unembedding.directions(ids)[0].float())
-        for sign, (values, tokens) in best.items():
-            some = [largest.of(sign * part, min(n, len(ids))) for part in torch.split(written, largest.at_once)]
-            values = torch.cat([values, torch.cat([one[0] for one in some])], 1)
-            tokens = torch.cat([tokens, torch.cat([one[1] for one in some]) + start], 1)
+        products = _Products(unembedding.directions(ids)[0].float())
+        parts = [products.extremes(part, min(n, len(ids))) for part in torch.split(written, products.at_once)]
+        for number, (values, tokens) in enumerate(best):
+            values = torch.cat([values, torch.cat([one[number][0] for one in parts])], 1)
+            tokens = torch.cat([tokens, torch.cat([one[number][1] for one in parts]) + start], 1)
             kept = values.topk(min(n, values.shape[1]), dim=1)
-            best[sign] = kept.values, tokens.gather(1, kept.indices)
+            best[number] = kept.values, tokens.gather(1, kept.indices)
+    (most, promotes), (least, suppresses) = best
     return {
-        "promoted": best[1][1].int(),
-        "promoted_by": best[1][0],
-        "suppressed": best[-1][1].int(),
-        "suppressed_by": -best[-1][0],
+        "promoted": promotes.int(),
+        "promoted_by": most,
+        "suppressed": suppresses.int(),
+        "suppressed_by": -least,
     }
 
 
-class _Largest:
-    """The largest products with directions.
+class _Products:
+    """Products with directions, of which the largest are wanted.
 
     Parameters
     ----------
@@ -76,19 +78,42 @@ class _Largest:
     """
 
     def __init__(self, directions: Tensor) -> None:
-        self._directions, self._bias = directions.contiguous(), torch.zeros(len(directions))
+        # what all products of a row have in common decides nothing; without it the largest are above 0
+        self._mean = directions.mean(0)
+        self._directions = directions - self._mean
+        self._bias = torch.zeros(len(directions))
         self._ranked: RankedEncoder | None = None
         #: rows whose products are held at once
         self.at_once = max(1, _AT_ONCE // len(directions))
 
-    def of(self, x: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    def largest(self, x: Tensor, n: int) -> tuple[Tensor, Tensor]:
         """Return the `n` largest of each row of `x directions.T` and the directions they are of, `[row, n]`."""
+        return self.extremes(x, n, (1,))[0]
+
+    def extremes(self, x: Tensor, n: int, signs: tuple[int, ...] = (1, -1)) -> list[tuple[Tensor, Tensor]]:
+        """Return the same of the products times each sign, -1 the last."""
+        common, found = (x @ self._mean)[:, None], []
+        dense = scores = None
         if RankedEncoder.is_worth_it(len(x), self._directions):
             self._ranked = self._ranked or RankedEncoder.of(self._directions)
-            found = self._ranked.strongest(x, self._bias, n)
-            if found is not None and len(found[1]) == n * len(x):  # only what is above 0 is found so
-                at, values = found[1].view(-1, n), found[2].view(-1, n)
-                order = values.argsort(dim=1, descending=True, stable=True)
-                return values.gather(1, order), at.gather(1, order)
-        best = (x @ self._directions.T).topk(n, dim=1)
-        return best.values, best.indices
+            scores = self._ranked.scores(x)
+        for sign in signs:
+            best = None
+            if self._ranked is not None and scores is not None:
+                scores = scores.neg_() if sign < 0 else scores
+                best = _whole(self._ranked.strongest(sign * x, self._bias, n, scores), n)
+            if best is None:
+                dense = x @ self._directions.T if dense is None else dense
+                some = (sign * dense).topk(n, dim=1)
+                best = some.values, some.indices
+            found.append((best[0] + sign * common, best[1]))
+        return found
+
+
+def _whole(found: Rows | None, n: int) -> tuple[Tensor, Tensor] | None:
+    """Return values and places `[row, n]`, the largest first, where `n` were found in each row."""
+    if found is None or len(found[1]) != n * (len(found[0]) - 1):
+        return None
+    at, values = found[1].view(-1, n), found[2].view(-1, n)
+    order = values.argsort(dim=1, descending=True, stable=True)
+    return values.gather(1, order), at.gather(1, order)
