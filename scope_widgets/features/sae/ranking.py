@@ -52,15 +52,18 @@ class RankedEncoder:
         is_plain = weights.device.type == "cpu" and weights.dtype == torch.float32
         return is_plain and n_rows * weights.numel() >= _WORTH and bfloat16_is_fast()
 
-    def strongest(self, x: Tensor, bias: Tensor, k: int) -> Rows | None:
+    def scores(self, x: Tensor) -> Tensor:
+        """Return about `x weights.T`, bfloat16 `[row, latent]`."""
+        return x.detach().bfloat16() @ self.rounded.T
+
+    def strongest(self, x: Tensor, bias: Tensor, k: int, scores: Tensor | None = None) -> Rows | None:
         """Return the `k` largest of each row of `x weights.T + bias` that are above 0, see `_kernels.strongest`.
 
         A product of rounded numbers is off by at most `|x - x~| |w| + |x~| |w - w~|`, and its own rounding; what may be
         among the largest by that is multiplied in float32. None where compiled code cannot do it.
         """
         x = x.detach().contiguous()
-        rounded = x.bfloat16()
-        plain = rounded.float()
+        plain = x.bfloat16().float()
         slack = (x - plain).norm(dim=1) + plain.norm(dim=1) * (_ROUNDING + _SUMS)
-        scores = rounded @ self.rounded.T
+        scores = self.scores(x) if scores is None else scores
         return _kernels.strongest_scored(x, self.weights, bias.contiguous(), scores, self.norms, slack, k)

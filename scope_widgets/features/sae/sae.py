@@ -158,13 +158,15 @@ class SAE(Weights):
         """Return the `k` largest of each row."""
         assert self.k is not None
         found = None
-        ranked = self._ranked() if RankedEncoder.is_worth_it(len(x), self.W_enc) else None
+        weights = x, self.W_enc, self.b_enc, self.b_dec
+        differentiable = torch.is_grad_enabled() and any(one.requires_grad for one in weights)
+        ranked = self._ranked() if not differentiable and RankedEncoder.is_worth_it(len(x), self.W_enc) else None
         if ranked is not None:
             rows = self._normalised(x)
             found = ranked.strongest(rows - self.b_dec if self.subtracts_b_dec else rows, self.b_enc, self.k)
         if found is None:
             p = self.pre_activations(x)
-            found = _kernels.strongest(p, self.k)
+            found = None if differentiable else _kernels.strongest(p, self.k)
         if found is not None:
             return SparseCodes(*found, self.d_sae)
         values, indices = p.topk(self.k, dim=1)
@@ -174,11 +176,13 @@ class SAE(Weights):
         """Return the rounded encoder, kept as long as nobody writes into `W_enc`."""
         if self.W_enc.is_inference():  # nobody counts writes there
             return None
+        state = self.W_enc.data_ptr(), self.W_enc._version
         known = self.__dict__.get("_kept")
-        if known is None or known[0] != self.W_enc._version:
-            known = self.W_enc._version, RankedEncoder.of(self.W_enc.T)
+        if known is None or known[0] != state:
+            known = state, RankedEncoder.of(self.W_enc.T)
             object.__setattr__(self, "_kept", known)
-        return known[1]
+        ranked: RankedEncoder = known[1]
+        return ranked
 
     def _checked(self, x: Tensor) -> Tensor:
         if x.ndim != 2 or x.shape[1] != self.d_in:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from scope_widgets import Microscope, features
 from scope_widgets.features import FeatureIndex
 from scope_widgets.features.indexing import directions
+from scope_widgets.features.sae import ranking
 from tests.support.fake_transport import fake_remote
 
 NAMES = ("Mary", "John", "Anna", "Tom", "Lucy")
@@ -149,9 +150,28 @@ def test_promoted_tokens_are_those_of_the_model_itself(scope, made, monkeypatch)
             found["logit"][:10], slopes[j].sort(descending=True).values[:10], rtol=1e-3, atol=1e-4
         )
         np.testing.assert_allclose(found["logit"][10:], slopes[j].sort().values[:10].flip(0), rtol=1e-3, atol=1e-4)
-    monkeypatch.setattr(directions, "_AT_ONCE", 400)  # several parts
-    again = directions.promoted(scope, sae.W_dec, 10)
-    np.testing.assert_allclose(again["promoted_by"], index.arrays["promoted_by"], rtol=1e-5)
+    for fast in (False, True):
+        monkeypatch.setattr(ranking, "_WORTH", 0)
+        monkeypatch.setattr(ranking, "bfloat16_is_fast", lambda fast=fast: fast)
+        monkeypatch.setattr(directions, "_AT_ONCE", 400)  # several parts
+        monkeypatch.setattr(directions, "_TOKENS", 70)
+        again = directions.promoted(scope, sae.W_dec, 10)
+        for name in ("promoted_by", "suppressed_by"):
+            np.testing.assert_allclose(again[name], index.arrays[name], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_neighbours_are_those_of_all_cosines(monkeypatch, fast):
+    monkeypatch.setattr(ranking, "_WORTH", 0)
+    monkeypatch.setattr(ranking, "bfloat16_is_fast", lambda: fast)
+    monkeypatch.setattr(directions, "_AT_ONCE", 3000)
+    rows = torch.randn(300, 12, generator=torch.Generator().manual_seed(0))
+    rows[50:60] = 2 * rows[40]  # more copies than neighbours
+    latents, cosines = directions.neighbours(rows, 6)
+    unit = torch.nn.functional.normalize(rows, dim=1)
+    expected = (unit @ unit.T).fill_diagonal_(-2)
+    torch.testing.assert_close(cosines, expected.topk(6, dim=1).values)
+    torch.testing.assert_close(expected.gather(1, latents.long()), cosines)
 
 
 def test_search_finds_what_the_parts_say(scope, made):

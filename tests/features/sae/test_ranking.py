@@ -1,5 +1,7 @@
 """Latents are the same whether they are ranked in bfloat16, by compiled code or by torch."""
 
+import copy
+
 import pytest
 import torch
 
@@ -44,6 +46,27 @@ def test_weights_that_are_written_into_are_rounded_again(monkeypatch):
     assert sae.to(torch.float64).encode(x).values.dtype == torch.float64
     with torch.inference_mode():
         made()[0].encode(x)
+
+
+def test_a_copy_does_not_keep_what_its_original_kept(monkeypatch):
+    monkeypatch.setattr(ranking, "_WORTH", 0)
+    monkeypatch.setattr(ranking, "bfloat16_is_fast", lambda: True)
+    sae, x = made()
+    sae.W_enc.mul_(1)
+    sae.encode(x)
+    other = copy.deepcopy(sae)
+    other.W_enc.mul_(-1)
+    expected = other.pre_activations(x).relu().topk(12, dim=1).values.sum()
+    torch.testing.assert_close(other.encode(x).values.sum(), expected)
+
+
+def test_codes_are_differentiable():
+    sae, x = made()
+    x.requires_grad_()
+    values = sae.encode(x).values
+    expected = sae.pre_activations(x).topk(12, dim=1).values.relu().sum()
+    found, wanted = (torch.autograd.grad(one, x)[0] for one in (values.sum(), expected))
+    torch.testing.assert_close(found, wanted)
 
 
 def test_what_is_not_a_number_is_not_hidden():
