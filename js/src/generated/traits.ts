@@ -18,6 +18,12 @@ export interface ViewTraits {
 }
 
 export interface AttentionViewTraits extends ViewTraits {
+  /** shown so far; empty where there is no model to run */
+  prompts: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
   tokens: string[];
   versus_tokens: string[];
   /** uint8 [side, layer, head, row, column] */
@@ -106,6 +112,12 @@ export interface HeadTableTraits extends ViewTraits {
 }
 
 export interface LogitLensViewTraits extends ViewTraits {
+  /** shown so far; empty where there is no model to run */
+  prompts: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
   tokens: string[];
   /** Lowest first; the last one enters the final norm. */
   layers: number[];
