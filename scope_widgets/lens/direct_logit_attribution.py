@@ -13,7 +13,7 @@ from torch import Tensor
 from scope_widgets._aliases import former_options
 from scope_widgets._calls import python_call
 from scope_widgets._provenance import Provenance
-from scope_widgets._result import Result
+from scope_widgets._result import Result, made_with
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.experiments.check_logits import check_logits
@@ -189,7 +189,7 @@ def direct_logit_attribution(
     per_prompt = torch.cat([*written, (direction @ frozen.bias)[:, None], bias[:, None]], dim=1).numpy()
     residue = _checked_residue(scope, per_prompt, total.numpy(), precision)
     component, layer, head = zip(*rows, strict=True)
-    return Attribution(
+    found = Attribution(
         component=list(component),
         layer=np.array(layer),
         head=np.array(head),
@@ -206,6 +206,7 @@ def direct_logit_attribution(
             note=_note(trace, unembedding, position),
         ),
     )
+    return made_with(found, scope)
 
 
 def _checked_residue(scope: Microscope, parts: Array, total: Array, precision: torch.dtype) -> float:

@@ -142,7 +142,7 @@ class AttentionView(Prompted):
             **traits,
         )
         if versus is None and getattr(trace, "scope", None) is not None:
-            self.scope, self.prompts = trace.scope, [trace.prompt]
+            self.scope, self.prompt_history = trace.scope, [trace.prompt]
         if scores is not None or (self._is_small() and time.monotonic() < end):
             self._score_at_once()
 
@@ -174,10 +174,12 @@ class AttentionView(Prompted):
 
     # -- another prompt
 
-    def _traced_with(self) -> dict[str, Any]:
+    def traced_with(self) -> dict[str, Any]:
+        """Return the options that the trace on show was made with."""
         return options_of(self.traces["a"].provenance.calls, "scope.trace")
 
-    def _made_of(self, trace: Any) -> Steps[Callable[[], None]]:
+    def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
+        """Make what is shown of the trace of another prompt."""
         pictures = Thumbnails({"a": _single(trace, "the prompt")})
         yield from pictures.begin(PATIENCE_S)
         return lambda: self._put(trace, pictures)

@@ -110,7 +110,7 @@ class LogitLensView(Prompted):
         )
         self.scope = scope_behind(lens) if scope is None else scope
         if self.scope is not None and len(lens.provenance.prompts) == 1:
-            self.prompts = list(lens.provenance.prompts)
+            self.prompt_history = list(lens.provenance.prompts)
 
     def _of_lens(self) -> dict[str, Any]:
         """Return the traits that say what is shown."""
@@ -130,10 +130,12 @@ class LogitLensView(Prompted):
 
     # -- another prompt
 
-    def _traced_with(self) -> dict[str, Any]:
+    def traced_with(self) -> dict[str, Any]:
+        """Return the options that the trace on show was made with."""
         return options_of(self.lens.provenance.calls, "scope.trace")
 
-    def _made_of(self, trace: Any) -> Steps[Callable[[], None]]:
+    def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
+        """Make what is shown of the trace of another prompt."""
         options = options_of(self.lens.provenance.calls, "lens.logit_lens")
         lens = _checked((yield from submit(logit_lens, trace, **options).follow()))
         return lambda: self._put(lens)

@@ -18,10 +18,12 @@ export interface ViewTraits {
 }
 
 export interface AttentionViewTraits extends ViewTraits {
-  /** shown so far; empty where there is no model to run */
-  prompts: string[];
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
   /** which of them is on show */
   prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
   /** how many others were shown: each is drawn anew */
   shown: number;
   tokens: string[];
@@ -112,10 +114,12 @@ export interface HeadTableTraits extends ViewTraits {
 }
 
 export interface LogitLensViewTraits extends ViewTraits {
-  /** shown so far; empty where there is no model to run */
-  prompts: string[];
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
   /** which of them is on show */
   prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
   /** how many others were shown: each is drawn anew */
   shown: number;
   tokens: string[];
@@ -140,6 +144,14 @@ export interface LogitLensViewTraits extends ViewTraits {
 }
 
 export interface PatchingMapTraits extends ViewTraits {
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
   /** layer, head, position; or component */
   axes: string[];
   shape: number[];
@@ -188,6 +200,14 @@ export interface PatchingMapTraits extends ViewTraits {
 }
 
 export interface SteeringPanelTraits extends ViewTraits {
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
   /** answers come soon enough to follow a slider */
   interactive: boolean;
   model_name: string;

@@ -16,36 +16,54 @@ from scope_widgets.widgets.core.view import LongAnswer, View
 MOST_PROMPTS = 100
 
 
-class Prompted(View):
-    """A view of one prompt that can show another one.
+class PromptFollower:
+    """What shows a prompt and can be made of another one."""
 
-    A subclass says of which `scope` it is, reads its options from what it shows (`_traced_with`), and makes what it
-    shows of another trace (`_made_of`). The browser draws the view anew when `shown` changes, so that nothing of one
-    prompt stands beside anything of another.
-    """
-
-    prompts = traitlets.List(traitlets.Unicode(), help="shown so far; empty where there is no model to run").tag(
-        sync=True
-    )
-    prompt_at = traitlets.Int(help="which of them is on show").tag(sync=True)
-    shown = traitlets.Int(help="how many others were shown: each is drawn anew").tag(sync=True)
-    #: what runs other prompts; None: nothing does
-    scope: Any = None
     #: counts what was asked for, so that the latest wins
     _asked = 0
 
-    def _traced_with(self) -> dict[str, Any]:
-        """Return the options of `scope.trace` that the prompt on show was traced with."""
+    def ask_anew(self) -> int:
+        """Begin to ask for another prompt; return the number of it."""
+        self._asked += 1
+        return self._asked
+
+    def waits_for(self, number: int) -> bool:
+        """Return whether it is still there, and was asked for nothing else since."""
+        return self._asked == number
+
+    def traced_with(self) -> dict[str, Any] | None:
+        """Return the options of `scope.trace` for the prompt on show; None where no trace is needed."""
         return {}
 
-    def _made_of(self, trace: Any) -> Steps[Callable[[], None]]:
-        """Make what the view shows of a trace; return what puts it on show, which neither waits nor fails."""
+    def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
+        """Make what is shown of a prompt; return what puts it on show, which neither waits nor fails."""
         raise NotImplementedError
+
+    def take(self, put: Callable[[], None], text: str, at: int | None) -> None:
+        """Show what was made of a prompt, with `at` one of those before."""
+        put()
+
+
+class Prompted(PromptFollower, View):
+    """A view of one prompt that can show another one.
+
+    A subclass says of which `scope` it is, and makes what it shows of another trace (`made_of`). The browser draws the
+    view anew when `shown` changes, so that nothing of one prompt stands beside anything of another.
+    """
+
+    prompt_history = traitlets.List(
+        traitlets.Unicode(), help="prompts shown so far; empty where there is no model to run another"
+    ).tag(sync=True)
+    prompt_at = traitlets.Int(help="which of them is on show").tag(sync=True)
+    prompt_line = traitlets.Bool(True, help="there is a line to change it in").tag(sync=True)
+    shown = traitlets.Int(help="how many others were shown: each is drawn anew").tag(sync=True)
+    #: what runs other prompts; None: nothing does
+    scope: Any = None
 
     @property
     def prompt(self) -> str:
         """The prompt on show; "" where it cannot be changed."""
-        return self.prompts[self.prompt_at] if self.prompts else ""
+        return self.prompt_history[self.prompt_at] if self.prompt_history else ""
 
     def change_prompt(self, prompt: str) -> None:
         """Run the model on another prompt and show it, as the field of the view does.
@@ -66,41 +84,47 @@ class Prompted(View):
 
     def answer_prompt(self, text: str, at: int | None = None) -> LongAnswer:
         """Show another prompt, with `at` one of those before: nothing changes before all that is new is there."""
-        if self.scope is None or not self.prompts:
+        if self.scope is None or not self.prompt_history:
             raise ValueError("This view has no model to run another prompt with: give it one that is loaded.")
-        asked = [(view, view._ask_anew()) for view in self._linked()]
-        traces: dict[str, Any] = {}
-        ready: list[tuple[Prompted, int, Callable[[], None]]] = []
-        for view, number in asked:
-            options = view._traced_with()
-            if repr(options) not in traces:
+        if not text.strip():
+            raise ValueError("The prompt is empty: write at least one word.")
+        asked = [(one, one.ask_anew()) for one in self.linked()]
+        traces: dict[str, Any] = {repr(None): None}
+        ready: list[tuple[PromptFollower, int, Callable[[], None]]] = []
+        for one, number in asked:
+            options = one.traced_with()
+            if options is not None and repr(options) not in traces:
                 traces[repr(options)] = yield from _traced(self.scope, text, options)
-            ready.append((view, number, (yield from view._made_of(traces[repr(options)]))))
-        for view, number, put in ready:
-            # one that was closed meanwhile, or asked for something else, is left alone
-            if view._asked == number and view.selection.has(view):
-                with view.hold_sync():
-                    put()
-                    view._remember(text, at)
-                    view.shown += 1
+            ready.append((one, number, (yield from one.made_of(text, traces[repr(options)]))))
+        for one, number, put in ready:
+            if one.waits_for(number):
+                one.take(put, text, at)
         return {}, []
 
-    def _linked(self) -> list[Prompted]:
+    def linked(self) -> list[PromptFollower]:
         """Return this view, and those of the same selection, model and prompt."""
         others = [view for view in self.selection.views() if isinstance(view, Prompted) and view is not self]
         return [self, *(view for view in others if view.scope is self.scope and view.prompt == self.prompt)]
 
-    def _ask_anew(self) -> int:
-        self._asked += 1
-        return self._asked
+    def waits_for(self, number: int) -> bool:
+        """Return whether it is not closed, and was asked for nothing else since."""
+        return super().waits_for(number) and self.selection.has(self)
+
+    def take(self, put: Callable[[], None], text: str, at: int | None) -> None:
+        """Show what was made of a prompt: a view is told all of it at once."""
+        with self.hold_sync():
+            put()
+            self._remember(text, at)
+            self.shown += 1
 
     def _remember(self, text: str, at: int | None) -> None:
         """Go to a prompt of before, or add one after that on show, as the history of a browser does."""
-        if at is not None and 0 <= at < len(self.prompts) and self.prompts[at] == text:
+        history = self.prompt_history
+        if at is not None and 0 <= at < len(history) and history[at] == text:
             self.prompt_at = at
         elif text != self.prompt:
-            prompts = [*self.prompts[: self.prompt_at + 1], text][-MOST_PROMPTS:]
-            self.prompts, self.prompt_at = prompts, len(prompts) - 1
+            history = [*history[: self.prompt_at + 1], text][-MOST_PROMPTS:]
+            self.prompt_history, self.prompt_at = history, len(history) - 1
 
 
 def _traced(scope: Any, text: str, options: dict[str, Any]) -> Steps[Any]:

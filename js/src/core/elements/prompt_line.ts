@@ -7,7 +7,7 @@ import { isSavedPage, type Model } from "../widget_model";
 import { h, icon, isTextField } from "./dom";
 
 /** What a view has whose prompt can be changed, see `Prompted` in Python. */
-type Prompted = ViewTraits & Pick<AttentionViewTraits, "prompts" | "prompt_at" | "shown">;
+type Prompted = ViewTraits & Pick<AttentionViewTraits, "prompt_history" | "prompt_at" | "prompt_line" | "shown">;
 
 export interface PromptLine {
   /** Do something when the view is to show another prompt. */
@@ -47,7 +47,27 @@ export function addPromptLine(
   until: AbortSignal,
 ): PromptLine | undefined {
   const model: Model<Prompted> = given;
-  if (isSavedPage(given) || !model.get("prompts")?.length) return undefined;
+  if (isSavedPage(given) || !model.get("prompt_history")?.length) return undefined;
+  const line = model.get("prompt_line") && createLine(root, model, lost, until);
+  return {
+    onOther(act) {
+      model.on("change:shown", act);
+      until.addEventListener("abort", () => model.off("change:shown", act));
+    },
+    addKeys() {
+      const list = root.querySelector(":scope > .sw-keys > dl");
+      for (const [keys, does] of line ? [...KEYS].reverse() : [])
+        list?.prepend(h("dt", {}, h("kbd", {}, keys)), h("dd", {}, does));
+    },
+  };
+}
+
+function createLine(
+  root: HTMLElement,
+  model: Model<Prompted>,
+  lost: ReadonlySignal<boolean>,
+  until: AbortSignal,
+): HTMLElement {
   const prompt = promptOf(model, new Requests(model, until, lost), until);
   const line = h("div", { class: "sw-prompt", role: "group", "aria-label": "Prompt" });
   const [field, closed] = [createField(prompt, until), createClosed(prompt, until)];
@@ -68,20 +88,11 @@ export function addPromptLine(
     line.inert = true;
   });
   root.addEventListener("keydown", (event) => onKey(event, prompt), { signal: until });
-  return {
-    onOther(act) {
-      model.on("change:shown", act);
-      until.addEventListener("abort", () => model.off("change:shown", act));
-    },
-    addKeys() {
-      const list = root.querySelector(":scope > .sw-keys > dl");
-      for (const [keys, does] of [...KEYS].reverse()) list?.prepend(h("dt", {}, h("kbd", {}, keys)), h("dd", {}, does));
-    },
-  };
+  return line;
 }
 
 function promptOf(model: Model<Prompted>, requests: Requests, until: AbortSignal): Prompt {
-  const all = trait(model, "prompts", until);
+  const all = trait(model, "prompt_history", until);
   const at = trait(model, "prompt_at", until);
   const [open, running, problem] = [signal(false), signal(""), signal("")];
   const close = (): void => {
