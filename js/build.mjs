@@ -28,6 +28,7 @@ for (const entry of [
   "logit_lens_view",
   "circuit_graph",
   "steering_panel",
+  "workbench_bar",
   "page",
 ]) {
   const source = join(here, "src", `${entry}.ts`);

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scope_widgets.widgets.logit_lens_view import LogitLensView
     from scope_widgets.widgets.patching_map import PatchingMap
     from scope_widgets.widgets.steering_panel import SteeringPanel
+    from scope_widgets.widgets.workbench import Workbench
 
 __all__ = [
     "AttentionView",
@@ -23,6 +24,7 @@ __all__ = [
     "PatchingMap",
     "Selection",
     "SteeringPanel",
+    "Workbench",
     "save_html",
 ]
 
@@ -34,6 +36,7 @@ _HOMES = {
     "PatchingMap": "patching_map",
     "Selection": "core.selection",
     "SteeringPanel": "steering_panel",
+    "Workbench": "workbench",
     "save_html": "core.saved_page",
 }
 

@@ -229,3 +229,22 @@ export interface SteeringPanelTraits extends ViewTraits {
   continue_on_release: boolean;
   height: number | null;
 }
+
+export interface WorkbenchBarTraits extends ViewTraits {
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
+  /** [name, title] of each */
+  panes: any[];
+  /** names of panes */
+  hidden: string[];
+  /** what does not follow the prompt, and why */
+  note: string;
+  /** of the workbench's call, as Python, after the prompt */
+  arguments: string[];
+}
