@@ -31,8 +31,10 @@ TITLES = {
     "patching": "Patching",
     "steering": "Steering",
 }
-#: one column in a narrow cell, two in a wide one, and never three that are too narrow for a view
-COLUMNS = "repeat(auto-fit, minmax(min(100%, max(440px, 40%)), 1fr))"
+#: side by side where each has the room, else one below the other; of about the same height
+COLUMNS = (("attention", "steering"), ("lens", "attribution", "patching"))
+_GAP = "24px"
+_COLUMN = {"flex": "1 1 max(440px, 40%)", "min_width": "0", "grid_gap": _GAP, "overflow": "hidden"}
 
 
 class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
@@ -144,10 +146,10 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
             for view in self.panes.values():
                 view.close()
             raise
-        self._grid = ipywidgets.GridBox(
-            layout={"grid_template_columns": COLUMNS, "grid_gap": "24px", "align_items": "flex-start", "overflow": "hidden"}
-        )
-        super().__init__(children=[self.bar, self._grid], layout={"overflow": "hidden"})
+        self._columns = [ipywidgets.VBox(layout=_COLUMN) for _ in COLUMNS]
+        row = {"flex_flow": "row wrap", "grid_gap": _GAP, "align_items": "flex-start", "overflow": "hidden"}
+        self._row = ipywidgets.HBox(layout=row)
+        super().__init__(children=[self.bar, self._row], layout={"overflow": "hidden"})
         self.bar.observe(lambda _: self._lay_out(), "hidden")
         self._lay_out()
 
@@ -188,15 +190,18 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
         """Remove the bar and all panes from the notebook, hidden ones too, and stop what they are asked for."""
         for view in [self.bar, *self.panes.values()]:
             view.close()
-        for box in (self._grid, self):
+        for box in (*self._columns, self._row, self):
             box.layout.close()
-        self._grid.close()
+        for box in (*self._columns, self._row):
+            box.close()
         super().close()
 
     def _lay_out(self) -> None:
         for view in self.panes.values():
             view.layout.min_width = "0"  # a view is as wide as its column, whatever stands in it
-        self._grid.children = self.views
+        for column, names in zip(self._columns, COLUMNS, strict=True):
+            column.children = [self.panes[name] for name in names if name in self.panes and name not in self.bar.hidden]
+        self._row.children = [column for column in self._columns if column.children]  # an empty one takes no room
 
     # -- patching, of two prompts
 
