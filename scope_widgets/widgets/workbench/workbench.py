@@ -83,6 +83,8 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
     >>> bench.panes["steering"].strengths = [0.0]  # doctest: +SKIP
     """
 
+    _row: Any = None
+
     def __init__(
         self,
         scope: Any,
@@ -188,6 +190,8 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
 
     def close(self) -> None:
         """Remove the bar and all panes from the notebook, hidden ones too, and stop what they are asked for."""
+        if self._row is None:  # a constructor that refused its arguments did not come so far
+            return
         for view in [self.bar, *self.panes.values()]:
             view.close()
         for box in (*self._columns, self._row, self):

@@ -221,8 +221,12 @@ function createHistory(prompt: Prompt, until: AbortSignal): HTMLElement[] {
   const forward = button("The prompt after (])", FORWARD, 1);
   watch(until, () => {
     back.hidden = forward.hidden = prompt.all.value.length < 2;
+    const focus = (back.getRootNode() as Document | ShadowRoot).activeElement;
     back.disabled = prompt.at.value === 0;
     forward.disabled = prompt.at.value + 1 >= prompt.all.value.length;
+    // a button that is disabled would lose the focus to the page, and with it all keys of the view
+    if (focus === back && back.disabled) forward.focus();
+    else if (focus === forward && forward.disabled) back.focus();
   });
   return [back, forward];
 }
