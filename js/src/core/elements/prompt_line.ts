@@ -72,7 +72,9 @@ function createLine(
   const line = h("div", { class: "sw-prompt", role: "group", "aria-label": "Prompt" });
   const [field, closed] = [createField(prompt, until), createClosed(prompt, until)];
   const status = createStatus(prompt, until);
-  line.append(...createHistory(prompt, until), closed, field, status);
+  // A long text, or a sentence below it, lies over the picture: squeezed, the picture would be another one.
+  const sheet = h("div", { class: "sw-prompt-sheet" }, closed, field, status);
+  line.append(...createHistory(prompt, until), h("div", { class: "sw-prompt-place" }, sheet));
   root.append(line);
   watch(until, () => {
     const open = prompt.open.value;
@@ -166,6 +168,7 @@ function createField(prompt: Prompt, until: AbortSignal): HTMLTextAreaElement {
   const grow = (): void => {
     field.style.height = "0";
     field.style.height = `${field.scrollHeight + 2}px`;
+    field.classList.toggle("sw-prompt-long", field.scrollHeight > 24);
   };
   watch(until, () => {
     if (!prompt.open.value) return;
