@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scope_widgets import lens
+from scope_widgets import lens, steering
 from scope_widgets._job import Job
 from scope_widgets.lens import LogitLens
 from scope_widgets.widgets import AttentionView, LogitLensView, PatchingMap, Selection, SteeringPanel
@@ -168,6 +168,24 @@ def test_steering_keeps_its_strengths(demo: Any) -> None:
     fresh.strengths = [0.0]
     assert view.strengths == [0.0]
     assert view.start["difference"] == fresh.start["difference"]
+
+
+def test_a_slider_that_came_meanwhile_stays(demo: Any) -> None:
+    view = made("steering", demo, FIRST)
+    job = Job(view.answer_prompt(OTHER))
+    next(job)
+    view.add(steering.ScaleHead(3, 1, 0.0))
+    job.result(progress=False)
+    assert (view.prompt, len(view.interventions), view.strengths) == (OTHER, 2, [1.0, 0.0])
+
+
+def test_tokens_that_were_selected_are_harmless_in_a_shorter_prompt(demo: Any) -> None:
+    shared = Selection(heads=[(2, 1)], tokens=[14])
+    views = [made(kind, demo, FIRST, selection=shared) for kind in KINDS]
+    views[0].change_prompt("the horse")
+    for view in views:
+        assert view.to_svg().startswith("<svg")
+        assert view._still()
 
 
 def test_the_trace_and_the_lens_keep_their_options(demo: Any) -> None:

@@ -172,6 +172,7 @@ class SteeringPanel(Prompted):
         """Make a session of another prompt with the same sliders, and ask it for where they stand."""
         old = self._session
         answer, versus = old.answers or (None, None)
+        yield JobStatus("running", "running the model")
         job = type(old).submit_new(old.scope, text, old.interventions, answer=answer, versus=versus)
         session = yield from job.follow()
         if self.interactive:  # so that nothing is run when it is shown
@@ -179,7 +180,10 @@ class SteeringPanel(Prompted):
         return lambda: self._put(session)
 
     def _put(self, session: Any) -> None:
-        own_title = self.title != _title(self._session)
+        own_title, old = self.title != _title(self._session), self._session
+        if session.interventions != old.interventions:  # a slider came or went meanwhile
+            answer, versus = old.answers or (None, None)
+            session = type(old)(old.scope, session.prompt, old.interventions, answer=answer, versus=versus)
         self._take(session)
         self._sweeps, self._written, self.fluent = {}, None, {}
         self.prompt_tokens, self.interventions = list(session.tokens), self._described()

@@ -8,11 +8,12 @@ from typing import Any
 
 import ipywidgets
 
-from scope_widgets import patching
 from scope_widgets._calls import literal
-from scope_widgets._job import JobStatus, Steps
+from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets.lens.direct_logit_attribution import direct_logit_attribution
 from scope_widgets.lens.logit_lens import logit_lens
+from scope_widgets.patching.patching_experiment import Experiment
+from scope_widgets.patching.sweeps import Sweep
 from scope_widgets.widgets.attention_view import AttentionView
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.saved_page import save_html
@@ -122,7 +123,7 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
             self.panes["lens"] = LogitLensView(lens, scope=scope, **shared)
             self.panes["attribution"] = PatchingMap(attribution, **shared)
             if self._pair is not None:
-                self.panes["patching"] = self._patching(self._pair, theme)
+                self.panes["patching"] = Job(self._patching(self._pair, theme)).result()
             self.panes["steering"] = SteeringPanel(scope, prompt, **steered, **self._compared, **shared)
             given = _arguments({"corrupted": corrupted, **self._compared, **steered, "labels": labels})
             self.bar = WorkbenchBar(
@@ -209,8 +210,10 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
 
     # -- patching, of two prompts
 
-    def _patching(self, pair: tuple[str, str], theme: str) -> PatchingMap:
-        sweep = patching.sweep(self.scope, *pair, **self._compared)
+    def _patching(self, pair: tuple[str, str], theme: str) -> Steps[PatchingMap]:
+        options = {**dict.fromkeys(("metric", "roles", "corrupted_roles")), **self._compared}
+        options |= {"over": "head", "positions": "each", "direction": "denoising"}
+        sweep = yield from Sweep.submit_new(Experiment(self.scope, *pair, options)).follow()
         return PatchingMap(sweep, selection=self.selection, theme=theme)
 
     def _follow(self, text: str) -> Steps[Callable[[], None]]:
@@ -223,7 +226,7 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
                 note = "Patching shows the pair of before: no corrupted prompt follows from this one."
             else:
                 try:
-                    found = (text, other), self._patching((text, other), self.bar.theme)
+                    found = (text, other), (yield from self._patching((text, other), self.bar.theme))
                 except ValueError as problem:
                     note = f"Patching shows the pair of before: {problem}"
         return lambda: self._put(text, found, note)
