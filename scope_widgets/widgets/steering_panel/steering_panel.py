@@ -175,7 +175,8 @@ class SteeringPanel(Prompted):
         yield JobStatus("running", "running the model")
         job = type(old).submit_new(old.scope, text, old.interventions, answer=answer, versus=versus)
         session = yield from job.follow()
-        if self.interactive:  # so that nothing is run when it is shown
+        # so that nothing is run when it is shown, but where sliders came or went meanwhile
+        if self.interactive and session.interventions == self._session.interventions:
             yield from session.submit_grid([self._effective()]).follow()
         return lambda: self._put(session)
 
