@@ -30,6 +30,7 @@ for (const entry of [
   "circuit_graph",
   "steering_panel",
   "token_view",
+  "workbench_bar",
   "page",
 ]) {
   const source = join(here, "src", `${entry}.ts`);

@@ -7,7 +7,7 @@ import html
 import importlib
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     import pandas as pd
+
+R = TypeVar("R")
 
 #: what to do with a result that is too large for JSON
 TOO_LARGE = "Write it in parts, of fewer prompts, or its arrays with numpy.savez."
@@ -79,6 +81,23 @@ class Shown:
 
 #: the view of what was displayed: displayed again, it is shown by the same one
 _displayed: weakref.WeakKeyDictionary[Shown, weakref.ref[Any]] = weakref.WeakKeyDictionary()
+
+
+#: the microscope that made a result, as long as something else keeps it: for views that run its model again
+_scopes: weakref.WeakKeyDictionary[Any, weakref.ref[Any]] = weakref.WeakKeyDictionary()
+
+
+def made_with(result: R, scope: Any) -> R:
+    """Return the result, and remember which microscope made it; no file does."""
+    if scope is not None:
+        _scopes[result] = weakref.ref(scope)
+    return result
+
+
+def scope_behind(result: Any) -> Any:
+    """Return the microscope that made a result; None where it is gone, or the result was read from a file."""
+    found = _scopes.get(result)
+    return None if found is None else found()
 
 
 class Result(Shown):

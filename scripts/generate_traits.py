@@ -18,6 +18,7 @@ import traitlets
 
 from scope_widgets import widgets
 from scope_widgets.widgets.core.view import View
+from scope_widgets.widgets.workbench.bar import WorkbenchBar
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "js" / "src" / "generated" / "traits.ts"
@@ -29,9 +30,9 @@ import type { Bytes } from "../core/bytes";
 
 
 def views() -> list[type[View]]:
-    """Return the classes of all public views."""
+    """Return the classes of all public views, and of the bar of the workbench."""
     public = [getattr(widgets, name) for name in widgets.__all__]
-    return [item for item in public if isinstance(item, type) and issubclass(item, View)]
+    return [*(item for item in public if isinstance(item, type) and issubclass(item, View)), WorkbenchBar]
 
 
 def typescript(classes: Sequence[type[View]]) -> str:

@@ -92,7 +92,7 @@ function build(view: View<AttentionViewTraits>): void {
   });
   root.append(body, createSentence(state, tooltip, until));
   bindHeight(view, () => model.get("height"));
-  listenForKeys(root, keyActions(root, state, toolbar));
+  listenForKeys(root, keyActions(root, state, toolbar), until);
 }
 
 const tokenCount = (tokens: number[]): string =>

@@ -80,7 +80,7 @@ function build(view: View<AttributionViewTraits>): void {
     const natural = AROUND + HEADER + FOOTER + ROW * state.parts.rows.length;
     return Math.max(LEAST, Math.min(MOST, natural)) + (narrow.value ? STACKED : 0);
   });
-  listenForKeys(root, { escape: () => toolbar.say(state.stepBack()), n: () => state.nextMlp() });
+  listenForKeys(root, { escape: () => toolbar.say(state.stepBack()), n: () => state.nextMlp() }, until);
 }
 
 /** What is decomposed and what it comes to, the key of the bars, the legend of the map. */

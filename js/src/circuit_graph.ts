@@ -81,7 +81,7 @@ function build(view: View<CircuitGraphTraits>): void {
   // Where the panel stands below, it needs room of its own.
   bindHeight(view, () => naturalHeight(state) + (narrow.value ? STACKED : 0));
   const toggle = (): void => state.toggle();
-  listenForKeys(root, { escape: () => toolbar.say(state.stepBack()), x: toggle, delete: toggle }, state);
+  listenForKeys(root, { escape: () => toolbar.say(state.stepBack()), x: toggle, delete: toggle }, until, state);
 }
 
 /** As high as comfortable layers need, within what a notebook's cell should take. */

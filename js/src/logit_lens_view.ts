@@ -79,7 +79,7 @@ function build(view: View<LogitLensViewTraits>): void {
   watch(until, () => void body.classList.toggle("ll-stacked", width.value[0] > 0 && width.value[0] < BESIDE));
   bindHeight(view, () => model.get("height"));
   revealFromElsewhere(state, map, until);
-  listenForKeys(root, keyActions(state, map, toolbar, head.next));
+  listenForKeys(root, keyActions(state, map, toolbar, head.next), until);
   lens.load().catch((problem: Error) => problem.name !== "AbortError" && toolbar.say(problem.message, true));
 }
 

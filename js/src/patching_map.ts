@@ -86,7 +86,7 @@ function build(view: View<PatchingMapTraits>): void {
   if (state.space.components.length) root.append(createAttributionSum(state, until));
   // Where the panel stands below, it needs room of its own.
   bindHeight(view, () => naturalHeight(state) + (narrow.value ? STACKED : 0));
-  listenForKeys(root, keyActions(state, toolbar, status));
+  listenForKeys(root, keyActions(state, toolbar, status), until);
 }
 
 /** As high as comfortable cells need, within what a notebook's cell should take. */

@@ -87,7 +87,7 @@ function build(view: View<SteeringPanelTraits>): void {
     sweeps.stop();
     continuations.stop();
   };
-  listenForKeys(root, { escape: stop }, state);
+  listenForKeys(root, { escape: stop }, until, state);
 }
 
 function addToolbar(

@@ -88,12 +88,13 @@ function build(view: View<TokenViewTraits>): void {
     text.element.focus({ preventScroll: true });
     text.goTo(token, true);
   };
-  listenForKeys(root, {
+  const actions = {
     escape: () => toolbar.say(state.stepBack()),
     n: () => step(1),
     p: () => step(-1),
     c: () => state.nextColumn(),
-  });
+  };
+  listenForKeys(root, actions, until);
 }
 
 /** A token that was selected in Python or in another view scrolls into sight. */

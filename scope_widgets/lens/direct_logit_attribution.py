@@ -15,7 +15,7 @@ from torch import Tensor
 from scope_widgets._aliases import former_options
 from scope_widgets._calls import python_call
 from scope_widgets._provenance import Provenance
-from scope_widgets._result import Result
+from scope_widgets._result import Result, made_with
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.rounding import rank
 from scope_widgets.lens.logit_direction import LogitDirection, value_at
@@ -232,7 +232,7 @@ def direct_logit_attribution(
     residue = _checked_residue(scope, per_prompt, total, precision)
     answers, against = asked.texts(scope)
     component, layer, head = zip(*rows, strict=True)
-    return Attribution(
+    found = Attribution(
         component=list(component),
         layer=np.array(layer),
         head=np.array(head),
@@ -252,6 +252,7 @@ def direct_logit_attribution(
         versus_ids=[] if asked.against is None else asked.against.tolist(),
         position=position,
     )
+    return made_with(found, scope)
 
 
 def _checked_residue(scope: Microscope, parts: Array, total: Array, precision: torch.dtype) -> float:

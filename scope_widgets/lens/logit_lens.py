@@ -14,7 +14,7 @@ from scope_widgets._aliases import former_options
 from scope_widgets._calls import python_call
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
-from scope_widgets._result import Result
+from scope_widgets._result import Result, made_with
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.experiments.check_logits import check_logits
@@ -213,7 +213,7 @@ def logit_lens(trace: Trace, *, n: int = 5, watch: Tokens | None = None, scope: 
     seen = np.unique([*ids.ravel().tolist(), *watched]).astype(int).tolist()
     cap = "" if unembedding.softcap is None else f", soft-capped at {unembedding.softcap:g}"
     note = f"Logit lens: final norm and unembedding{cap} at every layer."
-    return LogitLens(
+    found_lens = LogitLens(
         tokens=list(trace.tokens),
         layers=layers,
         top_ids=ids,
@@ -229,6 +229,7 @@ def logit_lens(trace: Trace, *, n: int = 5, watch: Tokens | None = None, scope: 
             note=" ".join(filter(None, (trace.provenance.note, note))),
         ),
     )
+    return made_with(found_lens, scope)
 
 
 def _watched(scope: Microscope, watch: Tokens | None, unembedding: Unembedding, final: Tensor) -> list[int]:

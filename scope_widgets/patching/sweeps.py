@@ -31,8 +31,29 @@ class Sweep(Shown):
     view: ClassVar[str] = "scope_widgets.widgets.patching_map:PatchingMap"
 
     def __init__(self, experiment: Experiment, *, estimate: bool = True) -> None:
-        self._experiment = experiment
-        self._start, self._order = lay_out(experiment, estimate)
+        self._set(experiment, *lay_out(experiment, estimate))
+
+    @classmethod
+    def submit_new(cls, experiment: Experiment, *, estimate: bool = True) -> Job[Sweep]:
+        """Return the job that makes a sweep, for who does not wait for the model's first runs.
+
+        Parameters
+        ----------
+        experiment : Experiment
+            What is patched, and how it is measured.
+        estimate : bool, default True
+            As in `patching.sweep`.
+        """
+
+        def made(laid_out: tuple[PatchingResult, Array]) -> Sweep:
+            sweep = cls.__new__(cls)
+            sweep._set(experiment, *laid_out)
+            return sweep
+
+        return experiment.scope.submit(lay_out, experiment, estimate).then(made)
+
+    def _set(self, experiment: Experiment, start: PatchingResult, order: Array) -> None:
+        self._experiment, self._start, self._order = experiment, start, order
         self._per_prompt = self._start.per_prompt.copy()
         self._unmeasured = 0
 

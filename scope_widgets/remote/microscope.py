@@ -19,7 +19,7 @@ from scope_widgets._calls import python_call
 from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
-from scope_widgets._result import Result
+from scope_widgets._result import Result, made_with
 from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
@@ -279,7 +279,7 @@ class RemoteMicroscope(Microscope):
         if calls[:1] and calls[0].startswith("scope.trace(") and len(before) > 1:
             del calls[0]
         provenance = replace(result.provenance, calls=(*before, *calls) if result.provenance.calls else ())
-        return replace(result, provenance=provenance)  # type: ignore[type-var]
+        return made_with(replace(result, provenance=provenance), self)  # type: ignore[type-var]
 
     def _cache_entry(self, request: dict[str, Any]) -> CacheEntry:
         return CacheEntry(self._cache, key_of([self._identity, request]))

@@ -93,6 +93,62 @@ class Session:
         answer: Token | None = None,
         versus: Token | None = None,
     ) -> None:
+        self._set(scope, prompt, interventions, answer, versus)
+        self.spans = slider_ranges(scope, self.token_ids, self.interventions)
+        self._current()
+        self._check_spelling()
+
+    @classmethod
+    def submit_new(
+        cls,
+        scope: Microscope,
+        prompt: Prompt,
+        interventions: Sequence[Intervention] = (),
+        *,
+        answer: Token | None = None,
+        versus: Token | None = None,
+    ) -> Job[Session]:
+        """Return the job that makes a session, for who does not wait for the model's first run.
+
+        Parameters
+        ----------
+        scope : Microscope
+        prompt : str, chat messages, or token ids
+        interventions : sequence of Intervention
+        answer, versus : str or int, optional
+            As for `Session`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Session`.
+
+        Examples
+        --------
+        >>> steering.Session.submit_new(scope, "the horse").result().tokens[-1]
+        'horse'
+        """
+        made = cls.__new__(cls)
+        made._set(scope, prompt, interventions, answer, versus)
+
+        def steps() -> Steps[Session]:
+            job = scope.submit(slider_ranges, scope, made.token_ids, made.interventions)
+            made.spans = yield from job.follow()
+            yield from made._refresh()
+            made._check_spelling()
+            return made
+
+        return Job(steps())
+
+    def _set(
+        self,
+        scope: Microscope,
+        prompt: Prompt,
+        interventions: Sequence[Intervention],
+        answer: Token | None,
+        versus: Token | None,
+    ) -> None:
+        """Check what is given; nothing is run yet."""
         rows, texts, _ = encode(scope.tokenizer, prompt, None)
         if len(rows) > 1:
             raise ValueError(f"A session steers one prompt; got {len(rows)}.")
@@ -104,7 +160,6 @@ class Session:
         listed = checked_interventions(scope, interventions)
         self.interventions = tuple(listed[i] for i in in_order(listed))
         self.answers = _answers(scope, answer, versus)
-        self.spans = slider_ranges(scope, self.token_ids, self.interventions)
         # logits only: what is made of them takes five times the memory
         self._known: OrderedDict[Strengths, Tensor] = OrderedDict()
         self._continuation: list[int] = []
@@ -115,9 +170,10 @@ class Session:
         self._hits = self._misses = 0
         self._state = self._base_state = 0
         self._provenance = Provenance(scope.model_id, scope.revision, (texts[0] or str(self.prompt),))
-        self._current()
+
+    def _check_spelling(self) -> None:
         for what, one in zip(("answer", "versus"), self.answers or (), strict=False):
-            warn_of_spelling(scope.tokenizer, torch.tensor([one]), self._unsteered.logits[None], what)
+            warn_of_spelling(self.scope.tokenizer, torch.tensor([one]), self._unsteered.logits[None], what)
 
     @property
     def strengths(self) -> Strengths:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scope_widgets.widgets.patching_map import PatchingMap
     from scope_widgets.widgets.steering_panel import SteeringPanel
     from scope_widgets.widgets.token_view import TokenView
+    from scope_widgets.widgets.workbench import Workbench
 
 __all__ = [
     "AttentionView",
@@ -27,6 +28,7 @@ __all__ = [
     "Selection",
     "SteeringPanel",
     "TokenView",
+    "Workbench",
     "save_html",
 ]
 
@@ -40,6 +42,7 @@ _HOMES = {
     "Selection": "core.selection",
     "SteeringPanel": "steering_panel",
     "TokenView": "token_view",
+    "Workbench": "workbench",
     "save_html": "core.saved_page",
 }
 

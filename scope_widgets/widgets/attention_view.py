@@ -16,9 +16,11 @@ import traitlets
 from scope_widgets import _kernels
 from scope_widgets._job import Job, Steps
 from scope_widgets.heads.score import score
-from scope_widgets.heads.thumbnails import head_pattern, thumbnails
+from scope_widgets.heads.thumbnails import head_pattern
 from scope_widgets.models.remote_dispatch import submit
+from scope_widgets.widgets.attention_thumbnails import Thumbnails
 from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.prompted import Prompted, options_of
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, as_heads, check_range
@@ -35,27 +37,28 @@ EXACT_TOKENS = 1024
 MOST_TOKENS = 4096
 SAVED_EXACT_BYTES = 8_000_000
 SAVED_BYTES = 20_000_000
-FIRST_MESSAGE_BYTES = 1_200_000
 #: how long the cell may wait for thumbnails; the browser asks for the rest layer by layer
 PATIENCE_S = 0.25
 #: so much attention is scored before the cell ends, within that time; more of it when the browser asks
 SCORED_AT_ONCE = 20_000_000
 
 
-class AttentionView(View):
+class AttentionView(Prompted):
     """Attention of one prompt: all heads as thumbnails, each to be opened to its full pattern.
 
     Parameters
     ----------
     trace : Trace
         Of a single prompt, with ``attention(layer)`` of shape [head, query, key]. Thumbnails are made beside the model,
-        and of an opened head whose pattern was not recorded only queries and keys travel.
+        and of an opened head whose pattern was not recorded only queries and keys travel. Where its model is there, the
+        prompt can be changed: in the field above the heads, or with `change_prompt`.
     versus : Trace, optional
         A second prompt or model of as many tokens, layers and heads: B beside A, with the difference B - A.
     labels : HeadLabels or mapping of (layer, head) to letter, optional
         Classes of heads; each letter stands in the corner of its thumbnail, where that is small a dot of its colour.
     scores : HeadScores, any result with ``to_dataframe()``, or a DataFrame, optional
-        Numbers of heads to sort, filter and find them by; default the statistics of `heads.score`, of `trace`. Until a
+        Numbers of heads to sort, filter and find them by, until the prompt is changed; default the statistics of
+        `heads.score`, of `trace`. Until a
         head is selected, that with the largest is shown (of the default ones: of induction, duplicate_token and
         previous_token; of given ones: of the first).
     sort : str, optional
@@ -117,41 +120,83 @@ class AttentionView(View):
     def __init__(
         self, trace: Any, versus: Any = None, *, labels: Any = None, scores: Any = None, **traits: Any
     ) -> None:
-        self.traces: dict[Side, Any] = {"a": _single(trace, "trace")}
+        traces: dict[Side, Any] = {"a": _single(trace, "trace")}
         if versus is not None:
-            self.traces["b"] = _matching(trace, _single(versus, "versus"))
-        self._opened: dict[Side, tuple[tuple[int, int], Float32]] = {}
-        cells = trace.n_layers * trace.n_heads
-        size = next((size for size in (32, 16) if len(self.traces) * cells * size**2 <= FIRST_MESSAGE_BYTES), 8)
-        size = min(size, len(trace.tokens))
-        self._pictures = np.zeros((len(self.traces), trace.n_layers, trace.n_heads, size, size), np.uint8)
-        self._finished = 0
-        self._drawing = Job(self._draw())
+            traces["b"] = _matching(trace, _single(versus, "versus"))
         end = time.monotonic() + PATIENCE_S
-        for status in self._drawing:  # the cell does not wait for what only waits itself
-            if status.pause or time.monotonic() > end:
+        self._set(traces)
+        for status in self._thumbnails.begin(PATIENCE_S):  # the cell does not wait for what only waits itself
+            if status.pause:
                 break
-        traits.setdefault("title", _title(self.traces))
+        traits.setdefault("title", _title(traces))
         self._given = None if scores is None else statistics_of(scores, trace.n_layers, trace.n_heads)
-        self._scoring = Job(self._score())
+        self._scoring = Job(self._score(traces["a"]))
         shown = {"trace": trace, "versus": versus, "scores": scores}
         super().__init__(
             n_layers=trace.n_layers,
             n_heads=trace.n_heads,
-            tokens=list(trace.tokens),
-            versus_tokens=[] if versus is None else list(versus.tokens),
-            thumbnails=self._pictures.tobytes(),
-            thumbnail_size=size,
-            thumbnail_layers=self._finished,
             made_by=made_by("AttentionView", **{name: one for name, one in shown.items() if one is not None}),
             arguments=[] if scores is None else ["scores=scores"],
             letters=_letters(labels, trace.n_layers, trace.n_heads),
+            **self._of_traces(),
             **traits,
         )
+        if versus is None and getattr(trace, "scope", None) is not None:
+            self.scope, self.prompt_history = trace.scope, [trace.prompt]
+        if scores is not None or (self._is_small() and time.monotonic() < end):
+            self._score_at_once()
+
+    def _set(self, traces: dict[Side, Any]) -> None:
+        """Take traces, and forget what was known of others: what is still being asked of those goes to theirs."""
+        self.traces = traces
+        self._opened: dict[Side, tuple[tuple[int, int], Float32]] = {}
+        self._thumbnails = Thumbnails(traces)
+
+    def _of_traces(self) -> dict[str, Any]:
+        """Return the traits that say what is shown of the traces so far."""
+        return {
+            "tokens": list(self.traces["a"].tokens),
+            "versus_tokens": list(self.traces["b"].tokens) if "b" in self.traces else [],
+            "thumbnails": self._pictures.tobytes(),
+            "thumbnail_size": self._thumbnails.size,
+            "thumbnail_layers": self._thumbnails.finished,
+        }
+
+    @property
+    def _pictures(self) -> npt.NDArray[np.uint8]:
+        return self._thumbnails.pictures
+
+    def _is_small(self) -> bool:
+        """Whether thumbnails are there, and heads are scored in no time."""
+        trace = self.traces["a"]
         cells = trace.n_layers * trace.n_heads * len(trace.tokens) ** 2
-        if scores is not None or (
-            self._finished == trace.n_layers and time.monotonic() < end and cells < SCORED_AT_ONCE
-        ):
+        return self._thumbnails.complete and cells < SCORED_AT_ONCE
+
+    # -- another prompt
+
+    def traced_with(self) -> dict[str, Any]:
+        """Return the options that the trace on show was made with."""
+        return options_of(self.traces["a"].provenance.calls, "scope.trace")
+
+    def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
+        """Make what is shown of the trace of another prompt."""
+        pictures = Thumbnails({"a": _single(trace, "the prompt")})
+        yield from pictures.begin(PATIENCE_S)
+        return lambda: self._put(trace, pictures)
+
+    def _put(self, trace: Any, pictures: Thumbnails) -> None:
+        own_title = self.title != _title(self.traces)
+        self._set({"a": trace})
+        self._thumbnails = pictures
+        # scores that were given are of another prompt
+        self._given, self.arguments, self.statistics, self.statistic_values, self.strongest = None, [], [], b"", []
+        self._scoring = Job(self._score(trace))
+        for name, value in self._of_traces().items():
+            setattr(self, name, value)
+        self.made_by, self.origin = made_by("AttentionView", trace=trace), self._origin()
+        if not own_title:
+            self.title = _title(self.traces)
+        if self._is_small():
             self._score_at_once()
 
     @traitlets.default("pinned_heads")
@@ -173,47 +218,29 @@ class AttentionView(View):
 
     # -- thumbnails
 
-    def _draw(self) -> Steps[None]:
-        """Draw layer by layer, both sides in turn, where pictures come so; else all at once."""
-        _, n_layers, _, size, _ = self._pictures.shape
-        jobs = [submit(thumbnails, trace.attention_only(), size) for trace in self.traces.values()]
-        ready = [0] * len(jobs)
-        while min(ready) < n_layers:
-            for row, job in enumerate(jobs):
-                status = next(job, None)
-                if status is None:
-                    self._pictures[row], ready[row] = job.result(), n_layers
-                elif status.partial is not None:
-                    self._pictures[row, ready[row]] = status.partial
-                    ready[row] += 1
-            self._finished = min(ready)
-            slowest = max((job.status for job in jobs), key=lambda status: status.pause)
-            yield slowest if slowest.pause else slowest._replace(text="")  # of work here there is nothing to say
-
     def answer_thumbnails(self, layer: int) -> LongAnswer:
         """Draw layers up to `layer`: uint8 [side, head, row, column] of that layer; nothing where the state has all."""
-        n_layers = self._pictures.shape[1]
-        layer = _within(layer, n_layers, "layer")
-        if self._drawing.done and self._finished < n_layers:  # it failed before
-            self._drawing = Job(self._draw())
-        while self._finished <= layer:
-            yield next(self._drawing)
+        drawn = self._thumbnails
+        layer = _within(layer, drawn.n_layers, "layer")
+        yield from drawn.up_to(layer)
         self._put_thumbnails()
-        return {}, [] if self._finished == n_layers else [self._pictures[:, layer].tobytes()]
+        return {}, [] if drawn.complete else [drawn.pictures[:, layer].tobytes()]
 
     def _put_thumbnails(self) -> None:
         """Once they are complete the state, and with it a saved notebook, holds them."""
-        if self._finished == self._pictures.shape[1] != self.thumbnail_layers:
+        if self._thumbnails.complete and self.thumbnail_layers != self._thumbnails.finished:
             with self.hold_sync():
-                self.thumbnails, self.thumbnail_layers = self._pictures.tobytes(), self._finished
+                self.thumbnails, self.thumbnail_layers = self._pictures.tobytes(), self._thumbnails.finished
 
     # -- statistics
 
-    def _score(self) -> Steps[None]:
+    def _score(self, trace: Any) -> Steps[None]:
         """Score the heads of side A, where no scores were given."""
         statistics = self._given
         if statistics is None:
-            scores = yield from submit(score, self.traces["a"].attention_only(), null_draws=0).follow()
+            scores = yield from submit(score, trace.attention_only(), null_draws=0).follow()
+            if trace is not self.traces["a"]:
+                return
             statistics = {name: values.astype(np.float32) for name, values in scores.statistics.items()}
         first = strongest(statistics) if self._given is None else strongest(statistics, tuple(statistics)[:1])
         with self.hold_sync():
@@ -233,21 +260,22 @@ class AttentionView(View):
     def answer_statistics(self) -> LongAnswer:
         """Score the heads; the state holds the statistics then."""
         if self._scoring.done and not self.statistics:  # it failed before
-            self._scoring = Job(self._score())
+            self._scoring = Job(self._score(self.traces["a"]))
         yield from self._scoring.follow()
         return {}, []
 
     # -- patterns
 
     def _with_head(self, layer: int, head: int, side: Side, then: Callable[[Float32], Answer]) -> LongAnswer:
-        if side not in self.traces:
-            raise ValueError(f"There is no side '{side}' in this view, only {', '.join(self.traces)}.")
+        traces, opened = self.traces, self._opened  # those of now, whatever is shown when the answer comes
+        if side not in traces:
+            raise ValueError(f"There is no side '{side}' in this view, only {', '.join(traces)}.")
         _, n_layers, n_heads, _, _ = self._pictures.shape
         layer, head = _within(layer, n_layers, "layer"), _within(head, n_heads, "head")
-        if self._opened.get(side, ((), None))[0] != (layer, head):
-            found = yield from submit(head_pattern, self.traces[side].attention_only(), layer, head).follow()
-            self._opened[side] = (layer, head), _array(found.attention())
-        return then(self._opened[side][1])
+        if opened.get(side, ((), None))[0] != (layer, head):
+            found = yield from submit(head_pattern, traces[side].attention_only(), layer, head).follow()
+            opened[side] = (layer, head), _array(found.attention())
+        return then(opened[side][1])
 
     def answer_head(self, layer: int, head: int, side: Side = "a") -> LongAnswer:
         """Return the lower triangle of a head, row by row: exact float32, or uint8 above `EXACT_TOKENS`."""
@@ -310,7 +338,7 @@ class AttentionView(View):
 
     def still_image(self) -> npt.NDArray[Any] | None:
         """Return the thumbnails as one picture, layers down, heads across, uint8 [row, column, 3]."""
-        return thumbnails_coloured(self._pictures[0], self._colour_scale) if self._finished else None
+        return thumbnails_coloured(self._pictures[0], self._colour_scale) if self._thumbnails.finished else None
 
     # -- for papers
 
@@ -323,7 +351,7 @@ class AttentionView(View):
         """Draw all heads, and the one that is selected last with its tokens."""
         if whole:
             finished(self.answer_thumbnails(self._pictures.shape[1] - 1))
-        if not self._finished:
+        if not self._thumbnails.finished:
             return
         opened: tuple[str, dict[str, Float32], dict[str, list[str]]] | None = None
         _, n_layers, n_heads, _, _ = self._pictures.shape

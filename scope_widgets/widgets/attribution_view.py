@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import traitlets
 
+from scope_widgets._job import Steps
+from scope_widgets._result import scope_behind
 from scope_widgets.experiments.rounding import rank
-from scope_widgets.lens import Attribution, NeuronAttribution, neuron_attribution
+from scope_widgets.lens import Attribution, NeuronAttribution, direct_logit_attribution, neuron_attribution
+from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.traces.trace import Trace
 from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.prompted import Prompted, options_of
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
@@ -26,7 +30,7 @@ _FALLBACK_ROWS = 12
 _MOST_TOKENS = 20
 
 
-class AttributionView(View):
+class AttributionView(Prompted):
     """Direct logit attribution: the running total beside the map of heads and MLPs, and neurons on demand.
 
     Parameters
@@ -102,27 +106,59 @@ class AttributionView(View):
             raise TypeError(f"trace= takes the Trace that the result was made of, not a {type(trace).__name__}.")
         self._trace = trace
         self._neurons: dict[int, NeuronAttribution] = {}
-        table = result.accumulated()
-        n_prompts = len(result.per_prompt)
         super().__init__(
             selection=selection,
             selected_heads=selected_heads,
             title=title or _title(result),
-            made_by=made_by("AttributionView", result=result),
-            n_layers=result.n_layers,
-            n_heads=result.n_heads,
-            components=[list(row) for row in zip(*_columns(result), strict=True)],
-            contributions=result.contribution.astype("<f8").tobytes(),
-            errors=_errors(result.per_prompt).astype("<f8").tobytes() if n_prompts > 1 else b"",
-            steps=[list(row) for row in zip(*(table[name].tolist() for name in table.columns), strict=True)],
-            answer=list(dict.fromkeys(result.answer))[:_MOST_TOKENS],
-            versus=list(dict.fromkeys(result.versus))[:_MOST_TOKENS],
-            whole=float(np.mean(result.total)),
-            residue=float(result.residue),
-            n_prompts=n_prompts,
-            no_neurons=self._why_no_neurons(),
+            **self._of_result(),
             **traits,
         )
+        provenance = result.provenance
+        if len(provenance.prompts) == len(provenance.calls[:1]) == 1:
+            self.scope = scope_behind(result)
+            self.prompt_history = list(provenance.prompts) if self.scope is not None else []
+
+    def _of_result(self) -> dict[str, Any]:
+        """Return the traits that say what is shown."""
+        result = self.result
+        table = result.accumulated()
+        n_prompts = len(result.per_prompt)
+        return {
+            "made_by": made_by("AttributionView", result=result),
+            "n_layers": result.n_layers,
+            "n_heads": result.n_heads,
+            "components": [list(row) for row in zip(*_columns(result), strict=True)],
+            "contributions": result.contribution.astype("<f8").tobytes(),
+            "errors": _errors(result.per_prompt).astype("<f8").tobytes() if n_prompts > 1 else b"",
+            "steps": [list(row) for row in zip(*(table[name].tolist() for name in table.columns), strict=True)],
+            "answer": list(dict.fromkeys(result.answer))[:_MOST_TOKENS],
+            "versus": list(dict.fromkeys(result.versus))[:_MOST_TOKENS],
+            "whole": float(np.mean(result.total)),
+            "residue": float(result.residue),
+            "n_prompts": n_prompts,
+            "no_neurons": self._why_no_neurons(),
+        }
+
+    # -- another prompt
+
+    def traced_with(self) -> dict[str, Any]:
+        """Return the options that the trace of the attribution was made with."""
+        return options_of(self.result.provenance.calls, "scope.trace")
+
+    def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
+        """Make the same attribution of the trace of another prompt."""
+        options = options_of(self.result.provenance.calls, "lens.direct_logit_attribution")
+        result = yield from submit(direct_logit_attribution, trace, **options).follow()
+        return lambda: self._put(result, trace)
+
+    def _put(self, result: Attribution, trace: Trace) -> None:
+        own_title = self.title != _title(self.result)
+        self.result, self._trace, self._neurons = result, trace, {}
+        for name, value in self._of_result().items():
+            setattr(self, name, value)
+        self.origin = self._origin()
+        if not own_title:
+            self.title = _title(result)
 
     @traitlets.validate("limit")
     def _check_limit(self, proposal: Any) -> float | None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import traitlets
 
+from scope_widgets._job import Steps
+from scope_widgets._result import scope_behind
+from scope_widgets.lens.logit_lens import LogitLens, logit_lens
+from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, coloured
 from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.prompted import Prompted, options_of
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, View
@@ -25,12 +30,15 @@ _ROW_HEIGHT = 36
 _LEAST_HEIGHT, _MOST_HEIGHT = 424, 520
 
 
-class LogitLensView(View):
+class LogitLensView(Prompted):
     """The logit lens of one prompt: layers up, positions across, the top token in each cell.
 
     Parameters
     ----------
     lens : LogitLens
+    scope : Microscope, optional
+        The model, with which the prompt can be changed: in the field above the map, or with `change_prompt`. Default
+        that which made the lens, where it is there.
     selection : Selection, optional
         Shared with other views; its last token is the position whose layers stand beside the map.
     title : str, optional
@@ -83,30 +91,65 @@ class LogitLensView(View):
         self,
         lens: Any,
         *,
+        scope: Any = None,
         selection: Selection | None = None,
         selected_tokens: Iterable[int] | None = None,
         title: str | None = None,
         **traits: Any,
     ) -> None:
         self.lens = _checked(lens)
-        top = np.asarray(lens.top_ids)[..., 0]
-        watched = [int(token) for token in lens.watched]
-        traits.setdefault("token", watched[0] if watched else None)
-        traits.setdefault("height", min(_MOST_HEIGHT, max(_LEAST_HEIGHT, _BARE_HEIGHT + _ROW_HEIGHT * len(top))))
+        traits.setdefault("token", next(map(int, lens.watched), None))
+        rows = len(lens.layers)
+        traits.setdefault("height", min(_MOST_HEIGHT, max(_LEAST_HEIGHT, _BARE_HEIGHT + _ROW_HEIGHT * rows)))
         super().__init__(
             selection=selection,
             selected_tokens=selected_tokens,
             title=title or _title(lens),
-            made_by=made_by("LogitLensView", result=lens),
-            n_layers=int(lens.layers[-1]),
-            tokens=list(lens.tokens),
-            layers=[int(layer) for layer in lens.layers],
-            top_ids=top.astype("<i4").tobytes(),
-            top_probabilities=_float32(np.asarray(lens.top_probabilities)[..., 0]),
-            texts=self._texts([top, np.array(watched, int)]),
-            watched=watched,
+            **self._of_lens(),
             **traits,
         )
+        self.scope = scope_behind(lens) if scope is None else scope
+        if self.scope is not None and len(lens.provenance.prompts) == 1:
+            self.prompt_history = list(lens.provenance.prompts)
+
+    def _of_lens(self) -> dict[str, Any]:
+        """Return the traits that say what is shown."""
+        lens = self.lens
+        top = np.asarray(lens.top_ids)[..., 0]
+        watched = [int(token) for token in lens.watched]
+        return {
+            "made_by": made_by("LogitLensView", result=lens),
+            "n_layers": int(lens.layers[-1]),
+            "tokens": list(lens.tokens),
+            "layers": [int(layer) for layer in lens.layers],
+            "top_ids": top.astype("<i4").tobytes(),
+            "top_probabilities": _float32(np.asarray(lens.top_probabilities)[..., 0]),
+            "texts": self._texts([top, np.array(watched, int)]),
+            "watched": watched,
+        }
+
+    # -- another prompt
+
+    def traced_with(self) -> dict[str, Any]:
+        """Return the options that the trace on show was made with."""
+        return options_of(self.lens.provenance.calls, "scope.trace")
+
+    def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
+        """Make what is shown of the trace of another prompt."""
+        options = options_of(self.lens.provenance.calls, "lens.logit_lens")
+        lens = _checked((yield from submit(logit_lens, trace, **options).follow()))
+        return lambda: self._put(lens)
+
+    def _put(self, lens: LogitLens) -> None:
+        own_title = self.title != _title(self.lens)
+        self.lens = lens
+        for name, value in self._of_lens().items():
+            setattr(self, name, value)
+        if self.token not in self.watched:
+            self.token = next(iter(self.watched), None)
+        self.origin = self._origin()
+        if not own_title:
+            self.title = _title(lens)
 
     @traitlets.validate("limits")
     def _check_limits(self, proposal: Any) -> list[float] | None:

@@ -50,6 +50,10 @@ plural = steering.direction(
 panel = widgets.SteeringPanel(scope, "the horse", directions=[plural], answer=" run", versus=" runs")
 panel
 """
+BENCH = """
+bench = widgets.Workbench(scope, "When Mary and John went to the store, John gave a drink to", selected_heads=[(2, 1)])
+bench
+"""
 STEERED = [STEER, "print('strength', panel.strengths, panel.steered.difference)"]
 
 HOSTS = ["jupyterlab", "notebook"]
@@ -126,7 +130,7 @@ def every_in(server, browser):
                 return opened[host]
             path = folder / f"every-{host}.ipynb"
             set_theme(address, THEMES[host])
-            write_notebook(path, [EVERY, *(f"views[{name!r}]" for name in NAMES), *HEARD, *STEERED])
+            write_notebook(path, [EVERY, *(f"views[{name!r}]" for name in NAMES), *HEARD, *STEERED, BENCH])
             page = stack.enter_context(guarded_page(browser))
             page.set_viewport_size({"width": 1300, "height": 1000})
             cells = open_notebook(page, notebook_url(host, address, path.name))
@@ -199,6 +203,35 @@ def test_jupyter(every_in, screenshot, host, theme):
     check(page, outputs, lambda n: run_cell(page, cells.nth(first + n)))
     outputs(0).scroll_into_view_if_needed()
     screenshot(page, f"{host}-{theme}", compared=False)
+
+
+def test_a_workbench_in_jupyterlab(every_in, screenshot):
+    page, cells = every_in("jupyterlab")
+    steer, bench = (cells.nth(1 + len(NAMES) + len(HEARD) + at) for at in (0, 2))
+    run_cell(page, steer)
+    run_cell(page, bench)
+    views = bench.locator(".sw")
+    views.nth(4).wait_for(timeout=LONG)
+    bar, attention, steering, stream, attribution = map(views.nth, range(5))
+    bar.locator(".sw-prompt-closed").click()
+    bar.locator("textarea").fill("When Anna and Paul went to the park, Paul gave a book to")
+    bar.locator("textarea").press("Enter")
+    for view in (attention, steering):
+        view.get_by_text("Anna").first.wait_for(timeout=20_000)
+    sizes = {}
+    for width in (480, 1000, 1600):
+        wide = bar.bounding_box()["width"]
+        size = page.viewport_size
+        page.set_viewport_size({"width": round(size["width"] + width - wide), "height": size["height"]})
+        page.evaluate(TWO_FRAMES)
+        sizes[width] = [view.bounding_box() for view in (attention, stream, attribution)]
+        screenshot(page, f"workbench-{width}", compared=False)
+    for width, (left, right, below) in sizes.items():
+        assert (left["x"] < right["x"]) == (width > 480)
+        assert right["x"] == below["x"]
+        assert right["x"] + right["width"] <= bar.bounding_box()["x"] + width + 1 or width < 1600
+    bar.get_by_role("button", name="Attribution").click()
+    views.nth(4).wait_for(state="detached", timeout=20_000)
 
 
 def test_a_slider_steers_in_jupyterlab(every_in, screenshot):

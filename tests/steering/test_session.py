@@ -667,3 +667,14 @@ def test_a_model_in_training_mode():
 def test_a_span_with_a_stop_leaves_what_is_generated_alone(at, inside):
     positions, lengths = torch.arange(9)[None], torch.tensor([6])
     assert is_steered(at, positions, lengths)[0].nonzero()[:, 0].tolist() == list(inside)
+
+
+def test_a_session_as_a_job_is_the_same(demo):
+    options = {"answer": " run", "versus": " dog"}
+    heads = [steering.ScaleHead(2, 1, 0.0)]
+    one = steering.Session(demo, "the horse", heads, **options)
+    other = steering.Session.submit_new(demo, "the horse", heads, **options).result()
+    assert other.at().difference == one.at().difference
+    assert (other.tokens, other.spans, other.answers) == (one.tokens, one.spans, one.answers)
+    with pytest.raises(ValueError, match="one prompt"):
+        steering.Session.submit_new(demo, ["a", "b"])

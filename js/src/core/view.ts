@@ -4,6 +4,7 @@ import { showConnection } from "./elements/connection_line";
 import { addDefinitions, type Definition } from "./elements/definitions";
 import { hiddenStill } from "./elements/hidden_still";
 import { keepKeys } from "./elements/host_keys";
+import { addPromptLine } from "./elements/prompt_line";
 import { createRoot, type Theme } from "./elements/theme";
 import { createTooltip, type Tooltip } from "./elements/tooltip";
 import { kernelLost } from "./kernel_lost";
@@ -28,34 +29,52 @@ export interface View<T extends ViewTraits> {
   until: AbortSignal;
 }
 
-/** `css` is the view's own sheet, `build` fills its root. */
+/** `css` is the view's own sheet, `build` fills its root; for another prompt it is filled anew. */
 export const widget = <T extends ViewTraits>(css: string, build: (view: View<T>) => void) => ({
   render({ model: given, el }: { model: Model<T>; el: HTMLElement }): () => void {
     const life = new AbortController();
-    const until = life.signal;
-    const gone = kernelLost(given, until);
+    const gone = kernelLost(given, life.signal);
     const saved = gone.peek();
     const model: Model<T> = saved ? withoutKernel(given) : given;
     const lost = computed(() => !saved && gone.value);
-    const { root, theme, onPaper } = createRoot(el, model, css, until);
-    keepKeys(root, until);
+    const { root, theme, onPaper } = createRoot(el, model, css, life.signal);
+    keepKeys(root, life.signal);
     root.append(hiddenStill(given.get("selection_id") ?? ""));
-    const requests = new Requests(model, until, lost);
-    build({
-      model,
-      root,
-      theme,
-      onPaper,
-      title: trait(model, "title", until),
-      tooltip: createTooltip(root),
-      selection: selectionOf(model, until),
-      requests,
-      until,
+    const prompt = addPromptLine(root, model, lost, life.signal);
+    const lasting = new Set(root.children);
+
+    const fill = (until: AbortSignal): void => {
+      const requests = new Requests(model, until, lost);
+      build({
+        model,
+        root,
+        theme,
+        onPaper,
+        title: trait(model, "title", until),
+        tooltip: createTooltip(root),
+        selection: selectionOf(model, until),
+        requests,
+        until,
+      });
+      prompt?.addKeys();
+      addDefinitions(root, (model.get("definitions") ?? []) as unknown as Definition[]);
+      showConnection(root, { saved: saved ? SAVED_PICTURE : "", lost, silent: requests.silent }, until);
+      for (const turn of ["pointerdown", "keydown"])
+        root.addEventListener(turn, () => requests.ping(), { capture: true, signal: until });
+    };
+    let shown = new AbortController();
+    // All of it, and at once: nothing of the prompt before may stand beside anything of this one.
+    prompt?.onOther(() => {
+      shown.abort();
+      for (const child of [...root.children]) if (!lasting.has(child)) child.remove();
+      root.className = "sw";
+      shown = new AbortController();
+      fill(shown.signal);
     });
-    addDefinitions(root, (model.get("definitions") ?? []) as unknown as Definition[]);
-    showConnection(root, { saved: saved ? SAVED_PICTURE : "", lost, silent: requests.silent }, until);
-    for (const turn of ["pointerdown", "keydown"])
-      root.addEventListener(turn, () => requests.ping(), { capture: true, signal: until });
-    return () => life.abort();
+    fill(shown.signal);
+    return () => {
+      shown.abort();
+      life.abort();
+    };
   },
 });

@@ -18,6 +18,14 @@ export interface ViewTraits {
 }
 
 export interface AttentionViewTraits extends ViewTraits {
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
   tokens: string[];
   versus_tokens: string[];
   /** uint8 [side, layer, head, row, column] */
@@ -46,6 +54,14 @@ export interface AttentionViewTraits extends ViewTraits {
 }
 
 export interface AttributionViewTraits extends ViewTraits {
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
   /** [name, layer, head] a part; -1 where there is none */
   components: any[][];
   /** float64 a part, NaN where it is not known */
@@ -132,6 +148,14 @@ export interface HeadTableTraits extends ViewTraits {
 }
 
 export interface LogitLensViewTraits extends ViewTraits {
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
   tokens: string[];
   /** Lowest first; the last one enters the final norm. */
   layers: number[];
@@ -154,6 +178,14 @@ export interface LogitLensViewTraits extends ViewTraits {
 }
 
 export interface PatchingMapTraits extends ViewTraits {
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
   /** layer, head, position; or component */
   axes: string[];
   shape: number[];
@@ -202,6 +234,14 @@ export interface PatchingMapTraits extends ViewTraits {
 }
 
 export interface SteeringPanelTraits extends ViewTraits {
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
   /** answers come soon enough to follow a slider */
   interactive: boolean;
   model_name: string;
@@ -240,4 +280,23 @@ export interface TokenViewTraits extends ViewTraits {
   limits: [number, number] | null;
   threshold: number;
   height: number | null;
+}
+
+export interface WorkbenchBarTraits extends ViewTraits {
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
+  /** [name, title] of each */
+  panes: any[];
+  /** names of panes */
+  hidden: string[];
+  /** what does not follow the prompt, and why */
+  note: string;
+  /** of the workbench's call, as Python, after the prompt */
+  arguments: string[];
 }

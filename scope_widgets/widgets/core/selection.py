@@ -131,6 +131,14 @@ class Selection(traitlets.HasTraits):
         """Forget `view`."""
         self._views.discard(view)
 
+    def views(self) -> list[Any]:
+        """Return the views that share it."""
+        return list(self._views)
+
+    def has(self, view: Follower) -> bool:
+        """Return whether `view` shares it."""
+        return view in self._views
+
     @traitlets.default("heads")
     def _no_heads(self) -> list[Head]:
         return []

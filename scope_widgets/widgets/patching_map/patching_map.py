@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import traitlets
 
-from scope_widgets._job import JobStatus
+from scope_widgets._job import JobStatus, Steps
+from scope_widgets._result import scope_behind
 from scope_widgets.experiments.rounding import rank
+from scope_widgets.lens.direct_logit_attribution import Attribution, direct_logit_attribution
+from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.core.definitions import defined
 from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.prompted import Prompted, options_of
 from scope_widgets.widgets.core.question import asked, mean_text, question_text
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
@@ -31,7 +35,7 @@ _FALLBACK_ROWS = 10
 _PAUSE_S, _RATE, _SHARE = 0.2, 1e6, 0.1
 
 
-class PatchingMap(View):
+class PatchingMap(Prompted):
     """Layers up, positions or heads across, each cell coloured by its signed effect.
 
     Parameters
@@ -124,41 +128,73 @@ class PatchingMap(View):
         self._result = None if self._sweep is not None else source
         self._stopping = self._active = False
         result = self.result
-        about = Effects.of(result)
-        values, estimates = values_of(result)
-        whole = result.total if about.components else None  # [prompt]
-        zero = getattr(result, "by_construction", None)  # an attribution has none
         super().__init__(
             selection=selection,
             selected_heads=selected_heads,
             selected_tokens=selected_tokens,
-            title=title or about.title,
-            n_layers=about.n_layers,
-            n_heads=about.n_heads,
-            axes=about.axes,
-            shape=about.shape,
-            positions=about.positions,
-            are_tokens=about.are_tokens,
-            are_heads=about.are_heads,
-            components=about.components,
-            over=getattr(result, "over", ""),
-            quantity=about.quantity,
-            meaning=about.meaning,
-            message=getattr(result, "message", ""),
-            prompts=_prompts(result),
-            made_by=made_by("PatchingMap", result=result),
-            metric=about.metric,
-            question=_asked(result, about.metric),
-            whole=None if whole is None else float(np.mean(whole)),
-            residue=None if whole is None else float(result.residue),
-            values=as_bytes(values),
-            estimates=as_bytes(estimates),
-            live=self._sweep is not None,
-            by_construction=b"" if zero is None or not zero.any() else zero.astype("u1").tobytes(),
-            done=self._done(values),
-            total=len(values) if zero is None else int((~zero).sum()),
+            title=title or Effects.of(result).title,
+            **self._of_result(),
             **traits,
         )
+        provenance = result.provenance
+        if self.components and len(provenance.prompts) == len(provenance.calls[:1]) == 1:
+            self.scope = scope_behind(result)
+            self.prompt_history = list(provenance.prompts) if self.scope is not None else []
+
+    def _of_result(self) -> dict[str, Any]:
+        """Return the traits that say what is shown."""
+        result = self.result
+        about = Effects.of(result)
+        values, estimates = values_of(result)
+        whole = result.total if about.components else None  # [prompt]
+        zero = getattr(result, "by_construction", None)  # an attribution has none
+        return {
+            "n_layers": about.n_layers,
+            "n_heads": about.n_heads,
+            "axes": about.axes,
+            "shape": about.shape,
+            "positions": about.positions,
+            "are_tokens": about.are_tokens,
+            "are_heads": about.are_heads,
+            "components": about.components,
+            "over": getattr(result, "over", ""),
+            "quantity": about.quantity,
+            "meaning": about.meaning,
+            "message": getattr(result, "message", ""),
+            "prompts": _prompts(result),
+            "made_by": made_by("PatchingMap", result=result),
+            "metric": about.metric,
+            "question": _asked(result, about.metric),
+            "whole": None if whole is None else float(np.mean(whole)),
+            "residue": None if whole is None else float(result.residue),
+            "values": as_bytes(values),
+            "estimates": as_bytes(estimates),
+            "live": self._sweep is not None,
+            "by_construction": b"" if zero is None or not zero.any() else zero.astype("u1").tobytes(),
+            "done": self._done(values),
+            "total": len(values) if zero is None else int((~zero).sum()),
+        }
+
+    # -- another prompt, of an attribution
+
+    def traced_with(self) -> dict[str, Any]:
+        """Return the options that the trace of the attribution was made with."""
+        return options_of(self.result.provenance.calls, "scope.trace")
+
+    def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
+        """Make the same attribution of the trace of another prompt."""
+        options = options_of(self.result.provenance.calls, "lens.direct_logit_attribution")
+        result = yield from submit(direct_logit_attribution, trace, **options).follow()
+        return lambda: self._put(result)
+
+    def _put(self, result: Attribution) -> None:
+        own_title = self.title != Effects.of(self.result).title
+        self._result = result
+        for name, value in self._of_result().items():
+            setattr(self, name, value)
+        self.origin = self._origin()
+        if not own_title:
+            self.title = Effects.of(result).title
 
     @property
     def result(self) -> Any:

@@ -6,7 +6,7 @@ import json
 import math
 import operator
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,10 +14,11 @@ import numpy as np
 import traitlets
 
 from scope_widgets._calls import literal
-from scope_widgets._job import JobStatus
+from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep
 from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.prompted import Prompted
 from scope_widgets.widgets.core.reproducing_code import load_line
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
@@ -35,7 +36,7 @@ LONGEST = 200
 Strengths = Sequence[float | None]
 
 
-class SteeringPanel(View):
+class SteeringPanel(Prompted):
     """A slider for each intervention, and the next tokens, steered beside unsteered, while a slider moves.
 
     Where an answer takes longer than a slider may wait, one request brings what the slider does over its span; while it
@@ -148,7 +149,7 @@ class SteeringPanel(View):
         super().__init__(
             selection=selection,
             selected_heads=selected_heads,
-            title=title or f"Steering, {model.rstrip('/').rsplit('/', 1)[-1]}, {len(session.tokens)} tokens",
+            title=title or _title(session),
             n_layers=session.scope.n_layers,
             n_heads=session.scope.n_heads,
             interactive=session.scope.interactive,
@@ -158,6 +159,38 @@ class SteeringPanel(View):
             interventions=self._described(),
             **traits,
         )
+        self._begin()
+        self.scope, self.prompt_history = session.scope, _prompts(session)
+
+    # -- another prompt
+
+    def traced_with(self) -> None:
+        """Return None: a session runs the prompt itself."""
+        return
+
+    def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
+        """Make a session of another prompt with the same sliders, and ask it for where they stand."""
+        old = self._session
+        answer, versus = old.answers or (None, None)
+        yield JobStatus("running", "running the model")
+        job = type(old).submit_new(old.scope, text, old.interventions, answer=answer, versus=versus)
+        session = yield from job.follow()
+        # so that nothing is run when it is shown, but where sliders came or went meanwhile
+        if self.interactive and session.interventions == self._session.interventions:
+            yield from session.submit_grid([self._effective()]).follow()
+        return lambda: self._put(session)
+
+    def _put(self, session: Any) -> None:
+        own_title, old = self.title != _title(self._session), self._session
+        if session.interventions != old.interventions:  # a slider came or went meanwhile
+            answer, versus = old.answers or (None, None)
+            session = type(old)(old.scope, session.prompt, old.interventions, answer=answer, versus=versus)
+        self._take(session)
+        self._sweeps, self._written, self.fluent = {}, None, {}
+        self.prompt_tokens, self.interventions = list(session.tokens), self._described()
+        self.origin = self._origin()
+        if not own_title:
+            self.title = _title(session)
         self._begin()
 
     # -- what is steered
@@ -327,11 +360,15 @@ class SteeringPanel(View):
 
     def answer_steer(self, strengths: Strengths) -> LongAnswer:
         """Return what comes next at these strengths."""
-        began = time.perf_counter()
-        job = self._session.submit_grid([[sliders.strength(one) for one in strengths]])
+        began, session = time.perf_counter(), self._session
+        job = session.submit_grid([[sliders.strength(one) for one in strengths]])
         (found,) = yield from job.follow()
         data = {**self._reader.read(found), "ms": round((time.perf_counter() - began) * 1000, 3)}
-        if not self.interactive and list(strengths) == [sliders.number(strength) for strength in self._effective()]:
+        if (
+            session is self._session
+            and not self.interactive
+            and list(strengths) == [sliders.number(strength) for strength in self._effective()]
+        ):
             self.start = {"strengths": list(strengths), **data}
         return data, []
 
@@ -339,20 +376,22 @@ class SteeringPanel(View):
         """Move one slider over its span, the others held."""
         which = operator.index(which)
         others = [sliders.strength(one) for one in strengths]
-        keys = self._keys  # a slider may come or go meanwhile
-        found = yield from self._session.scope.submit(sweep, self._session, which, others=others).follow()
+        keys, session = self._keys, self._session  # a slider may come or go meanwhile, or another prompt be shown
+        found = yield from session.scope.submit(sweep, session, which, others=others).follow()
         key = keys[which]
         data = {
             "which": which,
             "name": found.what,
             "strengths": found.strengths.tolist(),
             "kl": _plain(found.kl),
-            "difference": None if self._session.answers is None else _plain(found.difference),
+            "difference": None if session.answers is None else _plain(found.difference),
             "loss": _plain(found.loss),
             "fluent": None if found.fluent is None else list(found.fluent),
             "limit": found.limit,
             "spearman": sliders.number(found.spearman),
         }
+        if session.prompt != self._session.prompt:
+            return data, []
         self._sweeps[key] = ([*strengths[:which], *strengths[which + 1 :]], data)
         span = {} if found.fluent is None else {key: list(found.fluent)}
         self.fluent = {**{name: known for name, known in self.fluent.items() if name != key}, **span}
@@ -367,7 +406,8 @@ class SteeringPanel(View):
         texts = {"unsteered": "", "steered": ""}
         yield JobStatus("waiting", json.dumps(texts), 0, wanted)
         options = {"max_new_tokens": wanted, "temperature": temperature, "seed": seed}
-        job = self._session.submit_continuations(rows, **options)
+        session = self._session
+        job = session.submit_continuations(rows, **options)
         for status in job:
             if status.partial is not None:
                 texts = dict(zip(texts, status.partial, strict=True))
@@ -375,7 +415,8 @@ class SteeringPanel(View):
             yield status
         texts = dict(zip(texts, job.result(), strict=True))
         asked = {"strengths": list(strengths), **options}
-        self._written = repr(asked), texts
+        if session.prompt == self._session.prompt:
+            self._written = repr(asked), texts
         return dict(texts), []
 
     def answer_grid(self, which: int, strengths: Strengths) -> LongAnswer:
@@ -521,3 +562,13 @@ def _finite(strength: Any) -> float | None:
 
 def _plain(values: Any) -> list[float | None]:
     return [sliders.number(float(value)) for value in np.asarray(values, dtype=float)]
+
+
+def _title(session: Any) -> str:
+    model = str(session.scope.model_id)
+    return f"Steering, {model.rstrip('/').rsplit('/', 1)[-1]}, {len(session.tokens)} tokens"
+
+
+def _prompts(session: Any) -> list[str]:
+    """Return the text of the prompt; none where it is known as token ids only."""
+    return [session.prompt] if isinstance(session.prompt, str) else []

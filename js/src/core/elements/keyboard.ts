@@ -7,14 +7,20 @@ export interface Undoable {
 }
 
 /** `actions` by `KeyboardEvent.key` in small letters, without Ctrl, Alt or Meta; `undoable` takes Ctrl + Z and Y. */
-export function listenForKeys(root: HTMLElement, actions: Record<string, () => void>, undoable?: Undoable): void {
-  root.addEventListener("keydown", (event) => {
+export function listenForKeys(
+  root: HTMLElement,
+  actions: Record<string, () => void>,
+  until: AbortSignal,
+  undoable?: Undoable,
+): void {
+  const hear = (event: KeyboardEvent): void => {
     const action = isTextField(event.target) || event.altKey ? undefined : actionOf(event, actions, undoable);
     if (!action) return;
     event.preventDefault();
     event.stopPropagation();
     action();
-  });
+  };
+  root.addEventListener("keydown", hear, { signal: until });
 }
 
 function actionOf(

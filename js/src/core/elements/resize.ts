@@ -5,6 +5,8 @@ import type { View } from "../view";
 import { h } from "./dom";
 
 const LEAST = 240;
+/** See `.sw-prompt`. */
+const PROMPT_LINE = 33;
 
 /**
  * Give `root` a height and an edge to change it by; `onChange` gets the height when a change is complete. Returns a way to
@@ -56,12 +58,14 @@ export function bindHeight(
   { model, root, until }: Pick<View<ViewTraits & { height: number | null }>, "model" | "root" | "until">,
   natural: () => number,
 ): void {
-  const set = resizable(root, model.get("height") ?? natural(), (height) => {
+  // what a view needs is beside the line of its prompt
+  const own = (): number => natural() + (root.querySelector(":scope > .sw-prompt") ? PROMPT_LINE : 0);
+  const set = resizable(root, model.get("height") ?? own(), (height) => {
     model.set("height", height);
     model.save_changes();
   });
   watch(until, () => {
-    const height = natural();
+    const height = own();
     if (model.get("height") === null) set(height);
   });
 }

@@ -75,11 +75,12 @@ export function createToolbar(root: HTMLElement, options: ToolbarOptions, until:
     ),
   );
 
-  root.addEventListener("keydown", (event) => {
+  const hear = (event: KeyboardEvent): void => {
     if (event.key !== "?" || isTextField(event.target)) return;
     event.stopPropagation();
     keyList.toggle();
-  });
+  };
+  root.addEventListener("keydown", hear, { signal: until });
   return { say, controls };
 }
 
