@@ -64,14 +64,14 @@ def convert(pickle: str | Path, folder: str | Path, *, k: int | None = None) -> 
     return sae
 
 
-def _rewrite(pickle: Path, weights: Path) -> None:
+def _rewrite(path: Path, weights: Path) -> None:
     """Write the tensors of a pickle as safetensors, in another process."""
-    program = [sys.executable, "-I", str(read_pickle.__file__), str(pickle.resolve()), str(weights)]
+    program = [sys.executable, "-I", str(read_pickle.__file__), str(path.resolve()), str(weights)]
     done = subprocess.run(program, capture_output=True, text=True, errors="replace")
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()]
         raise ValueError(
-            f"{str(pickle)!r} is not a pickle of weights alone, and nothing else is read: "
+            f"{str(path)!r} is not a pickle of weights alone, and nothing else is read: "
             f"{opening(said[-1] if said else f'ended with {done.returncode}')}"
         )
 
