@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,21 @@ class FeatureLabels(Result):
     def __len__(self) -> int:
         """Return the number of latents."""
         return len(self.feature)
+
+    def _said(self) -> str:
+        labelled = self.labelled()
+        said = f"{len(self):,} latents, {len(labelled):,} labelled"
+        known = [
+            at for at, one in enumerate(self.feature.tolist()) if one in labelled and np.isfinite(self.fuzzing[at])
+        ]
+        if not known:
+            return said
+        best = max(known, key=lambda at: self.fuzzing[at])
+        median = np.median(self.fuzzing[known])
+        label = shorten(self.label[best], 60, placeholder=" ...")
+        return (
+            f"{said}, fuzzing {median:.2f} in the median; best: {self.feature[best]}, {label}, {self.fuzzing[best]:.2f}"
+        )
 
     def labelled(self) -> dict[int, str]:
         """Return the labels that are better than those of others, by latent."""
