@@ -33,7 +33,7 @@ class FeatureLabels(Result):
         in which it does and of those in which it does not. NaN where there is only one kind, or the label was not
         scored.
     fuzzing : ndarray [feature]
-        The same of tokens: on which it fires.
+        The same of tokens: on which it fires. Each is counted once.
     null_detection, null_fuzzing : ndarray [feature]
         Mean of the same scores of labels of other latents, .5 where there are none.
     low, high : ndarray [feature]
