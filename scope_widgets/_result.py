@@ -104,7 +104,8 @@ class Result(Shown):
     """Mixin of the frozen dataclasses that analyses return: named arrays and their provenance.
 
     A subclass has `to_dataframe`, and names its `view` where a widget shows it; otherwise it displays as its table.
-    Its decorator says `repr=False`: thousands of numbers in a row help nobody.
+    Its decorator says `repr=False`: thousands of numbers in a row help nobody. `_said` is what the repr says in place
+    of the fields.
     """
 
     view: ClassVar[str] = ""
