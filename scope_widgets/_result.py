@@ -104,7 +104,8 @@ class Result(Shown):
     """Mixin of the frozen dataclasses that analyses return: named arrays and their provenance.
 
     A subclass has `to_dataframe`, and names its `view` where a widget shows it; otherwise it displays as its table.
-    Its decorator says `repr=False`: thousands of numbers in a row help nobody.
+    Its decorator says `repr=False`: thousands of numbers in a row help nobody. `_said` is what the repr says in place
+    of the fields.
     """
 
     view: ClassVar[str] = ""
@@ -113,9 +114,15 @@ class Result(Shown):
     provenance: Provenance
 
     def __repr__(self) -> str:
-        """Name the fields, long ones by their size."""
-        fields = ", ".join(f"{f.name}={_brief(getattr(self, f.name))}" for f in dataclasses.fields(self))  # type: ignore[arg-type]
-        return f"{type(self).__name__}({fields})"
+        """Say what it found, and of which model."""
+        prompts = len(self.provenance.prompts)
+        count = f", {prompts:,} prompt{'s' * (prompts > 1)}" if prompts else ""
+        return f"{type(self).__name__}({self._said()}; {self.provenance.model}{count})"
+
+    def _said(self) -> str:
+        """Return what the repr says: of a class without words of its own its fields, long ones by size and range."""
+        names = [one.name for one in dataclasses.fields(self) if one.name != "provenance"]  # type: ignore[arg-type]
+        return ", ".join(f"{name}={_brief(getattr(self, name))}" for name in names)
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return the numbers as a table."""
@@ -222,9 +229,18 @@ class ArrayResult(Result):
 
 def _brief(value: Any) -> str:
     if isinstance(value, np.ndarray):
-        return f"<{value.dtype} {list(value.shape)}>"
-    if isinstance(value, Provenance):
-        return f"<{value.model}, {len(value.prompts)} prompts>"
+        return f"<{value.dtype} {list(value.shape)}{_range(value)}>"
     text = repr(value)
     size = f" of {len(value)}" if hasattr(value, "__len__") else ""
     return text if len(text) <= _LONGEST else f"<{type(value).__name__}{size}>"
+
+
+def _range(array: np.ndarray[Any, Any]) -> str:
+    """Return the smallest and the largest number of an array in words, NaN and infinities left out."""
+    if array.dtype.kind == "b":
+        return f", {np.count_nonzero(array):,} true"
+    known = array[np.isfinite(array)] if array.dtype.kind in "iuf" else array[:0]
+    if not known.size:
+        return ""
+    low, high = f"{known.min():.4g}", f"{known.max():.4g}"
+    return f", {low}" if low == high else f", {low} to {high}"

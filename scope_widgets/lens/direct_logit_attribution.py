@@ -110,6 +110,20 @@ class Attribution(Result):
         found: Array = self.contribution[np.array(self.component) == component]
         return found
 
+    def _said(self) -> str:
+        tokens = [
+            f" {name} {names[0]!r}" if len(set(names)) == 1 else f" {name} {len(names):,} tokens"
+            for name, names in (("of", self.answer), ("without", self.versus))
+            if names
+        ]
+        mean = "mean " if len(self.total) > 1 else ""
+        said = f"{mean}logit{''.join(tokens)}: {np.mean(self.total):.3f}, of {len(self.component):,} parts"
+        parts = [
+            f"{name}{f' {layer}' if layer >= 0 else ''}{f'.{head}' if head >= 0 else ''} {value:+.3f}"
+            for name, layer, head, value in self.top(3).itertuples(index=False)
+        ]
+        return f"{said}; most: {', '.join(parts)}"
+
     def to_dataframe(self) -> pd.DataFrame:
         """Return a table: component, layer, head, contribution, summing to the mean logit difference."""
         import pandas as pd

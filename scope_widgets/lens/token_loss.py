@@ -79,6 +79,13 @@ class TokenLoss(Result):
         """The exponential of the mean loss."""
         return float(np.exp(self.mean))
 
+    def _said(self) -> str:
+        said = f"{len(self.tokens):,} tokens, mean loss {self.mean:.3f} nats"
+        if len(self.tokens) < 2:
+            return said
+        most = int(np.argmax(self.loss[1:])) + 1
+        return f"{said}; largest: {self.loss[most]:.3f} of {self.tokens[most]!r}, token {most}"
+
     def to_dataframe(self) -> pd.DataFrame:
         """Return a table, a row a token: position, token, loss, probability, rank, entropy and what was expected."""
         import pandas as pd

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import pkgutil
+import re
 import tempfile
 
 import numpy as np
@@ -164,9 +165,51 @@ def test_a_result_shows_writes_and_reads_itself(name, scope, tmp_path):
     shown = result._repr_mimebundle_()
     shown = shown[0] if isinstance(shown, tuple) else shown
     assert shown["text/plain"]
-    assert len(repr(result)) < 3000
+    said = repr(result)
+    assert len(said) < 3000
+    # a size alone says nothing: each array has its name, and the range of its numbers
+    sizes = re.findall(r"(\w+=)?<(?:float|int|uint|bool)\d* \[[\d, ]*\](, [^>]+)?>", said)
+    assert all(name and numbers for name, numbers in sizes), said
     with pytest.raises(ValueError, match=f"not a {name} written by"):
         RESULTS[name].from_json("{}")
+
+
+#: what the repr of a class with words of its own says, and a number of it
+SAID = {
+    "Attribution": (
+        r"logit of 'Mary' without 'John': {:.3f}, of 27 parts; most: attention 3.1 \+\d.\d+, .*; demo, 1 prompt",
+        lambda result: result.total[0],
+    ),
+    "FeatureComparison": (
+        r"\d latents on 2 pairs, 0 with q below .05; surest: {}, \S+ on corrupted and \S+ on clean prompts, q \d",
+        lambda result: result.feature[0],
+    ),
+    "FeatureLabels": (r"{} latents, 0 labelled; demo", len),
+    "SparseProbes": (
+        r"'1' against '0', right of 4 texts: latents \(k 2\) {:.3f}, random latents \(k 2\) .*, dense \(k 128\) ",
+        lambda result: result.accuracy[1],
+    ),
+    "TokenLoss": (
+        r"15 tokens, mean loss {:.3f} nats; largest: \d.\d+ of '\S+', token \d+; demo, 1 prompt",
+        lambda result: result.mean,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_repr_says_what_was_found(name, scope):
+    result = MAKERS[name](scope)
+    said, number = SAID[name]
+    assert re.match(rf"{name}\({said.format(number(result))}", repr(result)), repr(result)
+
+
+def test_labels_name_the_best():
+    labels = features.FeatureIndex.load("demo").labels
+    labelled = [at for at, one in enumerate(labels.label) if one != "unlabelled"]
+    best = max(labelled, key=lambda at: labels.fuzzing[at])
+    median = np.median(labels.fuzzing[labelled])
+    said = f"{len(labels)} latents, {len(labelled)} labelled, fuzzing {median:.2f} in the median"
+    assert repr(labels).startswith(f"FeatureLabels({said}; best: {labels.feature[best]}, {labels.label[best][:20]}")
 
 
 def test_a_long_field_is_named_by_its_size_or_kind(scope):

@@ -54,6 +54,13 @@ class FeatureComparison(Result):
         """Return the latents whose q is below a level."""
         return [int(one) for one in self.feature[self.q < level]]
 
+    def _said(self) -> str:
+        said = f"{len(self.feature):,} latents on {self.n_pairs:,} pairs, {len(self.found()):,} with q below .05"
+        if not len(self.feature):
+            return said
+        change = f"{self.corrupted[0]:.3g} on corrupted and {self.clean[0]:.3g} on clean prompts, q {self.q[0]:.2g}"
+        return f"{said}; surest: {self.feature[0]}, {change}"
+
     def to_dataframe(self) -> pd.DataFrame:
         """Return a table of a row a latent: feature, clean, corrupted, difference, p, q."""
         import pandas as pd

@@ -28,6 +28,8 @@ class RandomContexts:
     windows : ndarray of int32 [context, WINDOW]
         Token ids, -1 where the sample has none.
     samples : ndarray of int32 [context]
+    rows : ndarray of int64 [context]
+        Of the first scored token, in the recording.
     starts : ndarray of int64 [latent + 1]
         Where each latent begins in `places`.
     places : ndarray of int32 [fires]
@@ -36,6 +38,7 @@ class RandomContexts:
 
     windows: Array
     samples: Array
+    rows: Array
     starts: Array
     places: Array
 
@@ -45,6 +48,13 @@ class RandomContexts:
         found.flat[self.places[self.starts[latent] : self.starts[latent + 1]]] = True
         return found
 
+    def apart_from(self, rows: Array, samples: Array) -> Array:
+        """Return which contexts share no scored token with the windows around rows of samples, bool `[context]`."""
+        # two stretches of one length in one sample share tokens where they begin less than that length apart
+        near = np.abs(self.rows[:, None] - (rows - BEFORE + LEAD)) < SCORED.stop - SCORED.start
+        apart: Array = ~np.any(near & (self.samples[:, None] == samples), axis=1)
+        return apart
+
     def tensors(self) -> dict[str, Tensor]:
         """Return what `of_tensors` takes."""
         return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in vars(self).items()}
@@ -53,12 +63,14 @@ class RandomContexts:
     def of_tensors(cls, given: dict[str, Tensor], n_latents: int) -> RandomContexts:
         """Return the contexts of tensors that a file holds; raise ValueError where they are none."""
         windows, starts, places = (given[name] for name in ("windows", "starts", "places"))
-        dtypes = {"windows": torch.int32, "samples": torch.int32, "starts": torch.int64, "places": torch.int32}
+        dtypes = {"windows": torch.int32, "samples": torch.int32, "rows": torch.int64}
+        dtypes |= {"starts": torch.int64, "places": torch.int32}
         for name, dtype in dtypes.items():
             if given[name].dtype != dtype:
                 raise ValueError(f"{name} is of {given[name].dtype}")
-        shapes = (len(windows), WINDOW), (len(windows),), (n_latents + 1,)
-        if (tuple(windows.shape), tuple(given["samples"].shape), tuple(starts.shape)) != shapes or places.ndim != 1:
+        n = len(windows)
+        shapes = {"windows": (n, WINDOW), "samples": (n,), "rows": (n,), "starts": (n_latents + 1,)}
+        if any(tuple(given[name].shape) != shape for name, shape in shapes.items()) or places.ndim != 1:
             raise ValueError("its arrays are of other shapes")
         if starts[0] != 0 or starts[-1] != len(places) or (starts.diff() < 0).any():
             raise ValueError("starts do not ascend from 0 to the number of places")
@@ -82,13 +94,14 @@ def draw_contexts(codes: SparseCodes, contexts: Contexts, seed: int) -> RandomCo
     _, once = np.unique(contexts.windows(drawn, LEAD, WINDOW - 1 - LEAD), axis=0, return_index=True)
     firsts = np.sort(drawn[np.sort(once)[:n]])
     windows = contexts.windows(firsts, LEAD, WINDOW - 1 - LEAD)
-    rows = np.clip(firsts[:, None] + np.arange(-LEAD, WINDOW - LEAD), 0, len(samples) - 1).ravel()
+    of_windows = np.clip(firsts[:, None] + np.arange(-LEAD, WINDOW - LEAD), 0, len(samples) - 1).ravel()
     there = np.flatnonzero(windows.ravel() >= 0)
-    columns = codes.to_scipy()[rows[there]].tocsc()
+    columns = codes.to_scipy()[of_windows[there]].tocsc()
     columns.sort_indices()
     return RandomContexts(
         windows=windows,
         samples=samples[firsts].astype(np.int32),
+        rows=firsts.astype(np.int64),
         starts=columns.indptr.astype(np.int64),
         places=there[columns.indices].astype(np.int32),
     )

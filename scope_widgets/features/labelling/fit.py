@@ -52,7 +52,7 @@ class Fitter:
         self._orders = [np.argsort(keys, kind="stable") for keys in self._keys]
         self._sorted = [keys[order] for keys, order in zip(self._keys, self._orders, strict=True)]
 
-    def fit(self, own: Passages, fires: Array) -> list[Rule]:
+    def fit(self, own: Passages, fires: Array, counted: Array) -> list[Rule]:
         """Return rules, the best first; none where nothing is said of both kinds of tokens.
 
         Parameters
@@ -61,9 +61,12 @@ class Fitter:
             Examples of the latent.
         fires : ndarray of bool [passage, scored]
             Where it fires in the shared passages.
+        counted : ndarray of bool [passage]
+            Which of the shared passages count: those that share no token with `own`.
         """
+        fires = fires & counted[:, None]
         truth = np.concatenate([own.fires, fires])
-        weights = _Weights(truth, np.concatenate([own.there, self._shared.there]))
+        weights = _Weights(truth, np.concatenate([own.there, self._shared.there & counted[:, None]]))
         if not weights.both:
             return []
         candidates = self._candidates(own, fires, weights)

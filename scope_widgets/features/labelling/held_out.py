@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -22,6 +23,15 @@ Predict: TypeAlias = Callable[[str, list[list[str]]], Sequence[Sequence[bool]]]
 COLUMNS = ("label", "detection", "fuzzing", "null_detection", "null_fuzzing", "low", "high", "n", "evidence")
 _UNKNOWN = (np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
 Row: TypeAlias = tuple[str, float, float, float, float, float, float, int, str]
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """What the labels of a latent are scored on: its examples, and the random contexts that are `apart` from them."""
+
+    examples: Passages
+    apart: Array
+    passages: Passages
 
 
 class Labelling:
@@ -59,16 +69,14 @@ class Labelling:
         label = self._label(j)
         if not label:
             return UNLABELLED, *_UNKNOWN, 0, "no rule adds to what chance gives"
-        examples = self._examples(j, fitted=False)
-        fires = self._fires(j)[~self._shared_fits]
-        passages = Passages.joined([examples, self._held_out.firing(fires)])
-        scores = self._scores(label, examples, passages)
+        scored = self._scored(j)
+        scores = self._scores(label, scored)
         if scores is None:
             said = "not scored: the label is not in the words of rules, so predict= is needed"
             return label, *_UNKNOWN, 0, said
         detection, fuzzing = scores
-        nulls = self._nulls(j, label, examples, passages)
-        low, high = fuzzing.interval(detection.of, len(passages))
+        nulls = self._nulls(j, label, scored)
+        low, high = fuzzing.interval(detection.of, len(scored.passages))
         # what says yes to nothing scores .5, which may be more than labels of others do
         better = low > max(nulls[1], 0.5) and not detection.balanced <= max(nulls[0], 0.5)
         evidence = (
@@ -83,7 +91,7 @@ class Labelling:
             *nulls,
             low,
             high,
-            len(passages),
+            len(scored.passages),
             evidence,
         )
 
@@ -94,7 +102,8 @@ class Labelling:
             return self._own[j]
         if j not in self._rules:
             fires = self._fires(j)[self._shared_fits][:, SCORED]
-            self._rules[j] = self._fitter.fit(self._examples(j, fitted=True), fires)
+            counted = self._apart(j)[self._shared_fits]
+            self._rules[j] = self._fitter.fit(self._examples(j, fitted=True), fires, counted)
         return words_of(self._rules[j], self._vocabulary)
 
     def _others(self, rng: np.random.Generator) -> list[str]:
@@ -107,20 +116,21 @@ class Labelling:
 
     # --- scores -----------------------------------------------------------------------------------------------------
 
-    def _scores(self, label: str, examples: Passages, passages: Passages) -> tuple[Accuracy, Accuracy] | None:
+    def _scores(self, label: str, scored: _Scored) -> tuple[Accuracy, Accuracy] | None:
         """Return detection and fuzzing of a label; None where nobody can say where it fires."""
-        of_shared, of_examples = self._said_of_shared(label), self._said(label, examples)
+        of_shared, of_examples = self._said_of_shared(label), self._said(label, scored.examples)
         if of_shared is None or of_examples is None:
             return None
-        said, there = np.concatenate([of_examples, of_shared]), passages.there
+        passages = scored.passages
+        said, there = np.concatenate([of_examples, of_shared[scored.apart]]), passages.there
         detection = Accuracy.count(np.any(said, 1), np.any(passages.fires, 1))
         return detection, Accuracy.count(said[there], passages.fires[there])
 
-    def _nulls(self, j: int, label: str, examples: Passages, passages: Passages) -> tuple[float, float]:
+    def _nulls(self, j: int, label: str, scored: _Scored) -> tuple[float, float]:
         """Return the mean detection and fuzzing of labels of other latents."""
         others = [one for one in self._pool if one != label]
         drawn = np.random.default_rng([self._seed, j]).permutation(len(others))[: self._draws]
-        scores = [self._scores(others[at], examples, passages) for at in drawn.tolist()]
+        scores = [self._scores(others[at], scored) for at in drawn.tolist()]
         known = [(one[0].balanced, one[1].balanced) for one in scores if one is not None]
         if not known:
             return 0.5, 0.5
@@ -171,8 +181,21 @@ class Labelling:
     def _fires(self, j: int) -> Array:
         return self._index.contexts.fires(j)[self._some]
 
+    def _apart(self, j: int) -> Array:
+        """Return which random contexts share no token with an example of a latent: no token counts twice."""
+        arrays = self._index.arrays
+        there = arrays["example_row"][j] >= 0
+        rows, samples = (arrays[f"example_{name}"][j][there] for name in ("row", "sample"))
+        return self._index.contexts.apart_from(rows, samples)[self._some]
+
+    def _scored(self, j: int) -> _Scored:
+        examples = self._examples(j, fitted=False)
+        apart = self._apart(j)[~self._shared_fits]
+        others = self._held_out[apart].firing(self._fires(j)[~self._shared_fits][apart])
+        return _Scored(examples, apart, Passages.joined([examples, others]))
+
     def _examples(self, j: int, *, fitted: bool) -> Passages:
-        """Return the examples of a latent that are of one half."""
+        """Return the examples of a latent that are of one half; no two are of one sample."""
         arrays = self._index.arrays
         there = arrays["example_row"][j] >= 0
         samples = arrays["example_sample"][j][there]

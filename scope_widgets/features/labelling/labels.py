@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class FeatureLabels(Result):
         in which it does and of those in which it does not. NaN where there is only one kind, or the label was not
         scored.
     fuzzing : ndarray [feature]
-        The same of tokens: on which it fires.
+        The same of tokens: on which it fires. Each is counted once.
     null_detection, null_fuzzing : ndarray [feature]
         Mean of the same scores of labels of other latents, .5 where there are none.
     low, high : ndarray [feature]
@@ -66,6 +67,21 @@ class FeatureLabels(Result):
     def __len__(self) -> int:
         """Return the number of latents."""
         return len(self.feature)
+
+    def _said(self) -> str:
+        labelled = self.labelled()
+        said = f"{len(self):,} latents, {len(labelled):,} labelled"
+        known = [
+            at for at, one in enumerate(self.feature.tolist()) if one in labelled and np.isfinite(self.fuzzing[at])
+        ]
+        if not known:
+            return said
+        best = max(known, key=lambda at: self.fuzzing[at])
+        median = np.median(self.fuzzing[known])
+        label = shorten(self.label[best], 60, placeholder=" ...")
+        return (
+            f"{said}, fuzzing {median:.2f} in the median; best: {self.feature[best]}, {label}, {self.fuzzing[best]:.2f}"
+        )
 
     def labelled(self) -> dict[int, str]:
         """Return the labels that are better than those of others, by latent."""

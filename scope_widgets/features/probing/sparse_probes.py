@@ -58,6 +58,13 @@ class SparseProbes(Result):
         if any(one.shape != (len(self.probe),) for one in arrays) or len(self.latents) != len(self.probe):
             raise ValueError("SparseProbes have one k, one accuracy and one list of latents a probe")
 
+    def _said(self) -> str:
+        no, yes = self.classes
+        most = {name: at for at, name in sorted(enumerate(self.probe), key=lambda one: self.k[one[0]])}
+        found = [f"{name} (k {self.k[at]}) {self.accuracy[at]:.3f}" for name, at in most.items()]
+        found.append(f"larger class {self.larger_class:.3f}")
+        return f"{yes!r} against {no!r}, right of {self.n:,} texts: {', '.join(found)}"
+
     def to_dataframe(self) -> pd.DataFrame:
         """Return a row a probe: probe, k, accuracy, low, high, larger_class, n, latents."""
         import pandas as pd

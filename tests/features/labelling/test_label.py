@@ -3,6 +3,7 @@
 import csv
 import json
 import random
+import re
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ PLANTED = {
     5: lambda said, at: at == 0,
     6: lambda said, at: at + 1 < len(said) and said[at + 1] == "because",
     7: lambda said, at: False,
+    8: lambda said, at: said[at] == "likes",  # and on one token more, most strongly
 }
 EXPECTED = {0: "'likes'", 1: "after 'a'", 2: "'a' after 'was'", 4: "punctuation", 5: "after the beginning",
             6: "before 'because'"}  # fmt: skip
@@ -32,6 +34,14 @@ EXPECTED = {0: "'likes'", 1: "after 'a'", 2: "'a' after 'was'", 4: "punctuation"
 @pytest.fixture(scope="module")
 def scope():
     return Microscope.load("demo")
+
+
+def missed_row(table):
+    """Return a row of a stretch of 21 tokens without 'likes', which is a random context that all latents share."""
+    for _, sample in table.groupby("sample_id"):
+        if len(sample) > 42 and "likes" not in sample["text"].tolist():
+            return sample.index[30]
+    raise AssertionError("every text has it")
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +64,7 @@ def made(scope, tmp_path_factory):
     rates = np.geomspace(0.005, 0.1, N_RANDOM)
     dense[:, len(PLANTED) :] = draw.random((len(table), N_RANDOM)) < rates
     dense *= 0.5 + draw.random(dense.shape, dtype=np.float32)
+    dense[missed_row(table), 8] = 9
     rows = torch.randn(dense.shape[1], 128, generator=torch.Generator().manual_seed(0))
     sae = features.SAE(rows.T.contiguous(), rows, torch.zeros(len(rows)), torch.zeros(128), layer=LAYER)
     with pytest.MonkeyPatch.context() as patch:
@@ -85,6 +96,7 @@ def test_where_a_latent_fires_is_kept_with_examples_and_random_contexts(made):
         at = next(at for at in range(0, len(text), 21) if text[at : at + 22] == wanted)
         assert window[:2].tolist() == [-1, -1] if at == 0 else window[:2].tolist() == text[at - 2 : at]
         scored.append(rows[at : at + 21])
+        assert contexts.rows[number] == rows[at]
         for j in (0, 1, 20):
             fires = dense[rows[at : at + 22], j] > 0
             assert contexts.fires(j)[number, 2 : 2 + len(fires)].tolist() == fires.tolist()
@@ -119,33 +131,69 @@ def test_random_latents_are_unlabelled_and_other_labels_score_a_half(made):
     assert at_random["evidence"].str.contains("not better than chance|no rule").mean() > 0.9
 
 
-def test_scores_are_those_of_counting_tokens(made):
-    """Latent 2, 'a' after 'was', beside a plain reading of the halves that the split says."""
-    index, labels, _, _ = made
-    rng = np.random.default_rng(0)
-    windows, samples = index.contexts.windows, index.contexts.samples
-    rng.permutation(len(windows))
-    known = np.unique(np.concatenate([samples, index.arrays["example_sample"].ravel()]))
-    fitted = dict(zip(known.tolist(), (rng.permutation(len(known)) % 2 == 0).tolist(), strict=True))
-    own = features.label(index, labels={2: "'a'"}, progress=False)
-    said, true, said_any, true_any = [], [], [], []
-    examples = zip(*(index.arrays[f"example_{one}"][2] for one in ("window", "sample", "fires")), strict=True)
-    passages = [(w, s, [bool(bits >> at & 1) for at in range(24)]) for w, s, bits in examples if s >= 0]
-    passages += list(zip(windows, samples, index.contexts.fires(2), strict=True))
-    for window, sample, fires in passages:
-        if fitted[int(sample)]:
+def first_half(index, seed=0):
+    """Return of each sample whether rules are fitted on it, as the seed says."""
+    rng = np.random.default_rng(seed)
+    rng.permutation(len(index.contexts.windows))
+    known = np.unique(np.concatenate([index.contexts.samples, index.arrays["example_sample"].ravel()]))
+    return dict(zip(known.tolist(), (rng.permutation(len(known)) % 2 == 0).tolist(), strict=True))
+
+
+def scored_passages(made, j, seed=0):
+    """Return the rows of each passage that is scored, found in the recording alone, and the number of all contexts."""
+    index, _, _, rec = made
+    ids, samples = rec.table["token_id"].to_numpy(), rec.table["sample_id"].to_numpy()
+    fitted = first_half(index, seed)
+    passages = []
+    for row in index.arrays["example_row"][j]:
+        if row >= 0 and not fitted[samples[row]]:
+            passages.append([one for one in range(max(row - 13, 0), row + 8)
+                             if one < len(ids) and samples[one] == samples[row]])  # fmt: skip
+    seen, n_all = {one for some in passages for one in some}, len(passages)
+    for window, sample in zip(index.contexts.windows.tolist(), index.contexts.samples.tolist(), strict=True):
+        rows = np.flatnonzero(samples == sample)
+        wanted = [one for one in window[2:] if one >= 0]
+        if fitted[sample]:
             continue
-        here = [at for at in range(2, 23) if window[at] >= 0]
-        said.append([index.text(window[at]) == "a" for at in here])
-        true.append([bool(fires[at]) for at in here])
-        said_any.append(any(said[-1]))
-        true_any.append(any(true[-1]))
-    assert own.n.tolist() == [len(said)]
-    for value, yes, is_so in ((own.fuzzing, np.concatenate(said), np.concatenate(true)),
-                              (own.detection, np.array(said_any), np.array(true_any))):  # fmt: skip
+        n_all += 1
+        at = next(at for at in range(0, len(rows), 21) if ids[rows[at : at + 22]].tolist() == wanted)
+        if seen.isdisjoint(rows[at : at + 21].tolist()):
+            passages.append(rows[at : at + 21].tolist())
+    return passages, n_all
+
+
+@pytest.mark.parametrize(("j", "word"), [(0, "likes"), (2, "a"), (6, "is"), (8, "likes"), (20, "with")])
+def test_scores_are_those_of_counting_each_token_once(made, j, word):
+    index, _, dense, rec = made
+    passages, n_all = scored_passages(made, j)
+    rows = np.concatenate(passages)
+    assert len(np.unique(rows)) == len(rows)
+    assert len(passages) < n_all  # some contexts hold an example
+    own = features.label(index, labels={j: repr(word)}, progress=False)
+    assert own.n.tolist() == [len(passages)]
+    said = [index.text(one) == word for one in rec.table["token_id"]]
+    said, true = np.array(said), dense[:, j] > 0
+    of_passages = [np.array([column[some].any() for some in passages]) for column in (said, true)]
+    for value, (yes, is_so) in ((own.fuzzing, (said[rows], true[rows])), (own.detection, of_passages)):
         assert value[0] == pytest.approx((yes[is_so].mean() + (~yes[~is_so]).mean()) / 2)
     assert (own.null_fuzzing[0], own.null_detection[0]) == (0.5, 0.5)  # there are no others
-    assert labels.fuzzing[labels.feature == 2] >= own.fuzzing
+    right, of = (of_passages[0] & of_passages[1]).sum(), of_passages[1].sum()
+    assert f"right on {right} of {of} passages in which it fires" in own.evidence[0]
+
+
+def test_a_single_miss_counts_once(made):
+    index, _, _, rec = made
+    row = missed_row(rec.table.assign(text=[index.text(one) for one in rec.table["token_id"]]))
+    assert row in index.arrays["example_row"][8]
+    sample = rec.table["sample_id"][row]
+    held_out = [seed for seed in range(6) if not first_half(index, seed)[sample]]
+    assert 0 < len(held_out) < 6
+    for seed in range(6):
+        own = features.label(index, labels={8: "'likes'"}, seed=seed, progress=False)
+        right, of = map(
+            int, re.match(r".*?right on (\d+) of (\d+) passages in which it fires", own.evidence[0]).groups()
+        )
+        assert of - right == (seed in held_out)
 
 
 def test_labels_of_ones_own_are_scored_alike(made, tmp_path):
@@ -198,7 +246,7 @@ def test_labels_stand_beside_the_index_and_are_searched(made):
     assert found["match"].is_monotonic_decreasing
     assert 0 in found["feature"].tolist()
     whole = (index.folder / "labels.json").read_text()
-    scalar = whole.replace('"shape": [47]', '"shape": [47, 1]', 1)
+    scalar = whole.replace('"shape": [48]', '"shape": [48, 1]', 1)
     assert scalar != whole
     for text in ("{}", scalar, whole.replace('"values": [0', '"values": [99999', 1), whole[:100]):
         (index.folder / "labels.json").write_text(text)
