@@ -6,6 +6,7 @@ import ast
 import json
 import random
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -293,8 +294,12 @@ def saes(scope: Any, folder: Path) -> Iterator[Format]:
     of_tracer = published / "circuit_tracer/jumprelu/layer_6.safetensors"
     yield of_safetensors("circuit-tracer", of_tracer, use_it)
 
+    conversion = sys.modules[features.convert.__module__]
+
     def converted(path: Path) -> None:
-        sae = features.convert(path.parent / "ae.pt", folder / "converted")
+        # the process of its own is not what is damaged
+        with patch.object(conversion, "_rewrite", lambda one, other: read_pickle.main(str(one), str(other))):
+            sae = features.convert(path.parent / "ae.pt", folder / "converted")
         sae.decode(sae.encode(torch.ones(3, sae.W_enc.shape[0])))
 
     def rewritten(path: Path) -> None:
