@@ -11,6 +11,7 @@ from typing import Any
 
 from scope_widgets._untrusted import check_name, opening, reading
 from scope_widgets.features.formats import dictionary_learning, goodfire, openai, qwen_scope, read_pickle
+from scope_widgets.features.formats.check_finite import check_finite
 from scope_widgets.features.formats.files import header_of, read_config, read_tensors
 from scope_widgets.features.sae.sae import SAE
 
@@ -60,6 +61,7 @@ def convert(pickle: str | Path, folder: str | Path, *, k: int | None = None) -> 
         tensors, values = read_tensors(weights), json.loads(header_of(weights).get("values", "{}"))
     with reading(f"{str(path)!r} is no SAE that is known"):
         sae = _sae(tensors, {**config, **values}, str(path.resolve()), k)
+    check_finite(sae, str(path))
     sae.save(folder)
     return sae
 
@@ -69,11 +71,23 @@ def _rewrite(path: Path, weights: Path) -> None:
     program = [sys.executable, "-I", str(read_pickle.__file__), str(path.resolve()), str(weights)]
     done = subprocess.run(program, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
         raise ValueError(
-            f"{str(path)!r} is not a pickle of weights alone, and nothing else is read: "
-            f"{opening(said[-1] if said else f'ended with {done.returncode}')}"
+            f"{str(path)!r} is no file of torch.save with tensors, numbers and texts alone, and nothing else is read "
+            f"({_reason(path, done.stderr)})."
         )
+
+
+def _reason(path: Path, stderr: str) -> str:
+    """Return why a file was not read, in words of ours: torch's own tell how to read it nevertheless."""
+    with path.open("rb") as file:
+        begins = file.read(2)
+    if begins not in (b"PK", b"\x80\x02"):  # a zip file of torch's, or a pickle of before
+        return "it does not begin as such a file"
+    if "Unsupported global" in stderr or "Unsupported operand" in stderr or "Unsupported class" in stderr:
+        return "it holds objects of other classes, which may run code"
+    if "MemoryError" in stderr or "allocate memory" in stderr:
+        return "it asks for more memory than a file of its size needs"
+    return "it is damaged, or holds something else"
 
 
 def _sae(tensors: Any, config: dict[str, Any], path: str, k: int | None) -> SAE:

@@ -38,7 +38,9 @@ class Recording:
     ((5, 128), ['sample_id', 'token_pos', 'token_id', 'split'])
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest | None = None) -> None:
+        if not isinstance(manifest, Manifest):
+            raise TypeError(f"A recording of a folder is read by features.Recording.load({str(folder)!r}).")
         self.folder, self.manifest = folder, manifest
         self._left_out: set[int] = set()  # numbers of shards
         self._checked: set[Path] = set()  # files that were compared with their digest
