@@ -49,10 +49,21 @@ def checked_count(name: str, value: Any) -> int:
     Traceback (most recent call last):
     ValueError: n= is a whole number from 1; got 0.
     """
-    try:
-        number = 0 if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1:
+    if not is_whole(value) or value < 1:
         raise ValueError(f"{name}= is a whole number from 1; got {value!r}.")
-    return number
+    return operator.index(value)
+
+
+def is_whole(value: Any) -> bool:
+    """Return whether a value is a whole number, Python's, NumPy's or torch's; a bool is none.
+
+    Examples
+    --------
+    >>> is_whole(3), is_whole(3.0), is_whole("3"), is_whole(True)
+    (True, False, False, False)
+    """
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)

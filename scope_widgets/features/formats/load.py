@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from scope_widgets._choices import check_choice
-from scope_widgets._untrusted import check_name, opening
+from scope_widgets._untrusted import check_name
 from scope_widgets.features.formats import circuit_tracer, gemma_scope, llama_scope, saelens, sparsify
 from scope_widgets.features.formats.check_finite import check_finite
 from scope_widgets.features.formats.check_rows import check_rows
@@ -66,8 +66,6 @@ def load(path: str | Path, *, layout: Layout | None = None, scope: Microscope | 
     """
     if layout is not None:
         check_choice("layout", layout, Layout)
-    if not isinstance(path, (str, Path)):
-        raise TypeError(f"An SAE is loaded from the path of a folder or file, or \"demo\"; got {opening(path)}.")
     there = DEMO if str(path) == "demo" else check_name(path)
     if not there.exists():
         raise FileNotFoundError(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._choices import checked_count
+from scope_widgets._choices import checked_count, is_whole
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening, read_text, reading
 from scope_widgets.features.formats.load import load
@@ -265,11 +265,14 @@ class FeatureIndex:
     def _prompt_ids(self, prompt: Any) -> list[int]:
         """Return the token ids of a prompt, of which one at least is no special token."""
         assert self.scope is not None
-        is_ids = isinstance(prompt, list) and all(type(one) is int for one in prompt)
+        is_ids = isinstance(prompt, list) and all(map(is_whole, prompt))
         if not is_ids and not isinstance(prompt, str):
             raise ValueError(f"A prompt is one text, or a list of token ids; got {_kind(prompt)}.")
         tokenizer = self.scope.tokenizer
-        ids: list[int] = prompt if is_ids else encode(tokenizer, prompt, None)[0][0] if prompt.strip() else []
+        if is_ids:
+            ids = [int(one) for one in prompt]
+        else:
+            ids = encode(tokenizer, prompt, None)[0][0] if prompt.strip() else []
         if set(ids) <= set(tokenizer.all_special_ids):
             raise ValueError(f"The prompt {opening(prompt)} has no token to read: it is empty, or special tokens only.")
         return ids
@@ -365,7 +368,7 @@ class FeatureIndex:
 
         An index holds the texts of the tokens that are in it; ids that are in no list find nothing.
         """
-        if isinstance(token, (int, np.integer)) and not isinstance(token, bool):
+        if is_whole(token):
             return [int(token)]
         if not isinstance(token, str) or not token:
             raise ValueError(f"{said} is the text or the id of one token; got {opening(token)}.")
@@ -376,7 +379,7 @@ class FeatureIndex:
         plain = token.strip().lower()
         near = sorted({text for one, text in self._texts.items() if one in listed and text.strip().lower() == plain})
         instead = f"; there is {', '.join(map(repr, near[:5]))}" if near else ""
-        raise ValueError(f"{said} {token[:40]!r} is in no list of this index{instead}.")
+        raise ValueError(f"{said} {token[:40]!r} is in no list of tokens of this index{instead}.")
 
     def _by_text(self, text: str) -> Array:
         if not isinstance(text, str) or not text.strip():
@@ -435,7 +438,7 @@ class FeatureIndex:
     # --- parts ------------------------------------------------------------------------------------------------------
 
     def _checked(self, j: int) -> int:
-        if not isinstance(j, (int, np.integer)) or isinstance(j, bool):
+        if not is_whole(j):
             raise TypeError(f"A latent is a whole number, 0 to {len(self) - 1}; got {opening(j)}.")
         if not 0 <= j < len(self):
             raise IndexError(f"There is no latent {j}: there are 0 to {len(self) - 1}.")

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._choices import check_choice
+from scope_widgets._choices import check_choice, is_whole
 from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._progress import tqdm
+from scope_widgets._untrusted import check_name
 from scope_widgets.features.recording.manifest import MANIFEST, Manifest, Shard
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.recording.samples import Sample, samples_of
@@ -104,7 +105,6 @@ def record(
     >>> rec.manifest.complete, rec.rows(1).shape == rec.rows(2).shape
     (True, True)
     """
-    layers = [layers] if isinstance(layers, int) else [int(layer) for layer in layers]
     check_choice("site", site, RecordedSite)
     check_choice("dtype", dtype, Precision)
     manifest = Manifest(
@@ -112,7 +112,7 @@ def record(
         revision=scope.revision,
         site=site,
         layers=_checked_layers(scope, site, layers),
-        d=_width(scope, site),
+        d=width_of(scope, site),
         dtype=dtype,
         context=_checked_context(scope, context),
         packed=bool(packed),
@@ -120,7 +120,7 @@ def record(
         max_tokens=_checked_count("max_tokens", max_tokens),
         part=_checked_part(shard),
     )
-    folder = Path(folder)
+    folder = check_name(folder)
     first = _first_of(texts, column)
     manifest = _begun(folder, manifest)
     recording = Recording(folder, manifest)
@@ -324,14 +324,16 @@ def _first_of(texts: Texts, column: str) -> Iterator[str | list[int]]:
     return chain([first], found)
 
 
-def _checked_layers(scope: Microscope, site: str, layers: list[int]) -> list[int]:
+def _checked_layers(scope: Microscope, site: str, layers: Sequence[int] | int) -> list[int]:
     last = scope.n_layers - (site != "residual")
-    if not layers or any(not 0 <= layer <= last for layer in layers):
-        raise ValueError(f"layers= are blocks of {scope.model_id}, 0 to {last} for {site!r}; got {layers}.")
-    return sorted(set(layers))
+    given = list(layers) if isinstance(layers, Iterable) else [layers]
+    if not given or not all(is_whole(layer) and 0 <= layer <= last for layer in given):
+        raise ValueError(f"layers= takes blocks of {scope.model_id}, 0 to {last} for {site!r}; got {layers!r}.")
+    return sorted({int(layer) for layer in given})
 
 
-def _width(scope: Microscope, site: str) -> int:
+def width_of(scope: Microscope, site: str) -> int:
+    """Return the width of a row of a site."""
     if site == "z":
         return scope.n_heads * scope.anatomy.d_head
     if site == "neurons":

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._untrusted import reading
+from scope_widgets._untrusted import check_name, reading
 from scope_widgets.features.recording.batches import shuffled_batches
 from scope_widgets.features.recording.manifest import Manifest
 from scope_widgets.features.recording.mapped_rows import MappedRows
@@ -60,7 +60,7 @@ class Recording:
         FileNotFoundError, ValueError
             Where there is none, or its manifest is damaged.
         """
-        recording = cls(Path(folder), Manifest.read(Path(folder)))
+        recording = cls(check_name(folder), Manifest.read(check_name(folder)))
         if skip_damaged:
             damaged = set(recording.damaged())
             shards = recording.manifest.shards

@@ -246,7 +246,11 @@ class _Run:
             return
         others = []
         if known.about["settings"] != self._settings.to_dict():
-            others.append(f"other arguments ({known.about['settings']})")
+            there, here = known.about["settings"], self._settings.to_dict()
+            differ = [
+                f"{name}={there.get(name)!r}, not {value!r}" for name, value in here.items() if there.get(name) != value
+            ]
+            others.append(f"other arguments ({'; '.join(differ)})")
         if known.about["rows"] != self._digest_of_rows():
             others.append("other rows")
         if others:
