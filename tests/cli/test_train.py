@@ -96,8 +96,8 @@ def test_other_texts_in_the_same_folder_are_refused(texts, tmp_path, capsys):
 
 
 def test_words_of_the_command_are_those_of_the_functions():
-    assert cli_train.SITES == choices(RecordedSite)
-    assert cli_train.ARCHITECTURES == choices(Architecture)
+    assert choices(RecordedSite) == cli_train.SITES
+    assert choices(Architecture) == cli_train.ARCHITECTURES
 
 
 def test_help_says_defaults(capsys):

@@ -81,10 +81,10 @@ def _reason(path: Path, stderr: str) -> str:
     """Return why a file was not read, in words of ours: torch's own tell how to read it nevertheless."""
     with path.open("rb") as file:
         begins = file.read(2)
-    if begins not in (b"PK", b"\x80\x02"):  # a zip file of torch's, or a pickle of before
+    if begins != b"PK" and begins[:1] != b"\x80":  # a zip file of torch's, or a pickle
         return "it does not begin as such a file"
-    if "Unsupported global" in stderr or "Unsupported operand" in stderr or "Unsupported class" in stderr:
-        return "it holds objects of other classes, which may run code"
+    if "unsupported" in stderr.lower():
+        return "it holds objects of other classes, which may run code, or is another kind of pickle"
     if "MemoryError" in stderr or "allocate memory" in stderr:
         return "it asks for more memory than a file of its size needs"
     return "it is damaged, or holds something else"

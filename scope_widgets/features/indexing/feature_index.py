@@ -413,12 +413,15 @@ class FeatureIndex:
 
     def _by_direction(self, like: int | Tensor) -> Array:
         found = np.full(len(self), np.nan)
-        if isinstance(like, int):
-            near = self.neighbours(like)
+        if is_whole(like) and not isinstance(like, Tensor):
+            near = self.neighbours(int(like))
             found[near["feature"].to_numpy()] = near["cosine"]
             return found
         rows = self._needed_sae("like=direction").W_dec.detach().cpu().float()
-        direction = torch.as_tensor(like).detach().cpu().float()
+        try:
+            direction = torch.as_tensor(like).detach().cpu().float()
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"like= is a latent or a direction [{rows.shape[1]}]; got {opening(like)}.") from None
         if direction.shape != rows.shape[1:] or not direction.norm() > 0:
             raise ValueError(
                 f"like= is a latent or a direction [{rows.shape[1]}] that is not 0; got shape {tuple(direction.shape)}."
