@@ -111,7 +111,7 @@ def test_help_says_defaults(capsys):
 def test_a_file_in_the_place_of_the_folder(texts, tmp_path, capsys):
     (tmp_path / "plain").write_text("mine")
     assert main(command(texts, tmp_path / "plain")) == 1
-    assert "is a file: give a folder" in capsys.readouterr().err
+    assert "is no folder, but a file: give a folder" in capsys.readouterr().err
     assert (tmp_path / "plain").read_text() == "mine"
 
 

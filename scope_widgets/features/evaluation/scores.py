@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 #: each measure, and what it is
 MEASURES = {
     "nats_lost": "rise of the cross-entropy of the next token where the reconstruction stands in the model",
-    "ce": "cross-entropy of the next token of the model as it is, in nats; special tokens are neither predicted nor predicted from",
+    "ce": "cross-entropy of the next token of the model as it is, in nats; special tokens neither predict nor are "
+    "predicted",
     "ce_spliced": "the same with the reconstruction in the place of the activation",
     "ce_zero": "the same with zeros there",
     "ce_mean": "the same with the mean activation there",

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from scope_widgets._files import check_folder
 from scope_widgets._untrusted import check_name, opening, reading
 from scope_widgets.features.formats import dictionary_learning, goodfire, openai, qwen_scope, read_pickle
 from scope_widgets.features.formats.check_finite import check_finite
@@ -50,7 +51,7 @@ def convert(pickle: str | Path, folder: str | Path, *, k: int | None = None) -> 
     Traceback (most recent call last):
     FileNotFoundError: There is no file ...ae.pt': give the file that torch.save wrote.
     """
-    path = check_name(pickle)
+    path, folder = check_name(pickle), check_folder(folder)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {str(path)[:200]!r}: give the file that torch.save wrote.")
     beside = path.with_name("config.json")

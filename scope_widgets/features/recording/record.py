@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from scope_widgets._choices import check_choice, is_whole
+from scope_widgets._files import check_folder
 from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._progress import tqdm
-from scope_widgets._untrusted import check_name
 from scope_widgets.features.recording.manifest import MANIFEST, Manifest, Shard
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.recording.samples import Sample, samples_of
@@ -120,7 +120,7 @@ def record(
         max_tokens=_checked_count("max_tokens", max_tokens),
         part=_checked_part(shard),
     )
-    folder = check_name(folder)
+    folder = check_folder(folder)
     first = _first_of(texts, column)
     manifest = _begun(folder, manifest)
     recording = Recording(folder, manifest)

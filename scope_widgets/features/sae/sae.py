@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from scope_widgets import _kernels
+from scope_widgets._files import check_folder
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening
 from scope_widgets.features.formats.write_saelens import write
@@ -79,8 +80,9 @@ class SAE(Weights):
 
     def save(self, folder: str | Path) -> Path:
         """Write it to a folder in SAELens's layout, which `features.load` and SAELens read, and return the folder."""
-        write(self, Path(folder))
-        return Path(folder)
+        folder = check_folder(folder)
+        write(self, folder)
+        return folder
 
     # --- what it computes -------------------------------------------------------------------------------------------
 

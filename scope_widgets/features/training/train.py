@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from scope_widgets._files import check_folder
 from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import versions
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
-from scope_widgets._untrusted import check_name, reading
+from scope_widgets._untrusted import reading
 from scope_widgets.features.formats.write_saelens import WEIGHTS
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.measures import explained_variance
@@ -116,6 +117,7 @@ def train(
     SAE(16 latents of width 8, jumprelu)
     """
     seed = seed_of(seed)
+    folder = None if folder is None else check_folder(folder)
     rows = TrainingRows(source, layer, seed)
     batch = min(batch, rows.n) if isinstance(batch, int) and batch > 0 else batch
     d_sae = 8 * rows.d if d_sae is None else d_sae
@@ -129,7 +131,6 @@ def train(
         learning_rate=1e-3 / max(1.0, d_sae / 1024) ** 0.5 if learning_rate is None else learning_rate,
     )
     run = _Run(settings, rows)
-    folder = None if folder is None else check_name(folder)
     if folder is not None:
         run.go_on_from(folder)
     note = ""

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from scope_widgets import features
+from scope_widgets import Microscope, features
 from scope_widgets.features.sae.of_model import warn_of_another_model
+from scope_widgets.features.training import train as train_module
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +84,21 @@ def test_what_is_no_path_is_said():
             load(5)
     with pytest.raises(TypeError, match=r"features\.Recording\.load\('folder'\)"):
         features.Recording("folder")
+
+
+def test_a_file_in_the_place_of_a_folder_is_said_before_the_work(sae, tmp_path, monkeypatch):
+    scope, file = Microscope.load("demo"), tmp_path / "plain"
+    file.write_text("mine")
+    rec = features.record(scope, ["Mary gave John a book"] * 3, layers=1, folder=tmp_path / "rec", progress=False)
+    monkeypatch.setattr(scope, "call", lambda *_: pytest.fail("the work was begun"))
+    monkeypatch.setattr(train_module._Run, "all_steps", lambda *_: pytest.fail("the work was begun"))
+    for work in (
+        lambda: sae.save(file),
+        lambda: features.record(scope, ["a"], layers=1, folder=file),
+        lambda: features.train(torch.randn(50, 6), k=2, folder=file),
+        lambda: features.index(scope, sae, rec, folder=file),
+        lambda: features.convert(tmp_path / "ae.pt", file),
+    ):
+        with pytest.raises(NotADirectoryError, match="is no folder, but a file"):
+            work()
+    assert file.read_text() == "mine"
