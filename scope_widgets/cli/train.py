@@ -18,7 +18,7 @@ _COUNTS = ("d_sae", "k", "steps", "batch", "max_tokens")
 SITES = ("residual", "attention_out", "mlp_in", "mlp_out", "neurons", "z")
 ARCHITECTURES = ("batch_topk", "topk", "matryoshka", "jumprelu", "gated")
 #: arguments as these functions name them in what they say, and the letter behind
-_ARGUMENT = re.compile(r"\b(layers?|site|column|max_tokens|d_sae|k|architecture|steps|batch|seed|folder)=(\S?)")
+_ARGUMENT = re.compile(r"\b(model|layers?|site|column|max_tokens|d_sae|k|architecture|steps|batch|seed|folder)=(\S?)")
 #: arguments whose flags have other names
 _FLAGS = {"layers": "layer", "folder": "out"}
 

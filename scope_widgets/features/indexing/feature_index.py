@@ -379,7 +379,7 @@ class FeatureIndex:
         plain = token.strip().lower()
         near = sorted({text for one, text in self._texts.items() if one in listed and text.strip().lower() == plain})
         instead = f"; there is {', '.join(map(repr, near[:5]))}" if near else ""
-        raise ValueError(f"{said} {token[:40]!r} is in no list of tokens of this index{instead}.")
+        raise ValueError(f"{said}{token[:40]!r} is in no list of tokens of this index{instead}.")
 
     def _by_text(self, text: str) -> Array:
         if not isinstance(text, str) or not text.strip():

@@ -287,7 +287,7 @@ def _begun(folder: Path, manifest: Manifest) -> Manifest:
         known = Manifest.read(folder)
         if known.settings() != manifest.settings():
             new = manifest.settings()
-            other = [f"{name} {old!r}, not {new[name]!r}" for name, old in known.settings().items() if old != new[name]]
+            other = [f"{name}={old!r}, not {new[name]!r}" for name, old in known.settings().items() if old != new[name]]
             raise ValueError(
                 f"{str(folder)!r} holds another recording ({'; '.join(other)}): give another folder, or the arguments "
                 "that it was made with."

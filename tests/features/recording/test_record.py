@@ -204,7 +204,7 @@ def test_bad_arguments_are_said(scope, tmp_path, options, said):
 
 def test_another_recording_is_not_gone_on_with(scope, tmp_path):
     record(scope, tmp_path, max_tokens=300)
-    with pytest.raises(ValueError, match="another recording"):
+    with pytest.raises(ValueError, match=r"another recording \(layers=\[1, 3\], not \[2\]; max_tokens=300, not None\)"):
         record(scope, tmp_path, layers=[2])
     (tmp_path / MANIFEST).write_text((tmp_path / MANIFEST).read_text().replace('"complete": true', '"complete": false'))
     with pytest.raises(ValueError, match="other texts"):
