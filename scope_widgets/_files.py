@@ -50,6 +50,22 @@ def replacing(path: str | Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
+def check_folder(path: str | Path) -> Path:
+    """Return the path of a folder, which need not be there; raise where it is none, before what goes in is computed.
+
+    Raises
+    ------
+    NotADirectoryError
+        Where something else has the name.
+    TypeError, ValueError
+        For what is no path, or a name that no file can have.
+    """
+    path = check_name(path)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"{str(path)!r} is no folder, but a file: give a folder, which is made if need be.")
+    return path
+
+
 def as_csv(table: pd.DataFrame) -> str:
     """Return a table as CSV; before a text that a spreadsheet would take for a formula stands an apostrophe.
 

@@ -15,13 +15,15 @@ class Interrupted(KeyboardInterrupt):
 
     Attributes
     ----------
+    message : str
+        How far it came, as a sentence; the error itself says where the result is, too, which is for Python alone.
     result
         What the analysis would have returned, NaN where not run; None where nothing was done yet.
     """
 
-    def __init__(self, message: str, result: Any) -> None:
-        super().__init__(message)
-        self.result = result
+    def __init__(self, message: str, result: Any, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".rstrip())
+        self.message, self.result = message, result
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows: whoever pressed Ctrl-C needs no traceback."""
@@ -42,7 +44,7 @@ def result_or_interrupt(result: T, interrupted: str) -> T:
     if not interrupted:
         return result
     if not _in_notebook():
-        raise Interrupted(f"{interrupted} What there is is the `result` of this error.", result)
+        raise Interrupted(interrupted, result, "What there is is the `result` of this error.")
     tqdm.write(interrupted)
     return result
 

@@ -65,7 +65,9 @@ def opening(given: Any) -> str:
 
 
 def check_name(path: str | Path) -> Path:
-    """Return a path as it is; raise ValueError where no file can be called so, on any system."""
+    """Return a path as it is; raise ValueError where no file can be called so, on any system, TypeError for no path."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"A file or folder is given by its path, a text or a Path; got {opening(path)}.")
     text = os.fspath(path)
     longest = max((len(part.encode("utf-8", "replace")) for part in Path(text).parts), default=0)
     if "\0" in text or longest > 255:

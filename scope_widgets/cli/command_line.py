@@ -36,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"microscope: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as interrupt:
-        print(f"microscope: {str(interrupt) or 'interrupted'}", file=sys.stderr)
+        # of an analysis, how far it came, without where Python has the rest
+        said = getattr(interrupt, "message", str(interrupt)).replace(
+            "the same call goes on", "the same command goes on"
+        )
+        print(f"microscope: {said or 'interrupted'}", file=sys.stderr)
         return 130
     return 0

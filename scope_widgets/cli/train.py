@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
 
 #: options that are numbers from 1
 _COUNTS = ("d_sae", "k", "steps", "batch", "max_tokens")
+#: words of `features.record` and `features.train`, whose modules are imported when they are needed
+SITES = ("residual", "attention_out", "mlp_in", "mlp_out", "neurons", "z")
+ARCHITECTURES = ("batch_topk", "topk", "matryoshka", "jumprelu", "gated")
+#: arguments as these functions name them in what they say, and the letter behind
+_ARGUMENT = re.compile(r"\b(model|layers?|site|column|max_tokens|d_sae|k|architecture|steps|batch|seed|folder)=(\S?)")
+#: arguments whose flags have other names
+_FLAGS = {"layers": "layer", "folder": "out"}
 
 
 def add_parser(commands: Any) -> None:
@@ -20,22 +28,27 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
         help="train a sparse autoencoder on the activations of texts, and write it in SAELens's layout",
-        description="The same command goes on where it was stopped.",
+        description="The same command goes on where it was stopped, bit for bit at the same number of threads.",
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--texts", type=Path, help="a .jsonl or .parquet file with a column text, or one text a line")
+    source.add_argument("--texts", type=Path, help="a .jsonl or .parquet file, or one of a text a line")
     source.add_argument("--recording", type=Path, help="a folder that features.record wrote, in place of texts")
-    parser.add_argument("--model", default="demo", help="demo, a folder, a .gguf file or a hub id; of --texts")
+    parser.add_argument("--column", default="text", help="where a .jsonl or .parquet has its texts (default: text)")
+    parser.add_argument(
+        "--model", default="demo", help="demo (the default), a folder, a .gguf file or a hub id; of --texts"
+    )
     parser.add_argument("--layer", type=int, help="the block; not needed with a recording of one")
-    parser.add_argument("--site", default="residual", help="residual, attention_out, mlp_out, neurons or z; of --texts")
+    parser.add_argument("--site", default="residual", help=f"{', '.join(SITES)} (default: residual); of --texts")
     parser.add_argument("--max-tokens", type=int, help="record so many at most; of --texts")
     parser.add_argument("--d-sae", type=int, help="latents; by default 8 times the width")
-    parser.add_argument("--k", type=int, default=32, help="latents that fire for a token")
-    parser.add_argument("--architecture", default="batch_topk", help="batch_topk, topk, matryoshka, jumprelu or gated")
+    parser.add_argument("--k", type=int, default=32, help="latents that fire for a token (default: 32)")
+    parser.add_argument(
+        "--architecture", default="batch_topk", help=f"{', '.join(ARCHITECTURES)} (default: batch_topk)"
+    )
     parser.add_argument("--steps", type=int, help="by default so many that all tokens come once, and 4,000 at least")
-    parser.add_argument("--batch", type=int, default=2048, help="tokens of a step")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("sae"), help="the folder to write to")
+    parser.add_argument("--batch", type=int, default=2048, help="tokens of a step (default: 2048)")
+    parser.add_argument("--seed", type=int, default=0, help="of first weights and the order of tokens (default: 0)")
+    parser.add_argument("--out", type=Path, default=Path("sae"), help="the folder to write to (default: sae)")
     parser.set_defaults(run=_run)
 
 
@@ -45,23 +58,43 @@ def _run(options: argparse.Namespace) -> None:
 
     from scope_widgets import features  # seconds: only where there is something to do
 
-    rec = _recording(options)
-    sae = features.train(
-        rec,
-        layer=options.layer,
-        d_sae=options.d_sae,
-        k=options.k,
-        architecture=options.architecture,
-        steps=options.steps,
-        batch=options.batch,
-        seed=options.seed,
-        folder=options.out,
-    )
+    try:
+        rec = _recording(options)
+        sae = features.train(
+            rec,
+            layer=options.layer,
+            d_sae=options.d_sae,
+            k=options.k,
+            architecture=options.architecture,
+            steps=options.steps,
+            batch=options.batch,
+            seed=options.seed,
+            folder=options.out,
+        )
+    except ValueError as error:
+        raise ValueError(with_flags(str(error))) from None
     print(f"{rec!r}")
     print(f"{sae!r}")
     for line in _measures(sae):
         print(line)
     print(f"Written to {options.out}: cfg.json, sae_weights.safetensors; features.load({str(options.out)!r}) reads it")
+
+
+def with_flags(sentence: str) -> str:
+    """Return what a function says of its arguments with the flags that they are given by.
+
+    Examples
+    --------
+    >>> with_flags("steps= is a whole number from 1. Say which one, layer=2, or give column=.")
+    '--steps is a whole number from 1. Say which one, --layer 2, or give --column.'
+    """
+
+    def flag(found: re.Match[str]) -> str:
+        name, behind = found.groups()
+        said = _FLAGS.get(name, name).replace("_", "-")
+        return f"--{said}{' ' if re.match('[^ .,;:)]', behind) else ''}{behind}"
+
+    return _ARGUMENT.sub(flag, sentence)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -70,6 +103,11 @@ def _check(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} is a whole number from 1; got {value}.")
+    for name, words in (("site", SITES), ("architecture", ARCHITECTURES)):
+        if getattr(options, name) not in words:
+            raise ValueError(f"--{name} is one of {', '.join(words)}; got {getattr(options, name)!r}.")
+    if options.seed < 0:
+        raise ValueError(f"--seed is a whole number from 0; got {options.seed}.")
     if options.d_sae is not None and options.k > options.d_sae:
         raise ValueError(f"--k {options.k} latents cannot fire where there are --d-sae {options.d_sae}: take fewer.")
     if options.texts is not None:
@@ -82,14 +120,20 @@ def _check(options: argparse.Namespace) -> None:
 def _recording(options: argparse.Namespace) -> Recording:
     """Return the recording that is given, or that of the texts, which is gone on with in the folder `recording`."""
     from scope_widgets import Microscope, features
+    from scope_widgets.features.recording.record import width_of
 
     if options.recording is not None:
         return features.Recording.load(options.recording)
+    scope = Microscope.load(options.model)
+    most = 8 * width_of(scope, options.site)
+    if options.d_sae is None and options.k > most:
+        raise ValueError(f"--k {options.k} latents cannot fire where there are {most}, 8 times the width: take fewer.")
     return features.record(
-        Microscope.load(options.model),
+        scope,
         options.texts,
         layers=options.layer,
         site=options.site,
+        column=options.column,
         max_tokens=options.max_tokens,
         folder=options.out / "recording",
     )

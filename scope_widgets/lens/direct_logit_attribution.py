@@ -14,6 +14,7 @@ from torch import Tensor
 
 from scope_widgets._aliases import former_options
 from scope_widgets._calls import python_call
+from scope_widgets._choices import checked_count
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result, made_with
 from scope_widgets._types import Array, Tokens
@@ -155,7 +156,7 @@ class Attribution(Result):
 
     def top(self, n: int = 10) -> pd.DataFrame:
         """Return the `n` parts with the largest absolute contribution as a table, ties in the order of the parts."""
-        return self.to_dataframe().iloc[rank(np.abs(self.contribution))[:n]]
+        return self.to_dataframe().iloc[rank(np.abs(self.contribution))[: checked_count("n", n)]]
 
 
 #: a result does not keep what it was made of: a trace may be of gigabytes

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from scope_widgets._choices import is_whole
 from scope_widgets._types import Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.experiments.check_logits import check_logits
@@ -96,6 +97,8 @@ def _raw_logits(trace: Trace, unembedding: Unembedding, final: Tensor, at: Tenso
 
 def _rows_of(trace: Trace, position: int) -> Tensor:
     """Return the row of `position` of each prompt in the padded trace, `[prompt]`."""
+    if not is_whole(position):
+        raise TypeError(f"position= is a whole number, -1 for the last token; got {position!r}.")
     shortest = min(trace.lengths)
     if not -shortest <= position < shortest:
         raise IndexError(f"Position {position} is out of range: the shortest prompt has {shortest} tokens.")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._calls import python_call
+from scope_widgets._choices import checked_count, is_whole
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array, Tokens
@@ -76,7 +77,7 @@ class NeuronAttribution(Result):
 
     def top(self, n: int = 10) -> pd.DataFrame:
         """Return the `n` neurons with the largest absolute contribution as a table, ties in their order."""
-        return self.to_dataframe().iloc[rank(np.abs(self.contribution))[:n]]
+        return self.to_dataframe().iloc[rank(np.abs(self.contribution))[: checked_count("n", n)]]
 
 
 @remotable
@@ -120,6 +121,8 @@ def neuron_attribution(
         For an answer that is not one token, or the same token twice, or where the layer has no MLP.
     IndexError
         When the model has no such layer, or a prompt no such position.
+    TypeError
+        For what is no trace, or a layer or position that is no whole number.
     NotCapturedError
         When the trace lacks one of the quantities.
     UnsupportedModelError
@@ -134,9 +137,11 @@ def neuron_attribution(
     True
     """
     scope = scope_of(trace, scope)
+    if not is_whole(layer):
+        raise TypeError(f"layer= is a whole number, 0 to {trace.n_layers - 1}; got {layer!r}.")
     if not -trace.n_layers <= layer < trace.n_layers:
         raise IndexError(f"Layer {layer} is out of range: this model has layers 0 to {trace.n_layers - 1}.")
-    layer %= trace.n_layers
+    layer = int(layer) % trace.n_layers
     scope.anatomy.check_sum("Attribution to neurons")
     check_edits({("neurons", layer): torch.Tensor.clone}, scope.anatomy)
     asked = LogitDirection.of(trace, scope, answer, versus, position)

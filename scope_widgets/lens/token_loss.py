@@ -9,11 +9,13 @@ import numpy as np
 import torch
 
 from scope_widgets._calls import python_call
+from scope_widgets._choices import checked_count
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.rounding import largest, noise_floor
+from scope_widgets.lens.trace_model import check_trace
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import token_texts
@@ -96,6 +98,7 @@ class TokenLoss(Result):
 
     def top(self, n: int = 10) -> pd.DataFrame:
         """Return the `n` tokens of the largest loss as a table, ties in their order."""
+        n = checked_count("n", n)
         order = np.argsort(-np.nan_to_num(self.loss, nan=-1.0), kind="stable")
         return self.to_dataframe().iloc[order[: min(n, max(0, len(self.tokens) - 1))]]
 
@@ -122,6 +125,8 @@ def token_loss(trace: Trace, *, scope: Microscope | None = None) -> TokenLoss:
     ------
     ValueError
         For several prompts, or logits that are NaN or infinite.
+    TypeError
+        For what is no trace.
     NotCapturedError
         When the trace did not keep all logits.
 
@@ -133,6 +138,7 @@ def token_loss(trace: Trace, *, scope: Microscope | None = None) -> TokenLoss:
     >>> bool(np.isnan(losses.loss[0]))  # nothing precedes it
     True
     """
+    check_trace(trace)
     if trace.batched:
         raise ValueError(f"Losses are of one prompt and this trace has {len(trace)}: choose one with trace[i].")
     logits, ids = trace.logits, trace.token_ids

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scope_widgets._untrusted import opening
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.traces.trace import Trace
 
@@ -11,9 +12,12 @@ def scope_of(trace: Trace, scope: Microscope | None) -> Microscope:
 
     Raises
     ------
+    TypeError
+        For what is no trace.
     ValueError
         When there is neither, or the one given has other sizes.
     """
+    check_trace(trace)
     scope = trace.scope if scope is None else scope
     if scope is None:
         raise ValueError(
@@ -27,3 +31,15 @@ def scope_of(trace: Trace, scope: Microscope | None) -> Microscope:
         )
     found: Microscope = scope
     return found
+
+
+def check_trace(trace: object) -> None:
+    """Raise TypeError for what is no trace, with where one comes from."""
+    if isinstance(trace, Trace):
+        return
+    if trace is None:
+        raise TypeError(
+            "The trace is None: a result forgets its trace when nothing else holds it. Keep it in a variable, "
+            "trace = scope.trace(prompt), and give that one."
+        )
+    raise TypeError(f"This is of a trace, scope.trace(prompt); got {opening(trace)}.")

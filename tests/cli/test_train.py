@@ -8,8 +8,12 @@ import pytest
 import torch
 
 from scope_widgets import features
+from scope_widgets._choices import choices
 from scope_widgets.cli import main
+from scope_widgets.cli import train as cli_train
+from scope_widgets.features.recording.record import RecordedSite
 from scope_widgets.features.training import train as train_module
+from scope_widgets.features.training.settings import Architecture
 
 TEXTS = ["When Mary and John went to the store, John gave a drink to Mary", "the dog runs and the cats run"] * 60
 
@@ -55,7 +59,10 @@ def test_a_stopped_command_goes_on(texts, tmp_path, capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(train_module._Run, "_one_step", stopped)
         assert main(command(texts, tmp_path / "stopped", *short)) == 130
-    assert "stopped after 149 of 300 steps: the same call goes on from there" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.endswith(
+        "microscope: Training was stopped after 149 of 300 steps: the same command goes on from there.\n"
+    )
     assert not (tmp_path / "stopped" / "cfg.json").exists()
     steps.clear()
     monkeypatch.setattr(train_module._Run, "_one_step", lambda run, x: steps.append(1) or step(run, x))
@@ -64,14 +71,62 @@ def test_a_stopped_command_goes_on(texts, tmp_path, capsys, monkeypatch):
     one, other = features.load(tmp_path / "whole"), features.load(tmp_path / "stopped")
     torch.testing.assert_close(one.W_dec, other.W_dec)
     assert main(command(texts, tmp_path / "stopped", *short, ("--seed", 3))) == 1
-    assert "checkpoint of another run" in capsys.readouterr().err
+    assert "checkpoint of another run, of other arguments (--seed 0, not 3)" in capsys.readouterr().err
+
+
+def test_other_texts_in_the_same_folder_are_refused(texts, tmp_path, capsys):
+    """Neither the recording nor the weights of others are taken for those that are asked for."""
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(json.dumps({"said": f"the horse sees {at} dogs"}) + "\n" for at in range(120)))
+    out, short = tmp_path / "out", ("--steps", 20)
+    assert main(command(texts, out, short)) == 0
+    before = (out / "sae_weights.safetensors").read_bytes()
+    capsys.readouterr()
+    assert main(command(other, out, short)) == 1
+    assert "has no 'text'; it has 'said': give --column." in capsys.readouterr().err
+    assert main(command(other, out, short, ("--column", "said"))) == 1
+    said = capsys.readouterr()
+    assert (said.out, "holds a recording of other texts" in said.err) == ("", True)
+    assert (out / "sae_weights.safetensors").read_bytes() == before
+    rec = features.record(demo_scope(), other, layers=2, folder=tmp_path / "rec", column="said", progress=False)
+    given = ["--d-sae", "64", "--k", "4", "--steps", "20", "--batch", "64", "--out", str(out)]
+    assert main(["train", "--recording", str(rec.folder), *given]) == 1
+    assert "checkpoint of another run, of other rows" in capsys.readouterr().err
+    assert main(command(texts, out, short)) == 0
+
+
+def test_words_of_the_command_are_those_of_the_functions():
+    assert choices(RecordedSite) == cli_train.SITES
+    assert choices(Architecture) == cli_train.ARCHITECTURES
+
+
+def test_help_says_defaults(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    for one in ("mlp_in", "(default: sae)", "(default: 32)", "--column", "at the same number of threads"):
+        assert one in said
+
+
+def test_a_file_in_the_place_of_the_folder(texts, tmp_path, capsys):
+    (tmp_path / "plain").write_text("mine")
+    assert main(command(texts, tmp_path / "plain")) == 1
+    assert "is no folder, but a file: give a folder" in capsys.readouterr().err
+    assert (tmp_path / "plain").read_text() == "mine"
+
+
+def test_more_latents_than_there_are_by_default_is_said_before_recording(texts, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(features, "record", lambda *_, **__: pytest.fail("the work was begun"))
+    given = ["train", "--texts", str(texts), "--layer", "2", "--k", "2000", "--out", str(tmp_path)]
+    assert main(given) == 1
+    assert "--k 2000 latents cannot fire where there are 1024" in capsys.readouterr().err
 
 
 def test_a_recording_in_place_of_texts(texts, tmp_path, capsys):
     rec = features.record(demo_scope(), texts, layers=[1, 2], folder=tmp_path / "rec", progress=False)
     given = ["train", "--recording", str(rec.folder), "--d-sae", "64", "--k", "4", "--steps", "20", "--batch", "64"]
     assert main([*given, "--out", str(tmp_path / "sae")]) == 1
-    assert "say which one, layer=2" in capsys.readouterr().err
+    assert "say which one, --layer 2." in capsys.readouterr().err
     assert main([*given, "--layer", "1", "--out", str(tmp_path / "sae")]) == 0
     assert features.load(tmp_path / "sae").layer == 1
     assert not (tmp_path / "sae" / "recording").exists()
@@ -90,6 +145,9 @@ def demo_scope():
         (("--k", 99), "--k 99 latents cannot fire"),
         (("--steps", -3), "--steps is a whole number from 1"),
         (("--out", "/proc/x"), "/proc/x"),
+        (("--site", "nowhere"), "--site is one of residual"),
+        (("--architecture", "vanilla"), "--architecture is one of batch_topk"),
+        (("--seed", -1), "--seed is a whole number"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_work(wrong, said, texts, tmp_path, capsys, monkeypatch):
@@ -101,9 +159,7 @@ def test_what_is_wrong_is_said_before_the_work(wrong, said, texts, tmp_path, cap
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (("--layer", 99), "99"),
-        (("--site", "nowhere"), "site= is one of residual"),
-        (("--architecture", "vanilla"), "architecture= is one of batch_topk"),
+        (("--layer", 99), "--layer takes blocks of demo, 0 to 4"),
         (("--model", "no/such-model-at-all"), "no/such-model-at-all"),
     ],
 )

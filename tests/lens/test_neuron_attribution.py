@@ -117,3 +117,48 @@ def test_half_precision_sums():
     scope = Microscope.for_model(shaken_model("gpt2").to(torch.bfloat16), tiny_tokenizer())
     found = lens.neuron_attribution(scope.trace(IDS), 1, answer=7, versus=8)
     assert found.residue < 0.05 * np.abs(found.per_prompt).max()
+
+
+@pytest.fixture(scope="module")
+def demo_trace():
+    scope = Microscope.load("demo")
+    return scope.trace("When Mary and John went to the store, John gave a drink to")
+
+
+@pytest.mark.parametrize("given", ["text", None, 3, ["a"]])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lens.token_loss,
+        lens.logit_lens,
+        lambda trace: lens.direct_logit_attribution(trace, answer=" Mary"),
+        lambda trace: lens.neuron_attribution(trace, 1, answer=" Mary"),
+    ],
+)
+def test_what_is_no_trace_is_said(function, given):
+    with pytest.raises(TypeError, match=r"scope\.trace\(prompt\)"):
+        function(given)
+
+
+def test_layers_and_positions_are_whole_numbers(demo_trace):
+    for layer in (1.5, "3", None, True):
+        with pytest.raises(TypeError, match="layer= is a whole number, 0 to 3"):
+            lens.neuron_attribution(demo_trace, layer, answer="Mary")
+    for function in (lens.direct_logit_attribution, lambda *given, **more: lens.neuron_attribution(*given, 1, **more)):
+        with pytest.raises(TypeError, match="position= is a whole number"):
+            function(demo_trace, answer="Mary", position=1.5)
+    found = lens.neuron_attribution(demo_trace, np.int64(-1), answer="Mary")
+    assert (found.layer, type(found.layer)) == (3, int)
+
+
+def test_numbers_of_rows_are_whole_numbers_from_1(demo_trace):
+    results = (
+        lens.token_loss(demo_trace),
+        lens.direct_logit_attribution(demo_trace, answer="Mary"),
+        lens.neuron_attribution(demo_trace, 1, answer="Mary"),
+    )
+    for one in results:
+        assert len(one.top(2)) == 2
+        for n in (0, -1, 1.5, "a"):
+            with pytest.raises(ValueError, match="n= is a whole number from 1"):
+                one.top(n)

@@ -96,7 +96,10 @@ def compare(
     Raises
     ------
     ValueError
-        For fewer than 2 pairs, numbers of prompts that differ, or an index without its model or SAE.
+        For fewer than 2 pairs, numbers of prompts that differ, a prompt without a token, or an index without its model
+        or SAE.
+    TypeError
+        For a text in the place of a list.
 
     References
     ----------
@@ -113,6 +116,8 @@ def compare(
     """
     from scipy.stats import false_discovery_control
 
+    if isinstance(clean, str) or isinstance(corrupted, str):
+        raise TypeError("clean= and corrupted= are lists of prompts, one corrupted prompt a clean one; got one text.")
     sides: list[list[str | list[int]]] = [list(clean), list(corrupted)]
     if len(sides[0]) != len(sides[1]) or len(sides[0]) < _LEAST:
         raise ValueError(

@@ -15,6 +15,7 @@ from scope_widgets.features.evaluation.scores import MEASURES, SAEScores
 from scope_widgets.features.evaluation.splice import spliced_losses
 from scope_widgets.features.evaluation.totals import Totals
 from scope_widgets.features.recording.texts import Texts
+from scope_widgets.features.sae.of_model import warn_of_another_model
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.models.execution.activation_edits import HookPoint
@@ -45,12 +46,13 @@ def evaluate(
     """Measure an autoencoder on text that it was not trained on.
 
     The activations are reconstructed, and the reconstruction is put in their place in the model. Special tokens (those
-    of the beginning of a text among them) are left as they are, and neither measured nor predicted.
+    of the beginning of a text among them) are left as they are, and neither measured nor predicted; predictions made at
+    them, such as of a text's first token, do not count either.
 
     Parameters
     ----------
     scope : Microscope
-        The model that it is of.
+        The model that it is of; of another one (a null, say) a warning says so.
     sae : SAE
         It says at which layer and site it stands; of a transcoder the output is measured and replaced.
     texts : list or iterator of str or of token ids, path, or data set
@@ -62,7 +64,7 @@ def evaluate(
     column : str, default "text"
         Where the texts are in a file or data set.
     special_tokens : bool, default False
-        Measure, replace and predict special tokens too.
+        Measure, replace and predict special tokens too, and count what is predicted at them.
     random : bool, default True
         Measure random latents beside it, which takes another forward.
     randomised : (Microscope, SAE), optional
@@ -99,8 +101,10 @@ def evaluate(
     """
     seed = seed_of(seed)
     points = _points(scope, sae)
+    warn_of_another_model(scope.model_id, sae)
     if randomised is not None:
         _check_randomised(scope, sae, *randomised)
+        warn_of_another_model(randomised[0].model_id, randomised[1])
     data = read_texts(scope, texts, column, context, max_tokens, special_tokens)
     mean = _mean(scope, data, points[1])
     run = _Run(scope, sae, points, data, mean, seed)

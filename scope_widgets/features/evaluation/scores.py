@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 #: each measure, and what it is
 MEASURES = {
     "nats_lost": "rise of the cross-entropy of the next token where the reconstruction stands in the model",
-    "ce": "cross-entropy of the next token of the model as it is, in nats",
+    "ce": "cross-entropy of the next token of the model as it is, in nats; special tokens neither predict nor are "
+    "predicted",
     "ce_spliced": "the same with the reconstruction in the place of the activation",
     "ce_zero": "the same with zeros there",
     "ce_mean": "the same with the mean activation there",
@@ -63,7 +64,7 @@ class SAEScores(Result):
     n_tokens, n_predictions, n_documents : int
         Rows that were encoded, next tokens whose prediction counts, and texts.
     n_special : int
-        Special tokens, which are left as they are, not measured, and not predicted.
+        Special tokens, which are left as they are, not measured, and neither predicted nor predicted from.
     error_added_back : float
         The largest difference of a logit from the model's own where the reconstruction and its error stand in the
         model together, over the first batch: a check of the splice, which rounding alone should make. NaN where the

@@ -9,8 +9,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from scope_widgets._files import check_folder
 from scope_widgets._untrusted import check_name, opening, reading
 from scope_widgets.features.formats import dictionary_learning, goodfire, openai, qwen_scope, read_pickle
+from scope_widgets.features.formats.check_finite import check_finite
 from scope_widgets.features.formats.files import header_of, read_config, read_tensors
 from scope_widgets.features.sae.sae import SAE
 
@@ -49,7 +51,7 @@ def convert(pickle: str | Path, folder: str | Path, *, k: int | None = None) -> 
     Traceback (most recent call last):
     FileNotFoundError: There is no file ...ae.pt': give the file that torch.save wrote.
     """
-    path = check_name(pickle)
+    path, folder = check_name(pickle), check_folder(folder)
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {str(path)[:200]!r}: give the file that torch.save wrote.")
     beside = path.with_name("config.json")
@@ -60,6 +62,7 @@ def convert(pickle: str | Path, folder: str | Path, *, k: int | None = None) -> 
         tensors, values = read_tensors(weights), json.loads(header_of(weights).get("values", "{}"))
     with reading(f"{str(path)!r} is no SAE that is known"):
         sae = _sae(tensors, {**config, **values}, str(path.resolve()), k)
+    check_finite(sae, str(path))
     sae.save(folder)
     return sae
 
@@ -69,11 +72,23 @@ def _rewrite(path: Path, weights: Path) -> None:
     program = [sys.executable, "-I", str(read_pickle.__file__), str(path.resolve()), str(weights)]
     done = subprocess.run(program, capture_output=True, text=True, errors="replace")
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
         raise ValueError(
-            f"{str(path)!r} is not a pickle of weights alone, and nothing else is read: "
-            f"{opening(said[-1] if said else f'ended with {done.returncode}')}"
+            f"{str(path)!r} is no file of torch.save with tensors, numbers and texts alone, and nothing else is read "
+            f"({_reason(path, done.stderr)})."
         )
+
+
+def _reason(path: Path, stderr: str) -> str:
+    """Return why a file was not read, in words of ours: torch's own tell how to read it nevertheless."""
+    with path.open("rb") as file:
+        begins = file.read(2)
+    if begins != b"PK" and begins[:1] != b"\x80":  # a zip file of torch's, or a pickle
+        return "it does not begin as such a file"
+    if "unsupported" in stderr.lower():
+        return "it holds objects of other classes, which may run code, or is another kind of pickle"
+    if "MemoryError" in stderr or "allocate memory" in stderr:
+        return "it asks for more memory than a file of its size needs"
+    return "it is damaged, or holds something else"
 
 
 def _sae(tensors: Any, config: dict[str, Any], path: str, k: int | None) -> SAE:

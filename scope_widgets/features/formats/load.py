@@ -8,7 +8,9 @@ from typing import Literal
 from scope_widgets._choices import check_choice
 from scope_widgets._untrusted import check_name
 from scope_widgets.features.formats import circuit_tracer, gemma_scope, llama_scope, saelens, sparsify
+from scope_widgets.features.formats.check_finite import check_finite
 from scope_widgets.features.formats.check_rows import check_rows
+from scope_widgets.features.sae.of_model import warn_of_another_model
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.microscope import Microscope
 
@@ -42,12 +44,15 @@ def load(path: str | Path, *, layout: Layout | None = None, scope: Microscope | 
 
     scope : Microscope, optional
         The model that it is of: a handful of its rows is reconstructed, and a warning says where that does not go well,
-        with the likely cause (another layer, a centred stream, a scale).
+        with the likely cause (another layer, a centred stream, a scale), and where the SAE names another model.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        Where there is no such folder, it is damaged, or holds nothing that is known; pickles are never read.
+        Where there is no such folder, it is damaged, holds nothing that is known, or numbers that are not finite;
+        pickles are never read.
+    TypeError
+        For what is no path.
 
     Examples
     --------
@@ -69,7 +74,9 @@ def load(path: str | Path, *, layout: Layout | None = None, scope: Microscope | 
     for name, reader in _READERS.items():
         if layout == name or (layout is None and reader.holds(there)):
             sae: SAE = reader.read(there)
+            check_finite(sae, str(there))
             if scope is not None:
+                warn_of_another_model(scope.model_id, sae)
                 check_rows(scope, sae)
             return sae
     names = sorted(one.name for one in there.iterdir())[:20] if there.is_dir() else [there.name]

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets._choices import checked_count, is_whole
 from scope_widgets._types import Array
-from scope_widgets._untrusted import read_text, reading
+from scope_widgets._untrusted import opening, read_text, reading
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.indexing.demo_index import demo_index
 from scope_widgets.features.indexing.examples import BEFORE, N_TOP, OF_EACH, QUARTERS
@@ -19,6 +20,7 @@ from scope_widgets.features.indexing.files import LABELS, IndexManifest, read_in
 from scope_widgets.features.indexing.random_contexts import RandomContexts
 from scope_widgets.features.indexing.text_search import rows_with_text
 from scope_widgets.features.labelling.labels import FeatureLabels
+from scope_widgets.features.sae.of_model import warn_of_another_model
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope
@@ -92,6 +94,8 @@ class FeatureIndex:
             raise ValueError(f"This index is of {manifest.d_sae:,} latents; {sae!r} has {sae.d_sae:,}.")
         if scope is not None and scope.model_id != manifest.model:
             raise ValueError(f"This index is of {manifest.model}; the model given is {scope.model_id}.")
+        if sae is not None:
+            warn_of_another_model(manifest.model, sae)
         arrays_by_name = {name: value.numpy() for name, value in arrays.items()}
         return cls(manifest, arrays_by_name, contexts, texts, scope, sae, Path(folder))
 
@@ -154,9 +158,7 @@ class FeatureIndex:
         DataFrame
             row, sample_id and token_pos in the recording, value, and the text before, at and behind the token.
         """
-        if n < 1:
-            raise ValueError(f"n= is a number of examples from 1; got {n!r}.")
-        return self._examples(self._checked(j), slice(0, min(n, N_TOP)))
+        return self._examples(self._checked(j), slice(0, min(checked_count("n", n), N_TOP)))
 
     def quantiles(self, j: int) -> pd.DataFrame:
         """Return examples of each quarter of a latent's activations, which are none of `top`.
@@ -247,18 +249,33 @@ class FeatureIndex:
         Raises
         ------
         ValueError
-            Where the index has no model or SAE.
+            Where the index has no model or SAE, or the prompt no token that is read.
         """
         sae = self._needed_sae("What fires on a prompt")
         if self.scope is None:
             raise ValueError("What fires on a prompt needs the model: FeatureIndex.load(folder, scope=, sae=).")
-        ids = prompt if isinstance(prompt, list) else encode(self.scope.tokenizer, prompt, None)[0][0]
+        ids = self._prompt_ids(prompt)
         kept = ~np.isin(ids, self.scope.tokenizer.all_special_ids)
         x = _activations(self.scope, ids, self.manifest.site, self.manifest.layer)
         codes = sae.encode(x[torch.from_numpy(kept)])
         found = np.zeros(len(self))
         np.maximum.at(found, codes.indices.cpu().numpy(), codes.values.detach().cpu().double().numpy())
         return found
+
+    def _prompt_ids(self, prompt: Any) -> list[int]:
+        """Return the token ids of a prompt, of which one at least is no special token."""
+        assert self.scope is not None
+        is_ids = isinstance(prompt, list) and all(map(is_whole, prompt))
+        if not is_ids and not isinstance(prompt, str):
+            raise ValueError(f"A prompt is one text, or a list of token ids; got {_kind(prompt)}.")
+        tokenizer = self.scope.tokenizer
+        if is_ids:
+            ids = [int(one) for one in prompt]
+        else:
+            ids = encode(tokenizer, prompt, None)[0][0] if prompt.strip() else []
+        if set(ids) <= set(tokenizer.all_special_ids):
+            raise ValueError(f"The prompt {opening(prompt)} has no token to read: it is empty, or special tokens only.")
+        return ids
 
     # --- all latents ------------------------------------------------------------------------------------------------
 
@@ -305,14 +322,16 @@ class FeatureIndex:
         Raises
         ------
         ValueError
-            Without a condition, and where what a condition needs is missing.
+            Without a condition, for one that is none, for a token that is in no list of the index (with its other
+            spellings that are), and where what a condition needs is missing.
         """
+        n = checked_count("n", n)
         found = [
-            self._by_list("token", "token_lift", token),
+            self._by_list("token=", "token", "token_lift", token),
             None if text is None else self._by_text(text),
             None if label is None else self._by_label(label),
             None if rate is None else self._by_rate(rate),
-            self._by_list("promoted", "promoted_by", promotes),
+            self._by_list("promotes=", "promoted", "promoted_by", promotes),
             None if like is None else self._by_direction(like),
             None if fires_on is None else self._by_prompt(fires_on),
         ]
@@ -333,20 +352,38 @@ class FeatureIndex:
         rates: Array = self.arrays["count"] / max(1, self.manifest.n_tokens)
         return rates
 
-    def _by_list(self, name: str, values: str, token: str | int | None) -> Array | None:
+    def _by_list(self, said: str, name: str, values: str, token: str | int | None) -> Array | None:
         """Return the value of a token in the lists of all latents, NaN where it is not in them."""
         if token is None:
             return None
-        ids = [token] if isinstance(token, int) else [one for one, text in self._texts.items() if text == token]
+        ids = self._ids_of(said, name, token)
         at = np.isin(self.arrays[name], ids)
         found = np.full(len(self), np.nan)
         has = at.any(1)
         found[has] = np.where(at[has], self.arrays[values][has], -np.inf).max(1)
         return found
 
+    def _ids_of(self, said: str, name: str, token: str | int) -> list[int]:
+        """Return the ids of a token; raise ValueError where no latent lists it, with its other spellings that some do.
+
+        An index holds the texts of the tokens that are in it; ids that are in no list find nothing.
+        """
+        if is_whole(token):
+            return [int(token)]
+        if not isinstance(token, str) or not token:
+            raise ValueError(f"{said} is the text or the id of one token; got {opening(token)}.")
+        ids = [one for one, text in self._texts.items() if text == token]
+        listed = set(np.unique(self.arrays[name]).tolist())
+        if not listed.isdisjoint(ids):
+            return ids
+        plain = token.strip().lower()
+        near = sorted({text for one, text in self._texts.items() if one in listed and text.strip().lower() == plain})
+        instead = f"; there is {', '.join(map(repr, near[:5]))}" if near else ""
+        raise ValueError(f"{said}{token[:40]!r} is in no list of tokens of this index{instead}.")
+
     def _by_text(self, text: str) -> Array:
-        if not text.strip():
-            raise ValueError("text= is empty: give what to look for in the examples.")
+        if not isinstance(text, str) or not text.strip():
+            raise ValueError(f"text= is what to look for in the examples; got {opening(text)}.")
         # spaces are left out: they belong to tokens in some tokenizers, and stand between them in others
         wanted = "".join(text.lower().split())
         texts = {one: "".join(said.lower().split()) for one, said in self._texts.items()}
@@ -357,26 +394,34 @@ class FeatureIndex:
     def _by_label(self, label: str) -> Array:
         if self.labels is None:
             raise ValueError("label= searches labels, and there are none yet: features.label(index) makes them.")
+        if not isinstance(label, str) or not label:
+            raise ValueError(f"label= is what to look for in the labels; got {opening(label)}.")
         has = np.array([label.lower() in one.lower() for one in self.labels.label], dtype=bool)
         found = np.full(len(self), np.nan)
         found[self.labels.feature[has]] = np.nan_to_num(self.labels.detection[has])
         return found
 
     def _by_rate(self, rate: tuple[float, float]) -> Array:
-        low, high = rate
-        if not 0 <= low <= high <= 1:
-            raise ValueError(f"rate= is (low, high), shares of tokens from 0 to 1; got {rate!r}.")
+        try:
+            low, high = map(float, rate)
+        except (TypeError, ValueError):
+            low, high = np.nan, np.nan
+        if isinstance(rate, str) or not 0 <= low <= high <= 1:
+            raise ValueError(f"rate= is (low, high), shares of tokens from 0 to 1, such as (0.01, 0.1); got {rate!r}.")
         rates = self._rates()
         return np.where((rates >= low) & (rates <= high), 1.0, np.nan)
 
     def _by_direction(self, like: int | Tensor) -> Array:
         found = np.full(len(self), np.nan)
-        if isinstance(like, int):
-            near = self.neighbours(like)
+        if is_whole(like) and not isinstance(like, Tensor):
+            near = self.neighbours(int(like))
             found[near["feature"].to_numpy()] = near["cosine"]
             return found
         rows = self._needed_sae("like=direction").W_dec.detach().cpu().float()
-        direction = torch.as_tensor(like).detach().cpu().float()
+        try:
+            direction = torch.as_tensor(like).detach().cpu().float()
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"like= is a latent or a direction [{rows.shape[1]}]; got {opening(like)}.") from None
         if direction.shape != rows.shape[1:] or not direction.norm() > 0:
             raise ValueError(
                 f"like= is a latent or a direction [{rows.shape[1]}] that is not 0; got shape {tuple(direction.shape)}."
@@ -396,7 +441,9 @@ class FeatureIndex:
     # --- parts ------------------------------------------------------------------------------------------------------
 
     def _checked(self, j: int) -> int:
-        if not 0 <= int(j) < len(self):
+        if not is_whole(j):
+            raise TypeError(f"A latent is a whole number, 0 to {len(self) - 1}; got {opening(j)}.")
+        if not 0 <= j < len(self):
             raise IndexError(f"There is no latent {j}: there are 0 to {len(self) - 1}.")
         return int(j)
 
@@ -450,6 +497,11 @@ class FeatureIndex:
     def _space(self) -> str:
         """What stands between tokens: nothing, but a space where the tokenizer's tokens are words without theirs."""
         return "" if any(text[:1].isspace() for text in self._texts.values()) else " "
+
+
+def _kind(given: Any) -> str:
+    several = f" of {len(given)}, the first {opening(given[0])}" if isinstance(given, (list, tuple)) and given else ""
+    return f"{opening(given)}{several}"
 
 
 @remotable

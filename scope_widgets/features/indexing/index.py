@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from scope_widgets._files import check_folder
 from scope_widgets._progress import tqdm
 from scope_widgets._untrusted import check_name
 from scope_widgets.features.indexing.by_latent import by_latent
@@ -93,8 +94,9 @@ def index(
     >>> len(features.FeatureIndex.load(folder / "index"))
     64
     """
+    folder = check_folder(folder)
     given = [rec] if isinstance(rec, Recording) else list(rec)
-    before = _recordings_of(Path(folder), sae) if append else []
+    before = _recordings_of(folder, sae) if append else []
     joined = JoinedRecordings([*before, *given])
     layer = _checked(scope, sae, joined)
     codes = _codes(sae, joined, layer, progress)
@@ -122,15 +124,13 @@ def index(
         n_tokens=len(codes),
         n_samples=joined.n_samples,
         n_partner_rows=len(some),
-        recordings=[
-            IndexedRecording(_from(Path(folder), one.folder), digest_of_recording(one)) for one in joined.parts
-        ],
+        recordings=[IndexedRecording(_from(folder, one.folder), digest_of_recording(one)) for one in joined.parts],
     )
     named = ("example_window", "token", "promoted", "suppressed")
     ids = np.unique(np.concatenate([np.unique(drawn.windows), *(np.unique(arrays[name].numpy()) for name in named)]))
     ids = ids[ids >= 0]
     texts = dict(zip(ids.tolist(), token_texts(scope.tokenizer, ids.tolist()), strict=True))
-    write_index(Path(folder), manifest, arrays, drawn, texts)
+    write_index(folder, manifest, arrays, drawn, texts)
     return FeatureIndex.load(folder, scope=scope, sae=sae)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from scope_widgets.features.evaluation.measured_texts import read_texts
 from scope_widgets.features.probing.logistic import f_scores, fit
 from scope_widgets.features.probing.pooled import columns, halves, pooled
 from scope_widgets.features.probing.sparse_probes import SparseProbes
+from scope_widgets.features.sae.of_model import warn_of_another_model
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.microscope import Microscope
 
@@ -32,7 +33,7 @@ def probe(
     texts: Sequence[str] | Sequence[list[int]],
     labels: Sequence[bool] | Sequence[int] | Sequence[str],
     *,
-    k: Sequence[int] = (1, 2, 5),
+    k: Sequence[int] | int = (1, 2, 5),
     context: int | None = None,
     special_tokens: bool = False,
     penalty: float = 1.0,
@@ -49,11 +50,12 @@ def probe(
     Parameters
     ----------
     scope : Microscope
+        The model that it is of; of another one (a null, say) a warning says so.
     sae : SAE
     texts : sequence of str or of token ids
     labels : sequence of bool, int or str
         One of each text, of two kinds.
-    k : sequence of int, default (1, 2, 5)
+    k : int or sequence of int, default (1, 2, 5)
         Latents of a probe.
     context : int, optional
         Tokens that the model reads at once; by default 256, or the model's context where that is less.
@@ -94,8 +96,8 @@ def probe(
     classes, truth = _checked_labels(labels, len(texts))
     if sae.layer is None:
         raise ValueError(f"{sae!r} does not say of which layer it is: dataclasses.replace(sae, layer=...).")
-    if not k or not all(isinstance(one, (int, np.integer)) and 1 <= one <= sae.d_sae for one in k):
-        raise ValueError(f"k= are numbers of latents, 1 to {sae.d_sae}; got {k!r}.")
+    warn_of_another_model(scope.model_id, sae)
+    sizes = _checked_sizes(k, sae.d_sae)
     if not penalty > 0:
         raise ValueError(f"penalty= is a number above 0; got {penalty!r}.")
     data = read_texts(scope, texts, "text", context, 2**62, special_tokens)
@@ -110,8 +112,8 @@ def probe(
     _check_halves(truth, fits)
     rows: list[tuple[str, int, tuple[int, ...], int]] = []
     for name, x in (("latents", means.latents), ("random latents", means.random)):
-        best = _best(x, truth, fits, max(map(int, k)))
-        for size in map(int, k):
+        best = _best(x, truth, fits, max(sizes))
+        for size in sizes:
             rows.append(
                 (name, size, tuple(best[:size].tolist()), _right(columns(x, best[:size]), truth, fits, penalty))
             )
@@ -148,6 +150,16 @@ def _checked_labels(labels: Sequence[Any], n_texts: int) -> tuple[tuple[str, str
     if len(kinds) != 2:
         raise ValueError(f"labels= are of two kinds; got {len(kinds)}: {', '.join(map(opening, kinds[:5]))}.")
     return (str(kinds[0]), str(kinds[1])), np.array([one == kinds[1] for one in given])
+
+
+def _checked_sizes(k: Any, d_sae: int) -> list[int]:
+    """Return the sizes of probes."""
+    given = [k] if isinstance(k, (int, np.integer)) else list(k) if isinstance(k, Iterable) else []
+    if not given or not all(
+        isinstance(one, (int, np.integer)) and not isinstance(one, bool) and 1 <= one <= d_sae for one in given
+    ):
+        raise ValueError(f"k= is a number of latents, or a list of some, 1 to {d_sae}; got {k!r}.")
+    return [int(one) for one in given]
 
 
 def _check_halves(truth: Array, fits: Array) -> None:

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._choices import check_choice
+from scope_widgets._choices import check_choice, is_whole
+from scope_widgets._files import check_folder
 from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._progress import tqdm
 from scope_widgets.features.recording.manifest import MANIFEST, Manifest, Shard
@@ -55,7 +56,8 @@ def record(
     """Run texts and write the activations of some layers to a folder, a shard at a time.
 
     The forward ends after the deepest layer. What is written stays, whatever happens: called again with the same
-    arguments it goes on after the last whole shard, with the same bytes as without the break.
+    arguments it goes on after the last whole shard, with the same bytes as without the break. A folder whose recording
+    is complete is returned as it is. In both cases the texts are read again, and compared with those that are there.
 
     Parameters
     ----------
@@ -94,8 +96,8 @@ def record(
     Raises
     ------
     ValueError, FileNotFoundError
-        For layers, texts or arguments that are none; a folder that holds another recording; a disk without room; a
-        number that is not finite, or that float16 cannot hold.
+        For layers, texts or arguments that are none; a folder that holds another recording, or one of other texts; a
+        disk without room; a number that is not finite, or that float16 cannot hold.
 
     Examples
     --------
@@ -103,7 +105,6 @@ def record(
     >>> rec.manifest.complete, rec.rows(1).shape == rec.rows(2).shape
     (True, True)
     """
-    layers = [layers] if isinstance(layers, int) else [int(layer) for layer in layers]
     check_choice("site", site, RecordedSite)
     check_choice("dtype", dtype, Precision)
     manifest = Manifest(
@@ -111,7 +112,7 @@ def record(
         revision=scope.revision,
         site=site,
         layers=_checked_layers(scope, site, layers),
-        d=_width(scope, site),
+        d=width_of(scope, site),
         dtype=dtype,
         context=_checked_context(scope, context),
         packed=bool(packed),
@@ -119,16 +120,17 @@ def record(
         max_tokens=_checked_count("max_tokens", max_tokens),
         part=_checked_part(shard),
     )
-    folder = Path(folder)
+    folder = check_folder(folder)
     first = _first_of(texts, column)
     manifest = _begun(folder, manifest)
     recording = Recording(folder, manifest)
-    if manifest.complete:
-        return recording
-    _check_room(folder, manifest)
     samples = samples_of(
         first, scope.tokenizer, manifest.context, packed=manifest.packed, first=manifest.part[0], step=manifest.part[1]
     )
+    if manifest.complete:
+        _check_texts(samples, folder, manifest)
+        return recording
+    _check_room(folder, manifest)
     with tqdm(
         total=manifest.max_tokens, initial=manifest.n_rows, unit=" rows", disable=not progress, leave=False
     ) as bar:
@@ -150,7 +152,7 @@ def record(
 
 def _go_on(scope: Microscope, samples: Iterator[Sample], folder: Path, manifest: Manifest, bar: Any) -> None:
     """Write shard after shard until the texts end, or there are rows enough."""
-    chain_of_texts = _skip(samples, manifest)
+    chain_of_texts = _skip(samples, folder, manifest)
     special = [] if manifest.special_tokens else sorted(scope.tokenizer.all_special_ids)
     limit = manifest.max_tokens if manifest.max_tokens is not None else 2**62
     while manifest.n_rows < limit:
@@ -170,18 +172,30 @@ def _go_on(scope: Microscope, samples: Iterator[Sample], folder: Path, manifest:
     manifest.write(folder)
 
 
-def _skip(samples: Iterator[Sample], manifest: Manifest) -> str:
+def _check_texts(samples: Iterator[Sample], folder: Path, manifest: Manifest) -> None:
+    """Raise ValueError where a complete recording is of other texts; those behind `max_tokens` are not looked at."""
+    _skip(samples, folder, manifest)
+    is_full = manifest.max_tokens is not None and manifest.n_rows >= manifest.max_tokens
+    if not is_full and next(samples, None) is not None:
+        raise ValueError(_other_texts(folder, "there are more than it holds"))
+
+
+def _skip(samples: Iterator[Sample], folder: Path, manifest: Manifest) -> str:
     """Go past the samples of whole shards; raise ValueError where the texts are others."""
     chained = "0" * 64
-    for shard in manifest.shards:
-        some = [sample for _, sample in zip(range(shard.samples), samples, strict=False)]
+    for at, shard in enumerate(manifest.shards):
+        some = list(islice(samples, shard.samples))
         chained = _chained(chained, some)
         if chained != shard.texts:
-            raise ValueError(
-                "This folder holds a recording of other texts, so it cannot be gone on with: give the same ones in the "
-                "same order, or another folder."
-            )
+            raise ValueError(_other_texts(folder, f"they differ in shard {at}"))
     return chained
+
+
+def _other_texts(folder: Path, how: str) -> str:
+    return (
+        f"{str(folder)!r} holds a recording of other texts ({how}): give the same ones in the same order, or another "
+        "folder."
+    )
 
 
 def _chained(before: str, samples: Iterable[Sample]) -> str:
@@ -273,7 +287,7 @@ def _begun(folder: Path, manifest: Manifest) -> Manifest:
         known = Manifest.read(folder)
         if known.settings() != manifest.settings():
             new = manifest.settings()
-            other = [f"{name} {old!r}, not {new[name]!r}" for name, old in known.settings().items() if old != new[name]]
+            other = [f"{name}={old!r}, not {new[name]!r}" for name, old in known.settings().items() if old != new[name]]
             raise ValueError(
                 f"{str(folder)!r} holds another recording ({'; '.join(other)}): give another folder, or the arguments "
                 "that it was made with."
@@ -310,14 +324,16 @@ def _first_of(texts: Texts, column: str) -> Iterator[str | list[int]]:
     return chain([first], found)
 
 
-def _checked_layers(scope: Microscope, site: str, layers: list[int]) -> list[int]:
+def _checked_layers(scope: Microscope, site: str, layers: Sequence[int] | int) -> list[int]:
     last = scope.n_layers - (site != "residual")
-    if not layers or any(not 0 <= layer <= last for layer in layers):
-        raise ValueError(f"layers= are blocks of {scope.model_id}, 0 to {last} for {site!r}; got {layers}.")
-    return sorted(set(layers))
+    given = list(layers) if isinstance(layers, Iterable) else [layers]
+    if not given or not all(is_whole(layer) and 0 <= layer <= last for layer in given):
+        raise ValueError(f"layers= takes blocks of {scope.model_id}, 0 to {last} for {site!r}; got {layers!r}.")
+    return sorted({int(layer) for layer in given})
 
 
-def _width(scope: Microscope, site: str) -> int:
+def width_of(scope: Microscope, site: str) -> int:
+    """Return the width of a row of a site."""
     if site == "z":
         return scope.n_heads * scope.anatomy.d_head
     if site == "neurons":

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._untrusted import reading
+from scope_widgets._untrusted import check_name, reading
 from scope_widgets.features.recording.batches import shuffled_batches
 from scope_widgets.features.recording.manifest import Manifest
 from scope_widgets.features.recording.mapped_rows import MappedRows
@@ -38,7 +38,9 @@ class Recording:
     ((5, 128), ['sample_id', 'token_pos', 'token_id', 'split'])
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Path, manifest: Manifest | None = None) -> None:
+        if not isinstance(manifest, Manifest):
+            raise TypeError(f"A recording of a folder is read by features.Recording.load({str(folder)!r}).")
         self.folder, self.manifest = folder, manifest
         self._left_out: set[int] = set()  # numbers of shards
         self._checked: set[Path] = set()  # files that were compared with their digest
@@ -58,7 +60,7 @@ class Recording:
         FileNotFoundError, ValueError
             Where there is none, or its manifest is damaged.
         """
-        recording = cls(Path(folder), Manifest.read(Path(folder)))
+        recording = cls(check_name(folder), Manifest.read(check_name(folder)))
         if skip_damaged:
             damaged = set(recording.damaged())
             shards = recording.manifest.shards

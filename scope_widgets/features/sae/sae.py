@@ -7,11 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from scope_widgets import _kernels
+from scope_widgets._files import check_folder
+from scope_widgets._types import Array
+from scope_widgets._untrusted import opening
 from scope_widgets.features.formats.write_saelens import write
 from scope_widgets.features.sae.ranking import RankedEncoder
 from scope_widgets.features.sae.sparse_codes import SparseCodes
@@ -76,32 +80,49 @@ class SAE(Weights):
 
     def save(self, folder: str | Path) -> Path:
         """Write it to a folder in SAELens's layout, which `features.load` and SAELens read, and return the folder."""
-        write(self, Path(folder))
-        return Path(folder)
+        folder = check_folder(folder)
+        write(self, folder)
+        return folder
 
     # --- what it computes -------------------------------------------------------------------------------------------
 
-    def encode(self, x: Tensor) -> SparseCodes:
+    def encode(self, x: Tensor | Array) -> SparseCodes:
         """Return the latents that fire in each row of `x` `[row, d]`; nothing dense of all rows is made.
 
         Raises
         ------
+        TypeError
+            For what are no rows of numbers.
         ValueError
             For rows of another width.
         """
         return SparseCodes.joined([self._codes(part) for part in _parts(self._checked(x), self.d_sae)])
 
-    def pre_activations(self, x: Tensor) -> Tensor:
+    def pre_activations(self, x: Tensor | Array) -> Tensor:
         """Return what the activation function gets, dense `[row, latent]`."""
         x = self._checked(x)
         x = self._normalised(x)
         return (x - self.b_dec if self.subtracts_b_dec else x) @ self.W_enc + self.b_enc
 
-    def decode(self, codes: SparseCodes, x: Tensor | None = None) -> Tensor:
+    def decode(self, codes: SparseCodes, x: Tensor | Array | None = None) -> Tensor:
         """Return what the latents stand for `[row, d_out]`.
 
         `x` `[row, d]`, what they were encoded from, is needed where there is a skip path, or rows are normalised.
+
+        Raises
+        ------
+        TypeError
+            For what are no `SparseCodes`.
+        ValueError
+            For codes of another number of latents, or without an `x` that is needed.
         """
+        if not isinstance(codes, SparseCodes):
+            raise TypeError(
+                f"decode() takes the SparseCodes that encode() returns; got a {type(codes).__name__}. Of activations "
+                "[row, latent] they are features.SparseCodes.from_dense(activations)."
+            )
+        if codes.n_latents != self.d_sae:
+            raise ValueError(f"{self!r} decodes codes of {self.d_sae:,} latents; these are of {codes.n_latents:,}.")
         if x is None and (self.W_skip is not None or self.normalisation != "none"):
             raise ValueError(f"{self!r} does not reconstruct from its latents alone: give decode() the input as x=.")
         values = codes.values.to(self.W_dec.dtype)
@@ -123,8 +144,9 @@ class SAE(Weights):
         shift, scale = self._shift_and_scale(x)
         return sums * scale + shift
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def __call__(self, x: Tensor | Array) -> Tensor:
         """Return the reconstruction of rows `[row, d]`, or with more axes before the last."""
+        x = _tensor(x)
         rows = x.reshape(-1, x.shape[-1])
         return self.decode(self.encode(rows), rows).reshape(*x.shape[:-1], -1).to(x.dtype)
 
@@ -184,13 +206,27 @@ class SAE(Weights):
         ranked: RankedEncoder = known[1]
         return ranked
 
-    def _checked(self, x: Tensor) -> Tensor:
+    def _checked(self, x: Tensor | Array) -> Tensor:
+        x = _tensor(x)
         if x.ndim != 2 or x.shape[1] != self.d_in:
             raise ValueError(
                 f"{self!r} encodes rows of width {self.d_in}, [row, {self.d_in}]; got a tensor of shape "
                 f"{tuple(x.shape)}. Is it of another model or place?"
             )
         return x.to(self.W_enc.device, self.W_enc.dtype)
+
+
+def _tensor(x: Any) -> Tensor:
+    """Return rows as a tensor."""
+    if isinstance(x, Tensor):
+        return x
+    try:
+        return torch.as_tensor(np.asarray(x))
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(
+            f"An SAE reads numbers [row, d], a tensor or an array; got {opening(x)}. Those of a text are in a trace: "
+            "scope.trace(text).residual(layer)."
+        ) from None
 
 
 def _codes_where(fires: Tensor, values: Tensor) -> SparseCodes:

@@ -16,7 +16,7 @@ from scope_widgets._files import replacing
 from scope_widgets._untrusted import parse_json, reading
 
 CHECKPOINT = "checkpoint.safetensors"
-_ABOUT = {"settings": dict, "step": int, "state": dict, "history": dict}
+_ABOUT = {"settings": dict, "rows": str, "step": int, "state": dict, "history": dict}
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Checkpoint:
     Attributes
     ----------
     about : dict
-        Settings, step, numbers of the step's state, history.
+        Settings, the digest of the rows, step, numbers of the step's state, history.
     tensors : dict of str to Tensor
     """
 
@@ -50,12 +50,9 @@ class Checkpoint:
             return None
         with reading(f"{str(path)!r} is no checkpoint of a training run"), safe_open(str(path), "pt") as file:
             about = parse_json((file.metadata() or {})["about"])
-            names = file.keys()
             if not isinstance(about, dict) or {k: type(about.get(k)) for k in _ABOUT} != _ABOUT:
                 raise ValueError("it does not say what it is of, and how far it came")
-            if "first" not in names:
-                raise ValueError("it lacks the first rows that it was trained on")
-            return cls(about, {name: file.get_tensor(name) for name in names})
+            return cls(about, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - it is no mapping
 
 
 def optimiser_state(optimiser: torch.optim.Optimizer, parameters: list[Tensor]) -> dict[str, Tensor]:

@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from scope_widgets._files import check_folder
 from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import versions
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets._untrusted import reading
+from scope_widgets.features.formats.write_saelens import WEIGHTS
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.sae.sae import SAE
@@ -83,8 +85,9 @@ def train(
     seed : int or None, default 0
         Of first weights and the order of rows.
     folder : str or Path, optional
-        Where checkpoints go every 1,000 steps, and the result (SAELens's layout) at the end. A run that was stopped
-        goes on from there.
+        Where checkpoints go every 1,000 steps and at the end, and the result (SAELens's layout) then. A run that was
+        stopped goes on from there, to the same weights bit for bit at the same number of threads; one that has ended is
+        returned.
     progress : bool, default True
         Show a bar with loss, L0, variance explained and dead latents.
 
@@ -96,7 +99,11 @@ def train(
     Raises
     ------
     ValueError
-        For arguments that are none, rows that are not finite, or a folder with a checkpoint of another run.
+        For arguments that are none, rows that are not finite, or a folder with a checkpoint of another run (of other
+        rows or arguments), or with an SAE
+        that has none.
+    TypeError
+        For a source that is no recording or array.
 
     References
     ----------
@@ -110,6 +117,7 @@ def train(
     SAE(16 latents of width 8, jumprelu)
     """
     seed = seed_of(seed)
+    folder = None if folder is None else check_folder(folder)
     rows = TrainingRows(source, layer, seed)
     batch = min(batch, rows.n) if isinstance(batch, int) and batch > 0 else batch
     d_sae = 8 * rows.d if d_sae is None else d_sae
@@ -123,7 +131,6 @@ def train(
         learning_rate=1e-3 / max(1.0, d_sae / 1024) ** 0.5 if learning_rate is None else learning_rate,
     )
     run = _Run(settings, rows)
-    folder = None if folder is None else Path(folder)
     if folder is not None:
         run.go_on_from(folder)
     note = ""
@@ -133,8 +140,8 @@ def train(
     except KeyboardInterrupt:
         kept = ": the same call goes on from there" if folder is not None else ""
         note = f"Training was stopped after {run.step_number:,} of {settings.steps:,} steps{kept}."
-        if folder is not None:
-            run.checkpoint().write(folder)
+    if folder is not None:
+        run.checkpoint().write(folder)
     sae = run.result()
     if isinstance(source, Recording):
         of = source.manifest
@@ -160,10 +167,13 @@ class _Run:
         self._parameters = [*self._weights.all(), *self._step.own]
         self._optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
         self._history: dict[str, list[float]] = {}
+        self._digest = ""
 
     def all_steps(self, folder: Path | None, progress: bool) -> None:
         """Do the steps that are left."""
         total = self._settings.steps
+        if self.step_number == total:
+            return
         batches = islice(self._rows.batches(self._settings.batch), self.step_number, total)
         with tqdm(total=total, initial=self.step_number, disable=not progress, leave=False, desc="Training") as bar:
             for x in batches:
@@ -207,10 +217,15 @@ class _Run:
 
     # --- stopping and going on --------------------------------------------------------------------------------------
 
+    def _digest_of_rows(self) -> str:
+        self._digest = self._digest or self._rows.digest()
+        return self._digest
+
     def checkpoint(self) -> Checkpoint:
         """Return all that is needed to go on."""
         about = {
             "settings": self._settings.to_dict(),
+            "rows": self._digest_of_rows(),
             "step": self.step_number,
             "state": self._step.state(),
             "history": self._history,
@@ -218,19 +233,31 @@ class _Run:
         }
         tensors = {f"parameter.{at}": one for at, one in enumerate(self._parameters)}
         tensors |= optimiser_state(self._optimiser, self._parameters)
-        return Checkpoint(about, {**tensors, "idle": self._step.life.idle, "first": self._rows.first[:64]})
+        return Checkpoint(about, {**tensors, "idle": self._step.life.idle})
 
     def go_on_from(self, folder: Path) -> None:
         """Go on from the checkpoint of a folder, where there is one."""
         known = Checkpoint.read(folder)
         if known is None:
+            if (folder / WEIGHTS).exists():
+                raise ValueError(
+                    f"{str(folder)!r} holds an SAE ({WEIGHTS}) without the checkpoint of its training, and it would be "
+                    "replaced: give another folder."
+                )
             return
-        if known.about.get("settings") != self._settings.to_dict() or not torch.equal(
-            known.tensors["first"], self._rows.first[:64]
-        ):
+        others = []
+        if known.about["settings"] != self._settings.to_dict():
+            there, here = known.about["settings"], self._settings.to_dict()
+            differ = [
+                f"{name}={there.get(name)!r}, not {value!r}" for name, value in here.items() if there.get(name) != value
+            ]
+            others.append(f"other arguments ({'; '.join(differ)})")
+        if known.about["rows"] != self._digest_of_rows():
+            others.append("other rows")
+        if others:
             raise ValueError(
-                f"{str(folder)!r} holds a checkpoint of another run ({known.about.get('settings')}): give another "
-                "folder, or the same rows and arguments."
+                f"{str(folder)!r} holds a checkpoint of another run, of {' and '.join(others)}: give another folder, "
+                "or the same rows and arguments."
             )
         with reading(f"{str(folder / CHECKPOINT)!r} is no checkpoint of this run"):
             self.step_number = int(known.about["step"])

@@ -95,6 +95,11 @@ def test_of_a_model_the_planted_direction_is_found(scope, tmp_path):
     assert sorted(result.found()) == [0, 1]
     assert result.clean[result.feature == 0] > result.corrupted[result.feature == 0]
     assert features.compare(index, texts, texts).found() == []
+    for nothing in ("", " ", []):
+        with pytest.raises(ValueError, match="has no token to read"):
+            features.compare(index, [*texts[:2], nothing], [*others[:2], texts[0]])
+    with pytest.raises(TypeError, match="are lists of prompts"):
+        features.compare(index, texts[0], others[0])
     index.sae = None
     with pytest.raises(ValueError, match="needs the SAE"):
         features.compare(index, texts, others)

@@ -1,6 +1,7 @@
 """Measures are NumPy's formulas, splicing is a plain hook, and adding the error back changes nothing."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -226,3 +227,19 @@ def test_a_null_on_a_randomised_model_is_measured_as_there(scope):
         features.evaluate(scope, an_sae(), TEXTS, randomised=(scope, an_sae()))
     with pytest.raises(ValueError, match="of another place than"):
         features.evaluate(scope, an_sae(), TEXTS, randomised=(null, an_sae("mlp_out")))
+
+
+def test_an_sae_of_another_model_is_measured_with_a_warning(scope):
+    """A null is such a case; its numbers are there, and the warning says of what they are."""
+    own = an_sae(model=scope.model_id)
+    null = features.randomise(scope, seed=1)
+    options = {"random": False, "progress": False}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        features.evaluate(scope, own, TEXTS[:2], **options)
+        features.evaluate(scope, an_sae(), TEXTS[:2], **options)
+    with pytest.warns(UserWarning, match="with shuffled weights"):
+        assert features.evaluate(null, own, TEXTS[:2], **options).n_tokens
+    other = dataclasses.replace(own, model="another")
+    with pytest.warns(UserWarning, match="is of 'another', and is used with"):
+        features.evaluate(scope, own, TEXTS[:2], randomised=(null, other), **options)

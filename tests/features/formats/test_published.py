@@ -87,9 +87,26 @@ class Runs:
 def test_a_pickle_that_runs_code_does_not(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save({"encoder.weight": torch.zeros(2, 2), "b_dec": Runs()}, "ae.pt")
-    with pytest.raises(ValueError, match="not a pickle of weights alone"):
+    with pytest.raises(ValueError, match="texts alone, and nothing else is read .it holds objects of other classes"):
         features.convert("ae.pt", "sae")
     assert sorted(one.name for one in tmp_path.iterdir()) == ["ae.pt"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"text": "Mary gave John a book"}\n', "it does not begin as such a file"),
+        (b"", "it does not begin as such a file"),
+        (b"PK\x03\x04 and then nothing of it", "it is damaged"),
+    ],
+)
+def test_what_is_no_pickle_is_said_in_our_words(content, said, tmp_path):
+    """Torch's own message is cut, and tells how to run what is in the file."""
+    (tmp_path / "texts.jsonl").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"is no file of torch\.save .*\({said}.*\)\.$") as caught:
+        features.convert(tmp_path / "texts.jsonl", tmp_path / "q")
+    assert not any(word in str(caught.value) for word in ("weights_only", "Error", "..."))
+    assert not (tmp_path / "q").exists()
 
 
 def test_what_cannot_be_converted_is_said(tmp_path, monkeypatch):

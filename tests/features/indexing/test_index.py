@@ -1,5 +1,6 @@
 """Everything in an index is what brute force over dense activations finds."""
 
+import dataclasses
 import itertools
 import json
 import math
@@ -209,6 +210,52 @@ def test_search_finds_what_the_parts_say(scope, made):
     assert len(index.search(rate=(0, 1), n=3)) == 3
     remote = FeatureIndex(index.manifest, index.arrays, index.contexts, {}, fake_remote(scope), sae)
     assert remote.search(fires_on=prompt)["feature"].tolist() == found["feature"].tolist()
+
+
+def test_what_cannot_be_searched_is_said(made):
+    index = made[2]
+    text = index.tokens(int(np.argmax(index.arrays["count"])))["token"][0].strip()
+    listed = {index.text(one) for one in np.unique(index.arrays["token"]) if one >= 0}
+    other = next(one for one in (text, f" {text}", text.upper()) if one not in listed)
+    with pytest.raises(ValueError, match=rf"token={other!r} is in no list .*; there is .*{text}'"):
+        index.search(token=other)
+    with pytest.raises(ValueError, match=r"token='zzz' is in no list of tokens of this index\.$"):
+        index.search(token="zzz")
+    with pytest.raises(ValueError, match="promotes='zzz' is in no list"):
+        index.search(promotes="zzz")
+    for condition, said in (
+        ({"token": ""}, "token= is the text or the id of one token"),
+        ({"token": 1.5}, "token= is the text or the id"),
+        ({"text": " "}, "text= is what to look for"),
+        ({"text": 3}, "text= is what to look for"),
+        ({"rate": 0.5}, r"rate= is \(low, high\)"),
+        ({"rate": "ab"}, r"rate= is \(low, high\)"),
+        ({"rate": (0.5, 0.1)}, r"rate= is \(low, high\)"),
+        ({"fires_on": ""}, "has no token to read"),
+        ({"fires_on": []}, "has no token to read"),
+        ({"fires_on": ["a", "b"]}, "one text, or a list of token ids; got list of 2, the first 'a'"),
+        ({"fires_on": "the dog", "n": 0}, "n= is a whole number from 1; got 0"),
+        ({"rate": (0, 1), "n": -1}, "n= is a whole number from 1"),
+        ({"rate": (0, 1), "n": 1.5}, "n= is a whole number from 1"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            index.search(**condition)
+    for j in ("a", 1.5, None, True):
+        with pytest.raises(TypeError, match="A latent is a whole number, 0 to 39"):
+            index.top(j)
+    with pytest.raises(TypeError, match="like= is a latent or a direction"):
+        index.search(like="a")
+    with pytest.raises(IndexError, match="no latent 40"):
+        index.top(40)
+    with pytest.raises(ValueError, match="n= is a whole number from 1"):
+        index.top(1, -1)
+    assert index.top(np.int64(1)).equals(index.top(1))
+
+
+def test_an_sae_of_another_model_is_said(scope, made):
+    _, sae, _, _, folder = made
+    with pytest.warns(UserWarning, match="is of 'another', and is used with 'demo'"):
+        FeatureIndex.load(folder, scope=scope, sae=dataclasses.replace(sae, model="another"))
 
 
 def test_an_index_is_read_again_and_small(made):

@@ -1,6 +1,7 @@
 """A planted latent tells classes apart, shuffled labels are not told, and every number is that of a plain reading."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -141,8 +142,19 @@ def test_what_cannot_be_probed_is_said(scope, planted):
         probe(scope, sae, texts[:5], labels[:5], progress=False)
     with pytest.raises(ValueError, match="Text 1 has no token"):
         probe(scope, sae, ["a", " ", "the"], [0, 1, 0], progress=False)
-    for k in ((), (0,), (25,), (1.5,)):
-        with pytest.raises(ValueError, match="k= are numbers of latents, 1 to 24"):
+    for k in ((), (0,), (25,), (1.5,), 0, 25, 1.5, True, "3", None):
+        with pytest.raises(ValueError, match="k= is a number of latents, or a list of some, 1 to 24"):
             probe(scope, sae, texts, labels, k=k)
     with pytest.raises(ValueError, match="penalty= is a number above 0"):
         probe(scope, sae, texts, labels, penalty=0)
+
+
+def test_one_size_is_a_list_of_one_and_another_model_is_said(scope, planted):
+    texts, labels, sae = planted
+    options = {"progress": False, "k": 2}
+    one = features.probe(scope, sae, texts[:40], labels[:40], **options)
+    many = features.probe(scope, sae, texts[:40], labels[:40], **options | {"k": [2]})
+    assert one.k.tolist() == many.k.tolist()
+    np.testing.assert_array_equal(one.accuracy, many.accuracy)
+    with pytest.warns(UserWarning, match="is of 'gpt2', and is used with 'demo'"):
+        features.probe(scope, replace(sae, model="gpt2"), texts[:40], labels[:40], **options)

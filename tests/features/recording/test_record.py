@@ -1,6 +1,7 @@
 """What is recorded is what a trace has, whatever stops the recording."""
 
 import hashlib
+import itertools
 import time
 
 import numpy as np
@@ -203,11 +204,34 @@ def test_bad_arguments_are_said(scope, tmp_path, options, said):
 
 def test_another_recording_is_not_gone_on_with(scope, tmp_path):
     record(scope, tmp_path, max_tokens=300)
-    with pytest.raises(ValueError, match="another recording"):
+    with pytest.raises(ValueError, match=r"another recording \(layers=\[1, 3\], not \[2\]; max_tokens=300, not None\)"):
         record(scope, tmp_path, layers=[2])
     (tmp_path / MANIFEST).write_text((tmp_path / MANIFEST).read_text().replace('"complete": true', '"complete": false'))
     with pytest.raises(ValueError, match="other texts"):
         record(scope, tmp_path, TEXTS[::-1], max_tokens=300)
+
+
+@pytest.mark.parametrize("most", [None, 150])
+def test_a_complete_recording_is_that_of_its_texts(scope, tmp_path, most, monkeypatch):
+    """Other texts are refused wherever they differ; the same ones are compared, not run."""
+    rec = record(scope, tmp_path, max_tokens=most)
+    before = bytes_of(tmp_path)
+    monkeypatch.setattr(recording_module, "_values", lambda *_: pytest.fail("the model was run"))
+    assert len(record(scope, tmp_path, iter(TEXTS), max_tokens=most)) == len(rec)
+    used = int(rec.samples.document.max())
+    for others in (TEXTS[::-1], ["another", *TEXTS[1:]], [*TEXTS[:used], "another"], TEXTS[:used], TEXTS[1:]):
+        with pytest.raises(ValueError, match="holds a recording of other texts"):
+            record(scope, tmp_path, others, max_tokens=most)
+    assert bytes_of(tmp_path) == before
+
+
+def test_what_a_complete_recording_does_not_hold_of_its_texts(scope, tmp_path):
+    """More texts are others where all are recorded; behind the last row that was asked for none is looked at."""
+    record(scope, tmp_path / "all")
+    with pytest.raises(ValueError, match="there are more than it holds"):
+        record(scope, tmp_path / "all", itertools.cycle(TEXTS))
+    some = record(scope, tmp_path / "some", itertools.cycle(TEXTS), max_tokens=150)
+    assert len(record(scope, tmp_path / "some", itertools.cycle(TEXTS), max_tokens=150)) == len(some) == 150
 
 
 def test_numbers_that_float16_cannot_hold_are_refused(tmp_path):

@@ -194,11 +194,53 @@ def test_a_stopped_run_goes_on_to_the_same_curve(tmp_path, monkeypatch):
     assert torch.equal(features.load(tmp_path).W_enc, whole.W_enc)
 
 
-def test_a_checkpoint_without_its_first_rows_is_refused(tmp_path):
+def test_a_checkpoint_that_does_not_say_its_rows_is_refused(tmp_path):
     settings = {"settings": {}, "step": 1, "state": {}, "history": {}}
     Checkpoint(settings, {"idle": torch.zeros(2)}).write(tmp_path)
-    with pytest.raises(ValueError, match="it lacks the first rows"):
+    with pytest.raises(ValueError, match="it does not say what it is of"):
         Checkpoint.read(tmp_path)
+
+
+def test_a_finished_run_is_returned_and_of_other_rows_refused(tmp_path, monkeypatch):
+    rows, _ = planted(1000)
+    sae = train(rows, steps=20, folder=tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(train_module._Run, "_one_step", lambda *_: pytest.fail("it was trained again"))
+    again = train(rows, steps=20, folder=tmp_path)
+    assert (again.history, torch.equal(again.W_dec, sae.W_dec)) == (sae.history, True)
+    last = rows.clone()
+    last[-1, -1] += 1  # a single number, whatever rows a checkpoint holds
+    for others, options in ((last, {}), (rows[:-1], {}), (rows, {"seed": 1}), (rows, {"k": 3})):
+        with pytest.raises(ValueError, match="checkpoint of another run"):
+            train(others, steps=20, folder=tmp_path, **options)
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    sae.save(tmp_path / "saved")
+    with pytest.raises(ValueError, match="without the checkpoint of its training"):
+        train(rows, steps=20, folder=tmp_path / "saved")
+
+
+def test_recordings_of_other_texts_or_layers_are_other_rows(tmp_path):
+    scope = Microscope.load("demo")
+    texts = [f"{name} went to the store" for name in ("Mary", "John", "Anna", "Tom")] * 10
+    recs = [
+        features.record(scope, some, layers=[1, 2], folder=tmp_path / f"{at}", progress=False)
+        for at, some in enumerate((texts, [*texts[:-1], "the dog runs"]))
+    ]
+    options = {"steps": 5, "batch": 32, "folder": tmp_path / "sae"}
+    train(recs[0], layer=1, **options)
+    for rec, layer in ((recs[0], 2), (recs[1], 1)):
+        with pytest.raises(ValueError, match=r"another run, of (other arguments .*)?other rows"):
+            train(rec, layer=layer, **options)
+
+
+def test_what_are_no_rows_is_said(tmp_path):
+    for source, said in ((str(tmp_path), r"Recording\.load"), (tmp_path, r"Recording\.load"), (object(), "object")):
+        with pytest.raises(TypeError, match=said):
+            train(source)
+    rows = planted(300)[0]
+    rows[:] = torch.nan
+    with pytest.raises(ValueError, match=r"(\d+) of the \1 rows to train on \(the others are for validation\)"):
+        train(rows, steps=2)
 
 
 def test_dead_latents_learn_from_what_the_others_leave_over():
