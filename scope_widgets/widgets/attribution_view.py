@@ -148,6 +148,8 @@ class AttributionView(Prompted):
     def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
         """Make the same attribution of the trace of another prompt."""
         options = options_of(self.result.provenance.calls, "lens.direct_logit_attribution")
+        if self.compared_of is not None:
+            options |= yield from self.compared_of(trace)
         result = yield from submit(direct_logit_attribution, trace, **options).follow()
         return lambda: self._put(result, trace)
 
