@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import struct
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import traitlets
 
 from scope_widgets.widgets import Selection, Workbench
+from scope_widgets.widgets.core import displayed
 from scope_widgets.widgets.workbench.corrupted_prompt import carried_over
 from tests.support.fake_transport import fake_remote
 
@@ -197,6 +200,30 @@ def test_what_a_pane_refuses_leaves_none_open(demo: Any) -> None:
     with pytest.raises(TypeError, match=r"one prompt, a text, not \['a', 'b'\]"):
         bench.change_prompt(["a", "b"])  # type: ignore[arg-type]
     assert bench.prompt == CLEAN
+
+
+def test_a_still_for_hosts_without_widgets(demo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Workbench(demo, CLEAN, **PAIR, hidden=["lens"])
+    data, _ = bench._repr_mimebundle_()
+    page = data["text/html"]
+    places = [page.index(f"<b>{view.title}</b>") for view in bench.views]
+    assert places == sorted(places)
+    assert page.count('<figure class="sw-still"') == 4
+    assert bench.panes["lens"].title not in page
+    assert page.count(f'data-of="{bench.selection.id}"') == 4  # hidden while the views live
+    width, height = struct.unpack(">II", b64decode(data["image/png"])[16:24])
+    assert width > 200
+    assert height > 300
+    assert data["text/plain"].startswith(f"Workbench(scope, {CLEAN!r}): attention, lens,")
+    published: list[Any] = []
+    monkeypatch.setattr(displayed, "publish_display_data", lambda data, *_: published.append(set(data)))
+    bench._ipython_display_()
+    assert published == [
+        {"application/vnd.jupyter.widget-view+json"},
+        {"text/plain", "text/html", "image/png"},
+    ]
+    bench.hidden = list(bench.panes)
+    assert "text/html" not in bench._repr_mimebundle_()[0]
 
 
 def test_code_and_pages(demo: Any, tmp_path: Path) -> None:

@@ -16,10 +16,12 @@ from scope_widgets.patching.patching_experiment import Experiment
 from scope_widgets.patching.sweeps import Sweep
 from scope_widgets.widgets.attention_view import AttentionView
 from scope_widgets.widgets.attribution_view import AttributionView
+from scope_widgets.widgets.core.displayed import Displayed
 from scope_widgets.widgets.core.prompted import check_prompt
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.saved_page import save_html
 from scope_widgets.widgets.core.selection import Head, Selection
+from scope_widgets.widgets.core.still import one_below_the_other
 from scope_widgets.widgets.figures.captions import origin
 from scope_widgets.widgets.logit_lens_view import LogitLensView
 from scope_widgets.widgets.patching_map import PatchingMap
@@ -41,7 +43,7 @@ _GAP = "24px"
 _COLUMN = {"flex": "1 1 max(440px, 40%)", "min_width": "0", "grid_gap": _GAP, "overflow": "hidden"}
 
 
-class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
+class Workbench(Displayed, ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
     """Attention, logit lens, attribution, patching and steering of one prompt, which one field changes for all.
 
     The views share the trace, so that the model is run once for them, and the selection.
@@ -213,6 +215,15 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
         for box in (*self._columns, self._row):
             box.close()
         super().close()
+
+    def __repr__(self) -> str:
+        if self._row is None:
+            return "Workbench()"
+        return f"Workbench(scope, {self.prompt!r}): {', '.join(self.panes)}"
+
+    def _still(self) -> dict[str, str]:
+        """Return the stills of the panes that are shown."""
+        return one_below_the_other([one._still() for one in self.views], [one.still_image() for one in self.views])
 
     def _lay_out(self) -> None:
         for view in self.panes.values():
