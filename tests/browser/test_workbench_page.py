@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from scope_widgets import Microscope, lens
+from scope_widgets.lens import Attribution
 from scope_widgets.widgets import AttributionView, TokenView, Workbench
 from scope_widgets.widgets.core.bundle import STATIC
 
@@ -44,10 +45,14 @@ def test_nothing_of_a_workbench_runs_over_an_edge(browser_page: Any, tmp_path: P
 
 
 def test_the_neurons_of_the_mlp_on_show_are_in_the_page(browser_page: Any, tmp_path: Path, demo: Any) -> None:
-    parts = lens.direct_logit_attribution(demo.trace(CLEAN), answer=" Mary", versus=" John")
+    trace = demo.trace(CLEAN)
+    parts = lens.direct_logit_attribution(trace, answer=" Mary", versus=" John")
     browser_page.goto(AttributionView(parts, mlp=3).to_html(tmp_path / "page.html").as_uri())
     browser_page.get_by_text("256 neurons").wait_for()
     assert browser_page.get_by_text("needs the running notebook").count() == 0
+    gone = AttributionView(Attribution.from_json(parts.to_json()), mlp=3)
+    browser_page.goto(gone.to_html(tmp_path / "page.html").as_uri())
+    browser_page.get_by_text("Neurons need the trace").wait_for()
 
 
 @pytest.mark.parametrize("width", [1280, 600])

@@ -98,7 +98,7 @@ def _pairs(question: Question) -> list[list[str] | int]:
 
 
 def _between(pairs: list[list[str] | int]) -> str:
-    """Return what stands between two tokens: a tokenizer of words leaves the spaces out (js/src/core/prompt_text.ts)."""
+    """Return what stands between two tokens: a tokenizer of words leaves spaces out (js/src/core/prompt_text.ts)."""
     tokens = [token for pair in pairs if not isinstance(pair, int) for token in pair]
     return "" if any(token.startswith(" ") for token in tokens[1:]) else " "
 
