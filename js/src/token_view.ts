@@ -34,7 +34,7 @@ const KEYS: Key[] = [
 /** Narrower than this the list of the largest stands below. */
 const BESIDE = 720;
 const [LEAST, MOST] = [300, 520];
-const STACKED = 170;
+const STACKED = 179;
 /** Toolbar, legend, edge. */
 const AROUND = 96;
 

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { niceEnd } from "../src/core/drawing/scale";
 import { Space } from "../src/patching_map/cells/cell_names";
 import { agreement, countsOf, largest, numbers, shownOf, statusOf, strongest } from "../src/patching_map/cells/cells";
 import {
@@ -12,17 +13,7 @@ import {
 } from "../src/patching_map/cells/grid";
 import { statisticsOf } from "../src/patching_map/cells/statistics";
 import { swarm } from "../src/patching_map/drawing/dots";
-import {
-  columnAt,
-  frameOf,
-  inside,
-  limitFor,
-  rowAt,
-  showing,
-  xOf,
-  yOf,
-  zoomed,
-} from "../src/patching_map/drawing/layout";
+import { columnAt, frameOf, inside, rowAt, showing, xOf, yOf, zoomed } from "../src/patching_map/drawing/layout";
 import { colours, rasterise } from "../src/patching_map/drawing/raster";
 import { entriesOf, residue } from "../src/patching_map/panel/attribution_sum";
 import { effectText, valueLines } from "../src/patching_map/panel/cell_note";
@@ -198,7 +189,7 @@ test.each([
   [0.5, 0.5],
   [97, 100],
   [2.1e-5, 2.5e-5],
-])("%d is drawn with limits of %d", (value, limit) => expect(limitFor(value)).toBe(limit));
+])("%d is drawn with limits of %d", (value, limit) => expect(niceEnd(value)).toBe(limit));
 
 test("mean, standard error and interval", () => {
   const { mean, error, low, high } = statisticsOf([1, 2, 4, 5]);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { entryOf, niceCeiling, positionOf, type Scale, valueAt } from "../src/core/drawing/scale";
+import { entryOf, niceCeiling, niceEnd, positionOf, type Scale, valueAt } from "../src/core/drawing/scale";
 
 const linear: Scale = { kind: "linear", low: 0, high: 1, threshold: 0 };
 
@@ -32,6 +32,10 @@ describe("scale", () => {
     const flat = { ...linear, low: 0.5, high: 0.5 };
     expect([0.4, 0.6].map((value) => entryOf(value, flat))).toEqual([0, 255]);
   });
+});
+
+test("colours end at the next round number", () => {
+  expect([10.5, 20.7, 0.013, 0.3, 1, 7, 9, 0, Number.NaN].map(niceEnd)).toEqual([12, 25, 0.015, 0.3, 1, 8, 10, 1, 1]);
 });
 
 test("niceCeiling", () => {

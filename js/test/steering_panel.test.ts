@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { float32 } from "../src/core/bytes";
+import { promptText } from "../src/core/prompt_text";
 import { signal } from "../src/core/reactive";
 import { Requests } from "../src/core/requests";
 import { selectionOf } from "../src/core/selection";
@@ -7,7 +8,6 @@ import { mostProbable, type Token } from "../src/steering_panel/answers/answer";
 import { createAnswers } from "../src/steering_panel/answers/answers";
 import { layoutOf, moveOf } from "../src/steering_panel/answers/bars_layout";
 import { type Grid, interpolated } from "../src/steering_panel/answers/interpolation";
-import { promptText } from "../src/steering_panel/answers/prompt_text";
 import { type Asked, Queue } from "../src/steering_panel/answers/queue";
 import { differing } from "../src/steering_panel/continuations/word_difference";
 import { csv } from "../src/steering_panel/export";

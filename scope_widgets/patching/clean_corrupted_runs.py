@@ -168,7 +168,8 @@ def run_pair(
             model=scope.model_id,
             revision=scope.revision,
             prompts=(*prompt_texts(scope, runs[0]), *prompt_texts(scope, runs[1])),
-            note=f"{len(base)} clean prompts, then {len(base)} corrupted; {direction}, {measure.name}",
+            note=f"{len(base)} clean prompt{'s' * (len(base) != 1)}, then {len(base)} corrupted; "
+            f"{direction}, {measure.name}",
             calls=scope.calls,
         ),
         floor=floor,

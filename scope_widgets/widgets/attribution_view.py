@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +20,7 @@ from scope_widgets.traces.trace import Trace
 from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.prompted import Prompted, options_of
 from scope_widgets.widgets.core.reproducing_code import made_by
+from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.figures.attribution import Parts, draw_attribution
@@ -148,6 +150,8 @@ class AttributionView(Prompted):
     def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
         """Make the same attribution of the trace of another prompt."""
         options = options_of(self.result.provenance.calls, "lens.direct_logit_attribution")
+        if self.compared_of is not None:
+            options |= yield from self.compared_of(trace)
         result = yield from submit(direct_logit_attribution, trace, **options).follow()
         return lambda: self._put(result, trace)
 
@@ -219,7 +223,10 @@ class AttributionView(Prompted):
     # -- without a kernel
 
     def saved_answers(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
-        """Return the neurons of the MLPs that were opened."""
+        """Return the neurons of the MLPs that were opened, and of the one on show, asked for now where they can be."""
+        if self.mlp is not None and not self._why_no_neurons():
+            with suppress(ValueError, RuntimeError):  # a page without them is better than none
+                finished(self.answer_neurons(self.mlp))
         for layer, found in sorted(self._neurons.items()):
             yield "neurons", {"layer": layer}, *_sent(found)
 

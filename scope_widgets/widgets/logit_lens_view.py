@@ -73,6 +73,9 @@ class LogitLensView(Prompted):
         "chart": str,
     }
 
+    #: makes the lens of another prompt's trace, where others need it too; None: the view does
+    lens_of: Callable[[Any], Steps[LogitLens]] | None = None
+
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     layers = traitlets.List(traitlets.Int(), help="Lowest first; the last one enters the final norm.").tag(sync=True)
     top_ids = traitlets.Bytes(help="int32 [layer, position]").tag(sync=True)
@@ -137,7 +140,8 @@ class LogitLensView(Prompted):
     def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
         """Make what is shown of the trace of another prompt."""
         options = options_of(self.lens.provenance.calls, "lens.logit_lens")
-        lens = _checked((yield from submit(logit_lens, trace, **options).follow()))
+        steps = submit(logit_lens, trace, **options).follow() if self.lens_of is None else self.lens_of(trace)
+        lens = _checked((yield from steps))
         return lambda: self._put(lens)
 
     def _put(self, lens: LogitLens) -> None:

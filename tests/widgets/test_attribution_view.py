@@ -165,3 +165,14 @@ def test_a_model_without_heads_has_a_map_and_a_total() -> None:
     view = AttributionView(made)
     assert Parts.of(view).columns == ["MLP"]
     assert "embedding" in view.to_svg()
+
+
+def test_a_saved_page_holds_the_neurons_of_the_mlp_on_show(trace: Any, parts: Attribution) -> None:
+    view = AttributionView(parts, mlp=3)
+    ((name, args, data, (contributions, *_)),) = view.saved_answers()
+    assert (name, args) == ("neurons", {"layer": 3})
+    np.testing.assert_array_equal(floats(contributions), lens.neuron_attribution(trace, 3, **QUESTION).contribution)
+    assert data["total"] == pytest.approx(floats(contributions).sum() + data["bias"], abs=1e-5)
+    assert view.provenance_lines()[-1].endswith("that were opened: layer 3.")
+    far = AttributionView(Attribution.from_json(parts.to_json()), mlp=3)  # without a model there is nothing to ask
+    assert list(far.saved_answers()) == []

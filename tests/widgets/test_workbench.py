@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import struct
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import traitlets
 
 from scope_widgets.widgets import Selection, Workbench
+from scope_widgets.widgets.core import displayed
 from scope_widgets.widgets.workbench.corrupted_prompt import carried_over
 from tests.support.fake_transport import fake_remote
 
@@ -107,6 +110,66 @@ def test_default_answers_are_the_two_most_probable(demo: Any) -> None:
     bench = Workbench(demo, CLEAN)
     assert bench.panes["steering"].answers == ["Mary", "John"]
     assert "patching" not in bench.panes
+    assert bench.bar.arguments == []  # the code finds them again
+
+
+def compared(bench: Any) -> dict[str, Any]:
+    """Return what each pane says that it compares."""
+    panes = bench.panes
+    steering, attribution = panes["steering"], panes["attribution"]
+    said = {"steering": steering.answers, "attribution": [*attribution.answer, *attribution.versus]}
+    assert attribution.whole == pytest.approx(steering.start["difference"], abs=1e-4)
+    if "patching" in panes:
+        said["patching"] = [*panes["patching"].question["answer"], *panes["patching"].question["versus"]]
+    return said
+
+
+def test_default_answers_are_those_of_the_prompt_on_show(demo: Any) -> None:
+    changed, fresh = Workbench(demo, CLEAN, heads=[(2, 1)]), Workbench(demo, "The dog", heads=[(2, 1)])
+    sent: list[Any] = []
+    steering = changed.panes["steering"]
+    steering.comm.send = lambda data, buffers: sent.append(data["state"])  # what the browser gets
+    changed.panes["lens"].change_prompt("The dog")
+    logits = demo.trace("The dog").logits[-1]
+    wanted = [demo.tokenizer.decode([int(one)]).strip() for one in logits.topk(2).indices]
+    assert [one.strip() for one in changed.panes["steering"].answers] == wanted != ["Mary", "John"]
+    assert compared(changed) == compared(fresh)
+    (state,) = [state for state in sent if {"answers", "start"} & set(state)]  # both at once
+    assert (state["answers"], state["start"]["difference"]) == (steering.answers, steering.start["difference"])
+    changed.change_prompt(CLEAN)
+    assert changed.panes["steering"].answers == ["Mary", "John"]
+    for name in ("steering", "attribution"):
+        again, first = changed.panes[name], Workbench(demo, CLEAN, heads=[(2, 1)]).panes[name]
+        for trait in ("answers", "answer", "versus", "contributions", "whole"):
+            assert getattr(again, trait, None) == getattr(first, trait, None)
+
+
+def test_default_answers_of_patching_too(demo: Any) -> None:
+    bench = Workbench(demo, CLEAN, corrupted=CORRUPTED)
+    assert [one.strip() for one in compared(bench)["patching"]] == ["Mary", "John"]
+    bench.change_prompt(OTHER)
+    fresh = Workbench(demo, OTHER, corrupted="When Anna and Paul went to the park, Anna gave a book to")
+    assert compared(bench) == compared(fresh)
+    assert compared(bench)["patching"] != ["Mary", "John"]
+
+
+def test_answers_that_were_given_stay(demo: Any) -> None:
+    bench = Workbench(demo, CLEAN, **PAIR)
+    before = compared(bench)
+    bench.change_prompt(OTHER)
+    assert compared(bench) == before
+
+
+def test_a_far_model_is_asked_once_for_lens_and_answers(demo: Any) -> None:
+    remote = fake_remote(demo)
+    bench = Workbench(remote, CLEAN, corrupted=CORRUPTED)
+    asked = remote.transport.asked
+    asked.clear()
+    bench.change_prompt(OTHER)
+    assert sorted(asked) == sorted(set(asked))
+    near = Workbench(demo, OTHER, corrupted="When Anna and Paul went to the park, Anna gave a book to")
+    assert bench.panes["attribution"].answer == near.panes["attribution"].answer
+    assert bench.panes["patching"].question == near.panes["patching"].question
 
 
 def test_it_is_closed_whole(demo: Any) -> None:
@@ -127,6 +190,40 @@ def test_what_a_pane_refuses_leaves_none_open(demo: Any) -> None:
     assert set(instances) == before
     with pytest.raises(TypeError, match="one prompt"):
         Workbench(demo, ["a", "b"])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="takes a Microscope, not 'demo'"):
+        Workbench("demo", CLEAN)
+    for empty in ("", " \n"):
+        with pytest.raises(ValueError, match="The prompt is empty"):
+            Workbench(demo, empty)
+    assert set(instances) == before
+    bench = Workbench(demo, CLEAN)
+    with pytest.raises(TypeError, match=r"one prompt, a text, not \['a', 'b'\]"):
+        bench.change_prompt(["a", "b"])  # type: ignore[arg-type]
+    assert bench.prompt == CLEAN
+
+
+def test_a_still_for_hosts_without_widgets(demo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Workbench(demo, CLEAN, **PAIR, hidden=["lens"])
+    data, _ = bench._repr_mimebundle_()
+    page = data["text/html"]
+    places = [page.index(f"<b>{view.title}</b>") for view in bench.views]
+    assert places == sorted(places)
+    assert page.count('<figure class="sw-still"') == 4
+    assert bench.panes["lens"].title not in page
+    assert page.count(f'data-of="{bench.selection.id}"') == 4  # hidden while the views live
+    width, height = struct.unpack(">II", b64decode(data["image/png"])[16:24])
+    assert width > 200
+    assert height > 300
+    assert data["text/plain"].startswith(f"Workbench(scope, {CLEAN!r}): attention, lens,")
+    published: list[Any] = []
+    monkeypatch.setattr(displayed, "publish_display_data", lambda data, *_: published.append(set(data)))
+    bench._ipython_display_()
+    assert published == [
+        {"application/vnd.jupyter.widget-view+json"},
+        {"text/plain", "text/html", "image/png"},
+    ]
+    bench.hidden = list(bench.panes)
+    assert "text/html" not in bench._repr_mimebundle_()[0]
 
 
 def test_code_and_pages(demo: Any, tmp_path: Path) -> None:

@@ -21,15 +21,17 @@ export function createPanel(state: State, until: AbortSignal): HTMLElement {
     if (layer === null) return show(element, "Largest parts", parts);
     const name = `Neurons of MLP ${layer}`;
     const close = closeButton(state);
-    if (state.model.get("no_neurons") && !isSavedPage(state.model))
-      return show(element, name, [h("p", { class: "sw-dim" }, state.model.get("no_neurons"))], close);
+    const refused: string = state.model.get("no_neurons");
+    const refuse = (): void => show(element, name, [h("p", { class: "sw-dim" }, refused)], close);
+    if (refused && !isSavedPage(state.model)) return refuse(); // a saved page may hold some of them
     show(element, name, [h("p", { class: "sw-dim" }, "Running the prompt again, as far as this layer …")], close);
     state.neurons.of(layer).then(
       (found) => mine === request && show(element, name, neuronsOf(found), close),
-      (problem: Error) =>
-        mine === request &&
-        problem.name !== "AbortError" &&
-        show(element, name, [h("p", { class: "at-problem" }, problem.message)], close),
+      (problem: Error) => {
+        if (mine !== request || problem.name === "AbortError") return;
+        if (refused) refuse();
+        else show(element, name, [h("p", { class: "at-problem" }, problem.message)], close);
+      },
     );
   });
   return element;

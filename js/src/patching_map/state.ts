@@ -2,7 +2,7 @@
 
 import { bytes } from "../core/bytes";
 import { signedTable, type Table } from "../core/drawing/colour";
-import type { Scale } from "../core/drawing/scale";
+import { niceEnd, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, watch } from "../core/reactive";
 import type { Head, Selection } from "../core/selection";
@@ -11,7 +11,7 @@ import type { PatchingMapTraits } from "../generated/traits";
 import { Space } from "./cells/cell_names";
 import { countsOf, type Effects, largest, numbers, shownOf } from "./cells/cells";
 import { componentGrid, flatGrid, type Grid, headGrid, positionGrid, positionStrip, selectedGrid } from "./cells/grid";
-import { limitFor, type Window } from "./drawing/layout";
+import type { Window } from "./drawing/layout";
 
 export const SHOWS = ["heads", "positions", "selected heads"] as const;
 export type Shows = (typeof SHOWS)[number];
@@ -108,7 +108,7 @@ export class State {
   #followScale(until: AbortSignal): Signal<Scale> {
     const [limit, threshold] = [trait(this.model, "limit", until), trait(this.model, "threshold", until)];
     const dragged = this.#dragged;
-    const fitted = computed(() => limitFor(largest(this.effects.value)));
+    const fitted = computed(() => niceEnd(largest(this.effects.value)));
     const scale = computed<Scale>(() => {
       const high = limit.value ?? fitted.value;
       return dragged.value ?? { kind: "linear", low: -high, high, threshold: threshold.value };
@@ -126,7 +126,7 @@ export class State {
 
   /** Symmetric limits around all that is known. */
   fitted(): Scale {
-    const high = limitFor(largest(this.effects.peek()));
+    const high = niceEnd(largest(this.effects.peek()));
     return { kind: "linear", low: -high, high, threshold: 0 };
   }
 

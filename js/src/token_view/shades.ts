@@ -1,6 +1,6 @@
 /** The scale of the colours of a column, and the colour of each token; as scope_widgets/widgets/figures/tokens.py has it. */
 import type { Table } from "../core/drawing/colour";
-import { entryOf, LOG_FLOOR, type Scale } from "../core/drawing/scale";
+import { entryOf, LOG_FLOOR, niceEnd, type Scale } from "../core/drawing/scale";
 
 export interface Column {
   name: string;
@@ -16,14 +16,6 @@ export interface Column {
 
 /** Of fewer numbers none is an outlier. */
 const FEW = 20;
-const STEPS = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
-
-/** A round number, the smallest not below `value`. */
-function nice(value: number): number {
-  if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return Number((STEPS.find((step) => step * power >= value * (1 - 1e-9))! * power).toPrecision(2));
-}
 
 /** Round numbers around nearly all, so that one outlier does not pale the rest. */
 export function fitted(values: Float64Array, signed: boolean, log: boolean, fixed: Column["fixed"]): [number, number] {
@@ -31,7 +23,7 @@ export function fitted(values: Float64Array, signed: boolean, log: boolean, fixe
   const finite = values.filter(Number.isFinite);
   if (!finite.length) return signed ? [-1, 1] : [0, 1];
   const size = finite.map(Math.abs).sort();
-  const [most, largest] = [nice(size[Math.trunc(0.95 * (size.length - 1))]!), nice(size.at(-1)!)];
+  const [most, largest] = [niceEnd(size[Math.trunc(0.95 * (size.length - 1))]!), niceEnd(size.at(-1)!)];
   const high = log || size.length < FEW || largest <= 2.5 * most ? largest : most;
   if (signed) return [-high, high];
   const low = finite.reduce((least, value) => Math.min(least, value));

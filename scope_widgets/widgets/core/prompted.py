@@ -19,6 +19,8 @@ MOST_PROMPTS = 100
 class PromptFollower:
     """What shows a prompt and can be made of another one."""
 
+    #: finds the tokens that are compared, `answer` and `versus`, of the trace of another prompt; None: they stay
+    compared_of: Callable[[Any], Steps[dict[str, Any]]] | None = None
     #: counts what was asked for, so that the latest wins
     _asked = 0
 
@@ -77,6 +79,8 @@ class Prompted(PromptFollower, View):
 
         Raises
         ------
+        TypeError
+            For several prompts, or whatever is no text.
         ValueError
             Where the view has no model to run, and for a prompt that the model or one of the views does not take.
         """
@@ -86,8 +90,7 @@ class Prompted(PromptFollower, View):
         """Show another prompt, with `at` one of those before: nothing changes before all that is new is there."""
         if self.scope is None or not self.prompt_history:
             raise ValueError("This view has no model to run another prompt with: give it one that is loaded.")
-        if not text.strip():
-            raise ValueError("The prompt is empty: write at least one word.")
+        check_prompt(text)
         asked = [(one, one.ask_anew()) for one in self.linked()]
         traces: dict[str, Any] = {repr(None): None}
         ready: list[tuple[PromptFollower, int, Callable[[], None]]] = []
@@ -125,6 +128,14 @@ class Prompted(PromptFollower, View):
         elif text != self.prompt:
             history = [*history[: self.prompt_at + 1], text][-MOST_PROMPTS:]
             self.prompt_history, self.prompt_at = history, len(history) - 1
+
+
+def check_prompt(prompt: Any) -> None:
+    """Raise a sentence unless it is one prompt with something in it."""
+    if not isinstance(prompt, str):
+        raise TypeError(f"What is shown is one prompt, a text, not {prompt!r:.60}.")
+    if not prompt.strip():
+        raise ValueError("The prompt is empty: write at least one word.")
 
 
 def _traced(scope: Any, text: str, options: dict[str, Any]) -> Steps[Any]:

@@ -48,13 +48,14 @@ def question_text(asked: dict[str, Any]) -> str:
         (f" (… {one} tokens that are the same …) ", "") if isinstance(one, int) else (*map(_seen, one), "")[:2]
         for one in asked["pairs"]
     ]
+    gap = _between(asked["pairs"])
     lines: list[str] = []
     rows = ["", ""]
     for one, other in pairs:
         width = max(len(one), len(other))
         if rows[0] and len(rows[0]) + width > _WIDTH:
             lines, rows = [*lines, *rows], ["", ""]
-        rows = [rows[0] + one.ljust(width), rows[1] + other.ljust(width)]
+        rows = [rows[0] + one.ljust(width) + gap, rows[1] + other.ljust(width) + gap]
     names = ["clean     ", "corrupted "] * (1 + len(lines) // 2)
     written = [f"{name}{row}".rstrip() for name, row in zip(names, [*lines, *rows], strict=True)]
     return "\n".join([*written, caption(asked)])
@@ -94,6 +95,12 @@ def _pairs(question: Question) -> list[list[str] | int]:
             tokens[_AROUND:-_AROUND] = [len(tokens) - 2 * _AROUND]
         found += tokens
     return found
+
+
+def _between(pairs: list[list[str] | int]) -> str:
+    """Return what stands between two tokens: a tokenizer of words leaves spaces out (js/src/core/prompt_text.ts)."""
+    tokens = [token for pair in pairs if not isinstance(pair, int) for token in pair]
+    return "" if any(token.startswith(" ") for token in tokens[1:]) else " "
 
 
 def _seen(token: str) -> str:

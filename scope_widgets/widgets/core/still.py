@@ -51,8 +51,7 @@ def still_bundle(
         + '<div style="display:flex;flex-wrap:wrap;gap:0 24px;align-items:flex-start">'
     ]
     if isinstance(image, np.ndarray):
-        larger = max(1, _WIDTH // image.shape[1])
-        image = png(image.repeat(larger, 0).repeat(larger, 1))
+        image = png(_enlarged(image))
     if image is not None:
         bundle["image/png"] = b64encode(image).decode()
     if picture is not None:
@@ -73,6 +72,31 @@ def still_bundle(
         parts += [*(_row("td", row, sides) for row in rows), "</tbody></table>"]
     bundle["text/html"] = "".join([*parts, "</div></figure>"])
     return bundle
+
+
+def one_below_the_other(stills: list[dict[str, str]], images: list[npt.NDArray[Any] | None]) -> dict[str, str]:
+    """Return the stills of several views as one; `images` are the pictures that stand for them where none is shown."""
+    bundle = {"text/html": "".join(one["text/html"] for one in stills)} if stills else {}
+    if sheets := [_coloured(_enlarged(image)) for image in images if image is not None]:
+        width = max(sheet.shape[1] for sheet in sheets)
+        padded = [np.pad(one, ((0, 8), (0, width - one.shape[1]), (0, 0)), constant_values=255) for one in sheets]
+        bundle["image/png"] = b64encode(png(np.concatenate(padded))).decode()
+    return bundle
+
+
+def _enlarged(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    larger = max(1, _WIDTH // image.shape[1])
+    return image.repeat(larger, 0).repeat(larger, 1)
+
+
+def _coloured(image: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a picture with red, green and blue, what is transparent on white."""
+    if image.ndim == 2:
+        return image[..., None].repeat(3, 2)
+    if image.shape[2] == 4:
+        share = image[..., 3:] / 255
+        return np.rint(image[..., :3] * share + 255 * (1 - share)).astype(np.uint8)
+    return image
 
 
 def _row(tag: str, texts: list[str], sides: list[str]) -> str:

@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import anywidget
 import numpy.typing as npt
 import traitlets
-from IPython.display import publish_display_data
 
 from scope_widgets._json_fields import decode
 from scope_widgets._untrusted import check_plain, opening
 from scope_widgets.widgets.core.bundle import bundle
 from scope_widgets.widgets.core.definitions import defined
+from scope_widgets.widgets.core.displayed import Displayed
 from scope_widgets.widgets.core.drawing.figure_files import FigureFiles
 from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.drawing.png import width_of
@@ -32,7 +32,7 @@ TALLEST, LARGEST = 20_000, 1e30
 _log = logging.getLogger("scope_widgets")
 
 
-class View(Answers, FigureFiles, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
+class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignore[misc,unused-ignore]
     """A view of a result.
 
     A subclass names its bundle, adds its traits and answers requests with methods ``answer_<name>(**args)``
@@ -223,24 +223,6 @@ class View(Answers, FigureFiles, anywidget.AnyWidget):  # type: ignore[misc,unus
         if image is None or width_of(image) < NARROWEST:
             image = self.still_image()
         return still_bundle(self.title, self.still_table(), image, picture, self.selection_id, lines)
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        shown = super()._repr_mimebundle_(**kwargs)
-        if shown is None:
-            return None
-        data, metadata = shown
-        data.update(self._still())
-        return data, metadata
-
-    def _ipython_display_(self) -> None:
-        """Display the view, and a still beside it for when the notebook is opened again."""
-        shown = super()._repr_mimebundle_()
-        if shown is None:
-            raise NotImplementedError
-        data, metadata = shown
-        text = data.pop("text/plain")
-        publish_display_data(data, metadata)  # type: ignore[no-untyped-call,unused-ignore]
-        publish_display_data({"text/plain": text, **self._still()})  # type: ignore[no-untyped-call,unused-ignore]
 
     @traitlets.default("definitions")
     def _explained(self) -> list[list[str]]:

@@ -155,7 +155,7 @@ class SteeringPanel(Prompted):
             interactive=session.scope.interactive,
             model_name=model,
             prompt_tokens=list(session.tokens),
-            answers=[one["text"] for one in self._reader.texts(session.answers or ())],
+            answers=self._answer_texts(),
             interventions=self._described(),
             **traits,
         )
@@ -164,16 +164,18 @@ class SteeringPanel(Prompted):
 
     # -- another prompt
 
-    def traced_with(self) -> None:
-        """Return None: a session runs the prompt itself."""
-        return
+    def traced_with(self) -> dict[str, Any] | None:
+        """Return None: a session runs the prompt itself; a trace is for what finds the tokens that are compared."""
+        return None if self.compared_of is None else {}
 
     def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
         """Make a session of another prompt with the same sliders, and ask it for where they stand."""
         old = self._session
-        answer, versus = old.answers or (None, None)
+        compared = dict(zip(("answer", "versus"), old.answers or (None, None), strict=True))
+        if self.compared_of is not None:
+            compared = yield from self.compared_of(trace)
         yield JobStatus("running", "running the model")
-        job = type(old).submit_new(old.scope, text, old.interventions, answer=answer, versus=versus)
+        job = type(old).submit_new(old.scope, text, old.interventions, **compared)
         session = yield from job.follow()
         # so that nothing is run when it is shown, but where sliders came or went meanwhile
         if self.interactive and session.interventions == self._session.interventions:
@@ -183,9 +185,10 @@ class SteeringPanel(Prompted):
     def _put(self, session: Any) -> None:
         own_title, old = self.title != _title(self._session), self._session
         if session.interventions != old.interventions:  # a slider came or went meanwhile
-            answer, versus = old.answers or (None, None)
+            answer, versus = session.answers or (None, None)
             session = type(old)(old.scope, session.prompt, old.interventions, answer=answer, versus=versus)
         self._take(session)
+        self.answers = self._answer_texts()
         self._sweeps, self._written, self.fluent = {}, None, {}
         self.prompt_tokens, self.interventions = list(session.tokens), self._described()
         self.origin = self._origin()
@@ -256,6 +259,9 @@ class SteeringPanel(Prompted):
 
     def _described(self) -> list[dict[str, Any]]:
         return sliders.described(self._session.interventions, self._keys, self._session.spans)
+
+    def _answer_texts(self) -> list[str]:
+        return [one["text"] for one in self._reader.texts(self._session.answers or ())]
 
     def _index(self, key: str) -> int:
         for names in (self._keys, [one.name for one in self._session.interventions]):

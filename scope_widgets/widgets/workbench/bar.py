@@ -13,7 +13,7 @@ from scope_widgets.widgets.core.saved_page import page
 from scope_widgets.widgets.core.view import Answer, View
 
 #: makes what is no view of one prompt of another one, as `PromptFollower.made_of` does
-Following = Callable[[str], Steps[Callable[[], None]]]
+Following = Callable[[str, Any], Steps[Callable[[], None]]]
 
 
 class WorkbenchBar(Prompted):
@@ -63,13 +63,13 @@ class WorkbenchBar(Prompted):
             raise traitlets.TraitError(f"There is no pane {unknown[0][:40]!r}: there are {', '.join(self._names)}.")
         return [name for name in self._names if name in hidden]
 
-    def traced_with(self) -> None:
-        """Return None: the bar shows nothing of a trace."""
-        return
+    def traced_with(self) -> dict[str, Any] | None:
+        """Return None: the bar shows nothing of a trace; one is for what finds the tokens that are compared."""
+        return None if self.compared_of is None else {}
 
     def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
         """Make what does not follow by itself."""
-        return self._following_panes(text)
+        return self._following_panes(text, trace)
 
     def answer_html(self) -> Answer:
         """Return the saved page of the panes that are shown."""

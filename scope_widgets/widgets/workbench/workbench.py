@@ -11,20 +11,24 @@ import ipywidgets
 from scope_widgets._calls import literal
 from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets.lens.direct_logit_attribution import direct_logit_attribution
-from scope_widgets.lens.logit_lens import logit_lens
+from scope_widgets.models.microscope import Microscope
 from scope_widgets.patching.patching_experiment import Experiment
 from scope_widgets.patching.sweeps import Sweep
 from scope_widgets.widgets.attention_view import AttentionView
 from scope_widgets.widgets.attribution_view import AttributionView
+from scope_widgets.widgets.core.displayed import Displayed
+from scope_widgets.widgets.core.prompted import check_prompt
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.saved_page import save_html
 from scope_widgets.widgets.core.selection import Head, Selection
+from scope_widgets.widgets.core.still import one_below_the_other
 from scope_widgets.widgets.figures.captions import origin
 from scope_widgets.widgets.logit_lens_view import LogitLensView
 from scope_widgets.widgets.patching_map import PatchingMap
 from scope_widgets.widgets.steering_panel import SteeringPanel
 from scope_widgets.widgets.workbench.bar import WorkbenchBar
 from scope_widgets.widgets.workbench.corrupted_prompt import carried_over
+from scope_widgets.widgets.workbench.shared_lens import SharedLens
 
 TITLES = {
     "attention": "Attention",
@@ -39,7 +43,7 @@ _GAP = "24px"
 _COLUMN = {"flex": "1 1 max(440px, 40%)", "min_width": "0", "grid_gap": _GAP, "overflow": "hidden"}
 
 
-class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
+class Workbench(Displayed, ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
     """Attention, logit lens, attribution, patching and steering of one prompt, which one field changes for all.
 
     The views share the trace, so that the model is run once for them, and the selection.
@@ -52,7 +56,8 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
         Of as many tokens: with it there is a map of patching, which runs while it is looked at. When words of the
         prompt are exchanged for others, those of the corrupted one are too.
     answer, versus : str or int, optional
-        Two tokens whose logits attribution, patching and steering compare; default the two most probable next tokens.
+        Two tokens whose logits attribution, patching and steering compare; default the two most probable next tokens,
+        of each prompt its own.
     directions, heads, interventions : list
         What can be steered, as in `SteeringPanel`.
     labels : HeadLabels or mapping of (layer, head) to letter, optional
@@ -76,7 +81,7 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
     Raises
     ------
     TypeError, ValueError
-        For several prompts, or whatever a view does not take.
+        For what is no Microscope, several prompts or an empty one, or whatever a view does not take.
 
     Examples
     --------
@@ -105,18 +110,22 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
         selected_tokens: Iterable[int] | None = None,
         theme: str = "auto",
     ) -> None:
-        if not isinstance(prompt, str):
-            raise TypeError(f"A Workbench shows one prompt, a text, not {type(prompt).__name__}.")
+        if not isinstance(scope, Microscope):
+            raise TypeError(
+                f"A Workbench takes a Microscope, not {scope!r:.60}: Workbench(Microscope.load('demo'), 'I think')."
+            )
+        check_prompt(prompt)
         self.scope = scope
         self.selection = Selection() if selection is None else selection
         self._pair = None if corrupted is None else (prompt, corrupted)
         trace = scope.trace(prompt)
-        lens = scope.submit(logit_lens, trace).result()
-        if answer is None and versus is None:
-            answer, versus = map(int, lens.top_ids[-1, -1, :2])
-        self._compared: dict[str, Any] = {"answer": answer, "versus": versus}
+        shared_lens = SharedLens()
+        lens = Job(shared_lens.of(trace)).result()
+        self._given_pair: dict[str, Any] = {"answer": answer, "versus": versus}
+        compared_of = shared_lens.most_probable if answer is None and versus is None else None
+        compared = self._given_pair if compared_of is None else Job(compared_of(trace)).result()
         shared: dict[str, Any] = {"selection": self.selection, "theme": theme, "prompt_line": False}
-        attribution = scope.submit(direct_logit_attribution, trace, **self._compared).result()
+        attribution = scope.submit(direct_logit_attribution, trace, **compared).result()
         steered: dict[str, Any] = {"directions": directions, "heads": heads, "interventions": interventions}
         self.panes: dict[str, Any] = {}
         try:
@@ -124,9 +133,9 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
             self.panes["lens"] = LogitLensView(lens, scope=scope, **shared)
             self.panes["attribution"] = AttributionView(attribution, trace=trace, **shared)
             if self._pair is not None:
-                self.panes["patching"] = Job(self._patching(self._pair, theme)).result()
-            self.panes["steering"] = SteeringPanel(scope, prompt, **steered, **self._compared, **shared)
-            given = _arguments({"corrupted": corrupted, **self._compared, **steered, "labels": labels})
+                self.panes["patching"] = Job(self._patching(self._pair, compared, theme)).result()
+            self.panes["steering"] = SteeringPanel(scope, prompt, **steered, **compared, **shared)
+            given = _arguments({"corrupted": corrupted, **self._given_pair, **steered, "labels": labels})
             self.bar = WorkbenchBar(
                 scope,
                 prompt,
@@ -150,6 +159,9 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
             for view in self.panes.values():
                 view.close()
             raise
+        self.panes["lens"].lens_of = shared_lens.of
+        for one in (self.panes["attribution"], self.panes["steering"], self.bar):
+            one.compared_of = compared_of
         self._columns = [ipywidgets.VBox(layout=_COLUMN) for _ in COLUMNS]
         row = {"flex_flow": "row wrap", "grid_gap": _GAP, "align_items": "flex-start", "overflow": "hidden"}
         self._row = ipywidgets.HBox(layout=row)
@@ -181,6 +193,8 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
 
         Raises
         ------
+        TypeError
+            For several prompts, or whatever is no text.
         ValueError
             For a prompt that the model or one of the views does not take; all then stay as they are.
         """
@@ -202,6 +216,15 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
             box.close()
         super().close()
 
+    def __repr__(self) -> str:
+        if self._row is None:
+            return "Workbench()"
+        return f"Workbench(scope, {self.prompt!r}): {', '.join(self.panes)}"
+
+    def _still(self) -> dict[str, str]:
+        """Return the stills of the panes that are shown."""
+        return one_below_the_other([one._still() for one in self.views], [one.still_image() for one in self.views])
+
     def _lay_out(self) -> None:
         for view in self.panes.values():
             view.layout.min_width = "0"  # a view is as wide as its column, whatever stands in it
@@ -211,13 +234,13 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
 
     # -- patching, of two prompts
 
-    def _patching(self, pair: tuple[str, str], theme: str) -> Steps[PatchingMap]:
-        options = {**dict.fromkeys(("metric", "roles", "corrupted_roles")), **self._compared}
+    def _patching(self, pair: tuple[str, str], compared: dict[str, Any], theme: str) -> Steps[PatchingMap]:
+        options = {**dict.fromkeys(("metric", "roles", "corrupted_roles")), **compared}
         options |= {"over": "head", "positions": "each", "direction": "denoising"}
         sweep = yield from Sweep.submit_new(Experiment(self.scope, *pair, options)).follow()
         return PatchingMap(sweep, selection=self.selection, theme=theme)
 
-    def _follow(self, text: str) -> Steps[Callable[[], None]]:
+    def _follow(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
         """Make the map of patching of another prompt, where there is a corrupted one to it."""
         yield JobStatus("running", "looking for the corrupted prompt")
         pair, found, note = self._pair, None, ""
@@ -226,8 +249,10 @@ class Workbench(ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
             if other is None or other == text:
                 note = "Patching shows the pair of before: no corrupted prompt follows from this one."
             else:
+                compared_of = self.bar.compared_of
+                compared = self._given_pair if compared_of is None else (yield from compared_of(trace))
                 try:
-                    found = (text, other), (yield from self._patching((text, other), self.bar.theme))
+                    found = (text, other), (yield from self._patching((text, other), compared, self.bar.theme))
                 except ValueError as problem:
                     note = f"Patching shows the pair of before: {problem}"
         return lambda: self._put(text, found, note)

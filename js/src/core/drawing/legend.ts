@@ -5,7 +5,7 @@ import type { Theme } from "../elements/theme";
 import { aboveText, short } from "../format";
 import { computed, type ReadonlySignal, type Signal, signal, watch } from "../reactive";
 import { cssColour, type Table } from "./colour";
-import { entryOf, LOG_FLOOR, niceCeiling, positionOf, type Scale, valueAt } from "./scale";
+import { entryOf, LOG_FLOOR, niceEnd, positionOf, type Scale, valueAt } from "./scale";
 
 export interface LegendOptions {
   /** What the colours mean: "attention", "B − A". */
@@ -68,7 +68,7 @@ function axisOf({ scale, floor = LOG_FLOOR }: LegendOptions): Axis {
   const domain = computed<Scale>(() => {
     const { kind, low, high } = scale.value;
     if (dragging.value && held) return held;
-    const end = niceCeiling(high);
+    const end = niceEnd(high);
     return (held = {
       kind,
       low: isSigned(scale.value) ? -end : kind === "log" ? Math.min(floor, low || floor) : 0,

@@ -2,6 +2,7 @@
 import { MONO, MONO_CHARACTER } from "../export/figure";
 import { xml } from "../export/files";
 import { count } from "../format";
+import { between } from "../prompt_text";
 import { plain, tokenSpan } from "../tokens";
 import { h } from "./dom";
 
@@ -45,10 +46,15 @@ export function caption(question: Question): string {
   return `${question.metric} ${compared}`.trim() + own + facts + first;
 }
 
+/** What stands between two tokens of either prompt. */
+const betweenPairs = (pairs: Question["pairs"]): string =>
+  between(pairs.flatMap((pair) => (typeof pair === "number" ? [] : pair)));
+
 export function createQuestion(question: Partial<Question>): HTMLElement {
   const element = h("div", { class: "sw-question", role: "group", "aria-label": "The question" });
   element.hidden = !isAsked(question);
   if (!isAsked(question)) return element;
+  const gap = betweenPairs(question.pairs);
   const row = (token: string): Node => (token ? tokenSpan(token) : document.createTextNode("\u00a0"));
   const tokens = question.pairs.map((pair) => {
     if (typeof pair === "number") return h("span", { class: "sw-pair sw-dim" }, h("span", {}, leftOut(pair)));
@@ -63,11 +69,11 @@ export function createQuestion(question: Partial<Question>): HTMLElement {
   const names = h("span", { class: "sw-pair sw-dim" }, ...NAMES.map((name) => h("span", {}, name)));
   // A screen reader gets both prompts whole; the columns are for the eye.
   const spoken = [0, 1].map((side) =>
-    question.pairs.map((pair) => (typeof pair === "number" ? leftOut(pair) : plain(pair[side] ?? pair[0]!))).join(""),
+    question.pairs.map((pair) => (typeof pair === "number" ? leftOut(pair) : plain(pair[side] ?? pair[0]!))).join(gap),
   );
   element.append(
     h("div", { class: "sw-hidden" }, `Clean: ${spoken[0]}. Corrupted: ${spoken[1]}.`),
-    h("div", { class: "sw-pairs", "aria-hidden": "true" }, names, ...tokens),
+    h("div", { class: "sw-pairs", "aria-hidden": "true" }, names, ...tokens.flatMap((token) => [token, gap])),
     h("div", { class: "sw-dim" }, caption(question)),
   );
   return element;
@@ -77,6 +83,7 @@ export function createQuestion(question: Partial<Question>): HTMLElement {
 export function questionFigure(question: Partial<Question>, width: number): { svg: string; height: number } {
   if (!isAsked(question)) return { svg: "", height: 0 };
   const room = Math.max(20, Math.floor(width / MONO_CHARACTER) - NAME_COLUMNS);
+  const gap = betweenPairs(question.pairs);
   const lines: [clean: string, corrupted: string][] = [["", ""]];
   for (const pair of question.pairs) {
     const texts =
@@ -86,8 +93,8 @@ export function questionFigure(question: Partial<Question>, width: number): { sv
     const columns = Math.max(...texts.map((text) => text.length));
     let line = lines.at(-1)!;
     if (line[0] && line[0].length + columns > room) lines.push((line = ["", ""]));
-    line[0] += texts[0]!.padEnd(columns);
-    line[1] += texts[1]!.padEnd(columns);
+    line[0] += texts[0]!.padEnd(columns) + gap;
+    line[1] += texts[1]!.padEnd(columns) + gap;
   }
   let y = 0;
   const text = (content: string, x: number, mono = true): string =>

@@ -98,14 +98,3 @@ export function zoomed(window: Window, factor: number, at: number, columns: numb
 export function showing({ first, span }: Window, column: number, columns: number): Window {
   return inside({ first: Math.min(column, Math.max(first, column + 1 - span)), span }, columns);
 }
-
-/** A round number, the smallest not below `value`; closer steps than `niceCeiling`'s, so that the colours are used well. */
-export function limitFor(value: number): number {
-  if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return Number(
-    ([1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].find((step) => step * power >= value * (1 - 1e-9))! * power).toPrecision(
-      2,
-    ),
-  );
-}

@@ -1,11 +1,11 @@
 /** What the bars are of, and whether they are of the strengths that are set. */
 import { h } from "../../core/elements/dom";
+import { between, promptText } from "../../core/prompt_text";
 import { watch } from "../../core/reactive";
 import { tokenInText } from "../../core/tokens";
 import { type Strength, strengthText } from "../sliders/sliders";
 import type { State } from "../state";
 import type { Answers } from "./answers";
-import { promptText } from "./prompt_text";
 
 const WORDS = {
   "": "",
@@ -30,7 +30,7 @@ export function createHeading(
       ...tokens
         .map((_, at) => at)
         .slice(-LAST)
-        .map((at) => tokenInText(tokens, at)),
+        .flatMap((at, i) => [i ? between(tokens) : "", tokenInText(tokens, at)]),
     ),
   );
   const status = h("span", { class: "sp-status", role: "status" });
