@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ._autoencoder import Rows, add_latent_gradients, strongest, strongest_scored
+from ._codes import rows_by_latent, top_rows
 from ._means import visible_keys
 from ._torch_display import pack_triangle, thumbnails, top_keys
 from ._torch_statistics import (
@@ -14,14 +16,20 @@ from ._torch_statistics import (
 
 __all__ = [
     "COMPILED",
+    "Rows",
+    "add_latent_gradients",
     "cell_means",
     "entropy_per_query",
     "head_statistics",
     "head_statistics_from_qk",
     "pack_triangle",
     "repetition_statistics",
+    "rows_by_latent",
+    "strongest",
+    "strongest_scored",
     "thumbnails",
     "top_keys",
+    "top_rows",
     "visible_keys",
 ]
 

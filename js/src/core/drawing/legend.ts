@@ -147,7 +147,9 @@ function createHandle(
     element.focus();
     element.setPointerCapture(down.pointerId);
     dragging.value = true;
-    element.onpointermove = (move) => change(mark, valueUnder(move.clientX - bar.getBoundingClientRect().left));
+    // A count of what is clipped comes and goes beside the bar: what it moves must not move the limit again.
+    const { left } = bar.getBoundingClientRect();
+    element.onpointermove = (move) => change(mark, valueUnder(move.clientX - left));
     element.onlostpointercapture = () => {
       element.onpointermove = null;
       dragging.value = false;
