@@ -53,13 +53,23 @@ def main() -> None:
 def _write(figures: list[Figure]) -> None:
     path = Path(__file__).with_name("results.json")
     before = json.loads(path.read_text())["figures"] if path.exists() else []
-    measured = {figure.name: dataclasses.asdict(figure) | {"met": figure.met} for figure in figures}
-    kept = {figure["name"]: figure for figure in before} | measured
-    machine = {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()}
+    # each says where it was measured: not all are measured again together
+    machine = {"processor": _processor(), "cores": os.cpu_count()}
     machine |= {"threads": torch.get_num_threads(), "system": platform.system()}
-    text = json.dumps({"machine": machine, "versions": versions(), "figures": list(kept.values())}, indent=1)
+    about = {"machine": machine, "versions": versions()}
+    measured = {figure.name: dataclasses.asdict(figure) | {"met": figure.met, **about} for figure in figures}
+    kept = {figure["name"]: figure for figure in before} | measured
+    text = json.dumps({"figures": list(kept.values())}, indent=1)
     path.write_text(text + "\n")
     _show(list(kept.values()))
+
+
+def _processor() -> str:
+    """Return the model of the processor where the system says it."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text().splitlines() if about.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
 
 
 def _show(figures: list[dict[str, Any]]) -> None:
