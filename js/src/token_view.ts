@@ -15,10 +15,10 @@ import type { TokenViewTraits } from "./generated/traits";
 import { csv, pythonCode } from "./token_view/export";
 import { figure } from "./token_view/figure";
 import { createLargest } from "./token_view/largest";
-import { LINE } from "./token_view/lines";
 import { createOverview } from "./token_view/overview";
 import { State } from "./token_view/state";
 import { createText, type Text } from "./token_view/text";
+import { LINE } from "./token_view/text_layout";
 import css from "./token_view/token_view.css";
 
 const KEYS: Key[] = [

@@ -5,8 +5,8 @@ from scope_widgets.features.evaluation.evaluate import evaluate
 from scope_widgets.features.evaluation.randomise import randomise
 from scope_widgets.features.evaluation.recovery import Recovery, recovery
 from scope_widgets.features.evaluation.scores import SAEScores
-from scope_widgets.features.formats.convert import convert
 from scope_widgets.features.formats.load import load
+from scope_widgets.features.formats.pickled.convert import convert
 from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.index import index
 from scope_widgets.features.labelling.label import label

@@ -264,7 +264,7 @@ def saes(scope: Any, folder: Path) -> Iterator[Format]:
     import torch
 
     from scope_widgets import features
-    from scope_widgets.features.formats import read_pickle
+    from scope_widgets.features.formats.pickled import read_pickle
     from scope_widgets.features.training.checkpoint import CHECKPOINT
     from scope_widgets.features.training.train import _Run
 

@@ -2,9 +2,9 @@
 import { cssColour } from "../core/drawing/colour";
 import { context, h } from "../core/elements/dom";
 import { computed, draw, sizeOf, watch } from "../core/reactive";
-import { LINE, type Lines, lineOf } from "./lines";
 import type { State } from "./state";
 import type { Text } from "./text";
+import { LINE, type Lines, lineOf } from "./text_layout";
 
 const WIDTH = 40;
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from scope_widgets import features
-from scope_widgets.features.formats import read_pickle
+from scope_widgets.features.formats.pickled import read_pickle
 
 conversion = sys.modules[features.convert.__module__]
 PUBLISHED = Path(__file__).parents[2] / "fixtures" / "published_saes"

@@ -11,9 +11,9 @@ from typing import Any
 
 from scope_widgets._files import check_folder
 from scope_widgets._untrusted import check_name, opening, reading
-from scope_widgets.features.formats import dictionary_learning, goodfire, openai, qwen_scope, read_pickle
 from scope_widgets.features.formats.check_finite import check_finite
 from scope_widgets.features.formats.files import header_of, read_config, read_tensors
+from scope_widgets.features.formats.pickled import dictionary_learning, goodfire, openai, qwen_scope, read_pickle
 from scope_widgets.features.sae.sae import SAE
 
 _LIBRARIES = (openai, goodfire, qwen_scope, dictionary_learning)
