@@ -7,7 +7,7 @@ import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/saves";
-import { computed, draw, sizeOf, watch } from "./core/reactive";
+import { computed, draw, settable, sizeOf, watch } from "./core/reactive";
 import { plain } from "./core/tokens";
 import { type View, widget } from "./core/view";
 import type { LogitLensViewTraits } from "./generated/traits";
@@ -141,15 +141,7 @@ const MEANING =
 
 function legendOf(state: State, until: AbortSignal): HTMLElement {
   const ranks = state.colour.peek() === "rank";
-  const scale = {
-    get value() {
-      return state.scale.value;
-    },
-    set value(next) {
-      state.setScale(next);
-    },
-    peek: () => state.scale.peek(),
-  };
+  const scale = settable(state.scale, (next) => state.setScale(next));
   const initial = (): typeof scale.value => {
     const [low, high] = state.fitted();
     return { kind: ranks ? "log" : "linear", low, high, threshold: 0 };

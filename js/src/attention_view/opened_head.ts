@@ -5,7 +5,7 @@ import { niceCeiling } from "../core/drawing/scale";
 import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
 import { counted, short, significant } from "../core/format";
-import { computed, type ReadonlySignal, signal, sizeOf, untracked, watch } from "../core/reactive";
+import { computed, type ReadonlySignal, settable, signal, sizeOf, untracked, watch } from "../core/reactive";
 import type { Head } from "../core/selection";
 import { createDetails } from "./details";
 import { createMatrix } from "./matrix/matrix";
@@ -202,17 +202,7 @@ function legendOf(state: State, panel: PanelName, until: AbortSignal): HTMLEleme
   const signed = panel === "difference";
   const limit = computed(() => state.scaleOf(panel));
   // A signed scale follows what is shown until it is dragged.
-  const scale = signed
-    ? {
-        get value() {
-          return limit.value;
-        },
-        set value(next) {
-          state.signedLimit.value = next;
-        },
-        peek: () => limit.peek(),
-      }
-    : state.scale;
+  const scale = signed ? settable(limit, (next) => void (state.signedLimit.value = next)) : state.scale;
   const shownPatterns = () =>
     (signed ? (["difference"] as const) : state.sides).flatMap((side) =>
       state.compared.peek().map((head) => state.patterns.get(head, side).peek()),

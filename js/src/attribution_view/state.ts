@@ -2,7 +2,7 @@
 import { signedTable, type Table } from "../core/drawing/colour";
 import type { Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
-import { batch, computed, type ReadonlySignal, type Signal, signal, trait } from "../core/reactive";
+import { batch, computed, type ReadonlySignal, type Signal, settable, signal, trait } from "../core/reactive";
 import type { Requests } from "../core/requests";
 import type { Head, Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
@@ -62,15 +62,7 @@ export class State {
       const high = limit.value ?? this.fitted().high;
       return dragged.value ?? { kind: "linear", low: -high, high, threshold: threshold.value };
     });
-    return {
-      get value() {
-        return scale.value;
-      },
-      set value(next) {
-        dragged.value = next;
-      },
-      peek: () => scale.peek(),
-    } as Signal<Scale>;
+    return settable<Scale>(scale, (next) => void (dragged.value = next));
   }
 
   /** The largest value in the map. */

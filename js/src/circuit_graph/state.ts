@@ -4,7 +4,7 @@ import { signedTable, type Table } from "../core/drawing/colour";
 import { niceCeiling, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
 import { History } from "../core/history";
-import { batch, computed, type ReadonlySignal, type Signal, signal } from "../core/reactive";
+import { batch, computed, type ReadonlySignal, type Signal, settable, signal } from "../core/reactive";
 import type { Head, Selection } from "../core/selection";
 import { isSavedPage, type Model } from "../core/widget_model";
 import type { CircuitGraphTraits } from "../generated/traits";
@@ -324,13 +324,5 @@ export class State {
 function symmetricScale(high: number): Signal<Scale> {
   const limit = signal(high);
   const scale = computed<Scale>(() => ({ kind: "linear", low: -limit.value, high: limit.value, threshold: 0 }));
-  return {
-    get value() {
-      return scale.value;
-    },
-    set value(next) {
-      limit.value = next.high;
-    },
-    peek: () => scale.peek(),
-  } as Signal<Scale>;
+  return settable<Scale>(scale, (next) => void (limit.value = next.high));
 }

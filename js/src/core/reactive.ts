@@ -1,5 +1,5 @@
 /** Signals, with clean-up by AbortSignal. */
-import { effect, type ReadonlySignal, signal } from "@preact/signals-core";
+import { effect, type ReadonlySignal, type Signal, signal } from "@preact/signals-core";
 import type { ViewTraits } from "../generated/traits";
 import type { Model } from "./widget_model";
 
@@ -32,6 +32,19 @@ export function draw(until: AbortSignal, action: () => void): void {
     cancelAnimationFrame(frame);
     dispose();
   });
+}
+
+/** A signal that reads one thing and writes another: a scale that follows traits, and what is dragged ahead of them. */
+export function settable<T>(read: ReadonlySignal<T>, write: (next: T) => void): Signal<T> {
+  return {
+    get value() {
+      return read.value;
+    },
+    set value(next) {
+      write(next);
+    },
+    peek: () => read.peek(),
+  } as Signal<T>;
 }
 
 /** A trait of the model as a signal that follows it. */

@@ -4,7 +4,7 @@ import { bytes } from "../core/bytes";
 import { signedTable, type Table } from "../core/drawing/colour";
 import { niceEnd, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
-import { batch, computed, type ReadonlySignal, type Signal, signal, trait, watch } from "../core/reactive";
+import { batch, computed, type ReadonlySignal, type Signal, settable, signal, trait, watch } from "../core/reactive";
 import type { Head, Selection } from "../core/selection";
 import { isSavedPage, type Model, save } from "../core/widget_model";
 import type { PatchingMapTraits } from "../generated/traits";
@@ -113,15 +113,7 @@ export class State {
       const high = limit.value ?? fitted.value;
       return dragged.value ?? { kind: "linear", low: -high, high, threshold: threshold.value };
     });
-    return {
-      get value() {
-        return scale.value;
-      },
-      set value(next) {
-        dragged.value = next;
-      },
-      peek: () => scale.peek(),
-    } as Signal<Scale>;
+    return settable<Scale>(scale, (next) => void (dragged.value = next));
   }
 
   /** Symmetric limits around all that is known. */

@@ -3,7 +3,7 @@ import { float64 } from "../core/bytes";
 import { magnitudeTable, signedTable, type Table } from "../core/drawing/colour";
 import type { Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
-import { batch, computed, type ReadonlySignal, type Signal, signal, trait } from "../core/reactive";
+import { batch, computed, type ReadonlySignal, type Signal, settable, signal, trait } from "../core/reactive";
 import type { Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { TokenViewTraits } from "../generated/traits";
@@ -100,15 +100,7 @@ export class State {
         threshold: threshold.value,
       };
     });
-    return {
-      get value() {
-        return scale.value;
-      },
-      set value(next) {
-        dragged.value = next;
-      },
-      peek: () => scale.peek(),
-    } as Signal<Scale>;
+    return settable<Scale>(scale, (next) => void (dragged.value = next));
   }
 
   #isLog(kind: string | null): boolean {
