@@ -10,6 +10,7 @@ import torch
 
 from scope_widgets import Microscope, features
 from scope_widgets.features.recording import record as recording_module
+from scope_widgets.features.recording import shard_tensors
 from scope_widgets.features.recording.manifest import MANIFEST
 from tests.support.forked import Forked
 
@@ -216,7 +217,7 @@ def test_a_complete_recording_is_that_of_its_texts(scope, tmp_path, most, monkey
     """Other texts are refused wherever they differ; the same ones are compared, not run."""
     rec = record(scope, tmp_path, max_tokens=most)
     before = bytes_of(tmp_path)
-    monkeypatch.setattr(recording_module, "_values", lambda *_: pytest.fail("the model was run"))
+    monkeypatch.setattr(shard_tensors, "_values", lambda *_: pytest.fail("the model was run"))
     assert len(record(scope, tmp_path, iter(TEXTS), max_tokens=most)) == len(rec)
     used = int(rec.samples.document.max())
     for others in (TEXTS[::-1], ["another", *TEXTS[1:]], [*TEXTS[:used], "another"], TEXTS[:used], TEXTS[1:]):
