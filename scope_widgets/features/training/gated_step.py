@@ -52,7 +52,7 @@ class GatedStep:
             loss = residual.square().sum(1).mean() + alone + self._weight * penalty
             gradients = torch.autograd.grad(loss, given)
         fires = acts.detach() > 0
-        l0 = float(fires.sum() / len(x))
+        l0 = self.life.processes.mean(float(fires.sum() / len(x)))
         self._weight *= math.exp(_PACE * max(-1.0, min(1.0, math.log(max(l0, 0.01) / self._settings.k))))
         return list(gradients), self.life.note(fires.any(0), residual.detach(), x) | {"l0": l0}
 

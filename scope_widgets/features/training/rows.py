@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ class TrainingRows:
         For what are no rows, or rows of which none is to train on.
     """
 
-    def __init__(self, source: Recording | Array | Tensor, layer: int | None, seed: int) -> None:
+    def __init__(self, source: Recording | Array | Tensor, layer: int | None, seed: int, device: Any = None) -> None:
         rows: MappedRows | Tensor
         if isinstance(source, Recording):
             layer = _one_layer(source, layer)
@@ -67,9 +68,11 @@ class TrainingRows:
         if not len(self._chosen):
             raise ValueError("There are no rows to train on: all texts of this recording are for validation.")
         self.d, self.n = rows.shape[1], len(self._chosen)
+        #: where rows are given; of an array where it is, unless it is said
+        self.device = torch.device(device) if device is not None else getattr(rows, "device", torch.device("cpu"))
         drawn = np.random.default_rng(seed).permutation(self._chosen)[:_MOST]
-        self.first = _finite(rows[np.sort(drawn)].float(), self.n)
-        self.validation = rows[others].float() if len(others) else self.first[:0]
+        self.first = _finite(rows[np.sort(drawn)].float(), self.n).to(self.device)
+        self.validation = rows[others].float().to(self.device) if len(others) else self.first[:0]
 
     def digest(self) -> str:
         """Return a digest of all rows: of a recording that of its shards and the layer."""
@@ -82,7 +85,8 @@ class TrainingRows:
 
     def batches(self, batch: int) -> Iterator[Tensor]:
         """Yield batches `[row, d]` without end, in a random order."""
-        yield from shuffled_batches(self._rows, self._chosen, batch, self._seed, _WINDOW, None)
+        for x in shuffled_batches(self._rows, self._chosen, batch, self._seed, _WINDOW, None):
+            yield x.to(self.device)
 
 
 def _one_layer(source: Recording, layer: int | None) -> int:

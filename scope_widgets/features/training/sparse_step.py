@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -70,18 +71,20 @@ class SparseStep:
         else:
             residual = decode(fired, weights.decoder, weights.b_dec, len(x)) - x
             write_gradients(weights, gradients[:4], fired, centred, residual * (2 / len(x)))
+        l0 = self.life.processes.mean(len(fired.values) / len(x))
         if self._jumps and p is not None:
-            self._add_gradients_of_thresholds(weights, gradients[4], p, residual, len(fired.values) / len(x))
+            self._add_gradients_of_thresholds(weights, gradients[4], p, residual, l0)
         if len(self.life.ailing):
             self._revive(weights, gradients, p, centred, -residual)
         measures = self.life.note(fired.latents, -residual, x)
-        return gradients, measures | {"l0": len(fired.values) / len(x)}
+        return gradients, measures | {"l0": l0}
 
     def activation(self) -> dict[str, Any]:
         """Return how latents fire afterwards, in the units of training."""
         if self._settings.architecture == "topk":
             return {"activation": "topk", "k": self._settings.k}
-        thresholds = self.own[0] if self._jumps else torch.full((self._settings.d_sae,), self.threshold)
+        together = torch.full_like(self.life.idle, self.threshold, dtype=torch.float32)
+        thresholds = self.own[0] if self._jumps else together
         return {"activation": "jumprelu", "threshold": thresholds.clamp_min(0)}
 
     def calibrate(self, weights: Weights, x: Tensor) -> None:
@@ -110,9 +113,8 @@ class SparseStep:
         if self._jumps:
             rows, latents = ((p > self.own[0]) & (p > 0)).nonzero(as_tuple=True)
             return Fired(rows, latents, p[rows, latents])
-        fired = strongest_of_all(p, self._settings.k, 0.5 * self.threshold)
-        if len(fired.values):
-            least = float(fired.values.min())
+        fired, least = self.life.processes.strongest_of_batch(p, self._settings.k, 0.5 * self.threshold)
+        if least < math.inf:
             self.threshold = _KEPT * self.threshold + (1 - _KEPT) * least if self.threshold else least
             if self.own:
                 self.own[0].fill_(self.threshold)

@@ -38,5 +38,7 @@ def first_weights(x: Tensor, d_sae: int, generator: torch.Generator) -> Weights:
 
     `x` `[row, d]` are some inputs.
     """
-    decoder = functional.normalize(torch.randn(d_sae, x.shape[1], generator=generator), dim=1)
-    return Weights(decoder.clone(), decoder, torch.zeros(d_sae), geometric_median(x).float())
+    # the same numbers on every device
+    directions = torch.randn(d_sae, x.shape[1], generator=generator, device="cpu").to(x.device)
+    decoder = functional.normalize(directions, dim=1)
+    return Weights(decoder.clone(), decoder, torch.zeros(d_sae, device=x.device), geometric_median(x).float())

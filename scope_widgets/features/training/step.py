@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from scope_widgets.features.training.objective import Weights
+from scope_widgets.features.training.processes import Processes
 from scope_widgets.features.training.settings import Settings
 
 #: dead latents begin anew in this share of the steps; those after it are for all to settle
@@ -58,14 +59,17 @@ class Life:
         Rows since each latent last fired.
     steps : int
         Steps done.
+    processes : Processes
+        That train together: rows are counted, and latents fire, in all of them.
     """
 
     def __init__(self, settings: Settings, dead_after: int, device: torch.device) -> None:
         self._settings = settings
         self._dead_after = dead_after
-        self._residual = torch.empty(0)
+        self._residual = torch.empty(0, device=device)
         self.idle = torch.zeros(settings.d_sae, dtype=torch.int64, device=device)
         self.steps = 0
+        self.processes = Processes()
 
     @property
     def dead(self) -> Tensor:
@@ -79,15 +83,16 @@ class Life:
 
     def note(self, fired: Tensor, residual: Tensor, x: Tensor) -> dict[str, float]:
         """Note the latents that fired in a batch and what is left over `[row, d]`, and return measures of it."""
-        self.idle += len(x)
+        self.idle += len(x) * self.processes.number
         self.idle[fired] = 0
+        self.idle = self.processes.least(self.idle)
         self.steps += 1
         self._residual = residual
-        loss = float(residual.square().sum(1).mean())
+        loss = self.processes.mean(float(residual.square().sum(1).mean()))
         return {
             "loss": loss,
             "dead": len(self.dead) / len(self.idle),
-            "explained": 1 - loss / max(float(x.var(0, correction=0).sum()), 1e-30),
+            "explained": 1 - loss / max(self.processes.variance(x), 1e-30),
         }
 
     def begin_anew(self, weights: Weights, own: list[Tensor], optimiser: torch.optim.Optimizer) -> None:
@@ -99,13 +104,14 @@ class Life:
         dead = self.dead
         if not len(dead) or self.steps >= _BEGIN_ANEW * self._settings.steps:
             return
-        errors = self._residual.square().sum(1)
+        residual = self.processes.joined(self._residual)
+        errors = residual.square().sum(1)
         # of the step's own numbers, so that a run that goes on draws the same
-        generator = torch.Generator().manual_seed(self._settings.seed + self.steps)
+        generator = torch.Generator("cpu").manual_seed(self._settings.seed + self.steps)
         at = torch.multinomial(
             errors.cpu() + 1e-30, len(dead), replacement=len(dead) > len(errors), generator=generator
         )
-        new = functional.normalize(self._residual[at.to(errors.device)], dim=1)
+        new = functional.normalize(residual[at.to(errors.device)], dim=1)
         alive = self.idle <= self._dead_after
         length = weights.encoder[alive].norm(dim=1).median() if alive.any() else 1.0
         weights.decoder[dead] = new

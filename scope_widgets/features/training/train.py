@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.training.checkpoint import CHECKPOINT, Checkpoint, optimiser_state, set_optimiser_state
 from scope_widgets.features.training.gated_step import GatedStep
 from scope_widgets.features.training.objective import Weights
+from scope_widgets.features.training.processes import Processes
 from scope_widgets.features.training.rows import TrainingRows
 from scope_widgets.features.training.settings import Architecture, Settings
 from scope_widgets.features.training.sparse_step import SparseStep
@@ -50,6 +52,8 @@ def train(
     seed: int | None = 0,
     folder: str | Path | None = None,
     progress: bool = True,
+    device: str | torch.device | None = None,
+    fabric: Any = None,
 ) -> SAE:
     """Train a sparse autoencoder.
 
@@ -90,6 +94,11 @@ def train(
         returned.
     progress : bool, default True
         Show a bar with loss, L0, variance explained and dead latents.
+    device : str or torch.device, optional
+        Where it is trained, such as "cuda", and the result is; by default where the rows are.
+    fabric : lightning_fabric.Fabric, optional
+        Launched: its processes train together, each on its part of every batch, to the weights of one process but for
+        rounding. The first one writes to `folder`, and each returns the result. See docs/clusters.md.
 
     Returns
     -------
@@ -118,7 +127,8 @@ def train(
     """
     seed = seed_of(seed)
     folder = None if folder is None else check_folder(folder)
-    rows = TrainingRows(source, layer, seed)
+    processes = Processes(fabric)
+    rows = TrainingRows(source, layer, seed, device if device is not None or fabric is None else fabric.device)
     batch = min(batch, rows.n) if isinstance(batch, int) and batch > 0 else batch
     d_sae = 8 * rows.d if d_sae is None else d_sae
     settings = Settings(
@@ -130,7 +140,8 @@ def train(
         seed=seed,
         learning_rate=1e-3 / max(1.0, d_sae / 1024) ** 0.5 if learning_rate is None else learning_rate,
     )
-    run = _Run(settings, rows)
+    processes.check_batch(settings.batch)
+    run = _Run(settings, rows, processes)
     if folder is not None:
         run.go_on_from(folder)
     note = ""
@@ -140,23 +151,24 @@ def train(
     except KeyboardInterrupt:
         kept = ": the same call goes on from there" if folder is not None else ""
         note = f"Training was stopped after {run.step_number:,} of {settings.steps:,} steps{kept}."
-    if folder is not None:
+    if folder is not None and processes.is_first:
         run.checkpoint().write(folder)
     sae = run.result()
     if isinstance(source, Recording):
         of = source.manifest
         sae = replace(sae, site=of.site, output_site=of.site, layer=rows.layer, model=of.model)
-    if folder is not None and not note:
+    if folder is not None and not note and processes.is_first:
         sae.save(folder)
+    processes.wait()
     return result_or_interrupt(sae, note)
 
 
 class _Run:
     """A training run: weights, optimiser, and how far it has come."""
 
-    def __init__(self, settings: Settings, rows: TrainingRows) -> None:
-        generator = torch.Generator().manual_seed(settings.seed)
-        self._settings, self._rows = settings, rows
+    def __init__(self, settings: Settings, rows: TrainingRows, processes: Processes) -> None:
+        generator = torch.Generator("cpu").manual_seed(settings.seed)
+        self._settings, self._rows, self._processes = settings, rows, processes
         self.step_number = 0
         self._scale = input_scale(rows.first)
         first = rows.first * self._scale
@@ -164,6 +176,7 @@ class _Run:
         dead_after = min(10_000_000, max(settings.batch, settings.steps * settings.batch // 30))
         kind = GatedStep if settings.architecture == "gated" else SparseStep
         self._step: Step = kind(settings, dead_after, first.device)
+        self._step.life.processes = processes
         self._parameters = [*self._weights.all(), *self._step.own]
         self._optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
         self._history: dict[str, list[float]] = {}
@@ -175,9 +188,10 @@ class _Run:
         if self.step_number == total:
             return
         batches = islice(self._rows.batches(self._settings.batch), self.step_number, total)
-        with tqdm(total=total, initial=self.step_number, disable=not progress, leave=False, desc="Training") as bar:
+        quiet = not progress or not self._processes.is_first
+        with tqdm(total=total, initial=self.step_number, disable=quiet, leave=False, desc="Training") as bar:
             for x in batches:
-                measures = self._one_step(x.float() * self._scale)
+                measures = self._one_step(self._processes.part(x).float() * self._scale)
                 self.step_number += 1
                 if self.step_number == total:
                     self._step.calibrate(self._weights, self._rows.first * self._scale)
@@ -185,11 +199,12 @@ class _Run:
                     self._note(measures | self._validation())
                     bar.set_postfix({name: f"{value:.3g}" for name, value in measures.items()}, refresh=False)
                 bar.update()
-                if folder is not None and self.step_number % _SAVE == 0:
+                if folder is not None and self.step_number % _SAVE == 0 and self._processes.is_first:
                     self.checkpoint().write(folder)
 
     def _one_step(self, x: Tensor) -> dict[str, float]:
         gradients, measures = self._step.gradients(self._weights, x)
+        self._processes.average(gradients)
         decoder, of_decoder = self._weights.decoder, gradients[1]
         # what would change the norms of rows is taken out: they are 1
         along = torch.einsum("ld,ld->l", of_decoder, decoder)
