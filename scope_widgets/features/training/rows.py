@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scope_widgets._types import Array
 from scope_widgets.features.recording.batches import shuffled_batches
-from scope_widgets.features.recording.joined import digest_of_recording
+from scope_widgets.features.recording.joined import JoinedRecordings, digest_of_recording
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
 
@@ -21,6 +21,16 @@ from scope_widgets.features.recording.recording import Recording
 _ONE_OF, _MOST = 20, 8192
 #: rows that are shuffled together
 _WINDOW = 2**17
+
+#: where rows are: several recordings are read as one
+Rows: TypeAlias = Recording | JoinedRecordings | Array | Tensor
+
+
+def as_one(source: Recording | Sequence[Recording] | Array | Tensor) -> Rows:
+    """Return several recordings as one, anything else as it is."""
+    if isinstance(source, (list, tuple)) and source and all(isinstance(one, Recording) for one in source):
+        return JoinedRecordings(source)
+    return cast(Rows, source)  # what is no rows TrainingRows says
 
 
 class TrainingRows:
@@ -42,9 +52,9 @@ class TrainingRows:
         For what are no rows, or rows of which none is to train on.
     """
 
-    def __init__(self, source: Recording | Array | Tensor, layer: int | None, seed: int, device: Any = None) -> None:
+    def __init__(self, source: Rows, layer: int | None, seed: int, device: Any = None) -> None:
         rows: MappedRows | Tensor
-        if isinstance(source, Recording):
+        if isinstance(source, (Recording, JoinedRecordings)):
             layer = _one_layer(source, layer)
             rows = source.rows(layer)
             validates = source.table["split"].to_numpy() == "validation"
@@ -76,6 +86,9 @@ class TrainingRows:
 
     def digest(self) -> str:
         """Return a digest of all rows: of a recording that of its shards and the layer."""
+        if isinstance(self._source, JoinedRecordings):
+            parts = [f"{digest_of_recording(one)} {self.layer}" for one in self._source.parts]
+            return hashlib.sha256(" ".join(parts).encode()).hexdigest()
         if isinstance(self._source, Recording):
             return hashlib.sha256(f"{digest_of_recording(self._source)} {self.layer}".encode()).hexdigest()
         digest = hashlib.sha256(f"{self._rows.dtype} {tuple(self._rows.shape)}".encode())
@@ -89,7 +102,7 @@ class TrainingRows:
             yield x.to(self.device)
 
 
-def _one_layer(source: Recording, layer: int | None) -> int:
+def _one_layer(source: Recording | JoinedRecordings, layer: int | None) -> int:
     layers = source.manifest.layers
     if layer is None and len(layers) == 1:
         return layers[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets._untrusted import reading
 from scope_widgets.features.formats.write_saelens import WEIGHTS
+from scope_widgets.features.recording.joined import JoinedRecordings
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.sae.sae import SAE
@@ -26,7 +28,7 @@ from scope_widgets.features.training.checkpoint import CHECKPOINT, Checkpoint, o
 from scope_widgets.features.training.gated_step import GatedStep
 from scope_widgets.features.training.objective import Weights
 from scope_widgets.features.training.processes import Processes
-from scope_widgets.features.training.rows import TrainingRows
+from scope_widgets.features.training.rows import TrainingRows, as_one
 from scope_widgets.features.training.settings import Architecture, Settings
 from scope_widgets.features.training.sparse_step import SparseStep
 from scope_widgets.features.training.start import first_weights, input_scale
@@ -40,7 +42,7 @@ _LONGEST = 1.0
 
 
 def train(
-    source: Recording | Array | Tensor,
+    source: Recording | Sequence[Recording] | Array | Tensor,
     *,
     layer: int | None = None,
     d_sae: int | None = None,
@@ -71,7 +73,7 @@ def train(
 
     Parameters
     ----------
-    source : Recording, or array or tensor [row, d]
+    source : Recording, or several that are read as one; or array or tensor [row, d]
     layer : int, optional
         Of a recording of several.
     d_sae : int, optional
@@ -127,8 +129,9 @@ def train(
     """
     seed = seed_of(seed)
     folder = None if folder is None else check_folder(folder)
+    given = as_one(source)
     processes = Processes(fabric)
-    rows = TrainingRows(source, layer, seed, device if device is not None or fabric is None else fabric.device)
+    rows = TrainingRows(given, layer, seed, device if device is not None or fabric is None else fabric.device)
     batch = min(batch, rows.n) if isinstance(batch, int) and batch > 0 else batch
     d_sae = 8 * rows.d if d_sae is None else d_sae
     settings = Settings(
@@ -154,8 +157,8 @@ def train(
     if folder is not None and processes.is_first:
         run.checkpoint().write(folder)
     sae = run.result()
-    if isinstance(source, Recording):
-        of = source.manifest
+    if isinstance(given, (Recording, JoinedRecordings)):
+        of = given.manifest
         sae = replace(sae, site=of.site, output_site=of.site, layer=rows.layer, model=of.model)
     if folder is not None and not note and processes.is_first:
         sae.save(folder)
@@ -166,9 +169,9 @@ def train(
 class _Run:
     """A training run: weights, optimiser, and how far it has come."""
 
-    def __init__(self, settings: Settings, rows: TrainingRows, processes: Processes) -> None:
+    def __init__(self, settings: Settings, rows: TrainingRows, processes: Processes | None = None) -> None:
         generator = torch.Generator("cpu").manual_seed(settings.seed)
-        self._settings, self._rows, self._processes = settings, rows, processes
+        self._settings, self._rows, self._processes = settings, rows, processes or Processes()
         self.step_number = 0
         self._scale = input_scale(rows.first)
         first = rows.first * self._scale
@@ -176,7 +179,7 @@ class _Run:
         dead_after = min(10_000_000, max(settings.batch, settings.steps * settings.batch // 30))
         kind = GatedStep if settings.architecture == "gated" else SparseStep
         self._step: Step = kind(settings, dead_after, first.device)
-        self._step.life.processes = processes
+        self._step.life.processes = self._processes
         self._parameters = [*self._weights.all(), *self._step.own]
         self._optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
         self._history: dict[str, list[float]] = {}

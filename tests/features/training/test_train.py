@@ -18,6 +18,7 @@ from scope_widgets.features.training.objective import (
     write_gradients,
     write_nested_gradients,
 )
+from scope_widgets.features.training.rows import TrainingRows, as_one
 from scope_widgets.features.training.settings import Settings
 from scope_widgets.features.training.sparse_step import SparseStep
 from scope_widgets.features.training.start import geometric_median
@@ -337,3 +338,20 @@ def test_bad_arguments_are_said(options, said):
 def test_rows_that_nothing_can_be_trained_on_are_refused(rows, said):
     with pytest.raises(ValueError, match=said):
         train(rows, steps=5)
+
+
+def test_recordings_are_trained_on_as_one(tmp_path):
+    scope = Microscope.load("demo")
+    texts = [f"{name} gave a book to {other}" for name in ("Mary", "John", "Anna") for other in ("Tom", "Lucy")] * 5
+    options = {"d_sae": 16, "k": 2, "batch": 32, "steps": 10}
+    parts = [
+        features.record(scope, texts, layers=2, folder=tmp_path / str(at), shard=(at, 2), progress=False)
+        for at in (0, 1)
+    ]
+    sae = train(parts, folder=tmp_path / "sae", **options)
+    assert (sae.layer, sae.model) == (2, "demo")
+    rows = TrainingRows(as_one(parts), 2, 0)
+    assert rows.n == sum((one.table["split"] == "train").sum() for one in parts) > 0
+    assert torch.equal(train(parts, folder=tmp_path / "sae", **options).W_dec, sae.W_dec)  # it has ended
+    with pytest.raises(ValueError, match="a checkpoint of another run, of other rows"):
+        train(parts[::-1], folder=tmp_path / "sae", **options)
