@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ def mapped(
     """Yield what actors of the class `worker`, made with `arguments`, return of each job, in the order of the jobs.
 
     A job and what is returned are dicts of what Arrow holds: numbers, texts, lists of them. What is refused is raised
-    as the ValueError that it was.
+    as the ValueError or OSError that it was.
     """
     for name, value, least in (("workers", workers, 1), ("cpus", cpus, 1)):
         if not is_whole(value) or value < least:
@@ -41,6 +42,8 @@ def mapped(
         early: dict[int, dict[str, Any]] = {}
         wanted = 0
         for found in data.iter_rows():
+            if found["errno"]:
+                raise OSError(found["errno"], found["refused"])
             if found["refused"]:
                 raise ValueError(found["refused"])
             early[found["job"]] = found
@@ -53,7 +56,8 @@ class _Answering:
     """An actor: what it holds is made once, each batch is a job."""
 
     def __init__(self, worker: type, arguments: dict[str, Any]) -> None:
-        self._worker = worker(**arguments)
+        # made with the first job: of an actor that fails before it, Ray begins another, and another
+        self._make = functools.cache(functools.partial(worker, **arguments))
 
     def __call__(self, batch: Any) -> Any:
         import pyarrow
@@ -61,9 +65,11 @@ class _Answering:
         job = batch.to_pylist()[0]
         number = job.pop("job")
         try:
-            answer = {"refused": "", **self._worker(**job)}
+            answer = {"refused": "", "errno": 0, **self._make()(**job)}
         except ValueError as error:
-            answer = {"refused": str(error)}
+            answer = {"refused": str(error), "errno": 0}
+        except OSError as error:  # such as a full disk
+            answer = {"refused": error.strerror or str(error), "errno": error.errno or 0}
         return pyarrow.Table.from_pylist([{**answer, "job": number}])
 
 

@@ -25,6 +25,8 @@ class Processes:
     """
 
     def __init__(self, fabric: Any = None) -> None:
+        if fabric is not None and not hasattr(fabric, "all_reduce"):
+            raise TypeError(f"fabric= is a launched lightning_fabric.Fabric; got a {type(fabric).__name__}.")
         self._fabric = fabric
         self.number: int = 1 if fabric is None else fabric.world_size
         self.is_first: bool = fabric is None or fabric.is_global_zero
@@ -55,7 +57,8 @@ class Processes:
         """Return the mean of a number over the processes."""
         if self.number == 1:
             return value
-        return float(self._fabric.all_reduce(torch.tensor(value, dtype=torch.float64), reduce_op="mean"))
+        given = torch.tensor(value, dtype=torch.float64, device=self._fabric.device)
+        return float(self._fabric.all_reduce(given, reduce_op="mean"))
 
     def least(self, of: Tensor) -> Tensor:
         """Return the smallest over the processes of each number."""

@@ -114,7 +114,7 @@ def train(
         rows or arguments), or with an SAE
         that has none.
     TypeError
-        For a source that is no recording or array.
+        For a source that is no recording or array, or a `fabric` that is none.
 
     References
     ----------
@@ -162,7 +162,8 @@ def train(
         sae = replace(sae, site=of.site, output_site=of.site, layer=rows.layer, model=of.model)
     if folder is not None and not note and processes.is_first:
         sae.save(folder)
-    processes.wait()
+    if not note:
+        processes.wait()  # so that each can read what the first has written
     return result_or_interrupt(sae, note)
 
 

@@ -1,5 +1,6 @@
 """What workers of Ray record and index is what one process does, to the last byte. Without Ray this is skipped."""
 
+import errno
 import hashlib
 import shutil
 
@@ -65,14 +66,21 @@ def test_nothing_listens_beyond_this_machine():
 
 
 class Refusing:
+    def __init__(self, known=True):
+        if not known:
+            raise ValueError("This worker is not made.")
+
     def __call__(self, number):
         if number == 2:
-            raise ValueError("This worker refuses 2.")
+            raise OSError(errno.ENOSPC, "No space left")
         return {"twice": 2 * number}
 
 
 def test_answers_are_in_the_order_of_the_jobs_and_refusals_are_sentences():
     jobs = [{"number": at} for at in (0, 1, 3, 4)]
     assert [found["twice"] for found in mapped(Refusing, {}, jobs, 2, 1, 0)] == [0, 2, 6, 8]
-    with pytest.raises(ValueError, match=r"^This worker refuses 2\.$"):
+    with pytest.raises(OSError, match="No space left") as caught:
         list(mapped(Refusing, {}, [{"number": 2}], 1, 1, 0))
+    assert caught.value.errno == errno.ENOSPC
+    with pytest.raises(ValueError, match=r"^This worker is not made\.$"):
+        list(mapped(Refusing, {"known": False}, [{"number": 2}], 1, 1, 0))
