@@ -12,7 +12,7 @@ from scope_widgets._choices import choices
 from scope_widgets.cli import main
 from scope_widgets.cli import train as cli_train
 from scope_widgets.features.recording.record import RecordedSite
-from scope_widgets.features.training import train as train_module
+from scope_widgets.features.training import run as run_module
 from scope_widgets.features.training.settings import Architecture
 
 TEXTS = ["When Mary and John went to the store, John gave a drink to Mary", "the dog runs and the cats run"] * 60
@@ -48,16 +48,16 @@ def test_a_stopped_command_goes_on(texts, tmp_path, capsys, monkeypatch):
     """Ctrl-C at step 150; the same command then gives what one run gives."""
     short = ("--steps", 300), ("--architecture", "topk")
     assert main(command(texts, tmp_path / "whole", *short)) == 0
-    step, steps = train_module._Run._one_step, []
+    step, steps = run_module.TrainingRun.step, []
 
-    def stopped(run, x):
+    def stopped(run, x, y):
         steps.append(1)
         if len(steps) == 150:
             raise KeyboardInterrupt
-        return step(run, x)
+        return step(run, x, y)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_module._Run, "_one_step", stopped)
+        patch.setattr(run_module.TrainingRun, "step", stopped)
         assert main(command(texts, tmp_path / "stopped", *short)) == 130
     said = capsys.readouterr().err
     assert said.endswith(
@@ -65,7 +65,7 @@ def test_a_stopped_command_goes_on(texts, tmp_path, capsys, monkeypatch):
     )
     assert not (tmp_path / "stopped" / "cfg.json").exists()
     steps.clear()
-    monkeypatch.setattr(train_module._Run, "_one_step", lambda run, x: steps.append(1) or step(run, x))
+    monkeypatch.setattr(run_module.TrainingRun, "step", lambda run, x, y: steps.append(1) or step(run, x, y))
     assert main(command(texts, tmp_path / "stopped", *short)) == 0
     assert len(steps) == 151
     one, other = features.load(tmp_path / "whole"), features.load(tmp_path / "stopped")
