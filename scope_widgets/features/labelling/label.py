@@ -45,9 +45,10 @@ def label(
     index holds: where in them it fires is known, and where it does not. No token counts twice: contexts that overlap an
     example are left out. Labels of other latents, scored there too, are the null. A label is kept where the latent
     fires in `least` passages of that half, the interval of its fuzzing lies above the null and above .5, and its
-    detection does, and where q is below .05: p is of as many firings where the label says, if what fires in a passage might as
-    well fire further on in it, and q that over latents (Benjamini and Hochberg). A latent that fires on all tokens of
-    its passages or none has no label. Of 3,198 latents that fired at random none got one, and p was below .05 for 4 %.
+    detection does, and where q is below .05: p is of as many firings where the label says, if what fires in a passage
+    might as well fire further on in it, and q that over latents (Benjamini and Hochberg). A latent that fires on all
+    tokens of its passages or none has no label. Of 3,198 latents that fired at random none got one, and p was below .05
+    for 4 %.
     Better than chance is not yet good: how good says the score.
 
     Examples are the strongest and some of each quarter of the activations, so that a score says how well a latent is
