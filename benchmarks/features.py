@@ -22,8 +22,8 @@ from benchmarks.feature_libraries import BATCH, ROWS, K, codes, rows
 from benchmarks.figure import Figure, side_by_side
 from scope_widgets import Microscope, features
 from scope_widgets.features.training.rows import TrainingRows
+from scope_widgets.features.training.run import TrainingRun
 from scope_widgets.features.training.settings import Settings
-from scope_widgets.features.training.train import _Run
 
 WIDTH = 576  # of SmolLM2
 LAYER = 12  # of its 30
@@ -115,12 +115,12 @@ def _step(libraries: Libraries, n: int, rounds: int) -> list[Figure]:
     x = rows(2 * BATCH, WIDTH)
     # long enough that no latent begins anew meanwhile, as in the others
     settings = Settings(n, K, "topk", 100_000, BATCH, 0, 2e-4)
-    run = _Run(settings, TrainingRows(x, None, 0))
+    run = TrainingRun(settings, TrainingRows(x, None, 0))
     batch = x[:BATCH]
 
     def step() -> None:
         with torch.no_grad():
-            run._one_step(batch)
+            run.step(batch, batch)
 
     others = {name: libraries.job(f"{name}_step", n, WIDTH) for name in STEP}
     name = f"training step of {BATCH} rows, k {K}, {n:,} latents of width {WIDTH}"

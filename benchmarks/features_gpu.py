@@ -19,8 +19,8 @@ from benchmarks.features import Libraries, beside
 from benchmarks.figure import Figure
 from scope_widgets import features
 from scope_widgets.features.training.rows import TrainingRows
+from scope_widgets.features.training.run import TrainingRun
 from scope_widgets.features.training.settings import Settings
-from scope_widgets.features.training.train import _Run
 
 #: widths of SmolLM2 and of a model of 7B, with 16 latents a number
 SHAPES = ((576, 9216), (4096, 65536))
@@ -57,8 +57,8 @@ def _sae(d: int, n: int) -> features.SAE:
 
 def _step(d: int, n: int, device: str) -> Callable[[], object]:
     x = rows(2 * BATCH, d).to(device)
-    run = _Run(Settings(n, K, "topk", 100_000, BATCH, 0, 2e-4), TrainingRows(x, None, 0))
-    return torch.no_grad()(functools.partial(run._one_step, x[:BATCH]))
+    run = TrainingRun(Settings(n, K, "topk", 100_000, BATCH, 0, 2e-4), TrainingRows(x, None, 0))
+    return torch.no_grad()(functools.partial(run.step, x[:BATCH], x[:BATCH]))
 
 
 def _evaluation(sae: features.SAE, d: int, n: int, device: str) -> Callable[[], object]:

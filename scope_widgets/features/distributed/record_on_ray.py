@@ -26,6 +26,7 @@ def record(
     layers: Sequence[int] | int,
     folder: str | Path,
     site: RecordedSite = "residual",
+    target: RecordedSite | None = None,
     dtype: Precision = "float16",
     max_tokens: int | None = None,
     context: int | None = None,
@@ -50,7 +51,7 @@ def record(
     ----------
     scope : Microscope
         As `Microscope.load` loaded it.
-    texts, layers, folder, site, dtype, max_tokens, context, packed, special_tokens, column, progress
+    texts, layers, folder, site, target, dtype, max_tokens, context, packed, special_tokens, column, progress
         As `features.record` takes them.
     workers : int, default 2
         Processes that hold the model, on the cluster that this process has joined (`ray.init`), or that RAY_ADDRESS
@@ -82,6 +83,7 @@ def record(
         scope,
         layers=layers,
         site=site,
+        target=target,
         dtype=dtype,
         max_tokens=max_tokens,
         context=context,

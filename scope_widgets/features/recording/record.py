@@ -44,6 +44,7 @@ def record(
     layers: Sequence[int] | int,
     folder: str | Path,
     site: RecordedSite = "residual",
+    target: RecordedSite | None = None,
     dtype: Precision = "float16",
     max_tokens: int | None = None,
     context: int | None = None,
@@ -70,6 +71,9 @@ def record(
         It is made where it is missing.
     site : str, default "residual"
         "residual", "attention_out", "mlp_in" (what the MLP gets), "mlp_out", "neurons", or "z", heads side by side.
+    target : str, optional
+        A second site of the same layers, whose rows are written beside, in the same forward: what a transcoder is to
+        make of `site` (`site="mlp_in", target="mlp_out"`).
     dtype : str, default "float16"
         "float16", "bfloat16" or "float32".
     max_tokens : int, optional
@@ -109,6 +113,7 @@ def record(
         scope,
         layers=layers,
         site=site,
+        target=target,
         dtype=dtype,
         max_tokens=max_tokens,
         context=context,
@@ -124,6 +129,7 @@ def manifest_of(
     *,
     layers: Sequence[int] | int,
     site: RecordedSite,
+    target: RecordedSite | None,
     dtype: Precision,
     max_tokens: int | None,
     context: int | None,
@@ -134,11 +140,15 @@ def manifest_of(
     """Return what is to be recorded, checked against the model."""
     check_choice("site", site, RecordedSite)
     check_choice("dtype", dtype, Precision)
+    if target is not None:
+        check_choice("target", target, RecordedSite)
+        if target == site:
+            raise ValueError(f"target= is another site than site={site!r}, of which an autoencoder needs rows alone.")
     return Manifest(
         model=scope.model_id,
         revision=scope.revision,
         site=site,
-        layers=_checked_layers(scope, site, layers),
+        layers=_checked_layers(scope, site if site != "residual" else target or site, layers),
         d=width_of(scope, site),
         dtype=dtype,
         context=_checked_context(scope, context),
@@ -146,6 +156,8 @@ def manifest_of(
         special_tokens=bool(special_tokens),
         max_tokens=_checked_count("max_tokens", max_tokens),
         part=_checked_part(shard),
+        target=target,
+        d_target=None if target is None else width_of(scope, target),
     )
 
 
@@ -307,7 +319,12 @@ def _begun(folder: Path, manifest: Manifest) -> Manifest:
         known = Manifest.read(folder)
         if known.settings() != manifest.settings():
             new = manifest.settings()
-            other = [f"{name}={old!r}, not {new[name]!r}" for name, old in known.settings().items() if old != new[name]]
+            old = known.settings()
+            other = [
+                f"{name}={old.get(name)!r}, not {new.get(name)!r}"
+                for name in {**old, **new}
+                if old.get(name) != new.get(name)
+            ]
             raise ValueError(
                 f"{str(folder)!r} holds another recording ({'; '.join(other)}): give another folder, or the arguments "
                 "that it was made with."
@@ -326,7 +343,8 @@ def _check_room(folder: Path, manifest: Manifest) -> None:
     if manifest.max_tokens is None:
         return
     size = {"float32": 4}.get(manifest.dtype, 2)
-    wanted = (manifest.max_tokens - manifest.n_rows) * (len(manifest.layers) * manifest.d * size + 20)
+    width = sum(manifest.widths.values())
+    wanted = (manifest.max_tokens - manifest.n_rows) * (len(manifest.layers) * width * size + 20)
     free = shutil.disk_usage(folder).free - _LEFT_FREE
     if wanted > free:
         raise ValueError(

@@ -25,7 +25,7 @@ def shard_tensors(
     """Return the tensors of a shard whose first sample and row have these numbers in the recording."""
     most = None if manifest.max_tokens is None else manifest.max_tokens - first_row
     kept = [~np.isin(sample.token_ids, special) for sample in samples]
-    points = [(manifest.site, layer) for layer in manifest.layers]
+    points = [(site, layer) for site in manifest.widths for layer in manifest.layers]
     parts: list[list[Tensor]] = [[torch.empty(0)] * len(samples) for _ in points]
     order = sorted(range(len(samples)), key=lambda at: len(samples[at].token_ids))
     for batch in _batches(order, samples):

@@ -42,6 +42,11 @@ class Processes:
         """Return this process's rows of a batch."""
         return x if self.number == 1 else x.chunk(self.number)[self._fabric.global_rank]
 
+    def parts(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return this process's rows of inputs and of what is to be made of them, which may be the same."""
+        own = self.part(x)
+        return own, own if y is x else self.part(y)
+
     def wait(self) -> None:
         """Go on when all have come here."""
         if self.number > 1:

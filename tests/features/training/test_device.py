@@ -7,8 +7,8 @@ import torch
 
 from scope_widgets import features
 from scope_widgets._kernels import _compiled
-from scope_widgets.features.training.train import _Run
-from tests.features.training.test_processes import ARCHITECTURES
+from scope_widgets.features.training.run import TrainingRun
+from tests.features.training.test_processes import OPTIONS
 
 
 def elsewhere(function):
@@ -22,14 +22,15 @@ def elsewhere(function):
     return changed
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_all_is_made_on_the_device_of_the_rows(architecture, monkeypatch, tmp_path):
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_all_is_made_on_the_device_of_the_rows(kind, monkeypatch, tmp_path):
     rows = torch.randn(600, 12, generator=torch.Generator().manual_seed(0))
-    options = {"architecture": architecture, "d_sae": 32, "k": 2, "batch": 64, "steps": 30, "progress": False}
+    targets = rows[:, :10].relu() + rows[:, 2:]
+    options = {**OPTIONS[kind](targets), "d_sae": 32, "k": 2, "batch": 64, "steps": 30, "progress": False}
     compiled = features.train(rows, **options)
     monkeypatch.setattr(_compiled, "autoencoder", None)  # as on a GPU: in torch alone
     for name in ("__init__", "all_steps", "result", "go_on_from", "checkpoint"):
-        monkeypatch.setattr(_Run, name, elsewhere(getattr(_Run, name)))
+        monkeypatch.setattr(TrainingRun, name, elsewhere(getattr(TrainingRun, name)))
     sae = features.train(rows, device="cpu", folder=tmp_path, **options)
     assert elsewhere(sae.__call__)(rows).device.type == sae.W_enc.device.type == "cpu"
     torch.testing.assert_close(sae.W_dec, compiled.W_dec, rtol=1e-3, atol=1e-4)

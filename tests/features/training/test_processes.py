@@ -11,10 +11,15 @@ import torch
 from scope_widgets import features
 from scope_widgets.features.training.objective import strongest_of_all
 from scope_widgets.features.training.processes import Processes
-from scope_widgets.features.training.train import _Run
+from scope_widgets.features.training.run import TrainingRun
 from tests.support.paths import ROOT
 
 ARCHITECTURES = ("batch_topk", "topk", "matryoshka", "jumprelu", "gated")
+#: what is trained, with the targets of a transcoder
+OPTIONS = {
+    **{name: lambda _, name=name: {"architecture": name} for name in ARCHITECTURES},
+    "transcoder": lambda targets: {"target": targets, "skip": True},
+}
 #: so few steps that rounding does not decide what fires; dead latents begin anew from step 8 on
 STEPS, DEAD_AFTER = 40, 256
 #: numbers of one process and of two differ by the order of their sums
@@ -25,21 +30,22 @@ def curves(fabric=None, folder=None):
     """Return the loss, L0, share of dead latents and variance explained of each step, by architecture."""
     generator = torch.Generator().manual_seed(0)
     rows = torch.relu(torch.randn(2000, 24, generator=generator) - 0.5) @ torch.randn(24, 12, generator=generator)
+    targets = torch.relu(rows) @ torch.randn(12, 10, generator=generator)
     found = {}
-    for architecture in ARCHITECTURES:
+    for architecture, options in OPTIONS.items():
         measures = []
-        step = _Run._one_step
+        step = TrainingRun.step
 
-        def noted(run, x, step=step, measures=measures):
+        def noted(run, x, y, step=step, measures=measures):
             run._step.life._dead_after = DEAD_AFTER
-            measures.append(step(run, x))
+            measures.append(step(run, x, y))
             return measures[-1]
 
-        _Run._one_step = noted
+        TrainingRun.step = noted
         try:
             sae = features.train(
                 rows,
-                architecture=architecture,
+                **options(targets),
                 d_sae=64,
                 k=3,
                 batch=64,
@@ -50,7 +56,7 @@ def curves(fabric=None, folder=None):
                 progress=False,
             )
         finally:
-            _Run._one_step = step
+            TrainingRun.step = step
         found[architecture] = {name: [one[name] for one in measures] for name in measures[0]}
         found[architecture]["decoder"] = sae.W_dec.flatten().tolist()
     return found
@@ -88,7 +94,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path):
     assert made.returncode == 0, made.stderr[-3000:]
     first, second = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert first == second
-    for architecture in ARCHITECTURES:
+    for architecture in OPTIONS:
         # dead latents begin anew, and something is learnt; gates are open for long
         assert any(alone[architecture]["dead"]) or architecture == "gated"
         assert alone[architecture]["loss"][-1] < 0.5 * alone[architecture]["loss"][0]
