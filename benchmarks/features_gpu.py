@@ -95,8 +95,13 @@ def _name_of(device: str) -> str:
     return device if device == "cpu" else torch.cuda.get_device_name()
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Measure, or say why not."""
     if not torch.cuda.is_available():
         sys.exit("This measures on a GPU, and torch sees none here: run it where there is one, with a torch for CUDA.")
     for figure in measure("--quick" in sys.argv):
         print(figure.line(), figure.detail, flush=True)
+
+
+if __name__ == "__main__":
+    main()

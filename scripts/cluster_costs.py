@@ -210,6 +210,12 @@ def with_tables(text: str, new: str) -> str:
     return f"{before}{begins}\n{new}\n{ends}{after}"
 
 
+def write(given: argparse.Namespace | None = None) -> None:
+    """Put the tables into the docs, of the assumptions that they are of where none are given."""
+    given = arguments().parse_args([]) if given is None else given
+    DOCS.write_text(with_tables(DOCS.read_text(), tables(given)))
+
+
 def arguments() -> argparse.ArgumentParser:
     """Return what can be assumed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -227,11 +233,10 @@ def arguments() -> argparse.ArgumentParser:
 def main() -> None:
     """Print the tables, or write them."""
     given = arguments().parse_args()
-    made = tables(given)
     if given.write:
-        DOCS.write_text(with_tables(DOCS.read_text(), made))
+        write(given)
     else:
-        print(made, end="")
+        print(tables(given), end="")
 
 
 if __name__ == "__main__":
