@@ -18,8 +18,8 @@ from scope_widgets.models.microscope import Microscope
 def head_reads(scope: Microscope, layer: int, head: int, site: str, tried: Tensor) -> Callable[[Tensor], Tensor]:
     """Return a function of streams `[..., d_model]` to the queries, keys or values `[..., d_head]` of one head.
 
-    The norm before attention, the projection, and the norm on queries or keys where a family has one: at the first
-    position, where rotary embedding does not rotate. Held to a forward.
+    The norm before attention, the projection, the norm on queries or keys where a family has one, and a factor where it
+    has one: at the first position, where rotary embedding does not rotate. Held to a forward.
 
     Parameters
     ----------
@@ -56,12 +56,20 @@ def head_reads(scope: Microscope, layer: int, head: int, site: str, tried: Tenso
                 value = type(norm).forward(norm, value)
         return value.reshape(*value.shape[:-1], *columns.shape)[..., row, :] if together else value
 
-    if not agree(expected[:, row].float().cpu(), reads(tried).float().cpu(), scope.model.dtype):
+    seen, made = expected[:, row].float().cpu(), reads(tried).float().cpu()
+    factor = float((seen * made).sum() / made.square().sum().clamp_min(1e-30))  # OPT scales queries, not scores
+    if not agree(seen, factor * made, scope.model.dtype):
         raise UnsupportedModelError(
             f"{site} of layer {layer} is not what the projections of this {type(scope.model).__name__} make of the "
             "residual stream: something stands between them that this package does not know."
         )
-    return reads
+    return lambda streams: factor * reads(streams)
+
+
+def check_attends(scope: Microscope, layer: int, site: str) -> None:
+    """Raise UnsupportedModelError where a layer has no attention that is seen from here."""
+    if not scope.anatomy.has(site, layer):
+        raise UnsupportedModelError(scope.anatomy.missing(site, layer))
 
 
 def check_ungated(scope: Microscope, layer: int, what: str) -> None:

@@ -11,7 +11,7 @@ from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
-from scope_widgets.experiments.head_reads import check_ungated, head_reads
+from scope_widgets.experiments.head_reads import check_attends, check_ungated, head_reads
 from scope_widgets.experiments.project_qkv import project_qkv
 from scope_widgets.experiments.single_tokens import (
     Stream,
@@ -74,8 +74,7 @@ def ov_tokens(
     """
     layer, head = checked_head(layer, head, scope.n_layers, scope.n_heads)
     ids = _ids(scope, token)
-    unembedding = Unembedding(scope.model, scope.anatomy)
-    check_ungated(scope, layer, "The OV circuit")
+    unembedding = _checked_unembedding(scope, layer)
     read = _chosen(stream, layer)
     values = project_qkv(scope, single_tokens(scope, read)(ids), ("v",), [layer])["v"][0]
     own = values[:, head // (scope.n_heads // values.shape[1])]
@@ -127,8 +126,7 @@ def copied_tokens(
     (1, 3)
     """
     layer, head = checked_head(layer, head, scope.n_layers, scope.n_heads)
-    unembedding = Unembedding(scope.model, scope.anatomy)
-    check_ungated(scope, layer, "The OV circuit")
+    unembedding = _checked_unembedding(scope, layer)
     read = _chosen(stream, layer)
     values = head_reads(scope, layer, head, "v", single_tokens(scope, read)(_some(scope)))
     size, mean = vocabulary_size(scope), unembedding.mean_direction()
@@ -190,6 +188,7 @@ def qk_tokens(
     """
     layer, head = checked_head(layer, head, scope.n_layers, scope.n_heads)
     ids = _ids(scope, token)
+    check_attends(scope, layer, "q")
     read = _chosen(stream, layer)
     streams_of = single_tokens(scope, read)
     tried = streams_of(_some(scope))
@@ -216,6 +215,14 @@ def _ids(scope: Microscope, token: Tokens) -> Tensor:
     if not given:
         raise ValueError("token= is one token or several, such as ' Mary'; got none.")
     return answer_ids(scope.tokenizer, given, len(given), "token")
+
+
+def _checked_unembedding(scope: Microscope, layer: int) -> Unembedding:
+    """Return the unembedding; raise UnsupportedModelError where there is no OV circuit of the heads of a layer."""
+    check_attends(scope, layer, "v")
+    check_ungated(scope, layer, "The OV circuit")
+    scope.anatomy.check_sum("The OV circuit")
+    return Unembedding(scope.model, scope.anatomy)
 
 
 def _some(scope: Microscope) -> Tensor:

@@ -18,10 +18,10 @@ from tests.support.reference_head_matrices import (
     projections,
     shaken_model,
 )
-from tests.support.tiny_models import VOCAB, WIDTH, tiny_model, tiny_tokenizer
+from tests.support.tiny_models import VOCAB, tiny_model, tiny_tokenizer
 
-#: absolute positions; rotary, grouped queries; norms on queries and keys and after attention; fused; ALiBi
-KINDS = ["gpt2", "llama", "gemma3", "gpt_neox", "bloom"]
+#: absolute positions; scaled queries; rotary, grouped queries; norms on queries, keys, after attention; fused; ALiBi
+KINDS = ["gpt2", "opt", "llama", "gemma3", "gpt_neox", "bloom"]
 PROMPT = "w5 w17 w40 w5 w9 w60"
 HEADS = [(0, 1), (2, 3)]
 
@@ -160,7 +160,7 @@ def test_weights_by_token_are_those_of_whole_matrices(scope, layer, head, stream
     check(heads.ov_tokens(scope, layer, head, tokens, stream=stream, n=VOCAB), ov[[5, 61]])
     check(heads.copied_tokens(scope, layer, head, stream=stream, n=VOCAB), np.diag(ov)[None])
     q, k = (read(scope, layer, site, rows)[:, head] for site in ("q", "k"))
-    scaling = scope.trace(PROMPT).scoring[layer].scaling
+    scaling = getattr(scope.anatomy.blocks[layer].attention, "scaling", scope.anatomy.d_head**-0.5)
     check(heads.qk_tokens(scope, layer, head, tokens, stream=stream, n=VOCAB), scaling * (q @ k.T)[[5, 61]])
 
 
@@ -267,8 +267,17 @@ def test_what_stands_between_heads_and_output_matrix_is_refused(family):
     assert len(heads.writes(scope.trace(PROMPT), layer, 0).top()) == 10  # what the matrix gets is known
 
 
+def test_a_layer_without_attention_is_refused():
+    scope = Microscope.for_model(family_model("lfm2"), tiny_tokenizer())
+    for function in (heads.ov_tokens, heads.qk_tokens):
+        with pytest.raises(UnsupportedModelError, match="no attention that this package can see into"):
+            function(scope, 0, 0, 5)
+        assert len(function(scope, 1, 0, 5).top()) == 10
+
+
 def test_tokens_and_positions_that_are_normed_together_have_no_bare_embedding():
     scope = Microscope.for_model(family_model("bert"), tiny_tokenizer())
     with pytest.raises(UnsupportedModelError, match="is not the embedding of a token and that of a position, added"):
-        heads.ov_tokens(scope, 0, 0, 5)
-    assert WIDTH["hidden_size"] == scope.d_model
+        heads.qk_tokens(scope, 0, 0, 5)
+    with pytest.raises(UnsupportedModelError, match="The OV circuit needs a residual stream that is the sum"):
+        heads.ov_tokens(scope, 1, 0, 5)
