@@ -16,7 +16,7 @@ from scope_widgets.models.microscope import Microscope
 Stream = Literal["embedding", "first_block"]
 
 #: numbers of one piece
-_AT_ONCE = 2**22
+_AT_ONCE = 2**21
 #: bytes of a vocabulary's streams that are kept for the next question
 _KEPT = 2**28
 #: of a microscope: the version of its weights, and the pieces
@@ -37,21 +37,27 @@ def single_tokens(scope: Microscope, stream: Stream) -> Callable[[Tensor], Tenso
 
 
 def vocabulary_streams(scope: Microscope, stream: Stream) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield ids `[token]` and streams `[token, d_model]` of the whole vocabulary; what needed a run is kept."""
-    version, pieces = _known.get(scope, (None, []))
-    if stream == "first_block" and version == scope.weights_version():
-        yield from pieces
-        return
-    version, streams, pieces = scope.weights_version(), single_tokens(scope, stream), []
-    size = vocabulary_size(scope)
-    for ids in torch.split(torch.arange(size), max(1, _AT_ONCE // scope.d_model)):
+    """Yield ids `[token]` and streams `[token, d_model]` of the whole vocabulary.
+
+    What needed a run is kept for the next question, as far as this one came, where it is small.
+    """
+    version, size = scope.weights_version(), vocabulary_size(scope)
+    if stream == "embedding" or size * scope.d_model * scope.model.dtype.itemsize > _KEPT:
+        known: list[tuple[Tensor, Tensor]] = []
+    else:
+        if _known.get(scope, (None,))[0] != version:
+            _known[scope] = version, []
+        known = _known[scope][1]
+    streams: Callable[[Tensor], Tensor] | None = None
+    for at, ids in enumerate(torch.split(torch.arange(size), max(1, _AT_ONCE // scope.d_model))):
+        if at < len(known):  # another question may have come further meanwhile
+            yield known[at]
+            continue
+        streams = streams or single_tokens(scope, stream)
         piece = ids, streams(ids)
-        pieces.append(piece)
+        if stream == "first_block" and at == len(known) and known is _known.get(scope, (None, None))[1]:
+            known.append(piece)
         yield piece
-        if stream == "embedding" or size * piece[1][0].nbytes > _KEPT:
-            pieces.clear()
-    if pieces:
-        _known[scope] = version, pieces
 
 
 def vocabulary_size(scope: Microscope) -> int:

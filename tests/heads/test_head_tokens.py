@@ -224,7 +224,13 @@ def test_streams_are_kept_until_the_weights_change(monkeypatch):
     assert len(runs) == once + 1  # the few that are tried
     with torch.no_grad():
         scope.model.model.layers[0].mlp.down_proj.weight.mul_(3.0)
+    monkeypatch.setattr(single_tokens, "_AT_ONCE", 32 * 40)
+    job = scope.submit(heads.qk_tokens, scope, 1, 0, 5)
+    next(job)
+    job.cancel()
+    once = len(runs)
     assert not np.array_equal(heads.copied_tokens(scope, 1, 0).up, first.up)
+    assert len(runs) == once + 3  # the few that are tried, and two pieces of three: the first is there
 
 
 def test_a_job_says_how_far_it_is(monkeypatch):
