@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Callable
 from typing import Any
 
@@ -90,6 +92,23 @@ def test_tokens_are_those_of_the_functions_and_follow_the_selection(show: Any, b
     place.get_by_role("button", name="tokens", exact=True).click()
     assert panel.is_hidden()
     assert not view.head_tokens
+
+
+def test_what_is_saved_is_what_is_shown(show: Any, browser_page: Any, trace: Any) -> None:
+    _, place = show(quantity="value_weighted")
+    rows = list(csv.DictReader(io.StringIO(save(browser_page, place, "CSV").decode())))
+    expected = heads.value_weighted_attention(trace, 3, 1).values[0]
+    assert len(rows) == 15 * 16 // 2
+    found = [float(row["value_weighted_attention"]) for row in rows if row["query"] == "14"]
+    assert found == pytest.approx(expected[14].tolist(), rel=1e-6)
+    assert ">value-weighted<" in save(browser_page, place, "SVG").decode()
+
+
+def save(page: Any, place: Any, kind: str) -> bytes:
+    with page.expect_download() as download:
+        place.get_by_role("button", name="Save").click()
+        place.get_by_role("menuitem", name=kind).click()
+    return bytes(download.value.path().read_bytes())
 
 
 def test_two_prompts_have_a_list_each(show: Any, trace: Any) -> None:

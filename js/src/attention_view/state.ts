@@ -262,8 +262,9 @@ export class State {
   }
 
   setQuantity(quantity: Quantity): void {
+    if (this.noWeights.peek() || quantity === this.model.get("quantity")) return;
     this.signedLimit.value = this.weightedLimit.value = undefined;
-    if (quantity !== this.model.get("quantity")) save(this.model, { quantity });
+    save(this.model, { quantity });
   }
 
   toggleTokens(): void {
