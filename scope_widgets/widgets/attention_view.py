@@ -97,18 +97,16 @@ class AttentionView(OpenedHead, Prompted):
     explains = (
         "attention", "value_weighted", "head_writes", "ov_tokens", "qk_tokens", "class", "threshold", "null",
     )  # fmt: skip
-    set_in_browser: ClassVar[dict[str, Any]] = (
-        View.set_in_browser
-        | OpenedHead.set_in_browser_too
-        | {
-            "scale": str,
-            "limits": list[float],
-            "threshold": float,
-            "sort": str,
-            "filter": str,
-            "pinned_heads": list[list[int]],
-        }
-    )
+    set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
+        "scale": str,
+        "limits": list[float],
+        "threshold": float,
+        "sort": str,
+        "filter": str,
+        "pinned_heads": list[list[int]],
+        "quantity": str,
+        "head_tokens": bool,
+    }
 
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     versus_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)

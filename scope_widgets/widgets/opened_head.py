@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,8 +27,6 @@ N_TOKENS = 5
 
 class OpenedHead(traitlets.HasTraits):
     """Mixin of AttentionView: value-weighted attention and lists of tokens, asked for when they are looked at."""
-
-    set_in_browser_too: ClassVar[dict[str, Any]] = {"quantity": str, "head_tokens": bool}
 
     quantity = traitlets.Enum(["attention", "value_weighted"], "attention").tag(sync=True)
     head_tokens = traitlets.Bool(False, help="whether the tokens that the opened head writes and reads are shown").tag(
