@@ -34,6 +34,8 @@ const KEYS = [
   ["Alt + drag", "move the zoomed part"],
   ["d", "exact values on or off"],
   ["p", "pin the opened head, or no longer"],
+  ["v", "attention or value-weighted attention"],
+  ["t", "the tokens that the opened head writes and reads"],
   ["/", "find heads"],
   ["?", "this list"],
 ] as const;
@@ -89,6 +91,7 @@ function build(view: View<AttentionViewTraits>): void {
     state.narrow.value = size.value[0] < NARROW;
     root.classList.toggle("av-narrow", state.narrow.value);
     root.classList.toggle("av-opened", !!state.open.value);
+    root.classList.toggle("av-with-tokens", !!state.open.value && state.tokensShown.value);
   });
   root.append(body, createSentence(state, tooltip, until));
   bindHeight(view, () => model.get("height"));
@@ -127,6 +130,8 @@ function keyActions(root: HTMLElement, state: State, toolbar: Toolbar): Record<s
     "0": () => state.resetWindow(),
     d: () => toggleDetails(state),
     p: () => state.shown.peek() && state.togglePin(state.shown.peek()!),
+    v: () => state.setQuantity(state.weighted ? "attention" : "value_weighted"),
+    t: () => state.toggleTokens(),
     "/": () => root.querySelector<HTMLElement>(".sw-filter")?.focus(),
   };
 }
