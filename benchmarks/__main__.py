@@ -16,6 +16,7 @@ import torch
 from benchmarks import readme
 from benchmarks.figure import Figure
 from scope_widgets._provenance import versions
+from scripts import cluster_costs
 
 MODULES = (
     "families",
@@ -73,7 +74,8 @@ def _processor() -> str:
 
 
 def _show(figures: list[dict[str, Any]]) -> None:
-    """Put the figures into the README."""
+    """Put the figures into the README, and what rests on them into docs/clusters.md."""
+    cluster_costs.write()
     rows = [
         f"| {f['name']} | {f['value']:.3g} {f['unit']} | {_target(f)} |" for f in figures if f["target"] is not None
     ]

@@ -1,7 +1,8 @@
-"""The other libraries' half of benchmarks/features.py, run by the interpreter that they are installed for.
+"""The other libraries' half of benchmarks/features.py and features_gpu.py, run by the interpreter that has them.
 
-Reads a line of JSON a job, `[name, argument, ...]`, does the job and answers with a line: `{"ok": true}`, or
-`{"missing": "..."}` where its library cannot be imported. What a job needs is made when it is first asked for.
+Its arguments are a number of threads, a device, and how often a job is done before it is answered. Reads a line of JSON
+a job, `[name, argument, ...]`, does the job and answers with a line: `{"ok": true}`, or `{"missing": "..."}` where its
+library cannot be imported. What a job needs is made when it is first asked for.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ import functools
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
 ROWS, BATCH, K = 512, 1024, 32
+#: rows that are evaluated, a batch at a time
+EVALUATED = 8 * BATCH
+DEVICE = "cpu"
+#: what makes of a batch its reconstruction, and in how many rows each latent fires
+Parts: TypeAlias = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
 
 def rows(n: int, d: int) -> torch.Tensor:
     """Return the rows that are encoded, or a batch."""
-    return torch.randn(n, d, generator=torch.Generator().manual_seed(0))
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(0)).to(DEVICE)
 
 
 def codes(n_rows: int, n_latents: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -37,7 +43,7 @@ def saelens(n: int, d: int) -> Callable[[], Any]:
     from sae_lens import TopKSAE, TopKSAEConfig
 
     torch.manual_seed(0)
-    sae = TopKSAE(TopKSAEConfig(d_in=d, d_sae=n, k=K, dtype="float32", device="cpu"))
+    sae = TopKSAE(TopKSAEConfig(d_in=d, d_sae=n, k=K, dtype="float32", device=DEVICE))
     x = rows(ROWS, d)
     return torch.no_grad()(lambda: sae.decode(sae.encode(x)))
 
@@ -61,7 +67,7 @@ def saelens_step(n: int, d: int) -> Callable[[], Any]:
     from sae_lens.config import SAETrainerConfig
 
     torch.manual_seed(0)
-    sae = TopKTrainingSAE(TopKTrainingSAEConfig(d_in=d, d_sae=n, k=K, dtype="float32", device="cpu"))
+    sae = TopKTrainingSAE(TopKTrainingSAEConfig(d_in=d, d_sae=n, k=K, dtype="float32", device=DEVICE))
     x = rows(BATCH, d)
     config = SAETrainerConfig(total_training_samples=10**9, train_batch_size_samples=BATCH, lr_end=3e-5)
     trainer = SAETrainer(config, sae, iter([x]))
@@ -78,7 +84,7 @@ def sparsify_step(n: int, d: int) -> Callable[[], Any]:
     """What a step of sparsify's trainer does, with torch's fused Adam, the fastest that it can have."""
     coder, x = _sparse_coder(n, d), rows(BATCH, d)
     adam = torch.optim.Adam(coder.parameters(), lr=2e-4, fused=True)
-    fired = torch.zeros(n, dtype=torch.long)
+    fired = torch.zeros(n, dtype=torch.long, device=DEVICE)
 
     def job() -> None:
         coder.set_decoder_norm_to_unit_norm()
@@ -93,11 +99,66 @@ def sparsify_step(n: int, d: int) -> Callable[[], Any]:
     return job
 
 
+@functools.cache
+def saelens_evaluation(n: int, d: int) -> Callable[[], Any]:
+    """Variance explained, L0 and rates of the latents, by SAELens's TopKSAE."""
+    from sae_lens import TopKSAE, TopKSAEConfig
+
+    torch.manual_seed(0)
+    sae = TopKSAE(TopKSAEConfig(d_in=d, d_sae=n, k=K, dtype="float32", device=DEVICE))
+
+    def parts(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        found = sae.encode(x)
+        return sae.decode(found), found.to_dense().count_nonzero(0)
+
+    return _evaluation(parts, n, d)
+
+
+@functools.cache
+def sparsify_evaluation(n: int, d: int) -> Callable[[], Any]:
+    """The same by sparsify's SparseCoder."""
+    coder = _sparse_coder(n, d)
+
+    def parts(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        found = coder.encode(x)
+        fires = torch.bincount(found.top_indices[found.top_acts > 0], minlength=n)
+        return coder.decode(found.top_acts, found.top_indices), fires
+
+    return _evaluation(parts, n, d)
+
+
+def _evaluation(
+    parts: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]], n: int, d: int
+) -> Callable[[], Any]:
+    return torch.no_grad()(functools.partial(evaluated, parts, rows(EVALUATED, d), n))
+
+
+def evaluated(parts: Parts, x: torch.Tensor, n: int) -> tuple[float, float, torch.Tensor]:
+    """Return variance explained, L0 and rates, where `parts` gives reconstruction and firings of a batch."""
+    left = torch.zeros((), device=x.device)
+    fires = torch.zeros(n, dtype=torch.long, device=x.device)
+    for batch in x.split(BATCH):
+        made, fired = parts(batch)
+        left += (made - batch).square().sum()
+        fires += fired
+    return 1 - float(left / (x - x.mean(0)).square().sum()), float(fires.sum() / len(x)), fires / len(x)
+
+
+@functools.cache
+def triton(n: int, d: int) -> Callable[[], Any]:
+    """Nothing, where sparsify decodes by Triton."""
+    from sparsify import utils
+
+    if utils.decoder_impl is not utils.triton_decode:
+        raise ImportError("sparsify decodes without Triton here")
+    return lambda: None
+
+
 def _sparse_coder(n: int, d: int) -> Any:
     from sparsify import SparseCoder, SparseCoderConfig
 
     torch.manual_seed(0)
-    return SparseCoder(d, SparseCoderConfig(num_latents=n, k=K))
+    return SparseCoder(d, SparseCoderConfig(num_latents=n, k=K), DEVICE)
 
 
 @functools.cache
@@ -126,17 +187,34 @@ def polars(n_rows: int, n_latents: int, n: int) -> Callable[[], Any]:
     return lambda: table.lazy().group_by("latent").agg(best).collect()
 
 
-JOBS = {job.__name__: job for job in (saelens, sparsify, saelens_step, sparsify_step, duckdb, polars)}
+_EACH = (
+    saelens,
+    sparsify,
+    saelens_step,
+    sparsify_step,
+    saelens_evaluation,
+    sparsify_evaluation,
+    triton,
+    duckdb,
+    polars,
+)
+JOBS = {job.__name__: job for job in _EACH}
 
 
 def main() -> None:
     """Do the jobs that are asked for, line by line."""
+    global DEVICE
     torch.set_num_threads(int(sys.argv[1]))
+    DEVICE, repeats = sys.argv[2], int(sys.argv[3])
     answers, sys.stdout = sys.stdout, sys.stderr  # what libraries print is no answer
     for line in sys.stdin:
         name, *arguments = json.loads(line)
         try:
-            JOBS[name](*arguments)()
+            job = JOBS[name](*arguments)
+            for _ in range(repeats):
+                job()
+            if DEVICE != "cpu":
+                torch.cuda.synchronize()
             answer: dict[str, Any] = {"ok": True}
         except ImportError as error:
             answer = {"missing": f"{name}: {error}"}

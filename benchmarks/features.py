@@ -22,8 +22,8 @@ from benchmarks.feature_libraries import BATCH, ROWS, K, codes, rows
 from benchmarks.figure import Figure, side_by_side
 from scope_widgets import Microscope, features
 from scope_widgets.features.training.rows import TrainingRows
+from scope_widgets.features.training.run import TrainingRun
 from scope_widgets.features.training.settings import Settings
-from scope_widgets.features.training.train import _Run
 
 WIDTH = 576  # of SmolLM2
 LAYER = 12  # of its 30
@@ -34,7 +34,7 @@ SEARCH = {"duckdb": 3.0, "polars": 3.0}
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    with _Libraries() as libraries:
+    with Libraries() as libraries:
         figures = []
         for n in (2048,) if quick else (16384, 65536):
             figures += _encoding(libraries, n, 3 if quick else 11)
@@ -44,14 +44,17 @@ def measure(quick: bool = False) -> list[Figure]:
     return figures + _recording(rounds=1 if quick else 3)
 
 
-class _Libraries:
-    """The other libraries, in a process of their interpreter that waits for jobs."""
+class Libraries:
+    """The other libraries, in a process of their interpreter that waits for jobs, each done `repeats` times."""
 
-    def __enter__(self) -> _Libraries:
+    def __init__(self, device: str = "cpu", repeats: int = 1) -> None:
+        self._device, self._repeats = device, repeats
+
+    def __enter__(self) -> Libraries:
         python = os.environ.get("FEATURE_LIBRARIES", sys.executable)
         script = Path(__file__).with_name("feature_libraries.py")
         # -I: modules of this folder are not those that the libraries mean
-        command = [python, "-I", str(script), str(torch.get_num_threads())]
+        command = [python, "-I", str(script), str(torch.get_num_threads()), self._device, str(self._repeats)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         return self
 
@@ -78,7 +81,7 @@ class _Libraries:
         return found
 
 
-def _beside(
+def beside(
     name: str,
     ours: Callable[[], object],
     theirs: dict[str, Callable[[], object] | None],
@@ -98,33 +101,33 @@ def _beside(
     ]  # fmt: skip
 
 
-def _encoding(libraries: _Libraries, n: int, rounds: int) -> list[Figure]:
+def _encoding(libraries: Libraries, n: int, rounds: int) -> list[Figure]:
     x = rows(ROWS, WIDTH)
     generator = torch.Generator().manual_seed(0)
     W_dec = torch.nn.functional.normalize(torch.randn(n, WIDTH, generator=generator), dim=1)
     sae = features.SAE(W_dec.T.contiguous(), W_dec, torch.zeros(n), torch.zeros(WIDTH), "topk", K)
     others = {name: libraries.job(name, n, WIDTH) for name in ENCODING}
     name = f"encode and decode {ROWS} rows, k {K}, {n:,} latents of width {WIDTH}"
-    return _beside(name, lambda: sae.decode(sae.encode(x)), others, ENCODING, rounds, {})
+    return beside(name, lambda: sae.decode(sae.encode(x)), others, ENCODING, rounds, {})
 
 
-def _step(libraries: _Libraries, n: int, rounds: int) -> list[Figure]:
+def _step(libraries: Libraries, n: int, rounds: int) -> list[Figure]:
     x = rows(2 * BATCH, WIDTH)
     # long enough that no latent begins anew meanwhile, as in the others
     settings = Settings(n, K, "topk", 100_000, BATCH, 0, 2e-4)
-    run = _Run(settings, TrainingRows(x, None, 0))
+    run = TrainingRun(settings, TrainingRows(x, None, 0))
     batch = x[:BATCH]
 
     def step() -> None:
         with torch.no_grad():
-            run._one_step(batch)
+            run.step(batch, batch)
 
     others = {name: libraries.job(f"{name}_step", n, WIDTH) for name in STEP}
     name = f"training step of {BATCH} rows, k {K}, {n:,} latents of width {WIDTH}"
-    return _beside(name, step, others, STEP, rounds, {})
+    return beside(name, step, others, STEP, rounds, {})
 
 
-def _search(libraries: _Libraries, n_rows: int, n_latents: int, rounds: int, n: int = 20) -> list[Figure]:
+def _search(libraries: Libraries, n_rows: int, n_latents: int, rounds: int, n: int = 20) -> list[Figure]:
     from scipy.sparse import csr_array
 
     _, latents, values = codes(n_rows, n_latents)
@@ -145,9 +148,7 @@ def _search(libraries: _Libraries, n_rows: int, n_latents: int, rounds: int, n: 
         assert len(np.intersect1d(expected[latent], rows_found[latent])) >= len(expected[latent]) - 1
     others = {name: libraries.job(name, n_rows, n_latents, n) for name in SEARCH}
     name = f"top {n} rows of {n_latents:,} latents, {n_rows * K / 1e6:.1f}M activations"
-    figures = _beside(
-        name, lambda: ours.top_rows(n), {"scipy": scipy_top} | others, SEARCH | {"scipy": 2.0}, rounds, {}
-    )
+    figures = beside(name, lambda: ours.top_rows(n), {"scipy": scipy_top} | others, SEARCH | {"scipy": 2.0}, rounds, {})
     seconds = figures[0].detail["ms"] / 1e3
     return [Figure(name, seconds, "s", 1.0, "lower", {"threads": torch.get_num_threads()}), *figures]
 

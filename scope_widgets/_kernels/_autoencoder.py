@@ -88,7 +88,7 @@ def add_latent_gradients(
     error
         [row, d], the gradient by the reconstruction.
     centred
-        [row, d], what was encoded.
+        [row, d], what was encoded; compiled code takes only one width of both.
     of_encoder, of_decoder
         [latent, d], changed.
     fresh
@@ -100,12 +100,13 @@ def add_latent_gradients(
         [latent].
     """
     starts, latents, values = codes
-    if _compiled.autoencoder is None or not _plain(values, error, centred, decoder, of_encoder, of_decoder):
+    given = values, error, centred, decoder, of_encoder, of_decoder
+    if _compiled.autoencoder is None or error.shape != centred.shape or not _plain(*given):
         return None
     order = rows_by_latent(starts.numpy(), latents.int().numpy(), values.detach().numpy(), len(decoder))
     of_bias = torch.empty(len(decoder))
-    given = [one.detach().numpy() for one in (error, centred, decoder, of_encoder, of_decoder, of_bias)]
-    _compiled.autoencoder.gradients(*order, given[0], given[1], given[2], given[3], given[4], given[5], fresh, 0)
+    arrays = [one.detach().numpy() for one in (*given[1:], of_bias)]
+    _compiled.autoencoder.gradients(*order, arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], arrays[5], fresh, 0)
     return of_bias
 
 

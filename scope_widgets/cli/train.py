@@ -1,4 +1,4 @@
-"""`microscope train --texts texts.jsonl --layer 2 --out sae`: record activations, and train an autoencoder on them."""
+"""`microscope train --texts texts.jsonl --layer 2 --out sae`: record activations, and train on them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ _COUNTS = ("d_sae", "k", "steps", "batch", "max_tokens")
 SITES = ("residual", "attention_out", "mlp_in", "mlp_out", "neurons", "z")
 ARCHITECTURES = ("batch_topk", "topk", "matryoshka", "jumprelu", "gated")
 #: arguments as these functions name them in what they say, and the letter behind
-_ARGUMENT = re.compile(r"\b(model|layers?|site|column|max_tokens|d_sae|k|architecture|steps|batch|seed|folder)=(\S?)")
+_ARGUMENT = re.compile(
+    r"\b(model|layers?|site|target|column|max_tokens|d_sae|k|architecture|steps|batch|seed|skip|folder)=(\S?)"
+)
 #: arguments whose flags have other names
 _FLAGS = {"layers": "layer", "folder": "out"}
 
@@ -27,7 +29,7 @@ def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of `microscope`."""
     parser = commands.add_parser(
         "train",
-        help="train a sparse autoencoder on the activations of texts, and write it in SAELens's layout",
+        help="train a sparse autoencoder or a transcoder on the activations of texts, and write it in SAELens's layout",
         description="The same command goes on where it was stopped, bit for bit at the same number of threads.",
     )
     source = parser.add_mutually_exclusive_group(required=True)
@@ -38,7 +40,9 @@ def add_parser(commands: Any) -> None:
         "--model", default="demo", help="demo (the default), a folder, a .gguf file or a hub id; of --texts"
     )
     parser.add_argument("--layer", type=int, help="the block; not needed with a recording of one")
-    parser.add_argument("--site", default="residual", help=f"{', '.join(SITES)} (default: residual); of --texts")
+    parser.add_argument("--site", help=f"{', '.join(SITES)} (default: residual, with --target mlp_in); of --texts")
+    parser.add_argument("--target", help="train a transcoder, which makes this site of the other: mlp_out of mlp_in")
+    parser.add_argument("--skip", action="store_true", help="a linear path beside the latents; with --target")
     parser.add_argument("--max-tokens", type=int, help="record so many at most; of --texts")
     parser.add_argument("--d-sae", type=int, help="latents; by default 8 times the width")
     parser.add_argument("--k", type=int, default=32, help="latents that fire for a token (default: 32)")
@@ -63,6 +67,8 @@ def _run(options: argparse.Namespace) -> None:
         sae = features.train(
             rec,
             layer=options.layer,
+            target=options.target,
+            skip=options.skip,
             d_sae=options.d_sae,
             k=options.k,
             architecture=options.architecture,
@@ -77,7 +83,8 @@ def _run(options: argparse.Namespace) -> None:
     print(f"{sae!r}")
     for line in _measures(sae):
         print(line)
-    print(f"Written to {options.out}: cfg.json, sae_weights.safetensors; features.load({str(options.out)!r}) reads it")
+    weights = "sae" if sae.is_transcoder and sae.activation == "topk" else "sae_weights"
+    print(f"Written to {options.out}: cfg.json, {weights}.safetensors; features.load({str(options.out)!r}) reads it")
 
 
 def with_flags(sentence: str) -> str:
@@ -103,9 +110,16 @@ def _check(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ValueError(f"--{name.replace('_', '-')} is a whole number from 1; got {value}.")
-    for name, words in (("site", SITES), ("architecture", ARCHITECTURES)):
-        if getattr(options, name) not in words:
-            raise ValueError(f"--{name} is one of {', '.join(words)}; got {getattr(options, name)!r}.")
+    if options.site is None:
+        options.site = "residual" if options.target is None else "mlp_in"
+    for name, words in (("site", SITES), ("target", SITES), ("architecture", ARCHITECTURES)):
+        value = getattr(options, name)
+        if value is not None and value not in words:
+            raise ValueError(f"--{name} is one of {', '.join(words)}; got {value!r}.")
+    if options.texts is not None and options.target == options.site:
+        raise ValueError(f"--target is another site than --site {options.site}; without it an autoencoder is trained.")
+    if options.skip and options.target is None:
+        raise ValueError("--skip is of a transcoder: give --target too.")
     if options.seed < 0:
         raise ValueError(f"--seed is a whole number from 0; got {options.seed}.")
     if options.d_sae is not None and options.k > options.d_sae:
@@ -133,6 +147,7 @@ def _recording(options: argparse.Namespace) -> Recording:
         options.texts,
         layers=options.layer,
         site=options.site,
+        target=options.target,
         column=options.column,
         max_tokens=options.max_tokens,
         folder=options.out / "recording",

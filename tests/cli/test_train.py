@@ -12,7 +12,7 @@ from scope_widgets._choices import choices
 from scope_widgets.cli import main
 from scope_widgets.cli import train as cli_train
 from scope_widgets.features.recording.record import RecordedSite
-from scope_widgets.features.training import train as train_module
+from scope_widgets.features.training import run as run_module
 from scope_widgets.features.training.settings import Architecture
 
 TEXTS = ["When Mary and John went to the store, John gave a drink to Mary", "the dog runs and the cats run"] * 60
@@ -44,20 +44,37 @@ def test_one_command_trains_and_writes(texts, tmp_path, capsys):
     torch.testing.assert_close(sae.W_dec.norm(dim=1), torch.ones(64), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("architecture", ["batch_topk", "topk"])
+def test_a_transcoder_is_trained_by_its_target(architecture, texts, tmp_path, capsys):
+    given = ("--target", "mlp_out"), ("--steps", 20), ("--architecture", architecture)
+    assert main([*command(texts, tmp_path, *given), "--skip"]) == 0
+    said = capsys.readouterr().out
+    sae = features.load(tmp_path)
+    assert (sae.site, sae.output_site, sae.layer, sae.model) == ("mlp_in", "mlp_out", 2, "demo")
+    assert sae.W_skip is not None
+    assert all((tmp_path / name).exists() for name in said.split(": cfg.json, ")[1].split(";")[0].split(", "))
+    rec = features.Recording.load(tmp_path / "recording")
+    options = {"d_sae": 64, "k": 4, "steps": 20, "batch": 64, "architecture": architecture, "skip": True}
+    assert torch.equal(features.train(rec, target="mlp_out", progress=False, **options).W_dec, sae.W_dec)
+    given = ["train", "--recording", str(rec.folder), "--target", "neurons", "--out", str(tmp_path / "other")]
+    assert main(given) == 1
+    assert "--target 'neurons' is not what this recording has" in capsys.readouterr().err
+
+
 def test_a_stopped_command_goes_on(texts, tmp_path, capsys, monkeypatch):
     """Ctrl-C at step 150; the same command then gives what one run gives."""
     short = ("--steps", 300), ("--architecture", "topk")
     assert main(command(texts, tmp_path / "whole", *short)) == 0
-    step, steps = train_module._Run._one_step, []
+    step, steps = run_module.TrainingRun.step, []
 
-    def stopped(run, x):
+    def stopped(run, x, y):
         steps.append(1)
         if len(steps) == 150:
             raise KeyboardInterrupt
-        return step(run, x)
+        return step(run, x, y)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train_module._Run, "_one_step", stopped)
+        patch.setattr(run_module.TrainingRun, "step", stopped)
         assert main(command(texts, tmp_path / "stopped", *short)) == 130
     said = capsys.readouterr().err
     assert said.endswith(
@@ -65,7 +82,7 @@ def test_a_stopped_command_goes_on(texts, tmp_path, capsys, monkeypatch):
     )
     assert not (tmp_path / "stopped" / "cfg.json").exists()
     steps.clear()
-    monkeypatch.setattr(train_module._Run, "_one_step", lambda run, x: steps.append(1) or step(run, x))
+    monkeypatch.setattr(run_module.TrainingRun, "step", lambda run, x, y: steps.append(1) or step(run, x, y))
     assert main(command(texts, tmp_path / "stopped", *short)) == 0
     assert len(steps) == 151
     one, other = features.load(tmp_path / "whole"), features.load(tmp_path / "stopped")
@@ -146,6 +163,8 @@ def demo_scope():
         (("--steps", -3), "--steps is a whole number from 1"),
         (("--out", "/proc/x"), "/proc/x"),
         (("--site", "nowhere"), "--site is one of residual"),
+        (("--target", "nowhere"), "--target is one of residual, attention_out"),
+        (("--target", "mlp_in"), "--target is another site than --site mlp_in"),
         (("--architecture", "vanilla"), "--architecture is one of batch_topk"),
         (("--seed", -1), "--seed is a whole number"),
     ],

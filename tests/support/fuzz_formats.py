@@ -266,7 +266,7 @@ def saes(scope: Any, folder: Path) -> Iterator[Format]:
     from scope_widgets import features
     from scope_widgets.features.formats.pickled import read_pickle
     from scope_widgets.features.training.checkpoint import CHECKPOINT
-    from scope_widgets.features.training.train import _Run
+    from scope_widgets.features.training.run import TrainingRun
 
     def use_it(path: Path) -> None:
         sae = features.load(path)
@@ -344,7 +344,7 @@ def saes(scope: Any, folder: Path) -> Iterator[Format]:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    with patch.object(_Run, "_one_step", interrupted), suppress(KeyboardInterrupt):
+    with patch.object(TrainingRun, "step", interrupted), suppress(KeyboardInterrupt):
         train(folder=folder / "run")
     yield of_safetensors("checkpoint", folder / "run" / CHECKPOINT, lambda path: train(folder=path.parent))
 

@@ -276,7 +276,7 @@ def _of_rows(y: Tensor, made: Tensor, codes: SparseCodes, mean: Tensor) -> dict[
         "squares": centred.square(),
         "errors": error.square(),
         "explained_per_token": 1 - error.square().sum(1) / centred.square().sum(1).clamp_min(1e-300),
-        "l0": codes.indptr.diff().double(),
+        "l0": codes.indptr.diff().double().cpu(),
         "l1": l1,
         "cosine": (y * made).sum(1) / (norms[0] * norms[1]).clamp_min(1e-300),
         "norm_ratio": norms[1] / norms[0].clamp_min(1e-300),

@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
-from scope_widgets._untrusted import npy_array, opening, parse_json, read_text, reading
+from scope_widgets._files import replacing, write_text
+from scope_widgets._untrusted import npy_array, opening, parse_json, read_bytes, read_text, reading
 
 #: bytes of a configuration
 _LONGEST = 10_000_000
 #: weights are hardly smaller when they are compressed: an archive that says so lies
 _MOST_COMPRESSED = 4
+
+
+def write_files(config: Path, about: dict[str, Any], weights: Path, tensors: dict[str, Tensor | None]) -> None:
+    """Write a configuration and the tensors that there are, which say in their header which one they belong to."""
+    text = json.dumps(about, indent=2)
+    kept = {name: one.detach().cpu().clone().contiguous() for name, one in tensors.items() if one is not None}
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(weights) as new:
+        save_file(kept, str(new), {config.name: hashlib.sha256(text.encode()).hexdigest()})
+    write_text(config, text)
+
+
+def check_together(config: Path, weights: Path) -> None:
+    """Raise ValueError where tensors say that they belong to another configuration."""
+    digest = header_of(weights).get(config.name)
+    if digest is not None and digest != hashlib.sha256(read_bytes(config)).hexdigest():
+        raise ValueError(
+            f"The weights in {str(config.parent)!r} were saved with another {config.name}: saving was interrupted, or "
+            "the file was edited. Save the SAE again."
+        )
 
 
 def read_config(path: Path, library: str) -> dict[str, Any]:

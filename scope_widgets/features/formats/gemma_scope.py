@@ -41,7 +41,9 @@ def read(path: Path) -> SAE:
     tensors = read_archive(file) if file.suffix == ".npz" else read_tensors(file)
     named = {name.lower(): one for name, one in tensors.items()}
     with reading(f"{str(file)!r} is no SAE of Gemma Scope"):
-        return _sae(named, str(file.resolve()))
+        said = str(file.resolve())
+        # folders around the repository's say nothing of what is in it
+        return _sae(named, said[max(0, said.rfind("gemma-scope")) :])
 
 
 def _file(path: Path) -> Path:

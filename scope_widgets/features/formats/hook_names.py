@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from scope_widgets._untrusted import check_count, opening
+
+#: what is ours in a configuration: places that TransformerLens has no name for
+PLACE = "scope_widgets"
 #: our site -> TransformerLens's hook in the block of that layer
 HOOKS = {
     "residual": "hook_resid_pre",
@@ -31,6 +36,16 @@ def hook_name(site: str, layer: int, n_layers: int | None = None) -> str:
     if site == "residual" and layer == n_layers:
         return f"blocks.{layer - 1}.hook_resid_post"
     return f"blocks.{layer}.{HOOKS[site]}"
+
+
+def own_place(given: Any) -> tuple[str, str, int | None] | None:
+    """Return site, output site and layer of what `PLACE` says; None where it says nothing."""
+    if not isinstance(given, dict):
+        return None
+    site, output_site, layer = (given.get(name) for name in ("site", "output_site", "layer"))
+    if not isinstance(site, str) or not isinstance(output_site, str):
+        raise ValueError(f"its site is {opening(site)}, its output site {opening(output_site)}")
+    return site, output_site, None if layer is None else check_count("layer", layer)
 
 
 def place_of(name: str) -> tuple[str, int] | None:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scope_widgets._untrusted import check_count, opening, read_bytes, reading
-from scope_widgets.features.formats.files import header_of, read_config, read_tensors
-from scope_widgets.features.formats.hook_names import place_of
-from scope_widgets.features.formats.write_saelens import CONFIG, PLACE, WEIGHTS, digest
+from scope_widgets._untrusted import opening, reading
+from scope_widgets.features.formats.files import check_together, read_config, read_tensors
+from scope_widgets.features.formats.hook_names import PLACE, own_place, place_of
+from scope_widgets.features.formats.write_saelens import CONFIG, WEIGHTS
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.weights import Normalisation
 
@@ -45,13 +45,7 @@ def read(folder: Path) -> SAE:
     """
     config = read_config(folder / CONFIG, "SAELens")
     tensors = read_tensors(folder / WEIGHTS)
-    if digest(read_bytes(folder / CONFIG)) != header_of(folder / WEIGHTS).get(
-        CONFIG, digest(read_bytes(folder / CONFIG))
-    ):
-        raise ValueError(
-            f"The weights in {str(folder)!r} were saved with another {CONFIG}: saving was interrupted, or the file was "
-            "edited. Save the SAE again."
-        )
+    check_together(folder / CONFIG, folder / WEIGHTS)
     with reading(f"{str(folder)!r} is no SAE that is known"):
         return _sae(_normalised(config), tensors)
 
@@ -137,12 +131,8 @@ def _sae(config: Config, tensors: Tensors) -> SAE:
 
 def _place(about: Config, transcodes: bool) -> tuple[str, str, int | None]:
     """Return site, output site and layer."""
-    ours = about.pop(PLACE, None)
-    if isinstance(ours, dict):
-        site, output_site, layer = (ours.get(name) for name in ("site", "output_site", "layer"))
-        if not isinstance(site, str) or not isinstance(output_site, str):
-            raise ValueError(f"its site is {opening(site)}, its output site {opening(output_site)}")
-        return site, output_site, None if layer is None else check_count("layer", layer)
+    if (ours := own_place(about.pop(PLACE, None))) is not None:
+        return ours
     site, layer = place_of(str(about.get("hook_name"))) or ("residual", None)
     if not transcodes:
         return site, site, layer

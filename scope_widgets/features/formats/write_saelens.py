@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-
-from scope_widgets._files import replacing, write_text
-from scope_widgets.features.formats.hook_names import HOOKS, hook_name
+from scope_widgets.features.formats.files import write_files
+from scope_widgets.features.formats.hook_names import HOOKS, PLACE, hook_name
 from scope_widgets.features.sae.weights import Weights
 
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
-#: what is ours in the metadata: places that TransformerLens has no name for
-PLACE = "scope_widgets"
 
 _NORMALISATIONS = {"none": "none", "layer_norm": "layer_norm", "norm": "constant_norm_rescale"}
 _ARCHITECTURES = {"relu": "standard", "topk": "topk", "jumprelu": "jumprelu", "gated": "gated"}
@@ -31,21 +25,12 @@ def write(sae: Weights, folder: Path) -> None:
     ValueError
         For a transcoder that SAELens has no layout for.
     """
-    text = json.dumps(_config(sae), indent=2)
-    folder.mkdir(parents=True, exist_ok=True)
+    config = _config(sae)
     tensors = {name: getattr(sae, name) for name in ("W_enc", "W_dec", "b_enc", "b_dec", "threshold", "W_skip")}
     if sae.gate is not None:
         del tensors["b_enc"]
         tensors |= {"b_mag": sae.b_enc, "b_gate": sae.gate[0], "r_mag": sae.gate[1]}
-    kept = {name: one.detach().cpu().clone().contiguous() for name, one in tensors.items() if one is not None}
-    with replacing(folder / WEIGHTS) as new:
-        save_file(kept, str(new), {CONFIG: digest(text.encode())})
-    write_text(folder / CONFIG, text)
-
-
-def digest(config: bytes) -> str:
-    """Return the SHA-256 of a configuration."""
-    return hashlib.sha256(config).hexdigest()
+    write_files(folder / CONFIG, config, folder / WEIGHTS, tensors)
 
 
 def _config(sae: Weights) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from scope_widgets.features.indexing.files import (
 from scope_widgets.features.indexing.random_contexts import draw_contexts
 from scope_widgets.features.indexing.summaries import summarise
 from scope_widgets.features.recording.joined import JoinedRecordings, digest_of_recording
+from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
@@ -35,7 +37,9 @@ from scope_widgets.models.microscope import LocalMicroscope, Microscope
 from scope_widgets.models.tokens import token_texts
 
 #: rows that are encoded at once, and most rows in which it is counted which latents fire together
-_ROWS, _PARTNER_ROWS = 2**13, 2**15
+ROWS, _PARTNER_ROWS = 2**13, 2**15
+#: what encodes the rows of a layer, a part after the other
+EncodeParts: TypeAlias = Callable[[SAE, JoinedRecordings, int], Iterator[SparseCodes]]
 
 
 def index(
@@ -94,12 +98,26 @@ def index(
     >>> len(features.FeatureIndex.load(folder / "index"))
     64
     """
+    return indexed(scope, sae, rec, folder, append, seed, progress, _encoded_parts)
+
+
+def indexed(
+    scope: Microscope,
+    sae: SAE,
+    rec: Recording | Sequence[Recording],
+    folder: str | Path,
+    append: bool,
+    seed: int,
+    progress: bool,
+    encode_parts: EncodeParts,
+) -> FeatureIndex:
+    """Index recordings whose rows `encode_parts` encodes, see `index`."""
     folder = check_folder(folder)
     given = [rec] if isinstance(rec, Recording) else list(rec)
     before = _recordings_of(folder, sae) if append else []
     joined = JoinedRecordings([*before, *given])
     layer = _checked(scope, sae, joined)
-    codes = _codes(sae, joined, layer, progress)
+    codes = _codes(sae, joined, layer, progress, encode_parts)
     arrays = empty_arrays(sae.d_sae)
     table = joined.table
     token_ids = table["token_id"].to_numpy()
@@ -182,14 +200,25 @@ def _checked(scope: Microscope, sae: SAE, rec: JoinedRecordings) -> int:
     return sae.layer
 
 
-def _codes(sae: SAE, rec: JoinedRecordings, layer: int, progress: bool) -> SparseCodes:
-    rows, parts = rec.rows(layer), []
+def _codes(sae: SAE, rec: JoinedRecordings, layer: int, progress: bool, encode_parts: EncodeParts) -> SparseCodes:
+    parts = []
     with tqdm(total=len(rec), unit=" rows", disable=not progress, leave=False) as bar:
-        for start in range(0, len(rec), _ROWS):
-            some = sae.encode(rows[start : start + _ROWS].float())
-            parts.append(SparseCodes(some.indptr.cpu(), some.indices.cpu().int(), some.values.cpu().float(), sae.d_sae))
-            bar.update(len(some))
+        for part in encode_parts(sae, rec, layer):
+            parts.append(part)
+            bar.update(len(part))
     return SparseCodes.joined(parts)
+
+
+def _encoded_parts(sae: SAE, rec: JoinedRecordings, layer: int) -> Iterator[SparseCodes]:
+    rows = rec.rows(layer)
+    for start in range(0, len(rec), ROWS):
+        yield encode_part(sae, rows, start)
+
+
+def encode_part(sae: SAE, rows: MappedRows, start: int) -> SparseCodes:
+    """Return the codes of some rows from `start` on, on the CPU."""
+    some = sae.encode(rows[start : start + ROWS].float())
+    return SparseCodes(some.indptr.cpu(), some.indices.cpu().int(), some.values.cpu().float(), sae.d_sae)
 
 
 def _some_rows(codes: SparseCodes) -> SparseCodes:

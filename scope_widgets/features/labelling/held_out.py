@@ -16,13 +16,63 @@ from scope_widgets.features.labelling.labels import UNLABELLED
 from scope_widgets.features.labelling.passages import Passages, Vocabulary
 from scope_widgets.features.labelling.rules import Rule, fires_by, rules_of, words_of
 from scope_widgets.features.labelling.scores import Accuracy
+from scope_widgets.features.labelling.within_passages import p_of_hits
 
 #: says of a label and the tokens of some passages on which tokens the latent would fire
 Predict: TypeAlias = Callable[[str, list[list[str]]], Sequence[Sequence[bool]]]
-#: what is known of a latent, in the order of `Labelling.row`
-COLUMNS = ("label", "detection", "fuzzing", "null_detection", "null_fuzzing", "low", "high", "n", "evidence")
-_UNKNOWN = (np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
-Row: TypeAlias = tuple[str, float, float, float, float, float, float, int, str]
+#: share of false labels among those that are given, at most
+_FALSE = 0.05
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is known of the label of a latent; numbers are those of `FeatureLabels`, NaN and 0 where it has no scores.
+
+    Attributes
+    ----------
+    label : str
+        Before it is decided whether it is kept.
+    evidence : str
+    reason : str
+        Why it is not given, by what is known of this latent alone; empty: it is.
+    tested : bool
+        Whether its p counts, by what is known without its scores.
+    """
+
+    label: str
+    evidence: str
+    reason: str = ""
+    detection: float = np.nan
+    fuzzing: float = np.nan
+    null_detection: float = np.nan
+    null_fuzzing: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    p: float = np.nan
+    n: int = 0
+    firing: int = 0
+    tested: bool = False
+
+
+def q_of(found: Sequence[Found]) -> Array:
+    """Return the q of each p by Benjamini and Hochberg, over those that were tested; NaN of others."""
+    from scipy.stats import false_discovery_control
+
+    q = np.full(len(found), np.nan)
+    tested = [at for at, one in enumerate(found) if one.tested]
+    if tested:
+        q[tested] = false_discovery_control([found[at].p for at in tested], method="bh")
+    return q
+
+
+def decided(found: Found, q: float) -> tuple[str, str]:
+    """Return label and evidence, as they are given."""
+    reason = found.reason
+    if not reason and q > _FALSE:
+        reason = f"where it fires in a passage may be chance (q {q:.2g} over latents)"
+    if not reason:
+        return found.label, found.evidence
+    return UNLABELLED, f"{reason}: {found.label}; {found.evidence}" if found.label else reason
 
 
 @dataclass(frozen=True)
@@ -45,8 +95,10 @@ class Labelling:
         n_contexts: int | None,
         null_draws: int,
         seed: int,
+        least: int,
     ) -> None:
         self._index, self._own, self._predict, self._draws, self._seed = index, own, predict, null_draws, seed
+        self._least = least
         rng = np.random.default_rng(seed)
         windows, samples = index.contexts.windows, index.contexts.samples
         self._some = np.sort(rng.permutation(len(windows))[:n_contexts])
@@ -64,35 +116,37 @@ class Labelling:
         self._of_shared: dict[str, Array | None] = {}
         self._pool = self._others(rng)
 
-    def row(self, j: int) -> Row:
+    def found(self, j: int) -> Found:
         """Return what is known of a latent."""
         label = self._label(j)
         if not label:
-            return UNLABELLED, *_UNKNOWN, 0, "no rule adds to what chance gives"
+            return Found("", "", "no rule adds to what chance gives")
         scored = self._scored(j)
-        scores = self._scores(label, scored)
-        if scores is None:
-            said = "not scored: the label is not in the words of rules, so predict= is needed"
-            return label, *_UNKNOWN, 0, said
-        detection, fuzzing = scores
+        said = self._said_of(label, scored)
+        if said is None:
+            return Found(label, "not scored: the label is not in the words of rules, so predict= is needed")
+        passages = scored.passages
+        detection, fuzzing = _accuracies(said, passages)
         nulls = self._nulls(j, label, scored)
-        low, high = fuzzing.interval(detection.of, len(scored.passages))
+        low, high = fuzzing.interval(detection.of, len(passages))
         # what says yes to nothing scores .5, which may be more than labels of others do
         better = low > max(nulls[1], 0.5) and not detection.balanced <= max(nulls[0], 0.5)
-        evidence = (
-            f"{'' if better else f'not better than chance: {label}; '}right on {detection.right} of {detection.of} "
-            f"passages in which it fires, and on {detection.right_without:,} of {detection.of_without:,} in which it "
-            f"does not{self._how_often(j)}"
-        )
-        return (
-            label if better else UNLABELLED,
+        enough = detection.of >= self._least
+        too_few = f"it fires in {detection.of} of the passages that it is scored on, fewer than {self._least}"
+        return Found(
+            label,
+            f"right on {detection.right} of {detection.of} passages in which it fires, and on "
+            f"{detection.right_without:,} of {detection.of_without:,} in which it does not{self._how_often(j)}",
+            too_few if not enough else "" if better else "not better than chance",
             detection.balanced,
             fuzzing.balanced,
             *nulls,
             low,
             high,
-            len(scored.passages),
-            evidence,
+            p_of_hits(said, passages.fires, passages.there),
+            len(passages),
+            detection.of,
+            tested=enough,
         )
 
     # --- labels -----------------------------------------------------------------------------------------------------
@@ -116,22 +170,20 @@ class Labelling:
 
     # --- scores -----------------------------------------------------------------------------------------------------
 
-    def _scores(self, label: str, scored: _Scored) -> tuple[Accuracy, Accuracy] | None:
-        """Return detection and fuzzing of a label; None where nobody can say where it fires."""
+    def _said_of(self, label: str, scored: _Scored) -> Array | None:
+        """Return where a label says that a latent fires in what is scored; None where nobody can say it."""
         of_shared, of_examples = self._said_of_shared(label), self._said(label, scored.examples)
         if of_shared is None or of_examples is None:
             return None
-        passages = scored.passages
-        said, there = np.concatenate([of_examples, of_shared[scored.apart]]), passages.there
-        detection = Accuracy.count(np.any(said, 1), np.any(passages.fires, 1))
-        return detection, Accuracy.count(said[there], passages.fires[there])
+        return np.concatenate([of_examples, of_shared[scored.apart]])
 
     def _nulls(self, j: int, label: str, scored: _Scored) -> tuple[float, float]:
         """Return the mean detection and fuzzing of labels of other latents."""
         others = [one for one in self._pool if one != label]
         drawn = np.random.default_rng([self._seed, j]).permutation(len(others))[: self._draws]
-        scores = [self._scores(others[at], scored) for at in drawn.tolist()]
-        known = [(one[0].balanced, one[1].balanced) for one in scores if one is not None]
+        said = [self._said_of(others[at], scored) for at in drawn.tolist()]
+        scores = [_accuracies(one, scored.passages) for one in said if one is not None]
+        known = [(detection.balanced, fuzzing.balanced) for detection, fuzzing in scores]
         if not known:
             return 0.5, 0.5
         detection, fuzzing = np.mean(known, axis=0)  # NaN in all or in none: the passages are the same
@@ -213,3 +265,10 @@ class Labelling:
             f"{n:,} of {all_:,} {text!r}" for text, n, all_ in zip(tokens["token"], tokens["count"], of, strict=True)
         ]
         return f"; of all text it fires on {', '.join(said)}" if said else ""
+
+
+def _accuracies(said: Array, passages: Passages) -> tuple[Accuracy, Accuracy]:
+    """Return detection and fuzzing of what a label says of passages."""
+    there = passages.there
+    detection = Accuracy.count(np.any(said, 1), np.any(passages.fires, 1))
+    return detection, Accuracy.count(said[there], passages.fires[there])

@@ -27,7 +27,8 @@ class FeatureLabels(Result):
     feature : ndarray of int [feature]
         Latents, ascending.
     label : tuple of str [feature]
-        "unlabelled" where it is not better than the labels of others.
+        "unlabelled" where it is not better than the labels of others, may be chance, or rests on too few passages; the
+        evidence says which.
     detection : ndarray [feature]
         Balanced accuracy of saying in which passages the latent fires: the mean of the shares that are right of those
         in which it does and of those in which it does not. NaN where there is only one kind, or the label was not
@@ -39,8 +40,16 @@ class FeatureLabels(Result):
     low, high : ndarray [feature]
         95 % interval of `fuzzing`: Wilson's of both shares, put together as Newcombe does; tokens of one passage count
         as one answer.
+    p : ndarray [feature]
+        Of as many firings or more where the label says, if what fires in a passage might as well fire any number of
+        tokens further on in it. NaN where the label was not scored.
+    q : ndarray [feature]
+        The same by Benjamini and Hochberg over these latents: of the labels with q below .05 a twentieth is expected to
+        be false. NaN where the latent fires in fewer passages than `least`.
     n : ndarray of int [feature]
         Passages that were scored.
+    firing : ndarray of int [feature]
+        Those of them in which the latent fires.
     evidence : tuple of str [feature]
         What the scores rest on, in words.
     provenance : Provenance
@@ -54,7 +63,10 @@ class FeatureLabels(Result):
     null_fuzzing: np.ndarray[Any, np.dtype[np.float64]]
     low: np.ndarray[Any, np.dtype[np.float64]]
     high: np.ndarray[Any, np.dtype[np.float64]]
+    p: np.ndarray[Any, np.dtype[np.float64]]
+    q: np.ndarray[Any, np.dtype[np.float64]]
     n: np.ndarray[Any, np.dtype[np.int64]]
+    firing: np.ndarray[Any, np.dtype[np.int64]]
     evidence: tuple[str, ...]
     provenance: Provenance
 
@@ -89,7 +101,10 @@ class FeatureLabels(Result):
         return {latent: label for latent, label in pairs if label != UNLABELLED}
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return a row a latent: feature, label, detection, fuzzing, their nulls, low, high, n, evidence."""
+        """Return a row a latent: feature, label, detection, fuzzing, their nulls, low, high, p, q, n, ...
+
+        And firing, evidence.
+        """
         import pandas as pd
 
         return pd.DataFrame(
@@ -102,7 +117,10 @@ class FeatureLabels(Result):
                 "null_fuzzing": self.null_fuzzing,
                 "low": self.low,
                 "high": self.high,
+                "p": self.p,
+                "q": self.q,
                 "n": self.n,
+                "firing": self.firing,
                 "evidence": list(self.evidence),
             }
         )

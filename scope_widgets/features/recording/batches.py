@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets.features.recording.mapped_rows import MappedRows
-
 #: rows that are read together
 BLOCK = 256
 
 
+class Rows(Protocol):
+    """Rows that are read where they are indexed by their numbers."""
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    def __getitem__(self, rows: Any, /) -> Tensor:
+        """Return some of them."""
+
+
 def shuffled_batches(
-    rows: MappedRows | Tensor,
+    rows: Rows,
     chosen: np.ndarray[Any, Any] | None,
     batch: int,
     seed: int,

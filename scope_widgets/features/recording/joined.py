@@ -64,9 +64,9 @@ class JoinedRecordings:
         """Samples of all."""
         return sum(one.manifest.n_samples for one in self.parts)
 
-    def rows(self, layer: int) -> MappedRows:
-        """Return the activations of a layer `[row, d]`, which are read where they are indexed."""
-        return MappedRows.joined([one.rows(layer) for one in self.parts])
+    def rows(self, layer: int, site: str | None = None) -> MappedRows:
+        """Return the activations of a layer `[row, d]`, which are read where they are indexed, see `Recording.rows`."""
+        return MappedRows.joined([one.rows(layer, site) for one in self.parts])
 
     @cached_property
     def table(self) -> pd.DataFrame:

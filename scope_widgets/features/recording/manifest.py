@@ -64,6 +64,10 @@ class Manifest:
     shards : list of Shard
     complete : bool
     versions : dict
+    target : str or None
+        A second site of the same layers, what a transcoder is to write.
+    d_target : int or None
+        Width of its rows.
     """
 
     model: str
@@ -80,6 +84,13 @@ class Manifest:
     shards: list[Shard] = field(default_factory=list)
     complete: bool = False
     versions: dict[str, str] = field(default_factory=versions)
+    target: str | None = None
+    d_target: int | None = None
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Width of a row of each site."""
+        return {self.site: self.d} | ({} if self.target is None else {self.target: self.d_target or 0})
 
     @property
     def n_rows(self) -> int:
@@ -98,8 +109,8 @@ class Manifest:
 
     def settings(self) -> dict[str, Any]:
         """Return what must be equal for a recording to be gone on with."""
-        progress = ("shards", "complete", "versions")
-        return {name: value for name, value in asdict(self).items() if name not in progress}
+        left_out = ("shards", "complete", "versions", *(("target", "d_target") if self.target is None else ()))
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     def write(self, folder: Path) -> None:
         """Write it, whole or not at all."""
@@ -123,8 +134,13 @@ class Manifest:
     @classmethod
     def _of(cls, given: Any) -> Manifest:
         names = {one.name for one in fields(cls)}
-        if not isinstance(given, dict) or set(given) != names:
+        if not isinstance(given, dict) or set(given) not in (names, names - {"target", "d_target"}):
             raise ValueError("it has other entries")
+        target = given.get("target")
+        if not isinstance(target, (str, type(None))) or target == given["site"]:
+            raise ValueError(f"its target is {opening(target)}, its site {opening(given['site'])}")
+        if target is not None:
+            check_count("d_target", given["d_target"], 10**6)
         kinds = {"model": str, "site": str, "packed": bool, "special_tokens": bool, "complete": bool, "versions": dict}
         for name, kind in kinds.items():
             if not isinstance(given[name], kind):

@@ -42,10 +42,12 @@ def write_parquet(manifest: Manifest, shards: list[Path], folder: Path) -> None:
 def _row_groups(m: Manifest, shards: list[Path]) -> Iterator[Any]:
     import pyarrow
 
-    step = max(1, _NUMBERS // m.d)
+    step = max(1, _NUMBERS // sum(m.widths.values()))
+    columns = dict(zip(("activation", "target"), m.widths, strict=False))
     first = 0
     for path in shards:
-        shard = read_shard(path, [*COLUMNS, "text", "text_bytes", *(f"{m.site}.{layer}" for layer in m.layers)])
+        values = [f"{site}.{layer}" for site in m.widths for layer in m.layers]
+        shard = read_shard(path, [*COLUMNS, "text", "text_bytes", *values])
         snippets = pyarrow.array([text[:_SNIPPET] for text in texts_of_bytes(shard)], pyarrow.string())
         for layer in m.layers:
             for start in range(0, len(shard["sample_id"]), step):
@@ -57,7 +59,7 @@ def _row_groups(m: Manifest, shards: list[Path]) -> Iterator[Any]:
                         "sample_id": sample,
                         "token_pos": shard["token_pos"][here].numpy(),
                         "token_id": shard["token_id"][here].numpy(),
-                        "activation": _lists(shard[f"{m.site}.{layer}"][here]),
+                        **{name: _lists(shard[f"{site}.{layer}"][here]) for name, site in columns.items()},
                         "layer_idx": np.full(len(sample), layer, dtype=np.int32),
                         "text_snippet": pyarrow.DictionaryArray.from_arrays(of_text, snippets),
                         "split": np.where(split == 1, "validation", "train"),

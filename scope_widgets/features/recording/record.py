@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from scope_widgets._choices import check_choice, is_whole
 from scope_widgets._files import check_folder
@@ -21,18 +20,19 @@ from scope_widgets._progress import tqdm
 from scope_widgets.features.recording.manifest import MANIFEST, Manifest, Shard
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.recording.samples import Sample, samples_of
-from scope_widgets.features.recording.shards import name_of, texts_as_bytes, write_shard
+from scope_widgets.features.recording.shard_tensors import shard_tensors
+from scope_widgets.features.recording.shards import name_of, write_shard
 from scope_widgets.features.recording.texts import Texts, texts_of
 from scope_widgets.models.execution.activation_edits import n_neurons
-from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.remote_dispatch import remotable
 
 RecordedSite = Literal["residual", "attention_out", "mlp_in", "mlp_out", "neurons", "z"]
 Precision = Literal["float16", "bfloat16", "float32"]
+#: what writes the shards of a model's recording and yields each, in their order
+WriteParts: TypeAlias = "Callable[[Microscope, Iterator[Part], Path, Manifest], Iterator[Shard]]"
 
-#: rows of a shard, about; tokens of one forward
-_SHARD, _AT_ONCE = 2**16, 2**12
+#: rows of a shard, about
+_SHARD = 2**16
 #: free bytes that are left on a disk
 _LEFT_FREE = 2**28
 
@@ -44,6 +44,7 @@ def record(
     layers: Sequence[int] | int,
     folder: str | Path,
     site: RecordedSite = "residual",
+    target: RecordedSite | None = None,
     dtype: Precision = "float16",
     max_tokens: int | None = None,
     context: int | None = None,
@@ -70,6 +71,9 @@ def record(
         It is made where it is missing.
     site : str, default "residual"
         "residual", "attention_out", "mlp_in" (what the MLP gets), "mlp_out", "neurons", or "z", heads side by side.
+    target : str, optional
+        A second site of the same layers, whose rows are written beside, in the same forward: what a transcoder is to
+        make of `site` (`site="mlp_in", target="mlp_out"`).
     dtype : str, default "float16"
         "float16", "bfloat16" or "float32".
     max_tokens : int, optional
@@ -105,13 +109,46 @@ def record(
     >>> rec.manifest.complete, rec.rows(1).shape == rec.rows(2).shape
     (True, True)
     """
+    manifest = manifest_of(
+        scope,
+        layers=layers,
+        site=site,
+        target=target,
+        dtype=dtype,
+        max_tokens=max_tokens,
+        context=context,
+        packed=packed,
+        special_tokens=special_tokens,
+        shard=shard,
+    )
+    return recorded(scope, texts, manifest, folder, column, progress, _write_parts)
+
+
+def manifest_of(
+    scope: Microscope,
+    *,
+    layers: Sequence[int] | int,
+    site: RecordedSite,
+    target: RecordedSite | None,
+    dtype: Precision,
+    max_tokens: int | None,
+    context: int | None,
+    packed: bool,
+    special_tokens: bool,
+    shard: tuple[int, int] = (0, 1),
+) -> Manifest:
+    """Return what is to be recorded, checked against the model."""
     check_choice("site", site, RecordedSite)
     check_choice("dtype", dtype, Precision)
-    manifest = Manifest(
+    if target is not None:
+        check_choice("target", target, RecordedSite)
+        if target == site:
+            raise ValueError(f"target= is another site than site={site!r}, of which an autoencoder needs rows alone.")
+    return Manifest(
         model=scope.model_id,
         revision=scope.revision,
         site=site,
-        layers=_checked_layers(scope, site, layers),
+        layers=_checked_layers(scope, site if site != "residual" else target or site, layers),
         d=width_of(scope, site),
         dtype=dtype,
         context=_checked_context(scope, context),
@@ -119,7 +156,21 @@ def record(
         special_tokens=bool(special_tokens),
         max_tokens=_checked_count("max_tokens", max_tokens),
         part=_checked_part(shard),
+        target=target,
+        d_target=None if target is None else width_of(scope, target),
     )
+
+
+def recorded(
+    scope: Microscope,
+    texts: Texts,
+    manifest: Manifest,
+    folder: str | Path,
+    column: str,
+    progress: bool,
+    write_parts: WriteParts,
+) -> Recording:
+    """Return the recording of a folder, gone on with where it is not complete; `write_parts` writes its shards."""
     folder = check_folder(folder)
     first = _first_of(texts, column)
     manifest = _begun(folder, manifest)
@@ -135,7 +186,7 @@ def record(
         total=manifest.max_tokens, initial=manifest.n_rows, unit=" rows", disable=not progress, leave=False
     ) as bar:
         try:
-            _go_on(scope, samples, folder, manifest, bar)
+            _go_on(scope, samples, folder, manifest, bar, write_parts)
         except KeyboardInterrupt:
             note = f"Recording was stopped after {manifest.n_rows:,} rows: the same call goes on from there."
             return result_or_interrupt(recording, note)
@@ -150,26 +201,72 @@ def record(
     return recording
 
 
-def _go_on(scope: Microscope, samples: Iterator[Sample], folder: Path, manifest: Manifest, bar: Any) -> None:
+@dataclass(frozen=True)
+class Part:
+    """What a shard is to be of.
+
+    Attributes
+    ----------
+    number : int
+    samples : list of Sample
+    first_sample, first_row : int
+        Their numbers in the recording.
+    texts : str
+        SHA-256 of the token ids of all samples up to its end.
+    """
+
+    number: int
+    samples: list[Sample]
+    first_sample: int
+    first_row: int
+    texts: str
+
+
+def write_part(scope: Microscope, part: Part, folder: Path, manifest: Manifest) -> Shard:
+    """Run the samples of a shard and write it."""
+    special = special_ids(scope, manifest)
+    tensors = shard_tensors(scope, part.samples, manifest, special, part.first_sample, part.first_row)
+    digest = write_shard(folder / name_of(part.number), tensors)
+    skipped = sum(int(np.isin(one.token_ids, special).sum()) for one in part.samples)
+    return Shard(len(tensors["sample_id"]), len(part.samples), skipped, digest, part.texts)
+
+
+def special_ids(scope: Microscope, manifest: Manifest) -> list[int]:
+    """Return the tokens whose rows are left out."""
+    return [] if manifest.special_tokens else sorted(scope.tokenizer.all_special_ids)
+
+
+def _write_parts(scope: Microscope, parts: Iterator[Part], folder: Path, manifest: Manifest) -> Iterator[Shard]:
+    """Write the shards one after the other, and yield each."""
+    for part in parts:
+        yield write_part(scope, part, folder, manifest)
+
+
+def _go_on(
+    scope: Microscope, samples: Iterator[Sample], folder: Path, manifest: Manifest, bar: Any, write_parts: WriteParts
+) -> None:
     """Write shard after shard until the texts end, or there are rows enough."""
-    chain_of_texts = _skip(samples, folder, manifest)
-    special = [] if manifest.special_tokens else sorted(scope.tokenizer.all_special_ids)
-    limit = manifest.max_tokens if manifest.max_tokens is not None else 2**62
-    while manifest.n_rows < limit:
-        some = _enough_for_a_shard(samples)
-        if not some:
-            break
-        tensors, skipped = _shard_of(scope, some, manifest, special, limit - manifest.n_rows)
-        chain_of_texts = _chained(chain_of_texts, some)
-        digest = write_shard(folder / name_of(len(manifest.shards)), tensors)
-        rows = len(tensors["sample_id"])
-        manifest.shards.append(Shard(rows, len(some), skipped, digest, chain_of_texts))
+    parts = _parts_of(samples, folder, manifest, special_ids(scope, manifest))
+    for shard in write_parts(scope, parts, folder, manifest):
+        manifest.shards.append(shard)
         manifest.write(folder)
-        bar.update(rows)
+        bar.update(shard.rows)
     if not manifest.n_rows:
         raise ValueError("No text has a token to record: all are empty, or hold special tokens only.")
     manifest.complete = True
     manifest.write(folder)
+
+
+def _parts_of(samples: Iterator[Sample], folder: Path, manifest: Manifest, special: list[int]) -> Iterator[Part]:
+    """Yield what each shard that is still to be written is of; how many rows it will have its tokens say."""
+    chained = _skip(samples, folder, manifest)
+    number, first_sample, first_row = len(manifest.shards), manifest.n_samples, manifest.n_rows
+    limit = manifest.max_tokens if manifest.max_tokens is not None else 2**62
+    while first_row < limit and (some := _enough_for_a_shard(samples)):
+        chained = _chained(chained, some)
+        yield Part(number, some, first_sample, first_row, chained)
+        number, first_sample = number + 1, first_sample + len(some)
+        first_row += sum(int((~np.isin(one.token_ids, special)).sum()) for one in some)
 
 
 def _check_texts(samples: Iterator[Sample], folder: Path, manifest: Manifest) -> None:
@@ -216,78 +313,18 @@ def _enough_for_a_shard(samples: Iterator[Sample]) -> list[Sample]:
     return found
 
 
-def _shard_of(
-    scope: Microscope, samples: list[Sample], manifest: Manifest, special: list[int], most: int
-) -> tuple[dict[str, Tensor], int]:
-    """Return the tensors of a shard, and how many rows of special tokens were left out."""
-    kept = [~np.isin(sample.token_ids, special) for sample in samples]
-    skipped = sum(int((~one).sum()) for one in kept)
-    points = [(manifest.site, layer) for layer in manifest.layers]
-    parts: list[list[Tensor]] = [[torch.empty(0)] * len(samples) for _ in points]
-    order = sorted(range(len(samples)), key=lambda at: len(samples[at].token_ids))
-    for batch in _batches(order, samples):
-        values = _values(scope, [samples[at].token_ids for at in batch], points, manifest.dtype)
-        for layer, value in enumerate(values):
-            for row, at in zip(value, batch, strict=True):
-                parts[layer][at] = row[: len(kept[at])][torch.from_numpy(kept[at])]
-    tensors = {f"{site}.{layer}": torch.cat(part)[:most] for (site, layer), part in zip(points, parts, strict=True)}
-    first = manifest.n_samples
-    for name, value in tensors.items():
-        _check_finite(name, value, manifest)
-    tensors |= {
-        "sample_id": torch.cat([torch.full((int(one.sum()),), first + at) for at, one in enumerate(kept)])[:most],
-        "token_pos": torch.from_numpy(np.concatenate([np.flatnonzero(one) for one in kept]).astype(np.int32))[:most],
-        "token_id": torch.from_numpy(
-            np.concatenate([np.array(s.token_ids, dtype=np.int32)[one] for s, one in zip(samples, kept, strict=True)])
-        )[:most],
-        "split": torch.cat(
-            [
-                torch.full((int(k.sum()),), int(s.validation), dtype=torch.uint8)
-                for s, k in zip(samples, kept, strict=True)
-            ]
-        )[:most],
-        "document": torch.tensor([sample.document for sample in samples]),
-        "start": torch.tensor([sample.start for sample in samples]),
-        **texts_as_bytes([scope.tokenizer.decode(sample.token_ids) for sample in samples]),
-    }
-    return tensors, skipped
-
-
-def _batches(order: list[int], samples: list[Sample]) -> Iterator[list[int]]:
-    """Yield samples of about one length, which take little padding, the same ones whatever came before."""
-    batch: list[int] = []
-    for at in order:
-        if batch and len(samples[at].token_ids) * (len(batch) + 1) > _AT_ONCE:
-            yield batch
-            batch = []
-        batch.append(at)
-    yield batch
-
-
-@remotable
-def _values(scope: Microscope, rows: list[list[int]], points: list[tuple[str, int]], dtype: str) -> list[Tensor]:
-    """Return the activations `[row, position, d]` of each place, in the dtype that is stored."""
-    found = read_activations(scope, rows, points)
-    return [found[point].flatten(2).to(getattr(torch, dtype)).cpu() for point in points]
-
-
-def _check_finite(name: str, value: Tensor, manifest: Manifest) -> None:
-    bad = int((~value.isfinite()).any(1).sum())
-    if bad:
-        held = " It may be too large for float16: take dtype='bfloat16' or 'float32'." * (manifest.dtype == "float16")
-        raise ValueError(
-            f"{bad:,} of {len(value):,} rows of {name} after row {manifest.n_rows:,} hold a number that is not finite."
-            f"{held} What was recorded before them is whole."
-        )
-
-
 def _begun(folder: Path, manifest: Manifest) -> Manifest:
     """Return the manifest of a folder to go on with, or a new one."""
     if (folder / MANIFEST).is_file():
         known = Manifest.read(folder)
         if known.settings() != manifest.settings():
             new = manifest.settings()
-            other = [f"{name}={old!r}, not {new[name]!r}" for name, old in known.settings().items() if old != new[name]]
+            old = known.settings()
+            other = [
+                f"{name}={old.get(name)!r}, not {new.get(name)!r}"
+                for name in {**old, **new}
+                if old.get(name) != new.get(name)
+            ]
             raise ValueError(
                 f"{str(folder)!r} holds another recording ({'; '.join(other)}): give another folder, or the arguments "
                 "that it was made with."
@@ -306,7 +343,8 @@ def _check_room(folder: Path, manifest: Manifest) -> None:
     if manifest.max_tokens is None:
         return
     size = {"float32": 4}.get(manifest.dtype, 2)
-    wanted = (manifest.max_tokens - manifest.n_rows) * (len(manifest.layers) * manifest.d * size + 20)
+    width = sum(manifest.widths.values())
+    wanted = (manifest.max_tokens - manifest.n_rows) * (len(manifest.layers) * width * size + 20)
     free = shutil.disk_usage(folder).free - _LEFT_FREE
     if wanted > free:
         raise ValueError(

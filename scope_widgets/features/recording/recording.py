@@ -78,24 +78,35 @@ class Recording:
         layers = ", ".join(map(str, m.layers))
         state = "" if m.complete else ", not complete"
         return (
-            f"Recording({m.n_rows:,} rows of width {m.d}, {m.site} of layer {layers} of {m.model}, "
+            f"Recording({m.n_rows:,} rows of width {m.d}, {' and '.join(m.widths)} of layer {layers} of {m.model}, "
             f"{m.n_samples:,} samples{state})"
         )
 
-    def rows(self, layer: int) -> MappedRows:
-        """Return the activations of a layer `[row, d]`, which are read where they are indexed."""
+    def rows(self, layer: int, site: str | None = None) -> MappedRows:
+        """Return the activations of a layer `[row, d]`, which are read where they are indexed.
+
+        Parameters
+        ----------
+        layer : int
+        site : str, optional
+            That of the recording by default; it may be its target.
+        """
+        site = self.manifest.site if site is None else site
+        if site not in self.manifest.widths:
+            raise ValueError(f"{site!r} was not recorded; there is {' and '.join(self.manifest.widths)}.")
         if layer not in self.manifest.layers:
             have = ", ".join(map(str, self.manifest.layers))
             raise ValueError(f"Layer {layer!r} was not recorded; there are {have}.")
-        name = f"{self.manifest.site}.{layer}"
+        d = self.manifest.widths[site]
+        name = f"{site}.{layer}"
         parts = [part[name] for part in self.tensors([name])]
         dtype = getattr(torch, self.manifest.dtype)
-        if other := [one for one in parts if one.dtype != dtype or one.shape[1:] != (self.manifest.d,)]:
+        if other := [one for one in parts if one.dtype != dtype or one.shape[1:] != (d,)]:
             raise ValueError(
-                f"The manifest of {str(self.folder)!r} says rows of width {self.manifest.d} in {dtype}, a shard has "
+                f"The manifest of {str(self.folder)!r} says rows of width {d} in {dtype}, a shard has "
                 f"{tuple(other[0].shape)} in {other[0].dtype}: it is damaged, features.record writes it anew."
             )
-        return MappedRows(parts, self.manifest.d, dtype)
+        return MappedRows(parts, d, dtype)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -150,6 +161,10 @@ class Recording:
                 found = read_shard(path, names)
             yield found
 
+    def take_as_checked(self) -> None:
+        """Read its files without comparing them with their digests: another process has, just now."""
+        self._checked.update(self.paths())
+
     def damaged(self) -> list[Path]:
         """Return the shards that are missing, or not as they were written."""
         return [
@@ -161,9 +176,10 @@ class Recording:
     def to_parquet(self, folder: str | Path) -> Path:
         """Write it as Parquet: `rows.parquet` and `samples.parquet`, for other tools.
 
-        Rows have sample_id, token_pos, token_id, activation (a list of float32), layer_idx, text_snippet (the first 200
-        characters of the sample) and split, a layer of a shard after the other; samples have sample_id, document, start
-        and text. What was written is never written again, and memory holds a part of a shard.
+        Rows have sample_id, token_pos, token_id, activation (a list of float32; where there is a target, its rows are
+        in a column "target"), layer_idx, text_snippet (the first 200 characters of the sample) and split, a layer of a
+        shard after the other; samples have sample_id, document, start and text. What was written is never written
+        again, and memory holds a part of a shard.
 
         Parameters
         ----------

@@ -16,7 +16,7 @@ from scope_widgets import _kernels
 from scope_widgets._files import check_folder
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening
-from scope_widgets.features.formats.write_saelens import write
+from scope_widgets.features.formats import write_saelens, write_sparsify
 from scope_widgets.features.sae.ranking import RankedEncoder
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.features.sae.weights import Weights
@@ -79,9 +79,17 @@ class SAE(Weights):
         return replace(self, **tensors)
 
     def save(self, folder: str | Path) -> Path:
-        """Write it to a folder in SAELens's layout, which `features.load` and SAELens read, and return the folder."""
+        """Write it to a folder in SAELens's layout, which `features.load` and SAELens read, and return the folder.
+
+        A transcoder with the activation "topk", for which SAELens has no layout, is written in sparsify's.
+
+        Raises
+        ------
+        ValueError
+            For a transcoder that neither has a layout for: a gated one.
+        """
         folder = check_folder(folder)
-        write(self, folder)
+        (write_sparsify if self.is_transcoder and self.activation == "topk" else write_saelens).write(self, folder)
         return folder
 
     # --- what it computes -------------------------------------------------------------------------------------------

@@ -54,7 +54,8 @@ class Weights:
 
     def __repr__(self) -> str:
         """Say what it is and where."""
-        where = f", {self.site} of layer {self.layer}" if self.layer is not None else ""
+        place = f"{self.site} to {self.output_site}" if self.is_transcoder else self.site
+        where = f", {place} of layer {self.layer}" if self.layer is not None else ""
         of = f" of {self.model}" if self.model else ""
         kind = self.activation if self.k is None else f"{self.activation}, k {self.k}"
         return f"SAE({self.d_sae:,} latents of width {self.d_in}, {kind}{where}{of})"

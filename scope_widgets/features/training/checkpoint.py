@@ -69,5 +69,7 @@ def set_optimiser_state(optimiser: torch.optim.Optimizer, parameters: list[Tenso
     for at, one in enumerate(parameters):
         begins = f"adam.{at}."
         optimiser.state[one] = {
-            name.removeprefix(begins): value for name, value in tensors.items() if name.startswith(begins)
+            name.removeprefix(begins): value.to(one.device)
+            for name, value in tensors.items()
+            if name.startswith(begins)
         }

@@ -35,26 +35,30 @@ class GatedStep:
         self.life = Life(settings, dead_after, device)
         self.own: list[Tensor] = [torch.zeros(settings.d_sae, device=device) for _ in range(2)]
 
-    def gradients(self, weights: Weights, x: Tensor) -> tuple[list[Tensor], dict[str, float]]:
+    def gradients(self, weights: Weights, x: Tensor, y: Tensor) -> tuple[list[Tensor], dict[str, float]]:
         """Return the gradients of a batch by the weights and by `own`, and its measures."""
         with torch.enable_grad():
             given = [one.detach().requires_grad_() for one in (*weights.all(), *self.own)]
-            encoder, decoder, b_enc, b_dec, b_gate, r_mag = given
-            plain = (x - b_dec) @ encoder.T
+            skip = None if weights.skip is None else given[4]
+            encoder, decoder, b_enc, b_dec = given[:4]
+            of = Weights(encoder, decoder, b_enc, b_dec, skip, weights.transcodes)
+            b_gate, r_mag = given[-2:]
+            plain = of.encoded(x) @ of.encoder.T
             gate = plain + b_gate
-            acts = (plain * r_mag.exp() + b_enc).relu() * (gate > 0)
+            acts = (plain * r_mag.exp() + of.b_enc).relu() * (gate > 0)
+            base = of.without_latents(x)
             opened = gate.relu()
             # the gate reconstructs by itself too, by a decoder that does not learn from it (Rajamanoharan et al. 2024)
-            alone = (opened @ decoder.detach() + b_dec.detach() - x).square().sum(1).mean()
+            alone = (opened @ of.decoder.detach() + base.detach() - y).square().sum(1).mean()
             # of decoder rows of norm 1
             penalty = opened.sum(1).mean()
-            residual = x - acts @ decoder - b_dec
+            residual = y - acts @ of.decoder - base
             loss = residual.square().sum(1).mean() + alone + self._weight * penalty
             gradients = torch.autograd.grad(loss, given)
         fires = acts.detach() > 0
-        l0 = float(fires.sum() / len(x))
+        l0 = self.life.processes.mean(float(fires.sum() / len(x)))
         self._weight *= math.exp(_PACE * max(-1.0, min(1.0, math.log(max(l0, 0.01) / self._settings.k))))
-        return list(gradients), self.life.note(fires.any(0), residual.detach(), x) | {"l0": l0}
+        return list(gradients), self.life.note(fires.any(0), residual.detach(), x, y) | {"l0": l0}
 
     def activation(self) -> dict[str, Any]:
         """Return how latents fire afterwards, in the units of training."""

@@ -18,19 +18,34 @@ class Weights:
 
     Attributes
     ----------
-    encoder, decoder : Tensor [latent, d]
+    encoder : Tensor [latent, d]
+    decoder : Tensor [latent, d_out]
     b_enc : Tensor [latent]
-    b_dec : Tensor [d]
+    b_dec : Tensor [d_out]
+    skip : Tensor [d_out, d] or None
+        Of a transcoder: a linear path beside its latents.
+    transcodes : bool
+        Whether the output is another place, so that `b_dec` is not taken off the input.
     """
 
     encoder: Tensor
     decoder: Tensor
     b_enc: Tensor
     b_dec: Tensor
+    skip: Tensor | None = None
+    transcodes: bool = False
 
     def all(self) -> list[Tensor]:
         """Return them in one order."""
-        return [self.encoder, self.decoder, self.b_enc, self.b_dec]
+        return [self.encoder, self.decoder, self.b_enc, self.b_dec, *([] if self.skip is None else [self.skip])]
+
+    def encoded(self, x: Tensor) -> Tensor:
+        """Return what the encoder gets of inputs `[row, d]`."""
+        return x if self.transcodes else x - self.b_dec
+
+    def without_latents(self, x: Tensor) -> Tensor:
+        """Return what the output is where no latent fires, `[row, d_out]` or the same for all `[d_out]`."""
+        return self.b_dec if self.skip is None else torch.addmm(self.b_dec, x, self.skip.T)
 
 
 @dataclass
@@ -97,54 +112,63 @@ def strongest_of_all(p: Tensor, k: int, guess: float) -> Fired:
     return Fired(rows, latents, values)
 
 
-def decode(fired: Fired, decoder: Tensor, b_dec: Tensor, n_rows: int) -> Tensor:
-    """Return the reconstruction of a batch `[row, d]`."""
+def decode(fired: Fired, decoder: Tensor, base: Tensor, n_rows: int) -> Tensor:
+    """Return the reconstruction of a batch `[row, d_out]`, `base` being what it is where no latent fires."""
     sums = functional.embedding_bag(
         fired.latents, decoder, fired.starts(n_rows), mode="sum", per_sample_weights=fired.values
     )
-    return sums + b_dec
+    return sums + base
 
 
 def write_gradients(weights: Weights, gradients: list[Tensor], fired: Fired, centred: Tensor, error: Tensor) -> None:
     """Write the gradients of a function of the reconstruction, `error` `[row, d_out]` being that by the reconstruction.
 
-    `centred` is what the encoder was given, the input without `b_dec`. Only latents that fire have gradients other than
-    0; what `gradients` held before is lost.
+    `centred` is what the encoder was given, `Weights.encoded`. Only latents that fire have gradients other than 0; what
+    `gradients` held before is lost.
     """
-    torch.sum(error, 0, out=gradients[3])
+    for one in gradients[3:]:
+        one.zero_()
+    _add_gradients_of_rest(gradients, centred, error)
     _add_gradients_of_latents(weights, gradients, fired, centred, error, fresh=True)
 
 
 def write_nested_gradients(
-    weights: Weights, gradients: list[Tensor], fired: Fired, centred: Tensor, x: Tensor, ends: list[int]
+    weights: Weights, gradients: list[Tensor], fired: Fired, centred: Tensor, y: Tensor, ends: list[int]
 ) -> Tensor:
     """Write the gradients of the mean over `ends` of the error of the first so many latents alone.
 
-    Returns what all of them leave over `[row, d]`, the reconstruction less `x`. Each latent that fires is read and
+    Returns what all of them leave over `[row, d_out]`, the reconstruction less `y`. Each latent that fires is read and
     written once: its error is the sum of the errors of all prefixes that have it.
     """
-    group = torch.bucketize(fired.latents, torch.tensor(ends, device=x.device), right=True)
+    group = torch.bucketize(fired.latents, torch.tensor(ends, device=y.device), right=True)
     parts = [fired.where(group == at) for at in range(len(ends))]
-    residual = weights.b_dec - x
+    residual = weights.without_latents(centred) - y
     residuals = []
     for part in parts:
-        residual = residual + decode(part, weights.decoder, torch.zeros_like(weights.b_dec), len(x))
+        residual = residual + decode(part, weights.decoder, torch.zeros_like(weights.b_dec), len(y))
         residuals.append(residual)
-    error = torch.zeros_like(x)
+    error = torch.zeros_like(y)
     for one in gradients:
         one.zero_()
     for part, one in zip(reversed(parts), reversed(residuals), strict=True):
-        error = error + one * (2 / (len(x) * len(ends)))
+        error = error + one * (2 / (len(y) * len(ends)))
         _add_gradients_of_latents(weights, gradients, part, centred, error, fresh=False)
-    gradients[3] += error.sum(0)
+    _add_gradients_of_rest(gradients, centred, error)
     return residual
+
+
+def _add_gradients_of_rest(gradients: list[Tensor], centred: Tensor, error: Tensor) -> None:
+    """Add those of what the output is without latents: the bias, and the linear path where there is one."""
+    gradients[3] += error.sum(0)
+    for of_skip in gradients[4:]:
+        of_skip.addmm_(error.T, centred)
 
 
 def _add_gradients_of_latents(
     weights: Weights, gradients: list[Tensor], fired: Fired, centred: Tensor, error: Tensor, *, fresh: bool
 ) -> None:
     """Add them to those of encoder, decoder and biases, of which all but that of `b_dec` are 0 before where `fresh`."""
-    of_encoder, of_decoder, of_b_enc, of_b_dec = gradients
+    of_encoder, of_decoder, of_b_enc, of_b_dec = gradients[:4]
     codes = fired.starts(len(error) + 1), fired.latents, fired.values
     by_latent = _kernels.add_latent_gradients(codes, weights.decoder, error, centred, of_encoder, of_decoder, fresh)
     if fresh:
@@ -159,4 +183,5 @@ def _add_gradients_of_latents(
         of_encoder.index_add_(0, fired.latents, centred[fired.rows] * by_value[:, None])
         by_latent = torch.zeros_like(weights.b_enc).index_add_(0, fired.latents, by_value)
     of_b_enc += by_latent
-    of_b_dec -= by_latent @ weights.encoder
+    if not weights.transcodes:
+        of_b_dec -= by_latent @ weights.encoder

@@ -16,7 +16,7 @@ class Settings:
 
     Attributes
     ----------
-    d_sae, k, architecture, steps, batch, seed, learning_rate
+    d_sae, k, architecture, steps, batch, seed, learning_rate, skip
         As `features.train` takes them.
     """
 
@@ -27,6 +27,7 @@ class Settings:
     batch: int
     seed: int
     learning_rate: float
+    skip: bool = False
 
     def __post_init__(self) -> None:
         check_choice("architecture", self.architecture, Architecture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -54,9 +55,9 @@ class SparseStep:
         self.own: list[Tensor] = [torch.zeros(settings.d_sae, device=device)] if jumps else []
         self._memory: list[Tensor] = []
 
-    def gradients(self, weights: Weights, x: Tensor) -> tuple[list[Tensor], dict[str, float]]:
+    def gradients(self, weights: Weights, x: Tensor, y: Tensor) -> tuple[list[Tensor], dict[str, float]]:
         """Return the gradients of a batch by the weights and by `own`, and its measures."""
-        centred = x - weights.b_dec
+        centred = weights.encoded(x)
         p = None
         if self._settings.architecture == "topk":
             fired = strongest_of_each(weights, centred, self._settings.k)
@@ -64,24 +65,27 @@ class SparseStep:
             p = pre_activations(weights, centred)
             fired = self._fired(p)
         gradients = self._gradients(weights)
+        n = len(weights.all())
         if self._settings.architecture == "matryoshka":
             ends = [max(1, round(share * len(weights.encoder))) for share in PREFIXES]
-            residual = write_nested_gradients(weights, gradients[:4], fired, centred, x, ends)
+            residual = write_nested_gradients(weights, gradients[:n], fired, centred, y, ends)
         else:
-            residual = decode(fired, weights.decoder, weights.b_dec, len(x)) - x
-            write_gradients(weights, gradients[:4], fired, centred, residual * (2 / len(x)))
+            residual = decode(fired, weights.decoder, weights.without_latents(x), len(x)) - y
+            write_gradients(weights, gradients[:n], fired, centred, residual * (2 / len(x)))
+        l0 = self.life.processes.mean(len(fired.values) / len(x))
         if self._jumps and p is not None:
-            self._add_gradients_of_thresholds(weights, gradients[4], p, residual, len(fired.values) / len(x))
+            self._add_gradients_of_thresholds(weights, gradients[n], p, residual, l0)
         if len(self.life.ailing):
             self._revive(weights, gradients, p, centred, -residual)
-        measures = self.life.note(fired.latents, -residual, x)
-        return gradients, measures | {"l0": len(fired.values) / len(x)}
+        measures = self.life.note(fired.latents, -residual, x, y)
+        return gradients, measures | {"l0": l0}
 
     def activation(self) -> dict[str, Any]:
         """Return how latents fire afterwards, in the units of training."""
         if self._settings.architecture == "topk":
             return {"activation": "topk", "k": self._settings.k}
-        thresholds = self.own[0] if self._jumps else torch.full((self._settings.d_sae,), self.threshold)
+        together = torch.full_like(self.life.idle, self.threshold, dtype=torch.float32)
+        thresholds = self.own[0] if self._jumps else together
         return {"activation": "jumprelu", "threshold": thresholds.clamp_min(0)}
 
     def calibrate(self, weights: Weights, x: Tensor) -> None:
@@ -89,7 +93,7 @@ class SparseStep:
         if self._settings.architecture == "topk" or self._jumps:
             return
         x = x[: max(1, _NUMBERS // self._settings.d_sae)]
-        p = torch.addmm(weights.b_enc, x - weights.b_dec, weights.encoder.T)
+        p = pre_activations(weights, weights.encoded(x))
         fired = strongest_of_all(p, self._settings.k, 0.5 * self.threshold)
         self.threshold = float(fired.values.min()) * (1 - 1e-6) if len(fired.values) else 0.0
 
@@ -110,9 +114,8 @@ class SparseStep:
         if self._jumps:
             rows, latents = ((p > self.own[0]) & (p > 0)).nonzero(as_tuple=True)
             return Fired(rows, latents, p[rows, latents])
-        fired = strongest_of_all(p, self._settings.k, 0.5 * self.threshold)
-        if len(fired.values):
-            least = float(fired.values.min())
+        fired, least = self.life.processes.strongest_of_batch(p, self._settings.k, 0.5 * self.threshold)
+        if least < math.inf:
             self.threshold = _KEPT * self.threshold + (1 - _KEPT) * least if self.threshold else least
             if self.own:
                 self.own[0].fill_(self.threshold)
@@ -134,7 +137,7 @@ class SparseStep:
         of = (*weights.all(), *self.own)
         if not self._memory:
             self._memory = [torch.empty_like(one) for one in of]
-        for one in self._memory[4:]:
+        for one in self._memory[len(weights.all()) :]:
             one.zero_()
         return list(self._memory)
 

@@ -38,5 +38,26 @@ def first_weights(x: Tensor, d_sae: int, generator: torch.Generator) -> Weights:
 
     `x` `[row, d]` are some inputs.
     """
-    decoder = functional.normalize(torch.randn(d_sae, x.shape[1], generator=generator), dim=1)
-    return Weights(decoder.clone(), decoder, torch.zeros(d_sae), geometric_median(x).float())
+    decoder = functional.normalize(_drawn(d_sae, x, generator), dim=1)
+    return Weights(decoder.clone(), decoder, torch.zeros(d_sae, device=x.device), geometric_median(x).float())
+
+
+def first_weights_of_transcoder(x: Tensor, y: Tensor, d_sae: int, skip: bool, generator: torch.Generator) -> Weights:
+    """Return the same of a transcoder: the encoder in random directions, the decoder where targets go along with each.
+
+    `b_enc` takes the median of the inputs off, as `b_dec` does in an autoencoder; the linear path begins with 0.
+
+    `x` `[row, d]` and `y` `[row, d_out]` are some inputs and targets.
+    """
+    encoder = functional.normalize(_drawn(d_sae, x, generator), dim=1)
+    covariance = (x - x.mean(0)).T @ (y - y.mean(0)) / len(x)
+    # a little at random, for what no target goes along with
+    decoder = functional.normalize(encoder @ covariance + 1e-6 * _drawn(d_sae, y, generator), dim=1)
+    b_enc = -encoder @ geometric_median(x).float()
+    path = torch.zeros(y.shape[1], x.shape[1], device=x.device) if skip else None
+    return Weights(encoder, decoder, b_enc, geometric_median(y).float(), path, transcodes=True)
+
+
+def _drawn(n: int, x: Tensor, generator: torch.Generator) -> Tensor:
+    """Return `n` random directions of the width of `x`, the same ones on every device."""
+    return torch.randn(n, x.shape[1], generator=generator, device="cpu").to(x.device)

@@ -43,3 +43,14 @@ def test_parquet_holds_the_recording(dtype, tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         rec.to_parquet(tmp_path / "out")
     assert (tmp_path / "out" / "rows.parquet").read_bytes() == before  # whole or not at all
+
+
+def test_rows_of_the_target_have_a_column(tmp_path):
+    scope = Microscope.load("demo")
+    options = {"site": "residual", "target": "neurons", "layers": [1, 2], "folder": tmp_path / "rec"}
+    rec = features.record(scope, TEXTS[:3], progress=False, **options)
+    table = parquet.read_table(rec.to_parquet(tmp_path / "out") / "rows.parquet").to_pandas()
+    for column, site in (("activation", "residual"), ("target", "neurons")):
+        for layer in (1, 2):
+            found = np.stack(table[column][table["layer_idx"] == layer])
+            np.testing.assert_array_equal(found, rec.rows(layer, site)[:].float())

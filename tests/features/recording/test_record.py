@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import json
 import time
 
 import numpy as np
@@ -10,8 +11,11 @@ import torch
 
 from scope_widgets import Microscope, features
 from scope_widgets.features.recording import record as recording_module
+from scope_widgets.features.recording import shard_tensors
+from scope_widgets.features.recording.joined import digest_of_recording
 from scope_widgets.features.recording.manifest import MANIFEST
 from tests.support.forked import Forked
+from tests.support.mlp_rows import mlp_rows
 
 NAMES = ("Mary", "John", "Anna", "Tom", "Lucy")
 TEXTS = [
@@ -50,6 +54,53 @@ def test_rows_are_those_of_a_trace(scope, site, tmp_path):
             value = trace.z(layer).flatten(1) if site == "z" else getattr(trace, site)(layer)
             torch.testing.assert_close(rec.rows(layer)[rows], value, rtol=1e-4, atol=1e-5)
     assert rec.samples.text[0].endswith(TEXTS[0])
+
+
+def test_two_sites_are_recorded_in_one_forward(scope, tmp_path, monkeypatch):
+    forwards = []
+    inner = shard_tensors.read_activations
+    monkeypatch.setattr(shard_tensors, "read_activations", lambda *given: forwards.append(1) or inner(*given))
+    options = {"dtype": "float32", "special_tokens": True}
+    rec = record(scope, tmp_path / "both", TEXTS[:4], site="mlp_in", target="mlp_out", **options)
+    n_forwards = len(forwards)
+    assert "mlp_in and mlp_out of layer 1, 3" in repr(rec)
+    for at, text in enumerate(TEXTS[:4]):
+        rows = np.flatnonzero(rec.table.sample_id == at)
+        for layer in (1, 3):
+            pair = mlp_rows(scope, layer, scope.trace(text).token_ids.tolist())
+            for site, value in zip(("mlp_in", "mlp_out"), pair, strict=True):
+                torch.testing.assert_close(rec.rows(layer, site)[rows], value, rtol=1e-4, atol=1e-5)
+    alone = record(scope, tmp_path / "alone", TEXTS[:4], site="mlp_in", **options)
+    assert len(forwards) == 2 * n_forwards
+    assert torch.equal(rec.rows(1)[:], alone.rows(1)[:])
+    wide = record(scope, tmp_path / "wide", TEXTS[:4], site="residual", target="neurons", layers=1)
+    again = features.Recording.load(wide.folder)
+    assert (again.rows(1).shape[1], again.rows(1, "neurons").shape[1]) == (128, 256)
+    assert again.manifest.complete
+    with pytest.raises(ValueError, match="'z' was not recorded; there is residual and neurons"):
+        again.rows(1, "z")
+    with pytest.raises(ValueError, match=r"another recording \(target=None, not 'mlp_out'"):
+        record(scope, alone.folder, TEXTS[:4], site="mlp_in", target="mlp_out", **options)
+    with pytest.raises(ValueError, match="target= is another site than site='mlp_in'"):
+        record(scope, tmp_path / "none", site="mlp_in", target="mlp_in")
+    with pytest.raises(ValueError, match="0 to 3 for 'mlp_out'"):
+        record(scope, tmp_path / "none", target="mlp_out", layers=4)
+
+
+def test_a_manifest_of_before_targets_is_read(scope, tmp_path):
+    rec = record(scope, tmp_path)
+    digest = digest_of_recording(rec)
+    given = json.loads((tmp_path / MANIFEST).read_text())
+    for wrong in ({"target": "residual"}, {"target": 3}, {"target": "mlp_out", "d_target": -1}):
+        (tmp_path / MANIFEST).write_text(json.dumps(given | wrong))
+        with pytest.raises(ValueError, match="no manifest of a recording"):
+            features.Recording.load(tmp_path)
+    for name in ("target", "d_target"):
+        del given[name]
+    (tmp_path / MANIFEST).write_text(json.dumps(given))
+    again = features.Recording.load(tmp_path)
+    assert (again.manifest, digest_of_recording(again)) == (rec.manifest, digest)
+    assert record(scope, tmp_path).manifest.complete
 
 
 def test_special_tokens_are_left_out_and_counted(scope, tmp_path):
@@ -216,7 +267,7 @@ def test_a_complete_recording_is_that_of_its_texts(scope, tmp_path, most, monkey
     """Other texts are refused wherever they differ; the same ones are compared, not run."""
     rec = record(scope, tmp_path, max_tokens=most)
     before = bytes_of(tmp_path)
-    monkeypatch.setattr(recording_module, "_values", lambda *_: pytest.fail("the model was run"))
+    monkeypatch.setattr(shard_tensors, "_values", lambda *_: pytest.fail("the model was run"))
     assert len(record(scope, tmp_path, iter(TEXTS), max_tokens=most)) == len(rec)
     used = int(rec.samples.document.max())
     for others in (TEXTS[::-1], ["another", *TEXTS[1:]], [*TEXTS[:used], "another"], TEXTS[:used], TEXTS[1:]):

@@ -7,8 +7,8 @@ import torch
 
 from scope_widgets import Microscope, features
 from scope_widgets.features.sae.measures import explained_variance
+from scope_widgets.features.training import run as run_module
 from scope_widgets.features.training import sparse_step
-from scope_widgets.features.training import train as train_module
 from scope_widgets.features.training.checkpoint import Checkpoint
 from scope_widgets.features.training.objective import (
     Weights,
@@ -18,9 +18,11 @@ from scope_widgets.features.training.objective import (
     write_gradients,
     write_nested_gradients,
 )
+from scope_widgets.features.training.rows import TrainingRows, as_one
 from scope_widgets.features.training.settings import Settings
 from scope_widgets.features.training.sparse_step import SparseStep
 from scope_widgets.features.training.start import geometric_median
+from tests.support.box_around_thresholds import Jump
 from tests.support.planted_features import matched_cosine, mean_max_cosine
 
 ARCHITECTURES = ("batch_topk", "topk", "matryoshka", "jumprelu", "gated")
@@ -107,23 +109,6 @@ def test_nested_gradients_are_those_of_autograd(dtype):
         torch.testing.assert_close(one, other, **tolerance)
 
 
-class Jump(torch.autograd.Function):
-    """`p` above `threshold`, times `scale`; by the threshold a box of a width."""
-
-    @staticmethod
-    def forward(ctx, p, threshold, width, linear):
-        ctx.save_for_backward(p, threshold)
-        ctx.width, ctx.linear = width, linear
-        return (p > threshold) * (p if linear else torch.ones_like(p))
-
-    @staticmethod
-    def backward(ctx, gradient):
-        p, threshold = ctx.saved_tensors
-        box = ((p - threshold).abs() < ctx.width / 2) / ctx.width
-        by_threshold = -gradient * box * (threshold if ctx.linear else 1)
-        return gradient * (p > threshold) if ctx.linear else None, by_threshold.sum(0), None, None
-
-
 def test_gradients_of_thresholds_are_those_of_a_box_around_them(monkeypatch):
     monkeypatch.setattr(sparse_step, "_BANDWIDTH", 0.5)
     torch.manual_seed(0)
@@ -135,7 +120,7 @@ def test_gradients_of_thresholds_are_those_of_a_box_around_them(monkeypatch):
     weights = Weights(*(torch.randn(*shape, requires_grad=True) for shape in ((n, d), (n, d), (n,), (d,))))
     x = torch.randn(n_rows, d)
     with torch.no_grad():
-        found, _ = step.gradients(weights, x)
+        found, _ = step.gradients(weights, x, x)
     threshold, width = step.own[0].clone().requires_grad_(), 0.5 * d**0.5
     p = (x - weights.b_dec) @ weights.encoder.T + weights.b_enc
     acts, fires = (Jump.apply(p, threshold, width, linear) for linear in (True, False))
@@ -168,21 +153,21 @@ def test_the_geometric_median_is_the_point_of_least_distance():
 
 def test_a_stopped_run_goes_on_to_the_same_curve(tmp_path, monkeypatch):
     rows, _ = planted(4000)
-    monkeypatch.setattr(train_module, "_VALIDATE", 50)
+    monkeypatch.setattr(run_module, "_VALIDATE", 50)
     whole = train(rows, steps=300)
-    inner, seen = train_module._Run._one_step, []
+    inner, seen = run_module.TrainingRun.step, []
 
-    def step(run, x):
+    def step(run, x, y):
         if len(seen) == 130:
             raise KeyboardInterrupt
         seen.append(1)
-        return inner(run, x)
+        return inner(run, x, y)
 
-    monkeypatch.setattr(train_module._Run, "_one_step", step)
+    monkeypatch.setattr(run_module.TrainingRun, "step", step)
     with pytest.raises(KeyboardInterrupt, match="130 of 300 steps: the same call goes on") as caught:
         train(rows, steps=300, folder=tmp_path)
     assert caught.value.result.d_sae == 32
-    monkeypatch.setattr(train_module._Run, "_one_step", inner)
+    monkeypatch.setattr(run_module.TrainingRun, "step", inner)
     with pytest.raises(ValueError, match="another run"):
         train(rows, steps=301, folder=tmp_path)
     with pytest.raises(ValueError, match="another run"):
@@ -204,7 +189,7 @@ def test_a_finished_run_is_returned_and_of_other_rows_refused(tmp_path, monkeypa
     rows, _ = planted(1000)
     sae = train(rows, steps=20, folder=tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    monkeypatch.setattr(train_module._Run, "_one_step", lambda *_: pytest.fail("it was trained again"))
+    monkeypatch.setattr(run_module.TrainingRun, "step", lambda *_: pytest.fail("it was trained again"))
     again = train(rows, steps=20, folder=tmp_path)
     assert (again.history, torch.equal(again.W_dec, sae.W_dec)) == (sae.history, True)
     last = rows.clone()
@@ -251,7 +236,9 @@ def test_dead_latents_learn_from_what_the_others_leave_over():
     without, dead = SparseStep(settings, 100, x.device), SparseStep(settings, 100, x.device)
     dead.life.idle[:20] = 101
     with torch.no_grad():
-        added = [b - a for a, b in zip(without.gradients(weights, x)[0], dead.gradients(weights, x)[0], strict=True)]
+        added = [
+            b - a for a, b in zip(without.gradients(weights, x, x)[0], dead.gradients(weights, x, x)[0], strict=True)
+        ]
     p = (x - weights.b_dec.detach()) @ weights.encoder.T + weights.b_enc
     chosen = torch.zeros_like(p).scatter_(1, p.topk(k, dim=1).indices, 1.0)
     left = (x - (p.relu() * chosen) @ weights.decoder - weights.b_dec).detach()
@@ -271,7 +258,7 @@ def test_dead_latents_begin_anew_at_what_is_left_over():
     parameters = [*weights.all(), *step.own]
     optimiser = torch.optim.Adam(parameters, lr=0.1)
     x = torch.randn(n_rows, d)
-    gradients, _ = step.gradients(weights, x)
+    gradients, _ = step.gradients(weights, x, x)
     for one, gradient in zip(parameters, gradients, strict=True):
         one.grad = gradient
     optimiser.step()
@@ -336,3 +323,20 @@ def test_bad_arguments_are_said(options, said):
 def test_rows_that_nothing_can_be_trained_on_are_refused(rows, said):
     with pytest.raises(ValueError, match=said):
         train(rows, steps=5)
+
+
+def test_recordings_are_trained_on_as_one(tmp_path):
+    scope = Microscope.load("demo")
+    texts = [f"{name} gave a book to {other}" for name in ("Mary", "John", "Anna") for other in ("Tom", "Lucy")] * 5
+    options = {"d_sae": 16, "k": 2, "batch": 32, "steps": 10}
+    parts = [
+        features.record(scope, texts, layers=2, folder=tmp_path / str(at), shard=(at, 2), progress=False)
+        for at in (0, 1)
+    ]
+    sae = train(parts, folder=tmp_path / "sae", **options)
+    assert (sae.layer, sae.model) == (2, "demo")
+    rows = TrainingRows(as_one(parts), 2, 0)
+    assert rows.n == sum((one.table["split"] == "train").sum() for one in parts) > 0
+    assert torch.equal(train(parts, folder=tmp_path / "sae", **options).W_dec, sae.W_dec)  # it has ended
+    with pytest.raises(ValueError, match="a checkpoint of another run, of other rows"):
+        train(parts[::-1], folder=tmp_path / "sae", **options)
