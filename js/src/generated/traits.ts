@@ -26,6 +26,10 @@ export interface AttentionViewTraits extends ViewTraits {
   prompt_line: boolean;
   /** how many others were shown: each is drawn anew */
   shown: number;
+  /** there is a model, and one prompt, to intervene on */
+  can_intervene: boolean;
+  /** the list of interventions and what it does, see `_told` */
+  intervened: Record<string, any>;
   tokens: string[];
   versus_tokens: string[];
   /** uint8 [side, layer, head, row, column] */
@@ -254,6 +258,8 @@ export interface SteeringPanelTraits extends ViewTraits {
   enabled: any;
   /** the answer of `steer` at the present strengths */
   start: Record<string, any>;
+  /** an intervention came, went or was set, and can be taken back */
+  can_undo: boolean;
   /** key to [low, high], for sliders that were swept */
   fluent: Record<string, any>;
   presets: any;
