@@ -130,8 +130,9 @@ class PatchActivation(Intervention):
         return f"{self.label} {f'residual {self.layer}' if self.head is None else f'head {self.layer}.{self.head}'}"
 
     def check(self, scope: Microscope) -> None:
-        """Raise ValueError where there is no such head, or values are of another width than the model's."""
-        super().check(scope)
+        """Raise ValueError where there is no such head or layer; the final norm is one more of the stream."""
+        if self.head is not None or self.layer != scope.n_layers:
+            super().check(scope)
         if self.head is not None and not 0 <= self.head < scope.n_heads:
             raise ValueError(
                 f"There is no head {self.layer}.{self.head}: {scope.model_id} has heads 0 to {scope.n_heads - 1}."

@@ -6,10 +6,19 @@ from typing import Any
 
 import pytest
 
-from scope_widgets import steering
-from scope_widgets.widgets import AttentionView, Selection, SteeringPanel, save_html
+from scope_widgets import heads, lens, patching, steering
+from scope_widgets.widgets import (
+    AttentionView,
+    AttributionView,
+    HeadTable,
+    PatchingMap,
+    Selection,
+    SteeringPanel,
+    save_html,
+)
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
+CORRUPTED = "When Mary and John went to the store, Mary gave a drink to"
 
 
 @pytest.fixture
@@ -76,9 +85,46 @@ def test_a_saved_page_has_no_bar(browser_page: Any, demo: Any, tmp_path: Any) ->
     assert browser_page.locator(".sw-touch").is_hidden()
 
 
+def every_kind(demo: Any, **options: Any) -> dict[str, Any]:
+    trace = demo.trace(PROMPT)
+    compared = {"answer": " Mary", "versus": " John"}
+    shared: dict[str, Any] = {"selection": Selection(heads=[(3, 1)]), **options}
+    return {
+        "attention": AttentionView(trace, **shared),
+        "table": HeadTable(heads.score(trace, null_draws=0), columns=["induction", "entropy"], **shared),
+        "attribution": AttributionView(lens.direct_logit_attribution(trace, **compared), trace=trace, mlp=1, **shared),
+        "map": PatchingMap(patching.activations(demo, PROMPT, CORRUPTED, **compared, over="residual"), **shared),
+        "panel": SteeringPanel(demo, PROMPT, **compared, **shared),
+    }
+
+
+def test_neurons_and_cells_are_changed_where_they_stand(browser_page: Any, mount: Any, demo: Any) -> None:
+    views = every_kind(demo)
+    places = dict(zip(views, mount(browser_page, *views.values(), width=1000), strict=True))
+    places["attribution"].locator(".at-name").first.click()
+    field = places["attribution"].locator(".sw-touch-field")
+    held = field.input_value()
+    field.press("Enter")
+    (row,) = views["panel"].interventions
+    assert row["kind"] == "clamp"
+    assert views["panel"].strengths[0] == pytest.approx(float(held.replace("−", "-")))
+    places["map"].locator(".pm-content button").first.click()
+    places["map"].get_by_role("button", name="Corrupted", exact=True).click()
+    assert [one["kind"] for one in views["panel"].interventions].count("patch") == 1
+    texts = {numbers(place) for name, place in places.items() if name != "panel"}
+    assert len(texts) == 1
+    places["map"].get_by_role("button", name="Corrupted", exact=True).click()
+    assert [one["kind"] for one in views["panel"].interventions] == ["clamp"]
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("width", [480, 1000])
-def test_pictures(show: Any, screenshot: Any, theme: str, width: int) -> None:
-    _, _, attention, _ = show(width, theme)
-    attention.get_by_role("button", name="Ablate").click()
-    screenshot(attention, f"interventions-attention-{theme}-{width}", compared=False)
+def test_pictures(browser_page: Any, mount: Any, demo: Any, screenshot: Any, theme: str, width: int) -> None:
+    views = every_kind(demo, theme=theme)
+    places = dict(zip(views, mount(browser_page, *views.values(), width=width), strict=True))
+    places["attention"].get_by_role("button", name="Ablate").click()
+    places["map"].locator(".pm-content button").first.click()
+    places["map"].get_by_role("button", name="Corrupted", exact=True).click()
+    places["attribution"].locator(".at-name").first.click()
+    for name, place in places.items():
+        screenshot(place, f"interventions-{name}-{theme}-{width}", compared=False)

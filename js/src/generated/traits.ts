@@ -66,6 +66,10 @@ export interface AttributionViewTraits extends ViewTraits {
   prompt_line: boolean;
   /** how many others were shown: each is drawn anew */
   shown: number;
+  /** there is a model, and one prompt, to intervene on */
+  can_intervene: boolean;
+  /** the list of interventions and what it does, see `_told` */
+  intervened: Record<string, any>;
   /** [name, layer, head] a part; -1 where there is none */
   components: any[][];
   /** float64 a part, NaN where it is not known */
@@ -131,6 +135,10 @@ export interface CircuitGraphTraits extends ViewTraits {
 }
 
 export interface HeadTableTraits extends ViewTraits {
+  /** there is a model, and one prompt, to intervene on */
+  can_intervene: boolean;
+  /** the list of interventions and what it does, see `_told` */
+  intervened: Record<string, any>;
   n_rows: number;
   /** See `_columns.pack`. */
   columns: Record<string, any>[];
@@ -190,6 +198,10 @@ export interface PatchingMapTraits extends ViewTraits {
   prompt_line: boolean;
   /** how many others were shown: each is drawn anew */
   shown: number;
+  /** there is a model, and one prompt, to intervene on */
+  can_intervene: boolean;
+  /** the list of interventions and what it does, see `_told` */
+  intervened: Record<string, any>;
   /** layer, head, position; or component */
   axes: string[];
   shape: number[];

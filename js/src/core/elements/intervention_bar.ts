@@ -392,7 +392,7 @@ function numbersOf({ kl, difference, next, log_probability }: Effect, answers: I
 const button = (label: string, path: string, onclick: () => void): HTMLButtonElement =>
   h("button", { class: "sw-button", type: "button", title: label, "aria-label": label, onclick }, icon(path));
 
-const plain = (value: number): string => String(Number(value.toPrecision(4))).replace("-", "−");
+const plain = (value: number): string => String(Number(value.toPrecision(3))).replace("-", "−");
 
 function read(text: string): number | undefined {
   const tidy = text.trim().replace("−", "-").replace(",", ".");
