@@ -114,7 +114,7 @@ class HeadTable(Intervening):
         self._columns = [column for column in known if column.shown]
         self._shown = [column.name for column in known if column.shown and column.kind != "strip"]
         self._provenance = getattr(scores, "provenance", None)
-        self._scope = scope_behind(scores) if self._provenance is not None else None
+        self._scope = scope_behind(scores) if isinstance(self._provenance, Provenance) else None
         model = getattr(self._provenance, "model", "") or getattr(scores, "model_id", "")
         super().__init__(
             selection=selection,
@@ -144,7 +144,7 @@ class HeadTable(Intervening):
     def intervenes_on(self) -> tuple[Any, str | None] | None:
         """Return the model, and the prompt where the scores are of one."""
         found = self._provenance
-        if self._scope is None or not isinstance(found, Provenance):
+        if self._scope is None or found is None:
             return None
         return self._scope, found.prompts[0] if len(found.prompts) == 1 else None
 

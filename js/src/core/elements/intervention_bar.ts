@@ -55,6 +55,8 @@ interface Intervened {
 const NOTHING: Intervened = { rows: [], effect: {}, answers: [], can_undo: false };
 /** A request that is answered sooner is not spoken of. */
 const SHORT = 300;
+/** Chips that are shown; a panel has all of them. */
+const MANY = 6;
 const UNDO = "M5.500 3 2.500 6l3 3M3 6h6.500a3.500 3.500 0 0 1 0 7H6";
 const CODE = "M5 4 1.5 8 5 12M11 4l3.500 4L11 12M9 3 7 13";
 /** A divergence below it is that of rounding. */
@@ -303,7 +305,9 @@ function rowsOf(list: ReadonlySignal<Intervened>, asking: Asking, until: AbortSi
   element.append(chips, undo, copy, said);
   watch(until, () => {
     const { rows, can_undo } = list.value;
-    chips.replaceChildren(...rows.map((row) => chip(row, () => asking.ask("withdraw", { key: row.key }))));
+    const shown = rows.slice(-MANY).map((row) => chip(row, () => asking.ask("withdraw", { key: row.key })));
+    const more = rows.length - shown.length;
+    chips.replaceChildren(...(more ? [h("span", { class: "sw-dim" }, `${more} more and`)] : []), ...shown);
     copy.hidden = !rows.length;
     undo.hidden = !can_undo;
     element.hidden = !rows.length && !can_undo;
