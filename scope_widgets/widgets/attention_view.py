@@ -92,7 +92,7 @@ class AttentionView(Intervening, Prompted):
     """
 
     bundle: ClassVar[str] = "attention_view"
-    explains = ("attention", "class", "threshold", "null")
+    explains = ("attention", "class", "threshold", "null", "intervention")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "scale": str,
         "limits": list[float],

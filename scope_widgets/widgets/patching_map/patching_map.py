@@ -381,7 +381,7 @@ class PatchingMap(Intervening, Prompted):
     @traitlets.default("definitions")
     def _explained(self) -> list[list[str]]:
         of_patching = ("patching", "estimate", "undefined") if not self.components else ("contribution",)
-        return defined((*of_patching, "logit_difference", "sums"))
+        return defined((*of_patching, "logit_difference", "sums", "intervention"))
 
     @traitlets.default("origin")
     def _origin(self) -> str:
