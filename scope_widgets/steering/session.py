@@ -167,7 +167,7 @@ class Session:
         same = [_without_strength(one) for one in made.interventions] == [
             _without_strength(one) for one in self.interventions
         ]
-        made._known = self._known.copy() if same else OrderedDict()
+        made._known = self._known if same else OrderedDict()
         made._hits = made._misses = 0
 
         def steps() -> Steps[Session]:
