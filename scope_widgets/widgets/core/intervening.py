@@ -65,7 +65,7 @@ class SharesInterventions:
 def share_lists(selection: Selection) -> None:
     """Let views of a selection that are of one model and prompt show one list of interventions."""
     sharing = [view for view in selection.views() if isinstance(view, SharesInterventions)]
-    lists = [one._list for one in sharing if one._list is not None]
+    lists = sorted((one._list for one in sharing if one._list is not None), key=lambda one: one.number)
     for view in sharing:
         if not view._given_list:
             fitting = [one for one in lists if view.fits(one)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet, ref
 
@@ -62,10 +63,13 @@ class SharedInterventions(PromptFollower):
         What the model is asked by: its interventions are the rows, not their strengths.
     rows : list of Row
         In the order in which they act.
+    number : int
+        Of two lists, the older one has the smaller.
     """
 
     def __init__(self, session: Session) -> None:
         self._views: WeakSet[Any] = WeakSet()
+        self.number = next(_NUMBERS)
         self._undo: list[tuple[str, Row | None]] = []
         self._found: Steered | None = None
         self.session = session
@@ -240,6 +244,7 @@ class SharedInterventions(PromptFollower):
         return put
 
 
+_NUMBERS = count()
 #: lists, by the sessions that came from them
 _LISTS: WeakKeyDictionary[Session, ref[SharedInterventions]] = WeakKeyDictionary()
 
