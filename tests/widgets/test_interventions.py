@@ -121,6 +121,18 @@ def test_the_residual_stream_is_zeroed_patched_or_frozen_at_one_position(how: st
         assert (effect(view) - clean) / (other - clean) == pytest.approx(float(found.values[2, 10]), abs=1e-5)
 
 
+@pytest.mark.parametrize("layer", range(5))
+def test_every_row_of_a_map_is_what_the_bar_does(layer: int) -> None:
+    """The last of them is what enters the final norm."""
+    found = patching.activations(scope(), PROMPT, CORRUPTED, **ANSWERS, over="residual", direction="noising")
+    view = PatchingMap(found)
+    position = 14 if layer > 2 else 10
+    ask(view, site="residual", layer=layer, how="patch", position=position)
+    before, after = view.intervened["effect"]["difference"]
+    other = difference(logits(CORRUPTED))
+    assert (after - before) / (other - before) == pytest.approx(float(found.values[layer, position]), abs=1e-5)
+
+
 def test_a_head_is_that_of_the_corrupted_prompt_or_frozen_whatever_acts_before() -> None:
     view = PatchingMap(patching.activations(scope(), PROMPT, CORRUPTED, **ANSWERS, over="head", positions="all"))
     z = scope().trace(CORRUPTED).z(3)[:, 1]
