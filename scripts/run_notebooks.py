@@ -20,7 +20,7 @@ PICTURES = ROOT / "docs" / "pictures"
 #: bytes of a notebook; a picture's plain pixels go first
 MOST = 300_000
 #: notebooks that need another model, or a server
-ELSEWHERE = ("remote", "smollm2", "steering_smollm2")
+ELSEWHERE = ("features_smollm2", "remote", "smollm2", "steering_smollm2")
 #: inches
 WIDTH = 6.0
 

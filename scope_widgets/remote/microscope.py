@@ -58,6 +58,7 @@ _MEASURED = frozenset({"z", "attention_out", "mlp_out"})
 def load(name: str, revision: str | None, host: str | None, api_key: str | None, timeout: float) -> RemoteMicroscope:
     """Return the microscope of a model on an NDIF server; its configuration and tokenizer come from the hub."""
     server = Server.of(host, api_key, timeout)
+    del api_key  # a traceback shows the variables of its frames to whoever reads a notebook
     described, tokenizer, commit = _described(name, revision)
     transport = NdifTransport(server, described, name)
     folder = cache_folder()

@@ -78,6 +78,7 @@ class Answers:
             step()
 
     def _steps(self, request: str, name: str, args: dict[str, Any]) -> Iterator[float]:
+        start = time.monotonic()
         try:
             method, given = self._method(name, args)
             answer = method(**given)
@@ -93,6 +94,7 @@ class Answers:
             self.send({"v": 1, "id": request, "kind": "err", "message": _sentence(name, failure)})
         finally:
             self._running.discard(request)
+            _log.debug("request %r took %.0f ms", name, 1e3 * (time.monotonic() - start))
 
     def _report(self, request: str, answer: Any) -> Generator[float, None, Answer | None]:
         last: tuple[Any, ...] = (0, 0, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -95,7 +96,11 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
         if not isinstance(selection, (Selection, type(None))):
             raise TypeError(f"selection= takes a Selection, not {selection!r}; heads go into selected_heads=.")
         if unknown := sorted(set(traits) - set(self.trait_names())):
-            raise TypeError(f"{type(self).__name__} has no option {', '.join(unknown)}.")
+            named = set(inspect.signature(type(self)).parameters) - {"traits"}
+            options = sorted(named | set(self.set_in_browser) | {"title", "theme", "selection"})
+            raise TypeError(
+                f"{type(self).__name__} has no option {', '.join(unknown)}. Its options are {', '.join(options)}."
+            )
         self._running, self._paused = set(), {}
         self._own_layout = "layout" not in traits
         self.selection = selection or Selection()  # from here on `close` has all that it needs

@@ -42,17 +42,16 @@ def train(rows, **options):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_planted_directions_are_found(architecture):
     rows, directions = planted(20_000)
-    sae = train(rows, architecture=architecture)
+    sae = train(rows, architecture=architecture, d_sae=48)  # half as many latents again as there are directions
     others = rows[-2000:]
     codes = sae.encode(others)
     # the first latents of "matryoshka" stand for more than one direction, as they reconstruct alone too
-    assert mean_max_cosine(sae.W_dec, directions) > (0.85 if architecture == "matryoshka" else 0.9)
+    assert mean_max_cosine(sae.W_dec, directions) > (0.9 if architecture == "matryoshka" else 0.95)
     assert 1.2 < codes.l0 < 3
     assert explained_variance(others, sae.decode(codes)) > 0.75
-    torch.testing.assert_close(sae.W_dec.norm(dim=1), torch.ones(32), atol=1e-6, rtol=0)
+    torch.testing.assert_close(sae.W_dec.norm(dim=1), torch.ones(48), atol=1e-6, rtol=0)
     assert sae.history["validation_explained"][-1] > 0.75
-    if architecture == "topk":
-        assert matched_cosine(sae.W_dec, directions) > 0.9
+    assert matched_cosine(sae.W_dec, directions) > (0.9 if architecture == "matryoshka" else 0.95)
 
 
 def test_in_noise_nothing_is_found():
