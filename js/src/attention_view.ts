@@ -35,6 +35,8 @@ const KEYS = [
   ["Alt + drag", "move the zoomed part"],
   ["d", "exact values on or off"],
   ["p", "pin the opened head, or no longer"],
+  ["v", "attention or value-weighted attention"],
+  ["t", "the tokens that the opened head writes and reads"],
   ["/", "find heads"],
   ["?", "this list"],
 ] as const;
@@ -90,6 +92,7 @@ function build(view: View<AttentionViewTraits>): void {
     state.narrow.value = size.value[0] < NARROW;
     root.classList.toggle("av-narrow", state.narrow.value);
     root.classList.toggle("av-opened", !!state.open.value);
+    root.classList.toggle("av-with-tokens", !!state.open.value && state.tokensShown.value);
   });
   const target = computed(() => {
     const [layer, index] = state.open.value ?? [];
@@ -133,6 +136,8 @@ function keyActions(root: HTMLElement, state: State, toolbar: Toolbar): Record<s
     "0": () => state.resetWindow(),
     d: () => toggleDetails(state),
     p: () => state.shown.peek() && state.togglePin(state.shown.peek()!),
+    v: () => state.setQuantity(state.weighted ? "attention" : "value_weighted"),
+    t: () => state.toggleTokens(),
     "/": () => root.querySelector<HTMLElement>(".sw-filter")?.focus(),
   };
 }

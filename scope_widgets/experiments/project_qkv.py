@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,7 +13,9 @@ from scope_widgets.models.microscope import Microscope
 _BATCH = 256
 
 
-def project_qkv(scope: Microscope, vectors: Tensor, sites: tuple[str, ...]) -> dict[str, list[Tensor]]:
+def project_qkv(
+    scope: Microscope, vectors: Tensor, sites: tuple[str, ...], layers: Sequence[int] | None = None
+) -> dict[str, list[Tensor]]:
     """Let each block read the same residual streams, as those of one-token prompts.
 
     At the first position, where rotary embedding does not rotate.
@@ -22,6 +24,8 @@ def project_qkv(scope: Microscope, vectors: Tensor, sites: tuple[str, ...]) -> d
     ----------
     vectors : [vector, d_model]
     sites : of "q", "k", "v"
+    layers : sequence of int, optional
+        Blocks; by default all.
 
     Returns
     -------
@@ -33,7 +37,8 @@ def project_qkv(scope: Microscope, vectors: Tensor, sites: tuple[str, ...]) -> d
     UnsupportedModelError
         For a family whose attention cannot be looked into.
     """
-    kept: dict[tuple[str, int], list[Tensor]] = {(site, at): [] for site in sites for at in range(scope.n_layers)}
+    blocks = range(scope.n_layers) if layers is None else layers
+    kept: dict[tuple[str, int], list[Tensor]] = {(site, at): [] for site in sites for at in blocks}
 
     def keep(place: tuple[str, int]) -> Callable[[Tensor], Tensor]:
         def edit(value: Tensor) -> Tensor:
@@ -48,5 +53,5 @@ def project_qkv(scope: Microscope, vectors: Tensor, sites: tuple[str, ...]) -> d
     keepers = {place: keep(place) for place in kept}
     for some in torch.split(vectors, _BATCH):
         ids = torch.zeros(len(some), 1, dtype=torch.long)
-        scope.logits(ids, {("residual", layer): put(some) for layer in range(scope.n_layers)} | keepers)
-    return {site: [torch.cat(kept[site, layer]) for layer in range(scope.n_layers)] for site in sites}
+        scope.logits(ids, {("residual", layer): put(some) for layer in blocks} | keepers)
+    return {site: [torch.cat(kept[site, layer]) for layer in blocks] for site in sites}

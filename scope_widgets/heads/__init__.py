@@ -2,8 +2,9 @@
 
 `score` computes every statistic of a trace, `score_repeated_tokens` is the induction test proper, `label` names the
 heads that pass a threshold and a null, `importance` ablates every head. `entropy`, `top_attended` and `rollout` look
-closer at patterns, `copying` and `composition` at weights. `recall_heads` finds the heads that attend to the subject of
-a fact, `compare_heads` those that differ between two sets of prompts.
+closer at patterns, `value_weighted_attention` and `writes` at what a head adds to the residual stream, `copying`,
+`composition`, `ov_tokens`, `copied_tokens` and `qk_tokens` at weights. `recall_heads` finds the heads that attend to
+the subject of a fact, `compare_heads` those that differ between two sets of prompts.
 """
 
 from scope_widgets.heads.attention_patterns import (
@@ -24,10 +25,14 @@ from scope_widgets.heads.factual_recall.recall_heads import RecallHeads, recall_
 from scope_widgets.heads.factual_recall.subject_attention import SubjectAttention, subject_attention
 from scope_widgets.heads.factual_recall.subject_positions import subject_positions
 from scope_widgets.heads.head_scores import HeadScores
+from scope_widgets.heads.head_tokens import HeadTokens
+from scope_widgets.heads.head_writes import writes
 from scope_widgets.heads.importance import importance
 from scope_widgets.heads.label import THRESHOLDS, HeadLabels, label
 from scope_widgets.heads.multiple_comparisons import correct
 from scope_widgets.heads.score import score, score_repeated_tokens
+from scope_widgets.heads.value_weighted import ValueWeightedAttention, value_weighted_attention
+from scope_widgets.heads.weight_tokens import copied_tokens, ov_tokens, qk_tokens
 
 __all__ = [
     "THRESHOLDS",
@@ -40,18 +45,23 @@ __all__ = [
     "HeadComparison",
     "HeadLabels",
     "HeadScores",
+    "HeadTokens",
     "PromptPair",
     "RecallHeads",
     "SubjectAttention",
     "TopAttended",
+    "ValueWeightedAttention",
     "compare_heads",
     "composition",
+    "copied_tokens",
     "copying",
     "correct",
     "entropy",
     "importance",
     "known_facts",
     "label",
+    "ov_tokens",
+    "qk_tokens",
     "recall_heads",
     "rollout",
     "score",
@@ -59,4 +69,6 @@ __all__ = [
     "subject_attention",
     "subject_positions",
     "top_attended",
+    "value_weighted_attention",
+    "writes",
 ]

@@ -19,8 +19,8 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result, made_with
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.rounding import rank
+from scope_widgets.experiments.trace_model import scope_of
 from scope_widgets.lens.logit_direction import LogitDirection, value_at
-from scope_widgets.lens.trace_model import scope_of
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope

@@ -20,7 +20,7 @@ from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.metric import divergence
 from scope_widgets.experiments.rounding import largest, noise_floor
-from scope_widgets.lens.trace_model import scope_of
+from scope_widgets.experiments.trace_model import scope_of
 from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable

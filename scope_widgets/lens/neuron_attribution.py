@@ -15,8 +15,8 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.rounding import rank
+from scope_widgets.experiments.trace_model import scope_of
 from scope_widgets.lens.logit_direction import LogitDirection, value_at
-from scope_widgets.lens.trace_model import scope_of
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import freeze_norm
 from scope_widgets.models.execution.activation_edits import check_edits

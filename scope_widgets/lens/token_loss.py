@@ -15,7 +15,7 @@ from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.rounding import largest, noise_floor
-from scope_widgets.lens.trace_model import check_trace
+from scope_widgets.experiments.trace_model import check_trace
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import token_texts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -13,7 +12,6 @@ import numpy.typing as npt
 import torch
 import traitlets
 
-from scope_widgets import _kernels
 from scope_widgets._job import Job, Steps
 from scope_widgets.heads.score import score
 from scope_widgets.heads.thumbnails import head_pattern
@@ -29,6 +27,8 @@ from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer
 from scope_widgets.widgets.figures.attention import draw_attention, thumbnails_coloured
 from scope_widgets.widgets.figures.captions import quoted
 from scope_widgets.widgets.head_statistics import statistics_of, strongest
+from scope_widgets.widgets.opened_head import OpenedHead, largest_of
+from scope_widgets.widgets.packed_patterns import packed, rows, within
 
 Side = Literal["a", "b"]
 Float32 = npt.NDArray[np.float32]
@@ -44,7 +44,7 @@ PATIENCE_S = 0.25
 SCORED_AT_ONCE = 20_000_000
 
 
-class AttentionView(Intervening, Prompted):
+class AttentionView(Intervening, OpenedHead, Prompted):
     """Attention of one prompt: all heads as thumbnails, each to be opened to its full pattern.
 
     Parameters
@@ -78,6 +78,11 @@ class AttentionView(Intervening, Prompted):
         Of the colour scale, default (0, 1).
     threshold : float
         Attention below it is not drawn.
+    quantity : {"attention", "value_weighted"}
+        What the opened head shows: attention, or `heads.value_weighted_attention`, on a scale of its own.
+    head_tokens : bool, default False
+        Whether tokens stand below the opened head: what it writes at the selected token (`heads.writes`), and what its
+        weights make of that token (`heads.ov_tokens`, `heads.qk_tokens`).
     **traits
         ``selected_heads``, ``selected_tokens``, ``title``, ``theme``, ``height`` (pixels).
 
@@ -92,7 +97,10 @@ class AttentionView(Intervening, Prompted):
     """
 
     bundle: ClassVar[str] = "attention_view"
-    explains = ("attention", "class", "threshold", "null", "intervention")
+    explains = (
+        "attention", "value_weighted", "head_writes", "ov_tokens", "qk_tokens", "class", "threshold", "null",
+        "intervention",
+    )  # fmt: skip
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "scale": str,
         "limits": list[float],
@@ -100,6 +108,8 @@ class AttentionView(Intervening, Prompted):
         "sort": str,
         "filter": str,
         "pinned_heads": list[list[int]],
+        "quantity": str,
+        "head_tokens": bool,
     }
 
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -155,6 +165,7 @@ class AttentionView(Intervening, Prompted):
         self.traces = traces
         self._opened: dict[Side, tuple[tuple[int, int], Float32]] = {}
         self._thumbnails = Thumbnails(traces)
+        self._forget_head()
 
     def _of_traces(self) -> dict[str, Any]:
         """Return the traits that say what is shown of the traces so far."""
@@ -164,6 +175,7 @@ class AttentionView(Intervening, Prompted):
             "thumbnails": self._pictures.tobytes(),
             "thumbnail_size": self._thumbnails.size,
             "thumbnail_layers": self._thumbnails.finished,
+            "no_weights": self._why_no_weights(),
         }
 
     @property
@@ -229,7 +241,7 @@ class AttentionView(Intervening, Prompted):
     def answer_thumbnails(self, layer: int) -> LongAnswer:
         """Draw layers up to `layer`: uint8 [side, head, row, column] of that layer; nothing where the state has all."""
         drawn = self._thumbnails
-        layer = _within(layer, drawn.n_layers, "layer")
+        layer = within(layer, drawn.n_layers, "layer")
         yield from drawn.up_to(layer)
         self._put_thumbnails()
         return {}, [] if drawn.complete else [drawn.pictures[:, layer].tobytes()]
@@ -279,7 +291,7 @@ class AttentionView(Intervening, Prompted):
         if side not in traces:
             raise ValueError(f"There is no side '{side}' in this view, only {', '.join(traces)}.")
         _, n_layers, n_heads, _, _ = self._pictures.shape
-        layer, head = _within(layer, n_layers, "layer"), _within(head, n_heads, "head")
+        layer, head = within(layer, n_layers, "layer"), within(head, n_heads, "head")
         if opened.get(side, ((), None))[0] != (layer, head):
             found = yield from submit(head_pattern, traces[side].attention_only(), layer, head).follow()
             opened[side] = (layer, head), _array(found.attention())
@@ -287,17 +299,11 @@ class AttentionView(Intervening, Prompted):
 
     def answer_head(self, layer: int, head: int, side: Side = "a") -> LongAnswer:
         """Return the lower triangle of a head, row by row: exact float32, or uint8 above `EXACT_TOKENS`."""
-        return self._with_head(layer, head, side, lambda pattern: _packed(pattern, len(self.tokens) <= EXACT_TOKENS))
+        return self._with_head(layer, head, side, lambda pattern: packed(pattern, len(self.tokens) <= EXACT_TOKENS))
 
     def answer_rows(self, layer: int, head: int, side: Side, first: int, last: int) -> LongAnswer:
         """Return the exact rows `first` to `last` - 1 of a head's lower triangle, float32."""
-
-        def rows(pattern: Float32) -> Answer:
-            between = range(max(0, operator.index(first)), min(len(pattern), operator.index(last)))
-            found = [pattern[query, : query + 1] for query in between]
-            return {}, [np.concatenate(found).tobytes() if found else b""]
-
-        return self._with_head(layer, head, side, rows)
+        return self._with_head(layer, head, side, lambda pattern: rows(pattern, first, last))
 
     # -- without a kernel
 
@@ -318,7 +324,22 @@ class AttentionView(Intervening, Prompted):
                     pattern = (
                         submit(head_pattern, trace.attention_only(), layer, head).result(progress=False).attention()
                     )
-                yield "head", {"layer": layer, "head": head, "side": side}, *_packed(_array(pattern), exact)
+                yield "head", {"layer": layer, "head": head, "side": side}, *packed(_array(pattern), exact)
+        chosen = [head for head in reversed(self._on_show()) if head in heads]
+        yield from self._saved_head(chosen, self._position())
+
+    def _is_exact(self) -> bool:
+        return len(self.tokens) <= EXACT_TOKENS
+
+    def _on_show(self) -> list[tuple[int, int]]:
+        """Return the heads that are shown large, the opened one last."""
+        opened = self.selected_heads[-1:] or [tuple(self.strongest[:2])] * bool(self.strongest)
+        return list(dict.fromkeys([*self.pinned_heads, *opened]))
+
+    def _position(self) -> int:
+        """Return the position on show: of the token that is selected last, else of the last one."""
+        selected = [token for token in self.selected_tokens if token < len(self.tokens)]
+        return selected[-1] if selected else len(self.tokens) - 1
 
     def _saved(self) -> tuple[bool, list[tuple[int, int]]]:
         """Whether a saved page holds exact values, and the heads that it holds."""
@@ -368,17 +389,31 @@ class AttentionView(Intervening, Prompted):
             layer, head = heads[-1]
             patterns: dict[str, Float32] = {}
             for side in self.traces:
-                finished(self._with_head(layer, head, side, lambda _: ({}, [])))
-                patterns[side] = self._opened[side][1]
+                if self._shows_weighted():
+                    patterns[side] = Job(self.weighted(layer, head, side)).result(progress=False)
+                else:
+                    finished(self._with_head(layer, head, side, lambda _: ({}, [])))
+                    patterns[side] = self._opened[side][1]
             opened = f"{layer}.{head}", patterns, {"a": self.tokens, "b": self.versus_tokens}
-        draw_attention(paper, self._pictures[0], self.letters, opened, self._colour_scale)
+        of_head = None
+        if opened and self._shows_weighted():
+            of_head = "size of what is written", ("linear", 0.0, largest_of(opened[1]), 0.0)
+        draw_attention(paper, self._pictures[0], self.letters, opened, self._colour_scale, of_head)
+
+    def _shows_weighted(self) -> bool:
+        return self.quantity == "value_weighted" and not self.no_weights
 
     def caption(self) -> str:
         """Say what is shown, of which models and prompts."""
         said = "Attention weights of each head (layer down, head across): in each square query down, key across."
         if self.selected_heads:
             layer, head = self.selected_heads[-1]
-            said += f" Large: head {layer}.{head}, a row a query, whose weights sum to 1."
+            said += f" Large: head {layer}.{head}, a row a query, "
+            said += (
+                "attention times the norm of what the head writes of the key."
+                if self._shows_weighted()
+                else "whose weights sum to 1."
+            )
         return f"{said} {self.origin}{' The squares show A.' if len(self.traces) > 1 else ''}"
 
     @traitlets.default("origin")
@@ -430,23 +465,3 @@ def _letters(labels: Any, n_layers: int, n_heads: int) -> list[list[Any]]:
 
 def _array(attention: torch.Tensor) -> Float32:
     return np.ascontiguousarray(attention.detach().cpu().float().numpy())
-
-
-def _finite(attention: Float32) -> Float32:
-    """Return the same with 0 for NaN, which coarse pictures cannot show; exact values keep it."""
-    # A sum is NaN where any term is, and several times cheaper than asking each.
-    return attention if np.isfinite(attention.sum()) else np.nan_to_num(attention, posinf=1.0, neginf=0.0)
-
-
-def _packed(pattern: Float32, exact: bool) -> Answer:
-    if exact:
-        return {"exact": True, "step": 1}, [pattern[np.tril_indices(len(pattern))].tobytes()]
-    quantised, scale = _kernels.pack_triangle(_finite(pattern))
-    return {"exact": False, "step": float(scale) / 255}, [quantised.tobytes()]
-
-
-def _within(index: int, count: int | None, what: str) -> int:
-    index = operator.index(index)
-    if not 0 <= index < (count or 0):
-        raise ValueError(f"There is no {what} {index}: they are counted from 0 to {(count or 0) - 1}.")
-    return index

@@ -89,6 +89,7 @@ MAKERS = {
     "HeadComparison": comparison,
     "HeadLabels": lambda scope: heads.label(heads.score(scope.trace(PROMPT), null_draws=20)),
     "HeadScores": lambda scope: heads.score(scope.trace(PROMPT), null_draws=20),
+    "HeadTokens": lambda scope: heads.writes(scope.trace(PROMPT), 3, 1),
     "IOIResult": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)),
     "LogitLens": lambda scope: lens.logit_lens(scope.trace(PROMPT)),
     "Minimality": lambda scope: circuits.minimality(scope, circuit(scope)),
@@ -103,6 +104,7 @@ MAKERS = {
     "SubjectAttention": subject_attention,
     "TokenLoss": lambda scope: lens.token_loss(scope.trace(PROMPT)),
     "TopAttended": lambda scope: heads.top_attended(scope.trace(PROMPT), 3, n=2),
+    "ValueWeightedAttention": lambda scope: heads.value_weighted_attention(scope.trace(PROMPT), 3, 1),
 }
 
 
@@ -185,6 +187,10 @@ SAID = {
         lambda result: result.feature[0],
     ),
     "FeatureLabels": (r"{} latents, 0 labelled; demo", len),
+    "HeadTokens": (
+        r"head 3.1 writes at 'to': up 'Mary' \{:+.3f}, .*; down '\S+' -\d+.\d+, .*; demo, 1 prompt",
+        lambda result: result.up[0, 0],
+    ),
     "SparseProbes": (
         r"'1' against '0', right of 4 texts: latents \(k 2\) {:.3f}, random latents \(k 2\) .*, dense \(k 128\) ",
         lambda result: result.accuracy[1],

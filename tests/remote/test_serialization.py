@@ -163,6 +163,8 @@ RESULTS = {
     "HeadScores": lambda demo, **_: heads.score(demo.trace(PROMPT), null_draws=5),
     "HeadLabels": lambda demo, **_: heads.label(heads.score(demo.trace(PROMPT), null_draws=20)),
     "top attended": lambda demo, **_: heads.top_attended(demo.trace(PROMPT), 1),
+    "HeadTokens": lambda demo, **_: heads.ov_tokens(demo, 3, 1, [" Mary", " John"], n=3),
+    "value-weighted": lambda demo, **_: heads.value_weighted_attention(demo.trace(PROMPT), 3),
     "composition": lambda demo, **_: heads.composition(demo, kind="q"),
     "Attribution": lambda demo, **_: lens.direct_logit_attribution(demo.trace(PROMPT), **QUESTION),
     "NeuronAttribution": lambda demo, **_: lens.neuron_attribution(demo.trace(PROMPT), 0, **QUESTION),

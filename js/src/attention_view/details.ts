@@ -6,6 +6,7 @@ import { h } from "../core/elements/dom";
 import { exact } from "../core/format";
 import { draw } from "../core/reactive";
 import { tokenSpanAt } from "../core/tokens";
+import { WORDS } from "./opened_head_quantity";
 import { type Ranked, topKeys, topQueries } from "./patterns/pattern";
 import { PANEL_TITLES, type State } from "./state";
 
@@ -34,8 +35,14 @@ export function createDetails(state: State, until: AbortSignal): HTMLElement {
     const keys = topKeys(pattern, query, KEYS);
     const queries = topQueries(pattern, query, QUERIES);
     element.replaceChildren(
-      table(state, title("attends to"), keys, tokens, query + 1 - keys.length),
-      table(state, title("is attended by"), queries, tokens, state.size - query - queries.length),
+      table(state, title(WORDS[state.patterns.quantity.value].to), keys, tokens, query + 1 - keys.length),
+      table(
+        state,
+        title(WORDS[state.patterns.quantity.value].by),
+        queries,
+        tokens,
+        state.size - query - queries.length,
+      ),
     );
   });
   return element;
@@ -43,7 +50,7 @@ export function createDetails(state: State, until: AbortSignal): HTMLElement {
 
 function table(state: State, caption: HTMLElement, rows: Ranked[], tokens: string[], others: number): HTMLElement {
   const panel = state.hover.value?.panel ?? state.panel.value;
-  const scale = state.scaleOf(panel);
+  const scale = state.openedScaleOf(panel);
   const colours = state.tableOf(panel);
   const largest = Math.max(1e-12, ...rows.map(({ value }) => Math.abs(value) || 0));
   const body = h("tbody");
@@ -69,7 +76,9 @@ function table(state: State, caption: HTMLElement, rows: Ranked[], tokens: strin
   const head = h(
     "tr",
     {},
-    ...["position", "token", "attention"].map((name) => h("th", { scope: "col" }, name)),
+    ...["position", "token", WORDS[state.patterns.quantity.value].number].map((name) =>
+      h("th", { scope: "col" }, name),
+    ),
     h("td"),
   );
   return h("table", {}, caption, h("colgroup", {}, h("col"), h("col"), h("col"), h("col")), h("thead", {}, head), body);

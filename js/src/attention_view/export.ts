@@ -4,6 +4,7 @@ import { csvLine } from "../core/export/files";
 import { python, selectedHeads, selectedTokens, viewCode } from "../core/export/python_code";
 import type { Head } from "../core/selection";
 import { forVisible } from "./matrix/matrix_drawing";
+import { WORDS } from "./opened_head_quantity";
 import { read } from "./patterns/pattern";
 import { headText, PANEL_TITLES, type State, same } from "./state";
 
@@ -21,6 +22,8 @@ export function pythonCode(state: State): string {
     selectedTokens(state.selectedTokens.peek()),
     kind !== "linear" && `scale="${kind}"`,
     (low !== 0 || high !== 1) && `limits=(${low}, ${high})`,
+    state.model.get("quantity") === "value_weighted" && 'quantity="value_weighted"',
+    state.model.get("head_tokens") && "head_tokens=True",
     threshold && `threshold=${threshold}`,
     state.sort.peek() && `sort=${python(state.sort.peek())}`,
     state.filter.peek() && `filter=${python(state.filter.peek())}`,
@@ -58,7 +61,9 @@ export async function csv(state: State): Promise<string> {
     for (let from = first; from < last; from += 256)
       await state.patterns.loadRows(head, state.sides, from, Math.min(last, from + 256));
   const values = state.panels.map((panel) =>
-    state.panels.length > 1 ? PANEL_TITLES[panel].replace(" − ", "_minus_").toLowerCase() : "attention",
+    state.panels.length > 1
+      ? PANEL_TITLES[panel].replace(" − ", "_minus_").toLowerCase()
+      : WORDS[state.patterns.quantity.peek()].column,
   );
   const tokens =
     state.panels.length > 1

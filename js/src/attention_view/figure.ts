@@ -9,6 +9,7 @@ import type { Head } from "../core/selection";
 import { columns, plain } from "../core/tokens";
 import { KEY_LABEL_ANGLE, LABEL_CHARACTERS, labelPositions, labelStep } from "./layout";
 import { forVisible } from "./matrix/matrix_drawing";
+import { WORDS } from "./opened_head_quantity";
 import { read } from "./patterns/pattern";
 import { paint, rasterise } from "./patterns/raster";
 import { thumbnail } from "./patterns/thumbnails";
@@ -75,8 +76,9 @@ function matrix(state: State, head: Head, panel: PanelName, name: string): Figur
         )
         .join("") +
       legend(
-        state.scaleOf(panel),
+        state.openedScaleOf(panel),
         state.tableOf(panel),
+        panel === "difference" ? "B − A" : WORDS[state.patterns.quantity.peek()].name,
         panel,
         left,
         top + SIDE + 16,
@@ -95,7 +97,7 @@ function cells(
 ): string {
   const pattern = state.patterns.get(head, panel).peek();
   const view = state.window.peek();
-  const [scale, table] = [state.scaleOf(panel), state.tableOf(panel)];
+  const [scale, table] = [pattern ? state.openedScaleOf(panel) : state.scaleOf(panel), state.tableOf(panel)];
   const clip = `<clipPath id="cells-${head.join("-")}-${panel}"><rect x="${x(view.key)}" y="${y(view.query)}" width="${SIDE}" height="${SIDE}"/></clipPath>`;
   let count = 0;
   forVisible(view, state.size, () => count++);
@@ -107,7 +109,8 @@ function cells(
       inside += `<rect x="${round(x(key))}" y="${round(y(query))}" width="${round(cell)}" height="${round(cell)}" fill="${fill}"/>`;
     });
   else {
-    const raster = pattern ? rasterise(pattern, view, SIDE * 4) : thumbnail(state, head, panel);
+    const coarse = state.weighted ? undefined : thumbnail(state, head, panel);
+    const raster = pattern ? rasterise(pattern, view, SIDE * 4) : coarse;
     if (!raster) throw new Error("The head is still loading.");
     inside = image(paint(raster, scale, table), x(raster.key), y(raster.query), raster.width * raster.cells * cell);
   }
@@ -129,8 +132,16 @@ const hatching = (
 const image = (picture: HTMLCanvasElement, x: number, y: number, side: number): string =>
   `<image x="${round(x)}" y="${round(y)}" width="${round(side)}" height="${round(side)}" preserveAspectRatio="none" style="image-rendering:pixelated" href="${picture.toDataURL()}"/>`;
 
-function legend(scale: Scale, table: Table, panel: PanelName, left: number, top: number, above = ""): string {
-  const name = `${panel === "difference" ? "B − A" : "attention"}${scale.kind === "log" ? ", log" : ""}${above && `, ${above}`}`;
+function legend(
+  scale: Scale,
+  table: Table,
+  quantity: string,
+  panel: PanelName,
+  left: number,
+  top: number,
+  above = "",
+): string {
+  const name = `${quantity}${scale.kind === "log" ? ", log" : ""}${above && `, ${above}`}`;
   return legendOf(`legend-${panel}`, table, numbersOf(scale, short), name, left, top);
 }
 
@@ -158,7 +169,7 @@ function grid(state: State): Figure {
   }
   const height = header + state.layers * pitch;
   return {
-    svg: svg + legend(scale, table, panel, header, height + 8),
+    svg: svg + legend(scale, table, panel === "difference" ? "B − A" : "attention", panel, header, height + 8),
     width: header + state.headsPerLayer * pitch,
     height: height + 40,
   };

@@ -9,10 +9,15 @@ import { computed, type ReadonlySignal, settable, signal, sizeOf, untracked, wat
 import type { Head } from "../core/selection";
 import { createDetails } from "./details";
 import { createMatrix } from "./matrix/matrix";
+import { quantitySwitch, weightedLegend } from "./opened_head_quantity";
+import { createTokens, tokensButton } from "./opened_head_tokens";
 import { largestMagnitude } from "./patterns/pattern";
 import { headText, PANEL_TITLES, type PanelName, type State, same } from "./state";
 
 const DETAILS_WIDTH = 232;
+const TOKENS_WIDTH = 296;
+/** So much more a matrix gets between the grid and two columns. */
+const BETWEEN = 80;
 const LEAST_MATRIX = 240;
 const LEAST_PANEL = 170;
 const ROOMY_PANEL = 250;
@@ -26,7 +31,8 @@ export function createOpenedHead(state: State, tooltip: Tooltip, until: AbortSig
   const element = h("div", { class: "av-right" }, headLine(state, hidden, until), panels);
   const size = sizeOf(element, until);
   const details = createDetails(state, until);
-  panels.append(matrices, details);
+  const tokens = createTokens(state, until);
+  panels.append(matrices, tokens, details);
 
   const three = state.panels.length > 1;
   const layout = computed(() => {
@@ -35,10 +41,14 @@ export function createOpenedHead(state: State, tooltip: Tooltip, until: AbortSig
     const alone = heads > 1 || (three && width < 3 * LEAST_PANEL);
     const room = Math.max(1, Math.floor(width / LEAST_PANEL));
     const across = heads > 1 ? Math.min(heads, room) : three && !alone ? 3 : 1;
-    const beside = width >= DETAILS_WIDTH + (across > 1 ? across * ROOMY_PANEL : LEAST_MATRIX) && !state.narrow.value;
+    const matrix = across > 1 ? across * ROOMY_PANEL : LEAST_MATRIX;
+    const fits = (more: number): boolean => width >= matrix + more && !state.narrow.value;
+    const tokens = state.tokensShown.value;
+    const besideTokens = tokens && fits(TOKENS_WIDTH);
+    const beside = fits(DETAILS_WIDTH + (besideTokens ? TOKENS_WIDTH + BETWEEN : 0));
     const spare = height - HEAD_LINE - width / across;
-    const details = state.detailsWanted.value ?? (beside || spare > STACKED_HEIGHT);
-    return { details, stacked: details && !beside, alone, across };
+    const details = state.detailsWanted.value ?? (beside || (!tokens && spare > STACKED_HEIGHT));
+    return { details, stacked: (details && !beside) || (tokens && !besideTokens), alone, across };
   });
   /** The pinned heads that have room beside the shown one, the last ones first. */
   const beside = computed(() => {
@@ -131,8 +141,11 @@ function pinnedTitle(state: State, head: Head): HTMLElement {
 
 function headLine(state: State, hidden: ReadonlySignal<number>, until: AbortSignal): HTMLElement {
   const name = h("span", { class: "av-name", role: "status", "aria-live": "polite" });
-  const legends = h("span", { class: "av-legends" }, legendOf(state, "a", until));
-  if (state.panels.length > 1) legends.append(legendOf(state, "difference", until));
+  const attention = legendOf(state, "a", until);
+  const weighted = weightedLegend(state, until);
+  const difference = state.panels.length > 1 ? [legendOf(state, "difference", until)] : [];
+  const legends = h("span", { class: "av-legends" });
+  watch(until, () => legends.replaceChildren(state.weighted ? weighted : attention, ...difference));
   watch(until, () => {
     const head = state.shown.value;
     const letter = head && state.letters.value.get(head.join("."));
@@ -144,7 +157,16 @@ function headLine(state: State, hidden: ReadonlySignal<number>, until: AbortSign
     const said = notes.filter(Boolean).map((note) => `, ${note}`);
     name.replaceChildren(head ? headText(head) : "", h("span", {}, said.join("")));
   });
-  return h("div", { class: "av-head" }, name, pinButton(state, until), closeButton(state), legends);
+  return h(
+    "div",
+    { class: "av-head" },
+    name,
+    pinButton(state, until),
+    closeButton(state),
+    quantitySwitch(state, until),
+    tokensButton(state, until),
+    legends,
+  );
 }
 
 /** Whether it is only pointed at; where nobody chose it, why it is this one; else what the picture would not tell. */
@@ -194,7 +216,9 @@ function smallness(state: State, head: Head): string {
   if (!pattern) return "";
   const [largest, { high }] = [largestMagnitude(pattern), state.scale.value];
   const small =
-    largest < high / 5 && state.scale.value.kind === "linear" ? `all below ${short(niceCeiling(largest))}` : "";
+    !state.weighted && largest < high / 5 && state.scale.value.kind === "linear"
+      ? `all below ${short(niceCeiling(largest))}`
+      : "";
   return [small, pattern.exact ? "" : `drawn in steps of ${short(pattern.step)}`].filter(Boolean).join(", ");
 }
 

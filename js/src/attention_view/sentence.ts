@@ -5,6 +5,7 @@ import type { Tooltip } from "../core/elements/tooltip";
 import { exact } from "../core/format";
 import { watch } from "../core/reactive";
 import { tokenSpanAt } from "../core/tokens";
+import { WORDS } from "./opened_head_quantity";
 import { isExact, read } from "./patterns/pattern";
 import { drawAttention, drawChosen } from "./sentence_marks";
 import { MOST_SPANS, type Sentence, sentenceOf } from "./sentence_state";
@@ -114,7 +115,9 @@ function leave(state: State, tooltip: Tooltip): void {
 function selfAttention(state: State, at: number): string {
   const head = state.spoken.value;
   const pattern = head && state.patterns.get(head, state.panel.value).value;
-  return pattern ? `, attends to itself ${isExact(pattern, at) ? "" : "≈ "}${exact(read(pattern, at, at).value)}` : "";
+  return pattern
+    ? `, ${WORDS[state.patterns.quantity.value].to} itself ${isExact(pattern, at) ? "" : "≈ "}${exact(read(pattern, at, at).value)}`
+    : "";
 }
 
 function pageButtons(size: number, first: number, go: (first: number) => void): (Node | string)[] {

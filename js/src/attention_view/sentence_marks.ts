@@ -26,7 +26,7 @@ function barsOf({ state, panel, first, spans }: Sentence): Map<HTMLElement, stri
   const query = state.hover.value?.query ?? state.selectedTokens.value.at(-1);
   const bars = new Map<HTMLElement, string>();
   if (!pattern || query === undefined || query >= state.size) return bars;
-  const scale = state.scaleOf(panel.value);
+  const scale = state.openedScaleOf(panel.value);
   const table = state.tableOf(panel.value);
   const bar = (value: number): [number, string] => {
     const entry = entryOf(value, scale);

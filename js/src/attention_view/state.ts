@@ -8,7 +8,7 @@ import type { Head, Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { AttentionViewTraits } from "../generated/traits";
 import { countBeyond, largestMagnitude } from "./patterns/pattern";
-import type { Patterns, Side } from "./patterns/patterns";
+import type { Patterns, Quantity, Side } from "./patterns/patterns";
 import type { Window } from "./patterns/raster";
 import { readStatistics, type Statistics } from "./statistics";
 
@@ -72,9 +72,15 @@ export class State {
   /** Whether exact values are wanted; undefined: when there is room for them. */
   readonly detailsWanted = signal<boolean | undefined>(undefined);
   readonly detailsShown = signal(false);
+  /** Whether the tokens that the opened head writes and reads are shown. */
+  readonly tokensShown: ReadonlySignal<boolean>;
+  /** Why there is nothing that needs weights; "" where there is. */
+  readonly noWeights: ReadonlySignal<string>;
 
   readonly scale: Signal<Scale>;
   readonly signedLimit = signal<Scale | undefined>(undefined);
+  /** Of value-weighted attention, which has no natural end; undefined: as far as what is shown goes. */
+  readonly weightedLimit = signal<Scale | undefined>(undefined);
   readonly table: ReadonlySignal<Table>;
   readonly signedTable: ReadonlySignal<Table>;
 
@@ -106,6 +112,8 @@ export class State {
       until,
     );
     this.#strongest = trait(model, "strongest", until);
+    this.tokensShown = trait(model, "head_tokens", until);
+    this.noWeights = trait(model, "no_weights", until);
     const pinned = trait(model, "pinned_heads", until);
     this.pinned = computed(() =>
       (pinned.value as Head[]).filter(([layer, head]) => layer < this.layers && head < this.headsPerLayer),
@@ -156,6 +164,7 @@ export class State {
     watch(until, () => {
       const head = this.open.value;
       const wanted = [...(head ? [head] : []), ...this.pinned.value];
+      void patterns.quantity.value;
       untracked(() => {
         for (const one of wanted) for (const side of this.sides) void patterns.load(one, side, wanted);
       });
@@ -183,6 +192,28 @@ export class State {
     return panel === "difference" ? (this.signedLimit.value ?? this.fittedSigned()) : this.scale.value;
   }
 
+  /** Whether the opened head shows value-weighted attention. */
+  get weighted(): boolean {
+    return this.patterns.quantity.value === "value_weighted";
+  }
+
+  /** The scale of the opened head, where that of the grid is one of attention. */
+  openedScaleOf(panel: PanelName): Scale {
+    if (panel === "difference" || !this.weighted) return this.scaleOf(panel);
+    return this.weightedLimit.value ?? this.fittedWeighted();
+  }
+
+  /** From 0 to what the shown heads hold. */
+  fittedWeighted(): Scale {
+    const sizes = this.compared.value.flatMap((head) =>
+      this.sides
+        .map((side) => this.patterns.get(head, side).value)
+        .map((pattern) => pattern && largestMagnitude(pattern)),
+    );
+    const high = niceCeiling(Math.max(0, ...sizes.map((size) => size ?? 0))) || 1;
+    return { kind: "linear", low: 0, high, threshold: 0 };
+  }
+
   tableOf(panel: PanelName): Table {
     return panel === "difference" ? this.signedTable.value : this.table.value;
   }
@@ -190,7 +221,7 @@ export class State {
   /** How many cells of these heads lie beyond the limits. */
   clippedOf(heads: Head[], panels: PanelName[]): number {
     const patterns = heads.flatMap((head) =>
-      panels.map((panel) => [this.patterns.get(head, panel).value, this.scaleOf(panel).high] as const),
+      panels.map((panel) => [this.patterns.get(head, panel).value, this.openedScaleOf(panel).high] as const),
     );
     return patterns.reduce((sum, [pattern, high]) => sum + (pattern ? countBeyond(pattern, high) : 0), 0);
   }
@@ -220,11 +251,24 @@ export class State {
   /** The head that details and sentence speak of: that of the cell under the pointer, else the shown one. */
   readonly spoken = computed(() => this.hover.value?.head ?? this.shown.value);
 
+  /** Whether its pattern is asked for: it is not only pointed at. */
+  isLarge = (head: Head): boolean => same(head, this.open.value) || this.isPinned(head);
+
   isPinned = (head: Head): boolean => this.pinned.value.some((other) => same(head, other));
 
   togglePin(head: Head): void {
     const others = this.pinned.peek().filter((other) => !same(other, head));
     save(this.model, { pinned_heads: others.length < this.pinned.peek().length ? others : [...others, head] });
+  }
+
+  setQuantity(quantity: Quantity): void {
+    if (this.noWeights.peek() || quantity === this.model.get("quantity")) return;
+    this.signedLimit.value = this.weightedLimit.value = undefined;
+    save(this.model, { quantity });
+  }
+
+  toggleTokens(): void {
+    save(this.model, { head_tokens: !this.model.get("head_tokens") });
   }
 
   setSort(sort: string): void {
@@ -254,7 +298,10 @@ export class State {
   }
 
   /** The query that details and sentence speak of: under the pointer, else selected, else the last. */
-  readonly query = computed(() => this.hover.value?.query ?? this.selectedTokens.value.at(-1) ?? this.size - 1);
+  readonly query = computed(() => this.hover.value?.query ?? this.position.value);
+
+  /** The token that is selected last, else the last one. */
+  readonly position = computed(() => this.selectedTokens.value.at(-1) ?? this.size - 1);
 
   resetWindow(): void {
     this.window.value = { query: 0, key: 0, span: this.size };

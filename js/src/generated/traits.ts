@@ -26,6 +26,11 @@ export interface AttentionViewTraits extends ViewTraits {
   prompt_line: boolean;
   /** how many others were shown: each is drawn anew */
   shown: number;
+  quantity: "attention" | "value_weighted";
+  /** whether the tokens that the opened head writes and reads are shown */
+  head_tokens: boolean;
+  /** why there are neither; empty where there are */
+  no_weights: string;
   /** there is a model, and one prompt, to intervene on */
   can_intervene: boolean;
   /** the list of interventions and what it does, see `_told` */

@@ -16,6 +16,9 @@ from scope_widgets.models.architecture.model_parts import ModelParts
 from scope_widgets.models.guards.locks import held
 from scope_widgets.models.guards.put_back import recording_gradients, without_gradients
 
+#: numbers of the unembedding that are brought to float32 at a time
+_AT_ONCE = 2**24
+
 
 @dataclass(frozen=True)
 class FrozenNorm:
@@ -144,6 +147,21 @@ class Unembedding:
             biases = biases + self._added[ids.to(self._added.device)].cpu().double()
         return rows.cpu().double() * self._scale, biases
 
+    @without_gradients
+    def products(self, vectors: Tensor) -> Tensor:
+        """Return `<vector, W_U[token]>` of every token `[..., vocabulary]` in float64, times the factor of logits.
+
+        The matrix is gone through in pieces: no copy of it is made in another dtype.
+        """
+        found = vectors.to(self._weight.device, torch.float32)
+        rows = max(1, _AT_ONCE // self._weight.shape[-1])
+        pieces = [found @ piece.float().T for piece in torch.split(self._weight.detach(), rows)]
+        return torch.cat(pieces, -1).cpu().double() * self._scale
+
+    def mean_direction(self) -> Tensor:
+        """Return the mean of `W_U` over the vocabulary `[d_model]` in float64, times the factor of logits."""
+        return self._weight.detach().mean(0, dtype=torch.float32).cpu().double() * self._scale
+
     def check(self, residual: Tensor, logits: Tensor) -> None:
         """Raise UnsupportedModelError where the last residual stream `[..., d_model]` does not make these logits."""
         there = ~logits.isnan().all(-1).cpu()  # padding, and what a call left out, has none
@@ -196,6 +214,25 @@ def head_writes(scope: ModelParts, z: Tensor, layer: int) -> tuple[Tensor, Tenso
         frozen = freeze_norm(block.attention_norm, whole[..., None, :])
     bias = frozen(nothing[..., None, :].cpu().double()) + frozen.bias
     return frozen(heads.cpu().double()) * block.attention_scale, bias.squeeze(-2) * block.attention_scale
+
+
+def one_head_writes(scope: ModelParts, z: Tensor, layer: int, head: int) -> Tensor:
+    """Return what the output matrix makes of outputs of one head alone, `[..., d_model]`, without its bias.
+
+    Before the norm after attention and the factor on what attention writes, where there are these.
+
+    Parameters
+    ----------
+    scope : Microscope
+    z : Tensor [..., d_head]
+    layer, head : int
+    """
+    out = output_matrix(scope.anatomy, layer)
+    with recording_gradients(False), held(scope.model):
+        inputs = torch.zeros(*z.shape[:-1], n_inputs(out)).to(scope.model.device, scope.model.dtype)
+        inputs[..., head * z.shape[-1] : (head + 1) * z.shape[-1]] = z.to(inputs)
+        written: Tensor = out(inputs) - out(torch.zeros_like(inputs[(slice(0, 1),) * (inputs.ndim - 1)]))
+    return written
 
 
 def output_matrices(scope: ModelParts, layer: int) -> Tensor:

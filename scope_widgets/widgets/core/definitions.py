@@ -44,6 +44,35 @@ DEFINITIONS: dict[str, Definition] = {
         "A[query, key] = softmax over keys of q·k",
         _ELHAGE,
     ),
+    "value_weighted": Definition(
+        "value-weighted attention",
+        "The size of what a head writes at the query of the key: attention times the norm of the key's value after the "
+        "output matrix. Attention to a token whose value is next to nothing, the first one most often, vanishes. Rows "
+        "do not sum to 1: their size is that of what is written.",
+        "A[query, key] · ||v_key W_O||",
+        "Kobayashi et al. 2020",
+    ),
+    "head_writes": Definition(
+        "writes at",
+        "How much a head adds to each token's logit by what it writes at this position, the scale of the final norm "
+        "held as it was, less the mean over the vocabulary. Directly: what later layers make of it is not in it.",
+        "<w / scale of the final norm, W_U[token]> − mean",
+        f"direct logit attribution, {_ELHAGE}",
+    ),
+    "ov_tokens": Definition(
+        "OV of a token",
+        "The logits of what the head would write if it attended to this token alone, less their mean: by weights, "
+        "without the prompt. Layer 0 reads the bare embedding, heads above what leaves block 0 of the token alone.",
+        "stream of the token · W_V W_O, final norm, W_U",
+        f"{_ELHAGE}; {_WANG}, 3.1",
+    ),
+    "qk_tokens": Definition(
+        "QK of a token",
+        "The scores of keys for this token as the query, before the softmax: by weights, without the prompt, of the "
+        "same streams. Both stand at the same position: what rotary embedding or ALiBi make of a distance is left out.",
+        "q(token) · k(key), scaled",
+        _ELHAGE,
+    ),
     "class": Definition(
         "letter of a class",
         "P previous token, I induction, D duplicate token, C current token, F first token, U uniform, by attention"

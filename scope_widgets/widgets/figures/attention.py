@@ -44,6 +44,7 @@ def draw_attention(
     letters: Sequence[Sequence[Any]],
     opened: tuple[str, Patterns, Mapping[str, Sequence[str]]] | None,
     scale: tuple[str, float, float, float],
+    of_head: tuple[str, tuple[str, float, float, float]] | None = None,
 ) -> None:
     """Draw thumbnails, uint8 [layer, head, row, column], and the head that is open.
 
@@ -53,19 +54,22 @@ def draw_attention(
     opened : (name, patterns, tokens), optional
         A pattern [query, key] and the tokens of each side, "a" and "b".
     scale : (kind, low, high, threshold)
+    of_head : (words, scale), optional
+        What the pattern of the open head is where it is not attention, and its scale.
     """
+    words, large = of_head or ("attention weight", scale)
     if opened is None:
         _draw_grid(paper, thumbnails, letters, scale, 0, paper.width)
         kind, low, high, _ = scale
-        words = (
+        said = (
             f"attention weight{', logarithmic' if kind == 'log' else ''}; each head from query (down) to key (across)"
         )
-        draw_scale(paper, Axes([], [], "", "", (MAGNITUDE, number(low), number(high), words)))
+        draw_scale(paper, Axes([], [], "", "", (MAGNITUDE, number(low), number(high), said)))
         return
     if paper.width < _BESIDE:
         _draw_grid(paper, thumbnails, letters, scale, 0, paper.width)
         paper.y += 10
-        _draw_head(paper, *opened, scale, 0)
+        _draw_head(paper, *opened, large, 0, words)
         return
     top, left = paper.y, 0.42 * paper.width
     if len(opened[1]) > 1:
@@ -75,7 +79,7 @@ def draw_attention(
     else:
         _draw_grid(paper, thumbnails, letters, scale, 0, left - 16)
     low, paper.y = paper.y, top
-    _draw_head(paper, *opened, scale, left)
+    _draw_head(paper, *opened, large, left, words)
     paper.y = max(paper.y, low)
 
 
@@ -155,9 +159,10 @@ def _draw_head(
     tokens: Mapping[str, Sequence[str]],
     scale: tuple[str, float, float, float],
     left: float,
+    quantity: str,
 ) -> None:
     kind, low, high, _ = scale
-    words = f"attention weight{', logarithmic' if kind == 'log' else ''}"
+    words = f"{quantity}{', logarithmic' if kind == 'log' else ''}"
     ends = number(max(low, _FLOOR) if kind == "log" else low), number(high)
     panels = []
     for side, pattern in patterns.items():
@@ -167,7 +172,7 @@ def _draw_head(
     if len(panels) > 1:
         difference = patterns["b"] - patterns["a"]
         most = float(np.nanmax(np.abs(difference), initial=_FLOOR))
-        about = SIGNED, f"−{number(most)}", number(most), "attention weight, B − A"
+        about = SIGNED, f"−{number(most)}", number(most), f"{quantity}, B − A"
         panels.append(("B − A", difference, coloured(difference, -most, most, SIGNED), about))
     across = 1 if paper.width - left < _BESIDE or len(panels) == 1 else len(panels)
     room = (paper.width - left - 12 * (across - 1)) / across

@@ -6,6 +6,7 @@ import { exact } from "../../core/format";
 import { draw, watch } from "../../core/reactive";
 import { plainAt } from "../../core/tokens";
 import { showing } from "../layout";
+import { WORDS } from "../opened_head_quantity";
 import { isExact, read } from "../patterns/pattern";
 import type { Raster } from "../patterns/raster";
 import { PANEL_TITLES, type State } from "../state";
@@ -37,6 +38,7 @@ export function createMatrix(state: State, options: MatrixOptions, tooltip: Tool
   draw(until, () => {
     if (size.value[0] && raster.value) drawAbove(context(marks, ...size.value), matrix);
   });
+  watch(until, () => element.classList.toggle("av-pending", !!size.value[0] && !!options.head.value && !raster.value));
   const walker = createMatrixWalker(matrix);
   element.append(walker.element);
   watch(until, () => {
@@ -50,7 +52,9 @@ export function createMatrix(state: State, options: MatrixOptions, tooltip: Tool
 
 /** The cells. */
 function drawBelow(pen: CanvasRenderingContext2D, { state, panel, frame, pattern }: Matrix, raster: Raster): void {
-  const [theme, scale, view] = [state.theme.value, state.scaleOf(panel), state.window.value];
+  // a thumbnail, which stands for a pattern that is not there, is of attention
+  const scale = pattern.value ? state.openedScaleOf(panel) : state.scaleOf(panel);
+  const [theme, view] = [state.theme.value, state.window.value];
   drawCells(pen, raster, state.size, frame.value, view, scale, state.tableOf(panel), theme);
   if (pattern.value) drawClipMarks(pen, pattern.value, frame.value, view, scale.high, theme);
 }
@@ -92,7 +96,7 @@ function createMatrixWalker(matrix: Matrix): Walker {
     describe: (query, key) => {
       const now = pattern.peek();
       const value = now ? `${isExact(now, query) ? "" : "about "}${exact(read(now, query, key).value)}` : "not loaded";
-      return `${plainAt(tokens, query)} (${query}) attends to ${plainAt(tokens, key)} (${key}): ${value}`;
+      return `${plainAt(tokens, query)} (${query}) ${WORDS[state.patterns.quantity.value].to} ${plainAt(tokens, key)} (${key}): ${value}`;
     },
     onMove: (query, key) => {
       state.window.value = showing(state.window.peek(), query, key, state.size);

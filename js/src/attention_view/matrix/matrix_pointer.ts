@@ -8,7 +8,7 @@ import type { Head } from "../../core/selection";
 import { tokenSpanAt } from "../../core/tokens";
 import { inside, KEY_LABEL_ANGLE, zoomed } from "../layout";
 import { isExact, read } from "../patterns/pattern";
-import { headText, PANEL_TITLES, type PanelName, type State, same } from "../state";
+import { headText, PANEL_TITLES, type PanelName, type State } from "../state";
 import type { Brush, Matrix } from "./matrix_state";
 
 export function listenToPointer(matrix: Matrix, walker: Walker, tooltip: Tooltip, until: AbortSignal): void {
@@ -130,8 +130,6 @@ function tokensIn({ from, to }: Brush, size: number): number[] {
   return [...found].sort((one, other) => one - other);
 }
 
-const isLoading = (state: State, head: Head): boolean => same(head, state.open.value) || state.isPinned(head);
-
 function cellNote(state: State, panel: PanelName, head: Head, query: number, key: number): (Node | string)[] {
   const tokens = state.tokensOf(panel);
   const lines = state.panels.map((name) => {
@@ -139,10 +137,12 @@ function cellNote(state: State, panel: PanelName, head: Head, query: number, key
     const line = h("div", { class: "av-value" });
     if (state.panels.length > 1) line.append(h("span", { class: "sw-dim" }, `${PANEL_TITLES[name]} `));
     if (!pattern)
+      line.append(h("span", { class: "sw-dim" }, state.isLarge(head) ? "loading …" : "open the head for its values"));
+    else
       line.append(
-        h("span", { class: "sw-dim" }, isLoading(state, head) ? "loading …" : "open the head for its values"),
+        h("b", {}, `${isExact(pattern, query) ? "" : "≈ "}${exact(read(pattern, query, key).value)}`),
+        state.weighted ? " value-weighted" : "",
       );
-    else line.append(h("b", {}, `${isExact(pattern, query) ? "" : "≈ "}${exact(read(pattern, query, key).value)}`));
     return line;
   });
   const place = h(

@@ -55,7 +55,9 @@ export function matrixOf(
   const pattern = computed(() => (head.value ? state.patterns.get(head.value, panel).value : undefined));
   const raster = computed(() => {
     if (!head.value) return undefined;
-    if (!pattern.value) return thumbnail(state, head.value, panel);
+    // what is weighted has no thumbnail: what was there stays, dimmed, until it comes
+    if (!pattern.value)
+      return state.weighted && state.isLarge(head.value) ? undefined : thumbnail(state, head.value, panel);
     return rasterise(pattern.value, state.window.value, Math.round(frame.value.side * (window.devicePixelRatio || 1)));
   });
   const brush = signal<Brush | undefined>(undefined);

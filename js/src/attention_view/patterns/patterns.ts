@@ -1,7 +1,7 @@
 /** Fetches patterns and thumbnails from Python, and keeps those that were looked at last. */
 
 import { bytes, float32 } from "../../core/bytes";
-import { type ReadonlySignal, type Signal, signal } from "../../core/reactive";
+import { computed, type ReadonlySignal, type Signal, signal, trait } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
 import type { Head } from "../../core/selection";
 import type { Model } from "../../core/widget_model";
@@ -9,6 +9,11 @@ import type { AttentionViewTraits } from "../../generated/traits";
 import { difference, isExact, makePattern, type Pattern } from "./pattern";
 
 export type Side = "a" | "b";
+/** What the patterns hold: attention, or that times the size of what is written of the key. */
+export type Quantity = AttentionViewTraits["quantity"];
+
+/** The requests for a whole pattern and for exact rows of it. */
+const REQUESTS = { attention: ["head", "rows"], value_weighted: ["weighted", "weighted_rows"] } as const;
 
 const KEPT_BYTES = 96_000_000;
 /** Exact rows come in blocks: hovering goes to neighbours next. */
@@ -23,6 +28,7 @@ export class Patterns {
   /** Thumbnails, uint8 [side, layer, head, row, column]; the signal changes as layers arrive. */
   readonly thumbnails: Signal<{ values: Uint8Array; layers: number }>;
   readonly thumbnailSize: number;
+  readonly quantity: ReadonlySignal<Quantity>;
   /** What is under way, in words. */
   readonly loading = signal("");
   /** How far the server is that makes the thumbnails, or why it made none; "" where they come from the kernel. */
@@ -41,6 +47,8 @@ export class Patterns {
     this.thumbnailSize = model.get("thumbnail_size");
     this.thumbnails = signal({ values: bytes(model.get("thumbnails")).slice(), layers: model.get("thumbnail_layers") });
     this.#until = until;
+    const [wanted, why] = [trait(model, "quantity", until), trait(model, "no_weights", until)];
+    this.quantity = computed(() => (why.value ? "attention" : wanted.value));
     void this.drawRest().then(() => this.#score());
   }
 
@@ -56,12 +64,13 @@ export class Patterns {
 
   /** The pattern, undefined until it is there. "difference" is B - A. */
   get(head: Head, panel: Side | "difference"): ReadonlySignal<Pattern | undefined> {
-    return this.#entry(`${head} ${panel}`);
+    return this.#entry(`${head} ${panel} ${this.quantity.value}`);
   }
 
   /** Ask for a pattern unless it is there; those that are asked for and not of a wanted head are given up. */
   async load(head: Head, side: Side, wanted: readonly Head[]): Promise<void> {
-    const key = `${head} ${side}`;
+    const quantity = this.quantity.peek();
+    const key = `${head} ${side} ${quantity}`;
     const entry = this.#entry(key);
     this.#touch(key, entry);
     if (entry.peek() || this.#asking.has(key)) return;
@@ -72,7 +81,7 @@ export class Patterns {
     this.loading.value = "loading exact values …";
     try {
       const { data, buffers } = await this.requests.ask(
-        "head",
+        REQUESTS[quantity][0],
         { layer: head[0], head: head[1], side },
         {
           signal: controller.signal,
@@ -86,7 +95,7 @@ export class Patterns {
         data.exact,
       );
       this.problem.value = "";
-      this.#combine(head);
+      this.#combine(head, quantity);
     } catch (error) {
       if ((error as Error).name !== "AbortError") this.problem.value = (error as Error).message;
     } finally {
@@ -98,11 +107,18 @@ export class Patterns {
 
   /** Make rows `first` to `last` - 1 exact (both sides); resolves when they are. Rejects without a kernel. */
   async loadRows(head: Head, sides: Side[], first: number, last: number): Promise<void> {
+    const quantity = this.quantity.peek();
     for (const side of sides) {
-      const entry = this.#entry(`${head} ${side}`);
+      const entry = this.#entry(`${head} ${side} ${quantity}`);
       const pattern = entry.peek();
       if (!pattern || pattern.exact) continue;
-      const { buffers } = await this.requests.ask("rows", { layer: head[0], head: head[1], side, first, last });
+      const { buffers } = await this.requests.ask(REQUESTS[quantity][1], {
+        layer: head[0],
+        head: head[1],
+        side,
+        first,
+        last,
+      });
       const values = float32(buffers[0]!);
       let at = 0;
       for (let query = first; query < Math.min(last, this.#size); query++) {
@@ -111,14 +127,15 @@ export class Patterns {
       }
       entry.value = { ...pattern };
     }
-    this.#combine(head);
+    this.#combine(head, quantity);
   }
 
   /** Ask for the exact block around a row, once. */
   wantRow(head: Head, sides: Side[], query: number): void {
-    const pattern = this.#entry(`${head} ${sides[0]}`).peek();
+    const quantity = this.quantity.peek();
+    const pattern = this.#entry(`${head} ${sides[0]} ${quantity}`).peek();
     const first = Math.floor(query / BLOCK) * BLOCK;
-    const key = `${head} ${first}`;
+    const key = `${head} ${first} ${quantity}`;
     if (!pattern || isExact(pattern, query) || this.#rowsAsked.has(key)) return;
     this.#rowsAsked.add(key);
     // Refused (a saved page has no kernel): the key stays, so that it is not asked again and again.
@@ -128,9 +145,11 @@ export class Patterns {
     );
   }
 
-  #combine(head: Head): void {
-    const [a, b] = [this.#entry(`${head} a`).peek(), this.#entry(`${head} b`).peek()];
-    if (a && b) this.#entry(`${head} difference`).value = difference(a, b);
+  #combine(head: Head, quantity: Quantity): void {
+    const entry = (panel: Side | "difference"): Signal<Pattern | undefined> =>
+      this.#entry(`${head} ${panel} ${quantity}`);
+    const [a, b] = [entry("a").peek(), entry("b").peek()];
+    if (a && b) entry("difference").value = difference(a, b);
   }
 
   #entry(key: string): Signal<Pattern | undefined> {
