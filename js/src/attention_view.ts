@@ -10,6 +10,7 @@ import { Patterns } from "./attention_view/patterns/patterns";
 import { createSentence } from "./attention_view/sentence";
 import { headText, State } from "./attention_view/state";
 import { h } from "./core/elements/dom";
+import { createInterventionBar } from "./core/elements/intervention_bar";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
@@ -93,7 +94,12 @@ function build(view: View<AttentionViewTraits>): void {
     root.classList.toggle("av-opened", !!state.open.value);
     root.classList.toggle("av-with-tokens", !!state.open.value && state.tokensShown.value);
   });
-  root.append(body, createSentence(state, tooltip, until));
+  const target = computed(() => {
+    const [layer, index] = state.open.value ?? [];
+    return layer === undefined ? undefined : { site: "head" as const, layer, index, name: `head ${layer}.${index}` };
+  });
+  const bar = createInterventionBar({ model, root, requests, target }, until);
+  root.append(body, bar, createSentence(state, tooltip, until));
   bindHeight(view, () => model.get("height"));
   listenForKeys(root, keyActions(root, state, toolbar), until);
 }

@@ -11,6 +11,7 @@ import { createPanel } from "./attribution_view/panel";
 import { State } from "./attribution_view/state";
 import { createLegend } from "./core/drawing/legend";
 import { h } from "./core/elements/dom";
+import { createInterventionBar, type Target } from "./core/elements/intervention_bar";
 import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
@@ -38,6 +39,8 @@ const STACKED = 200;
 /** Toolbar, question, edge. */
 const AROUND = 96;
 const ROW = 24;
+const BAR = 36;
+const HINT = "Select a head, or a neuron of an MLP, to ablate, scale or freeze it.";
 
 export default widget(css, build);
 
@@ -75,13 +78,23 @@ function build(view: View<AttributionViewTraits>): void {
   const size = sizeOf(body, until);
   const narrow = computed(() => size.value[0] > 0 && size.value[0] < BESIDE);
   watch(until, () => void body.classList.toggle("at-narrow", narrow.value));
-  root.append(headLine(state, until), body);
+  const bar = createInterventionBar({ model, root, requests, target: targetOf(state), hint: HINT }, until);
+  root.append(headLine(state, until), body, bar);
   bindHeight(view, () => {
     const natural = AROUND + HEADER + FOOTER + ROW * state.parts.rows.length;
-    return Math.max(LEAST, Math.min(MOST, natural)) + (narrow.value ? STACKED : 0);
+    return Math.max(LEAST, Math.min(MOST, natural)) + (narrow.value ? STACKED : 0) + (bar.hidden ? 0 : BAR);
   });
   listenForKeys(root, { escape: () => toolbar.say(state.stepBack()), n: () => state.nextMlp() }, until);
 }
+
+/** The neuron that is selected, else the head. */
+const targetOf = (state: State) =>
+  computed<Target | undefined>(() => {
+    const neuron = state.neuron.value;
+    if (neuron) return { site: "neuron", ...neuron, name: `neuron ${neuron.layer}:${neuron.index}` };
+    const [layer, index] = state.heads.value.at(-1) ?? [];
+    return layer === undefined ? undefined : { site: "head", layer, index, name: `head ${layer}.${index}` };
+  });
 
 /** What is decomposed and what it comes to, the key of the bars, the legend of the map. */
 function headLine(state: State, until: AbortSignal): HTMLElement {

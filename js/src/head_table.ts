@@ -2,6 +2,7 @@
 
 import { magnitudeTable } from "./core/drawing/colour";
 import { h } from "./core/elements/dom";
+import { createInterventionBar } from "./core/elements/intervention_bar";
 import type { Key } from "./core/elements/key_list";
 import { resizable } from "./core/elements/resize";
 import { createToolbar } from "./core/elements/toolbar";
@@ -34,6 +35,7 @@ const KEYS: Key[] = [
 const TALLEST = 520;
 /** Toolbar, filter, the line below the rows, the edge. */
 const AROUND = 112;
+const BAR = 36;
 
 /** What the view is made of. */
 interface Parts {
@@ -89,8 +91,14 @@ function build(view: View<HeadTableTraits>): void {
   addToolbar(view, { table, filter, keys, rows, choice, grid, measure });
   const message = h("div", { class: "sw-message" }, model.get("message") ?? "");
   message.hidden = !message.textContent;
-  root.append(filters.element, message, grid.element, readout.element, announcement);
-  resizable(root, Math.min(TALLEST, AROUND + HEADER + table.n * ROW), () => {});
+  const target = computed(() => {
+    const [layer, index] = choice.heads.value.at(-1) ?? [];
+    return layer === undefined ? undefined : { site: "head" as const, layer, index, name: `head ${layer}.${index}` };
+  });
+  const bar = createInterventionBar({ model, root, requests: view.requests, target }, until);
+  root.append(filters.element, message, grid.element, bar, readout.element, announcement);
+  const room = bar.hidden ? 0 : BAR;
+  resizable(root, room + Math.min(TALLEST, AROUND + HEADER + table.n * ROW), () => {});
   grid.reveal(choice.heads.peek());
 }
 

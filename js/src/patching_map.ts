@@ -2,6 +2,7 @@
 
 import { createLegend } from "./core/drawing/legend";
 import { h } from "./core/elements/dom";
+import { createInterventionBar, type Target } from "./core/elements/intervention_bar";
 import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
 import { createQuestion, isAsked, type Question } from "./core/elements/question";
@@ -40,6 +41,8 @@ const [LEAST, MOST] = [400, 520];
 const STACKED = 220;
 const STRIP_CELL = 20;
 const QUESTION = 52;
+const BAR = 36;
+const HINT = "Open a cell of a head or of the residual stream, or select a head, to ablate, freeze or patch it.";
 
 export default widget(css, build);
 
@@ -83,11 +86,37 @@ function build(view: View<PatchingMapTraits>): void {
     headLine(state, until),
     body,
   );
+  const bar = createInterventionBar({ model, root, requests, target: targetOf(state), hint: HINT }, until);
+  root.append(bar);
   if (state.space.components.length) root.append(createAttributionSum(state, until));
   // Where the panel stands below, it needs room of its own.
-  bindHeight(view, () => naturalHeight(state) + (narrow.value ? STACKED : 0));
+  bindHeight(view, () => naturalHeight(state) + (narrow.value ? STACKED : 0) + (bar.hidden ? 0 : BAR));
   listenForKeys(root, keyActions(state, toolbar, status), until);
 }
+
+/** The open cell, else the head that is selected; nothing where neither is a head's output or the residual stream. */
+const targetOf = (state: State) =>
+  computed<Target | undefined>(() => {
+    const { space, model } = state;
+    const ofTokens = model.get("are_tokens");
+    const place = state.open.value === undefined ? undefined : space.placeOf(state.open.value);
+    const patches = !space.components.length;
+    const patch = patches && model.get("prompts").length === 1;
+    const position = place?.position;
+    const at = position === undefined ? "" : ` at ${space.positionText(position)}`;
+    if (place?.head !== undefined && space.over !== "head" && patches) return undefined;
+    if (position !== undefined && !ofTokens) return undefined;
+    if (place?.head !== undefined) {
+      const name = `head ${place.layer}.${place.head}${at}`;
+      return { site: "head", layer: place.layer!, index: place.head, position, name, patch };
+    }
+    if (place && space.over === "residual") {
+      const name = `residual ${space.layerText(place.layer!)}${at}`;
+      return { site: "residual", layer: place.layer!, position, name, patch };
+    }
+    const [layer, index] = model.get("are_heads") ? (state.heads.value.at(-1) ?? []) : [];
+    return layer === undefined ? undefined : { site: "head", layer, index, name: `head ${layer}.${index}`, patch };
+  });
 
 /** As high as comfortable cells need, within what a notebook's cell should take. */
 function naturalHeight(state: State): number {

@@ -48,6 +48,7 @@ function build(view: View<SteeringPanelTraits>): void {
   const say = (text: string, isError?: boolean): void => toolbar.say(text, isError);
   const attempt = (name: string, args: object): void =>
     void requests.ask(name, args).catch((error: Error) => say(error.message, true));
+  state.undoInPython = () => attempt("undo", {});
   const continuations = createContinuations(state, requests, say, until);
   const toolbar = addToolbar(view, state, answers, continuations);
   const sweeps = createSweeps(state, requests, say, until);
@@ -183,7 +184,7 @@ function historyButtons(state: State, until: AbortSignal): HTMLElement[] {
     () => state.reset(),
   );
   watch(until, () => {
-    undo.disabled = !state.history.canUndo.value;
+    undo.disabled = !state.canUndo.value;
     redo.disabled = !state.history.canRedo.value;
     const { strengths, enabled } = state.setting.value;
     reset.disabled = state.sliders.value.every(({ neutral }, at) => strengths[at] === neutral && enabled[at]);

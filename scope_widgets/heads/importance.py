@@ -11,6 +11,7 @@ from scope_widgets._calls import python_call
 from scope_widgets._choices import check_choice
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
+from scope_widgets._result import made_with
 from scope_widgets._types import Prompt
 from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.metric import divergence
@@ -82,9 +83,10 @@ def importance(scope: Microscope, prompt: Prompt, *, ablation: HeadAblation = "z
         ablation=f"{ablation} of z at all positions" + (", mean over them" if ablation == "mean" else ""),
         calls=(*scope.calls, python_call("heads.importance", "scope", given, ablation=ablation, batch=batch)),
     )
-    return HeadScores(
+    found = HeadScores(
         statistics={"kl": kl.numpy(), "loss": loss.numpy()}, null_p={}, n_prompts=1, provenance=provenance
     )
+    return made_with(found, scope)
 
 
 def _ablating(layer: int, heads: Tensor, ablation: HeadAblation) -> Edits:

@@ -10,6 +10,7 @@ from scope_widgets._aliases import former_options
 from scope_widgets._calls import python_call
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
+from scope_widgets._result import made_with
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.heads.head_scores import HeadScores
@@ -93,7 +94,7 @@ def score(trace: Trace, *, null_draws: int = 200, seed: int | None = 0) -> HeadS
     mean, p = _average_over_prompts(observed, drawn)
     call = python_call("heads.score", "trace", null_draws=null_draws, seed=seed)
     provenance = trace.provenance.then(call, seed=seed if p else None)
-    return HeadScores(statistics=mean, null_p=p, n_prompts=len(prompts), provenance=provenance)
+    return made_with(HeadScores(statistics=mean, null_p=p, n_prompts=len(prompts), provenance=provenance), trace.scope)
 
 
 def _score_prompt(
@@ -214,7 +215,7 @@ def score_repeated_tokens(
     provenance = Provenance(
         model=scope.model_id, revision=scope.revision, seed=seed, note=note, calls=(*scope.calls, call)
     )
-    return HeadScores(statistics=mean, null_p=p, n_prompts=n, provenance=provenance)
+    return made_with(HeadScores(statistics=mean, null_p=p, n_prompts=n, provenance=provenance), scope)
 
 
 def _null_of_repetition(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from scope_widgets._calls import python_call
 from scope_widgets._choices import check_choice
+from scope_widgets._result import made_with
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName
 from scope_widgets.models.guards.put_back import recording_gradients
@@ -114,7 +115,7 @@ def attribution(
     }
     options |= {"metric": metric, "roles": roles, "corrupted_roles": corrupted_roles}
     call = python_call("patching.attribution", "scope", ("clean", clean), ("corrupted", corrupted), **options)
-    return PatchingResult(
+    result = PatchingResult(
         values=per_prompt.mean(0),
         per_prompt=per_prompt,
         estimate=None,
@@ -130,6 +131,7 @@ def attribution(
         floor=pair.effect_floor,
         question=pair.question,
     )
+    return made_with(result, pair.scope)
 
 
 def estimate_effects(pair: RunPair, over: Over) -> Tensor | None:

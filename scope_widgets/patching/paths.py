@@ -11,6 +11,7 @@ import numpy as np
 from scope_widgets._calls import python_call
 from scope_widgets._interrupted import result_or_interrupt
 from scope_widgets._progress import tqdm
+from scope_widgets._result import made_with
 from scope_widgets._types import Head, Position, Prompts, Roles, Tokens
 from scope_widgets.experiments.check_components import check_head, check_heads
 from scope_widgets.experiments.metric import MetricFunction, MetricName
@@ -166,7 +167,7 @@ def paths(
         by_construction=zero,
         question=pair.question,
     )
-    return result_or_interrupt(result, interrupted)
+    return result_or_interrupt(made_with(result, scope), interrupted)
 
 
 def _senders(scope: Microscope, senders: Any) -> Mapping[int, list[int] | None]:

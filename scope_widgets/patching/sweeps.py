@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from scope_widgets._job import Job, Steps, TooMuchAtOnceError
-from scope_widgets._result import Shown
+from scope_widgets._result import Shown, made_with
 from scope_widgets._types import Array
 from scope_widgets.patching.patching_experiment import Experiment, lay_out, run_cells_of
 from scope_widgets.patching.result import PatchingResult
@@ -73,9 +73,10 @@ class Sweep(Shown):
         message = self._start.message
         if self._unmeasured:
             message = f"The metric gave no finite number in {self._unmeasured} cells; they count as not run."
-        return dataclasses.replace(
+        found = dataclasses.replace(
             self._start, values=self._per_prompt.mean(0), per_prompt=self._per_prompt.copy(), message=message
         )
+        return made_with(found, self._experiment.scope)
 
     def submit(self) -> Job[PatchingResult]:
         """Return the job that runs what is left.

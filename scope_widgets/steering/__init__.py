@@ -8,6 +8,7 @@ from scope_widgets.steering.component_interventions import ClampNeuron, ScaleHea
 from scope_widgets.steering.direction_interventions import AddDirection, ProjectOut
 from scope_widgets.steering.find_direction import direction
 from scope_widgets.steering.intervention import Intervention
+from scope_widgets.steering.patch_activation import PatchActivation
 from scope_widgets.steering.session import Session
 from scope_widgets.steering.steer import steer
 from scope_widgets.steering.steered_distribution import Steered
@@ -18,6 +19,7 @@ __all__ = [
     "ClampNeuron",
     "Direction",
     "Intervention",
+    "PatchActivation",
     "ProjectOut",
     "ScaleHead",
     "Session",

@@ -65,8 +65,9 @@ def needed_by(interventions: Sequence[Intervention]) -> Needed:
     steered = [one.positions for one in interventions]
     if any(at == "last" if isinstance(at, str) else at[0] < 0 or at[1] is not None for at in steered):
         return "ends"
-    patterns = any(one.site == "attention" for one in interventions)  # whose rows and columns are positions
-    return "positions" if patterns or any(at != "all" for at in steered) else "nothing"
+    # rows and columns of a pattern, and rows of values, are positions
+    placed = any(one.kind in ("swap", "patch") for one in interventions)
+    return "positions" if placed or any(at != "all" for at in steered) else "nothing"
 
 
 def _from_end(bound: int, lengths: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ _Own = TypeVar("_Own", bound="Intervention")
 class Intervention:
     """What all interventions share.
 
-    Make one of `AddDirection`, `ProjectOut`, `ScaleHead`, `ClampNeuron`, `SwapAttention`.
+    Make one of `AddDirection`, `ProjectOut`, `ScaleHead`, `ClampNeuron`, `SwapAttention`, `PatchActivation`.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class Intervention:
         All positions; the prompt's last token and all that is generated after it; or a span of the prompt as Python
         slices it, where a stop of None takes in what is generated.
     kind : str
-        Of the class: "add", "project", "scale", "clamp" or "swap".
+        Of the class: "add", "project", "scale", "clamp", "swap" or "patch".
     site : str
         Of the class: the quantity that it changes, named as a trace names it.
     neutral : float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -136,6 +137,48 @@ class Session:
             made.spans = yield from job.follow()
             yield from made._refresh()
             made._check_spelling()
+            return made
+
+        return Job(steps())
+
+    def submit_changed(self, interventions: Sequence[Intervention]) -> Job[Session]:
+        """Return the job that makes a session of the same prompt with other interventions.
+
+        What does not rest on them, as the run of the model as it is, is not computed again.
+
+        Parameters
+        ----------
+        interventions : sequence of Intervention
+
+        Raises
+        ------
+        TypeError, ValueError
+            For an intervention that this model cannot have.
+
+        Examples
+        --------
+        >>> session = steering.Session(scope, "the horse")
+        >>> session.submit_changed([steering.ScaleHead(3, 1)]).result().at().kl > 0
+        True
+        """
+        listed = checked_interventions(self.scope, interventions)
+        made = copy.copy(self)
+        made.interventions = tuple(listed[i] for i in in_order(listed))
+        same = [_without_strength(one) for one in made.interventions] == [
+            _without_strength(one) for one in self.interventions
+        ]
+        made._known = self._known if same else OrderedDict()
+        made._hits = made._misses = 0
+
+        def steps() -> Steps[Session]:
+            spans = dict(zip(map(id, self.interventions), self.spans, strict=True))
+            new = [one for one in made.interventions if id(one) not in spans]
+            if any(one.kind == "clamp" for one in new):  # what a neuron's range is measured by
+                found = yield from self.scope.submit(slider_ranges, self.scope, self.token_ids, new).follow()
+            else:
+                found = [one.span for one in new]
+            spans |= dict(zip(map(id, new), found, strict=True))
+            made.spans = list(self.spans) if same else [spans[id(one)] for one in made.interventions]
             return made
 
         return Job(steps())
@@ -469,6 +512,12 @@ def _answers(scope: Microscope, answer: Token | None, versus: Token | None) -> t
     ids, others = answer_ids(scope.tokenizer, answer, 1), answer_ids(scope.tokenizer, versus, 1, "versus")
     check_distinct(scope.tokenizer, ids, others)
     return int(ids[0]), int(others[0])
+
+
+def _without_strength(one: Intervention) -> tuple[Any, ...]:
+    """Return what an intervention is at any strength; arrays are the same only where they are one array."""
+    fields = {name: value for name, value in vars(one).items() if name != "strength"}
+    return type(one), *(id(value) if hasattr(value, "shape") else value for value in fields.values())
 
 
 def _ends(scope: Microscope) -> set[int]:

@@ -18,6 +18,7 @@ from scope_widgets.heads.thumbnails import head_pattern
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.attention_thumbnails import Thumbnails
 from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.intervening import Intervening
 from scope_widgets.widgets.core.prompted import Prompted, options_of
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
@@ -43,7 +44,7 @@ PATIENCE_S = 0.25
 SCORED_AT_ONCE = 20_000_000
 
 
-class AttentionView(OpenedHead, Prompted):
+class AttentionView(Intervening, OpenedHead, Prompted):
     """Attention of one prompt: all heads as thumbnails, each to be opened to its full pattern.
 
     Parameters
@@ -70,6 +71,8 @@ class AttentionView(OpenedHead, Prompted):
         Heads that stay beside the opened one.
     selection : Selection, optional
         Shared with other views; see ``selected_heads`` (the last one is open) and ``selected_tokens``.
+    session : Session, optional
+        Whose interventions the opened head is ablated, scaled or frozen among; default those of the selection.
     scale : {"linear", "log"}
     limits : (low, high), optional
         Of the colour scale, default (0, 1).
@@ -96,6 +99,7 @@ class AttentionView(OpenedHead, Prompted):
     bundle: ClassVar[str] = "attention_view"
     explains = (
         "attention", "value_weighted", "head_writes", "ov_tokens", "qk_tokens", "class", "threshold", "null",
+        "intervention",
     )  # fmt: skip
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "scale": str,
@@ -152,6 +156,7 @@ class AttentionView(OpenedHead, Prompted):
         )
         if versus is None and getattr(trace, "scope", None) is not None:
             self.scope, self.prompt_history = trace.scope, [trace.prompt]
+        self.begin_interventions()
         if scores is not None or (self._is_small() and time.monotonic() < end):
             self._score_at_once()
 
@@ -182,6 +187,10 @@ class AttentionView(OpenedHead, Prompted):
         trace = self.traces["a"]
         cells = trace.n_layers * trace.n_heads * len(trace.tokens) ** 2
         return self._thumbnails.complete and cells < SCORED_AT_ONCE
+
+    def intervenes_on(self) -> tuple[Any, str | None] | None:
+        """Return the model and the prompt of the one trace."""
+        return (self.scope, self.prompt) if self.prompt_history else None
 
     # -- another prompt
 

@@ -18,6 +18,7 @@ from scope_widgets.lens import Attribution, NeuronAttribution, direct_logit_attr
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.traces.trace import Trace
 from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.intervening import Intervening
 from scope_widgets.widgets.core.prompted import Prompted, options_of
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
@@ -32,7 +33,7 @@ _FALLBACK_ROWS = 12
 _MOST_TOKENS = 20
 
 
-class AttributionView(Prompted):
+class AttributionView(Intervening, Prompted):
     """Direct logit attribution: the running total beside the map of heads and MLPs, and neurons on demand.
 
     Parameters
@@ -42,6 +43,8 @@ class AttributionView(Prompted):
         What the result was made of, for the neurons of an MLP; by default the trace itself, while it is kept.
     selection : Selection, optional
         Shared with other views: ``selected_heads`` are marked.
+    session : Session, optional
+        Whose interventions a head or neuron is ablated, scaled or frozen among; default those of the selection.
     title : str, optional
     mlp : int, optional
         The layer of the MLP whose neurons are shown.
@@ -67,7 +70,7 @@ class AttributionView(Prompted):
     """
 
     bundle: ClassVar[str] = "attribution_view"
-    explains = ("contribution", "logit_difference", "running_total", "neuron", "frozen_scale")
+    explains = ("contribution", "logit_difference", "running_total", "neuron", "frozen_scale", "intervention")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "limit": float | None,
         "threshold": float,
@@ -119,6 +122,7 @@ class AttributionView(Prompted):
         if len(provenance.prompts) == len(provenance.calls[:1]) == 1:
             self.scope = scope_behind(result)
             self.prompt_history = list(provenance.prompts) if self.scope is not None else []
+        self.begin_interventions()
 
     def _of_result(self) -> dict[str, Any]:
         """Return the traits that say what is shown."""
@@ -140,6 +144,17 @@ class AttributionView(Prompted):
             "n_prompts": n_prompts,
             "no_neurons": self._why_no_neurons(),
         }
+
+    # -- interventions
+
+    def intervenes_on(self) -> tuple[Any, str | None] | None:
+        """Return the model, and the prompt where there is one."""
+        return (self.scope, self.prompt) if self.prompt_history else None
+
+    def compared(self) -> dict[str, Any]:
+        """Return the two tokens whose logits are compared."""
+        sides = self.result.answer_ids, self.result.versus_ids
+        return dict(zip(("answer", "versus"), (int(side[0]) for side in sides), strict=True)) if all(sides) else {}
 
     # -- another prompt
 

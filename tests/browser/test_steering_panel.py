@@ -493,7 +493,7 @@ def test_untrusted_text_stays_text(show: Any, browser_page: Any) -> None:
     view = panel(strengths=[None, 0.3, 0.5], title=EVIL)
     view._reader._texts = dict.fromkeys(range(720), EVIL)
     view.prompt_tokens, view.answers = [EVIL] * 3, [EVIL, EVIL]
-    view.session.submit_continuations = lambda *_, **__: Job(written())
+    view._session.submit_continuations = lambda *_, **__: Job(written())
     view.strengths = [None, 0.31, 0.5]
     place = show(view)
     place.locator("mark").first.wait_for()

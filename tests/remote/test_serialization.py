@@ -154,6 +154,7 @@ def session(demo):
         steering.ScaleHead(3, 1, 0.0),
         steering.ClampNeuron(1, 7, 2.0),
         steering.SwapAttention(2, 2, pattern, 0.4, source=("x", 1, 2)),
+        steering.PatchActivation(2, np.ones((2, demo.d_model)), positions=(0, 1), source="x"),
     ]
     return steering.Session(demo, PROMPT, interventions, **QUESTION)
 

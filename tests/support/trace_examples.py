@@ -21,6 +21,7 @@ class FakeTrace:
     prompt = "When Mary and John"
     values = captured = ("attention",)
     provenance = Provenance("tiny")
+    scope = None
 
     def __init__(self, n_layers: int = 3, n_heads: int = 4, tokens: Any = 14, seed: int = 0) -> None:
         self.n_layers, self.n_heads, self.seed = n_layers, n_heads, seed

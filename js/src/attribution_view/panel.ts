@@ -26,7 +26,7 @@ export function createPanel(state: State, until: AbortSignal): HTMLElement {
     if (refused && !isSavedPage(state.model)) return refuse(); // a saved page may hold some of them
     show(element, name, [h("p", { class: "sw-dim" }, "Running the prompt again, as far as this layer …")], close);
     state.neurons.of(layer).then(
-      (found) => mine === request && show(element, name, neuronsOf(found), close),
+      (found) => mine === request && show(element, name, neuronsOf(found, state, until), close),
       (problem: Error) => {
         if (mine !== request || problem.name === "AbortError") return;
         if (refused) refuse();
@@ -116,7 +116,7 @@ function partsOf(state: State, until: AbortSignal): HTMLElement[] {
   return [table, h("p", { class: "sw-dim" }, `${counted(all.length - shown.length, "smaller part")}: ${brief(rest)}.`)];
 }
 
-function neuronsOf(found: Neurons): HTMLElement[] {
+function neuronsOf(found: Neurons, state: State, until: AbortSignal): HTMLElement[] {
   const { contributions, activations, errors, order, bias, total } = found;
   const shown = order.slice(0, MOST_NEURONS);
   const rest = order.slice(MOST_NEURONS).reduce((sum, at) => sum + contributions[at]!, 0);
@@ -125,19 +125,32 @@ function neuronsOf(found: Neurons): HTMLElement[] {
     `${counted(contributions.length, "neuron")} ${brief(sum)}`,
     ...(bias ? [`biases ${brief(bias)}`] : []),
   ].join(", ");
+  const choose = (index: number): void => {
+    const { layer } = found;
+    const again = state.neuron.peek()?.index === index;
+    state.neuron.value = again ? undefined : { layer, index, value: activations[index]! };
+  };
+  const able = state.model.get("can_intervene") && !isSavedPage(state.model);
+  const table = barTable(
+    shown.map((at) => ({
+      name: `${found.layer}:${at}`,
+      value: contributions[at]!,
+      error: errors[at] ?? NaN,
+      beside: signed(activations[at]!, (size) => size.toFixed(2)),
+      title: `neuron ${found.layer}:${at}\n${signed(contributions[at]!, exact)} logits\nactivation ${signed(activations[at]!, exact)}`,
+      ...(able ? { choose: () => choose(at) } : {}),
+    })),
+    Math.abs(contributions[order[0]!] ?? 0),
+    ["neuron", "activation", "", "logits"],
+  );
+  const rows = table.querySelectorAll("tbody > tr");
+  watch(until, () => {
+    const chosen = state.neuron.value?.index;
+    rows.forEach((row, i) => row.classList.toggle("at-chosen", shown[i] === chosen));
+  });
   return [
     h("p", { class: "sw-dim" }, `${facts}; together the MLP’s ${brief(total)}.`),
-    barTable(
-      shown.map((at) => ({
-        name: `${found.layer}:${at}`,
-        value: contributions[at]!,
-        error: errors[at] ?? NaN,
-        beside: signed(activations[at]!, (size) => size.toFixed(2)),
-        title: `neuron ${found.layer}:${at}\n${signed(contributions[at]!, exact)} logits\nactivation ${signed(activations[at]!, exact)}`,
-      })),
-      Math.abs(contributions[order[0]!] ?? 0),
-      ["neuron", "activation", "", "logits"],
-    ),
+    table,
     ...(order.length > MOST_NEURONS
       ? [h("p", { class: "sw-dim" }, `${count(order.length - MOST_NEURONS)} smaller: ${brief(rest)}.`)]
       : []),

@@ -2,7 +2,7 @@
 import { signedTable, type Table } from "../core/drawing/colour";
 import type { Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
-import { batch, computed, type ReadonlySignal, type Signal, settable, signal, trait } from "../core/reactive";
+import { batch, computed, type ReadonlySignal, type Signal, settable, signal, trait, watch } from "../core/reactive";
 import type { Requests } from "../core/requests";
 import type { Head, Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
@@ -24,6 +24,8 @@ export class State {
   readonly heads: Signal<Head[]>;
   /** The layer of the MLP whose neurons are shown. */
   readonly mlp: ReadonlySignal<number | null>;
+  /** Of that MLP, the one that is selected, with its activation. */
+  readonly neuron = signal<{ layer: number; index: number; value: number } | undefined>(undefined);
   readonly pointed = signal<Spot | undefined>(undefined);
   readonly scale: Signal<Scale>;
   readonly table: ReadonlySignal<Table>;
@@ -43,6 +45,10 @@ export class State {
     this.heads = signal(this.#own(selection.heads));
     selection.subscribe(() => (this.heads.value = this.#own(selection.heads)), until);
     this.mlp = trait(model, "mlp", until);
+    watch(until, () => {
+      void this.mlp.value;
+      this.neuron.value = undefined;
+    });
     this.table = computed(() => signedTable(theme.value.groundRgb, theme.value.dark));
     this.scale = this.#followScale(until);
     this.clipped = computed(() => {
@@ -97,6 +103,7 @@ export class State {
 
   /** Escape: undo the last kind of choice. Returns what was done; "" when nothing was left. */
   stepBack(): string {
+    if (this.neuron.peek()) return ((this.neuron.value = undefined), "No neuron selected.");
     if (this.mlp.peek() !== null) return (this.openMlp(null), "Neurons closed.");
     if (this.heads.peek().length) return (this.selection.setHeads([]), "No head selected.");
     return "";

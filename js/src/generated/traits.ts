@@ -31,6 +31,10 @@ export interface AttentionViewTraits extends ViewTraits {
   head_tokens: boolean;
   /** why there are neither; empty where there are */
   no_weights: string;
+  /** there is a model, and one prompt, to intervene on */
+  can_intervene: boolean;
+  /** the list of interventions and what it does, see `_told` */
+  intervened: Record<string, any>;
   tokens: string[];
   versus_tokens: string[];
   /** uint8 [side, layer, head, row, column] */
@@ -67,6 +71,10 @@ export interface AttributionViewTraits extends ViewTraits {
   prompt_line: boolean;
   /** how many others were shown: each is drawn anew */
   shown: number;
+  /** there is a model, and one prompt, to intervene on */
+  can_intervene: boolean;
+  /** the list of interventions and what it does, see `_told` */
+  intervened: Record<string, any>;
   /** [name, layer, head] a part; -1 where there is none */
   components: any[][];
   /** float64 a part, NaN where it is not known */
@@ -132,6 +140,10 @@ export interface CircuitGraphTraits extends ViewTraits {
 }
 
 export interface HeadTableTraits extends ViewTraits {
+  /** there is a model, and one prompt, to intervene on */
+  can_intervene: boolean;
+  /** the list of interventions and what it does, see `_told` */
+  intervened: Record<string, any>;
   n_rows: number;
   /** See `_columns.pack`. */
   columns: Record<string, any>[];
@@ -191,6 +203,10 @@ export interface PatchingMapTraits extends ViewTraits {
   prompt_line: boolean;
   /** how many others were shown: each is drawn anew */
   shown: number;
+  /** there is a model, and one prompt, to intervene on */
+  can_intervene: boolean;
+  /** the list of interventions and what it does, see `_told` */
+  intervened: Record<string, any>;
   /** layer, head, position; or component */
   axes: string[];
   shape: number[];
@@ -259,6 +275,8 @@ export interface SteeringPanelTraits extends ViewTraits {
   enabled: any;
   /** the answer of `steer` at the present strengths */
   start: Record<string, any>;
+  /** an intervention came, went or was set, and can be taken back */
+  can_undo: boolean;
   /** key to [low, high], for sliders that were swept */
   fluent: Record<string, any>;
   presets: any;

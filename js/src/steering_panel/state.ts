@@ -30,6 +30,9 @@ export class State {
   readonly selectedHeads: ReadonlySignal<Head[]>;
   /** Counts the changes that are complete: released, typed, undone. */
   readonly releases = signal(0);
+  readonly canUndo: ReadonlySignal<boolean>;
+  /** Takes back that a slider came or went, here or in another view. */
+  undoInPython = (): void => {};
   /** A sentence that a change calls for. */
   readonly note = signal("");
 
@@ -62,6 +65,8 @@ export class State {
     this.effective = computed(() => effectiveOf(this.sliders.value, this.setting.value));
     const first = this.#known.peek().sliders.findIndex(({ kind }) => kind === "add");
     this.current = signal(Math.max(0, first));
+    const inPython = trait(model, "can_undo", until);
+    this.canUndo = computed(() => this.history.canUndo.value || (!this.saved && inPython.value));
     this.fluent = trait(model, "fluent", until);
     this.presets = trait(model, "presets", until);
     const heads = signal(selection.heads);
@@ -126,6 +131,7 @@ export class State {
   undo(): void {
     const setting = this.history.undo(this.#known.peek().setting);
     if (setting) this.#put(setting);
+    else if (this.canUndo.peek()) this.undoInPython();
   }
 
   redo(): void {

@@ -314,6 +314,15 @@ DEFINITIONS: dict[str, Definition] = {
         "",
         "Turner et al. 2023",
     ),
+    "intervention": Definition(
+        "ablate, scale, freeze, corrupted",
+        "Ablate: zero in the place of a head's output (z), a neuron or the residual stream. Scale: a head's output "
+        "times a number. Hold at: a neuron has this value at all positions. Freeze: it stays what it is on this "
+        "prompt, whatever acts before it. Corrupted: it is what it is on the corrupted prompt. The numbers are of all "
+        "that acts together, beside the model as it is.",
+        "",
+        "Wang et al. 2022; Vig et al. 2020",
+    ),
     "typical": Definition(
         "shaded range",
         "The length with which a direction was found, to both sides: what is usual in the prompts behind it.",

@@ -107,7 +107,12 @@ class Prompted(PromptFollower, View):
     def linked(self) -> list[PromptFollower]:
         """Return this view, and those of the same selection, model and prompt."""
         others = [view for view in self.selection.views() if isinstance(view, Prompted) and view is not self]
-        return [self, *(view for view in others if view.scope is self.scope and view.prompt == self.prompt)]
+        views = [self, *(view for view in others if view.scope is self.scope and view.prompt == self.prompt)]
+        return [*dict.fromkeys(one for view in views for one in view.beside()), *views]
+
+    def beside(self) -> list[PromptFollower]:
+        """Return what follows the prompt with this view, and is no view."""
+        return []
 
     def waits_for(self, number: int) -> bool:
         """Return whether it is not closed, and was asked for nothing else since."""

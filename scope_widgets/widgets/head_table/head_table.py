@@ -10,8 +10,10 @@ import traitlets
 
 from scope_widgets._calls import literal
 from scope_widgets._provenance import Provenance
+from scope_widgets._result import scope_behind
 from scope_widgets.widgets.core.definitions import defined
 from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.intervening import Intervening
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import View
@@ -23,7 +25,7 @@ from scope_widgets.widgets.head_table.strips import Strips
 _FALLBACK_ROWS = 12
 
 
-class HeadTable(View):
+class HeadTable(Intervening):
     """A table of attention heads.
 
     Parameters
@@ -46,6 +48,8 @@ class HeadTable(View):
     sort : list of (column, "ascending" or "descending"), optional
     selection, selected_heads, selected_tokens
         See `View`.
+    session : Session, optional
+        Whose interventions the selected head is ablated, scaled or frozen among; default those of the selection.
     title : str, optional
 
     Raises
@@ -110,6 +114,7 @@ class HeadTable(View):
         self._columns = [column for column in known if column.shown]
         self._shown = [column.name for column in known if column.shown and column.kind != "strip"]
         self._provenance = getattr(scores, "provenance", None)
+        self._scope = scope_behind(scores) if isinstance(self._provenance, Provenance) else None
         model = getattr(self._provenance, "model", "") or getattr(scores, "model_id", "")
         super().__init__(
             selection=selection,
@@ -134,6 +139,14 @@ class HeadTable(View):
             sort=[list(key) for key in sort],
             **traits,
         )
+        self.begin_interventions()
+
+    def intervenes_on(self) -> tuple[Any, str | None] | None:
+        """Return the model, and the prompt where the scores are of one."""
+        found = self._provenance
+        if self._scope is None or found is None:
+            return None
+        return self._scope, found.prompts[0] if len(found.prompts) == 1 else None
 
     @traitlets.validate("sort")
     def _check_sort(self, proposal: Any) -> list[list[str]]:
@@ -200,7 +213,7 @@ class HeadTable(View):
         names = [column.name for column in self._columns]
         about = ["class"] if self.letters else []
         about += ["threshold", "null"] if any(column.threshold is not None for column in self._columns) else []
-        return defined([*names, *about])
+        return defined([*names, *about, *(["intervention"] if self._scope is not None else [])])
 
     @traitlets.default("origin")
     def _origin(self) -> str:

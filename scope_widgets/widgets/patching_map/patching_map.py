@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import operator
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +17,10 @@ from scope_widgets._result import scope_behind
 from scope_widgets.experiments.rounding import rank
 from scope_widgets.lens.direct_logit_attribution import Attribution, direct_logit_attribution
 from scope_widgets.models.remote_dispatch import submit
+from scope_widgets.models.tokens import encode, token_texts
 from scope_widgets.widgets.core.definitions import defined
 from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.intervening import Intervening
 from scope_widgets.widgets.core.prompted import Prompted, options_of
 from scope_widgets.widgets.core.question import asked, mean_text, question_text
 from scope_widgets.widgets.core.reproducing_code import made_by
@@ -35,7 +38,7 @@ _FALLBACK_ROWS = 10
 _PAUSE_S, _RATE, _SHARE = 0.2, 1e6, 0.1
 
 
-class PatchingMap(Prompted):
+class PatchingMap(Intervening, Prompted):
     """Layers up, positions or heads across, each cell coloured by its signed effect.
 
     Parameters
@@ -45,6 +48,8 @@ class PatchingMap(Prompted):
     selection : Selection, optional
         Shared with other views: ``selected_heads`` are marked, the last of ``selected_tokens`` is the position whose
         effects a map of heads shows.
+    session : Session, optional
+        Whose interventions the open cell is ablated, scaled, frozen or patched among; default those of the selection.
     title : str, optional
     start : bool
         Run a sweep as soon as it is shown.
@@ -140,6 +145,8 @@ class PatchingMap(Prompted):
         if self.components and len(provenance.prompts) == len(provenance.calls[:1]) == 1:
             self.scope = scope_behind(result)
             self.prompt_history = list(provenance.prompts) if self.scope is not None else []
+        self._behind = scope_behind(result)
+        self.begin_interventions()
 
     def _of_result(self) -> dict[str, Any]:
         """Return the traits that say what is shown."""
@@ -174,6 +181,45 @@ class PatchingMap(Prompted):
             "done": self._done(values),
             "total": len(values) if zero is None else int((~zero).sum()),
         }
+
+    # -- interventions
+
+    def intervenes_on(self) -> tuple[Any, str | None] | None:
+        """Return the model, and the prompt: of patching one pair, the clean one."""
+        if self.prompt_history:
+            return self.scope, self.prompt
+        question = self.result.question if not self.components else None
+        if self._behind is None or question is None:
+            return None
+        prompts = self.result.provenance.prompts
+        # what was given as token ids need not be the tokens of its text
+        same = len(prompts) == 2 and self._tokens_of(prompts) == [question.clean, question.corrupted]
+        return self._behind, prompts[0] if same else None
+
+    def _tokens_of(self, prompts: Iterable[str]) -> list[list[str]]:
+        tokenizer = self._behind.tokenizer
+        return [token_texts(tokenizer, encode(tokenizer, prompt, None)[0][0]) for prompt in prompts]
+
+    def other_prompt(self) -> str | None:
+        """Return the corrupted prompt."""
+        own = self.intervenes_on()
+        if self.components or own is None or own[1] is None:
+            return None
+        _, corrupted = self.result.provenance.prompts
+        return str(corrupted)
+
+    def compared(self) -> dict[str, Any]:
+        """Return the two tokens whose logits are compared, where there are two."""
+        if self.components:
+            sides: list[Any] = [getattr(self.result, name, ()) for name in ("answer_ids", "versus_ids")]
+            return dict(zip(("answer", "versus"), (int(side[0]) for side in sides), strict=True)) if all(sides) else {}
+        calls = self.result.provenance.calls
+        given = ast.parse(calls[-1], mode="eval").body if calls else None
+        options = options_of(calls, ast.unparse(given.func)) if isinstance(given, ast.Call) else {}
+        two = [options.get(name) for name in ("answer", "versus")]
+        return (
+            dict(zip(("answer", "versus"), two, strict=True)) if all(isinstance(one, str | int) for one in two) else {}
+        )
 
     # -- another prompt, of an attribution
 
@@ -335,7 +381,7 @@ class PatchingMap(Prompted):
     @traitlets.default("definitions")
     def _explained(self) -> list[list[str]]:
         of_patching = ("patching", "estimate", "undefined") if not self.components else ("contribution",)
-        return defined((*of_patching, "logit_difference", "sums"))
+        return defined((*of_patching, "logit_difference", "sums", "intervention"))
 
     @traitlets.default("origin")
     def _origin(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scope_widgets.steering import AddDirection, ClampNeuron, Direction, Intervention, ScaleHead
+from scope_widgets.widgets.core.intervention_names import at_words, number
 from scope_widgets.widgets.core.selection import as_heads
 
 _SITES = {"residual": "residual", "z": "head", "neurons": "neuron", "attention": "attention"}
@@ -26,30 +27,6 @@ def made(directions: Any, heads: Any, neurons: Any, interventions: Any, at: Any)
     found += [ScaleHead(layer, head, 1.0, at) for layer, head in as_heads(heads)]
     found += [ClampNeuron(layer, neuron, math.nan, at) for layer, neuron in _pairs(neurons)]
     return found + (own or _listed(interventions, "interventions", "intervention"))
-
-
-def named(interventions: Sequence[Intervention], known: Sequence[tuple[Intervention, str]]) -> list[str]:
-    """Give each intervention a key of its own; those that are in `known` keep theirs."""
-    left = list(known)
-    keys: list[str] = []
-    for one in interventions:
-        at = next((i for i, (other, _) in enumerate(left) if other is one), None)
-        keys.append(left.pop(at)[1] if at is not None else "")
-    taken = {key for _, key in known}
-    for i, one in enumerate(interventions):
-        if not keys[i]:
-            plain = f"{one.name}, layer {one.layer}, {at_words(one.at)}"
-            keys[i] = next(key for key in _numbered(plain) if key not in taken)
-            taken.add(keys[i])
-    return keys
-
-
-def _numbered(text: str) -> Iterable[str]:
-    yield text
-    number = 2
-    while True:
-        yield f"{text} ({number})"
-        number += 1
 
 
 def identity(one: Intervention) -> dict[str, Any]:
@@ -82,24 +59,6 @@ def _typical(one: Intervention) -> list[float] | None:
     if not isinstance(one, AddDirection):
         return None
     return [-one.direction.length, one.direction.length]
-
-
-def at_words(at: Any) -> str:
-    """Say at which positions an intervention acts."""
-    if isinstance(at, str):
-        return {"all": "all positions", "last": "last position"}[at]
-    start, stop = at
-    return f"positions from {start}" if stop is None else f"positions {start} to {stop - 1}"
-
-
-def number(value: float) -> float | None:
-    """Write a strength for JSON: NaN, which leaves a neuron free, is null."""
-    return None if math.isnan(value) else float(value)
-
-
-def strength(value: Any) -> Any:
-    """Read what `number` wrote."""
-    return math.nan if value is None else value
 
 
 def _listed(items: Any, what: str, of: str) -> list[Any]:

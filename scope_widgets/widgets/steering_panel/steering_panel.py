@@ -17,11 +17,16 @@ from scope_widgets._calls import literal
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep
+from scope_widgets.steering.apply_interventions import checked_interventions
 from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.intervening import Intervening, SharesInterventions, share_lists
+from scope_widgets.widgets.core.intervention_names import at_words, named, number
+from scope_widgets.widgets.core.intervention_names import strength as read_strength
 from scope_widgets.widgets.core.prompted import Prompted
 from scope_widgets.widgets.core.reproducing_code import load_line
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
+from scope_widgets.widgets.core.shared_interventions import Row, SharedInterventions, without
 from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.figures.captions import origin
 from scope_widgets.widgets.figures.steering import draw_steering
@@ -36,7 +41,7 @@ LONGEST = 200
 Strengths = Sequence[float | None]
 
 
-class SteeringPanel(Prompted):
+class SteeringPanel(SharesInterventions, Prompted):
     """A slider for each intervention, and the next tokens, steered beside unsteered, while a slider moves.
 
     Where an answer takes longer than a slider may wait, one request brings what the slider does over its span; while it
@@ -86,6 +91,7 @@ class SteeringPanel(Prompted):
     """
 
     bundle: ClassVar[str] = "steering_panel"
+    is_panel = True
     explains = ("strength", "typical", "kl", "fluent", "logit_difference")
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "strengths": list[float | None],
@@ -105,6 +111,7 @@ class SteeringPanel(Prompted):
     strengths: Any = traitlets.TraitType().tag(sync=True)
     enabled: Any = traitlets.TraitType().tag(sync=True)
     start = traitlets.Dict(help="the answer of `steer` at the present strengths").tag(sync=True)
+    can_undo = traitlets.Bool(help="an intervention came, went or was set, and can be taken back").tag(sync=True)
     fluent = traitlets.Dict(help="key to [low, high], for sliders that were swept").tag(sync=True)
     presets: Any = traitlets.TraitType().tag(sync=True)
     max_new_tokens = traitlets.Int(20, min=1, max=LONGEST).tag(sync=True)
@@ -135,15 +142,15 @@ class SteeringPanel(Prompted):
             if scope is None or prompt is None:
                 raise TypeError("SteeringPanel takes a Microscope and a prompt: SteeringPanel(scope, 'The film was').")
             given = sliders.made(directions, heads, neurons, interventions, at)
+            given += _touched(selection, scope, prompt)
             session = Session(scope, prompt, given, answer=answer, versus=versus)
         elif not (scope is prompt is answer is versus is None and not any((directions, heads, neurons, interventions))):
             raise TypeError("session= brings its own model, prompt and interventions: give it alone.")
         self._reader = Reader(session.scope.tokenizer)
         self._written: tuple[str, dict[str, Any]] | None = None
         self._sweeps: dict[str, tuple[Any, dict[str, Any]]] = {}
-        self._keys: list[str] = []
-        self._session = session
-        self._take(session)
+        self._list: SharedInterventions = SharedInterventions.of(session)
+        self._given_list, self._follows_list = True, False
         model = str(session.scope.model_id)
         traits.setdefault("continue_on_release", session.scope.interactive)
         super().__init__(
@@ -159,8 +166,11 @@ class SteeringPanel(Prompted):
             interventions=self._described(),
             **traits,
         )
+        self._move()
         self._begin()
         self.scope, self.prompt_history = session.scope, _prompts(session)
+        self._list.join(self)
+        share_lists(self.selection)
 
     # -- another prompt
 
@@ -187,7 +197,7 @@ class SteeringPanel(Prompted):
         if session.interventions != old.interventions:  # a slider came or went meanwhile
             answer, versus = session.answers or (None, None)
             session = type(old)(old.scope, session.prompt, old.interventions, answer=answer, versus=versus)
-        self._take(session)
+        self._list.move_to(session)
         self.answers = self._answer_texts()
         self._sweeps, self._written, self.fluent = {}, None, {}
         self.prompt_tokens, self.interventions = list(session.tokens), self._described()
@@ -196,12 +206,29 @@ class SteeringPanel(Prompted):
             self.title = _title(session)
         self._begin()
 
+    def take(self, *args: Any) -> None:
+        """Show what was made of a prompt; views that share the interventions find them again."""
+        super().take(*args)
+        share_lists(self.selection)
+
+    def intervenes_on(self) -> tuple[Any, str | None] | None:
+        """Return the model and the prompt."""
+        return self._session.scope, self._session.prompt
+
     # -- what is steered
 
     @property
     def session(self) -> Any:
-        """The `Session` that is asked."""
-        return self._session
+        """The `Session` that is asked, whose interventions stand where the sliders do."""
+        return self._list.as_it_stands()
+
+    @property
+    def _session(self) -> Any:
+        return self._list.session
+
+    @property
+    def _keys(self) -> list[str]:
+        return self._list.keys
 
     @property
     def steered(self) -> Steered:
@@ -217,11 +244,10 @@ class SteeringPanel(Prompted):
         TypeError, ValueError
             When it is no intervention, or not one of this model.
         """
-        before = self._session.interventions
-        self._change([*before, intervention])
-        after = self._session.interventions
-        (new,) = [i for i, one in enumerate(after) if one is intervention][-1:]
-        return self._keys[new]
+        checked_interventions(self._session.scope, [intervention])
+        key = named([intervention], [(row.intervention, row.key) for row in self._list.rows])[0]
+        self._list.put_now(lambda rows: [*rows, Row(intervention, key, intervention.strength)])
+        return key
 
     def remove(self, key: str) -> None:
         """Take a slider away, by its key or its name.
@@ -231,31 +257,33 @@ class SteeringPanel(Prompted):
         ValueError
             Where there is none.
         """
-        at = self._index(key)
-        self._change([one for i, one in enumerate(self._session.interventions) if i != at])
+        self._list.put_now(without(self._keys[self._index(key)]))
 
-    def _change(self, interventions: list[Intervention]) -> None:
-        old = self._session
-        answer, versus = old.answers or (None, None)
-        new = type(old)(old.scope, old.prompt, interventions, answer=answer, versus=versus)
-        kept = dict(zip(self._keys, zip(self.strengths, self.enabled, strict=True), strict=True))
-        self._take(new)
-        own = [
-            kept.get(key, (sliders.number(strength), True))
-            for key, strength in zip(self._keys, new.strengths, strict=True)
-        ]
-        # all at once, so that no view sees lists of different lengths
-        with self.hold_sync():
-            self.interventions = self._described()
-            self.set_trait("strengths", [strength for strength, _ in own])
-            self.set_trait("enabled", [on for _, on in own])
-            self.fluent = {key: fluent for key, fluent in self.fluent.items() if key in self._keys}
-            self._begin()
+    def follow_interventions(self) -> None:
+        """Show the list as it is now."""
+        rows = self._list.rows
+        others = [row.key for row in rows] != [one["key"] for one in self.interventions]
+        self._follows_list = True
+        try:
+            # all at once, so that no view sees lists of different lengths
+            with self.hold_sync():
+                if others:
+                    self.interventions = self._described()
+                self.set_trait("strengths", [number(row.strength) for row in rows])
+                self.set_trait("enabled", [row.on for row in rows])
+                self.can_undo = self._list.can_undo
+                if others:
+                    self._sweeps = {key: found for key, found in self._sweeps.items() if key in self._keys}
+                    self.fluent = {key: fluent for key, fluent in self.fluent.items() if key in self._keys}
+                if others or self.interactive:
+                    self._begin()
+        finally:
+            self._follows_list = False
 
-    def _take(self, session: Any) -> None:
-        known = list(zip(self._session.interventions, self._keys, strict=False))
-        self._session, self._keys = session, sliders.named(session.interventions, known)
-        self._sweeps = {key: found for key, found in self._sweeps.items() if key in self._keys}
+    def _move(self, change: Any = None) -> None:
+        """Tell the others where the sliders stand."""
+        if not self._follows_list and len(self.strengths) == len(self.enabled) == len(self._keys):
+            self._list.set([read_strength(one) for one in self.strengths], self.enabled)
 
     def _described(self) -> list[dict[str, Any]]:
         return sliders.described(self._session.interventions, self._keys, self._session.spans)
@@ -270,21 +298,17 @@ class SteeringPanel(Prompted):
         raise ValueError(f"There is no slider {key!r}; there are {', '.join(self._keys) or 'none'}.")
 
     def _effective(self) -> list[float]:
-        neutral = self._session.neutral
-        return [
-            sliders.strength(strength) if on else none
-            for strength, on, none in zip(self.strengths, self.enabled, neutral, strict=True)
-        ]
+        return list(self._list.effective)
 
     # -- traits
 
     @traitlets.default("strengths")
     def _own_strengths(self) -> list[float | None]:
-        return [sliders.number(strength) for strength in self._session.strengths]
+        return [number(row.strength) for row in self._list.rows]
 
     @traitlets.default("enabled")
-    def _all_on(self) -> list[bool]:
-        return [True] * len(self._keys)
+    def _own_switches(self) -> list[bool]:
+        return [row.on for row in self._list.rows]
 
     @traitlets.default("presets")
     def _no_presets(self) -> dict[str, Any]:
@@ -304,7 +328,7 @@ class SteeringPanel(Prompted):
             checked = self._session.checked([*filled, *given[len(filled) :]])
         except ValueError as problem:
             raise traitlets.TraitError(str(problem)) from None
-        return [sliders.number(strength) for strength in checked]
+        return [number(strength) for strength in checked]
 
     @traitlets.validate("enabled")
     def _check_enabled(self, proposal: Any) -> list[bool]:
@@ -329,6 +353,12 @@ class SteeringPanel(Prompted):
             raise traitlets.TraitError(f"{shape}, not {given!r}.") from None
 
     @traitlets.observe("strengths", "enabled")
+    def _moved(self, change: Any) -> None:
+        if self._follows_list:
+            return
+        self._move()
+        self._begin(change)
+
     def _begin(self, change: Any = None) -> None:
         """Answer before a view asks; the session remembers what it has just been asked."""
         if not self._session.scope.interactive:  # what is known at once is the model as it is
@@ -338,7 +368,7 @@ class SteeringPanel(Prompted):
             self._answer(self._effective())
 
     def _answer(self, row: Sequence[float]) -> None:
-        strengths = [sliders.number(strength) for strength in row]
+        strengths = [number(strength) for strength in row]
         self.start = {"strengths": strengths, **self._steer(strengths)}
 
     # -- presets
@@ -361,19 +391,22 @@ class SteeringPanel(Prompted):
 
     def _steer(self, strengths: Strengths) -> dict[str, Any]:
         began = time.perf_counter()
-        found = self._reader.read(self._session.at([sliders.strength(one) for one in strengths]))
+        steered = self._session.at([read_strength(one) for one in strengths])
+        self._list.know(self._session, steered)
+        found = self._reader.read(steered)
         return {**found, "ms": round((time.perf_counter() - began) * 1000, 3)}
 
     def answer_steer(self, strengths: Strengths) -> LongAnswer:
         """Return what comes next at these strengths."""
         began, session = time.perf_counter(), self._session
-        job = session.submit_grid([[sliders.strength(one) for one in strengths]])
+        job = session.submit_grid([[read_strength(one) for one in strengths]])
         (found,) = yield from job.follow()
+        self._list.know(session, found)
         data = {**self._reader.read(found), "ms": round((time.perf_counter() - began) * 1000, 3)}
         if (
             session is self._session
             and not self.interactive
-            and list(strengths) == [sliders.number(strength) for strength in self._effective()]
+            and list(strengths) == [number(strength) for strength in self._effective()]
         ):
             self.start = {"strengths": list(strengths), **data}
         return data, []
@@ -381,7 +414,7 @@ class SteeringPanel(Prompted):
     def answer_sweep(self, which: int, strengths: Strengths) -> LongAnswer:
         """Move one slider over its span, the others held."""
         which = operator.index(which)
-        others = [sliders.strength(one) for one in strengths]
+        others = [read_strength(one) for one in strengths]
         keys, session = self._keys, self._session  # a slider may come or go meanwhile, or another prompt be shown
         found = yield from session.scope.submit(sweep, session, which, others=others).follow()
         key = keys[which]
@@ -394,7 +427,7 @@ class SteeringPanel(Prompted):
             "loss": _plain(found.loss),
             "fluent": None if found.fluent is None else list(found.fluent),
             "limit": found.limit,
-            "spearman": sliders.number(found.spearman),
+            "spearman": number(found.spearman),
         }
         if session.prompt != self._session.prompt:
             return data, []
@@ -408,7 +441,7 @@ class SteeringPanel(Prompted):
         wanted = operator.index(max_new_tokens)
         if not 1 <= wanted <= LONGEST:
             raise ValueError(f"A continuation has 1 to {LONGEST} tokens; got {wanted}.")
-        rows = [self._session.neutral, [sliders.strength(one) for one in strengths]]
+        rows = [self._session.neutral, [read_strength(one) for one in strengths]]
         texts = {"unsteered": "", "steered": ""}
         yield JobStatus("waiting", json.dumps(texts), 0, wanted)
         options = {"max_new_tokens": wanted, "temperature": temperature, "seed": seed}
@@ -431,7 +464,7 @@ class SteeringPanel(Prompted):
         Buffers: probabilities as float32 [point, token], then unsteered ones [token].
         """
         which = operator.index(which)
-        held = [sliders.strength(one) for one in strengths]
+        held = [read_strength(one) for one in strengths]
         if not 0 <= which < len(held):
             raise ValueError(f"There is no slider {which}: there are {len(held)}.")
         low, high = self._session.spans[which]
@@ -446,7 +479,7 @@ class SteeringPanel(Prompted):
         ids = list(dict.fromkeys(id_ for one in found for id_ in one.top(SHOWN)))
         data = {
             "which": which,
-            "strengths": [sliders.number(point) for point in points],
+            "strengths": [number(point) for point in points],
             "tokens": self._reader.texts(ids),
             "kl": [one.kl for one in found],
             "difference": None if found[0].answers is None else [one.difference for one in found],
@@ -460,7 +493,7 @@ class SteeringPanel(Prompted):
         if len(strengths) != len(self.strengths):
             self._session.checked(strengths)  # raises a sentence
         now = zip(strengths, self.strengths, self.enabled, strict=True)
-        held = [sliders.strength(moved if on else own) for moved, own, on in now]  # what is off keeps its own
+        held = [read_strength(moved if on else own) for moved, own, on in now]  # what is off keeps its own
         settings = {
             name: getattr(self, name)
             for name in ("enabled", "presets", "selected_heads", "max_new_tokens", "temperature", "seed")
@@ -484,11 +517,22 @@ class SteeringPanel(Prompted):
         self.remove(key)
         return {}, []
 
+    def answer_undo(self) -> LongAnswer:
+        """Take back the last change of the list: what came or went, here or in another view."""
+        yield from self._list.undo(measure=False)
+        return {}, []
+
+    def close(self) -> None:
+        """Remove the view from the notebook."""
+        if getattr(self, "_list", None) is not None:
+            self._list.leave(self)
+        super().close()
+
     # -- without a kernel
 
     def saved_answers(self) -> Iterator[tuple[str, dict[str, Any], dict[str, Any], list[bytes]]]:
         """Return a grid for each slider, the sweeps that still hold, a continuation, and the code."""
-        now = [sliders.number(strength) for strength in self._effective()]
+        now = [number(strength) for strength in self._effective()]
         finished(self.answer_steer(now))  # so that `start` is of these strengths
         for which, key in enumerate(self._keys):
             args: dict[str, Any] = {"which": which, "strengths": now}
@@ -508,8 +552,7 @@ class SteeringPanel(Prompted):
         scope = self._session.scope
         moved = zip(self._session.interventions, self._effective(), strict=True)
         note = "; ".join(
-            f"{one.name}, layer {one.layer}, {sliders.at_words(one.at)}: "
-            f"{'free' if math.isnan(strength) else f'{strength:g}'}"
+            f"{one.name}, layer {one.layer}, {at_words(one.at)}: {'free' if math.isnan(strength) else f'{strength:g}'}"
             for one, strength in moved
         )
         origin = Provenance(scope.model_id, scope.revision, (str(self._session.prompt),), note=note)
@@ -524,7 +567,7 @@ class SteeringPanel(Prompted):
 
     def draw(self, paper: Paper, *, whole: bool = True) -> None:
         """Draw the sliders, the next tokens steered beside unsteered, and a continuation of these strengths."""
-        now = [sliders.number(strength) for strength in self._effective()]
+        now = [number(strength) for strength in self._effective()]
         if whole and self.start["strengths"] != now:
             finished(self.answer_steer(now))
         rows = [
@@ -567,7 +610,19 @@ def _finite(strength: Any) -> float | None:
 
 
 def _plain(values: Any) -> list[float | None]:
-    return [sliders.number(float(value)) for value in np.asarray(values, dtype=float)]
+    return [number(float(value)) for value in np.asarray(values, dtype=float)]
+
+
+def _touched(selection: Selection | None, scope: Any, prompt: Any) -> list[Intervention]:
+    """Return what was intervened on in views of the selection, where no panel shows it yet."""
+    found: dict[str, Intervention] = {}
+    for view in [] if selection is None else selection.views():
+        own = view._list if isinstance(view, Intervening) else None
+        if own is None or own.session.scope is not scope or own.session.prompt != prompt:
+            continue
+        if not own.in_panel:
+            found |= {row.key: row.intervention.with_strength(row.effective) for row in own.rows}
+    return list(found.values())
 
 
 def _title(session: Any) -> str:
