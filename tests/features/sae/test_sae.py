@@ -9,7 +9,7 @@ import torch
 
 from scope_widgets import Microscope, features
 from scope_widgets.features.sae.of_model import warn_of_another_model
-from scope_widgets.features.training import train as train_module
+from scope_widgets.features.training import run as run_module
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_a_file_in_the_place_of_a_folder_is_said_before_the_work(sae, tmp_path, 
     file.write_text("mine")
     rec = features.record(scope, ["Mary gave John a book"] * 3, layers=1, folder=tmp_path / "rec", progress=False)
     monkeypatch.setattr(scope, "call", lambda *_: pytest.fail("the work was begun"))
-    monkeypatch.setattr(train_module._Run, "all_steps", lambda *_: pytest.fail("the work was begun"))
+    monkeypatch.setattr(run_module.TrainingRun, "all_steps", lambda *_: pytest.fail("the work was begun"))
     for work in (
         lambda: sae.save(file),
         lambda: features.record(scope, ["a"], layers=1, folder=file),
