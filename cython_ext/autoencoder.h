@@ -199,6 +199,51 @@ CLONED static int32_t strongest_by_scores(const uint16_t *scores, const float *b
     return in_order(values, latents, k);
 }
 
+/* Write those entries that are above `bar`, and return their number: -1 where an entry is NaN or infinite, -2 where there
+   are more than `most`. Of `scores` as above; what may be above the bar is computed in float32. */
+CLONED static int32_t above_by_scores(const uint16_t *scores, const float *bias, const float *norms, float slack,
+                                      const float *x, const float *weights, int32_t d, int32_t n, float bar,
+                                      int32_t most, int32_t *latents, float *values)
+{
+    const Floats slacks = all_floats(slack), step = all_floats((float)BFLOAT16_STEP), bars = all_floats(bar);
+    Floats spoilt = {0};
+    float rest = 0.0f;
+    int32_t found = 0, i = 0;
+    while (i < n) {
+        const int32_t last = i + LANES < n ? i + LANES : n;
+        if (i + LANES <= n) {
+            const Floats score = floats_of_bfloats(scores, i);
+            const Floats error = slacks * load(norms, i, 0) + magnitude(score) * step;
+            const Floats highest = score + load(bias, i, 0) + error;
+            spoilt += highest * 0.0f;
+            if (!any(less(bars, highest))) {
+                i = last;
+                continue;
+            }
+        }
+        for (; i < last; i++) {
+            const float score = float_of_bfloat(scores[i]), size = score < 0.0f ? -score : score;
+            const float highest = score + bias[i] + (slack * norms[i] + size * (float)BFLOAT16_STEP);
+            float exact;
+            rest += highest * 0.0f;
+            if (!(highest > bar))
+                continue;
+            exact = dot(x, weights + (ptrdiff_t)i * d, d) + bias[i];
+            if (!(exact > bar))
+                continue;
+            if (found == most)
+                return -2;
+            latents[found] = i;
+            values[found++] = exact;
+        }
+    }
+    for (i = found; i < most; i++) {
+        latents[i] = -1;
+        values[i] = 0.0f;
+    }
+    return sum_floats(spoilt) + rest == 0.0f ? found : -1;
+}
+
 /* Add the gradients of a latent that fires in `n` rows: to those of its encoder and decoder [d], which are 0 before
    where `fresh`, and its bias, which is returned. `error` [row, d] is the gradient by the reconstruction, `centred`
    [row, d] what was encoded. */

@@ -16,6 +16,9 @@ cdef extern from "autoencoder.h" nogil:
     int32_t strongest_by_scores(
         const uint16_t *scores, const float *bias, const float *norms, float slack, const float *x,
         const float *weights, int32_t d, int32_t n, int32_t k, int32_t *latents, float *values)
+    int32_t above_by_scores(
+        const uint16_t *scores, const float *bias, const float *norms, float slack, const float *x,
+        const float *weights, int32_t d, int32_t n, float bar, int32_t most, int32_t *latents, float *values)
     float gradients_of_latent(
         const int32_t *rows, const float *values, int64_t n, const float *error, const float *centred,
         const float *decoder, int32_t d, int fresh, float *of_encoder, float *of_decoder)
@@ -54,6 +57,27 @@ def strongest_scored(
     for row in prange(n_rows, nogil=True, schedule="dynamic", num_threads=n_threads):
         counts[row] = strongest_by_scores(
             &scores[row, 0], &bias[0], &norms[0], slack[row], &x[row, 0], &weights[0, 0], d, n, k,
+            &latents[row, 0], &values[row, 0])
+    return latents_array, values_array, counts_array
+
+
+def above_scored(
+    const uint16_t[:, ::1] scores, const float[::1] bias, const float[::1] norms, const float[::1] slack,
+    const float[:, ::1] x, const float[:, ::1] weights, float bar, int32_t most, int threads
+):
+    """Return those above `bar` in the same form, in `most` columns; the number of a row that has more is -2."""
+    cdef Py_ssize_t n_rows = scores.shape[0], row
+    cdef int32_t n = scores.shape[1], d = x.shape[1]
+    cdef int n_threads = threads_to_use(threads, n_rows * n)
+    latents_array = np.empty((n_rows, most), dtype=np.int32)
+    values_array = np.empty((n_rows, most), dtype=np.float32)
+    counts_array = np.empty(n_rows, dtype=np.int32)
+    cdef int32_t[:, ::1] latents = latents_array
+    cdef float[:, ::1] values = values_array
+    cdef int32_t[::1] counts = counts_array
+    for row in prange(n_rows, nogil=True, schedule="dynamic", num_threads=n_threads):
+        counts[row] = above_by_scores(
+            &scores[row, 0], &bias[0], &norms[0], slack[row], &x[row, 0], &weights[0, 0], d, n, bar, most,
             &latents[row, 0], &values[row, 0])
     return latents_array, values_array, counts_array
 

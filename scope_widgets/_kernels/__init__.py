@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 from torch import Tensor
 
 from . import _display, _ranking, _statistics, _statistics_from_qk, _torch_display, _torch_statistics
-from ._autoencoder import Rows, add_latent_gradients, strongest, strongest_scored
+from ._autoencoder import Rows, above_scored, add_latent_gradients, strongest, strongest_scored
 from ._codes import rows_by_latent, top_rows
 from ._compiled import COMPILED, MISSING
 from ._means import visible_keys
@@ -23,6 +23,7 @@ from ._torch_statistics import cell_means, repetition_statistics
 __all__ = [
     "COMPILED",
     "Rows",
+    "above_scored",
     "add_latent_gradients",
     "cell_means",
     "entropy_per_query",

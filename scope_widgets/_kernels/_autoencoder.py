@@ -72,6 +72,23 @@ def strongest_scored(
     return _rows(*_compiled.autoencoder.strongest_scored(bits, given[0], given[1], given[2], given[3], given[4], k, 0))
 
 
+def above_scored(
+    x: Tensor, weights: Tensor, bias: Tensor, scores: Tensor, norms: Tensor, slack: Tensor, bar: float, most: int
+) -> Rows | None:
+    """Return the entries of `x weights.T + bias` that are above `bar`, which is 0 at least; see `strongest_scored`.
+
+    None, too, where a row has more than `most`.
+    """
+    given = bias, norms, slack, x, weights
+    if not hasattr(_compiled.autoencoder, "above_scored") or not _plain(*given) or not scores.is_contiguous():
+        return None
+    bits = scores.detach().view(torch.uint16).numpy()
+    arrays = [one.detach().numpy() for one in given]
+    return _rows(
+        *_compiled.autoencoder.above_scored(bits, arrays[0], arrays[1], arrays[2], arrays[3], arrays[4], bar, most, 0)
+    )
+
+
 def add_latent_gradients(
     codes: Rows, decoder: Tensor, error: Tensor, centred: Tensor, of_encoder: Tensor, of_decoder: Tensor, fresh: bool
 ) -> Tensor | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._autoencoder import Rows, add_latent_gradients, strongest, strongest_scored
+from ._autoencoder import Rows, above_scored, add_latent_gradients, strongest, strongest_scored
 from ._codes import rows_by_latent, top_rows
 from ._means import visible_keys
 from ._torch_display import pack_triangle, thumbnails, top_keys
@@ -17,6 +17,7 @@ from ._torch_statistics import (
 __all__ = [
     "COMPILED",
     "Rows",
+    "above_scored",
     "add_latent_gradients",
     "cell_means",
     "entropy_per_query",

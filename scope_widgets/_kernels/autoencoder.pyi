@@ -14,6 +14,17 @@ def strongest_scored(
     k: int,
     threads: int,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]: ...
+def above_scored(
+    scores: NDArray[np.uint16],
+    bias: NDArray[np.float32],
+    norms: NDArray[np.float32],
+    slack: NDArray[np.float32],
+    x: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    bar: float,
+    most: int,
+    threads: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]: ...
 def gradients(
     starts: NDArray[np.int64],
     rows: NDArray[np.int32],

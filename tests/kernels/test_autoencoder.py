@@ -17,6 +17,11 @@ pytestmark = [
 ]
 
 
+needs_above = pytest.mark.skipif(
+    not hasattr(_compiled.autoencoder, "above_scored"), reason="the compiled module is of an earlier build"
+)
+
+
 def reference(p, k):
     """Return (latent, value) of each row, latents ascending."""
     rows = []
@@ -42,11 +47,19 @@ def test_the_strongest_of_rows_are_those_of_a_sort(n, kind):
         assert listed(_kernels.strongest(p, k)) == reference(p, k)
 
 
-def scored(x, weights, bias, k, noise=0.0):
+def in_bfloat16(x, weights):
+    """Return products, norms of weights, and how far the products of each row may be off beside one of them."""
     rounded = x.bfloat16()
     slack = (x - rounded.float()).norm(dim=1) + rounded.float().norm(dim=1) * (2**-8 + 1e-4)
-    scores = (rounded.float() @ weights.bfloat16().float().T).bfloat16()
-    return _kernels.strongest_scored(x, weights, bias, scores, weights.norm(dim=1), slack, k)
+    return (rounded.float() @ weights.bfloat16().float().T).bfloat16(), weights.norm(dim=1), slack
+
+
+def scored(x, weights, bias, k):
+    return _kernels.strongest_scored(x, weights, bias, *in_bfloat16(x, weights), k)
+
+
+def above(x, weights, bias, bar, most):
+    return _kernels.above_scored(x, weights, bias, *in_bfloat16(x, weights), bar, most)
 
 
 @pytest.mark.parametrize(("n", "d", "k"), [(1, 3, 1), (300, 40, 8), (1031, 33, 32), (200, 64, 200)])
@@ -72,6 +85,34 @@ def test_rounded_products_decide_nothing(n, d, k, kind):
         np.testing.assert_allclose(found[: len(best)], best, rtol=1e-5, atol=2e-6 * scale)
 
 
+@needs_above
+@pytest.mark.parametrize(("n", "d"), [(1, 3), (300, 40), (1031, 33)])
+@pytest.mark.parametrize("kind", ["normal", "copies", "sizes", "negative"])
+def test_all_that_is_above_a_bar_is_found(n, d, kind):
+    generator = torch.Generator().manual_seed(n)
+    x, weights, bias = (torch.randn(*shape, generator=generator) for shape in ((25, d), (n, d), (n,)))
+    if kind == "copies":  # products that bfloat16 cannot tell apart
+        weights = weights[:1] + 1e-3 * weights
+    if kind == "sizes":
+        weights = weights * torch.logspace(-3, 3, n)[:, None]
+    if kind == "negative":
+        bias = bias - 3 * d**0.5
+    p = torch.addmm(bias.double(), x.double(), weights.double().T)
+    scale = float((x.norm(dim=1).max() * weights.norm(dim=1).max()) + bias.abs().max())
+    for bar in (0.0, 0.5 * d**0.5, float(p.flatten().sort().values[-1 - n // 7])):
+        starts, latents, values = above(x, weights, bias, max(bar, 0.0), n)
+        rows = torch.repeat_interleave(torch.arange(25), starts.diff())
+        np.testing.assert_allclose(values.double(), p[rows, latents], rtol=1e-5, atol=2e-6 * scale)
+        found = torch.zeros(p.shape, dtype=torch.bool)
+        found[rows, latents] = True
+        unsure = (p - max(bar, 0.0)).abs() < 2e-6 * scale
+        assert torch.equal(found | unsure, (p > max(bar, 0.0)) | unsure)
+        assert (latents.diff()[rows.diff() == 0] > 0).all()
+    largest = int(starts.diff().max())
+    assert largest == 0 or above(x, weights, bias, max(bar, 0.0), largest) is not None
+    assert largest < 2 or above(x, weights, bias, max(bar, 0.0), largest - 1) is None
+
+
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("at", [3, 299])
 def test_what_is_not_finite_is_left_to_torch(bad, at):
@@ -81,6 +122,7 @@ def test_what_is_not_finite_is_left_to_torch(bad, at):
     bias = torch.zeros(300)
     bias[at] = bad
     assert scored(torch.randn(4, 8), torch.randn(300, 8), bias, 5) is None
+    assert above(torch.randn(4, 8), torch.randn(300, 8), bias, 0.5, 300) is None
     assert _kernels.strongest(p.double(), 5) is None
     assert _kernels.strongest(torch.randn(300, 4).T, 2) is None
 
@@ -102,6 +144,13 @@ def test_gradients_of_latents_are_those_of_sums(fresh):
     of_bias = _kernels.add_latent_gradients(codes, decoder, error, centred, of_encoder, of_decoder, fresh)
     for one, other in zip((of_encoder, of_decoder, of_bias), expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_of_two_widths_are_left_to_torch():
+    codes = torch.tensor([0, 1, 1]), torch.tensor([2]), torch.ones(1)
+    given = torch.ones(3, 4), torch.ones(2, 4), torch.ones(2, 5), torch.ones(3, 5), torch.ones(3, 4)
+    assert _kernels.add_latent_gradients(codes, *given, True) is None
+    assert (given[3] == 1).all()
 
 
 def test_without_the_module_torch_does_it(monkeypatch):

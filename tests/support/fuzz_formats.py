@@ -321,6 +321,14 @@ def saes(scope: Any, folder: Path) -> Iterator[Format]:
     yield of_file("manifest of a recording", recording.folder / "manifest.json", read, damaged_text)
     yield of_safetensors("shard of a recording", next(recording.folder.glob("*.safetensors")), read)
 
+    both = features.record(scope, texts, layers=[1], site="mlp_in", target="mlp_out", folder=folder / "both")
+
+    def train_both(path: Path) -> None:
+        rec = features.Recording.load(path.parent)
+        features.train(rec, target="mlp_out", d_sae=8, k=2, steps=1, batch=8, progress=False)
+
+    yield of_file("manifest of a recording of two sites", both.folder / "manifest.json", train_both, damaged_text)
+
     sae = features.train(recording, layer=1, d_sae=32, k=4, steps=3, batch=32)
     features.label(features.index(scope, sae, recording, folder=folder / "index"))
 

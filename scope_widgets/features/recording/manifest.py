@@ -153,7 +153,7 @@ class Manifest:
             check_count("max_tokens", given["max_tokens"], _MOST)
         for name, length in (("layers", None), ("part", 2)):
             value = given[name]
-            if not isinstance(value, list) or (length and len(value) != length) or len(value) > 10_000:
+            if not isinstance(value, list) or not value or (length and len(value) != length) or len(value) > 10_000:
                 raise ValueError(f"{name} is {opening(value)}")
             for one in value:
                 check_count(name, one)

@@ -63,7 +63,18 @@ class RankedEncoder:
         among the largest by that is multiplied in float32. None where compiled code cannot do it.
         """
         x = x.detach().contiguous()
-        plain = x.bfloat16().float()
-        slack = (x - plain).norm(dim=1) + plain.norm(dim=1) * (_ROUNDING + _SUMS)
         scores = self.scores(x) if scores is None else scores
-        return _kernels.strongest_scored(x, self.weights, bias.contiguous(), scores, self.norms, slack, k)
+        return _kernels.strongest_scored(x, self.weights, bias.contiguous(), scores, self.norms, _slack(x), k)
+
+    def above(self, x: Tensor, bias: Tensor, bar: float, most: int) -> Rows | None:
+        """Return what of `x weights.T + bias` is above `bar`, 0 at least; None where a row has more than `most`."""
+        x = x.detach().contiguous()
+        given = x, self.weights, bias.contiguous(), self.scores(x), self.norms, _slack(x)
+        return _kernels.above_scored(*given, bar, most)
+
+
+def _slack(x: Tensor) -> Tensor:
+    """Return how much a score of each row is off, at most, for a latent of norm 1."""
+    plain = x.bfloat16().float()
+    slack: Tensor = (x - plain).norm(dim=1) + plain.norm(dim=1) * (_ROUNDING + _SUMS)
+    return slack

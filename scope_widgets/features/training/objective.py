@@ -11,6 +11,9 @@ from torch.nn import functional
 from scope_widgets import _kernels
 from scope_widgets.features.sae.ranking import RankedEncoder
 
+#: times `k` latents of one row that may be among the strongest of a batch, at most, where they are ranked
+_ROOM = 8
+
 
 @dataclass
 class Weights:
@@ -88,9 +91,7 @@ def strongest_of_each(weights: Weights, centred: Tensor, k: int) -> Fired:
         p = pre_activations(weights, centred)
         found = _kernels.strongest(p, k)
     if found is not None:
-        starts, latents, values = found
-        rows = torch.repeat_interleave(torch.arange(len(centred)), starts.diff(), output_size=len(latents))
-        return Fired(rows, latents, values)
+        return _fired(found)
     values, latents = p.topk(k, dim=1)
     fires = values > 0
     return Fired(fires.nonzero()[:, 0], latents[fires], values[fires])
@@ -105,11 +106,34 @@ def strongest_of_all(p: Tensor, k: int, guess: float) -> Fired:
     rows, latents = (p > max(guess, 0.0)).nonzero(as_tuple=True)
     if len(rows) < wanted and guess > 0:
         rows, latents = (p > 0).nonzero(as_tuple=True)
-    values = p[rows, latents]
-    if len(rows) > wanted:
-        kept = values.topk(wanted, sorted=False).indices.sort().values
-        rows, latents, values = rows[kept], latents[kept], values[kept]
+    return _strongest(Fired(rows, latents, p[rows, latents]), wanted)
+
+
+def strongest_of_all_ranked(weights: Weights, centred: Tensor, k: int, guess: float) -> Fired | None:
+    """Return the same of what the encoder makes of rows, without all pre-activations; None where it takes them.
+
+    What may be above `guess` by a product in bfloat16 is made again in float32. Where so many are above it, the
+    strongest are among them.
+    """
+    if guess <= 0 or not RankedEncoder.is_worth_it(len(centred), weights.encoder):
+        return None
+    most = min(_ROOM * k, len(weights.encoder))
+    found = RankedEncoder.of(weights.encoder).above(centred, weights.b_enc, guess, most)
+    wanted = k * len(centred)
+    return None if found is None or len(found[1]) < wanted else _strongest(_fired(found), wanted)
+
+
+def _fired(found: _kernels.Rows) -> Fired:
+    starts, latents, values = found
+    rows = torch.repeat_interleave(torch.arange(len(starts) - 1), starts.diff(), output_size=len(latents))
     return Fired(rows, latents, values)
+
+
+def _strongest(fired: Fired, wanted: int) -> Fired:
+    if len(fired.values) <= wanted:
+        return fired
+    kept = fired.values.topk(wanted, sorted=False).indices.sort().values
+    return Fired(fired.rows[kept], fired.latents[kept], fired.values[kept])
 
 
 def decode(fired: Fired, decoder: Tensor, base: Tensor, n_rows: int) -> Tensor:

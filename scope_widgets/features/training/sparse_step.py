@@ -14,6 +14,7 @@ from scope_widgets.features.training.objective import (
     decode,
     pre_activations,
     strongest_of_all,
+    strongest_of_all_ranked,
     strongest_of_each,
     write_gradients,
     write_nested_gradients,
@@ -27,6 +28,8 @@ _AUXILIARY = 1 / 32
 _NUMBERS = 2**25
 #: how slowly the threshold follows the smallest activation of a batch
 _KEPT = 0.99
+#: above this share of the smallest activation of the last batch there are nearly always as many as fire in the next
+_NEARLY = 0.9
 #: of "matryoshka" the first so many of the latents reconstruct by themselves too
 PREFIXES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 #: "jumprelu" begins as "batch_topk" for this share of the steps: one threshold, from which each latent's own departs
@@ -50,6 +53,7 @@ class SparseStep:
     def __init__(self, settings: Settings, dead_after: int, device: torch.device) -> None:
         self._settings = settings
         self.threshold = 0.0
+        self._least = 0.0  # of the last batch, where a batch decides
         self.life = Life(settings, dead_after, device)
         jumps = settings.architecture == "jumprelu"
         self.own: list[Tensor] = [torch.zeros(settings.d_sae, device=device)] if jumps else []
@@ -58,12 +62,7 @@ class SparseStep:
     def gradients(self, weights: Weights, x: Tensor, y: Tensor) -> tuple[list[Tensor], dict[str, float]]:
         """Return the gradients of a batch by the weights and by `own`, and its measures."""
         centred = weights.encoded(x)
-        p = None
-        if self._settings.architecture == "topk":
-            fired = strongest_of_each(weights, centred, self._settings.k)
-        else:
-            p = pre_activations(weights, centred)
-            fired = self._fired(p)
+        fired, p = self._fired(weights, centred)
         gradients = self._gradients(weights)
         n = len(weights.all())
         if self._settings.architecture == "matryoshka":
@@ -99,27 +98,41 @@ class SparseStep:
 
     def state(self) -> dict[str, float]:
         """Return its numbers, for a checkpoint."""
-        return {"threshold": self.threshold}
+        return {"threshold": self.threshold, "least": self._least}
 
     def set_state(self, state: dict[str, float]) -> None:
         """Put its numbers back."""
-        self.threshold = float(state["threshold"])
+        self.threshold, self._least = float(state["threshold"]), float(state["least"])
 
     @property
     def _jumps(self) -> bool:
         """Whether each latent has a threshold of its own by now."""
         return self._settings.architecture == "jumprelu" and self.life.steps >= _TOGETHER * self._settings.steps
 
-    def _fired(self, p: Tensor) -> Fired:
+    def _fired(self, weights: Weights, centred: Tensor) -> tuple[Fired, Tensor | None]:
+        """Return what fires, and all pre-activations where they were made for that."""
+        k = self._settings.k
+        if self._settings.architecture == "topk":
+            return strongest_of_each(weights, centred, k), None
+        p = None
         if self._jumps:
+            p = pre_activations(weights, centred)
             rows, latents = ((p > self.own[0]) & (p > 0)).nonzero(as_tuple=True)
-            return Fired(rows, latents, p[rows, latents])
-        fired, least = self.life.processes.strongest_of_batch(p, self._settings.k, 0.5 * self.threshold)
+            return Fired(rows, latents, p[rows, latents]), p
+        least, fired = math.inf, None
+        if self.life.processes.number == 1:  # of several none knows how many of its own are among the strongest
+            fired = strongest_of_all_ranked(weights, centred, k, _NEARLY * self._least)
+        if fired is None:
+            p = pre_activations(weights, centred)
+            fired, least = self.life.processes.strongest_of_batch(p, k, 0.5 * self.threshold)
+        elif len(fired.values):
+            least = float(fired.values.min())
         if least < math.inf:
+            self._least = least
             self.threshold = _KEPT * self.threshold + (1 - _KEPT) * least if self.threshold else least
             if self.own:
                 self.own[0].fill_(self.threshold)
-        return fired
+        return fired, p
 
     def _add_gradients_of_thresholds(
         self, weights: Weights, of_threshold: Tensor, p: Tensor, residual: Tensor, l0: float

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, features
+from scope_widgets._kernels import _compiled
+from scope_widgets.features.sae import ranking
 from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.training import run as run_module
 from scope_widgets.features.training import sparse_step
@@ -14,6 +16,7 @@ from scope_widgets.features.training.objective import (
     Weights,
     decode,
     strongest_of_all,
+    strongest_of_all_ranked,
     strongest_of_each,
     write_gradients,
     write_nested_gradients,
@@ -138,6 +141,60 @@ def test_the_strongest_of_a_batch_are_those_of_a_sort(guess):
     torch.testing.assert_close(fired.values.sort().values, expected)
     assert torch.equal(p[fired.rows, fired.latents], fired.values)
     assert (fired.rows.diff() >= 0).all()
+
+
+@pytest.mark.skipif(not hasattr(_compiled.autoencoder, "above_scored"), reason="it is not built")
+def test_the_strongest_of_a_batch_are_the_same_where_they_are_ranked(monkeypatch):
+    monkeypatch.setattr(ranking, "_WORTH", 0)
+    monkeypatch.setattr(ranking, "bfloat16_is_fast", lambda: True)
+    torch.manual_seed(0)
+    n, d, n_rows, k = 300, 24, 64, 6
+    weights = Weights(torch.randn(n, d), torch.randn(n, d), torch.randn(n), torch.zeros(d))
+    x = torch.randn(n_rows, d)
+    expected = strongest_of_all(torch.addmm(weights.b_enc, x, weights.encoder.T), k, 0)
+    least = float(expected.values.min())
+    for guess in (0.01, 0.9 * least):
+        found = strongest_of_all_ranked(weights, x, k, guess)
+        if found is not None:
+            assert torch.equal(found.rows, expected.rows)
+            assert torch.equal(found.latents, expected.latents)
+            torch.testing.assert_close(found.values, expected.values)
+    assert strongest_of_all_ranked(weights, x, k, 0.9 * least) is not None
+    for guess in (0.0, 1.1 * least, torch.inf):
+        assert strongest_of_all_ranked(weights, x, k, guess) is None
+    assert (
+        strongest_of_all_ranked(weights, x[:1].expand(n_rows, d) * 9, k, 0.01) is None
+    )  # more in a row than there is room for
+
+
+@pytest.mark.parametrize("architecture", ["batch_topk", "matryoshka", "jumprelu"])
+def test_training_that_ranks_goes_on_to_the_same_weights(architecture, tmp_path, monkeypatch):
+    rows, _ = planted(2000)
+    options = {"architecture": architecture, "steps": 90}
+    plain = train(rows, **options)
+    monkeypatch.setattr(ranking, "_WORTH", 0)
+    monkeypatch.setattr(ranking, "bfloat16_is_fast", lambda: True)
+    dense, inner = [], sparse_step.strongest_of_all
+    monkeypatch.setattr(sparse_step, "strongest_of_all", lambda *given: dense.append(1) or inner(*given))
+    whole = train(rows, **options)
+    if hasattr(_compiled.autoencoder, "above_scored"):
+        assert len(dense) < 30
+    torch.testing.assert_close(whole.W_dec, plain.W_dec, rtol=0, atol=1e-3)
+    step, seen = run_module.TrainingRun.step, []
+
+    def stopped(*given):
+        if len(seen) == 31:
+            raise KeyboardInterrupt
+        seen.append(1)
+        return step(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module.TrainingRun, "step", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            train(rows, folder=tmp_path, **options)
+    again = train(rows, folder=tmp_path, **options)
+    assert torch.equal(again.W_enc, whole.W_enc)
+    assert torch.equal(again.threshold, whole.threshold)
 
 
 def test_the_geometric_median_is_the_point_of_least_distance():
