@@ -21,9 +21,9 @@ import torch
 from benchmarks.feature_libraries import BATCH, ROWS, K, codes, rows
 from benchmarks.figure import Figure, side_by_side
 from scope_widgets import Microscope, features
-from scope_widgets.features.training.rows import TrainingRows
 from scope_widgets.features.training.run import TrainingRun
 from scope_widgets.features.training.settings import Settings
+from scope_widgets.features.training.training_rows import TrainingRows
 
 WIDTH = 576  # of SmolLM2
 LAYER = 12  # of its 30

@@ -18,9 +18,9 @@ from benchmarks.feature_libraries import BATCH, EVALUATED, ROWS, K, evaluated, r
 from benchmarks.features import Libraries, beside
 from benchmarks.figure import Figure
 from scope_widgets import features
-from scope_widgets.features.training.rows import TrainingRows
 from scope_widgets.features.training.run import TrainingRun
 from scope_widgets.features.training.settings import Settings
+from scope_widgets.features.training.training_rows import TrainingRows
 
 #: widths of SmolLM2 and of a model of 7B, with 16 latents a number
 SHAPES = ((576, 9216), (4096, 65536))

@@ -31,7 +31,7 @@ for (const entry of [
   "steering_panel",
   "token_view",
   "workbench_bar",
-  "page",
+  "saved_page",
 ]) {
   const source = join(here, "src", `${entry}.ts`);
   if (!existsSync(source)) {

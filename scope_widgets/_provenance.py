@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from scope_widgets._calls import is_known_call
+from scope_widgets._reproducing_calls import is_known_call
 from scope_widgets._version import __version__
 
 

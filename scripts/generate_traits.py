@@ -18,7 +18,7 @@ import traitlets
 
 from scope_widgets import widgets
 from scope_widgets.widgets.core.view import View
-from scope_widgets.widgets.workbench.bar import WorkbenchBar
+from scope_widgets.widgets.workbench.workbench_bar import WorkbenchBar
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = ROOT / "js" / "src" / "generated" / "traits.ts"

@@ -14,7 +14,7 @@ import { createInterventionBar } from "./core/elements/intervention_bar";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
-import { saverOf } from "./core/export/saves";
+import { saverOf } from "./core/export/save_menu";
 import { computed, sizeOf, watch } from "./core/reactive";
 import { type View, widget } from "./core/view";
 import type { AttentionViewTraits } from "./generated/traits";

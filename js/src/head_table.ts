@@ -3,10 +3,10 @@
 import { magnitudeTable } from "./core/drawing/colour";
 import { h } from "./core/elements/dom";
 import { createInterventionBar } from "./core/elements/intervention_bar";
-import type { Key } from "./core/elements/key_list";
 import { resizable } from "./core/elements/resize";
+import type { Key } from "./core/elements/shortcut_list";
 import { createToolbar } from "./core/elements/toolbar";
-import { saverOf } from "./core/export/saves";
+import { saverOf } from "./core/export/save_menu";
 import { createFilterBox } from "./core/filter/filter_box";
 import { count, counted } from "./core/format";
 import { computed, type ReadonlySignal, sizeOf, trait, watch } from "./core/reactive";

@@ -6,7 +6,7 @@ import { h } from "./core/elements/dom";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
-import { saverOf } from "./core/export/saves";
+import { saverOf } from "./core/export/save_menu";
 import { computed, draw, settable, sizeOf, watch } from "./core/reactive";
 import { plain } from "./core/tokens";
 import { type View, widget } from "./core/view";

@@ -1,18 +1,18 @@
 /** SteeringPanel: sliders over interventions, and the next tokens, steered beside unsteered, while one moves. */
 
 import { h, icon } from "./core/elements/dom";
-import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
+import type { Key } from "./core/elements/shortcut_list";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
-import { saverOf } from "./core/export/saves";
+import { saverOf } from "./core/export/save_menu";
 import { computed, sizeOf, untracked, watch } from "./core/reactive";
 import { type View, widget } from "./core/view";
 import type { SteeringPanelTraits } from "./generated/traits";
 import type { Shown } from "./steering_panel/answers/answer";
 import { type Answers, createAnswers } from "./steering_panel/answers/answers";
 import { createBars } from "./steering_panel/answers/bars";
-import { createHeading } from "./steering_panel/answers/heading";
+import { createHeading } from "./steering_panel/answers/bars_heading";
 import { createDials } from "./steering_panel/answers/kl_and_difference";
 import { type Continuations, createContinuations } from "./steering_panel/continuations/continuations";
 import { csv } from "./steering_panel/export";

@@ -2,11 +2,11 @@
 
 import { createLegend } from "./core/drawing/legend";
 import { h } from "./core/elements/dom";
-import type { Key } from "./core/elements/key_list";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
+import type { Key } from "./core/elements/shortcut_list";
 import { createToolbar } from "./core/elements/toolbar";
-import { saverOf } from "./core/export/saves";
+import { saverOf } from "./core/export/save_menu";
 import { count, short, steady } from "./core/format";
 import { computed, draw, sizeOf, watch } from "./core/reactive";
 import { plain } from "./core/tokens";
@@ -14,7 +14,7 @@ import { type View, widget } from "./core/view";
 import type { TokenViewTraits } from "./generated/traits";
 import { csv, pythonCode } from "./token_view/export";
 import { figure } from "./token_view/figure";
-import { createLargest } from "./token_view/largest";
+import { createLargest } from "./token_view/largest_values";
 import { createOverview } from "./token_view/overview";
 import { State } from "./token_view/state";
 import { createText, type Text } from "./token_view/text";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { Parts, partName, shortName } from "../src/attribution_view/components";
 import { axisOf, barOf, cellOf, frameOf, spotAt, xOf, yOf } from "../src/attribution_view/layout";
-import { Parts, partName, shortName } from "../src/attribution_view/parts";
 import { FakeModel } from "./fake_model";
 
 /** Two layers of two heads, with an MLP each; the biases of the end are `bias`. */

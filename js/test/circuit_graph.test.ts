@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
+import { columnsOf, unitsOf } from "../src/circuit_graph/circuit/drawn_nodes";
 import { Edges } from "../src/circuit_graph/circuit/edges";
 import { type Edits, grouped, includedBy, toggledEdge, toggledNodes } from "../src/circuit_graph/circuit/edits";
 import { Graph } from "../src/circuit_graph/circuit/graph";
 import { receiverWords, scoreText } from "../src/circuit_graph/circuit/names";
-import { columnsOf, unitsOf } from "../src/circuit_graph/circuit/units";
 import { distance, edgeTable, pathBetween } from "../src/circuit_graph/drawing/edge_lines";
 import { classLetter, cut } from "../src/circuit_graph/drawing/labels";
 import { frameOf } from "../src/circuit_graph/drawing/layout";

@@ -12,8 +12,8 @@ import {
   sumsOf,
 } from "../src/patching_map/cells/grid";
 import { statisticsOf } from "../src/patching_map/cells/statistics";
-import { swarm } from "../src/patching_map/drawing/dots";
 import { columnAt, frameOf, inside, rowAt, showing, xOf, yOf, zoomed } from "../src/patching_map/drawing/layout";
+import { swarm } from "../src/patching_map/drawing/prompt_dots";
 import { colours, rasterise } from "../src/patching_map/drawing/raster";
 import { entriesOf, residue } from "../src/patching_map/panel/attribution_sum";
 import { effectText, valueLines } from "../src/patching_map/panel/cell_note";

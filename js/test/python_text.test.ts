@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { unitsOf } from "../src/circuit_graph/circuit/drawn_nodes";
 import { Edges } from "../src/circuit_graph/circuit/edges";
 import { Graph } from "../src/circuit_graph/circuit/graph";
-import { unitsOf } from "../src/circuit_graph/circuit/units";
 import { dotOf } from "../src/circuit_graph/graphviz";
 import { signal } from "../src/core/reactive";
 import { presetsText } from "../src/steering_panel/sliders/presets";

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { magnitudeTable } from "../src/core/drawing/colour";
-import { written } from "../src/token_view/notes";
 import { strongest } from "../src/token_view/overview";
-import { colourOf, fitted, isBelow } from "../src/token_view/shades";
 import { beside, GAP, lineOf, linesOf, PAD } from "../src/token_view/text_layout";
+import { colourOf, fitted, isBelow } from "../src/token_view/token_colours";
+import { written } from "../src/token_view/tooltip_text";
 
 const measure = (text: string): number => 7 * [...text].length;
 

@@ -16,7 +16,7 @@ from scope_widgets._types import Array
 from scope_widgets.circuits.drawing.graphviz import to_dot
 from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
 from scope_widgets.experiments.question import Question
-from scope_widgets.experiments.rounding import rank
+from scope_widgets.experiments.statistics.rounding import rank
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph, count_edges
 

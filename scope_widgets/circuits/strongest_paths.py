@@ -10,7 +10,7 @@ import numpy as np
 
 from scope_widgets._aliases import former_options
 from scope_widgets.circuits.circuit import Circuit
-from scope_widgets.experiments.rounding import levels
+from scope_widgets.experiments.statistics.rounding import levels
 
 if TYPE_CHECKING:
     import pandas as pd

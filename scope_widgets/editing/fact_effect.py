@@ -14,7 +14,7 @@ from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.metric import divergence
-from scope_widgets.experiments.rounding import largest
+from scope_widgets.experiments.statistics.rounding import largest
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.tokens import token_texts
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.guards.locks import held
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.models.guards.restore_on_exit import recording_gradients
 from scope_widgets.models.microscope import Microscope, loaded
 
 _BATCH = 16

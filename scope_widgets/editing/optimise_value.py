@@ -11,7 +11,7 @@ from torch import Tensor
 from scope_widgets._progress import tqdm
 from scope_widgets.experiments.check_logits import OVERFLOW, check_logits
 from scope_widgets.experiments.metric import divergence
-from scope_widgets.models.guards.put_back import outside_inference_mode, recording_gradients
+from scope_widgets.models.guards.restore_on_exit import outside_inference_mode, recording_gradients
 from scope_widgets.models.microscope import Microscope, loaded
 
 #: step of Adam, in units of the typical size of one number that the MLP writes there

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeAlias
 
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 
 AblationMethod: TypeAlias = Literal["zero", "mean", "resample", "counterfactual", "noise", "scale"]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import agree
 from scope_widgets.models.guards.locks import held
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.models.guards.restore_on_exit import recording_gradients
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scope_widgets._code import is_literal
 from scope_widgets._files import replacing
 from scope_widgets._json_fields import decode, encode
 from scope_widgets._provenance import Provenance
+from scope_widgets._python_code import is_literal
 from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets._untrusted import check_name, check_text, opening, parse_json, reading

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 from scope_widgets._types import Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
-from scope_widgets.experiments.rounding import logit_floor, noise_floor
+from scope_widgets.experiments.statistics.rounding import logit_floor, noise_floor
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.experiments.project_qkv import project_qkv
-from scope_widgets.experiments.rounding import noise_floor
+from scope_widgets.experiments.statistics.rounding import noise_floor
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from scope_widgets._calls import python_call
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._types import Prompts, Token, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.experiments.metric import Metric, MetricFunction, MetricName, metric_of

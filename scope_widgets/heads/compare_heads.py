@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 import torch
 
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
-from scope_widgets.experiments.rounding import levels, noise_floor, settled
+from scope_widgets.experiments.statistics.rounding import levels, noise_floor, settled
 from scope_widgets.heads.multiple_comparisons import Correction, correct
 
 if TYPE_CHECKING:

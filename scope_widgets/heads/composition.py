@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from scope_widgets._aliases import former_options
-from scope_widgets._calls import python_call
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import ArrayResult
 from scope_widgets._types import Array
 from scope_widgets.experiments.project_qkv import project_qkv
-from scope_widgets.experiments.rounding import noise_floor
+from scope_widgets.experiments.statistics.rounding import noise_floor
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import output_matrices
 from scope_widgets.models.microscope import Microscope

@@ -10,7 +10,7 @@ import numpy as np
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
-from scope_widgets.experiments.rounding import rank
+from scope_widgets.experiments.statistics.rounding import rank
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._choices import is_whole
+from scope_widgets._check_choice import is_whole
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
-from scope_widgets.experiments.rounding import largest
+from scope_widgets.experiments.statistics.rounding import largest
 from scope_widgets.models.tokens import token_texts
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from scope_widgets._calls import python_call
-from scope_widgets._choices import is_whole
+from scope_widgets._check_choice import is_whole
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets.experiments.trace_model import scope_of
 from scope_widgets.heads.head_tokens import HeadTokens, checked_head, ranked
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes

@@ -7,10 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from scope_widgets._calls import python_call
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import made_with
 from scope_widgets._types import Prompt
 from scope_widgets.experiments.check_logits import check_logits

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from scope_widgets._aliases import former_options
-from scope_widgets._calls import python_call
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import Result
 from scope_widgets._types import Array
-from scope_widgets.experiments.rounding import levels, noise_floor
+from scope_widgets.experiments.statistics.rounding import levels, noise_floor
 from scope_widgets.heads.head_scores import HeadScores
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from scope_widgets import _kernels
 from scope_widgets._types import Array
-from scope_widgets.experiments.rounding import noise_floor
+from scope_widgets.experiments.statistics.rounding import noise_floor
 
 #: [head, query, key]: an array, or a tensor where the compiled kernels do not reach
 Patterns = Array | Tensor

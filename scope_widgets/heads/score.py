@@ -7,9 +7,9 @@ from torch import Tensor
 
 from scope_widgets import _kernels
 from scope_widgets._aliases import former_options
-from scope_widgets._calls import python_call
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import made_with
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array

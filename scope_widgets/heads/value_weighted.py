@@ -17,7 +17,7 @@ from scope_widgets.experiments.trace_model import scope_of
 from scope_widgets.heads.head_tokens import checked_head
 from scope_widgets.models.architecture.unembedding import FrozenNorm, freeze_norm, one_head_writes, output_matrix
 from scope_widgets.models.guards.locks import held
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.models.guards.restore_on_exit import recording_gradients
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.traces.trace import Trace

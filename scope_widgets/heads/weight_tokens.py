@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from scope_widgets._calls import python_call
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._types import Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.experiments.head_reads import check_attends, check_ungated, head_reads

@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 
 from scope_widgets._aliases import former_options
-from scope_widgets._calls import python_call
-from scope_widgets._choices import checked_count
+from scope_widgets._check_choice import checked_count
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import Result, made_with
 from scope_widgets._types import Array, Tokens
-from scope_widgets.experiments.rounding import rank
+from scope_widgets.experiments.statistics.rounding import rank
 from scope_widgets.experiments.trace_model import scope_of
 from scope_widgets.lens.logit_direction import LogitDirection, value_at
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
+from scope_widgets.models.matmul_dtype import matmul_dtype
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.product_dtype import product_dtype
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.traces.trace import Trace
 
@@ -243,7 +243,7 @@ def direct_logit_attribution(
     rows += [("final_norm_bias", -1, -1), ("unembedding_bias", -1, -1)]
     biases = torch.stack([asked.direction @ asked.frozen.bias, asked.bias], dim=1)
     per_prompt, total = torch.cat([*written, biases], dim=1).numpy(), asked.total.numpy()
-    precision = max(trace.logits.dtype, product_dtype(scope.model), key=lambda dtype: torch.finfo(dtype).eps)
+    precision = max(trace.logits.dtype, matmul_dtype(scope.model), key=lambda dtype: torch.finfo(dtype).eps)
     residue = _checked_residue(scope, per_prompt, total, precision)
     answers, against = asked.texts(scope)
     component, layer, head = zip(*rows, strict=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from scope_widgets._choices import is_whole
+from scope_widgets._check_choice import is_whole
 from scope_widgets._types import Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.experiments.check_logits import check_logits

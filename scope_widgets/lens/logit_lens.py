@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from scope_widgets._aliases import former_options
-from scope_widgets._calls import python_call
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import Result, made_with
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.metric import divergence
-from scope_widgets.experiments.rounding import largest, noise_floor
+from scope_widgets.experiments.statistics.rounding import largest, noise_floor
 from scope_widgets.experiments.trace_model import scope_of
 from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.microscope import Microscope

@@ -9,19 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._calls import python_call
-from scope_widgets._choices import checked_count, is_whole
+from scope_widgets._check_choice import checked_count, is_whole
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import Result
 from scope_widgets._types import Array, Tokens
-from scope_widgets.experiments.rounding import rank
+from scope_widgets.experiments.statistics.rounding import rank
 from scope_widgets.experiments.trace_model import scope_of
 from scope_widgets.lens.logit_direction import LogitDirection, value_at
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import freeze_norm
 from scope_widgets.models.execution.activation_edits import check_edits
 from scope_widgets.models.guards.locks import held
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.models.guards.restore_on_exit import recording_gradients
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.traces.trace import Trace

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import torch
 
-from scope_widgets._calls import python_call
-from scope_widgets._choices import checked_count
+from scope_widgets._check_choice import checked_count
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.experiments.check_logits import check_logits
-from scope_widgets.experiments.rounding import largest, noise_floor
+from scope_widgets.experiments.statistics.rounding import largest, noise_floor
 from scope_widgets.experiments.trace_model import check_trace
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable

@@ -10,7 +10,7 @@ from torch import nn
 
 from scope_widgets._untrusted import parse_json, read_text
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError, has_encoder
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.models.guards.restore_on_exit import recording_gradients
 from scope_widgets.models.input_device import input_device
 
 #: what makes a folder, or a repository on the hub, one of an adapter

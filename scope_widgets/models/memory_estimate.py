@@ -12,7 +12,7 @@ import torch
 
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.unembedding import n_inputs
-from scope_widgets.models.attention.function import uses_attention_interface
+from scope_widgets.models.attention.attention_function import uses_attention_interface
 from scope_widgets.models.input_device import input_device
 from scope_widgets.traces.trace import CROSS_SITES, TRACE_SITES
 from scope_widgets.traces.trace_data import KeptLogits

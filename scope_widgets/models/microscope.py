@@ -14,13 +14,13 @@ from typing import Any, Literal, ParamSpec, TypeVar, overload
 import torch
 from torch import Tensor
 
-from scope_widgets._calls import python_call
 from scope_widgets._job import Job
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models import adapters, loading
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.module_lookup import named
-from scope_widgets.models.attention.function import uses_attention_interface
+from scope_widgets.models.attention.attention_function import uses_attention_interface
 from scope_widgets.models.encoder_decoder.source import EncodedSource, decoder_tokenizer, encoded
 from scope_widgets.models.execution.activation_edits import Editor, Edits
 from scope_widgets.models.execution.assemble_trace import assemble_trace
@@ -32,7 +32,7 @@ from scope_widgets.models.execution.recorder import Recorder, record
 from scope_widgets.models.execution.resume_mode import measured_resume_mode
 from scope_widgets.models.guards.locks import exclusive, held
 from scope_widgets.models.guards.module_hooks import is_hooked
-from scope_widgets.models.guards.put_back import finish_broken, recording_gradients, with_block
+from scope_widgets.models.guards.restore_on_exit import finish_broken, recording_gradients, with_block
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.memory_estimate import Estimate, estimate_for
 from scope_widgets.models.remote_dispatch import call_in_process, local_steps

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 from scope_widgets._job import Job, Steps
-from scope_widgets.models.guards.put_back import outside_inference_mode
+from scope_widgets.models.guards.restore_on_exit import outside_inference_mode
 
 P = ParamSpec("P")
 T = TypeVar("T")

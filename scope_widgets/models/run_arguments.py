@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.model_parts import ModelParts
 from scope_widgets.models.execution.recorder import recorded_sites

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from scope_widgets._interrupted import result_or_interrupt
+from scope_widgets._partial_result import result_or_interrupt
 from scope_widgets._progress import tqdm
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scope_widgets._calls import python_call
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import made_with
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.models.guards.restore_on_exit import recording_gradients
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.patching.clean_corrupted_runs import OVER, WITH_HEADS, Over, PatchingDirection, RunPair, run_pair

@@ -9,13 +9,13 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from torch import Tensor
 
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
 from scope_widgets.experiments.metric import Metric, MetricFunction, MetricName, metric_of
 from scope_widgets.experiments.question import Question, question_of
-from scope_widgets.experiments.rounding import vanishes
+from scope_widgets.experiments.statistics.rounding import vanishes
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.patching.positions import is_all, resolve_positions

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from scope_widgets._calls import python_call
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 from scope_widgets._job import JobStatus, Steps
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._types import Array
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable, stepwise

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from scope_widgets._calls import python_call
-from scope_widgets._interrupted import result_or_interrupt
+from scope_widgets._partial_result import result_or_interrupt
 from scope_widgets._progress import tqdm
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import made_with
 from scope_widgets._types import Head, Position, Prompts, Roles, Tokens
 from scope_widgets.experiments.check_components import check_head, check_heads

@@ -15,15 +15,15 @@ from typing import Any, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-from scope_widgets._calls import python_call
 from scope_widgets._job import Job, JobStatus, Steps, show
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import Result, made_with
 from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
-from scope_widgets.models.attention.function import uses_attention_interface
+from scope_widgets.models.attention.attention_function import uses_attention_interface
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
 from scope_widgets.models.execution.model_validation import is_tested

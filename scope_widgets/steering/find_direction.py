@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from scope_widgets._aliases import former_options
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array, Head, Prompts, Token, Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids, check_distinct
 from scope_widgets.experiments.check_logits import OVERFLOW
 from scope_widgets.experiments.direction import Direction
-from scope_widgets.experiments.rounding import noise_floor
+from scope_widgets.experiments.statistics.rounding import noise_floor
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable

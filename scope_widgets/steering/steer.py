@@ -10,7 +10,7 @@ from torch import Tensor
 
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.persistent_edits import PersistentEdits
-from scope_widgets.models.guards.put_back import with_block
+from scope_widgets.models.guards.restore_on_exit import with_block
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.steering.apply_interventions import checked_interventions, edits_of, needed_by

@@ -19,7 +19,7 @@ from scope_widgets._types import Array
 from scope_widgets._untrusted import json_text
 from scope_widgets.experiments.check_logits import check_logits
 from scope_widgets.experiments.metric import divergence
-from scope_widgets.experiments.rounding import largest, noise_floor
+from scope_widgets.experiments.statistics.rounding import largest, noise_floor
 from scope_widgets.models.tokens import token_texts
 
 if TYPE_CHECKING:

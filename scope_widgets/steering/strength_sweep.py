@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from scope_widgets._aliases import former_options
-from scope_widgets._charted import Charted
+from scope_widgets._chart import Charted
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array
-from scope_widgets.experiments.rounding import levels, logit_floor, rank, vanishes
+from scope_widgets.experiments.statistics.rounding import levels, logit_floor, rank, vanishes
 from scope_widgets.models.remote_dispatch import stepwise
 from scope_widgets.steering.session import Session, StrengthRow
 

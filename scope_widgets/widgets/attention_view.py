@@ -17,9 +17,9 @@ from scope_widgets.heads.score import score
 from scope_widgets.heads.thumbnails import head_pattern
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.attention_thumbnails import Thumbnails
-from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.intervening import Intervening
-from scope_widgets.widgets.core.prompted import Prompted, options_of
+from scope_widgets.widgets.core.prompt_line import Prompted, options_of
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, as_heads, check_range

@@ -13,13 +13,13 @@ import traitlets
 
 from scope_widgets._job import Steps
 from scope_widgets._result import scope_behind
-from scope_widgets.experiments.rounding import rank
+from scope_widgets.experiments.statistics.rounding import rank
 from scope_widgets.lens import Attribution, NeuronAttribution, direct_logit_attribution, neuron_attribution
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.traces.trace import Trace
-from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.intervening import Intervening
-from scope_widgets.widgets.core.prompted import Prompted, options_of
+from scope_widgets.widgets.core.prompt_line import Prompted, options_of
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection

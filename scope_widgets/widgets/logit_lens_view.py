@@ -15,8 +15,8 @@ from scope_widgets._result import scope_behind
 from scope_widgets.lens.logit_lens import LogitLens, logit_lens
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, coloured
-from scope_widgets.widgets.core.drawing.paper import Paper
-from scope_widgets.widgets.core.prompted import Prompted, options_of
+from scope_widgets.widgets.core.drawing.svg_sheet import Paper
+from scope_widgets.widgets.core.prompt_line import Prompted, options_of
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, View

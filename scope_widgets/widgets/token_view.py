@@ -13,8 +13,8 @@ from scope_widgets.lens.token_loss import TokenLoss, token_loss
 from scope_widgets.traces.trace import Trace
 from scope_widgets.widgets.core.definitions import defined
 from scope_widgets.widgets.core.drawing.colours import NOT_RUN
-from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.drawing.picture_svg import visible
+from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, View

@@ -11,7 +11,7 @@ from scope_widgets.widgets import save_html
 from scope_widgets.widgets.core.bundle import STATIC
 from tests.support.every_view import every_view
 
-pytestmark = pytest.mark.skipif(not (STATIC / "page.js").exists(), reason="The bundles are not built: make build")
+pytestmark = pytest.mark.skipif(not (STATIC / "saved_page.js").exists(), reason="The bundles are not built: make build")
 
 PRINTED = """() => [...document.querySelectorAll(".sw")].map((root) => {
   const print = root.querySelector(".sw-print");

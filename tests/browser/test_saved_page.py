@@ -15,7 +15,7 @@ from scope_widgets.widgets.core.bundle import STATIC
 EVIL = "</script><img src=x onerror=alert(1)><!--"
 
 pytestmark = pytest.mark.skipif(
-    not all((STATIC / f"{name}.js").exists() for name in ("page", "head_table")),
+    not all((STATIC / f"{name}.js").exists() for name in ("saved_page", "head_table")),
     reason="The bundles are not built; run `make build`.",
 )
 

@@ -16,7 +16,7 @@ import pytest
 
 from scope_widgets import steering
 from scope_widgets._job import Job, JobStatus, Steps
-from scope_widgets.experiments.rounding import logit_floor
+from scope_widgets.experiments.statistics.rounding import logit_floor
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets import Selection, SteeringPanel
 from scope_widgets.widgets.core import requests

@@ -13,7 +13,7 @@ from scope_widgets.lens import Attribution
 from scope_widgets.widgets import AttributionView, TokenView, Workbench
 from scope_widgets.widgets.core.bundle import STATIC
 
-pytestmark = pytest.mark.skipif(not (STATIC / "page.js").exists(), reason="The bundles are not built.")
+pytestmark = pytest.mark.skipif(not (STATIC / "saved_page.js").exists(), reason="The bundles are not built.")
 
 CLEAN = "When Mary and John went to the store, John gave a drink to"
 CORRUPTED = "When Mary and John went to the store, Mary gave a drink to"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scope_widgets import Microscope, circuits
-from scope_widgets._interrupted import Interrupted
+from scope_widgets._partial_result import Interrupted
 from scope_widgets.circuits.discovery import edge_scores, node_effects, pruning
 from scope_widgets.circuits.discovery.methods import METHODS
 from scope_widgets.circuits.evaluation import circuit_run

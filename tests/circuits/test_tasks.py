@@ -14,7 +14,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from scope_widgets import circuits, ioi
 from scope_widgets.circuits.tasks.vocabulary import AGREEMENT, CAPITALS, CITIES, COMMON, EVENTS, LASTED, NOUNS, VERBS
 from scope_widgets.circuits.tasks.years import years_of
-from scope_widgets.experiments.prompt_groups import groups_by_length
+from scope_widgets.experiments.statistics.prompt_groups import groups_by_length
 from scope_widgets.experiments.task import SUMMED
 from tests.support.tiny_models import tiny_tokenizer
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from scope_widgets import features
-from scope_widgets._choices import choices
+from scope_widgets._check_choice import choices
 from scope_widgets.cli import main
 from scope_widgets.cli import train as cli_train
 from scope_widgets.features.recording.record import RecordedSite

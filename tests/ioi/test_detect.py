@@ -9,10 +9,10 @@ import torch
 from tqdm import tqdm
 
 from scope_widgets import Microscope, ioi
-from scope_widgets.ioi.detection import causes, head_search
+from scope_widgets.ioi.detection import head_search, mediation
 from scope_widgets.ioi.detection.effect_statistics import evidence, holm
+from scope_widgets.ioi.detection.model_runs import DetectionRuns, Paths
 from scope_widgets.ioi.detection.result import IOIResult
-from scope_widgets.ioi.detection.runs import DetectionRuns, Paths
 from tests.support import reference_patching as plain
 from tests.support.moved_demo_model import moved, planted_model
 from tests.support.planted_ioi_model import HEADS, planted_circuit
@@ -194,7 +194,7 @@ def test_what_a_head_reads_is_what_a_plain_forward_loses(demo, prompts):
     paths = Paths("END", None, runs.clean)
     effects = path_effects(runs, None, [3])
     weighed = evidence(effects, np.ones(effects.shape[:2], dtype=bool), 0)
-    cause = causes.find_causes(runs, paths, weighed, [(3, 1)], frozen=True)[3, 1]
+    cause = mediation.find_causes(runs, paths, weighed, [(3, 1)], frozen=True)[3, 1]
     assert (cause.name, cause.position) == ("IO", "IO")
     other, width = few.corrupted("io", 0), demo.anatomy.d_head
     columns, lost = slice(width, 2 * width), []
@@ -216,7 +216,7 @@ def test_what_is_read_at_all_places_is_all_that_changes(demo, prompts, frozen):
     few = prompts[:6]
     runs = DetectionRuns(demo, few, 0)
     paths = Paths("END", None, runs.clean)
-    moved = causes._moved(runs, paths, "s", 2, [2, 0], frozen).sum(0).numpy()
+    moved = mediation._moved(runs, paths, "s", 2, [2, 0], frozen).sum(0).numpy()
     for at, prompt in enumerate(few):
         clean, other = (demo.trace(list(one.token_ids)) for one in (prompt, few.corrupted("s", 0)[at]))
         end = prompt.positions["END"]

@@ -9,7 +9,7 @@ import pytest
 
 from scope_widgets import Microscope, ioi
 from scope_widgets.ioi.detection.effect_statistics import evidence
-from scope_widgets.ioi.detection.runs import DetectionRuns
+from scope_widgets.ioi.detection.model_runs import DetectionRuns
 from tests.support.rounding_noise import noise_in_linear_layers
 
 

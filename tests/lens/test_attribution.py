@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, lens
-from scope_widgets.experiments.rounding import logit_floor
+from scope_widgets.experiments.statistics.rounding import logit_floor
 from scope_widgets.lens import Attribution
 from scope_widgets.traces.not_captured import NotCapturedError
 from tests.support.reference_lens import IDS, PROMPTS, array, norm_parts, normed, numpy_logits, shaken_model

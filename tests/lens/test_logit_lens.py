@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, Trace, lens
-from scope_widgets.experiments.rounding import noise_floor
+from scope_widgets.experiments.statistics.rounding import noise_floor
 from scope_widgets.lens import LogitLens
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.traces.not_captured import NotCapturedError

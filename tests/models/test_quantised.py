@@ -8,7 +8,7 @@ import transformers as hf
 
 from scope_widgets import Microscope, circuits, lens, patching, steering
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.models.product_dtype import product_dtype
+from scope_widgets.models.matmul_dtype import matmul_dtype
 from tests.support.tiny_models import quantisable_llama, tiny_tokenizer
 
 IDS = [5, 9, 31, 44, 5, 9, 60]
@@ -32,7 +32,7 @@ def quantised(request, tmp_path_factory):
     return (
         Microscope.load(folder, **options),
         plain,
-        TOLERANCE[product_dtype(plain)] * float(last(plain, IDS).abs().max()),
+        TOLERANCE[matmul_dtype(plain)] * float(last(plain, IDS).abs().max()),
     )
 
 
@@ -42,9 +42,9 @@ def test_what_layers_multiply_in_is_known(quantised):
 
     _, plain, _ = quantised
     eight = any("8bit" in type(module).__name__ for module in plain.modules())
-    assert product_dtype(plain) == (torch.bfloat16 if eight or has_avx512bf16() else torch.float32)
+    assert matmul_dtype(plain) == (torch.bfloat16 if eight or has_avx512bf16() else torch.float32)
     whole = quantisable_llama()
-    assert (product_dtype(whole), product_dtype(whole.half())) == (torch.float32, torch.float16)
+    assert (matmul_dtype(whole), matmul_dtype(whole.half())) == (torch.float32, torch.float16)
 
 
 def last(model, ids, module=None, hook=None, kind="register_forward_pre_hook"):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from scope_widgets import Microscope, Provenance, Trace, circuits, heads, ioi, lens, patching, steering
-from scope_widgets._calls import OPTIONS, is_known_call, python_call
-from scope_widgets._code import is_literal, is_plain_call
+from scope_widgets._python_code import is_literal, is_plain_call
+from scope_widgets._reproducing_calls import OPTIONS, is_known_call, python_call
 from scope_widgets.experiments.direction import RECIPE
 from scope_widgets.models.microscope import LocalMicroscope
 from scope_widgets.widgets.core import reproducing_code

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, circuits, editing, heads, ioi, lens, patching, steering
-from scope_widgets._interrupted import Interrupted
+from scope_widgets._partial_result import Interrupted
 from scope_widgets._result import Result
 from scope_widgets.traces.trace import Trace
 from tests.support.fake_transport import fake_remote

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, patching, steering
-from scope_widgets.models.attention.function import _running
+from scope_widgets.models.attention.attention_function import _running
 from scope_widgets.models.guards.locks import _hooked
 from tests.support import reference_steering as plain
 from tests.support.steering_examples import IDS, OTHER, made, mixed, scope_of

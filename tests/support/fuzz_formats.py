@@ -183,7 +183,7 @@ def remote(scope: Any, folder: Path) -> Iterator[Format]:
     from scope_widgets import heads
     from scope_widgets.remote import serialization
     from scope_widgets.remote.client import request, response_cache
-    from scope_widgets.remote.client.received import load_answer
+    from scope_widgets.remote.client.check_received import load_answer
     from tests.support.fake_transport import fake_remote
 
     far = fake_remote(scope)

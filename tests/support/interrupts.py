@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 import scope_widgets
-from scope_widgets.models.attention import function as attention_function
+from scope_widgets.models.attention import attention_function as attention_function
 from scope_widgets.models.guards.locks import lock_of
 
 #: a line of a file, and how often it was run before

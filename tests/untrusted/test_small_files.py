@@ -19,8 +19,8 @@ from scope_widgets._files import as_csv
 from scope_widgets._json_fields import encode
 from scope_widgets.models.checkpoint_sizes import check_gguf, weights_of
 from scope_widgets.models.loading import ModelNotFoundError
-from scope_widgets.remote.client import received
-from scope_widgets.remote.client.received import load_answer
+from scope_widgets.remote.client import check_received as received
+from scope_widgets.remote.client.check_received import load_answer
 from scope_widgets.widgets import HeadTable, SteeringPanel
 from tests.support.circuit_examples import circuit
 from tests.support.fuzz import forget_peak, resident

@@ -277,7 +277,7 @@ def test_a_bundle_that_is_not_built_is_said(monkeypatch: pytest.MonkeyPatch, tmp
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Stand-ins for the bundles, so that this file needs no Node."""
-    for name in ("page", "head_table", "other"):
+    for name in ("saved_page", "head_table", "other"):
         (tmp_path / f"{name}.js").write_text(f"/* {name} </script> */")
     monkeypatch.setattr(bundle, "STATIC", tmp_path)
     return tmp_path

@@ -19,7 +19,7 @@ from scope_widgets import Microscope, lens, patching
 from scope_widgets.widgets import AttentionView, LogitLensView, PatchingMap
 from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, SIGNED
 from scope_widgets.widgets.core.drawing.figure_files import rendered
-from scope_widgets.widgets.core.drawing.paper import MARGIN, Paper, measured, wrapped
+from scope_widgets.widgets.core.drawing.svg_sheet import MARGIN, Paper, measured, wrapped
 from scope_widgets.widgets.figures.patching import Sheet
 from tests.support.every_view import every_view
 

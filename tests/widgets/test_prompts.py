@@ -12,7 +12,7 @@ from scope_widgets import lens, steering
 from scope_widgets._job import Job
 from scope_widgets.lens import LogitLens
 from scope_widgets.widgets import AttentionView, AttributionView, LogitLensView, PatchingMap, Selection, SteeringPanel
-from scope_widgets.widgets.core.prompted import options_of
+from scope_widgets.widgets.core.prompt_line import options_of
 from scope_widgets.widgets.core.requests import finished
 from tests.support.fake_transport import fake_remote
 from tests.support.trace_examples import FakeTrace

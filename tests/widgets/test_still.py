@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from scope_widgets.widgets.core.drawing.colours import MAGNITUDE
-from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.drawing.picture_svg import Axes, draw_cells, visible
+from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.still import still_bundle
 
 EVIL = "<img src=x onerror=alert(1)>\x00\ud800"

@@ -13,7 +13,7 @@ import pytest
 import traitlets
 
 from scope_widgets.widgets import Selection, Workbench
-from scope_widgets.widgets.core import displayed
+from scope_widgets.widgets.core import display as displayed
 from scope_widgets.widgets.workbench.corrupted_prompt import carried_over
 from tests.support.fake_transport import fake_remote
 

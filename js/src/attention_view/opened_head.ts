@@ -7,7 +7,7 @@ import type { Tooltip } from "../core/elements/tooltip";
 import { counted, short, significant } from "../core/format";
 import { computed, type ReadonlySignal, settable, signal, sizeOf, untracked, watch } from "../core/reactive";
 import type { Head } from "../core/selection";
-import { createDetails } from "./details";
+import { createDetails } from "./exact_values";
 import { createMatrix } from "./matrix/matrix";
 import { quantitySwitch, weightedLegend } from "./opened_head_quantity";
 import { createTokens, tokensButton } from "./opened_head_tokens";

@@ -5,9 +5,9 @@ import { entryOf, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
 import { round } from "../core/export/figure";
 import { short, signed, steady } from "../core/format";
+import type { Pen } from "./canvas_or_svg";
+import type { Parts, Row } from "./components";
 import { type Axis, along, barOf, bottomOf, cellOf, type Frame, xOf, yOf } from "./layout";
-import type { Parts, Row } from "./parts";
-import type { Pen } from "./pen";
 
 /** From so many pixels on there are gaps between cells, corners of clipped ones, lines around them. */
 const [GAPPED, LINED] = [7, 14];

@@ -1,9 +1,9 @@
 /** The map and the running total as an SVG for papers: text as text. */
 import { type Figure, legendOf, numbersOf, titled } from "../core/export/figure";
 import { aboveText, short } from "../core/format";
+import { svgPen } from "./canvas_or_svg";
 import { drawLabels, drawMap, drawTotal, isPale } from "./drawing";
 import { FOOTER, frameOf, HEADER } from "./layout";
-import { svgPen } from "./pen";
 import type { State } from "./state";
 
 const WIDTH = 880;

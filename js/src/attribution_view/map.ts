@@ -5,11 +5,11 @@ import type { Theme } from "../core/elements/theme";
 import type { Tooltip } from "../core/elements/tooltip";
 import { round } from "../core/export/figure";
 import { computed, draw, type ReadonlySignal, sizeOf, watch } from "../core/reactive";
+import { canvasPen, type Pen, SIZE } from "./canvas_or_svg";
 import { drawLabels, drawMap, drawTotal } from "./drawing";
 import { cellOf, type Frame, frameOf, spotAt, xOf, yOf } from "./layout";
-import { noteOf } from "./notes";
-import { canvasPen, type Pen, SIZE } from "./pen";
 import type { Spot, State } from "./state";
+import { noteOf } from "./tooltip_text";
 
 let known: [string, (text: string) => number] | undefined;
 

@@ -3,10 +3,10 @@ import { h } from "../core/elements/dom";
 import { count, counted, exact, signed } from "../core/format";
 import { watch } from "../core/reactive";
 import { isSavedPage } from "../core/widget_model";
+import { headOf, shortName } from "./components";
 import type { Neurons } from "./neurons";
-import { brief, partNote, spread } from "./notes";
-import { headOf, shortName } from "./parts";
 import type { State } from "./state";
+import { brief, partNote, spread } from "./tooltip_text";
 
 const MOST_PARTS = 40;
 const MOST_NEURONS = 60;

@@ -7,9 +7,9 @@ import type { Requests } from "../core/requests";
 import type { Head, Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { AttributionViewTraits } from "../generated/traits";
+import { headOf, type Part, Parts } from "./components";
 import { type Axis, axisOf } from "./layout";
 import { NeuronSource } from "./neurons";
-import { headOf, type Part, Parts } from "./parts";
 
 export interface Spot {
   row: number;

@@ -8,6 +8,7 @@ import { batch, computed, type ReadonlySignal, type Signal, settable, signal } f
 import type { Head, Selection } from "../core/selection";
 import { isSavedPage, type Model } from "../core/widget_model";
 import type { CircuitGraphTraits } from "../generated/traits";
+import { columnsOf, type Unit, type Units, unitsOf } from "./circuit/drawn_nodes";
 import { Edges } from "./circuit/edges";
 import {
   changed,
@@ -22,7 +23,6 @@ import {
   toggledNodes,
 } from "./circuit/edits";
 import { Graph } from "./circuit/graph";
-import { columnsOf, type Unit, type Units, unitsOf } from "./circuit/units";
 import { type Curve, edgeTable } from "./drawing/edge_lines";
 import { frameOf, type Room } from "./drawing/layout";
 import { type Scene, sceneOf } from "./drawing/scene";

@@ -3,7 +3,7 @@ import type { ViewTraits } from "../generated/traits";
 import { showConnection } from "./elements/connection_line";
 import { addDefinitions, type Definition } from "./elements/definitions";
 import { hiddenStill } from "./elements/hidden_still";
-import { keepKeys } from "./elements/host_keys";
+import { keepKeys } from "./elements/host_shortcuts";
 import { addPromptLine } from "./elements/prompt_line";
 import { createRoot, type Theme } from "./elements/theme";
 import { createTooltip, type Tooltip } from "./elements/tooltip";

@@ -10,7 +10,7 @@ import { aboveText, short } from "../core/format";
 import { columns as charactersOf, plain } from "../core/tokens";
 import { shownOf, statusOf } from "./cells/cells";
 import { type Grid, sumsOf } from "./cells/grid";
-import { boundOf, COLUMN_BAR, endsOf, ROW_BAR } from "./cells/sums";
+import { boundOf, COLUMN_BAR, endsOf, ROW_BAR } from "./cells/margin_sums";
 import { dotOf, forShown, notRunTone, PALE, packed } from "./drawing/drawing";
 import { type Frame, frameOf, xOf, yOf } from "./drawing/layout";
 import { colours, picture, rasterise } from "./drawing/raster";

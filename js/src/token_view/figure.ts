@@ -3,9 +3,9 @@ import { hexColour, inkOn } from "../core/drawing/colour";
 import { type Figure, hex, legendOf, MONO, MONO_CHARACTER, numbersOf, round, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
 import { aboveText, count, short } from "../core/format";
-import { isClipped } from "./shades";
 import type { State } from "./state";
 import { linesOf, PAD } from "./text_layout";
+import { isClipped } from "./token_colours";
 
 const WIDTH = 720;
 const LINE = 18;

@@ -7,7 +7,7 @@ import { batch, computed, type ReadonlySignal, type Signal, settable, signal, tr
 import type { Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { TokenViewTraits } from "../generated/traits";
-import { type Column, colourOf, fitted, isBelow, isClipped } from "./shades";
+import { type Column, colourOf, fitted, isBelow, isClipped } from "./token_colours";
 
 export class State {
   readonly tokens: readonly string[];

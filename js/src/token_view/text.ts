@@ -4,10 +4,10 @@ import { h } from "../core/elements/dom";
 import type { Theme } from "../core/elements/theme";
 import type { Tooltip } from "../core/elements/tooltip";
 import { computed, draw, type ReadonlySignal, signal, sizeOf, watch } from "../core/reactive";
-import { describe, noteOf } from "./notes";
-import { isClipped } from "./shades";
 import type { State } from "./state";
 import { beside, LINE, type Lines, lineOf, linesOf } from "./text_layout";
+import { isClipped } from "./token_colours";
+import { describe, noteOf } from "./tooltip_text";
 
 /** Lines beyond those in sight, above and below. */
 const BEYOND = 6;

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from scope_widgets._calls import python_call
-from scope_widgets._interrupted import Interrupted, result_or_interrupt
+from scope_widgets._partial_result import Interrupted, result_or_interrupt
 from scope_widgets._progress import tqdm
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._seeds import seed_of
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.found_circuit import circuit_of, empty_circuit, why_nothing_to_find

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from scope_widgets._interrupted import Interrupted
+from scope_widgets._partial_result import Interrupted
 from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun

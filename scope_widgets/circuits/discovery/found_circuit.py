@@ -9,8 +9,8 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
-from scope_widgets.experiments.rounding import noise_floor, settled
-from scope_widgets.experiments.t_test import t_test
+from scope_widgets.experiments.statistics.rounding import noise_floor, settled
+from scope_widgets.experiments.statistics.t_test import t_test
 
 
 def circuit_of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from scope_widgets._interrupted import result_or_interrupt
+from scope_widgets._partial_result import result_or_interrupt
 from scope_widgets._progress import tqdm
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
@@ -15,8 +15,8 @@ from scope_widgets.circuits.discovery.found_circuit import circuit_of, empty_cir
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.circuits.tasks.induction import induction
 from scope_widgets.experiments.named_tasks import TaskName, as_task
-from scope_widgets.experiments.rounding import settled
-from scope_widgets.experiments.t_test import t_test
+from scope_widgets.experiments.statistics.rounding import settled
+from scope_widgets.experiments.statistics.t_test import t_test
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.microscope import Microscope, loaded

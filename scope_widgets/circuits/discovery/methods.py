@@ -14,7 +14,7 @@ from scope_widgets.circuits.discovery.node_effects import edge_scores_of_nodes, 
 from scope_widgets.circuits.discovery.pruning import acdc, prune_nodes
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask, preparation
 from scope_widgets.experiments.check_logits import OVERFLOW
-from scope_widgets.experiments.rounding import noise_floor
+from scope_widgets.experiments.statistics.rounding import noise_floor
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph, count_edges
 from scope_widgets.models.microscope import Microscope

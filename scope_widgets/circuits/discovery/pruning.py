@@ -12,7 +12,7 @@ from scope_widgets._types import Array
 from scope_widgets.circuits.circuit import touching
 from scope_widgets.circuits.discovery.node_effects import edge_scores_of_nodes, node_effects
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
-from scope_widgets.experiments.rounding import rank
+from scope_widgets.experiments.statistics.rounding import rank
 
 
 def take_out(

@@ -21,13 +21,13 @@ from scope_widgets.experiments.ablations import check_ablation
 from scope_widgets.experiments.check_logits import OVERFLOW
 from scope_widgets.experiments.metric import Metric
 from scope_widgets.experiments.question import Question, question_of
-from scope_widgets.experiments.rounding import share, vanishes
+from scope_widgets.experiments.statistics.rounding import share, vanishes
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.component_outputs import ComponentOutputs, component_outputs
 from scope_widgets.models.edges.edge_ablation import EdgeAblation
 from scope_widgets.models.edges.find_edges import graph_of
 from scope_widgets.models.edges.graph import Graph
-from scope_widgets.models.guards.put_back import without_gradients
+from scope_widgets.models.guards.restore_on_exit import without_gradients
 from scope_widgets.models.microscope import Microscope
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]

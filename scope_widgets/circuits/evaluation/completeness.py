@@ -15,7 +15,7 @@ from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation.circuit_run import Array
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.node_ablation import circuit_and_model_without
-from scope_widgets.experiments.rounding import rank
+from scope_widgets.experiments.statistics.rounding import rank
 from scope_widgets.models.remote_dispatch import remotable
 
 if TYPE_CHECKING:

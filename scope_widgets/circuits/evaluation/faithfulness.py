@@ -11,7 +11,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets.circuits.evaluation.circuit_run import Array, CircuitRun, Mask
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
-from scope_widgets.experiments.rounding import vanishes
+from scope_widgets.experiments.statistics.rounding import vanishes
 from scope_widgets.models.remote_dispatch import remotable
 
 if TYPE_CHECKING:

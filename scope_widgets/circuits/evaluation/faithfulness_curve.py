@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from scope_widgets._charted import Charted
+from scope_widgets._chart import Charted
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets.circuits.evaluation.circuit_run import Array

@@ -14,7 +14,7 @@ from scope_widgets._result import Result
 from scope_widgets.circuits.evaluation.circuit_run import Array
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.node_ablation import circuit_without
-from scope_widgets.experiments.rounding import rank, share
+from scope_widgets.experiments.statistics.rounding import rank, share
 from scope_widgets.models.remote_dispatch import remotable
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import NoReturn, TypeVar
 import numpy as np
 
 from scope_widgets.circuits.tasks.word_tokens import leading_tokens, prompt_ids
-from scope_widgets.experiments.prompt_groups import groups_by_length
+from scope_widgets.experiments.statistics.prompt_groups import groups_by_length
 from scope_widgets.experiments.task import Task, TaskMetric
 from scope_widgets.models.microscope import Microscope
 

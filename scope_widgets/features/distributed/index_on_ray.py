@@ -13,7 +13,7 @@ import torch
 from scope_widgets.features.distributed.workers import mapped
 from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.index import ROWS, encode_part, indexed
-from scope_widgets.features.recording.joined import JoinedRecordings
+from scope_widgets.features.recording.joined_recordings import JoinedRecordings
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes

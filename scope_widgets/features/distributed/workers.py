@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from scope_widgets._choices import is_whole
+from scope_widgets._check_choice import is_whole
 
 
 def mapped(

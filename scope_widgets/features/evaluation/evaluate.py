@@ -9,13 +9,13 @@ from torch import Tensor
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._seeds import seed_of
+from scope_widgets.features.evaluation.document_totals import Totals
 from scope_widgets.features.evaluation.measured_texts import MeasuredTexts, read_texts, values_at
 from scope_widgets.features.evaluation.random_latents import random_latents
 from scope_widgets.features.evaluation.scores import MEASURES, SAEScores
-from scope_widgets.features.evaluation.splice import spliced_losses
-from scope_widgets.features.evaluation.totals import Totals
+from scope_widgets.features.evaluation.spliced_loss import spliced_losses
 from scope_widgets.features.recording.texts import Texts
-from scope_widgets.features.sae.of_model import warn_of_another_model
+from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.models.execution.activation_edits import HookPoint

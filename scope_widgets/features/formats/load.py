@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 from scope_widgets._untrusted import check_name
 from scope_widgets.features.formats import circuit_tracer, gemma_scope, llama_scope, saelens, sparsify
 from scope_widgets.features.formats.check_finite import check_finite
 from scope_widgets.features.formats.check_rows import check_rows
-from scope_widgets.features.sae.of_model import warn_of_another_model
+from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.microscope import Microscope
 

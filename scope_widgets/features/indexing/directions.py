@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._kernels import Rows
-from scope_widgets.features.sae.ranking import RankedEncoder
+from scope_widgets.features.sae.ranked_encoder import RankedEncoder
 from scope_widgets.models.architecture.unembedding import Unembedding
 from scope_widgets.models.microscope import LocalMicroscope
 

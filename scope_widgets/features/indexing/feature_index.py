@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._choices import checked_count, is_whole
+from scope_widgets._check_choice import checked_count, is_whole
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening, read_text, reading
 from scope_widgets.features.formats.load import load
@@ -20,7 +20,7 @@ from scope_widgets.features.indexing.files import LABELS, IndexManifest, read_in
 from scope_widgets.features.indexing.random_contexts import RandomContexts
 from scope_widgets.features.indexing.text_search import rows_with_text
 from scope_widgets.features.labelling.labels import FeatureLabels
-from scope_widgets.features.sae.of_model import warn_of_another_model
+from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope

@@ -28,7 +28,7 @@ from scope_widgets.features.indexing.files import (
 )
 from scope_widgets.features.indexing.random_contexts import draw_contexts
 from scope_widgets.features.indexing.summaries import summarise
-from scope_widgets.features.recording.joined import JoinedRecordings, digest_of_recording
+from scope_widgets.features.recording.joined_recordings import JoinedRecordings, digest_of_recording
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE

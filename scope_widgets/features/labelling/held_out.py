@@ -11,7 +11,7 @@ import numpy as np
 from scope_widgets._types import Array
 from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.random_contexts import SCORED, WINDOW
-from scope_widgets.features.labelling.fit import Fitter
+from scope_widgets.features.labelling.fit_rules import Fitter
 from scope_widgets.features.labelling.labels import UNLABELLED
 from scope_widgets.features.labelling.passages import Passages, Vocabulary
 from scope_widgets.features.labelling.rules import Rule, fires_by, rules_of, words_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scope_widgets._choices import is_whole
+from scope_widgets._check_choice import is_whole
 from scope_widgets._files import write_text
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
@@ -17,7 +17,7 @@ from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.files import LABELS
 from scope_widgets.features.labelling.held_out import Labelling, Predict, decided, q_of
 from scope_widgets.features.labelling.labels import FeatureLabels
-from scope_widgets.features.labelling.own_labels import own_labels
+from scope_widgets.features.labelling.user_labels import own_labels
 
 #: columns that are taken as they are, and what they hold
 _COLUMNS = dict.fromkeys(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scope_widgets._types import Array
-from scope_widgets.experiments.wilson import wilson
+from scope_widgets.experiments.statistics.wilson_interval import wilson
 
 
 @dataclass(frozen=True)

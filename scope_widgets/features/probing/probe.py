@@ -11,12 +11,12 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening
-from scope_widgets.experiments.wilson import wilson
+from scope_widgets.experiments.statistics.wilson_interval import wilson
 from scope_widgets.features.evaluation.measured_texts import read_texts
 from scope_widgets.features.probing.logistic import f_scores, fit
-from scope_widgets.features.probing.pooled import columns, halves, pooled
+from scope_widgets.features.probing.pooled_activations import columns, halves, pooled
 from scope_widgets.features.probing.sparse_probes import SparseProbes
-from scope_widgets.features.sae.of_model import warn_of_another_model
+from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.microscope import Microscope
 

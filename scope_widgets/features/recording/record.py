@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from scope_widgets._choices import check_choice, is_whole
+from scope_widgets._check_choice import check_choice, is_whole
 from scope_widgets._files import check_folder
-from scope_widgets._interrupted import result_or_interrupt
+from scope_widgets._partial_result import result_or_interrupt
 from scope_widgets._progress import tqdm
 from scope_widgets.features.recording.manifest import MANIFEST, Manifest, Shard
 from scope_widgets.features.recording.recording import Recording

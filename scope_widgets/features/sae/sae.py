@@ -17,7 +17,7 @@ from scope_widgets._files import check_folder
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening
 from scope_widgets.features.formats import write_saelens, write_sparsify
-from scope_widgets.features.sae.ranking import RankedEncoder
+from scope_widgets.features.sae.ranked_encoder import RankedEncoder
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.features.sae.weights import Weights
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from scope_widgets import _kernels
-from scope_widgets.features.sae.ranking import RankedEncoder
+from scope_widgets.features.sae.ranked_encoder import RankedEncoder
 
 #: times `k` latents of one row that may be among the strongest of a batch, at most, where they are ranked
 _ROOM = 8

@@ -17,14 +17,14 @@ from scope_widgets.features.sae.gates import without_gate
 from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.training.checkpoint import CHECKPOINT, Checkpoint, optimiser_state, set_optimiser_state
+from scope_widgets.features.training.dead_latents import Step
+from scope_widgets.features.training.first_weights import first_weights, first_weights_of_transcoder, input_scale
 from scope_widgets.features.training.gated_step import GatedStep
 from scope_widgets.features.training.objective import Weights
 from scope_widgets.features.training.processes import Processes
-from scope_widgets.features.training.rows import Pair, TrainingRows
 from scope_widgets.features.training.settings import Settings
 from scope_widgets.features.training.sparse_step import SparseStep
-from scope_widgets.features.training.start import first_weights, first_weights_of_transcoder, input_scale
-from scope_widgets.features.training.step import Step
+from scope_widgets.features.training.training_rows import Pair, TrainingRows
 
 #: steps between two validations, and between two checkpoints
 _VALIDATE, _SAVE = 200, 1000

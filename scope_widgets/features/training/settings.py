@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 
 Architecture = Literal["batch_topk", "topk", "matryoshka", "jumprelu", "gated"]
 

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from scope_widgets._files import check_folder
-from scope_widgets._interrupted import result_or_interrupt
+from scope_widgets._partial_result import result_or_interrupt
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.training.processes import Processes
-from scope_widgets.features.training.rows import TrainingRows, as_one
 from scope_widgets.features.training.run import TrainingRun
 from scope_widgets.features.training.settings import Architecture, Settings
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.features.training.training_rows import TrainingRows, as_one
+from scope_widgets.models.guards.restore_on_exit import recording_gradients
 
 
 def train(

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from scope_widgets._aliases import former_options
-from scope_widgets._calls import python_call
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._seeds import seed_of
 from scope_widgets.ioi.dataset.first_names import NameToken, name_tokens
 from scope_widgets.ioi.dataset.prompt_set import IOIPrompt, IOIPrompts

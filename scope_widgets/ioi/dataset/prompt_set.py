@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, overload
 
 import numpy as np
 
-from scope_widgets._choices import check_choice
+from scope_widgets._check_choice import check_choice
 from scope_widgets._json_fields import decode_fields
 from scope_widgets._result import fields_of
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets._untrusted import json_text, opening, reading
-from scope_widgets.experiments.prompt_groups import groups_by_length
+from scope_widgets.experiments.statistics.prompt_groups import groups_by_length
 from scope_widgets.experiments.task import Task
 from scope_widgets.ioi.dataset.first_names import NameToken
 from scope_widgets.ioi.dataset.templates import fill, name_slots

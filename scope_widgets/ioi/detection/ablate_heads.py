@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scope_widgets._calls import python_call
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.ablations import ablation_sentence
 from scope_widgets.experiments.check_components import check_heads
-from scope_widgets.experiments.rounding import share, vanishes
+from scope_widgets.experiments.statistics.rounding import share, vanishes
 from scope_widgets.ioi.dataset.prompt_set import IOIPrompts
-from scope_widgets.ioi.detection.runs import N_VERSIONS, DetectionRuns, check_prompts
+from scope_widgets.ioi.detection.model_runs import N_VERSIONS, DetectionRuns, check_prompts
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scope_widgets._calls import python_call
-from scope_widgets._interrupted import result_or_interrupt
+from scope_widgets._partial_result import result_or_interrupt
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
-from scope_widgets.experiments.rounding import settled
+from scope_widgets.experiments.statistics.rounding import settled
 from scope_widgets.ioi.dataset.prompt_set import IOIPrompts
 from scope_widgets.ioi.detection.effect_statistics import chance
 from scope_widgets.ioi.detection.head_search import HeadSearch
+from scope_widgets.ioi.detection.model_runs import DetectionRuns, check_prompts
 from scope_widgets.ioi.detection.result import IOIResult
-from scope_widgets.ioi.detection.runs import DetectionRuns, check_prompts
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from scope_widgets._types import Array
-from scope_widgets.experiments.rounding import settled
-from scope_widgets.experiments.t_test import t_test, two_sided
+from scope_widgets.experiments.statistics.rounding import settled
+from scope_widgets.experiments.statistics.t_test import t_test, two_sided
 
 _DRAWS = 2000
 

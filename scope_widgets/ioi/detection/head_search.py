@@ -13,13 +13,13 @@ from scope_widgets._progress import extend, tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.ov_copying import copying_scores
-from scope_widgets.experiments.rounding import levels, noise_floor, rank
+from scope_widgets.experiments.statistics.rounding import levels, noise_floor, rank
 from scope_widgets.ioi.dataset.prompt_set import ROLES
 from scope_widgets.ioi.detection.ablate_heads import measure_ablated_heads
-from scope_widgets.ioi.detection.causes import ELSEWHERE, READ_AT, Cause, find_causes
 from scope_widgets.ioi.detection.effect_statistics import Evidence, evidence, prompts_needed
+from scope_widgets.ioi.detection.mediation import ELSEWHERE, READ_AT, Cause, find_causes
+from scope_widgets.ioi.detection.model_runs import N_VERSIONS, DetectionRuns, Paths
 from scope_widgets.ioi.detection.result import UNCLASSIFIED, IOIResult
-from scope_widgets.ioi.detection.runs import N_VERSIONS, DetectionRuns, Paths
 from scope_widgets.ioi.published import CLASSES
 
 _RANDOM_DRAWS = 5

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.model_parts import ModelParts
 from scope_widgets.models.guards.locks import held
-from scope_widgets.models.guards.put_back import recording_gradients, without_gradients
+from scope_widgets.models.guards.restore_on_exit import recording_gradients, without_gradients
 
 #: numbers of the unembedding that are brought to float32 at a time
 _AT_ONCE = 2**24

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
-from scope_widgets.models.guards.put_back import putting_back, with_block
+from scope_widgets.models.guards.restore_on_exit import putting_back, with_block
 
 
 @with_block

@@ -18,7 +18,7 @@ from scope_widgets.models.edges.component_outputs import ComponentOutputs, by_he
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import rewrap, unwrap
-from scope_widgets.models.guards.put_back import without_gradients
+from scope_widgets.models.guards.restore_on_exit import without_gradients
 from scope_widgets.models.microscope import Microscope, loaded
 
 #: bytes that the component outputs of one forward may take

@@ -18,7 +18,7 @@ from scope_widgets.models.edges.edge_ablation import put
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import unwrap
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.models.guards.restore_on_exit import recording_gradients
 from scope_widgets.models.microscope import Microscope, loaded
 
 

@@ -17,7 +17,7 @@ from scope_widgets.models.edges.edge_ablation import EdgeAblation, put
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.recorder import unwrap
-from scope_widgets.models.guards.put_back import putting_back
+from scope_widgets.models.guards.restore_on_exit import putting_back
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
 

@@ -16,9 +16,9 @@ from scope_widgets.models.architecture.anatomy import UnsupportedModelError, has
 from scope_widgets.models.architecture.rotary_types import longest_prompt
 from scope_widgets.models.architecture.unembedding import agree
 from scope_widgets.models.encoder_decoder.tokenizer import DecoderTokenizer
-from scope_widgets.models.guards.evaluating import evaluating
+from scope_widgets.models.guards.eval_mode import evaluating
 from scope_widgets.models.guards.locks import held
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.models.guards.restore_on_exit import recording_gradients
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.tokens import Tokenizer, encode, token_texts
 from scope_widgets.models.weights.weight_version import weights_version

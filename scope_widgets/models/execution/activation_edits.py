@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import n_inputs
-from scope_widgets.models.attention.function import ATTENTION_SITES
-from scope_widgets.models.attention.hooked import hooked_attention
+from scope_widgets.models.attention.attention_function import ATTENTION_SITES
+from scope_widgets.models.attention.hook_attention import hooked_attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.execution.recorder import one_of, rewrap, unwrap
 from scope_widgets.models.guards.defer_interrupt import defer_interrupt, end_if_interrupted

@@ -19,7 +19,7 @@ from scope_widgets.models.execution.activation_edits import Editor, Edits, HookP
 from scope_widgets.models.execution.loaded_model import LoadedModel
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.guards.locks import held
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.models.guards.restore_on_exit import recording_gradients
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.tokens import pad
 

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.attention.hooked import hooked_attention
+from scope_widgets.models.attention.hook_attention import hooked_attention
 from scope_widgets.models.call_arguments import call_arguments
 from scope_widgets.models.encoder_decoder.source import EncodedSource
 from scope_widgets.models.execution.recorder import CapturePoint, Recorder
-from scope_widgets.models.guards.put_back import PutBack, putting_back, with_block
+from scope_widgets.models.guards.restore_on_exit import PutBack, putting_back, with_block
 from scope_widgets.models.guards.uncompiled import uncompiled
 from scope_widgets.traces.trace import last_of
 from scope_widgets.traces.trace_data import KeptLogits

@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from scope_widgets.models.architecture.anatomy import Anatomy, Block, UnsupportedModelError, has_encoder
 from scope_widgets.models.architecture.residual_sum import Call, added, followed_by
 from scope_widgets.models.architecture.unembedding import agree
-from scope_widgets.models.attention.function import active_hook
+from scope_widgets.models.attention.attention_function import active_hook
 from scope_widgets.models.encoder_decoder.source import EncodedSource, call_inputs
 from scope_widgets.models.execution.call_recorder import recording
 from scope_widgets.models.execution.recorder import Recorder, unwrap
-from scope_widgets.models.guards.evaluating import evaluating
-from scope_widgets.models.guards.put_back import putting_back, recording_gradients, with_block
+from scope_widgets.models.guards.eval_mode import evaluating
+from scope_widgets.models.guards.restore_on_exit import putting_back, recording_gradients, with_block
 from scope_widgets.models.input_device import input_device
 
 #: transformers' names of the families that the tests compare with the plain Hugging Face forward in every part

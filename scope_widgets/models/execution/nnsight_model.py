@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError, has_encoder
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
-from scope_widgets.models.attention.function import AttentionHook, ScoringHook
+from scope_widgets.models.attention.attention_function import AttentionHook, ScoringHook
 from scope_widgets.models.attention.rotary_frequencies import own_frequencies
 from scope_widgets.models.encoder_decoder.source import EncodedSource, call_inputs
 from scope_widgets.models.execution.nnsight_trace import Controller, TransformersModel, run
 from scope_widgets.models.guards.defer_interrupt import defer_interrupt, end_if_interrupted
-from scope_widgets.models.guards.put_back import PutBack, putting_back, recording_gradients, with_block
+from scope_widgets.models.guards.restore_on_exit import PutBack, putting_back, recording_gradients, with_block
 from scope_widgets.models.guards.uncompiled import uncompiled
 from scope_widgets.models.input_device import input_device
 

@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.model_parts import ModelParts
-from scope_widgets.models.attention.function import ATTENTION_SITES
-from scope_widgets.models.attention.hooked import hooked_attention
+from scope_widgets.models.attention.attention_function import ATTENTION_SITES
+from scope_widgets.models.attention.hook_attention import hooked_attention
 from scope_widgets.models.encoder_decoder.source import call_inputs
 from scope_widgets.models.execution.activation_edits import Edits, HookPoint, check_edits, kept_apart, rescaled
 from scope_widgets.models.execution.prompt_positions import Needed, PromptPositions
 from scope_widgets.models.execution.recorder import rewrap, unwrap
 from scope_widgets.models.guards.defer_interrupt import defer_interrupt
 from scope_widgets.models.guards.locks import changed_by_hooks
-from scope_widgets.models.guards.put_back import PutBack, putting_back, recording_gradients, with_block
+from scope_widgets.models.guards.restore_on_exit import PutBack, putting_back, recording_gradients, with_block
 from scope_widgets.models.guards.uncompiled import uncompiled
 from scope_widgets.models.input_device import input_device
 

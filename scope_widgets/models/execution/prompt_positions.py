@@ -15,7 +15,7 @@ from transformers import Cache
 
 from scope_widgets.models.architecture.anatomy import has_encoder
 from scope_widgets.models.call_arguments import arguments, call_arguments
-from scope_widgets.models.guards.put_back import putting_back, with_block
+from scope_widgets.models.guards.restore_on_exit import putting_back, with_block
 from scope_widgets.models.input_device import input_device
 
 #: what the changes of a forward depend on: on no position, on positions, or also on where the prompt ends

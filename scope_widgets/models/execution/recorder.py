@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy, Block
-from scope_widgets.models.attention.hooked import hooked_attention
+from scope_widgets.models.attention.hook_attention import hooked_attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
 from scope_widgets.models.guards.defer_interrupt import defer_interrupt, end_if_interrupted
-from scope_widgets.models.guards.put_back import putting_back, with_block
+from scope_widgets.models.guards.restore_on_exit import putting_back, with_block
 from scope_widgets.traces.trace import CROSS_SITES, TRACE_SITES
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from scope_widgets.models.guards.put_back import finish_broken, putting_back, with_block
+from scope_widgets.models.guards.restore_on_exit import finish_broken, putting_back, with_block
 
 #: of each process: a fork leaves those behind that threads hold which it has not got
 _locks: dict[int, weakref.WeakKeyDictionary[object, threading.RLock]] = {}

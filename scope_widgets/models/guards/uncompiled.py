@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from scope_widgets.models.guards.locks import held
-from scope_widgets.models.guards.put_back import putting_back, with_block
+from scope_widgets.models.guards.restore_on_exit import putting_back, with_block
 
 
 class _Stance:

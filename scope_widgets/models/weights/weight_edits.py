@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.guards.locks import held
-from scope_widgets.models.guards.put_back import recording_gradients
+from scope_widgets.models.guards.restore_on_exit import recording_gradients
 
 #: weight (float32 where the model's is of less precision) -> changed weight; pure, and holding no module or model
 WeightFunction = Callable[[Tensor], Tensor]

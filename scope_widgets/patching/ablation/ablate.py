@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from scope_widgets._calls import python_call
-from scope_widgets._choices import choices
+from scope_widgets._check_choice import choices
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Positions, Prompts, Roles, Tokens
 from scope_widgets.experiments.ablations import AblationMethod, ablation_sentence, check_ablation

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets._charted import Charted
+from scope_widgets._chart import Charted
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array, Tokens
 from scope_widgets.experiments.metric import MetricFunction, MetricName, metric_of
-from scope_widgets.experiments.rounding import share, vanishes
+from scope_widgets.experiments.statistics.rounding import share, vanishes
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope

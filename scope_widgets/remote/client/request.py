@@ -20,7 +20,7 @@ from nnsight.schema.response import ResponseModel, Status
 
 from scope_widgets._job import JobStatus, State
 from scope_widgets._untrusted import parse_json
-from scope_widgets.remote.client.received import check_archive, load_answer
+from scope_widgets.remote.client.check_received import check_archive, load_answer
 from scope_widgets.remote.client.server_connection import Server
 from scope_widgets.remote.errors import (
     LostConnectionError,

@@ -24,7 +24,7 @@ def answer(model: Any, request: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     with _Progress():
-        from scope_widgets.models.attention.function import unregister
+        from scope_widgets.models.attention.attention_function import unregister
         from scope_widgets.models.microscope import LocalMicroscope
         from scope_widgets.remote.errors import NO_WEIGHTS, NoWeightsError
         from scope_widgets.remote.worker.sandboxed_microscope import SandboxedMicroscope

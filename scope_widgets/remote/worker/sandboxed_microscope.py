@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from scope_widgets.models.architecture.anatomy import Anatomy
-from scope_widgets.models.attention.function import AttentionHook, ScoringHook, active_hook, attention
+from scope_widgets.models.attention.attention_function import AttentionHook, ScoringHook, active_hook, attention
 from scope_widgets.models.execution.nnsight_model import NNsightModel
-from scope_widgets.models.guards.put_back import with_block
+from scope_widgets.models.guards.restore_on_exit import with_block
 from scope_widgets.models.microscope import LocalMicroscope
 
 

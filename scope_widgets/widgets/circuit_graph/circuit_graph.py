@@ -25,7 +25,7 @@ from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.circuit_graph import edits
 from scope_widgets.widgets.circuit_graph.faithfulness_curve import curve_of, partial_curve
 from scope_widgets.widgets.circuit_graph.picture import picture
-from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.question import asked, question_text
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished

@@ -13,7 +13,7 @@ from scope_widgets.models.tokens import token_texts
 from scope_widgets.steering import ClampNeuron, Intervention, PatchActivation, ScaleHead, Session, Steered
 from scope_widgets.steering.patch_activation import activation_values
 from scope_widgets.widgets.core.intervention_names import strength as read_strength
-from scope_widgets.widgets.core.prompted import PromptFollower
+from scope_widgets.widgets.core.prompt_line import PromptFollower
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.shared_interventions import (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scope_widgets._calls import is_known_call, variables_of
+from scope_widgets._reproducing_calls import is_known_call, variables_of
 
 if TYPE_CHECKING:
     from scope_widgets.circuits import Circuit

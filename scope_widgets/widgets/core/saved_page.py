@@ -103,7 +103,7 @@ def _text(items: list[Any], shown: list[SavedView], headings: Sequence[tuple[str
     made_here = [state["state"] for item, view, state in zip(items, shown, saved, strict=True) if item is not view]
     for state in made_here:
         state["selection_id"] = made_here[0]["selection_id"]
-    script = bundle("page").replace("</script", "<\\/script")
+    script = bundle("saved_page").replace("</script", "<\\/script")
     digest = b64encode(sha256(script.encode()).digest()).decode()
     title = escape(", ".join(dict.fromkeys(view.title for view in shown if view.title)) or "scope-widgets")
     return "\n".join(

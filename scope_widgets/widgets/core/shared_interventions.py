@@ -12,7 +12,7 @@ from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets.models.tokens import token_texts
 from scope_widgets.steering import Intervention, PatchActivation, ScaleHead, Session, Steered
 from scope_widgets.widgets.core.intervention_names import at_words, named, number
-from scope_widgets.widgets.core.prompted import PromptFollower
+from scope_widgets.widgets.core.prompt_line import PromptFollower
 
 #: changes that can be undone
 MOST_UNDONE = 100

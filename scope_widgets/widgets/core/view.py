@@ -16,10 +16,10 @@ from scope_widgets._json_fields import decode
 from scope_widgets._untrusted import check_plain, opening
 from scope_widgets.widgets.core.bundle import bundle
 from scope_widgets.widgets.core.definitions import defined
-from scope_widgets.widgets.core.displayed import Displayed
+from scope_widgets.widgets.core.display import Displayed
 from scope_widgets.widgets.core.drawing.figure_files import FigureFiles
-from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.drawing.png import width_of
+from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.requests import Answer as Answer
 from scope_widgets.widgets.core.requests import Answers
 from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer

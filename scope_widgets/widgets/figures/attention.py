@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, SIGNED, Colours, coloured
-from scope_widgets.widgets.core.drawing.paper import DIM, LINE, TEXT, Paper, measured
 from scope_widgets.widgets.core.drawing.picture_svg import Axes, draw_cells, draw_scale, visible
+from scope_widgets.widgets.core.drawing.svg_sheet import DIM, LINE, TEXT, Paper, measured
 from scope_widgets.widgets.figures.captions import number
 
 #: names of the letters of classes

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from scope_widgets.widgets.core.drawing.colours import NEGATIVE, POSITIVE, SIGNED, coloured
-from scope_widgets.widgets.core.drawing.paper import DIM, INK, LINE, TEXT, Paper, measured
 from scope_widgets.widgets.core.drawing.picture_svg import Axes, draw_cells
 from scope_widgets.widgets.core.drawing.plot import round_axis
+from scope_widgets.widgets.core.drawing.svg_sheet import DIM, INK, LINE, TEXT, Paper, measured
 from scope_widgets.widgets.figures.captions import number
 
 _SHORT = {"attention_bias": "bias", "mlp": "MLP", "cross-attention": "cross"}

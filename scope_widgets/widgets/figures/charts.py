@@ -10,13 +10,13 @@ from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
-from scope_widgets._charted import Charted
+from scope_widgets._chart import Charted
 from scope_widgets.circuits.evaluation.faithfulness_curve import Curve
 from scope_widgets.patching.ablation.result import Ablation
 from scope_widgets.steering.strength_sweep import StrengthSweep
 from scope_widgets.widgets.core.drawing.figure_files import FigureFiles
-from scope_widgets.widgets.core.drawing.paper import DIM, INK, LINE, Paper
 from scope_widgets.widgets.core.drawing.plot import Axis, Plot, gutter_of, round_axis
+from scope_widgets.widgets.core.drawing.svg_sheet import DIM, INK, LINE, Paper
 from scope_widgets.widgets.core.still import STILL_FACTOR
 from scope_widgets.widgets.figures.captions import counted, number, origin
 

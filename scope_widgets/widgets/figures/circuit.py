@@ -7,7 +7,7 @@ import numpy as np
 from scope_widgets.circuits import Circuit
 from scope_widgets.circuits.drawing.layout import node_coordinates
 from scope_widgets.widgets.core.drawing.colours import SIGNED
-from scope_widgets.widgets.core.drawing.paper import DIM, INK, TEXT, Paper, hex_of, measured
+from scope_widgets.widgets.core.drawing.svg_sheet import DIM, INK, TEXT, Paper, hex_of, measured
 from scope_widgets.widgets.figures.captions import counted, number
 
 MOST_EDGES = 400

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scope_widgets.widgets.core.drawing.paper import DIM, INK, LINE, Paper, cut, measured, wrapped
+from scope_widgets.widgets.core.drawing.svg_sheet import DIM, INK, LINE, Paper, cut, measured, wrapped
 from scope_widgets.widgets.figures.captions import counted, number
 from scope_widgets.widgets.head_table.columns import Column
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, coloured
-from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.drawing.picture_svg import Axes, draw_cells, visible
+from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.figures.captions import number
 
 _FLOOR = 1e-4

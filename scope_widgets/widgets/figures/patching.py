@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scope_widgets.widgets.core.drawing.colours import NOT_RUN, SIGNED, coloured
-from scope_widgets.widgets.core.drawing.paper import Paper
 from scope_widgets.widgets.core.drawing.picture_svg import Axes, draw_cells, visible
+from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.figures.captions import number
 from scope_widgets.widgets.patching_map.cells import values_of
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from scope_widgets.widgets.core.drawing.paper import DIM, LINE, Paper, cut, measured
 from scope_widgets.widgets.core.drawing.picture_svg import visible
+from scope_widgets.widgets.core.drawing.svg_sheet import DIM, LINE, Paper, cut, measured
 from scope_widgets.widgets.figures.captions import number
 
 _ROW = 12.0

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, SIGNED, Colours, coloured
-from scope_widgets.widgets.core.drawing.paper import DIM, INK, Paper, cut, hex_of, measured
 from scope_widgets.widgets.core.drawing.picture_svg import visible
+from scope_widgets.widgets.core.drawing.svg_sheet import DIM, INK, Paper, cut, hex_of, measured
 from scope_widgets.widgets.figures.captions import number
 
 #: lines of a figure, and characters of a token, at most
@@ -27,7 +27,7 @@ _FLOOR = 1e-4
 
 @dataclass(frozen=True)
 class Shades:
-    """Numbers of tokens and the scale of their colours, as js/src/token_view/shades.ts has it.
+    """Numbers of tokens and the scale of their colours, as js/src/token_view/token_colours.ts has it.
 
     Attributes
     ----------

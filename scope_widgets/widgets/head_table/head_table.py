@@ -8,19 +8,19 @@ from typing import Any, ClassVar
 import pandas as pd
 import traitlets
 
-from scope_widgets._calls import literal
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import literal
 from scope_widgets._result import scope_behind
 from scope_widgets.widgets.core.definitions import defined
-from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.intervening import Intervening
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import View
 from scope_widgets.widgets.figures.captions import counted, made_of, origin
 from scope_widgets.widgets.figures.heads import draw_table
+from scope_widgets.widgets.head_table.attention_strips import Strips
 from scope_widgets.widgets.head_table.columns import HELP, Column, class_letters, evidence_of, pack, read_frame
-from scope_widgets.widgets.head_table.strips import Strips
 
 _FALLBACK_ROWS = 12
 

@@ -14,14 +14,14 @@ import traitlets
 
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._result import scope_behind
-from scope_widgets.experiments.rounding import rank
+from scope_widgets.experiments.statistics.rounding import rank
 from scope_widgets.lens.direct_logit_attribution import Attribution, direct_logit_attribution
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.models.tokens import encode, token_texts
 from scope_widgets.widgets.core.definitions import defined
-from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.intervening import Intervening
-from scope_widgets.widgets.core.prompted import Prompted, options_of
+from scope_widgets.widgets.core.prompt_line import Prompted, options_of
 from scope_widgets.widgets.core.question import asked, mean_text, question_text
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection

@@ -13,16 +13,16 @@ from typing import Any, ClassVar
 import numpy as np
 import traitlets
 
-from scope_widgets._calls import literal
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import literal
 from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep
 from scope_widgets.steering.apply_interventions import checked_interventions
-from scope_widgets.widgets.core.drawing.paper import Paper
+from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.intervening import Intervening, SharesInterventions, share_lists
 from scope_widgets.widgets.core.intervention_names import at_words, named, number
 from scope_widgets.widgets.core.intervention_names import strength as read_strength
-from scope_widgets.widgets.core.prompted import Prompted
+from scope_widgets.widgets.core.prompt_line import Prompted
 from scope_widgets.widgets.core.reproducing_code import load_line
 from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection

@@ -8,16 +8,16 @@ from typing import Any
 
 import ipywidgets
 
-from scope_widgets._calls import literal
 from scope_widgets._job import Job, JobStatus, Steps
+from scope_widgets._reproducing_calls import literal
 from scope_widgets.lens.direct_logit_attribution import direct_logit_attribution
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.patching.patching_experiment import Experiment
 from scope_widgets.patching.sweeps import Sweep
 from scope_widgets.widgets.attention_view import AttentionView
 from scope_widgets.widgets.attribution_view import AttributionView
-from scope_widgets.widgets.core.displayed import Displayed
-from scope_widgets.widgets.core.prompted import check_prompt
+from scope_widgets.widgets.core.display import Displayed
+from scope_widgets.widgets.core.prompt_line import check_prompt
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.saved_page import save_html
 from scope_widgets.widgets.core.selection import Head, Selection
@@ -26,9 +26,9 @@ from scope_widgets.widgets.figures.captions import origin
 from scope_widgets.widgets.logit_lens_view import LogitLensView
 from scope_widgets.widgets.patching_map import PatchingMap
 from scope_widgets.widgets.steering_panel import SteeringPanel
-from scope_widgets.widgets.workbench.bar import WorkbenchBar
 from scope_widgets.widgets.workbench.corrupted_prompt import carried_over
 from scope_widgets.widgets.workbench.shared_lens import SharedLens
+from scope_widgets.widgets.workbench.workbench_bar import WorkbenchBar
 
 TITLES = {
     "attention": "Attention",

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from scope_widgets import Microscope, features
 from scope_widgets.features import FeatureIndex
 from scope_widgets.features.indexing import directions
-from scope_widgets.features.sae import ranking
+from scope_widgets.features.sae import ranked_encoder as ranking
 from tests.support.fake_transport import fake_remote
 
 NAMES = ("Mary", "John", "Anna", "Tom", "Lucy")

@@ -11,7 +11,7 @@ from scipy.stats import f_oneway
 
 from scope_widgets import Microscope, features
 from scope_widgets.features.probing import logistic
-from scope_widgets.features.probing.pooled import halves
+from scope_widgets.features.probing.pooled_activations import halves
 from scripts import demo_language as language
 
 LAYER = 0

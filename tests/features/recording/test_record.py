@@ -12,7 +12,7 @@ import torch
 from scope_widgets import Microscope, features
 from scope_widgets.features.recording import record as recording_module
 from scope_widgets.features.recording import shard_tensors
-from scope_widgets.features.recording.joined import digest_of_recording
+from scope_widgets.features.recording.joined_recordings import digest_of_recording
 from scope_widgets.features.recording.manifest import MANIFEST
 from tests.support.forked import Forked
 from tests.support.mlp_rows import mlp_rows

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, features
-from scope_widgets.features.sae.of_model import warn_of_another_model
+from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.training.run import TrainingRun
 
 

@@ -7,11 +7,12 @@ import torch
 
 from scope_widgets import Microscope, features
 from scope_widgets._kernels import _compiled
-from scope_widgets.features.sae import ranking
+from scope_widgets.features.sae import ranked_encoder as ranking
 from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.training import run as run_module
 from scope_widgets.features.training import sparse_step
 from scope_widgets.features.training.checkpoint import Checkpoint
+from scope_widgets.features.training.first_weights import geometric_median
 from scope_widgets.features.training.objective import (
     Weights,
     decode,
@@ -21,10 +22,9 @@ from scope_widgets.features.training.objective import (
     write_gradients,
     write_nested_gradients,
 )
-from scope_widgets.features.training.rows import TrainingRows, as_one
 from scope_widgets.features.training.settings import Settings
 from scope_widgets.features.training.sparse_step import SparseStep
-from scope_widgets.features.training.start import geometric_median
+from scope_widgets.features.training.training_rows import TrainingRows, as_one
 from tests.support.box_around_thresholds import Jump
 from tests.support.planted_features import matched_cosine, mean_max_cosine
 

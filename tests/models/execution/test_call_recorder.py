@@ -146,7 +146,7 @@ def test_a_call_that_is_no_whole_forward_gets_a_sentence():
 
 
 def test_a_mask_that_leaves_causality_to_the_attention_function():
-    from scope_widgets.models.attention.function import attention
+    from scope_widgets.models.attention.attention_function import attention
 
     q, k, v = (torch.randn(1, heads, 5, 8) for heads in (4, 2, 2))
     z, weights = attention(torch.nn.Identity(), q, k, v, None)

@@ -1,8 +1,8 @@
 /** Names of nodes and edges, and scores, as text. */
 import { signed } from "../../core/format";
+import type { Unit } from "./drawn_nodes";
 import type { Edges } from "./edges";
 import { type Graph, nodeWords, type Receiver } from "./graph";
-import type { Unit } from "./units";
 
 /** Four digits and the sign: "+0.0132", "−3.2e−5"; a score that is missing is not 0. */
 export const scoreText = (value: number): string => (Number.isNaN(value) ? "not scored" : signed(value, fourDigits));

@@ -5,7 +5,7 @@ import { computed, draw, sizeOf, watch } from "../../core/reactive";
 import type { State } from "../state";
 import { drawAxes, drawBrackets, drawCurves, drawMarks } from "./drawing";
 import type { Curve } from "./edge_lines";
-import { createNavigator } from "./navigator";
+import { createNavigator } from "./node_keyboard";
 import { listenToPointer } from "./stage_pointer";
 
 type Pen = CanvasRenderingContext2D;

@@ -1,8 +1,8 @@
 /** What is drawn of a circuit: the strongest edges until the budget is spent, and the nodes at their ends. */
 
+import type { Unit, Units } from "../circuit/drawn_nodes";
 import type { Edges } from "../circuit/edges";
 import type { Site } from "../circuit/graph";
-import type { Unit, Units } from "../circuit/units";
 import { type Curve, pathBetween, type Sort } from "./edge_lines";
 import type { Frame } from "./layout";
 

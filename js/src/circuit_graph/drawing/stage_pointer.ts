@@ -1,9 +1,9 @@
 /** The pointer over the graph: the note beside it, choosing, moving a node, selecting those inside a rectangle. */
 import type { Tooltip } from "../../core/elements/tooltip";
-import { curveNote, unitNote } from "../panel/notes";
+import { curveNote, unitNote } from "../panel/tooltip_text";
 import type { Place, Pointed, State } from "../state";
 import { type Curve, distance } from "./edge_lines";
-import type { Navigator } from "./navigator";
+import type { Navigator } from "./node_keyboard";
 import type { Mark } from "./scene";
 
 const NEAR = 5;

@@ -7,7 +7,7 @@ import { exact } from "../../core/format";
 import { signal } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
 import { tokenSpanAt } from "../../core/tokens";
-import type { Unit } from "../circuit/units";
+import type { Unit } from "../circuit/drawn_nodes";
 import type { State } from "../state";
 
 interface Pattern {

@@ -4,15 +4,15 @@ import { h } from "../../core/elements/dom";
 import { count, counted, share } from "../../core/format";
 import { untracked, watch } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
+import type { Unit } from "../circuit/drawn_nodes";
 import { edgeWords, scoreText, unitWords } from "../circuit/names";
 import type { Measured, Scores } from "../circuit/scores";
-import type { Unit } from "../circuit/units";
 import type { State } from "../state";
 import { createAttention } from "./attention";
 import { edgeList, edgeRow } from "./edge_list";
-import { isRemoved } from "./notes";
 import { actionsOf, labelField, membersOf } from "./panel_items";
 import { intervalOf, numberOr, randomWords } from "./readout";
+import { isRemoved } from "./tooltip_text";
 
 const LISTED = 16;
 

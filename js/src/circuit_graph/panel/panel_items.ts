@@ -1,7 +1,7 @@
 /** Parts of the panel: a node's label, what can be done with nodes, and the members of a group. */
 import { h } from "../../core/elements/dom";
+import type { Unit } from "../circuit/drawn_nodes";
 import { nodeWords } from "../circuit/graph";
-import type { Unit } from "../circuit/units";
 import type { State } from "../state";
 
 /** The name that a person gives to a node; of a group, it is drawn beside its own. */

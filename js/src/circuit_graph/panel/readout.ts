@@ -6,7 +6,7 @@ import { count, counted, share, significant } from "../../core/format";
 import { watch } from "../../core/reactive";
 import { unitWords } from "../circuit/names";
 import type { Compared, Measured, Scores } from "../circuit/scores";
-import { COMPARISON, lineKey } from "../drawing/line_key";
+import { COMPARISON, lineKey } from "../drawing/line_legend";
 import { MOST_EDGES, MOST_NODES } from "../drawing/scene";
 import type { State } from "../state";
 

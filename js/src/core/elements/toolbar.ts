@@ -3,7 +3,7 @@
 import { type ReadonlySignal, watch } from "../reactive";
 import { copyText } from "./clipboard";
 import { h, icon, isTextField } from "./dom";
-import { createKeyList, type Key } from "./key_list";
+import { createKeyList, type Key } from "./shortcut_list";
 
 export interface Chip {
   text: string;

@@ -4,7 +4,7 @@ import { createWalker, type Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { computed, draw, type ReadonlySignal, watch } from "../../core/reactive";
 import type { Grid } from "../cells/grid";
-import { drawSums } from "../cells/sums";
+import { drawSums } from "../cells/margin_sums";
 import { cellNote } from "../panel/cell_note";
 import type { State } from "../state";
 import { drawCells, outline, placeIn } from "./drawing";

@@ -1,7 +1,7 @@
 /** What a map shows, where, and where the pointer is: what its drawing and its pointer share. */
 import { computed, type ReadonlySignal, type Signal, signal, sizeOf } from "../../core/reactive";
 import { type Grid, type Sum, sumsOf } from "../cells/grid";
-import { COLUMN_BAR, ROW_BAR } from "../cells/sums";
+import { COLUMN_BAR, ROW_BAR } from "../cells/margin_sums";
 import type { State } from "../state";
 import { columnRoom, measuresOf, rowRoom } from "./labels";
 import { type Frame, frameOf, type Window } from "./layout";

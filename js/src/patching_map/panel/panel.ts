@@ -11,7 +11,7 @@ import { computed, signal, sizeOf, untracked, watch } from "../../core/reactive"
 import type { Requests } from "../../core/requests";
 import { shownOf, statusOf, strongest } from "../cells/cells";
 import { statisticsOf } from "../cells/statistics";
-import { createDots } from "../drawing/dots";
+import { createDots } from "../drawing/prompt_dots";
 import type { State } from "../state";
 import { effectText, listed, placeLine, valueLines } from "./cell_note";
 

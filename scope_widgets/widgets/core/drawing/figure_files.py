@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from typing import Literal, Protocol, overload
 
 from scope_widgets._files import replacing, write_text
-from scope_widgets.widgets.core.drawing.paper import MARGIN, TITLE, Paper
 from scope_widgets.widgets.core.drawing.png import with_resolution
+from scope_widgets.widgets.core.drawing.svg_sheet import MARGIN, TITLE, Paper
 
 #: inches of a column, and of two with the space between
 COLUMNS = {"single": 3.3, "double": 6.8}

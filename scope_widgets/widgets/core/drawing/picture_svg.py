@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scope_widgets.widgets.core.drawing.colours import NOT_RUN, Colours
-from scope_widgets.widgets.core.drawing.paper import DIM, INK, LINE, TEXT, Paper, cut, hex_of, measured
+from scope_widgets.widgets.core.drawing.svg_sheet import DIM, INK, LINE, TEXT, Paper, cut, hex_of, measured
 
 #: points of a cell at most: across, across where it holds a word, down
 _WIDE, _WORDY, _HIGH = 26.0, 48.0, 13.0

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from scope_widgets.widgets.core.drawing.paper import DIM, INK, LINE, TEXT, Paper, measured
+from scope_widgets.widgets.core.drawing.svg_sheet import DIM, INK, LINE, TEXT, Paper, measured
 
 Floats = npt.NDArray[np.float64]
 

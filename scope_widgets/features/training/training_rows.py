@@ -13,7 +13,7 @@ from torch import Tensor
 
 from scope_widgets._types import Array
 from scope_widgets.features.recording.batches import shuffled_batches
-from scope_widgets.features.recording.joined import JoinedRecordings, digest_of_recording
+from scope_widgets.features.recording.joined_recordings import JoinedRecordings, digest_of_recording
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
 

@@ -2,8 +2,8 @@
 import { h } from "../../core/elements/dom";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { watch } from "../../core/reactive";
-import type { Unit } from "../circuit/units";
-import { unitNote } from "../panel/notes";
+import type { Unit } from "../circuit/drawn_nodes";
+import { unitNote } from "../panel/tooltip_text";
 import type { State } from "../state";
 import type { Mark, Scene } from "./scene";
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets.models.input_device import input_device
-from scope_widgets.models.product_dtype import product_dtype
+from scope_widgets.models.matmul_dtype import matmul_dtype
 
 if TYPE_CHECKING:
     from scope_widgets.models.microscope import Microscope
@@ -56,7 +56,7 @@ def logit_floor(scope: Microscope, logits: Tensor) -> float:
     sizes = logits.detach().float().abs()
     size = float(sizes.where(sizes < _RULED_OUT, 0.0).nan_to_num(0.0).max())
     terms = 2 * scope.n_layers + 1  # attention and MLP of each block, and the unembedding
-    dtype = product_dtype(scope.model)
+    dtype = matmul_dtype(scope.model)
     floor = noise_floor(dtype, size, terms)
     if dtype == torch.float32 and input_device(scope.model).type != "cpu":
         floor *= _PRODUCTS[torch.get_float32_matmul_precision()] / _PRODUCTS["highest"]

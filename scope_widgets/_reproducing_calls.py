@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from scope_widgets._code import is_plain_call
+from scope_widgets._python_code import is_plain_call
 
 _REQUIRED = object()
 #: one prompt of a trace, some of a set

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scope_widgets.models.attention.function import (
+from scope_widgets.models.attention.attention_function import (
     NAME,
     AttentionHook,
     ScoringHook,
@@ -18,8 +18,8 @@ from scope_widgets.models.attention.function import (
     running_hooks,
     uses_attention_interface,
 )
-from scope_widgets.models.attention.own_code import OwnAttention
-from scope_widgets.models.guards.put_back import putting_back, with_block
+from scope_widgets.models.attention.own_attention_code import OwnAttention
+from scope_widgets.models.guards.restore_on_exit import putting_back, with_block
 
 
 @with_block

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scope_widgets.experiments.t_test import t_test
+from scope_widgets.experiments.statistics.t_test import t_test
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 8, 33, 200, 2001, 10_000])

@@ -6,7 +6,7 @@ import threading
 import pytest
 import torch
 
-from scope_widgets.models.guards.put_back import finish_broken, putting_back, recording_gradients, with_block
+from scope_widgets.models.guards.restore_on_exit import finish_broken, putting_back, recording_gradients, with_block
 from tests.support.interrupts import interrupted_at, lines_of
 
 FOLDERS = (__file__,)

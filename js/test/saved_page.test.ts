@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { Requests } from "../src/core/requests";
-import { StandInModel } from "../src/page";
+import { StandInModel } from "../src/saved_page";
 
 const model = (): StandInModel =>
   new StandInModel(

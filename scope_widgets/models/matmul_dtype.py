@@ -1,4 +1,4 @@
-"""`product_dtype`: how coarsely a model's layers multiply, whatever its numbers are stored in."""
+"""`matmul_dtype`: how coarsely a model's layers multiply, whatever its numbers are stored in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 
-def product_dtype(model: Any) -> torch.dtype:
+def matmul_dtype(model: Any) -> torch.dtype:
     """Return the coarsest dtype that a layer of a model multiplies in: what it rounds by.
 
     Layers that bitsandbytes quantised take and give the model's dtype and multiply in another: eight bits round what

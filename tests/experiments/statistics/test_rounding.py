@@ -11,7 +11,7 @@ import torch
 
 from scope_widgets import Microscope
 from scope_widgets.experiments.metric import metric_of
-from scope_widgets.experiments.rounding import (
+from scope_widgets.experiments.statistics.rounding import (
     largest,
     levels,
     logit_floor,

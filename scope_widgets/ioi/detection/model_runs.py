@@ -12,7 +12,7 @@ from torch import Tensor
 from scope_widgets._types import Array, Head
 from scope_widgets.experiments.metric import metric_of
 from scope_widgets.experiments.path_patching import Receiver, patch_paths
-from scope_widgets.experiments.rounding import share, vanishes
+from scope_widgets.experiments.statistics.rounding import share, vanishes
 from scope_widgets.ioi.dataset.prompt_set import Corruption, IOIPrompts
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.cached_run import CachedRun

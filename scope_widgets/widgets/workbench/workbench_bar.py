@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import traitlets
 
 from scope_widgets._job import Steps
-from scope_widgets.widgets.core.prompted import Prompted
+from scope_widgets.widgets.core.prompt_line import Prompted
 from scope_widgets.widgets.core.saved_page import page
 from scope_widgets.widgets.core.view import Answer, View
 

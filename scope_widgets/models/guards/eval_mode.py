@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from scope_widgets.models.guards.put_back import putting_back, with_block
+from scope_widgets.models.guards.restore_on_exit import putting_back, with_block
 
 
 @with_block

@@ -3,7 +3,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from scope_widgets.experiments.wilson import wilson
+from scope_widgets.experiments.statistics.wilson_interval import wilson
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 5), (3, 7), (40, 40), (11, 90)])

@@ -1,6 +1,6 @@
 /** What is said of a part, a step, a neuron: exact numbers, for the pointer and for screen readers. */
 import { exact, signed, steady } from "../core/format";
-import { componentText, type Part, partName, type Row, rowName } from "./parts";
+import { componentText, type Part, partName, type Row, rowName } from "./components";
 import type { Spot, State } from "./state";
 
 export const brief = (value: number): string => signed(value, steady);

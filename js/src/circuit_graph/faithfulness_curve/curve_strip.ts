@@ -8,9 +8,9 @@ import type { Requests } from "../../core/requests";
 import type { Scores } from "../circuit/scores";
 import type { State } from "../state";
 import { type Chart, chartOf, LEFT, RIGHT } from "./chart";
+import { createHead } from "./curve_heading";
 import { edgesAt, isKnown, type Measurements, nearest, positionOf } from "./measurements";
 import { createSlider } from "./slider";
-import { createHead } from "./strip_head";
 
 const SVG = "http://www.w3.org/2000/svg";
 

@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
-from scope_widgets.models.attention.function import AttentionHook, ScoringHook, attention, mix, weigh
+from scope_widgets.models.attention.attention_function import AttentionHook, ScoringHook, attention, mix, weigh
 
 _PRODUCTS = {torch.matmul, torch.bmm, torch.baddbmm, Tensor.matmul, Tensor.__matmul__, Tensor.bmm, Tensor.baddbmm}
 _FUSED_WITH_SUM = {torch.baddbmm, Tensor.baddbmm}
@@ -85,7 +85,7 @@ class OwnAttention(TorchFunctionMode):
     batch : int
         Rows of the batch: families may hold batch and heads in one axis.
     hook, scoring_hook : callable
-        As in `models/attention/function.py`.
+        As in `models/attention/attention_function.py`.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ import torch
 
 from scope_widgets._kernels import _compiled
 from scope_widgets.features import SAE
-from scope_widgets.features.sae import ranking
+from scope_widgets.features.sae import ranked_encoder as ranking
 
 pytestmark = pytest.mark.numeric
 

@@ -2,9 +2,9 @@
 
 import { h } from "../../core/elements/dom";
 import { count, counted } from "../../core/format";
+import type { Unit } from "../circuit/drawn_nodes";
 import { shortName } from "../circuit/graph";
 import { edgeWords, scoreText, unitWords } from "../circuit/names";
-import type { Unit } from "../circuit/units";
 import type { Curve } from "../drawing/edge_lines";
 import type { State } from "../state";
 

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from scope_widgets._types import Array, Head
-from scope_widgets.experiments.rounding import rank
+from scope_widgets.experiments.statistics.rounding import rank
 from scope_widgets.ioi.dataset.prompt_set import Corruption
 from scope_widgets.ioi.detection.effect_statistics import Evidence
-from scope_widgets.ioi.detection.runs import DetectionRuns, Paths
+from scope_widgets.ioi.detection.model_runs import DetectionRuns, Paths
 from scope_widgets.models.execution.cached_run import CachedRun
 
 #: positions at which a head may read a name; where two are one token the earlier in this list

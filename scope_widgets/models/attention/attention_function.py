@@ -2,7 +2,7 @@
 
 Registered with transformers under `NAME`, it computes what "eager" computes and hands every quantity on its way to the
 hook of the running thread, which may replace it: reading and changing attention needs no code of the architecture.
-Families that compute attention without transformers' interface are shown by `models/attention/own_code.py`.
+Families that compute attention without transformers' interface are shown by `models/attention/own_attention_code.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
-from scope_widgets.models.guards.put_back import putting_back, with_block
+from scope_widgets.models.guards.restore_on_exit import putting_back, with_block
 
 NAME = "scope_widgets"
 
