@@ -19,7 +19,12 @@ const LISTED = 16;
 export function createPanel(state: State, scores: Scores, requests: Requests, until: AbortSignal): HTMLElement {
   const content = h("div", { class: "cg-content" });
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
-  const element = h("div", { class: "cg-panel", role: "region", "aria-label": "Details" }, content, announcement);
+  const element = h(
+    "div",
+    { class: "sw-panel sw-rows cg-panel", role: "region", "aria-label": "Details" },
+    content,
+    announcement,
+  );
   const attention = createAttention(state, requests, until);
   let before = "";
   watch(until, () => {
