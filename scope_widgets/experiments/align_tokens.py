@@ -91,7 +91,8 @@ def _anchors(roles_a: Mapping[str, int] | None, roles_b: Mapping[str, int] | Non
     common = [role for role in roles_a if role in roles_b]
     if not common:
         raise ValueError(
-            f"The prompts have no role in common: A has {', '.join(roles_a) or 'none'}, B {', '.join(roles_b) or 'none'}."
+            f"The prompts have no role in common: A has {', '.join(roles_a) or 'none'}, "
+            f"B {', '.join(roles_b) or 'none'}."
         )
     pairs = sorted({(int(roles_a[role]), int(roles_b[role])) for role in common})
     for side, other, which in (("A", "B", 0), ("B", "A", 1)):
