@@ -20,8 +20,8 @@ export function createDetails(state: State, until: AbortSignal): HTMLElement {
     const head = state.spoken.value;
     const pattern = head && state.patterns.get(head, panel).value;
     const tokens = state.tokensOf(panel);
-    const query = state.query.value;
-    if (!pattern || query >= tokens.length) {
+    const query = state.queryIn(panel);
+    if (!pattern || query === undefined || query >= tokens.length) {
       element.replaceChildren();
       return;
     }
@@ -41,7 +41,7 @@ export function createDetails(state: State, until: AbortSignal): HTMLElement {
         title(WORDS[state.patterns.quantity.value].by),
         queries,
         tokens,
-        state.size - query - queries.length,
+        tokens.length - query - queries.length,
       ),
     );
   });

@@ -34,13 +34,13 @@ export function createOpenedHead(state: State, tooltip: Tooltip, until: AbortSig
   const tokens = createTokens(state, until);
   panels.append(matrices, tokens, details);
 
-  const three = state.panels.length > 1;
+  const count = state.panels.length;
   const layout = computed(() => {
     const [width, height] = size.value;
     const heads = state.compared.value.length;
-    const alone = heads > 1 || (three && width < 3 * LEAST_PANEL);
+    const alone = heads > 1 || (count > 1 && width < count * LEAST_PANEL);
     const room = Math.max(1, Math.floor(width / LEAST_PANEL));
-    const across = heads > 1 ? Math.min(heads, room) : three && !alone ? 3 : 1;
+    const across = heads > 1 ? Math.min(heads, room) : alone ? 1 : count;
     const matrix = across > 1 ? across * ROOMY_PANEL : LEAST_MATRIX;
     const fits = (more: number): boolean => width >= matrix + more && !state.narrow.value;
     const tokens = state.tokensShown.value;
@@ -84,12 +84,21 @@ function ownMatrix(
   const title = h("b");
   watch(until, () => {
     const head = state.compared.value.length > 1 && state.shown.value;
-    const names = [...(head ? [head.join(".")] : []), ...(state.panels.length > 1 ? [PANEL_TITLES[panel]] : [])];
+    const names = [...(head ? [head.join(".")] : []), ...(state.panels.length > 1 ? [panelTitle(state, panel)] : [])];
     title.textContent = names.join(", ");
     title.hidden = !names.length;
   });
   const labelled = computed(() => !beside.value.length && (panel === "a" || state.alone.value || state.tokensDiffer));
   return createMatrix(state, { panel, head: state.shown, labelled, title }, tooltip, until);
+}
+
+/** "B", "B: head 5.0" where it is of another name, "B: no head 7.3" where there is none. */
+function panelTitle(state: State, panel: PanelName): string {
+  const head = state.shown.value;
+  if (panel !== "b" || !head) return PANEL_TITLES[panel];
+  const own = state.beside.head(head);
+  if (same(own, head)) return PANEL_TITLES.b;
+  return own ? `B: head ${own.join(".")}` : `B: no head ${head.join(".")}`;
 }
 
 /** A matrix for each pinned head, made when it is pinned and kept while it is; each shows the prompt that the grid shows. */
@@ -143,7 +152,7 @@ function headLine(state: State, hidden: ReadonlySignal<number>, until: AbortSign
   const name = h("span", { class: "av-name", role: "status", "aria-live": "polite" });
   const attention = legendOf(state, "a", until);
   const weighted = weightedLegend(state, until);
-  const difference = state.panels.length > 1 ? [legendOf(state, "difference", until)] : [];
+  const difference = state.panels.includes("difference") ? [legendOf(state, "difference", until)] : [];
   const legends = h("span", { class: "av-legends" });
   watch(until, () => legends.replaceChildren(state.weighted ? weighted : attention, ...difference));
   watch(until, () => {
