@@ -101,6 +101,7 @@ function build(view: View<AttentionViewTraits>): void {
   });
   const bar = createInterventionBar({ model, root, requests, target }, until);
   const sentences = state.aligned ? (["a", "b"] as const) : [undefined];
+  root.classList.toggle("av-aligned", state.aligned);
   root.append(comparisonLine(state, until), body, bar);
   root.append(
     h("div", { class: "av-bottom" }, ...sentences.map((side) => createSentence(state, side, tooltip, until))),

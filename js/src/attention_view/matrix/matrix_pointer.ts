@@ -135,10 +135,13 @@ function cellNote(state: State, panel: PanelName, head: Head, query: number, key
   const tokens = state.tokensOf(panel);
   const lines = state.panels.map((name) => {
     const pattern = state.patterns.get(head, name).value;
-    const [q, k] = [query, key].map((at) => state.beside.position(at, panel, name));
+    const place = (of: PanelName): (number | undefined)[] =>
+      [query, key].map((at) => state.beside.position(at, panel, of));
+    const [q, k] = place(name);
+    const [other, at] = name === "difference" ? place("b") : [q, k];
     const line = h("div", { class: "av-value" });
     if (state.panels.length > 1) line.append(h("span", { class: "sw-dim" }, `${PANEL_TITLES[name]} `));
-    const none = q === undefined || k === undefined || k > q;
+    const none = q === undefined || k === undefined || other === undefined || at === undefined || k > q || at > other;
     if (!state.has(head, name)) line.append(h("span", { class: "sw-dim" }, "no such head"));
     else if (none) line.append(h("span", { class: "sw-dim" }, "not aligned"));
     else if (!pattern)
