@@ -120,7 +120,9 @@ function comparisonLine(state: State, until: AbortSignal): HTMLElement {
         ? "Thumbnails show A: they are too coarse for B − A."
         : "";
     const absent =
-      head && !state.has(head, "b") ? `B has no head ${head.join(".")}: pairs= in Python puts another beside it.` : "";
+      head && state.sides.length > 1 && !state.has(head, "b")
+        ? `B has no head ${head.join(".")}: pairs= in Python puts another beside it.`
+        : "";
     line.textContent = [state.model.get("comparison"), coarse, absent].filter(Boolean).join(" ");
     line.hidden = !line.textContent;
   });

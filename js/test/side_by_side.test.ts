@@ -32,6 +32,12 @@ test("heads are those of one name, or as given, or none", () => {
   ).toEqual([[1, 1], [1, 0], undefined]);
 });
 
+test("of one prompt all are their own", () => {
+  const alone = made({ versus_tokens: [], versus_shape: [], partners: [] });
+  expect(alone.head([3, 1])).toEqual([3, 1]);
+  expect(alone.position(3, "a", "b")).toBe(3);
+});
+
 test("B - A is over pairs, and NaN elsewhere", () => {
   const a = makePattern(2, Float32Array.from([1, 0.25, 0.75]), 1, true);
   const b = makePattern(3, Float32Array.from([1, 0.5, 0.5, 0.125, 0.375, 0.5]), 1, true);

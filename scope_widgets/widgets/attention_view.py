@@ -203,7 +203,7 @@ class AttentionView(Intervening, OpenedHead, Prompted):
             "tokens": list(self.traces["a"].tokens),
             "versus_tokens": list(self.traces["b"].tokens) if "b" in self.traces else [],
             "partners": list(self._beside.partners),
-            "versus_shape": list(self._beside.shape),
+            "versus_shape": list(self._beside.shape) if "b" in self.traces else [],
             "head_pairs": [[*one, *other] for one, other in self._beside.pairs],
             "differs": "b" in self.traces and self._beside.differs,
             "comparison": self._beside.said,
