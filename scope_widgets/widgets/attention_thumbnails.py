@@ -72,6 +72,8 @@ class Thumbnails:
         ready = [0] * len(jobs)  # layers of its own
         while self.finished < self.n_layers:
             for row, job in enumerate(jobs):
+                if ready[row] == self._traces[row].n_layers:
+                    continue
                 status = next(job, None)
                 if status is None:
                     for layer, pictures in enumerate(job.result()):

@@ -93,14 +93,24 @@ def test_heads_of_unlike_models_stand_beside_each_other_without_difference(show:
     b.model_id = "somewhere/other"
     view, place = show(a, b, pairs={(3, 1): (1, 2)}, selected_heads=[(3, 1)])
     titles = place.locator(".av-panel > b")
-    assert titles.all_inner_texts() == ["A", "B: head 1.2"]
+    assert titles.all_inner_texts() == ["A", "B: 1.2"]
     browser_page.mouse.move(*cell_at(place, 9, 4, "b"))
     assert f"{float(b.attention(1)[2, 9, 4]):.6f}" in tooltip(place)
     view.selected_heads = [(3, 3)]
     frame(browser_page)
-    assert titles.all_inner_texts() == ["A", "B: no head 3.3"]
+    assert titles.all_inner_texts() == ["A", "none in B"]
     assert "B has no head 3.3" in place.locator(".av-comparison").inner_text()
     assert place.locator(".av-pending").count() == 0
+    place.get_by_role("radio", name="B", exact=True).click()
+    browser_page.mouse.move(*thumbnail(place, 3, 1))
+    assert tooltip(place).startswith("Head 3.1, B: 1.2")
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_pictures_to_look_at(show: Any, screenshot: Any, browser_page: Any, theme: str) -> None:  # noqa: F811
+    _, place = show(*traces(), theme=theme, selected_heads=[(1, 1)], selected_tokens=[4], width=1000)
+    browser_page.mouse.move(*cell_at(place, 7, 3))
+    screenshot(place, f"side-by-side-{theme}")
 
 
 def test_a_saved_page_shows_both(browser_page: Any, tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_said():
     for options, words in [
         ({"align": "positions"}, "`trace` has 10 tokens and `versus` 11, so they are not aligned by position"),
         ({"align": "roles"}, r"needs roles=\(\{role"),
-        ({"align": "words"}, "`align` is \"positions\", \"tokens\", \"roles\" or a mapping of positions, not 'words'"),
+        ({"align": "words"}, '`align` is "positions", "tokens", "roles" or a mapping of positions, not \'words\''),
         ({"align": {0: 11}}, "`align` maps position 0 to 11"),
         ({"align": {0: 1, 1: 1}}, "two positions of `trace` to one"),
         ({"align": "tokens", "roles": ({}, {})}, "leave one of the two out"),
@@ -148,3 +148,15 @@ def test_what_does_not_fit_is_said():
             AttentionView(of(A), of(B), **options)
     with pytest.raises(ValueError, match="give versus= too"):
         AttentionView(of(A), align="tokens")
+
+
+def test_a_saved_page_has_the_tokens_of_the_partner(demo):
+    a, b = demo.trace("When Mary and John went to the store"), demo.trace("Then Mary and Ann went home")
+    view = AttentionView(
+        a, b, align="tokens", selected_heads=[(3, 1)], selected_tokens=[2], quantity="value_weighted", head_tokens=True
+    )
+    saved = [(name, args["side"], args.get("position")) for name, args, _, _ in view.saved_answers()]
+    assert view.tokens[2] == view.versus_tokens[view.partners[2]] == "Mary"
+    positions = {(side, at) for name, side, at in saved if name == "head_tokens"}
+    assert positions == {("a", 2), ("b", view.partners[2])}
+    assert {side for name, side, _ in saved if name == "weighted"} == {"a", "b"}

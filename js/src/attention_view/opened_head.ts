@@ -92,14 +92,9 @@ function ownMatrix(
   return createMatrix(state, { panel, head: state.shown, labelled, title }, tooltip, until);
 }
 
-/** "B", "B: head 5.0" where it is of another name, "B: no head 7.3" where there is none. */
-function panelTitle(state: State, panel: PanelName): string {
-  const head = state.shown.value;
-  if (panel !== "b" || !head) return PANEL_TITLES[panel];
-  const own = state.beside.head(head);
-  if (same(own, head)) return PANEL_TITLES.b;
-  return own ? `B: head ${own.join(".")}` : `B: no head ${head.join(".")}`;
-}
+/** "B", "B: 5.0" where its head is of another name, "none in B" where there is none. */
+const panelTitle = (state: State, panel: PanelName): string =>
+  (state.shown.value && state.besideText(state.shown.value, panel)) || PANEL_TITLES[panel];
 
 /** A matrix for each pinned head, made when it is pinned and kept while it is; each shows the prompt that the grid shows. */
 function pinnedMatrices(
@@ -124,7 +119,7 @@ function pinnedMatrices(
           panel,
           head: signal<Head | undefined>(head),
           labelled: first,
-          title: pinnedTitle(state, head),
+          title: pinnedTitle(state, head, panel),
         };
         made.set(key, { element: createMatrix(state, options, tooltip, end.signal), end });
       }
@@ -134,12 +129,12 @@ function pinnedMatrices(
   return frames;
 }
 
-function pinnedTitle(state: State, head: Head): HTMLElement {
+function pinnedTitle(state: State, head: Head, panel: PanelName): HTMLElement {
   const name = head.join(".");
   return h(
     "b",
     {},
-    name,
+    [name, state.besideText(head, panel)].filter(Boolean).join(", "),
     h(
       "button",
       { class: "sw-button", type: "button", "aria-label": `Unpin ${name}`, onclick: () => state.togglePin(head) },

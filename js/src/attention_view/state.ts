@@ -222,6 +222,13 @@ export class State {
   /** Whether a panel has a head to show in this one's place. */
   has = (head: Head, panel: PanelName): boolean => panel === "a" || !!this.beside.head(head);
 
+  /** Of which head of B a panel shows what stands beside this one of A, where it is of another name; "" where not. */
+  besideText(head: Head, panel: PanelName): string {
+    if (panel !== "b") return "";
+    const own = this.beside.head(head);
+    return !own ? "none in B" : same(own, head) ? "" : `B: ${own.join(".")}`;
+  }
+
   /** The exact values of a query of a panel are wanted, of both sides. */
   wantRow(head: Head, panel: PanelName, query: number): void {
     for (const side of this.sidesOf(head)) {
