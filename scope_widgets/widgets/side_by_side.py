@@ -81,7 +81,7 @@ def side_by_side(
     aligned = sum(place >= 0 for place in partners)
     said = []
     if partners:
-        over = "; B − A is over these" if differs else ""
+        over = "; B − A is over these, and hatched elsewhere" if differs else ""
         said.append(f"{aligned} of {len(partners)} tokens of A are aligned with one of B {how}{over}.")
     if shapes[0] != shapes[1]:
         (layers, heads), (others, of) = shapes

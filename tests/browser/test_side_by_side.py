@@ -29,7 +29,7 @@ def test_it_says_what_is_aligned_and_points_in_both(show: Any, browser_page: Any
     view, place = show(a, b, selected_heads=[(1, 1)])
     assert view.partners == PARTNERS
     said = place.locator(".av-comparison").inner_text()
-    assert said == "8 of 10 tokens of A are aligned with one of B by token; B − A is over these."
+    assert said == "8 of 10 tokens of A are aligned with one of B by token; B − A is over these, and hatched elsewhere."
     assert place.locator(".av-sentence").count() == 2
     assert place.locator(".av-alone").evaluate_all("all => all.map(e => e.dataset.at)") == ["0", "8", "0", "2", "6"]
     values = float(a.attention(1)[1, 7, 3]), float(b.attention(1)[1, 9, 4])
@@ -42,6 +42,9 @@ def test_it_says_what_is_aligned_and_points_in_both(show: Any, browser_page: Any
         assert marked == ["7", "9"]
     browser_page.mouse.move(*cell_at(place, 8, 3))
     assert tooltip(place).count("not aligned") == 2
+    browser_page.mouse.move(*cell_at(place, 8, 3, "difference"))
+    frame(browser_page)
+    assert "NaN" not in place.inner_text()
 
 
 def test_a_token_of_either_selects_the_pair(show: Any, browser_page: Any) -> None:  # noqa: F811

@@ -3,12 +3,13 @@
 import { magnitudeTable, signedTable, type Table } from "../core/drawing/colour";
 import { niceCeiling, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
+import { exact } from "../core/format";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, untracked, watch } from "../core/reactive";
 import type { Head, Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { AttentionViewTraits } from "../generated/traits";
 import { inside } from "./layout";
-import { countBeyond, largestMagnitude } from "./patterns/pattern";
+import { countBeyond, largestMagnitude, type Reading } from "./patterns/pattern";
 import type { Patterns, Quantity, Side } from "./patterns/patterns";
 import type { Window } from "./patterns/raster";
 import { SideBySide } from "./side_by_side";
@@ -227,6 +228,12 @@ export class State {
     if (panel !== "b") return "";
     const own = this.beside.head(head);
     return !own ? "none in B" : same(own, head) ? "" : `B: ${own.join(".")}`;
+  }
+
+  /** A number of a panel in words: whether it is exact, and whether it is one at all. */
+  valueText(panel: PanelName, { value, exact: isExact }: Reading): string {
+    if (Number.isNaN(value) && panel === "difference" && this.aligned) return "not aligned";
+    return `${isExact ? "" : "≈ "}${exact(value)}`;
   }
 
   /** The exact values of a query of a panel are wanted, of both sides. */

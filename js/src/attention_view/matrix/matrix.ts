@@ -2,12 +2,11 @@
 import { context, h } from "../../core/elements/dom";
 import { createWalker, type Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
-import { exact } from "../../core/format";
 import { draw, watch } from "../../core/reactive";
 import { plainAt } from "../../core/tokens";
 import { showing } from "../layout";
 import { WORDS } from "../opened_head_quantity";
-import { isExact, read } from "../patterns/pattern";
+import { read } from "../patterns/pattern";
 import type { Raster } from "../patterns/raster";
 import { PANEL_TITLES, type State } from "../state";
 import { drawCells, drawClipMarks, drawCross, drawSelected, placeOf } from "./matrix_drawing";
@@ -103,7 +102,7 @@ function createMatrixWalker(matrix: Matrix): Walker {
     },
     describe: (query, key) => {
       const now = pattern.peek();
-      const value = now ? `${isExact(now, query) ? "" : "about "}${exact(read(now, query, key).value)}` : "not loaded";
+      const value = now ? state.valueText(panel, read(now, query, key)).replace("≈", "about") : "not loaded";
       return `${plainAt(tokens, query)} (${query}) ${WORDS[state.patterns.quantity.value].to} ${plainAt(tokens, key)} (${key}): ${value}`;
     },
     onMove: (query, key) => {
