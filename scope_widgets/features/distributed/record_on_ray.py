@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scope_widgets._untrusted import opening
 from scope_widgets.features.distributed.recipe import recipe_of
 from scope_widgets.features.distributed.workers import mapped
-from scope_widgets.features.recording.manifest import MANIFEST, Manifest, Shard
-from scope_widgets.features.recording.record import Part, Precision, RecordedSite, manifest_of, recorded, write_part
+from scope_widgets.features.recording.manifest import MANIFEST, Manifest, RecordedSite, Shard
+from scope_widgets.features.recording.record import Part, Precision, manifest_of, recorded, write_part
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.recording.samples import Sample
 from scope_widgets.features.recording.shards import name_of
@@ -90,6 +91,8 @@ def record(
         packed=packed,
         special_tokens=special_tokens,
     )
+    if not isinstance(load, Mapping | None):
+        raise TypeError(f"load= is a mapping such as {{'device': 'cuda'}}; got {opening(load)}.")
     recipe = recipe_of(scope, **(load or {}))
     write_parts = partial(_write_parts, recipe=recipe, workers=workers, cpus=cpus, gpus=gpus)
     return recorded(scope, texts, manifest, folder, column, progress, write_parts)
