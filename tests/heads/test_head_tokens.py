@@ -288,7 +288,7 @@ def test_a_layer_without_attention_is_refused():
 
 def test_a_model_without_heads_says_so():
     config = hf.MambaConfig(vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, state_size=4)
-    scope = Microscope.for_model(hf.MambaForCausalLM(config), tiny_tokenizer())
+    scope = Microscope.for_model(hf.MambaForCausalLM(config).eval(), tiny_tokenizer())
     for made in (
         lambda: heads.writes(scope.trace(PROMPT), 0, 0),
         lambda: heads.ov_tokens(scope, 0, 0, 5),

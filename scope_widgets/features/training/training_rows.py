@@ -184,7 +184,7 @@ def _targets_of_recording(
             there = f"holds {' and '.join(of.widths)}"
             raise ValueError(
                 f"target={target!r} is not what this recording has beside {of.site!r}: it {there}. Record both in one "
-                f"forward: features.record(..., site={of.site!r}, target={target!r})."
+                f"forward, with site={of.site!r} and target={target!r}."
             )
         return source.rows(layer, target), target
     if not isinstance(target, Recording) or isinstance(source, JoinedRecordings):
