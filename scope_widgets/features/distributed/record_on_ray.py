@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,10 @@ def record(
         packed=packed,
         special_tokens=special_tokens,
     )
-    if not isinstance(load, Mapping | None):
-        raise TypeError(f"load= is a mapping such as {{'device': 'cuda'}}; got {opening(load)}.")
-    recipe = recipe_of(scope, **(load or {}))
+    load = {} if load is None else load
+    if not isinstance(load, Mapping) or not set(load) <= set(signature(Microscope.load).parameters):
+        raise TypeError(f"load= has arguments of Microscope.load, such as {{'device': 'cuda'}}; got {opening(load)}.")
+    recipe = recipe_of(scope, **load)
     write_parts = partial(_write_parts, recipe=recipe, workers=workers, cpus=cpus, gpus=gpus)
     return recorded(scope, texts, manifest, folder, column, progress, write_parts)
 
