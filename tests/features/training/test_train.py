@@ -365,6 +365,8 @@ def test_a_recording_is_trained_on_and_named(tmp_path):
         ({"learning_rate": "fast"}, "learning_rate="),
         ({"device": "banana"}, "device='banana' is none of this machine's"),
         ({"device": "meta"}, "no numbers to train on"),
+        ({"fabric": 3}, "is a launched lightning_fabric.Fabric; got 3"),
+        ({"fabric": type("Fabric", (), {"all_reduce": None})}, "is a launched lightning_fabric.Fabric"),
         ({"layer": "last"}, "layer="),
         ({"layer": 1.5}, "layer="),
         ({"seed": -1}, "seed="),
