@@ -1,7 +1,7 @@
 # make demo    see it work          make test    every test          make bench    every figure
 # make test-numerics  numbers under other instruction sets and numbers of threads
 # make test-families  what is tested on some families, on every one
-# make test-heavy  a real model in every notebook and task, wide comparisons
+# make test-heavy  a real model in every notebook and task, wide comparisons, workers of Ray
 # make test-soak    interrupts, damaged files, threads, forks and views by the hundred
 # make test-remote    the tests beside a real NDIF server, where ../shared/ndif is there
 PYTHON ?= python3
@@ -36,7 +36,7 @@ test-numerics: $(VENV)/.built
 test-families: $(VENV)/.built
 	SCOPE_FAMILIES=all $(PYTEST) -m 'not browser and not notebook_host and not soak and not heavy'
 
-test-heavy: $(VENV)/.built
+test-heavy: $(VENV)/.ray
 	scripts/ensure_chromium.sh
 	SCOPE_FULL_CROSSCHECK=1 $(PYTEST) -m heavy
 
@@ -93,6 +93,10 @@ $(VENV)/.tools: constraints.txt
 
 js/node_modules/.installed: js/package-lock.json
 	cd js && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(VENV)/.ray: $(VENV)/.built
+	$(PIP) -c constraints.txt 'ray[data]'
 	@touch $@
 
 $(BUNDLES): js/node_modules/.installed $(SCRIPTS)

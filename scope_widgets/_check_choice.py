@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import typing
 from typing import Any
@@ -52,6 +53,33 @@ def checked_count(name: str, value: Any) -> int:
     if not is_whole(value) or value < 1:
         raise ValueError(f"{name}= is a whole number from 1; got {value!r}.")
     return operator.index(value)
+
+
+def checked_number(name: str, value: Any) -> float:
+    """Return a number; raise ValueError where it is none, not above 0, or not finite.
+
+    Parameters
+    ----------
+    name : str
+        What the argument is called.
+    value : object
+        What was given.
+
+    Examples
+    --------
+    >>> checked_number("learning_rate", 0.5)
+    0.5
+    >>> checked_number("learning_rate", "fast")
+    Traceback (most recent call last):
+    ValueError: learning_rate= is a number above 0; got 'fast'.
+    """
+    try:
+        number = 0.0 if isinstance(value, (str, bytes, bool)) else float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name}= is a number above 0; got {value!r}.")
+    return number
 
 
 def is_whole(value: Any) -> bool:

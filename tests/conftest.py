@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items):
     """Put the longest files first; what is said of rounding holds under every instruction set."""
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
     for item in items:
-        if item.path.name == "test_rounding.py" or item.path.parent.name in ("experiments", "lens"):
+        if item.path.name == "test_rounding.py" or item.nodeid.startswith(("tests/experiments/", "tests/lens/")):
             item.add_marker(pytest.mark.numeric)
 
 

@@ -20,6 +20,8 @@ def check_layer(scope: Microscope, layer: Any) -> int:
 
 def check_head(scope: Microscope, layer: int, head: int) -> None:
     """Raise ValueError where the model has no such head."""
+    if not scope.n_heads:
+        raise ValueError(f"There is no head {layer}.{head}: no layer of {scope.model_id} attends.")
     if not (0 <= layer < scope.n_layers and 0 <= head < scope.n_heads):
         raise ValueError(
             f"There is no head {layer}.{head}: {scope.model_id} has layers 0 to {scope.n_layers - 1} of heads 0 to "

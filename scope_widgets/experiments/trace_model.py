@@ -13,7 +13,7 @@ def scope_of(trace: Trace, scope: Microscope | None) -> Microscope:
     Raises
     ------
     TypeError
-        For what is no trace.
+        For what is no trace, or a scope that is no model.
     ValueError
         When there is neither, or the one given has other sizes.
     """
@@ -24,13 +24,14 @@ def scope_of(trace: Trace, scope: Microscope | None) -> Microscope:
             "This trace was read from a file, without the model's weights: "
             f"give scope=, such as Microscope.load({trace.model_id!r})."
         )
+    if not isinstance(scope, Microscope):
+        raise TypeError(f"scope= is a model, such as Microscope.load({trace.model_id!r}); got {opening(scope)}.")
     if (scope.n_layers, scope.n_heads) != (trace.n_layers, trace.n_heads):
         raise ValueError(
             f"The trace is of a model with {trace.n_layers} layers of {trace.n_heads} heads, and scope= has "
             f"{scope.n_layers} of {scope.n_heads}: give the model that made the trace."
         )
-    found: Microscope = scope
-    return found
+    return scope
 
 
 def check_trace(trace: object) -> None:

@@ -140,6 +140,8 @@ def checked_head(layer: int, head: int, n_layers: int, n_heads: int) -> tuple[in
             raise TypeError(f"{name} is a whole number; got {value!r}.")
     if not -n_layers <= layer < n_layers:
         raise IndexError(f"Layer {layer} is out of range: the model has layers 0 to {n_layers - 1}.")
+    if not n_heads:
+        raise IndexError("This model has no heads: no layer of it attends.")
     if not 0 <= head < n_heads:
         raise IndexError(f"Head {head} is out of range: a layer has heads 0 to {n_heads - 1}.")
     return int(layer) % n_layers, int(head)

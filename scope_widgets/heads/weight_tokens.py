@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -211,7 +213,7 @@ def qk_tokens(
 
 def _ids(scope: Microscope, token: Tokens) -> Tensor:
     listed = token.tolist() if hasattr(token, "tolist") else token
-    given = [listed] if isinstance(listed, str | int) else list(listed)
+    given = list(listed) if isinstance(listed, Sequence) and not isinstance(listed, str | bytes) else [listed]
     if not given:
         raise ValueError("token= is one token or several, such as ' Mary'; got none.")
     return answer_ids(scope.tokenizer, given, len(given), "token")

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from scope_widgets._types import Prompt
 from scope_widgets._untrusted import check_name, opening, why
 from scope_widgets.models import adapters
+from scope_widgets.models.checked_device import checked_device
 from scope_widgets.models.checkpoint_sizes import check_config, check_gguf
 from scope_widgets.models.tokens import Tokenizer
 
@@ -56,6 +57,8 @@ class Options(NamedTuple):
             raise ValueError(
                 f"device={self.device!r} and device_map={self.device_map!r} both say where the model goes: give one."
             )
+        if self.device is not None:
+            checked_device(self.device)
 
     def check_remote(self, source: Prompt | None) -> None:
         """Raise ValueError where one is given, or a source, for a model on a server."""

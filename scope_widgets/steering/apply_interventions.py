@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from scope_widgets._untrusted import opening
 from scope_widgets.models.execution.activation_edits import Edits, HookPoint
 from scope_widgets.models.execution.prompt_positions import Needed
 from scope_widgets.models.microscope import Microscope
@@ -85,10 +86,10 @@ def checked_interventions(
     TypeError, ValueError
         For something else, or for one that this model cannot have.
     """
-    listed = [interventions] if isinstance(interventions, Intervention) else list(interventions)
+    listed = list(interventions) if isinstance(interventions, Iterable) else [interventions]
     for one in listed:
         if not isinstance(one, Intervention):
-            raise TypeError(f"Expected interventions such as steering.AddDirection(...), got {one!r}.")
+            raise TypeError(f"Expected interventions such as steering.AddDirection(...), got {opening(one)}.")
         one.check(scope)
     return listed
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._aliases import former_options
+from scope_widgets.experiments.check_components import check_head
 from scope_widgets.models.execution.activation_edits import n_neurons
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.intervention import Intervention, SteeredPositions, takes_former_at
@@ -68,8 +69,7 @@ class ScaleHead(Intervention):
 
     def check(self, scope: Microscope) -> None:
         """Raise ValueError where there is no such head."""
-        super().check(scope)
-        _check_head(self, scope)
+        check_head(scope, self.layer, self.head)
 
     def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
         """See `Intervention.change`."""
@@ -251,8 +251,7 @@ class SwapAttention(Intervention):
 
     def check(self, scope: Microscope) -> None:
         """Raise ValueError where there is no such head, or attention cannot be changed."""
-        super().check(scope)
-        _check_head(self, scope)
+        check_head(scope, self.layer, self.head)
 
     def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
         """See `Intervention.change`."""
@@ -280,11 +279,3 @@ class SwapAttention(Intervention):
 def _check_numbers(*numbers: Any) -> None:
     if not all(hasattr(number, "__index__") for number in numbers):
         raise TypeError(f"A layer, a head and a neuron are numbers; got {', '.join(map(repr, numbers))}.")
-
-
-def _check_head(intervention: Any, scope: Microscope) -> None:
-    if not 0 <= intervention.head < scope.n_heads:
-        raise ValueError(
-            f"There is no head {intervention.layer}.{intervention.head}: {scope.model_id} has heads 0 to "
-            f"{scope.n_heads - 1} in each layer."
-        )

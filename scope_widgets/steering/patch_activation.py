@@ -10,6 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets._types import Array
+from scope_widgets._untrusted import opening
+from scope_widgets.experiments.check_components import check_head
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import encode
@@ -67,9 +70,12 @@ class PatchActivation(Intervention):
     def __post_init__(self) -> None:
         if not all(hasattr(one, "__index__") for one in (self.layer, self.head or 0)):
             raise TypeError(f"A layer and a head are numbers; got {self.layer!r} and {self.head!r}.")
+        for name in ("label", "source"):
+            if not isinstance(getattr(self, name), str | None if name == "source" else str):
+                raise TypeError(f"{name}= is a text; got {opening(getattr(self, name))}.")
         values = self.values
         if not isinstance(values, np.ndarray) or values.dtype != np.float32 or values.flags.writeable:
-            values = np.array(values, dtype=np.float32)
+            values = _float32(values)
         if values.ndim not in (0, 2) or not values.size or not np.isfinite(values).all():
             raise ValueError(
                 "The values of a patched activation are finite numbers [position, width], or one number; got an array "
@@ -116,7 +122,6 @@ class PatchActivation(Intervention):
     def with_values(self, values: Any, prompt: str | Sequence[int]) -> PatchActivation:
         """Return the same with the values of a prompt, as `activation_values` returns them."""
         source = prompt if isinstance(prompt, str) else None
-        values = np.asarray(values, dtype=np.float32)
         return PatchActivation(self.layer, values, self.head, self.strength, self.positions, self.label, source)
 
     @property
@@ -131,12 +136,10 @@ class PatchActivation(Intervention):
 
     def check(self, scope: Microscope) -> None:
         """Raise ValueError where there is no such head or layer; the final norm is one more of the stream."""
-        if self.head is not None or self.layer != scope.n_layers:
+        if self.head is not None:
+            check_head(scope, self.layer, self.head)
+        elif self.layer != scope.n_layers:
             super().check(scope)
-        if self.head is not None and not 0 <= self.head < scope.n_heads:
-            raise ValueError(
-                f"There is no head {self.layer}.{self.head}: {scope.model_id} has heads 0 to {scope.n_heads - 1}."
-            )
 
     def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
         """See `Intervention.change`."""
@@ -162,6 +165,20 @@ class PatchActivation(Intervention):
             values = f"steering.PatchActivation.of(scope, {self.source!r}, {place}).values"
         label = [] if self.label == "patch" else [f"label={self.label!r}"]
         return [str(self.layer), values, *([] if self.head is None else [f"head={self.head}"]), *label]
+
+
+def _float32(values: Any) -> Array:
+    """Return a copy of numbers; raise TypeError where some are none."""
+    try:
+        found = np.asarray(values.detach().float().cpu() if isinstance(values, Tensor) else values)
+        if found.dtype.kind not in "fiub":
+            raise ValueError
+        with np.errstate(over="ignore"):  # infinite numbers are refused
+            return found.astype(np.float32)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(
+            f"The values of a patched activation are numbers [position, width], or one number; got {opening(values)}."
+        ) from None
 
 
 @remotable

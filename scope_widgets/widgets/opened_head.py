@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
+from scope_widgets._check_choice import check_choice
 from scope_widgets._job import Steps
 from scope_widgets.heads import HeadTokens, ov_tokens, qk_tokens, value_weighted_attention, writes
 from scope_widgets.models.remote_dispatch import submit
@@ -97,6 +98,7 @@ class OpenedHead(traitlets.HasTraits):
         `what`: "writes" at the position, see `heads.writes`; "ov" and "qk" of its token, see `heads.ov_tokens` and
         `heads.qk_tokens`.
         """
+        check_choice("what", what, What)
         listed = self._listed
         trace, layer, head = self._trace_with(layer, head, side)
         position = within(position, len(trace.tokens), "position")

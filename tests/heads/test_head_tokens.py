@@ -5,7 +5,7 @@ import pytest
 import torch
 import transformers as hf
 
-from scope_widgets import Microscope, heads, lens
+from scope_widgets import Microscope, heads, lens, steering
 from scope_widgets.experiments import single_tokens
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from tests.support.family_models import family_model
@@ -254,6 +254,11 @@ def test_errors_are_sentences():
         heads.qk_tokens(scope, 0, 0, 5, n=97)
     with pytest.raises(ValueError, match=r"stream= is one of embedding, first_block; got 'x'"):
         heads.ov_tokens(scope, 0, 0, 5, stream="x")
+    for token in (1.5, None, b"w5", {"w5": 1}):
+        with pytest.raises(TypeError, match="token= is a text of one token, a token id"):
+            heads.qk_tokens(scope, 0, 0, token)
+    with pytest.raises(TypeError, match="scope= is a model"):
+        heads.writes(trace, 0, 0, scope="llama")
     with pytest.raises(ValueError, match="got none"):
         heads.ov_tokens(scope, 0, 0, [])
     with pytest.raises(ValueError, match="choose one with"):
@@ -279,6 +284,19 @@ def test_a_layer_without_attention_is_refused():
         with pytest.raises(UnsupportedModelError, match="no attention that this package can see into"):
             function(scope, 0, 0, 5)
         assert len(function(scope, 1, 0, 5).top()) == 10
+
+
+def test_a_model_without_heads_says_so():
+    config = hf.MambaConfig(vocab_size=VOCAB, hidden_size=32, num_hidden_layers=2, state_size=4)
+    scope = Microscope.for_model(hf.MambaForCausalLM(config).eval(), tiny_tokenizer())
+    for made in (
+        lambda: heads.writes(scope.trace(PROMPT), 0, 0),
+        lambda: heads.ov_tokens(scope, 0, 0, 5),
+        lambda: steering.Session(scope, PROMPT, [steering.ScaleHead(0, 0, 0.0)]),
+        lambda: steering.PatchActivation.of(scope, PROMPT, 0, 0),
+    ):
+        with pytest.raises((IndexError, ValueError), match="no layer of (it|local) attends"):
+            made()
 
 
 def test_tokens_and_positions_that_are_normed_together_have_no_bare_embedding():

@@ -6,7 +6,7 @@ import pytest
 import torch
 import transformers as hf
 
-from scope_widgets import Microscope, circuits, lens, patching, steering
+from scope_widgets import Microscope, circuits, heads, lens, patching, steering
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.matmul_dtype import matmul_dtype
 from tests.support.tiny_models import quantisable_llama, tiny_tokenizer
@@ -103,6 +103,25 @@ def test_steering_is_what_a_hook_does(quantised):
     expected = last(plain, IDS, plain.model.layers[1], lambda _, args: (args[0] + added, *args[1:]))
     session = steering.Session(scope, IDS, [steering.AddDirection(direction, positions="all")])
     torch.testing.assert_close(session.at([0.5]).logits, expected, rtol=0, atol=tolerance)
+
+
+def test_what_a_head_writes_is_what_the_output_matrix_makes_of_it(quantised):
+    scope, plain, _ = quantised
+    trace = scope.trace(IDS)
+    matrix, norm = plain.model.layers[1].self_attn.o_proj, plain.model.norm
+    one = torch.zeros_like(trace.z(1)[-1])
+    one[2] = trace.z(1)[-1, 2]
+    with torch.no_grad():
+        written = (matrix(one.reshape(1, -1)) - matrix(torch.zeros(1, one.numel())))[0].double()
+        final = trace.residual(3)[-1].double()
+        scale = (final.square().mean() + norm.variance_epsilon).sqrt()
+        expected = plain.lm_head.weight.double() @ (written / scale * norm.weight.double())
+    expected = expected - expected.mean()
+    found = heads.writes(trace, 1, 2, n=len(expected))
+    order = torch.from_numpy(found.up_ids[0])
+    torch.testing.assert_close(
+        torch.from_numpy(found.up[0]), expected[order], rtol=0, atol=0.01 * float(expected.abs().max())
+    )
 
 
 def test_circuits_of_quantised_models_are_refused(quantised):

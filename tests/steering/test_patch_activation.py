@@ -93,12 +93,23 @@ def test_a_session_of_a_session_is_as_one_that_is_made_anew_and_runs_less(monkey
     assert moved.at().kl == 0
 
 
+def test_tensors_of_a_model_are_values() -> None:
+    for values in (torch.ones(2, 3, dtype=torch.bfloat16), torch.ones(2, 3, requires_grad=True)):
+        assert PatchActivation(1, values).values.tolist() == [[1.0] * 3] * 2
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
         (lambda s: PatchActivation("1", 0.0), "are numbers"),
         (lambda s: PatchActivation(1, [1.0, 2.0]), "position, width"),
         (lambda s: PatchActivation(1, np.nan), "finite"),
+        (lambda s: PatchActivation(1, 1e300), "finite"),
+        (lambda s: PatchActivation(1, "zero"), "are numbers .*got 'zero'"),
+        (lambda s: PatchActivation(1, [[1.0], [1.0, 2.0]]), "are numbers .*got list"),
+        (lambda s: PatchActivation(1, 2j), "are numbers"),
+        (lambda s: PatchActivation(1, 0.0, label=3), "label= is a text"),
+        (lambda s: Session(s, IDS).submit_changed(3), "Expected interventions"),
         (lambda s: PatchActivation.of(s, [IDS, IDS], 1), "one prompt"),
         (lambda s: PatchActivation.of(s, IDS, 1, 99), "heads 0 to"),
         (lambda s: Session(s, IDS, [PatchActivation(9, 0.0, 1)]), "layers 0 to"),

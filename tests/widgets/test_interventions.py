@@ -23,6 +23,7 @@ from scope_widgets.widgets import (
 )
 from scope_widgets.widgets.core.requests import finished
 from tests.support.fake_transport import fake_remote
+from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
 CORRUPTED = "When Mary and John went to the store, Mary gave a drink to"
@@ -234,6 +235,47 @@ def test_what_cannot_be_done_is_said_and_changes_nothing() -> None:
         ask(alone, site="head", layer=3, how="scale", index=1, strength=0.0)
     with pytest.raises(TypeError, match="ScaleHead"):
         alone.intervene("head 3.1")  # type: ignore[arg-type]
+
+
+def test_two_that_are_begun_before_there_is_a_list_are_both_in_it() -> None:
+    view = AttentionView(scope().trace(PROMPT))
+    first = view.answer_intervene("head", 1, "zero", 0)
+    next(first)
+    second = view.answer_intervene("head", 2, "zero", 0)
+    next(second)
+    view.intervene(steering.ScaleHead(3, 1, 0.5))
+    finished(second)
+    finished(first)
+    assert [row["name"] for row in view.intervened["rows"]] == ["zero head 1.0", "zero head 2.0", "head 3.1"]
+
+
+def test_what_is_begun_on_one_prompt_and_ends_on_another_acts_on_that() -> None:
+    view = AttentionView(scope().trace(PROMPT))
+    answer = view.answer_intervene("head", 1, "zero", 0)
+    next(answer)
+    view.change_prompt(OTHER)
+    finished(answer)
+    assert view.session.prompt == OTHER
+    again = AttentionView(scope().trace(OTHER)).intervene(steering.ScaleHead(1, 0, 0.0))
+    assert view.intervened["effect"]["kl"] == pytest.approx(again.kl)
+
+
+def test_a_session_of_another_model_is_refused() -> None:
+    other = Microscope.for_model(tiny_model("llama"), tiny_tokenizer())
+    session = steering.Session(other, "w3 w4", [steering.ScaleHead(1, 0, 0.0)])
+    with pytest.raises(ValueError, match="session= is of local, 3 layers of 4 heads, and this view of demo, 4 of 4"):
+        AttentionView(scope().trace(PROMPT), session=session)
+
+
+def test_what_acts_beyond_a_prompt_says_so() -> None:
+    view = AttentionView(scope().trace(PROMPT))
+    ask(view, site="head", layer=3, how="zero", index=1, position=12)
+    assert view.intervened["rows"][0]["at"] == "positions 12 to 12"
+    view.change_prompt("the horse runs")
+    assert view.intervened["rows"][0]["at"] == "positions 12 to 12, beyond this prompt"
+    assert view.intervened["effect"]["kl"] == pytest.approx(0, abs=1e-9)
+    view.change_prompt(PROMPT)
+    assert view.intervened["rows"][0]["at"] == "positions 12 to 12"
 
 
 # -- prompts, and models on a server

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from scope_widgets._untrusted import opening
 from scope_widgets.features.distributed.recipe import recipe_of
 from scope_widgets.features.distributed.workers import mapped
-from scope_widgets.features.recording.manifest import MANIFEST, Manifest, Shard
-from scope_widgets.features.recording.record import Part, Precision, RecordedSite, manifest_of, recorded, write_part
+from scope_widgets.features.recording.manifest import MANIFEST, Manifest, RecordedSite, Shard
+from scope_widgets.features.recording.record import Part, Precision, manifest_of, recorded, write_part
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.recording.samples import Sample
 from scope_widgets.features.recording.shards import name_of
@@ -90,7 +92,10 @@ def record(
         packed=packed,
         special_tokens=special_tokens,
     )
-    recipe = recipe_of(scope, **(load or {}))
+    load = {} if load is None else load
+    if not isinstance(load, Mapping) or not set(load) <= set(signature(Microscope.load).parameters):
+        raise TypeError(f"load= has arguments of Microscope.load, such as {{'device': 'cuda'}}; got {opening(load)}.")
+    recipe = recipe_of(scope, **load)
     write_parts = partial(_write_parts, recipe=recipe, workers=workers, cpus=cpus, gpus=gpus)
     return recorded(scope, texts, manifest, folder, column, progress, write_parts)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from scope_widgets._check_choice import is_whole
+from scope_widgets._check_choice import checked_count, checked_number
 
 
 def mapped(
@@ -20,9 +20,9 @@ def mapped(
     A job and what is returned are dicts of what Arrow holds: numbers, texts, lists of them. What is refused is raised
     as the ValueError or OSError that it was.
     """
-    for name, value, least in (("workers", workers, 1), ("cpus", cpus, 1)):
-        if not is_whole(value) or value < least:
-            raise ValueError(f"{name}= is a whole number from {least}; got {value!r}.")
+    workers, cpus = checked_count("workers", workers), checked_count("cpus", cpus)
+    if gpus:
+        gpus = checked_number("gpus", gpus)
     with ray_here(workers * cpus) as ray:
         import pyarrow
 

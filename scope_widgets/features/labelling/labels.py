@@ -71,10 +71,17 @@ class FeatureLabels(Result):
     provenance: Provenance
 
     def __post_init__(self) -> None:
-        """Raise ValueError where the parts are not of one length."""
+        """Raise ValueError where the parts are not of one length, or a score, p or count cannot be one."""
         columns = [value for name, value in vars(self).items() if name != "provenance"]
         if any(np.shape(one) != np.shape(self.label) for one in columns):
             raise ValueError("FeatureLabels have one label, one score and one text of evidence a latent")
+        for name in ("detection", "fuzzing", "null_detection", "null_fuzzing", "low", "high", "p", "q"):
+            values = vars(self)[name]
+            if (np.abs(values - 0.5) > 0.5 + 1e-9).any():  # NaN: not known
+                raise ValueError(f"{name} of FeatureLabels is 0 to 1, or NaN; got {values.min()} to {values.max()}")
+        for name in ("feature", "n", "firing"):
+            if (vars(self)[name] < 0).any():
+                raise ValueError(f"{name} of FeatureLabels is a whole number from 0; got {vars(self)[name].min()}")
 
     def __len__(self) -> int:
         """Return the number of latents."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from scope_widgets._untrusted import opening
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
 
@@ -35,6 +36,9 @@ class JoinedRecordings:
     def __init__(self, parts: Sequence[Recording]) -> None:
         if not parts:
             raise ValueError("There is no recording: give one, or a list of some.")
+        for one in parts:
+            if not isinstance(one, Recording):
+                raise TypeError(f"A list of recordings has features.Recording, and here {opening(one)} too.")
         for name in _ALIKE:
             found = list(dict.fromkeys(getattr(one.manifest, name) for one in parts))
             if len(found) > 1:

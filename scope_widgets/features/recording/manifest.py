@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from scope_widgets._check_choice import choices
 from scope_widgets._files import write_text
 from scope_widgets._provenance import versions
 from scope_widgets._untrusted import check_count, opening, parse_json, read_text, reading
 
 MANIFEST = "manifest.json"
+RecordedSite = Literal["residual", "attention_out", "mlp_in", "mlp_out", "neurons", "z"]
 DTYPES = ("float16", "bfloat16", "float32")
 #: rows of a recording, samples of it, and shards
 _MOST = 10**13
@@ -137,11 +139,12 @@ class Manifest:
         if not isinstance(given, dict) or set(given) not in (names, names - {"target", "d_target"}):
             raise ValueError("it has other entries")
         target = given.get("target")
-        if not isinstance(target, (str, type(None))) or target == given["site"]:
+        sites = choices(RecordedSite)
+        if given["site"] not in sites or target not in (None, *sites) or target == given["site"]:
             raise ValueError(f"its target is {opening(target)}, its site {opening(given['site'])}")
         if target is not None:
             check_count("d_target", given["d_target"], 10**6)
-        kinds = {"model": str, "site": str, "packed": bool, "special_tokens": bool, "complete": bool, "versions": dict}
+        kinds = {"model": str, "packed": bool, "special_tokens": bool, "complete": bool, "versions": dict}
         for name, kind in kinds.items():
             if not isinstance(given[name], kind):
                 raise ValueError(f"{name} is {opening(given[name])}")

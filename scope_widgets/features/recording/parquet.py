@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from scope_widgets._files import replacing
 from scope_widgets.features.recording.manifest import Manifest
-from scope_widgets.features.recording.shards import COLUMNS, read_shard, texts_of_bytes
+from scope_widgets.features.recording.shards import COLUMNS, texts_of_bytes
 from scope_widgets.features.recording.texts import pyarrow_parquet
 
 #: numbers of a row group
@@ -21,11 +21,15 @@ _NUMBERS = 2**24
 _SNIPPET = 200
 
 
-def write_parquet(manifest: Manifest, shards: list[Path], folder: Path) -> None:
+#: tensors of each shard by their names, as `Recording.tensors`
+Read: TypeAlias = Callable[[list[str]], Iterator[dict[str, Tensor]]]
+
+
+def write_parquet(manifest: Manifest, read: Read, folder: Path) -> None:
     """Write `rows.parquet` and `samples.parquet` of a recording's shards, each whole or not at all."""
     parquet = pyarrow_parquet()
     folder.mkdir(parents=True, exist_ok=True)
-    for name, groups in (("rows", _row_groups(manifest, shards)), ("samples", _sample_groups(shards))):
+    for name, groups in (("rows", _row_groups(manifest, read)), ("samples", _sample_groups(read))):
         with replacing(folder / f"{name}.parquet") as new:
             writer = None
             try:
@@ -39,15 +43,14 @@ def write_parquet(manifest: Manifest, shards: list[Path], folder: Path) -> None:
                 raise ValueError("This recording has no rows to write.")
 
 
-def _row_groups(m: Manifest, shards: list[Path]) -> Iterator[Any]:
+def _row_groups(m: Manifest, read: Read) -> Iterator[Any]:
     import pyarrow
 
     step = max(1, _NUMBERS // sum(m.widths.values()))
     columns = dict(zip(("activation", "target"), m.widths, strict=False))
     first = 0
-    for path in shards:
-        values = [f"{site}.{layer}" for site in m.widths for layer in m.layers]
-        shard = read_shard(path, [*COLUMNS, "text", "text_bytes", *values])
+    values = [f"{site}.{layer}" for site in m.widths for layer in m.layers]
+    for shard in read([*COLUMNS, "text", "text_bytes", *values]):
         snippets = pyarrow.array([text[:_SNIPPET] for text in texts_of_bytes(shard)], pyarrow.string())
         for layer in m.layers:
             for start in range(0, len(shard["sample_id"]), step):
@@ -77,12 +80,11 @@ def _lists(rows: Tensor) -> Any:
     return pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(flat), rows.shape[1])
 
 
-def _sample_groups(shards: list[Path]) -> Iterator[Any]:
+def _sample_groups(read: Read) -> Iterator[Any]:
     import pyarrow
 
     first = 0
-    for path in shards:
-        shard = read_shard(path, ["document", "start", "text", "text_bytes"])
+    for shard in read(["document", "start", "text", "text_bytes"]):
         texts = texts_of_bytes(shard)
         yield pyarrow.table(
             {

@@ -13,11 +13,11 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from scope_widgets._check_choice import check_choice, is_whole
+from scope_widgets._check_choice import check_choice, checked_count, is_whole
 from scope_widgets._files import check_folder
 from scope_widgets._partial_result import result_or_interrupt
 from scope_widgets._progress import tqdm
-from scope_widgets.features.recording.manifest import MANIFEST, Manifest, Shard
+from scope_widgets.features.recording.manifest import MANIFEST, Manifest, RecordedSite, Shard
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.recording.samples import Sample, samples_of
 from scope_widgets.features.recording.shard_tensors import shard_tensors
@@ -26,7 +26,6 @@ from scope_widgets.features.recording.texts import Texts, texts_of
 from scope_widgets.models.execution.activation_edits import n_neurons
 from scope_widgets.models.microscope import Microscope
 
-RecordedSite = Literal["residual", "attention_out", "mlp_in", "mlp_out", "neurons", "z"]
 Precision = Literal["float16", "bfloat16", "float32"]
 #: what writes the shards of a model's recording and yields each, in their order
 WriteParts: TypeAlias = "Callable[[Microscope, Iterator[Part], Path, Manifest], Iterator[Shard]]"
@@ -154,7 +153,7 @@ def manifest_of(
         context=_checked_context(scope, context),
         packed=bool(packed),
         special_tokens=bool(special_tokens),
-        max_tokens=_checked_count("max_tokens", max_tokens),
+        max_tokens=None if max_tokens is None else checked_count("max_tokens", max_tokens),
         part=_checked_part(shard),
         target=target,
         d_target=None if target is None else width_of(scope, target),
@@ -383,19 +382,13 @@ def _checked_context(scope: Microscope, context: int | None) -> int:
     longest = scope.anatomy.context
     if context is None:
         return min(256, longest)
-    if not 2 <= context <= longest:
+    if not is_whole(context) or not 2 <= context <= longest:
         raise ValueError(f"context= is a number of tokens, 2 to {longest} for {scope.model_id}; got {context!r}.")
     return int(context)
 
 
-def _checked_count(name: str, value: int | None) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise ValueError(f"{name}= is a whole number from 1; got {value!r}.")
-    return value
-
-
 def _checked_part(shard: Sequence[int]) -> list[int]:
-    part = list(shard)
+    part = list(shard) if isinstance(shard, Iterable) else []
     if len(part) != 2 or not all(type(one) is int for one in part) or not 0 <= part[0] < part[1]:
         raise ValueError(f"shard= is (rank, world), such as (0, 4) for the first of four; got {shard!r}.")
     return part

@@ -82,6 +82,11 @@ class Recording:
             f"{m.n_samples:,} samples{state})"
         )
 
+    @property
+    def layers(self) -> list[int]:
+        """Layers that it holds."""
+        return self.manifest.layers
+
     def rows(self, layer: int, site: str | None = None) -> MappedRows:
         """Return the activations of a layer `[row, d]`, which are read where they are indexed.
 
@@ -158,7 +163,7 @@ class Recording:
                     if digest_of(path) != shard.sha256:
                         raise ValueError("it is not what was written")
                     self._checked.add(path)
-                found = read_shard(path, names)
+                found = read_shard(path, names, shard.rows, shard.samples)
             yield found
 
     def take_as_checked(self) -> None:
@@ -193,6 +198,8 @@ class Recording:
 
         Raises
         ------
+        ValueError
+            Where a shard is missing, or not as it was written.
         ImportError
             Without pyarrow.
 
@@ -202,7 +209,7 @@ class Recording:
         >>> sorted(path.name for path in rec.to_parquet(folder / "parquet").iterdir())
         ['rows.parquet', 'samples.parquet']
         """
-        write_parquet(self.manifest, self.paths(), Path(folder))
+        write_parquet(self.manifest, self.tensors, Path(folder))
         return Path(folder)
 
     def batches(

@@ -27,10 +27,22 @@ def write_shard(path: Path, tensors: dict[str, Tensor]) -> str:
         return digest_of(new)
 
 
-def read_shard(path: Path, names: list[str]) -> dict[str, Tensor]:
-    """Return tensors of a shard, which are mapped, not read, until they are used."""
+def read_shard(path: Path, names: list[str], rows: int, samples: int) -> dict[str, Tensor]:
+    """Return tensors of a shard, which are mapped, not read, until they are used.
+
+    Raises
+    ------
+    ValueError
+        Where one has another length than the rows and samples that the manifest says, or a column another dtype.
+    """
     with safe_open(str(path), "pt") as file:
-        return {name: file.get_tensor(name) for name in names}
+        found = {name: file.get_tensor(name) for name in names}
+    for name, one in found.items():
+        dtype = (COLUMNS | SAMPLE_COLUMNS).get(name, one.dtype)
+        length = samples if name in SAMPLE_COLUMNS else one.numel() if name == "text" else rows
+        if one.dtype != dtype or one.shape[:1] != (length,) or one.ndim != 1 + ("." in name):
+            raise ValueError(f"{name} is {one.dtype} {list(one.shape)}, and {length:,} were recorded")
+    return found
 
 
 def digest_of(path: Path) -> str:

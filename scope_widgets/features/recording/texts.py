@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -37,9 +37,11 @@ def texts_of(source: Texts, column: str = "text") -> Iterator[str | list[int]]:
         yield from _of_file(path, column)
     elif hasattr(source, "column_names"):
         yield from _of_data_set(source, column)
-    else:
+    elif isinstance(source, Iterable) and not isinstance(source, (bytes, Mapping)):
         for at, one in enumerate(source):
             yield _checked(one, f"Text {at}")
+    else:
+        raise TypeError(f"Texts are a list of them, the name of a file or a data set; got {opening(source)}.")
 
 
 def _of_file(path: Path, column: str) -> Iterator[str | list[int]]:

@@ -54,6 +54,13 @@ class Checkpoint:
                 raise ValueError("it does not say what it is of, and how far it came")
             return cls(about, {name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - it is no mapping
 
+    def like(self, name: str, of: Tensor) -> Tensor:
+        """Return a tensor; raise ValueError where it is not of the shape and dtype of `of`, or not finite."""
+        found = self.tensors.get(name)
+        if found is None or (found.shape, found.dtype) != (of.shape, of.dtype) or not found.isfinite().all():
+            raise ValueError(f"{name} is no finite {str(of.dtype).removeprefix('torch.')} {tuple(of.shape)}")
+        return found
+
 
 def optimiser_state(optimiser: torch.optim.Optimizer, parameters: list[Tensor]) -> dict[str, Tensor]:
     """Return the moments of Adam by the number of their parameter."""
@@ -64,12 +71,9 @@ def optimiser_state(optimiser: torch.optim.Optimizer, parameters: list[Tensor]) 
     }
 
 
-def set_optimiser_state(optimiser: torch.optim.Optimizer, parameters: list[Tensor], tensors: dict[str, Tensor]) -> None:
+def set_optimiser_state(optimiser: torch.optim.Optimizer, parameters: list[Tensor], known: Checkpoint) -> None:
     """Put the moments of Adam back."""
+    step = torch.zeros(())
     for at, one in enumerate(parameters):
-        begins = f"adam.{at}."
-        optimiser.state[one] = {
-            name.removeprefix(begins): value.to(one.device)
-            for name, value in tensors.items()
-            if name.startswith(begins)
-        }
+        like = {"exp_avg": one, "exp_avg_sq": one, "step": step}
+        optimiser.state[one] = {name: known.like(f"adam.{at}.{name}", of).to(one.device) for name, of in like.items()}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from scope_widgets._untrusted import opening
 from scope_widgets.features.training.objective import Fired, strongest_of_all
 
 
@@ -25,9 +26,9 @@ class Processes:
     """
 
     def __init__(self, fabric: Any = None) -> None:
-        if fabric is not None and not hasattr(fabric, "all_reduce"):
-            raise TypeError(f"fabric= is a launched lightning_fabric.Fabric; got a {type(fabric).__name__}.")
-        self._fabric = fabric
+        if fabric is not None and (isinstance(fabric, type) or not hasattr(fabric, "all_reduce")):
+            raise TypeError(f"fabric= is a launched lightning_fabric.Fabric; got {opening(fabric)}.")
+        self._fabric: Any = fabric
         self.number: int = 1 if fabric is None else fabric.world_size
         self.is_first: bool = fabric is None or fabric.is_global_zero
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import versions
-from scope_widgets._untrusted import reading
+from scope_widgets._untrusted import check_count, reading
 from scope_widgets.features.formats import write_saelens, write_sparsify
 from scope_widgets.features.sae.gates import without_gate
 from scope_widgets.features.sae.measures import explained_variance
@@ -163,14 +163,16 @@ class TrainingRun:
                 "or the same rows and arguments."
             )
         with reading(f"{str(folder / CHECKPOINT)!r} is no checkpoint of this run"):
-            self.step_number = int(known.about["step"])
-            self._history = {name: list(values) for name, values in known.about["history"].items()}
+            self.step_number = check_count("step", known.about["step"], self._settings.steps)
+            history = known.about["history"]
+            self._history = {name: [float(one) for one in values] for name, values in history.items()}
             self._step.set_state(known.about["state"])
-            self._step.life.idle.copy_(known.tensors["idle"])
+            self._step.life.idle.copy_(known.like("idle", self._step.life.idle))
             self._step.life.steps = self.step_number
             for at, one in enumerate(self._parameters):
-                one.copy_(known.tensors[f"parameter.{at}"])
-            set_optimiser_state(self._optimiser, self._parameters, known.tensors)
+                one.copy_(known.like(f"parameter.{at}", one))
+            if self.step_number:
+                set_optimiser_state(self._optimiser, self._parameters, known)
 
     def result(self) -> SAE:
         """Return what is trained so far, for activations as they are; a latent is the length of what it adds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from scope_widgets._check_choice import check_choice
+from scope_widgets._check_choice import check_choice, checked_count, checked_number
 
 Architecture = Literal["batch_topk", "topk", "matryoshka", "jumprelu", "gated"]
 
@@ -32,13 +32,10 @@ class Settings:
     def __post_init__(self) -> None:
         check_choice("architecture", self.architecture, Architecture)
         for name in ("d_sae", "k", "steps", "batch"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}= is a whole number from 1; got {value!r}.")
+            object.__setattr__(self, name, checked_count(name, getattr(self, name)))
         if self.k > self.d_sae:
             raise ValueError(f"k={self.k} latents of a row cannot fire where there are d_sae={self.d_sae}: take fewer.")
-        if not 0 < self.learning_rate < float("inf"):
-            raise ValueError(f"learning_rate= is a number above 0; got {self.learning_rate!r}.")
+        object.__setattr__(self, "learning_rate", checked_number("learning_rate", self.learning_rate))
 
     def to_dict(self) -> dict[str, Any]:
         """Return them as JSON knows them."""

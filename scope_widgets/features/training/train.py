@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from scope_widgets._check_choice import checked_count
 from scope_widgets._files import check_folder
 from scope_widgets._partial_result import result_or_interrupt
 from scope_widgets._seeds import seed_of
@@ -64,7 +65,7 @@ def train(
     ----------
     source : Recording, or several that are read as one; or array or tensor [row, d]
     layer : int, optional
-        Of a recording of several.
+        Of a recording of several; of an array the one that the result is said to be of.
     target : str, Recording, or array or tensor [row, d_out], optional
         What the output is to be, a row for each of `source`: the name of the recording's own target
         (`features.record(..., site="mlp_in", target="mlp_out")`), a recording of the same texts, or, of an array, an
@@ -138,13 +139,13 @@ def train(
         raise ValueError(
             "skip=True is of a transcoder, which has a target=: an autoencoder would learn its input alone."
         )
-    batch = min(batch, rows.n) if isinstance(batch, int) and batch > 0 else batch
-    d_sae = 8 * rows.d if d_sae is None else d_sae
+    batch = min(checked_count("batch", batch), rows.n)
+    d_sae = 8 * rows.d if d_sae is None else checked_count("d_sae", d_sae)
     settings = Settings(
         d_sae=d_sae,
         k=k,
         architecture=architecture,
-        steps=max(4000, rows.n // max(1, batch)) if steps is None else steps,
+        steps=max(4000, rows.n // batch) if steps is None else steps,
         batch=batch,
         seed=seed,
         learning_rate=1e-3 / max(1.0, d_sae / 1024) ** 0.5 if learning_rate is None else learning_rate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -11,12 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets._check_choice import is_whole
 from scope_widgets._types import Array
 from scope_widgets.features.recording.batches import shuffled_batches
 from scope_widgets.features.recording.joined_recordings import JoinedRecordings, digest_of_recording
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.massive import is_massive, largest_norm
+from scope_widgets.models.checked_device import checked_device
 
 #: of an array's rows one of so many is kept for validation, and so many at most
 _ONE_OF, _MOST = 20, 8192
@@ -32,7 +35,7 @@ Pair: TypeAlias = tuple[Tensor, Tensor]
 
 def as_one(source: Recording | Sequence[Recording] | Array | Tensor) -> Source:
     """Return several recordings as one, anything else as it is."""
-    if isinstance(source, (list, tuple)) and source and all(isinstance(one, Recording) for one in source):
+    if isinstance(source, (list, tuple)) and (not source or any(isinstance(one, Recording) for one in source)):
         return JoinedRecordings(source)
     return cast(Source, source)  # what is no rows TrainingRows says
 
@@ -67,6 +70,9 @@ class TrainingRows:
     """
 
     def __init__(self, source: Source, layer: int | None, seed: int, target: Target = None, device: Any = None) -> None:
+        if layer is not None and not is_whole(layer):
+            raise TypeError(f"layer= is a whole number; got {layer!r}.")
+        layer = None if layer is None else operator.index(layer)
         rows: MappedRows | Tensor
         targets: MappedRows | Tensor | None
         if isinstance(source, (Recording, JoinedRecordings)):
@@ -88,14 +94,16 @@ class TrainingRows:
         self._chosen, others = np.flatnonzero(~validates), np.flatnonzero(validates)[:_MOST]
         if not len(self._chosen):
             raise ValueError("There are no rows to train on: all texts of this recording are for validation.")
+        #: where rows are given; of an array where it is, unless it is said
+        self.device = checked_device(getattr(rows, "device", "cpu") if device is None else device)
+        if self.device.type == "meta":
+            raise ValueError("Rows on the device 'meta' have no numbers to train on.")
         drawn = np.random.default_rng(seed).permutation(self._chosen)[:_MOST]
         first = _finite(self._rows[np.sort(drawn)].float(), len(self._chosen))
         ordinary = _ordinary(self._given, first)
         self.n_massive = int((~ordinary[self._chosen]).sum())
         self._chosen, others = (some[ordinary[some]] for some in (self._chosen, others))
         self.d, self.n = rows.shape[1], len(self._chosen)
-        #: where rows are given; of an array where it is, unless it is said
-        self.device = torch.device(device) if device is not None else getattr(rows, "device", torch.device("cpu"))
         self.first = self._pair(first[torch.from_numpy(ordinary[np.sort(drawn)])])
         self.validation = self._pair(self._rows[others].float() if len(others) else first[:0])
 
@@ -175,12 +183,14 @@ def _targets_of_recording(
     of = source.manifest
     if target is None:
         return None, of.site
+    if target == of.site or (isinstance(target, Recording) and target.manifest.site == of.site):
+        raise ValueError(f"Source and target are both of {of.site!r}: without target= an autoencoder is trained.")
     if isinstance(target, str):
         if target != of.target:
             there = f"holds {' and '.join(of.widths)}"
             raise ValueError(
                 f"target={target!r} is not what this recording has beside {of.site!r}: it {there}. Record both in one "
-                f"forward: features.record(..., site={of.site!r}, target={target!r})."
+                f"forward, with site={of.site!r} and target={target!r}."
             )
         return source.rows(layer, target), target
     if not isinstance(target, Recording) or isinstance(source, JoinedRecordings):
@@ -188,8 +198,9 @@ def _targets_of_recording(
             "target= of a recording is the name of its target, or a recording of the same texts, of several "
             f"recordings the name; got a {type(target).__name__}."
         )
-    if target.manifest.site == of.site:
-        raise ValueError(f"Source and target are both of {of.site!r}: without target= an autoencoder is trained.")
+    models = [(rec.manifest.model, rec.manifest.revision) for rec in (source, target)]
+    if models[0] != models[1]:
+        raise ValueError(f"Source and target are of one model; these are of {models[0][0]} and {models[1][0]}.")
     columns = ["sample_id", "token_pos", "token_id"]
     texts = [[one.texts for one in rec.manifest.shards[-1:]] for rec in (source, target)]
     if texts[0] != texts[1] or not source.table[columns].equals(target.table[columns]):
@@ -198,12 +209,12 @@ def _targets_of_recording(
 
 
 def _one_layer(source: Recording | JoinedRecordings, layer: int | None) -> int:
-    layers = source.manifest.layers
+    layers = source.layers
     if layer is None and len(layers) == 1:
         return layers[0]
     if layer is None:
         raise ValueError(f"This recording has layers {', '.join(map(str, layers))}: say which one, layer={layers[-1]}.")
-    return int(layer)
+    return layer
 
 
 def _ordinary(given: list[MappedRows | Tensor], some: Tensor) -> Array:

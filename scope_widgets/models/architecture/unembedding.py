@@ -208,8 +208,8 @@ def head_writes(scope: ModelParts, z: Tensor, layer: int) -> tuple[Tensor, Tenso
     block, out = scope.anatomy.blocks[layer], output_matrix(scope.anatomy, layer)
     each = torch.eye(z.shape[-2], dtype=torch.bool, device=z.device)[:, :, None]
     with recording_gradients(False), held(scope.model):
-        whole = out(z.flatten(-2))
-        nothing = out(torch.zeros_like(z.flatten(-2)))
+        joined = z.flatten(-2).reshape(-1, z.shape[-2] * z.shape[-1])  # matrices of 8 bits take no single vector
+        whole, nothing = (out(one).reshape(*z.shape[:-2], -1) for one in (joined, torch.zeros_like(joined)))
         heads = out(torch.where(each, z[..., None, :, :], 0.0).flatten(-2)) - nothing[..., None, :]
         frozen = freeze_norm(block.attention_norm, whole[..., None, :])
     bias = frozen(nothing[..., None, :].cpu().double()) + frozen.bias

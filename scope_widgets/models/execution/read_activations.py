@@ -9,6 +9,7 @@ from torch import Tensor
 
 from scope_widgets.models.execution.activation_edits import Editor, HookPoint
 from scope_widgets.models.input_device import input_device
+from scope_widgets.models.run_arguments import check_token_ids
 from scope_widgets.models.tokens import pad
 
 
@@ -26,7 +27,13 @@ def read_activations(scope: Any, rows: list[list[int]], points: Sequence[HookPoi
     Returns
     -------
     dict of (site, layer) to Tensor [row, position, d], of z [row, position, head, d_head]
+
+    Raises
+    ------
+    ValueError
+        For more tokens than the model reads, or an id that it lacks.
     """
+    check_token_ids(scope, rows)
     found: dict[HookPoint, Tensor] = {}
 
     def keep(point: HookPoint) -> Callable[[Tensor], Tensor]:

@@ -165,7 +165,7 @@ class Intervening(SharesInterventions, View):
             if how != "zero":
                 one = yield from self._with_values(one, how)
         else:
-            raise ValueError(f"A {site[:20]} cannot be changed by {how[:20]!r}.")
+            raise ValueError(f"A {str(site)[:20]} cannot be changed by {str(how)[:20]!r}.")
         return (yield from self._intervene(one))
 
     def answer_withdraw(self, key: str) -> LongAnswer:
@@ -195,7 +195,21 @@ class Intervening(SharesInterventions, View):
             self.intervened = {} if shared is None else _told(shared)
 
     def begin_interventions(self) -> None:
-        """Look for those of the selection, once it is known what the view is of."""
+        """Look for those of the selection, once it is known what the view is of.
+
+        Raises
+        ------
+        ValueError
+            For a session of a model of other sizes than that of the view.
+        """
+        own = self.intervenes_on()
+        if self._given_list and self._list is not None and own is not None:
+            here, there = own[0], self._list.session.scope
+            if (here.n_layers, here.n_heads) != (there.n_layers, there.n_heads):
+                raise ValueError(
+                    f"session= is of {there.model_id}, {there.n_layers} layers of {there.n_heads} heads, and this view "
+                    f"of {here.model_id}, {here.n_layers} of {here.n_heads}: give a session of the same model."
+                )
         share_lists(self.selection)
         self.follow_interventions()
 
@@ -222,13 +236,17 @@ class Intervening(SharesInterventions, View):
         return own is not None and own[1] is not None
 
     def _intervene(self, one: Intervention) -> LongAnswer:
-        shared = self._list
-        if shared is None:
+        change = with_intervention(one, one.strength)
+        while (shared := self._list) is None:
+            own = self.intervenes_on()
             shared = yield from self._new_list()
-        yield from shared.put(with_intervention(one, one.strength))
-        if self._list is not shared:
-            self.share(shared)
-            share_lists(self.selection)
+            yield from shared.put(change)
+            if self._list is None and self.intervenes_on() == own:
+                self.share(shared)
+                share_lists(self.selection)
+                return {}, []
+            # else there is another list by now, or another prompt
+        yield from shared.put(change)
         return {}, []
 
     def _new_list(self) -> Steps[SharedInterventions]:
@@ -256,7 +274,7 @@ def _told(shared: SharedInterventions) -> dict[str, Any]:
     """Return what the browser is told: rows, their effect ({} while it is not known), the tokens that are compared."""
     session = shared.session
     return {
-        "rows": described(shared.rows),
+        "rows": described(shared.rows, len(session.token_ids)),
         "effect": effect_of(shared.found) if shared.rows else {},
         "answers": token_texts(session.scope.tokenizer, list(session.answers or ())),
         "can_undo": shared.can_undo,

@@ -33,12 +33,14 @@ def _numbered(text: str) -> Iterable[str]:
         number += 1
 
 
-def at_words(at: Any) -> str:
-    """Say at which positions an intervention acts."""
+def at_words(at: Any, length: int | None = None) -> str:
+    """Say at which positions an intervention acts, and whether a prompt of `length` tokens has none of them."""
     if isinstance(at, str):
         return {"all": "all positions", "last": "last position"}[at]
     start, stop = at
-    return f"positions from {start}" if stop is None else f"positions {start} to {stop - 1}"
+    said = f"positions from {start}" if stop is None else f"positions {start} to {stop - 1}"
+    # from a prompt's end on what is generated is changed
+    return f"{said}, beyond this prompt" if length is not None and stop is not None and start >= length else said
 
 
 def number(value: float) -> float | None:

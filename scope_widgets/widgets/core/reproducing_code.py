@@ -12,7 +12,7 @@ from scope_widgets._reproducing_calls import is_known_call, variables_of
 if TYPE_CHECKING:
     from scope_widgets.circuits import Circuit
 
-#: of each function of `_calls.OPTIONS`: the variable that holds what a function returns, and the class of that
+#: of each function of `_reproducing_calls.OPTIONS`: the variable that holds what it returns, and the class of that
 _MADE = {
     "Microscope.load": ("scope", "Microscope"),
     "scope.trace": ("trace", "Trace"),

@@ -267,8 +267,8 @@ def without(key: str) -> Change:
     return lambda rows: [row for row in rows if row.key != key]
 
 
-def described(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Describe rows for the browser."""
+def described(rows: Iterable[Row], length: int) -> list[dict[str, Any]]:
+    """Describe rows for the browser, of a prompt of so many tokens."""
     return [
         {
             "key": row.key,
@@ -277,7 +277,7 @@ def described(rows: Iterable[Row]) -> list[dict[str, Any]]:
             "site": row.intervention.site,
             "layer": row.intervention.layer,
             "index": next((int(vars(row.intervention)[name]) for name in ("head", "neuron") if _has(row, name)), None),
-            "at": at_words(row.intervention.positions),
+            "at": at_words(row.intervention.positions, length),
             "strength": number(row.strength),
             "neutral": number(row.intervention.neutral),
             "on": row.on,

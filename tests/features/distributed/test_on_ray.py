@@ -1,4 +1,4 @@
-"""What workers of Ray record and index is what one process does, to the last byte. Without Ray this is skipped."""
+"""What workers of Ray record and index is what one process does, to the last byte: `make test-heavy` installs Ray."""
 
 import errno
 import hashlib
@@ -15,6 +15,7 @@ from scope_widgets.features.indexing import index as index_module
 from scope_widgets.features.recording import record as recording_module
 
 pytest.importorskip("ray")
+pytestmark = pytest.mark.heavy
 
 TEXTS = [f"When {a} and {b} went to the store, {b} gave a book to {a}" for a in "ABCDEFG" for b in "HIJKLMN"]
 

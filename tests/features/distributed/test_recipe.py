@@ -3,6 +3,7 @@
 import pytest
 
 from scope_widgets import Microscope
+from scope_widgets.features import distributed
 from scope_widgets.features.distributed.recipe import recipe_of
 from scope_widgets.features.distributed.workers import mapped
 
@@ -30,7 +31,13 @@ def test_a_model_that_was_given_is_refused():
         recipe_of(given)
 
 
-@pytest.mark.parametrize("options", [(0, 1, 0), (2, 0, 0), (2.5, 1, 0)])
+@pytest.mark.parametrize("options", [(0, 1, 0), (2, 0, 0), (2.5, 1, 0), (2, 1, "all"), (2, 1, -1)])
 def test_numbers_of_workers_are_checked(options):
-    with pytest.raises(ValueError, match=r"(workers|cpus)= is a whole number from 1; got"):
+    with pytest.raises(ValueError, match=r"(workers|cpus|gpus)= is a (whole number from 1|number above 0); got"):
         list(mapped(dict, {}, [{}], *options))
+
+
+@pytest.mark.parametrize("load", [3, {3: 4}, {"devise": "cuda"}])
+def test_what_workers_load_with_is_checked(tmp_path, load):
+    with pytest.raises(TypeError, match=r"load= has arguments of Microscope\.load"):
+        distributed.record(Microscope.load("demo"), ["a text"], layers=2, folder=tmp_path, load=load)

@@ -248,7 +248,12 @@ def test_labels_stand_beside_the_index_and_are_searched(made):
     whole = (index.folder / "labels.json").read_text()
     scalar = whole.replace('"shape": [48]', '"shape": [48, 1]', 1)
     assert scalar != whole
-    for text in ("{}", scalar, whole.replace('"values": [0', '"values": [99999', 1), whole[:100]):
+    impossible = []
+    for name, value in (("p", 7.0), ("fuzzing", -1.0), ("n", -1), ("firing", -3)):
+        given = json.loads(whole)
+        given[name]["values"][0] = value
+        impossible.append(json.dumps(given))
+    for text in (*impossible, "{}", scalar, whole.replace('"values": [0', '"values": [99999', 1), whole[:100]):
         (index.folder / "labels.json").write_text(text)
         with pytest.raises(ValueError, match="does not hold labels of this index"):
             features.FeatureIndex.load(index.folder).search(label="a")

@@ -8,12 +8,14 @@ import time
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from scope_widgets import Microscope, features
 from scope_widgets.features.recording import record as recording_module
 from scope_widgets.features.recording import shard_tensors
 from scope_widgets.features.recording.joined_recordings import digest_of_recording
 from scope_widgets.features.recording.manifest import MANIFEST
+from scope_widgets.features.recording.shards import write_shard
 from tests.support.forked import Forked
 from tests.support.mlp_rows import mlp_rows
 
@@ -243,14 +245,49 @@ def test_neighbours_are_apart_after_shuffling():
         ({"context": 1}, "context="),
         ({"max_tokens": 0}, "max_tokens="),
         ({"shard": (3, 3)}, "shard="),
+        ({"shard": 3}, "shard="),
+        ({"context": "long"}, "context="),
         ({"texts": []}, "no texts"),
         ({"texts": ["", " "]}, "No text has a token"),
         ({"texts": ["fine", 3]}, "Text 1 is no text"),
+        ({"texts": None}, "Texts are a list"),
+        ({"texts": {"a": "text"}}, "Texts are a list"),
+        ({"texts": [[5, 99_999]]}, "Token ids must be 0 to 719 for demo; got 99999"),
     ],
 )
 def test_bad_arguments_are_said(scope, tmp_path, options, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises((TypeError, ValueError), match=said):
         record(scope, tmp_path, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("mlp_out.2", lambda rec: rec.rows(2, "mlp_out")),
+        ("token_id", lambda rec: rec.table),
+        ("document", lambda rec: rec.samples),
+        ("text_bytes", lambda rec: rec.to_parquet(rec.folder / "parquet")),
+    ],
+)
+def test_a_shard_of_other_lengths_than_the_manifest_says_is_refused(scope, tmp_path, name, read):
+    rec = record(scope, tmp_path, layers=2, site="mlp_in", target="mlp_out")
+    path = rec.paths()[0]
+    tensors = load_file(path)
+    lying = {**tensors, name: tensors[name][:3].clone()}
+    rec.manifest.shards[0].sha256 = write_shard(path, lying)
+    rec.manifest.write(tmp_path)
+    with pytest.raises(ValueError, match=f"is damaged .*{name} is torch.* were recorded"):
+        read(features.Recording.load(tmp_path))
+
+
+@pytest.mark.parametrize("target", ["mlp_out\n" * 1000, "../../x", "mlp_in", 3])
+def test_a_manifest_names_places_of_a_model(scope, tmp_path, target):
+    record(scope, tmp_path, layers=2, site="mlp_in", target="mlp_out")
+    given = json.loads((tmp_path / MANIFEST).read_text())
+    (tmp_path / MANIFEST).write_text(json.dumps(given | {"target": target}))
+    with pytest.raises(ValueError, match="is no manifest of a recording: its target is") as caught:
+        features.Recording.load(tmp_path)
+    assert len(str(caught.value)) < 500
 
 
 def test_another_recording_is_not_gone_on_with(scope, tmp_path):

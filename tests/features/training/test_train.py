@@ -359,12 +359,21 @@ def test_a_recording_is_trained_on_and_named(tmp_path):
         ({"architecture": "vanilla"}, "architecture="),
         ({"steps": 0}, "steps="),
         ({"batch": 0}, "batch="),
+        ({"batch": "many", "steps": None}, "batch="),
+        ({"d_sae": "many"}, "d_sae="),
         ({"learning_rate": -1.0}, "learning_rate="),
+        ({"learning_rate": "fast"}, "learning_rate="),
+        ({"device": "banana"}, "device='banana' is none of this machine's"),
+        ({"device": "meta"}, "no numbers to train on"),
+        ({"fabric": 3}, "is a launched lightning_fabric.Fabric; got 3"),
+        ({"fabric": type("Fabric", (), {"all_reduce": None})}, "is a launched lightning_fabric.Fabric"),
+        ({"layer": "last"}, "layer="),
+        ({"layer": 1.5}, "layer="),
         ({"seed": -1}, "seed="),
     ],
 )
 def test_bad_arguments_are_said(options, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises((TypeError, ValueError), match=said):
         train(planted(300)[0], **options)
 
 
@@ -397,3 +406,26 @@ def test_recordings_are_trained_on_as_one(tmp_path):
     assert torch.equal(train(parts, folder=tmp_path / "sae", **options).W_dec, sae.W_dec)  # it has ended
     with pytest.raises(ValueError, match="a checkpoint of another run, of other rows"):
         train(parts[::-1], folder=tmp_path / "sae", **options)
+    more = features.record(scope, texts[:9], layers=[1, 2], folder=tmp_path / "more", progress=False)
+    assert train([more, *parts], **options).layer == 2  # the one that all have
+    for wrong, said in (([], "no recording"), ([*parts, "rec"], "and here 'rec' too")):
+        with pytest.raises((TypeError, ValueError), match=said):
+            train(wrong, **options)
+
+
+def test_a_checkpoint_that_lies_is_refused(tmp_path):
+    options = {"d_sae": 16, "k": 2, "batch": 32, "steps": 20, "folder": tmp_path}
+    train(rows := planted(300)[0], **options)
+    whole = Checkpoint.read(tmp_path)
+    wrong = [whole.about | {"step": step} for step in (-5, 10**9)]
+    wrong += [whole.about | {"history": {"loss": ["low"]}}, whole.about | {"state": {}}]
+    lying = [Checkpoint(about, whole.tensors) for about in wrong]
+    for name in ("parameter.0", "adam.1.exp_avg", "idle"):
+        one = whole.tensors[name]
+        for other in (one[:1], torch.full(one.shape, torch.nan)):
+            lying.append(Checkpoint(whole.about, whole.tensors | {name: other}))
+        lying.append(Checkpoint(whole.about, {key: one for key, one in whole.tensors.items() if key != name}))
+    for one in lying:
+        one.write(tmp_path)
+        with pytest.raises(ValueError, match="is no checkpoint of this run: "):
+            train(rows, **options)

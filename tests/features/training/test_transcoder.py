@@ -1,6 +1,7 @@
 """Training of transcoders finds planted codes, and nothing where there is nothing; files are read by the library."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -272,6 +273,9 @@ def test_two_recordings_of_the_same_texts_are_a_pair_too(scope, texts, rec, tmp_
         train(one, few, **options)
     with pytest.raises(ValueError, match="both of 'mlp_in'"):
         train(one, one, **options)
+    other = features.Recording(one.folder, replace(other.manifest, revision="another"))
+    with pytest.raises(ValueError, match="are of one model"):
+        train(one, other, **options)
     with pytest.raises(ValueError, match="target='mlp_out' is not what this recording has"):
         train(one, "mlp_out", **options)
     with pytest.raises(TypeError, match="the name of its target, or a recording"):
