@@ -10,6 +10,7 @@ import { Patterns } from "./attention_view/patterns/patterns";
 import { createSentence } from "./attention_view/sentence";
 import { headText, State } from "./attention_view/state";
 import { h } from "./core/elements/dom";
+import { createHeadNote } from "./core/elements/head_note";
 import { createInterventionBar } from "./core/elements/intervention_bar";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
@@ -60,7 +61,7 @@ function build(view: View<AttentionViewTraits>): void {
       : []),
   ]);
   const name = (): string => [title.peek(), ...(state.open.peek() ? [headText(state.open.peek()!)] : [])].join(" ");
-  const saver = saverOf(view, () => figure(state, title.peek()), { name });
+  const saver = saverOf(view, () => figure(state, title.peek()), { name, notes: true });
   const toolbar = createToolbar(
     root,
     {
@@ -87,7 +88,8 @@ function build(view: View<AttentionViewTraits>): void {
     if (!state.open.value || width < NARROW) return width;
     return state.panels.length > 1 ? 0.34 * width : Math.max(0.42 * width, width - ENOUGH);
   });
-  body.append(createHeadGrid(state, room, tooltip, until), createOpenedHead(state, tooltip, until));
+  const note = createHeadNote({ model, root, selection, requests, head: state.open, shown: state.shown }, until);
+  body.append(createHeadGrid(state, room, tooltip, until), createOpenedHead(state, note, tooltip, until));
   watch(until, () => {
     state.narrow.value = size.value[0] < NARROW;
     root.classList.toggle("av-narrow", state.narrow.value);

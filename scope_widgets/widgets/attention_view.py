@@ -414,7 +414,7 @@ class AttentionView(Intervening, OpenedHead, Prompted):
                 if self._shows_weighted()
                 else "whose weights sum to 1."
             )
-        return f"{said} {self.origin}{' The squares show A.' if len(self.traces) > 1 else ''}"
+        return f"{said} {self.origin}{' The squares show A.' if len(self.traces) > 1 else ''}{self.notes_said()}"
 
     @traitlets.default("origin")
     def _origin(self) -> str:
