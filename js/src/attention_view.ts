@@ -10,7 +10,7 @@ import { Patterns } from "./attention_view/patterns/patterns";
 import { createSentence } from "./attention_view/sentence";
 import { headText, State } from "./attention_view/state";
 import { h } from "./core/elements/dom";
-import { createHeadNote } from "./core/elements/head_note";
+import { createHeadNote, withNote } from "./core/elements/head_note";
 import { createInterventionBar } from "./core/elements/intervention_bar";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
@@ -88,8 +88,7 @@ function build(view: View<AttentionViewTraits>): void {
     if (!state.open.value || width < NARROW) return width;
     return state.panels.length > 1 ? 0.34 * width : Math.max(0.42 * width, width - ENOUGH);
   });
-  const note = createHeadNote({ model, root, selection, requests, head: state.open, shown: state.shown }, until);
-  body.append(createHeadGrid(state, room, tooltip, until), createOpenedHead(state, note, tooltip, until));
+  body.append(createHeadGrid(state, room, tooltip, until), createOpenedHead(state, tooltip, until));
   watch(until, () => {
     state.narrow.value = size.value[0] < NARROW;
     root.classList.toggle("av-narrow", state.narrow.value);
@@ -101,7 +100,8 @@ function build(view: View<AttentionViewTraits>): void {
     return layer === undefined ? undefined : { site: "head" as const, layer, index, name: `head ${layer}.${index}` };
   });
   const bar = createInterventionBar({ model, root, requests, target }, until);
-  root.append(body, bar, createSentence(state, tooltip, until));
+  const note = createHeadNote({ model, root, selection, requests, head: state.open }, until);
+  root.append(body, withNote(bar, note), createSentence(state, tooltip, until));
   bindHeight(view, () => model.get("height"));
   listenForKeys(root, keyActions(root, state, toolbar), until);
 }

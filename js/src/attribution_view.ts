@@ -82,7 +82,7 @@ function build(view: View<AttributionViewTraits>): void {
   const target = targetOf(state);
   const bar = createInterventionBar({ model, root, requests, target, hint: HINT }, until);
   const head = headOf(target);
-  const note = createHeadNote({ model, root, selection, requests, head, named: true }, until);
+  const note = createHeadNote({ model, root, selection, requests, head }, until);
   root.append(headLine(state, until), body, withNote(bar, note));
   bindHeight(view, () => {
     const natural = AROUND + HEADER + FOOTER + ROW * state.parts.rows.length;

@@ -99,7 +99,7 @@ function build(view: View<HeadTableTraits>): void {
   });
   const bar = createInterventionBar({ model, root, requests: view.requests, target }, until);
   const head = computed(() => choice.heads.value.at(-1));
-  const note = createHeadNote({ model, root, selection, requests: view.requests, head, named: true }, until);
+  const note = createHeadNote({ model, root, selection, requests: view.requests, head }, until);
   root.append(filters.element, message, grid.element, withNote(bar, note), readout.element, announcement);
   const room = bar.hidden ? 0 : BAR;
   resizable(root, room + Math.min(TALLEST, AROUND + HEADER + table.n * ROW), () => {});

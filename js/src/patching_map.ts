@@ -91,7 +91,7 @@ function build(view: View<PatchingMapTraits>): void {
   const bar = createInterventionBar({ model, root, requests, target, hint: HINT }, until);
   const of = headOf(target);
   const head = computed(() => (model.get("are_heads") ? of.value : undefined));
-  const note = createHeadNote({ model, root, selection, requests, head, named: true }, until);
+  const note = createHeadNote({ model, root, selection, requests, head }, until);
   root.append(withNote(bar, note));
   if (state.space.components.length) root.append(createAttributionSum(state, until));
   // Where the panel stands below, it needs room of its own.

@@ -24,11 +24,11 @@ const ROOMY_PANEL = 250;
 const STACKED_HEIGHT = 72;
 const HEAD_LINE = 32;
 
-export function createOpenedHead(state: State, note: HTMLElement, tooltip: Tooltip, until: AbortSignal): HTMLElement {
+export function createOpenedHead(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElement {
   const hidden = signal(0);
   const matrices = h("div", { class: "av-matrices" });
   const panels = h("div", { class: "av-panels" });
-  const element = h("div", { class: "av-right" }, headLine(state, note, hidden, until), panels);
+  const element = h("div", { class: "av-right" }, headLine(state, hidden, until), panels);
   const size = sizeOf(element, until);
   const details = createDetails(state, until);
   const tokens = createTokens(state, until);
@@ -139,7 +139,7 @@ function pinnedTitle(state: State, head: Head): HTMLElement {
   );
 }
 
-function headLine(state: State, note: HTMLElement, hidden: ReadonlySignal<number>, until: AbortSignal): HTMLElement {
+function headLine(state: State, hidden: ReadonlySignal<number>, until: AbortSignal): HTMLElement {
   const name = h("span", { class: "av-name", role: "status", "aria-live": "polite" });
   const attention = legendOf(state, "a", until);
   const weighted = weightedLegend(state, until);
@@ -165,7 +165,6 @@ function headLine(state: State, note: HTMLElement, hidden: ReadonlySignal<number
     closeButton(state),
     quantitySwitch(state, until),
     tokensButton(state, until),
-    note,
     legends,
   );
 }

@@ -12,7 +12,8 @@ from weakref import WeakSet
 import traitlets
 
 from scope_widgets._untrusted import MOST_COUNT, opening
-from scope_widgets.widgets.core.head_notes import Head, HeadNotes, as_notes, read_notes, triples, write_notes
+from scope_widgets.widgets.core.head_notes import Head as Head
+from scope_widgets.widgets.core.head_notes import HeadNotes, as_notes, read_notes, triples, write_notes
 
 
 class Follower(Protocol):

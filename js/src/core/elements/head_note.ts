@@ -12,17 +12,12 @@ interface Options<T extends ViewTraits> {
   root: HTMLElement;
   selection: Selection;
   requests: Requests;
-  /** The head that is written on. */
   head: ReadonlySignal<Head | undefined>;
-  /** The head that is read on, where that may be another one: one that is pointed at. */
-  shown?: ReadonlySignal<Head | undefined>;
-  /** Say the head's name before it, where nothing beside does. */
-  named?: boolean;
 }
 
 /** In a saved page, or without a kernel, notes are read only. */
 export function createHeadNote<T extends ViewTraits>(
-  { model, root, selection, requests, head, shown = head, named = false }: Options<T>,
+  { model, root, selection, requests, head }: Options<T>,
   until: AbortSignal,
 ): HTMLElement {
   const notes = notesOf(selection, until);
@@ -37,7 +32,8 @@ export function createHeadNote<T extends ViewTraits>(
   const closed = h(
     "button",
     { class: "sw-button sw-headnote-closed", type: "button", onclick: () => edit() },
-    h("span", { class: "sw-dim" }),
+    h("span", { class: "sw-headnote-name" }),
+    h("span", {}),
     text,
   );
   const field = h("input", { class: "sw-headnote-field", type: "text", dir: "auto", autocomplete: "off" });
@@ -79,24 +75,22 @@ export function createHeadNote<T extends ViewTraits>(
   field.addEventListener("input", () => void (problem.value = ""));
 
   watch(until, () => {
-    const [label] = closed.children;
-    const [on, read] = [head.value, shown.value];
-    const note = noteOn(notes.value, read);
+    const [name, label] = closed.children;
+    const [on, note] = [nameOf(head.value), own.value];
     const fixed = saved || requests.lost.value;
     text.textContent = note;
-    closed.title = note;
-    label!.textContent = `${named ? `${nameOf(read)} ` : ""}note${note ? ": " : ""}`;
-    closed.setAttribute("aria-label", note ? `Note on ${nameOf(read)}: ${note}` : `Write a note on ${nameOf(read)}`);
+    closed.title = note || `Write a note on ${on} (a)`;
+    name!.textContent = on;
+    label!.textContent = note ? "note:" : "note";
+    closed.setAttribute("aria-label", note ? `Note on ${on}: ${note}` : `Write a note on ${on} (a)`);
     closed.disabled = fixed;
     closed.hidden = !!open.value;
     field.hidden = !open.value;
     field.setAttribute("aria-label", `Note on ${nameOf(open.value)}: Enter keeps it, Escape leaves it as it was`);
     said.textContent = problem.value;
     said.hidden = !problem.value;
-    // Of a head that is only pointed at a note stands where there is a line for it: nothing moves under the pointer.
-    element.classList.toggle("sw-headnote-line", !!own.value || !!open.value);
-    element.classList.toggle("sw-headnote-away", !open.value && !own.value && nameOf(on) !== nameOf(read));
-    element.hidden = !open.value && (!on || (fixed && !own.value));
+    element.classList.toggle("sw-headnote-line", !!note || !!open.value);
+    element.hidden = !open.value && (!on || (fixed && !note));
   });
   watch(until, () => {
     const now = nameOf(head.value);
