@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import re
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from scope_widgets import circuits, heads, ioi, lens, patching
@@ -23,26 +27,40 @@ NOTE = "moves the name, attends to IO"
 HOSTILE = "<img src=x onerror=window.executed=1> </script>"
 
 
+@pytest.fixture(scope="module")
+def results(demo: Any) -> dict[str, Any]:
+    trace = demo.trace(PROMPT)
+    compared = {"answer": " Mary", "versus": " John"}
+    return {
+        "attention": trace,
+        "table": heads.score(trace, null_draws=0),
+        "attribution": lens.direct_logit_attribution(trace, **compared),
+        "map": patching.activations(demo, PROMPT, CORRUPTED, **compared, over="head"),
+        "circuit": circuits.discover(demo, ioi.prompts(demo, n=6, seed=1).task(), "eap").keep(40),
+    }
+
+
+VIEWS = {
+    "attention": AttentionView,
+    "table": HeadTable,
+    "attribution": AttributionView,
+    "map": PatchingMap,
+    "circuit": CircuitGraph,
+}
+
+
 @pytest.fixture
-def every(browser_page: Any, mount: Any, demo: Any) -> Any:
-    """``every(width, theme)`` gives the selection and the place of each view that shows heads."""
+def show(browser_page: Any, mount: Any, results: Any) -> Any:
+    """``show(names, width, theme, notes)`` gives the selection and the place of each view."""
 
-    def every(width: int = 1000, theme: str = "light", notes: Any = None) -> tuple[Any, dict[str, Any]]:
-        trace = demo.trace(PROMPT)
-        circuit = circuits.discover(demo, ioi.prompts(demo, n=6, seed=1).task(), "eap").keep(40)
-        compared = {"answer": " Mary", "versus": " John"}
+    def show(
+        names: Any = tuple(VIEWS), width: int = 1000, theme: str = "light", notes: Any = None
+    ) -> tuple[Any, dict[str, Any]]:
         chosen = Selection(heads=[(3, 1)], notes=notes)
-        shared: dict[str, Any] = {"selection": chosen, "theme": theme}
-        views = {
-            "attention": AttentionView(trace, **shared),
-            "table": HeadTable(heads.score(trace, null_draws=0), columns=["induction", "entropy"], **shared),
-            "attribution": AttributionView(lens.direct_logit_attribution(trace, **compared), trace=trace, **shared),
-            "map": PatchingMap(patching.activations(demo, PROMPT, CORRUPTED, **compared, over="head"), **shared),
-            "circuit": CircuitGraph(circuit, **shared),
-        }
-        return chosen, dict(zip(views, mount(browser_page, *views.values(), width=width), strict=True))
+        views = [VIEWS[name](results[name], selection=chosen, theme=theme) for name in names]
+        return chosen, dict(zip(names, mount(browser_page, *views, width=width), strict=True))
 
-    return every
+    return show
 
 
 def settled(page: Any) -> None:
@@ -54,8 +72,8 @@ def written(place: Any) -> str:
     return place.locator(".sw-headnote-closed").inner_text().replace("\n", " ").strip()
 
 
-def test_a_note_written_in_one_view_stands_in_all_and_in_python(every: Any, browser_page: Any) -> None:
-    chosen, places = every()
+def test_a_note_written_in_one_view_stands_in_all_and_in_python(show: Any, browser_page: Any) -> None:
+    chosen, places = show()
     assert {written(place) for place in places.values()} == {"note"}
     places["attention"].get_by_role("button", name="Write a note on 3.1").click()
     browser_page.keyboard.type(NOTE)
@@ -68,8 +86,8 @@ def test_a_note_written_in_one_view_stands_in_all_and_in_python(every: Any, brow
     assert browser_page.evaluate("window.executed") is None
 
 
-def test_keys_alone_write_keep_and_delete(every: Any, browser_page: Any) -> None:
-    chosen, places = every(notes={(3, 1): NOTE})
+def test_keys_alone_write_keep_and_delete(show: Any, browser_page: Any) -> None:
+    chosen, places = show(("attribution", "map"), notes={(3, 1): NOTE})
     place = places["attribution"]
     field = place.get_by_label("Note on 3.1: Enter")
     place.get_by_role("button", name=f"Note on 3.1: {NOTE}").focus()
@@ -88,8 +106,8 @@ def test_keys_alone_write_keep_and_delete(every: Any, browser_page: Any) -> None
     assert written(places["map"]) == "note"
 
 
-def test_what_was_typed_is_kept_on_its_head_when_another_is_chosen(every: Any, browser_page: Any) -> None:
-    chosen, places = every()
+def test_what_was_typed_is_kept_on_its_head_when_another_is_chosen(show: Any, browser_page: Any) -> None:
+    chosen, places = show(["table"])
     places["table"].get_by_role("button", name="Write a note on 3.1").click()
     browser_page.keyboard.type(NOTE)
     chosen.heads = [(2, 0)]
@@ -111,9 +129,35 @@ def test_a_saved_page_has_notes_to_be_read(browser_page: Any, demo: Any, tmp_pat
     assert browser_page.locator(".sw-headnote").is_hidden()
 
 
+def saved(page: Any, place: Any, choice: str) -> str:
+    place.get_by_label("Save", exact=True).click()
+    with page.expect_download() as download:
+        place.get_by_role("menuitem", name=choice, exact=True).click()
+    return Path(download.value.path()).read_text(encoding="utf-8")
+
+
+def test_copied_code_tables_and_figures_have_the_notes(show: Any, browser_page: Any, demo: Any) -> None:
+    chosen, places = show(notes={(3, 1): NOTE, (0, 2): 'says "the" \\'})
+    for name, place in places.items():
+        place.get_by_label("Copy as code").click()
+        code = browser_page.evaluate("navigator.clipboard.readText()")
+        lines = code[code.index("selection = ") : code.index("})\n", code.index("selection = ")) + 3]
+        made: dict[str, Any] = {}
+        exec(f"from scope_widgets.widgets import Selection\n{lines}", made)
+        assert made["selection"].notes == chosen.notes, name
+        assert re.search(r"^from scope_widgets\.widgets import \w+, Selection$", code, re.MULTILINE), name
+        assert "selection=selection)" in code.splitlines()[-1 if name != "circuit" else -2], name
+        svg = " ".join(re.sub(r"<[^>]*>", " ", saved(browser_page, place, "SVG")).split())
+        assert f"3.1, {NOTE}." in svg, name
+    for name, choice in (("table", "CSV, rows shown"), ("attribution", "CSV"), ("map", "CSV")):
+        rows = pd.read_csv(io.StringIO(saved(browser_page, places[name], choice)), keep_default_na=False)
+        noted = rows[rows["head_note"] == NOTE]
+        assert set(zip(noted["layer"], noted["head"], strict=True)) == {(3, 1)}, name
+
+
 @pytest.mark.parametrize(("width", "theme"), [(480, "dark"), (1000, "light")])
-def test_pictures(every: Any, screenshot: Any, width: int, theme: str) -> None:
-    _, places = every(width, theme, {(3, 1): NOTE})
+def test_pictures(show: Any, screenshot: Any, width: int, theme: str) -> None:
+    _, places = show(width=width, theme=theme, notes={(3, 1): NOTE})
     for name, place in places.items():
         screenshot(place, f"notes-{name}-{theme}-{width}", compared=False)
     place = places["attention"]

@@ -36,7 +36,7 @@ export function csv({ parts, model }: State): string {
     ]),
   );
   const columns = ["component", "layer", "head", "contribution"];
-  return [csvLine([...columns, ...(several ? ["error"] : []), ...(noted ? ["note"] : [])]), ...lines].join("");
+  return [csvLine([...columns, ...(several ? ["error"] : []), ...(noted ? ["head_note"] : [])]), ...lines].join("");
 }
 
 /** One line a neuron, in their order. */

@@ -9,7 +9,7 @@ import type { SortKey } from "./order";
 
 /** With notes on heads there is a column of them, the last one. */
 export function csv(table: Table, rows: Iterable<number>, notes: readonly Note[] = []): string {
-  const last = [...(table.evidence.length ? ["evidence"] : []), ...(notes.length ? ["note"] : [])];
+  const last = [...(table.evidence.length ? ["evidence"] : []), ...(notes.length ? ["head_note"] : [])];
   const lines = [csvLine([...table.columns.map(({ name }) => name), ...last])];
   for (const row of rows) {
     const cells = table.columns.map((column) => {

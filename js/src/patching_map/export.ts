@@ -35,7 +35,7 @@ export function csv({ space, effects, quantity, model }: State): string {
       quantity,
       ...(now.estimates ? ["estimate"] : []),
       "status",
-      ...(notes.length ? ["note"] : []),
+      ...(notes.length ? ["head_note"] : []),
     ]),
   ];
   const written = (value: number): string => (Number.isFinite(value) ? String(value) : "");
