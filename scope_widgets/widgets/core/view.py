@@ -50,7 +50,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     selected_tokens : list of int, optional
         Positions. Both replace what `selection` holds.
     **traits
-        Values of other traits, such as ``title``.
+        Values of other traits, such as ``title``; ``head_notes`` replace the notes of `selection`.
 
     Raises
     ------
