@@ -22,6 +22,7 @@ import torch
 from benchmarks.figure import Figure
 from scope_widgets import Microscope, features
 from scope_widgets.features import SAE, Recording
+from scope_widgets.features.sae.massive import is_massive, largest_norm
 
 LAYER, D_SAE, K, BATCH = 12, 4608, 32, 1024
 #: learning rates of the others: their own, and others that were tried; the best of each by variance explained counts
@@ -50,6 +51,7 @@ def measure(quick: bool = False) -> list[Figure]:
             max_tokens=20_000 if quick else 600_000,
         )
         rows = rec.rows(LAYER)[:]
+        rows = rows[~is_massive(rows, largest_norm(rows))]  # ours leaves them out, so nobody gets them
         path = Path(scratch) / "rows.npy"
         np.save(path, rows.numpy())
         held_out = texts[::10]

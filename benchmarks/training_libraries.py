@@ -49,7 +49,7 @@ def saelens(rows: np.ndarray, folder: Path, told: dict[str, Any]) -> None:
         total_training_samples=total,
         train_batch_size_samples=told["batch"],
         lr=told["rate"] or 3e-4,
-        lr_end=None,
+        lr_end=(told["rate"] or 3e-4) / 10,  # as its runner has it
         lr_decay_steps=told["steps"] // 5,
         lr_warm_up_steps=told["steps"] // 20,
         dead_feature_window=max(1, told["steps"] // 30),

@@ -140,7 +140,7 @@ function headLine(state: State, until: AbortSignal): HTMLElement {
     "MLP",
   );
   keys.hidden = !parts.rows.some(({ steps }) => steps.length > 1 && steps.some(({ part }) => isPale(part)));
-  return h("div", { class: "at-head" }, question, keys, legend);
+  return h("div", { class: "sw-legend-row" }, question, keys, legend);
 }
 
 const side = (tokens: readonly string[]): (Node | string)[] =>

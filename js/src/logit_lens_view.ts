@@ -105,7 +105,7 @@ function headLine(state: State, until: AbortSignal): { element: HTMLElement; nex
       ["token_probability", token],
     ]),
   ];
-  const select = h("select", { class: "ll-select", "aria-label": "What the colours show", title: MEANING });
+  const select = h("select", { class: "sw-select", "aria-label": "What the colours show", title: MEANING });
   select.append(...choices.map(([colour, token], i) => h("option", { value: i }, colourName(lens, colour, token))));
   const choose = (at: number): void => {
     const [colour, token] = choices[at]!;
@@ -131,7 +131,7 @@ function headLine(state: State, until: AbortSignal): { element: HTMLElement; nex
   const settled = h("span", { class: "ll-settled" }, h("i"), "above this line the top token is the output’s");
   watch(until, () => void (settled.hidden = !hasSettled(state.view.value)));
   return {
-    element: h("div", { class: "ll-head" }, select, place, settled),
+    element: h("div", { class: "sw-legend-row ll-head" }, select, place, settled),
     next: () => choose((at() + 1) % choices.length),
   };
 }

@@ -111,7 +111,7 @@ function revealFromElsewhere(state: State, text: Text, until: AbortSignal): void
 
 /** Which column the colours show, the legend, the mean. */
 function headLine(state: State, until: AbortSignal): HTMLElement {
-  const select = h("select", { class: "tv-select", "aria-label": "What the colours show" });
+  const select = h("select", { class: "sw-select", "aria-label": "What the colours show" });
   const nameOf = ({ label, unit }: { label: string; unit: string }): string => label + (unit ? `, ${unit}` : "");
   select.append(...state.columns.map((column, at) => h("option", { value: at }, nameOf(column))));
   select.addEventListener("change", () => state.setColumn(state.columns[select.selectedIndex]!.name));
@@ -151,5 +151,5 @@ function headLine(state: State, until: AbortSignal): HTMLElement {
         ? "no number"
         : `mean ${Math.abs(value) < 1000 ? steady(value) : count(Math.round(value)).replace("-", "−")}${unit ? ` ${unit}` : ""} over ${count(n)} token${n === 1 ? "" : "s"}`;
   });
-  return h("div", { class: "tv-head" }, select, place, mean);
+  return h("div", { class: "sw-legend-row tv-head" }, select, place, mean);
 }

@@ -12,7 +12,7 @@ const MOST_PARTS = 40;
 const MOST_NEURONS = 60;
 
 export function createPanel(state: State, until: AbortSignal): HTMLElement {
-  const element = h("div", { class: "at-panel", tabindex: 0, role: "region" });
+  const element = h("div", { class: "sw-panel sw-rows at-panel", tabindex: 0, role: "region" });
   const parts = partsOf(state, until);
   let request = 0;
   watch(until, () => {
@@ -39,7 +39,7 @@ export function createPanel(state: State, until: AbortSignal): HTMLElement {
 
 function show(element: HTMLElement, title: string, content: HTMLElement[], ...beside: HTMLElement[]): void {
   element.setAttribute("aria-label", title);
-  element.replaceChildren(h("div", { class: "at-panel-title" }, h("b", {}, title), ...beside), ...content);
+  element.replaceChildren(h("div", { class: "sw-panel-title" }, h("b", {}, title), ...beside), ...content);
 }
 
 const closeButton = (state: State): HTMLElement =>
@@ -70,7 +70,11 @@ function barTable(bars: readonly Bar[], largest: number, columns: readonly strin
     const share = Math.min(50, (50 * Math.abs(value)) / (largest || 1));
     const place = value < 0 ? `right: 50%; width: ${share}%` : `left: 50%; width: ${share}%`;
     const named = choose
-      ? h("button", { class: "at-name", type: "button", onclick: (event: MouseEvent) => choose(event.shiftKey) }, name)
+      ? h(
+          "button",
+          { class: "sw-link at-name", type: "button", onclick: (event: MouseEvent) => choose(event.shiftKey) },
+          name,
+        )
       : name;
     const row = h(
       "tr",

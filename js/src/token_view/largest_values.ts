@@ -19,8 +19,8 @@ export function createLargest(state: State, goTo: (token: number) => void, until
   const rest = h("p", { class: "sw-dim" });
   const element = h(
     "div",
-    { class: "tv-panel", role: "region", tabindex: 0 },
-    h("div", { class: "tv-panel-title" }, title, turn),
+    { class: "sw-panel sw-rows tv-panel", role: "region", tabindex: 0 },
+    h("div", { class: "sw-panel-title" }, title, turn),
     h("table", {}, body),
     rest,
   );
@@ -51,7 +51,7 @@ export function createLargest(state: State, goTo: (token: number) => void, until
             { class: "tv-word" },
             h(
               "button",
-              { class: "tv-name", type: "button", onclick: () => goTo(at) },
+              { class: "sw-link tv-name", type: "button", onclick: () => goTo(at) },
               tokenSpan([...text].slice(0, LONGEST).join("")),
             ),
           ),

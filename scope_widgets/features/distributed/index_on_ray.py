@@ -12,7 +12,7 @@ import torch
 
 from scope_widgets.features.distributed.workers import mapped
 from scope_widgets.features.indexing.feature_index import FeatureIndex
-from scope_widgets.features.indexing.index import ROWS, encode_part, indexed
+from scope_widgets.features.indexing.index import ROWS, encode_part, indexed, largest_norm_of
 from scope_widgets.features.recording.joined_recordings import JoinedRecordings
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
@@ -86,11 +86,13 @@ class _Encoder:
     def __init__(self, sae: SAE, folders: list[str], layer: int, device: str) -> None:
         self._sae, self._folders, self._layer = sae.to(device), folders, layer
         self._rows: Any = None
+        self._largest = 0.0
 
     def __call__(self, start: int) -> dict[str, Any]:
         if self._rows is None:
             self._rows = self._read()
-        codes = encode_part(self._sae, self._rows, start)
+            self._largest = largest_norm_of(self._rows)
+        codes = encode_part(self._sae, self._rows, start, self._largest)
         return dict(zip(("indptr", "indices", "values"), (one.tobytes() for one in codes.to_numpy()), strict=True))
 
     def _read(self) -> Any:

@@ -16,6 +16,7 @@ from scope_widgets.features.evaluation.scores import MEASURES, SAEScores
 from scope_widgets.features.evaluation.spliced_loss import spliced_losses
 from scope_widgets.features.recording.texts import Texts
 from scope_widgets.features.sae.check_model import warn_of_another_model
+from scope_widgets.features.sae.massive import largest_norm
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.models.execution.activation_edits import HookPoint
@@ -64,7 +65,8 @@ def evaluate(
     column : str, default "text"
         Where the texts are in a file or data set.
     special_tokens : bool, default False
-        Measure, replace and predict special tokens too, and count what is predicted at them.
+        Measure, replace and predict special tokens too, and count what is predicted at them; tokens of massive norm
+        (ten times the median: the first of a text above all, of which `train` learns nothing) likewise.
     random : bool, default True
         Measure random latents beside it, which takes another forward.
     randomised : (Microscope, SAE), optional
@@ -106,7 +108,7 @@ def evaluate(
         _check_randomised(scope, sae, *randomised)
         warn_of_another_model(randomised[0].model_id, randomised[1])
     data = read_texts(scope, texts, column, context, max_tokens, special_tokens)
-    mean = _mean(scope, data, points[1])
+    mean = _mean(scope, data, points, special_tokens)
     run = _Run(scope, sae, points, data, mean, seed)
     with tqdm(total=data.n_rows, unit=" tokens", disable=not progress, leave=False) as bar:
         for batch in data.batches(_tokens_at_once(scope)):
@@ -115,7 +117,8 @@ def evaluate(
         run.add_randomised(*randomised)
     note = (
         f"{sae!r}. {data.n_rows:,} tokens of {data.n_documents:,} documents, "
-        f"{data.n_special:,} special tokens {'kept' if special_tokens else 'left as they are and not measured'}; "
+        f"{data.n_special:,} special tokens {'kept' if special_tokens else 'left as they are and not measured'}, "
+        f"{data.n_massive:,} of massive norm too; "
         f"95 % intervals: bootstrap over documents"
     )
     return run.scores(Provenance(scope.model_id, scope.revision, seed=seed, note=note))
@@ -146,12 +149,20 @@ def _check_randomised(scope: Microscope, sae: SAE, other: Microscope, other_sae:
         raise ValueError(f"randomised= has {other_sae!r}, of another place than {sae!r}.")
 
 
-def _mean(scope: Microscope, data: MeasuredTexts, point: HookPoint) -> Tensor:
-    """Return the mean of the rows that count, float64 [d]."""
+def _mean(scope: Microscope, data: MeasuredTexts, points: tuple[HookPoint, HookPoint], massive: bool) -> Tensor:
+    """Return the mean output of the tokens that count, float64 [d]; without `massive` those of massive norm do not.
+
+    What is massive is said by the median of the first batch, which is of thousands of tokens or all.
+    """
     total: Tensor | float = 0.0
+    largest: list[float] = []
     for batch in data.batches(_AT_ONCE):
-        (values,) = values_at(scope, data.rows(batch), [point])
-        total = total + values[data.mask(batch)].sum(0, dtype=torch.float64)
+        found = values_at(scope, data.rows(batch), [*points])
+        if not massive:
+            largest = largest or [largest_norm(values[data.mask(batch)]) for values in found]
+            for values, most in zip(found, largest, strict=True):
+                data.leave_out_massive(batch, values, most)
+        total = total + found[1][data.mask(batch)].sum(0, dtype=torch.float64)
     assert isinstance(total, Tensor)
     return total / data.n_rows
 
@@ -218,7 +229,7 @@ class _Run:
         """Measure the reconstruction of another autoencoder in another model, on the same texts."""
         data = self._data
         points = _points(scope, sae)
-        mean = _mean(scope, data, points[1])
+        mean = _mean(scope, data, points, massive=True)  # the tokens that count are those of the other model
         totals, fired = Totals(data.n_documents), torch.zeros(sae.d_sae)
         for batch in data.batches(_AT_ONCE):
             mask = data.mask(batch)
@@ -253,6 +264,7 @@ class _Run:
             n_predictions=int(self._totals.sums["predictions"].sum()) if "predictions" in self._totals.sums else 0,
             n_documents=self._data.n_documents,
             n_special=self._data.n_special,
+            n_massive=self._data.n_massive,
             error_added_back=self._off,
             provenance=provenance,
         )

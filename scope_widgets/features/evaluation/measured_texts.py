@@ -12,6 +12,7 @@ from torch import Tensor
 from scope_widgets._types import Array
 from scope_widgets.features.recording.samples import Sample, samples_of
 from scope_widgets.features.recording.texts import Texts, texts_of
+from scope_widgets.features.sae.massive import is_massive
 from scope_widgets.models.execution.activation_edits import HookPoint
 from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope
@@ -26,7 +27,9 @@ class MeasuredTexts:
     ----------
     samples : list of Sample
     kept : list of ndarray of bool [position]
-        Of each sample.
+        Of each sample, which tokens count.
+    n_massive : int
+        Tokens that do not count because of the norm of their activation (`sae/massive.py`).
     documents : list of int
         The number of each sample's text among those that have a token that counts.
     """
@@ -34,6 +37,7 @@ class MeasuredTexts:
     samples: list[Sample]
     kept: list[Array]
     documents: list[int]
+    n_massive: int = 0
 
     @property
     def n_rows(self) -> int:
@@ -42,8 +46,8 @@ class MeasuredTexts:
 
     @property
     def n_special(self) -> int:
-        """Tokens that do not."""
-        return sum(int((~one).sum()) for one in self.kept)
+        """Special tokens that do not count."""
+        return sum(int((~one).sum()) for one in self.kept) - self.n_massive
 
     @property
     def n_documents(self) -> int:
@@ -70,6 +74,14 @@ class MeasuredTexts:
         for row, at in enumerate(batch):
             mask[row, : len(self.kept[at])] = torch.from_numpy(self.kept[at])
         return mask
+
+    def leave_out_massive(self, batch: list[int], values: Tensor, largest: float) -> None:
+        """Let tokens not count whose activation `[row, position, d]` has a norm above `largest`."""
+        massive = is_massive(values, largest).cpu() & self.mask(batch)
+        for row, at in enumerate(batch):
+            of_sample = massive[row, : len(self.kept[at])].numpy()
+            self.kept[at] = self.kept[at] & ~of_sample
+            self.n_massive += int(of_sample.sum())
 
 
 def read_texts(

@@ -65,6 +65,8 @@ class SAEScores(Result):
         Rows that were encoded, next tokens whose prediction counts, and texts.
     n_special : int
         Special tokens, which are left as they are, not measured, and neither predicted nor predicted from.
+    n_massive : int
+        Tokens whose activation has ten times the median norm or more, which are treated as special ones are.
     error_added_back : float
         The largest difference of a logit from the model's own where the reconstruction and its error stand in the
         model together, over the first batch: a check of the splice, which rounding alone should make. NaN where the
@@ -83,6 +85,7 @@ class SAEScores(Result):
     n_predictions: int
     n_documents: int
     n_special: int
+    n_massive: int
     error_added_back: float
     provenance: Provenance
 

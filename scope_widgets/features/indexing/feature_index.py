@@ -21,6 +21,7 @@ from scope_widgets.features.indexing.random_contexts import RandomContexts
 from scope_widgets.features.indexing.text_search import rows_with_text
 from scope_widgets.features.labelling.labels import FeatureLabels
 from scope_widgets.features.sae.check_model import warn_of_another_model
+from scope_widgets.features.sae.massive import is_massive, largest_norm
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope
@@ -244,7 +245,7 @@ class FeatureIndex:
     def strongest(self, prompt: str | list[int]) -> Array:
         """Return the largest activation of each latent in a prompt, 0 where it does not fire, float64 `[latent]`.
 
-        Special tokens are left out.
+        Special tokens are left out, and those of massive norm, in which nothing of an index fires.
 
         Raises
         ------
@@ -257,7 +258,8 @@ class FeatureIndex:
         ids = self._prompt_ids(prompt)
         kept = ~np.isin(ids, self.scope.tokenizer.all_special_ids)
         x = _activations(self.scope, ids, self.manifest.site, self.manifest.layer)
-        codes = sae.encode(x[torch.from_numpy(kept)])
+        x = x[torch.from_numpy(kept)]
+        codes = sae.encode(x[~is_massive(x, largest_norm(x))])
         found = np.zeros(len(self))
         np.maximum.at(found, codes.indices.cpu().numpy(), codes.values.detach().cpu().double().numpy())
         return found

@@ -31,6 +31,7 @@ from scope_widgets.features.indexing.summaries import summarise
 from scope_widgets.features.recording.joined_recordings import JoinedRecordings, digest_of_recording
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
+from scope_widgets.features.sae.massive import is_massive, largest_norm
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.models.microscope import LocalMicroscope, Microscope
@@ -38,6 +39,8 @@ from scope_widgets.models.tokens import token_texts
 
 #: rows that are encoded at once, and most rows in which it is counted which latents fire together
 ROWS, _PARTNER_ROWS = 2**13, 2**15
+#: rows whose norms say which are massive
+_NORM_ROWS = 4096
 #: what encodes the rows of a layer, a part after the other
 EncodeParts: TypeAlias = Callable[[SAE, JoinedRecordings, int], Iterator[SparseCodes]]
 
@@ -211,14 +214,23 @@ def _codes(sae: SAE, rec: JoinedRecordings, layer: int, progress: bool, encode_p
 
 def _encoded_parts(sae: SAE, rec: JoinedRecordings, layer: int) -> Iterator[SparseCodes]:
     rows = rec.rows(layer)
+    largest = largest_norm_of(rows)
     for start in range(0, len(rec), ROWS):
-        yield encode_part(sae, rows, start)
+        yield encode_part(sae, rows, start, largest)
 
 
-def encode_part(sae: SAE, rows: MappedRows, start: int) -> SparseCodes:
-    """Return the codes of some rows from `start` on, on the CPU."""
-    some = sae.encode(rows[start : start + ROWS].float())
-    return SparseCodes(some.indptr.cpu(), some.indices.cpu().int(), some.values.cpu().float(), sae.d_sae)
+def largest_norm_of(rows: MappedRows) -> float:
+    """Return the norm above which a row is massive, from rows that are spread evenly."""
+    return largest_norm(rows[:: max(1, len(rows) // _NORM_ROWS)])
+
+
+def encode_part(sae: SAE, rows: MappedRows, start: int, largest: float) -> SparseCodes:
+    """Return the codes of some rows from `start` on, on the CPU; nothing fires in those of a norm above `largest`."""
+    x = rows[start : start + ROWS].float()
+    codes = sae.encode(x)
+    some = SparseCodes(codes.indptr.cpu(), codes.indices.cpu().int(), codes.values.cpu().float(), sae.d_sae)
+    massive = is_massive(x, largest).cpu()
+    return some.without_rows(massive) if massive.any() else some
 
 
 def _some_rows(codes: SparseCodes) -> SparseCodes:

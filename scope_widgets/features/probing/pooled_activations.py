@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
 from scope_widgets.features.evaluation.measured_texts import MeasuredTexts, values_at
 from scope_widgets.features.evaluation.random_latents import random_latents
+from scope_widgets.features.sae.massive import is_massive, largest_norm
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.microscope import Microscope
 
@@ -36,8 +39,8 @@ class Pooled:
     random: csr_array
 
 
-def pooled(scope: Microscope, sae: SAE, data: MeasuredTexts, seed: int, progress: bool) -> Pooled:
-    """Return the means of all texts, from one forward over each."""
+def pooled(scope: Microscope, sae: SAE, data: MeasuredTexts, seed: int, progress: bool, massive: bool) -> Pooled:
+    """Return the means of all texts, from one forward over each; without `massive` of tokens of ordinary norm."""
     from scipy.sparse import csr_array, vstack
 
     assert sae.layer is not None
@@ -46,10 +49,15 @@ def pooled(scope: Microscope, sae: SAE, data: MeasuredTexts, seed: int, progress
     parts: dict[str, list[csr_array]] = {"latents": [], "random": []}
     owners: list[Array] = []
     random: SAE | None = None
+    largest: float | None = None
     with tqdm(total=data.n_rows, unit=" tokens", disable=not progress, leave=False) as bar:
         for batch in data.batches(_AT_ONCE):
             (values,) = values_at(scope, data.rows(batch), [(sae.site, sae.layer)])
             mask = data.mask(batch)
+            bar.update(int(mask.sum()))
+            if not massive:
+                largest = largest_norm(values[mask]) if largest is None else largest
+                mask = _ordinary(mask, values, largest)
             x = values[mask]
             of = np.array([data.documents[at] for at in batch])
             rows = np.repeat(np.arange(len(batch)), mask.sum(1).numpy())
@@ -62,13 +70,18 @@ def pooled(scope: Microscope, sae: SAE, data: MeasuredTexts, seed: int, progress
             parts["latents"].append(adding @ codes.to_scipy())
             parts["random"].append(adding @ random.encode(x).to_scipy())
             owners.append(of)
-            bar.update(len(x))
     of = np.concatenate(owners)
     mean = csr_array((1 / counts[of], (of, np.arange(len(of)))), shape=(n, len(of)))
     return Pooled(
         dense=dense / counts[:, None],
         **{name: csr_array(mean @ vstack(some)) for name, some in parts.items()},
     )
+
+
+def _ordinary(mask: Tensor, values: Tensor, largest: float) -> Tensor:
+    """Return which tokens of `mask` `[row, position]` are not massive; of a text that has no others all are."""
+    ordinary = mask & ~is_massive(values, largest)
+    return torch.where(ordinary.any(1, keepdim=True), ordinary, mask)
 
 
 def columns(x: Array | csr_array, chosen: Array) -> Array:

@@ -60,7 +60,7 @@ def probe(
     context : int, optional
         Tokens that the model reads at once; by default 256, or the model's context where that is less.
     special_tokens : bool, default False
-        Average over special tokens too.
+        Average over special tokens too, and over those of massive norm (ten times the median), the first of a text.
     penalty : float, default 1.0
         Of half the squared weights, against the sum of the losses of the texts.
     seed : int, default 0
@@ -104,7 +104,7 @@ def probe(
     read = {sample.document for sample in data.samples}
     if missing := [at for at in range(len(texts)) if at not in read]:
         raise ValueError(f"Text {missing[0]} has no token, or special tokens only: leave it and its label out.")
-    means = pooled(scope, sae, data, seed, progress)
+    means = pooled(scope, sae, data, seed, progress, massive=special_tokens)
     ids: list[tuple[int, ...]] = [()] * len(texts)
     for sample in data.samples:
         ids[sample.document] += tuple(sample.token_ids)

@@ -77,6 +77,12 @@ class SparseCodes:
         indptr = self.indptr[start : stop + 1] - first
         return SparseCodes(indptr, self.indices[first:last], self.values[first:last], self.n_latents)
 
+    def without_rows(self, left_out: Tensor) -> SparseCodes:
+        """Return the same rows, those of `left_out` (bool `[row]`) with nothing that fires."""
+        kept = ~left_out[self.rows]
+        counts = self.indptr.diff() * ~left_out
+        return SparseCodes(_starts(counts), self.indices[kept], self.values[kept], self.n_latents)
+
     @property
     def rows(self) -> Tensor:
         """The row of each value `[non-zero]`."""

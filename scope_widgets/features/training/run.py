@@ -68,7 +68,9 @@ class TrainingRun:
             return
         batches = islice(self._rows.batches(self._settings.batch), self.step_number, total)
         quiet = not progress or not self._processes.is_first
-        with tqdm(total=total, initial=self.step_number, disable=quiet, leave=False, desc="Training") as bar:
+        left_out = f" without {self._rows.n_massive:,} massive rows" if self._rows.n_massive else ""
+        named = f"Training{left_out}"
+        with tqdm(total=total, initial=self.step_number, disable=quiet, leave=False, desc=named) as bar:
             for x, y in batches:
                 measures = self.step(x, y)
                 if self.step_number == total:

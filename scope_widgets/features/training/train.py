@@ -42,6 +42,8 @@ def train(
 ) -> SAE:
     """Train a sparse autoencoder, or with `target` a transcoder, which makes another place's rows of its input.
 
+    Rows whose norm is more than ten times the median are left out: they are of a few tokens, the first of a text above
+    all, that heads attend to for want of another, and all others would be noise beside them.
     Inputs are scaled so that their mean squared norm is their width, and the scale is folded into the result, which
     takes activations as they are. Decoder rows have norm 1 after each step; the output begins with the geometric
     median; latents that fire no more learn what the others leave over, and in the first half of the steps begin anew at
@@ -114,7 +116,8 @@ def train(
     ----------
     Dunefsky et al. 2024 (transcoders, arXiv 2406.11944); Paulo et al. 2025 (skip, arXiv 2501.18823); Gao et al. 2024
     (TopK, arXiv 2406.04093); Bussmann et al. 2024 (BatchTopK, arXiv 2412.06410) and 2025 (Matryoshka,
-    arXiv 2503.17547); Rajamanoharan et al. 2024 (gated, arXiv 2404.16014; JumpReLU, arXiv 2407.14435).
+    arXiv 2503.17547); Rajamanoharan et al. 2024 (gated, arXiv 2404.16014; JumpReLU, arXiv 2407.14435); Sun et al. 2024
+    (massive rows, arXiv 2402.17762).
 
     Examples
     --------

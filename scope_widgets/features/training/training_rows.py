@@ -16,6 +16,7 @@ from scope_widgets.features.recording.batches import shuffled_batches
 from scope_widgets.features.recording.joined_recordings import JoinedRecordings, digest_of_recording
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
+from scope_widgets.features.sae.massive import is_massive, largest_norm
 
 #: of an array's rows one of so many is kept for validation, and so many at most
 _ONE_OF, _MOST = 20, 8192
@@ -44,6 +45,8 @@ class TrainingRows:
     d : int
     n : int
         Rows to train on.
+    n_massive : int
+        Rows that would be too, but for their norm or that of their target (`sae/massive.py`).
     layer : int or None
         Of a recording.
     sites : (str, str)
@@ -85,12 +88,15 @@ class TrainingRows:
         self._chosen, others = np.flatnonzero(~validates), np.flatnonzero(validates)[:_MOST]
         if not len(self._chosen):
             raise ValueError("There are no rows to train on: all texts of this recording are for validation.")
+        drawn = np.random.default_rng(seed).permutation(self._chosen)[:_MOST]
+        first = _finite(self._rows[np.sort(drawn)].float(), len(self._chosen))
+        ordinary = _ordinary(self._given, first)
+        self.n_massive = int((~ordinary[self._chosen]).sum())
+        self._chosen, others = (some[ordinary[some]] for some in (self._chosen, others))
         self.d, self.n = rows.shape[1], len(self._chosen)
         #: where rows are given; of an array where it is, unless it is said
         self.device = torch.device(device) if device is not None else getattr(rows, "device", torch.device("cpu"))
-        drawn = np.random.default_rng(seed).permutation(self._chosen)[:_MOST]
-        first = _finite(self._rows[np.sort(drawn)].float(), self.n)
-        self.first = self._pair(first)
+        self.first = self._pair(first[torch.from_numpy(ordinary[np.sort(drawn)])])
         self.validation = self._pair(self._rows[others].float() if len(others) else first[:0])
 
     def _pair(self, rows: Tensor) -> Pair:
@@ -198,6 +204,17 @@ def _one_layer(source: Recording | JoinedRecordings, layer: int | None) -> int:
     if layer is None:
         raise ValueError(f"This recording has layers {', '.join(map(str, layers))}: say which one, layer={layers[-1]}.")
     return int(layer)
+
+
+def _ordinary(given: list[MappedRows | Tensor], some: Tensor) -> Array:
+    """Return which rows are not massive, bool `[row]`; `some` `[row, d + d_out]` are rows of all that is given."""
+    ordinary = np.ones(len(given[0]), dtype=bool)
+    parts = torch.split(some, [one.shape[1] for one in given], dim=1)
+    for rows, part in zip(given, parts, strict=True):
+        largest = largest_norm(part)
+        for start in range(0, len(rows), _MOST):
+            ordinary[start : start + _MOST] &= ~is_massive(rows[start : start + _MOST], largest).cpu().numpy()
+    return ordinary
 
 
 def _finite(rows: Tensor, n: int) -> Tensor:

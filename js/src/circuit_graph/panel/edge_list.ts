@@ -48,7 +48,7 @@ export function edgeRow(state: State, rank: number, side: Side, most: number): H
       : side === "to"
         ? receiverWords(graph, { ...receiver, site: "" })
         : `${brevity(nodeWords(sender))} → ${brevity(receiverWords(graph, { ...receiver, site: "" }))}`;
-  const link = h("button", { type: "button", class: "cg-link", title: words, onclick: open }, name);
+  const link = h("button", { type: "button", class: "sw-link cg-link", title: words, onclick: open }, name);
   const bar = h("i", {});
   bar.style.width = `${Number.isNaN(score) ? 0 : Math.max(2, (100 * Math.abs(score)) / most)}%`;
   bar.style.background = Number.isNaN(score)

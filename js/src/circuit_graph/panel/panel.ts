@@ -25,7 +25,12 @@ export function createPanel(
 ): HTMLElement {
   const content = h("div", { class: "cg-content" });
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
-  const element = h("div", { class: "cg-panel", role: "region", "aria-label": "Details" }, content, announcement);
+  const element = h(
+    "div",
+    { class: "sw-panel sw-rows cg-panel", role: "region", "aria-label": "Details" },
+    content,
+    announcement,
+  );
   const attention = createAttention(state, requests, until);
   let before = "";
   watch(until, () => {

@@ -32,19 +32,14 @@ export function entryOf(value: number, scale: Scale): number {
   return Math.max(0, Math.min(255, Math.floor(positionOf(value, scale) * 256)));
 }
 
-const ENDS = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10];
-
 /** Where a scale of colours ends: a round number, the smallest not below `value`, close enough to use the colours well. */
-export function niceEnd(value: number): number {
-  if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return Number((ENDS.find((step) => step * power >= value * (1 - 1e-9))! * power).toPrecision(2));
-}
+export const niceEnd = (value: number): number => roundedUp(value, [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10]);
 
 /** 1, 2 or 5 times a power of ten, the smallest not below `value`. */
-export function niceCeiling(value: number): number {
+export const niceCeiling = (value: number): number => roundedUp(value, [1, 2, 5, 10]);
+
+function roundedUp(value: number, steps: number[]): number {
   if (!(value > 0)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));
-  const nice = [1, 2, 5, 10].find((step) => step * power >= value * (1 - 1e-9))! * power;
-  return Number(nice.toPrecision(1));
+  return Number((steps.find((step) => step * power >= value * (1 - 1e-9))! * power).toPrecision(2));
 }

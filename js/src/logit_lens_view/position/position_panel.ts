@@ -109,7 +109,12 @@ function onTop(state: State, until: AbortSignal): HTMLElement {
   });
   return h(
     "div",
-    { class: "ll-ever", tabindex: 0, role: "region", "aria-label": "Tokens that were ever on top at this position" },
+    {
+      class: "sw-rows ll-ever",
+      tabindex: 0,
+      role: "region",
+      "aria-label": "Tokens that were ever on top at this position",
+    },
     table,
   );
 }

@@ -45,7 +45,7 @@ export function createAttributionSum(state: State, until: AbortSignal): HTMLElem
         "button",
         {
           type: "button",
-          class: "pm-name",
+          class: "sw-link pm-name",
           "aria-pressed": state.open.value === cell,
           onclick: () => state.choose(cell, false),
         },

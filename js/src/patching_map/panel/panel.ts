@@ -32,7 +32,12 @@ export function createPanel(
 ): HTMLElement {
   const content = h("div", { class: "pm-content" });
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
-  const element = h("div", { class: "pm-panel", role: "region", "aria-label": "Details" }, content, announcement);
+  const element = h(
+    "div",
+    { class: "sw-panel sw-rows pm-panel", role: "region", "aria-label": "Details" },
+    content,
+    announcement,
+  );
   const size = sizeOf(element, until);
   const details = signal<Details | undefined>(undefined);
   const problem = signal("");
@@ -114,7 +119,7 @@ function list(state: State): HTMLElement[] {
     const name = placeLine(state.space, cell);
     const button = h(
       "button",
-      { type: "button", class: "pm-name", onclick: () => state.choose(cell, false) },
+      { type: "button", class: "sw-link pm-name", onclick: () => state.choose(cell, false) },
       ...name.childNodes,
     );
     body.append(
