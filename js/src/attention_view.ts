@@ -16,8 +16,9 @@ import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/save_menu";
-import { computed, sizeOf, watch } from "./core/reactive";
+import { computed, sizeOf, trait, watch } from "./core/reactive";
 import { type View, widget } from "./core/view";
+import { isSavedPage } from "./core/widget_model";
 import type { AttentionViewTraits } from "./generated/traits";
 
 /** Below it the opened head stands under the grid. */
@@ -101,7 +102,14 @@ function build(view: View<AttentionViewTraits>): void {
   });
   const bar = createInterventionBar({ model, root, requests, target }, until);
   const note = createHeadNote({ model, root, selection, requests, head: state.open }, until);
-  root.append(body, withNote(bar, note), createSentence(state, tooltip, until));
+  const below = withNote(bar, note);
+  root.append(body, below, createSentence(state, tooltip, until));
+  const can = trait(model, "can_intervene", until);
+  watch(until, () => {
+    // Without a bar a row for the note alone would cost the grid its height.
+    if (can.value && !isSavedPage(model)) below.append(note);
+    else root.querySelector(".av-legends")!.before(note);
+  });
   bindHeight(view, () => model.get("height"));
   listenForKeys(root, keyActions(root, state, toolbar), until);
 }
