@@ -81,6 +81,7 @@ function build(view: View<AttentionViewTraits>): void {
   );
   detailsButton(state, toolbar, until);
   watch(until, () => toolbar.say(patterns.problem.value, true));
+  watch(until, () => toolbar.say(state.notice.value));
 
   const body = h("div", { class: "av-body" });
   const size = sizeOf(body, until);
@@ -103,15 +104,39 @@ function build(view: View<AttentionViewTraits>): void {
   const bar = createInterventionBar({ model, root, requests, target }, until);
   const note = createHeadNote({ model, root, selection, requests, head: state.open }, until);
   const below = withNote(bar, note);
-  root.append(body, below, createSentence(state, tooltip, until));
+  const sentences = state.aligned ? (["a", "b"] as const) : [undefined];
+  root.classList.toggle("av-aligned", state.aligned);
+  root.append(comparisonLine(state, until), body, below);
   const can = trait(model, "can_intervene", until);
   watch(until, () => {
     // Without a bar a row for the note alone would cost the grid its height.
     if (can.value && !isSavedPage(model)) below.append(note);
     else root.querySelector(".av-legends")!.before(note);
   });
+  root.append(
+    h("div", { class: "av-bottom" }, ...sentences.map((side) => createSentence(state, side, tooltip, until))),
+  );
   bindHeight(view, () => model.get("height"));
   listenForKeys(root, keyActions(root, state, toolbar), until);
+}
+
+/** What of A and B is compared; of the opened head, that B has none beside it. */
+function comparisonLine(state: State, until: AbortSignal): HTMLElement {
+  const line = h("p", { class: "av-comparison", role: "note" });
+  watch(until, () => {
+    const head = state.shown.value;
+    const coarse =
+      state.panel.value === "difference" && !state.exactThumbnails
+        ? "Thumbnails show A: they are too coarse for B − A."
+        : "";
+    const absent =
+      head && state.sides.length > 1 && !state.has(head, "b")
+        ? `B has no head ${head.join(".")}: pairs= in Python puts another beside it.`
+        : "";
+    line.textContent = [state.model.get("comparison"), coarse, absent].filter(Boolean).join(" ");
+    line.hidden = !line.textContent;
+  });
+  return line;
 }
 
 const tokenCount = (tokens: number[]): string =>
@@ -131,12 +156,11 @@ const toggleDetails = (state: State): void => void (state.detailsWanted.value = 
 
 function keyActions(root: HTMLElement, state: State, toolbar: Toolbar): Record<string, () => void> {
   const zoom = (factor: number): void => {
-    const view = state.window.peek();
-    const { query, key = query } = state.hover.peek() ?? {
-      query: view.query + view.span / 2,
-      key: view.key + view.span / 2,
-    };
-    state.window.value = zoomed(view, factor, query, key, state.size);
+    const hover = state.hover.peek();
+    const panel = hover?.panel ?? state.panel.peek();
+    const view = state.windowOf(panel).peek();
+    const { query, key = query } = hover ?? { query: view.query + view.span / 2, key: view.key + view.span / 2 };
+    state.setWindow(panel, zoomed(view, factor, query, key, state.sizeOf(panel)));
   };
   return {
     escape: () => toolbar.say(state.stepBack()),

@@ -42,7 +42,7 @@ const TEXTS = [
 
 /** Traits of every view that hold free texts. */
 const FREE = new Set(
-  `title tokens versus_tokens message strip_tokens evidence positions prompts problem waiting metric quantity meaning code
+  `title tokens versus_tokens comparison message strip_tokens evidence positions prompts problem waiting metric quantity meaning code
   model_name prompt_tokens answers names facts statistics filter sort answer versus expected no_neurons`.split(/\s+/),
 );
 

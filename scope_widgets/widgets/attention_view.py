@@ -29,6 +29,7 @@ from scope_widgets.widgets.figures.captions import quoted
 from scope_widgets.widgets.head_statistics import statistics_of, strongest
 from scope_widgets.widgets.opened_head import OpenedHead, largest_of
 from scope_widgets.widgets.packed_patterns import packed, rows, within
+from scope_widgets.widgets.side_by_side import Alignment, Pairs, Roles, SideBySide, side_by_side
 
 Side = Literal["a", "b"]
 Float32 = npt.NDArray[np.float32]
@@ -54,7 +55,16 @@ class AttentionView(Intervening, OpenedHead, Prompted):
         and of an opened head whose pattern was not recorded only queries and keys travel. Where its model is there, the
         prompt can be changed: in the field above the heads, or with `change_prompt`.
     versus : Trace, optional
-        A second prompt or model of as many tokens, layers and heads: B beside A, with the difference B - A.
+        A second prompt or model: B beside A, each in its own tokens, and over aligned positions the difference B - A
+        where both have as many layers and heads. Other heads stand beside each other without it.
+    align : {"positions", "tokens", "roles"} or mapping of int to int, optional
+        Which position of B is that of each of A. "tokens": the longest common subsequence, of two models by the
+        characters that tokens cover, see `experiments.align_tokens`; "roles": these first, tokens between. By default
+        positions of one number where both prompts have as many tokens and are of one model, else tokens.
+    roles : pair of mappings of role to int, optional
+        Positions of `trace` and of `versus`, such as ``(prompts[0].positions, prompts[1].positions)`` of IOI prompts.
+    pairs : mapping of (layer, head) to (layer, head), optional
+        Heads of `versus` that stand beside heads of `trace`, in place of those of the same name; without B - A.
     labels : HeadLabels or mapping of (layer, head) to letter, optional
         Classes of heads; each letter stands in the corner of its thumbnail, where that is small a dot of its colour.
     scores : HeadScores, any result with ``to_dataframe()``, or a DataFrame, optional
@@ -89,7 +99,7 @@ class AttentionView(Intervening, OpenedHead, Prompted):
     Raises
     ------
     ValueError
-        With a sentence: for a trace of several prompts or too many tokens, or a `versus` that does not match.
+        With a sentence: for a trace of several prompts or too many tokens, or an alignment that does not fit.
 
     Examples
     --------
@@ -114,6 +124,13 @@ class AttentionView(Intervening, OpenedHead, Prompted):
 
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
     versus_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    partners = traitlets.List(traitlets.Int(), help="of each position of A that of B, or -1; empty: the same").tag(
+        sync=True
+    )
+    versus_shape = traitlets.List(traitlets.Int(), help="layers and heads of B").tag(sync=True)
+    head_pairs: Any = traitlets.List(help="[[layer, head, layer of B, head of B], ...] of other names").tag(sync=True)
+    differs = traitlets.Bool(False, help="whether there is B - A").tag(sync=True)
+    comparison = traitlets.Unicode(help="what of A and B is compared, as a sentence").tag(sync=True)
     thumbnails = traitlets.Bytes(help="uint8 [side, layer, head, row, column]").tag(sync=True)
     thumbnail_size = traitlets.Int().tag(sync=True)
     thumbnail_layers = traitlets.Int(help="how many layers `thumbnails` holds so far").tag(sync=True)
@@ -129,13 +146,26 @@ class AttentionView(Intervening, OpenedHead, Prompted):
     limits = traitlets.List(traitlets.Float(), [0.0, 1.0], minlen=2, maxlen=2).tag(sync=True)
     threshold = traitlets.Float(0.0, min=0.0, max=LARGEST).tag(sync=True)
     height = traitlets.Int(520, min=240, max=TALLEST).tag(sync=True)
+    _beside = SideBySide()
 
     def __init__(
-        self, trace: Any, versus: Any = None, *, labels: Any = None, scores: Any = None, **traits: Any
+        self,
+        trace: Any,
+        versus: Any = None,
+        *,
+        align: Alignment | None = None,
+        roles: Roles | None = None,
+        pairs: Pairs | None = None,
+        labels: Any = None,
+        scores: Any = None,
+        **traits: Any,
     ) -> None:
         traces: dict[Side, Any] = {"a": _single(trace, "trace")}
         if versus is not None:
-            traces["b"] = _matching(trace, _single(versus, "versus"))
+            traces["b"] = _single(versus, "versus")
+            self._beside = side_by_side(trace, versus, align, roles, pairs)
+        elif align is not None or roles is not None or pairs is not None:
+            raise ValueError("`align`, `roles` and `pairs` are of two traces: give versus= too.")
         end = time.monotonic() + PATIENCE_S
         self._set(traces)
         for status in self._thumbnails.begin(PATIENCE_S):  # the cell does not wait for what only waits itself
@@ -149,7 +179,7 @@ class AttentionView(Intervening, OpenedHead, Prompted):
             n_layers=trace.n_layers,
             n_heads=trace.n_heads,
             made_by=made_by("AttentionView", **{name: one for name, one in shown.items() if one is not None}),
-            arguments=[] if scores is None else ["scores=scores"],
+            arguments=[*self._beside.arguments, *([] if scores is None else ["scores=scores"])],
             letters=_letters(labels, trace.n_layers, trace.n_heads),
             **self._of_traces(),
             **traits,
@@ -164,7 +194,7 @@ class AttentionView(Intervening, OpenedHead, Prompted):
         """Take traces, and forget what was known of others: what is still being asked of those goes to theirs."""
         self.traces = traces
         self._opened: dict[Side, tuple[tuple[int, int], Float32]] = {}
-        self._thumbnails = Thumbnails(traces)
+        self._thumbnails = Thumbnails(traces, self._beside.head)
         self._forget_head()
 
     def _of_traces(self) -> dict[str, Any]:
@@ -172,6 +202,11 @@ class AttentionView(Intervening, OpenedHead, Prompted):
         return {
             "tokens": list(self.traces["a"].tokens),
             "versus_tokens": list(self.traces["b"].tokens) if "b" in self.traces else [],
+            "partners": list(self._beside.partners),
+            "versus_shape": list(self._beside.shape) if "b" in self.traces else [],
+            "head_pairs": [[*one, *other] for one, other in self._beside.pairs],
+            "differs": "b" in self.traces and self._beside.differs,
+            "comparison": self._beside.said,
             "thumbnails": self._pictures.tobytes(),
             "thumbnail_size": self._thumbnails.size,
             "thumbnail_layers": self._thumbnails.finished,
@@ -286,20 +321,33 @@ class AttentionView(Intervening, OpenedHead, Prompted):
 
     # -- patterns
 
+    def head_of(self, side: str, layer: int, head: int) -> tuple[int, int]:
+        """Return the head of a side that stands for a head of A."""
+        own = (layer, head) if side == "a" else self._beside.head(layer, head)
+        if own is None:
+            raise ValueError(
+                f"B has no head {layer}.{head}: pairs={{({layer}, {head}): (layer, head)}} puts one there."
+            )
+        return own
+
     def _with_head(self, layer: int, head: int, side: Side, then: Callable[[Float32], Answer]) -> LongAnswer:
         traces, opened = self.traces, self._opened  # those of now, whatever is shown when the answer comes
         if side not in traces:
             raise ValueError(f"There is no side '{side}' in this view, only {', '.join(traces)}.")
         _, n_layers, n_heads, _, _ = self._pictures.shape
         layer, head = within(layer, n_layers, "layer"), within(head, n_heads, "head")
+        layer, head = self.head_of(side, layer, head)
         if opened.get(side, ((), None))[0] != (layer, head):
             found = yield from submit(head_pattern, traces[side].attention_only(), layer, head).follow()
             opened[side] = (layer, head), _array(found.attention())
         return then(opened[side][1])
 
     def answer_head(self, layer: int, head: int, side: Side = "a") -> LongAnswer:
-        """Return the lower triangle of a head, row by row: exact float32, or uint8 above `EXACT_TOKENS`."""
-        return self._with_head(layer, head, side, lambda pattern: packed(pattern, len(self.tokens) <= EXACT_TOKENS))
+        """Return the lower triangle of a head, row by row: exact float32, or uint8 above `EXACT_TOKENS`.
+
+        A head is named as in A; of side "b" the answer is of that of B beside it.
+        """
+        return self._with_head(layer, head, side, lambda pattern: packed(pattern, self._is_exact()))
 
     def answer_rows(self, layer: int, head: int, side: Side, first: int, last: int) -> LongAnswer:
         """Return the exact rows `first` to `last` - 1 of a head's lower triangle, float32."""
@@ -318,18 +366,19 @@ class AttentionView(Intervening, OpenedHead, Prompted):
                 trace.fetch("attention")  # at once instead of head by head
         for layer, head in heads:
             for side, trace in self.traces.items():
+                own = (layer, head) if side == "a" else self._beside.head(layer, head)
+                if own is None:
+                    continue
                 if exact:
-                    pattern = trace.attention(layer)[head]
+                    pattern = trace.attention(own[0])[own[1]]
                 else:
-                    pattern = (
-                        submit(head_pattern, trace.attention_only(), layer, head).result(progress=False).attention()
-                    )
+                    pattern = submit(head_pattern, trace.attention_only(), *own).result(progress=False).attention()
                 yield "head", {"layer": layer, "head": head, "side": side}, *packed(_array(pattern), exact)
         chosen = [head for head in reversed(self._on_show()) if head in heads]
         yield from self._saved_head(chosen, self._position())
 
     def _is_exact(self) -> bool:
-        return len(self.tokens) <= EXACT_TOKENS
+        return max(len(self.tokens), len(self.versus_tokens)) <= EXACT_TOKENS
 
     def _on_show(self) -> list[tuple[int, int]]:
         """Return the heads that are shown large, the opened one last."""
@@ -341,10 +390,17 @@ class AttentionView(Intervening, OpenedHead, Prompted):
         selected = [token for token in self.selected_tokens if token < len(self.tokens)]
         return selected[-1] if selected else len(self.tokens) - 1
 
+    def _position_in_b(self, position: int) -> int | None:
+        selected = any(token < len(self.tokens) for token in self.selected_tokens)
+        if not selected:
+            return len(self.versus_tokens) - 1
+        there = self.partners[position] if self.partners else position
+        return None if there < 0 else int(there)
+
     def _saved(self) -> tuple[bool, list[tuple[int, int]]]:
         """Whether a saved page holds exact values, and the heads that it holds."""
         everything = list(np.ndindex(self._pictures.shape[1:3]))
-        cells = len(self.traces) * len(self.tokens) * (len(self.tokens) + 1) // 2
+        cells = sum(len(tokens) * (len(tokens) + 1) // 2 for tokens in (self.tokens, self.versus_tokens))
         if 4 * cells * len(everything) <= SAVED_EXACT_BYTES:
             return True, everything
         if cells * len(everything) <= SAVED_BYTES:
@@ -357,6 +413,7 @@ class AttentionView(Intervening, OpenedHead, Prompted):
         lines = [f"{trace.model_id}: {trace.prompt}" for trace in self.traces.values()]
         if len(lines) > 1:
             lines = [f"{name}: {line}" for name, line in zip("AB", lines, strict=True)]
+            lines += [self.comparison] * bool(self.comparison)
         exact, heads = self._saved()
         if len(heads) < self._pictures.shape[1] * self._pictures.shape[2]:
             names = ", ".join(f"{layer}.{head}" for layer, head in heads) or "none was"
@@ -382,22 +439,28 @@ class AttentionView(Intervening, OpenedHead, Prompted):
             finished(self.answer_thumbnails(self._pictures.shape[1] - 1))
         if not self._thumbnails.finished:
             return
-        opened: tuple[str, dict[str, Float32], dict[str, list[str]]] | None = None
+        opened: tuple[dict[Side, str], dict[str, Float32], dict[str, list[str]]] | None = None
         _, n_layers, n_heads, _, _ = self._pictures.shape
         heads = [head for head in self.selected_heads if head[0] < n_layers and head[1] < n_heads]
         if heads and whole:
             layer, head = heads[-1]
             patterns: dict[str, Float32] = {}
-            for side in self.traces:
+            names: dict[Side, str] = {"a": f"{layer}.{head}"}
+            if len(self.traces) > 1 and (beside := self._beside.head(layer, head)):
+                names |= {"b": f"{beside[0]}.{beside[1]}"}
+            for side in names:
                 if self._shows_weighted():
                     patterns[side] = Job(self.weighted(layer, head, side)).result(progress=False)
                 else:
                     finished(self._with_head(layer, head, side, lambda _: ({}, [])))
                     patterns[side] = self._opened[side][1]
-            opened = f"{layer}.{head}", patterns, {"a": self.tokens, "b": self.versus_tokens}
+            over = self.tokens if self.partners else self.versus_tokens
+            opened = names, patterns, {"a": self.tokens, "b": self.versus_tokens, "difference": over}
         of_head = None
         if opened and self._shows_weighted():
             of_head = "size of what is written", ("linear", 0.0, largest_of(opened[1]), 0.0)
+        if opened and "b" in opened[1] and self.differs:
+            opened[1]["difference"] = self._beside.difference(opened[1]["a"], opened[1]["b"])
         draw_attention(paper, self._pictures[0], self.letters, opened, self._colour_scale, of_head)
 
     def _shows_weighted(self) -> bool:
@@ -414,7 +477,8 @@ class AttentionView(Intervening, OpenedHead, Prompted):
                 if self._shows_weighted()
                 else "whose weights sum to 1."
             )
-        return f"{said} {self.origin}{' The squares show A.' if len(self.traces) > 1 else ''}{self.notes_said()}"
+        sides = f" {self.comparison}".rstrip() + " The squares show A." if len(self.traces) > 1 else ""
+        return f"{said} {self.origin}{sides}{self.notes_said()}"
 
     @traitlets.default("origin")
     def _origin(self) -> str:
@@ -434,23 +498,12 @@ def _single(trace: Any, name: str) -> Any:
     return trace
 
 
-def _matching(trace: Any, versus: Any) -> Any:
-    def size(of: Any) -> tuple[int, int, int]:
-        return len(of.tokens), of.n_layers, of.n_heads
-
-    if size(trace) != size(versus):
-        raise ValueError(
-            "`versus` must have as many tokens, layers and heads as `trace`: "
-            f"{' x '.join(map(str, size(versus)))} is not {' x '.join(map(str, size(trace)))}."
-        )
-    return versus
-
-
 def _title(traces: Mapping[Side, Any]) -> str:
     models = dict.fromkeys(trace.model_id.rstrip("/").rsplit("/", 1)[-1] for trace in traces.values())
-    count = len(traces["a"].tokens)
+    counts = list(dict.fromkeys(len(trace.tokens) for trace in traces.values()))
     several = "two prompts of " if len(models) < len(traces) else ""
-    return f"Attention, {' and '.join(models)}, {several}{count:,} token{'s' * (count != 1)}"
+    tokens = " and ".join(f"{count:,}" for count in counts)
+    return f"Attention, {' and '.join(models)}, {several}{tokens} token{'s' * (counts != [1])}"
 
 
 def _letters(labels: Any, n_layers: int, n_heads: int) -> list[list[Any]]:

@@ -52,14 +52,19 @@ class OpenedHead(traitlets.HasTraits):
             "file without them. Show scope.trace(prompt) of a loaded model."
         )
 
+    def head_of(self, side: str, layer: int, head: int) -> tuple[int, int]:
+        """Return the head of a side that stands for a head of A; raise a sentence where there is none."""
+        raise NotImplementedError
+
     def _trace_with(self, layer: int, head: int, side: str) -> tuple[Any, int, int]:
-        """Return the trace of a side, and a head of it."""
+        """Return the trace of a side, and its head that stands for one of A."""
         if side not in self.traces:
             raise ValueError(f"There is no side '{side}' in this view, only {', '.join(self.traces)}.")
         if why := self._why_no_weights():
             raise ValueError(why)
-        trace = self.traces[side]
-        return trace, within(layer, trace.n_layers, "layer"), within(head, trace.n_heads, "head")
+        first = self.traces["a"]
+        layer, head = within(layer, first.n_layers, "layer"), within(head, first.n_heads, "head")
+        return self.traces[side], *self.head_of(side, layer, head)
 
     # -- value-weighted attention
 
@@ -70,7 +75,7 @@ class OpenedHead(traitlets.HasTraits):
     def weighted(self, layer: int, head: int, side: str) -> Steps[Float32]:
         """Return the value-weighted attention `[query, key]` of a head, see `heads.value_weighted_attention`."""
         known = self._weighted
-        trace, layer, head = self._trace_with(layer, head, side)
+        trace, layer, head = self._trace_with(layer, head, side)  # of that side
         if known.get(side, ((), None))[0] != (layer, head):
             found = yield from submit(value_weighted_attention, trace, layer, head).follow()
             known[side] = (layer, head), np.ascontiguousarray(found.values[0])
@@ -120,18 +125,23 @@ class OpenedHead(traitlets.HasTraits):
                     if self.quantity == "value_weighted":
                         asked = {"layer": layer, "head": head, "side": side}
                         yield "weighted", asked, *finished(self.answer_weighted(layer, head, side))
-                    if self.head_tokens and (layer, head) == heads[0]:
-                        yield from self._saved_tokens(layer, head, side, position)
+                    at = position if side == "a" else self._position_in_b(position)
+                    if self.head_tokens and (layer, head) == heads[0] and at is not None:
+                        yield from self._saved_tokens(layer, head, side, at)
+
+    def _position_in_b(self, position: int) -> int | None:
+        """Return the position of B on show where that of A is this; None where it has no partner."""
+        raise NotImplementedError
 
     def _saved_tokens(self, layer: int, head: int, side: str, position: int) -> Iterator[Saved]:
         """Return the lists of the position on show, and those that were looked at before."""
         places: list[tuple[What, int]] = [("writes", position), ("ov", position), ("qk", position)]
-        trace = self.traces[side]
+        trace, own_layer, own_head = self._trace_with(layer, head, side)
         places += [
             (what, at)
             for what, _ in places
             for at in range(len(trace.tokens))
-            if at != position and _key(trace, what, layer, head, side, at) in self._listed
+            if at != position and _key(trace, what, own_layer, own_head, side, at) in self._listed
         ]
         for what, at in places:
             asked = {"what": what, "layer": layer, "head": head, "side": side, "position": at}

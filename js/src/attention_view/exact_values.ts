@@ -3,7 +3,6 @@
 import { cssColour } from "../core/drawing/colour";
 import { entryOf } from "../core/drawing/scale";
 import { h } from "../core/elements/dom";
-import { exact } from "../core/format";
 import { draw } from "../core/reactive";
 import { tokenSpanAt } from "../core/tokens";
 import { WORDS } from "./opened_head_quantity";
@@ -20,8 +19,8 @@ export function createDetails(state: State, until: AbortSignal): HTMLElement {
     const head = state.spoken.value;
     const pattern = head && state.patterns.get(head, panel).value;
     const tokens = state.tokensOf(panel);
-    const query = state.query.value;
-    if (!pattern || query >= tokens.length) {
+    const query = state.queryIn(panel);
+    if (!pattern || query === undefined || query >= tokens.length) {
       element.replaceChildren();
       return;
     }
@@ -41,7 +40,7 @@ export function createDetails(state: State, until: AbortSignal): HTMLElement {
         title(WORDS[state.patterns.quantity.value].by),
         queries,
         tokens,
-        state.size - query - queries.length,
+        tokens.length - query - queries.length,
       ),
     );
   });
@@ -54,7 +53,7 @@ function table(state: State, caption: HTMLElement, rows: Ranked[], tokens: strin
   const colours = state.tableOf(panel);
   const largest = Math.max(1e-12, ...rows.map(({ value }) => Math.abs(value) || 0));
   const body = h("tbody");
-  for (const { position, value, exact: isExact } of rows) {
+  for (const { position, value, exact } of rows) {
     const bar = h("i");
     bar.style.width = `${(Math.abs(value) / largest) * 100 || 0}%`;
     bar.style.background = cssColour(colours[Math.max(0, entryOf(value, scale))]!);
@@ -64,7 +63,7 @@ function table(state: State, caption: HTMLElement, rows: Ranked[], tokens: strin
         {},
         h("td", { class: "sw-dim" }, String(position)),
         h("td", { class: "av-word" }, tokenSpanAt(tokens, position)),
-        h("td", { class: "av-number" }, `${isExact ? "" : "≈ "}${exact(value)}`),
+        h("td", { class: "av-number" }, state.valueText(panel, { value, exact })),
         h("td", { class: "av-bar", "aria-hidden": "true" }, bar),
       ),
     );

@@ -24,15 +24,18 @@ export function figure(state: State, title: string): Figure {
   const head = state.open.peek();
   const pinned = state.pinned.peek().filter((other) => !same(other, head));
   const body = head || pinned.length ? panels(state, [...pinned, ...(head ? [head] : [])]) : grid(state);
-  return titled(body, title, [], 20, state.theme.peek());
+  const said: string = state.model.get("comparison") ?? "";
+  return titled(body, title, said ? [said] : [], said ? 40 : 20, state.theme.peek());
 }
 
 function panels(state: State, heads: readonly Head[]): Figure {
   let left = 0;
   let bottom = 0;
-  const all = heads.flatMap((head) => state.panels.map((panel) => ({ head, panel })));
+  const all = heads.flatMap((head) =>
+    state.panels.filter((panel) => state.has(head, panel)).map((panel) => ({ head, panel })),
+  );
   const parts = all.map(({ head, panel }) => {
-    const name = headText(head);
+    const name = headText((panel === "b" && state.beside.head(head)) || head);
     const part = matrix(state, head, panel, state.panels.length > 1 ? `${name}, ${PANEL_TITLES[panel]}` : name);
     const placed = `<g transform="translate(${left} 0)">${part.svg}</g>`;
     left += part.width + MARGIN;
@@ -44,13 +47,13 @@ function panels(state: State, heads: readonly Head[]): Figure {
 
 function matrix(state: State, head: Head, panel: PanelName, name: string): Figure {
   const tokens = state.tokensOf(panel);
-  const { query, key, span } = state.window.peek();
+  const { query, key, span } = state.windowOf(panel).peek();
   const theme = state.theme.peek();
   const cell = SIDE / span;
   const step = labelStep(cell);
   const label = (at: number): string => (step > 1 ? `${at} ` : "") + plain(tokens[at]!, LABEL_CHARACTERS);
-  const queries = labelPositions(query, span, state.size, step);
-  const keys = labelPositions(key, span, state.size, step);
+  const queries = labelPositions(query, span, tokens.length, step);
+  const keys = labelPositions(key, span, tokens.length, step);
   const longest = (positions: number[]): number =>
     Math.max(0, ...positions.map((at) => columns(label(at), 99))) * MONO_CHARACTER;
   const left = Math.max(longest(queries), AXIS_NAMES) + 8;
@@ -96,14 +99,14 @@ function cells(
   cell: number,
 ): string {
   const pattern = state.patterns.get(head, panel).peek();
-  const view = state.window.peek();
+  const view = state.windowOf(panel).peek();
   const [scale, table] = [pattern ? state.openedScaleOf(panel) : state.scaleOf(panel), state.tableOf(panel)];
   const clip = `<clipPath id="cells-${head.join("-")}-${panel}"><rect x="${x(view.key)}" y="${y(view.query)}" width="${SIDE}" height="${SIDE}"/></clipPath>`;
   let count = 0;
-  forVisible(view, state.size, () => count++);
+  forVisible(view, state.sizeOf(panel), () => count++);
   let inside = "";
   if (pattern && count < MOST_RECTANGLES)
-    forVisible(view, state.size, (query, key) => {
+    forVisible(view, state.sizeOf(panel), (query, key) => {
       const { value } = read(pattern, query, key);
       const fill = Number.isNaN(value) ? "none" : hexColour(table[entryOf(value, scale)]!);
       inside += `<rect x="${round(x(key))}" y="${round(y(query))}" width="${round(cell)}" height="${round(cell)}" fill="${fill}"/>`;
@@ -114,7 +117,9 @@ function cells(
     if (!raster) throw new Error("The head is still loading.");
     inside = image(paint(raster, scale, table), x(raster.key), y(raster.query), raster.width * raster.cells * cell);
   }
-  const hatched = pattern?.values.some(Number.isNaN) ? hatching(panel, state.theme.peek().warn, x, y, state.size) : "";
+  const hatched = pattern?.values.some(Number.isNaN)
+    ? hatching(panel, state.theme.peek().warn, x, y, state.sizeOf(panel))
+    : "";
   return `${clip}<g clip-path="url(#cells-${head.join("-")}-${panel})" shape-rendering="crispEdges">${hatched}${inside}</g>`;
 }
 

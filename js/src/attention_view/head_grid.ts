@@ -170,6 +170,7 @@ function describe(state: State, head: Head): string {
   const value = statistics?.of(sort, head) ?? NaN;
   return [
     headText(head),
+    state.besideText(head, state.panel.value),
     letter && `${className(letter)} (${letter})`,
     state.order.value && (Number.isNaN(value) ? `no ${sort}` : `${sort} ${significant(value)}`).replaceAll("_", " "),
     state.isSelected(head) && "selected",

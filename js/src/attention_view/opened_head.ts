@@ -34,13 +34,13 @@ export function createOpenedHead(state: State, tooltip: Tooltip, until: AbortSig
   const tokens = createTokens(state, until);
   panels.append(matrices, tokens, details);
 
-  const three = state.panels.length > 1;
+  const count = state.panels.length;
   const layout = computed(() => {
     const [width, height] = size.value;
     const heads = state.compared.value.length;
-    const alone = heads > 1 || (three && width < 3 * LEAST_PANEL);
+    const alone = heads > 1 || (count > 1 && width < count * LEAST_PANEL);
     const room = Math.max(1, Math.floor(width / LEAST_PANEL));
-    const across = heads > 1 ? Math.min(heads, room) : three && !alone ? 3 : 1;
+    const across = heads > 1 ? Math.min(heads, room) : alone ? 1 : count;
     const matrix = across > 1 ? across * ROOMY_PANEL : LEAST_MATRIX;
     const fits = (more: number): boolean => width >= matrix + more && !state.narrow.value;
     const tokens = state.tokensShown.value;
@@ -84,13 +84,17 @@ function ownMatrix(
   const title = h("b");
   watch(until, () => {
     const head = state.compared.value.length > 1 && state.shown.value;
-    const names = [...(head ? [head.join(".")] : []), ...(state.panels.length > 1 ? [PANEL_TITLES[panel]] : [])];
+    const names = [...(head ? [head.join(".")] : []), ...(state.panels.length > 1 ? [panelTitle(state, panel)] : [])];
     title.textContent = names.join(", ");
     title.hidden = !names.length;
   });
   const labelled = computed(() => !beside.value.length && (panel === "a" || state.alone.value || state.tokensDiffer));
   return createMatrix(state, { panel, head: state.shown, labelled, title }, tooltip, until);
 }
+
+/** "B", "B: 5.0" where its head is of another name, "none in B" where there is none. */
+const panelTitle = (state: State, panel: PanelName): string =>
+  (state.shown.value && state.besideText(state.shown.value, panel)) || PANEL_TITLES[panel];
 
 /** A matrix for each pinned head, made when it is pinned and kept while it is; each shows the prompt that the grid shows. */
 function pinnedMatrices(
@@ -115,7 +119,7 @@ function pinnedMatrices(
           panel,
           head: signal<Head | undefined>(head),
           labelled: first,
-          title: pinnedTitle(state, head),
+          title: pinnedTitle(state, head, panel),
         };
         made.set(key, { element: createMatrix(state, options, tooltip, end.signal), end });
       }
@@ -125,12 +129,12 @@ function pinnedMatrices(
   return frames;
 }
 
-function pinnedTitle(state: State, head: Head): HTMLElement {
+function pinnedTitle(state: State, head: Head, panel: PanelName): HTMLElement {
   const name = head.join(".");
   return h(
     "b",
     {},
-    name,
+    [name, state.besideText(head, panel)].filter(Boolean).join(", "),
     h(
       "button",
       { class: "sw-button", type: "button", "aria-label": `Unpin ${name}`, onclick: () => state.togglePin(head) },
@@ -143,7 +147,7 @@ function headLine(state: State, hidden: ReadonlySignal<number>, until: AbortSign
   const name = h("span", { class: "av-name", role: "status", "aria-live": "polite" });
   const attention = legendOf(state, "a", until);
   const weighted = weightedLegend(state, until);
-  const difference = state.panels.length > 1 ? [legendOf(state, "difference", until)] : [];
+  const difference = state.panels.includes("difference") ? [legendOf(state, "difference", until)] : [];
   const legends = h("span", { class: "av-legends" });
   watch(until, () => legends.replaceChildren(state.weighted ? weighted : attention, ...difference));
   watch(until, () => {

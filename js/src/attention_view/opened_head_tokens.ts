@@ -79,7 +79,9 @@ function listen(state: State, shown: Signal<Shown>[], until: AbortSignal): void 
   const wanted = computed<{ head: Head; side: Side; position: number } | undefined>(() => {
     const head = state.open.value;
     if (!head || !state.tokensShown.value || state.noWeights.value) return undefined;
-    return { head, side: state.panel.value === "b" ? "b" : "a", position: state.position.value };
+    const side = state.panel.value === "b" ? "b" : "a";
+    const position = state.positionIn(side);
+    return position === undefined || !state.has(head, side) ? undefined : { head, side, position };
   });
   let before = "";
   let asking = new AbortController();

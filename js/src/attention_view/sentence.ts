@@ -7,12 +7,19 @@ import { watch } from "../core/reactive";
 import { tokenSpanAt } from "../core/tokens";
 import { WORDS } from "./opened_head_quantity";
 import { isExact, read } from "./patterns/pattern";
+import type { Side } from "./patterns/patterns";
 import { drawAttention, drawChosen } from "./sentence_marks";
 import { MOST_SPANS, type Sentence, sentenceOf } from "./sentence_state";
-import { PANEL_TITLES, type State } from "./state";
+import { PANEL_TITLES, type PanelName, type State } from "./state";
 
-export function createSentence(state: State, tooltip: Tooltip, until: AbortSignal): HTMLElement {
-  const sentence = sentenceOf(state);
+/** The prompt of a side, or of the panel that is pointed at or shown. */
+export function createSentence(
+  state: State,
+  side: Side | undefined,
+  tooltip: Tooltip,
+  until: AbortSignal,
+): HTMLElement {
+  const sentence = sentenceOf(state, side);
   const { list, panel, tokens, first, spans } = sentence;
   const pages = h("div", { class: "av-pages" });
   watch(until, () => {
@@ -25,20 +32,20 @@ export function createSentence(state: State, tooltip: Tooltip, until: AbortSigna
     pages.hidden = length <= MOST_SPANS;
   });
   watch(until, () => {
-    const last = state.selectedTokens.value.at(-1);
+    const last = state.selectedIn(panel.value).at(-1);
     if (last !== undefined) first.value = pageOf(last);
   });
   drawAttention(sentence, until);
   drawChosen(sentence, until);
   listenToPointer(sentence, tooltip);
   listenToKeys(sentence, tooltip);
-  return h("div", { class: "av-bottom" }, list, pages);
+  return h("div", {}, list, pages);
 }
 
 /** The first token of the page that a token is in. */
 const pageOf = (token: number): number => Math.floor(token / MOST_SPANS) * MOST_SPANS;
 
-function listenToPointer({ state, list, tokens }: Sentence, tooltip: Tooltip): void {
+function listenToPointer({ state, list, tokens, panel }: Sentence, tooltip: Tooltip): void {
   const positionOf = (target: EventTarget | null): number | undefined => {
     const span = target instanceof Element ? target.closest<HTMLElement>("[data-at]") : null;
     return span ? Number(span.dataset.at) : undefined;
@@ -46,24 +53,24 @@ function listenToPointer({ state, list, tokens }: Sentence, tooltip: Tooltip): v
   list.addEventListener("pointermove", (event) => {
     const at = positionOf(event.target);
     if (at === undefined) return leave(state, tooltip);
-    pointAt(state, at);
+    pointAt(state, at, panelOf(state, panel.peek()));
     tooltip.show(event.clientX, event.clientY, [
       tokenSpanAt(tokens.value, at),
-      h("span", { class: "sw-dim" }, ` ${at}${selfAttention(state, at)}`),
+      h("span", { class: "sw-dim" }, ` ${at}${selfAttention(state, at, panel.peek())}`),
     ]);
   });
   list.addEventListener("pointerleave", () => leave(state, tooltip));
   list.addEventListener("click", (event) => {
     const at = positionOf(event.target);
-    if (at !== undefined) state.selectTokens([at], event.shiftKey);
+    if (at !== undefined) state.selectTokens([at], event.shiftKey, panel.peek());
   });
 }
 
 function listenToKeys(sentence: Sentence, tooltip: Tooltip): void {
-  const { state, list } = sentence;
+  const { state, list, panel } = sentence;
   let cursor = 0;
   const walk = (to: number): void => {
-    cursor = Math.max(0, Math.min(state.size - 1, to));
+    cursor = Math.max(0, Math.min(state.sizeOf(panel.peek()) - 1, to));
     standOn(sentence, cursor);
   };
   list.addEventListener("keydown", (event) => {
@@ -73,26 +80,26 @@ function listenToKeys(sentence: Sentence, tooltip: Tooltip): void {
       ArrowLeft: cursor - 1,
       ArrowUp: cursor - 1,
       Home: 0,
-      End: state.size - 1,
+      End: state.sizeOf(panel.peek()) - 1,
     }[event.key];
     if (to !== undefined) walk(to);
-    else if (event.key === "Enter" || event.key === " ") state.selectTokens([cursor], event.shiftKey);
+    else if (event.key === "Enter" || event.key === " ") state.selectTokens([cursor], event.shiftKey, panel.peek());
     else return;
     event.preventDefault();
     event.stopPropagation();
   });
   list.addEventListener(
     "focus",
-    () => list.matches(":focus-visible") && walk(state.selectedTokens.peek().at(-1) ?? cursor),
+    () => list.matches(":focus-visible") && walk(state.selectedIn(panel.peek()).at(-1) ?? cursor),
   );
   list.addEventListener("blur", () => leave(state, tooltip));
 }
 
 /** Show the page of a token, point at it, and scroll it into sight. */
-function standOn({ state, list, id, first, spans }: Sentence, token: number): void {
+function standOn({ state, list, id, first, spans, panel }: Sentence, token: number): void {
   first.value = pageOf(token);
   list.setAttribute("aria-activedescendant", `${id}-${token}`);
-  pointAt(state, token);
+  pointAt(state, token, panelOf(state, panel.peek()));
   const span = spans.peek()[token - first.peek()];
   if (span)
     list.scrollTop = Math.max(
@@ -101,10 +108,14 @@ function standOn({ state, list, id, first, spans }: Sentence, token: number): vo
     );
 }
 
-function pointAt(state: State, token: number): void {
-  state.hover.value = { query: token, panel: state.panel.peek() };
+/** Which panel a token of a sentence is pointed at in: B - A is over the tokens of A. */
+const panelOf = (state: State, panel: PanelName): PanelName =>
+  state.aligned && !(panel === "a" && state.panel.peek() === "difference") ? panel : state.panel.peek();
+
+function pointAt(state: State, token: number, panel: PanelName): void {
+  state.hover.value = { query: token, panel };
   const head = state.open.peek();
-  if (head) state.patterns.wantRow(head, state.sides, token);
+  if (head) state.wantRow(head, panel, token);
 }
 
 function leave(state: State, tooltip: Tooltip): void {
@@ -112,9 +123,9 @@ function leave(state: State, tooltip: Tooltip): void {
   tooltip.hide();
 }
 
-function selfAttention(state: State, at: number): string {
+function selfAttention(state: State, at: number, panel: PanelName): string {
   const head = state.spoken.value;
-  const pattern = head && state.patterns.get(head, state.panel.value).value;
+  const pattern = head && state.patterns.get(head, panel).value;
   return pattern
     ? `, ${WORDS[state.patterns.quantity.value].to} itself ${isExact(pattern, at) ? "" : "≈ "}${exact(read(pattern, at, at).value)}`
     : "";

@@ -23,9 +23,9 @@ export function drawAttention(sentence: Sentence, until: AbortSignal): void {
 function barsOf({ state, panel, first, spans }: Sentence): Map<HTMLElement, string> {
   const head = state.spoken.value;
   const pattern = head && state.patterns.get(head, panel.value).value;
-  const query = state.hover.value?.query ?? state.selectedTokens.value.at(-1);
+  const query = state.hover.value ? state.hoverIn(panel.value)!.query : state.selectedIn(panel.value).at(-1);
   const bars = new Map<HTMLElement, string>();
-  if (!pattern || query === undefined || query >= state.size) return bars;
+  if (!pattern || query === undefined || query >= state.sizeOf(panel.value)) return bars;
   const scale = state.openedScaleOf(panel.value);
   const table = state.tableOf(panel.value);
   const bar = (value: number): [number, string] => {
@@ -43,16 +43,16 @@ function barsOf({ state, panel, first, spans }: Sentence): Map<HTMLElement, stri
   return bars;
 }
 
-export function drawChosen({ state, first, spans }: Sentence, until: AbortSignal): void {
+export function drawChosen({ state, panel, first, spans }: Sentence, until: AbortSignal): void {
   let before: Element[] = [];
   draw(until, () => {
     const all = spans.value;
     const at = (token: number | undefined): HTMLElement | undefined =>
       token === undefined ? undefined : all[token - first.value];
     for (const span of before) span.classList.remove("av-selected", "av-query"), span.removeAttribute("aria-selected");
-    const chosen = state.selectedTokens.value.flatMap((token) => at(token) ?? []);
+    const chosen = state.selectedIn(panel.value).flatMap((token) => at(token) ?? []);
     for (const span of chosen) span.classList.add("av-selected"), span.setAttribute("aria-selected", "true");
-    const query = at(state.hover.value?.query);
+    const query = at(state.hoverIn(panel.value)?.query);
     query?.classList.add("av-query");
     before = [...chosen, ...(query ? [query] : [])];
   });

@@ -3,13 +3,16 @@
 import { magnitudeTable, signedTable, type Table } from "../core/drawing/colour";
 import { niceCeiling, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
+import { exact } from "../core/format";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, untracked, watch } from "../core/reactive";
 import type { Head, Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { AttentionViewTraits } from "../generated/traits";
-import { countBeyond, largestMagnitude } from "./patterns/pattern";
+import { inside } from "./layout";
+import { countBeyond, largestMagnitude, type Reading } from "./patterns/pattern";
 import type { Patterns, Quantity, Side } from "./patterns/patterns";
 import type { Window } from "./patterns/raster";
+import { SideBySide } from "./side_by_side";
 import { readStatistics, type Statistics } from "./statistics";
 
 /** A panel of the right part. */
@@ -34,6 +37,10 @@ export class State {
   readonly headsPerLayer: number;
   readonly tokens: Record<Side, string[]>;
   readonly panels: PanelName[];
+  /** Which positions and heads of A and B are each other's. */
+  readonly beside: SideBySide;
+  /** What could not be done, in words. */
+  readonly notice = signal("");
   readonly letters: ReadonlySignal<Map<string, string>>;
 
   readonly heads: Signal<Head[]>;
@@ -62,7 +69,8 @@ export class State {
   readonly #chosen = signal<Head | undefined>(undefined);
   readonly pointed = signal<Head | undefined>(undefined);
   readonly hover = signal<Hover | undefined>(undefined);
-  readonly window: Signal<Window>;
+  /** What is shown of a prompt: of A, which is that of B too where positions are of one number, and of B. */
+  readonly #windows: Record<Side, Signal<Window>>;
   /** Which panel the grid and the sentence speak of, and which is shown where there is room for only one. */
   readonly panel = signal<PanelName>("a");
   /** The opened head stands below the grid, not beside it. */
@@ -95,8 +103,11 @@ export class State {
     this.headsPerLayer = model.get("n_heads")!;
     const versus: string[] = model.get("versus_tokens") ?? [];
     this.tokens = { a: model.get("tokens"), b: versus };
-    this.panels = versus.length ? ["a", "b", "difference"] : ["a"];
-    this.window = signal({ query: 0, key: 0, span: this.size });
+    this.panels = versus.length ? (model.get("differs") === false ? ["a", "b"] : ["a", "b", "difference"]) : ["a"];
+    this.beside = new SideBySide(model);
+    const whole = (side: Side): Signal<Window> => signal({ query: 0, key: 0, span: this.tokens[side].length });
+    const a = whole("a");
+    this.#windows = { a, b: this.aligned ? whole("b") : a };
 
     const letters = trait(model, "letters", until);
     this.letters = computed(() => new Map(letters.value.map(([layer, head, letter]) => [`${layer}.${head}`, letter])));
@@ -166,13 +177,83 @@ export class State {
       const wanted = [...(head ? [head] : []), ...this.pinned.value];
       void patterns.quantity.value;
       untracked(() => {
-        for (const one of wanted) for (const side of this.sides) void patterns.load(one, side, wanted);
+        for (const one of wanted) for (const side of this.sidesOf(one)) void patterns.load(one, side, wanted);
       });
     });
   }
 
-  get size(): number {
-    return this.tokens.a.length;
+  /** How many tokens a panel has. */
+  sizeOf(panel: PanelName): number {
+    return this.tokensOf(panel).length;
+  }
+
+  /** Whether B's positions are not those of the same number in A. */
+  get aligned(): boolean {
+    return !!this.beside.partners;
+  }
+
+  /** Whether a pixel of a thumbnail is a token or less, so that those of aligned tokens can be taken from each other. */
+  get exactThumbnails(): boolean {
+    return !this.aligned || this.patterns.thumbnailSize >= Math.max(this.sizeOf("a"), this.sizeOf("b"));
+  }
+
+  windowOf(panel: PanelName): ReadonlySignal<Window> {
+    return this.#windows[panel === "b" ? "b" : "a"];
+  }
+
+  /** Show a part of a panel's prompt, and of the other one what is aligned with its middle. */
+  setWindow(panel: PanelName, window: Window): void {
+    const [side, other] = panel === "b" ? (["b", "a"] as const) : (["a", "b"] as const);
+    batch(() => {
+      this.#windows[side].value = window;
+      if (!this.aligned) return;
+      const [size, more] = [this.sizeOf(side), this.sizeOf(other)];
+      const span = window.span >= size ? more : Math.min(window.span, more);
+      const start = (at: number): number =>
+        this.beside.place(at + window.span / 2 - 0.5, side, other, size, more) - span / 2 + 0.5;
+      this.#windows[other].value = inside({ query: start(window.query), key: start(window.key), span }, more);
+    });
+  }
+
+  /** The sides that have a head of this name, or one beside it. */
+  sidesOf(head: Head): Side[] {
+    return this.sides.filter((side) => side === "a" || this.beside.head(head));
+  }
+
+  /** Whether a panel has a head to show in this one's place. */
+  has = (head: Head, panel: PanelName): boolean => panel === "a" || !!this.beside.head(head);
+
+  /** Of which head of B a panel shows what stands beside this one of A, where it is of another name; "" where not. */
+  besideText(head: Head, panel: PanelName): string {
+    if (panel !== "b") return "";
+    const own = this.beside.head(head);
+    return !own ? "none in B" : same(own, head) ? "" : `B: ${own.join(".")}`;
+  }
+
+  /** A number of a panel in words: whether it is exact, and whether it is one at all. */
+  valueText(panel: PanelName, { value, exact: isExact }: Reading): string {
+    if (Number.isNaN(value) && panel === "difference" && this.aligned) return "not aligned";
+    return `${isExact ? "" : "≈ "}${exact(value)}`;
+  }
+
+  /** The exact values of a query of a panel are wanted, of both sides. */
+  wantRow(head: Head, panel: PanelName, query: number): void {
+    for (const side of this.sidesOf(head)) {
+      const at = this.beside.position(query, panel, side);
+      if (at !== undefined) this.patterns.wantRow(head, side, at);
+    }
+  }
+
+  /** What is pointed at, as positions of a panel. */
+  hoverIn(panel: PanelName): { query: number | undefined; key: number | undefined } | undefined {
+    const hover = this.hover.value;
+    const at = (one: number | undefined): number | undefined => hover && this.beside.position(one, hover.panel, panel);
+    return hover && { query: at(hover.query), key: at(hover.key) };
+  }
+
+  /** The selected tokens of a panel. */
+  selectedIn(panel: PanelName): number[] {
+    return this.selectedTokens.value.flatMap((token) => this.beside.position(token, "a", panel) ?? []);
   }
 
   get sides(): Side[] {
@@ -181,11 +262,13 @@ export class State {
 
   /** Whether the two prompts differ in their tokens, not only in their model. */
   get tokensDiffer(): boolean {
-    return this.panels.length > 1 && this.tokens.b.some((token, i) => token !== this.tokens.a[i]);
+    if (this.panels.length < 2) return false;
+    return this.aligned || this.tokens.b.some((token, i) => token !== this.tokens.a[i]);
   }
 
   tokensOf(panel: PanelName): string[] {
-    return panel === "a" ? this.tokens.a : this.panels.length > 1 ? this.tokens.b : this.tokens.a;
+    const ofB = panel === "b" || (panel === "difference" && !this.aligned);
+    return ofB && this.panels.length > 1 ? this.tokens.b : this.tokens.a;
   }
 
   scaleOf(panel: PanelName): Scale {
@@ -289,7 +372,14 @@ export class State {
     this.selection.setHeads(this.heads.peek().filter((other) => !same(other, head)));
   }
 
-  selectTokens(positions: number[], extend: boolean): void {
+  /** Select tokens of a panel: those of B by their partners in A. */
+  selectTokens(chosen: number[], extend: boolean, panel: PanelName = "a"): void {
+    const positions = chosen.flatMap((at) => this.beside.position(at, panel, "a") ?? []);
+    this.notice.value = "";
+    if (chosen.length && !positions.length) {
+      this.notice.value = "A token of B is selected with its partner in A, and this one has none.";
+      return;
+    }
     const before = this.selectedTokens.peek();
     const [only] = positions;
     if (positions.length === 1 && before.includes(only!) && (extend || before.length === 1))
@@ -297,19 +387,25 @@ export class State {
     else this.selection.setTokens(extend ? [...before, ...positions] : positions);
   }
 
-  /** The query that details and sentence speak of: under the pointer, else selected, else the last. */
-  readonly query = computed(() => this.hover.value?.query ?? this.position.value);
+  /** The query of a panel that details speak of: under the pointer, else selected, else the last. */
+  queryIn(panel: PanelName): number | undefined {
+    return this.hover.value ? this.hoverIn(panel)!.query : this.positionIn(panel);
+  }
 
-  /** The token that is selected last, else the last one. */
-  readonly position = computed(() => this.selectedTokens.value.at(-1) ?? this.size - 1);
+  /** The token of a panel that is selected last, else the last one; undefined where that has no partner. */
+  positionIn(panel: PanelName): number | undefined {
+    const last = this.selectedTokens.value.at(-1);
+    return last === undefined ? this.sizeOf(panel) - 1 : this.beside.position(last, "a", panel);
+  }
 
   resetWindow(): void {
-    this.window.value = { query: 0, key: 0, span: this.size };
+    this.setWindow("a", { query: 0, key: 0, span: this.sizeOf("a") });
   }
 
   /** Escape: undo the last kind of choice. Returns what was done, for the live region; "" when nothing was left. */
   stepBack(): string {
-    if (this.window.peek().span < this.size) return (this.resetWindow(), "Zoom reset.");
+    if ((["a", "b"] as const).some((side) => this.windowOf(side).peek().span < this.sizeOf(side)))
+      return (this.resetWindow(), "Zoom reset.");
     if (this.selectedTokens.peek().length) return (this.selection.setTokens([]), "No token selected.");
     if (this.heads.peek().length) return (this.close(), "No head selected.");
     if (this.open.peek()) return (this.close(), "No head is open.");
@@ -340,6 +436,6 @@ export class State {
   }
 
   #ownTokens(): number[] {
-    return this.selection.tokens.filter((token) => token < this.size);
+    return this.selection.tokens.filter((token) => token < this.sizeOf("a"));
   }
 }

@@ -39,6 +39,16 @@ export interface AttentionViewTraits extends ViewTraits {
   intervened: Record<string, any>;
   tokens: string[];
   versus_tokens: string[];
+  /** of each position of A that of B, or -1; empty: the same */
+  partners: number[];
+  /** layers and heads of B */
+  versus_shape: number[];
+  /** [[layer, head, layer of B, head of B], ...] of other names */
+  head_pairs: any[];
+  /** whether there is B - A */
+  differs: boolean;
+  /** what of A and B is compared, as a sentence */
+  comparison: string;
   /** uint8 [side, layer, head, row, column] */
   thumbnails: Bytes;
   thumbnail_size: number;

@@ -42,7 +42,7 @@ def draw_attention(
     paper: Paper,
     thumbnails: npt.NDArray[np.uint8],
     letters: Sequence[Sequence[Any]],
-    opened: tuple[str, Patterns, Mapping[str, Sequence[str]]] | None,
+    opened: tuple[Mapping[Any, str], Patterns, Mapping[str, Sequence[str]]] | None,
     scale: tuple[str, float, float, float],
     of_head: tuple[str, tuple[str, float, float, float]] | None = None,
 ) -> None:
@@ -51,8 +51,8 @@ def draw_attention(
     Parameters
     ----------
     letters : list of [layer, head, letter]
-    opened : (name, patterns, tokens), optional
-        A pattern [query, key] and the tokens of each side, "a" and "b".
+    opened : (names, patterns, tokens), optional
+        The name of the head of each side, "a" and "b", its pattern [query, key] and tokens; "difference" is B - A.
     scale : (kind, low, high, threshold)
     of_head : (words, scale), optional
         What the pattern of the open head is where it is not attention, and its scale.
@@ -154,7 +154,7 @@ def _folded(layers: int, heads: int, room: float, gutter: float) -> tuple[int, f
 
 def _draw_head(
     paper: Paper,
-    name: str,
+    heads: Mapping[Any, str],
     patterns: Patterns,
     tokens: Mapping[str, Sequence[str]],
     scale: tuple[str, float, float, float],
@@ -166,14 +166,14 @@ def _draw_head(
     ends = number(max(low, _FLOOR) if kind == "log" else low), number(high)
     panels = []
     for side, pattern in patterns.items():
+        if side == "difference":
+            most = float(np.nanmax(np.abs(pattern), initial=_FLOOR, where=np.isfinite(pattern)))
+            about = SIGNED, f"−{number(most)}", number(most), f"{quantity}, B − A"
+            panels.append((side, pattern, coloured(pattern, -most, most, SIGNED), about))
+            continue
         above = int((pattern > high).sum())
         said = f"{words}; {above:,} above" if above else words
         panels.append((side, pattern, _painted(pattern, scale), (MAGNITUDE, *ends, said)))
-    if len(panels) > 1:
-        difference = patterns["b"] - patterns["a"]
-        most = float(np.nanmax(np.abs(difference), initial=_FLOOR))
-        about = SIGNED, f"−{number(most)}", number(most), f"{quantity}, B − A"
-        panels.append(("B − A", difference, coloured(difference, -most, most, SIGNED), about))
     across = 1 if paper.width - left < _BESIDE or len(panels) == 1 else len(panels)
     room = (paper.width - left - 12 * (across - 1)) / across
     top = low_end = paper.y
@@ -181,10 +181,10 @@ def _draw_head(
         x = left + (at % across) * (room + 12)
         paper.y = top if at % across else low_end
         top = paper.y
-        several = {"a": ", A", "b": ", B"}.get(side, f", {side}") if len(panels) > 1 else ""
-        paper.text(x, paper.y + 7, f"head {name}{several}", bold=True)
+        several = {"a": ", A", "b": ", B"}.get(side, ", B − A") if len(panels) > 1 else ""
+        paper.text(x, paper.y + 7, f"head {heads.get(side, heads['a'])}{several}", bold=True)
         paper.y += 12
-        names = [visible(token) for token in tokens.get(side, tokens["b" if "b" in tokens else "a"])]
+        names = [visible(token) for token in tokens[side]]
         future = np.triu(np.ones(pattern.shape, bool), 1)
         picture[future] = 255
         if len(names) * 8.5 > 400:

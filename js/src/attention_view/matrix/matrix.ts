@@ -2,12 +2,11 @@
 import { context, h } from "../../core/elements/dom";
 import { createWalker, type Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
-import { exact } from "../../core/format";
 import { draw, watch } from "../../core/reactive";
 import { plainAt } from "../../core/tokens";
 import { showing } from "../layout";
 import { WORDS } from "../opened_head_quantity";
-import { isExact, read } from "../patterns/pattern";
+import { read } from "../patterns/pattern";
 import type { Raster } from "../patterns/raster";
 import { PANEL_TITLES, type State } from "../state";
 import { drawCells, drawClipMarks, drawCross, drawSelected, placeOf } from "./matrix_drawing";
@@ -38,12 +37,17 @@ export function createMatrix(state: State, options: MatrixOptions, tooltip: Tool
   draw(until, () => {
     if (size.value[0] && raster.value) drawAbove(context(marks, ...size.value), matrix);
   });
-  watch(until, () => element.classList.toggle("av-pending", !!size.value[0] && !!options.head.value && !raster.value));
+  watch(until, () => {
+    const head = options.head.value;
+    const waits = !!size.value[0] && !!head && state.has(head, panel) && !raster.value;
+    element.classList.toggle("av-pending", waits);
+    element.classList.toggle("av-absent", !!head && !state.has(head, panel));
+  });
   const walker = createMatrixWalker(matrix);
   element.append(walker.element);
   watch(until, () => {
     void frame.value;
-    void state.window.value;
+    void state.windowOf(panel).value;
     if (size.value[0]) walker.refresh();
   });
   listenToPointer(matrix, walker, tooltip, until);
@@ -54,23 +58,26 @@ export function createMatrix(state: State, options: MatrixOptions, tooltip: Tool
 function drawBelow(pen: CanvasRenderingContext2D, { state, panel, frame, pattern }: Matrix, raster: Raster): void {
   // a thumbnail, which stands for a pattern that is not there, is of attention
   const scale = pattern.value ? state.openedScaleOf(panel) : state.scaleOf(panel);
-  const [theme, view] = [state.theme.value, state.window.value];
-  drawCells(pen, raster, state.size, frame.value, view, scale, state.tableOf(panel), theme);
+  const [theme, view] = [state.theme.value, state.windowOf(panel).value];
+  drawCells(pen, raster, state.sizeOf(panel), frame.value, view, scale, state.tableOf(panel), theme);
   if (pattern.value) drawClipMarks(pen, pattern.value, frame.value, view, scale.high, theme);
 }
 
 /** What changes with the pointer: labels, the cross, the selection, the brush. */
 function drawAbove(pen: CanvasRenderingContext2D, { state, panel, frame, labelled, brush }: Matrix): void {
-  const [theme, view] = [state.theme.value, state.window.value];
-  drawSelected(pen, frame.value, view, state.selectedTokens.value, theme);
-  const selected: Pinned[] = state.selectedTokens.value.map((position) => ({ position, ink: theme.select }));
-  const hover = state.hover.value;
+  const [theme, view] = [state.theme.value, state.windowOf(panel).value];
+  const chosen = state.selectedIn(panel);
+  drawSelected(pen, frame.value, view, chosen, theme);
+  const selected: Pinned[] = chosen.map((position) => ({ position, ink: theme.select }));
+  const hover = state.hoverIn(panel);
   if (hover) drawCross(pen, frame.value, view, hover.query, hover.key, theme);
   const pointed = (position: number | undefined): Pinned[] =>
     position === undefined ? [] : [{ position, ink: theme.accent }];
   const queries = labelled.value ? [...pointed(hover?.query), ...selected] : undefined;
   const keys = [...pointed(hover?.key ?? hover?.query), ...selected];
-  drawLabels(pen, state.tokensOf(panel), frame.value, view, theme, queries, keys);
+  const ink = (at: number): string =>
+    state.beside.position(at, panel, panel === "b" ? "a" : "b") === undefined ? theme.dim : theme.ink;
+  drawLabels(pen, state.tokensOf(panel), frame.value, view, theme, ink, queries, keys);
   if (labelled.value) drawAxisNames(pen, frame.value, theme);
   if (!brush.value) return;
   const { from, to } = brush.value;
@@ -87,22 +94,22 @@ function createMatrixWalker(matrix: Matrix): Walker {
   const tokens = state.tokensOf(panel);
   return createWalker({
     name: `${PANEL_TITLES[panel]}: queries down, keys across`,
-    rows: () => state.size,
+    rows: () => state.sizeOf(panel),
     columns: (query) => query + 1,
     place: (query, key) => {
-      const { x, y, cell } = placeOf(frame.peek(), state.window.peek());
+      const { x, y, cell } = placeOf(frame.peek(), state.windowOf(panel).peek());
       return { left: x(key), top: y(query), width: Math.max(3, cell), height: Math.max(3, cell) };
     },
     describe: (query, key) => {
       const now = pattern.peek();
-      const value = now ? `${isExact(now, query) ? "" : "about "}${exact(read(now, query, key).value)}` : "not loaded";
+      const value = now ? state.valueText(panel, read(now, query, key)).replace("≈", "about") : "not loaded";
       return `${plainAt(tokens, query)} (${query}) ${WORDS[state.patterns.quantity.value].to} ${plainAt(tokens, key)} (${key}): ${value}`;
     },
     onMove: (query, key) => {
-      state.window.value = showing(state.window.peek(), query, key, state.size);
+      state.setWindow(panel, showing(state.windowOf(panel).peek(), query, key, state.sizeOf(panel)));
       pointAt(matrix, query, key);
     },
-    onEnter: (query, _key, extend) => state.selectTokens([query], extend),
+    onEnter: (query, _key, extend) => state.selectTokens([query], extend, panel),
     onLeave: () => (state.hover.value = undefined),
   });
 }

@@ -98,10 +98,11 @@ export function drawCross(
   pen: CanvasRenderingContext2D,
   frame: Frame,
   window: Window,
-  query: number,
+  query: number | undefined,
   key: number | undefined,
   theme: Theme,
 ): void {
+  if (query === undefined) return;
   const { x, y, cell } = placeOf(frame, window);
   const thick = Math.max(cell, 2);
   pen.save();
@@ -110,7 +111,7 @@ export function drawCross(
   pen.clip();
   pen.strokeStyle = theme.dim;
   pen.strokeRect(x(0) + 0.5, y(query) - 0.5, x(query + 1) - x(0), thick + 1);
-  if (key !== undefined) {
+  if (key !== undefined && key <= query) {
     pen.strokeRect(x(key) - 0.5, y(key) + 0.5, thick + 1, frame.top + frame.side - y(key));
     pen.strokeStyle = theme.ink;
     pen.lineWidth = 2;

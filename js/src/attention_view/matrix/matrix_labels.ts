@@ -102,6 +102,7 @@ export function drawLabels(
   frame: Frame,
   window: Window,
   theme: Theme,
+  ink: (position: number) => string,
   queries: Pinned[] | undefined,
   keys: Pinned[],
 ): void {
@@ -112,7 +113,7 @@ export function drawLabels(
   const axis = (first: number, pinned: Pinned[], start: number, edge: number, draw: Draw): void => {
     const regular = labelPositions(first, window.span, tokens.length, step).map((position) => ({
       position,
-      ink: theme.ink,
+      ink: ink(position),
     }));
     const taken: number[] = [];
     for (const { position, ink } of [...pinned, ...regular]) {

@@ -23,7 +23,7 @@ export function listenToPointer(matrix: Matrix, walker: Walker, tooltip: Tooltip
 export function pointAt({ state, panel, head }: Matrix, query: number, key: number | undefined): void {
   const one = head.peek();
   state.hover.value = { query, key, panel, head: one };
-  if (one) state.patterns.wantRow(one, state.sides, query);
+  if (one) state.wantRow(one, panel, query);
 }
 
 function listenToHover(matrix: Matrix, tooltip: Tooltip, until: AbortSignal): void {
@@ -45,8 +45,9 @@ function listenToHover(matrix: Matrix, tooltip: Tooltip, until: AbortSignal): vo
   element.addEventListener("pointermove", (event) => {
     const { query, key } = locate(matrix, event);
     if (event.buttons && brush.peek()) return;
-    if (query !== undefined && key !== undefined && key <= query && query < state.size) pointAt(matrix, query, key);
-    else if ((query === undefined) !== (key === undefined) && (query ?? key!) < state.size)
+    if (query !== undefined && key !== undefined && key <= query && query < state.sizeOf(panel))
+      pointAt(matrix, query, key);
+    else if ((query === undefined) !== (key === undefined) && (query ?? key!) < state.sizeOf(panel))
       pointAt(matrix, (query ?? key)!, undefined);
     else return leave();
     pointer.value = { x: event.clientX, y: event.clientY };
@@ -55,10 +56,10 @@ function listenToHover(matrix: Matrix, tooltip: Tooltip, until: AbortSignal): vo
 }
 
 /** Where a pointer is: a cell of the triangle, or a label (then only one of the two). */
-function locate({ element, frame, state }: Matrix, event: MouseEvent): { query?: number; key?: number } {
+function locate({ element, frame, state, panel }: Matrix, event: MouseEvent): { query?: number; key?: number } {
   const bounds = element.getBoundingClientRect();
   const { left, top, side } = frame.peek();
-  const view = state.window.peek();
+  const view = state.windowOf(panel).peek();
   const [x, y] = [event.clientX - bounds.left, event.clientY - bounds.top];
   const query = Math.floor(view.query + ((y - top) / side) * view.span);
   const key = Math.floor(view.key + ((x - left) / side) * view.span);
@@ -75,15 +76,15 @@ function locate({ element, frame, state }: Matrix, event: MouseEvent): { query?:
 
 /** A click selects a token, a drag those of a rectangle; with Alt it moves the zoomed part. */
 function listenToPress(matrix: Matrix, walker: Walker): void {
-  const { element, state, brush } = matrix;
+  const { element, state, panel, brush } = matrix;
   element.addEventListener("pointerdown", (down) => {
     if (down.button || !state.shown.peek()) return;
     const start = locate(matrix, down);
     const token = start.query === undefined || start.key === undefined ? (start.query ?? start.key) : undefined;
-    if (token !== undefined) return state.selectTokens([token], down.shiftKey);
+    if (token !== undefined) return state.selectTokens([token], down.shiftKey, panel);
     if (start.query === undefined) return;
     const from: [number, number] = [start.query, start.key!];
-    const view = state.window.peek();
+    const view = state.windowOf(panel).peek();
     element.setPointerCapture(down.pointerId);
     element.onpointermove = (move) => {
       const moved = { x: move.clientX - down.clientX, y: move.clientY - down.clientY };
@@ -91,7 +92,7 @@ function listenToPress(matrix: Matrix, walker: Walker): void {
       if (down.altKey) {
         const cell = matrix.frame.peek().side / view.span;
         const to = { query: view.query - moved.y / cell, key: view.key - moved.x / cell, span: view.span };
-        state.window.value = inside(to, state.size);
+        state.setWindow(panel, inside(to, state.sizeOf(panel)));
         return;
       }
       const { query, key } = locate(matrix, move);
@@ -101,24 +102,24 @@ function listenToPress(matrix: Matrix, walker: Walker): void {
       element.onpointermove = element.onlostpointercapture = null;
       const drawn = brush.peek();
       brush.value = undefined;
-      if (drawn) state.selectTokens(tokensIn(drawn, state.size), down.shiftKey);
+      if (drawn) state.selectTokens(tokensIn(drawn, state.sizeOf(panel)), down.shiftKey, panel);
       else if (!down.altKey && from[1] <= from[0]) {
         walker.stand(...from);
-        state.selectTokens([from[0]], down.shiftKey);
+        state.selectTokens([from[0]], down.shiftKey, panel);
       }
     };
   });
 }
 
-function zoomByWheel({ element, frame, state }: Matrix, event: WheelEvent): void {
+function zoomByWheel({ element, frame, state, panel }: Matrix, event: WheelEvent): void {
   if (!event.ctrlKey || !state.shown.peek()) return;
   event.preventDefault();
   const { left, top, side } = frame.peek();
   const bounds = element.getBoundingClientRect();
-  const view = state.window.peek();
+  const view = state.windowOf(panel).peek();
   const query = view.query + ((event.clientY - bounds.top - top) / side) * view.span;
   const key = view.key + ((event.clientX - bounds.left - left) / side) * view.span;
-  state.window.value = zoomed(view, Math.exp(event.deltaY * 0.004), query, key, state.size);
+  state.setWindow(panel, zoomed(view, Math.exp(event.deltaY * 0.004), query, key, state.sizeOf(panel)));
 }
 
 /** The tokens of a brushed rectangle: its queries and its keys. */
@@ -134,13 +135,20 @@ function cellNote(state: State, panel: PanelName, head: Head, query: number, key
   const tokens = state.tokensOf(panel);
   const lines = state.panels.map((name) => {
     const pattern = state.patterns.get(head, name).value;
+    const place = (of: PanelName): (number | undefined)[] =>
+      [query, key].map((at) => state.beside.position(at, panel, of));
+    const [q, k] = place(name);
+    const [other, at] = name === "difference" ? place("b") : [q, k];
     const line = h("div", { class: "av-value" });
     if (state.panels.length > 1) line.append(h("span", { class: "sw-dim" }, `${PANEL_TITLES[name]} `));
-    if (!pattern)
+    const none = q === undefined || k === undefined || other === undefined || at === undefined || k > q || at > other;
+    if (!state.has(head, name)) line.append(h("span", { class: "sw-dim" }, "no such head"));
+    else if (none) line.append(h("span", { class: "sw-dim" }, "not aligned"));
+    else if (!pattern)
       line.append(h("span", { class: "sw-dim" }, state.isLarge(head) ? "loading …" : "open the head for its values"));
     else
       line.append(
-        h("b", {}, `${isExact(pattern, query) ? "" : "≈ "}${exact(read(pattern, query, key).value)}`),
+        h("b", {}, `${isExact(pattern, q) ? "" : "≈ "}${exact(read(pattern, q, k).value)}`),
         state.weighted ? " value-weighted" : "",
       );
     return line;

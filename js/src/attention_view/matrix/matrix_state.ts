@@ -50,7 +50,7 @@ export function matrixOf(
   const frame = computed(() => {
     const [width, height] = size.value;
     const { queryWidth, keyHeight, tailWidth } = room.value;
-    return matrixFrame(width, height, queryWidth, keyHeight, tailWidth, state.window.value.span);
+    return matrixFrame(width, height, queryWidth, keyHeight, tailWidth, state.windowOf(panel).value.span);
   });
   const pattern = computed(() => (head.value ? state.patterns.get(head.value, panel).value : undefined));
   const raster = computed(() => {
@@ -58,7 +58,11 @@ export function matrixOf(
     // what is weighted has no thumbnail: what was there stays, dimmed, until it comes
     if (!pattern.value)
       return state.weighted && state.isLarge(head.value) ? undefined : thumbnail(state, head.value, panel);
-    return rasterise(pattern.value, state.window.value, Math.round(frame.value.side * (window.devicePixelRatio || 1)));
+    return rasterise(
+      pattern.value,
+      state.windowOf(panel).value,
+      Math.round(frame.value.side * (window.devicePixelRatio || 1)),
+    );
   });
   const brush = signal<Brush | undefined>(undefined);
   return { state, panel, head, element, size, labelled, room, frame, pattern, raster, brush };

@@ -38,8 +38,9 @@ export function read(pattern: Pattern, query: number, key: number): Reading {
   return { value: pattern.values[rowStart(query) + key]! * pattern.step, exact: pattern.exact };
 }
 
-/** B - A, exact where both are. */
-export function difference(a: Pattern, b: Pattern): Pattern {
+/** B - A, exact where both are; with the partners of A's positions in B over these, NaN elsewhere. */
+export function difference(a: Pattern, b: Pattern, partners?: readonly number[]): Pattern {
+  if (partners) return alignedDifference(a, b, partners);
   const values = new Float32Array(a.values.length);
   for (let i = 0; i < values.length; i++) values[i] = b.values[i]! * b.step - a.values[i]! * a.step;
   const pattern = makePattern(a.size, values, 1, a.exact && b.exact, true);
@@ -50,6 +51,21 @@ export function difference(a: Pattern, b: Pattern): Pattern {
         query,
         other.map((value, key) => value - row[key]!),
       );
+  }
+  return pattern;
+}
+
+function alignedDifference(a: Pattern, b: Pattern, partners: readonly number[]): Pattern {
+  const values = new Float32Array(a.values.length).fill(NaN);
+  const pattern = makePattern(a.size, values, 1, a.exact && b.exact, true);
+  for (let query = 0; query < a.size; query++) {
+    const other = partners[query]!;
+    const row = values.subarray(rowStart(query), rowStart(query + 1));
+    for (let key = 0; other >= 0 && key <= query; key++) {
+      const at = partners[key]!;
+      if (at >= 0 && at <= other) row[key] = read(b, other, at).value - read(a, query, key).value;
+    }
+    if (!pattern.exact && isExact(a, query) && (other < 0 || isExact(b, other))) pattern.rows.set(query, row);
   }
   return pattern;
 }

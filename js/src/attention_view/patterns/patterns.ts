@@ -23,7 +23,8 @@ export class Patterns {
   readonly #found = new Map<string, Signal<Pattern | undefined>>();
   readonly #asking = new Map<string, { head: Head; controller: AbortController }>();
   readonly #rowsAsked = new Set<string>();
-  readonly #size: number;
+  readonly #sizes: Record<Side, number>;
+  readonly #partners: readonly number[] | undefined;
   readonly #until: AbortSignal;
   /** Thumbnails, uint8 [side, layer, head, row, column]; the signal changes as layers arrive. */
   readonly thumbnails: Signal<{ values: Uint8Array; layers: number }>;
@@ -43,7 +44,9 @@ export class Patterns {
     readonly requests: Requests,
     until: AbortSignal,
   ) {
-    this.#size = model.get("tokens").length;
+    this.#sizes = { a: model.get("tokens").length, b: (model.get("versus_tokens") ?? []).length };
+    const partners: number[] = model.get("partners") ?? [];
+    this.#partners = partners.length ? partners : undefined;
     this.thumbnailSize = model.get("thumbnail_size");
     this.thumbnails = signal({ values: bytes(model.get("thumbnails")).slice(), layers: model.get("thumbnail_layers") });
     this.#until = until;
@@ -89,7 +92,7 @@ export class Patterns {
         },
       );
       entry.value = makePattern(
-        this.#size,
+        this.#sizes[side],
         data.exact ? float32(buffers[0]!) : bytes(buffers[0]!),
         data.step,
         data.exact,
@@ -105,8 +108,8 @@ export class Patterns {
     }
   }
 
-  /** Make rows `first` to `last` - 1 exact (both sides); resolves when they are. Rejects without a kernel. */
-  async loadRows(head: Head, sides: Side[], first: number, last: number): Promise<void> {
+  /** Make rows `first` to `last` - 1 of some sides exact; resolves when they are. Rejects without a kernel. */
+  async loadRows(head: Head, sides: readonly Side[], first: number, last: number): Promise<void> {
     const quantity = this.quantity.peek();
     for (const side of sides) {
       const entry = this.#entry(`${head} ${side} ${quantity}`);
@@ -121,7 +124,7 @@ export class Patterns {
       });
       const values = float32(buffers[0]!);
       let at = 0;
-      for (let query = first; query < Math.min(last, this.#size); query++) {
+      for (let query = first; query < Math.min(last, this.#sizes[side]); query++) {
         pattern.rows.set(query, values.subarray(at, at + query + 1));
         at += query + 1;
       }
@@ -131,15 +134,15 @@ export class Patterns {
   }
 
   /** Ask for the exact block around a row, once. */
-  wantRow(head: Head, sides: Side[], query: number): void {
+  wantRow(head: Head, side: Side, query: number): void {
     const quantity = this.quantity.peek();
-    const pattern = this.#entry(`${head} ${sides[0]} ${quantity}`).peek();
+    const pattern = this.#entry(`${head} ${side} ${quantity}`).peek();
     const first = Math.floor(query / BLOCK) * BLOCK;
-    const key = `${head} ${first} ${quantity}`;
+    const key = `${head} ${side} ${first} ${quantity}`;
     if (!pattern || isExact(pattern, query) || this.#rowsAsked.has(key)) return;
     this.#rowsAsked.add(key);
     // Refused (a saved page has no kernel): the key stays, so that it is not asked again and again.
-    this.loadRows(head, sides, first, first + BLOCK).then(
+    this.loadRows(head, [side], first, first + BLOCK).then(
       () => this.#rowsAsked.delete(key),
       () => {},
     );
@@ -149,7 +152,7 @@ export class Patterns {
     const entry = (panel: Side | "difference"): Signal<Pattern | undefined> =>
       this.#entry(`${head} ${panel} ${quantity}`);
     const [a, b] = [entry("a").peek(), entry("b").peek()];
-    if (a && b) entry("difference").value = difference(a, b);
+    if (a && b) entry("difference").value = difference(a, b, this.#partners);
   }
 
   #entry(key: string): Signal<Pattern | undefined> {
