@@ -10,13 +10,15 @@ import { Patterns } from "./attention_view/patterns/patterns";
 import { createSentence } from "./attention_view/sentence";
 import { headText, State } from "./attention_view/state";
 import { h } from "./core/elements/dom";
+import { createHeadNote, withNote } from "./core/elements/head_note";
 import { createInterventionBar } from "./core/elements/intervention_bar";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/save_menu";
-import { computed, sizeOf, watch } from "./core/reactive";
+import { computed, sizeOf, trait, watch } from "./core/reactive";
 import { type View, widget } from "./core/view";
+import { isSavedPage } from "./core/widget_model";
 import type { AttentionViewTraits } from "./generated/traits";
 
 /** Below it the opened head stands under the grid. */
@@ -60,7 +62,7 @@ function build(view: View<AttentionViewTraits>): void {
       : []),
   ]);
   const name = (): string => [title.peek(), ...(state.open.peek() ? [headText(state.open.peek()!)] : [])].join(" ");
-  const saver = saverOf(view, () => figure(state, title.peek()), { name });
+  const saver = saverOf(view, () => figure(state, title.peek()), { name, notes: true });
   const toolbar = createToolbar(
     root,
     {
@@ -100,9 +102,17 @@ function build(view: View<AttentionViewTraits>): void {
     return layer === undefined ? undefined : { site: "head" as const, layer, index, name: `head ${layer}.${index}` };
   });
   const bar = createInterventionBar({ model, root, requests, target }, until);
+  const note = createHeadNote({ model, root, selection, requests, head: state.open }, until);
+  const below = withNote(bar, note);
   const sentences = state.aligned ? (["a", "b"] as const) : [undefined];
   root.classList.toggle("av-aligned", state.aligned);
-  root.append(comparisonLine(state, until), body, bar);
+  root.append(comparisonLine(state, until), body, below);
+  const can = trait(model, "can_intervene", until);
+  watch(until, () => {
+    // Without a bar a row for the note alone would cost the grid its height.
+    if (can.value && !isSavedPage(model)) below.append(note);
+    else root.querySelector(".av-legends")!.before(note);
+  });
   root.append(
     h("div", { class: "av-bottom" }, ...sentences.map((side) => createSentence(state, side, tooltip, until))),
   );

@@ -11,7 +11,8 @@ import { State } from "./attribution_view/state";
 import { brief } from "./attribution_view/tooltip_text";
 import { createLegend } from "./core/drawing/legend";
 import { h } from "./core/elements/dom";
-import { createInterventionBar, type Target } from "./core/elements/intervention_bar";
+import { createHeadNote, withNote } from "./core/elements/head_note";
+import { createInterventionBar, headOf, type Target } from "./core/elements/intervention_bar";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
 import type { Key } from "./core/elements/shortcut_list";
@@ -47,7 +48,7 @@ export default widget(css, build);
 function build(view: View<AttributionViewTraits>): void {
   const { model, root, theme, title, tooltip, selection, requests, until } = view;
   const state = new State(model, selection, requests, theme, until);
-  const saver = saverOf(view, () => figure(state, title.peek(), questionText(model)));
+  const saver = saverOf(view, () => figure(state, title.peek(), questionText(model)), { notes: true });
   const toolbar = createToolbar(
     root,
     {
@@ -78,8 +79,11 @@ function build(view: View<AttributionViewTraits>): void {
   const size = sizeOf(body, until);
   const narrow = computed(() => size.value[0] > 0 && size.value[0] < BESIDE);
   watch(until, () => void body.classList.toggle("at-narrow", narrow.value));
-  const bar = createInterventionBar({ model, root, requests, target: targetOf(state), hint: HINT }, until);
-  root.append(headLine(state, until), body, bar);
+  const target = targetOf(state);
+  const bar = createInterventionBar({ model, root, requests, target, hint: HINT }, until);
+  const head = headOf(target);
+  const note = createHeadNote({ model, root, selection, requests, head }, until);
+  root.append(headLine(state, until), body, withNote(bar, note));
   bindHeight(view, () => {
     const natural = AROUND + HEADER + FOOTER + ROW * state.parts.rows.length;
     return Math.max(LEAST, Math.min(MOST, natural)) + (narrow.value ? STACKED : 0) + (bar.hidden ? 0 : BAR);

@@ -12,6 +12,7 @@ import { createPanel } from "./circuit_graph/panel/panel";
 import { createFootnote, createReadout } from "./circuit_graph/panel/readout";
 import { State } from "./circuit_graph/state";
 import { h } from "./core/elements/dom";
+import { createHeadNote } from "./core/elements/head_note";
 import { listenForKeys } from "./core/elements/keyboard";
 import { createQuestion, isAsked, type Question } from "./core/elements/question";
 import { bindHeight } from "./core/elements/resize";
@@ -19,6 +20,7 @@ import type { Key } from "./core/elements/shortcut_list";
 import { createToolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/save_menu";
 import { computed, sizeOf, watch } from "./core/reactive";
+import type { Head } from "./core/selection";
 import { type View, widget } from "./core/view";
 import type { CircuitGraphTraits } from "./generated/traits";
 
@@ -44,7 +46,7 @@ function build(view: View<CircuitGraphTraits>): void {
   const { model, root, theme, title, tooltip, selection, requests, until } = view;
   const state = new State(model, selection, theme, until);
   const scores = createScores(state, requests, until);
-  const saver = saverOf(view, () => figure(state, scores, title.peek()));
+  const saver = saverOf(view, () => figure(state, scores, title.peek()), { notes: true });
   const toolbar = createToolbar(
     root,
     {
@@ -64,6 +66,7 @@ function build(view: View<CircuitGraphTraits>): void {
     until,
   );
   toolbar.controls.append(...historyButtons(state, until));
+  const note = createHeadNote({ model, root, selection, requests, head: openHead(state) }, until);
   const question = createQuestion(model.get("question") as Partial<Question>);
   const left = h(
     "div",
@@ -73,7 +76,7 @@ function build(view: View<CircuitGraphTraits>): void {
     createFootnote(state, until),
     createStrip(state, scores, requests, tooltip, toolbar.say, until),
   );
-  const body = h("div", { class: "cg-body" }, left, createPanel(state, scores, requests, until));
+  const body = h("div", { class: "cg-body" }, left, createPanel(state, scores, requests, note, until));
   root.append(question, body);
   const size = sizeOf(body, until);
   const narrow = computed(() => size.value[0] > 0 && size.value[0] < NARROW);
@@ -83,6 +86,16 @@ function build(view: View<CircuitGraphTraits>): void {
   const toggle = (): void => state.toggle();
   listenForKeys(root, { escape: () => toolbar.say(state.stepBack()), x: toggle, delete: toggle }, until, state);
 }
+
+/** The head whose node alone is open. */
+const openHead = (state: State) =>
+  computed<Head | undefined>(() => {
+    const [key, another] = state.selected.value;
+    const unit = key === undefined || another !== undefined ? undefined : state.unitOf(key);
+    if (unit?.kind !== "head" || state.edge.value !== undefined) return undefined;
+    const { layer, head } = state.graph.nodes[unit.nodes[0]!]!;
+    return [layer, head];
+  });
 
 /** As high as comfortable layers need, within what a notebook's cell should take. */
 const naturalHeight = (state: State): number =>

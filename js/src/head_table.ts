@@ -2,6 +2,7 @@
 
 import { magnitudeTable } from "./core/drawing/colour";
 import { h } from "./core/elements/dom";
+import { createHeadNote, withNote } from "./core/elements/head_note";
 import { createInterventionBar } from "./core/elements/intervention_bar";
 import { resizable } from "./core/elements/resize";
 import type { Key } from "./core/elements/shortcut_list";
@@ -9,6 +10,7 @@ import { createToolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/save_menu";
 import { createFilterBox } from "./core/filter/filter_box";
 import { count, counted } from "./core/format";
+import { noteOn } from "./core/note_text";
 import { computed, type ReadonlySignal, sizeOf, trait, watch } from "./core/reactive";
 import { type View, widget } from "./core/view";
 import { type Model, save } from "./core/widget_model";
@@ -61,7 +63,7 @@ function build(view: View<HeadTableTraits>): void {
   const colours = computed(() => magnitudeTable(theme.value.groundRgb, theme.value.dark));
   const measure = measureIn(root);
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
-  const readout = createReadout(table, view.tooltip);
+  const readout = createReadout(table, view.tooltip, (head) => noteOn(selection.notes, head));
   const grid = createGrid(
     {
       table,
@@ -96,7 +98,9 @@ function build(view: View<HeadTableTraits>): void {
     return layer === undefined ? undefined : { site: "head" as const, layer, index, name: `head ${layer}.${index}` };
   });
   const bar = createInterventionBar({ model, root, requests: view.requests, target }, until);
-  root.append(filters.element, message, grid.element, bar, readout.element, announcement);
+  const head = computed(() => choice.heads.value.at(-1));
+  const note = createHeadNote({ model, root, selection, requests: view.requests, head }, until);
+  root.append(filters.element, message, grid.element, withNote(bar, note), readout.element, announcement);
   const room = bar.hidden ? 0 : BAR;
   resizable(root, room + Math.min(TALLEST, AROUND + HEADER + table.n * ROW), () => {});
   grid.reveal(choice.heads.peek());
@@ -119,7 +123,7 @@ function addToolbar(view: View<HeadTableTraits>, parts: Parts): void {
   const saver = saverOf(
     view,
     () => figureOf(table, rows.peek(), grid.layout.peek(), theme.peek(), title.peek(), measure, choice.has),
-    { ratio: 2 },
+    { ratio: 2, notes: true },
   );
   createToolbar(
     root,
@@ -140,10 +144,11 @@ function addToolbar(view: View<HeadTableTraits>, parts: Parts): void {
           table.evidence.length > 0,
           view.model.get("made_by"),
           view.model.get("arguments"),
+          view.model.get("head_notes"),
         ),
       saves: {
-        "CSV, rows shown": () => saver.file("csv", csv(table, rows.peek())),
-        "CSV, all rows": () => saver.file("csv", csv(table, Array(table.n).keys())),
+        "CSV, rows shown": () => saver.file("csv", csv(table, rows.peek(), selection.notes)),
+        "CSV, all rows": () => saver.file("csv", csv(table, Array(table.n).keys(), selection.notes)),
         SVG: saver.svg,
         PNG: saver.png,
         HTML: saver.html,

@@ -2,7 +2,8 @@
 
 import { createLegend } from "./core/drawing/legend";
 import { h } from "./core/elements/dom";
-import { createInterventionBar, type Target } from "./core/elements/intervention_bar";
+import { createHeadNote, withNote } from "./core/elements/head_note";
+import { createInterventionBar, headOf, type Target } from "./core/elements/intervention_bar";
 import { listenForKeys } from "./core/elements/keyboard";
 import { createQuestion, isAsked, type Question } from "./core/elements/question";
 import { bindHeight } from "./core/elements/resize";
@@ -49,7 +50,7 @@ export default widget(css, build);
 function build(view: View<PatchingMapTraits>): void {
   const { model, root, theme, title, tooltip, selection, requests, until } = view;
   const state = new State(model, selection, theme, until);
-  const saver = saverOf(view, () => figure(state, title.peek(), noteOf(state)));
+  const saver = saverOf(view, () => figure(state, title.peek(), noteOf(state)), { notes: !!model.get("are_heads") });
   const toolbar = createToolbar(
     root,
     {
@@ -86,8 +87,12 @@ function build(view: View<PatchingMapTraits>): void {
     headLine(state, until),
     body,
   );
-  const bar = createInterventionBar({ model, root, requests, target: targetOf(state), hint: HINT }, until);
-  root.append(bar);
+  const target = targetOf(state);
+  const bar = createInterventionBar({ model, root, requests, target, hint: HINT }, until);
+  const of = headOf(target);
+  const head = computed(() => (model.get("are_heads") ? of.value : undefined));
+  const note = createHeadNote({ model, root, selection, requests, head }, until);
+  root.append(withNote(bar, note));
   if (state.space.components.length) root.append(createAttributionSum(state, until));
   // Where the panel stands below, it needs room of its own.
   bindHeight(view, () => naturalHeight(state) + (narrow.value ? STACKED : 0) + (bar.hidden ? 0 : BAR));

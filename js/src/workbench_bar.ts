@@ -88,12 +88,17 @@ function paneButtons({ model, until }: View<WorkbenchBarTraits>): HTMLElement {
 function code({ model, selection }: View<WorkbenchBarTraits>): string {
   const prompt = model.get("prompt_history")[model.get("prompt_at")] ?? "";
   const hidden = model.get("hidden");
-  return viewCode(model.get("made_by"), "Workbench", [
-    "scope",
-    python(prompt),
-    ...model.get("arguments"),
-    hidden.length ? `hidden=${python(hidden)}` : "",
-    selectedHeads(selection.heads),
-    selectedTokens(selection.tokens),
-  ]);
+  return viewCode(
+    model.get("made_by"),
+    "Workbench",
+    [
+      "scope",
+      python(prompt),
+      ...model.get("arguments"),
+      hidden.length ? `hidden=${python(hidden)}` : "",
+      selectedHeads(selection.heads),
+      selectedTokens(selection.tokens),
+    ],
+    selection.notes,
+  );
 }

@@ -60,6 +60,10 @@ test("exact text reads back as the same number of its own type", () => {
 test("CSV has every column, exact, quoted where it must be", () => {
   expect(csv(table, [2, 0])).toBe('layer,head,a,low,note\r\n10,11,-2,-3,"x,y"\r\n0,0,0.5,0.25,"say ""hi"""\r\n');
   expect(csv(table, [1])).toBe("layer,head,a,low,note\r\n0,1,,,\r\n");
+  const notes: [number, number, string][] = [[0, 1, "=1+1, copies"]];
+  expect(csv(table, [0, 1], notes)).toBe(
+    'layer,head,a,low,note,head_note\r\n0,0,0.5,0.25,"say ""hi""",\r\n0,1,,,,"\'=1+1, copies"\r\n',
+  );
 });
 
 test("code names what was chosen only", () => {

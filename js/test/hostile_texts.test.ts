@@ -76,6 +76,8 @@ function hostile(state: Record<string, any>, text: string): Record<string, any> 
   if (made.presets) made.presets = Object.fromEntries([[named, { strengths: {}, enabled: {} }]]);
   if (made.question?.pairs)
     made.question = { ...made.question, answer: [text], pairs: made.question.pairs.map(() => [text, `${text}!`]) };
+  made.selected_heads = [[0, 0]];
+  made.head_notes = [[0, 0, text]];
   if (made.start?.tokens) for (const one of made.start.tokens) one.text = text;
   return made;
 }

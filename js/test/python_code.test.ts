@@ -33,6 +33,29 @@ test("what Python says of how it was made comes first, then the view with labels
   );
 });
 
+test("notes are on a selection that the view is given", () => {
+  const notes = [
+    [3, 1, 'moves "the" name'],
+    [5, 0, "\\"],
+  ];
+  const state = {
+    model: new FakeModel({
+      made_by: "from scope_widgets.widgets import PatchingMap\n\nresult = ...\n",
+      head_notes: notes,
+      limit: null,
+    }),
+    space: { deep: false },
+    heads: signal([]),
+    tokens: signal([]),
+    scale: signal({ kind: "signed", high: 1, threshold: 0 }),
+  };
+  expect(mapCode(state as any)).toBe(
+    "from scope_widgets.widgets import PatchingMap, Selection\n\nresult = ...\n" +
+      'selection = Selection(notes={\n    (3, 1): "moves \\"the\\" name",\n    (5, 0): "\\\\",\n})\n' +
+      "PatchingMap(result, selection=selection)\n",
+  );
+});
+
 test("two prompts without labels", () => {
   const state = {
     model: new FakeModel({ made_by: "", arguments: [] }),

@@ -478,7 +478,7 @@ class AttentionView(Intervening, OpenedHead, Prompted):
                 else "whose weights sum to 1."
             )
         sides = f" {self.comparison}".rstrip() + " The squares show A." if len(self.traces) > 1 else ""
-        return f"{said} {self.origin}{sides}"
+        return f"{said} {self.origin}{sides}{self.notes_said()}"
 
     @traitlets.default("origin")
     def _origin(self) -> str:

@@ -291,7 +291,7 @@ class AttributionView(Intervening, Prompted):
             "Direct logit attribution: what each head and MLP adds to the logit difference, and the sum so far; the "
             f"parts sum to the model's own {self.question()}, off by {self.residue:.1g}."
         )
-        return " ".join([said, self.origin, *made_of(self.result.provenance)])
+        return " ".join([said, self.origin, *made_of(self.result.provenance)]) + self.notes_said()
 
     @traitlets.default("origin")
     def _origin(self) -> str:

@@ -113,7 +113,7 @@ def test_views_without_a_selection_have_their_own() -> None:
 def test_options_that_are_none_are_refused() -> None:
     with pytest.raises(TypeError, match=r"selection= takes a Selection, not \[\(0, 1\)\]"):
         View(selection=[(0, 1)])  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="View has no option colour. Its options are height, .*title"):
+    with pytest.raises(TypeError, match="View has no option colour. Its options are head_notes, height, .*title"):
         View(colour="red")
 
 

@@ -30,7 +30,7 @@ export function pythonCode(state: State): string {
     state.filter.peek() && `filter=${python(state.filter.peek())}`,
     pinned(state.pinned.peek()),
   ];
-  return viewCode(state.model.get("made_by"), "AttentionView", args);
+  return viewCode(state.model.get("made_by"), "AttentionView", args, state.model.get("head_notes"));
 }
 
 const pinned = (heads: readonly Head[]): string =>

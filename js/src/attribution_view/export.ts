@@ -1,6 +1,7 @@
 /** What an attribution view writes: Python lines that make it again, its parts and neurons as CSV. */
 import { csvLine } from "../core/export/files";
 import { selectedHeads, viewCode } from "../core/export/python_code";
+import { noteOn } from "../core/note_text";
 import type { Neurons } from "./neurons";
 import type { State } from "./state";
 
@@ -14,7 +15,7 @@ export function pythonCode({ model, heads, mlp, scale }: State): string {
     model.get("limit") !== null && `limit=${high}`,
     threshold && `threshold=${threshold}`,
   ];
-  return viewCode(model.get("made_by"), "AttributionView", args);
+  return viewCode(model.get("made_by"), "AttributionView", args, model.get("head_notes"));
 }
 
 const written = (value: number): string => (Number.isNaN(value) ? "" : String(value));
@@ -22,10 +23,20 @@ const written = (value: number): string => (Number.isNaN(value) ? "" : String(va
 /** One line a part, with the columns of the result's own `to_dataframe()`, and the standard error of several prompts. */
 export function csv({ parts, model }: State): string {
   const several = model.get("n_prompts") > 1;
+  const notes = model.get("head_notes") ?? [];
+  const noted = notes.length > 0;
   const lines = parts.all.map(({ component, layer, head, value, error }) =>
-    csvLine([component, layer, head, written(value), ...(several ? [written(error)] : [])]),
+    csvLine([
+      component,
+      layer,
+      head,
+      written(value),
+      ...(several ? [written(error)] : []),
+      ...(noted ? [noteOn(notes, [layer, head])] : []),
+    ]),
   );
-  return [csvLine(["component", "layer", "head", "contribution", ...(several ? ["error"] : [])]), ...lines].join("");
+  const columns = ["component", "layer", "head", "contribution"];
+  return [csvLine([...columns, ...(several ? ["error"] : []), ...(noted ? ["head_note"] : [])]), ...lines].join("");
 }
 
 /** One line a neuron, in their order. */

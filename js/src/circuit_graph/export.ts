@@ -1,7 +1,7 @@
 /** What a circuit's view writes: Python lines that make it again, its edges as CSV, and the circuit as JSON. */
 
 import { csvLine } from "../core/export/files";
-import { python, pythonCall, selectedHeads } from "../core/export/python_code";
+import { python, selectedHeads, viewCode } from "../core/export/python_code";
 import type { Edits } from "./circuit/edits";
 import type { State } from "./state";
 
@@ -21,7 +21,14 @@ export function pythonCode(state: State): string {
     pins.size > 0 && `pins=${python(pins)}`,
     selectedHeads(state.selection.heads),
   ];
-  return `${state.model.get("made_by")}graph = ${pythonCall("CircuitGraph", args)}\ngraph\n`;
+  const { model } = state;
+  return viewCode(
+    model.get("made_by"),
+    "CircuitGraph",
+    args,
+    model.get("head_notes"),
+    (call) => `graph = ${call}\ngraph\n`,
+  );
 }
 
 /** All edges, one line each, the strongest first; empty where there is no score. */

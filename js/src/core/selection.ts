@@ -1,17 +1,26 @@
-/** Heads and tokens that are selected, shared at once by all views of the page with the same `selection_id`. */
+/**
+ * Heads and tokens that are selected, and notes on heads, shared at once by all views of the page with the same
+ * `selection_id`.
+ */
+import { type ReadonlySignal, signal } from "./reactive";
 import type { Model } from "./widget_model";
 
 export type Head = [layer: number, head: number];
+export type Note = [layer: number, head: number, text: string];
 
 export interface Selection {
   readonly heads: Head[];
   readonly tokens: number[];
+  /** In the order of their heads. */
+  readonly notes: Note[];
   setHeads(h: Head[]): void;
   setTokens(t: number[]): void;
+  /** An empty text takes the note away. */
+  setNote(h: Head, text: string): void;
   subscribe(cb: () => void, signal: AbortSignal): void;
 }
 
-const TRAITS = ["selected_heads", "selected_tokens"] as const;
+const TRAITS = ["selected_heads", "selected_tokens", "head_notes"] as const;
 type Trait = (typeof TRAITS)[number];
 const OWN = Symbol("written by this view itself");
 
@@ -34,13 +43,26 @@ export function selectionOf(model: Model, signal: AbortSignal): Selection {
   return member;
 }
 
+/** The notes as a signal that follows them. */
+export function notesOf(selection: Selection, until: AbortSignal): ReadonlySignal<readonly Note[]> {
+  const notes = signal<readonly Note[]>(selection.notes);
+  selection.subscribe(() => {
+    if (JSON.stringify(selection.notes) !== JSON.stringify(notes.peek())) notes.value = selection.notes;
+  }, until);
+  return notes;
+}
+
 class Shared {
   readonly members = new Set<Member>();
   readonly listeners = new Set<() => void>();
   readonly values: Record<Trait, string>; // JSON: equal selections are equal strings
 
   constructor(model: Model) {
-    this.values = { selected_heads: read(model, "selected_heads"), selected_tokens: read(model, "selected_tokens") };
+    this.values = {
+      selected_heads: read(model, "selected_heads"),
+      selected_tokens: read(model, "selected_tokens"),
+      head_notes: read(model, "head_notes"),
+    };
   }
 
   /** True when this was a change. */
@@ -63,7 +85,7 @@ const read = (model: Model, trait: Trait): string => JSON.stringify(model.get(tr
  * selection back and forth without end. So each member remembers what is still to come (`expected`).
  */
 class Member implements Selection {
-  #expected: Record<Trait, (string | typeof OWN)[]> = { selected_heads: [], selected_tokens: [] };
+  #expected: Record<Trait, (string | typeof OWN)[]> = { selected_heads: [], selected_tokens: [], head_notes: [] };
   #writing = false;
   #hear: Record<Trait, () => void>;
 
@@ -74,6 +96,7 @@ class Member implements Selection {
     this.#hear = {
       selected_heads: () => this.#arrived("selected_heads"),
       selected_tokens: () => this.#arrived("selected_tokens"),
+      head_notes: () => this.#arrived("head_notes"),
     };
     for (const trait of TRAITS) model.on(`change:${trait}`, this.#hear[trait]);
     shared.members.add(this);
@@ -87,12 +110,25 @@ class Member implements Selection {
     return JSON.parse(this.shared.values.selected_tokens);
   }
 
+  get notes(): Note[] {
+    return JSON.parse(this.shared.values.head_notes);
+  }
+
   setHeads(heads: Head[]): void {
     this.#set("selected_heads", heads);
   }
 
   setTokens(tokens: number[]): void {
     this.#set("selected_tokens", tokens);
+  }
+
+  setNote([layer, head]: Head, text: string): void {
+    const others = this.notes.filter((note) => note[0] !== layer || note[1] !== head);
+    const notes: Note[] = text ? [...others, [layer, head, text]] : others;
+    this.#set(
+      "head_notes",
+      notes.sort((one, other) => one[0] - other[0] || one[1] - other[1]),
+    );
   }
 
   subscribe(cb: () => void, signal: AbortSignal): void {

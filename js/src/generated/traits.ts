@@ -15,6 +15,8 @@ export interface ViewTraits {
   readonly selection_id: string;
   selected_heads: any;
   selected_tokens: any;
+  /** [[layer, head, text], ...], the notes of the selection */
+  head_notes: any;
 }
 
 export interface AttentionViewTraits extends ViewTraits {

@@ -2,6 +2,7 @@
 import { className } from "../core/drawing/colour";
 import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
+import type { Head } from "../core/selection";
 import { tokenSpanAt } from "../core/tokens";
 import {
   headName,
@@ -23,12 +24,12 @@ export interface Readout {
 
 const IDLE = "Point at a cell for its exact value, at a letter for what earned it.";
 
-export function createReadout(table: Table, tooltip: Tooltip): Readout {
+export function createReadout(table: Table, tooltip: Tooltip, noteOn: (head: Head) => string): Readout {
   const element = h("div", { class: "sw-readout sw-idle" }, IDLE);
   return {
     element,
     show(row, column, event) {
-      const text = row === undefined ? IDLE : describe(table, row, column);
+      const text = row === undefined ? IDLE : describe(table, row, column, noteOn(headOf(table, row)));
       if (element.textContent !== text) element.textContent = element.title = text;
       element.classList.toggle("sw-idle", row === undefined);
       const letter = event && (event.target as Element).closest(".sw-class");
@@ -67,11 +68,12 @@ function evidenceOf(table: Table, row: number): string {
 
 const capital = (text: string): string => text.slice(0, 1).toUpperCase() + text.slice(1);
 
-export function describe(table: Table, row: number, column: ShownColumn | undefined): string {
+export function describe(table: Table, row: number, column: ShownColumn | undefined, note = ""): string {
   const parts = [headName(headOf(table, row))];
   if (column && !isClass(column.name)) parts.push(valueText(column, row));
   const evidence = evidenceOf(table, row);
   if (evidence) parts.push(evidence);
+  if (note) parts.push(`note: ${note}`);
   return parts.join(" \u2002 ");
 }
 

@@ -2,6 +2,7 @@
 
 import { csvLine } from "../core/export/files";
 import { selectedHeads, selectedTokens, viewCode } from "../core/export/python_code";
+import { noteOn } from "../core/note_text";
 import { type Status, statusOf } from "./cells/cells";
 import type { State } from "./state";
 
@@ -17,15 +18,16 @@ export function pythonCode(state: State): string {
     model.get("limit") !== null && `limit=${high}`,
     threshold && `threshold=${threshold}`,
   ];
-  return viewCode(model.get("made_by"), "PatchingMap", args);
+  return viewCode(model.get("made_by"), "PatchingMap", args, model.get("head_notes"));
 }
 
 const STATUS_WORDS: Partial<Record<Status, string>> = { none: "not run", zero: "by construction" };
 
 /** All cells, one line each, with every digit; empty where there is no value. */
-export function csv({ space, effects, quantity }: State): string {
+export function csv({ space, effects, quantity, model }: State): string {
   const now = effects.peek();
   const axes = space.components.length ? ["component", "layer", "head"] : space.axes;
+  const notes = model.get("are_heads") && axes.includes("head") ? (model.get("head_notes") ?? []) : [];
   const out = [
     csvLine([
       ...axes,
@@ -33,6 +35,7 @@ export function csv({ space, effects, quantity }: State): string {
       quantity,
       ...(now.estimates ? ["estimate"] : []),
       "status",
+      ...(notes.length ? ["head_note"] : []),
     ]),
   ];
   const written = (value: number): string => (Number.isFinite(value) ? String(value) : "");
@@ -46,6 +49,7 @@ export function csv({ space, effects, quantity }: State): string {
         written(now.values[cell]!),
         ...(now.estimates ? [written(now.estimates[cell]!)] : []),
         STATUS_WORDS[status] ?? status,
+        ...(notes.length ? [noteOn(notes, [Number(place.layer), Number(place.head)])] : []),
       ]),
     );
   }

@@ -369,7 +369,7 @@ class CircuitGraph(View):
                 f"Faithfulness {number(known['faithfulness'])}, {self.metric} {number(known['metric'])} "
                 f"(whole model {number(known['full'])}, no edges {number(known['empty'])}), on {known['pairs']} pairs."
             )
-        return " ".join([*said, self.origin, *made_of(circuit.provenance)])
+        return " ".join([*said, self.origin, *made_of(circuit.provenance)]) + self.notes_said()
 
     @traitlets.default("origin")
     def _origin(self) -> str:

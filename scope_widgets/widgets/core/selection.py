@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 from weakref import WeakSet
@@ -11,8 +12,8 @@ from weakref import WeakSet
 import traitlets
 
 from scope_widgets._untrusted import MOST_COUNT, opening
-
-Head = tuple[int, int]
+from scope_widgets.widgets.core.head_notes import Head as Head
+from scope_widgets.widgets.core.head_notes import HeadNotes, as_notes, read_notes, triples, write_notes
 
 
 class Follower(Protocol):
@@ -84,44 +85,92 @@ def _items(value: object, what: str, example: str) -> list[Any]:
 
 
 class Selection(traitlets.HasTraits):
-    """Heads and tokens that are selected in every view which was given this object.
+    """Heads and tokens that are selected in every view which was given this object, and the notes on heads.
 
     Parameters
     ----------
     heads : list of (layer, head), optional
     tokens : list of int, optional
         Positions of tokens.
+    notes : mapping of (layer, head) to str, optional
+        Lines that were written on heads, of 300 characters at most. Views show that of the head that is open or
+        selected, and write them into figures, tables and code. In `notes` one is written, ``selection.notes[3, 1] =
+        "moves the name"``, and deleted; notes on heads that no view has are kept.
 
     Raises
     ------
     traitlets.TraitError
         When a head is not a pair of integers, a token not an integer, or no view that shares the selection
-        has such a head.
+        has such a head; when a note is no text, too long, or holds characters that cannot be seen.
 
     Examples
     --------
     >>> chosen = Selection(heads=[(5, 1)])
     >>> chosen.heads
     [(5, 1)]
+    >>> chosen.notes[3, 1] = "moves the name"
+    >>> chosen.notes
+    {(3, 1): 'moves the name'}
     """
 
     id = traitlets.Unicode(read_only=True, help="Views of one page share by it.")
     heads: Any = traitlets.TraitType(help="[(layer, head), ...]")
     tokens: Any = traitlets.TraitType(help="[position, ...]")
+    notes: Any = traitlets.TraitType(help="{(layer, head): text, ...}")
 
-    def __init__(self, heads: Iterable[Head] = (), tokens: Iterable[int] = ()) -> None:
+    def __init__(
+        self, heads: Iterable[Head] = (), tokens: Iterable[int] = (), notes: Mapping[Head, str] | None = None
+    ) -> None:
         self._views: WeakSet[Any] = WeakSet()
         super().__init__()
         self.set_trait("id", uuid4().hex)
         self.heads = heads
         self.tokens = tokens
+        self.notes = notes or {}
 
     def __repr__(self) -> str:
-        return f"Selection(heads={self.heads}, tokens={self.tokens})"
+        notes = f", notes={self.notes}" if self.notes else ""
+        return f"Selection(heads={self.heads}, tokens={self.tokens}{notes})"
 
     def clear(self) -> None:
-        """Select nothing."""
+        """Select nothing; notes stay."""
         self.heads, self.tokens = [], []
+
+    def save_notes(self, path: str | Path) -> Path:
+        """Write the notes as JSON, ``{"3.1": "moves the name"}``.
+
+        Parameters
+        ----------
+        path : str or Path
+            Replaced when it exists.
+
+        Returns
+        -------
+        Path
+            `path`.
+
+        Raises
+        ------
+        FileNotFoundError
+            When the folder of `path` is not there.
+        """
+        return write_notes(self.notes, path)
+
+    def load_notes(self, path: str | Path) -> None:
+        """Add the notes of a file that `save_notes` wrote; on the same head they replace those of now.
+
+        Parameters
+        ----------
+        path : str or Path
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no such file.
+        ValueError
+            When it holds something else; then the notes stay as they are.
+        """
+        self.notes = {**self.notes, **read_notes(path)}
 
     def join(self, view: Follower) -> None:
         """Keep `view` informed; views call this themselves."""
@@ -147,6 +196,18 @@ class Selection(traitlets.HasTraits):
     def _no_tokens(self) -> list[int]:
         return []
 
+    @traitlets.default("notes")
+    def _no_notes(self) -> HeadNotes:
+        return HeadNotes({}, self._put_notes)
+
+    @traitlets.validate("notes")
+    def _check_notes(self, proposal: Any) -> HeadNotes:
+        return HeadNotes(as_notes(proposal["value"]), self._put_notes)
+
+    def _put_notes(self, notes: Any) -> HeadNotes:
+        self.notes = notes
+        return self.notes  # type: ignore[no-any-return]
+
     @traitlets.validate("heads")
     def _check_heads(self, proposal: Any) -> list[Head]:
         heads = as_heads(proposal["value"])
@@ -170,3 +231,8 @@ class Selection(traitlets.HasTraits):
     def _tell(self, change: Any) -> None:
         for view in list(self._views):
             view.follow(f"selected_{change['name']}", change["new"])
+
+    @traitlets.observe("notes")
+    def _tell_notes(self, change: Any) -> None:
+        for view in list(self._views):
+            view.follow("head_notes", triples(change["new"]))

@@ -20,6 +20,7 @@ from scope_widgets.widgets.core.display import Displayed
 from scope_widgets.widgets.core.drawing.figure_files import FigureFiles
 from scope_widgets.widgets.core.drawing.png import width_of
 from scope_widgets.widgets.core.drawing.svg_sheet import Paper
+from scope_widgets.widgets.core.head_notes import as_notes, said, triples
 from scope_widgets.widgets.core.requests import Answer as Answer
 from scope_widgets.widgets.core.requests import Answers
 from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer
@@ -49,7 +50,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     selected_tokens : list of int, optional
         Positions. Both replace what `selection` holds.
     **traits
-        Values of other traits, such as ``title``.
+        Values of other traits, such as ``title``; ``head_notes`` replace the notes of `selection`.
 
     Raises
     ------
@@ -66,6 +67,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     set_in_browser: ClassVar[dict[str, Any]] = {
         "selected_heads": list[list[int]],
         "selected_tokens": list[int],
+        "head_notes": list[tuple[int, int, str]],
         "height": int | None,
     }
     selection: Selection = None  # type: ignore[assignment]
@@ -83,6 +85,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     selection_id = traitlets.Unicode(read_only=True).tag(sync=True)
     selected_heads: Any = traitlets.TraitType().tag(sync=True)
     selected_tokens: Any = traitlets.TraitType().tag(sync=True)
+    head_notes: Any = traitlets.TraitType(help="[[layer, head, text], ...], the notes of the selection").tag(sync=True)
     _esm = traitlets.Unicode().tag(sync=True)
 
     def __init__(
@@ -108,6 +111,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
         self.set_trait("selection_id", self.selection.id)
         self.follow("selected_heads", self.selection.heads)
         self.follow("selected_tokens", self.selection.tokens)
+        self.follow("head_notes", triples(self.selection.notes))
         if selected_heads is not None:
             traits["selected_heads"] = selected_heads
         if selected_tokens is not None:
@@ -156,6 +160,18 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     @traitlets.validate("selected_tokens")
     def _check_tokens(self, proposal: Any) -> list[int]:
         return as_tokens(proposal["value"])
+
+    @traitlets.default("head_notes")
+    def _no_notes(self) -> list[list[Any]]:
+        return []
+
+    @traitlets.validate("head_notes")
+    def _check_notes(self, proposal: Any) -> list[list[Any]]:
+        return triples(as_notes(proposal["value"]))
+
+    @traitlets.observe("head_notes")
+    def _share_notes(self, change: Any) -> None:
+        self.selection.notes = change["new"]
 
     @traitlets.observe("selected_heads", "selected_tokens")
     def _share(self, change: Any) -> None:
@@ -219,6 +235,12 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
         """Say what is shown, of which model and prompt, in which units: the words below a figure."""
         return self.origin
 
+    def notes_said(self) -> str:
+        """Return what a caption says of the notes on heads that the model has, after a space; "" where none."""
+        layers, heads = self.n_layers, self.n_heads
+        held = {head: text for head, text in self.selection.notes.items() if _is_within(head, layers, heads)}
+        return said(held)
+
     def _still(self) -> dict[str, str]:
         paper = Paper(STILL_WIDTH)
         self.draw(paper, whole=False)
@@ -239,3 +261,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
             return bundle(self.bundle)
         except FileNotFoundError as missing:  # say so in the cell: the Python half works without
             return f"export default {{ render({{ el }}) {{ el.textContent = {str(missing)!r}; }} }};"
+
+
+def _is_within(head: Head, n_layers: int | None, n_heads: int | None) -> bool:
+    return (n_layers is None or head[0] < n_layers) and (n_heads is None or head[1] < n_heads)

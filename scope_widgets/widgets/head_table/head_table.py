@@ -206,7 +206,7 @@ class HeadTable(Intervening):
             said.append(self.message)
         said += [self.origin] if self.origin else []
         said += made_of(self._provenance) if isinstance(self._provenance, Provenance) else []
-        return " ".join(said)
+        return " ".join(said) + self.notes_said()
 
     @traitlets.default("definitions")
     def _explained(self) -> list[list[str]]:

@@ -401,7 +401,7 @@ class PatchingMap(Intervening, Prompted):
         lines.append(self._run_line())
         if self.message:
             lines.append(self.message)
-        return " ".join(line for line in lines if line)
+        return " ".join(line for line in lines if line) + (self.notes_said() if self.are_heads else "")
 
 
 def _cell(result: Any, cell: int) -> Answer:

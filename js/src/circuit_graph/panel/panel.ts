@@ -16,7 +16,13 @@ import { isRemoved } from "./tooltip_text";
 
 const LISTED = 16;
 
-export function createPanel(state: State, scores: Scores, requests: Requests, until: AbortSignal): HTMLElement {
+export function createPanel(
+  state: State,
+  scores: Scores,
+  requests: Requests,
+  note: HTMLElement,
+  until: AbortSignal,
+): HTMLElement {
   const content = h("div", { class: "cg-content" });
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
   const element = h(
@@ -43,7 +49,7 @@ export function createPanel(state: State, scores: Scores, requests: Requests, un
         : units.length > 1
           ? severalParts(state, units)
           : units.length
-            ? unitParts(state, units[0]!, attention)
+            ? unitParts(state, units[0]!, note, attention)
             : wholeParts(state, scores);
     untracked(() => keepFocus(content, name !== before, () => content.replaceChildren(...parts)));
     if (name !== before) {
@@ -169,10 +175,16 @@ function edgeParts(state: State, rank: number): HTMLElement[] {
   ];
 }
 
-function unitParts(state: State, unit: Unit, attention: (unit: Unit) => HTMLElement[]): HTMLElement[] {
+function unitParts(
+  state: State,
+  unit: Unit,
+  note: HTMLElement,
+  attention: (unit: Unit) => HTMLElement[],
+): HTMLElement[] {
   const { into, out } = state.edges.touching(new Set(unit.nodes));
   return [
     heading(unitWords(state.graph, unit), () => state.select([])),
+    ...(unit.kind === "head" ? [note] : []),
     ...(isRemoved(state, unit) ? [h("div", { class: "cg-out" }, "Taken out: none of its edges is in.")] : []),
     ...membersOf(state, unit),
     labelField(state, unit),

@@ -3,6 +3,7 @@ import type { AttentionViewTraits, ViewTraits } from "../../generated/traits";
 import { signed, steady } from "../format";
 import { computed, type ReadonlySignal, signal, trait, watch } from "../reactive";
 import type { Requests } from "../requests";
+import type { Head } from "../selection";
 import { tokenSpan } from "../tokens";
 import { isSavedPage, type Model } from "../widget_model";
 import { copyText } from "./clipboard";
@@ -24,6 +25,13 @@ export interface Target {
   /** There is another prompt, whose values can be put in its place. */
   patch?: boolean;
 }
+
+/** The head that is selected, or whose output is at a position. */
+export const headOf = (target: ReadonlySignal<Target | undefined>): ReadonlySignal<Head | undefined> =>
+  computed(() => {
+    const { site, layer, index } = target.value ?? {};
+    return site === "head" ? [layer!, index!] : undefined;
+  });
 
 interface Row {
   key: string;

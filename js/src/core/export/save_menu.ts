@@ -1,6 +1,7 @@
 /** What the save button of every view does: each offers some of these, in an order of its own. */
 import type { ViewTraits } from "../../generated/traits";
 import { bytes } from "../bytes";
+import { notesSaid } from "../note_text";
 import type { View } from "../view";
 import { captioned, type Figure } from "./figure";
 import { download, fileName, pngOf } from "./files";
@@ -25,7 +26,7 @@ export interface Saver {
 
 /**
  * `draw` draws the view for papers and printers, at `ratio` pixels a unit in a PNG, light from a dark theme too; files are named by
- * `name`, the page by the title.
+ * `name`, the page by the title. With `notes` the caption says those on heads.
  */
 export function saverOf(
   {
@@ -37,9 +38,13 @@ export function saverOf(
     until,
   }: Pick<View<ViewTraits>, "model" | "root" | "title" | "requests" | "onPaper" | "until">,
   draw: () => Figure,
-  { name = () => title.peek(), ratio = 3 }: { name?: () => string; ratio?: number } = {},
+  {
+    name = () => title.peek(),
+    ratio = 3,
+    notes = false,
+  }: { name?: () => string; ratio?: number; notes?: boolean } = {},
 ): Saver {
-  const figure = (): Figure => onPaper(() => captioned(draw(), model.get("origin")));
+  const figure = (): Figure => onPaper(() => captioned(draw(), `${model.get("origin")}${notes ? notesOn(model) : ""}`));
   printAs(figure, root, until);
   const write = (ending: keyof typeof TYPES, content: BlobPart, stem: string): void =>
     download(`${fileName(stem)}.${ending}`, new Blob([content], { type: TYPES[ending] }));
@@ -56,3 +61,6 @@ export function saverOf(
     },
   };
 }
+
+const notesOn = (model: View<ViewTraits>["model"]): string =>
+  notesSaid(model.get("head_notes") ?? [], model.get("n_layers"), model.get("n_heads"));
