@@ -31,6 +31,7 @@ MODULES = (
     "sliders",
     "views",
     "features",
+    "training",
     "bundles",
     "remote",
 )

@@ -39,7 +39,7 @@ def measure(quick: bool = False) -> list[Figure]:
         return []
     texts = [json.loads(line)["text"] for line in get_brown.file().read_text(encoding="utf-8").splitlines()]
     scope = Microscope.load(get_smollm2.folder())
-    steps = 20 if quick else 2000
+    steps = 20 if quick else 1000
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(os.environ.get("TRAINING_ROWS", scratch))
         rec = features.record(
