@@ -6,6 +6,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from scripts import get_brown
 from tests.support.paths import NOTEBOOKS as FOLDER
 
 NOTEBOOKS = sorted(path for path in FOLDER.glob("*.ipynb") if path.stem != "remote")  # that one needs a server
@@ -45,6 +46,8 @@ def run(client, notebook, folder):
 def test_notebook_runs(client, path, smaller, tmp_path, request):
     if "smollm2" in path.stem:
         request.getfixturevalue("smollm2")
+    if path.stem == "features_smollm2" and not get_brown.ready():
+        get_brown.fetch()
     shutil.copy(path, tmp_path)
     text = path.read_text(encoding="utf-8")
     for size, small in smaller.items():
