@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-BUNDLES = {f"scope_widgets/static/{name}.js" for name in ("attention_view", "head_table", "page")}
+BUNDLES = {f"scope_widgets/static/{name}.js" for name in ("attention_view", "head_table", "saved_page")}
 
 
 def build(source, kind, out):
