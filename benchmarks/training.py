@@ -39,7 +39,7 @@ def measure(quick: bool = False) -> list[Figure]:
         return []
     texts = [json.loads(line)["text"] for line in get_brown.file().read_text(encoding="utf-8").splitlines()]
     scope = Microscope.load(get_smollm2.folder())
-    steps = 20 if quick else 1000
+    steps = 20 if quick else 600  # each row about once
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(os.environ.get("TRAINING_ROWS", scratch))
         rec = features.record(
@@ -98,7 +98,7 @@ def _score(
     p = ((some - sae.b_dec) @ sae.W_enc + sae.b_enc).relu() * norms
     threshold = float(p.flatten().topk(K * len(some)).values.min())
     level = replace(sae, threshold=torch.full((len(norms),), threshold) / norms)
-    scores = features.evaluate(scope, level, held_out, random=False, progress=False)
+    scores = features.evaluate(scope, level, held_out, max_tokens=10_000, random=False, progress=False)
     print(f"{seconds:.0f} s, learning rate {rate or 'its own'}, {scores.values}", flush=True)
     return {
         "seconds": seconds,
