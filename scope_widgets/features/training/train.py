@@ -82,7 +82,7 @@ def train(
     batch : int, default 2048
         Rows of a step.
     learning_rate : float, optional
-        Of Adam; by default 0.001 for 4,096 latents or fewer, and less by the square root for more. It rises over the
+        Of Adam; by default 0.002 for 4,096 latents or fewer, and less by the square root for more. It rises over the
         first steps and falls to 0 over the last fifth.
     seed : int or None, default 0
         Of first weights and the order of rows.
@@ -148,7 +148,7 @@ def train(
         steps=max(4000, rows.n // batch) if steps is None else steps,
         batch=batch,
         seed=seed,
-        learning_rate=1e-3 / max(1.0, d_sae / 4096) ** 0.5 if learning_rate is None else learning_rate,
+        learning_rate=2e-3 / max(1.0, d_sae / 4096) ** 0.5 if learning_rate is None else learning_rate,
         skip=bool(skip),
     )
     processes.check_batch(settings.batch)
