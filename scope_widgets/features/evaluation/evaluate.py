@@ -194,6 +194,8 @@ class _Run:
     def add(self, batch: list[int], random: bool) -> int:
         """Add a batch of samples, and return its number of rows."""
         ids, mask = self._data.rows(batch), self._data.mask(batch)
+        if not mask.any():  # all of massive norm
+            return 0
         documents = torch.tensor([self._data.documents[at] for at in batch])
         given, wanted = values_at(self._scope, ids, [*self._points])
         x, y = given[mask], wanted[mask]
@@ -233,6 +235,8 @@ class _Run:
         totals, fired = Totals(data.n_documents), torch.zeros(sae.d_sae)
         for batch in data.batches(_AT_ONCE):
             mask = data.mask(batch)
+            if not mask.any():
+                continue
             given, wanted = values_at(scope, data.rows(batch), [*points])
             codes, made = _reconstructed(sae, given[mask])
             fired += torch.bincount(codes.indices.cpu(), minlength=sae.d_sae)
