@@ -16,7 +16,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import ArrayResult
 from scope_widgets._types import Array
-from scope_widgets.experiments.project_qkv import project_qkv
+from scope_widgets.experiments.qk_ov_circuits.project_qkv import project_qkv
 from scope_widgets.experiments.statistics.rounding import noise_floor
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import output_matrices

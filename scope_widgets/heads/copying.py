@@ -8,7 +8,7 @@ from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
-from scope_widgets.experiments.ov_copying import copying_scores
+from scope_widgets.experiments.qk_ov_circuits.ov_copying import copying_scores
 from scope_widgets.heads.head_scores import HeadScores
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable

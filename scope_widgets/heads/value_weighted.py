@@ -12,7 +12,7 @@ from torch import Tensor
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import ArrayResult
 from scope_widgets._types import Array
-from scope_widgets.experiments.head_reads import check_ungated
+from scope_widgets.experiments.qk_ov_circuits.head_reads import check_ungated
 from scope_widgets.experiments.trace_model import scope_of
 from scope_widgets.heads.head_tokens import checked_head
 from scope_widgets.models.architecture.unembedding import FrozenNorm, freeze_norm, one_head_writes, output_matrix

@@ -13,9 +13,9 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._reproducing_calls import python_call
 from scope_widgets._types import Tokens
 from scope_widgets.experiments.answer_tokens import answer_ids
-from scope_widgets.experiments.head_reads import check_attends, check_ungated, head_reads
-from scope_widgets.experiments.project_qkv import project_qkv
-from scope_widgets.experiments.single_tokens import (
+from scope_widgets.experiments.qk_ov_circuits.head_reads import check_attends, check_ungated, head_reads
+from scope_widgets.experiments.qk_ov_circuits.project_qkv import project_qkv
+from scope_widgets.experiments.qk_ov_circuits.single_tokens import (
     Stream,
     single_tokens,
     stream_note,

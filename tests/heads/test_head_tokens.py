@@ -6,7 +6,7 @@ import torch
 import transformers as hf
 
 from scope_widgets import Microscope, heads, lens, steering
-from scope_widgets.experiments import single_tokens
+from scope_widgets.experiments.qk_ov_circuits import single_tokens
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from tests.support.family_models import family_model
 from tests.support.reference_head_matrices import (

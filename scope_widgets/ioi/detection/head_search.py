@@ -12,7 +12,7 @@ import torch
 from scope_widgets._progress import extend, tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array, Head
-from scope_widgets.experiments.ov_copying import copying_scores
+from scope_widgets.experiments.qk_ov_circuits.ov_copying import copying_scores
 from scope_widgets.experiments.statistics.rounding import levels, noise_floor, rank
 from scope_widgets.ioi.dataset.prompt_set import ROLES
 from scope_widgets.ioi.detection.ablate_heads import measure_ablated_heads

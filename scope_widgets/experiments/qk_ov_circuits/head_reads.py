@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from scope_widgets.experiments.project_qkv import project_qkv
+from scope_widgets.experiments.qk_ov_circuits.project_qkv import project_qkv
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.qkv_projections import qkv_projections
 from scope_widgets.models.architecture.unembedding import agree

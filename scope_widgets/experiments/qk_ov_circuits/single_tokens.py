@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from scope_widgets.experiments.bare_embeddings import bare_embeddings
+from scope_widgets.experiments.qk_ov_circuits.bare_embeddings import bare_embeddings
 from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope
 

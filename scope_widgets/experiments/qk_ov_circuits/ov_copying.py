@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scope_widgets.experiments.project_qkv import project_qkv
+from scope_widgets.experiments.qk_ov_circuits.project_qkv import project_qkv
 from scope_widgets.experiments.statistics.rounding import noise_floor
 from scope_widgets.models.architecture.unembedding import Unembedding, head_writes
 from scope_widgets.models.microscope import Microscope

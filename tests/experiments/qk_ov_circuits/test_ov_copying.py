@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from scope_widgets import ioi
-from scope_widgets.experiments import ov_copying as copying
+from scope_widgets.experiments.qk_ov_circuits import ov_copying as copying
 
 
 def test_copying_scores_do_not_depend_on_how_many_heads_are_done_at_once(demo, monkeypatch):
