@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,10 +45,16 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--target", help="train a transcoder, which makes this site of the other: mlp_out of mlp_in")
     parser.add_argument("--skip", action="store_true", help="a linear path beside the latents; with --target")
     parser.add_argument("--max-tokens", type=int, help="record so many at most; of --texts")
-    parser.add_argument("--d-sae", type=int, help="latents; by default 8 times the width")
-    parser.add_argument("--k", type=int, default=32, help="latents that fire for a token (default: 32)")
+    several = "; of several each is trained, over one reading"
+    parser.add_argument("--d-sae", type=int, nargs="+", help=f"latents; by default 8 times the width{several}")
     parser.add_argument(
-        "--architecture", default="batch_topk", help=f"{', '.join(ARCHITECTURES)} (default: batch_topk)"
+        "--k", type=int, nargs="+", default=[32], help=f"latents that fire for a token (default: 32){several}"
+    )
+    parser.add_argument(
+        "--architecture",
+        nargs="+",
+        default=["batch_topk"],
+        help=f"{', '.join(ARCHITECTURES)} (default: batch_topk){several}",
     )
     parser.add_argument("--steps", type=int, help="by default so many that all tokens come once, and 4,000 at least")
     parser.add_argument("--batch", type=int, default=2048, help="tokens of a step (default: 2048)")
@@ -60,31 +67,38 @@ def _run(options: argparse.Namespace) -> None:
     _check(options)
     check_writable(options.out)
 
-    from scope_widgets import features  # seconds: only where there is something to do
-
     try:
-        rec = _recording(options)
-        sae = features.train(
-            rec,
-            layer=options.layer,
-            target=options.target,
-            skip=options.skip,
-            d_sae=options.d_sae,
-            k=options.k,
-            architecture=options.architecture,
-            steps=options.steps,
-            batch=options.batch,
-            seed=options.seed,
-            folder=options.out,
-        )
+        rec = _recording(options)  # seconds: only where there is something to do
+        saes = _trained(options, rec)
     except ValueError as error:
         raise ValueError(with_flags(str(error))) from None
     print(f"{rec!r}")
-    print(f"{sae!r}")
-    for line in _measures(sae):
-        print(line)
-    weights = "sae" if sae.is_transcoder and sae.activation == "topk" else "sae_weights"
-    print(f"Written to {options.out}: cfg.json, {weights}.safetensors; features.load({str(options.out)!r}) reads it")
+    for sae, folder in saes:
+        print(f"{sae!r}")
+        for line in _measures(sae):
+            print(line)
+        weights = "sae" if sae.is_transcoder and sae.activation == "topk" else "sae_weights"
+        print(f"Written to {folder}: cfg.json, {weights}.safetensors; features.load({str(folder)!r}) reads it")
+
+
+def _trained(options: argparse.Namespace, rec: Recording) -> list[tuple[SAE, Path]]:
+    """Return what is trained and its folder: that of the option, or where there are several one in it for each."""
+    from scope_widgets import features
+    from scope_widgets.features.training.train_several import folder_name
+
+    names = ("layer", "target", "skip", "steps", "batch", "seed")
+    common = {name: getattr(options, name) for name in names}
+    sizes = options.d_sae or [None]
+    if len(sizes) == len(options.k) == len(options.architecture) == 1:
+        one = {"d_sae": sizes[0], "k": options.k[0], "architecture": options.architecture[0]}
+        return [(features.train(rec, folder=options.out, **common, **one), options.out)]
+    several = {"d_sae": options.d_sae, "k": options.k, "architecture": options.architecture}
+    saes = features.train_several(rec, folder=options.out, **common, **several)
+    of_each = product(options.architecture, sizes, options.k)
+    return [
+        (sae, options.out / folder_name(architecture, sae.d_sae, k))
+        for sae, (architecture, _, k) in zip(saes, of_each, strict=True)
+    ]
 
 
 def with_flags(sentence: str) -> str:
@@ -107,28 +121,35 @@ def with_flags(sentence: str) -> str:
 def _check(options: argparse.Namespace) -> None:
     """Raise ValueError or OSError for what can be seen to be wrong without a model."""
     for name in _COUNTS:
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ValueError(f"--{name.replace('_', '-')} is a whole number from 1; got {value}.")
+        for value in _several(getattr(options, name)):
+            if value < 1:
+                raise ValueError(f"--{name.replace('_', '-')} is a whole number from 1; got {value}.")
     if options.site is None:
         options.site = "residual" if options.target is None else "mlp_in"
     for name, words in (("site", SITES), ("target", SITES), ("architecture", ARCHITECTURES)):
-        value = getattr(options, name)
-        if value is not None and value not in words:
-            raise ValueError(f"--{name} is one of {', '.join(words)}; got {value!r}.")
+        for value in _several(getattr(options, name)):
+            if value not in words:
+                raise ValueError(f"--{name} is one of {', '.join(words)}; got {value!r}.")
     if options.texts is not None and options.target == options.site:
         raise ValueError(f"--target is another site than --site {options.site}; without it an autoencoder is trained.")
     if options.skip and options.target is None:
         raise ValueError("--skip is of a transcoder: give --target too.")
     if options.seed < 0:
         raise ValueError(f"--seed is a whole number from 0; got {options.seed}.")
-    if options.d_sae is not None and options.k > options.d_sae:
-        raise ValueError(f"--k {options.k} latents cannot fire where there are --d-sae {options.d_sae}: take fewer.")
+    if options.d_sae is not None and max(options.k) > min(options.d_sae):
+        raise ValueError(
+            f"--k {max(options.k)} latents cannot fire where there are --d-sae {min(options.d_sae)}: take fewer."
+        )
     if options.texts is not None:
         if not options.texts.is_file():
             raise FileNotFoundError(f"There is no file {str(options.texts)!r}: --texts names a file of texts.")
         if options.layer is None:
             raise ValueError("Say which block, --layer: the activations of one are recorded.")
+
+
+def _several(value: Any) -> list[Any]:
+    """Return the values of an option, of which there may be none, one or several."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _recording(options: argparse.Namespace) -> Recording:
@@ -140,8 +161,10 @@ def _recording(options: argparse.Namespace) -> Recording:
         return features.Recording.load(options.recording)
     scope = Microscope.load(options.model)
     most = 8 * width_of(scope, options.site)
-    if options.d_sae is None and options.k > most:
-        raise ValueError(f"--k {options.k} latents cannot fire where there are {most}, 8 times the width: take fewer.")
+    if options.d_sae is None and max(options.k) > most:
+        raise ValueError(
+            f"--k {max(options.k)} latents cannot fire where there are {most}, 8 times the width: take fewer."
+        )
     return features.record(
         scope,
         options.texts,

@@ -18,6 +18,7 @@ from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.features.training.train import train
+from scope_widgets.features.training.train_several import train_several
 
 __all__ = [
     "SAE",
@@ -40,4 +41,5 @@ __all__ = [
     "record",
     "recovery",
     "train",
+    "train_several",
 ]

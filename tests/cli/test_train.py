@@ -44,6 +44,17 @@ def test_one_command_trains_and_writes(texts, tmp_path, capsys):
     torch.testing.assert_close(sae.W_dec.norm(dim=1), torch.ones(64), atol=1e-5, rtol=0)
 
 
+def test_several_sizes_and_sparsities_are_trained_over_one_reading(texts, tmp_path, capsys):
+    given = ["train", "--texts", str(texts), "--layer", "2", "--steps", "20", "--batch", "64", "--out", str(tmp_path)]
+    assert main([*given, "--d-sae", "64", "32", "--k", "4", "2"]) == 0
+    said = capsys.readouterr().out
+    for d_sae in (64, 32):
+        for k in (4, 2):
+            folder = tmp_path / f"batch_topk-{d_sae}-{k}"
+            assert f"features.load({str(folder)!r})" in said
+            assert features.load(folder).d_sae == d_sae
+
+
 @pytest.mark.parametrize("architecture", ["batch_topk", "topk"])
 def test_a_transcoder_is_trained_by_its_target(architecture, texts, tmp_path, capsys):
     given = ("--target", "mlp_out"), ("--steps", 20), ("--architecture", architecture)

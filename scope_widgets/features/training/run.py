@@ -1,7 +1,8 @@
-"""`TrainingRun`: the steps of a training run, its checkpoints, and what it has found so far."""
+"""`TrainingRun`: the steps of a training run, its checkpoints, and what it has found so far; `all_steps` of several."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -37,13 +38,14 @@ class TrainingRun:
 
     Attributes
     ----------
+    settings : Settings
     step_number : int
         Steps done.
     """
 
     def __init__(self, settings: Settings, rows: TrainingRows, processes: Processes | None = None) -> None:
         generator = torch.Generator("cpu").manual_seed(settings.seed)
-        self._settings, self._rows, self._processes = settings, rows, processes or Processes()
+        self.settings, self._rows, self._processes = settings, rows, processes or Processes()
         self.step_number = 0
         self._scales = [input_scale(one) for one in rows.first]
         first, targets = self._scaled(*rows.first)
@@ -59,28 +61,27 @@ class TrainingRun:
         self._parameters = [*self._weights.all(), *self._step.own]
         self._optimiser = torch.optim.Adam(self._parameters, lr=settings.learning_rate, fused=True)
         self._history: dict[str, list[float]] = {}
-        self._digest = ""
 
-    def all_steps(self, folder: Path | None, progress: bool) -> None:
-        """Do the steps that are left."""
-        total = self._settings.steps
-        if self.step_number == total:
-            return
-        batches = islice(self._rows.batches(self._settings.batch), self.step_number, total)
-        quiet = not progress or not self._processes.is_first
-        left_out = f" without {self._rows.n_massive:,} massive rows" if self._rows.n_massive else ""
-        named = f"Training{left_out}"
-        with tqdm(total=total, initial=self.step_number, disable=quiet, leave=False, desc=named) as bar:
-            for x, y in batches:
-                measures = self.step(x, y)
-                if self.step_number == total:
-                    self._step.calibrate(self._weights, self._scaled(*self._rows.first)[0])
-                if self.step_number % _VALIDATE == 0 or self.step_number == total:
-                    self._note(measures | self._validation())
-                    bar.set_postfix({name: f"{value:.3g}" for name, value in measures.items()}, refresh=False)
-                bar.update()
-                if folder is not None and self.step_number % _SAVE == 0 and self._processes.is_first:
-                    self.checkpoint().write(folder)
+    @property
+    def is_noted(self) -> bool:
+        """Whether this step's measures stand in the history."""
+        return self.step_number % _VALIDATE == 0 or self.is_done
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no step is left."""
+        return self.step_number == self.settings.steps
+
+    def go_on(self, x: Tensor, y: Tensor, folder: Path | None) -> dict[str, float]:
+        """Do a step, note its measures and write a checkpoint where it is time to; return the measures."""
+        measures = self.step(x, y)
+        if self.is_done:
+            self._step.calibrate(self._weights, self._scaled(*self._rows.first)[0])
+        if self.is_noted:
+            self._note(measures | self._validation())
+        if folder is not None and self.step_number % _SAVE == 0 and self._processes.is_first:
+            self.checkpoint().write(folder)
+        return measures
 
     def step(self, x: Tensor, y: Tensor) -> dict[str, float]:
         """Do a step on inputs `[row, d]` and what is to be made of them `[row, d_out]`, and return its measures."""
@@ -94,7 +95,7 @@ class TrainingRun:
             one.grad = gradient
         torch.nn.utils.clip_grad_norm_(self._parameters, _LONGEST)
         for group in self._optimiser.param_groups:
-            group["lr"] = self._settings.rate_at(self.step_number)
+            group["lr"] = self.settings.rate_at(self.step_number)
         self._optimiser.step()
         self._step.life.begin_anew(self._weights, self._step.own, self._optimiser)
         functional.normalize(decoder, dim=1, out=decoder)
@@ -119,15 +120,11 @@ class TrainingRun:
 
     # --- stopping and going on --------------------------------------------------------------------------------------
 
-    def _digest_of_rows(self) -> str:
-        self._digest = self._digest or self._rows.digest()
-        return self._digest
-
     def checkpoint(self) -> Checkpoint:
         """Return all that is needed to go on."""
         about = {
-            "settings": self._settings.to_dict(),
-            "rows": self._digest_of_rows(),
+            "settings": self.settings.to_dict(),
+            "rows": self._rows.digest,
             "step": self.step_number,
             "state": self._step.state(),
             "history": self._history,
@@ -149,13 +146,13 @@ class TrainingRun:
                     )
             return
         others = []
-        if known.about["settings"] != self._settings.to_dict():
-            there, here = known.about["settings"], self._settings.to_dict()
+        if known.about["settings"] != self.settings.to_dict():
+            there, here = known.about["settings"], self.settings.to_dict()
             differ = [
                 f"{name}={there.get(name)!r}, not {value!r}" for name, value in here.items() if there.get(name) != value
             ]
             others.append(f"other arguments ({'; '.join(differ)})")
-        if known.about["rows"] != self._digest_of_rows():
+        if known.about["rows"] != self._rows.digest:
             others.append("other rows")
         if others:
             raise ValueError(
@@ -163,7 +160,7 @@ class TrainingRun:
                 "or the same rows and arguments."
             )
         with reading(f"{str(folder / CHECKPOINT)!r} is no checkpoint of this run"):
-            self.step_number = check_count("step", known.about["step"], self._settings.steps)
+            self.step_number = check_count("step", known.about["step"], self.settings.steps)
             history = known.about["history"]
             self._history = {name: [float(one) for one in values] for name, values in history.items()}
             self._step.set_state(known.about["state"])
@@ -200,3 +197,25 @@ class TrainingRun:
             **options,
         )
         return without_gate(sae) if w.transcodes else sae
+
+
+def all_steps(runs: Sequence[TrainingRun], rows: TrainingRows, folders: Sequence[Path | None], progress: bool) -> None:
+    """Do the steps that are left to runs of as many steps, each batch read once for all of them.
+
+    The bar shows the measures of the last run.
+    """
+    settings = runs[0].settings
+    begin, total = min(run.step_number for run in runs), settings.steps
+    if begin == total:
+        return
+    left_out = f" without {rows.n_massive:,} massive rows" if rows.n_massive else ""
+    named = f"Training {f'{len(runs)} autoencoders' if len(runs) > 1 else ''}".rstrip() + left_out
+    with tqdm(total=total, initial=begin, disable=not progress, leave=False, desc=named) as bar:
+        for at, (x, y) in enumerate(islice(rows.batches(settings.batch), begin, total), begin):
+            for run, folder in zip(runs, folders, strict=True):
+                if run.step_number > at:
+                    continue  # a checkpoint of it is further on
+                measures = run.go_on(x, y, folder)
+                if run.is_noted:
+                    bar.set_postfix({name: f"{value:.3g}" for name, value in measures.items()}, refresh=False)
+            bar.update()

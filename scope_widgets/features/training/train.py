@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scope_widgets._check_choice import checked_count
 from scope_widgets._files import check_folder
 from scope_widgets._partial_result import result_or_interrupt
 from scope_widgets._seeds import seed_of
@@ -17,10 +16,9 @@ from scope_widgets._types import Array
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.training.processes import Processes
-from scope_widgets.features.training.run import TrainingRun
-from scope_widgets.features.training.settings import Architecture, Settings
+from scope_widgets.features.training.settings import Architecture
+from scope_widgets.features.training.trained import settings_of, trained
 from scope_widgets.features.training.training_rows import TrainingRows, as_one
-from scope_widgets.models.guards.restore_on_exit import recording_gradients
 
 
 def train(
@@ -130,43 +128,14 @@ def train(
     >>> features.train(rec, target="mlp_out", d_sae=16, k=2, steps=5)
     SAE(16 latents of width 128, jumprelu, mlp_in to mlp_out of layer 2 of demo)
     """
-    seed = seed_of(seed)
-    folder = None if folder is None else check_folder(folder)
     processes = Processes(fabric)
-    device = device if device is not None or fabric is None else fabric.device
-    rows = TrainingRows(as_one(source), layer, seed, target, device)
-    if skip and not rows.transcodes:
-        raise ValueError(
-            "skip=True is of a transcoder, which has a target=: an autoencoder would learn its input alone."
-        )
-    batch = min(checked_count("batch", batch), rows.n)
-    d_sae = 8 * rows.d if d_sae is None else checked_count("d_sae", d_sae)
-    settings = Settings(
-        d_sae=d_sae,
-        k=k,
-        architecture=architecture,
-        steps=max(4000, rows.n // batch) if steps is None else steps,
-        batch=batch,
-        seed=seed,
-        learning_rate=2e-3 / max(1.0, d_sae / 4096) ** 0.5 if learning_rate is None else learning_rate,
-        skip=bool(skip),
-    )
+    rows = TrainingRows(as_one(source), layer, seed := seed_of(seed), target, _device(device, fabric))
+    settings = settings_of(rows, d_sae, k, architecture, steps, batch, learning_rate, seed, skip)
     processes.check_batch(settings.batch)
-    run = TrainingRun(settings, rows, processes)
-    if folder is not None:
-        run.go_on_from(folder)
-    note = ""
-    try:
-        with recording_gradients(False):
-            run.all_steps(folder, progress)
-    except KeyboardInterrupt:
-        kept = ": the same call goes on from there" if folder is not None else ""
-        note = f"Training was stopped after {run.step_number:,} of {settings.steps:,} steps{kept}."
-    if folder is not None and processes.is_first:
-        run.checkpoint().write(folder)
-    sae = run.result()
-    if folder is not None and not note and processes.is_first:
-        sae.save(folder)
-    if not note:
-        processes.wait()  # so that each can read what the first has written
+    folder = None if folder is None else check_folder(folder)
+    (sae,), note = trained([settings], rows, [folder], progress, processes)
     return result_or_interrupt(sae, note)
+
+
+def _device(device: str | torch.device | None, fabric: Any) -> Any:
+    return device if device is not None or fabric is None else fabric.device

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import operator
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -111,8 +112,9 @@ class TrainingRows:
         rows = rows.to(self.device)
         return (rows[:, : self.d].contiguous(), rows[:, self.d :].contiguous()) if self.transcodes else (rows, rows)
 
+    @cached_property
     def digest(self) -> str:
-        """Return a digest of all rows: of a recording that of its shards and the layer."""
+        """A digest of all rows: of a recording that of its shards and the layer."""
         if isinstance(self._source, (Recording, JoinedRecordings)):
             of = self._source.parts if isinstance(self._source, JoinedRecordings) else [self._source]
             recordings = [one for one in (*of, self._target) if isinstance(one, Recording)]

@@ -91,7 +91,7 @@ def test_a_file_in_the_place_of_a_folder_is_said_before_the_work(sae, tmp_path, 
     file.write_text("mine")
     rec = features.record(scope, ["Mary gave John a book"] * 3, layers=1, folder=tmp_path / "rec", progress=False)
     monkeypatch.setattr(scope, "call", lambda *_: pytest.fail("the work was begun"))
-    monkeypatch.setattr(TrainingRun, "all_steps", lambda *_: pytest.fail("the work was begun"))
+    monkeypatch.setattr(TrainingRun, "go_on", lambda *_: pytest.fail("the work was begun"))
     for work in (
         lambda: sae.save(file),
         lambda: features.record(scope, ["a"], layers=1, folder=file),

@@ -29,7 +29,7 @@ def test_all_is_made_on_the_device_of_the_rows(kind, monkeypatch, tmp_path):
     options = {**OPTIONS[kind](targets), "d_sae": 32, "k": 2, "batch": 64, "steps": 30, "progress": False}
     compiled = features.train(rows, **options)
     monkeypatch.setattr(_compiled, "autoencoder", None)  # as on a GPU: in torch alone
-    for name in ("__init__", "all_steps", "result", "go_on_from", "checkpoint"):
+    for name in ("__init__", "go_on", "result", "go_on_from", "checkpoint"):
         monkeypatch.setattr(TrainingRun, name, elsewhere(getattr(TrainingRun, name)))
     sae = features.train(rows, device="cpu", folder=tmp_path, **options)
     assert elsewhere(sae.__call__)(rows).device.type == sae.W_enc.device.type == "cpu"
