@@ -19,7 +19,7 @@ from scope_widgets.features.recording.batches import shuffled_batches
 from scope_widgets.features.recording.joined_recordings import JoinedRecordings, digest_of_recording
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
-from scope_widgets.features.sae.massive import is_massive, largest_norm
+from scope_widgets.features.sae.massive import largest_norm
 from scope_widgets.models.checked_device import checked_device
 
 #: of an array's rows one of so many is kept for validation, and so many at most
@@ -100,7 +100,7 @@ class TrainingRows:
         if self.device.type == "meta":
             raise ValueError("Rows on the device 'meta' have no numbers to train on.")
         drawn = np.random.default_rng(seed).permutation(self._chosen)[:_MOST]
-        first = _finite(self._rows[np.sort(drawn)].float(), len(self._chosen))
+        first = self._rows[np.sort(drawn)].float()
         ordinary = _ordinary(self._given, first)
         self.n_massive = int((~ordinary[self._chosen]).sum())
         self._chosen, others = (some[ordinary[some]] for some in (self._chosen, others))
@@ -220,23 +220,21 @@ def _one_layer(source: Recording | JoinedRecordings, layer: int | None) -> int:
 
 
 def _ordinary(given: list[MappedRows | Tensor], some: Tensor) -> Array:
-    """Return which rows are not massive, bool `[row]`; `some` `[row, d + d_out]` are rows of all that is given."""
-    ordinary = np.ones(len(given[0]), dtype=bool)
+    """Return which rows are not massive, bool `[row]`; `some` `[row, d + d_out]` are rows of all that is given.
+
+    Raises
+    ------
+    ValueError
+        Where a row holds a number that is not finite.
+    """
+    ordinary, finite = np.ones((2, len(given[0])), dtype=bool)
     parts = torch.split(some, [one.shape[1] for one in given], dim=1)
     for rows, part in zip(given, parts, strict=True):
-        largest = largest_norm(part)
+        largest = largest_norm(part[part.isfinite().all(1)])
         for start in range(0, len(rows), _MOST):
-            ordinary[start : start + _MOST] &= ~is_massive(rows[start : start + _MOST], largest).cpu().numpy()
+            norms = rows[start : start + _MOST].float().norm(dim=1)
+            ordinary[start : start + _MOST] &= (norms <= largest).cpu().numpy()
+            finite[start : start + _MOST] &= norms.isfinite().cpu().numpy()
+    if bad := int((~finite).sum()):
+        raise ValueError(f"{bad:,} of the {len(finite):,} rows hold a number that is not finite: leave such rows out.")
     return ordinary
-
-
-def _finite(rows: Tensor, n: int) -> Tensor:
-    """Return rows that were drawn of `n` to train on; raise ValueError where one holds a number that is not finite."""
-    bad = int((~rows.isfinite()).any(1).sum())
-    if bad:
-        drawn = f"{len(rows):,} rows that were drawn of the {n:,}" if len(rows) < n else f"the {n:,} rows"
-        raise ValueError(
-            f"{bad:,} of {drawn} to train on (the others are for validation) hold a number that is not finite: leave "
-            "such rows out."
-        )
-    return rows
