@@ -3,7 +3,7 @@ import { inkOn } from "../src/core/drawing/colour";
 import { Requests } from "../src/core/requests";
 import { revealing, stepOf, viewOf, zoomLimits } from "../src/logit_lens_view/layout";
 import { Lens } from "../src/logit_lens_view/lens";
-import { apart } from "../src/logit_lens_view/position/chart";
+import { apart } from "../src/logit_lens_view/position/position_chart";
 import { everOnTop, runText, settledFrom } from "../src/logit_lens_view/position/summary";
 import { briefProbability, cellNumber, legendRank, rankText } from "../src/logit_lens_view/quantities";
 import { FakeModel } from "./fake_model";

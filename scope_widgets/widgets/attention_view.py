@@ -26,7 +26,7 @@ from scope_widgets.widgets.core.selection import Head, as_heads, check_range
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.figures.attention import draw_attention, thumbnails_coloured
 from scope_widgets.widgets.figures.captions import quoted
-from scope_widgets.widgets.head_statistics import statistics_of, strongest
+from scope_widgets.widgets.head_filter_values import statistics_of, strongest
 from scope_widgets.widgets.opened_head import OpenedHead, largest_of
 from scope_widgets.widgets.packed_patterns import packed, rows, within
 from scope_widgets.widgets.side_by_side import Alignment, Pairs, Roles, SideBySide, side_by_side

@@ -6,7 +6,7 @@ import torch
 
 from scope_widgets import Microscope, patching
 from scope_widgets.patching import Ablation
-from scope_widgets.patching.ablation.replacement import Replacement
+from scope_widgets.patching.ablation.ablation_values import Replacement
 from tests.support import reference_patching as plain
 from tests.support.tiny_models import FAMILIES, tiny_model, tiny_tokenizer
 

@@ -9,7 +9,7 @@ import { GUTTER, HEADER, shownRange, stepOf } from "./layout";
 import { fontSize, forShown, hasSettled, hasWords, placeOf } from "./map/cell_layout";
 import { settledPath } from "./map/map_drawing";
 import { colourOf, rasterOf } from "./map/raster";
-import { chartOf } from "./position/chart";
+import { chartOf } from "./position/position_chart";
 import { colourName, legendRank } from "./quantities";
 import type { State } from "./state";
 

@@ -19,7 +19,7 @@ from scope_widgets.models.execution.activation_edits import Edits, HookPoint
 from scope_widgets.models.execution.cached_run import CachedRun
 from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.remote_dispatch import remotable
-from scope_widgets.patching.ablation.replacement import Replacement, ValueFunction, find_partners, replacing
+from scope_widgets.patching.ablation.ablation_values import Replacement, ValueFunction, find_partners, replacing
 from scope_widgets.patching.ablation.result import Ablation, measure_ablation
 from scope_widgets.patching.positions import position_list, positions_of
 

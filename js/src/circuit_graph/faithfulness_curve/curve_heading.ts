@@ -4,7 +4,7 @@ import { h } from "../../core/elements/dom";
 import { type ReadonlySignal, signal, watch } from "../../core/reactive";
 import type { Requests } from "../../core/requests";
 import type { State } from "../state";
-import { chartKeys } from "./chart";
+import { chartKeys } from "./curve_chart";
 import { isKnown, type Measurements } from "./measurements";
 
 const SVG = "http://www.w3.org/2000/svg";

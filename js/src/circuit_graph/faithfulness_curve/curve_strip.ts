@@ -7,7 +7,7 @@ import { computed, draw, type ReadonlySignal, sizeOf, trait } from "../../core/r
 import type { Requests } from "../../core/requests";
 import type { Scores } from "../circuit/scores";
 import type { State } from "../state";
-import { type Chart, chartOf, LEFT, RIGHT } from "./chart";
+import { type Chart, chartOf, LEFT, RIGHT } from "./curve_chart";
 import { createHead } from "./curve_heading";
 import { edgesAt, isKnown, type Measurements, nearest, positionOf } from "./measurements";
 import { createSlider } from "./slider";

@@ -4,7 +4,7 @@ import { draw, sizeOf, watch } from "../../core/reactive";
 import { tokenSpan, tokenSpanAt } from "../../core/tokens";
 import { briefProbability } from "../quantities";
 import type { State } from "../state";
-import { chartOf } from "./chart";
+import { chartOf } from "./position_chart";
 import { everOnTop, runText } from "./summary";
 
 const SVG = "http://www.w3.org/2000/svg";

@@ -6,7 +6,7 @@ import { signed, steady } from "../../core/format";
 import { computed, draw, sizeOf, watch } from "../../core/reactive";
 import { snapped, strengthText } from "../sliders/sliders";
 import type { State } from "../state";
-import { type Chart, chartOf, chartWords, fluentWords } from "./chart";
+import { type Chart, chartOf, chartWords, fluentWords } from "./sweep_chart";
 import type { Sweep, Sweeps } from "./sweeps";
 
 const SVG = "http://www.w3.org/2000/svg";
