@@ -31,6 +31,7 @@ MODULES = (
     "sliders",
     "views",
     "features",
+    "dashboards",
     "training",
     "bundles",
     "remote",
