@@ -17,10 +17,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 PICTURES = ROOT / "docs" / "pictures"
-#: bytes of a notebook; a picture's plain pixels go first
-MOST = 300_000
 #: notebooks that need another model, or a server
 ELSEWHERE = ("features_smollm2", "remote", "smollm2", "steering_smollm2")
+#: bytes of a notebook, of one of a larger model, whose stills hold more; a picture's plain pixels go first
+MOST, MOST_ELSEWHERE = 300_000, 500_000
 #: inches
 WIDTH = 6.0
 
@@ -49,13 +49,18 @@ def run(path: Path) -> int:
         NotebookClient(notebook, timeout=900, kernel_name="python3", resources=resources).execute()
     text = nbformat.writes(kept(notebook))
     for cell in reversed(notebook.cells):
-        if len(text.encode()) <= MOST:
+        if len(text.encode()) <= most(path):
             break
         for output in cell.get("outputs", ()):
             output.get("data", {}).pop("image/png", None)
         text = nbformat.writes(notebook)
     path.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     return len(text.encode())
+
+
+def most(path: Path) -> int:
+    """Return how many bytes a notebook may have."""
+    return MOST_ELSEWHERE if path.stem in ELSEWHERE else MOST
 
 
 def kept(notebook: Any) -> Any:
@@ -76,8 +81,13 @@ def kept(notebook: Any) -> Any:
                 data["text/html"] = re.sub(r'data-of="[0-9a-f]*"', 'data-of=""', data["text/html"])
             if "metadata" in output:
                 output["metadata"] = {}
-        cell.outputs = [output for output in outputs if output.get("data") or output.get("text")]
+        cell.outputs = [output for output in outputs if output.get("text") or _shown(output.get("data", {}))]
     return notebook
+
+
+def _shown(data: dict[str, Any]) -> bool:
+    """Return whether data are of more than a progress bar, whose widget is gone."""
+    return bool(data) and not (list(data) == ["text/plain"] and re.search(r"\d%\|", data["text/plain"]))
 
 
 def draw_pictures() -> None:
