@@ -312,6 +312,14 @@ def test_a_notebook_that_is_opened_again_shows_its_pictures(every_in, server, sc
     page.goto("about:blank")
 
 
+#: views are in roots of their own
+SHOWS_IN_THREE = """text => {
+  const roots = [...document.querySelectorAll("*")].flatMap(one => one.shadowRoot ?? []);
+  const nested = roots.flatMap(root => [root, ...[...root.querySelectorAll("*")].flatMap(one => one.shadowRoot ?? [])]);
+  return nested.filter(root => root.textContent.includes(text)).length >= 3;
+}"""
+
+
 def test_marimo(browser_page, screenshot, tmp_path):
     page = browser_page
     body = "".join(f"        {line}\n" for line in SHOW.strip().splitlines() if "import" not in line)
@@ -356,6 +364,12 @@ def _(button, selection):
         selection.heads = [(2, 1)]
     return
 
+@app.cell
+def _(widgets):
+    from scope_widgets import Microscope
+    widgets.Workbench(Microscope.load("demo"), "When Mary and John went to the store, John gave a drink to")
+    return
+
 if __name__ == "__main__":
     app.run()
 """
@@ -375,3 +389,9 @@ if __name__ == "__main__":
         page.get_by_role("button", name="from Python").click()
         page.locator(".sw-bar").first.get_by_text("2.1", exact=True).wait_for(timeout=20_000)
         screenshot(page, "marimo", compared=False)
+        page.locator(".sw-prompt-closed").click()  # the bar's, of a workbench
+        page.locator("textarea:focus").fill("When Anna and Paul went to the park, Paul gave a book to")
+        page.locator("textarea:focus").press("Enter")
+        # attention, lens and steering have the prompt's tokens
+        page.wait_for_function(SHOWS_IN_THREE, arg="Anna", timeout=20_000)
+        screenshot(page, "marimo-workbench", compared=False)

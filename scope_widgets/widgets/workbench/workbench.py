@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,8 @@ class Workbench(Displayed, ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
     """
 
     _row: Any = None
+    #: whether a pane can take the place of another
+    _lays_out_again = True
 
     def __init__(
         self,
@@ -221,6 +224,15 @@ class Workbench(Displayed, ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
             return "Workbench()"
         return f"Workbench(scope, {self.prompt!r}): {', '.join(self.panes)}"
 
+    def _display_(self) -> Any:
+        """Return what marimo shows: it has no boxes of widgets, and lays out once what is there."""
+        mo: Any = import_module("marimo")
+        self.bar.panes, self._lays_out_again = [], False
+        columns = [
+            mo.vstack([mo.ui.anywidget(view) for view in column.children], gap=1.5) for column in self._row.children
+        ]
+        return mo.vstack([mo.ui.anywidget(self.bar), mo.hstack(columns, widths="equal", align="start", gap=1.5)])
+
     def _still(self) -> dict[str, str]:
         """Return the stills of the panes that are shown."""
         return one_below_the_other([one._still() for one in self.views], [one.still_image() for one in self.views])
@@ -244,7 +256,9 @@ class Workbench(Displayed, ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
         """Make the map of patching of another prompt, where there is a corrupted one to it."""
         yield JobStatus("running", "looking for the corrupted prompt")
         pair, found, note = self._pair, None, ""
-        if pair is not None:
+        if pair is not None and not self._lays_out_again:
+            note = "Patching shows the pair of before: make another workbench for that of this prompt."
+        elif pair is not None:
             other = carried_over(*pair, text)
             if other is None or other == text:
                 note = "Patching shows the pair of before: no corrupted prompt follows from this one."
