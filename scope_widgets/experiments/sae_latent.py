@@ -135,7 +135,9 @@ def _alone(latent: Latent, rows: Tensor) -> Tensor:
 
 def _ranked(latents: Sequence[Latent], rows: Tensor) -> list[Tensor]:
     encoders, biases, k = latents[0].encoders, latents[0].biases, latents[0].k
-    assert encoders is not None and biases is not None and k is not None  # of "topk"
+    assert encoders is not None  # of "topk"
+    assert biases is not None
+    assert k is not None
     encoders, biases = encoders.to(rows.device), biases.to(rows.device)
     parts: list[list[Tensor]] = []
     for part in torch.split(rows, max(1, _AT_ONCE // len(biases))) if len(rows) else [rows]:

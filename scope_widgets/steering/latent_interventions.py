@@ -11,16 +11,20 @@ import torch
 from torch import Tensor
 
 from scope_widgets._untrusted import opening
-from scope_widgets.experiments.same_model import is_same_model
 from scope_widgets.experiments.sae_latent import HasLatents, Latent, activations, shift_and_scale
+from scope_widgets.experiments.same_model import is_same_model
+from scope_widgets.models.architecture.unembedding import n_inputs
+from scope_widgets.models.execution.activation_edits import n_neurons
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.intervention import Change, Intervention, SteeredPositions, round_up
 
 #: how far a slider goes, in units of the largest activation on the prompt
 _REACH = 3.0
+#: where an autoencoder may be of
+_SITES = ("residual", "z", "attention_out", "mlp_in", "neurons", "mlp_out")
 
 
-class _OfLatent(Intervention):
+class OfLatent(Intervention):
     """What interventions on a latent share."""
 
     sae: HasLatents
@@ -47,33 +51,41 @@ class _OfLatent(Intervention):
         self._normalise()
 
     @property
-    def _own(self) -> Latent:
+    def own(self) -> Latent:
+        """The latent."""
         return self.sae.latent(self.latent)
 
     @property
     def layer(self) -> int:  # type: ignore[override]
         """The layer that the autoencoder is of."""
-        return self._own.layer
+        return self.own.layer
 
     @property
     def site(self) -> str:  # type: ignore[override]
         """The quantity that the autoencoder is of."""
-        return self._own.site
+        return self.own.site
 
     @property
     def together(self) -> str:
         """Latents of one autoencoder are read before any of them is changed."""
-        return self._own.sae
+        return self.own.sae
 
     def check(self, scope: Microscope) -> None:
         """Raise ValueError where the autoencoder is not one of this model."""
-        own = self._own
+        own = self.own
+        if own.site not in _SITES:
+            raise ValueError(
+                f"{own!r} encodes '{own.site}', which cannot be steered; what can are {', '.join(_SITES)}."
+            )
         last = scope.n_layers - (own.site != "residual")
         if not 0 <= own.layer <= last:
             raise ValueError(f"{own!r} is of layer {own.layer}; '{own.site}' of {scope.model_id} has 0 to {last}.")
-        if not scope.anatomy.has(own.site, min(own.layer, scope.n_layers - 1)):
+        block = scope.anatomy.blocks[min(own.layer, scope.n_layers - 1)]
+        if not block.has(own.site):
             raise ValueError(scope.anatomy.missing(own.site, own.layer))
-        width = scope.d_model if own.site != "z" else scope.n_heads * scope.d_head
+        width = scope.d_model
+        if own.site in ("z", "neurons"):
+            width = n_inputs(block.out) if own.site == "z" and block.out is not None else n_neurons(block)
         if own.d_in != width:
             raise ValueError(
                 f"{own!r} reads {own.d_in} numbers and '{own.site}' of {scope.model_id} has {width}: it is of another "
@@ -101,12 +113,12 @@ class _OfLatent(Intervention):
         """
         steered = torch.stack([one.where for one in changes]).any(0)
         flat = value.flatten(2)  # of heads side by side
-        rows = flat[steered] if self._own.k is not None else flat.flatten(0, 1)  # ranking among all latents is dear
-        latents = list({one.intervention._own.index: one.intervention._own for one in changes}.values())  # type: ignore[attr-defined]
+        rows = flat[steered] if self.own.k is not None else flat.flatten(0, 1)  # ranking among all latents is dear
+        latents = list({one.intervention.own.index: one.intervention.own for one in changes}.values())  # type: ignore[attr-defined]
         shape = steered.shape
         was: dict[int, Tensor] = {}
         for latent, found in zip(latents, activations(latents, rows), strict=True):
-            if self._own.k is None:
+            if self.own.k is None:
                 was[latent.index] = found.float().reshape(shape)
             else:
                 was[latent.index] = torch.zeros(shape, device=flat.device).masked_scatter(steered, found.float())
@@ -118,11 +130,15 @@ class _OfLatent(Intervention):
         added = sum(
             (now[one.index] - was[one.index])[..., None] * one.decoder.to(flat.device, torch.float32) for one in latents
         )
-        if self._own.normalisation != "none":
-            scale = shift_and_scale(flat.flatten(0, 1).float(), self._own.normalisation)[1]
+        if self.own.normalisation != "none":
+            scale = shift_and_scale(flat.flatten(0, 1).float(), self.own.normalisation)[1]
             added = added * scale.reshape(*shape, 1)
         changed = torch.where(steered[..., None], (flat + added).to(value.dtype), flat)
         return changed.reshape(value.shape)
+
+    def code(self, sae: str = "sae") -> str:
+        """Return a Python expression that makes it again, in terms of `steering` and a variable with the SAE."""
+        return super().code().replace("(sae, ", f"({sae}, ", 1)
 
     def _arguments(self) -> Sequence[str]:
         return ["sae", str(self.latent), *([f"label={self.label!r}"] if self.label else [])]
@@ -132,7 +148,7 @@ class _OfLatent(Intervention):
 
 
 @dataclass(frozen=True, eq=False)
-class ClampFeature(_OfLatent):
+class ClampFeature(OfLatent):
     """Set the activation of a latent of a sparse autoencoder to the strength.
 
     Of the activation `x` that the autoencoder encodes, only the latent's own part is changed: with `a` what it is
@@ -191,15 +207,13 @@ class ClampFeature(_OfLatent):
 
     def span_on(self, value: Tensor) -> tuple[float, float]:
         """From 0 to three times its largest activation; where it does not fire, to what is as long as the value."""
-        own, rows = self._own, value.flatten(2).flatten(0, 1)
+        own, rows = self.own, value.flatten(2).flatten(0, 1)
         largest = float(activations([own], rows)[0].max())
         if largest > 0:
             return 0.0, round_up(_REACH * largest)
         norm = float(own.decoder.float().norm())
-        if own.normalisation == "none":
-            length = float(rows.float().norm(dim=1).median())
-        else:
-            length = float(own.d_in**0.5)
+        plain = own.normalisation == "none"
+        length = float(rows.float().norm(dim=1).median()) if plain else float(own.d_in**0.5)
         reach = length / norm if norm > 0 else 0.0
         return 0.0, round_up(reach) if 0 < reach < math.inf else 10.0
 
@@ -209,7 +223,7 @@ class ClampFeature(_OfLatent):
 
 
 @dataclass(frozen=True, eq=False)
-class ScaleFeature(_OfLatent):
+class ScaleFeature(OfLatent):
     """Multiply the activation of a latent of a sparse autoencoder by the strength.
 
     Where it does not fire nothing is changed; see `ClampFeature`, which also says what stays.
@@ -263,3 +277,19 @@ class ScaleFeature(_OfLatent):
     def changed(self, activation: Tensor, strength: Tensor) -> Tensor:
         """Return the activation times the strength."""
         return activation * strength
+
+
+def lines_of_code(interventions: Sequence[Intervention]) -> list[str]:
+    """Return the expressions of interventions, after comments that say which autoencoders their variables hold.
+
+    The variable is `sae`, or with several autoencoders `sae_1`, `sae_2`, ...
+    """
+    saes = {one.together: one.own for one in interventions if isinstance(one, OfLatent)}
+    names = {sae: "sae" if len(saes) == 1 else f"sae_{number}" for number, sae in enumerate(saes, 1)}
+    comments = [
+        f"# {names[sae]} is the SAE {sae} of {one.n_latents:,} latents, '{one.site}' of layer {one.layer}, that "
+        "features.load() returned"
+        for sae, one in saes.items()
+    ]
+    made = [one.code(names[one.together]) if isinstance(one, OfLatent) else one.code() for one in interventions]
+    return [*comments, "interventions = [", *(f"    {one}," for one in made), "]"]

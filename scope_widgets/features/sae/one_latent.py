@@ -58,7 +58,9 @@ def direction_of(sae: Weights, j: Any) -> Direction:
     row = sae.W_dec[j].detach().double().cpu().numpy()
     norm = float(np.linalg.norm(row))
     if not 0 < norm < np.inf:
-        raise ValueError(f"Latent {j} of {sae!r} writes nothing (its decoder row has norm {norm}): it has no direction.")
+        raise ValueError(
+            f"Latent {j} of {sae!r} writes nothing (the norm of its decoder row is {norm}), in no direction."
+        )
     unit = "" if sae.normalisation == "none" else f", times the scale of each row ({sae.normalisation})"
     return Direction(
         name=f"latent {layer}.{j}",
