@@ -1,5 +1,7 @@
 """Latents of the demo's SAE that fire on one name: clamped where another stands, they make the model say theirs."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,8 @@ def latents(demo):
             tells = fires[here].mean(0) - fires[~here].mean(0)
             if tells.max() > 0.8:
                 named[name] = int(tells.argmax())
+    shared = Counter(named.values())  # of those that stand for two names one may be lowered
+    named = {name: j for name, j in named.items() if shared[j] == 1}
     assert len(named) > 30
     return named, codes.max(0)
 
