@@ -34,7 +34,7 @@ class OfLatent(Intervention):
     def __post_init__(self) -> None:
         if not callable(getattr(self.sae, "latent", None)):
             raise TypeError(
-                f"Expected a sparse autoencoder, such as features.load(...) returns, and a latent of it; got "
+                "Expected a sparse autoencoder, such as features.load(...) returns, and a latent of it; got "
                 f"{opening(self.sae)}."
             )
         if not isinstance(self.label, str):
@@ -48,6 +48,7 @@ class OfLatent(Intervention):
             )
         object.__setattr__(self, "sae", own)
         object.__setattr__(self, "latent", own.index)
+        object.__setattr__(self, "label", self.label or own.label)
         self._normalise()
 
     @property
@@ -157,9 +158,10 @@ class ClampFeature(OfLatent):
 
     Parameters
     ----------
-    sae : SAE
-        Such as `features.load` returns. The intervention keeps of it what this latent needs: few vectors, but the
-        whole encoder where its `k` strongest latents fire ("topk").
+    sae : SAE or FeatureIndex
+        Such as `features.load` returns; an index knows its label, whether it is dead, and how far its slider goes. The
+        intervention keeps what this latent needs: few vectors, but the whole encoder where the `k` strongest latents
+        fire ("topk").
     latent : int
     strength : float
         The activation, in the autoencoder's units; NaN leaves the latent as it is. A dead latent can be clamped: what
@@ -167,7 +169,7 @@ class ClampFeature(OfLatent):
     positions : "all", "last" or (start, stop)
         See `Intervention`.
     label : str
-        What it stands for, in a word, for its name.
+        What it stands for, in a word, for its name; by default what an index says.
 
     Raises
     ------
@@ -202,15 +204,18 @@ class ClampFeature(OfLatent):
 
     @property
     def span(self) -> tuple[float, float]:
-        """From 0 to 10; a session measures it by the latent's activations on its prompt."""
-        return 0.0, 10.0
+        """From 0 to the largest activation that an index knows, or 10; a session measures it on its prompt, too."""
+        return 0.0, round_up(self.own.largest) if self.own.largest > 0 else 10.0
 
     def span_on(self, value: Tensor) -> tuple[float, float]:
-        """From 0 to three times its largest activation; where it does not fire, to what is as long as the value."""
+        """From 0 to three times its largest activation, and as far as an index knows.
+
+        Where it does not fire and no index is known: to what is as long as the value.
+        """
         own, rows = self.own, value.flatten(2).flatten(0, 1)
         largest = float(activations([own], rows)[0].max())
-        if largest > 0:
-            return 0.0, round_up(_REACH * largest)
+        if max(largest, own.largest) > 0:
+            return 0.0, round_up(max(_REACH * largest, own.largest))
         norm = float(own.decoder.float().norm())
         plain = own.normalisation == "none"
         length = float(rows.float().norm(dim=1).median()) if plain else float(own.d_in**0.5)
@@ -230,14 +235,14 @@ class ScaleFeature(OfLatent):
 
     Parameters
     ----------
-    sae : SAE
+    sae : SAE or FeatureIndex
     latent : int
     strength : float
         1 is the model as it is, 0 the latent ablated, 2 its activation doubled.
     positions : "all", "last" or (start, stop)
         See `Intervention`.
     label : str
-        What it stands for, in a word, for its name.
+        What it stands for, in a word, for its name; by default what an index says.
 
     Raises
     ------

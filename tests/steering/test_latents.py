@@ -83,6 +83,12 @@ def close(ours, theirs):
     torch.testing.assert_close(ours, theirs.float(), atol=2e-5, rtol=1e-4)
 
 
+def damaged():
+    sae = some_sae("relu")
+    sae.W_dec[1, 3] = math.nan
+    return sae
+
+
 # -- against plain hooks
 
 
@@ -252,6 +258,26 @@ def test_ranges_are_of_the_prompt_and_of_the_stream_where_it_does_not_fire(llama
     assert spans[2] == (0, 3)
 
 
+def test_an_index_knows_labels_ranges_and_what_is_dead(demo):
+    index = features.FeatureIndex.load("demo")
+    table = index.table
+    labelled = int(table.feature[table.label.str.len() > 0].iloc[0])
+    dead = int(table.feature[table.dead].iloc[0])
+    given = [ClampFeature(index, labelled, 1.0), ClampFeature(index, dead, 1.0), ClampFeature(index.sae, labelled, 1.0)]
+    assert given[0].name == f"latent 3.{labelled} ({table.label[labelled]})"
+    assert given[1].name == f"latent 3.{dead} (dead)"
+    session = steering.Session(demo, "the horse", given)
+    assert session.spans[0][1] >= table["max"][labelled]
+    assert session.at([math.nan, 5.0, math.nan]).kl > 0
+    alone = [steering.Session(demo, "the horse", [one]).at().logits for one in (given[0], given[2])]
+    assert torch.equal(*alone)
+    again = eval(given[0].code(), {"steering": steering, "sae": index.sae})
+    assert again.name == given[0].name
+    index.sae = None
+    with pytest.raises(ValueError, match="no SAE at hand"):
+        ClampFeature(index, 3)
+
+
 def test_a_session_of_other_latents_is_measured_anew_and_runs_less(llama):
     sae = some_sae("topk")
     session = steering.Session(llama, IDS, [ClampFeature(sae, 1, 2.0)])
@@ -298,6 +324,7 @@ def test_code_makes_it_again(llama):
         (lambda scope: ScaleFeature(some_sae("relu"), 1, 0.0, "first"), "positions="),
         (lambda scope: ClampFeature(some_sae("relu"), 1, label=3), "label= is a text"),
         (lambda scope: ClampFeature(some_sae("relu", layer=None), 1), "of which layer"),
+        (lambda scope: ClampFeature(damaged(), 1), "not finite"),
         (lambda scope: ClampFeature(some_sae("jumprelu", site="mlp_in", output_site="mlp_out"), 1), "transcoder"),
         (lambda scope: ClampFeature(ClampFeature(some_sae("relu"), 1).sae, 2), "latent 1 alone"),
         (lambda scope: steering.Session(scope, IDS, [ClampFeature(some_sae("relu", d=16), 1)]), "of another site"),

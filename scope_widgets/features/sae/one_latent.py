@@ -25,6 +25,8 @@ def latent_of(sae: Weights, j: Any) -> Latent:
     j, layer = _checked(sae, j), _layer(sae)
     gate = None if sae.gate is None else (float(sae.gate[0, j]), float(sae.gate[1, j]))
     ranked = sae.activation == "topk"
+    if not all(one.isfinite().all() for one in (sae.W_enc[:, j], sae.W_dec[j], sae.b_enc[j])):
+        raise ValueError(f"Latent {j} of {sae!r} has weights that are not finite: the SAE is damaged, load it again.")
     return Latent(
         index=j,
         n_latents=sae.d_sae,
