@@ -16,12 +16,13 @@ from scope_widgets.experiments.same_model import is_same_model
 from scope_widgets.models.architecture.unembedding import n_inputs
 from scope_widgets.models.execution.activation_edits import n_neurons
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.steering.apply_interventions import STEERABLE_SITES
 from scope_widgets.steering.intervention import Change, Intervention, SteeredPositions, round_up
 
 #: how far a slider goes, in units of the largest activation on the prompt
 _REACH = 3.0
 #: where an autoencoder may be of
-_SITES = ("residual", "z", "attention_out", "mlp_in", "neurons", "mlp_out")
+_SITES = tuple(site for site in STEERABLE_SITES if site != "attention")
 
 
 class OfLatent(Intervention):
@@ -40,12 +41,6 @@ class OfLatent(Intervention):
         if not isinstance(self.label, str):
             raise TypeError(f"label= is a text; got {opening(self.label)}.")
         own = self.sae.latent(self.latent)
-        if own.site != own.output_site:
-            raise ValueError(
-                f"{own!r} is of a transcoder, which reads '{own.site}' and writes '{own.output_site}': a latent is "
-                "clamped or scaled where it is read. Add what it writes instead: "
-                f"steering.AddDirection(sae.direction({own.index}), ...)."
-            )
         object.__setattr__(self, "sae", own)
         object.__setattr__(self, "latent", own.index)
         object.__setattr__(self, "label", self.label or own.label)
@@ -63,7 +58,12 @@ class OfLatent(Intervention):
 
     @property
     def site(self) -> str:  # type: ignore[override]
-        """The quantity that the autoencoder is of."""
+        """The quantity that the autoencoder is of; of a transcoder, what it makes."""
+        return self.own.output_site
+
+    @property
+    def reads(self) -> str:
+        """The quantity that is encoded."""
         return self.own.site
 
     @property
@@ -74,23 +74,12 @@ class OfLatent(Intervention):
     def check(self, scope: Microscope) -> None:
         """Raise ValueError where the autoencoder is not one of this model."""
         own = self.own
-        if own.site not in _SITES:
+        for site, width in ((own.site, own.d_in), (own.output_site, len(own.decoder))):
+            _check_place(scope, own, site, width)
+        if _SITES.index(own.site) > _SITES.index(own.output_site):
             raise ValueError(
-                f"{own!r} encodes '{own.site}', which cannot be steered; what can are {', '.join(_SITES)}."
-            )
-        last = scope.n_layers - (own.site != "residual")
-        if not 0 <= own.layer <= last:
-            raise ValueError(f"{own!r} is of layer {own.layer}; '{own.site}' of {scope.model_id} has 0 to {last}.")
-        block = scope.anatomy.blocks[min(own.layer, scope.n_layers - 1)]
-        if not block.has(own.site):
-            raise ValueError(scope.anatomy.missing(own.site, own.layer))
-        width = scope.d_model
-        if own.site in ("z", "neurons"):
-            width = n_inputs(block.out) if own.site == "z" and block.out is not None else n_neurons(block)
-        if own.d_in != width:
-            raise ValueError(
-                f"{own!r} reads {own.d_in} numbers and '{own.site}' of {scope.model_id} has {width}: it is of another "
-                "model, or of another site."
+                f"{own!r} reads '{own.site}' and writes '{own.output_site}', which a forward reaches first: it is not "
+                "known there what the latent is."
             )
         if own.model and not is_same_model(own.model, scope.model_id):
             raise ValueError(
@@ -104,7 +93,7 @@ class OfLatent(Intervention):
 
     def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
         """See `Intervention.change`."""
-        return self.change_together(value, [Change(self, strength, where)], positions)
+        return self.change_together(value, [Change(self, strength, where, [])], positions)
 
     def change_together(self, value: Tensor, changes: Sequence[Change], positions: Tensor) -> Tensor:
         """See `Intervention.change_together`.
@@ -112,9 +101,13 @@ class OfLatent(Intervention):
         What the activations become less what they are, times their decoder rows, is added: as if the codes were changed
         in a model in which the reconstruction and what it lacks stand in the place of the value.
         """
+        if self.reads != self.site and not changes[0].read:
+            raise RuntimeError(f"What {self.own!r} reads, '{self.reads}', is not known where '{self.site}' is changed.")
         steered = torch.stack([one.where for one in changes]).any(0)
         flat = value.flatten(2)  # of heads side by side
-        rows = flat[steered] if self.own.k is not None else flat.flatten(0, 1)  # ranking among all latents is dear
+        encoded = changes[0].read[0].flatten(2).to(flat.device) if changes[0].read else flat
+        # ranking among all latents is dear
+        rows = encoded[steered] if self.own.k is not None else encoded.flatten(0, 1)
         latents = list({one.intervention.own.index: one.intervention.own for one in changes}.values())  # type: ignore[attr-defined]
         shape = steered.shape
         was: dict[int, Tensor] = {}
@@ -132,7 +125,7 @@ class OfLatent(Intervention):
             (now[one.index] - was[one.index])[..., None] * one.decoder.to(flat.device, torch.float32) for one in latents
         )
         if self.own.normalisation != "none":
-            scale = shift_and_scale(flat.flatten(0, 1).float(), self.own.normalisation)[1]
+            scale = shift_and_scale(encoded.flatten(0, 1).float(), self.own.normalisation)[1]
             added = added * scale.reshape(*shape, 1)
         changed = torch.where(steered[..., None], (flat + added).to(value.dtype), flat)
         return changed.reshape(value.shape)
@@ -148,13 +141,34 @@ class OfLatent(Intervention):
         return f"{what} {self.layer}.{self.latent}{f' ({self.label})' if self.label else ''}"
 
 
+def _check_place(scope: Microscope, own: Latent, site: str, width: int) -> None:
+    """Raise ValueError where a model has no such site at the latent's layer, or one of another width."""
+    if site not in _SITES:
+        raise ValueError(f"{own!r} is of '{site}', which cannot be steered; what can are {', '.join(_SITES)}.")
+    last = scope.n_layers - (site != "residual")
+    if not 0 <= own.layer <= last:
+        raise ValueError(f"{own!r} is of layer {own.layer}; '{site}' of {scope.model_id} has 0 to {last}.")
+    block = scope.anatomy.blocks[min(own.layer, scope.n_layers - 1)]
+    if not block.has(site):
+        raise ValueError(scope.anatomy.missing(site, own.layer))
+    wanted = scope.d_model
+    if site in ("z", "neurons"):
+        wanted = n_inputs(block.out) if site == "z" and block.out is not None else n_neurons(block)
+    if width != wanted:
+        raise ValueError(
+            f"{own!r} is of {width} numbers and '{site}' of {scope.model_id} has {wanted}: it is of another model, or "
+            "of another site."
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class ClampFeature(OfLatent):
     """Set the activation of a latent of a sparse autoencoder to the strength.
 
     Of the activation `x` that the autoencoder encodes, only the latent's own part is changed: with `a` what it is
     there and `w` its decoder row, `x + (strength - a) w`. So what the autoencoder lacks stays, and without a change
-    the model is as it is. Several latents of one autoencoder are read before any of them is changed.
+    the model is as it is. Of a transcoder `x` is what it makes, and `a` is read where it encodes. Several latents of
+    one autoencoder are read before any of them is changed.
 
     Parameters
     ----------
@@ -174,7 +188,7 @@ class ClampFeature(OfLatent):
     Raises
     ------
     TypeError, ValueError
-        For what is no autoencoder, a latent that there is not, a transcoder, an infinite strength, or other positions.
+        For what is no autoencoder, a latent that there is not, an infinite strength, or other positions.
 
     References
     ----------
@@ -247,8 +261,7 @@ class ScaleFeature(OfLatent):
     Raises
     ------
     TypeError, ValueError
-        For what is no autoencoder, a latent that there is not, a transcoder, a strength that is not finite, or other
-        positions.
+        For what is no autoencoder, a latent that there is not, a strength that is not finite, or other positions.
 
     Examples
     --------

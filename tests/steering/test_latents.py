@@ -10,6 +10,7 @@ import torch
 
 from scope_widgets import features, steering
 from scope_widgets.experiments import sae_latent
+from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.steering import ClampFeature, ScaleFeature
 from tests.support import reference_steering as plain
 from tests.support.latent_examples import KINDS, N, changed, codes_and_scale, some_sae
@@ -133,6 +134,48 @@ def test_other_sites(family, site):
         close(steering.Session(scope, IDS, [ClampFeature(sae, j, 5.0, at)]).at().logits, expected[-1])
         with steering.steer(scope, ClampFeature(sae, j, 5.0, at)):
             close(scope.model(input_ids=torch.tensor([IDS])).logits[0], expected)
+
+
+@pytest.mark.parametrize("kind", ["jumprelu", "topk", "topk of normed rows"])
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_transcoders_are_read_before_the_mlp_and_written_behind_it(family, kind):
+    scope = scope_of(family)
+    if kind == "jumprelu":
+        sae = some_sae(kind, layer=2, site="mlp_in", output_site="mlp_out")
+    else:
+        sae = dataclasses.replace(some_sae(kind, layer=2, site="mlp_in"), subtracts_b_dec=False, output_site="mlp_out")
+    j = fires_most(scope, sae)
+    mlp = plain.blocks(scope.model)[2].mlp
+    clamped, scaled = [(j, 4.0, True), (j + 1, 2.0, True)], [(j, 0.0, False)]
+    for what, at in ((clamped, "all"), (scaled, "last")):
+        positions, seen = plain.chosen(at, len(IDS), len(IDS)), []
+
+        def before(_, args, seen=seen):
+            seen[:] = [args[0].detach().double().numpy()]
+
+        def after(_, args, output, what=what, positions=positions, seen=seen):
+            new = output.detach().double().clone()
+            for i in positions:
+                codes, scale = codes_and_scale(sae, seen[0][0, i])
+                for latent, number, held in what:
+                    moved = number - codes[latent] if held else (number - 1) * codes[latent]
+                    new[0, i] += moved * scale * sae.W_dec[latent].double()
+            return new.to(output.dtype)
+
+        handles = mlp.register_forward_pre_hook(before), mlp.register_forward_hook(after)
+        with torch.no_grad():
+            expected = scope.model(input_ids=torch.tensor([IDS])).logits[0]
+        for handle in handles:
+            handle.remove()
+        kinds = {True: ClampFeature, False: ScaleFeature}
+        given = [kinds[held](sae, latent, number, at) for latent, number, held in what]
+        session = steering.Session(scope, IDS, given)
+        assert session.at().kl > 1e-6
+        close(session.at().logits, expected[-1])
+        with steering.steer(scope, *given), torch.no_grad():
+            close(scope.model(input_ids=torch.tensor([IDS])).logits[0], expected)
+    own = sae.encode(read_activations(scope, [IDS], [("mlp_in", 2)])["mlp_in", 2][0]).to_dense()[:, j].max()
+    assert steering.Session(scope, IDS, [ClampFeature(sae, j)]).spans[0][1] >= 3 * own
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -325,7 +368,12 @@ def test_code_makes_it_again(llama):
         (lambda scope: ClampFeature(some_sae("relu"), 1, label=3), "label= is a text"),
         (lambda scope: ClampFeature(some_sae("relu", layer=None), 1), "of which layer"),
         (lambda scope: ClampFeature(damaged(), 1), "not finite"),
-        (lambda scope: ClampFeature(some_sae("jumprelu", site="mlp_in", output_site="mlp_out"), 1), "transcoder"),
+        (
+            lambda scope: steering.Session(
+                scope, IDS, [ClampFeature(some_sae("jumprelu", site="mlp_out", output_site="mlp_in"), 1)]
+            ),
+            "which a forward reaches first",
+        ),
         (lambda scope: ClampFeature(ClampFeature(some_sae("relu"), 1).sae, 2), "latent 1 alone"),
         (lambda scope: steering.Session(scope, IDS, [ClampFeature(some_sae("relu", d=16), 1)]), "of another site"),
         (lambda scope: steering.Session(scope, IDS, [ClampFeature(some_sae("relu", layer=9), 1)]), "has 0 to 3"),
