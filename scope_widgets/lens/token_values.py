@@ -102,8 +102,8 @@ def token_values(
     columns: list[_Column] = []
     for one in asked:
         columns += _norms(trace, layers) if one == "norm" else _of_loss(trace, one, scope)
-    columns += _attention(trace, heads, position, to)
     columns += _activations(trace, neurons, scope)
+    columns += _attention(trace, heads, position, to)
     kept = {name: (unit, values) for name, unit, values in columns}
     options = {"layer": layers, "neuron": _written(neurons), "head": _written(heads), "position": position, "to": to}
     call = python_call("lens.token_values", "trace", *[("quantities", one) for one in quantities], **options)

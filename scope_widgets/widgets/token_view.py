@@ -194,7 +194,7 @@ class TokenView(View):
         of_losses = self.losses is not None and first in _KNOWN
         what = "Loss of each token" if of_losses else first[:1].upper() + first[1:]
         if others and not self.losses:
-            what += f" and {len(others)} more"
+            what = f"{len(self.numbers)} numbers of each token"
         provenance = self._provenance()
         model = f", {provenance.model.rstrip('/').rsplit('/', 1)[-1]}" if provenance is not None else ""
         return f"{what}{model}, {n_tokens:,} token{'s' * (n_tokens != 1)}"

@@ -168,7 +168,8 @@ export class State {
       else runs.push([at]);
     }
     const space = between(this.tokens);
-    return runs.map((run) => plainText(this.tokens.slice(run[0]!, run.at(-1)! + 1), space)).join(" … ");
+    const texts = runs.map((run) => plainText(this.tokens.slice(run[0]!, run.at(-1)! + 1), space));
+    return texts.length > 1 ? texts.map((text) => text.trim()).join(" … ") : texts[0]!;
   }
 
   select(token: number, extend: boolean): void {

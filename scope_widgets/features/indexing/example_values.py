@@ -19,7 +19,8 @@ def kept_values(arrays: Mapping[str, Array], j: int, at: int) -> Array:
     fires = (int(arrays["example_fires"][j, at]) >> np.arange(len(window))) & 1
     values = np.where(fires, np.nan, 0.0)
     values[BEFORE] = arrays["example_value"][j, at]
-    return values[window >= 0]
+    kept: Array = values[window >= 0]
+    return kept
 
 
 def recorded_values(

@@ -1,4 +1,4 @@
-"""In which order the tokens of a line stand, right-to-left scripts in theirs: as js/src/token_view/text_direction.ts."""
+"""In which order tokens stand, as js/src/token_view/text_direction.ts has it: right-to-left scripts in theirs."""
 
 from __future__ import annotations
 
