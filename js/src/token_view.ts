@@ -3,12 +3,12 @@
 import { createLegend } from "./core/drawing/legend";
 import { copyText } from "./core/elements/clipboard";
 import { h } from "./core/elements/dom";
-import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
-import type { Key } from "./core/elements/shortcut_list";
 import { createToolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/save_menu";
 import { count, short, steady } from "./core/format";
+import { listenForKeys } from "./core/keyboard/keyboard";
+import type { Key } from "./core/keyboard/shortcut_list";
 import { computed, draw, sizeOf, watch } from "./core/reactive";
 import { plain } from "./core/tokens";
 import { type View, widget } from "./core/view";
