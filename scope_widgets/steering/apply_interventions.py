@@ -15,7 +15,7 @@ from scope_widgets.models.microscope import Microscope
 from scope_widgets.steering.intervention import Intervention, SteeredPositions
 
 #: the order in which a forward reaches them within a block
-STEERABLE_SITES = ("residual", "attention", "z", "neurons")
+STEERABLE_SITES = ("residual", "attention", "z", "neurons", "mlp_out")
 
 
 def in_order(interventions: Sequence[Intervention]) -> list[int]:

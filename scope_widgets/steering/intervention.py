@@ -21,7 +21,8 @@ _Own = TypeVar("_Own", bound="Intervention")
 class Intervention:
     """What all interventions share.
 
-    Make one of `AddDirection`, `ProjectOut`, `ScaleHead`, `ClampNeuron`, `SwapAttention`, `PatchActivation`.
+    Make one of `AddDirection`, `ProjectOut`, `ScaleHead`, `ScaleMLP`, `ClampNeuron`, `SwapAttention` and
+    `PatchActivation`.
 
     Attributes
     ----------
