@@ -8,10 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scope_widgets import lens, steering
+from scope_widgets import heads, lens, steering
 from scope_widgets._job import Job
 from scope_widgets.lens import LogitLens
-from scope_widgets.widgets import AttentionView, AttributionView, LogitLensView, PatchingMap, Selection, SteeringPanel
+from scope_widgets.widgets import (
+    AttentionView,
+    AttributionView,
+    HeadTable,
+    LogitLensView,
+    PatchingMap,
+    Selection,
+    SteeringPanel,
+)
 from scope_widgets.widgets.core.prompt_line import options_of
 from scope_widgets.widgets.core.requests import finished
 from tests.support.fake_transport import fake_remote
@@ -19,7 +27,7 @@ from tests.support.trace_examples import FakeTrace
 
 FIRST = "When Mary and John went to the store, John gave a drink to"
 OTHER = "When Anna and Paul went to the park, Paul gave a book to"
-KINDS = ["attention", "lens", "attribution", "attribution map", "steering"]
+KINDS = ["attention", "lens", "attribution", "attribution map", "steering", "table"]
 #: what a view has of its history, and of the time that was needed
 OWN = {"prompt_history", "prompt_at", "shown", "selection_id"}
 
@@ -35,6 +43,11 @@ def made(kind: str, scope: Any, prompt: str, **options: Any) -> Any:
     trace = scope.trace(prompt)
     if kind == "attention":
         return AttentionView(trace, **options)
+    if kind == "table":
+        scores = heads.score(trace, null_draws=5)
+        return HeadTable(
+            scores, heads.label(scores, thresholds={"induction": 0.3}), columns=["label", "induction"], **options
+        )
     if kind == "lens":
         return LogitLensView(lens.logit_lens(trace, n=3), scope=scope, **options)
     result = lens.direct_logit_attribution(trace, answer=" Mary", versus=" John")
@@ -249,3 +262,10 @@ def test_options_are_literals_of_the_call() -> None:
     calls = ("Microscope.load('demo')", "scope.trace('x', capture=('q',), logits=logits)")
     assert options_of(calls, "scope.trace") == {"capture": ("q",)}
     assert options_of(calls, "lens.logit_lens") == {}
+
+
+def test_a_table_of_no_single_trace_has_no_field(demo: Any) -> None:
+    scores = heads.score(demo.trace([FIRST, OTHER]), null_draws=0)
+    repeated = heads.score_repeated_tokens(demo, n=1, length=8, null_draws=0)
+    for table in (HeadTable(scores), HeadTable(repeated)):
+        assert table.prompt_history == []

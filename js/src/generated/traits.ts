@@ -113,10 +113,6 @@ export interface AttributionViewTraits extends ViewTraits {
 }
 
 export interface CircuitGraphTraits extends ViewTraits {
-  /** there is a model, and one prompt, to intervene on */
-  can_intervene: boolean;
-  /** the list of interventions and what it does, see `_told` */
-  intervened: Record<string, any>;
   n_kv_heads: number;
   parallel: boolean;
   /** uint16 an edge, the strongest first */
