@@ -86,7 +86,10 @@ function build(view: View<CircuitGraphTraits>): void {
   const narrow = computed(() => size.value[0] > 0 && size.value[0] < NARROW);
   watch(until, () => void root.classList.toggle("cg-narrow", narrow.value));
   // Where the panel stands below, it needs room of its own.
-  bindHeight(view, () => naturalHeight(state) + (narrow.value ? STACKED : 0) + (bar.hidden ? 0 : BAR));
+  bindHeight(
+    view,
+    () => naturalHeight(state) + (narrow.value ? STACKED : 0) + (bar.hidden ? 0 : narrow.value ? 2 * BAR : BAR),
+  );
   const toggle = (): void => state.toggle();
   listenForKeys(root, { escape: () => toolbar.say(state.stepBack()), x: toggle, delete: toggle }, until, state);
 }
