@@ -21,6 +21,7 @@ from scope_widgets.circuits.evaluation.edited_circuit import (
 )
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.faithfulness_curve import SHARES, measure_curve
+from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.models.tokens import encode
 from scope_widgets.widgets.circuit_graph import edits
@@ -201,7 +202,8 @@ class CircuitGraph(Intervening):
             curve={} if curve is None else curve_of(curve, circuit),
             **{"labels": circuit.labels, "groups": circuit.groups, **traits},
         )
-        self._scope = getattr(measurement, "scope", None) if scope is None else scope
+        model = getattr(measurement, "scope", None) if scope is None else scope
+        self._scope = model if isinstance(model, Microscope) else None
         self._prompt = _first_prompt(circuit, self._scope)
         self.begin_interventions()
 
