@@ -46,7 +46,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "lens.token_values": dict.fromkeys(("layer", "neuron", "head", "position", "to")),
     "features.load": {"layout": None},
     "features.latent_values": {},
-    "FeatureIndex.load": {},
+    "FeatureIndex.load": {"sae": None},
     "index.example": {"recordings": None},
     "circuits.Task": {**dict.fromkeys(_OF_TASKS, _REQUIRED), "seed": None},
     "circuits.discover": {
