@@ -43,6 +43,11 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "lens.direct_logit_attribution": {"answer": _REQUIRED, "versus": None, "position": -1},
     "lens.neuron_attribution": {"answer": _REQUIRED, "versus": None, "position": -1},
     "lens.token_loss": {},
+    "lens.token_values": dict.fromkeys(("layer", "neuron", "head", "position", "to")),
+    "features.load": {"layout": None},
+    "features.latent_values": {},
+    "FeatureIndex.load": {"sae": None},
+    "index.example": {"recordings": None},
     "circuits.Task": {**dict.fromkeys(_OF_TASKS, _REQUIRED), "seed": None},
     "circuits.discover": {
         "ablation": "counterfactual",
@@ -115,7 +120,7 @@ def variables_of(text: str) -> list[str]:
     call: Any = ast.parse(text, mode="eval").body
     if isinstance(call, ast.Subscript):
         return [ast.unparse(call.value)]
-    of = ["scope"] if call.func.value.id == "scope" else []
+    of = [call.func.value.id] if call.func.value.id in ("scope", "index") else []
     values = [*call.args, *(one.value for one in call.keywords)]
     return of + [one.id for one in values if isinstance(one, ast.Name)]
 

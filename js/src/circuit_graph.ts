@@ -13,12 +13,13 @@ import { createFootnote, createReadout } from "./circuit_graph/panel/readout";
 import { State } from "./circuit_graph/state";
 import { h } from "./core/elements/dom";
 import { createHeadNote } from "./core/elements/head_note";
-import { listenForKeys } from "./core/elements/keyboard";
+import { createInterventionBar, type Target } from "./core/elements/intervention_bar";
 import { createQuestion, isAsked, type Question } from "./core/elements/question";
 import { bindHeight } from "./core/elements/resize";
-import type { Key } from "./core/elements/shortcut_list";
 import { createToolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/save_menu";
+import { listenForKeys } from "./core/keyboard/keyboard";
+import type { Key } from "./core/keyboard/shortcut_list";
 import { computed, sizeOf, watch } from "./core/reactive";
 import type { Head } from "./core/selection";
 import { type View, widget } from "./core/view";
@@ -38,6 +39,8 @@ const KEYS: Key[] = [
 ];
 const NARROW = 720;
 const QUESTION = 52;
+const BAR = 36;
+const HINT = "Open a head or an MLP to ablate or scale it in the whole model, on the prompt above.";
 const [LEAST, MOST, STACKED] = [460, 520, 216];
 
 export default widget(css, build);
@@ -77,24 +80,38 @@ function build(view: View<CircuitGraphTraits>): void {
     createStrip(state, scores, requests, tooltip, toolbar.say, until),
   );
   const body = h("div", { class: "cg-body" }, left, createPanel(state, scores, requests, note, until));
-  root.append(question, body);
+  const bar = createInterventionBar({ model, root, requests, target: targetOf(state), hint: HINT, key: "i" }, until);
+  root.append(question, body, bar);
   const size = sizeOf(body, until);
   const narrow = computed(() => size.value[0] > 0 && size.value[0] < NARROW);
   watch(until, () => void root.classList.toggle("cg-narrow", narrow.value));
   // Where the panel stands below, it needs room of its own.
-  bindHeight(view, () => naturalHeight(state) + (narrow.value ? STACKED : 0));
+  bindHeight(
+    view,
+    () => naturalHeight(state) + (narrow.value ? STACKED : 0) + (bar.hidden ? 0 : narrow.value ? 2 * BAR : BAR),
+  );
   const toggle = (): void => state.toggle();
   listenForKeys(root, { escape: () => toolbar.say(state.stepBack()), x: toggle, delete: toggle }, until, state);
 }
 
-/** The head whose node alone is open. */
+/** What alone is open, where it is one node. */
+function openNode(state: State, kind: "head" | "mlp"): { layer: number; head: number } | undefined {
+  const [key, another] = state.selected.value;
+  const unit = key === undefined || another !== undefined ? undefined : state.unitOf(key);
+  return unit?.kind === kind && state.edge.value === undefined ? state.graph.nodes[unit.nodes[0]!] : undefined;
+}
+
 const openHead = (state: State) =>
   computed<Head | undefined>(() => {
-    const [key, another] = state.selected.value;
-    const unit = key === undefined || another !== undefined ? undefined : state.unitOf(key);
-    if (unit?.kind !== "head" || state.edge.value !== undefined) return undefined;
-    const { layer, head } = state.graph.nodes[unit.nodes[0]!]!;
-    return [layer, head];
+    const node = openNode(state, "head");
+    return node && [node.layer, node.head];
+  });
+
+const targetOf = (state: State) =>
+  computed<Target | undefined>(() => {
+    const [head, mlp] = [openNode(state, "head"), openNode(state, "mlp")];
+    if (head) return { site: "head", layer: head.layer, index: head.head, name: `head ${head.layer}.${head.head}` };
+    return mlp && { site: "mlp", layer: mlp.layer, name: `MLP ${mlp.layer}` };
   });
 
 /** As high as comfortable layers need, within what a notebook's cell should take. */

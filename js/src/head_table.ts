@@ -4,12 +4,12 @@ import { magnitudeTable } from "./core/drawing/colour";
 import { h } from "./core/elements/dom";
 import { createHeadNote, withNote } from "./core/elements/head_note";
 import { createInterventionBar } from "./core/elements/intervention_bar";
-import { resizable } from "./core/elements/resize";
-import type { Key } from "./core/elements/shortcut_list";
+import { promptRoom, resizable } from "./core/elements/resize";
 import { createToolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/save_menu";
 import { createFilterBox } from "./core/filter/filter_box";
 import { count, counted } from "./core/format";
+import type { Key } from "./core/keyboard/shortcut_list";
 import { noteOn } from "./core/note_text";
 import { computed, type ReadonlySignal, sizeOf, trait, watch } from "./core/reactive";
 import { type View, widget } from "./core/view";
@@ -101,7 +101,7 @@ function build(view: View<HeadTableTraits>): void {
   const head = computed(() => choice.heads.value.at(-1));
   const note = createHeadNote({ model, root, selection, requests: view.requests, head }, until);
   root.append(filters.element, message, grid.element, withNote(bar, note), readout.element, announcement);
-  const room = bar.hidden ? 0 : BAR;
+  const room = (bar.hidden ? 0 : BAR) + promptRoom(root);
   resizable(root, room + Math.min(TALLEST, AROUND + HEADER + table.n * ROW), () => {});
   grid.reveal(choice.heads.peek());
 }

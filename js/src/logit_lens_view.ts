@@ -3,10 +3,10 @@
 import { createLegend } from "./core/drawing/legend";
 import { LOG_FLOOR } from "./core/drawing/scale";
 import { h } from "./core/elements/dom";
-import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/save_menu";
+import { listenForKeys } from "./core/keyboard/keyboard";
 import { computed, draw, settable, sizeOf, watch } from "./core/reactive";
 import { plain } from "./core/tokens";
 import { type View, widget } from "./core/view";

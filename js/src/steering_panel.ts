@@ -1,11 +1,11 @@
 /** SteeringPanel: sliders over interventions, and the next tokens, steered beside unsteered, while one moves. */
 
 import { h, icon } from "./core/elements/dom";
-import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
-import type { Key } from "./core/elements/shortcut_list";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/save_menu";
+import { listenForKeys } from "./core/keyboard/keyboard";
+import type { Key } from "./core/keyboard/shortcut_list";
 import { computed, sizeOf, untracked, watch } from "./core/reactive";
 import { type View, widget } from "./core/view";
 import type { SteeringPanelTraits } from "./generated/traits";

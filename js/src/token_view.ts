@@ -1,13 +1,14 @@
 /** TokenView: a text coloured by a number a token. */
 
 import { createLegend } from "./core/drawing/legend";
+import { copyText } from "./core/elements/clipboard";
 import { h } from "./core/elements/dom";
-import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
-import type { Key } from "./core/elements/shortcut_list";
 import { createToolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/save_menu";
 import { count, short, steady } from "./core/format";
+import { listenForKeys } from "./core/keyboard/keyboard";
+import type { Key } from "./core/keyboard/shortcut_list";
 import { computed, draw, sizeOf, watch } from "./core/reactive";
 import { plain } from "./core/tokens";
 import { type View, widget } from "./core/view";
@@ -27,7 +28,8 @@ const KEYS: Key[] = [
   ["Enter, click", "select the token"],
   ["Shift + Enter, Shift + click", "add a token, or take it away"],
   ["drag", "select the tokens passed over"],
-  ["c", "colour by the next column"],
+  ["c, 1 to 9", "colour by the next column, by that of a number"],
+  ["t", "copy the selected tokens as text, or all"],
   ["Escape", "no token selected"],
   ["?", "this list"],
 ];
@@ -73,7 +75,16 @@ function build(view: View<TokenViewTraits>): void {
     createOverview(state, text, until),
     createLargest(state, choose, until),
   );
-  root.append(headLine(state, until), body);
+  const copy = async (): Promise<void> => {
+    try {
+      await copyText(state.text());
+      const n = state.selected.peek().length;
+      toolbar.say(n ? `Copied the text of ${count(n)} token${n === 1 ? "" : "s"}.` : "Copied the text.");
+    } catch (error) {
+      toolbar.say((error as Error).message, true);
+    }
+  };
+  root.append(headLine(state, copy, until), body);
   const size = sizeOf(root, until);
   const narrow = computed(() => size.value[0] > 0 && size.value[0] < BESIDE);
   watch(until, () => void body.classList.toggle("tv-narrow", narrow.value));
@@ -92,7 +103,11 @@ function build(view: View<TokenViewTraits>): void {
     escape: () => toolbar.say(state.stepBack()),
     n: () => step(1),
     p: () => step(-1),
-    c: () => state.nextColumn(),
+    c: () => state.stepColumn(1),
+    t: () => void copy(),
+    ...Object.fromEntries(
+      state.columns.slice(0, 9).map(({ name }, at) => [String(at + 1), () => state.setColumn(name)]),
+    ),
   };
   listenForKeys(root, actions, until);
 }
@@ -110,7 +125,7 @@ function revealFromElsewhere(state: State, text: Text, until: AbortSignal): void
 }
 
 /** Which column the colours show, the legend, the mean. */
-function headLine(state: State, until: AbortSignal): HTMLElement {
+function headLine(state: State, copy: () => void, until: AbortSignal): HTMLElement {
   const select = h("select", { class: "sw-select", "aria-label": "What the colours show" });
   const nameOf = ({ label, unit }: { label: string; unit: string }): string => label + (unit ? `, ${unit}` : "");
   select.append(...state.columns.map((column, at) => h("option", { value: at }, nameOf(column))));
@@ -151,5 +166,10 @@ function headLine(state: State, until: AbortSignal): HTMLElement {
         ? "no number"
         : `mean ${Math.abs(value) < 1000 ? steady(value) : count(Math.round(value)).replace("-", "−")}${unit ? ` ${unit}` : ""} over ${count(n)} token${n === 1 ? "" : "s"}`;
   });
-  return h("div", { class: "sw-legend-row tv-head" }, select, place, mean);
+  const text = h(
+    "button",
+    { class: "sw-button", type: "button", title: "Copy the selected tokens as text, or all (t)", onclick: copy },
+    "copy text",
+  );
+  return h("div", { class: "sw-legend-row tv-head" }, select, place, mean, text);
 }

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { magnitudeTable } from "../src/core/drawing/colour";
+import { plainText } from "../src/core/prompt_text";
 import { strongest } from "../src/token_view/overview";
+import { directionsOf, visualOrder } from "../src/token_view/text_direction";
 import { beside, GAP, lineOf, linesOf, PAD } from "../src/token_view/text_layout";
 import { colourOf, fitted, isBelow } from "../src/token_view/token_colours";
 import { written } from "../src/token_view/tooltip_text";
@@ -34,6 +36,36 @@ describe("lines", () => {
     expect(beside(lines, 3, -1)).toBe(0);
     expect(beside(lines, 0, 1)).toBe(2);
     expect(beside(lines, 0, -1)).toBe(0);
+  });
+});
+
+describe("right-to-left text", () => {
+  const order = (...tokens: string[]): number[] => visualOrder(directionsOf(tokens).levels, 0, tokens.length);
+  test("a word of it, and a sentence, stand in their own order", () => {
+    expect(order("the", " dog")).toEqual([0, 1]);
+    expect(order("say", " שלום", " עולם", ",", " then")).toEqual([0, 2, 1, 3, 4]);
+    expect(order("<bos>", " שלום", " the", " dog", " עולם", ".")).toEqual([5, 4, 2, 3, 1, 0]);
+  });
+  test("digits of a number keep their order", () => {
+    expect(order(" שנת", " 19", "84", " היא")).toEqual([3, 1, 2, 0]);
+    expect(order("in", " 19", "84")).toEqual([0, 1, 2]);
+  });
+  test("its lines end at the right edge, others begin at the left", () => {
+    const lines = linesOf(["שלום\n", "ab"], 400, measure);
+    expect(lines.lefts[0]! + lines.widths[0]!).toBe(400);
+    expect(lines.lefts[1]).toBe(0);
+    expect([...lines.levels]).toEqual([1, 0]);
+  });
+  test("a letter that is spread over bytes counts", () => {
+    expect(order("<0xD7>", "<0xA9>", " a")).toEqual([2, 1, 0]);
+  });
+});
+
+describe("text", () => {
+  test("tokens become the text that they were", () => {
+    expect(plainText(["the", " dog", "\n", "<0xE3><0x81>", "<0x93>", "<U+200D>"])).toBe("the dog\nこ\u200d");
+    expect(plainText(["the", "dog"])).toBe("the dog");
+    expect(plainText(["<0xE3>", " a"])).toBe("<0xE3> a");
   });
 });
 

@@ -11,6 +11,7 @@ from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.index import index
 from scope_widgets.features.labelling.label import label
 from scope_widgets.features.labelling.labels import FeatureLabels
+from scope_widgets.features.latent_values import latent_values
 from scope_widgets.features.probing.probe import probe
 from scope_widgets.features.probing.sparse_probes import SparseProbes
 from scope_widgets.features.recording.record import record
@@ -35,6 +36,7 @@ __all__ = [
     "evaluate",
     "index",
     "label",
+    "latent_values",
     "load",
     "probe",
     "randomise",

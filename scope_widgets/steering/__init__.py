@@ -4,7 +4,7 @@ from typing import Any
 
 from scope_widgets._aliases import moved
 from scope_widgets.experiments.direction import Direction
-from scope_widgets.steering.component_interventions import ClampNeuron, ScaleHead, SwapAttention
+from scope_widgets.steering.component_interventions import ClampNeuron, ScaleHead, ScaleMLP, SwapAttention
 from scope_widgets.steering.direction_interventions import AddDirection, ProjectOut
 from scope_widgets.steering.find_direction import direction
 from scope_widgets.steering.intervention import Intervention
@@ -25,6 +25,7 @@ __all__ = [
     "ProjectOut",
     "ScaleFeature",
     "ScaleHead",
+    "ScaleMLP",
     "Session",
     "Steered",
     "StrengthSweep",

@@ -1,4 +1,4 @@
-"""Interventions on one component: scale a head, clamp a neuron, swap the attention pattern of a head."""
+"""Interventions on one component: scale a head or an MLP, clamp a neuron, swap the attention pattern of a head."""
 
 from __future__ import annotations
 
@@ -80,6 +80,65 @@ class ScaleHead(Intervention):
 
     def _arguments(self) -> Sequence[str]:
         return [str(self.layer), str(self.head)]
+
+
+@dataclass(frozen=True, eq=False)
+class ScaleMLP(Intervention):
+    """Multiply what an MLP adds to the residual stream by the strength.
+
+    Parameters
+    ----------
+    layer : int
+    strength : float
+        1 is the model as it is, 0 the MLP ablated, 2 its output doubled.
+    positions : "all", "last" or (start, stop)
+        See `Intervention`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a layer that is no number, a strength that is not finite, or other positions.
+
+    Examples
+    --------
+    >>> steering.Session(scope, "the horse", [steering.ScaleMLP(2, 0.0)]).at().kl > 0
+    True
+    """
+
+    kind = "scale"
+    site = "mlp_out"
+    neutral = 1.0
+
+    layer: int
+    strength: float = 0.0
+    positions: SteeredPositions = "all"
+
+    def __post_init__(self) -> None:
+        _check_numbers(self.layer)
+        self._normalise()
+
+    @property
+    def name(self) -> str:
+        """A short name, such as "MLP 3"."""
+        return f"MLP {self.layer}"
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """From ablated to twice as much."""
+        return 0.0, 2.0
+
+    def check(self, scope: Microscope) -> None:
+        """Raise ValueError where the layer has no MLP."""
+        super().check(scope)
+        if not scope.anatomy.has("mlp_out", self.layer):
+            raise ValueError(scope.anatomy.missing("mlp_out", self.layer))
+
+    def change(self, value: Tensor, strength: Tensor, where: Tensor, positions: Tensor) -> Tensor:
+        """See `Intervention.change`."""
+        return torch.where(where[..., None], value * strength.to(value)[:, None, None], value)
+
+    def _arguments(self) -> Sequence[str]:
+        return [str(self.layer)]
 
 
 @takes_former_at

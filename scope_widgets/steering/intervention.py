@@ -40,7 +40,7 @@ _Own = TypeVar("_Own", bound="Intervention")
 class Intervention:
     """What all interventions share.
 
-    Make one of `AddDirection`, `ProjectOut`, `ScaleHead`, `ClampNeuron`, `ClampFeature`, `ScaleFeature`,
+    Make one of `AddDirection`, `ProjectOut`, `ScaleHead`, `ScaleMLP`, `ClampNeuron`, `ClampFeature`, `ScaleFeature`,
     `SwapAttention`, `PatchActivation`.
 
     Attributes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from scope_widgets.traces.trace_parts import from_parts, to_parts
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from scope_widgets.traces.token_values import TokenValues
 
 #: every quantity that a trace can record
 TRACE_SITES = ("residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out")
@@ -68,6 +71,8 @@ class Trace(TraceData, Shown):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.attention_view:AttentionView"
+    #: what `show` calls, named as a string so that this floor does not import the analyses
+    shows: ClassVar[str] = "scope_widgets.lens.token_values:token_values"
 
     # --- what was run -----------------------------------------------------------------------------------------------
 
@@ -337,6 +342,34 @@ class Trace(TraceData, Shown):
             {"layer": i, **describe(value, self.mask)} for i, value in enumerate(self.values[site]) if value.ndim > 1
         ]
         return pd.DataFrame(rows)
+
+    def show(self, *quantities: str, **options: Any) -> TokenValues:
+        """Show the prompt as text, coloured by numbers of its tokens: `lens.token_values` of this trace.
+
+        Parameters
+        ----------
+        *quantities : str
+            "loss", "probability", "entropy", "norm"; "loss" where nothing else is asked for.
+        **options
+            ``layer=`` of "norm", ``neuron=(layer, neuron)``, ``head=(layer, head)`` with ``position=`` (what it attends
+            to) or ``to=`` (what attends to it); several neurons or heads as a list.
+
+        Returns
+        -------
+        TokenValues
+            Displays as the text; ``.values``, ``.to_dataframe()``, ``.widget()`` and ``.to_html(path)`` have the rest.
+
+        Examples
+        --------
+        >>> trace = scope.trace("When Mary and John went to the store")
+        >>> trace.show(neuron=(3, 10)).values.shape  # [column, token]
+        (1, 9)
+        >>> trace.show("loss", head=[(3, 1), (3, 2)], position=5).names
+        ['loss', 'attention of 3.1 from position 5', 'attention of 3.2 from position 5']
+        """
+        module, name = self.shows.split(":")
+        found: TokenValues = getattr(importlib.import_module(module), name)(self, *quantities, **options)
+        return found
 
     def to_circuitsvis(self, layer: int) -> Any:
         """Show the patterns of a layer with circuitsvis, for comparison or for its other views.

@@ -1,7 +1,8 @@
-"""A text coloured by a number a token: loss, entropy, probability, or numbers of the user's own."""
+"""A text coloured by a number a token: loss, norms, neurons, latents, attention, effects, or numbers of one's own."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -9,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import traitlets
 
+from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.lens.token_loss import TokenLoss, token_loss
+from scope_widgets.patching.result import PatchingResult
+from scope_widgets.traces.token_values import TokenValues
 from scope_widgets.traces.trace import Trace
 from scope_widgets.widgets.core.definitions import defined
 from scope_widgets.widgets.core.drawing.colours import NOT_RUN
@@ -37,6 +41,14 @@ _KNOWN: dict[str, tuple[str, str, str, tuple[float, float] | None]] = {
     "entropy": ("entropy before the token", "nats", "token_entropy", None),
     "expected_probability": ("probability of the expected token", "", "expected_token", (0.0, 1.0)),
 }
+#: how columns of other numbers begin, and the keys of their definitions
+_BY_WORD = {
+    "residual norm": "residual_norm",
+    "neuron ": "neuron_activation",
+    "attention of ": "attention",
+    "latent ": "latent_activation",
+    "effect of ": "patching",
+}
 
 
 class TokenView(View):
@@ -44,10 +56,15 @@ class TokenView(View):
 
     Parameters
     ----------
-    source : TokenLoss, Trace or sequence of str
-        The text; of a trace of one prompt without `values`, the losses of its tokens are shown.
-    values : array [token], or mapping of str to array [token], optional
-        Numbers of one's own, or columns of them by name; shown before those of `source`. NaN is hatched.
+    source : TokenValues, TokenLoss, PatchingResult, Trace or sequence of str
+        The text: numbers of tokens (`trace.show(...)`, `lens.token_values`, `features.latent_values`,
+        `FeatureIndex.example`), losses, effects of patching at each position, a column a layer, or a trace of one
+        prompt, of which without `values` the losses of its tokens are shown.
+    values : array [token], mapping of str to array [token], or SparseCodes, optional
+        Numbers of one's own, columns of them by name, or codes of which `latents` are shown; before those of `source`.
+        NaN is hatched.
+    latents : int or sequence of int, optional
+        Of codes: which latents, a column each.
     column : str, optional
         The name of the column that is shown first; default: the first of them.
     signed : bool, optional
@@ -62,16 +79,20 @@ class TokenView(View):
     Raises
     ------
     TypeError
-        When `source` is no text, or numbers are none.
+        When `source` is no text, or numbers or latents are none.
     ValueError
-        When there is not one number a token, for several prompts, or where there is too much to be shown.
+        When there is not one number a token, for several prompts, or where there is too much to be shown; for codes
+        without `latents`, or these without codes.
+    IndexError
+        Where there is no such latent.
     traitlets.TraitError
         When there is no such column, or limits are not in order.
 
     Examples
     --------
     >>> TokenView(lens.token_loss(trace), column="entropy")  # doctest: +SKIP
-    >>> TokenView(trace, values=my_numbers)  # doctest: +SKIP
+    >>> TokenView(trace.show(neuron=[(3, 10), (3, 11)]))  # doctest: +SKIP
+    >>> TokenView(trace, values=sae.encode(trace.residual(3)), latents=[12, 40])  # doctest: +SKIP
     """
 
     bundle: ClassVar[str] = "token_view"
@@ -101,6 +122,7 @@ class TokenView(View):
         source: Any,
         *,
         values: Any = None,
+        latents: int | Iterable[int] | None = None,
         column: str | None = None,
         signed: bool | None = None,
         selection: Selection | None = None,
@@ -108,9 +130,11 @@ class TokenView(View):
         title: str | None = None,
         **traits: Any,
     ) -> None:
-        name, self.losses, tokens = _read(source, values is None)
-        own = {} if values is None else _own(values)
-        known = {} if self.losses is None else _of(self.losses)
+        name, self.losses, tokens, given = _read(source, values is None)
+        if latents is not None:
+            latents = [operator.index(one) for one in ([latents] if not isinstance(latents, Iterable) else latents)]
+        own = {} if values is None else _own(values, latents)
+        known = given if self.losses is None else _of(self.losses)
         self.numbers: dict[str, Floats] = {
             one: _checked(one, numbers, len(tokens))
             for one, numbers in {**own, **{key: known[key] for key in known if key not in own}}.items()
@@ -123,17 +147,19 @@ class TokenView(View):
                 f"{len(tokens):,} tokens with {len(self.numbers):,} numbers each. Show a part of the text."
             )
         self._source = source
+        units = dict(zip(source.names, source.units, strict=True)) if isinstance(source, TokenValues) else {}
         shown = {name: source} | ({} if values is None else {"values": values})
         super().__init__(
             selection=selection,
             selected_tokens=selected_tokens,
-            title=title or self._titled(len(tokens), bool(own)),
+            title=title or self._titled(len(tokens)),
             made_by=made_by("TokenView", **shown),
             tokens=tokens,
-            columns=[_described(one, numbers, one in own) for one, numbers in self.numbers.items()],
+            columns=[_described(one, numbers, one in own, units.get(one, "")) for one, numbers in self.numbers.items()],
             values=np.concatenate(list(self.numbers.values())).astype("<f8").tobytes(),
             expected=[] if self.losses is None else list(self.losses.expected),
             arguments=[name, *(["values=values"] if values is not None else [])]
+            + ([] if latents is None else [f"latents={latents}"])
             + ([] if signed is None else [f"signed={signed}"]),
             signed=signed,
             **traits,
@@ -163,9 +189,12 @@ class TokenView(View):
 
     # -- without a kernel
 
-    def _titled(self, n_tokens: int, own: bool) -> str:
-        first = next(iter(self.numbers))
-        what = first[:1].upper() + first[1:] if own else "Loss of each token"
+    def _titled(self, n_tokens: int) -> str:
+        first, *others = self.numbers
+        of_losses = self.losses is not None and first in _KNOWN
+        what = "Loss of each token" if of_losses else first[:1].upper() + first[1:]
+        if others and not self.losses:
+            what = f"{len(self.numbers)} numbers of each token"
         provenance = self._provenance()
         model = f", {provenance.model.rstrip('/').rsplit('/', 1)[-1]}" if provenance is not None else ""
         return f"{what}{model}, {n_tokens:,} token{'s' * (n_tokens != 1)}"
@@ -206,7 +235,9 @@ class TokenView(View):
 
     @traitlets.default("definitions")
     def _explained(self) -> list[list[str]]:
-        keys = [_KNOWN[name][2] for name in self.numbers if name in _KNOWN and self.losses is not None]
+        names = list(self.numbers)
+        keys = [_KNOWN[name][2] for name in names if name in _KNOWN and not isinstance(self._source, PatchingResult)]
+        keys += [key for word, key in _BY_WORD.items() if any(name.startswith(word) for name in names)]
         return defined(dict.fromkeys([*keys, *(["expected_token"] if self.losses is not None else []), "token_colour"]))
 
     @traitlets.default("origin")
@@ -224,22 +255,37 @@ class TokenView(View):
         return " ".join(filter(None, [said, self.origin, *([] if provenance is None else made_of(provenance))]))
 
 
-def _read(source: Any, alone: bool) -> tuple[str, TokenLoss | None, list[str]]:
-    """Return the name of a source in code, the losses that it has, and its tokens."""
+def _read(source: Any, alone: bool) -> tuple[str, TokenLoss | None, list[str], dict[str, Any]]:
+    """Return the name of a source in code, the losses that it has, its tokens, and other numbers of it."""
     if isinstance(source, TokenLoss):
-        return "losses", source, list(source.tokens)
+        return "losses", source, list(source.tokens), {}
+    if isinstance(source, TokenValues):
+        return "numbers", None, list(source.tokens), dict(zip(source.names, source.values, strict=True))
+    if isinstance(source, PatchingResult):
+        return "result", None, list(source.positions), _effects(source)
     if isinstance(source, Trace):
         if source.batched:
             raise ValueError(f"TokenView shows one prompt and this trace has {len(source)}: choose one with trace[i].")
-        return "trace", token_loss(source) if alone else None, list(source.tokens)
+        return "trace", token_loss(source) if alone else None, list(source.tokens), {}
     if isinstance(source, (str, bytes, Mapping)) or not isinstance(source, Iterable):
         raise TypeError(
-            f"TokenView shows the result of lens.token_loss(...), a trace, or a list of tokens, not {source!r:.60}."
+            "TokenView shows the result of lens.token_loss(...), a trace, or a list of tokens, and what "
+            f"trace.show(...) returns, not {source!r:.60}."
         )
     tokens = list(source)
     if wrong := [token for token in tokens if not isinstance(token, str)]:
         raise TypeError(f"Tokens are texts, not {wrong[0]!r:.60}.")
-    return "tokens", None, tokens
+    return "tokens", None, tokens, {}
+
+
+def _effects(result: PatchingResult) -> dict[str, Any]:
+    """Return the effects of patching at each position, a column a layer."""
+    if result.axes != ("layer", "position"):
+        raise ValueError(
+            f"TokenView shows effects at each position, and these have the axes {', '.join(result.axes)}: patch "
+            'over="residual", "attention_out" or "mlp_out", and positions="each"; PatchingMap shows the others.'
+        )
+    return {f"effect of {result.over}, layer {layer}": row for layer, row in enumerate(result.values)}
 
 
 def _of(losses: TokenLoss) -> dict[str, Any]:
@@ -247,7 +293,13 @@ def _of(losses: TokenLoss) -> dict[str, Any]:
     return {name: rank if name == "rank" else getattr(losses, name) for name in _KNOWN}
 
 
-def _own(values: Any) -> dict[str, Any]:
+def _own(values: Any, latents: list[int] | None) -> dict[str, Any]:
+    if isinstance(values, SparseCodes):
+        if not latents:
+            raise ValueError("Codes have thousands of latents: say which are shown, latents=[12, 40].")
+        return {f"latent {one}": values.of_latent(one) for one in latents}
+    if latents is not None:
+        raise ValueError("latents= are of codes: give values=sae.encode(activations) too.")
     if hasattr(values, "columns") and hasattr(values, "items"):  # a table of pandas
         return {str(name): column.to_numpy() for name, column in values.items()}
     return {str(name): one for name, one in values.items()} if isinstance(values, Mapping) else {"values": values}
@@ -268,8 +320,8 @@ def _checked(name: str, values: Any, n_tokens: int) -> Floats:
     return numbers
 
 
-def _described(name: str, numbers: Floats, own: bool) -> dict[str, Any]:
-    label, unit, _, fixed = (name, "", "", None) if own or name not in _KNOWN else _KNOWN[name]
+def _described(name: str, numbers: Floats, own: bool, unit_of: str) -> dict[str, Any]:
+    label, unit, _, fixed = (name, unit_of, "", None) if own or name not in _KNOWN else _KNOWN[name]
     finite = numbers[np.isfinite(numbers)]
     return {
         "name": name,

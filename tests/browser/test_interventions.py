@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from scope_widgets import heads, lens, patching, steering
+from scope_widgets import circuits, heads, lens, patching, steering
 from scope_widgets.widgets import (
     AttentionView,
     AttributionView,
+    CircuitGraph,
     HeadTable,
     PatchingMap,
     Selection,
@@ -128,3 +129,18 @@ def test_pictures(browser_page: Any, mount: Any, demo: Any, screenshot: Any, the
     places["attribution"].locator(".at-name").first.click()
     for name, place in places.items():
         screenshot(place, f"interventions-{name}-{theme}-{width}", compared=False)
+
+
+@pytest.mark.parametrize("width", [480, 1000])
+def test_a_node_of_a_circuit_is_ablated_or_scaled(browser_page: Any, mount: Any, demo: Any, width: int) -> None:
+    task = circuits.Task.of(demo, [PROMPT], [CORRUPTED], " Mary", " John")
+    view = CircuitGraph(circuits.discover(demo, task, "eap").keep(20), demo, selected_heads=[(3, 1)])
+    (place,) = mount(browser_page, view, width=width)
+    bar = place.get_by_role("group", name="Interventions")
+    bar.get_by_role("button", name="Ablate").click()
+    expected = steering.Session(demo, PROMPT, [steering.ScaleHead(3, 1)], answer=" Mary", versus=" John").at()
+    assert f"→ +{expected.difference:.2f}" in numbers(place)
+    assert view.circuit.n_edges == 20  # the circuit is as it was
+    bar.get_by_role("button", name="Ablate").focus()
+    browser_page.keyboard.press("i")
+    assert view.intervened["rows"] == []

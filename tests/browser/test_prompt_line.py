@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
-from scope_widgets import lens
-from scope_widgets.widgets import AttentionView, LogitLensView, Selection, Workbench, save_html
+from scope_widgets import heads, lens, patching
+from scope_widgets.widgets import (
+    AttentionView,
+    HeadTable,
+    LogitLensView,
+    PatchingMap,
+    Selection,
+    Workbench,
+    save_html,
+)
 from scope_widgets.widgets.core import requests
 from tests.support.fake_transport import fake_remote
 
@@ -186,3 +194,35 @@ def test_pictures_to_look_at(show: Any, browser_page: Any, screenshot: Any, them
     attention.locator(".sw-prompt-closed").evaluate("one => one.blur()")
     screenshot(attention, f"prompt-changed-{theme}")
     screenshot(stream, f"prompt-refused-{theme}")
+
+
+def test_a_map_of_patching_has_a_clean_and_a_corrupted_line(browser_page: Any, mount: Any, demo: Any) -> None:
+    other = OTHER.replace("Paul gave", "Anna gave")
+    sweep = patching.sweep(
+        demo, FIRST, FIRST.replace("John gave", "Mary gave"), answer=" Mary", versus=" John", over="residual"
+    )
+    view = PatchingMap(sweep)
+    (place,) = mount(browser_page, view, width=1000)
+    place.locator(".sw-prompt-closed").click()
+    corrupted = place.get_by_label("Corrupted prompt: ")
+    corrupted.fill(other)
+    corrupted.press("Enter")  # the clean one has as many tokens: it runs, and says what it shows
+    assert "Anna gave" in place.locator(".sw-prompt-text").inner_text()
+    assert (view.prompt, view.corrupted_history[-1]) == (FIRST, other)
+    place.locator(".sw-prompt-closed").click()
+    place.locator("textarea").first.fill("the dog")
+    place.locator("textarea").first.press("Enter")
+    assert "3 tokens clean and 15 corrupted" in place.locator(".sw-prompt-status.sw-error").inner_text()
+    place.locator("textarea").first.press("Escape")
+    browser_page.keyboard.press("[")
+    assert "Mary gave" in place.locator(".sw-prompt-text").inner_text()
+    assert view.prompt_at == 0
+
+
+def test_a_table_of_scores_has_a_field(browser_page: Any, mount: Any, demo: Any) -> None:
+    view = HeadTable(heads.score(demo.trace(FIRST), null_draws=5))
+    (place,) = mount(browser_page, view, width=480)
+    change(place, OTHER)
+    assert "Anna" in place.locator(".sw-prompt-text").inner_text()
+    assert view.prompt == OTHER
+    assert place.evaluate("one => one.scrollHeight <= one.clientHeight + 1")

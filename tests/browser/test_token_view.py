@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from scope_widgets import Microscope
 from scope_widgets.widgets import LogitLensView, Selection, TokenView, save_html
 from tests.support.lens_examples import made_lens
 from tests.support.token_examples import made_losses
@@ -112,6 +113,53 @@ def test_another_column_has_its_own_scale(show: Any, browser_page: Any) -> None:
     assert place.get_by_role("button", name="Scale: log").is_visible()
     place.get_by_role("button", name="Scale: log").click()
     assert (view.scale, view.limits) == ("linear", None)
+
+
+def test_columns_have_keys_and_each_keeps_its_own_scale(show: Any, browser_page: Any) -> None:
+    trace = Microscope.load("demo").trace("When Mary and John went to the store")
+    found = trace.show("norm", layer=[0, 2], neuron=(3, 10))
+    view, place = show(found)
+    place.get_by_role("slider", name="Upper limit").press("ArrowLeft")
+    limits = view.limits
+    place.get_by_role("listbox").focus()
+    press(browser_page, "3")
+    assert (view.column, view.limits) == ("neuron 3.10", None)
+    assert (
+        place.get_by_role("slider", name="Lower limit").get_attribute("aria-valuenow").startswith("-")
+    )  # a signed one
+    token(place, 8).hover()
+    assert f"{found['neuron 3.10'][8]:.6f}".replace("-", "−") in place.locator(".sw-tooltip").inner_text()
+    press(browser_page, "1")
+    assert (view.column, view.limits) == ("residual norm, layer 0", limits)
+    press(browser_page, "c")
+    assert (view.column, view.limits) == ("residual norm, layer 2", None)
+
+
+def test_what_is_selected_is_copied_as_text(show: Any, browser_page: Any) -> None:
+    texts = ["the", " dog", "\n", "<0xE3><0x81>", "<0x93>", " runs"]
+    view, place = show(texts, values=np.arange(6.0))
+    browser_page.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    place.get_by_role("button", name="copy text").click()
+    assert browser_page.evaluate("window.copied") == "the dog\nこ runs"
+    view.selected_tokens = [5, 1, 0]
+    frame(browser_page)
+    place.get_by_role("listbox").focus()
+    press(browser_page, "t")
+    assert browser_page.evaluate("window.copied") == "the dog … runs"
+    assert "Copied the text of 3 tokens." in place.inner_text()
+
+
+def test_right_to_left_text_stands_in_its_own_order(show: Any, browser_page: Any) -> None:
+    texts = ["say", " שלום", " עולם", ",", " then", "\n", " שנת", " 19", "84", " היא"]
+    _, place = show(texts, values=np.arange(10.0))
+    lefts = [token(place, at).bounding_box()["x"] for at in range(10)]
+    assert np.argsort(lefts[:5]).tolist() == [0, 2, 1, 3, 4]
+    assert (np.argsort(lefts[6:]) + 6).tolist() == [9, 7, 8, 6]
+    place.get_by_role("listbox").focus()
+    press(browser_page, "ArrowRight", "ArrowRight")
+    assert standing(place) == 1
+    press(browser_page, "ArrowLeft")  # the next word stands to the left
+    assert standing(place) == 2
 
 
 def test_the_largest_is_one_key_away(show: Any, browser_page: Any) -> None:

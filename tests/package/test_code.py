@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from scope_widgets import Microscope, Provenance, Trace, circuits, heads, ioi, lens, patching, steering
+from scope_widgets import Microscope, Provenance, Trace, circuits, features, heads, ioi, lens, patching, steering
 from scope_widgets._python_code import is_literal, is_plain_call
 from scope_widgets._reproducing_calls import OPTIONS, is_known_call, python_call
 from scope_widgets.experiments.direction import RECIPE
@@ -34,6 +34,9 @@ def test_what_is_known_is_what_the_functions_take():
         "lens": lens,
         "patching": patching,
         "ioi": ioi,
+        "features": features,
+        "FeatureIndex": features.FeatureIndex,
+        "index": features.FeatureIndex,
     }
     unsaid = {"resume", "scope", "trust_remote_code", "host", "api_key", "timeout"}
     rooms["circuits"] = circuits

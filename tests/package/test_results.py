@@ -103,6 +103,7 @@ MAKERS = {
     "StrengthSweep": lambda scope: steering.sweep(session(scope), strengths=[-0.1, 0, 0.1]),
     "SubjectAttention": subject_attention,
     "TokenLoss": lambda scope: lens.token_loss(scope.trace(PROMPT)),
+    "TokenValues": lambda scope: lens.token_values(scope.trace(PROMPT), "loss", neuron=(3, 10)),
     "TopAttended": lambda scope: heads.top_attended(scope.trace(PROMPT), 3, n=2),
     "ValueWeightedAttention": lambda scope: heads.value_weighted_attention(scope.trace(PROMPT), 3, 1),
 }

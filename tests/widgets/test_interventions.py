@@ -9,12 +9,13 @@ import pandas as pd
 import pytest
 import torch
 
-from scope_widgets import heads, lens, patching, steering
+from scope_widgets import circuits, heads, lens, patching, steering
 from scope_widgets._job import Job
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets import (
     AttentionView,
     AttributionView,
+    CircuitGraph,
     HeadTable,
     PatchingMap,
     Selection,
@@ -317,3 +318,21 @@ def test_a_model_on_a_server_gives_the_same_and_a_change_that_is_stopped_is_none
         ask(one, site="neuron", layer=1, how="clamp", index=7, strength=2.5)
     assert effect(view) == pytest.approx(effect(here), abs=1e-5)
     assert view.intervened["rows"] == here.intervened["rows"]
+
+
+def test_heads_and_mlps_of_a_circuit_act_in_the_whole_model() -> None:
+    task = circuits.Task.of(scope(), [PROMPT], [CORRUPTED], " Mary", " John")
+    circuit = circuits.discover(scope(), task, "eap").keep(20)
+    shared = Selection()
+    view = CircuitGraph(circuit, scope(), selection=shared)
+    attention = AttentionView(scope().trace(PROMPT), selection=shared)
+    ask(view, site="head", layer=3, index=1, how="scale", strength=0)
+    ask(view, site="mlp", layer=2, how="scale", strength=0.5)
+    hooks = {"head_3": put(head(1), 0.0), "neuron_2": put(..., lambda given: given * 0.5)}
+    assert view.session is not None
+    assert view.session.at().difference == pytest.approx(difference(logits(**hooks)), abs=1e-4)
+    assert [row["name"] for row in attention.intervened["rows"]] == ["MLP 2", "head 3.1"]
+    assert "steering.ScaleMLP(2, strength=0.5" in view.session.code()
+    named = circuits.discover(scope(), "ioi", "eap").keep(20)
+    assert CircuitGraph(named, scope()).can_intervene
+    assert not CircuitGraph(named).can_intervene

@@ -8,10 +8,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scope_widgets import lens, steering
+from scope_widgets import heads, lens, patching, steering
 from scope_widgets._job import Job
 from scope_widgets.lens import LogitLens
-from scope_widgets.widgets import AttentionView, AttributionView, LogitLensView, PatchingMap, Selection, SteeringPanel
+from scope_widgets.widgets import (
+    AttentionView,
+    AttributionView,
+    HeadTable,
+    LogitLensView,
+    PatchingMap,
+    Selection,
+    SteeringPanel,
+)
 from scope_widgets.widgets.core.prompt_line import options_of
 from scope_widgets.widgets.core.requests import finished
 from tests.support.fake_transport import fake_remote
@@ -19,7 +27,7 @@ from tests.support.trace_examples import FakeTrace
 
 FIRST = "When Mary and John went to the store, John gave a drink to"
 OTHER = "When Anna and Paul went to the park, Paul gave a book to"
-KINDS = ["attention", "lens", "attribution", "attribution map", "steering"]
+KINDS = ["attention", "lens", "attribution", "attribution map", "steering", "table"]
 #: what a view has of its history, and of the time that was needed
 OWN = {"prompt_history", "prompt_at", "shown", "selection_id"}
 
@@ -35,6 +43,11 @@ def made(kind: str, scope: Any, prompt: str, **options: Any) -> Any:
     trace = scope.trace(prompt)
     if kind == "attention":
         return AttentionView(trace, **options)
+    if kind == "table":
+        scores = heads.score(trace, null_draws=5)
+        return HeadTable(
+            scores, heads.label(scores, thresholds={"induction": 0.3}), columns=["label", "induction"], **options
+        )
     if kind == "lens":
         return LogitLensView(lens.logit_lens(trace, n=3), scope=scope, **options)
     result = lens.direct_logit_attribution(trace, answer=" Mary", versus=" John")
@@ -249,3 +262,75 @@ def test_options_are_literals_of_the_call() -> None:
     calls = ("Microscope.load('demo')", "scope.trace('x', capture=('q',), logits=logits)")
     assert options_of(calls, "scope.trace") == {"capture": ("q",)}
     assert options_of(calls, "lens.logit_lens") == {}
+
+
+def test_a_table_of_no_single_trace_has_no_field(demo: Any) -> None:
+    scores = heads.score(demo.trace([FIRST, OTHER]), null_draws=0)
+    repeated = heads.score_repeated_tokens(demo, n=1, length=8, null_draws=0)
+    for table in (HeadTable(scores), HeadTable(repeated)):
+        assert table.prompt_history == []
+
+
+PAIR = (FIRST, "When Mary and John went to the store, Mary gave a drink to")
+OTHER_PAIR = (OTHER, "When Anna and Paul went to the park, Anna gave a book to")
+ASKED: dict[str, Any] = {"answer": " Mary", "versus": " John", "over": "residual"}
+
+
+def run(view: PatchingMap) -> PatchingMap:
+    if view.live:
+        finished(view.answer_run())
+    return view
+
+
+@pytest.mark.parametrize("function", [patching.activations, patching.sweep, patching.attribution])
+def test_a_map_of_patching_is_made_of_another_pair(function: Any, scope: Any) -> None:
+    view = PatchingMap(function(scope, *PAIR, **ASKED))
+    assert (view.prompt_history, view.corrupted_history) == ([PAIR[0]], [PAIR[1]])
+    view.change_prompt(*OTHER_PAIR)
+    wanted = run(PatchingMap(function(scope, *OTHER_PAIR, **ASKED)))
+    run(view)
+    for found in ("values", "estimates"):
+        if function is not patching.activations or found == "values":
+            first, second = (np.frombuffer(getattr(one, found)) for one in (view, wanted))
+            np.testing.assert_allclose(first, second, atol=1e-6)
+    assert (view.positions, view.question, view.origin, view.made_by) == (
+        wanted.positions,
+        wanted.question,
+        wanted.origin,
+        wanted.made_by,
+    )
+    assert (view.prompt, view.other_prompt()) == OTHER_PAIR
+    finished(view.answer_prompt(PAIR[0], 0, PAIR[1]))
+    assert (view.prompt_at, view.prompt_history) == (0, [FIRST, OTHER])
+
+
+def test_a_pair_that_does_not_fit_changes_nothing(demo: Any) -> None:
+    view = PatchingMap(patching.attribution(demo, *PAIR, **ASKED))
+    before = state(view)
+    with pytest.raises(ValueError, match="has 3 tokens clean and 15 corrupted"):
+        view.change_prompt("the dog")  # the corrupted one stays
+    with pytest.raises(ValueError, match="prompt is empty"):
+        view.change_prompt(PAIR[0], " ")
+    with pytest.raises(TypeError, match="one prompt, a text"):
+        view.change_prompt(PAIR[0], 3)  # type: ignore[arg-type]
+    assert state(view) == before
+    sweep = PatchingMap(patching.sweep(demo, *PAIR, **ASKED))
+    running = sweep.answer_run()
+    next(running)
+    with pytest.raises(ValueError, match="still being run"):
+        sweep.change_prompt(*OTHER_PAIR)
+    running.close()
+
+
+def test_a_pair_stands_alone_and_what_is_of_these_words_has_no_field(demo: Any) -> None:
+    shared = Selection()
+    view = PatchingMap(patching.attribution(demo, *PAIR, **ASKED), selection=shared)
+    attention = AttentionView(demo.trace(FIRST), selection=shared)
+    attention.change_prompt(OTHER)
+    assert (attention.prompt, view.prompt) == (OTHER, FIRST)
+    view.change_prompt(*OTHER_PAIR)
+    assert view.session is attention.session
+    for options in ({"positions": [9, 14]}, {"roles": {"end": np.array([14])}}, {"metric": lambda one: one[0]}):
+        assert not PatchingMap(patching.attribution(demo, *PAIR, **ASKED, **options)).prompt_history
+    several = patching.attribution(demo, [PAIR[0]] * 2, [PAIR[1]] * 2, **ASKED)
+    assert not PatchingMap(several).prompt_history

@@ -9,7 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from scope_widgets import Microscope, Provenance, circuits, editing, heads, ioi, lens, patching, steering, widgets
+from scope_widgets import (
+    Microscope,
+    Provenance,
+    circuits,
+    editing,
+    features,
+    heads,
+    ioi,
+    lens,
+    patching,
+    steering,
+    widgets,
+)
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.steering_panel import sliders
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
@@ -130,6 +142,25 @@ def test_an_attribution_and_a_text(demo):
         made = again(text, f'TokenView({argument}, column="entropy", selected_tokens=[3])')
         same_arrays(np.nan_to_num(np.frombuffer(made.values)), np.nan_to_num(np.frombuffer(text.values)))
         assert (made.tokens, made.title, made.column) == (text.tokens, text.title, "entropy")
+
+
+def test_a_text_of_anything_a_token(demo):
+    trace, sae = demo.trace(PROMPT), features.load("demo")
+    maps = patching.attribution(demo, PROMPT, CORRUPTED, **ASKED, over="residual")
+    for source, argument in (
+        (trace.show("loss", "norm", layer=[0, 2], neuron=[(3, 10), (2, 5)], head=(3, 1), position=3, to=0), "numbers"),
+        (lens.token_values(trace, neuron=(3, 10)), "numbers"),
+        (features.latent_values(trace, sae, [450, 12]), "numbers"),
+        (features.FeatureIndex.load("demo").example(12, 1), "numbers"),
+        (maps, "result"),
+    ):
+        text = widgets.TokenView(source)
+        assert text.arguments == [argument]
+        assert "..." not in text.made_by
+        column = text.columns[-1]["name"]
+        made = again(text, f"TokenView({argument}, column={column!r}, selected_tokens=[3])")
+        same_arrays(np.nan_to_num(np.frombuffer(made.values)), np.nan_to_num(np.frombuffer(text.values)))
+        assert (made.tokens, made.columns, made.title) == (text.tokens, text.columns, text.title)
 
 
 def test_circuits(demo):

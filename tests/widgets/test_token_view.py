@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,10 @@ import pytest
 import torch
 import traitlets
 
-from scope_widgets import Microscope, lens
+from scope_widgets import Microscope, features, lens, patching
 from scope_widgets.widgets import Selection, TokenView
 from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, SIGNED
+from scope_widgets.widgets.core.drawing.text_direction import directions, visual_order
 from scope_widgets.widgets.figures.tokens import fitted
 from scope_widgets.widgets.token_view import MOST_TOKENS
 from tests.support.token_examples import made_losses
@@ -60,6 +62,57 @@ def test_a_table_of_pandas_is_columns() -> None:
 
     view = TokenView(["a", "b"], values=pd.DataFrame({"one": [1, 2], "two": [3.0, 4.0]}))
     assert numbers_of(view)["two"].tolist() == [3, 4]
+
+
+def test_numbers_of_a_trace_and_latents() -> None:
+    trace, sae = Microscope.load("demo").trace("When Mary and John went to the store"), features.load("demo")
+    found = trace.show("loss", "norm", layer=1, neuron=(3, 10))
+    view = found.widget(column="neuron 3.10")
+    assert isinstance(view, TokenView)
+    for name, row in numbers_of(view).items():
+        np.testing.assert_array_equal(row, found[name])
+    assert view.title == "3 numbers of each token, demo, 9 tokens"
+    assert view.shades().signed
+    assert [one["unit"] for one in view.columns] == ["nats", "", ""]
+    assert [row[0] for row in view.definitions] == ["loss", "residual norm", "neuron", "colour of a token"]
+    codes = sae.encode(trace.residual(3))
+    of_codes = TokenView(trace, values=codes, latents=(450, 12))
+    assert of_codes.arguments == ["trace", "values=values", "latents=[450, 12]"]
+    np.testing.assert_array_equal(numbers_of(of_codes)["latent 450"], codes.to_dense()[:, 450])
+    assert numbers_of(TokenView(trace, values=codes, latents=12)).keys() == {"latent 12"}
+    with pytest.raises(ValueError, match=r"say which are shown, latents="):
+        TokenView(trace, values=codes)
+    with pytest.raises(ValueError, match="latents= are of codes"):
+        TokenView(trace, values=np.ones(9), latents=1)
+
+
+def test_effects_of_patching_at_each_position() -> None:
+    scope, pair = Microscope.load("demo"), ("Mary and John went to", "John and Mary went to")
+    asked: dict[str, Any] = {"answer": " Mary", "versus": " John"}
+    result = patching.attribution(scope, *pair, **asked, over="residual")
+    found = numbers_of(TokenView(result))
+    for layer, row in enumerate(result.values):
+        np.testing.assert_array_equal(found[f"effect of residual, layer {layer}"], row)
+    with pytest.raises(ValueError, match="these have the axes layer, head, position"):
+        TokenView(patching.attribution(scope, *pair, **asked, over="q"))
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        (["the", " dog"], [0, 1]),
+        (["say", " שלום", " עולם", ",", " then"], [0, 2, 1, 3, 4]),
+        (["<bos>", " שלום", " the", " dog", " עולם", "."], [5, 4, 2, 3, 1, 0]),
+        ([" שנת", " 19", "84", " היא"], [3, 1, 2, 0]),
+        (["in", " 19", "84"], [0, 1, 2]),
+    ],
+)
+def test_right_to_left_text_stands_in_its_own_order(tokens: list[str], expected: list[int]) -> None:
+    """As in js/test/token_view.test.ts."""
+    assert visual_order(directions(tokens)[0]) == expected
+    svg = TokenView(tokens, values=np.ones(len(tokens))).to_svg()
+    places = [float(one) for one in re.findall(r'<text x="([\d.]+)" y="[\d.]+"[^>]* font-family', svg)][: len(tokens)]
+    assert np.argsort(np.argsort(places)).tolist() == list(range(len(tokens)))  # drawn from left to right
 
 
 def test_what_cannot_be_shown_is_refused_in_a_sentence() -> None:

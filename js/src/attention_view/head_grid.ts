@@ -1,9 +1,9 @@
 /** All heads as thumbnails: layers down and heads across, or in the order of a statistic. */
 import { classHue, className } from "../core/drawing/colour";
 import { context, h } from "../core/elements/dom";
-import { createWalker, type Walker } from "../core/elements/keyboard_grid";
 import type { Tooltip } from "../core/elements/tooltip";
 import { significant } from "../core/format";
+import { createWalker, type Walker } from "../core/keyboard/keyboard_grid";
 import { computed, draw, type ReadonlySignal, sizeOf, watch } from "../core/reactive";
 import type { Head } from "../core/selection";
 import { createGridControls } from "./grid_controls";

@@ -1,9 +1,9 @@
 /** The map and the running total on the screen: canvases, the cell that has the focus, the pointer. */
 import { context, h } from "../core/elements/dom";
-import { createWalker, type Walker } from "../core/elements/keyboard_grid";
 import type { Theme } from "../core/elements/theme";
 import type { Tooltip } from "../core/elements/tooltip";
 import { round } from "../core/export/figure";
+import { createWalker, type Walker } from "../core/keyboard/keyboard_grid";
 import { computed, draw, type ReadonlySignal, sizeOf, watch } from "../core/reactive";
 import { canvasPen, type Pen, SIZE } from "./canvas_or_svg";
 import { drawLabels, drawMap, drawTotal } from "./drawing";

@@ -113,6 +113,10 @@ export interface AttributionViewTraits extends ViewTraits {
 }
 
 export interface CircuitGraphTraits extends ViewTraits {
+  /** there is a model, and one prompt, to intervene on */
+  can_intervene: boolean;
+  /** the list of interventions and what it does, see `_told` */
+  intervened: Record<string, any>;
   n_kv_heads: number;
   parallel: boolean;
   /** uint16 an edge, the strongest first */
@@ -152,6 +156,14 @@ export interface CircuitGraphTraits extends ViewTraits {
 }
 
 export interface HeadTableTraits extends ViewTraits {
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
   /** there is a model, and one prompt, to intervene on */
   can_intervene: boolean;
   /** the list of interventions and what it does, see `_told` */
@@ -241,6 +253,8 @@ export interface PatchingMapTraits extends ViewTraits {
   whole: number | null;
   /** of an attribution */
   residue: number | null;
+  /** of patching one pair: the corrupted prompt to each of `prompt_history` */
+  corrupted_history: string[];
   /** float64 or float32 a cell, see `_effects.values_of` */
   values: Bytes;
   /** the same, empty where there are none */

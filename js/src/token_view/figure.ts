@@ -25,7 +25,7 @@ export function figure(state: State, title: string): Figure {
     state.theme.peek(),
     state.column.peek(),
   ];
-  const { starts, lefts, widths, parts } = linesOf(state.tokens, WIDTH, measure);
+  const { starts, lefts, widths, levels, parts } = linesOf(state.tokens, WIDTH, measure);
   const lines = Math.min(MOST_LINES, starts.length - 1);
   const shown = starts[lines]!;
   const ground = hexColour(packedOf(theme.groundRgb));
@@ -44,7 +44,9 @@ export function figure(state: State, title: string): Figure {
       const word = parts(at).map(({ text, dim }) =>
         dim ? `<tspan fill-opacity=".6">${xml(text)}</tspan>` : xml(text),
       );
-      svg.push(`<text x="${round(x + PAD)}" y="${y + 12}" fill="${ink}" ${MONO}>${word.join("")}</text>`);
+      const fromRight = levels[at]! % 2 === 1;
+      const [start, direction] = fromRight ? [x + wide - PAD, ' direction="rtl"'] : [x + PAD, ""];
+      svg.push(`<text x="${round(start)}" y="${y + 12}" fill="${ink}"${direction} ${MONO}>${word.join("")}</text>`);
     }
   let bottom = lines * LINE + 8;
   if (shown < state.tokens.length) {

@@ -58,7 +58,7 @@ export function createLargest(state: State, goTo: (token: number) => void, until
           h(
             "td",
             { class: "tv-bar", "aria-hidden": "true" },
-            h("i", { class: kind, style: `${side}; width: ${share}%` }),
+            ...(share ? [h("i", { class: kind, style: `${side}; width: ${share}%` })] : []),
           ),
           h(
             "td",

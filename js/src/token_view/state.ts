@@ -3,6 +3,7 @@ import { float64 } from "../core/bytes";
 import { magnitudeTable, signedTable, type Table } from "../core/drawing/colour";
 import type { Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
+import { between, plainText } from "../core/prompt_text";
 import { batch, computed, type ReadonlySignal, type Signal, settable, signal, trait } from "../core/reactive";
 import type { Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
@@ -31,6 +32,7 @@ export class State {
   readonly smallest = signal(false);
   /** Tokens that have a number: those with the largest size first or, on demand, the smallest. */
   readonly order: ReadonlySignal<Int32Array>;
+  readonly #scales = new Map<string, Pick<TokenViewTraits, "limits" | "scale" | "threshold">>();
   readonly #dragged = signal<Scale | undefined>(undefined);
 
   constructor(
@@ -139,14 +141,35 @@ export class State {
     });
   }
 
-  /** What fitted one column says nothing about another. */
+  /** What fitted one column says nothing about another: each keeps the scale that was set for it. */
   setColumn(name: string): void {
-    if (name !== this.column.peek().name) save(this.model, { column: name, limits: null, scale: null, threshold: 0 });
+    const before = this.column.peek().name;
+    if (name === before) return;
+    const { model } = this;
+    const [limits, scale, threshold] = [model.get("limits"), model.get("scale"), model.get("threshold")];
+    this.#scales.set(before, { limits, scale, threshold });
+    save(model, { column: name, ...(this.#scales.get(name) ?? { limits: null, scale: null, threshold: 0 }) });
   }
 
-  nextColumn(): void {
+  /** The column `by` places further, after the last the first. */
+  stepColumn(by: number): void {
+    const n = this.columns.length;
     const at = this.columns.indexOf(this.column.peek());
-    this.setColumn(this.columns[(at + 1) % this.columns.length]!.name);
+    this.setColumn(this.columns[(at + by + n) % n]!.name);
+  }
+
+  /** What is selected as text, or all; where tokens are left out, an ellipsis. */
+  text(): string {
+    const chosen = [...this.selected.peek()].sort((one, other) => one - other);
+    if (!chosen.length) return plainText(this.tokens);
+    const runs: number[][] = [];
+    for (const at of chosen) {
+      if (runs.at(-1)?.at(-1) === at - 1) runs.at(-1)!.push(at);
+      else runs.push([at]);
+    }
+    const space = between(this.tokens);
+    const texts = runs.map((run) => plainText(this.tokens.slice(run[0]!, run.at(-1)! + 1), space));
+    return texts.length > 1 ? texts.map((text) => text.trim()).join(" … ") : texts[0]!;
   }
 
   select(token: number, extend: boolean): void {

@@ -1,5 +1,4 @@
 /** The text on the screen: only the lines in sight are in the page; one list, whose active token the keys move. */
-import { cssColour, inkOn } from "../core/drawing/colour";
 import { h } from "../core/elements/dom";
 import type { Theme } from "../core/elements/theme";
 import type { Tooltip } from "../core/elements/tooltip";
@@ -7,6 +6,7 @@ import { computed, draw, type ReadonlySignal, signal, sizeOf, watch } from "../c
 import type { State } from "./state";
 import { beside, LINE, type Lines, lineOf, linesOf } from "./text_layout";
 import { isClipped } from "./token_colours";
+import { colourToken, tokenBox } from "./token_line";
 import { describe, noteOf } from "./tooltip_text";
 
 /** Lines beyond those in sight, above and below. */
@@ -134,10 +134,13 @@ function measureOf({ mono }: Theme): (text: string) => number {
 }
 
 function spanOf(lines: Lines, at: number, id: string): HTMLElement {
-  const span = h("span", { class: "tv-token sw-token", role: "option", dir: "ltr", id: `${id}-${at}`, "data-at": at });
+  const span = tokenBox(lines.parts(at), lines.levels[at]! % 2 === 1, {
+    role: "option",
+    id: `${id}-${at}`,
+    "data-at": at,
+  });
   span.style.width = `${lines.widths[at]}px`;
   span.style.left = `${lines.lefts[at]}px`;
-  span.append(...lines.parts(at).map(({ text, dim }) => (dim ? h("i", {}, text) : text)));
   return span;
 }
 
@@ -147,16 +150,8 @@ function paint(state: State, spans: Map<number, HTMLElement>, element: HTMLEleme
   const chosen = new Set(state.selected.value);
   const [pointed, cursor] = [state.pointed.value, state.cursor.value];
   const ground = state.theme.value.groundRgb;
-  const packed = ((255 << 24) | (ground[2] << 16) | (ground[1] << 8) | ground[0]) >>> 0;
   for (const [at, span] of spans) {
-    const colour = colours[at]!;
-    const look = colour === 0 ? "none" : String(colour);
-    if (span.dataset.colour !== look) {
-      span.dataset.colour = look;
-      span.classList.toggle("tv-nan", colour === 0);
-      span.style.background = colour && colour !== packed ? cssColour(colour) : "";
-      span.style.color = colour && colour !== packed ? inkOn(colour) : "";
-    }
+    colourToken(span, colours[at]!, ground);
     span.classList.toggle("tv-above", isClipped(values[at]!, scale));
     if (span.ariaSelected !== String(chosen.has(at))) {
       span.ariaSelected = String(chosen.has(at));
@@ -215,9 +210,12 @@ function listenToKeys(
   tooltip: Tooltip,
 ): void {
   const last = state.tokens.length - 1;
+  // an arrow goes where it points: in right-to-left text the next token stands to the left
+  const along = (at: number, by: number): number =>
+    Math.max(0, Math.min(last, at + (lines.peek().levels[at]! % 2 ? -by : by)));
   const to: Record<string, (event: KeyboardEvent, at: number) => number> = {
-    ArrowRight: (_, at) => Math.min(last, at + 1),
-    ArrowLeft: (_, at) => Math.max(0, at - 1),
+    ArrowRight: (_, at) => along(at, 1),
+    ArrowLeft: (_, at) => along(at, -1),
     ArrowDown: (_, at) => beside(lines.peek(), at, 1),
     ArrowUp: (_, at) => beside(lines.peek(), at, -1),
     PageDown: (_, at) => beside(lines.peek(), at, Math.max(1, Math.floor(height.peek() / LINE) - 1)),

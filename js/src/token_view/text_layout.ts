@@ -1,5 +1,6 @@
 /** Where each token of a text stands: lines that fit a width; a token with a line end closes its line. Plain arithmetic. */
 import { fitted, type Part } from "../core/tokens";
+import { type Directions, directionsOf, visualOrder } from "./text_direction";
 
 export const LINE = 22;
 /** Beside the text of a token, and between tokens. */
@@ -12,6 +13,8 @@ export interface Lines {
   /** Left edge and width of each token, in pixels. */
   lefts: Float32Array;
   widths: Float32Array;
+  /** Of each token: odd where it stands and reads from right to left. */
+  levels: Uint8Array;
   /** What is written of each token, cut where it is wider than a line. */
   parts(token: number): Part[];
 }
@@ -46,7 +49,30 @@ export function linesOf(tokens: readonly string[], width: number, measure: (text
     }
   });
   starts.push(tokens.length);
-  return { starts, lefts, widths, parts: (token) => shown(tokens[token]!).parts };
+  const directions = directionsOf(tokens);
+  const { levels } = directions;
+  if (levels.some(Boolean)) reorder(starts, lefts, widths, directions, room);
+  return { starts, lefts, widths, levels, parts: (token) => shown(tokens[token]!).parts };
+}
+
+/** Lines with text from right to left in its own order; where that is the base, they end at the right edge. */
+function reorder(
+  starts: number[],
+  lefts: Float32Array,
+  widths: Float32Array,
+  { levels, fromRight }: Directions,
+  room: number,
+): void {
+  for (let line = 0; line + 1 < starts.length; line++) {
+    const [from, end] = [starts[line]!, starts[line + 1]!];
+    const order = visualOrder(levels, from, end);
+    const whole = order.reduce((sum, at) => sum + widths[at]! + GAP, -GAP);
+    let x = fromRight[from] ? Math.max(0, room - whole) : 0;
+    for (const at of order) {
+      lefts[at] = x;
+      x += widths[at]! + GAP;
+    }
+  }
 }
 
 /** The line that a token stands in. */

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Literal
 
 from scope_widgets._check_choice import check_choice
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._untrusted import check_name
 from scope_widgets.features.formats import circuit_tracer, gemma_scope, llama_scope, saelens, sparsify
 from scope_widgets.features.formats.check_finite import check_finite
@@ -28,6 +30,14 @@ _READERS = {
 
 #: files by which layouts are known that torch.save wrote: they may run code when they are read
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".ckpt")
+
+#: the call that loaded an SAE, as long as it is there
+_calls: weakref.WeakKeyDictionary[SAE, str] = weakref.WeakKeyDictionary()
+
+
+def call_that_loads(sae: SAE) -> str:
+    """Return the call that loaded an SAE; "" of one that was trained here, or changed since."""
+    return _calls.get(sae, "")
 
 
 def load(path: str | Path, *, layout: Layout | None = None, scope: Microscope | None = None) -> SAE:
@@ -75,6 +85,8 @@ def load(path: str | Path, *, layout: Layout | None = None, scope: Microscope | 
         if layout == name or (layout is None and reader.holds(there)):
             sae: SAE = reader.read(there)
             check_finite(sae, str(there))
+            options = {} if layout is None else {"layout": layout}
+            _calls[sae] = python_call("features.load", ("path", str(path)), **options)
             if scope is not None:
                 warn_of_another_model(scope.model_id, sae)
                 check_rows(scope, sae)

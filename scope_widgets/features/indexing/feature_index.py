@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,23 +13,28 @@ import torch
 from torch import Tensor
 
 from scope_widgets._check_choice import checked_count, is_whole
+from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening, read_text, reading
 from scope_widgets.experiments.sae_latent import Latent
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.indexing.demo_index import demo_index
+from scope_widgets.features.indexing.example_values import kept_values, recorded_values
 from scope_widgets.features.indexing.examples import BEFORE, N_TOP, OF_EACH, QUARTERS
 from scope_widgets.features.indexing.files import LABELS, IndexManifest, read_index
 from scope_widgets.features.indexing.random_contexts import RandomContexts
 from scope_widgets.features.indexing.text_search import rows_with_text
 from scope_widgets.features.labelling.labels import FeatureLabels
+from scope_widgets.features.recording.joined_recordings import JoinedRecordings
+from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.sae.massive import is_massive, largest_norm
+from scope_widgets.features.sae.prompt_activations import prompt_activations
 from scope_widgets.features.sae.sae import SAE
-from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.remote_dispatch import remotable
 from scope_widgets.models.tokens import encode
+from scope_widgets.traces.token_values import TokenValues
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -192,6 +198,70 @@ class FeatureIndex:
         """
         return self._examples(self._checked(j), slice(0, min(checked_count("n", n), N_TOP)))
 
+    def example(self, j: int, n: int = 0, *, recordings: Recording | Sequence[Recording] | None = None) -> TokenValues:
+        """Return one of the strongest examples of a latent as text, coloured by how strongly it fires on each token.
+
+        Parameters
+        ----------
+        j : int
+        n : int, default 0
+            Which of `top`; 0 is the strongest.
+        recordings : Recording or sequence of Recording, optional
+            Those that the index is of: all tokens are then encoded anew, which needs the SAE. Without them only the
+            token that the example is about has the number that the index keeps; others that the latent fires on have
+            NaN.
+
+        Returns
+        -------
+        TokenValues
+
+        Raises
+        ------
+        IndexError
+            Where there is no such latent or example.
+        ValueError
+            For other recordings, or without the SAE.
+
+        Examples
+        --------
+        >>> index = features.FeatureIndex.load("demo")
+        >>> found = index.example(12)
+        >>> bool(np.nanmax(found["latent 12"]) == index.top(12).value[0])
+        True
+        """
+        j = self._checked(j)
+        known = int((self.arrays["example_row"][j, :N_TOP] >= 0).sum())
+        if not is_whole(n):
+            raise TypeError(f"n= is a whole number, 0 for the strongest example; got {opening(n)}.")
+        if not 0 <= n < known:
+            raise IndexError(f"Latent {j} has {known} of the strongest examples, counted from 0; {n} is none of them.")
+        note, given = "", {}
+        if recordings is None:
+            values = kept_values(self.arrays, j, n)
+            note = "Of the tokens around it the index keeps whether the latent fires, not how strongly."
+        else:
+            joined = JoinedRecordings([recordings] if isinstance(recordings, Recording) else list(recordings))
+            sae = self._needed_sae("What fires around an example")
+            values = recorded_values(self.arrays, self.manifest, j, n, sae, joined)
+            given = {"recordings": recordings}
+        window = self.arrays["example_window"][j, n]
+        load = () if self.folder is None else (python_call("FeatureIndex.load", ("folder", self._named_folder())),)
+        return TokenValues(
+            tokens=[self.text(one) for one in window[window >= 0].tolist()],
+            names=[f"latent {j}"],
+            values=values[None],
+            units=[""],
+            provenance=Provenance(
+                self.manifest.model,
+                self.manifest.revision,
+                note=note,
+                calls=(*load, python_call("index.example", ("j", j), ("n", int(n)), **given)),
+            ),
+        )
+
+    def _named_folder(self) -> str:
+        return "demo" if self.folder == demo_index() else str(self.folder)
+
     def quantiles(self, j: int) -> pd.DataFrame:
         """Return examples of each quarter of a latent's activations, which are none of `top`.
 
@@ -288,7 +358,7 @@ class FeatureIndex:
             raise ValueError("What fires on a prompt needs the model: FeatureIndex.load(folder, scope=, sae=).")
         ids = self._prompt_ids(prompt)
         kept = ~np.isin(ids, self.scope.tokenizer.all_special_ids)
-        x = _activations(self.scope, ids, self.manifest.site, self.manifest.layer)
+        x = prompt_activations(self.scope, ids, self.manifest.site, self.manifest.layer)
         x = x[torch.from_numpy(kept)]
         codes = sae.encode(x[~is_massive(x, largest_norm(x))])
         found = np.zeros(len(self))
@@ -535,9 +605,3 @@ class FeatureIndex:
 def _kind(given: Any) -> str:
     several = f" of {len(given)}, the first {opening(given[0])}" if isinstance(given, (list, tuple)) and given else ""
     return f"{opening(given)}{several}"
-
-
-@remotable
-def _activations(scope: Microscope, ids: list[int], site: str, layer: int) -> Tensor:
-    """Return the activations of a prompt `[position, d]`."""
-    return read_activations(scope, [ids], [(site, layer)])[site, layer].flatten(2)[0].float().cpu()

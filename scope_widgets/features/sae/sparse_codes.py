@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from scope_widgets import _kernels
+from scope_widgets._check_choice import is_whole
 from scope_widgets._types import Array
+from scope_widgets._untrusted import opening
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -103,6 +105,30 @@ class SparseCodes:
         dense = self.values.new_zeros(len(self), self.n_latents)
         dense[self.rows, self.indices] = self.values
         return dense
+
+    def of_latent(self, j: int) -> Tensor:
+        """Return the activation of one latent in each row `[row]`, 0 where it does not fire.
+
+        Raises
+        ------
+        TypeError
+            For what is no whole number.
+        IndexError
+            Where there is no such latent.
+
+        Examples
+        --------
+        >>> features.SparseCodes.from_dense(torch.tensor([[0.0, 2.0], [1.0, 3.0]])).of_latent(1).tolist()
+        [2.0, 3.0]
+        """
+        if not is_whole(j):
+            raise TypeError(f"A latent is a whole number, 0 to {self.n_latents - 1}; got {opening(j)}.")
+        if not 0 <= j < self.n_latents:
+            raise IndexError(f"There is no latent {j}: there are 0 to {self.n_latents - 1}.")
+        there = self.indices == int(j)
+        found = self.values.new_zeros(len(self))
+        found[self.rows[there]] = self.values[there]
+        return found
 
     def top_rows(self, n: int) -> tuple[Tensor, Tensor]:
         """Return the rows in which each latent fires most, from one pass over the codes, which are not sorted.

@@ -21,11 +21,14 @@ from scope_widgets.circuits.evaluation.edited_circuit import (
 )
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.faithfulness_curve import SHARES, measure_curve
+from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import submit
+from scope_widgets.models.tokens import encode
 from scope_widgets.widgets.circuit_graph import edits
 from scope_widgets.widgets.circuit_graph.faithfulness_curve import curve_of, partial_curve
 from scope_widgets.widgets.circuit_graph.picture import picture
 from scope_widgets.widgets.core.drawing.svg_sheet import Paper
+from scope_widgets.widgets.core.intervening import Intervening
 from scope_widgets.widgets.core.question import asked, question_text
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.requests import finished
@@ -42,7 +45,7 @@ PAIRS, RANDOM_CIRCUITS = 8, 3
 _EDITS = ("kept", "removed", "added", "labels", "groups", "pins")
 
 
-class CircuitGraph(View):
+class CircuitGraph(Intervening):
     """Layers up, heads and MLPs across, edges coloured by their scores; what is changed in it is a `Circuit` again.
 
     Parameters
@@ -62,6 +65,9 @@ class CircuitGraph(View):
         What measures, instead of one made of `scope`.
     selection : Selection, optional
         Shared with other views: ``selected_heads`` are the heads that are selected here.
+    session : Session, optional
+        Whose interventions the open head or MLP is ablated or scaled among; default those of the selection. They act in
+        the whole model, on the first clean prompt; what is taken out of the circuit is another matter.
     title : str, optional
     kept : int, optional
         So many of the strongest edges are in; default: those that are in the circuit.
@@ -91,7 +97,17 @@ class CircuitGraph(View):
     """
 
     bundle: ClassVar[str] = "circuit_graph"
-    explains = ("node", "score", "width", "size", "faithfulness", "ablation", "random", "logit_difference")
+    explains = (
+        "node",
+        "score",
+        "width",
+        "size",
+        "faithfulness",
+        "ablation",
+        "random",
+        "logit_difference",
+        "intervention",
+    )
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "kept": int | None,
         "removed": list[str],
@@ -186,6 +202,32 @@ class CircuitGraph(View):
             curve={} if curve is None else curve_of(curve, circuit),
             **{"labels": circuit.labels, "groups": circuit.groups, **traits},
         )
+        model = getattr(measurement, "scope", None) if scope is None else scope
+        self._scope = model if isinstance(model, Microscope) else None
+        self._prompt = _first_prompt(circuit, self._scope)
+        self.begin_interventions()
+
+    # -- interventions, in the whole model
+
+    def intervenes_on(self) -> tuple[Any, str | None] | None:
+        """Return the model, and the first clean prompt of the task, which is shown above the graph."""
+        return None if self._scope is None else (self._scope, self._prompt)
+
+    def compared(self) -> dict[str, Any]:
+        """Return the two tokens whose logits that prompt compares, where there are two."""
+        task = self._given.task
+        sides = [task.answer[:1], task.versus[:1]]
+        if not all(side and len(side[0]) == 1 for side in sides):
+            return {}
+        return dict(zip(("answer", "versus"), (int(side[0][0]) for side in sides), strict=True))
+
+    def other_prompt(self) -> str | None:
+        """Return the corrupted prompt of the pair, where its text is known."""
+        n, prompts = len(self._given.task), self._given.provenance.prompts
+        if self._prompt is None or len(prompts) != 2 * n:
+            return None
+        corrupted = prompts[n]
+        return corrupted if _is_text_of(self._scope, corrupted, self._given.task.corrupted[0]) else None
 
     def _sent(self, values: Any, kind: str) -> bytes:
         """Pack one value an edge, the strongest edge first."""
@@ -374,6 +416,18 @@ class CircuitGraph(View):
     @traitlets.default("origin")
     def _origin(self) -> str:
         return origin(self._given.model_id, self._given.provenance.prompts)
+
+
+def _first_prompt(circuit: Circuit, scope: Any) -> str | None:
+    """Return the first clean prompt as text; None where the text has other tokens than the task."""
+    prompts = circuit.provenance.prompts
+    if scope is None or not prompts or not circuit.task.clean:
+        return None
+    return prompts[0] if _is_text_of(scope, prompts[0], circuit.task.clean[0]) else None
+
+
+def _is_text_of(scope: Any, prompt: str, ids: list[int]) -> bool:
+    return encode(scope.tokenizer, prompt, None)[0][0] == list(ids)
 
 
 def _check_other(circuit: Circuit, compare: Any) -> None:

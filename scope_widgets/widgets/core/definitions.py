@@ -265,6 +265,22 @@ DEFINITIONS: dict[str, Definition] = {
         "-sum p ln p",
     ),
     "expected_token": Definition("expected token", "The likeliest token in this place, and its probability."),
+    "residual_norm": Definition(
+        "residual norm", "The Euclidean length of the residual stream at the token, where it enters the layer.", "||x||"
+    ),
+    "neuron_activation": Definition(
+        "neuron",
+        "What the last matrix of the MLP gets from the neuron at the token: layer.number.",
+        "",
+        "Geva et al. 2022",
+    ),
+    "latent_activation": Definition(
+        "latent",
+        "How strongly a latent of a sparse autoencoder fires on the token; 0 where it does not. Of an example of an "
+        "index only the number of its own token is kept, and which others it fires on: these are hatched.",
+        "",
+        "Bricken et al. 2023",
+    ),
     "token_colour": Definition(
         "colour of a token",
         "Its number on the scale of the legend: from the ground up, or with 0 in the middle where some are below it. "

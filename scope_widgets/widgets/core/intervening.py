@@ -10,7 +10,7 @@ import traitlets
 from scope_widgets._job import Steps
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.models.tokens import token_texts
-from scope_widgets.steering import ClampNeuron, Intervention, PatchActivation, ScaleHead, Session, Steered
+from scope_widgets.steering import ClampNeuron, Intervention, PatchActivation, ScaleHead, ScaleMLP, Session, Steered
 from scope_widgets.steering.patch_activation import activation_values
 from scope_widgets.widgets.core.intervention_names import strength as read_strength
 from scope_widgets.widgets.core.prompt_line import PromptFollower
@@ -148,14 +148,16 @@ class Intervening(SharesInterventions, View):
     ) -> LongAnswer:
         """Change what is selected: `how` is "scale", "clamp" (to `strength`), "zero", "freeze" or "patch".
 
-        `site`: a head, a neuron, or the residual stream; `index` its head or neuron, `position` the only one that is
-        changed.
+        `site`: a head, an MLP, a neuron, or the residual stream; `index` its head or neuron, `position` the only one
+        that is changed.
         """
         layer = operator.index(layer)
         at: Any = "all" if position is None else (operator.index(position), operator.index(position) + 1)
         one: Intervention
         if (site, how) == ("head", "scale"):
             one = ScaleHead(layer, _index(index), _number(strength), at)
+        elif (site, how) == ("mlp", "scale"):
+            one = ScaleMLP(layer, _number(strength), at)
         elif (site, how) == ("neuron", "clamp"):
             one = ClampNeuron(layer, _index(index), _number(strength), at)
         elif site in ("head", "residual") and how in ("zero", "freeze", "patch"):

@@ -61,6 +61,8 @@ class Prompted(PromptFollower, View):
     shown = traitlets.Int(help="how many others were shown: each is drawn anew").tag(sync=True)
     #: what runs other prompts; None: nothing does
     scope: Any = None
+    #: prompts of other views leave it as it is, and its own theirs
+    stands_alone: bool = False
 
     @property
     def prompt(self) -> str:
@@ -106,7 +108,8 @@ class Prompted(PromptFollower, View):
 
     def linked(self) -> list[PromptFollower]:
         """Return this view, and those of the same selection, model and prompt."""
-        others = [view for view in self.selection.views() if isinstance(view, Prompted) and view is not self]
+        views = [view for view in self.selection.views() if isinstance(view, Prompted) and view is not self]
+        others = [view for view in views if not view.stands_alone]
         views = [self, *(view for view in others if view.scope is self.scope and view.prompt == self.prompt)]
         return [*dict.fromkeys(one for view in views for one in view.beside()), *views]
 

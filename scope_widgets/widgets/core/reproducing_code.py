@@ -34,6 +34,11 @@ _MADE = {
     "lens.direct_logit_attribution": ("result", "Attribution"),
     "lens.neuron_attribution": ("neurons", "NeuronAttribution"),
     "lens.token_loss": ("losses", "TokenLoss"),
+    "lens.token_values": ("numbers", "TokenValues"),
+    "features.load": ("sae", "SAE"),
+    "features.latent_values": ("numbers", "TokenValues"),
+    "FeatureIndex.load": ("index", "FeatureIndex"),
+    "index.example": ("numbers", "TokenValues"),
     "circuits.Task": ("task", "Task"),
     "circuits.discover": ("circuit", "Circuit"),
     "patching.ablate": ("result", "Ablation"),
@@ -63,8 +68,9 @@ def made_by(view: str, **shown: Any) -> str:
             _add(lines, made, name, one)
         lines += _edges_of(name, one) if made[name] and hasattr(one, "included") else []
     rooms = {line.partition(" = ")[2].partition(".")[0] for line in lines}
-    names = sorted(rooms & {"Microscope", "circuits", "heads", "ioi", "lens", "patching"})
+    names = sorted(rooms & {"Microscope", "circuits", "features", "heads", "ioi", "lens", "patching"})
     imports = [f"from scope_widgets import {', '.join(names)}"] if names else []
+    imports += ["from scope_widgets.features import FeatureIndex"] if "FeatureIndex" in rooms else []
     return "\n".join([*imports, f"from scope_widgets.widgets import {view}", "", *lines, ""])
 
 

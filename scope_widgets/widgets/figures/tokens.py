@@ -12,11 +12,12 @@ import numpy.typing as npt
 from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, SIGNED, Colours, coloured
 from scope_widgets.widgets.core.drawing.picture_svg import visible
 from scope_widgets.widgets.core.drawing.svg_sheet import DIM, INK, Paper, cut, hex_of, measured
+from scope_widgets.widgets.core.drawing.text_direction import directions, visual_order
 from scope_widgets.widgets.figures.captions import number
 
 #: lines of a figure, and characters of a token, at most
 _MOST_LINES, _LONGEST = 60, 40
-_LINE, _PAD = 11.0, 1.2
+_LINE, _PAD, _GAP = 11.0, 1.2, 0.6
 #: of fewer numbers none is an outlier
 _FEW = 20
 #: where a scale may end, times a power of ten
@@ -124,34 +125,58 @@ def draw_tokens(paper: Paper, tokens: Sequence[str], shades: Shades) -> None:
     missing = np.isnan(shades.values)
     hatched = paper.hatching() if missing.any() else ""
     high = shades.high * (1 + 1e-9)
-    x, y, drawn = 0.0, paper.y + 2, 0
-    for at, token in enumerate(tokens):
-        word = cut(visible(token, _LONGEST), paper.width - 2 * _PAD, mono=True)
-        wide = measured(word, mono=True) + 2 * _PAD
-        if x and x + wide > paper.width:
-            x, y = 0.0, y + _LINE
-        if y > paper.y + 2 + _MOST_LINES * _LINE:
-            break
-        fill = hatched if missing[at] else hex_of(colours[at])
-        if fill != "#ffffff":
-            paper.rect(x, y, wide, _LINE - 1, fill, ' fill-opacity=".4"' if missing[at] else "")
-        ink = "#ffffff" if dark[at] and not missing[at] else INK
-        if abs(shades.values[at]) > high:
-            paper.rect(x, y + _LINE - 1.8, wide, 0.7, ink)
-        paper.text(x + _PAD, y + 7.4, word, mono=True, fill=ink)
-        x += wide + 0.6
-        drawn += 1
-        if "\n" in token:
-            x, y = 0.0, y + _LINE
-    paper.y = y + (_LINE if x else 0)
+    levels, from_right = directions(tokens)
+    words = [_word(paper, token, level) for token, level in zip(tokens, levels, strict=True)]
+    lines = _lines(paper, tokens, [wide for _, wide in words])
+    y, drawn = paper.y + 2, 0
+    for start, end in lines[:_MOST_LINES]:
+        order = [start + at for at in visual_order(levels[start:end])]
+        whole = sum(words[at][1] + _GAP for at in order) - _GAP
+        x = max(0.0, paper.width - whole) if from_right[start] else 0.0
+        for at in order:
+            word, wide = words[at]
+            fill = hatched if missing[at] else hex_of(colours[at])
+            if fill != "#ffffff":
+                paper.rect(x, y, wide, _LINE - 1, fill, ' fill-opacity=".4"' if missing[at] else "")
+            ink = "#ffffff" if dark[at] and not missing[at] else INK
+            if abs(shades.values[at]) > high:
+                paper.rect(x, y + _LINE - 1.8, wide, 0.7, ink)
+            paper.text(x + _PAD, y + 7.4, word, mono=True, fill=ink)
+            x += wide + _GAP
+        y += _LINE
+        drawn = end
+    paper.y = y
     if drawn < len(tokens):
         paper.paragraph(f"… and {len(tokens) - drawn:,} more tokens", fill=DIM)
-    words = shades.name + (f", in {shades.unit}" if shades.unit else "") + (", logarithmic" if shades.log else "")
+    said = shades.name + (f", in {shades.unit}" if shades.unit else "") + (", logarithmic" if shades.log else "")
     if above := int((np.abs(shades.values) > high).sum()):
-        words += f"; {above:,} above"
+        said += f"; {above:,} above"
     paper.y += 2
     middle = [number(0.0)] if shades.signed else []
-    paper.scale(shades.colours, [number(shades.low), *middle, number(shades.high)], words)
+    paper.scale(shades.colours, [number(shades.low), *middle, number(shades.high)], said)
     if missing.any():
         box = f'<rect width="8" height="8" fill="{paper.hatching()}"/>'
         paper.keys([(box, "no number")])
+
+
+def _word(paper: Paper, token: str, level: int) -> tuple[str, float]:
+    """Return what is written of a token, and how wide it is; the space before a right-to-left word is at its right."""
+    word = cut(visible(token, _LONGEST), paper.width - 2 * _PAD, mono=True)
+    if level % 2 and word.startswith(visible(" ")):
+        word = word[1:] + word[0]
+    return word, measured(word, mono=True) + 2 * _PAD
+
+
+def _lines(paper: Paper, tokens: Sequence[str], widths: Sequence[float]) -> list[tuple[int, int]]:
+    """Return the first token of each line and the one after its last; a line end closes its line."""
+    ends, x = [], 0.0
+    for at, wide in enumerate(widths):
+        if x and x + wide > paper.width:
+            ends.append(at)
+            x = 0.0
+        x += wide + _GAP
+        if "\n" in tokens[at] and at + 1 < len(tokens):
+            ends.append(at + 1)
+            x = 0.0
+    starts = [0, *ends] if tokens else []
+    return list(zip(starts, [*ends, len(tokens)], strict=bool(tokens)))

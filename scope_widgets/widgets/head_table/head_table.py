@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pandas as pd
 import traitlets
 
+from scope_widgets._job import Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._reproducing_calls import literal
 from scope_widgets._result import scope_behind
+from scope_widgets.heads.head_scores import HeadScores
+from scope_widgets.heads.label import HeadLabels, label
+from scope_widgets.heads.score import score
+from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets.core.definitions import defined
 from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.intervening import Intervening
+from scope_widgets.widgets.core.prompt_line import Prompted, options_of
 from scope_widgets.widgets.core.reproducing_code import made_by
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import View
@@ -25,7 +31,7 @@ from scope_widgets.widgets.head_table.columns import HELP, Column, class_letters
 _FALLBACK_ROWS = 12
 
 
-class HeadTable(Intervening):
+class HeadTable(Intervening, Prompted):
     """A table of attention heads.
 
     Parameters
@@ -101,51 +107,107 @@ class HeadTable(Intervening):
         title: str | None = None,
         **traits: Any,
     ) -> None:
+        given = {"columns": columns, "thresholds": thresholds}
+        self._given_columns, self._given_thresholds = columns, thresholds
+        self._scores, self._labels = scores, labels
+        shown = self._of_scores()
+        super().__init__(
+            selection=selection,
+            selected_heads=selected_heads,
+            selected_tokens=selected_tokens,
+            title=title or self._titled(),
+            arguments=[f"{name}={literal(one)}" for name, one in given.items() if one is not None],
+            filter=filter,
+            sort=[list(key) for key in sort],
+            **shown,
+            **traits,
+        )
+        self.scope = self._scope
+        if self._scope is not None and self._is_of_one_trace():
+            self.prompt_history = list(scores.provenance.prompts)
+        self.begin_interventions()
+
+    def _of_scores(self) -> dict[str, Any]:
+        """Return the traits that say what is shown."""
+        scores, labels = self._scores, self._labels
         frame = read_frame(scores)
         why = None if labels is None else labels.to_dataframe()
         if why is not None:
             frame = _with_labels(frame, why)
         strips = Strips.of(scores, len(frame))
-        given = {"columns": columns, "thresholds": thresholds}
-        thresholds = _thresholds(scores if labels is None else labels, frame) if thresholds is None else thresholds
-        known = Column.of(frame, columns, thresholds, strips is not None)
+        thresholds = self._given_thresholds
+        if thresholds is None:
+            thresholds = _thresholds(scores if labels is None else labels, frame)
+        known = Column.of(frame, self._given_columns, thresholds, strips is not None)
         specs, numbers, texts = pack(frame, known)
-        self._frame = frame
+        self._frame, self._known = frame, known
         self._columns = [column for column in known if column.shown]
         self._shown = [column.name for column in known if column.shown and column.kind != "strip"]
         self._provenance = getattr(scores, "provenance", None)
         self._scope = scope_behind(scores) if isinstance(self._provenance, Provenance) else None
-        model = getattr(self._provenance, "model", "") or getattr(scores, "model_id", "")
-        super().__init__(
-            selection=selection,
-            selected_heads=selected_heads,
-            selected_tokens=selected_tokens,
-            title=title or _title(scores, known, labels is not None) + (f", {model}" if model else ""),
-            n_layers=getattr(scores, "n_layers", None),
-            n_heads=getattr(scores, "n_heads", None),
-            made_by=made_by("HeadTable", scores=scores, **({} if labels is None else {"labels": labels})),
-            arguments=[f"{name}={literal(one)}" for name, one in given.items() if one is not None],
-            n_rows=len(frame),
-            columns=specs,
-            numbers=numbers,
-            texts=texts,
-            letters=class_letters(frame, labels),
-            evidence=evidence_of(frame, why),
-            strips=b"" if strips is None else strips.levels.tobytes(),
-            strip_tokens=[] if strips is None else strips.tokens,
-            strip_queries=[] if strips is None else strips.queries,
-            message=_message(scores),
-            filter=filter,
-            sort=[list(key) for key in sort],
-            **traits,
+        return {
+            "n_layers": getattr(scores, "n_layers", None),
+            "n_heads": getattr(scores, "n_heads", None),
+            "made_by": made_by("HeadTable", scores=scores, **({} if labels is None else {"labels": labels})),
+            "n_rows": len(frame),
+            "columns": specs,
+            "numbers": numbers,
+            "texts": texts,
+            "letters": class_letters(frame, labels),
+            "evidence": evidence_of(frame, why),
+            "strips": b"" if strips is None else strips.levels.tobytes(),
+            "strip_tokens": [] if strips is None else strips.tokens,
+            "strip_queries": [] if strips is None else strips.queries,
+            "message": _message(scores),
+        }
+
+    def _titled(self) -> str:
+        model = getattr(self._provenance, "model", "") or getattr(self._scores, "model_id", "")
+        return _title(self._scores, self._known, self._labels is not None) + (f", {model}" if model else "")
+
+    # -- another prompt
+
+    def _is_of_one_trace(self) -> bool:
+        """Return whether all that is shown is known to be made of one trace of one prompt."""
+        last = [_function(one.provenance.calls) for one in (self._scores, self._labels) if one is not None]
+        calls = self._scores.provenance.calls
+        made = [_function(calls[:end]) for end in range(1, len(calls) + 1)]
+        return (
+            made[-2:] == ["scope.trace", "heads.score"]
+            and last in (["heads.score"], ["heads.score", "heads.label"])
+            and len(self._scores.provenance.prompts) == 1
         )
-        self.begin_interventions()
+
+    def traced_with(self) -> dict[str, Any]:
+        """Return the options that the trace of the scores was made with."""
+        return options_of(self._scores.provenance.calls, "scope.trace")
+
+    def made_of(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
+        """Score the trace of another prompt, and give its heads classes by the same thresholds."""
+        scores = yield from submit(score, trace, **options_of(self._scores.provenance.calls, "heads.score")).follow()
+        labels = None
+        if self._labels is not None:
+            labels = label(scores, **options_of(self._labels.provenance.calls, "heads.label"))
+        return lambda: self._put(scores, labels)
+
+    def _put(self, scores: HeadScores, labels: HeadLabels | None) -> None:
+        own_title = self.title != self._titled()
+        self._scores, self._labels = scores, labels
+        for name, value in self._of_scores().items():
+            setattr(self, name, value)
+        self.origin = self._origin()
+        if not own_title:
+            self.title = self._titled()
+
+    # -- interventions
 
     def intervenes_on(self) -> tuple[Any, str | None] | None:
         """Return the model, and the prompt where the scores are of one."""
         found = self._provenance
         if self._scope is None or found is None:
             return None
+        if self.prompt_history:
+            return self._scope, self.prompt
         return self._scope, found.prompts[0] if len(found.prompts) == 1 else None
 
     @traitlets.validate("sort")
@@ -219,6 +281,11 @@ class HeadTable(Intervening):
     def _origin(self) -> str:
         found = self._provenance
         return "" if found is None else origin(str(getattr(found, "model", "")), getattr(found, "prompts", ()))
+
+
+def _function(calls: Sequence[str]) -> str:
+    """Return the name of the function of the last call; "" where there is none."""
+    return calls[-1].partition("(")[0] if calls else ""
 
 
 def _with_labels(frame: pd.DataFrame, why: pd.DataFrame) -> pd.DataFrame:

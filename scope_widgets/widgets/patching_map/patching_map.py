@@ -18,17 +18,21 @@ from scope_widgets.experiments.statistics.rounding import rank
 from scope_widgets.lens.direct_logit_attribution import Attribution, direct_logit_attribution
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.models.tokens import encode, token_texts
+from scope_widgets.patching.sweeps import Sweep
 from scope_widgets.widgets.core.definitions import defined
 from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.intervening import Intervening
-from scope_widgets.widgets.core.prompt_line import Prompted, options_of
+from scope_widgets.widgets.core.prompt_line import MOST_PROMPTS as MOST_BEFORE
+from scope_widgets.widgets.core.prompt_line import Prompted, check_prompt, options_of
 from scope_widgets.widgets.core.question import asked, mean_text, question_text
 from scope_widgets.widgets.core.reproducing_code import made_by
+from scope_widgets.widgets.core.requests import finished
 from scope_widgets.widgets.core.selection import Head, Selection
 from scope_widgets.widgets.core.view import LARGEST, TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.figures.captions import made_of, origin, quoted
 from scope_widgets.widgets.figures.patching import Sheet, draw_effects
 from scope_widgets.widgets.patching_map.cells import Effects, as_bytes, code_of, prompts_of_cell, values_of
+from scope_widgets.widgets.patching_map.other_pair import made_of_pair, options_for_others
 
 MOST_PROMPTS = 200
 SAVED_BYTES = 2_000_000
@@ -100,6 +104,9 @@ class PatchingMap(Intervening, Prompted):
     )
     residue = traitlets.Float(None, allow_none=True, help="of an attribution").tag(sync=True)
 
+    corrupted_history = traitlets.List(
+        traitlets.Unicode(), help="of patching one pair: the corrupted prompt to each of `prompt_history`"
+    ).tag(sync=True)
     values = traitlets.Bytes(help="float64 or float32 a cell, see `_effects.values_of`").tag(sync=True)
     estimates = traitlets.Bytes(help="the same, empty where there are none").tag(sync=True)
     live = traitlets.Bool(help="there is a sweep that can be run").tag(sync=True)
@@ -146,6 +153,11 @@ class PatchingMap(Intervening, Prompted):
             self.scope = scope_behind(result)
             self.prompt_history = list(provenance.prompts) if self.scope is not None else []
         self._behind = scope_behind(result)
+        own = self.intervenes_on()
+        if not self.components and own is not None and own[1] is not None and options_for_others(result) is not None:
+            self.scope, clean = own
+            self.corrupted_history, self.prompt_history = [str(self.other_prompt())], [str(clean)]
+            self.stands_alone = True  # nobody knows what the corrupted prompts to those of other views would be
         self.begin_interventions()
 
     def _of_result(self) -> dict[str, Any]:
@@ -186,7 +198,7 @@ class PatchingMap(Intervening, Prompted):
 
     def intervenes_on(self) -> tuple[Any, str | None] | None:
         """Return the model, and the prompt: of patching one pair, the clean one."""
-        if self.prompt_history:
+        if self.prompt_history and self.components:
             return self.scope, self.prompt
         question = self.result.question if not self.components else None
         if self._behind is None or question is None:
@@ -221,6 +233,61 @@ class PatchingMap(Intervening, Prompted):
             dict(zip(("answer", "versus"), two, strict=True)) if all(isinstance(one, str | int) for one in two) else {}
         )
 
+    # -- another pair of prompts
+
+    def change_prompt(self, prompt: str, corrupted: str | None = None) -> None:
+        """Show the map of another prompt; of patching, of another pair, whose exact effects are then still to be run.
+
+        Parameters
+        ----------
+        prompt : str
+            Of patching, the clean one.
+        corrupted : str, optional
+            Of as many tokens; default the one on show.
+
+        Raises
+        ------
+        TypeError
+            For whatever is no text.
+        ValueError
+            Where the view has no model to run, or the prompts do not fit together or the answers.
+        """
+        finished(self.answer_prompt(prompt, None, corrupted))
+
+    def answer_prompt(self, text: str, at: int | None = None, corrupted: str | None = None) -> LongAnswer:
+        """Show another prompt, or pair, with `at` one of those before; nothing changes before the new is there."""
+        if not self.stands_alone:
+            return (yield from super().answer_prompt(text, at))
+        corrupted = self.corrupted_history[self.prompt_at] if corrupted is None else corrupted
+        check_prompt(text)
+        check_prompt(corrupted)
+        self._check_rests()
+        number = self.ask_anew()
+        yield JobStatus("running", "running the model")
+        made = yield from made_of_pair(self.scope, self.result, text, corrupted)
+        self._check_rests()
+        if not self.waits_for(number):
+            return {}, []
+        with self.hold_sync():
+            own_title = self.title != Effects.of(self.result).title
+            self._sweep = made if isinstance(made, Sweep) else None
+            self._result = None if isinstance(made, Sweep) else made
+            self._show_result(own_title)
+            self.problem, self.seconds_left = "", None
+            history = list(zip(self.prompt_history, self.corrupted_history, strict=True))
+            if at is None or not 0 <= at < len(history) or history[at] != (text, corrupted):
+                history = [*history[: self.prompt_at + 1], (text, corrupted)][-MOST_BEFORE:]
+                at = len(history) - 1
+            self.corrupted_history, self.prompt_history = [one[1] for one in history], [one[0] for one in history]
+            self.prompt_at = at
+            self.shown += 1
+        self.begin_interventions()
+        return {}, []
+
+    def _check_rests(self) -> None:
+        if self._active:
+            raise ValueError("The map is still being run: stop it, or wait, before its prompts are changed.")
+
     # -- another prompt, of an attribution
 
     def traced_with(self) -> dict[str, Any]:
@@ -236,11 +303,14 @@ class PatchingMap(Intervening, Prompted):
     def _put(self, result: Attribution) -> None:
         own_title = self.title != Effects.of(self.result).title
         self._result = result
+        self._show_result(own_title)
+
+    def _show_result(self, own_title: bool) -> None:
         for name, value in self._of_result().items():
             setattr(self, name, value)
         self.origin = self._origin()
         if not own_title:
-            self.title = Effects.of(result).title
+            self.title = Effects.of(self.result).title
 
     @property
     def result(self) -> Any:

@@ -10,7 +10,7 @@ from scope_widgets.steering import AddDirection, ClampNeuron, Direction, Interve
 from scope_widgets.widgets.core.intervention_names import LATENTS, at_words, number
 from scope_widgets.widgets.core.selection import as_heads
 
-_SITES = {"residual": "residual", "z": "head", "neurons": "neuron", "attention": "attention"}
+_SITES = {"residual": "residual", "z": "head", "neurons": "neuron", "attention": "attention", "mlp_out": "MLP"}
 
 
 def made(directions: Any, heads: Any, neurons: Any, interventions: Any, at: Any) -> list[Intervention]:

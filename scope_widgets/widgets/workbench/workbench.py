@@ -250,7 +250,7 @@ class Workbench(Displayed, ipywidgets.VBox):  # type: ignore[misc,unused-ignore]
         options = {**dict.fromkeys(("metric", "roles", "corrupted_roles")), **compared}
         options |= {"over": "head", "positions": "each", "direction": "denoising"}
         sweep = yield from Sweep.submit_new(Experiment(self.scope, *pair, options)).follow()
-        return PatchingMap(sweep, selection=self.selection, theme=theme)
+        return PatchingMap(sweep, selection=self.selection, theme=theme, prompt_line=False)
 
     def _follow(self, text: str, trace: Any) -> Steps[Callable[[], None]]:
         """Make the map of patching of another prompt, where there is a corrupted one to it."""

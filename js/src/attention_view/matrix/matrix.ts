@@ -1,7 +1,7 @@
 /** The opened head: query down, key across. */
 import { context, h } from "../../core/elements/dom";
-import { createWalker, type Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
+import { createWalker, type Walker } from "../../core/keyboard/keyboard_grid";
 import { draw, watch } from "../../core/reactive";
 import { plainAt } from "../../core/tokens";
 import { showing } from "../layout";

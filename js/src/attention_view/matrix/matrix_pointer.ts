@@ -1,8 +1,8 @@
 /** The pointer over a matrix: the note beside it, selecting, zooming and moving. */
 import { h } from "../../core/elements/dom";
-import type { Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { exact } from "../../core/format";
+import type { Walker } from "../../core/keyboard/keyboard_grid";
 import { signal, watch } from "../../core/reactive";
 import type { Head } from "../../core/selection";
 import { tokenSpanAt } from "../../core/tokens";

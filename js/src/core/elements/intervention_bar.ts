@@ -13,7 +13,7 @@ type Intervening = ViewTraits & Pick<AttentionViewTraits, "can_intervene" | "int
 
 /** What is selected. */
 export interface Target {
-  site: "head" | "neuron" | "residual";
+  site: "head" | "mlp" | "neuron" | "residual";
   layer: number;
   /** Its head or neuron. */
   index?: number;
@@ -78,11 +78,13 @@ interface Options<T extends ViewTraits> {
   target: ReadonlySignal<Target | undefined>;
   /** What is said while nothing is selected. */
   hint?: string;
+  /** Ablates what is selected, where `x` does something else. */
+  key?: string;
 }
 
 /** A bar below the picture; empty where there is no kernel, hidden where there is no model. */
 export function createInterventionBar<T extends ViewTraits>(
-  { model: given, root, requests, target, hint = HINT }: Options<T>,
+  { model: given, root, requests, target, hint = HINT, key = "x" }: Options<T>,
   until: AbortSignal,
 ): HTMLElement {
   const bar = h("div", { class: "sw-touch", role: "group", "aria-label": "Interventions" });
@@ -101,7 +103,9 @@ export function createInterventionBar<T extends ViewTraits>(
     void shown.value;
     const now = target.peek();
     const had = controls.contains((controls.getRootNode() as Document | ShadowRoot).activeElement);
-    controls.replaceChildren(...(now ? controlsOf(now, list, asking, until) : [h("span", { class: "sw-dim" }, hint)]));
+    controls.replaceChildren(
+      ...(now ? controlsOf(now, key, list, asking, until) : [h("span", { class: "sw-dim" }, hint)]),
+    );
     if (had) controls.querySelector<HTMLElement>("button")?.focus();
   });
   bar.append(controls, rowsOf(list, asking, until), effectOf(list, asking, until));
@@ -112,7 +116,7 @@ export function createInterventionBar<T extends ViewTraits>(
   root.addEventListener(
     "keydown",
     (event) => {
-      if (event.key !== "x" || isTextField(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.key !== key || isTextField(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
       const button = controls.querySelector<HTMLElement>(".sw-touch-ablate");
       if (bar.hidden || bar.inert || !button) return;
       button.click();
@@ -122,7 +126,7 @@ export function createInterventionBar<T extends ViewTraits>(
     { signal: until },
   );
   const keys = root.querySelector(":scope > .sw-keys > dl");
-  keys?.prepend(h("dt", {}, h("kbd", {}, "x")), h("dd", {}, "ablate what is selected, or no longer"));
+  keys?.prepend(h("dt", {}, h("kbd", {}, key)), h("dd", {}, "ablate what is selected, or no longer"));
   return bar;
 }
 
@@ -181,6 +185,7 @@ function createAsking(requests: Requests): Asking {
 /** The name of what is selected, and what can be done with it. */
 function controlsOf(
   target: Target,
+  key: string,
   list: ReadonlySignal<Intervened>,
   asking: Asking,
   until: AbortSignal,
@@ -216,7 +221,7 @@ function controlsOf(
     const row = site === "residual" ? own("patch", "zero") : number();
     return row?.on && (site === "residual" || row.strength === 0) ? row : undefined;
   };
-  const ablate = toggle("Ablate", `Set ${target.name} to zero (x)`, zeroed, () =>
+  const ablate = toggle("Ablate", `Set ${target.name} to zero (${key})`, zeroed, () =>
     site === "residual" ? intervene("zero") : intervene(isNeuron ? "clamp" : "scale", 0),
   );
   ablate.classList.add("sw-touch-ablate");
@@ -225,7 +230,8 @@ function controlsOf(
     found.push(
       field(target, number, (strength) => intervene(isNeuron ? "clamp" : "scale", strength), asking.fail, until),
     );
-  if (!isNeuron)
+  const canHold = !isNeuron && site !== "mlp";
+  if (canHold)
     found.push(
       toggle(
         "Freeze",
@@ -234,7 +240,7 @@ function controlsOf(
         () => intervene("freeze"),
       ),
     );
-  if (target.patch && !isNeuron)
+  if (target.patch && canHold)
     found.push(
       toggle(
         "Corrupted",
@@ -246,7 +252,7 @@ function controlsOf(
   return found;
 }
 
-const SITES: Record<string, string> = { head: "z", neuron: "neurons", residual: "residual" };
+const SITES: Record<string, string> = { head: "z", mlp: "mlp_out", neuron: "neurons", residual: "residual" };
 
 function isOf({ site, layer, index, at }: Row, target: Target): boolean {
   const where = target.position === undefined ? "all positions" : `positions ${target.position} to ${target.position}`;

@@ -1,5 +1,5 @@
 /** The prompt of a view, to be read and changed: a line below the toolbar that opens into a field. */
-import type { AttentionViewTraits, ViewTraits } from "../../generated/traits";
+import type { AttentionViewTraits, PatchingMapTraits, ViewTraits } from "../../generated/traits";
 import { computed, type ReadonlySignal, signal, trait, untracked, watch } from "../reactive";
 import { Requests } from "../requests";
 import { parts } from "../tokens";
@@ -7,7 +7,9 @@ import { isSavedPage, type Model } from "../widget_model";
 import { h, icon, isTextField } from "./dom";
 
 /** What a view has whose prompt can be changed, see `Prompted` in Python. */
-type Prompted = ViewTraits & Pick<AttentionViewTraits, "prompt_history" | "prompt_at" | "prompt_line" | "shown">;
+type Prompted = ViewTraits &
+  Pick<AttentionViewTraits, "prompt_history" | "prompt_at" | "prompt_line" | "shown"> &
+  Partial<Pick<PatchingMapTraits, "corrupted_history">>;
 
 export interface PromptLine {
   /** Do something when the view is to show another prompt. */
@@ -30,11 +32,15 @@ interface Prompt {
   all: ReadonlySignal<string[]>;
   at: ReadonlySignal<number>;
   now: ReadonlySignal<string>;
+  /** The corrupted prompt, where a pair is shown. */
+  corrupted: ReadonlySignal<string> | undefined;
+  /** All of them, to those in `all`. */
+  others: ReadonlySignal<string[]> | undefined;
   open: { value: boolean; peek(): boolean };
   /** How far the model is with another prompt; "" where none is run. */
   running: { value: string; peek(): string };
   problem: { value: string };
-  run(text: string, at?: number): void;
+  run(text: string, corrupted?: string, at?: number): void;
   stop(): void;
   close(): void;
 }
@@ -70,18 +76,21 @@ function createLine(
 ): HTMLElement {
   const prompt = promptOf(model, new Requests(model, until, lost), until);
   const line = h("div", { class: "sw-prompt", role: "group", "aria-label": "Prompt" });
-  const [field, closed] = [createField(prompt, until), createClosed(prompt, until)];
+  const fields = [createField(prompt, prompt.now, prompt.corrupted ? "Clean prompt" : "Prompt", until)];
+  if (prompt.corrupted) fields.push(createField(prompt, prompt.corrupted, "Corrupted prompt", until));
+  for (const one of fields) listenToField(prompt, one, fields);
+  const closed = createClosed(prompt, until);
   const status = createStatus(prompt, until);
   // A long text, or a sentence below it, lies over the picture: squeezed, the picture would be another one.
-  const sheet = h("div", { class: "sw-prompt-sheet" }, closed, field, status);
+  const sheet = h("div", { class: "sw-prompt-sheet" }, closed, ...fields, status);
   line.append(...createHistory(prompt, until), h("div", { class: "sw-prompt-place" }, sheet));
   root.append(line);
   watch(until, () => {
     const open = prompt.open.value;
     const had = line.contains((line.getRootNode() as Document | ShadowRoot).activeElement);
     closed.hidden = open;
-    field.hidden = !open;
-    if (open) field.focus();
+    for (const one of fields) one.hidden = !open;
+    if (open) fields[0]!.focus();
     else if (had) closed.focus();
   });
   watch(until, () => {
@@ -102,14 +111,21 @@ function promptOf(model: Model<Prompted>, requests: Requests, until: AbortSignal
     open.value = false;
   };
   let asked: AbortController | undefined;
-  const run = async (text: string, place?: number): Promise<void> => {
+  const others = model.get("corrupted_history")?.length
+    ? trait(model as Model<any>, "corrupted_history", until)
+    : undefined;
+  const run = async (text: string, corrupted?: string, place?: number): Promise<void> => {
     asked?.abort();
     const mine = new AbortController();
     asked = mine;
     problem.value = "";
     running.value = "running the model";
     try {
-      const args = place === undefined ? { text } : { text, at: place };
+      const args = {
+        text,
+        ...(place === undefined ? {} : { at: place }),
+        ...(corrupted === undefined ? {} : { corrupted }),
+      };
       await requests.ask("prompt", args, {
         signal: mine.signal,
         onProgress: (_done, _total, text) => (running.value = text || running.peek()),
@@ -122,18 +138,22 @@ function promptOf(model: Model<Prompted>, requests: Requests, until: AbortSignal
     }
   };
   const now = computed(() => all.value[at.value] ?? "");
+  const corrupted = others && computed<string>(() => others.value[at.value] ?? "");
   watch(until, () => {
-    void now.value; // a text that was meant to replace another one is not left above this one's picture
+    void now.value;
+    void corrupted?.value; // a text that was meant to replace another one is not left above this one's picture
     untracked(close);
   });
   return {
     all,
     at,
     now,
+    corrupted,
+    others,
     open,
     running,
     problem,
-    run: (text, place) => void run(text, place),
+    run: (text, corrupted, place) => void run(text, corrupted, place),
     stop: () => asked?.abort(),
     close,
   };
@@ -142,7 +162,11 @@ function promptOf(model: Model<Prompted>, requests: Requests, until: AbortSignal
 /** What is on show, in one line; a click opens the field. */
 function createClosed(prompt: Prompt, until: AbortSignal): HTMLElement {
   const text = h("span", { class: "sw-prompt-text", dir: "auto" });
-  watch(until, () => text.replaceChildren(...written(prompt.now.value)));
+  watch(until, () => {
+    const other = prompt.corrupted?.value;
+    const pair = other === undefined ? [] : [h("i", {}, "  corrupted  "), ...written(other)];
+    text.replaceChildren(...(pair.length ? [h("i", {}, "clean  ")] : []), ...written(prompt.now.value), ...pair);
+  });
   return h(
     "button",
     { class: "sw-prompt-closed", type: "button", title: "Change the prompt (e)", onclick: () => openField(prompt) },
@@ -156,14 +180,20 @@ function openField(prompt: Prompt): void {
   prompt.open.value = true;
 }
 
-function createField(prompt: Prompt, until: AbortSignal): HTMLTextAreaElement {
+function createField(
+  prompt: Prompt,
+  now: ReadonlySignal<string>,
+  name: string,
+  until: AbortSignal,
+): HTMLTextAreaElement {
   const field = h("textarea", {
     class: "sw-prompt-field",
     rows: 1,
     dir: "auto",
     spellcheck: "false",
     autocomplete: "off",
-    "aria-label": "Prompt: Enter runs it, Escape leaves it as it is",
+    placeholder: name,
+    "aria-label": `${name}: Enter runs it, Escape leaves it as it is`,
   });
   const grow = (): void => {
     field.style.height = "0";
@@ -172,23 +202,28 @@ function createField(prompt: Prompt, until: AbortSignal): HTMLTextAreaElement {
   };
   watch(until, () => {
     if (!prompt.open.value) return;
-    field.value = untracked(() => prompt.now.value);
+    field.value = untracked(() => now.value);
     requestAnimationFrame(() => {
       grow();
-      field.select();
+      if (field.matches(":focus")) field.select();
     });
   });
   watch(until, () => void (field.readOnly = !!prompt.running.value));
   field.addEventListener("input", grow);
+  return field;
+}
+
+/** Enter runs what stands in the fields, the clean prompt first; Escape leaves them. */
+function listenToField(prompt: Prompt, field: HTMLTextAreaElement, fields: readonly HTMLTextAreaElement[]): void {
   field.addEventListener("keydown", (event) => {
+    const [text, corrupted] = fields.map(({ value }) => value);
     if (event.key === "Escape") leave(prompt);
     else if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-    else if (field.value === prompt.now.value) leave(prompt);
-    else if (!prompt.running.peek()) prompt.run(field.value);
+    else if (text === prompt.now.value && corrupted === prompt.corrupted?.value) leave(prompt);
+    else if (!prompt.running.peek()) prompt.run(text!, corrupted);
     event.preventDefault();
     event.stopPropagation();
   });
-  return field;
 }
 
 /** First what is run is stopped, then the field is left. */
@@ -237,7 +272,7 @@ function createHistory(prompt: Prompt, until: AbortSignal): HTMLElement[] {
 function go(prompt: Prompt, by: number): void {
   const at = prompt.at.peek() + by;
   const text = prompt.all.peek()[at];
-  if (text !== undefined) prompt.run(text, at);
+  if (text !== undefined) prompt.run(text, prompt.others?.peek()[at], at);
 }
 
 function onKey(event: KeyboardEvent, prompt: Prompt): void {

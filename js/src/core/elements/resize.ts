@@ -53,13 +53,15 @@ export function resizable(
   return set;
 }
 
+/** What a view needs is beside the line of its prompt. */
+export const promptRoom = (root: HTMLElement): number => (root.querySelector(":scope > .sw-prompt") ? PROMPT_LINE : 0);
+
 /** Bind the height to the trait of that name; where it is null, `natural` is followed until someone has chosen one. */
 export function bindHeight(
   { model, root, until }: Pick<View<ViewTraits & { height: number | null }>, "model" | "root" | "until">,
   natural: () => number,
 ): void {
-  // what a view needs is beside the line of its prompt
-  const own = (): number => natural() + (root.querySelector(":scope > .sw-prompt") ? PROMPT_LINE : 0);
+  const own = (): number => natural() + promptRoom(root);
   const set = resizable(root, model.get("height") ?? own(), (height) => {
     model.set("height", height);
     model.save_changes();

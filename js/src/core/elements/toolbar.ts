@@ -1,9 +1,9 @@
 /** The toolbar on top of every view: title, what is selected, copy as code, save, enlarge, keys. */
 
+import { createKeyList, type Key } from "../keyboard/shortcut_list";
 import { type ReadonlySignal, watch } from "../reactive";
 import { copyText } from "./clipboard";
 import { h, icon, isTextField } from "./dom";
-import { createKeyList, type Key } from "./shortcut_list";
 
 export interface Chip {
   text: string;

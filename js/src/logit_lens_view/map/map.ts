@@ -1,9 +1,9 @@
 /** The map of layers and positions, with its keys. */
 
 import { context, h } from "../../core/elements/dom";
-import { createWalker, type Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { exact } from "../../core/format";
+import { createWalker, type Walker } from "../../core/keyboard/keyboard_grid";
 import { computed, draw, sizeOf, watch } from "../../core/reactive";
 import { plain, plainAt } from "../../core/tokens";
 import { GUTTER, HEADER, revealing } from "../layout";

@@ -1,7 +1,7 @@
 /** The pointer over the map: the note beside it, selecting positions, zooming and moving. */
 
-import type { Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
+import type { Walker } from "../../core/keyboard/keyboard_grid";
 import { signal, watch } from "../../core/reactive";
 import { GUTTER, HEADER, zoomLimits } from "../layout";
 import type { State } from "../state";

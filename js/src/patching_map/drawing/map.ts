@@ -1,7 +1,7 @@
 /** A map of cells on a canvas, with its labels: the main one, or the strip of positions above it. */
 import { context, h } from "../../core/elements/dom";
-import { createWalker, type Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
+import { createWalker, type Walker } from "../../core/keyboard/keyboard_grid";
 import { computed, draw, type ReadonlySignal, watch } from "../../core/reactive";
 import type { Grid } from "../cells/grid";
 import { drawSums } from "../cells/margin_sums";

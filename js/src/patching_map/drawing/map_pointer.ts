@@ -1,7 +1,7 @@
 /** The pointer over a map: the note beside it, choosing, zooming and moving. */
 
-import type { Walker } from "../../core/elements/keyboard_grid";
 import type { Tooltip } from "../../core/elements/tooltip";
+import type { Walker } from "../../core/keyboard/keyboard_grid";
 import { watch } from "../../core/reactive";
 import type { Grid, Sum } from "../cells/grid";
 import { cellNote, sumNote, tokenNote } from "../panel/cell_note";

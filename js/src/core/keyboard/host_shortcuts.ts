@@ -1,5 +1,5 @@
 /** Which keys are the view's, and which the host's. */
-import { isTextField } from "./dom";
+import { isTextField } from "../elements/dom";
 
 /** With Ctrl or Meta, what edits the text of a field. */
 const EDITS = "acvxyz";

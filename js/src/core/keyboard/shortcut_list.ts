@@ -1,5 +1,5 @@
 /** The sheet that `?` opens: keys, and below them what words mean (definitions.ts). */
-import { h } from "./dom";
+import { h } from "../elements/dom";
 
 export type Key = readonly [keys: string, does: string];
 

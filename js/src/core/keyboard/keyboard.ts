@@ -1,5 +1,5 @@
 /** Keys that act on the whole view, wherever the focus is in it. */
-import { isTextField } from "./dom";
+import { isTextField } from "../elements/dom";
 
 export interface Undoable {
   undo(): void;

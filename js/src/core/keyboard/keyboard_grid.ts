@@ -2,7 +2,7 @@
  * A canvas of cells as an accessible grid: one real cell element, which has the focus, moves over the canvas with the
  * arrow keys, so that there is never a DOM node a cell.
  */
-import { h } from "./dom";
+import { h } from "../elements/dom";
 
 export interface Cells {
   /** What the grid is, for screen readers. */

@@ -1,0 +1,41 @@
+/** A token on the colour of its number: of the text, and of the lines of other views that show pieces of texts. */
+import { cssColour, inkOn } from "../core/drawing/colour";
+import { h } from "../core/elements/dom";
+import { type Part, parts } from "../core/tokens";
+
+/** What is written of a token, its stand-ins dimmed; right-to-left text begins at its right edge. */
+export function tokenBox(
+  written: readonly Part[],
+  fromRight: boolean,
+  attributes: Record<string, unknown> = {},
+): HTMLElement {
+  const box = h("span", { class: "tv-token sw-token", dir: fromRight ? "rtl" : "ltr", ...attributes });
+  box.append(...written.map(({ text, dim }) => (dim ? h("i", {}, text) : text)));
+  return box;
+}
+
+/** Put a packed colour, 0 where there is no number, below a token; the ground itself is left out. */
+export function colourToken(box: HTMLElement, colour: number, ground: readonly [number, number, number]): void {
+  const packed = ((255 << 24) | (ground[2] << 16) | (ground[1] << 8) | ground[0]) >>> 0;
+  const look = colour === 0 ? "none" : String(colour);
+  if (box.dataset.colour === look) return;
+  box.dataset.colour = look;
+  box.classList.toggle("tv-nan", colour === 0);
+  box.style.background = colour && colour !== packed ? cssColour(colour) : "";
+  box.style.color = colour && colour !== packed ? inkOn(colour) : "";
+}
+
+/** Some tokens in one line, each on its packed colour: for lists of examples, which are cut where there is no room. */
+export function tokenLine(
+  tokens: readonly string[],
+  colours: ArrayLike<number>,
+  ground: readonly [number, number, number],
+): HTMLElement {
+  const line = h("span", { class: "tv-inline" });
+  tokens.forEach((token, at) => {
+    const box = tokenBox(parts(token), false);
+    colourToken(box, colours[at]!, ground);
+    line.append(box);
+  });
+  return line;
+}
