@@ -46,6 +46,7 @@ export function createSearch(state: State, leave: () => void, until: AbortSignal
     input.focus();
   });
   input.addEventListener("input", put);
+  input.addEventListener("focus", () => select.value === "fires_on" && state.warmUp());
   select.addEventListener("change", () => {
     put();
     input.focus();

@@ -4,7 +4,7 @@ import { float32, int32 } from "../core/bytes";
 import { magnitudeTable, type Table } from "../core/drawing/colour";
 import type { Theme } from "../core/elements/theme";
 import type { Predicate } from "../core/filter/filter";
-import { computed, type ReadonlySignal, type Signal, signal, trait, watch } from "../core/reactive";
+import { batch, computed, type ReadonlySignal, type Signal, signal, trait, watch } from "../core/reactive";
 import type { View } from "../core/view";
 import { isSavedPage, type Model, save } from "../core/widget_model";
 import type { FeatureBrowserTraits } from "../generated/traits";
@@ -24,6 +24,7 @@ type Kind = FeatureBrowserTraits["search_by"];
 const [ROWS, PAGES] = [120, 60];
 /** A search waits for a pause in the typing; a text that is run does not. */
 const PAUSE = 200;
+const SAVED_AFTER = 400;
 
 export class State {
   readonly model: Model<FeatureBrowserTraits>;
@@ -33,8 +34,9 @@ export class State {
   readonly table: ReadonlySignal<Table>;
   readonly latent: ReadonlySignal<number | null>;
   readonly sort: ReadonlySignal<[SortColumn, string]>;
-  readonly searchBy: ReadonlySignal<Kind>;
-  readonly search: ReadonlySignal<string>;
+  /** As the traits of these names, which follow what is typed after a pause. */
+  readonly searchBy: Signal<Kind> = signal("fires_on");
+  readonly search = signal("");
   readonly passes: Signal<Predicate | undefined> = signal(undefined);
   readonly rows: ReadonlySignal<Int32Array>;
   /** What was searched is what is found; undefined where nothing is searched. */
@@ -70,8 +72,13 @@ export class State {
     this.table = computed(() => magnitudeTable(this.theme.value.groundRgb, this.theme.value.dark));
     this.latent = trait(model, "latent", until);
     this.sort = trait(model, "sort", until) as unknown as ReadonlySignal<[SortColumn, string]>;
-    this.searchBy = trait(model, "search_by", until);
-    this.search = trait(model, "search", until);
+    for (const name of ["search_by", "search"] as const) {
+      const follow = (): void => this.#follow();
+      model.on(`change:${name}`, follow);
+      until.addEventListener("abort", () => model.off(`change:${name}`, follow));
+    }
+    this.#follow();
+    until.addEventListener("abort", () => clearTimeout(this.#saving));
     const follow = (): void => void (this.token.value = selection.tokens.at(-1));
     selection.subscribe(follow, until);
     follow();
@@ -162,7 +169,38 @@ export class State {
 
   setSearch(by: Kind, text: string): void {
     this.showsList.value = false;
-    if (by !== this.searchBy.peek() || text !== this.search.peek()) save(this.model, { search_by: by, search: text });
+    if (by === this.searchBy.peek() && text === this.search.peek()) return;
+    batch(() => {
+      this.searchBy.value = by;
+      this.search.value = text;
+    });
+    clearTimeout(this.#saving);
+    // first the request for it: hosts send one message after another, and wait between two
+    this.#saving = setTimeout(() => {
+      this.#writing = true;
+      save(this.model, { search_by: by, search: text });
+      this.#writing = false;
+    }, SAVED_AFTER);
+  }
+
+  #follow(): void {
+    if (this.#writing) return;
+    clearTimeout(this.#saving);
+    batch(() => {
+      this.searchBy.value = this.model.get("search_by");
+      this.search.value = this.model.get("search");
+    });
+  }
+
+  #saving: ReturnType<typeof setTimeout> | undefined;
+  #writing = false;
+  #warm = false;
+
+  /** What the first text needs is made while it is typed. */
+  warmUp(): void {
+    if (this.#warm || this.isSaved || this.model.get("cannot_run")) return;
+    this.#warm = true;
+    this.#view.requests.ask("warm_up").catch(() => {});
   }
 
   #found(latents: Int32Array, match: Float32Array): Found {

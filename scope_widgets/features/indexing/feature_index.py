@@ -278,7 +278,7 @@ class FeatureIndex(Shown):
         together = self.arrays["partner_together"][j, : len(of)]
         counts = self.arrays["count_of_partners"]
         share = together / max(1, counts[j])
-        lift = share * self.manifest.n_partner_rows / counts[of]
+        lift = share * self.manifest.n_partner_rows / np.maximum(1, counts[of])
         return pd.DataFrame({"feature": of, "together": together, "share": share, "lift": lift})
 
     def histogram(self, j: int) -> pd.DataFrame:

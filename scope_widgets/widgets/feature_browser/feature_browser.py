@@ -96,6 +96,8 @@ class FeatureBrowser(View):
         "search": str,
     }
 
+    _warm = False
+
     latents = traitlets.Bytes(help="int32: those that are listed; empty: all").tag(sync=True)
     n_listed = traitlets.Int().tag(sync=True)
     n_tokens = traitlets.Int(help="on which latents were counted").tag(sync=True)
@@ -226,6 +228,15 @@ class FeatureBrowser(View):
         latents, match = found["feature"].to_numpy(), found["match"].to_numpy()
         here = np.isin(latents, self._listed)
         return {"most": _MOST_FOUND}, [latents[here].astype("<i4").tobytes(), match[here].astype("<f4").tobytes()]
+
+    def answer_warm_up(self) -> Answer:
+        """Make what the first text needs and later ones find made, before it is typed."""
+        if not self.cannot_run and not self._warm:
+            self._warm = True
+            ids = np.unique(self.index.arrays["token"][:1000])
+            with suppress(ValueError):  # the first text will say it
+                self.index.encode(ids[ids >= 0][:16].tolist())
+        return {}, []
 
     def answer_fires(self, text: str) -> Answer:
         """Return what fires on a text: its tokens; token, latent (int32) and activation (float32) of each firing."""
