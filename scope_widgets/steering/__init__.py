@@ -8,6 +8,7 @@ from scope_widgets.steering.component_interventions import ClampNeuron, ScaleHea
 from scope_widgets.steering.direction_interventions import AddDirection, ProjectOut
 from scope_widgets.steering.find_direction import direction
 from scope_widgets.steering.intervention import Intervention
+from scope_widgets.steering.latent_interventions import ClampFeature, ScaleFeature
 from scope_widgets.steering.patch_activation import PatchActivation
 from scope_widgets.steering.session import Session
 from scope_widgets.steering.steer import steer
@@ -16,11 +17,13 @@ from scope_widgets.steering.strength_sweep import StrengthSweep, sweep
 
 __all__ = [
     "AddDirection",
+    "ClampFeature",
     "ClampNeuron",
     "Direction",
     "Intervention",
     "PatchActivation",
     "ProjectOut",
+    "ScaleFeature",
     "ScaleHead",
     "Session",
     "Steered",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -12,10 +12,10 @@ from scope_widgets._untrusted import opening
 from scope_widgets.models.execution.activation_edits import Edits, HookPoint
 from scope_widgets.models.execution.prompt_positions import Needed
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.steering.intervention import Intervention, SteeredPositions
+from scope_widgets.steering.intervention import Change, Intervention, SteeredPositions
 
 #: the order in which a forward reaches them within a block
-STEERABLE_SITES = ("residual", "attention", "z", "neurons")
+STEERABLE_SITES = ("residual", "attention", "z", "attention_out", "mlp_in", "neurons", "mlp_out")
 
 
 def in_order(interventions: Sequence[Intervention]) -> list[int]:
@@ -37,17 +37,12 @@ def edits_of(interventions: Sequence[Intervention], strengths: Tensor, positions
     lengths : Tensor of int [row]
         Tokens of each row's prompt.
     """
-    changes: dict[HookPoint, list[Callable[[Tensor], Tensor]]] = {}
+    changes: dict[HookPoint, list[Change]] = {}
     for i in in_order(interventions):
-        one, strength = interventions[i], strengths[:, i]
-        where = is_steered(one.positions, positions, lengths)
-
-        def change(value: Tensor, one: Any = one, strength: Any = strength, where: Any = where) -> Tensor:
-            changed: Tensor = one.change(value, strength, where, positions)
-            return changed
-
+        one = interventions[i]
+        change = Change(one, strengths[:, i], is_steered(one.positions, positions, lengths))
         changes.setdefault((one.site, one.layer), []).append(change)
-    return {point: _in_turn(those) for point, those in changes.items()}
+    return {point: _in_turn(those, positions) for point, those in changes.items()}
 
 
 def is_steered(steered: SteeredPositions, positions: Tensor, lengths: Tensor) -> Tensor:
@@ -94,10 +89,13 @@ def checked_interventions(
     return listed
 
 
-def _in_turn(changes: list[Callable[[Tensor], Tensor]]) -> Callable[[Tensor], Tensor]:
+def _in_turn(changes: list[Change], positions: Tensor) -> Callable[[Tensor], Tensor]:
+    # latents of one autoencoder that follow each other are read from one value
+    groups = [list(those) for _, those in groupby(changes, key=lambda one: one.intervention.together or id(one))]
+
     def all_of_them(value: Tensor) -> Tensor:
-        for change in changes:
-            value = change(value)
+        for group in groups:
+            value = group[0].intervention.change_together(value, group, positions)
         return value
 
     return all_of_them

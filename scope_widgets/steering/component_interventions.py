@@ -15,7 +15,7 @@ from scope_widgets._aliases import former_options
 from scope_widgets.experiments.check_components import check_head
 from scope_widgets.models.execution.activation_edits import n_neurons
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.steering.intervention import Intervention, SteeredPositions, takes_former_at
+from scope_widgets.steering.intervention import Intervention, SteeredPositions, round_up, takes_former_at
 
 
 @takes_former_at
@@ -128,6 +128,11 @@ class ClampNeuron(Intervention):
     def span(self) -> tuple[float, float]:
         """From -5 to 5; a session measures it by the neuron's activations on its prompt."""
         return -5.0, 5.0
+
+    def span_on(self, value: Tensor) -> tuple[float, float]:
+        """Twice the neuron's largest activation, to both sides."""
+        reach = round_up(max(1.0, 2 * float(value[..., self.neuron].abs().max())))
+        return -reach, reach
 
     def check(self, scope: Microscope) -> None:
         """Raise ValueError where there is no such neuron, as in a mixture of experts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar
 
 from torch import Tensor
 
@@ -15,13 +15,23 @@ from scope_widgets.models.microscope import Microscope
 #: all positions; the prompt's last token and all that is generated after it; or a span (start, stop) of the prompt
 SteeredPositions: TypeAlias = Literal["all", "last"] | tuple[int, int | None]
 
+
+class Change(NamedTuple):
+    """What an intervention is to do in one forward: strength `[row]`, and which positions `[row, position]`."""
+
+    intervention: Intervention
+    strength: Tensor
+    where: Tensor
+
+
 _Own = TypeVar("_Own", bound="Intervention")
 
 
 class Intervention:
     """What all interventions share.
 
-    Make one of `AddDirection`, `ProjectOut`, `ScaleHead`, `ClampNeuron`, `SwapAttention`, `PatchActivation`.
+    Make one of `AddDirection`, `ProjectOut`, `ScaleHead`, `ClampNeuron`, `ClampFeature`, `ScaleFeature`,
+    `SwapAttention`, `PatchActivation`.
 
     Attributes
     ----------
@@ -58,6 +68,11 @@ class Intervention:
         return 0.0, 1.0
 
     @property
+    def together(self) -> str:
+        """What it acts with at one moment, where such interventions follow each other at one place; else empty."""
+        return ""
+
+    @property
     def active(self) -> bool:
         """Whether it changes anything at its strength."""
         return not is_neutral(self, self.strength)
@@ -90,6 +105,16 @@ class Intervention:
             The index in its prompt of each position that is run.
         """
         raise NotImplementedError
+
+    def change_together(self, value: Tensor, changes: Sequence[Change], positions: Tensor) -> Tensor:
+        """Return a value of its site as several interventions that are `together` with it change it, itself first."""
+        for one in changes:
+            value = one.intervention.change(value, one.strength, one.where, positions)
+        return value
+
+    def span_on(self, value: Tensor) -> tuple[float, float]:
+        """Return the range of a slider where its site has this value on a prompt; of those of kind "clamp"."""
+        return self.span
 
     def code(self) -> str:
         """Return a Python expression that makes it again, in terms of `steering` and `scope`."""

@@ -16,7 +16,10 @@ from scope_widgets import _kernels
 from scope_widgets._files import check_folder
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening
+from scope_widgets.experiments.direction import Direction
+from scope_widgets.experiments.sae_latent import Latent, shift_and_scale
 from scope_widgets.features.formats import write_saelens, write_sparsify
+from scope_widgets.features.sae import one_latent
 from scope_widgets.features.sae.ranked_encoder import RankedEncoder
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.features.sae.weights import Weights
@@ -92,6 +95,48 @@ class SAE(Weights):
         (write_sparsify if self.is_transcoder and self.activation == "topk" else write_saelens).write(self, folder)
         return folder
 
+    # --- one latent -------------------------------------------------------------------------------------------------
+
+    def latent(self, j: int) -> Latent:
+        """Return what reads and writes latent `j`: what `steering.ClampFeature` and `ScaleFeature` are made of.
+
+        Raises
+        ------
+        ValueError
+            For a latent that there is not, or where it is not known of which layer the SAE is.
+        """
+        return one_latent.latent_of(self, j)
+
+    def direction(self, j: int) -> Direction:
+        """Return the direction that latent `j` writes along, in the residual stream and in its units.
+
+        That of an SAE of "attention_out" or "mlp_out", or a transcoder to one of them, is of the stream that enters the
+        next block. A strength of 1 adds what an activation of 1 writes (where rows are normalised, what it writes for
+        a row whose scale is 1).
+
+        Parameters
+        ----------
+        j : int
+
+        Returns
+        -------
+        Direction
+            Its `scale` is the norm of the latent's decoder row.
+
+        Raises
+        ------
+        ValueError
+            For a latent that there is not or that writes nothing, an SAE that does not say its layer, or one of a place
+            that is not added to the residual stream as it is ("z", "mlp_in").
+
+        Examples
+        --------
+        >>> sae = features.load("demo")
+        >>> sae.direction(3).layer == sae.layer
+        True
+        """
+        return one_latent.direction_of(self, j)
+
     # --- what it computes -------------------------------------------------------------------------------------------
 
     def encode(self, x: Tensor | Array) -> SparseCodes:
@@ -149,7 +194,7 @@ class SAE(Weights):
             sums = sums + self._normalised(x) @ self.W_skip.T
         if self.normalisation == "none":
             return sums
-        shift, scale = self._shift_and_scale(x)
+        shift, scale = shift_and_scale(x, self.normalisation)
         return sums * scale + shift
 
     def __call__(self, x: Tensor | Array) -> Tensor:
@@ -161,13 +206,8 @@ class SAE(Weights):
     def _normalised(self, x: Tensor) -> Tensor:
         if self.normalisation == "none":
             return x
-        shift, scale = self._shift_and_scale(x)
+        shift, scale = shift_and_scale(x, self.normalisation)
         return (x - shift) / (scale + _EPSILON if self.normalisation == "layer_norm" else scale)
-
-    def _shift_and_scale(self, x: Tensor) -> tuple[Tensor | float, Tensor]:
-        if self.normalisation == "layer_norm":
-            return x.mean(1, keepdim=True), x.std(1, keepdim=True)
-        return 0.0, x.norm(dim=1, keepdim=True) / self.d_in**0.5
 
     def _codes(self, x: Tensor) -> SparseCodes:
         if self.activation == "topk":
