@@ -1,10 +1,11 @@
 /** FeatureBrowser: all latents of a sparse autoencoder, the page of one, and what fires on a text. */
 
+import { bytes } from "./core/bytes";
 import { h, icon } from "./core/elements/dom";
 import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
 import type { Key } from "./core/elements/shortcut_list";
-import { createToolbar } from "./core/elements/toolbar";
+import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/save_menu";
 import type { Filterable } from "./core/filter/filter";
 import { compile } from "./core/filter/filter";
@@ -20,6 +21,7 @@ import { figure } from "./feature_browser/figure";
 import { latentElements } from "./feature_browser/latent_view";
 import { tellTokens } from "./feature_browser/lines";
 import { createList } from "./feature_browser/list";
+import { createOwnNote } from "./feature_browser/own_note";
 import { createSearch } from "./feature_browser/search_field";
 import { State } from "./feature_browser/state";
 import { textElements } from "./feature_browser/text_view";
@@ -49,13 +51,13 @@ function build(view: View<FeatureBrowserTraits>): void {
   const state = new State(view);
   const list = createList(state, until);
   const search = createSearch(state, () => list.focus(), until);
-  const page = createPage(view, state);
+  const page = createPage(view, state, (text, isError) => toolbar.say(text, isError));
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
   const filters = createFilter(state, until);
   const saver = saverOf(view, () => figure(state, title.peek()), {
     name: () => (state.latent.peek() === null ? title.peek() : `latent ${state.latent.peek()}`),
   });
-  createToolbar(
+  const toolbar = createToolbar(
     root,
     {
       title,
@@ -70,6 +72,12 @@ function build(view: View<FeatureBrowserTraits>): void {
         PNG: saver.png,
         "CSV, the list": () => saver.file("csv", listCsv(state)),
         "CSV, the latent": () => saver.file("csv", latentCsv(state)),
+        "JSON, the latent": async () => {
+          const latent = state.latent.peek();
+          if (latent === null) throw new Error("Open the page of a latent first.");
+          const { buffers } = await view.requests.ask("json", { latents: [latent] });
+          saver.file("json", bytes(buffers[0]!).slice());
+        },
         HTML: saver.html,
       },
     },
@@ -148,7 +156,11 @@ const BACK = "M10 3 5 8l5 5";
 const FORWARD = "M6 3l5 5-5 5";
 
 /** The page of the open latent; without one what fires on the text, or what to do. */
-function createPage({ model, tooltip, selection, until }: View<FeatureBrowserTraits>, state: State): HTMLElement {
+function createPage(
+  { model, tooltip, selection, until }: View<FeatureBrowserTraits>,
+  state: State,
+  say: Toolbar["say"],
+): HTMLElement {
   const step = (label: string, path: string, by: -1 | 1): HTMLButtonElement =>
     h(
       "button",
@@ -195,12 +207,8 @@ function createPage({ model, tooltip, selection, until }: View<FeatureBrowserTra
     { class: "sw-button fb-list-button", type: "button", onclick: () => void (state.showsList.value = true) },
     "List",
   );
-  return h(
-    "div",
-    { class: "fb-page" },
-    h("div", { class: "fb-page-bar" }, back, forward, name, toList, close),
-    content,
-  );
+  const bar = h("div", { class: "fb-page-bar" }, back, forward, name, toList, close);
+  return h("div", { class: "fb-page" }, bar, createOwnNote(state, say, until), content);
 }
 
 function hints(state: State, reason: string): HTMLElement[] {

@@ -196,3 +196,22 @@ def test_figures_and_stills(index: FeatureIndex) -> None:
 def test_numbers_of_many_latents_fit_into_a_message() -> None:
     packed = 131_072 * (4 + 4 + 2 + 2)
     assert packed < 1_600_000
+
+
+def test_notes_are_written_from_the_page(tmp_path: Path) -> None:
+    import shutil
+
+    from scope_widgets.features.indexing.demo_index import demo_index
+
+    shutil.copytree(demo_index(), tmp_path / "index")
+    index = FeatureIndex.load(tmp_path / "index")
+    view = FeatureBrowser(index)
+    assert view.can_write
+    assert not FeatureBrowser(FeatureIndex.load("demo")).can_write
+    view.answer_annotate(27, "mine", "a note")
+    assert view.answer_rows([27])[0]["labels"] == ["mine"]
+    assert view.answer_latent(27)[0]["own"] == {"label": "mine", "note": "a note"}
+    (record,) = json.loads(view.answer_json([27])[1][0])
+    assert record["explanations"][0]["description"] == "mine"
+    with pytest.raises(ValueError, match="up to 300 characters"):
+        view.answer_annotate(27, "x" * 301, "")

@@ -26,6 +26,11 @@ export interface Label {
   firing: number;
 }
 
+export interface Own {
+  label: string;
+  note: string;
+}
+
 export interface LatentPage {
   latent: number;
   count: number;
@@ -39,4 +44,6 @@ export interface LatentPage {
   partners: [latent: number, share: number, lift: number | null][];
   histogram: [low: number, high: number, count: number][];
   label: Label | null;
+  /** What somebody wrote on it. */
+  own: Own;
 }

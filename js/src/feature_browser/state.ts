@@ -11,7 +11,7 @@ import type { FeatureBrowserTraits } from "../generated/traits";
 import { type Columns, readColumns } from "./columns";
 import { type Fires, firesOf } from "./fires";
 import { type Found, orderOf, type SortColumn } from "./order";
-import type { LatentPage } from "./page_data";
+import type { LatentPage, Own } from "./page_data";
 
 /** What a row says beside its numbers. */
 export interface Words {
@@ -130,6 +130,15 @@ export class State {
     this.#pages.set(latent, data);
     if (this.#pages.size > PAGES) this.#pages.delete(this.#pages.keys().next().value!);
     return data;
+  }
+
+  /** Write a label and a note on a latent, in Python's file. */
+  async annotate(latent: number, own: Own): Promise<void> {
+    await this.#view.requests.ask("annotate", { latent, ...own });
+    const page = this.#pages.get(latent);
+    if (page) this.#pages.set(latent, { ...page, own });
+    this.#words.delete(latent);
+    this.arrived.value++;
   }
 
   knownPage = (latent: number): LatentPage | undefined => this.#pages.get(latent);

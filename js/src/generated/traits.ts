@@ -172,6 +172,8 @@ export interface FeatureBrowserTraits extends ViewTraits {
   search: string;
   /** why no text can be run, as a sentence; empty where one can */
   cannot_run: string;
+  /** notes on latents can be written beside the index */
+  can_write: boolean;
   /** what a reader must know, as a sentence */
   notice: string;
   /** where the index came from, as lines */

@@ -22,6 +22,7 @@ from scope_widgets.features.indexing.files import LABELS, IndexManifest, read_in
 from scope_widgets.features.indexing.random_contexts import RandomContexts
 from scope_widgets.features.indexing.text_search import rows_with_text
 from scope_widgets.features.labelling.labels import FeatureLabels
+from scope_widgets.features.labelling.notes import LatentNote, read_notes
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.sae.massive import is_massive, largest_norm
@@ -154,6 +155,21 @@ class FeatureIndex(Shown):
             if found.feature.dtype.kind != "i" or not np.isin(found.feature, np.arange(len(self))).all():
                 raise ValueError("it names latents that there are not")
         return found
+
+    @cached_property
+    def notes(self) -> dict[int, LatentNote]:
+        """Labels and notes of one's own by latent, as `features.annotate` writes them.
+
+        Raises
+        ------
+        ValueError
+            Where their file is damaged, or of another autoencoder.
+        """
+        return read_notes(self)
+
+    def forget_notes(self) -> None:
+        """Read the notes anew when they are asked for next."""
+        self.__dict__.pop("notes", None)
 
     def with_model(self, scope: Microscope | None = None, sae: SAE | None = None) -> FeatureIndex:
         """Return the same index with another model or SAE, or its own where none is given.
@@ -376,8 +392,8 @@ class FeatureIndex(Shown):
         text : str, optional
             In the text of one of its 5 strongest examples, whatever its case and spaces.
         label : str, optional
-            In its label (of `features.label`), whatever its case; sorted by the detection. "unlabelled" finds those
-            without.
+            In its label (of `features.label`, or one's own), whatever its case; sorted by the detection, which is 1 of
+            one's own. "unlabelled" finds those without.
         rate : (low, high), optional
             Share of tokens on which it fires.
         promotes : str or token id, optional
@@ -468,13 +484,15 @@ class FeatureIndex(Shown):
         return np.where(there, 1.0, np.nan)
 
     def _by_label(self, label: str) -> Array:
-        if self.labels is None:
+        if self.labels is None and not self.notes:
             raise ValueError("label= searches labels, and there are none yet: features.label(index) makes them.")
         if not isinstance(label, str) or not label:
             raise ValueError(f"label= is what to look for in the labels; got {opening(label)}.")
-        has = np.array([label.lower() in one.lower() for one in self.labels.label], dtype=bool)
         found = np.full(len(self), np.nan)
-        found[self.labels.feature[has]] = np.nan_to_num(self.labels.detection[has])
+        if self.labels is not None:
+            has = np.array([label.lower() in one.lower() for one in self.labels.label], dtype=bool)
+            found[self.labels.feature[has]] = np.nan_to_num(self.labels.detection[has])
+        found[[one for one, own in self.notes.items() if label.lower() in own.label.lower()]] = 1.0
         return found
 
     def _by_rate(self, rate: tuple[float, float]) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -12,14 +13,16 @@ import traitlets
 from scope_widgets._check_choice import is_whole
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening
-from scope_widgets.features import SAE, FeatureIndex
+from scope_widgets.features import SAE, FeatureIndex, annotate, neuronpedia
+from scope_widgets.features.indexing.demo_index import is_demo
 from scope_widgets.features.labelling.labels import UNLABELLED
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets.core.drawing.svg_sheet import Paper
+from scope_widgets.widgets.core.reproducing_code import load_line
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.view import TALLEST, Answer, View
 from scope_widgets.widgets.feature_browser.columns import COLUMNS, column, packed
-from scope_widgets.widgets.feature_browser.latent_page import latent_page
+from scope_widgets.widgets.feature_browser.latent_page import latent_page, own_notes
 from scope_widgets.widgets.figures.captions import number
 from scope_widgets.widgets.figures.feature_browser import draw_latent, draw_list
 
@@ -113,6 +116,7 @@ class FeatureBrowser(View):
     search_by = traitlets.Enum(KINDS, "fires_on").tag(sync=True)
     search = traitlets.Unicode().tag(sync=True)
     cannot_run = traitlets.Unicode(help="why no text can be run, as a sentence; empty where one can").tag(sync=True)
+    can_write = traitlets.Bool(help="notes on latents can be written beside the index").tag(sync=True)
     notice = traitlets.Unicode(help="what a reader must know, as a sentence").tag(sync=True)
     source = traitlets.List(traitlets.Unicode(), help="where the index came from, as lines").tag(sync=True)
     arguments = traitlets.List(traitlets.Unicode(), help="as Python, those that Python alone sets").tag(sync=True)
@@ -152,6 +156,7 @@ class FeatureBrowser(View):
             n_listed=len(self._listed),
             n_tokens=manifest.n_tokens,
             **columns,
+            can_write=index.folder is not None and not is_demo(index.folder),
             cannot_run=_cannot_run(self.index),
             notice=_notice(self.index),
             source=_source(self.index),
@@ -165,12 +170,22 @@ class FeatureBrowser(View):
         self.latent = latent
 
     def _made_by(self) -> str:
-        folder = "..." if self.index.folder is None else repr(str(self.index.folder))
-        scope = "" if self.index.scope is None else ", scope=scope, sae=sae"
-        return (
-            "from scope_widgets import features\nfrom scope_widgets.widgets import FeatureBrowser\n\n"
-            f"index = features.FeatureIndex.load({folder}{scope})\n"
-        )
+        folder, scope = self.index.folder, self.index.scope
+        is_given = is_demo(folder)
+        known = '"demo"' if is_given else "..." if folder is None else repr(str(folder))
+        lines = ["", *([load_line(scope)] if scope is not None else [])]
+        options = [] if scope is None else ["scope=scope"]
+        if self.index.sae is not None and not is_given:
+            lines.append("sae = ...  # your SAE: where it was loaded from is not known")
+            options.append("sae=sae")
+        names = ["features"] if scope is None else ["Microscope", "features"]
+        lines = [
+            f"from scope_widgets import {', '.join(names)}",
+            "from scope_widgets.widgets import FeatureBrowser",
+            *lines,
+            f"index = features.FeatureIndex.load({', '.join([known, *options])})",
+        ]
+        return "\n".join([*lines, ""])
 
     @traitlets.validate("latent")
     def _check_latent(self, proposal: Any) -> int | None:
@@ -211,14 +226,27 @@ class FeatureBrowser(View):
             raise ValueError(f"Up to {_MOST_ROWS} rows are asked for at once, not {len(latents)}.")
         found = self.index.rows(latents)
         labels = found["label"].tolist() if "label" in found else [""] * len(found)
-        return {
-            "tokens": found["top_tokens"].tolist(),
-            "labels": ["" if one == UNLABELLED else one for one in labels],
-        }, []
+        own = own_notes(self.index)
+        said = [
+            own[latent].label if latent in own and own[latent].label else "" if label == UNLABELLED else label
+            for latent, label in zip(latents, labels, strict=True)
+        ]
+        return {"tokens": found["top_tokens"].tolist(), "labels": said}, []
 
     def answer_latent(self, latent: int) -> Answer:
         """Return the page of a latent."""
         return latent_page(self.index, latent), []
+
+    def answer_annotate(self, latent: int, label: str, note: str) -> Answer:
+        """Write a label and a note on a latent, beside the index."""
+        annotate(self.index, latent, label=label, note=note)
+        return {}, []
+
+    def answer_json(self, latents: list[int]) -> Answer:
+        """Return records of latents in Neuronpedia's schema, as JSON."""
+        if len(latents) > _MOST_ROWS:
+            raise ValueError(f"Up to {_MOST_ROWS} latents are written at once, not {len(latents)}.")
+        return {}, [json.dumps(neuronpedia(self.index, latents), indent=1, allow_nan=False).encode()]
 
     def answer_find(self, by: str, what: str) -> Answer:
         """Return the latents that a search finds, int32 and the best first, and what each is sorted by, float32."""
@@ -342,6 +370,10 @@ def _cannot_run(index: FeatureIndex) -> str:
 
 
 def _notice(index: FeatureIndex) -> str:
+    try:
+        index.notes  # noqa: B018
+    except ValueError as damaged:
+        return str(damaged)
     listed = np.unique(index.arrays["token"][:, :5])
     if any(index.has_text(one) for one in listed[listed >= 0][:50].tolist()) or not (listed >= 0).any():
         return ""

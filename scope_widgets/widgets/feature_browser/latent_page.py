@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from scope_widgets.features import FeatureIndex
+from scope_widgets.features.labelling.notes import LatentNote
 
 
 def latent_page(index: FeatureIndex, j: int) -> dict[str, Any]:
@@ -38,7 +40,16 @@ def latent_page(index: FeatureIndex, j: int) -> dict[str, Any]:
         "partners": _rows(index.coactivation(j)[["feature", "share", "lift"]]),
         "histogram": _rows(index.histogram(j)),
         "label": _label(index, j),
+        "own": asdict(own_notes(index).get(j, LatentNote())),
     }
+
+
+def own_notes(index: FeatureIndex) -> dict[int, LatentNote]:
+    """Return what somebody wrote on latents; nothing of a file that is damaged, which the view says once."""
+    try:
+        return index.notes
+    except ValueError:
+        return {}
 
 
 def _rows(frame: Any) -> list[list[Any]]:
