@@ -25,6 +25,7 @@ import { createOwnNote } from "./feature_browser/own_note";
 import { createSearch } from "./feature_browser/search_field";
 import { State } from "./feature_browser/state";
 import { textElements } from "./feature_browser/text_view";
+import { showPanel } from "./feature_browser/touch";
 import type { FeatureBrowserTraits } from "./generated/traits";
 
 const KEYS: Key[] = [
@@ -33,6 +34,7 @@ const KEYS: Key[] = [
   ["/", "search"],
   ["t", "type a text: which latents fire on it"],
   ["f", "filter by numbers"],
+  ["x", "touch the latent: clamp, scale or ablate it"],
   ["[ and ]", "the page before, and after"],
   ["Escape", "step back: clear a field, close the page"],
   ["?", "this list"],
@@ -91,6 +93,7 @@ function build(view: View<FeatureBrowserTraits>): void {
   watch(until, () => {
     const narrow = size.value[0] > 0 && size.value[0] < BESIDE;
     body.classList.toggle("fb-narrow", narrow);
+    root.classList.toggle("fb-slim", narrow);
     const opened = state.latent.value !== null || state.fires.value !== undefined;
     body.classList.toggle("fb-opened", opened && !state.showsList.value);
   });
@@ -107,10 +110,12 @@ function build(view: View<FeatureBrowserTraits>): void {
       "/": () => search.focus(),
       t: () => search.focus("fires_on"),
       f: () => filterField.focus(),
+      x: () => void (state.touching.value = !state.isSaved && state.latent.peek() !== null && !state.touching.peek()),
       "[": () => state.step(-1),
       "]": () => state.step(1),
       escape: () => {
-        if (state.latent.peek() !== null) state.open(null);
+        if (state.latent.peek() !== null && state.touching.peek()) state.touching.value = false;
+        else if (state.latent.peek() !== null) state.open(null);
         else if (state.token.peek() !== undefined && state.fires.peek()) view.selection.setTokens([]);
         else if (state.search.peek()) state.setSearch(state.searchBy.peek(), "");
         list.focus();
@@ -207,8 +212,51 @@ function createPage(
     { class: "sw-button fb-list-button", type: "button", onclick: () => void (state.showsList.value = true) },
     "List",
   );
-  const bar = h("div", { class: "fb-page-bar" }, back, forward, name, toList, close);
-  return h("div", { class: "fb-page" }, bar, createOwnNote(state, say, until), content);
+  const touch = h(
+    "button",
+    {
+      class: "sw-button",
+      type: "button",
+      title: "Clamp, scale or ablate the latent, and see what comes next (x)",
+      onclick: () => void (state.touching.value = !state.touching.peek()),
+    },
+    "Touch",
+  );
+  const panel = createTouch(model, state, until);
+  watch(until, () => {
+    const open = state.touching.value && state.latent.value !== null;
+    touch.hidden = state.latent.value === null || state.isSaved;
+    touch.setAttribute("aria-pressed", String(open));
+    panel.hidden = !open;
+    content.hidden = open;
+  });
+  const bar = h("div", { class: "fb-page-bar" }, back, forward, name, touch, toList, close);
+  return h("div", { class: "fb-page" }, bar, createOwnNote(state, say, until), content, panel);
+}
+
+/** The steering panel on the open latent; on another one it gets sliders of that too. */
+function createTouch(model: View<FeatureBrowserTraits>["model"], state: State, until: AbortSignal): HTMLElement {
+  const place = h("div", { class: "fb-panel" });
+  let life = new AbortController();
+  until.addEventListener("abort", () => life.abort());
+  const put = async (latent: number): Promise<void> => {
+    life.abort();
+    life = new AbortController();
+    const { signal } = life;
+    try {
+      const traits = await state.touch(latent);
+      if (signal.aborted) return;
+      place.replaceChildren();
+      showPanel(model, traits, place, signal);
+    } catch (error) {
+      if (!signal.aborted) place.replaceChildren(h("p", { class: "fb-error" }, (error as Error).message));
+    }
+  };
+  watch(until, () => {
+    const latent = state.latent.value;
+    if (state.touching.value && latent !== null) void put(latent);
+  });
+  return place;
 }
 
 function hints(state: State, reason: string): HTMLElement[] {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ import pytest
 
 from scope_widgets import Microscope
 from scope_widgets.features import FeatureIndex
+from scope_widgets.features.indexing.demo_index import demo_index
 from scope_widgets.widgets import FeatureBrowser, Selection
 from tests.support.view_page import frame, rested
 
@@ -195,3 +198,35 @@ def test_a_narrow_view_shows_the_list_or_the_page(show: Any, browser_page: Any) 
     assert place.locator(".fb-page").is_visible()
     assert place.evaluate("one => one.scrollWidth <= one.clientWidth")
     assert view.latent is not None
+
+
+def test_a_latent_is_scaled_on_the_text_and_the_next_tokens_move(show: Any, browser_page: Any) -> None:
+    view, place = show(latent=27, search="When Mary and Lily went to the store , John gave a book to")
+    rested(browser_page)
+    place.get_by_role("listbox").focus()
+    browser_page.keyboard.press("x")
+    slider = place.get_by_role("slider").nth(1)
+    slider.wait_for()
+    slider.focus()
+    browser_page.keyboard.press("Home")
+    rested(browser_page)
+    frame(browser_page)
+    assert view.panel.session.strengths[1] == 0
+    assert view.panel.start["kl"] > 0
+    assert f"{view.panel.start['kl']:.1g}" in place.locator(".fb-panel").inner_text()
+    assert place.locator(".fb-panel .sp-right").is_visible()
+    place.get_by_role("button", name="Touch", exact=True).click()
+    assert place.locator(".fb-content").is_visible()
+
+
+def test_a_label_of_ones_own_is_written_beside_the_index(show: Any, browser_page: Any, tmp_path: Path) -> None:
+    shutil.copytree(demo_index(), tmp_path / "index")
+    own = FeatureIndex.load(tmp_path / "index")
+    _, place = show(own, latent=27)
+    place.get_by_label("your label").fill(EVIL)
+    place.get_by_label("your label").press("Enter")
+    frame(browser_page)
+    assert own.notes[27].label == EVIL
+    assert EVIL in place.locator("[aria-selected=true]").inner_text()
+    assert browser_page.evaluate("window.evil") is None
+    assert json.loads(saved(browser_page, place, "JSON, the latent"))[0]["explanations"][0]["description"] == EVIL

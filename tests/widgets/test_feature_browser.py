@@ -215,3 +215,43 @@ def test_notes_are_written_from_the_page(tmp_path: Path) -> None:
     assert record["explanations"][0]["description"] == "mine"
     with pytest.raises(ValueError, match="up to 300 characters"):
         view.answer_annotate(27, "x" * 301, "")
+
+
+def test_a_latent_is_touched_in_a_steering_panel(index: FeatureIndex) -> None:
+    view = FeatureBrowser(index)
+    sent: list[Any] = []
+    view.send = lambda content, buffers=None: sent.append(content)  # type: ignore[method-assign]
+    traits = view.answer_touch(27, "When Mary and Lily went to")[0]["traits"]
+    json.dumps(traits, allow_nan=False)
+    assert traits["strengths"] == [None, 1.0]
+    assert [one["name"] for one in traits["interventions"]] == ["latent 3.27", "scale latent 3.27"]
+    assert view.panel is not None
+    view._touched.hear({"v": 1, "kind": "panel", "set": {"strengths": [None, 0.0]}})
+    assert view.panel.session.strengths[1] == 0.0
+    message = {"v": 1, "kind": "req", "id": "a", "name": "steer", "args": {"strengths": [None, 0.0]}}
+    view._touched.hear({"v": 1, "kind": "panel", "message": message})
+    answer = sent[-1]["message"]
+    assert (answer["kind"], answer["id"]) == ("res", "a")
+    assert answer["data"]["kl"] > 0
+    same = view.panel
+    assert len(view.answer_touch(33, "")[0]["traits"]["interventions"]) == 4
+    assert len(view.answer_touch(27, "")[0]["traits"]["interventions"]) == 4
+    assert view.panel is same
+    view._touched.hear({"v": 1, "kind": "panel", "set": {"interventions": []}})  # the browser may not
+    assert len(view.panel.interventions) == 4
+    view.answer_touch(27, "Another text")
+    assert view.panel is not same
+    view.close()
+    assert view.panel is None
+
+
+def test_a_latent_is_touched_on_its_strongest_example_or_not_at_all(index: FeatureIndex) -> None:
+    view = FeatureBrowser(index)
+    assert view.answer_touch(27, "")[0]["traits"]["prompt_tokens"][-1] == "Lily"
+    dead = int(np.flatnonzero(index.arrays["count"] == 0)[0])
+    view = FeatureBrowser(index)
+    with pytest.raises(ValueError, match="has no example to touch it on: type a text"):
+        view.answer_touch(dead, "")
+    assert len(view.answer_touch(dead, "Lily ran")[0]["traits"]["interventions"]) == 2
+    with pytest.raises(ValueError, match=r"needs the model and its SAE: FeatureBrowser\(index, scope=scope\)"):
+        FeatureBrowser(FeatureIndex.load("demo")).answer_touch(27, "")

@@ -49,6 +49,8 @@ export class State {
   readonly searching = signal(false);
   /** What went wrong with a search; "" where nothing did. */
   readonly problem = signal("");
+  /** The latents on which a panel stands open in the place of the page. */
+  readonly touching = signal(false);
   /** Where there is no room beside it, the list and not the page. */
   readonly showsList = signal(false);
   /** The pages that were open before, and that were gone back from. */
@@ -139,6 +141,13 @@ export class State {
     if (page) this.#pages.set(latent, { ...page, own });
     this.#words.delete(latent);
     this.arrived.value++;
+  }
+
+  /** The traits of the steering panel, with sliders for a latent on the typed text. */
+  async touch(latent: number): Promise<Record<string, unknown>> {
+    const text = this.searchBy.peek() === "fires_on" ? this.search.peek() : "";
+    const { data } = await this.#view.requests.ask("touch", { latent, text });
+    return data.traits;
   }
 
   knownPage = (latent: number): LatentPage | undefined => this.#pages.get(latent);

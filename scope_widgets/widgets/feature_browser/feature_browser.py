@@ -23,8 +23,10 @@ from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.view import TALLEST, Answer, View
 from scope_widgets.widgets.feature_browser.columns import COLUMNS, column, packed
 from scope_widgets.widgets.feature_browser.latent_page import latent_page, own_notes
+from scope_widgets.widgets.feature_browser.touched_latents import TouchedLatents
 from scope_widgets.widgets.figures.captions import number
 from scope_widgets.widgets.figures.feature_browser import draw_latent, draw_list
+from scope_widgets.widgets.steering_panel import SteeringPanel
 
 #: what the field above the list searches
 KINDS = ("fires_on", "token", "text", "label", "promotes", "latent")
@@ -166,6 +168,8 @@ class FeatureBrowser(View):
             search=search,
             **traits,
         )
+        self._touched = TouchedLatents(self.index, self.selection, lambda message, buffers: self.send(message, buffers))
+        self.on_msg(lambda _view, message, _buffers: self._touched.hear(message))
         self.sort = list(sort)
         self.latent = latent
 
@@ -241,6 +245,22 @@ class FeatureBrowser(View):
         """Write a label and a note on a latent, beside the index."""
         annotate(self.index, latent, label=label, note=note)
         return {}, []
+
+    def answer_touch(self, latent: int, text: str) -> Answer:
+        """Return the traits of the steering panel, with sliders that clamp and scale a latent on a text."""
+        self.index.rows([latent])  # there is such a latent
+        return {"traits": self._touched.touch(latent, text.strip()).told()}, []
+
+    @property
+    def panel(self) -> SteeringPanel | None:
+        """The steering panel of the latents that are touched, None before one is."""
+        return self._touched.panel
+
+    def close(self) -> None:
+        """Remove the view from the notebook, with the panel in it."""
+        if getattr(self, "_touched", None) is not None:
+            self._touched.close()
+        super().close()
 
     def answer_json(self, latents: list[int]) -> Answer:
         """Return records of latents in Neuronpedia's schema, as JSON."""
