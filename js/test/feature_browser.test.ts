@@ -16,6 +16,7 @@ function columnsOf(counts: number[], max: number[], latents: number[] = []): Col
     counts: view(Uint32Array.from(counts)),
     maxima: view(Float32Array.from(max)),
     means: view(Uint16Array.from(counts, () => 0x3800)),
+    others: view(new Uint8Array(0)),
     scores: view(new Uint16Array(0)),
   };
   return readColumns(new FakeModel(state) as never);

@@ -1,6 +1,7 @@
 """Features: recorded activations, sparse autoencoders, and what their latents stand for."""
 
 from scope_widgets.features.comparison.compare import FeatureComparison, compare
+from scope_widgets.features.comparison.nearest import NearestLatents, nearest
 from scope_widgets.features.evaluation.evaluate import evaluate
 from scope_widgets.features.evaluation.randomise import randomise
 from scope_widgets.features.evaluation.recovery import Recovery, recovery
@@ -26,6 +27,7 @@ __all__ = [
     "FeatureComparison",
     "FeatureIndex",
     "FeatureLabels",
+    "NearestLatents",
     "Recording",
     "Recovery",
     "SAEScores",
@@ -38,6 +40,7 @@ __all__ = [
     "index",
     "label",
     "load",
+    "nearest",
     "neuronpedia",
     "probe",
     "randomise",

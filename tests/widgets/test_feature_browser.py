@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import traitlets
 
-from scope_widgets import Microscope
+from scope_widgets import Microscope, features
 from scope_widgets.features import FeatureIndex
 from scope_widgets.widgets import FeatureBrowser, Selection
 
@@ -255,3 +255,24 @@ def test_a_latent_is_touched_on_its_strongest_example_or_not_at_all(index: Featu
     assert len(view.answer_touch(dead, "Lily ran")[0]["traits"]["interventions"]) == 2
     with pytest.raises(ValueError, match=r"needs the model and its SAE: FeatureBrowser\(index, scope=scope\)"):
         FeatureBrowser(FeatureIndex.load("demo")).answer_touch(27, "")
+
+
+def test_latents_stand_beside_those_of_another_autoencoder(index: FeatureIndex) -> None:
+    assert index.sae is not None
+    found = features.nearest(index.sae, index.sae, n=3)
+    view = FeatureBrowser(index, compared=found, other=index, sort=("other", "ascending"))
+    levels = np.frombuffer(view.others, np.uint8) / 127.5 - 1
+    np.testing.assert_allclose(levels, found.cosines[:, 0], atol=1 / 127)
+    latent, cosine, words, mutual = view.answer_latent(27)[0]["others"][0]
+    assert (latent, round(cosine, 3), words, mutual) == (27, 1.0, "'Lily'", True)
+    assert FeatureBrowser(index, compared=found).answer_latent(27)[0]["others"][0][2] == ""
+    assert view.still_table()
+    few = features.NearestLatents(found.latents[:3], found.cosines[:3], found.back_latents, found.back_cosines)
+    for options, sentence in (
+        ({"compared": 3}, "what features.nearest"),
+        ({"compared": few}, "is of 3 latents, and this index of 512"),
+        ({"other": index}, "do not belong together"),
+        ({"other": "demo", "compared": found}, "FeatureIndex of the other SAE"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=sentence):
+            FeatureBrowser(index, **options)

@@ -15,6 +15,8 @@ export interface Columns {
   /** NaN where a latent has no label; nothing where none has. */
   score: Float32Array | undefined;
   dead: Uint8Array;
+  /** Largest cosine with a latent of another autoencoder, in steps of 1/127; nothing where none is compared. */
+  other: Float32Array | undefined;
   rowOf(latent: number): number | undefined;
 }
 
@@ -25,6 +27,7 @@ export function readColumns(model: Model<FeatureBrowserTraits>): Columns {
   const places = listed.length ? new Map(Array.from(listed, (latent, row) => [latent, row])) : undefined;
   const [counts, max] = [int32(model.get("counts")), float32(model.get("maxima"))];
   const tokens = Math.max(1, model.get("n_tokens"));
+  const others = bytes(model.get("others"));
   const scores = halves(bytes(model.get("scores")));
   return {
     n,
@@ -33,6 +36,7 @@ export function readColumns(model: Model<FeatureBrowserTraits>): Columns {
     max,
     rate: Float32Array.from(counts, (count) => (count >>> 0) / tokens),
     mean: halves(bytes(model.get("means"))).map((share, row) => share * max[row]!),
+    other: others.length ? Float32Array.from(others, (level) => level / 127.5 - 1) : undefined,
     score: scores.length ? scores : undefined,
     dead: Uint8Array.from(counts, (count) => Number(count === 0)),
     rowOf: (latent) => (places ? places.get(latent) : latent >= 0 && latent < n ? latent : undefined),
@@ -40,12 +44,13 @@ export function readColumns(model: Model<FeatureBrowserTraits>): Columns {
 }
 
 /** What a filter asks about. */
-export function filterColumns({ latents, rate, mean, max, score, dead }: Columns): FilterColumn[] {
+export function filterColumns({ latents, rate, mean, max, score, other, dead }: Columns): FilterColumn[] {
   return [
     { name: "rate", kind: "number", values: rate },
     { name: "mean", kind: "number", values: mean },
     { name: "max", kind: "number", values: max },
     ...(score ? [{ name: "score", kind: "number" as const, values: score }] : []),
+    ...(other ? [{ name: "other", kind: "number" as const, values: other }] : []),
     { name: "dead", kind: "integer", values: dead },
     { name: "latent", kind: "integer", values: latents },
   ];

@@ -222,9 +222,19 @@ function tables(state: State, page: LatentPage): HTMLElement {
       latentRows(page.neighbours.map(([one, cosine]) => [one, cosine.toFixed(2).replace("-", "−")])),
       "cosine",
     ),
+    ...table("in the other SAE", otherRows(page), "cosine"),
     ...table("fires with", latentRows(page.partners.map(([one, share]) => [one, percent(share)])), "of its tokens"),
   );
 }
+
+/** Of another autoencoder: ⇄ where each is the other's nearest. */
+const otherRows = ({ others }: LatentPage): HTMLElement[] =>
+  others.map(([latent, cosine, words, mutual]) => {
+    const title = mutual ? "Each is the other's nearest." : "That one has a nearer one here.";
+    const name = h("span", { class: "fb-other", title }, String(latent), mutual ? " ⇄ " : " ");
+    name.append(h("span", { class: "sw-dim" }, words));
+    return entry(name, cosine.toFixed(2).replace("-", "−"));
+  });
 
 const entry = (name: HTMLElement, value: string): HTMLElement =>
   h("div", { class: "fb-entry" }, name, h("span", { class: "fb-amount" }, value));

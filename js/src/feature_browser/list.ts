@@ -208,7 +208,7 @@ function headerCell(state: State, { name, title, help }: Shown): HTMLElement {
 /** The columns that fit. */
 function shownColumns(state: State, width: number): Shown[] {
   void state.sort.value; // the header says it
-  const { latents, rate, mean, max, score, dead } = state.columns;
+  const { latents, rate, mean, max, score, other, dead } = state.columns;
   const found = state.found.value;
   const text = (values: ArrayLike<number>) => (row: number) => (dead[row] ? "" : steady(values[row]!));
   const matched = new Map(found ? Array.from(found.rows, (row, at) => [row, found.match[at]!]) : []);
@@ -248,8 +248,16 @@ function shownColumns(state: State, width: number): Shown[] {
       help: "Detection of its label: 0.5 is chance.",
       text: (row) => (Number.isNaN(score[row]!) ? "" : score[row]!.toFixed(2)),
     });
+  if (other)
+    all.push({
+      name: "other",
+      title: "other",
+      width: 48,
+      help: "Largest cosine with a latent of the other SAE.",
+      text: (row) => other[row]!.toFixed(2).replace("-", "−"),
+    });
   if (width >= 470)
-    all.splice(all.length - (score ? 1 : 0), 0, {
+    all.splice(all.findIndex(({ name }) => name === "max") + 1, 0, {
       name: "mean",
       title: "mean",
       width: 48,

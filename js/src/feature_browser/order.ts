@@ -2,7 +2,7 @@
 import type { Predicate } from "../core/filter/filter";
 import type { Columns } from "./columns";
 
-export type SortColumn = "latent" | "rate" | "mean" | "max" | "score" | "dead" | "match";
+export type SortColumn = "latent" | "rate" | "mean" | "max" | "score" | "other" | "dead" | "match";
 
 /** What a search found: rows, the best first, and what each is sorted by. */
 export interface Found {

@@ -46,4 +46,6 @@ export interface LatentPage {
   label: Label | null;
   /** What somebody wrote on it. */
   own: Own;
+  /** The nearest latents of another autoencoder; `mutual` where this is the nearest to that in turn. */
+  others: [latent: number, cosine: number, words: string, mutual: boolean][];
 }

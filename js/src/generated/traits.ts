@@ -165,6 +165,8 @@ export interface FeatureBrowserTraits extends ViewTraits {
   maxima: Bytes;
   /** float16: detection of the label, NaN where it has none; empty without labels */
   scores: Bytes;
+  /** uint8: largest cosine with a latent of the other SAE, 0 to 255 for -1 to 1 */
+  others: Bytes;
   latent: number | null;
   filter: string;
   sort: string[];

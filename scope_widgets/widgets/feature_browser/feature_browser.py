@@ -13,7 +13,7 @@ import traitlets
 from scope_widgets._check_choice import is_whole
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening
-from scope_widgets.features import SAE, FeatureIndex, annotate, neuronpedia
+from scope_widgets.features import SAE, FeatureIndex, NearestLatents, annotate, neuronpedia
 from scope_widgets.features.indexing.demo_index import is_demo
 from scope_widgets.features.labelling.labels import UNLABELLED
 from scope_widgets.models.microscope import Microscope
@@ -22,7 +22,7 @@ from scope_widgets.widgets.core.reproducing_code import load_line
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.view import TALLEST, Answer, View
 from scope_widgets.widgets.feature_browser.columns import COLUMNS, column, packed
-from scope_widgets.widgets.feature_browser.latent_page import latent_page, own_notes
+from scope_widgets.widgets.feature_browser.latent_page import latent_page, others_of, own_notes
 from scope_widgets.widgets.feature_browser.touched_latents import TouchedLatents
 from scope_widgets.widgets.figures.captions import number
 from scope_widgets.widgets.figures.feature_browser import draw_latent, draw_list
@@ -46,6 +46,11 @@ class FeatureBrowser(View):
     scope : Microscope, optional
         Runs the texts that are typed; default that of the index. The SAE is that of the index, too.
     sae : SAE, optional
+    compared : NearestLatents, optional
+        What `features.nearest(sae, other_sae)` found: a column of the largest cosine, and on each page the nearest
+        latents of the other autoencoder.
+    other : FeatureIndex, optional
+        That of the other autoencoder, for the tokens and labels of its latents.
     latents : sequence of int, optional
         Those that are listed; default all. A saved page has the pages of all of them.
     latent : int, optional
@@ -112,6 +117,9 @@ class FeatureBrowser(View):
     scores = traitlets.Bytes(help="float16: detection of the label, NaN where it has none; empty without labels").tag(
         sync=True
     )
+    others = traitlets.Bytes(help="uint8: largest cosine with a latent of the other SAE, 0 to 255 for -1 to 1").tag(
+        sync=True
+    )
     latent = traitlets.Int(None, allow_none=True).tag(sync=True)
     filter = traitlets.Unicode().tag(sync=True)
     sort: Any = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -130,6 +138,8 @@ class FeatureBrowser(View):
         scope: Microscope | None = None,
         *,
         sae: SAE | None = None,
+        compared: NearestLatents | None = None,
+        other: FeatureIndex | None = None,
         latents: Iterable[int] | None = None,
         latent: int | None = None,
         filter: str = "",
@@ -144,11 +154,12 @@ class FeatureBrowser(View):
         if not isinstance(index, FeatureIndex):
             raise TypeError(f"FeatureBrowser shows a FeatureIndex, as features.index makes it, not {opening(index)}.")
         self.index = index.with_model(scope, sae)
+        self.compared, self.other = _checked_comparison(self.index, compared, other)
         self._listed = _checked_latents(self.index, latents)
         listed = b"" if latents is None else self._listed.astype("<i4").tobytes()
         manifest = index.manifest
         model = manifest.model.rstrip("/").rsplit("/", 1)[-1]
-        columns: dict[str, Any] = packed(self.index, self._listed)
+        columns: dict[str, Any] = packed(self.index, self._listed, compared)
         super().__init__(
             selection=selection,
             selected_tokens=selected_tokens,
@@ -239,7 +250,7 @@ class FeatureBrowser(View):
 
     def answer_latent(self, latent: int) -> Answer:
         """Return the page of a latent."""
-        return latent_page(self.index, latent), []
+        return latent_page(self.index, latent) | {"others": others_of(self.compared, self.other, latent)}, []
 
     def answer_annotate(self, latent: int, label: str, note: str) -> Answer:
         """Write a label and a note on a latent, beside the index."""
@@ -314,7 +325,7 @@ class FeatureBrowser(View):
 
     def _sorted(self) -> Array:
         name, way = self.sort
-        values = column(self.index, "rate" if name == "match" else name, self._listed)
+        values = column(self.index, "rate" if name == "match" else name, self._listed, self.compared)
         order = np.lexsort((self._listed, -values if way == "descending" else values))
         return self._listed[order]
 
@@ -377,6 +388,20 @@ def _checked_latents(index: FeatureIndex, latents: Iterable[int] | None) -> Arra
     if not given:
         raise ValueError("latents= names no latent: give one at least, or leave it out for all.")
     return np.array(list(dict.fromkeys(given)), dtype=np.int64)
+
+
+def _checked_comparison(
+    index: FeatureIndex, compared: Any, other: Any
+) -> tuple[NearestLatents | None, FeatureIndex | None]:
+    if not isinstance(compared, (NearestLatents, type(None))):
+        raise TypeError(f"compared= is what features.nearest(sae, other_sae) returns; got {opening(compared)}.")
+    if not isinstance(other, (FeatureIndex, type(None))):
+        raise TypeError(f"other= is the FeatureIndex of the other SAE; got {opening(other)}.")
+    if compared is not None and len(compared.latents) != len(index):
+        raise ValueError(f"compared= is of {len(compared.latents):,} latents, and this index of {len(index):,}.")
+    if other is not None and (compared is None or len(compared.back_latents) != len(other)):
+        raise ValueError("other= is the index of the second SAE that compared= is of: they do not belong together.")
+    return compared, other
 
 
 def _cannot_run(index: FeatureIndex) -> str:

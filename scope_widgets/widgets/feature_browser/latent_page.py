@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from scope_widgets.features import FeatureIndex
+from scope_widgets.features import FeatureIndex, NearestLatents
+from scope_widgets.features.labelling.labels import UNLABELLED
 from scope_widgets.features.labelling.notes import LatentNote
 
 
@@ -42,6 +43,20 @@ def latent_page(index: FeatureIndex, j: int) -> dict[str, Any]:
         "label": _label(index, j),
         "own": asdict(own_notes(index).get(j, LatentNote())),
     }
+
+
+def others_of(compared: NearestLatents | None, other: FeatureIndex | None, j: int) -> list[list[Any]]:
+    """Return the nearest latents of another autoencoder: number, cosine, words, and whether it is mutual."""
+    if compared is None:
+        return []
+    latents = compared.latents[j].tolist()
+    words = [""] * len(latents)
+    if other is not None:
+        rows = other.rows(latents).to_dict("records")
+        words = [row["label"] if row.get("label", "") not in ("", UNLABELLED) else row["top_tokens"] for row in rows]
+    back = compared.back_latents[latents, 0] == j
+    columns = latents, compared.cosines[j].tolist(), words, back.tolist()
+    return [list(one) for one in zip(*columns, strict=True)]
 
 
 def own_notes(index: FeatureIndex) -> dict[int, LatentNote]:
