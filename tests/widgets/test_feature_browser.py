@@ -93,6 +93,7 @@ def test_some_latents_alone(index: FeatureIndex, tmp_path: Path) -> None:
     with pytest.raises(traitlets.TraitError, match="Latent 3 is not among the 2"):
         view.latent = 3
     saved = [(name, args) for name, args, *_ in view.saved_answers()]
+    assert saved.pop(0) == ("identity", {})
     assert saved == [
         (name, args) for j in (40, 27) for name, args in (("latent", {"latent": j}), ("rows", {"latents": [j]}))
     ]

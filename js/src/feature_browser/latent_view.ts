@@ -30,9 +30,15 @@ export function latentElements({ state, page }: PageOptions): HTMLElement[] {
     tables(state, page),
     ...(dead ? [] : [quarters(page, colouring)]),
     ...(page.label ? [evidence(page.label)] : []),
-    h("div", { class: "fb-source sw-dim" }, ...state.model.get("source").map((line) => h("div", {}, line))),
+    h("div", { class: "fb-source sw-dim" }, ...sourceOf(state).map((line) => h("div", {}, line))),
   ];
 }
+
+/** Where all that is from. */
+const sourceOf = (state: State): string[] => [
+  ...(state.identity.value ? [`SAE ${state.identity.value}`] : []),
+  ...state.model.get("source"),
+];
 
 function labelElement({ label, count: fires }: LatentPage): HTMLElement {
   if (fires === 0)

@@ -125,11 +125,25 @@ export class State {
     save(this.model, { latent });
   }
 
+  /** A hash of the weights of the autoencoder, asked once a page is open. */
+  readonly identity = signal("");
+  #identified = false;
+
+  #identify(): void {
+    if (this.#identified) return;
+    this.#identified = true;
+    this.#view.requests.ask("identity").then(
+      ({ data }) => void (this.identity.value = data.sae),
+      () => {},
+    );
+  }
+
   async page(latent: number): Promise<LatentPage> {
     const known = this.#pages.get(latent);
     if (known) return known;
     const { data } = await this.#view.requests.ask("latent", { latent });
     this.#pages.set(latent, data);
+    this.#identify();
     if (this.#pages.size > PAGES) this.#pages.delete(this.#pages.keys().next().value!);
     return data;
   }

@@ -16,6 +16,7 @@ from scope_widgets._untrusted import opening
 from scope_widgets.features import SAE, FeatureIndex, NearestLatents, annotate, neuronpedia
 from scope_widgets.features.indexing.demo_index import is_demo
 from scope_widgets.features.labelling.labels import UNLABELLED
+from scope_widgets.features.sae.one_latent import digest
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.reproducing_code import load_line
@@ -252,6 +253,10 @@ class FeatureBrowser(View):
         """Return the page of a latent."""
         return latent_page(self.index, latent) | {"others": others_of(self.compared, self.other, latent)}, []
 
+    def answer_identity(self) -> Answer:
+        """Return a hash of the weights of the SAE, "" where there is none; of a large one it takes a moment."""
+        return {"sae": "" if self.index.sae is None else digest(self.index.sae)}, []
+
     def answer_annotate(self, latent: int, label: str, note: str) -> Answer:
         """Write a label and a note on a latent, beside the index."""
         annotate(self.index, latent, label=label, note=note)
@@ -319,6 +324,7 @@ class FeatureBrowser(View):
             with suppress(ValueError):  # what cannot be found here cannot be found there
                 answer = self.answer_fires(**args) if fires else self.answer_find(**args)
                 yield "fires" if fires else "find", args, *answer
+        yield "identity", {}, *self.answer_identity()
         for j in first:
             yield "latent", {"latent": j}, *self.answer_latent(j)
             yield "rows", {"latents": [j]}, *self.answer_rows([j])
@@ -331,7 +337,8 @@ class FeatureBrowser(View):
 
     def provenance_lines(self) -> list[str]:
         """Return where the index came from."""
-        return list(self.source)
+        sae = self.index.sae
+        return [*self.source, *([] if sae is None else [f"SAE {digest(sae)}"])]
 
     def still_table(self) -> tuple[list[str], list[list[str]]]:
         """Return the first latents as sorted."""
