@@ -11,9 +11,9 @@ from scope_widgets.features.formats.pickled.convert import convert
 from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.index import index
 from scope_widgets.features.indexing.neuronpedia import neuronpedia
+from scope_widgets.features.labelling.annotate import annotate
 from scope_widgets.features.labelling.label import label
 from scope_widgets.features.labelling.labels import FeatureLabels
-from scope_widgets.features.labelling.notes import annotate
 from scope_widgets.features.probing.probe import probe
 from scope_widgets.features.probing.sparse_probes import SparseProbes
 from scope_widgets.features.recording.record import record

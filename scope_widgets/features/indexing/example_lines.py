@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from scope_widgets._types import Array
 from scope_widgets._untrusted import check_name
 from scope_widgets.features.indexing.examples import BEFORE, N_TOP, OF_EACH
+from scope_widgets.features.indexing.files import IndexManifest
 from scope_widgets.features.indexing.random_contexts import WINDOW
 from scope_widgets.features.recording.joined_recordings import JoinedRecordings, digest_of_recording
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.gates import without_gate
 from scope_widgets.features.sae.sae import SAE
-
-if TYPE_CHECKING:
-    from scope_widgets.features.indexing.feature_index import FeatureIndex
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,29 +52,33 @@ class ExampleLine:
     values: Array
 
 
-def example_lines(index: FeatureIndex, j: int, rows: MappedRows | None) -> list[ExampleLine]:
+def example_lines(
+    arrays: Mapping[str, Array], text: Callable[[int], str], j: int, sae: SAE | None, rows: MappedRows | None
+) -> list[ExampleLine]:
     """Return the examples of a latent, the strongest first, then those of each quarter; see `FeatureIndex.lines`."""
-    there = np.flatnonzero(index.arrays["example_row"][j] >= 0)
-    windows = index.arrays["example_window"][j, there]
-    fires = (index.arrays["example_fires"][j, there][:, None] >> np.arange(WINDOW)) & 1 == 1
+    there = np.flatnonzero(arrays["example_row"][j] >= 0)
+    windows = arrays["example_window"][j, there]
+    fires = (arrays["example_fires"][j, there][:, None] >> np.arange(WINDOW)) & 1 == 1
     values = np.where(fires, np.nan, 0.0)
-    values[:, BEFORE] = index.arrays["example_value"][j, there]
-    if rows is not None and index.sae is not None:
-        places = index.arrays["example_row"][j, there][:, None] + np.arange(WINDOW) - BEFORE
+    values[:, BEFORE] = arrays["example_value"][j, there]
+    if rows is not None and sae is not None:
+        places = arrays["example_row"][j, there][:, None] + np.arange(WINDOW) - BEFORE
         unknown = np.isnan(values)
-        values[unknown] = _strengths(index.sae, j, rows, places[unknown])
-    return list(_lines(index, j, there, windows, values))
+        values[unknown] = _strengths(sae, j, rows, places[unknown])
+    return list(_lines(arrays, text, j, there, windows, values))
 
 
-def _lines(index: FeatureIndex, j: int, there: Array, windows: Array, values: Array) -> Iterator[ExampleLine]:
+def _lines(
+    arrays: Mapping[str, Array], text: Callable[[int], str], j: int, there: Array, windows: Array, values: Array
+) -> Iterator[ExampleLine]:
     for row, (place, window) in enumerate(zip(there.tolist(), windows, strict=True)):
         inside = window >= 0
         yield ExampleLine(
             quarter=None if place < N_TOP else (place - N_TOP) // OF_EACH,
-            sample=int(index.arrays["example_sample"][j, place]),
-            position=int(index.arrays["example_position"][j, place]),
-            value=float(index.arrays["example_value"][j, place]),
-            tokens=tuple(index.text(one) for one in window[inside].tolist()),
+            sample=int(arrays["example_sample"][j, place]),
+            position=int(arrays["example_position"][j, place]),
+            value=float(arrays["example_value"][j, place]),
+            tokens=tuple(text(one) for one in window[inside].tolist()),
             at=int(inside[:BEFORE].sum()),
             values=values[row, inside],
         )
@@ -100,14 +101,14 @@ def _strengths(sae: SAE, j: int, rows: MappedRows, places: Array) -> Array:
     return found.clip(min=0)
 
 
-def recorded_rows(index: FeatureIndex) -> MappedRows | None:
+def recorded_rows(folder: Path | None, manifest: IndexManifest) -> MappedRows | None:
     """Return the rows that an index is of; None where its recordings are not there, or are others by now."""
-    if index.folder is None:
+    if folder is None:
         return None
     try:
-        parts = [Recording.load(Path(index.folder) / check_name(one.folder)) for one in index.manifest.recordings]
-        if [digest_of_recording(one) for one in parts] != [one.digest for one in index.manifest.recordings]:
+        parts = [Recording.load(folder / check_name(one.folder)) for one in manifest.recordings]
+        if [digest_of_recording(one) for one in parts] != [one.digest for one in manifest.recordings]:
             return None
-        return JoinedRecordings(parts).rows(index.manifest.layer, index.manifest.site)
+        return JoinedRecordings(parts).rows(manifest.layer, manifest.site)
     except (OSError, ValueError):
         return None

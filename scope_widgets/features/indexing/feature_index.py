@@ -165,7 +165,7 @@ class FeatureIndex(Shown):
         ValueError
             Where their file is damaged, or of another autoencoder.
         """
-        return read_notes(self)
+        return read_notes(self.folder, self.arrays["neighbour"])
 
     def forget_notes(self) -> None:
         """Read the notes anew when they are asked for next."""
@@ -232,11 +232,13 @@ class FeatureIndex(Shown):
         How strongly it fires on the other tokens is read from the recordings, where these lie where they did, seen from
         the index, and it has its SAE; else it is NaN.
         """
-        return example_lines(self, self._checked(j), self._rows if self.sae is not None else None)
+        return example_lines(
+            self.arrays, self.text, self._checked(j), self.sae, self._rows if self.sae is not None else None
+        )
 
     @cached_property
     def _rows(self) -> MappedRows | None:
-        return recorded_rows(self)
+        return recorded_rows(self.folder, self.manifest)
 
     def tokens(self, j: int) -> pd.DataFrame:
         """Return the tokens that a latent fires on more often than on others: token, token_id, count, share, lift.
