@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,16 +52,20 @@ RANDOM = 20
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    return [*_shares(quick), *_sentiment(quick)]
+    return [*_shares(quick), *_latents(quick), *_toggles(quick), *_names(quick), *_sentiment(quick)]
 
 
-def _shares(quick: bool) -> list[Figure]:
+def _gpt2_small(quick: bool) -> Any:
     import transformers
 
     from scope_widgets import Microscope
 
     model = transformers.GPT2LMHeadModel(transformers.GPT2Config(n_layer=9 if quick else 12)).eval()
-    scope = Microscope.for_model(model, Microscope.load("demo").tokenizer, "random GPT-2-small size")
+    return Microscope.for_model(model, Microscope.load("demo").tokenizer, "random GPT-2-small size")
+
+
+def _shares(quick: bool) -> list[Figure]:
+    scope = _gpt2_small(quick)
     figures = []
     for at, layer, tokens, target in CASES:
         ids = np.random.default_rng(tokens).integers(5, 700, tokens).tolist()
@@ -123,6 +129,132 @@ def _plain(scope: Any, ids: list[int], direction: Any, at: str) -> Callable[[flo
         return logits
 
     return forward
+
+
+def _latents(quick: bool) -> list[Figure]:
+    """Clamp a latent of a random autoencoder at layer 8, beside the model's own whole forward under a plain hook."""
+    from scope_widgets import features, steering, widgets
+    from scope_widgets.widgets.core.requests import finished
+
+    scope = _gpt2_small(quick)
+    ids = np.random.default_rng(32).integers(5, 700, 32).tolist()
+    figures = []
+    for activation in ("jumprelu", "topk"):
+        sae = _random_sae(features, 8, scope.d_model, activation)
+        added = steering.AddDirection(
+            steering.direction(scope, layer=8, vector=sae.W_dec[3], positive=[ids]), 0.0, "last"
+        )
+        given = [steering.ClampFeature(sae, 17, positions="last"), added]
+        panel = widgets.SteeringPanel(scope, ids, interventions=given)
+        strength = iter(np.linspace(0.1, 9.9, 10_000))  # never the same: nothing is remembered
+        difference = float((panel.session.at([5.0, 0.0]).logits - _clamped(scope, ids, sae, 17, 5.0)).abs().max())
+        if difference > 1e-4:
+            raise AssertionError(f"The two disagree by {difference}.")
+
+        def ask(*row: Any, panel: Any = panel) -> None:
+            finished(panel.answer_steer([next(strength) if one is ... else one for one in row]))  # noqa: B023
+
+        jobs: list[Callable[[], object]] = [partial(ask, ..., 0.0), partial(ask, None, ...)]
+        for keep in (0, 1):
+            jobs.append(partial(_clamped, scope, ids, sae, 17, 5.0, keep=keep))
+        clamped, moved, plain, last = side_by_side(*jobs, rounds=5 if quick else 21)
+        panel.close()
+        detail = {
+            "ours_ms": 1e3 * clamped,
+            "plain_ms": 1e3 * plain,
+            "beside_a_direction_that_is_added": clamped / moved,
+            "beside_a_forward_that_unembeds_the_last_position_alone": clamped / last,
+            "threads": torch.get_num_threads(),
+        }
+        name = (
+            f"a latent of {sae.d_sae:,} ({activation}) clamped at the last position of layer 8, 32 tokens, GPT-2-small"
+        )
+        name += " size: slider message in the kernel / whole plain forward with a hook"
+        figures.append(Figure(name, clamped / plain, "x", 0.20, "lower", detail))
+    return figures
+
+
+def _random_sae(features: Any, layer: int, d: int, activation: str) -> Any:
+    draw = torch.Generator().manual_seed(0)
+    rows = torch.nn.functional.normalize(torch.randn(24_576, d, generator=draw), dim=1)
+    kinds = {"jumprelu": {"threshold": torch.full((len(rows),), 0.1)}, "topk": {"k": 32}}
+    bias = torch.zeros(len(rows))
+    return features.SAE(rows.T.contiguous(), rows, bias, torch.zeros(d), activation, layer=layer, **kinds[activation])
+
+
+def _clamped(scope: Any, ids: list[int], sae: Any, j: int, value: float, keep: int = 0) -> torch.Tensor:
+    """Return the last logits of a whole forward of the model, a latent clamped at the last position by a plain hook."""
+
+    def hook(_: Any, args: Any) -> Any:
+        stream = args[0].clone()
+        own = sae.encode(stream[0, -1:]).to_dense()[0, j]
+        stream[0, -1] += (value - own) * sae.W_dec[j]
+        return (stream, *args[1:])
+
+    handle = scope.model.transformer.h[sae.layer].register_forward_pre_hook(hook)
+    try:
+        with torch.no_grad():
+            logits: torch.Tensor = scope.model(input_ids=torch.tensor([ids]), logits_to_keep=keep).logits[0, -1]
+    finally:
+        handle.remove()
+    logits.softmax(-1)
+    return logits
+
+
+def _toggles(quick: bool) -> list[Figure]:
+    """Toggle a patch of a latent's direction a hundred times, each time to the next distribution."""
+    from scope_widgets import editing, features
+
+    scope = _gpt2_small(quick)
+    ids = torch.tensor([np.random.default_rng(32).integers(5, 700, 32).tolist()])
+    patch = editing.FeaturePatch(scope, _random_sae(features, 8, scope.d_model, "jumprelu").direction(17))
+
+    def forward() -> torch.Tensor:
+        with torch.no_grad():
+            probabilities: torch.Tensor = scope.model(input_ids=ids).logits[0, -1].softmax(-1)
+        return probabilities
+
+    def toggled() -> torch.Tensor:
+        patch.toggle()
+        return forward()
+
+    own, times, whole = forward(), [], []
+    for _ in range(10 if quick else 100):
+        for slot, job in ((times, toggled), (whole, forward)):
+            start = time.perf_counter()
+            job()
+            slot.append(time.perf_counter() - start)
+    if not torch.equal(forward(), own):
+        raise AssertionError("After an even number of toggles the model is another.")
+    detail = {"toggle_p95_ms": 1e3 * float(np.quantile(times, 0.95)), "forward_ms": 1e3 * statistics.median(whole)}
+    name = f"a FeaturePatch toggled {len(times)} times, GPT-2-small size, 32 tokens: toggle to distribution / forward"
+    ratio = statistics.median(times) / statistics.median(whole)
+    return [Figure(f"{name}, medians", ratio, "x", None, "none", detail)]
+
+
+def _names(quick: bool) -> list[Figure]:
+    """Clamp latents of names on the demo model's held-out prompts, beside other latents and random directions."""
+    from scope_widgets import Microscope
+    from tests.support import name_latents as names
+
+    demo = Microscope.load("demo")
+    latents = names.name_latents(demo)
+    found = names.rises(demo, latents, 30 if quick else 300)
+    median = float(np.median(found[:, 0]))
+    shares = (found > 0).mean(0)
+    detail = {
+        "prompts": len(found),
+        "names": len(latents[0]),
+        "median_rise": np.median(found, 0).tolist(),
+        "median_size": np.median(np.abs(found), 0).tolist(),
+        "share_that_rises_by_the_median_of_the_latents": (found >= median).mean(0).tolist(),
+    }
+    what = "the demo's SAE, a name's latent clamped where another name stands: share of prompts in which its logit"
+    return [
+        Figure(f"{what} rises", float(shares[0]), "", 0.95, "higher", detail),
+        Figure("the same with another latent, as long a vector", float(shares[1]), ""),
+        Figure("the same with a random direction, as long a vector", float(shares[2]), ""),
+    ]
 
 
 def _sentiment(quick: bool) -> list[Figure]:

@@ -19,6 +19,7 @@ from scope_widgets._python_code import is_literal
 from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets._untrusted import check_name, check_text, opening, parse_json, reading
+from scope_widgets.experiments.same_model import is_same_model
 from scope_widgets.models.microscope import Microscope
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Direction(Result):
     vector : ndarray of float32 [d_model]
         Of length 1.
     scale : float
-        The typical (median) norm of that residual stream: to add the direction with strength 1 is to add a vector of
-        that length.
+        The typical (median) norm of that residual stream, or of an SAE's latent the norm of its decoder row: to add
+        the direction with strength 1 is to add a vector of that length.
     length : float
         How long the vector was when it was found, in units of `scale`.
     recipe : dict
@@ -116,7 +117,7 @@ class Direction(Result):
             )
         if not 0 <= self.layer <= scope.n_layers:
             raise ValueError(f"{self} is of layer {self.layer}; {scope.model_id} has 0 to {scope.n_layers}.")
-        if self.provenance.model != scope.model_id:
+        if self.provenance.model and not is_same_model(self.provenance.model, scope.model_id):
             raise ValueError(
                 f"{self} was found in {self.provenance.model} and the model at hand is {scope.model_id}. Where both "
                 "share a residual stream, as a model and its fine-tune do, say direction.moved_to(scope)."
@@ -204,4 +205,4 @@ class Direction(Result):
 
     def __repr__(self) -> str:
         """Say which it is."""
-        return f"Direction({self.name!r}, layer {self.layer}, length {self.length:.3g} of the residual stream's)"
+        return f"Direction({self.name!r}, layer {self.layer}, length {self.length:.3g} x {self.scale:.3g})"

@@ -46,6 +46,10 @@ class Latent:
         Of "gated": `b_gate` and `r_mag`.
     k : int or None
         Of "topk"; `encoders` [d, latent] and `biases` [latent] are then those of all latents.
+    label : str
+        What it stands for, where an index of features knows that; "dead" of one that never fired there.
+    largest : float
+        The largest activation that an index knows; 0 where there is none.
     """
 
     index: int
@@ -66,6 +70,8 @@ class Latent:
     k: int | None = None
     encoders: Tensor | None = None
     biases: Tensor | None = None
+    label: str = ""
+    largest: float = 0.0
 
     def latent(self, j: int) -> Latent:
         """Return itself, the only latent that it knows: so it can stand where an autoencoder is expected."""
@@ -89,7 +95,7 @@ class Latent:
 
 
 class HasLatents(Protocol):
-    """What has latents that can be read and written one by one, such as `features.SAE`."""
+    """What has latents that can be read and written one by one: `features.SAE`, `features.FeatureIndex`."""
 
     def latent(self, j: int) -> Latent:
         """Return latent `j`."""
@@ -135,7 +141,9 @@ def _alone(latent: Latent, rows: Tensor) -> Tensor:
 
 def _ranked(latents: Sequence[Latent], rows: Tensor) -> list[Tensor]:
     encoders, biases, k = latents[0].encoders, latents[0].biases, latents[0].k
-    assert encoders is not None and biases is not None and k is not None  # of "topk"
+    assert encoders is not None  # of "topk"
+    assert biases is not None
+    assert k is not None
     encoders, biases = encoders.to(rows.device), biases.to(rows.device)
     parts: list[list[Tensor]] = []
     for part in torch.split(rows, max(1, _AT_ONCE // len(biases))) if len(rows) else [rows]:

@@ -15,6 +15,7 @@ from scope_widgets._reproducing_calls import python_call
 from scope_widgets._types import Array
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable, stepwise
+from scope_widgets.models.weights.weight_version import weights_state
 from scope_widgets.patching.attribution_patching import try_to_estimate
 from scope_widgets.patching.clean_corrupted_runs import OVER, WITH_HEADS, Over, RunPair, run_pair
 from scope_widgets.patching.patch_cells import Cells, run_cells
@@ -41,6 +42,7 @@ class Experiment:
         check_choice("over", options["over"], Over)
         self.over: Over = options["over"]
         self.site = OVER[self.over]
+        self._state = 0
 
     @property
     def call(self) -> str:
@@ -51,6 +53,7 @@ class Experiment:
     @cached_property
     def pair(self) -> RunPair:
         """The two runs."""
+        self._state = weights_state(self.scope.model)
         options = {name: value for name, value in self._options.items() if name != "over"}
         return run_pair(self.scope, self._clean, self._corrupted, capture=(self.site,), **options)
 
@@ -104,16 +107,29 @@ class Experiment:
         return [flat[start : start + size] for start in range(0, len(flat), size)]
 
     def effects(self, flat: Array) -> Array:
-        """Return the effects `[prompt, cell]` of cells of one layer, by their flat indices."""
+        """Return the effects `[prompt, cell]` of cells of one layer, by their flat indices.
+
+        Raises
+        ------
+        RuntimeError
+            Where the weights are others than those that the two runs were made with.
+        """
+        pair = self.pair
+        if weights_state(self.scope.model) != self._state:
+            raise RuntimeError(
+                f"The weights of {self.scope.model_id} have changed since the two prompts were run (a patch was put on "
+                "or taken off, or they were trained), so that more cells would be of another model: take the change "
+                "back, or make a new map."
+            )
         index = list(np.unravel_index(flat, self.shape))
-        device = self.pair.base.token_ids.device
+        device = pair.base.token_ids.device
         head = torch.as_tensor(index[1], device=device) if self.over in WITH_HEADS else None
-        position = None if self.pair.at is None else torch.as_tensor(index[-1], device=device)
+        position = None if pair.at is None else torch.as_tensor(index[-1], device=device)
         cells = Cells(int(index[0][0]), head, position)
-        at_once = max(1, MOST // (self.pair.base.token_ids.shape[1] * len(cells)))
-        prompts = torch.split(torch.arange(self.pair.n, device=device), at_once)
-        measured = torch.cat([run_cells(self.pair, self.over, cells, some) for some in prompts], 1)
-        effects: Array = (measured.T - self.pair.m_base[:, None]).numpy() / self.pair.scale
+        at_once = max(1, MOST // (pair.base.token_ids.shape[1] * len(cells)))
+        prompts = torch.split(torch.arange(pair.n, device=device), at_once)
+        measured = torch.cat([run_cells(pair, self.over, cells, some) for some in prompts], 1)
+        effects: Array = (measured.T - pair.m_base[:, None]).numpy() / pair.scale
         return effects
 
 

@@ -38,11 +38,20 @@ def edits_of(interventions: Sequence[Intervention], strengths: Tensor, positions
         Tokens of each row's prompt.
     """
     changes: dict[HookPoint, list[Change]] = {}
+    read: dict[HookPoint, list[list[Tensor]]] = {}
     for i in in_order(interventions):
         one = interventions[i]
-        change = Change(one, strengths[:, i], is_steered(one.positions, positions, lengths))
+        change = Change(one, strengths[:, i], is_steered(one.positions, positions, lengths), [])
         changes.setdefault((one.site, one.layer), []).append(change)
-    return {point: _in_turn(those, positions) for point, those in changes.items()}
+        if one.reads != one.site:
+            changes.setdefault((one.reads, one.layer), [])
+            read.setdefault((one.reads, one.layer), []).append(change.read)
+    return {point: _in_turn(those, read.get(point, []), positions) for point, those in changes.items()}
+
+
+def points_of(interventions: Iterable[Intervention]) -> list[HookPoint]:
+    """Return where interventions change or read something."""
+    return [(site, one.layer) for one in interventions for site in dict.fromkeys((one.reads, one.site))]
 
 
 def is_steered(steered: SteeredPositions, positions: Tensor, lengths: Tensor) -> Tensor:
@@ -89,13 +98,15 @@ def checked_interventions(
     return listed
 
 
-def _in_turn(changes: list[Change], positions: Tensor) -> Callable[[Tensor], Tensor]:
+def _in_turn(changes: list[Change], read: list[list[Tensor]], positions: Tensor) -> Callable[[Tensor], Tensor]:
     # latents of one autoencoder that follow each other are read from one value
     groups = [list(those) for _, those in groupby(changes, key=lambda one: one.intervention.together or id(one))]
 
     def all_of_them(value: Tensor) -> Tensor:
         for group in groups:
             value = group[0].intervention.change_together(value, group, positions)
+        for kept in read:
+            kept[:] = [value]
         return value
 
     return all_of_them

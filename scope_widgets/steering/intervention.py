@@ -17,11 +17,21 @@ SteeredPositions: TypeAlias = Literal["all", "last"] | tuple[int, int | None]
 
 
 class Change(NamedTuple):
-    """What an intervention is to do in one forward: strength `[row]`, and which positions `[row, position]`."""
+    """What an intervention is to do in one forward.
+
+    Attributes
+    ----------
+    intervention : Intervention
+    strength : Tensor [row]
+    where : Tensor of bool [row, position]
+    read : list of Tensor
+        The value of the site that it reads, once the forward has come there; empty where that is the one it changes.
+    """
 
     intervention: Intervention
     strength: Tensor
     where: Tensor
+    read: list[Tensor]
 
 
 _Own = TypeVar("_Own", bound="Intervention")
@@ -66,6 +76,11 @@ class Intervention:
     def span(self) -> tuple[float, float]:
         """The range of a slider for its strength, where a session measures none."""
         return 0.0, 1.0
+
+    @property
+    def reads(self) -> str:
+        """The site of its layer whose value says what is changed; that of a transcoder is before its own."""
+        return self.site
 
     @property
     def together(self) -> str:
@@ -113,7 +128,7 @@ class Intervention:
         return value
 
     def span_on(self, value: Tensor) -> tuple[float, float]:
-        """Return the range of a slider where its site has this value on a prompt; of those of kind "clamp"."""
+        """Return the range of a slider where the site that it reads has this value; of those of kind "clamp"."""
         return self.span
 
     def code(self) -> str:

@@ -25,6 +25,7 @@ from scope_widgets.models.remote_dispatch import remotable, stepwise
 from scope_widgets.models.tokens import encode, token_texts
 from scope_widgets.steering.apply_interventions import checked_interventions, in_order
 from scope_widgets.steering.intervention import Intervention, checked_strength, is_neutral
+from scope_widgets.steering.latent_interventions import lines_of_code
 from scope_widgets.steering.slider_ranges import slider_ranges
 from scope_widgets.steering.steer import persistent_edits
 from scope_widgets.steering.steered_distribution import Distribution, Steered
@@ -173,7 +174,7 @@ class Session:
         def steps() -> Steps[Session]:
             spans = dict(zip(map(id, self.interventions), self.spans, strict=True))
             new = [one for one in made.interventions if id(one) not in spans]
-            if any(one.kind == "clamp" for one in new):  # what a neuron's range is measured by
+            if any(one.kind == "clamp" for one in new):  # whose range is measured
                 found = yield from self.scope.submit(slider_ranges, self.scope, self.token_ids, new).follow()
             else:
                 found = [one.span for one in new]
@@ -401,11 +402,8 @@ class Session:
 
     def code_of_interventions(self, strengths: Sequence[float] | None = None) -> str:
         """Return the lines of `code` that make the list `interventions`."""
-        made = [
-            one.with_strength(strength).code()
-            for one, strength in zip(self.interventions, self.checked(strengths), strict=True)
-        ]
-        return "\n".join(["interventions = [", *(f"    {one}," for one in made), "]"])
+        moved = zip(self.interventions, self.checked(strengths), strict=True)
+        return "\n".join(lines_of_code([one.with_strength(strength) for one, strength in moved]))
 
     def code_of_answers(self) -> list[str]:
         """Return the arguments `answer=` and `versus=` of `code`, as texts where a text is the token."""

@@ -24,11 +24,11 @@ def slider_ranges(
 
     def capture(value: Tensor, of: HookPoint) -> Tensor:
         for at in measured:
-            if (interventions[at].site, interventions[at].layer) == of:
+            if (interventions[at].reads, interventions[at].layer) == of:
                 found[at] = interventions[at].span_on(value)
         return value
 
-    points = {(interventions[at].site, interventions[at].layer) for at in measured}
+    points = {(interventions[at].reads, interventions[at].layer) for at in measured}
     if points:
         scope.logits(torch.tensor([ids]), {point: partial(capture, of=point) for point in points})
     return [found[at] for at in range(len(interventions))]

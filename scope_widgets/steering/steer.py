@@ -13,7 +13,7 @@ from scope_widgets.models.execution.persistent_edits import PersistentEdits
 from scope_widgets.models.guards.restore_on_exit import with_block
 from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import Microscope, loaded
-from scope_widgets.steering.apply_interventions import checked_interventions, edits_of, needed_by
+from scope_widgets.steering.apply_interventions import checked_interventions, edits_of, needed_by, points_of
 from scope_widgets.steering.intervention import Intervention, is_neutral
 
 
@@ -80,4 +80,4 @@ def persistent_edits(
     def edits_at(positions: Tensor, lengths: Tensor) -> Edits:
         return edits_of(chosen, strengths.expand(len(positions), -1), positions, lengths)
 
-    return PersistentEdits(scope, [(one.site, one.layer) for one in chosen], edits_at, needed_by(chosen))
+    return PersistentEdits(scope, points_of(chosen), edits_at, needed_by(chosen))

@@ -225,7 +225,7 @@ def test_a_latent_is_touched_in_a_steering_panel(index: FeatureIndex) -> None:
     traits = view.answer_touch(27, "When Mary and Lily went to")[0]["traits"]
     json.dumps(traits, allow_nan=False)
     assert traits["strengths"] == [None, 1.0]
-    assert [one["name"] for one in traits["interventions"]] == ["latent 3.27", "scale latent 3.27"]
+    assert [one["name"] for one in traits["interventions"]] == ["latent 3.27 ('Lily')", "scale latent 3.27 ('Lily')"]
     assert view.panel is not None
     view._touched.hear({"v": 1, "kind": "panel", "set": {"strengths": [None, 0.0]}})
     assert view.panel.session.strengths[1] == 0.0

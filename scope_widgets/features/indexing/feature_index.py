@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,6 +15,7 @@ from scope_widgets._check_choice import checked_count, is_whole
 from scope_widgets._result import Shown
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening, read_text, reading
+from scope_widgets.experiments.sae_latent import Latent
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.indexing.demo_index import demo_index
 from scope_widgets.features.indexing.example_lines import ExampleLine, example_lines, recorded_rows
@@ -199,6 +201,35 @@ class FeatureIndex(Shown):
         return self._texts.get(int(token_id), f"<{int(token_id)}>")
 
     # --- one latent -------------------------------------------------------------------------------------------------
+
+    def latent(self, j: int) -> Latent:
+        """Return what reads and writes latent `j`, with its label and its largest activation.
+
+        So `steering.ClampFeature(index, j, value)` has a name that says what the latent stands for, or that it is
+        dead (never fired in the text of the index), and a slider that goes as far as it ever went.
+
+        Parameters
+        ----------
+        j : int
+
+        Raises
+        ------
+        ValueError
+            For a latent that there is not, or an index without its SAE.
+
+        Examples
+        --------
+        >>> from scope_widgets import features
+        >>> features.FeatureIndex.load("demo").latent(4).label
+        "'Adam'"
+        """
+        j = self._checked(j)
+        if self.sae is None:
+            raise ValueError("This index has no SAE at hand: give it to FeatureIndex.load(..., sae=).")
+        labels = {} if self.labels is None else dict(zip(self.labels.feature, self.labels.label, strict=True))
+        dead = self.arrays["count"][j] == 0
+        largest = 0.0 if dead else float(self.arrays["max"][j])
+        return replace(self.sae.latent(j), label="dead" if dead else str(labels.get(j, "")), largest=largest)
 
     def top(self, j: int, n: int = N_TOP) -> pd.DataFrame:
         """Return the strongest examples of a latent, no two of one sample or with the same tokens before.

@@ -25,6 +25,8 @@ def latent_of(sae: Weights, j: Any) -> Latent:
     j, layer = _checked(sae, j), _layer(sae)
     gate = None if sae.gate is None else (float(sae.gate[0, j]), float(sae.gate[1, j]))
     ranked = sae.activation == "topk"
+    if not all(one.isfinite().all() for one in (sae.W_enc[:, j], sae.W_dec[j], sae.b_enc[j])):
+        raise ValueError(f"Latent {j} of {sae!r} has weights that are not finite: the SAE is damaged, load it again.")
     return Latent(
         index=j,
         n_latents=sae.d_sae,
@@ -58,7 +60,9 @@ def direction_of(sae: Weights, j: Any) -> Direction:
     row = sae.W_dec[j].detach().double().cpu().numpy()
     norm = float(np.linalg.norm(row))
     if not 0 < norm < np.inf:
-        raise ValueError(f"Latent {j} of {sae!r} writes nothing (its decoder row has norm {norm}): it has no direction.")
+        raise ValueError(
+            f"Latent {j} of {sae!r} writes nothing (the norm of its decoder row is {norm}), in no direction."
+        )
     unit = "" if sae.normalisation == "none" else f", times the scale of each row ({sae.normalisation})"
     return Direction(
         name=f"latent {layer}.{j}",

@@ -309,8 +309,8 @@ DEFINITIONS: dict[str, Definition] = {
     "strength": Definition(
         "strength",
         "Of a direction: how much of it is added to the residual stream, in units of its typical norm in that "
-        "layer. Of a head: what its output is multiplied by. Of a neuron: its value. The tick is where nothing "
-        "happens.",
+        "layer. Of a head: what its output is multiplied by. Of a neuron: its value. Of a latent: its activation, or "
+        "(scale) what that is multiplied by. The tick is where nothing happens.",
         "",
         "Turner et al. 2023",
     ),

@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from scope_widgets.steering import Intervention
+from scope_widgets.steering import ClampFeature, Intervention, ScaleFeature
+
+#: what acts on a latent of an autoencoder
+LATENTS = (ClampFeature, ScaleFeature)
 
 
 def named(interventions: Sequence[Intervention], known: Sequence[tuple[Intervention, str]]) -> list[str]:

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary, WeakSet, ref
 from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets.models.tokens import token_texts
 from scope_widgets.steering import Intervention, PatchActivation, ScaleHead, Session, Steered
-from scope_widgets.widgets.core.intervention_names import at_words, named, number
+from scope_widgets.widgets.core.intervention_names import LATENTS, at_words, named, number
 from scope_widgets.widgets.core.prompt_line import PromptFollower
 
 #: changes that can be undone
@@ -274,9 +274,9 @@ def described(rows: Iterable[Row], length: int) -> list[dict[str, Any]]:
             "key": row.key,
             "name": row.intervention.name,
             "kind": row.intervention.kind,
-            "site": row.intervention.site,
+            "site": "latent" if isinstance(row.intervention, LATENTS) else row.intervention.site,
             "layer": row.intervention.layer,
-            "index": next((int(vars(row.intervention)[name]) for name in ("head", "neuron") if _has(row, name)), None),
+            "index": _index_of(row.intervention),
             "at": at_words(row.intervention.positions, length),
             "strength": number(row.strength),
             "neutral": number(row.intervention.neutral),
@@ -309,8 +309,10 @@ def effect_of(found: Steered | None) -> dict[str, Any]:
     }
 
 
-def _has(row: Row, name: str) -> bool:
-    return vars(row.intervention).get(name) is not None
+def _index_of(one: Intervention) -> int | None:
+    """Return the number of its head, neuron or latent."""
+    found = (vars(one).get(name) for name in ("head", "neuron", "latent"))
+    return next((int(index) for index in found if index is not None), None)
 
 
 def _back(key: str, former: Row | None) -> Change:
@@ -329,4 +331,6 @@ def _acts_where(one: Intervention) -> tuple[Any, ...]:
     """Return what an intervention changes, in what way: of two such the later takes the place of the earlier."""
     if isinstance(one, (PatchActivation, ScaleHead)):  # what is scaled is not frozen, and the reverse
         return one.site, one.layer, one.head, one.positions
+    if isinstance(one, LATENTS):  # what is scaled is not held
+        return one.together, one.latent, one.positions
     return one.kind, one.name, one.layer, one.positions

@@ -69,8 +69,8 @@ class TouchedLatents:
         if missing := [name for name in ("scope", "sae") if getattr(self._index, name) is None]:
             given = ", ".join(f"{name}={name}" for name in missing)
             raise ValueError(f"Touching a latent needs the model and its SAE: FeatureBrowser(index, {given}).")
-        sae: Any = self._index.sae
-        wanted: list[Intervention] = [ClampFeature(sae, j, math.nan), ScaleFeature(sae, j, 1.0)]
+        index: Any = self._index  # so that sliders have labels, and go as far as the latent does
+        wanted: list[Intervention] = [ClampFeature(index, j, math.nan), ScaleFeature(index, j, 1.0)]
         panel = self.panel
         if panel is not None and text in ("", self._text):
             held = {(type(one), getattr(one, "latent", None)) for one in panel.session.interventions}

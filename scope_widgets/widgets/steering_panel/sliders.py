@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from scope_widgets.steering import AddDirection, ClampNeuron, Direction, Intervention, ScaleHead
-from scope_widgets.widgets.core.intervention_names import at_words, number
+from scope_widgets.widgets.core.intervention_names import LATENTS, at_words, number
 from scope_widgets.widgets.core.selection import as_heads
 
 _SITES = {"residual": "residual", "z": "head", "neurons": "neuron", "attention": "attention"}
@@ -42,7 +42,7 @@ def described(
         {
             "key": key,
             **identity(one),
-            "site": _SITES[one.site],
+            "site": "latent" if isinstance(one, LATENTS) else _SITES[one.site],
             "head": [one.layer, int(one.head)] if isinstance(one, ScaleHead) else None,
             "neutral": number(one.neutral),
             "low": low,

@@ -591,7 +591,8 @@ class SteeringPanel(SharesInterventions, Prompted):
         said = (
             "Next tokens of the model as it is (unsteered) and under the interventions whose strengths the sliders "
             "give (steered). A direction's strength is in units of the typical norm of its layer's residual stream; a "
-            "head's is the factor of its output; a neuron's is its value."
+            "head's is the factor of its output; a neuron's is its value; a latent's is its activation, or (scale) the "
+            "factor of that."
         )
         return f"{said} {self.origin}"
 
