@@ -95,7 +95,7 @@ def test_some_latents_alone(index: FeatureIndex, tmp_path: Path) -> None:
     saved = [(name, args) for name, args, *_ in view.saved_answers()]
     assert saved.pop(0) == ("identity", {})
     assert saved == [
-        (name, args) for j in (40, 27) for name, args in (("latent", {"latent": j}), ("rows", {"latents": [j]}))
+        (name, args) for j in (40, 27) for name, args in (("latent", {"latent": j}), ("words", {"latents": [j]}))
     ]
     assert "latents=[40, 27]" in view.arguments
     assert view.to_html(tmp_path / "page.html").stat().st_size < 1_000_000
@@ -210,7 +210,7 @@ def test_notes_are_written_from_the_page(tmp_path: Path) -> None:
     assert view.can_write
     assert not FeatureBrowser(FeatureIndex.load("demo")).can_write
     view.answer_annotate(27, "mine", "a note")
-    assert view.answer_rows([27])[0]["labels"] == ["mine"]
+    assert view.answer_words([27])[0]["labels"] == ["mine"]
     assert view.answer_latent(27)[0]["own"] == {"label": "mine", "note": "a note"}
     (record,) = json.loads(view.answer_json([27])[1][0])
     assert record["explanations"][0]["description"] == "mine"

@@ -158,7 +158,7 @@ function examples({ lines }: LatentPage, colouring: Colouring): HTMLElement {
     more.remove();
   });
   const unknown = all.some(({ values }) => values.includes(null));
-  const note = unknown ? " dotted: it fires, how strongly is not known" : "";
+  const note = unknown ? "dotted: it fires, how strongly is not known" : "";
   return h(
     "section",
     {},

@@ -52,7 +52,7 @@ export function createList(state: State, until: AbortSignal): LatentList {
     element.style.setProperty("--columns", [...columns.value.map(({ width }) => `${width}px`), "1fr"].join(" "));
     header.replaceChildren(
       ...columns.value.map((column) => headerCell(state, column)),
-      h("span", {}, "label and top tokens"),
+      h("span", { class: "fb-words" }, "label, top tokens"),
     );
     list.rebuild();
   });

@@ -187,7 +187,7 @@ export class State {
     // a saved page answers what it was saved with: each row alone
     const parts = this.isSaved ? some.map((one) => [one]) : [some];
     const ask = async (latents: number[]): Promise<void> => {
-      const { data } = await this.#view.requests.ask("rows", { latents });
+      const { data } = await this.#view.requests.ask("words", { latents });
       latents.forEach((one, at) => this.#words.set(one, { tokens: data.tokens[at], label: data.labels[at] }));
     };
     await Promise.allSettled(parts.map(ask));

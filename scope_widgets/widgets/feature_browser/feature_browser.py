@@ -236,7 +236,7 @@ class FeatureBrowser(View):
 
     # -- requests
 
-    def answer_rows(self, latents: list[int]) -> Answer:
+    def answer_words(self, latents: list[int]) -> Answer:
         """Return the top tokens and labels of some latents of the list."""
         if len(latents) > _MOST_ROWS:
             raise ValueError(f"Up to {_MOST_ROWS} rows are asked for at once, not {len(latents)}.")
@@ -327,7 +327,7 @@ class FeatureBrowser(View):
         yield "identity", {}, *self.answer_identity()
         for j in first:
             yield "latent", {"latent": j}, *self.answer_latent(j)
-            yield "rows", {"latents": [j]}, *self.answer_rows([j])
+            yield "words", {"latents": [j]}, *self.answer_words([j])
 
     def _sorted(self) -> Array:
         name, way = self.sort
