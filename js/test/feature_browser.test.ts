@@ -3,7 +3,7 @@ import { float32, int32 } from "../src/core/bytes";
 import { type Columns, halves, readColumns } from "../src/feature_browser/columns";
 import { firesOf } from "../src/feature_browser/fires";
 import { orderOf } from "../src/feature_browser/order";
-import { percent } from "../src/feature_browser/page_text";
+import { percent, readable } from "../src/feature_browser/page_text";
 import { FakeModel } from "./fake_model";
 
 const view = (array: ArrayBufferView): DataView => new DataView(array.buffer);
@@ -85,4 +85,10 @@ test("what fires is ranked by its largest activation, or by that on a token", ()
 
 test("shares as percent", () => {
   expect([0, 0.5, 0.012, 0.0000021, 1e-7].map(percent)).toEqual(["0 %", "50 %", "1.2 %", "2e−4 %", "1e−5 %"]);
+});
+
+test("labels that would turn the text around them say so", () => {
+  expect(readable("a \u202egirl's\u200b name\n")).toBe("a U+202Egirl's␣ name↵");
+  expect(readable("plain words")).toBe("plain words");
+  expect(readable("")).toBe("");
 });

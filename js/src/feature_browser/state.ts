@@ -12,6 +12,7 @@ import { type Columns, readColumns } from "./columns";
 import { type Fires, firesOf } from "./fires";
 import { type Found, orderOf, type SortColumn } from "./order";
 import type { LatentPage, Own } from "./page_data";
+import { readable } from "./page_text";
 
 /** What a row says beside its numbers. */
 export interface Words {
@@ -142,6 +143,9 @@ export class State {
     const known = this.#pages.get(latent);
     if (known) return known;
     const { data } = await this.#view.requests.ask("latent", { latent });
+    const { label, others } = data as LatentPage;
+    if (label) data.label = { ...label, text: readable(label.text), evidence: readable(label.evidence) };
+    data.others = others.map(([one, cosine, words, mutual]) => [one, cosine, readable(words), mutual]);
     this.#pages.set(latent, data);
     this.#identify();
     if (this.#pages.size > PAGES) this.#pages.delete(this.#pages.keys().next().value!);
@@ -188,7 +192,7 @@ export class State {
     const parts = this.isSaved ? some.map((one) => [one]) : [some];
     const ask = async (latents: number[]): Promise<void> => {
       const { data } = await this.#view.requests.ask("words", { latents });
-      latents.forEach((one, at) => this.#words.set(one, { tokens: data.tokens[at], label: data.labels[at] }));
+      latents.forEach((one, at) => this.#words.set(one, { tokens: data.tokens[at], label: readable(data.labels[at]) }));
     };
     await Promise.allSettled(parts.map(ask));
     for (const one of some) if (!this.#words.has(one)) this.#words.set(one, { tokens: "", label: "" });

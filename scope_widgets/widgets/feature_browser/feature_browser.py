@@ -236,11 +236,16 @@ class FeatureBrowser(View):
 
     # -- requests
 
+    def _asked(self, latent: int) -> int:
+        if not 0 <= latent < len(self.index):
+            raise ValueError(f"There is no latent {latent}: there are 0 to {len(self.index) - 1:,}.")
+        return latent
+
     def answer_words(self, latents: list[int]) -> Answer:
         """Return the top tokens and labels of some latents of the list."""
         if len(latents) > _MOST_ROWS:
             raise ValueError(f"Up to {_MOST_ROWS} rows are asked for at once, not {len(latents)}.")
-        found = self.index.rows(latents)
+        found = self.index.rows([self._asked(latent) for latent in latents])
         labels = found["label"].tolist() if "label" in found else [""] * len(found)
         own = own_notes(self.index)
         said = [
@@ -251,7 +256,9 @@ class FeatureBrowser(View):
 
     def answer_latent(self, latent: int) -> Answer:
         """Return the page of a latent."""
-        return latent_page(self.index, latent) | {"others": others_of(self.compared, self.other, latent)}, []
+        return latent_page(self.index, self._asked(latent)) | {
+            "others": others_of(self.compared, self.other, latent)
+        }, []
 
     def answer_identity(self) -> Answer:
         """Return a hash of the weights of the SAE, "" where there is none; of a large one it takes a moment."""
@@ -259,13 +266,12 @@ class FeatureBrowser(View):
 
     def answer_annotate(self, latent: int, label: str, note: str) -> Answer:
         """Write a label and a note on a latent, beside the index."""
-        annotate(self.index, latent, label=label, note=note)
+        annotate(self.index, self._asked(latent), label=label, note=note)
         return {}, []
 
     def answer_touch(self, latent: int, text: str) -> Answer:
         """Return the traits of the steering panel, with sliders that clamp and scale a latent on a text."""
-        self.index.rows([latent])  # there is such a latent
-        return {"traits": self._touched.touch(latent, text.strip()).told()}, []
+        return {"traits": self._touched.touch(self._asked(latent), text.strip()).told()}, []
 
     @property
     def panel(self) -> SteeringPanel | None:
@@ -282,7 +288,11 @@ class FeatureBrowser(View):
         """Return records of latents in Neuronpedia's schema, as JSON."""
         if len(latents) > _MOST_ROWS:
             raise ValueError(f"Up to {_MOST_ROWS} latents are written at once, not {len(latents)}.")
-        return {}, [json.dumps(neuronpedia(self.index, latents), indent=1, allow_nan=False).encode()]
+        return {}, [
+            json.dumps(
+                neuronpedia(self.index, [self._asked(one) for one in latents]), indent=1, allow_nan=False
+            ).encode()
+        ]
 
     def answer_find(self, by: str, what: str) -> Answer:
         """Return the latents that a search finds, int32 and the best first, and what each is sorted by, float32."""
