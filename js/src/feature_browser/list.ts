@@ -9,6 +9,9 @@ import { percent } from "./page_text";
 import type { State } from "./state";
 
 const ROW = 24;
+const GAP = 8;
+/** What a row says in words has so much room at least, before columns of numbers. */
+const LEAST_WORDS = 140;
 
 interface Shown {
   name: SortColumn;
@@ -256,14 +259,18 @@ function shownColumns(state: State, width: number): Shown[] {
       help: "Largest cosine with a latent of the other SAE.",
       text: (row) => other[row]!.toFixed(2).replace("-", "−"),
     });
-  if (width >= 470)
-    all.splice(all.findIndex(({ name }) => name === "max") + 1, 0, {
-      name: "mean",
-      title: "mean",
-      width: 48,
-      help: "Its mean activation where it fires.",
-      text: text(mean),
-    });
+  all.splice(all.findIndex(({ name }) => name === "max") + 1, 0, {
+    name: "mean",
+    title: "mean",
+    width: 48,
+    help: "Its mean activation where it fires.",
+    text: text(mean),
+  });
+  const left = (): number => width - all.reduce((sum, column) => sum + column.width + GAP, 0);
+  for (const name of ["mean", "max", "score"]) {
+    const at = all.findIndex((column) => column.name === name);
+    if (width && left() < LEAST_WORDS && at >= 0) all.splice(at, 1);
+  }
   return all;
 }
 
