@@ -1,6 +1,5 @@
 """Circuits: edges of a model that together do a task, found, measured and edited."""
 
-from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.discover import discover
 from scope_widgets.circuits.discovery.induction_circuit import induction_circuit
 from scope_widgets.circuits.discovery.methods import METHODS, Method
@@ -12,13 +11,15 @@ from scope_widgets.circuits.evaluation.faithfulness import Faithfulness
 from scope_widgets.circuits.evaluation.faithfulness_curve import Curve, CurvePoint
 from scope_widgets.circuits.evaluation.measures import completeness, curve, curve_points, faithfulness, minimality
 from scope_widgets.circuits.evaluation.minimality import Minimality
-from scope_widgets.circuits.evaluation.replacement_values import ABLATIONS, CircuitAblation
+from scope_widgets.circuits.evaluation.replacement_values import ABLATIONS
 from scope_widgets.circuits.strongest_paths import strongest_paths
 from scope_widgets.circuits.tasks.agreement import agreement
 from scope_widgets.circuits.tasks.capitals import capitals
 from scope_widgets.circuits.tasks.greater_than import greater_than
 from scope_widgets.circuits.tasks.induction import induction
 from scope_widgets.circuits.tasks.task_makers import TASKS
+from scope_widgets.experiments.circuit.circuit import Circuit
+from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.named_tasks import TaskName, held_out
 from scope_widgets.experiments.named_tasks import make_task as task
 from scope_widgets.experiments.task import Task

@@ -1,5 +1,6 @@
 """Features: recorded activations, sparse autoencoders, and what their latents stand for."""
 
+from scope_widgets.features.attribution.provenance import provenance
 from scope_widgets.features.comparison.compare import FeatureComparison, compare
 from scope_widgets.features.evaluation.evaluate import evaluate
 from scope_widgets.features.evaluation.randomise import randomise
@@ -36,6 +37,7 @@ __all__ = [
     "label",
     "load",
     "probe",
+    "provenance",
     "randomise",
     "record",
     "recovery",

@@ -11,11 +11,11 @@ from scope_widgets._partial_result import Interrupted, result_or_interrupt
 from scope_widgets._progress import tqdm
 from scope_widgets._reproducing_calls import python_call
 from scope_widgets._seeds import seed_of
-from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.found_circuit import circuit_of, empty_circuit, why_nothing_to_find
 from scope_widgets.circuits.discovery.methods import METHODS, Method, apply_method, work_of
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
-from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
+from scope_widgets.experiments.circuit.circuit import Circuit
+from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.named_tasks import TaskName, as_task
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope

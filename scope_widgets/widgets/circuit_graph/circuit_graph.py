@@ -241,7 +241,7 @@ class CircuitGraph(View):
 
     @traitlets.observe("groups")
     def _forget_places(self, _change: Any) -> None:
-        nodes = {*self._given.graph.senders, "logits"}
+        nodes = {*self._given.graph.senders, self._given.graph.output}
         self.pins = {name: place for name, place in self.pins.items() if name in nodes or name in self.groups}
 
     # -- what the model is asked
