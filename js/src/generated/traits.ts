@@ -115,6 +115,12 @@ export interface AttributionViewTraits extends ViewTraits {
 export interface CircuitGraphTraits extends ViewTraits {
   n_kv_heads: number;
   parallel: boolean;
+  /** of a graph of latents: name, kind, layer, head, column, row of each */
+  nodes: any[];
+  /** the node of each receiver of a graph of latents */
+  receiving: number[];
+  /** columns of a graph of latents */
+  columns: number;
   /** uint16 an edge, the strongest first */
   senders: Bytes;
   /** the same */

@@ -25,8 +25,8 @@ class EdgeEvidence:
     low, high : ndarray [edge]
         95 % interval of the mean effect, bootstrap over prompts; NaN with one prompt.
     p : ndarray [edge]
-        Of no effect (t-test over prompts); of a latent or an error whose effect is large enough, the larger of it and of
-        p that a random direction of the same norm has such an effect. Corrected for the edges tried of the receiver
+        Of no effect (t-test over prompts); of a latent or an error whose effect is large enough, the larger of it and
+        of p that a random direction of the same norm has such an effect. Corrected for the edges tried of the receiver
         (Bonferroni).
     null : ndarray [edge]
         Mean absolute effect of the random directions; NaN where the effect itself was too small or not significant.

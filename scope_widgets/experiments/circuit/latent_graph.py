@@ -20,7 +20,7 @@ NodeKind: TypeAlias = Literal["input", "head", "mlp", "latent", "error", "logits
 _NAME = re.compile(r"input|logits|a(\d{1,6})\.h(\d{1,6})|m(\d{1,6})|(\d{1,6})\.(?:([a-z_]{1,20})\.)?(\d{1,12}|error)")
 #: where a row of a drawing stands above the layer that a site is of
 _RISE = {"residual": -0.4, "attention_out": 0.2, "mlp_in": 0.2, "mlp_out": 0.55}
-_MOST_NODES, _MOST_EDGES = 100_000, 2_000_000
+_MOST_NODES, _MOST_EDGES = 60_000, 2_000_000  # views count nodes in two bytes
 
 
 class LatentNode(NamedTuple):

@@ -23,6 +23,7 @@ from scope_widgets.experiments.latent_attribution.latent_run import Baseline, La
 from scope_widgets.experiments.latent_attribution.parents import Parent, Settings, child_target, confirm, score
 from scope_widgets.experiments.latent_attribution.target import Target
 from scope_widgets.experiments.task import Task
+from scope_widgets.features.labelling.labels import FeatureLabels
 from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.execution.activation_edits import HookPoint
@@ -49,6 +50,7 @@ def provenance(
     min_effect: float = 0.05,
     alpha: float = 0.05,
     ablation: Baseline = "mean",
+    labels: Mapping[int, FeatureLabels] | None = None,
     seed: int | None = 0,
 ) -> Steps[Circuit]:
     """Find which earlier latents, heads and MLPs make a latent fire on prompts, each edge confirmed by an ablation.
@@ -94,6 +96,8 @@ def provenance(
     ablation : "mean" or "zero", default "mean"
         What heads, MLPs and embeddings write instead: their mean over all positions of the prompts, or nothing. A
         latent is set to 0, and an error taken off, in both.
+    labels : dict of layer to FeatureLabels, optional
+        What `features.label` said of the SAEs' latents: names of nodes.
     seed : int or None, default 0
         Of random directions and of the bootstrap.
 
@@ -153,7 +157,10 @@ def provenance(
         f"latents to 0, heads, MLPs and embeddings to {'their mean' if ablation == 'mean' else '0'}, at all positions",
         note,
     )
-    search = _Search(run, Settings(candidates, draws, min_effect, alpha, seed, components), depth, follow, rows, origin)
+    named = {layer: one.labelled() for layer, one in (labels or {}).items()}
+    search = _Search(
+        named, run, Settings(candidates, draws, min_effect, alpha, seed, components), depth, follow, rows, origin
+    )
     try:
         yield from search.steps(first)
     except KeyboardInterrupt as interrupt:
@@ -169,6 +176,7 @@ class _Search:
 
     def __init__(
         self,
+        labels: Mapping[int, Mapping[int, str]],
         run: LatentRun,
         settings: Settings,
         depth: int,
@@ -176,6 +184,7 @@ class _Search:
         rows: list[list[int]],
         origin: Provenance,
     ) -> None:
+        self._labels = labels
         self._run, self._settings, self._depth, self._follow = run, settings, depth, follow
         self._rows, self._origin = rows, origin
         self._edges: list[tuple[Parent, LatentNode, int]] = []
@@ -247,7 +256,15 @@ class _Search:
             ablation=self._run.baseline,
             provenance=replace(self._origin, note=note),
             evidence=evidence,
+            labels=self._labels_of(graph),
         )
+
+    def _labels_of(self, graph: LatentGraph) -> dict[str, str]:
+        nodes = [(name, LatentNode.of(name)) for name in graph.nodes]
+        known = {
+            name: self._labels.get(node.layer, {}).get(node.number) for name, node in nodes if node.kind == "latent"
+        }
+        return {name: label for name, label in known.items() if label}
 
 
 def _where(point: HookPoint) -> str:

@@ -1,12 +1,15 @@
 """Where a latent comes from: a planted chain, brute force, nulls, the demo model's heads, files, cancelled jobs."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import traitlets
 
 from scope_widgets import circuits, features, ioi
+from scope_widgets.widgets import CircuitGraph
 from tests.support import planted_chain as chain
 from tests.support.planted_chain import J, M, U, X
 
@@ -206,3 +209,32 @@ def test_what_is_refused(planted, rows):
         features.provenance(planted, ["demo"], 3, J, rows)
     with pytest.raises(ValueError, match="nodes of this circuit are latents"):
         circuits.faithfulness(planted, traced(planted, rows, depth=1))
+
+
+def test_its_view(found):
+    """Latents are nodes of the graph, where Python puts them; nothing is measured again."""
+    view = CircuitGraph(found, object())
+    try:
+        assert [node["name"] for node in view.nodes] == list(found.graph.nodes)
+        assert {node["kind"] for node in view.nodes} <= {"latent", "error"}
+        assert not view.live
+        assert [found.graph.nodes[at] for at in view.receiving] == found.graph.receivers
+        assert view.title == f"What makes latent 3.{J} fire, local, on 12 prompts"
+        assert ["edges", f"2 confirmed of {found.graph.n_edges} tried, each by an ablation"] in view.facts
+        drawn = view.to_svg()
+        assert f">2.{M}<" in drawn
+        assert f">3.{J}<" in drawn
+        view.removed = [f"2.{M}"]
+        assert view.circuit.n_edges == 0
+        assert view.still_image().shape == (320, 480, 3)
+        with pytest.raises(traitlets.TraitError, match="was not looked at"):
+            view.added = [f"1.{X}->3.{J}"]
+    finally:
+        view.close()
+
+
+def test_latents_have_their_labels(planted, rows):
+    labels = SimpleNamespace(labelled=lambda: {M: "the middle of the chain"})
+    found = traced(planted, rows, depth=1, labels={2: labels})
+    assert found.labels == {f"2.{M}": "the middle of the chain"}
+    assert "the middle of the chain" in found.to_dot()
