@@ -51,6 +51,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
         "threshold": None,
         "target": 0.9,
         "within": None,
+        "saes": None,
+        "n_nodes": 50,
         "seed": 0,
     },
     "ioi.prompts": {

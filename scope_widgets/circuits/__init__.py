@@ -12,6 +12,7 @@ from scope_widgets.circuits.evaluation.faithfulness_curve import Curve, CurvePoi
 from scope_widgets.circuits.evaluation.measures import completeness, curve, curve_points, faithfulness, minimality
 from scope_widgets.circuits.evaluation.minimality import Minimality
 from scope_widgets.circuits.evaluation.replacement_values import ABLATIONS
+from scope_widgets.circuits.latents.faithfulness import LatentFaithfulness, latent_faithfulness
 from scope_widgets.circuits.strongest_paths import strongest_paths
 from scope_widgets.circuits.tasks.agreement import agreement
 from scope_widgets.circuits.tasks.capitals import capitals
@@ -38,6 +39,7 @@ __all__ = [
     "Evaluation",
     "Faithfulness",
     "Graph",
+    "LatentFaithfulness",
     "Method",
     "Minimality",
     "Task",
@@ -55,6 +57,7 @@ __all__ = [
     "held_out",
     "induction",
     "induction_circuit",
+    "latent_faithfulness",
     "minimality",
     "strongest_paths",
     "task",

@@ -40,6 +40,11 @@ def circuit(scope):
     return circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(30)
 
 
+def latent_faithfulness(scope):
+    found = circuits.discover(scope, circuits.task(scope, "ioi", n=4), saes=features.load("demo"), steps=1, n_nodes=6)
+    return circuits.latent_faithfulness(scope, found, features.load("demo"), draws=1)
+
+
 def direction(scope):
     return steering.direction(scope, positive=["the dogs"], negative=["the dog"], layer=3, name="plural")
 
@@ -91,6 +96,7 @@ MAKERS = {
     "HeadScores": lambda scope: heads.score(scope.trace(PROMPT), null_draws=20),
     "HeadTokens": lambda scope: heads.writes(scope.trace(PROMPT), 3, 1),
     "IOIResult": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)),
+    "LatentFaithfulness": latent_faithfulness,
     "LogitLens": lambda scope: lens.logit_lens(scope.trace(PROMPT)),
     "Minimality": lambda scope: circuits.minimality(scope, circuit(scope)),
     "NeuronAttribution": lambda scope: lens.neuron_attribution(scope.trace(PROMPT), 1, answer=" Mary", versus=" John"),

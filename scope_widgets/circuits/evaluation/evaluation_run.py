@@ -46,7 +46,7 @@ class EvaluationRun:
         if isinstance(circuit.graph, LatentGraph):
             raise ValueError(
                 f"The nodes of this circuit are latents ({', '.join(circuit.graph.nodes[:2])}, ...), and what is "
-                "measured here cuts edges between heads and MLPs. What is known of its edges: circuit.to_dataframe()."
+                "measured here cuts edges between heads and MLPs. See circuits.latent_faithfulness()."
             )
         self.scope, self.circuit, self.seed = scope, circuit, seed
         self.task = circuit.task if task is None else as_task(scope, task, seed=seed)

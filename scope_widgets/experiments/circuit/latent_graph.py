@@ -40,8 +40,12 @@ class LatentNode(NamedTuple):
             return f"a{self.layer}.h{self.number}"
         if self.kind == "mlp":
             return f"m{self.layer}"
-        place = f"{self.layer}" if self.site in ("", "residual") else f"{self.layer}.{self.site}"
-        return f"{place}.{'error' if self.kind == 'error' else self.number}"
+        return f"{self.place}.{'error' if self.kind == 'error' else self.number}"
+
+    @property
+    def place(self) -> str:
+        """Of a latent or an error: where its SAE stands, "12" or "12.mlp_out"."""
+        return f"{self.layer}" if self.site in ("", "residual") else f"{self.layer}.{self.site}"
 
     @classmethod
     def of(cls, name: str) -> LatentNode:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 import torch
@@ -127,9 +127,9 @@ class LatentRun:
         self,
         points: Iterable[HookPoint],
         target: Callable[[dict[HookPoint, Tensor], Tensor, Tensor], Tensor],
-        reads: Iterable[HookPoint],
+        reads: Iterable[HookPoint] = (),
         end: int | None = None,
-        logits: bool = False,
+        edits: Callable[[Tensor], Mapping[HookPoint, list[Edit]]] | None = None,
     ) -> dict[HookPoint, Tensor]:
         """Return the gradient of a number of each prompt at some hook points, 0 where there is none.
 
@@ -137,24 +137,50 @@ class LatentRun:
         ----------
         points : iterable of (site, layer)
         target : callable
-            Of the values at `reads`, the prompts that run together and the logits of their last positions (empty
-            without `logits`), a number each `[prompt]`.
+            Of the values at `reads`, the prompts that run together, and the logits of their last positions (where there
+            is no `end`), a number each `[prompt]`.
         reads : iterable of (site, layer)
         end : int, optional
             The layer after which nothing is needed.
-        logits : bool, default False
+        edits : callable, optional
+            As in `read`, of the prompts alone.
         """
-        points, reads = list(points), list(reads)
+        points = list(points)
         parts: dict[HookPoint, list[Tensor]] = defaultdict(list)
-        every = torch.arange(len(self), device=self.token_ids.device)
-        for some in torch.split(every, max(1, _AT_ONCE // self.token_ids.shape[1])):
-            seen = self._forward(some, [*points, *reads], {}, end, gradients=True, keep_logits=logits)
+        for rows, seen, logits in self.recorded([*points, *reads], end, edits):
             with recording_gradients(True):
-                measured = target(seen, some, self._logits).sum()
+                measured = target(seen, rows, logits).sum()
                 given = torch.autograd.grad(measured, [seen[point] for point in points], allow_unused=True)
             for point, one in zip(points, given, strict=True):
                 parts[point].append(torch.zeros_like(seen[point]) if one is None else one.detach())
         return {point: torch.cat(found) for point, found in parts.items()}
+
+    def recorded(
+        self,
+        points: list[HookPoint],
+        end: int | None = None,
+        edits: Callable[[Tensor], Mapping[HookPoint, list[Edit]]] | None = None,
+        entering: dict[HookPoint, Tensor] | None = None,
+    ) -> Iterator[tuple[Tensor, dict[HookPoint, Tensor], Tensor]]:
+        """Yield forwards that autograd records: their prompts, what is at hook points, the last positions' logits.
+
+        With a dict as `entering` what is at a hook point is a leaf, so that gradients are of paths past all others, and
+        the dict has, of the present forward, what came there, with its gradient.
+        """
+        every = torch.arange(len(self), device=self.token_ids.device)
+        for rows in torch.split(every, max(1, _AT_ONCE // self.token_ids.shape[1])):
+            made = edits(rows) if edits else {}
+            seen = self._forward(rows, points, made, end, gradients=True, entering=entering)
+            yield rows, seen, self._logits
+
+    def last_logits(self, edits: Callable[[Tensor], Mapping[HookPoint, list[Edit]]] | None = None) -> Tensor:
+        """Return the logits of each prompt's last position `[prompt, vocabulary]`, in float32."""
+        every = torch.arange(len(self), device=self.token_ids.device)
+        found = []
+        for rows in torch.split(every, max(1, _AT_ONCE // self.token_ids.shape[1])):
+            self._forward(rows, [], edits(rows) if edits else {}, None, gradients=False)
+            found.append(self._logits.detach().float())
+        return torch.cat(found)
 
     def _forward(
         self,
@@ -163,7 +189,7 @@ class LatentRun:
         made: Mapping[HookPoint, list[Edit]],
         end: int | None,
         gradients: bool,
-        keep_logits: bool = False,
+        entering: dict[HookPoint, Tensor] | None = None,
     ) -> dict[HookPoint, Tensor]:
         seen: dict[HookPoint, Tensor] = {}
 
@@ -172,7 +198,9 @@ class LatentRun:
                 for one in made.get(point, ()):
                     value = one(value)
                 if point in wanted:
-                    if gradients and not value.requires_grad:
+                    if gradients and entering is not None:
+                        entering[point] = value
+                    if gradients and (entering is not None or not value.requires_grad):
                         value = value.detach().requires_grad_()
                     elif gradients:
                         value = value.clone()  # a node of autograd's own, after which all is read
@@ -182,17 +210,13 @@ class LatentRun:
             return edit
 
         wanted = set(points)
-        ids = self.token_ids[rows]
         with self.scope.wrapped() as wrapped:
             edits = {point: at(point) for point in {*wanted, *made}}
             editor = Editor(wrapped, self.scope.model, self.anatomy, edits)
-            editor.end = None if keep_logits else end
-            editor.lengths = self.lengths[rows]
-            self._logits = editor.logits(
-                {"input_ids": ids}, gradients=gradients, at=self.lengths[rows] - 1 if keep_logits else None
-            )
-            if keep_logits:
-                self._logits = self._logits[:, 0]
+            editor.end, editor.lengths = end, self.lengths[rows]
+            last = self.lengths[rows] - 1 if end is None else None
+            logits = editor.logits({"input_ids": self.token_ids[rows]}, gradients=gradients, at=last)
+            self._logits = logits[:, 0] if end is None else logits
         return seen
 
     # --- nodes --------------------------------------------------------------------------------------------------------

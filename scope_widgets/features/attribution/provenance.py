@@ -228,7 +228,7 @@ class _Search:
     def circuit(self, said: str = "") -> Circuit:
         """Return what is known so far."""
         by_name = {(one.node.name, child.name): (one, depth) for one, child, depth in self._edges}
-        saes = {_where(point): repr(sae) for point, sae in self._run.saes.items()}
+        saes = {LatentNode("latent", at, 0, site).place: repr(sae) for (site, at), sae in self._run.saes.items()}
         anatomy = self._run.anatomy
         graph = LatentGraph.of(anatomy.n_layers, anatomy.n_heads, by_name, self._output, saes)
         found = [by_name[graph.names(edge)] for edge in range(graph.n_edges)]
@@ -265,10 +265,6 @@ class _Search:
             name: self._labels.get(node.layer, {}).get(node.number) for name, node in nodes if node.kind == "latent"
         }
         return {name: label for name, label in known.items() if label}
-
-
-def _where(point: HookPoint) -> str:
-    return f"{point[1]}" if point[0] == "residual" else f"{point[1]}.{point[0]}"
 
 
 def _place_of(places: Mapping[HookPoint, Any], layer: int, site: str | None, latent: int) -> HookPoint:
