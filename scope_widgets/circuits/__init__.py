@@ -1,5 +1,8 @@
 """Circuits: edges of a model that together do a task, found, measured and edited."""
 
+from scope_widgets.circuits.attribution_graphs.attribute import attribution_graph
+from scope_widgets.circuits.attribution_graphs.circuit_tracer import from_circuit_tracer, to_circuit_tracer
+from scope_widgets.circuits.attribution_graphs.graph import AttributionGraph
 from scope_widgets.circuits.discovery.discover import discover
 from scope_widgets.circuits.discovery.induction_circuit import induction_circuit
 from scope_widgets.circuits.discovery.methods import METHODS, Method
@@ -30,6 +33,7 @@ __all__ = [
     "ABLATIONS",
     "METHODS",
     "TASKS",
+    "AttributionGraph",
     "Circuit",
     "CircuitAblation",
     "Completeness",
@@ -45,6 +49,7 @@ __all__ = [
     "Task",
     "TaskName",
     "agreement",
+    "attribution_graph",
     "by_position",
     "capitals",
     "completeness",
@@ -53,6 +58,7 @@ __all__ = [
     "discover",
     "evaluate",
     "faithfulness",
+    "from_circuit_tracer",
     "greater_than",
     "held_out",
     "induction",
@@ -61,5 +67,6 @@ __all__ = [
     "minimality",
     "strongest_paths",
     "task",
+    "to_circuit_tracer",
     "to_svg",
 ]

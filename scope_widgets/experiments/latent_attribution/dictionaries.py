@@ -70,11 +70,7 @@ def by_place(saes: Any, anatomy: Anatomy) -> dict[HookPoint, Dictionary]:
         residual stream, or two of one place.
     """
     found: dict[HookPoint, Dictionary] = {}
-    for layer, sae in _listed(saes):
-        if not all(hasattr(sae, name) for name in ("W_enc", "W_dec", "encode", "pre_activations")):
-            raise TypeError(
-                f"saes= are SAEs, as features.load(...) gives them, or a dict of layer to SAE; got {sae!r}."
-            )
+    for layer, sae in listed(saes, "saes"):
         at = sae.layer if layer is None else layer
         if at is None:
             raise ValueError(f"{sae!r} does not say of which layer it is: give saes={{layer: sae}}.")
@@ -95,14 +91,34 @@ def by_place(saes: Any, anatomy: Anatomy) -> dict[HookPoint, Dictionary]:
     return dict(sorted(found.items(), key=lambda one: place_in_forward(one[0])))
 
 
-def _listed(saes: Any) -> list[tuple[int | None, Any]]:
+def listed(saes: Any, name: str) -> list[tuple[int | None, Any]]:
+    """Return SAEs one by one, each with the layer that a dict says it is of.
+
+    Parameters
+    ----------
+    saes : SAE, iterable of SAE, or dict of layer to SAE
+    name : str
+        What the argument is called.
+
+    Raises
+    ------
+    TypeError
+        For what is none.
+    """
     if isinstance(saes, Mapping):
-        return list(saes.items())
-    if hasattr(saes, "W_enc"):
-        return [(None, saes)]
-    if isinstance(saes, Iterable) and not isinstance(saes, (str, bytes)):
-        return [(None, sae) for sae in saes]
-    raise TypeError(f"saes= is an SAE, a list of them, or a dict of layer to SAE; got a {type(saes).__name__}.")
+        found = list(saes.items())
+    elif hasattr(saes, "W_enc"):
+        found = [(None, saes)]
+    elif isinstance(saes, Iterable) and not isinstance(saes, (str, bytes)):
+        found = [(None, sae) for sae in saes]
+    else:
+        raise TypeError(f"{name}= is an SAE, a list of them, or a dict of layer to SAE; got a {type(saes).__name__}.")
+    for _, sae in found:
+        if not all(hasattr(sae, part) for part in ("W_enc", "W_dec", "encode", "pre_activations")):
+            raise TypeError(
+                f"{name}= are SAEs, as features.load(...) gives them, or a dict of layer to SAE; got {sae!r}."
+            )
+    return found
 
 
 def place_in_forward(point: HookPoint) -> tuple[int, int]:
