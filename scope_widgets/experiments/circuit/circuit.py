@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from scope_widgets._json_fields import decode, decode_fields
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
@@ -292,7 +293,10 @@ class Circuit(Result):
 
     @classmethod
     def _from_fields(cls, fields: dict[str, Any]) -> Circuit:
-        read = super()._from_fields(fields)
+        graph = fields.pop("graph", None)
+        kind: type = LatentGraph if isinstance(graph, dict) and "nodes" in graph else Graph
+        parts = decode_fields(cls, fields, apart=("graph",))
+        read = cls(graph=decode(graph, kind, "graph"), **parts)
         if isinstance(read.graph, LatentGraph):
             return _checked_latents(read)
         n_edges = count_edges(read.graph)  # before the graph lists them

@@ -8,10 +8,15 @@ import pytest
 import torch
 import traitlets
 
-from scope_widgets import circuits, features, ioi
+from scope_widgets import Microscope, circuits, features, ioi
+from scope_widgets.experiments.circuit.latent_graph import LatentNode
+from scope_widgets.experiments.latent_attribution.latent_run import LatentRun
+from scope_widgets.features.attribution import provenance as module
 from scope_widgets.widgets import CircuitGraph
 from tests.support import planted_chain as chain
+from tests.support.fake_transport import fake_remote
 from tests.support.planted_chain import J, M, U, X
+from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +114,6 @@ def test_later_parents_are_held(planted, rows):
 @pytest.mark.parametrize("normalisation", ["none", "norm", "layer_norm"])
 def test_the_forward_is_the_models_own(demo, normalisation):
     """Latents and the error add up to what is there, and what is held is as it was."""
-    from scope_widgets.experiments.circuit.latent_graph import LatentNode
-    from scope_widgets.experiments.latent_attribution.latent_run import LatentRun
-
     sae = dataclasses.replace(features.load("demo"), normalisation=normalisation)
     run = LatentRun(demo, {("residual", 3): sae}, [[5, 6, 7, 8], [9, 10]])
     x = run.clean["residual", 3]
@@ -238,3 +240,54 @@ def test_latents_have_their_labels(planted, rows):
     found = traced(planted, rows, depth=1, labels={2: labels})
     assert found.labels == {f"2.{M}": "the middle of the chain"}
     assert "the middle of the chain" in found.to_dot()
+
+
+def test_where_the_model_is(planted, rows, found):
+    """Packed, run beside the model and unpacked: the same circuit."""
+    remote = fake_remote(planted)
+    there = traced(remote, rows)
+    assert there.edges == found.edges
+    np.testing.assert_allclose(there.scores, found.scores, atol=1e-6)
+
+
+def test_ctrl_c_leaves_what_is_done(planted, rows, monkeypatch):
+    made = []
+
+    def interrupted(*given):
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        made.append(confirm(*given))
+        return made[-1]
+
+    confirm = module.confirm
+    monkeypatch.setattr(module, "confirm", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="3 of 20 ablations were made") as stopped:
+        traced(planted, rows)
+    assert stopped.value.result.graph.n_edges == 3
+    assert "Interrupted" in stopped.value.result.provenance.note
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt_neox", "gemma2", "opt"])
+def test_in_other_families_nothing_changes_what_is_held_or_not_touched(family):
+    """Nodes that are held change nothing in a clean run, and random latents make hardly an edge."""
+    scope = Microscope.for_model(tiny_model(family), tiny_tokenizer())
+    width, n = scope.d_model, scope.n_layers
+    noise = torch.Generator().manual_seed(0)
+    saes = []
+    for layer in (1, n):
+        rows = torch.nn.functional.normalize(torch.randn(40, width, generator=noise), dim=1)
+        saes.append(features.SAE(rows.T.contiguous(), rows, torch.zeros(40), torch.zeros(width), layer=layer))
+    run = LatentRun(scope, {("residual", 1): saes[0], ("residual", n): saes[1]}, [[5, 6, 7, 8], [9, 10, 11]])
+    last = ("residual", n)
+    nodes = [LatentNode("latent", 1, 3, "residual"), LatentNode("error", 1, -1, "residual"), LatentNode("mlp", 1)]
+    nodes += [LatentNode("head", 1, 2)] if ("z", 1) in run.clean else []
+    held = run.read([last], lambda some, _: run.held(nodes, some))[last]
+    scale = float(run.clean[last].abs().max())
+    torch.testing.assert_close(held[run.real], run.clean[last][run.real], atol=1e-5 * scale, rtol=1e-4)
+    # what heads, MLPs and embeddings write, and biases of attention, sum to the stream
+    everything = LatentRun(scope, {}, [[5, 6, 7, 8]], "zero")
+    parts = [LatentNode("input", -1), *(LatentNode("mlp", layer) for layer in range(n))]
+    whole = sum(everything.written(node) for node in parts)
+    whole = whole + sum(everything.clean["attention_out", layer] for layer in range(n))
+    stream = torch.as_tensor(scope.trace([5, 6, 7, 8]).residual(n))
+    torch.testing.assert_close(whole[0].float(), stream.float(), atol=1e-4 * scale, rtol=1e-4)
