@@ -65,7 +65,7 @@ def strongest_paths(circuit: Circuit, *, n: int = 10) -> pd.DataFrame:
         {
             "path": [" > ".join((start, *path.names)) for start, path in paths],
             "weakest": [path.weakest for _, path in paths],
-            "nodes": [len(path.names) - 1 for _, path in paths],
+            "nodes": [len(path.names) - (start == "input") for start, path in paths],
         }
     )
 

@@ -65,6 +65,7 @@ def latent_circuit() -> Circuit:
         low=scores - 0.1,
         high=scores + 0.1,
         p=np.full(n, 0.01),
+        p_null=np.full(n, 0.01),
         null=np.full(n, 0.05),
         depth=np.array([2, 2, 2, 1, 1, 1]),
     )

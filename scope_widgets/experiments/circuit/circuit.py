@@ -237,7 +237,7 @@ class Circuit(Result):
     def to_dataframe(self) -> pd.DataFrame:
         """Return a table, one row an edge of the graph: sender, receiver, score, included.
 
-        With `evidence` also attribution, activation, low, high, p, null and depth.
+        With `evidence` also attribution, activation, low, high, p, p_null, null and depth.
         """
         import pandas as pd
 

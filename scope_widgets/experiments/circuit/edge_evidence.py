@@ -28,6 +28,8 @@ class EdgeEvidence:
         Of no effect (t-test over prompts); of a latent or an error whose effect is large enough, the larger of it and
         of p that a random direction of the same norm has such an effect. Corrected for the edges tried of the receiver
         (Bonferroni).
+    p_null : ndarray [edge]
+        The second of these alone, of heads and MLPs too; NaN where no random directions were drawn.
     null : ndarray [edge]
         Mean absolute effect of the random directions; NaN where the effect itself was too small or not significant.
     depth : ndarray of int [edge]
@@ -40,12 +42,13 @@ class EdgeEvidence:
     low: Array
     high: Array
     p: Array
+    p_null: Array
     null: Array
     depth: Array
 
     def columns(self) -> dict[str, Array]:
         """Return its columns of a table of edges."""
-        names = ("attribution", "activation", "low", "high", "p", "null", "depth")
+        names = ("attribution", "activation", "low", "high", "p", "p_null", "null", "depth")
         return {name: getattr(self, name) for name in names}
 
     def check(self, n_edges: int, n_prompts: int) -> None:
@@ -53,8 +56,9 @@ class EdgeEvidence:
         wrong = [name for name, one in self.columns().items() if one.shape != (n_edges,)]
         if wrong or self.effects.shape != (n_edges, n_prompts):
             raise ValueError(f"{', '.join(wrong) or 'effects'} of its evidence are not of its {n_edges:,} edges")
-        if not np.all(np.isnan(self.p) | ((self.p >= 0) & (self.p <= 1))):
-            raise ValueError("a p of its evidence is not between 0 and 1")
+        for p in (self.p, self.p_null):
+            if not np.all(np.isnan(p) | ((p >= 0) & (p <= 1))):
+                raise ValueError("a p of its evidence is not between 0 and 1")
 
 
 def clusters_of(effects: Array, least: float) -> list[list[int]]:

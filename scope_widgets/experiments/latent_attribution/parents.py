@@ -61,6 +61,7 @@ class Parent:
     low: float
     high: float
     p: float
+    p_null: float
     null: float
     confirmed: bool
 
@@ -185,14 +186,15 @@ def confirm(
         if large:  # else it is no parent, whatever random directions do
             random = _falls(run, target, taken, later, before, range(1, 1 + settings.draws)).mean(1)
     null = float(np.abs(random).mean())
-    of_model = node.kind not in ("latent", "error")
-    p = of_none if not large or (of_model and len(effects) > 1) else max(of_none, _p_of_null(effect, random))
-    p = min(1.0, tests * p)
+    p_null = min(1.0, tests * _p_of_null(effect, random)) if large else float("nan")
+    p = min(1.0, tests * of_none)
+    if large and (node.kind in ("latent", "error") or len(effects) < 2):
+        p = max(p, p_null)
     low, high = bootstrap_interval(effects, settings.seed)
     whole = np.full(len(run), np.nan)
     whole[target.prompts.cpu().numpy()] = effects
     confirmed = large and p < settings.alpha and abs(effect) > null
-    return Parent(node, whole, attribution, activation, low, high, p, null, confirmed)
+    return Parent(node, whole, attribution, activation, low, high, p, p_null, null, confirmed)
 
 
 def _falls(

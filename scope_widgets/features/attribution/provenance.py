@@ -239,7 +239,7 @@ class _Search:
 
         evidence = EdgeEvidence(
             effects=np.stack([one.effects for one, _ in found]) if found else np.zeros((0, n)),
-            **{name: of(name) for name in ("attribution", "activation", "low", "high", "p", "null")},
+            **{name: of(name) for name in ("attribution", "activation", "low", "high", "p", "p_null", "null")},
             depth=np.array([depth for _, depth in found], dtype=int),
         )
         rows: list[list[int]] = self._rows

@@ -447,19 +447,24 @@ def _facts(circuit: Circuit) -> list[list[str]]:
         ["method", circuit.method],
         ["scores", "exact, edge by edge" if circuit.exact else "estimated by a gradient"],
         ["ablation", f"{circuit.ablation}, in the place of edges that are out"],
+        *_saes(circuit),
     ]
 
 
 def _facts_of_provenance(circuit: Circuit) -> list[list[str]]:
-    graph, tried = circuit.graph, len(circuit.scores)
-    saes = graph.saes if isinstance(graph, LatentGraph) else {}
+    tried = len(circuit.scores)
     return [
         ["found on", f"{len(circuit.task):,} prompts"],
         ["score", metric_words(circuit)],
         ["edges", f"{circuit.n_edges:,} confirmed of {tried:,} tried, each by an ablation"],
         ["ablation", circuit.provenance.ablation or ""],
-        *([f"SAE of {place}", words] for place, words in saes.items()),
+        *_saes(circuit),
     ]
+
+
+def _saes(circuit: Circuit) -> list[list[str]]:
+    saes = circuit.graph.saes if isinstance(circuit.graph, LatentGraph) else {}
+    return [[f"SAE of {place}", words] for place, words in saes.items()]
 
 
 def _finite(value: float) -> float | None:
