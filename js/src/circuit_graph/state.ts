@@ -75,7 +75,8 @@ export class State {
     readonly theme: ReadonlySignal<Theme>,
     until: AbortSignal,
   ) {
-    const nodes = model.get("nodes") as unknown as GivenNode[];
+    // Notebooks that were saved before there were graphs of latents have none.
+    const nodes: GivenNode[] = model.get("nodes") ?? [];
     const shape = {
       layers: model.get("n_layers")!,
       heads: model.get("n_heads")!,
