@@ -325,6 +325,8 @@ test("a graph of latents has the nodes and edges that were looked at, where Pyth
     kind: name.endsWith("error") ? ("error" as const) : ("latent" as const),
     layer: Number(name[0]),
     head: -1,
+    latent: name.endsWith("error") ? -1 : Number(name.split(".")[1]),
+    site: "residual",
     column: at,
     row: Number(name[0]) - 0.4,
   }));

@@ -115,7 +115,7 @@ export interface AttributionViewTraits extends ViewTraits {
 export interface CircuitGraphTraits extends ViewTraits {
   n_kv_heads: number;
   parallel: boolean;
-  /** of a graph of latents: name, kind, layer, head, column, row of each */
+  /** of a graph of latents: what each is, and where it stands */
   nodes: any[];
   /** the node of each receiver of a graph of latents */
   receiving: number[];

@@ -17,7 +17,7 @@ from scope_widgets._types import Array
 from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.circuit.edge_evidence import EdgeEvidence, clusters_of
 from scope_widgets.experiments.circuit.graphviz import to_dot
-from scope_widgets.experiments.circuit.latent_graph import LatentGraph
+from scope_widgets.experiments.circuit.latent_graph import LatentGraph, LatentNode
 from scope_widgets.experiments.question import Question
 from scope_widgets.experiments.statistics.rounding import rank
 from scope_widgets.experiments.task import Task
@@ -254,12 +254,17 @@ class Circuit(Result):
         """Return a `networkx.MultiDiGraph` of the edges that are in.
 
         Nodes are named as senders, and "logits" (or the latent that was traced back); an edge has `score` and `input`
-        ("q", "k", "v" or ""). An edge into a key or value that heads share goes to each of them.
+        ("q", "k", "v" or ""). An edge into a key or value that heads share goes to each of them. Nodes of a graph of
+        latents have `kind`, `layer`, `number`, `site` and `label`.
         """
         import networkx
 
         made = networkx.MultiDiGraph(model=self.model_id, task=self.task.name, method=self.method)
         made.add_nodes_from([*self.nodes, self.graph.output])
+        if isinstance(self.graph, LatentGraph):
+            for name in made:
+                node = LatentNode.of(name)
+                made.nodes[name].update(node._asdict(), label=self.labels.get(name, ""))
         receiver, sender = self.graph.edges
         for edge in np.flatnonzero(self.included):
             name = self.graph.receivers[receiver[edge]]

@@ -105,9 +105,7 @@ class CircuitGraph(View):
 
     n_kv_heads = traitlets.Int().tag(sync=True)
     parallel = traitlets.Bool().tag(sync=True)
-    nodes: Any = traitlets.List(help="of a graph of latents: name, kind, layer, head, column, row of each").tag(
-        sync=True
-    )
+    nodes: Any = traitlets.List(help="of a graph of latents: what each is, and where it stands").tag(sync=True)
     receiving = traitlets.List(traitlets.Int(), help="the node of each receiver of a graph of latents").tag(sync=True)
     columns = traitlets.Float(help="columns of a graph of latents").tag(sync=True)
     senders = traitlets.Bytes(help="uint16 an edge, the strongest first").tag(sync=True)
@@ -393,8 +391,9 @@ def latent_nodes(graph: Graph | LatentGraph) -> dict[str, Any]:
     nodes = []
     for name in graph.nodes:
         node, (column, row) = LatentNode.of(name), graph.places[name]
-        head = node.number if node.kind == "head" else -1
-        nodes.append({"name": name, "kind": node.kind, "layer": node.layer, "head": head, "column": column, "row": row})
+        told = {"name": name, "kind": node.kind, "layer": node.layer, "column": column, "row": row}
+        of_kind = {kind: node.number if node.kind == kind else -1 for kind in ("head", "latent")}
+        nodes.append({**told, **of_kind, "site": node.site})
     at = {name: index for index, name in enumerate(graph.nodes)}
     return {"nodes": nodes, "receiving": [at[name] for name in graph.receivers], "columns": float(graph.n_columns)}
 

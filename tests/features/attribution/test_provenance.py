@@ -153,7 +153,9 @@ def test_it_can_be_read_again_drawn_and_grouped(found):
     assert again.graph == found.graph
     np.testing.assert_array_equal(again.evidence.effects, found.evidence.effects)
     assert f'"2.{M}" -> "3.{J}"' in found.to_dot()
-    assert set(found.to_networkx().edges()) == set(found.edges)
+    made = found.to_networkx()
+    assert set(made.edges()) == set(found.edges)
+    assert made.nodes[f"2.{M}"] == {"kind": "latent", "layer": 2, "number": M, "site": "residual", "label": ""}
     assert "<svg" in circuits.to_svg(found)
     assert found.pruned().edges == found.edges
     assert found.without(f"2.{M}").n_edges == 0
@@ -220,6 +222,9 @@ def test_its_view(found):
         assert [node["name"] for node in view.nodes] == list(found.graph.nodes)
         assert {node["kind"] for node in view.nodes} <= {"latent", "error"}
         assert not view.live
+        assert {"latent": M, "layer": 2, "site": "residual", "head": -1}.items() <= view.nodes[
+            found.graph.nodes.index(f"2.{M}")
+        ].items()
         assert [found.graph.nodes[at] for at in view.receiving] == found.graph.receivers
         assert view.title == f"What makes latent 3.{J} fire, local, on 12 prompts"
         assert ["edges", f"2 confirmed of {found.graph.n_edges} tried, each by an ablation"] in view.facts

@@ -13,6 +13,8 @@ export interface Node {
   layer: number;
   /** -1 where it is no head. */
   head: number;
+  latent?: number;
+  site?: string;
   /** Where it stands; of heads and MLPs of a model's own graph their layer says it. */
   place?: [column: number, row: number];
 }
@@ -22,7 +24,11 @@ export interface GivenNode {
   name: string;
   kind: Kind;
   layer: number;
+  /** -1 where it is no head, or no latent. */
   head: number;
+  latent: number;
+  /** Of a latent or an error: the place of its SAE, such as "residual". */
+  site: string;
   column: number;
   row: number;
 }
