@@ -111,7 +111,9 @@ def discover(
     pairs = as_task(scope, task, seed=seed)
     if saes is not None:
         n_nodes = checked_count("n_nodes", n_nodes)
-        return _among_latents(scope, pairs, saes, method, ablation, steps, n_nodes, min_effect, within)
+        circuit = _among_latents(scope, pairs, saes, method, ablation, steps, n_nodes, min_effect, within)
+        given = {"ablation": ablation, "min_effect": min_effect, "steps": steps, "n_nodes": n_nodes, "seed": seed}
+        return _with_calls(circuit, _calls(scope, task, method, saes=saes, **given))
     task_seed = None if isinstance(task, Task) else seed
     options = {"ablation": ablation, "min_effect": min_effect, "steps": steps, "threshold": threshold}
     calls = _calls(scope, task, method, **options, target=target, within=within, seed=seed)

@@ -13,6 +13,7 @@ from scope_widgets._check_choice import check_choice, checked_count, is_whole
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._partial_result import Interrupted, result_or_interrupt
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array, Prompts
 from scope_widgets.experiments.circuit.circuit import Circuit
@@ -29,7 +30,7 @@ from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.execution.activation_edits import HookPoint
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import stepwise
-from scope_widgets.models.tokens import encode, token_texts
+from scope_widgets.models.tokens import as_given, encode, token_texts
 
 
 @stepwise
@@ -157,6 +158,17 @@ def provenance(
         f"latents to 0, heads, MLPs and embeddings to {'their mean' if ablation == 'mean' else '0'}, at all positions",
         note,
     )
+    options: dict[str, Any] = {
+        "depth": depth,
+        "site": site,
+        "position": position,
+        "components": components,
+        "candidates": candidates,
+    }
+    options |= {"follow": follow, "draws": draws, "min_effect": min_effect, "alpha": alpha, "ablation": ablation}
+    given = ("scope", ("saes", saes), ("layer", layer), ("latent", latent), ("prompts", as_given(prompts, rows)))
+    call = python_call("features.provenance", *given, **options, labels=labels, seed=seed)
+    origin = replace(origin, calls=(*scope.calls, call))
     named = {layer: one.labelled() for layer, one in (labels or {}).items()}
     search = _Search(
         named, run, Settings(candidates, draws, min_effect, alpha, seed, components), depth, follow, rows, origin

@@ -36,6 +36,7 @@ _MADE = {
     "lens.token_loss": ("losses", "TokenLoss"),
     "circuits.Task": ("task", "Task"),
     "circuits.discover": ("circuit", "Circuit"),
+    "features.provenance": ("circuit", "Circuit"),
     "patching.ablate": ("result", "Ablation"),
     "patching.activations": ("result", "PatchingResult"),
     "patching.attribution": ("result", "PatchingResult"),
@@ -63,7 +64,7 @@ def made_by(view: str, **shown: Any) -> str:
             _add(lines, made, name, one)
         lines += _edges_of(name, one) if made[name] and hasattr(one, "included") else []
     rooms = {line.partition(" = ")[2].partition(".")[0] for line in lines}
-    names = sorted(rooms & {"Microscope", "circuits", "heads", "ioi", "lens", "patching"})
+    names = sorted(rooms & {"Microscope", "circuits", "features", "heads", "ioi", "lens", "patching"})
     imports = [f"from scope_widgets import {', '.join(names)}"] if names else []
     return "\n".join([*imports, f"from scope_widgets.widgets import {view}", "", *lines, ""])
 

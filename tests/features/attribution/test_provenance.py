@@ -296,3 +296,13 @@ def test_in_other_families_nothing_changes_what_is_held_or_not_touched(family):
     whole = whole + sum(everything.clean["attention_out", layer] for layer in range(n))
     stream = torch.as_tensor(scope.trace([5, 6, 7, 8]).residual(n))
     torch.testing.assert_close(whole[0].float(), stream.float(), atol=1e-4 * scale, rtol=1e-4)
+
+
+def test_it_knows_the_call_that_made_it(planted, rows, found):
+    """The SAEs cannot be written out; all else can."""
+    call = found.provenance.calls[-1]
+    assert call == f"features.provenance(scope, saes, 3, {J}, {rows})"
+    assert circuits.Circuit.from_json(found.to_json()).provenance.calls == found.provenance.calls
+    view = CircuitGraph(found)
+    assert "saes = ...  # your saes=, which cannot be written out here" in view.made_by
+    view.close()
