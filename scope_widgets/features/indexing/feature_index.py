@@ -302,6 +302,16 @@ class FeatureIndex(Shown):
             ),
         )
 
+    def quantiles(self, j: int) -> pd.DataFrame:
+        """Return examples of each quarter of a latent's activations, which are none of `top`.
+
+        As `top`, with `quarter` before them: 0 of the strongest quarter.
+        """
+        found = self._examples(self._checked(j), slice(N_TOP, None))
+        quarter = np.repeat(np.arange(QUARTERS), OF_EACH)[self.arrays["example_row"][j, N_TOP:] >= 0]
+        found.insert(0, "quarter", quarter)
+        return found
+
     def lines(self, j: int) -> list[ExampleLine]:
         """Return all examples of a latent token by token: the strongest, then those of each quarter.
 
