@@ -21,7 +21,7 @@ from scope_widgets.experiments.sae_latent import Latent
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.indexing.demo_index import demo_index
 from scope_widgets.features.indexing.example_lines import ExampleLine, example_lines, recorded_rows
-from scope_widgets.features.indexing.examples import BEFORE, N_TOP
+from scope_widgets.features.indexing.examples import BEFORE, N_TOP, OF_EACH, QUARTERS
 from scope_widgets.features.indexing.files import LABELS, IndexManifest, read_index
 from scope_widgets.features.indexing.random_contexts import RandomContexts
 from scope_widgets.features.indexing.text_search import rows_with_text
