@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from scope_widgets._untrusted import opening
 from scope_widgets.experiments.trace_model import check_trace, scope_of
 from scope_widgets.features.formats.load import call_that_loads
 from scope_widgets.features.sae.check_model import warn_of_another_model
+from scope_widgets.features.sae.massive import is_massive, largest_norm
 from scope_widgets.features.sae.prompt_activations import prompt_activations
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.microscope import Microscope
@@ -26,7 +28,7 @@ def latent_values(
     """Return the activations of latents on each token of a prompt, a column a latent; displayed, the text in colours.
 
     They are `sae.encode(x).of_latent(j)` of what the trace has at the autoencoder's place, where it has that; else the
-    prompt is run again, as far as there.
+    prompt is run again, as far as there. Tokens of massive norm have NaN: no autoencoder is trained on such.
 
     Parameters
     ----------
@@ -75,13 +77,18 @@ def latent_values(
     else:
         x = prompt_activations(scope_of(trace, scope), trace.token_ids.tolist(), sae.site, sae.layer)
     codes = sae.encode(x.to(sae.W_enc))
+    values = np.stack([codes.of_latent(j).detach().double().cpu().numpy() for j in wanted])
+    massive = is_massive(x, largest_norm(x)).numpy()
+    values[:, massive] = np.nan
     load = call_that_loads(sae)
     made = trace.provenance.then(load) if load else trace.provenance
+    if massive.any():
+        made = replace(made, note=f"{made.note} Tokens of massive norm have no number.".strip())
     call = python_call("features.latent_values", "trace", "sae", ("latents", wanted))
     return TokenValues(
         tokens=list(trace.tokens),
         names=[f"latent {j}" for j in wanted],
-        values=np.stack([codes.of_latent(j).detach().double().cpu().numpy() for j in wanted]),
+        values=values,
         units=[""] * len(wanted),
         provenance=made.then(call),
     )

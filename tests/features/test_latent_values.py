@@ -53,6 +53,21 @@ def test_what_cannot_be_read_is_said(scope):
         features.latent_values(trace, nowhere, 1)
 
 
+def test_tokens_of_massive_norm_have_no_number(scope, monkeypatch):
+    trace, sae = scope.trace(PROMPT), features.load("demo")
+    plain = features.latent_values(trace, sae, 3).values
+    inner = type(trace).residual
+    monkeypatch.setattr(
+        type(trace),
+        "residual",
+        lambda trace, layer: inner(trace, layer) * torch.eye(len(trace.tokens))[0].mul(500).add(1)[:, None],
+    )
+    found = features.latent_values(trace, sae, 3)
+    assert np.isnan(found.values[0, 0])
+    np.testing.assert_array_equal(found.values[:, 1:], plain[:, 1:])
+    assert "massive" in found.provenance.note
+
+
 def test_an_example_of_an_index(scope, tmp_path):
     texts = [f"{name} gave John a book and the dog runs" for name in ("Mary", "Anna", "Tom", "Lucy")] * 3
     rec = features.record(scope, texts, layers=3, folder=tmp_path / "rec", progress=False)
