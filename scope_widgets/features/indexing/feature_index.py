@@ -21,7 +21,7 @@ from scope_widgets.experiments.sae_latent import Latent
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.indexing.demo_index import demo_index
 from scope_widgets.features.indexing.example_lines import ExampleLine, example_lines, recorded_rows
-from scope_widgets.features.indexing.examples import BEFORE, N_TOP
+from scope_widgets.features.indexing.examples import BEFORE, N_TOP, OF_EACH, QUARTERS
 from scope_widgets.features.indexing.files import LABELS, IndexManifest, read_index
 from scope_widgets.features.indexing.random_contexts import RandomContexts
 from scope_widgets.features.indexing.text_search import rows_with_text
@@ -340,6 +340,16 @@ class FeatureIndex(Shown):
             ids = [int(one) for one in window if one >= 0]
             if ids:
                 found.append([*([begin] if put and ids[0] != begin else []), *ids])
+        return found
+
+    def quantiles(self, j: int) -> pd.DataFrame:
+        """Return examples of each quarter of a latent's activations, which are none of `top`.
+
+        As `top`, with `quarter` before them: 0 of the strongest quarter.
+        """
+        found = self._examples(self._checked(j), slice(N_TOP, None))
+        quarter = np.repeat(np.arange(QUARTERS), OF_EACH)[self.arrays["example_row"][j, N_TOP:] >= 0]
+        found.insert(0, "quarter", quarter)
         return found
 
     def lines(self, j: int) -> list[ExampleLine]:
