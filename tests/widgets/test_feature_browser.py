@@ -195,8 +195,8 @@ def test_figures_and_stills(index: FeatureIndex) -> None:
 
 
 def test_numbers_of_many_latents_fit_into_a_message() -> None:
-    packed = 131_072 * (4 + 4 + 2 + 2)
-    assert packed < 1_600_000
+    packed = 131_072 * (4 + 4 + 2 + 2 + 1)  # with labels and a comparison; definitions and texts are 0.2 MB
+    assert packed < 1_750_000
 
 
 def test_notes_are_written_from_the_page(tmp_path: Path) -> None:
