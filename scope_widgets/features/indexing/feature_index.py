@@ -328,7 +328,7 @@ class FeatureIndex(Shown):
         --------
         >>> index = features.FeatureIndex.load("demo", scope=scope)
         >>> [scope.tokenizer.decode(one, skip_special_tokens=True) for one in index.prompts(27, 2)]
-        ['the Lily', 'When Lily']
+        ['When Lily', 'After Lily']
         """
         j, n = self._checked(j), checked_count("n", n)
         if self.scope is None:
