@@ -53,6 +53,11 @@ HEADINGS = {
         "The strongest 5 % of the edges between heads and MLPs; red ones help, blue ones hurt. Faithfulness says how "
         "much of the behaviour is left when only they run.",
     ),
+    "features": (
+        "What the model's features fire on",
+        "Latents of a sparse autoencoder of layer 3, by how often they fire: click one for its examples, the tokens "
+        "that it promotes, and its label with its evidence.",
+    ),
     "steering": (
         "What comes next when something inside is turned up",
         "A direction of the residual stream is added: drag the slider, and the next tokens follow, steered beside "
@@ -78,7 +83,7 @@ def main() -> None:
             steps.update()
 
         steps.set_description_str("Loading the model")
-        from scope_widgets import Microscope, circuits, heads, ioi, lens, patching, steering, widgets
+        from scope_widgets import Microscope, circuits, features, heads, ioi, lens, patching, steering, widgets
 
         scope = Microscope.load(_source(arguments.model))
         step("Tracing the prompt")
@@ -113,6 +118,7 @@ def main() -> None:
             "tokens": widgets.TokenView(lens.token_loss(trace), selection=selection),
             **({} if found is None else {"ioi": widgets.HeadTable(found, selection=selection)}),
             **({} if circuit is None else {"circuit": widgets.CircuitGraph(circuit, scope, selection=selection)}),
+            **({"features": _features(scope, features, widgets)} if arguments.model == "demo" else {}),
             "steering": panel,
         }
         widgets.save_html(list(views.values()), arguments.out, headings=[HEADINGS[name] for name in views])
@@ -138,6 +144,13 @@ def main() -> None:
     print(f"\nSteering {panel.session.prompt!r}: {panel.steered}")
     print(f"{swept}, rank correlation of strength and logit difference {swept.spearman:.2f}")
     print(f"Open {arguments.out.resolve()} in a browser, or the notebook with: make notebook")
+
+
+def _features(scope, features, widgets):  # type: ignore[no-untyped-def]
+    """Make a browser of the demo model's autoencoder, with a page of those latents that a label fits best."""
+    index = features.FeatureIndex.load("demo", scope=scope)
+    best = index.labels.to_dataframe().sort_values("fuzzing", ascending=False)["feature"].tolist()[:40]
+    return widgets.FeatureBrowser(index, latents=best, latent=best[0])
 
 
 def _panel(scope, steering, widgets, is_demo: bool):  # type: ignore[no-untyped-def]

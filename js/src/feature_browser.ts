@@ -1,6 +1,7 @@
 /** FeatureBrowser: all latents of a sparse autoencoder, the page of one, and what fires on a text. */
 
 import { bytes } from "./core/bytes";
+import { copyText } from "./core/elements/clipboard";
 import { h, icon } from "./core/elements/dom";
 import { bindHeight } from "./core/elements/resize";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
@@ -26,6 +27,7 @@ import { createSearch } from "./feature_browser/search_field";
 import { State } from "./feature_browser/state";
 import { textElements } from "./feature_browser/text_view";
 import { showPanel } from "./feature_browser/touch";
+import { createWhy, type WhyPart } from "./feature_browser/why";
 import type { FeatureBrowserTraits } from "./generated/traits";
 
 const KEYS: Key[] = [
@@ -34,6 +36,7 @@ const KEYS: Key[] = [
   ["/", "search"],
   ["t", "type a text: which latents fire on it"],
   ["f", "filter by numbers"],
+  ["y", "why it fires: what is ablated, and what that does"],
   ["x", "touch the latent: clamp, scale or ablate it"],
   ["[ and ]", "the page before, and after"],
   ["Escape", "step back: clear a field, close the page"],
@@ -53,7 +56,16 @@ function build(view: View<FeatureBrowserTraits>): void {
   const state = new State(view);
   const list = createList(state, until);
   const search = createSearch(state, () => list.focus(), until);
-  const page = createPage(view, state, (text, isError) => toolbar.say(text, isError));
+  const copy = async (): Promise<void> => {
+    try {
+      await copyText(pythonCode(state));
+      toolbar.say("Copied as Python code: circuit.widget() draws it.");
+    } catch (error) {
+      toolbar.say((error as Error).message, true);
+    }
+  };
+  const why = createWhy(state, view.selection, copy, until);
+  const page = createPage(view, state, why, (text, isError) => toolbar.say(text, isError));
   const announcement = h("div", { class: "sw-hidden", role: "status", "aria-live": "polite" });
   const filters = createFilter(state, until);
   const saver = saverOf(view, () => figure(state, title.peek()), {
@@ -110,6 +122,7 @@ function build(view: View<FeatureBrowserTraits>): void {
       "/": () => search.focus(),
       t: () => search.focus("fires_on"),
       f: () => filterField.focus(),
+      y: () => canExplain(state) && why.toggle(),
       x: () => void (state.touching.value = !state.isSaved && state.latent.peek() !== null && !state.touching.peek()),
       "[": () => state.step(-1),
       "]": () => state.step(1),
@@ -164,6 +177,7 @@ const FORWARD = "M6 3l5 5-5 5";
 function createPage(
   { model, tooltip, selection, until }: View<FeatureBrowserTraits>,
   state: State,
+  why: WhyPart,
   say: Toolbar["say"],
 ): HTMLElement {
   const step = (label: string, path: string, by: -1 | 1): HTMLButtonElement =>
@@ -199,7 +213,7 @@ function createPage(
     if (latent === null)
       return put("", fires ? textElements(state, fires, selection) : hints(state, model.get("cannot_run")));
     const known = state.knownPage(latent);
-    if (known) return put(String(latent), latentElements({ state, page: known, tooltip }));
+    if (known) return put(String(latent), latentElements({ state, page: known, tooltip, why: why.element }));
     const still = (): boolean => state.latent.peek() === latent;
     state.page(latent).then(
       () => still() && state.arrived.value++,
@@ -222,6 +236,24 @@ function createPage(
     },
     "Touch",
   );
+  const explain = h(
+    "button",
+    {
+      class: "sw-button",
+      type: "button",
+      title: "Which earlier latents, heads and MLPs make it fire (y)",
+      onclick: () => {
+        state.touching.value = false;
+        why.toggle();
+      },
+    },
+    "Why",
+  );
+  watch(until, () => {
+    const latent = state.latent.value;
+    explain.hidden = latent === null || !canExplain(state);
+    explain.setAttribute("aria-pressed", String(latent !== null && state.explaining.value === latent));
+  });
   const panel = createTouch(model, state, until);
   watch(until, () => {
     const open = state.touching.value && state.latent.value !== null;
@@ -230,8 +262,14 @@ function createPage(
     panel.hidden = !open;
     content.hidden = open;
   });
-  const bar = h("div", { class: "fb-page-bar" }, back, forward, name, touch, toList, close);
+  const bar = h("div", { class: "fb-page-bar" }, back, forward, name, explain, touch, toList, close);
   return h("div", { class: "fb-page" }, bar, createOwnNote(state, say, until), content, panel);
+}
+
+/** A saved page has the answer that was asked for last. */
+function canExplain(state: State): boolean {
+  const latent = state.latent.value;
+  return latent !== null && (!state.isSaved || (state.model.get("explained") ?? [])[0] === latent);
 }
 
 /** The steering panel on the open latent; on another one it gets sliders of that too. */

@@ -41,6 +41,17 @@ test("views with the same id share at once; the one that was used tells Python",
   expect(b!.model.saved).toEqual([]);
 });
 
+test("latents are shared by name, and a view says what it is of", () => {
+  const [a, b] = views(2);
+  a!.selection.setLatents(["3.27", "3.27", "1.5"]);
+  expect(b!.selection.latents).toEqual(["3.27", "1.5"]);
+  expect(a!.model.saved).toEqual([{ selected_latents: ["3.27", "1.5"] }]);
+  b!.model.state.place = "3";
+  expect([a!.selection.has("place", "3"), a!.selection.has("place", "1")]).toEqual([true, false]);
+  b!.life.abort();
+  expect(a!.selection.has("place", "3")).toBe(false);
+});
+
 test("what is already selected is neither told nor saved again", () => {
   const [a] = views(1, [[0, 1]]);
   a!.selection.setHeads([[0, 1]]);

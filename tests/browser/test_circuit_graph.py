@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 
 from scope_widgets.circuits import Circuit
-from scope_widgets.widgets import CircuitGraph, Selection
+from scope_widgets.features import FeatureIndex
+from scope_widgets.widgets import CircuitGraph, FeatureBrowser, Selection
 from scope_widgets.widgets.core import requests
 from tests.support.circuit_examples import FakeMeasurement, circuit, curve, latent_circuit, task
 from tests.support.view_page import Work, frame, most, rested, works
@@ -909,6 +910,27 @@ def test_colours_end_where_few_edges_lie_above_which_are_counted(show: Any, brow
     assert float(limit.get_attribute("aria-valuenow")) >= 13 * factor
     assert counted.is_hidden()
     assert "score, 3 above" not in save(browser_page, place, "SVG").decode()
+
+
+def test_a_latent_opens_its_page_in_a_linked_browser(browser_page: Any, mount: Any) -> None:
+    made, chosen = latent_circuit(), Selection()
+    graph = CircuitGraph(made, selection=chosen, height=420)
+    browser = FeatureBrowser(FeatureIndex.load("demo"), selection=chosen)
+    place, page = mount(browser_page, graph, browser, width=1000)
+    frame(browser_page)
+    for name, opened in (("2.41", None), ("3.17", 17)):
+        column, row = made.graph.places[name]
+        browser_page.mouse.click(*spot(place, column, row, heads=made.graph.n_columns))
+        frame(browser_page)
+        assert (chosen.latents, browser.latent) == ([name], opened)
+    assert "Latent 17" in page.locator(".fb-page-name").inner_text()
+    page.locator(".fb-row:not([hidden])").first.click()
+    frame(browser_page)
+    assert chosen.latents == [f"3.{browser.latent}"] != ["3.17"]
+    assert not panel(place).startswith("Latent 3.17")
+    chosen.latents = ["2.41"]
+    frame(browser_page)
+    assert panel(place).startswith("Latent 2.41")
 
 
 def test_latents_are_boxes_whose_edges_can_be_opened(show: Any, browser_page: Any) -> None:

@@ -15,7 +15,9 @@ import pytest
 from scope_widgets import Microscope
 from scope_widgets.features import FeatureIndex
 from scope_widgets.features.indexing.demo_index import demo_index
+from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets import FeatureBrowser, Selection
+from scope_widgets.widgets.feature_browser import why_it_fires
 from tests.support.view_page import frame, rested
 
 pytestmark = pytest.mark.browser
@@ -230,3 +232,46 @@ def test_a_label_of_ones_own_is_written_beside_the_index(show: Any, browser_page
     assert EVIL in place.locator("[aria-selected=true]").inner_text()
     assert browser_page.evaluate("window.evil") is None
     assert json.loads(saved(browser_page, place, "JSON, the latent"))[0]["explanations"][0]["description"] == EVIL
+
+
+def test_a_page_says_why_its_latent_fires(
+    show: Any, browser_page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def few(*args: Any, **options: Any) -> Any:
+        return submit(*args, **options, draws=3, candidates=4, min_effect=1e-4, alpha=0.99)
+
+    monkeypatch.setattr(why_it_fires, "submit", few)
+    view, place = show(latent=27, search="Lily ran")
+    rested(browser_page)
+    place.get_by_role("listbox").focus()
+    browser_page.keyboard.press("y")
+    place.locator(".fb-parents").wait_for()
+    assert view.why is not None
+    found = view.why.to_dataframe()
+    kept = found[found["included"]].sort_values("score", key=abs, ascending=False)
+    names = place.locator(".fb-parents .fb-parent .sw-link").all_inner_texts()
+    spoken = {"input": "embeddings", "m": "MLP ", "a": "head "}
+    assert len(names) == len(kept) > 0
+    assert all(one.startswith(tuple(spoken.values())) for one in names)
+    first = place.locator(".fb-parents .fb-parent").nth(1).inner_text().replace("\u2212", "-").split("\n")
+    assert float(first[1]) == pytest.approx(kept["score"].iloc[0], abs=0.006)
+    assert "Of one prompt there is no interval" in place.locator(".fb-said").inner_text()
+    browser_page.evaluate("navigator.clipboard.writeText = (text) => Promise.resolve(void (window.copied = text))")
+    place.get_by_role("button", name="open as circuit").click()
+    assert "circuit = features.provenance(scope, index.sae, 3, 27, ['Lily ran'], depth=1)\n" in browser_page.evaluate(
+        "window.copied"
+    )
+    place.get_by_role("button", name="Why", exact=True).click()
+    assert place.locator(".fb-why").is_hidden()
+    page = view.to_html(tmp_path / "why.html")
+    browser_page.goto(page.as_uri())
+    browser_page.locator(".fb-line").first.wait_for()
+    browser_page.get_by_role("button", name="Why", exact=True).click()
+    browser_page.locator(".fb-parents").wait_for()
+    assert browser_page.locator(".fb-parents .sw-link").all_inner_texts() == names
+
+
+def test_why_says_what_it_needs(show: Any) -> None:
+    _, place = show(FeatureIndex.load("demo"), latent=27)
+    place.get_by_role("button", name="Why", exact=True).click()
+    assert "Why a latent fires needs the model" in place.locator(".fb-why [role=alert]").inner_text()

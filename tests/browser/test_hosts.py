@@ -370,6 +370,19 @@ def _(widgets):
     widgets.Workbench(Microscope.load("demo"), "When Mary and John went to the store, John gave a drink to")
     return
 
+@app.cell
+def _(mo, widgets):
+    from scope_widgets import features
+    index = features.FeatureIndex.load("demo")
+    browser = mo.ui.anywidget(widgets.FeatureBrowser(index, latents=[27, 33, 40]))
+    browser
+    return (browser,)
+
+@app.cell
+def _(browser, mo):
+    mo.md("open: latent " + str(browser.value["latent"]))
+    return
+
 if __name__ == "__main__":
     app.run()
 """
@@ -395,3 +408,6 @@ if __name__ == "__main__":
         # attention, lens and steering have the prompt's tokens
         page.wait_for_function(SHOWS_IN_THREE, arg="Anna", timeout=20_000)
         screenshot(page, "marimo-workbench", compared=False)
+        page.locator(".fb-row[aria-label^='latent 33,']").click()
+        page.get_by_text("open: latent 33").wait_for(timeout=20_000)
+        page.locator(".fb-line").first.wait_for(timeout=20_000)

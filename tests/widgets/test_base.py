@@ -163,6 +163,12 @@ def test_tokens_that_are_none_are_refused(tokens: Any) -> None:
         View(selected_tokens=tokens)
 
 
+@pytest.mark.parametrize("latents", ["3.27", 3, [3], [(3, 27)], ["a3.h1"], ["3.error"], ["x" * 1000], ["3.-1"]])
+def test_latents_that_are_none_are_refused(latents: Any) -> None:
+    with pytest.raises(TraitError, match=r"3\.27"):
+        Selection(latents=latents)
+
+
 def test_models_of_different_sizes_share_what_either_has() -> None:
     chosen = Selection()
     small = View(selection=chosen, n_layers=2, n_heads=2)

@@ -195,8 +195,8 @@ def test_figures_and_stills(index: FeatureIndex) -> None:
 
 
 def test_numbers_of_many_latents_fit_into_a_message() -> None:
-    packed = 131_072 * (4 + 4 + 2 + 2)
-    assert packed < 1_600_000
+    packed = 131_072 * (4 + 4 + 2 + 2 + 1)  # with labels and a comparison; definitions and texts are 0.2 MB
+    assert packed < 1_750_000
 
 
 def test_notes_are_written_from_the_page(tmp_path: Path) -> None:
@@ -256,6 +256,106 @@ def test_a_latent_is_touched_on_its_strongest_example_or_not_at_all(index: Featu
     assert len(view.answer_touch(dead, "Lily ran")[0]["traits"]["interventions"]) == 2
     with pytest.raises(ValueError, match=r"needs the model and its SAE: FeatureBrowser\(index, scope=scope\)"):
         FeatureBrowser(FeatureIndex.load("demo")).answer_touch(27, "")
+
+
+def test_why_a_latent_fires_is_what_provenance_finds(index: FeatureIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = FeatureBrowser(index)
+    text = "Lily ran"
+    (data, _), said = answered(view.answer_why(27, f" {text} "))
+    assert index.scope is not None
+    assert index.sae is not None
+    found = features.provenance(index.scope, index.sae, 3, 27, [text], depth=1).to_dataframe()
+    assert view.why is not None
+    rows = {row["name"]: row for row in data["rows"]}
+    assert len(rows) == len(found) == len(said)
+    assert [row["confirmed"] for row in data["rows"]] == sorted(found["included"], reverse=True)
+    for row in found.to_dict("records"):
+        shown = rows[row["sender"]]
+        pairs = {"effect": "score", "estimate": "attribution", "p_null": "p_null", "null": "null", "low": "low"}
+        for name, column in pairs.items():
+            np.testing.assert_equal(np.nan if shown[name] is None else shown[name], row[column])
+    json.dumps(data, allow_nan=False)
+    # the line that is copied makes the same circuit
+    names: dict[str, Any] = {"features": features, "scope": index.scope, "index": index}
+    exec(data["code"], names)
+    np.testing.assert_array_equal(names["circuit"].scores, view.why.scores)
+    assert view.explained == [27, text]
+    assert ("why", {"latent": 27, "text": text}, data, []) in list(view.saved_answers())
+
+
+def test_why_on_examples_and_with_earlier_autoencoders(index: FeatureIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    from scope_widgets.widgets.feature_browser import why_it_fires
+
+    asked: list[Any] = []
+
+    def submitted(_function: Any, *args: Any, **options: Any) -> Any:
+        asked.append((args, options))
+        raise ValueError("asked")
+
+    monkeypatch.setattr(why_it_fires, "submit", submitted)
+    own = index.sae
+    assert own is not None
+    earlier = features.SAE(own.W_enc, own.W_dec, own.b_enc, own.b_dec, "relu", layer=1, model="demo")
+    view = FeatureBrowser(index, saes=[earlier, own])
+    with pytest.raises(ValueError, match="asked"):
+        answered(view.answer_why(27, ""))
+    (_, saes, layer, j, prompts), options = asked[0]
+    assert (saes, layer, j) == ([earlier, own], 3, 27)
+    assert options == {"depth": 1, "site": "residual"}
+    windows = index.arrays["example_window"][27, :8, :16]
+    assert prompts == index.prompts(27, 8) == [[2, *(one for one in row.tolist() if one >= 0)] for row in windows]
+    assert "saes=saes" in view.arguments
+    assert "saes = [...]" in view.made_by
+    assert "[*saes, index.sae], 3, 27, index.prompts(27, n=8), depth=1)" in view._why.code(27, "")
+
+
+def test_what_why_cannot_do_is_said(index: FeatureIndex) -> None:
+    with pytest.raises(ValueError, match=r"Why a latent fires needs the model: FeatureBrowser\(index, scope=scope\)"):
+        answered(FeatureBrowser(FeatureIndex.load("demo")).answer_why(27, ""))
+    dead = int(np.flatnonzero(index.arrays["count"] == 0)[0])
+    view = FeatureBrowser(index)
+    with pytest.raises(ValueError, match="has no example to explain: type a text"):
+        answered(view.answer_why(dead, ""))
+    with pytest.raises(ValueError, match="in none of the 1 prompts"):
+        answered(view.answer_why(27, "Adam ran"))
+    with pytest.raises(ValueError, match="no latent 512"):
+        answered(view.answer_why(512, ""))
+    with pytest.raises(TypeError, match="saes= are SAEs of earlier layers"):
+        FeatureBrowser(index, saes=["demo"])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="Prompts of a latent need the model"):
+        FeatureIndex.load("demo").prompts(27)
+
+
+def answered(steps: Any) -> tuple[Any, list[Any]]:
+    """Return an answer that takes long, and what was said of the ablations meanwhile."""
+    said = []
+    while True:
+        try:
+            status = next(steps)
+        except StopIteration as end:
+            return end.value, said
+        if status.done:
+            said.append(status.text)
+
+
+def test_latents_are_selected_in_all_views_that_share(index: FeatureIndex) -> None:
+    chosen = Selection()
+    first, second = FeatureBrowser(index, selection=chosen), FeatureBrowser(index, latents=[27, 40], selection=chosen)
+    first.latent = 27
+    assert (chosen.latents, second.latent) == (["3.27"], 27)
+    chosen.latents = ["1.5", "3.residual.33"]
+    assert chosen.latents == ["1.5", "3.33"]
+    assert (first.latent, second.latent) == (33, 27)  # of the two only the first lists it
+    chosen.latents = ["3.mlp_out.40", "3.9999"]
+    assert first.latent == 33
+    first.set_state({"latent": 40})  # the browser says by itself what is selected
+    assert chosen.latents == ["3.mlp_out.40", "3.9999"]
+    first.set_state({"selected_latents": ["3.40"]})
+    assert (chosen.latents, second.latent) == (["3.40"], 40)
+    first.latent = None
+    assert chosen.latents == []
+    assert second.latent == 40
+    assert FeatureBrowser(index, selection=Selection(latents=["3.27"])).latent == 27
 
 
 def test_latents_stand_beside_those_of_another_autoencoder(index: FeatureIndex) -> None:

@@ -22,7 +22,7 @@ import {
   toggledEdge,
   toggledNodes,
 } from "./circuit/edits";
-import { type GivenNode, Graph } from "./circuit/graph";
+import { type GivenNode, Graph, type Node as GraphNode } from "./circuit/graph";
 import { type Curve, edgeTable } from "./drawing/edge_lines";
 import { frameOf, type Room } from "./drawing/layout";
 import { type Scene, sceneOf } from "./drawing/scene";
@@ -130,8 +130,9 @@ export class State {
     });
     this.table = computed(() => edgeTable(signedTable(theme.value.groundRgb, theme.value.dark), theme.value.dark));
 
-    this.#selectHeads(selection.heads);
-    selection.subscribe(() => this.#selectHeads(selection.heads), until);
+    const follow = (): void => this.#selectShared(selection.heads, selection.latents);
+    follow();
+    selection.subscribe(follow, until);
   }
 
   /** What is drawn; `inOut` changes with what is in and out. */
@@ -193,7 +194,10 @@ export class State {
       this.edge.value = undefined;
       this.selected.value = next;
     });
+    this.#sharing = true; // heads are told before latents
     this.selection.setHeads(this.#headsOf(next));
+    this.selection.setLatents(this.#latentsOf(next));
+    this.#sharing = false;
   }
 
   openEdge(rank: number | undefined): void {
@@ -207,14 +211,20 @@ export class State {
     return "";
   }
 
-  /** Heads selected elsewhere replace what is selected here, unless they are the same. */
-  #selectHeads(heads: Head[]): void {
-    const mine = this.#headsOf(this.selected.peek());
+  #sharing = false;
+
+  /** Heads and latents selected elsewhere replace what is selected here, unless they are the same. */
+  #selectShared(heads: Head[], latents: string[]): void {
+    if (this.#sharing) return;
+    const before = this.selected.peek();
+    const mine = [this.#headsOf(before), this.#latentsOf(before)];
     const own = heads.filter(([layer, head]) => layer < this.graph.shape.layers && head < this.graph.shape.heads);
-    if (JSON.stringify(own) === JSON.stringify(mine)) return;
+    const here = latents.filter((name) => this.graph.find(name) !== undefined);
+    if (JSON.stringify([own, here]) === JSON.stringify(mine)) return;
     const { all, of } = this.units.peek();
-    const keys = own.flatMap(([layer, head]) => {
-      const node = this.graph.find(`a${layer}.h${head}`);
+    const names = [...own.map(([layer, head]) => `a${layer}.h${head}`), ...here];
+    const keys = names.flatMap((name) => {
+      const node = this.graph.find(name);
       return node === undefined ? [] : [all[of[node]!]!.key];
     });
     batch(() => {
@@ -223,11 +233,20 @@ export class State {
     });
   }
 
-  #headsOf(keys: string[]): Head[] {
+  #nodesOf(keys: string[]): GraphNode[] {
     const { all, find } = this.units.peek();
-    const nodes = keys.flatMap((key) => all[find.get(key) ?? -1]?.nodes ?? []).map((node) => this.graph.nodes[node]!);
-    return nodes.filter(({ kind }) => kind === "head").map(({ layer, head }) => [layer, head]);
+    return keys.flatMap((key) => all[find.get(key) ?? -1]?.nodes ?? []).map((node) => this.graph.nodes[node]!);
   }
+
+  #headsOf(keys: string[]): Head[] {
+    const heads = this.#nodesOf(keys).filter(({ kind }) => kind === "head");
+    return heads.map(({ layer, head }) => [layer, head]);
+  }
+
+  #latentsOf = (keys: string[]): string[] =>
+    this.#nodesOf(keys)
+      .filter(({ kind }) => kind === "latent")
+      .map(({ name }) => name);
 
   // -- changing
 

@@ -1,6 +1,6 @@
 /**
- * Heads and tokens that are selected, and notes on heads, shared at once by all views of the page with the same
- * `selection_id`.
+ * Heads, tokens and latents that are selected, and notes on heads, shared at once by all views of the page with the
+ * same `selection_id`.
  */
 import { type ReadonlySignal, signal } from "./reactive";
 import type { Model } from "./widget_model";
@@ -11,16 +11,21 @@ export type Note = [layer: number, head: number, text: string];
 export interface Selection {
   readonly heads: Head[];
   readonly tokens: number[];
+  /** Names as nodes of circuits have them: "3.27", "12.mlp_out.345". */
+  readonly latents: string[];
   /** In the order of their heads. */
   readonly notes: Note[];
   setHeads(h: Head[]): void;
   setTokens(t: number[]): void;
+  setLatents(l: string[]): void;
   /** An empty text takes the note away. */
   setNote(h: Head, text: string): void;
   subscribe(cb: () => void, signal: AbortSignal): void;
+  /** Whether a view of the page that shares it has this value of a trait. */
+  has(trait: string, value: string): boolean;
 }
 
-const TRAITS = ["selected_heads", "selected_tokens", "head_notes"] as const;
+const TRAITS = ["selected_heads", "selected_tokens", "selected_latents", "head_notes"] as const;
 type Trait = (typeof TRAITS)[number];
 const OWN = Symbol("written by this view itself");
 
@@ -61,6 +66,7 @@ class Shared {
     this.values = {
       selected_heads: read(model, "selected_heads"),
       selected_tokens: read(model, "selected_tokens"),
+      selected_latents: read(model, "selected_latents"),
       head_notes: read(model, "head_notes"),
     };
   }
@@ -85,7 +91,12 @@ const read = (model: Model, trait: Trait): string => JSON.stringify(model.get(tr
  * selection back and forth without end. So each member remembers what is still to come (`expected`).
  */
 class Member implements Selection {
-  #expected: Record<Trait, (string | typeof OWN)[]> = { selected_heads: [], selected_tokens: [], head_notes: [] };
+  #expected: Record<Trait, (string | typeof OWN)[]> = {
+    selected_heads: [],
+    selected_tokens: [],
+    selected_latents: [],
+    head_notes: [],
+  };
   #writing = false;
   #hear: Record<Trait, () => void>;
 
@@ -96,6 +107,7 @@ class Member implements Selection {
     this.#hear = {
       selected_heads: () => this.#arrived("selected_heads"),
       selected_tokens: () => this.#arrived("selected_tokens"),
+      selected_latents: () => this.#arrived("selected_latents"),
       head_notes: () => this.#arrived("head_notes"),
     };
     for (const trait of TRAITS) model.on(`change:${trait}`, this.#hear[trait]);
@@ -110,6 +122,10 @@ class Member implements Selection {
     return JSON.parse(this.shared.values.selected_tokens);
   }
 
+  get latents(): string[] {
+    return JSON.parse(this.shared.values.selected_latents);
+  }
+
   get notes(): Note[] {
     return JSON.parse(this.shared.values.head_notes);
   }
@@ -120,6 +136,10 @@ class Member implements Selection {
 
   setTokens(tokens: number[]): void {
     this.#set("selected_tokens", tokens);
+  }
+
+  setLatents(latents: string[]): void {
+    this.#set("selected_latents", latents);
   }
 
   setNote([layer, head]: Head, text: string): void {
@@ -134,6 +154,10 @@ class Member implements Selection {
   subscribe(cb: () => void, signal: AbortSignal): void {
     this.shared.listeners.add(cb);
     signal.addEventListener("abort", () => this.shared.listeners.delete(cb));
+  }
+
+  has(trait: string, value: string): boolean {
+    return [...this.shared.members].some(({ model }) => (model as Model<any>).get(trait) === value);
   }
 
   leave(): void {

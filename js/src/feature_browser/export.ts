@@ -20,7 +20,8 @@ export function pythonCode(state: State): string {
     searched && `search=${python(searched)}`,
     token !== undefined && selectedTokens([token]),
   ];
-  return viewCode(model.get("made_by"), "FeatureBrowser", args);
+  const why = latent !== null && state.explaining.peek() === latent && state.knownWhy(latent, state.explainedText);
+  return viewCode(`${model.get("made_by")}${why ? why.code : ""}`, "FeatureBrowser", args);
 }
 
 /** One line a latent that is listed. */

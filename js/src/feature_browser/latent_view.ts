@@ -17,14 +17,17 @@ export interface PageOptions {
   state: State;
   tooltip: Tooltip;
   page: LatentPage;
+  /** Why it fires. */
+  why: HTMLElement;
 }
 
-export function latentElements({ state, page }: PageOptions): HTMLElement[] {
+export function latentElements({ state, page, why }: PageOptions): HTMLElement[] {
   const dead = page.count === 0;
   const colouring: Colouring = { table: state.table.peek(), high: page.max };
   return [
     labelElement(page),
     h("div", { class: "fb-facts" }, factsOf(state, page), ...(dead ? [] : [histogram(page)])),
+    why,
     ...typedLine(state, page, colouring),
     ...(dead ? [] : [examples(page, colouring)]),
     tables(state, page),
@@ -164,7 +167,10 @@ function examples({ lines }: LatentPage, colouring: Colouring): HTMLElement {
     {},
     h(
       "h4",
-      { title: unknown ? "Activations of other tokens need the SAE, and the recording where it was." : "" },
+      {
+        class: "fb-scaled",
+        title: unknown ? "Activations of other tokens need the SAE, and the recording where it was." : "",
+      },
       "strongest examples",
       h("span", { class: "sw-dim" }, note),
       ramp(colouring),

@@ -20,7 +20,7 @@ interface Shown {
   help: string;
   /** "" where there is no number. */
   text(row: number, position: number): string;
-  /** Of 0 to 1, a bar below the number. */
+  /** Of 0 to 1, a bar behind the number. */
   bar?(row: number, position: number): number;
 }
 

@@ -49,3 +49,30 @@ export interface LatentPage {
   /** The nearest latents of another autoencoder; `mutual` where this is the nearest to that in turn. */
   others: [latent: number, cosine: number, words: string, mutual: boolean][];
 }
+
+/** What makes a latent fire, see `answer_why` in Python. */
+export interface Why {
+  rows: Parent[];
+  said: string;
+  /** Prompts. */
+  n: number;
+  /** A line of Python. */
+  code: string;
+}
+
+export interface Parent {
+  name: string;
+  kind: "input" | "head" | "mlp" | "latent" | "error";
+  layer: number;
+  head: number;
+  /** Of a latent: that of its SAE. */
+  place: string;
+  words: string;
+  confirmed: boolean;
+  effect: number | null;
+  estimate: number | null;
+  low: number | null;
+  high: number | null;
+  p_null: number | null;
+  null: number | null;
+}

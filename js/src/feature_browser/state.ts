@@ -5,13 +5,14 @@ import { magnitudeTable, type Table } from "../core/drawing/colour";
 import type { Theme } from "../core/elements/theme";
 import type { Predicate } from "../core/filter/filter";
 import { batch, computed, type ReadonlySignal, type Signal, signal, trait, watch } from "../core/reactive";
+import type { AskOptions } from "../core/requests";
 import type { View } from "../core/view";
 import { isSavedPage, type Model, save } from "../core/widget_model";
 import type { FeatureBrowserTraits } from "../generated/traits";
 import { type Columns, readColumns } from "./columns";
 import { type Fires, firesOf } from "./fires";
 import { type Found, orderOf, type SortColumn } from "./order";
-import type { LatentPage, Own } from "./page_data";
+import type { LatentPage, Own, Why } from "./page_data";
 import { readable } from "./page_text";
 
 /** What a row says beside its numbers. */
@@ -52,6 +53,8 @@ export class State {
   readonly problem = signal("");
   /** The latents on which a panel stands open in the place of the page. */
   readonly touching = signal(false);
+  /** Why this latent fires stands on its page. */
+  readonly explaining = signal<number | null>(null);
   /** Where there is no room beside it, the list and not the page. */
   readonly showsList = signal(false);
   /** The pages that were open before, and that were gone back from. */
@@ -82,7 +85,10 @@ export class State {
     }
     this.#follow();
     until.addEventListener("abort", () => clearTimeout(this.#saving));
-    const follow = (): void => void (this.token.value = selection.tokens.at(-1));
+    const follow = (): void => {
+      this.token.value = selection.tokens.at(-1);
+      this.#openSelected(selection.latents);
+    };
     selection.subscribe(follow, until);
     follow();
     this.found = computed(() => {
@@ -114,7 +120,40 @@ export class State {
     if (latent === now) return;
     this.back.value = [...this.back.peek(), now].slice(-200);
     this.forward.value = [];
+    this.#put(latent);
+  }
+
+  /** Open a page, here and in views that follow which latents are selected. */
+  #put(latent: number | null): void {
+    const { selection } = this.#view;
     save(this.model, { latent });
+    if (latent !== null) selection.setLatents([this.nameOf(latent)]);
+    else if (selection.latents.some((name) => this.#numberOf(name) !== undefined)) selection.setLatents([]);
+  }
+
+  /** As nodes of circuits are called. */
+  nameOf = (latent: number): string => `${this.model.get("place")}.${latent}`;
+
+  #numberOf(name: string): number | undefined {
+    const at = name.lastIndexOf(".");
+    const latent = Number(name.slice(at + 1));
+    return name.slice(0, at) === this.model.get("place") && this.columns.rowOf(latent) !== undefined
+      ? latent
+      : undefined;
+  }
+
+  #shared = "";
+
+  /** The page of the last latent that was selected elsewhere. */
+  #openSelected(names: string[]): void {
+    const text = JSON.stringify(names);
+    if (text === this.#shared) return;
+    this.#shared = text;
+    const latent = names
+      .map((name) => this.#numberOf(name))
+      .filter((one) => one !== undefined)
+      .at(-1);
+    if (latent !== undefined) this.open(latent);
   }
 
   step(by: -1 | 1): void {
@@ -123,7 +162,7 @@ export class State {
     if (latent === undefined) return;
     from.value = from.peek().slice(0, -1);
     to.value = [...to.peek(), this.latent.peek()];
-    save(this.model, { latent });
+    this.#put(latent);
   }
 
   /** A hash of the weights of the autoencoder, asked once a page is open. */
@@ -166,6 +205,27 @@ export class State {
     const text = this.searchBy.peek() === "fires_on" ? this.search.peek() : "";
     const { data } = await this.#view.requests.ask("touch", { latent, text });
     return data.traits;
+  }
+
+  // -- why it fires
+
+  readonly #why = new Map<string, Why>();
+
+  /** The text on which it is asked why a latent fires; "" for its own examples. */
+  get explainedText(): string {
+    return this.searchBy.value === "fires_on" ? this.search.value.trim() : "";
+  }
+
+  knownWhy = (latent: number, text: string): Why | undefined => this.#why.get(JSON.stringify([latent, text]));
+
+  async why(latent: number, text: string, options: AskOptions): Promise<Why> {
+    const { data } = await this.#view.requests.ask("why", { latent, text }, options);
+    const why: Why = {
+      ...data,
+      rows: data.rows.map((row: Why["rows"][0]) => ({ ...row, words: readable(row.words) })),
+    };
+    this.#why.set(JSON.stringify([latent, text]), why);
+    return why;
   }
 
   knownPage = (latent: number): LatentPage | undefined => this.#pages.get(latent);

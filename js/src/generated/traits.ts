@@ -15,6 +15,8 @@ export interface ViewTraits {
   readonly selection_id: string;
   selected_heads: any;
   selected_tokens: any;
+  /** names, as `Selection.latents` */
+  selected_latents: any;
   /** [[layer, head, text], ...], the notes of the selection */
   head_notes: any;
 }
@@ -186,6 +188,10 @@ export interface FeatureBrowserTraits extends ViewTraits {
   cannot_run: string;
   /** notes on latents can be written beside the index */
   can_write: boolean;
+  /** of the SAE, as in names of latents: "3", "12.mlp_out" */
+  place: string;
+  /** [latent, text] of the last that was asked why it fires; empty: none */
+  explained: any[];
   /** what a reader must know, as a sentence */
   notice: string;
   /** where the index came from, as lines */

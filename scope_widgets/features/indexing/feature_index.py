@@ -302,6 +302,46 @@ class FeatureIndex(Shown):
             ),
         )
 
+    def prompts(self, j: int, n: int = 8) -> list[list[int]]:
+        """Return the strongest examples of a latent as prompts, each up to the token that it fires on.
+
+        Of an example the 15 tokens before are known; the token that the tokenizer puts before every text is put before
+        them. So far from where its sample began the latent may fire otherwise than in it.
+
+        Parameters
+        ----------
+        j : int
+        n : int, default 8
+            20 are known at most.
+
+        Returns
+        -------
+        list of lists of int
+            Token ids; empty for a latent that never fired.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such latent, or the index has no model.
+
+        Examples
+        --------
+        >>> index = features.FeatureIndex.load("demo", scope=scope)
+        >>> [scope.tokenizer.decode(one, skip_special_tokens=True) for one in index.prompts(27, 2)]
+        ['When Lily', 'After Lily']
+        """
+        j, n = self._checked(j), checked_count("n", n)
+        if self.scope is None:
+            raise ValueError("Prompts of a latent need the model: FeatureIndex.load(folder, scope=).")
+        begin = self.scope.tokenizer.bos_token_id
+        put = begin is not None and encode(self.scope.tokenizer, "a", None)[0][0][:1] == [begin]
+        found = []
+        for window in self.arrays["example_window"][j, : min(n, N_TOP), : BEFORE + 1]:
+            ids = [int(one) for one in window if one >= 0]
+            if ids:
+                found.append([*([begin] if put and ids[0] != begin else []), *ids])
+        return found
+
     def quantiles(self, j: int) -> pd.DataFrame:
         """Return examples of each quarter of a latent's activations, which are none of `top`.
 

@@ -395,6 +395,15 @@ DEFINITIONS: dict[str, Definition] = {
         "often than on all tokens (lift).",
         "lift = P(other | this) / P(other)",
     ),
+    "latent_parents": Definition(
+        "why it fires",
+        "What makes the latent fire: the fall of its activation when an earlier latent, head or MLP is ablated, the "
+        "later parents held (exact), with its 95 % interval, p that a random direction of the same norm does as much, "
+        "and what such directions do on average (null). The estimate, activation times gradient, chose what is "
+        "ablated. What is held to be a parent does enough, and more than the null.",
+        "activation - activation with the parent ablated",
+        "Marks et al. 2024",
+    ),
     "latent_quarters": Definition(
         "quarters",
         "Beside the strongest examples, some drawn at random from each quarter of the latent's activations: what it is "

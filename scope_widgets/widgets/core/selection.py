@@ -1,4 +1,4 @@
-"""The heads and tokens that are selected, shared by several views."""
+"""The heads, tokens and latents that are selected, shared by several views."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from weakref import WeakSet
 import traitlets
 
 from scope_widgets._untrusted import MOST_COUNT, opening
+from scope_widgets.experiments.circuit.latent_graph import LatentNode
 from scope_widgets.widgets.core.head_notes import Head as Head
 from scope_widgets.widgets.core.head_notes import HeadNotes, as_notes, read_notes, triples, write_notes
 
@@ -69,6 +70,29 @@ def as_tokens(value: object) -> list[int]:
     return list(dict.fromkeys(tokens))
 
 
+def as_latents(value: object) -> list[str]:
+    """Check and tidy latents: names as nodes of circuits have them, each once, in the order given.
+
+    Raises
+    ------
+    traitlets.TraitError
+        With a sentence, when `value` is not a list of names of latents.
+    """
+    latents: list[str] = []
+    for item in _items(value, "Latents", '["3.27", "12.mlp_out.345"]'):
+        try:
+            node = LatentNode.of(item) if isinstance(item, str) and len(item) < 100 else None
+        except ValueError:
+            node = None
+        if node is None or node.kind != "latent":
+            raise traitlets.TraitError(
+                "A latent is named by the layer of its SAE, the site where that is not the residual stream, and its "
+                f"number, such as '3.27' or '12.mlp_out.345'; not {opening(item)}."
+            )
+        latents.append(node.name)
+    return list(dict.fromkeys(latents))
+
+
 def check_range(heads: Iterable[Head], n_layers: int | None, n_heads: int | None) -> None:
     """Raise a TraitError that names the first head which the model does not have."""
     for layer, head in heads:
@@ -85,7 +109,7 @@ def _items(value: object, what: str, example: str) -> list[Any]:
 
 
 class Selection(traitlets.HasTraits):
-    """Heads and tokens that are selected in every view which was given this object, and the notes on heads.
+    """Heads, tokens and latents that are selected in every view which was given this object, and the notes on heads.
 
     Parameters
     ----------
@@ -96,12 +120,15 @@ class Selection(traitlets.HasTraits):
         Lines that were written on heads, of 300 characters at most. Views show that of the head that is open or
         selected, and write them into figures, tables and code. In `notes` one is written, ``selection.notes[3, 1] =
         "moves the name"``, and deleted; notes on heads that no view has are kept.
+    latents : list of str, optional
+        Names of latents as circuits have them: "3.27" is latent 27 of the SAE of layer 3's residual stream,
+        "12.mlp_out.345" one of another site. A `FeatureBrowser` of that SAE opens the page of the last one.
 
     Raises
     ------
     traitlets.TraitError
-        When a head is not a pair of integers, a token not an integer, or no view that shares the selection
-        has such a head; when a note is no text, too long, or holds characters that cannot be seen.
+        When a head is not a pair of integers, a token not an integer, a latent no name of one, or no view that shares
+        the selection has such a head; when a note is no text, too long, or holds characters that cannot be seen.
 
     Examples
     --------
@@ -117,9 +144,14 @@ class Selection(traitlets.HasTraits):
     heads: Any = traitlets.TraitType(help="[(layer, head), ...]")
     tokens: Any = traitlets.TraitType(help="[position, ...]")
     notes: Any = traitlets.TraitType(help="{(layer, head): text, ...}")
+    latents: Any = traitlets.TraitType(help='["3.27", ...]')
 
     def __init__(
-        self, heads: Iterable[Head] = (), tokens: Iterable[int] = (), notes: Mapping[Head, str] | None = None
+        self,
+        heads: Iterable[Head] = (),
+        tokens: Iterable[int] = (),
+        notes: Mapping[Head, str] | None = None,
+        latents: Iterable[str] = (),
     ) -> None:
         self._views: WeakSet[Any] = WeakSet()
         super().__init__()
@@ -127,14 +159,16 @@ class Selection(traitlets.HasTraits):
         self.heads = heads
         self.tokens = tokens
         self.notes = notes or {}
+        self.latents = latents
 
     def __repr__(self) -> str:
+        latents = f", latents={self.latents}" if self.latents else ""
         notes = f", notes={self.notes}" if self.notes else ""
-        return f"Selection(heads={self.heads}, tokens={self.tokens}{notes})"
+        return f"Selection(heads={self.heads}, tokens={self.tokens}{latents}{notes})"
 
     def clear(self) -> None:
         """Select nothing; notes stay."""
-        self.heads, self.tokens = [], []
+        self.heads, self.tokens, self.latents = [], [], []
 
     def save_notes(self, path: str | Path) -> Path:
         """Write the notes as JSON, ``{"3.1": "moves the name"}``.
@@ -196,6 +230,10 @@ class Selection(traitlets.HasTraits):
     def _no_tokens(self) -> list[int]:
         return []
 
+    @traitlets.default("latents")
+    def _no_latents(self) -> list[str]:
+        return []
+
     @traitlets.default("notes")
     def _no_notes(self) -> HeadNotes:
         return HeadNotes({}, self._put_notes)
@@ -227,7 +265,11 @@ class Selection(traitlets.HasTraits):
     def _check_tokens(self, proposal: Any) -> list[int]:
         return as_tokens(proposal["value"])
 
-    @traitlets.observe("heads", "tokens")
+    @traitlets.validate("latents")
+    def _check_latents(self, proposal: Any) -> list[str]:
+        return as_latents(proposal["value"])
+
+    @traitlets.observe("heads", "tokens", "latents")
     def _tell(self, change: Any) -> None:
         for view in list(self._views):
             view.follow(f"selected_{change['name']}", change["new"])

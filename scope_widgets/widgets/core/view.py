@@ -25,7 +25,7 @@ from scope_widgets.widgets.core.requests import Answer as Answer
 from scope_widgets.widgets.core.requests import Answers
 from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer
 from scope_widgets.widgets.core.saved_page import page, save_html
-from scope_widgets.widgets.core.selection import Head, Selection, as_heads, as_tokens, check_range
+from scope_widgets.widgets.core.selection import Head, Selection, as_heads, as_latents, as_tokens, check_range
 from scope_widgets.widgets.core.still import NARROWEST, STILL_FACTOR, STILL_WIDTH, Table, still_bundle
 
 #: pixels of a view, and numbers that it can draw to a scale
@@ -50,7 +50,8 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     selected_tokens : list of int, optional
         Positions. Both replace what `selection` holds.
     **traits
-        Values of other traits, such as ``title``; ``head_notes`` replace the notes of `selection`.
+        Values of other traits, such as ``title``; ``head_notes`` replace the notes of `selection`, ``selected_latents``
+        its latents.
 
     Raises
     ------
@@ -67,6 +68,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     set_in_browser: ClassVar[dict[str, Any]] = {
         "selected_heads": list[list[int]],
         "selected_tokens": list[int],
+        "selected_latents": list[str],
         "head_notes": list[tuple[int, int, str]],
         "height": int | None,
     }
@@ -85,6 +87,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     selection_id = traitlets.Unicode(read_only=True).tag(sync=True)
     selected_heads: Any = traitlets.TraitType().tag(sync=True)
     selected_tokens: Any = traitlets.TraitType().tag(sync=True)
+    selected_latents: Any = traitlets.TraitType(help="names, as `Selection.latents`").tag(sync=True)
     head_notes: Any = traitlets.TraitType(help="[[layer, head, text], ...], the notes of the selection").tag(sync=True)
     _esm = traitlets.Unicode().tag(sync=True)
 
@@ -111,6 +114,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
         self.set_trait("selection_id", self.selection.id)
         self.follow("selected_heads", self.selection.heads)
         self.follow("selected_tokens", self.selection.tokens)
+        self.follow("selected_latents", self.selection.latents)
         self.follow("head_notes", triples(self.selection.notes))
         if selected_heads is not None:
             traits["selected_heads"] = selected_heads
@@ -161,6 +165,14 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     def _check_tokens(self, proposal: Any) -> list[int]:
         return as_tokens(proposal["value"])
 
+    @traitlets.default("selected_latents")
+    def _no_latents(self) -> list[str]:
+        return []
+
+    @traitlets.validate("selected_latents")
+    def _check_latents(self, proposal: Any) -> list[str]:
+        return as_latents(proposal["value"])
+
     @traitlets.default("head_notes")
     def _no_notes(self) -> list[list[Any]]:
         return []
@@ -173,7 +185,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     def _share_notes(self, change: Any) -> None:
         self.selection.notes = change["new"]
 
-    @traitlets.observe("selected_heads", "selected_tokens")
+    @traitlets.observe("selected_heads", "selected_tokens", "selected_latents")
     def _share(self, change: Any) -> None:
         setattr(self.selection, change["name"].removeprefix("selected_"), change["new"])
 

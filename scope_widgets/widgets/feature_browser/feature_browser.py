@@ -13,6 +13,7 @@ import traitlets
 from scope_widgets._check_choice import is_whole
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening
+from scope_widgets.experiments.circuit.circuit import Circuit
 from scope_widgets.features import SAE, FeatureIndex, NearestLatents, annotate, neuronpedia
 from scope_widgets.features.indexing.demo_index import is_demo
 from scope_widgets.features.labelling.labels import UNLABELLED
@@ -21,10 +22,11 @@ from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.reproducing_code import load_line
 from scope_widgets.widgets.core.selection import Selection
-from scope_widgets.widgets.core.view import TALLEST, Answer, View
+from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.feature_browser.columns import COLUMNS, column, packed
 from scope_widgets.widgets.feature_browser.latent_page import latent_page, others_of, own_notes
 from scope_widgets.widgets.feature_browser.touched_latents import TouchedLatents
+from scope_widgets.widgets.feature_browser.why_it_fires import WhyItFires, checked_saes, place_of, rows_of
 from scope_widgets.widgets.figures.captions import number
 from scope_widgets.widgets.figures.feature_browser import draw_latent, draw_list
 from scope_widgets.widgets.steering_panel import SteeringPanel
@@ -47,6 +49,9 @@ class FeatureBrowser(View):
     scope : Microscope, optional
         Runs the texts that are typed; default that of the index. The SAE is that of the index, too.
     sae : SAE, optional
+    saes : sequence of SAE, optional
+        Of earlier layers or sites: their latents are among what makes a latent fire ("Why", `features.provenance`);
+        without any these are heads and MLPs.
     compared : NearestLatents, optional
         What `features.nearest(sae, other_sae)` found: a column of the largest cosine, and on each page the nearest
         latents of the other autoencoder.
@@ -65,7 +70,8 @@ class FeatureBrowser(View):
     search : str, optional
         What for: a token, a word of an example, of a label, a number of a latent, or a text that the model reads.
     selection : Selection, optional
-        Shared with other views: the selected token of the typed text is the one that latents are ranked by.
+        Shared with other views: the selected token of the typed text is the one that latents are ranked by, and the
+        page of a latent that is selected elsewhere, in a `CircuitGraph` or the browser of another index, is opened.
     title : str, optional
     **traits
         ``theme``, ``height`` (pixels).
@@ -73,7 +79,7 @@ class FeatureBrowser(View):
     Raises
     ------
     TypeError
-        When `index` is none, or `scope` or `sae` something else.
+        When `index` is none, or `scope`, `sae` or one of `saes` something else.
     ValueError
         When the index is of another model or SAE.
     traitlets.TraitError
@@ -98,6 +104,7 @@ class FeatureBrowser(View):
         "latent_neighbours",
         "latent_partners",
         "latent_quarters",
+        "latent_parents",
     )
     set_in_browser: ClassVar[dict[str, Any]] = View.set_in_browser | {
         "latent": int | None,
@@ -128,6 +135,10 @@ class FeatureBrowser(View):
     search = traitlets.Unicode().tag(sync=True)
     cannot_run = traitlets.Unicode(help="why no text can be run, as a sentence; empty where one can").tag(sync=True)
     can_write = traitlets.Bool(help="notes on latents can be written beside the index").tag(sync=True)
+    place = traitlets.Unicode(help='of the SAE, as in names of latents: "3", "12.mlp_out"').tag(sync=True)
+    explained: Any = traitlets.List(help="[latent, text] of the last that was asked why it fires; empty: none").tag(
+        sync=True
+    )
     notice = traitlets.Unicode(help="what a reader must know, as a sentence").tag(sync=True)
     source = traitlets.List(traitlets.Unicode(), help="where the index came from, as lines").tag(sync=True)
     arguments = traitlets.List(traitlets.Unicode(), help="as Python, those that Python alone sets").tag(sync=True)
@@ -139,6 +150,7 @@ class FeatureBrowser(View):
         scope: Microscope | None = None,
         *,
         sae: SAE | None = None,
+        saes: Iterable[SAE] | None = None,
         compared: NearestLatents | None = None,
         other: FeatureIndex | None = None,
         latents: Iterable[int] | None = None,
@@ -157,6 +169,9 @@ class FeatureBrowser(View):
         self.index = index.with_model(scope, sae)
         self.compared, self.other = _checked_comparison(self.index, compared, other)
         self._listed = _checked_latents(self.index, latents)
+        self._saes = checked_saes(saes, self.index.sae)
+        self._why = WhyItFires(self.index, self._saes)
+        self._said_why: list[tuple[dict[str, Any], dict[str, Any]]] = []
         listed = b"" if latents is None else self._listed.astype("<i4").tobytes()
         manifest = index.manifest
         model = manifest.model.rstrip("/").rsplit("/", 1)[-1]
@@ -172,9 +187,13 @@ class FeatureBrowser(View):
             **columns,
             can_write=index.folder is not None and not is_demo(index.folder),
             cannot_run=_cannot_run(self.index),
+            place=place_of(self.index),
             notice=_notice(self.index),
             source=_source(self.index),
-            arguments=[] if latents is None else [f"latents={self._listed.tolist()}"],
+            arguments=[
+                *(["saes=saes"] if self._saes else []),
+                *([] if latents is None else [f"latents={self._listed.tolist()}"]),
+            ],
             filter=filter,
             search_by=search_by,
             search=search,
@@ -184,6 +203,8 @@ class FeatureBrowser(View):
         self.on_msg(lambda _view, message, _buffers: self._touched.hear(message))
         self.sort = list(sort)
         self.latent = latent
+        if latent is None:
+            self._open_selected()
 
     def _made_by(self) -> str:
         folder, scope = self.index.folder, self.index.scope
@@ -194,6 +215,8 @@ class FeatureBrowser(View):
         if self.index.sae is not None and not is_given:
             lines.append("sae = ...  # your SAE: where it was loaded from is not known")
             options.append("sae=sae")
+        if self._saes:
+            lines.append("saes = [...]  # your SAEs of earlier layers: where they were loaded from is not known")
         names = ["features"] if scope is None else ["Microscope", "features"]
         lines = [
             f"from scope_widgets import {', '.join(names)}",
@@ -234,6 +257,39 @@ class FeatureBrowser(View):
     def _places(self) -> Any:
         return range(len(self.index)) if not self.latents else set(self._listed.tolist())
 
+    # -- shared with other views
+
+    _in_browser = False
+
+    def set_state(self, sync_data: Any) -> None:
+        """Take traits from the browser, whose half opens and selects latents by itself."""
+        self._in_browser = True
+        try:
+            super().set_state(sync_data)
+        finally:
+            self._in_browser = False
+
+    @traitlets.observe("latent")
+    def _select_opened(self, change: Any) -> None:
+        if self._in_browser or self.selection is None:
+            return
+        name = None if change["new"] is None else f"{self.place}.{change['new']}"
+        if name is not None and name not in self.selection.latents[-1:]:
+            self.selection.latents = [name]
+        elif name is None and f"{self.place}.{change['old']}" in self.selection.latents:
+            self.selection.latents = []
+
+    @traitlets.observe("selected_latents")
+    def _open_selected(self, _change: Any = None) -> None:
+        """Open the page of the last latent that is selected elsewhere and listed here."""
+        if self._in_browser:
+            return
+        here = [name.rpartition(".") for name in self.selected_latents]
+        known = [int(number) for place, _, number in here if place == self.place]
+        known = [latent for latent in known if latent < len(self.index) and latent in self._places]
+        if known and known[-1] != self.latent:
+            self.latent = known[-1]
+
     # -- requests
 
     def _asked(self, latent: int) -> int:
@@ -272,6 +328,25 @@ class FeatureBrowser(View):
     def answer_touch(self, latent: int, text: str) -> Answer:
         """Return the traits of the steering panel, with sliders that clamp and scale a latent on a text."""
         return {"traits": self._touched.touch(self._asked(latent), text.strip()).told()}, []
+
+    def answer_why(self, latent: int, text: str) -> LongAnswer:
+        """Return what makes a latent fire, on a text or, where that is "", on its strongest examples."""
+        latent, text = self._asked(latent), text.strip()
+        circuit = yield from self._why.ask(latent, text)
+        data = {
+            "rows": rows_of(circuit, self.selection),
+            "said": circuit.provenance.note,
+            "n": len(circuit.task),
+            "code": self._why.code(latent, text),
+        }
+        self._said_why = [({"latent": latent, "text": text}, data)]
+        self.explained = [latent, text]
+        return data, []
+
+    @property
+    def why(self) -> Circuit | None:
+        """The circuit of the last answer to why a latent fires, None before one is asked for."""
+        return self._why.circuit
 
     @property
     def panel(self) -> SteeringPanel | None:
@@ -335,6 +410,8 @@ class FeatureBrowser(View):
                 answer = self.answer_fires(**args) if fires else self.answer_find(**args)
                 yield "fires" if fires else "find", args, *answer
         yield "identity", {}, *self.answer_identity()
+        for given, data in self._said_why:
+            yield "why", given, data, []
         for j in first:
             yield "latent", {"latent": j}, *self.answer_latent(j)
             yield "words", {"latents": [j]}, *self.answer_words([j])
