@@ -180,16 +180,16 @@ def confirm(
         before = target.measure(run, run.clean[target.reads][target.prompts], target.prompts).double().cpu().numpy()
         effects = _falls(run, target, taken, later, before, range(1))[0]
         effect, activation = float(effects.mean()), float(before.mean())
-        of_none = float(chance(effects)) if len(effects) > 1 else 0.0
-        large = abs(effect) >= settings.min_effect * abs(activation) and tests * of_none < settings.alpha
+        # one prompt says nothing of others: only random directions can be held beside it
+        p = min(1.0, tests * float(chance(effects))) if len(effects) > 1 else float("nan")
+        large = abs(effect) >= settings.min_effect * abs(activation) and not p >= settings.alpha
         random = np.array([np.nan])
         if large:  # else it is no parent, whatever random directions do
             random = _falls(run, target, taken, later, before, range(1, 1 + settings.draws)).mean(1)
     null = float(np.abs(random).mean())
     p_null = min(1.0, tests * _p_of_null(effect, random)) if large else float("nan")
-    p = min(1.0, tests * of_none)
     if large and (node.kind in ("latent", "error") or len(effects) < 2):
-        p = max(p, p_null)
+        p = p_null if len(effects) < 2 else max(p, p_null)
     low, high = bootstrap_interval(effects, settings.seed)
     whole = np.full(len(run), np.nan)
     whole[target.prompts.cpu().numpy()] = effects

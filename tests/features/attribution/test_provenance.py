@@ -68,6 +68,17 @@ def test_random_latents_make_no_edge(planted, rows):
     assert set(kinds) <= {"error"}  # where the feature is, for no latent has it
 
 
+def test_one_prompt_is_beside_random_directions_alone(demo):
+    sae = features.load("demo")
+    codes = sae.encode(demo.trace("When Mary and John went to the store").residual(sae.layer)[-1:])
+    latent = int(codes.indices[codes.values.argmax()])
+    found = features.provenance(demo, sae, sae.layer, latent, ["When Mary and John went to the store"], depth=1)
+    edges = found.to_dataframe()
+    assert edges.p.isna().any()  # of what does too little to be held beside them
+    assert (edges.p[edges.p.notna()] == edges.p_null[edges.p.notna()]).all()
+    assert not edges.included[edges.p.isna()].any()
+
+
 def test_effects_are_those_of_brute_force(planted, rows, found):
     """Each latent of layer 2 taken off by a hook of torch's own, in a forward of transformers' own."""
     sae, after = chain.true_sae(2), chain.true_sae(3)
