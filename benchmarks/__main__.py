@@ -30,6 +30,7 @@ MODULES = (
     "touch",
     "sliders",
     "views",
+    "feature_browser",
     "features",
     "dashboards",
     "training",

@@ -30,6 +30,7 @@ for (const entry of [
   "circuit_graph",
   "steering_panel",
   "token_view",
+  "feature_browser",
   "workbench_bar",
   "saved_page",
 ]) {

@@ -1,6 +1,7 @@
 """Features: recorded activations, sparse autoencoders, and what their latents stand for."""
 
 from scope_widgets.features.comparison.compare import FeatureComparison, compare
+from scope_widgets.features.comparison.nearest import NearestLatents, nearest
 from scope_widgets.features.evaluation.evaluate import evaluate
 from scope_widgets.features.evaluation.randomise import randomise
 from scope_widgets.features.evaluation.recovery import Recovery, recovery
@@ -9,6 +10,8 @@ from scope_widgets.features.formats.load import load
 from scope_widgets.features.formats.pickled.convert import convert
 from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.index import index
+from scope_widgets.features.indexing.neuronpedia import neuronpedia
+from scope_widgets.features.labelling.annotate import annotate
 from scope_widgets.features.labelling.label import label
 from scope_widgets.features.labelling.labels import FeatureLabels
 from scope_widgets.features.latent_values import latent_values
@@ -26,11 +29,13 @@ __all__ = [
     "FeatureComparison",
     "FeatureIndex",
     "FeatureLabels",
+    "NearestLatents",
     "Recording",
     "Recovery",
     "SAEScores",
     "SparseCodes",
     "SparseProbes",
+    "annotate",
     "compare",
     "convert",
     "evaluate",
@@ -38,6 +43,8 @@ __all__ = [
     "label",
     "latent_values",
     "load",
+    "nearest",
+    "neuronpedia",
     "probe",
     "randomise",
     "record",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scope_widgets.widgets.circuit_graph import CircuitGraph
     from scope_widgets.widgets.core.saved_page import save_html
     from scope_widgets.widgets.core.selection import Selection
+    from scope_widgets.widgets.feature_browser import FeatureBrowser
     from scope_widgets.widgets.head_table import HeadTable
     from scope_widgets.widgets.logit_lens_view import LogitLensView
     from scope_widgets.widgets.patching_map import PatchingMap
@@ -22,6 +23,7 @@ __all__ = [
     "AttentionView",
     "AttributionView",
     "CircuitGraph",
+    "FeatureBrowser",
     "HeadTable",
     "LogitLensView",
     "PatchingMap",
@@ -36,6 +38,7 @@ _HOMES = {
     "AttentionView": "attention_view",
     "AttributionView": "attribution_view",
     "CircuitGraph": "circuit_graph",
+    "FeatureBrowser": "feature_browser",
     "HeadTable": "head_table",
     "LogitLensView": "logit_lens_view",
     "PatchingMap": "patching_map",

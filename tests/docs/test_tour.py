@@ -32,7 +32,7 @@ def test_each_block_of_the_tour_ends_with_what_it_shows(shown: list[Any]) -> Non
         plain = not hasattr(value, "_repr_mimebundle_") and not hasattr(value, "_repr_html_")
         assert not plain or (not re.search(r" object at 0x", repr(value)) and len(repr(value)) < 2000), block
     kinds = {value.bundle for value in shown if isinstance(value, View)}
-    assert len(kinds) == 8
+    assert len(kinds) == 9
 
 
 def test_each_view_of_the_tour_has_its_picture_below(shown: list[Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 def every_view() -> dict[str, Any]:
     """Return each by the name of its bundle."""
-    from scope_widgets import Microscope, circuits, heads, lens, patching, steering, widgets
+    from scope_widgets import Microscope, circuits, features, heads, lens, patching, steering, widgets
 
     scope = Microscope.load("demo")
     trace = scope.trace("Mary and John went to the store")
@@ -29,5 +29,6 @@ def every_view() -> dict[str, Any]:
         "patching_map": widgets.PatchingMap(found),
         "steering_panel": widgets.SteeringPanel(session=session),
         "token_view": widgets.TokenView(lens.token_loss(trace)),
+        "feature_browser": widgets.FeatureBrowser(features.FeatureIndex.load("demo", scope=scope), latent=27),
         "circuit_graph": widgets.CircuitGraph(circuit, labels={"a1.h1": "x"}, groups={"g": ["m0", "m1"]}),
     }

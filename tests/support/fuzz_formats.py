@@ -330,18 +330,22 @@ def saes(scope: Any, folder: Path) -> Iterator[Format]:
     yield of_file("manifest of a recording of two sites", both.folder / "manifest.json", train_both, damaged_text)
 
     sae = features.train(recording, layer=1, d_sae=32, k=4, steps=3, batch=32)
-    features.label(features.index(scope, sae, recording, folder=folder / "index"))
+    indexed = features.index(scope, sae, recording, folder=folder / "index")
+    features.label(indexed)
+    features.annotate(indexed, 1, label="a name", note="of a person")
 
     def look(path: Path) -> None:
         index = features.FeatureIndex.load(path.parent)
         for one in (index.top, index.quantiles, index.tokens, index.logits, index.neighbours, index.coactivation,
-                    index.histogram):  # fmt: skip
+                    index.histogram, index.lines):  # fmt: skip
             one(1)
+        features.annotate(index, 1, note="")
+        features.neuronpedia(index, [1])
         index.search(rate=(0, 1), text="Mary")
         index.search(label="a")
         features.label(index, latents=[3])
 
-    for name in ("index.json", "tokens.json", "labels.json"):
+    for name in ("index.json", "tokens.json", "labels.json", "notes.json"):
         yield of_file(f"{name} of an index", folder / "index" / name, look, damaged_text)
     for name in ("latents", "contexts"):
         yield of_safetensors(f"{name} of an index", folder / "index" / f"{name}.safetensors", look)
@@ -361,7 +365,7 @@ def views(scope: Any) -> Iterator[Format]:
     """Yield the messages and the traits of every view, as a browser sends them."""
     from ipywidgets import Widget
 
-    from scope_widgets import circuits, heads, lens, patching, steering, widgets
+    from scope_widgets import circuits, features, heads, lens, patching, steering, widgets
 
     trace = scope.trace("Mary and John went to the store")
     pair = ("Mary and John went to", "John and Mary went to")
@@ -370,7 +374,11 @@ def views(scope: Any) -> Iterator[Format]:
         scope, "the horse", [steering.AddDirection(direction, 0.1)], answer=" run", versus=" dog"
     )
     circuit = circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(30)
+    index = features.FeatureIndex.load("demo", scope=scope)
+    if index.labels is not None:
+        index.folder = None  # what is asked for in a fuzz is not to be written beside the demo
     made = [
+        widgets.FeatureBrowser(index),
         widgets.AttentionView(trace),
         widgets.HeadTable(heads.score(trace, null_draws=3)),
         widgets.LogitLensView(lens.logit_lens(trace, watch=[" Mary"])),
@@ -385,7 +393,9 @@ def views(scope: Any) -> Iterator[Format]:
         "continue": {"strengths": [0.1], "max_new_tokens": 2, "temperature": 0.5, "seed": 1},
         "code": {"strengths": [0.1]}, "add_head": {"layer": 1, "head": 1}, "remove": {"key": "0"},
         "watched": {"token": 5}, "cell": {"cell": 3}, "measure": {"kept": 5, "removed": ["m0"], "added": []},
-        "attention": {"layer": 1, "head": 1},
+        "attention": {"layer": 1, "head": 1}, "words": {"latents": [27]}, "latent": {"latent": 27},
+        "find": {"by": "token", "what": "Lily"}, "fires": {"text": "Mary and John"}, "json": {"latents": [27]},
+        "annotate": {"latent": 27, "label": "a", "note": ""}, "touch": {"latent": 27, "text": "Mary and John"},
     }  # fmt: skip
     for view in made:
         sent: list[Any] = []

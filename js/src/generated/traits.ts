@@ -155,6 +155,40 @@ export interface CircuitGraphTraits extends ViewTraits {
   height: number | null;
 }
 
+export interface FeatureBrowserTraits extends ViewTraits {
+  /** int32: those that are listed; empty: all */
+  latents: Bytes;
+  n_listed: number;
+  /** on which latents were counted */
+  n_tokens: number;
+  /** uint32: on how many tokens each fires */
+  counts: Bytes;
+  /** float16: mean where it fires, as a share of the largest */
+  means: Bytes;
+  /** float32 */
+  maxima: Bytes;
+  /** float16: detection of the label, NaN where it has none; empty without labels */
+  scores: Bytes;
+  /** uint8: largest cosine with a latent of the other SAE, 0 to 255 for -1 to 1 */
+  others: Bytes;
+  latent: number | null;
+  filter: string;
+  sort: string[];
+  search_by: "fires_on" | "token" | "text" | "label" | "promotes" | "latent";
+  search: string;
+  /** why no text can be run, as a sentence; empty where one can */
+  cannot_run: string;
+  /** notes on latents can be written beside the index */
+  can_write: boolean;
+  /** what a reader must know, as a sentence */
+  notice: string;
+  /** where the index came from, as lines */
+  source: string[];
+  /** as Python, those that Python alone sets */
+  arguments: string[];
+  height: number | null;
+}
+
 export interface HeadTableTraits extends ViewTraits {
   /** prompts shown so far; empty where there is no model to run another */
   prompt_history: string[];

@@ -12,6 +12,11 @@ ARCHIVE = Path(__file__).parents[1] / "demo" / "index.zip"
 _FOLDERS: list[tempfile.TemporaryDirectory[str]] = []  # gone with the process
 
 
+def is_demo(folder: Path | None) -> bool:
+    """Return whether a folder is the one that `demo_index` made, which is gone with the process."""
+    return any(folder == Path(one.name) for one in _FOLDERS)
+
+
 @functools.cache
 def demo_index() -> Path:
     """Return a folder with the index; it lasts as long as the process."""

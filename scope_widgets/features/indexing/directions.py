@@ -33,6 +33,14 @@ def neighbours(rows: Tensor, n: int) -> tuple[Tensor, Tensor]:
     return latents, cosines
 
 
+def nearest_rows(rows: Tensor, others: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return the `n` of the other rows of the largest cosine, `[row, n]` places and cosines."""
+    unit, directions = (torch.nn.functional.normalize(one.detach().cpu().float(), dim=1) for one in (rows, others))
+    products = _Products(directions)
+    parts = [products.largest(some, n) for some in torch.split(unit, products.at_once)]
+    return torch.cat([found for _, found in parts]).int(), torch.cat([values for values, _ in parts])
+
+
 def promoted(scope: LocalMicroscope, rows: Tensor, n: int) -> dict[str, Tensor]:
     """Return the tokens whose logits decoder rows raise and lower most.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,25 +15,30 @@ from torch import Tensor
 from scope_widgets._check_choice import checked_count, is_whole
 from scope_widgets._provenance import Provenance
 from scope_widgets._reproducing_calls import python_call
+from scope_widgets._result import Shown
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening, read_text, reading
 from scope_widgets.experiments.sae_latent import Latent
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.indexing.demo_index import demo_index
+from scope_widgets.features.indexing.example_lines import ExampleLine, example_lines, recorded_rows
 from scope_widgets.features.indexing.example_values import kept_values, recorded_values
 from scope_widgets.features.indexing.examples import BEFORE, N_TOP, OF_EACH, QUARTERS
 from scope_widgets.features.indexing.files import LABELS, IndexManifest, read_index
 from scope_widgets.features.indexing.random_contexts import RandomContexts
 from scope_widgets.features.indexing.text_search import rows_with_text
 from scope_widgets.features.labelling.labels import FeatureLabels
+from scope_widgets.features.labelling.notes import LatentNote, read_notes
 from scope_widgets.features.recording.joined_recordings import JoinedRecordings
+from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.sae.massive import is_massive, largest_norm
 from scope_widgets.features.sae.prompt_activations import prompt_activations
 from scope_widgets.features.sae.sae import SAE
+from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.models.microscope import Microscope
-from scope_widgets.models.tokens import encode
+from scope_widgets.models.tokens import encode, token_texts
 from scope_widgets.traces.token_values import TokenValues
 
 if TYPE_CHECKING:
@@ -43,7 +48,7 @@ if TYPE_CHECKING:
 _SEARCHED = 5
 
 
-class FeatureIndex:
+class FeatureIndex(Shown):
     """What each latent of an autoencoder fires on, as `features.index` writes it.
 
     Attributes
@@ -72,6 +77,8 @@ class FeatureIndex:
     ['row', 'sample_id', 'token_pos', 'value', 'before', 'token', 'behind']
     """
 
+    view: ClassVar[str] = "scope_widgets.widgets.feature_browser:FeatureBrowser"
+
     def __init__(
         self,
         manifest: IndexManifest,
@@ -99,12 +106,7 @@ class FeatureIndex:
         if str(folder) == "demo":
             folder, sae = demo_index(), sae or load("demo")
         manifest, arrays, contexts, texts = read_index(folder)
-        if sae is not None and sae.d_sae != manifest.d_sae:
-            raise ValueError(f"This index is of {manifest.d_sae:,} latents; {sae!r} has {sae.d_sae:,}.")
-        if scope is not None and scope.model_id != manifest.model:
-            raise ValueError(f"This index is of {manifest.model}; the model given is {scope.model_id}.")
-        if sae is not None:
-            warn_of_another_model(manifest.model, sae)
+        _check_model(manifest, scope, sae)
         arrays_by_name = {name: value.numpy() for name, value in arrays.items()}
         return cls(manifest, arrays_by_name, contexts, texts, scope, sae, Path(folder))
 
@@ -129,6 +131,21 @@ class FeatureIndex:
         """
         return self._table(np.arange(len(self)))
 
+    def rows(self, of: Any) -> pd.DataFrame:
+        """Return rows of `table`, made without the others.
+
+        Parameters
+        ----------
+        of : sequence of int
+            Latents.
+
+        Raises
+        ------
+        IndexError, TypeError
+            For one that there is not.
+        """
+        return self._table(np.array([self._checked(one) for one in of], dtype=np.int64))
+
     @cached_property
     def labels(self) -> FeatureLabels | None:
         """The labels that `features.label` wrote beside the index, None before.
@@ -146,6 +163,44 @@ class FeatureIndex:
             if found.feature.dtype.kind != "i" or not np.isin(found.feature, np.arange(len(self))).all():
                 raise ValueError("it names latents that there are not")
         return found
+
+    @cached_property
+    def notes(self) -> dict[int, LatentNote]:
+        """Labels and notes of one's own by latent, as `features.annotate` writes them.
+
+        Raises
+        ------
+        ValueError
+            Where their file is damaged, or of another autoencoder.
+        """
+        return read_notes(self.folder, self.arrays["neighbour"])
+
+    def forget_notes(self) -> None:
+        """Read the notes anew when they are asked for next."""
+        self.__dict__.pop("notes", None)
+
+    def with_model(self, scope: Microscope | None = None, sae: SAE | None = None) -> FeatureIndex:
+        """Return the same index with another model or SAE, or its own where none is given.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what is none, or another one than that which the index is of.
+        """
+        if scope is None and sae is None:
+            return self
+        if not isinstance(scope, (Microscope, type(None))):
+            raise TypeError(f"scope= is a Microscope, as Microscope.load returns it; got {opening(scope)}.")
+        if not isinstance(sae, (SAE, type(None))):
+            raise TypeError(f"sae= is an SAE, as features.load returns it; got {opening(sae)}.")
+        _check_model(self.manifest, scope, sae)
+        return FeatureIndex(
+            self.manifest, self.arrays, self.contexts, self._texts, scope or self.scope, sae or self.sae, self.folder
+        )
+
+    def has_text(self, token_id: int) -> bool:
+        """Return whether the text of a token is known."""
+        return int(token_id) in self._texts
 
     def text(self, token_id: int) -> str:
         """Return the text of a token."""
@@ -272,6 +327,20 @@ class FeatureIndex:
         found.insert(0, "quarter", quarter)
         return found
 
+    def lines(self, j: int) -> list[ExampleLine]:
+        """Return all examples of a latent token by token: the strongest, then those of each quarter.
+
+        How strongly it fires on the other tokens is read from the recordings, where these lie where they did, seen from
+        the index, and it has its SAE; else it is NaN.
+        """
+        return example_lines(
+            self.arrays, self.text, self._checked(j), self.sae, self._rows if self.sae is not None else None
+        )
+
+    @cached_property
+    def _rows(self) -> MappedRows | None:
+        return recorded_rows(self.folder, self.manifest)
+
     def tokens(self, j: int) -> pd.DataFrame:
         """Return the tokens that a latent fires on more often than on others: token, token_id, count, share, lift.
 
@@ -328,7 +397,7 @@ class FeatureIndex:
         together = self.arrays["partner_together"][j, : len(of)]
         counts = self.arrays["count_of_partners"]
         share = together / max(1, counts[j])
-        lift = share * self.manifest.n_partner_rows / counts[of]
+        lift = share * self.manifest.n_partner_rows / np.maximum(1, counts[of])
         return pd.DataFrame({"feature": of, "together": together, "share": share, "lift": lift})
 
     def histogram(self, j: int) -> pd.DataFrame:
@@ -353,17 +422,40 @@ class FeatureIndex:
         ValueError
             Where the index has no model or SAE, or the prompt no token that is read.
         """
+        codes = self.encode(prompt)[1]
+        found = np.zeros(len(self))
+        np.maximum.at(found, codes.indices.numpy(), codes.values.double().numpy())
+        return found
+
+    def encode(self, prompt: str | list[int]) -> tuple[list[str], SparseCodes]:
+        """Return the tokens of a prompt, and which latents fire on each and how strongly, `[token, latent]`.
+
+        Nothing fires on special tokens, which are left out, and on those of massive norm.
+
+        Raises
+        ------
+        ValueError
+            Where the index has no model or SAE, or the prompt no token that is read.
+
+        Examples
+        --------
+        >>> index = features.FeatureIndex.load("demo", scope=scope)
+        >>> tokens, codes = index.encode("Mary gave John a book")
+        >>> tokens[:2], len(codes) == len(tokens)
+        (['Mary', 'gave'], True)
+        """
         sae = self._needed_sae("What fires on a prompt")
         if self.scope is None:
             raise ValueError("What fires on a prompt needs the model: FeatureIndex.load(folder, scope=, sae=).")
-        ids = self._prompt_ids(prompt)
+        ids = np.array(self._prompt_ids(prompt))
         kept = ~np.isin(ids, self.scope.tokenizer.all_special_ids)
-        x = prompt_activations(self.scope, ids, self.manifest.site, self.manifest.layer)
+        x = prompt_activations(self.scope, ids.tolist(), self.manifest.site, self.manifest.layer)
         x = x[torch.from_numpy(kept)]
-        codes = sae.encode(x[~is_massive(x, largest_norm(x))])
-        found = np.zeros(len(self))
-        np.maximum.at(found, codes.indices.cpu().numpy(), codes.values.detach().cpu().double().numpy())
-        return found
+        codes = sae.encode(x)
+        found = SparseCodes(codes.indptr.cpu(), codes.indices.cpu(), codes.values.detach().cpu(), codes.n_latents)
+        massive = is_massive(x, largest_norm(x)).cpu()
+        tokens = token_texts(self.scope.tokenizer, ids[kept].tolist())
+        return tokens, found.without_rows(massive) if massive.any() else found
 
     def _prompt_ids(self, prompt: Any) -> list[int]:
         """Return the token ids of a prompt, of which one at least is no special token."""
@@ -403,8 +495,8 @@ class FeatureIndex:
         text : str, optional
             In the text of one of its 5 strongest examples, whatever its case and spaces.
         label : str, optional
-            In its label (of `features.label`), whatever its case; sorted by the detection. "unlabelled" finds those
-            without.
+            In its label (of `features.label`, or one's own), whatever its case; sorted by the detection, which is 1 of
+            one's own. "unlabelled" finds those without.
         rate : (low, high), optional
             Share of tokens on which it fires.
         promotes : str or token id, optional
@@ -495,13 +587,15 @@ class FeatureIndex:
         return np.where(there, 1.0, np.nan)
 
     def _by_label(self, label: str) -> Array:
-        if self.labels is None:
+        if self.labels is None and not self.notes:
             raise ValueError("label= searches labels, and there are none yet: features.label(index) makes them.")
         if not isinstance(label, str) or not label:
             raise ValueError(f"label= is what to look for in the labels; got {opening(label)}.")
-        has = np.array([label.lower() in one.lower() for one in self.labels.label], dtype=bool)
         found = np.full(len(self), np.nan)
-        found[self.labels.feature[has]] = np.nan_to_num(self.labels.detection[has])
+        if self.labels is not None:
+            has = np.array([label.lower() in one.lower() for one in self.labels.label], dtype=bool)
+            found[self.labels.feature[has]] = np.nan_to_num(self.labels.detection[has])
+        found[[one for one, own in self.notes.items() if label.lower() in own.label.lower()]] = 1.0
         return found
 
     def _by_rate(self, rate: tuple[float, float]) -> Array:
@@ -554,8 +648,9 @@ class FeatureIndex:
         import pandas as pd
 
         some = {name: self.arrays[name][of] for name in ("count", "mean", "max", "token")}
-        quoted = self._quoted
-        tokens = [", ".join([quoted[one] for one in row if one >= 0]) for row in some["token"][:, :5].tolist()]
+        listed = some["token"][:, :5]
+        quoted = {one: repr(self.text(one)) for one in np.unique(listed).tolist()}
+        tokens = [", ".join([quoted[one] for one in row if one >= 0]) for row in listed.tolist()]
         columns = {
             "feature": of,
             "rate": some["count"] / max(1, self.manifest.n_tokens),
@@ -592,14 +687,20 @@ class FeatureIndex:
         return self._space.join(one for one in texts if one)
 
     @cached_property
-    def _quoted(self) -> dict[int, str]:
-        """The texts of the tokens that are listed, in quotes."""
-        return {one: repr(self.text(one)) for one in np.unique(self.arrays["token"][:, :5]).tolist()}
-
-    @cached_property
     def _space(self) -> str:
         """What stands between tokens: nothing, but a space where the tokenizer's tokens are words without theirs."""
         return "" if any(text[:1].isspace() for text in self._texts.values()) else " "
+
+
+def _check_model(manifest: IndexManifest, scope: Microscope | None, sae: SAE | None) -> None:
+    if sae is not None and sae.d_sae != manifest.d_sae:
+        raise ValueError(f"This index is of {manifest.d_sae:,} latents; {sae!r} has {sae.d_sae:,}.")
+    if sae is not None and (sae.layer not in (None, manifest.layer) or sae.site != manifest.site):
+        raise ValueError(f"This index is of {manifest.site} of layer {manifest.layer}; {sae!r} is of another place.")
+    if scope is not None and scope.model_id != manifest.model:
+        raise ValueError(f"This index is of {manifest.model}; the model given is {scope.model_id}.")
+    if sae is not None:
+        warn_of_another_model(manifest.model, sae)
 
 
 def _kind(given: Any) -> str:

@@ -355,6 +355,53 @@ DEFINITIONS: dict[str, Definition] = {
         "Strengths around the neutral one at which the steered model's loss on the unsteered continuation exceeds "
         "the unsteered model's by no more than the limit that is shown, in nats a token.",
     ),
+    # latents
+    "latent_rate": Definition(
+        "rate", "The share of the tokens of the index on which a latent's activation is above 0.", "", "a convention"
+    ),
+    "latent_mean": Definition(
+        "mean, max",
+        "The mean activation over the tokens on which the latent fires, and the largest one, in the units of the "
+        "autoencoder's own activations.",
+    ),
+    "latent_score": Definition(
+        "score of a label",
+        "Detection: the balanced accuracy of saying, by the label alone, in which passages that it was not made from "
+        "the latent fires. Chance, and the mean of other latents' labels (null), stand near .5.",
+        "(share right where it fires + share right where it does not) / 2",
+        "Paulo et al. 2024",
+    ),
+    "latent_dead": Definition(
+        "dead", "A latent that fired on none of the tokens of the index; on other texts it may.", "", "a convention"
+    ),
+    "latent_token": Definition(
+        "tokens it fires on",
+        "Tokens on which a latent fires more often than on others, with the share of its activations that are on them.",
+        "sorted by count · ln(lift)",
+    ),
+    "latent_promotes": Definition(
+        "promotes, suppresses",
+        "Logits that an activation of 1 adds to tokens through the unembedding, on a residual stream of mean square 1: "
+        "by weights, without what later layers make of it.",
+        "<decoder row, W_U[token]>",
+        "nostalgebraist 2020; Bricken et al. 2023",
+    ),
+    "latent_neighbours": Definition(
+        "nearest decoder rows", "The latents that write in the most similar directions.", "cosine of decoder rows"
+    ),
+    "latent_partners": Definition(
+        "fires with",
+        "The latents that fire on most of the same tokens: the share of this latent's tokens, and how many times more "
+        "often than on all tokens (lift).",
+        "lift = P(other | this) / P(other)",
+    ),
+    "latent_quarters": Definition(
+        "quarters",
+        "Beside the strongest examples, some drawn at random from each quarter of the latent's activations: what it is "
+        "about must hold there too. No two examples are of one text, or end in the same tokens.",
+        "",
+        "Bricken et al. 2023",
+    ),
 }
 
 

@@ -1,16 +1,16 @@
 /** The grid: header, and rows that exist only while they can be seen. */
 import { h } from "../../core/elements/dom";
+import { VirtualRows } from "../../core/elements/virtual_rows";
 import { type ReadonlySignal, signal, watch } from "../../core/reactive";
 import type { Head } from "../../core/selection";
 import { headOf } from "../columns";
-import { type Layout, layoutOf } from "../layout";
+import { HEADER, type Layout, layoutOf, ROW } from "../layout";
 import { ActiveCell, HEADER_ROW } from "./active_cell";
 import { createRow, type RowElement } from "./cells";
 import { listenToKeys } from "./grid_keys";
 import type { GridOptions } from "./grid_parts";
 import { listenToPointer } from "./grid_pointer";
 import { canSort, createHeader, type Header } from "./header";
-import { VirtualRows } from "./rows";
 
 export interface Grid {
   element: HTMLElement;
@@ -36,6 +36,7 @@ export function createGrid(options: GridOptions, until: AbortSignal): Grid {
       line.setAttribute("aria-selected", String(choice.has(row)));
       active.mark();
     },
+    { row: ROW, header: HEADER },
   );
   const active = new ActiveCell(element, (position) => (position === HEADER_ROW ? header : list.at(position)));
   const go = (position: number, at: number): void => {

@@ -1,4 +1,5 @@
 /** What the grid is given, and what its pointer and keys act on. */
+import type { VirtualRows } from "../../core/elements/virtual_rows";
 import type { ReadonlySignal } from "../../core/reactive";
 import type { Table } from "../columns";
 import type { Layout, Measure } from "../layout";
@@ -6,7 +7,6 @@ import type { SortKey } from "../order";
 import type { Choice } from "../row_selection";
 import type { ActiveCell } from "./active_cell";
 import type { Look, RowElement } from "./cells";
-import type { VirtualRows } from "./rows";
 
 export interface GridOptions {
   table: Table;

@@ -1,10 +1,14 @@
 /** A long list in a scrolled box: only the rows that can be seen exist, and each is filled again when it scrolls in. */
-import { HEADER, ROW } from "../layout";
-
 const BEYOND = 4;
 
 export interface Row {
   element: HTMLElement;
+}
+
+/** Pixels of a row, and of what stays above the rows within the box. */
+export interface RowSizes {
+  row: number;
+  header: number;
 }
 
 export class VirtualRows<R extends Row> {
@@ -17,12 +21,13 @@ export class VirtualRows<R extends Row> {
     readonly body: HTMLElement,
     readonly create: () => R,
     readonly fill: (row: R, position: number) => void,
+    readonly sizes: RowSizes,
   ) {}
 
   /** Show `count` positions, all filled again. */
   reset(count: number): void {
     this.#count = count;
-    this.body.style.height = `${count * ROW}px`;
+    this.body.style.height = `${count * this.sizes.row}px`;
     for (const slot of this.#pool) slot.position = -1;
     this.update();
   }
@@ -36,9 +41,9 @@ export class VirtualRows<R extends Row> {
 
   /** After scrolling or a change of size: fill only what is new. */
   update(): void {
-    const fits = Math.ceil(this.view.clientHeight / ROW) + 2 * BEYOND;
+    const fits = Math.ceil(this.view.clientHeight / this.sizes.row) + 2 * BEYOND;
     if (this.#pool.length !== fits) this.#resize(fits);
-    const first = Math.max(0, Math.floor(this.view.scrollTop / ROW) - BEYOND);
+    const first = Math.max(0, Math.floor(this.view.scrollTop / this.sizes.row) - BEYOND);
     for (let position = first; position < first + fits; position++) {
       const slot = this.#pool[position % fits]!;
       if (position >= this.#count) {
@@ -47,7 +52,7 @@ export class VirtualRows<R extends Row> {
       } else if (slot.position !== position) {
         slot.row.element.hidden = false;
         slot.position = position;
-        slot.row.element.style.transform = `translateY(${position * ROW}px)`;
+        slot.row.element.style.transform = `translateY(${position * this.sizes.row}px)`;
         this.fill(slot.row, position);
       }
     }
@@ -79,20 +84,20 @@ export class VirtualRows<R extends Row> {
 
   /** How many rows fit below the header. */
   get page(): number {
-    return Math.max(1, Math.floor((this.view.clientHeight - HEADER) / ROW));
+    return Math.max(1, Math.floor((this.view.clientHeight - this.sizes.header) / this.sizes.row));
   }
 
   isVisible(position: number): boolean {
-    const top = position * ROW - this.view.scrollTop;
-    return top >= 0 && top + ROW <= this.view.clientHeight - HEADER;
+    const top = position * this.sizes.row - this.view.scrollTop;
+    return top >= 0 && top + this.sizes.row <= this.view.clientHeight - this.sizes.header;
   }
 
   scrollTo(position: number): void {
     const { view } = this;
-    const room = view.clientHeight - HEADER;
-    const top = position * ROW;
+    const room = view.clientHeight - this.sizes.header;
+    const top = position * this.sizes.row;
     if (top < view.scrollTop) view.scrollTop = top;
-    else if (top + ROW > view.scrollTop + room) view.scrollTop = top + ROW - room;
+    else if (top + this.sizes.row > view.scrollTop + room) view.scrollTop = top + this.sizes.row - room;
     this.update();
   }
 }
