@@ -318,3 +318,53 @@ test("shares in words", () => {
     ["0 %", "100 %", "< 0.01 %", "0.65 %", "25 %", "0 %"],
   );
 });
+
+test("a graph of latents has the nodes and edges that were looked at, where Python puts them", () => {
+  const given = ["1.7", "2.3", "2.error", "3.5"].map((name, at) => ({
+    name,
+    kind: name.endsWith("error") ? ("error" as const) : ("latent" as const),
+    layer: Number(name[0]),
+    head: -1,
+    latent: name.endsWith("error") ? -1 : Number(name.split(".")[1]),
+    site: "residual",
+    column: at,
+    row: Number(name[0]) - 0.4,
+  }));
+  const shape = { layers: 4, heads: 4, kvHeads: 4, parallel: false, columns: 6 };
+  const of = new Graph(shape, {
+    nodes: given,
+    links: [
+      [0, 1],
+      [1, 3],
+      [2, 3],
+    ],
+  });
+  expect(of.edgeCount).toBe(3);
+  expect(of.receivers.map(({ name }) => name)).toEqual(["2.3", "3.5"]);
+  expect(of.edge(2, 1)).toBe(2);
+  expect(of.edge(0, 1)).toBe(-1);
+  expect(receiverWords(of, of.receivers[1]!)).toBe("Latent 3.5");
+  expect(columnsOf(of, 0)).toBeCloseTo(6.3);
+  const { all } = unitsOf(of, none);
+  expect(all.map(({ column, row }) => [column, row])).toEqual([
+    [0, 0.6],
+    [1, 1.6],
+    [2, 1.6],
+    [3, 2.6],
+  ]);
+  const edges = new Edges(
+    of,
+    new FakeModel({
+      senders: new DataView(Uint16Array.from([1, 0, 2]).buffer),
+      receivers: new DataView(Uint16Array.from([1, 0, 1]).buffer),
+      scores: new DataView(Float32Array.from([3, 2, 1]).buffer),
+      given: new DataView(Uint8Array.from([1, 1, 0]).buffer),
+      other: new DataView(new ArrayBuffer(0)),
+      other_scores: new DataView(new ArrayBuffer(0)),
+    }),
+  );
+  expect(edges.find("2.3->3.5")).toBe(0);
+  expect(edges.find("1.7->3.5")).toBeUndefined();
+  expect(edges.inGraphOrder(edges.given)).toEqual([1, 1, 0]);
+  expect([...includedBy(edges, { kept: null, removed: ["2.3"], added: [] })]).toEqual([0, 0, 0]);
+});

@@ -15,10 +15,10 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
-from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.edge_scores import gradient_layers, score_by_gradient
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
+from scope_widgets.experiments.circuit.circuit import Circuit
 from scope_widgets.experiments.named_tasks import TaskName
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope

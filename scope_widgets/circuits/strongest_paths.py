@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from scope_widgets._aliases import former_options
-from scope_widgets.circuits.circuit import Circuit
+from scope_widgets.experiments.circuit.circuit import Circuit
 from scope_widgets.experiments.statistics.rounding import levels
 
 if TYPE_CHECKING:
@@ -59,12 +59,13 @@ def strongest_paths(circuit: Circuit, *, n: int = 10) -> pd.DataFrame:
             over = _paths_over(circuit, int(receiver[edge]), int(level[edge]), abs(float(circuit.scores[edge])), onward)
             best = heapq.nlargest(n, [*best, *over], key=attrgetter("level"))
         onward[node] = best
-    paths = onward[0]
+    paths = [(graph.senders[at], path) for at in graph.sources for path in onward[at]]
+    paths = heapq.nlargest(n, paths, key=lambda path: path[1].level)
     return pd.DataFrame(
         {
-            "path": [" > ".join(("input", *path.names)) for path in paths],
-            "weakest": [path.weakest for path in paths],
-            "nodes": [len(path.names) - 1 for path in paths],
+            "path": [" > ".join((start, *path.names)) for start, path in paths],
+            "weakest": [path.weakest for _, path in paths],
+            "nodes": [len(path.names) - (start == "input") for start, path in paths],
         }
     )
 

@@ -1,5 +1,6 @@
 """Features: recorded activations, sparse autoencoders, and what their latents stand for."""
 
+from scope_widgets.features.attribution.provenance import provenance
 from scope_widgets.features.comparison.compare import FeatureComparison, compare
 from scope_widgets.features.comparison.nearest import NearestLatents, nearest
 from scope_widgets.features.evaluation.evaluate import evaluate
@@ -46,6 +47,7 @@ __all__ = [
     "nearest",
     "neuronpedia",
     "probe",
+    "provenance",
     "randomise",
     "record",
     "recovery",

@@ -20,7 +20,7 @@ import pytest
 from scope_widgets.circuits import Circuit
 from scope_widgets.widgets import CircuitGraph, Selection
 from scope_widgets.widgets.core import requests
-from tests.support.circuit_examples import FakeMeasurement, circuit, curve, task
+from tests.support.circuit_examples import FakeMeasurement, circuit, curve, latent_circuit, task
 from tests.support.view_page import Work, frame, most, rested, works
 
 pytestmark = pytest.mark.browser
@@ -909,3 +909,22 @@ def test_colours_end_where_few_edges_lie_above_which_are_counted(show: Any, brow
     assert float(limit.get_attribute("aria-valuenow")) >= 13 * factor
     assert counted.is_hidden()
     assert "score, 3 above" not in save(browser_page, place, "SVG").decode()
+
+
+def test_latents_are_boxes_whose_edges_can_be_opened(show: Any, browser_page: Any) -> None:
+    """A circuit of latents, as `features.provenance` gives it: names in boxes, nothing to measure again."""
+    made = latent_circuit()
+    view, place = show(made, height=420)
+    assert "5 confirmed of 6 tried" in panel(place)
+    assert "Latent 2.41" in panel(place)
+    column, row = made.graph.places["2.41"]
+    browser_page.mouse.click(*spot(place, column, row, heads=made.graph.n_columns))
+    frame(browser_page)
+    assert panel(place).startswith("Latent 2.41")
+    assert place.get_by_role("textbox", name="Label").input_value() == "a name's second mention"
+    browser_page.keyboard.press("x")
+    frame(browser_page)
+    assert view.removed == ["2.41"]
+    assert view.circuit.n_edges == 2
+    text = json.loads(save(browser_page, place, "JSON"))
+    assert Circuit.from_json(json.dumps(text)).edges == view.circuit.edges

@@ -22,8 +22,10 @@ from scope_widgets.circuits import (
     faithfulness,
     minimality,
 )
+from scope_widgets.circuits import circuit as former_place
 from scope_widgets.circuits.evaluation import circuit_run as trials
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
+from tests.support import circuit_examples as examples
 from tests.support.reference_circuits import Plain
 from tests.support.tiny_models import VOCAB, tiny_model, tiny_tokenizer
 
@@ -354,3 +356,32 @@ def test_nothing_to_find_is_said_and_shares_of_it_are_none(scope):
         assert np.isnan(curve(scope, found, shares=(0.1, 1), draws=0).faithfulness).all()
         assert len(minimality(scope, found).nodes) == 0
         assert completeness(scope, found).incompleteness.tolist() == pytest.approx([0], abs=1e-5)
+
+
+def test_a_file_of_before_latents_were_nodes_is_read():
+    """It has neither evidence nor scores of nodes."""
+    made = examples.circuit()
+    fields = json.loads(made.to_json())
+    del fields["evidence"], fields["node_scores"]
+    read = Circuit.from_json(json.dumps(fields))
+    assert read.edges == made.edges
+    assert read.evidence is None
+    assert former_place.Circuit is Circuit
+
+
+def test_damaged_circuits_of_latents_are_refused():
+    whole = json.loads(examples.latent_circuit().to_json())
+    for message, change in {
+        "is called 'input'": lambda one: one["graph"]["nodes"].__setitem__(0, "x.y"),
+        "different names": lambda one: one["graph"]["nodes"].__setitem__(0, "2.41"),
+        "ordered by receiver": lambda one: one["graph"]["links"].reverse(),
+        "to one that is later": lambda one: one["graph"]["links"].__setitem__(0, [1, 0]),
+        "say which are in": lambda one: one["graph"]["links"].pop(),
+        "above the last layer": lambda one: one["graph"].update(n_layers=2),
+        "not between 0 and 1": lambda one: one["evidence"]["p"]["values"].__setitem__(0, 3.0),
+        "no node": lambda one: one.update(node_scores={"9.9": 1.0}),
+    }.items():
+        made = json.loads(json.dumps(whole))
+        change(made)
+        with pytest.raises(ValueError, match=message):
+            Circuit.from_json(json.dumps(made))

@@ -39,7 +39,7 @@ def test_what_is_known_is_what_the_functions_take():
         "index": features.FeatureIndex,
     }
     unsaid = {"resume", "scope", "trust_remote_code", "host", "api_key", "timeout"}
-    rooms["circuits"] = circuits
+    rooms |= {"circuits": circuits, "features": features}
     for function, options in OPTIONS.items():
         if function == "circuits.Task":
             assert set(options) == {one.name for one in fields(circuits.Task)}

@@ -40,6 +40,16 @@ def circuit(scope):
     return circuits.discover(scope, circuits.task(scope, "ioi", n=6), "eap").keep(30)
 
 
+def attribution_graph(scope):
+    made = dataclasses.replace(an_sae(), subtracts_b_dec=False, site="mlp_in", output_site="mlp_out")
+    return circuits.attribution_graph(scope, PROMPT, made, n_logits=2, n_features=8)
+
+
+def latent_faithfulness(scope):
+    found = circuits.discover(scope, circuits.task(scope, "ioi", n=4), saes=features.load("demo"), steps=1, n_nodes=6)
+    return circuits.latent_faithfulness(scope, found, features.load("demo"), draws=1)
+
+
 def direction(scope):
     return steering.direction(scope, positive=["the dogs"], negative=["the dog"], layer=3, name="plural")
 
@@ -74,6 +84,7 @@ MAKERS = {
     "Ablation": lambda scope: patching.ablate(scope, [PROMPT, CORRUPTED], [(3, 1)], **QUESTION),
     "AttentionEntropy": lambda scope: heads.entropy(scope.trace(PROMPT), 1),
     "AttentionRollout": lambda scope: heads.rollout(scope.trace(PROMPT)),
+    "AttributionGraph": attribution_graph,
     "Attribution": lambda scope: lens.direct_logit_attribution(scope.trace(PROMPT), answer=" Mary", versus=" John"),
     "Circuit": circuit,
     "Completeness": lambda scope: circuits.completeness(scope, circuit(scope), greedy=1),
@@ -91,6 +102,7 @@ MAKERS = {
     "HeadScores": lambda scope: heads.score(scope.trace(PROMPT), null_draws=20),
     "HeadTokens": lambda scope: heads.writes(scope.trace(PROMPT), 3, 1),
     "IOIResult": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)),
+    "LatentFaithfulness": latent_faithfulness,
     "LogitLens": lambda scope: lens.logit_lens(scope.trace(PROMPT)),
     "Minimality": lambda scope: circuits.minimality(scope, circuit(scope)),
     "NeuronAttribution": lambda scope: lens.neuron_attribution(scope.trace(PROMPT), 1, answer=" Mary", versus=" John"),

@@ -276,5 +276,6 @@ def test_calls_are_made_where_the_request_came_from_the_user(demo):
 def test_the_modules_that_a_request_names(demo, circuit):
     packed = serialization.pack({"circuit": circuit, "text": "scope_widgets.heads: a talk", "by": heads.score}, demo)
     found = serialization.modules(packed)
-    assert {"scope_widgets.circuits.circuit", "scope_widgets.heads.score", "scope_widgets.experiments.task"} <= found
+    theirs = ("experiments.circuit.circuit", "heads.score", "experiments.task")
+    assert {f"scope_widgets.{name}" for name in theirs} <= found
     assert all(name.startswith("scope_widgets.") and " " not in name for name in found)

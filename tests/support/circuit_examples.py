@@ -13,6 +13,8 @@ from scope_widgets._job import Job
 from scope_widgets._provenance import Provenance
 from scope_widgets.circuits import Circuit, Graph, Task
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
+from scope_widgets.experiments.circuit.edge_evidence import EdgeEvidence
+from scope_widgets.experiments.circuit.latent_graph import LatentGraph
 from scope_widgets.experiments.question import Question
 from scope_widgets.models.remote_dispatch import local_steps
 
@@ -30,7 +32,7 @@ def circuit(
     layers: int = 4, heads: int = 4, kv_heads: int | None = None, keep: int | None = 20, seed: int = 0, **changes: Any
 ) -> Circuit:
     """Scores fall off as those of EAP do: a few edges hold most."""
-    graph = Graph(layers, heads, kv_heads or heads, changes.pop("parallel", False))
+    graph = changes.get("graph") or Graph(layers, heads, kv_heads or heads, changes.pop("parallel", False))
     rng = np.random.default_rng(seed)
     scores = (rng.standard_normal(graph.n_edges) * rng.pareto(1.2, graph.n_edges) * 0.01).astype(np.float32)
     fields: dict[str, Any] = {
@@ -46,6 +48,39 @@ def circuit(
     }
     made = Circuit(**{**fields, **changes})
     return made if keep is None else made.keep(keep)
+
+
+def latent_circuit() -> Circuit:
+    """Make a circuit as `features.provenance` gives it: latents, an error and a head before one latent."""
+    edges = [
+        ("2.41", "3.17"), ("2.300", "3.17"), ("2.error", "3.17"), ("a1.h2", "2.41"), ("1.5", "a1.h2"), ("m1", "2.41"),
+    ]  # fmt: skip
+    graph = LatentGraph.of(4, 4, edges, "3.17", {"3": "SAE(512 latents)"})
+    scores = np.array([0.4, 0.3, 1.2, 0.9, -0.2, 0.1])
+    n = graph.n_edges
+    evidence = EdgeEvidence(
+        effects=np.repeat(scores[:, None], 3, 1),
+        attribution=scores * 1.1,
+        activation=np.full(n, 1.5),
+        low=scores - 0.1,
+        high=scores + 0.1,
+        p=np.full(n, 0.01),
+        p_null=np.full(n, 0.01),
+        null=np.full(n, 0.05),
+        depth=np.array([2, 2, 2, 1, 1, 1]),
+    )
+    return circuit(
+        keep=None,
+        graph=graph,
+        scores=scores,
+        included=np.array([True] * 5 + [False]),
+        method="provenance",
+        exact=True,
+        ablation="mean",
+        question=None,
+        evidence=evidence,
+        labels={"2.41": "a name's second mention"},
+    )
 
 
 def curve(of: Circuit, draws: int = 3, **changes: Any) -> Any:

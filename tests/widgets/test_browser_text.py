@@ -4,7 +4,7 @@ import json
 import math
 from pathlib import Path
 
-from scope_widgets.circuits.drawing.graphviz import to_dot
+from scope_widgets.experiments.circuit.graphviz import to_dot
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.widgets.steering_panel import presets
 

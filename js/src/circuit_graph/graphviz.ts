@@ -1,4 +1,5 @@
-/** The circuit as a drawing for Graphviz: the TypeScript of `scope_widgets/circuits/drawing/graphviz.py`. */
+/** The circuit as a drawing for Graphviz: the TypeScript of `scope_widgets/experiments/circuit/graphviz.py`. */
+import type { Node } from "./circuit/graph";
 import type { State } from "./state";
 
 /** Colours of what helps and what hurts. */
@@ -33,7 +34,8 @@ export function dotOf(
   const rows = new Map<number, number[]>();
   for (const unit of [...shown].sort((one, other) => one - other)) {
     const nodes = all[unit]!.nodes.map((node) => graph.nodes[node]!);
-    const height = nodes.reduce((sum, { kind, layer }) => sum + layer + (kind === "mlp" ? 0.5 : 0), 0) / nodes.length;
+    const rowOf = ({ kind, layer, place }: Node): number => place?.[1] ?? layer + (kind === "mlp" ? 0.5 : 0);
+    const height = nodes.reduce((sum, node) => sum + rowOf(node), 0) / nodes.length;
     rows.set(height, [...(rows.get(height) ?? []), unit]);
   }
   const sorted = [...rows.entries()].sort(([one], [other]) => one - other).map(([, units]) => units);

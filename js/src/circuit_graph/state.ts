@@ -9,7 +9,7 @@ import type { Head, Selection } from "../core/selection";
 import { isSavedPage, type Model } from "../core/widget_model";
 import type { CircuitGraphTraits } from "../generated/traits";
 import { columnsOf, type Unit, type Units, unitsOf } from "./circuit/drawn_nodes";
-import { Edges } from "./circuit/edges";
+import { Edges, uint16 } from "./circuit/edges";
 import {
   changed,
   EDITS,
@@ -22,7 +22,7 @@ import {
   toggledEdge,
   toggledNodes,
 } from "./circuit/edits";
-import { Graph } from "./circuit/graph";
+import { type GivenNode, Graph } from "./circuit/graph";
 import { type Curve, edgeTable } from "./drawing/edge_lines";
 import { frameOf, type Room } from "./drawing/layout";
 import { type Scene, sceneOf } from "./drawing/scene";
@@ -75,12 +75,17 @@ export class State {
     readonly theme: ReadonlySignal<Theme>,
     until: AbortSignal,
   ) {
-    const graph = (this.graph = new Graph({
+    // Notebooks that were saved before there were graphs of latents have none.
+    const nodes: GivenNode[] = model.get("nodes") ?? [];
+    const shape = {
       layers: model.get("n_layers")!,
       heads: model.get("n_heads")!,
       kvHeads: model.get("n_kv_heads"),
       parallel: model.get("parallel"),
-    }));
+    };
+    const graph = (this.graph = nodes.length
+      ? new Graph({ ...shape, columns: model.get("columns") }, { nodes, links: linksOf(model) })
+      : new Graph(shape));
     const edges = (this.edges = new Edges(graph, model));
     this.saved = isSavedPage(model);
     this.metric = model.get("metric");
@@ -208,7 +213,10 @@ export class State {
     const own = heads.filter(([layer, head]) => layer < this.graph.shape.layers && head < this.graph.shape.heads);
     if (JSON.stringify(own) === JSON.stringify(mine)) return;
     const { all, of } = this.units.peek();
-    const keys = own.map(([layer, head]) => all[of[this.graph.find(`a${layer}.h${head}`)!]!]!.key);
+    const keys = own.flatMap(([layer, head]) => {
+      const node = this.graph.find(`a${layer}.h${head}`);
+      return node === undefined ? [] : [all[of[node]!]!.key];
+    });
     batch(() => {
       this.edge.value = undefined;
       this.selected.value = [...new Set(keys)];
@@ -236,7 +244,7 @@ export class State {
   }
 
   toggleNodes(names: string[]): void {
-    const own = names.filter((name) => name !== "logits");
+    const own = names.filter((name) => name !== this.graph.nodes[this.graph.logits]!.name);
     if (own.length) this.change(toggledNodes(this.#settled.peek(), own));
   }
 
@@ -247,7 +255,7 @@ export class State {
   }
 
   group(name: string): void {
-    const nodes = this.selectedNodes().filter((node) => node !== "logits");
+    const nodes = this.selectedNodes().filter((node) => node !== this.graph.nodes[this.graph.logits]!.name);
     if (!nodes.length) return;
     this.change(grouped(this.#settled.peek(), name, nodes));
     this.select([name]);
@@ -318,6 +326,14 @@ export class State {
     this.history.leave(before);
     this.#settled.value = next;
   }
+}
+
+/** Sender and receiving node of the edges of a graph of latents, in its own order. */
+function linksOf(model: Model<CircuitGraphTraits>): [number, number][] {
+  const [senders, receivers] = [uint16(model.get("senders")), uint16(model.get("receivers"))];
+  const nodes = model.get("receiving");
+  const links = Array.from(senders, (sender, rank): [number, number] => [sender, nodes[receivers[rank]!]!]);
+  return links.sort(([s1, r1], [s2, r2]) => r1 - r2 || s1 - s2);
 }
 
 /** A scale whose lower end is the negative of its upper one. */

@@ -119,6 +119,12 @@ export interface CircuitGraphTraits extends ViewTraits {
   intervened: Record<string, any>;
   n_kv_heads: number;
   parallel: boolean;
+  /** of a graph of latents: what each is, and where it stands */
+  nodes: any[];
+  /** the node of each receiver of a graph of latents */
+  receiving: number[];
+  /** columns of a graph of latents */
+  columns: number;
   /** uint16 an edge, the strongest first */
   senders: Bytes;
   /** the same */

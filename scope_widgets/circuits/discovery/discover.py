@@ -7,15 +7,17 @@ from typing import Any
 
 import numpy as np
 
+from scope_widgets._check_choice import checked_count
 from scope_widgets._partial_result import Interrupted, result_or_interrupt
 from scope_widgets._progress import tqdm
 from scope_widgets._reproducing_calls import python_call
 from scope_widgets._seeds import seed_of
-from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.found_circuit import circuit_of, empty_circuit, why_nothing_to_find
 from scope_widgets.circuits.discovery.methods import METHODS, Method, apply_method, work_of
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
-from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
+from scope_widgets.circuits.latents.discover import discover_latents
+from scope_widgets.experiments.circuit.circuit import Circuit
+from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.named_tasks import TaskName, as_task
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
@@ -34,6 +36,8 @@ def discover(
     threshold: float | None = None,
     target: float = 0.9,
     within: Circuit | None = None,
+    saes: Any = None,
+    n_nodes: int = 50,
     seed: int | None = 0,
 ) -> Circuit:
     """Find the circuit of a task.
@@ -59,6 +63,13 @@ def discover(
         For "prune": how faithful the circuit must stay.
     within : Circuit, optional
         Only edges of this circuit are cut or taken out; the others are left in (edge-patching) or out (acdc, prune).
+    saes : SAE, list of SAE, or dict of layer to SAE, optional
+        For "eap-ig" among latents and errors (Marks et al. 2024, sparse feature circuits) in the place of heads and
+        MLPs: nodes have indirect effects by `steps` gradients (`node_scores`), edges between the `n_nodes` strongest of
+        these by one; all are estimates. `ablation` is then "counterfactual" or "zero";
+        `circuits.latent_faithfulness` measures what was found.
+    n_nodes : int, default 50
+        Of a circuit of latents: how many nodes it has at most.
     seed : int or None, default 0
         Of "resample", and of the pairs of a task that is given by its name.
 
@@ -98,6 +109,11 @@ def discover(
     if method == "eap-ig" and steps < 1:
         raise ValueError(f"steps= is a number of gradients, 1 or more; got {steps}.")
     pairs = as_task(scope, task, seed=seed)
+    if saes is not None:
+        n_nodes = checked_count("n_nodes", n_nodes)
+        circuit = _among_latents(scope, pairs, saes, method, ablation, steps, n_nodes, min_effect, within)
+        given = {"ablation": ablation, "min_effect": min_effect, "steps": steps, "n_nodes": n_nodes, "seed": seed}
+        return _with_calls(circuit, _calls(scope, task, method, saes=saes, **given))
     task_seed = None if isinstance(task, Task) else seed
     options = {"ablation": ablation, "min_effect": min_effect, "steps": steps, "threshold": threshold}
     calls = _calls(scope, task, method, **options, target=target, within=within, seed=seed)
@@ -116,6 +132,28 @@ def discover(
     said = "; ".join(one for one in (METHODS[method], note, run.interrupted) if one)
     found = circuit_of(run, method, scores, included, said, task_seed)
     return result_or_interrupt(found if run.interrupted else _with_calls(found, calls), run.interrupted)
+
+
+def _among_latents(
+    scope: Microscope,
+    task: Task,
+    saes: Any,
+    method: Method,
+    ablation: CircuitAblation,
+    steps: int,
+    n_nodes: int,
+    min_effect: float,
+    within: Circuit | None,
+) -> Circuit:
+    if method != "eap-ig" or within is not None:
+        raise ValueError(
+            "With saes= nodes are latents, for which there is the method 'eap-ig' without within=; got "
+            f"method={method!r}{'' if within is None else ' and within='}. What makes one latent fire, confirmed by "
+            "ablations, is features.provenance."
+        )
+    if ablation not in ("counterfactual", "zero"):
+        raise ValueError(f"With saes= ablation= is 'counterfactual' or 'zero'; got {ablation!r}.")
+    return discover_latents(scope, task, saes, ablation, steps, n_nodes, min_effect)
 
 
 def _run(scope: Microscope, task: Task, ablation: CircuitAblation, seed: int, bar: tqdm[Any]) -> CircuitRun:

@@ -7,8 +7,8 @@ import torch
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array
-from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
+from scope_widgets.experiments.circuit.circuit import Circuit
 from scope_widgets.experiments.statistics.rounding import noise_floor, settled
 from scope_widgets.experiments.statistics.t_test import t_test
 

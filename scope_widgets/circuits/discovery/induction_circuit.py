@@ -9,11 +9,11 @@ from scope_widgets._partial_result import result_or_interrupt
 from scope_widgets._progress import tqdm
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
-from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.edge_scores import score_by_ablation
 from scope_widgets.circuits.discovery.found_circuit import circuit_of, empty_circuit, why_nothing_to_find
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.circuits.tasks.induction import induction
+from scope_widgets.experiments.circuit.circuit import Circuit
 from scope_widgets.experiments.named_tasks import TaskName, as_task
 from scope_widgets.experiments.statistics.rounding import settled
 from scope_widgets.experiments.statistics.t_test import t_test

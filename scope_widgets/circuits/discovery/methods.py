@@ -8,12 +8,12 @@ import numpy as np
 
 from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
-from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.discovery.edge_scores import score_by_ablation, score_by_gradient
 from scope_widgets.circuits.discovery.node_effects import edge_scores_of_nodes, node_effects
 from scope_widgets.circuits.discovery.pruning import acdc, prune_nodes
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask, preparation
 from scope_widgets.experiments.check_logits import OVERFLOW
+from scope_widgets.experiments.circuit.circuit import Circuit
 from scope_widgets.experiments.statistics.rounding import noise_floor
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph, count_edges
@@ -65,8 +65,8 @@ def work_of(scope: Microscope, task: Task, method: Method, within: Circuit | Non
     prepared = preparation(scope, task)
     if method in ("eap", "eap-ig"):
         return prepared + prepared // 3 * 2 * (steps if method == "eap-ig" else 1)
-    graph = Graph(scope.n_layers, scope.n_heads, scope.anatomy.n_kv_heads) if within is None else within.graph
-    nodes = len(graph.senders)
+    graph = Graph(scope.n_layers, scope.n_heads, scope.anatomy.n_kv_heads)
+    nodes = len(graph.senders if within is None else within.graph.senders)
     edges = count_edges(graph) if within is None else within.n_edges
     circuits = {"prune": 2 * nodes, "patching": nodes}.get(method, edges)
     return prepared + prepared // 3 * circuits

@@ -8,8 +8,8 @@ import numpy as np
 
 from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
-from scope_widgets.circuits.circuit import touching
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
+from scope_widgets.experiments.circuit.circuit import touching
 
 _NODES_AT_ONCE = 32
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from scope_widgets._progress import extend, tqdm
 from scope_widgets._types import Array
-from scope_widgets.circuits.circuit import touching
 from scope_widgets.circuits.discovery.node_effects import edge_scores_of_nodes, node_effects
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
+from scope_widgets.experiments.circuit.circuit import touching
 from scope_widgets.experiments.statistics.rounding import rank
 
 

@@ -6,8 +6,8 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from scope_widgets.circuits.circuit import Circuit
-from scope_widgets.circuits.drawing.layout import HELPS, HURTS, node_coordinates
+from scope_widgets.experiments.circuit.circuit import Circuit
+from scope_widgets.experiments.circuit.layout import HELPS, HURTS, node_coordinates
 
 _COLUMN, _ROW, _LEFT, _TOP = 56, 48, 64, 64
 _MOST_EDGES = 2000
@@ -34,11 +34,16 @@ def to_svg(circuit: Circuit) -> str:
     '<svg'
     """
     graph = circuit.graph
-    width = _LEFT + (graph.n_heads + 1) * _COLUMN + 24
+    width = _LEFT + (graph.n_columns + 1) * _COLUMN + 24
     height = _TOP + (graph.n_layers + 1) * _ROW + 32
     read = np.unique(graph.edges[0][circuit.included])  # also what only reads is drawn
-    shown = {"input", "logits", *circuit.nodes, *(graph.senders[own] for at in read for own in graph.owner[at])}
-    coordinates = {name: _pixels(circuit, name) for name in [*graph.senders, "logits"]}
+    shown = {
+        *[graph.senders[at] for at in graph.sources],
+        graph.output,
+        *circuit.nodes,
+        *(graph.senders[own] for at in read for own in graph.owner[at]),
+    }
+    coordinates = {name: _pixels(circuit, name) for name in [*graph.senders, graph.output]}
     size = np.nan_to_num(np.abs(circuit.scores))
     edges = circuit.order()
     edges = edges[circuit.included[edges]][:_MOST_EDGES][::-1]
@@ -53,9 +58,12 @@ def to_svg(circuit: Circuit) -> str:
         )
         for edge in edges
         for sender, receiver in [graph.names(int(edge))]
-        for owner in [graph.senders[at] for at in graph.owner[graph.edges[0][edge]]] or ["logits"]
+        for owner in [graph.senders[at] for at in graph.owner[graph.edges[0][edge]]] or [graph.output]
     ]
-    nodes = [_node(name, *coordinates[name], circuit.labels.get(name, ""), name in shown) for name in coordinates]
+    nodes = [
+        _node(name, *coordinates[name], circuit.labels.get(name, ""), name in shown, graph.output)
+        for name in coordinates
+    ]
     hidden = circuit.n_edges - len(edges)
     title = (
         f"{circuit.task.name}, {circuit.model_id}: {circuit.n_edges:,} of {graph.n_edges:,} edges ({circuit.method})"
@@ -65,7 +73,7 @@ def to_svg(circuit: Circuit) -> str:
     text += [
         f'<text x="{_LEFT - 28}" y="{y + 4}" text-anchor="end" fill="#62666d">{layer}</text>'
         for layer in range(graph.n_layers)
-        for _, y in [coordinates[f"a{layer}.h0"]]
+        for y in [_TOP + (graph.n_layers - layer) * _ROW]
     ]
     return "\n".join(
         [
@@ -96,13 +104,13 @@ def _curve(start: tuple[float, float], end: tuple[float, float], score: float, s
     )
 
 
-def _node(name: str, x: float, y: float, label: str, shown: bool) -> str:
+def _node(name: str, x: float, y: float, label: str, shown: bool, output: str) -> str:
     if not shown:
         return f'<circle cx="{x}" cy="{y}" r="2" fill="#d6d8dc"/>'
     text = escape(label or {"input": "embeddings"}.get(name, name))
     look = 'fill="#f4f5f7" stroke="#62666d"'
     caption = f'<text x="{x}" y="{y + 4}" text-anchor="middle">{text}</text>'
-    if name in ("input", "logits"):
+    if name in ("input", output):
         return f'<rect x="{x - 40}" y="{y - 11}" width="80" height="22" rx="4" {look}/>{caption}'
     if name.startswith("m"):
         return f'<rect x="{x - 14}" y="{y - 11}" width="28" height="22" {look}/>{caption}'

@@ -13,12 +13,12 @@ from torch import Tensor
 from scope_widgets._progress import tqdm
 from scope_widgets.circuits.evaluation.replacement_values import (
     ABLATIONS,
-    CircuitAblation,
     replacement_values,
     same_group,
 )
 from scope_widgets.experiments.ablations import check_ablation
 from scope_widgets.experiments.check_logits import OVERFLOW
+from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.metric import Metric
 from scope_widgets.experiments.question import Question, question_of
 from scope_widgets.experiments.statistics.rounding import share, vanishes

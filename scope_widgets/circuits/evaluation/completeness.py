@@ -11,10 +11,10 @@ import numpy as np
 from scope_widgets._aliases import WasDataFrame
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
-from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation.circuit_run import Array
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.node_ablation import circuit_and_model_without
+from scope_widgets.experiments.circuit.circuit import Circuit
 from scope_widgets.experiments.statistics.rounding import rank
 from scope_widgets.models.remote_dispatch import remotable
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 
 from scope_widgets._seeds import seed_of
-from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation.completeness import Completeness, measure_completeness
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.faithfulness import Faithfulness, measure_faithfulness
@@ -17,7 +16,8 @@ from scope_widgets.circuits.evaluation.faithfulness_curve import (
     measure_curve,
 )
 from scope_widgets.circuits.evaluation.minimality import Minimality, measure_minimality
-from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
+from scope_widgets.experiments.circuit.circuit import Circuit
+from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.named_tasks import TaskName
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope

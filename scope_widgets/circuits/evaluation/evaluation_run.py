@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from scope_widgets._provenance import Provenance
-from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation.circuit_run import Array, CircuitRun, Mask
-from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
+from scope_widgets.experiments.circuit.circuit import Circuit
+from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
+from scope_widgets.experiments.circuit.latent_graph import LatentGraph
 from scope_widgets.experiments.named_tasks import TaskName, as_task
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
@@ -42,6 +43,11 @@ class EvaluationRun:
         ablation: CircuitAblation | None = None,
         seed: int = 0,
     ) -> None:
+        if isinstance(circuit.graph, LatentGraph):
+            raise ValueError(
+                f"The nodes of this circuit are latents ({', '.join(circuit.graph.nodes[:2])}, ...), and what is "
+                "measured here cuts edges between heads and MLPs. See circuits.latent_faithfulness()."
+            )
         self.scope, self.circuit, self.seed = scope, circuit, seed
         self.task = circuit.task if task is None else as_task(scope, task, seed=seed)
         self.ablation: CircuitAblation = ablation or circuit.ablation

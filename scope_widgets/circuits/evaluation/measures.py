@@ -7,13 +7,13 @@ from collections.abc import Generator, Sequence
 from scope_widgets._aliases import former_options
 from scope_widgets._job import Steps
 from scope_widgets._seeds import seed_of
-from scope_widgets.circuits.circuit import Circuit
 from scope_widgets.circuits.evaluation.completeness import Completeness
 from scope_widgets.circuits.evaluation.evaluate import Classes, Evaluation
 from scope_widgets.circuits.evaluation.faithfulness import Faithfulness
 from scope_widgets.circuits.evaluation.faithfulness_curve import SHARES, Curve, CurvePoint, curve_steps
 from scope_widgets.circuits.evaluation.minimality import Minimality
-from scope_widgets.circuits.evaluation.replacement_values import CircuitAblation
+from scope_widgets.experiments.circuit.circuit import Circuit
+from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.named_tasks import TaskName
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope

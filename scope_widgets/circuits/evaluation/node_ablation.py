@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scope_widgets.circuits.circuit import touching
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
+from scope_widgets.experiments.circuit.circuit import touching
 
 
 def circuit_without(evaluated: EvaluationRun, sets: Sequence[Sequence[str]]) -> list[float]:

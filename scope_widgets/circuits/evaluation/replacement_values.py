@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.task import Task
 
-#: the ablations of `experiments.ablations` that make sense for an edge
-CircuitAblation: TypeAlias = Literal["counterfactual", "mean", "resample", "zero"]
 #: ablation -> what an edge that is out carries, as a sentence says it
 ABLATIONS: dict[CircuitAblation, str] = {
     "counterfactual": "what it carries on the pair's own corrupted prompt",

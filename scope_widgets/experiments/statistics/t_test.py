@@ -27,6 +27,15 @@ def t_test(values: Array, alternative: Literal["two-sided", "greater"] = "two-si
     return np.where(t > 0, both / 2, 1 - both / 2)
 
 
+def chance(values: Array) -> Array:
+    """Two-sided p of a mean of 0 over the last axis; 1 where nothing varies and nothing differs from 0.
+
+    NaN where a value is.
+    """
+    p, mean = t_test(values), values.mean(-1)
+    return np.where(np.isnan(p) & ~np.isnan(mean), np.where(mean == 0, 1.0, 0.0), p)
+
+
 def two_sided(t: float, freedom: int) -> float:
     """Return the probability of |T| > |t|, `I_x(freedom / 2, 1 / 2)` at `x = freedom / (freedom + t**2)`."""
     if math.isnan(t) or freedom < 1:

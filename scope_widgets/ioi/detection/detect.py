@@ -9,8 +9,8 @@ from scope_widgets._reproducing_calls import python_call
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.experiments.statistics.rounding import settled
+from scope_widgets.experiments.statistics.t_test import chance
 from scope_widgets.ioi.dataset.prompt_set import IOIPrompts
-from scope_widgets.ioi.detection.effect_statistics import chance
 from scope_widgets.ioi.detection.head_search import HeadSearch
 from scope_widgets.ioi.detection.model_runs import DetectionRuns, check_prompts
 from scope_widgets.ioi.detection.result import IOIResult

@@ -8,7 +8,7 @@ import numpy as np
 
 from scope_widgets._types import Array
 from scope_widgets.experiments.statistics.rounding import settled
-from scope_widgets.experiments.statistics.t_test import t_test, two_sided
+from scope_widgets.experiments.statistics.t_test import chance, two_sided
 
 _DRAWS = 2000
 
@@ -64,15 +64,6 @@ def prompts_needed(values: Array, tests: int, alpha: float) -> int:
     while tests * two_sided(ratio * n**0.5, n - 1) >= alpha:
         n += 1 + n // 20
     return n
-
-
-def chance(values: Array) -> Array:
-    """Two-sided p of a mean of 0 over the last axis; 1 where nothing varies and nothing differs from 0.
-
-    NaN where a value is.
-    """
-    p, mean = t_test(values), values.mean(-1)
-    return np.where(np.isnan(p) & ~np.isnan(mean), np.where(mean == 0, 1.0, 0.0), p)
 
 
 def holm(p: Array) -> Array:

@@ -162,6 +162,12 @@ class Unembedding:
         """Return the mean of `W_U` over the vocabulary `[d_model]` in float64, times the factor of logits."""
         return self._weight.detach().mean(0, dtype=torch.float32).cpu().double() * self._scale
 
+    def mean_bias(self) -> float:
+        """Return the mean over the vocabulary of what is added to logits beside the stream."""
+        bias = getattr(self._unembed, "bias", None)
+        found = 0.0 if bias is None else float(bias.detach().double().mean()) * self._scale
+        return found if self._added is None else found + float(self._added.detach().double().mean())
+
     def check(self, residual: Tensor, logits: Tensor) -> None:
         """Raise UnsupportedModelError where the last residual stream `[..., d_model]` does not make these logits."""
         there = ~logits.isnan().all(-1).cpu()  # padding, and what a call left out, has none

@@ -41,6 +41,21 @@ class Graph:
     whole: tuple[int, ...] = ()
 
     @property
+    def output(self) -> str:
+        """Name of what all else works towards: the last receiver, which is no sender."""
+        return "logits"
+
+    @property
+    def sources(self) -> list[int]:
+        """The senders that read nothing: the embeddings."""
+        return [0]
+
+    @property
+    def n_columns(self) -> int:
+        """How many columns a drawing has beside that of the MLPs."""
+        return self.n_heads
+
+    @property
     def shared(self) -> bool:
         """Whether several query heads share keys and values."""
         return self.n_kv_heads < self.n_heads

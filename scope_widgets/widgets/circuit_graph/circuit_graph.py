@@ -21,6 +21,8 @@ from scope_widgets.circuits.evaluation.edited_circuit import (
 )
 from scope_widgets.circuits.evaluation.evaluation_run import EvaluationRun
 from scope_widgets.circuits.evaluation.faithfulness_curve import SHARES, measure_curve
+from scope_widgets.experiments.circuit.latent_graph import LatentGraph, LatentNode
+from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.models.tokens import encode
@@ -119,6 +121,9 @@ class CircuitGraph(Intervening):
 
     n_kv_heads = traitlets.Int().tag(sync=True)
     parallel = traitlets.Bool().tag(sync=True)
+    nodes: Any = traitlets.List(help="of a graph of latents: what each is, and where it stands").tag(sync=True)
+    receiving = traitlets.List(traitlets.Int(), help="the node of each receiver of a graph of latents").tag(sync=True)
+    columns = traitlets.Float(help="columns of a graph of latents").tag(sync=True)
     senders = traitlets.Bytes(help="uint16 an edge, the strongest first").tag(sync=True)
     receivers = traitlets.Bytes(help="the same").tag(sync=True)
     scores = traitlets.Bytes(help="float32 an edge, the strongest first; NaN where there is none").tag(sync=True)
@@ -164,6 +169,8 @@ class CircuitGraph(Intervening):
         if held_out is not None and not isinstance(held_out, Task):
             raise TypeError(f"held_out= takes a Task, such as circuits.task(...)[30:], not {held_out!r}.")
         self._found_on: EvaluationRun | None = None
+        if isinstance(circuit.graph, LatentGraph):
+            measurement = scope = None  # edges of latents are measured when they are found
         if measurement is None and scope is not None:
             measurement = EvaluationRun(scope, circuit, circuit.task[:PAIRS])
             others = _others(scope, circuit) if held_out is None else held_out[:PAIRS]
@@ -186,6 +193,7 @@ class CircuitGraph(Intervening):
             n_heads=graph.n_heads,
             n_kv_heads=graph.n_kv_heads,
             parallel=graph.parallel,
+            **latent_nodes(graph),
             senders=sender[self._order].astype("<u2").tobytes(),
             receivers=receiver[self._order].astype("<u2").tobytes(),
             scores=self._sent(circuit.scores, "<f4"),
@@ -283,7 +291,7 @@ class CircuitGraph(Intervening):
 
     @traitlets.observe("groups")
     def _forget_places(self, _change: Any) -> None:
-        nodes = {*self._given.graph.senders, "logits"}
+        nodes = {*self._given.graph.senders, self._given.graph.output}
         self.pins = {name: place for name, place in self.pins.items() if name in nodes or name in self.groups}
 
     # -- what the model is asked
@@ -430,6 +438,20 @@ def _is_text_of(scope: Any, prompt: str, ids: list[int]) -> bool:
     return encode(scope.tokenizer, prompt, None)[0][0] == list(ids)
 
 
+def latent_nodes(graph: Graph | LatentGraph) -> dict[str, Any]:
+    """Return the traits that say what the nodes of a graph of latents are; empty of a model's own graph."""
+    if not isinstance(graph, LatentGraph):
+        return {}
+    nodes = []
+    for name in graph.nodes:
+        node, (column, row) = LatentNode.of(name), graph.places[name]
+        told = {"name": name, "kind": node.kind, "layer": node.layer, "column": column, "row": row}
+        of_kind = {kind: node.number if node.kind == kind else -1 for kind in ("head", "latent")}
+        nodes.append({**told, **of_kind, "site": node.site})
+    at = {name: index for index, name in enumerate(graph.nodes)}
+    return {"nodes": nodes, "receiving": [at[name] for name in graph.receivers], "columns": float(graph.n_columns)}
+
+
 def _check_other(circuit: Circuit, compare: Any) -> None:
     if compare is None:
         return
@@ -446,11 +468,15 @@ def _check_other(circuit: Circuit, compare: Any) -> None:
 
 def _title(circuit: Circuit) -> str:
     model = circuit.model_id.rstrip("/").rsplit("/", 1)[-1]
+    if circuit.method == "provenance":
+        return f"What makes {circuit.task.name} fire, {model}, on {len(circuit.task):,} prompts"
     return f"Circuit of {circuit.task.name}, {model}, found on {len(circuit.task):,} pairs of prompts"
 
 
 def metric_words(circuit: Circuit) -> str:
     """Return the name of what is measured, in words."""
+    if circuit.method == "provenance":
+        return "fall of the receiver when the sender is ablated"
     return circuit.task.metric_name.replace("_", " ")
 
 
@@ -466,13 +492,32 @@ def _name(circuit: Circuit) -> str:
 
 
 def _facts(circuit: Circuit) -> list[list[str]]:
+    if circuit.method == "provenance":
+        return _facts_of_provenance(circuit)
     return [
         ["found on", f"{len(circuit.task):,} pairs of {circuit.task.name}"],
         ["metric", metric_words(circuit)],
         ["method", circuit.method],
         ["scores", "exact, edge by edge" if circuit.exact else "estimated by a gradient"],
         ["ablation", f"{circuit.ablation}, in the place of edges that are out"],
+        *_saes(circuit),
     ]
+
+
+def _facts_of_provenance(circuit: Circuit) -> list[list[str]]:
+    tried = len(circuit.scores)
+    return [
+        ["found on", f"{len(circuit.task):,} prompts"],
+        ["score", metric_words(circuit)],
+        ["edges", f"{circuit.n_edges:,} confirmed of {tried:,} tried, each by an ablation"],
+        ["ablation", circuit.provenance.ablation or ""],
+        *_saes(circuit),
+    ]
+
+
+def _saes(circuit: Circuit) -> list[list[str]]:
+    saes = circuit.graph.saes if isinstance(circuit.graph, LatentGraph) else {}
+    return [[f"SAE of {place}", words] for place, words in saes.items()]
 
 
 def _finite(value: float) -> float | None:

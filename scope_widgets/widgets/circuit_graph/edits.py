@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from scope_widgets.circuits import Circuit, Graph
-from scope_widgets.circuits.circuit import touching
+from scope_widgets.experiments.circuit.circuit import touching
+from scope_widgets.experiments.circuit.latent_graph import LatentGraph
 
 Mask = npt.NDArray[np.bool_]
 
@@ -23,7 +24,7 @@ def edge_name(sender: str, receiver: str) -> str:
     return f"{sender}{_ARROW}{receiver}"
 
 
-def edge_of(graph: Graph, name: str) -> int:
+def edge_of(graph: Graph | LatentGraph, name: str) -> int:
     """Give the index of the edge of this name.
 
     Raises
@@ -73,7 +74,7 @@ def included(
     return mask & ~touching(graph, [name for name in removed if _ARROW not in name])
 
 
-def check_removed(graph: Graph, names: Any) -> list[str]:
+def check_removed(graph: Graph | LatentGraph, names: Any) -> list[str]:
     """Tidy names of nodes and edges.
 
     Raises
@@ -87,7 +88,7 @@ def check_removed(graph: Graph, names: Any) -> list[str]:
     return found
 
 
-def check_added(graph: Graph, names: Any) -> list[str]:
+def check_added(graph: Graph | LatentGraph, names: Any) -> list[str]:
     """As `check_removed`, of edges only."""
     found = _texts(names, "added")
     for name in found:
@@ -95,23 +96,23 @@ def check_added(graph: Graph, names: Any) -> list[str]:
     return found
 
 
-def check_labels(graph: Graph, labels: Any) -> dict[str, str]:
+def check_labels(graph: Graph | LatentGraph, labels: Any) -> dict[str, str]:
     """Tidy labels of nodes: those that are empty are none."""
     if not isinstance(labels, Mapping) or not all(isinstance(text, str) for text in labels.values()):
         raise ValueError(f"labels= is a dict of node to text, such as {{'a3.h1': 'copies'}}, not {labels!r}.")
     for name in labels:
-        if name != "logits":
+        if name != graph.output:
             graph.sender(name)
     return {str(name): text.strip() for name, text in labels.items() if text.strip()}
 
 
-def check_groups(graph: Graph, groups: Any) -> dict[str, list[str]]:
+def check_groups(graph: Graph | LatentGraph, groups: Any) -> dict[str, list[str]]:
     """Tidy groups of nodes: a node is in one of them at most, and a group has another name than any node."""
     if not isinstance(groups, Mapping) or not all(isinstance(nodes, (list, tuple)) for nodes in groups.values()):
         raise ValueError(f"groups= is a dict of name to nodes, such as {{'early': ['a0.h1', 'm0']}}, not {groups!r}.")
     home: dict[str, str] = {}
     for group, nodes in groups.items():
-        if not str(group).strip() or group in graph.senders or group == "logits":
+        if not str(group).strip() or group in graph.senders or group == graph.output:
             raise ValueError(f"A group needs a name that is no node's, not {group!r}.")
         for node in nodes:
             graph.sender(node)
@@ -120,13 +121,13 @@ def check_groups(graph: Graph, groups: Any) -> dict[str, list[str]]:
     return {str(group): list(dict.fromkeys(nodes)) for group, nodes in groups.items() if nodes}
 
 
-def check_pins(graph: Graph, groups: Mapping[str, Any], pins: Any) -> dict[str, list[float]]:
+def check_pins(graph: Graph | LatentGraph, groups: Mapping[str, Any], pins: Any) -> dict[str, list[float]]:
     """Tidy the places of pinned nodes and groups: [column, layer]."""
     if not isinstance(pins, Mapping):
         raise ValueError(f"pins= is a dict of node to [column, layer], not {pins!r}.")
     found = {}
     for name, place in pins.items():
-        if name != "logits" and name not in groups:
+        if name != graph.output and name not in groups:
             graph.sender(name)
         try:
             column, row = (float(at) for at in place)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scope_widgets.circuits import Circuit
-from scope_widgets.circuits.drawing.layout import node_coordinates as place
+from scope_widgets.experiments.circuit.layout import node_coordinates as place
 
 _WIDTH, _HEIGHT, _MARGIN = 480, 320, 16
 _MOST_EDGES = 400
@@ -20,7 +20,7 @@ def picture(circuit: Circuit) -> npt.NDArray[Any]:
     """Draw the strongest edges that are in, layers up, uint8 [row, column, 3]."""
     graph = circuit.graph
     canvas = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
-    names = [*graph.senders, "logits"]
+    names = [*graph.senders, graph.output]
     spots = np.array([_spot(circuit, name) for name in names])
     receiver, sender = graph.edges
     size = np.nan_to_num(np.abs(circuit.scores))
@@ -39,7 +39,7 @@ def picture(circuit: Circuit) -> npt.NDArray[Any]:
 
 
 def _spot(circuit: Circuit, name: str) -> tuple[float, float]:
-    columns, rows = circuit.graph.n_heads + 0.5, circuit.graph.n_layers + 1.0
+    columns, rows = circuit.graph.n_columns + 0.5, circuit.graph.n_layers + 1.0
     column, row = place(circuit.graph, name)
     x = _MARGIN + column / columns * (_WIDTH - 2 * _MARGIN)
     return x, _HEIGHT - _MARGIN - (row + 1) / rows * (_HEIGHT - 2 * _MARGIN)

@@ -41,6 +41,7 @@ _MADE = {
     "index.example": ("numbers", "TokenValues"),
     "circuits.Task": ("task", "Task"),
     "circuits.discover": ("circuit", "Circuit"),
+    "features.provenance": ("circuit", "Circuit"),
     "patching.ablate": ("result", "Ablation"),
     "patching.activations": ("result", "PatchingResult"),
     "patching.attribution": ("result", "PatchingResult"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scope_widgets.circuits import Circuit
-from scope_widgets.circuits.drawing.layout import node_coordinates
+from scope_widgets.experiments.circuit.layout import node_coordinates
 from scope_widgets.widgets.core.drawing.colours import SIGNED
 from scope_widgets.widgets.core.drawing.svg_sheet import DIM, INK, TEXT, Paper, hex_of, measured
 from scope_widgets.widgets.figures.captions import counted, number
@@ -20,7 +20,7 @@ def draw_circuit(paper: Paper, circuit: Circuit) -> None:
     """Draw the strongest edges that are in, and how many more there are."""
     graph = circuit.graph
     gutter = 10 + measured("embeddings") * 0.6
-    pitch = min(_PITCH, (paper.width - gutter - 22) / (graph.n_heads + 0.5))
+    pitch = min(_PITCH, (paper.width - gutter - 22) / (graph.n_columns + 0.5))
     rise = max(_LEAST_ROW, min(_ROW, _TALLEST / (graph.n_layers + 1)))
     top = paper.y + 14
 
@@ -28,7 +28,7 @@ def draw_circuit(paper: Paper, circuit: Circuit) -> None:
         column, row = node_coordinates(graph, name)
         return gutter + 8 + column * pitch, top + (graph.n_layers - row) * rise
 
-    names = [*graph.senders, "logits"]
+    names = [*graph.senders, graph.output]
     spots = {name: place(name) for name in names}
     size = np.nan_to_num(np.abs(circuit.scores))
     included = circuit.order()
@@ -38,12 +38,12 @@ def draw_circuit(paper: Paper, circuit: Circuit) -> None:
     used = set()
     for edge in edges:
         sender = graph.senders[graph.edges[1][edge]]
-        for owner in [graph.senders[at] for at in graph.owner[graph.edges[0][edge]]] or ["logits"]:
+        for owner in [graph.senders[at] for at in graph.owner[graph.edges[0][edge]]] or [graph.output]:
             used |= {sender, owner}
             _draw_edge(paper, spots[sender], spots[owner], float(circuit.scores[edge]), limit, pitch, rise)
     for layer in range(graph.n_layers):
         if rise * 2 > 17 or layer % 2 == 0:
-            paper.text(gutter - 10, spots[f"a{layer}.h0"][1] + 2.5, str(layer), anchor="end", fill=DIM)
+            paper.text(gutter - 10, top + (graph.n_layers - layer) * rise + 2.5, str(layer), anchor="end", fill=DIM)
     middle = top + graph.n_layers * rise / 2
     paper.text(TEXT, middle + rise / 2, "layer", anchor="middle", fill=DIM, turned=-90)
     for name, spot in spots.items():
@@ -51,7 +51,7 @@ def draw_circuit(paper: Paper, circuit: Circuit) -> None:
             paper.dot(*spot, 0.9, _FAINT)
     for name, spot in spots.items():
         if name in used:
-            _draw_node(paper, name, spot, circuit.labels.get(name, ""), pitch)
+            _draw_node(paper, name, spot, circuit.labels.get(name, ""), pitch, graph.output)
     paper.y = top + (graph.n_layers + 1) * rise + 8
     some = np.concatenate([SIGNED[14:96], SIGNED[160:242]])
     paper.scale(
@@ -91,9 +91,9 @@ def _draw_edge(
     paper.line(path, colour, _THIN + (_THICK - _THIN) * share)
 
 
-def _draw_node(paper: Paper, name: str, spot: tuple[float, float], label: str, pitch: float) -> None:
+def _draw_node(paper: Paper, name: str, spot: tuple[float, float], label: str, pitch: float, output: str) -> None:
     x, y = spot
-    boxed = name in ("input", "logits")
+    boxed = name in ("input", output)
     text = {"input": "embeddings"}.get(name, name)
     if name.startswith("a"):
         text = name[1:].replace(".h", ".")

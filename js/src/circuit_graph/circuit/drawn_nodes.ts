@@ -29,7 +29,7 @@ const LANE = { at: 1.5, width: 2.1 };
 const APART = 0.8;
 
 export const columnsOf = ({ shape }: Graph, groups: number): number =>
-  shape.heads + MLP_GAP + (groups ? LANE.width : 0);
+  (shape.columns ?? shape.heads) + MLP_GAP + (groups ? LANE.width : 0);
 
 export function unitsOf(graph: Graph, { groups, pins }: Pick<Edits, "groups" | "pins">): Units {
   const places = graph.nodes.map((_, node) => placeOf(graph, node));
@@ -66,18 +66,19 @@ export function unitsOf(graph: Graph, { groups, pins }: Pick<Edits, "groups" | "
 }
 
 /** Groups at the mean layer of their nodes, moved up where they would cover each other. */
-function standApart(groups: Unit[], places: [number, number][], { layers, heads }: Graph["shape"]): void {
+function standApart(groups: Unit[], places: [number, number][], { layers, heads, columns }: Graph["shape"]): void {
   for (const unit of groups) unit.row = unit.nodes.reduce((sum, node) => sum + places[node]![1], 0) / unit.nodes.length;
   let least = -Infinity;
   for (const unit of groups.sort((one, other) => one.row - other.row)) {
-    unit.column = heads + MLP_GAP + LANE.at;
+    unit.column = (columns ?? heads) + MLP_GAP + LANE.at;
     unit.row = Math.max(unit.row, least);
     least = unit.row + APART * Math.max(1, layers / 12);
   }
 }
 
 function placeOf({ nodes, shape }: Graph, at: number): [column: number, row: number] {
-  const { kind, layer, head } = nodes[at]!;
+  const { kind, layer, head, place } = nodes[at]!;
+  if (place) return place;
   if (kind === "head") return [head, layer];
   if (kind === "mlp") return [shape.heads + MLP_GAP, layer + (shape.parallel ? 0 : MLP_RISE)];
   return [(shape.heads - 1) / 2, layer];

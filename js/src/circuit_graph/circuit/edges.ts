@@ -48,8 +48,9 @@ export class Edges {
     return sender === undefined || receiver === undefined ? undefined : this.rankOf(sender, receiver);
   }
 
-  rankOf(sender: number, receiver: number): number {
-    return this.#rank[this.graph.edge(sender, receiver)]!;
+  /** Undefined where a graph of latents has no such edge. */
+  rankOf(sender: number, receiver: number): number | undefined {
+    return this.#rank[this.graph.edge(sender, receiver)];
   }
 
   /** Values by rank in the order of the graph. */
@@ -69,7 +70,7 @@ export class Edges {
   }
 }
 
-function uint16(value: Bytes): Uint16Array {
+export function uint16(value: Bytes): Uint16Array {
   const all = bytes(value);
   const b = all.byteOffset % 2 ? all.slice() : all;
   return new Uint16Array(b.buffer, b.byteOffset, b.byteLength >> 1);

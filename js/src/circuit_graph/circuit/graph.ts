@@ -1,6 +1,9 @@
-/** The nodes and receivers of a model: the TypeScript of `scope_widgets/models/edges/graph.py`. */
+/**
+ * The nodes and receivers of a model, or of a graph of latents: the TypeScript of `scope_widgets/models/edges/graph.py`
+ * and `scope_widgets/experiments/circuit/latent_graph.py`.
+ */
 
-export type Kind = "input" | "head" | "mlp" | "logits";
+export type Kind = "input" | "head" | "mlp" | "logits" | "latent" | "error";
 /** Which input of a head an edge enters; "" where there is one only. */
 export type Site = "q" | "k" | "v" | "";
 
@@ -10,6 +13,30 @@ export interface Node {
   layer: number;
   /** -1 where it is no head. */
   head: number;
+  latent?: number;
+  site?: string;
+  /** Where it stands; of heads and MLPs of a model's own graph their layer says it. */
+  place?: [column: number, row: number];
+}
+
+/** Nodes as Python sends them, where they are not those that every model of a shape has. */
+export interface GivenNode {
+  name: string;
+  kind: Kind;
+  layer: number;
+  /** -1 where it is no head, or no latent. */
+  head: number;
+  latent: number;
+  /** Of a latent or an error: the place of its SAE, such as "residual". */
+  site: string;
+  column: number;
+  row: number;
+}
+
+export interface Given {
+  nodes: GivenNode[];
+  /** Sender and receiving node of each edge, ordered by receiver, then sender. */
+  links: [sender: number, receiver: number][];
 }
 
 export interface Receiver {
@@ -24,6 +51,8 @@ export interface Shape {
   heads: number;
   kvHeads: number;
   parallel: boolean;
+  /** Columns beside that of the MLPs, where they are not the heads. */
+  columns?: number;
 }
 
 export class Graph {
@@ -34,8 +63,23 @@ export class Graph {
   readonly #receiverIndex: Map<string, number>;
   /** Number of edges into the receivers before. */
   readonly #start: number[] = [0];
+  /** Of a graph of latents: place of each edge by `sender,receiver`. */
+  readonly #links: Map<string, number> | undefined;
 
-  constructor(readonly shape: Shape) {
+  constructor(
+    readonly shape: Shape,
+    given?: Given,
+  ) {
+    if (given) {
+      const read = new Set(given.links.map(([, receiver]) => receiver));
+      this.nodes = given.nodes.map(({ column, row, ...node }) => ({ ...node, place: [column, row] }));
+      const readers = [...this.nodes.keys()].filter((at) => read.has(at) || at === this.logits);
+      this.receivers = readers.map((at) => ({ name: this.nodes[at]!.name, site: "", owners: [at] }));
+      const at = new Map(readers.map((node, receiver) => [node, receiver]));
+      this.#links = new Map(given.links.map(([sender, receiver], edge) => [`${sender},${at.get(receiver)}`, edge]));
+      [this.#index, this.#receiverIndex] = this.#indices();
+      return;
+    }
     const { layers, heads, kvHeads } = shape;
     const node = (name: string, kind: Kind, layer: number, head = -1): void =>
       void this.nodes.push({ name, kind, layer, head });
@@ -61,8 +105,12 @@ export class Graph {
       this.#receive(`m${layer}`, "", [first + heads], first + (shape.parallel ? 0 : heads));
     }
     this.#receive("logits", "", [this.nodes.length - 1], this.nodes.length - 1);
-    this.#index = new Map(this.nodes.map(({ name }, at) => [name, at]));
-    this.#receiverIndex = new Map(this.receivers.map(({ name }, at) => [name, at]));
+    [this.#index, this.#receiverIndex] = this.#indices();
+  }
+
+  #indices(): [Map<string, number>, Map<string, number>] {
+    const of = (all: { name: string }[]): Map<string, number> => new Map(all.map(({ name }, at) => [name, at]));
+    return [of(this.nodes), of(this.receivers)];
   }
 
   #receive(name: string, site: Site, owners: number[], seen: number): void {
@@ -75,11 +123,12 @@ export class Graph {
   }
 
   get edgeCount(): number {
-    return this.#start.at(-1)!;
+    return this.#links?.size ?? this.#start.at(-1)!;
   }
 
-  /** Place of an edge in the order of the graph. */
+  /** Place of an edge in the order of the graph; -1 where a graph of latents has none. */
   edge(sender: number, receiver: number): number {
+    if (this.#links) return this.#links.get(`${sender},${receiver}`) ?? -1;
     return this.#start[receiver]! + sender;
   }
 
@@ -96,11 +145,25 @@ export class Graph {
   }
 }
 
-/** "3.1", "MLP 3", "embeddings", "logits": for what has little room. */
-export const shortName = ({ kind, layer, head }: Node): string =>
-  ({ input: "embeddings", head: `${layer}.${head}`, mlp: `MLP ${layer}`, logits: "logits" })[kind];
+/** "3.1", "MLP 3", "embeddings", "logits", "latent 3.17": for what has little room. */
+export const shortName = ({ name, kind, layer, head }: Node): string =>
+  ({
+    input: "embeddings",
+    head: `${layer}.${head}`,
+    mlp: `MLP ${layer}`,
+    logits: "logits",
+    latent: `latent ${name}`,
+    error: `error ${name.replace(/\.error$/, "")}`,
+  })[kind];
 
-/** "Head 3.1", "MLP of layer 3", "Embeddings", "Logits". */
-export function nodeWords({ kind, layer, head }: Node): string {
-  return { input: "Embeddings", head: `Head ${layer}.${head}`, mlp: `MLP of layer ${layer}`, logits: "Logits" }[kind];
+/** "Head 3.1", "MLP of layer 3", "Embeddings", "Logits", "Latent 3.17". */
+export function nodeWords({ name, kind, layer, head }: Node): string {
+  return {
+    input: "Embeddings",
+    head: `Head ${layer}.${head}`,
+    mlp: `MLP of layer ${layer}`,
+    logits: "Logits",
+    latent: `Latent ${name}`,
+    error: `Error of the SAE of ${name.replace(/\.error$/, "")}`,
+  }[kind];
 }

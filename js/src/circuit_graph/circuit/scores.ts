@@ -42,6 +42,8 @@ export interface Scores {
 }
 
 const NO_MODEL = "Scores are not recomputed: no model was given (scope).";
+/** Of a graph of latents: each edge was measured when it was found, and is not measured together with others. */
+const LATENTS = "Scores are those of each edge by itself.";
 const NO_KERNEL = "Scores are not recomputed in a saved page.";
 /** Shorter waits are not worth a word. */
 const PATIENCE = 300;
@@ -126,7 +128,7 @@ export function createScores(state: State, requests: Requests, until: AbortSigna
   watch(until, () => {
     void key.value;
     if (live.value) follow();
-    else problem.value = NO_MODEL;
+    else problem.value = state.graph.shape.columns === undefined ? NO_MODEL : LATENTS;
   });
   until.addEventListener("abort", () => clearTimeout(timer));
   until.addEventListener("abort", stopComparing);

@@ -175,10 +175,18 @@ export function axisLabels(graph: Graph, frame: Frame): AxisLabel[] {
   const below = frame.y(-1) + 20;
   const rows = labelPositions(0, layers, layers, labelStep(frame.rise));
   const columns = labelPositions(0, heads, heads, labelStep(frame.pitch, 18));
+  // Where latents are nodes columns are those of heads only if there are heads.
+  const kinds = new Set(graph.nodes.map(({ kind }) => kind));
+  const beside = (graph.shape.columns ?? heads) + 0.3;
+  if (graph.shape.columns !== undefined && !kinds.has("head"))
+    return [
+      ...rows.map((row) => ({ text: String(row), x: left, y: frame.y(row), align: "right" as const })),
+      ...(kinds.has("mlp") ? [{ text: "MLP", x: frame.x(beside), y: below, align: "center" as const }] : []),
+    ];
   return [
     ...rows.map((row) => ({ text: String(row), x: left, y: frame.y(row), align: "right" as const })),
     ...columns.map((column) => ({ text: String(column), x: frame.x(column), y: below, align: "center" as const })),
-    { text: "MLP", x: frame.x(heads + 0.3), y: below, align: "center" },
+    { text: "MLP", x: frame.x(beside), y: below, align: "center" },
     { text: "head", x: left, y: below, align: "right" },
   ];
 }

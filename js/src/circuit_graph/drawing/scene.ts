@@ -184,6 +184,7 @@ function marksOf(
 
 /** What stands in a box: of a group its name and size. */
 export function boxText({ kind, key, nodes }: Unit): string {
+  if (kind === "latent" || kind === "error") return key;
   if (kind !== "group") return kind === "input" ? "embeddings" : kind;
   return `${key.length > 24 ? `${key.slice(0, 23)}…` : key} (${nodes.length})`;
 }

@@ -31,7 +31,9 @@ export function createHead(
       ? (run.progress.value ?? "")
       : known || live
         ? ""
-        : "No curve: give curve=circuits.curve(scope, circuit).";
+        : state.graph.shape.columns !== undefined
+          ? ""
+          : "No curve: give curve=circuits.curve(scope, circuit).";
     name.textContent = known
       ? `Faithfulness (left) and ${state.metric} (right) against edges kept${curve.value.pairs && `, on ${curve.value.pairs}`}`
       : "Edges kept";

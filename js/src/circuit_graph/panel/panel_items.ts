@@ -30,7 +30,7 @@ export function labelField(state: State, unit: Unit): HTMLElement {
 export function actionsOf(state: State, units: Unit[]): HTMLElement {
   const names = units
     .flatMap((unit) => unit.nodes.map((node) => state.graph.nodes[node]!.name))
-    .filter((name) => name !== "logits");
+    .filter((name) => name !== state.graph.nodes[state.graph.logits]!.name);
   const out = names.length > 0 && names.every((name) => state.edits.value.removed.includes(name));
   const button = (text: string, title: string, onclick: () => void): HTMLElement =>
     h("button", { class: "sw-button cg-boxed", type: "button", title, onclick }, text);

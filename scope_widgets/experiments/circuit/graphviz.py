@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import pairwise
 
-from scope_widgets.circuits.drawing.layout import HELPS, HURTS
+from scope_widgets.experiments.circuit.latent_graph import LatentGraph
+from scope_widgets.experiments.circuit.layout import HELPS, HURTS
 from scope_widgets.models.edges.graph import Graph
 
 
 def to_dot(
-    graph: Graph, scores: Mapping[tuple[str, str], float], title: str = "", labels: Mapping[str, str] = {}
+    graph: Graph | LatentGraph, scores: Mapping[tuple[str, str], float], title: str = "", labels: Mapping[str, str] = {}
 ) -> str:
     """Return edges as DOT: layers from below, width by the size of the score, colour by its sign.
 
     Parameters
     ----------
-    graph : Graph
+    graph : Graph or LatentGraph
     scores : dict of (sender, receiver) to float
     title : str, default ""
     labels : dict of node to str, default {}
@@ -28,14 +29,18 @@ def to_dot(
         DOT, for `dot -Tsvg`.
     """
     owners = {
-        name: [graph.senders[i] for i in own] or ["logits"]
+        name: [graph.senders[i] for i in own] or [graph.output]
         for name, own in zip(graph.receivers, graph.owner, strict=True)
     }
-    shown = {"logits", *(sender for sender, _ in scores), *(own for _, receiver in scores for own in owners[receiver])}
+    shown = {
+        graph.output,
+        *(sender for sender, _ in scores),
+        *(own for _, receiver in scores for own in owners[receiver]),
+    }
     layers: dict[float, list[str]] = {}
-    for name in [*graph.senders, "logits"]:
+    for name in [*graph.senders, graph.output]:
         if name in shown:
-            layers.setdefault(_height(name, graph.n_layers), []).append(name)
+            layers.setdefault(_height(graph, name), []).append(name)
     rows = [layers[height] for height in sorted(layers)]
     largest = max((abs(score) for score in scores.values() if score == score), default=0) or 1.0
     lines = [
@@ -57,9 +62,11 @@ def to_dot(
     return "\n".join([*lines, "}", ""])
 
 
-def _height(name: str, n_layers: int) -> float:
-    if name in ("input", "logits"):
-        return -1.0 if name == "input" else float(n_layers)
+def _height(graph: Graph | LatentGraph, name: str) -> float:
+    if isinstance(graph, LatentGraph):
+        return graph.places[name][1]
+    if name in ("input", graph.output):
+        return -1.0 if name == "input" else float(graph.n_layers)
     return float(name[1:]) + 0.5 if name.startswith("m") else float(name[1:].split(".")[0])
 
 

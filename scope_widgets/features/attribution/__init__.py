@@ -1,0 +1,1 @@
+"""Where latents come from: attribution to earlier latents and components, confirmed by ablation."""
