@@ -24,7 +24,7 @@ from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.attention.attention_function import uses_attention_interface
-from scope_widgets.models.execution.activation_edits import Edits
+from scope_widgets.models.execution.activation_edits import Edits, HookPoint
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
 from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.nnsight_trace import TransformersModel
@@ -53,6 +53,8 @@ T = TypeVar("T")
 
 #: quantities that a family may scale, gate or norm
 _MEASURED = frozenset({"z", "attention_out", "mlp_out"})
+#: quantities `[position, d]` that nnsight's trace shows
+_READ_PLAINLY = frozenset({"residual", "attention_out", "mlp_out"})
 
 
 def load(name: str, revision: str | None, host: str | None, api_key: str | None, timeout: float) -> RemoteMicroscope:
@@ -168,6 +170,19 @@ class RemoteMicroscope(Microscope):
     def logits(self, token_ids: Tensor, edits: Edits | None = None) -> Tensor:
         """Run token ids `[batch, position]` beside the model, see `Microscope.logits`."""
         return self.call(LocalMicroscope.logits, (self, token_ids), {"edits": edits})
+
+    def read_activations(self, rows: list[list[int]], points: Sequence[HookPoint]) -> dict[HookPoint, Tensor]:
+        """Read places beside the model, see `Microscope.read_activations`.
+
+        Where nnsight's own trace shows them the text of our modules does not travel, which is more than a prompt's
+        activations.
+        """
+        if not {site for site, _ in points} <= _READ_PLAINLY:
+            return self.call(LocalMicroscope.read_activations, (self, rows, list(points)), {})
+        check_token_ids(self, rows)
+        trace = self.trace_of(rows, [None] * len(rows), True, tuple(dict(points)), None)
+        values, _ = self.read_quantities(trace, list(dict.fromkeys(Wanted(*point) for point in points)))
+        return {(one.site, one.layer): value for one, value in values.items()}
 
     def generate(self, prompt: Prompt, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt beside the model, see `Microscope.generate`."""

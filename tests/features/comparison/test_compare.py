@@ -28,6 +28,9 @@ class Planted(FeatureIndex):
             values[self._planted] += self._draw.gamma(4.0, size=len(self._planted))
         return values
 
+    def strongest_of(self, prompts):
+        return np.stack([self.strongest(one) for one in prompts])
+
 
 @pytest.fixture(scope="module")
 def scope():
