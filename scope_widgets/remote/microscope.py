@@ -53,6 +53,8 @@ T = TypeVar("T")
 
 #: quantities that a family may scale, gate or norm
 _MEASURED = frozenset({"z", "attention_out", "mlp_out"})
+#: bytes of a request whose size is said
+_LARGE = 10**6
 #: quantities `[position, d]` that nnsight's trace shows
 _READ_PLAINLY = frozenset({"residual", "attention_out", "mlp_out"})
 
@@ -237,7 +239,10 @@ class RemoteMicroscope(Microscope):
         if found is not None:
             return found
         with tqdm(delay=1.0, leave=False, total=0, disable=self.listener is not None) as bar:
-            answer = self.transport.ask(request, self.listener or (lambda status: show(bar, status)))
+            listener = self.listener or (lambda status: show(bar, status))
+            if large := _large(request):
+                listener(large)
+            answer = self.transport.ask(request, listener)
         entry.keep(answer)
         return answer
 
@@ -249,6 +254,8 @@ class RemoteMicroscope(Microscope):
         answer, job = entry.find(), entry.job()
         while answer is None:
             if job is None:
+                if large := _large(request):
+                    yield large
                 job = yield from self.transport.begin(request)
                 entry.keep_job(job)
             try:
@@ -397,6 +404,12 @@ class RemoteMicroscope(Microscope):
                 "Ask for single layers (trace.residual(3)), give the trace to an analysis, which runs beside the "
                 "model, or raise scope.most_bytes."
             )
+
+
+def _large(request: dict[str, Any]) -> JobStatus | None:
+    """Return what is said of a request that takes a while to send; None of others."""
+    size = serialization.n_bytes(request)
+    return JobStatus("waiting", f"sending {size / 1e6:,.0f} MB to the server") if size >= _LARGE else None
 
 
 def _checked_sites(capture: Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,13 @@ class _Packing:
     def __init__(self, scope: Any, functions: bool) -> None:
         self._scope = scope
         self._functions = functions
+        self._sent: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
 
     def __call__(self, value: Any) -> Any:
         if type(value) in _PLAIN:
             return value
         if isinstance(value, Tensor):
-            return value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            return self._tensor(value)
         if type(value) is list:
             return [self(one) for one in value]
         kind, parts = self._parts(value)
@@ -91,6 +92,15 @@ class _Packing:
             f"A {type(value).__module__}.{type(value).__qualname__} cannot travel to a server; what can are numbers, "
             "texts, arrays, tensors, lists, dicts and results of this package."
         )
+
+    def _tensor(self, value: Tensor) -> Tensor:
+        """Return a copy; of the same numbers in the same place one copy, which then travels once."""
+        if not value.numel():
+            return value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        key = value.data_ptr(), value.device, value.dtype, value.shape, value.stride()
+        if key not in self._sent:  # with the original, whose place nothing else takes as long as it is there
+            self._sent[key] = value, value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        return self._sent[key][1]
 
     def _array(self, array: np.ndarray[Any, Any]) -> tuple[str, dict[str, Any]]:
         if array.dtype.kind in "biufc":
@@ -237,8 +247,12 @@ def modules(plain: Any) -> set[str]:
 
 
 def n_bytes(plain: Any) -> int:
-    """Count the bytes of the tensors."""
+    """Count the bytes of the tensors, each once."""
+    return sum(one.numel() * one.element_size() for one in {id(one): one for one in _tensors(plain)}.values())
+
+
+def _tensors(plain: Any) -> Iterator[Tensor]:
     if isinstance(plain, Tensor):
-        return plain.numel() * plain.element_size()
-    parts = plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ()
-    return sum(map(n_bytes, parts))
+        yield plain
+    for part in plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ():
+        yield from _tensors(part)
