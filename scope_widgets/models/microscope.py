@@ -355,6 +355,22 @@ class Microscope(ABC):
         """
 
     @abstractmethod
+    def submit_read(self, rows: list[list[int]], points: Sequence[HookPoint]) -> Job[dict[HookPoint, Tensor]]:
+        """Return the job of `read_activations`, for who does not wait for the model.
+
+        Parameters
+        ----------
+        rows : list of list of int
+        points : sequence of (site, layer)
+
+        Examples
+        --------
+        >>> ids = scope.trace("the horse").token_ids.tolist()
+        >>> list(scope.submit_read([ids], [("residual", 2)]).result())
+        [('residual', 2)]
+        """
+
+    @abstractmethod
     def generate(self, prompt: Prompt, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt and return the new text only.
 
@@ -568,6 +584,10 @@ class LocalMicroscope(Microscope):
     def read_activations(self, rows: list[list[int]], points: Sequence[HookPoint]) -> dict[HookPoint, Tensor]:
         """Return what is at some places in prompts, see `Microscope.read_activations`."""
         return read_activations(self, rows, points)
+
+    def submit_read(self, rows: list[list[int]], points: Sequence[HookPoint]) -> Job[dict[HookPoint, Tensor]]:
+        """Return the job of `read_activations`, see `Microscope.submit_read`."""
+        return self.submit(LocalMicroscope.read_activations, self, rows, points)
 
     def generate(self, prompt: Prompt, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt, see `Microscope.generate`."""

@@ -179,12 +179,38 @@ class RemoteMicroscope(Microscope):
         Where nnsight's own trace shows them the text of our modules does not travel, which is more than a prompt's
         activations.
         """
-        if not {site for site, _ in points} <= _READ_PLAINLY:
+        made = self._read_plainly(rows, points)
+        if made is None:
             return self.call(LocalMicroscope.read_activations, (self, rows, list(points)), {})
+        request, found = made
+        return found(self._answer(request))
+
+    def submit_read(self, rows: list[list[int]], points: Sequence[HookPoint]) -> Job[dict[HookPoint, Tensor]]:
+        """Return the job of `read_activations`, see `Microscope.submit_read`."""
+        made = self._read_plainly(rows, points)
+        if made is None:
+            return self.submit(LocalMicroscope.read_activations, self, rows, list(points))  # type: ignore[arg-type]
+        request, found = made
+
+        def steps() -> Steps[dict[HookPoint, Tensor]]:
+            yield JobStatus("waiting")
+            return found((yield from self._stored_answer(request)))
+
+        return Job(paced(steps()))
+
+    def _read_plainly(
+        self, rows: list[list[int]], points: Sequence[HookPoint]
+    ) -> tuple[dict[str, Any], Callable[[Any], dict[HookPoint, Tensor]]] | None:
+        """Return a request for places that nnsight's own trace shows and what they are in its answer; else None."""
         check_token_ids(self, rows)
         trace = self.trace_of(rows, [None] * len(rows), True, tuple(dict(points)), None)
-        values, _ = self.read_quantities(trace, list(dict.fromkeys(Wanted(*point) for point in points)))
-        return {(one.site, one.layer): value for one, value in values.items()}
+        wanted = list(dict.fromkeys(Wanted(*point) for point in points))
+        plainly = {site for site, _ in points} <= _READ_PLAINLY
+        if not plainly or self._seen_beside_the_model_only(trace.mask, wanted):
+            return None
+        self._check_size(wanted, trace.token_ids.shape)
+        request, arrange_all = self._reading(trace, wanted)
+        return request, lambda answer: {(one.site, one.layer): x for one, x in arrange_all(answer)[0].items()}
 
     def generate(self, prompt: Prompt, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt beside the model, see `Microscope.generate`."""
@@ -249,7 +275,11 @@ class RemoteMicroscope(Microscope):
     def _stored(self, function: Callable[..., T], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Steps[T]:
         """Ask for a stored answer, a step a look."""
         yield JobStatus("waiting")  # whoever only begins a job does not wait for the network
-        request = self._request(function, args, kwargs)
+        answer = yield from self._stored_answer(self._request(function, args, kwargs))
+        return self._result(answer, [*args, *kwargs.values()])  # type: ignore[no-any-return]
+
+    def _stored_answer(self, request: dict[str, Any]) -> Steps[Any]:
+        """Return the answer to a request, stored there for an hour; a step a look."""
         entry = self._cache_entry(request)
         answer, job = entry.find(), entry.job()
         while answer is None:
@@ -266,7 +296,7 @@ class RemoteMicroscope(Microscope):
             job = None
             if answer is not None:
                 entry.keep(answer)
-        return self._result(answer, [*args, *kwargs.values()])  # type: ignore[no-any-return]
+        return answer
 
     def _result(self, answer: dict[str, Any], given: Sequence[Any]) -> Any:
         with understanding(self.transport.address):
@@ -354,30 +384,42 @@ class RemoteMicroscope(Microscope):
             rows = [row[kept].tolist() for row, kept in zip(ids, mask, strict=True)]
             read, scoring = trace_quantities(self, rows, [(one.site, one.layer, one.head) for one in wanted])
             return dict(zip(wanted, read if trace.batched else [one[0] for one in read], strict=True)), scoring
+        request, arrange_all = self._reading(trace, wanted)
+        return arrange_all(self._answer(request))
+
+    def _reading(
+        self, trace: RemoteTrace, wanted: Sequence[Wanted]
+    ) -> tuple[dict[str, Any], Callable[[Any], tuple[dict[Wanted, Tensor], dict[int, AttentionScoring]]]]:
+        """Return the request for quantities that nnsight's own trace shows, and what makes them of its answer."""
+        ids, mask = (value.reshape(-1, trace.mask.shape[-1]) for value in (trace.token_ids, trace.mask))
         of_model = ("logits", "last_logits")
         if lacking := [one for one in wanted if one.site not in of_model and not self.anatomy.has(one.site, one.layer)]:
             raise NotCapturedError(self.anatomy.missing(lacking[0].site, lacking[0].layer))
         asked = plan(self.model, self.anatomy, wanted, [length - 1 for length in trace.lengths])
-        found = self._answer({"read": [list(one) for one in asked], "input_ids": ids, "attention_mask": mask.long()})
-        scoring = {}
-        values: dict[Wanted, Tensor] = {}
         by_name = {f"{one.site}.{one.layer}": one for one in wanted}
-        with understanding(self.transport.address):
-            for name, path, side, _ in asked:
-                one, value = by_name[name], found[name]
-                if one.site == "last_logits":
-                    values[one] = value
-                elif one.site == "logits":
-                    values[one] = blank_padding(value, mask)
-                else:
-                    values[one] = arrange(one.site, arranged(self.anatomy, one.site, value, ids.shape, one.head), mask)
-                if len(values[one]) != len(ids):
-                    raise ValueError(f"{name} is of {len(values[one])} prompts and not of {len(ids)}")
-                if side.isdigit():
-                    scoring[one.layer] = _scoring(found["scoring " + path], mask)
-        if not trace.batched:
-            values = {one: value[0] for one, value in values.items()}
-        return values, scoring
+
+        def arrange_all(found: Any) -> tuple[dict[Wanted, Tensor], dict[int, AttentionScoring]]:
+            scoring = {}
+            values: dict[Wanted, Tensor] = {}
+            with understanding(self.transport.address):
+                for name, path, side, _ in asked:
+                    one, value = by_name[name], found[name]
+                    if one.site == "last_logits":
+                        values[one] = value
+                    elif one.site == "logits":
+                        values[one] = blank_padding(value, mask)
+                    else:
+                        shaped = arranged(self.anatomy, one.site, value, ids.shape, one.head)
+                        values[one] = arrange(one.site, shaped, mask)
+                    if len(values[one]) != len(ids):
+                        raise ValueError(f"{name} is of {len(values[one])} prompts and not of {len(ids)}")
+                    if side.isdigit():
+                        scoring[one.layer] = _scoring(found["scoring " + path], mask)
+            if not trace.batched:
+                values = {one: value[0] for one, value in values.items()}
+            return values, scoring
+
+        return {"read": [list(one) for one in asked], "input_ids": ids, "attention_mask": mask.long()}, arrange_all
 
     def _seen_beside_the_model_only(self, mask: Tensor, wanted: Sequence[Wanted]) -> bool:
         """Whether a trace of prompts `[batch, position]` shows what reading modules does not."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._check_choice import checked_count, is_whole
+from scope_widgets._job import Job, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import Shown
@@ -33,7 +34,7 @@ from scope_widgets.features.recording.joined_recordings import JoinedRecordings
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.check_model import warn_of_another_model
-from scope_widgets.features.sae.prompt_codes import prompt_codes
+from scope_widgets.features.sae.prompt_codes import prompt_codes, submit_prompt_codes
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.models.microscope import Microscope
@@ -464,17 +465,47 @@ class FeatureIndex(Shown):
         >>> tokens[:2], len(codes) == len(tokens)
         (['Mary', 'gave'], True)
         """
-        ids = np.array(self._prompt_ids(prompt))
-        (codes,) = self._prompt_codes([ids.tolist()])
-        scope = self._needed_scope()
-        kept = ~np.isin(ids, scope.tokenizer.all_special_ids)
-        return token_texts(scope.tokenizer, ids[kept].tolist()), codes
+        return self._encoded(prompt, self._prompt_codes([self._prompt_ids(prompt)]))
+
+    def submit_encode(self, prompt: str | list[int]) -> Job[tuple[list[str], SparseCodes]]:
+        """Return the job of `encode`, for who does not wait for the model.
+
+        Parameters
+        ----------
+        prompt : str or list of int
+
+        Raises
+        ------
+        ValueError
+            As `encode`.
+
+        Examples
+        --------
+        >>> index = features.FeatureIndex.load("demo", scope=scope)
+        >>> index.submit_encode("Mary gave John a book").result()[0][:2]
+        ['Mary', 'gave']
+        """
+        scope, ids = self._needed_scope(), self._prompt_ids(prompt)
+        job = submit_prompt_codes(scope, [ids], self._placed_sae(), special=scope.tokenizer.all_special_ids)
+
+        def steps() -> Steps[tuple[list[str], SparseCodes]]:
+            return self._encoded(ids, (yield from job.follow()))
+
+        return Job(steps())
+
+    def _encoded(self, prompt: str | list[int], codes: list[SparseCodes]) -> tuple[list[str], SparseCodes]:
+        tokenizer, ids = self._needed_scope().tokenizer, np.array(self._prompt_ids(prompt))
+        kept = ids[~np.isin(ids, tokenizer.all_special_ids)]
+        return token_texts(tokenizer, kept.tolist()), codes[0]
 
     def _prompt_codes(self, rows: list[list[int]], *, largest: bool = False) -> list[SparseCodes]:
         scope = self._needed_scope()
+        special = scope.tokenizer.all_special_ids
+        return prompt_codes(scope, rows, self._placed_sae(), special=special, largest=largest)
+
+    def _placed_sae(self) -> SAE:
         sae = self._needed_sae("What fires on a prompt")
-        placed = sae if sae.layer is not None else replace(sae, layer=self.manifest.layer)
-        return prompt_codes(scope, rows, placed, special=scope.tokenizer.all_special_ids, largest=largest)
+        return sae if sae.layer is not None else replace(sae, layer=self.manifest.layer)
 
     def _needed_scope(self) -> Microscope:
         self._needed_sae("What fires on a prompt")

@@ -8,11 +8,13 @@ many texts the second. The rule counts bytes alone: of a model in this process b
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets._job import Job, Steps
 from scope_widgets.features.sae.encoder import encoder_of
 from scope_widgets.features.sae.massive import is_massive, largest_norm
 from scope_widgets.features.sae.sae import SAE
@@ -55,13 +57,39 @@ def prompt_codes(
     largest : bool, default False
         One row a prompt, the largest activation of each latent.
     """
+    given: dict[str, Any] = {"latents": latents, "special": special, "largest": largest}
+    return Job(_steps(scope, rows, sae, **given, at_once=True)).result(progress=False)
+
+
+def submit_prompt_codes(
+    scope: Microscope, rows: Sequence[Sequence[int]], sae: SAE, *, special: Sequence[int] | None = None
+) -> Job[list[SparseCodes]]:
+    """Return the job of `prompt_codes`, for who does not wait for the model."""
+    return Job(_steps(scope, rows, sae, latents=None, special=special, largest=False, at_once=False))
+
+
+def _steps(
+    scope: Microscope,
+    rows: Sequence[Sequence[int]],
+    sae: SAE,
+    *,
+    latents: Sequence[int] | None,
+    special: Sequence[int] | None,
+    largest: bool,
+    at_once: bool,
+) -> Steps[list[SparseCodes]]:
+    """Encode prompts; `at_once` by requests that are waited for and no steps, which are faster."""
     ids = [list(map(int, row)) for row in rows]
     assert sae.layer is not None
     point: HookPoint = (sae.site, sae.layer)
     left_out = None if special is None else list(map(int, special))
     encoder = encoder_of(sae, latents)
     if sends_weights(encoder.n_bytes, sum(map(len, ids)), sae):
-        codes, lengths = _encoded_there(scope, ids, point, encoder, left_out, largest)
+        given = scope, ids, point, encoder, left_out, largest
+        if at_once:
+            codes, lengths = _encoded_there(*given)
+        else:
+            codes, lengths = yield from scope.submit(_encoded_there, *given).follow()
         whole = SparseCodes(codes.indptr, codes.indices.long(), codes.values, codes.n_latents)
         if whole.n_latents != sae.d_sae:
             assert latents is not None
@@ -70,7 +98,11 @@ def prompt_codes(
         return [whole[end - length : end] for end, length in zip(ends, lengths, strict=True)]
     found: list[SparseCodes] = []
     for some in _batches(ids):
-        x = scope.read_activations(some, [point])[point].flatten(2).float().cpu()
+        if at_once:
+            values = scope.read_activations(some, [point])
+        else:
+            values = yield from scope.submit_read(some, [point]).follow()
+        x = values[point].flatten(2).float().cpu()
         found += [_codes(sae, x[at, : len(row)], row, left_out, largest) for at, row in enumerate(some)]
     return found
 
