@@ -179,7 +179,7 @@ class ClampFeature(OfLatent):
     sae : SAE or FeatureIndex
         Such as `features.load` returns; an index knows its label, whether it is dead, and how far its slider goes. The
         intervention keeps what this latent needs: few vectors, but the whole encoder where the `k` strongest latents
-        fire ("topk").
+        fire ("topk"), which a model on a server gets when a session begins and with each text that is written on.
     latent : int
     strength : float
         The activation, in the autoencoder's units; NaN leaves the latent as it is. A dead latent can be clamped: what

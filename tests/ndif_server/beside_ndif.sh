@@ -26,7 +26,8 @@ cat > "$NDIF_LOCAL_HOME/venv/bin/gunicorn" <<EOF
 import sys
 import anyio._backends._asyncio
 from gunicorn.app.wsgiapp import run
-sys.exit(run())
+if __name__ == "__main__":  # the dispatcher is a process that imports this file again
+    sys.exit(run())
 EOF
 chmod +x "$NDIF_LOCAL_HOME/venv/bin/gunicorn"
 NDIF_LOCAL_EXTRA_REPOS="$(cd "$root" && "$python" -m tests.support.ndif_repositories "$elsewhere/models")"

@@ -11,9 +11,12 @@ import pytest
 import traitlets
 
 from scope_widgets import Microscope, features
+from scope_widgets._job import Job
 from scope_widgets.features import FeatureIndex
+from scope_widgets.remote.errors import ServerDownError
 from scope_widgets.widgets import FeatureBrowser, Selection
 from scope_widgets.widgets.core.requests import finished
+from tests.support.fake_transport import fake_remote
 
 EVIL = "<img src=x onerror=window.evil=1>"
 
@@ -278,3 +281,25 @@ def test_latents_stand_beside_those_of_another_autoencoder(index: FeatureIndex) 
     ):
         with pytest.raises((TypeError, ValueError), match=sentence):
             FeatureBrowser(index, **options)
+
+
+def test_a_typed_text_on_a_server_holds_no_kernel(index: FeatureIndex) -> None:
+    """It says its place in the queue, can be left, and says when the server is lost."""
+    assert index.scope is not None
+    remote = fake_remote(index.scope)
+    remote.transport.blocked = True
+    view, text = FeatureBrowser(index.with_model(remote, None)), "Mary gave John a book"
+    job: Job[Any] = Job(view.answer_fires(text))
+    texts = [status.text for status in job]
+    assert "queued, position 3" in texts
+    (data, buffers), (expected, own) = job.result(), finished(FeatureBrowser(index).answer_fires(text))
+    assert data == expected
+    np.testing.assert_allclose(floats(buffers[2]), floats(own[2]), atol=1e-5)
+    assert remote.transport.asked == ["read"]
+    left: Job[Any] = Job(view.answer_fires(text + " and a horse"))
+    next(left)
+    left.cancel()
+    assert remote.transport.asked == ["read"]
+    remote.transport.down = True
+    with pytest.raises(ServerDownError, match="server is down"):
+        finished(view.answer_fires("the dog runs"))
