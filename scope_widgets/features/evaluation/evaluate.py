@@ -31,8 +31,8 @@ from scope_widgets.models.remote_dispatch import remotable
 _SITES = ("residual", "attention_out", "mlp_in", "mlp_out", "neurons", "z")
 #: logits that are held at once, and tokens of one forward
 _LOGITS, _AT_ONCE = 2**26, 2**12
-#: how often the activations of a text would travel: two reads, and the mean, reconstructions and nulls that are put in
-_TIMES = 5
+#: how often the activations of a text would travel: read twice, and as reconstructions, of random latents too
+_TIMES = 4
 #: edges of the histogram of rates: log10 of the share of tokens
 _EDGES = np.linspace(-8, 0, 33)
 
@@ -117,7 +117,7 @@ def evaluate(
     data = read_texts(scope, texts, column, context, max_tokens, special_tokens)
     size = sum(one.numel() * one.element_size() for one in vars(sae).values() if isinstance(one, Tensor))
     # elsewhere all is measured beside the model; a few texts and a large autoencoder travel less the other way round
-    there = sends_weights(size, data.n_rows, sae, times=_TIMES)
+    there = sends_weights(size, data.n_rows, sae, times=_TIMES, codes=False)
     measure = _measured if there else _measured.in_process  # type: ignore[attr-defined]
     scores, kept, n_massive = measure(scope, _as_it_travels(sae), data, points, special_tokens, random, seed, progress)
     data.take(kept, n_massive)

@@ -107,9 +107,13 @@ def _steps(
     return found
 
 
-def sends_weights(n_bytes: int, n_rows: int, sae: SAE, *, times: int = 1) -> bool:
-    """Return whether weights of `n_bytes` and codes are less than `n_rows` activations that travel so many `times`."""
-    return _MODULES + n_bytes + n_rows * (sae.k or 0) * _FIRING < n_rows * sae.d_in * _NUMBER * times
+def sends_weights(n_bytes: int, n_rows: int, sae: SAE, *, times: int = 1, codes: bool = True) -> bool:
+    """Return whether weights of `n_bytes` are less than `n_rows` activations that travel so many `times`.
+
+    With the text of our modules, and with `codes` what comes back of "topk".
+    """
+    back = n_rows * (sae.k or 0) * _FIRING if codes else 0
+    return _MODULES + n_bytes + back < n_rows * sae.d_in * _NUMBER * times
 
 
 def _batches(rows: list[list[int]]) -> Iterator[list[list[int]]]:
