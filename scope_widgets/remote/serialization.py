@@ -116,6 +116,8 @@ class _Packing:
         raise TypeError(f"The function {value.__qualname__} cannot come back from a server.")
 
     def _object(self, value: Any) -> tuple[str, dict[str, Any]]:
+        if hasattr(value, "_as_it_travels"):
+            value = value._as_it_travels()
         made = {"class": name_of(type(value))}
         if isinstance(value, tuple):
             return "fields", {**made, "of": [self(one) for one in value]}

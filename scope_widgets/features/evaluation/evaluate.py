@@ -119,7 +119,7 @@ def evaluate(
     # elsewhere all is measured beside the model; a few texts and a large autoencoder travel less the other way round
     there = sends_weights(size, data.n_rows, sae, times=_TIMES, codes=False)
     measure = _measured if there else _measured.in_process  # type: ignore[attr-defined]
-    scores, kept, n_massive = measure(scope, _as_it_travels(sae), data, points, special_tokens, random, seed, progress)
+    scores, kept, n_massive = measure(scope, sae, data, points, special_tokens, random, seed, progress)
     data.take(kept, n_massive)
     if randomised is not None:
         scores = replace(scores, randomised=_of_randomised(scores, data, *randomised))
@@ -150,11 +150,6 @@ def _measured(
         for batch in data.batches(_tokens_at_once(scope)):
             bar.update(run.add(batch, random))
     return run.scores(Provenance(scope.model_id, scope.revision)), np.concatenate(data.kept), data.n_massive
-
-
-def _as_it_travels(sae: SAE) -> SAE:
-    """Return an SAE without what its file and its training say."""
-    return replace(sae, history={}, metadata={})
 
 
 def _points(scope: Microscope, sae: SAE) -> tuple[HookPoint, HookPoint]:

@@ -10,6 +10,7 @@ from scope_widgets.features.sae import prompt_codes as module
 from scope_widgets.features.sae.encoder import encoder_of
 from scope_widgets.features.sae.prompt_codes import prompt_codes, sends_weights, submit_prompt_codes
 from scope_widgets.models.microscope import LocalMicroscope
+from scope_widgets.remote import serialization
 from scope_widgets.remote.errors import ServerDownError
 from tests.support.fake_transport import fake_remote
 from tests.support.latent_examples import KINDS, N, some_sae
@@ -68,6 +69,14 @@ def test_an_encoder_is_half_of_it():
     assert encoder_of(sae, [5]).d_sae == 1
     assert encoder_of(some_sae("topk"), [5]).d_sae == N
     assert encoder_of(sae, [5]).n_bytes == 4 * (32 + 1 + 2 + 32)
+
+
+def test_what_its_training_said_does_not_travel(scope):
+    sae = replace(some_sae("topk"), history={"loss": [1.0] * 1000}, metadata={"trained": "long"})
+    again = serialization.unpack(serialization.pack(sae, scope), scope)
+    assert (again.history, again.metadata) == ({}, {})
+    assert torch.equal(again.W_enc, sae.W_enc)
+    assert len(sae.history["loss"]) == 1000
 
 
 def test_activations_are_read_without_our_modules_where_that_can_be(scope, rows):
