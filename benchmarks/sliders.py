@@ -20,13 +20,26 @@ PACE = 5
 SETTING = "--ServerApp.kernel_websocket_connection_class=scope_widgets.apps.jupyter.PromptConnection"
 CELL = """
 import numpy as np, torch, transformers
-from scope_widgets import Microscope, steering, widgets
+from scope_widgets import Microscope, features, steering, widgets
 {model}
+{moved}
+panel = widgets.SteeringPanel(scope, ids, interventions=[moved], continue_on_release=False)
+panel
+"""
+DIRECTION = """
 vector = np.random.default_rng(1).normal(size=scope.d_model)
 direction = steering.direction(scope, layer=layer, vector=vector, positive=[ids])
 moved = steering.AddDirection(direction, positions="{at}")
-panel = widgets.SteeringPanel(scope, ids, interventions=[moved], continue_on_release=False)
-panel
+"""
+#: one that fires at the last position
+LATENT = """
+torch.manual_seed(0)
+W_dec = torch.nn.functional.normalize(torch.randn(24_576, scope.d_model), dim=1)
+x = scope.trace(ids, capture=("residual",)).residual(layer)
+threshold = (x @ W_dec.T).flatten().topk(32 * len(ids)).values[-1].repeat(len(W_dec))
+sae = features.SAE(W_dec.T.contiguous(), W_dec, torch.zeros(len(W_dec)), torch.zeros(scope.d_model), "jumprelu",
+                   threshold=threshold, layer=layer, model=scope.model_id)
+moved = steering.ClampFeature(sae, int(sae.encode(x[-1:]).indices[0]), 0.0, positions="last")
 """
 MODELS = {
     "GPT-2-small size, 32 tokens, layer 8": """
@@ -39,7 +52,11 @@ scope = Microscope.load("demo")
 ids, layer = np.random.default_rng(0).integers(5, 700, 32).tolist(), 1
 """,
 }
-CASES = (*((model, "all") for model in MODELS), ("GPT-2-small size, 32 tokens, layer 8", "last"))
+CASES = (
+    *((model, "all positions", DIRECTION.format(at="all")) for model in MODELS),
+    ("GPT-2-small size, 32 tokens, layer 8", "the last position", DIRECTION.format(at="last")),
+    ("GPT-2-small size, 32 tokens, layer 8", "a latent at the last position", LATENT),
+)
 #: what the session remembers is no measure of what it computes
 READ = """
 print("computed", panel.session.cache_info().misses, "remembered", panel.session.cache_info().hits)
@@ -68,10 +85,10 @@ def measure(quick: bool = False) -> list[Figure]:
         return []
     figures = []
     for setting, target in ((True, 150), (False, 250)):
-        for model, at in CASES:
-            wait, rate, detail = _dragged(chromium, MODELS[model], at, setting, 20 if quick else MOVES)
+        for model, where, moved in CASES:
+            cell = CELL.format(model=MODELS[model], moved=moved)
+            wait, rate, detail = _dragged(chromium, cell, setting, 20 if quick else MOVES)
             words = "with the server setting" if setting else "on a stock server"
-            where = "the last position" if at == "last" else "all positions"
             name = f"SteeringPanel in JupyterLab, {words}, {model}, {where}"
             figures.append(
                 Figure(f"{name}: input to repainted bars, p95 of {MOVES} moves", wait, "ms", target, "lower", detail)
@@ -80,7 +97,7 @@ def measure(quick: bool = False) -> list[Figure]:
     return figures
 
 
-def _dragged(chromium: str, model: str, at: str, setting: bool, moves: int) -> tuple[float, float, dict[str, Any]]:
+def _dragged(chromium: str, cell: str, setting: bool, moves: int) -> tuple[float, float, dict[str, Any]]:
     """Drag a slider from end to end, three times; gives the medians of p95 in ms and of updates a second, details."""
     from playwright.sync_api import sync_playwright
 
@@ -91,7 +108,7 @@ def _dragged(chromium: str, model: str, at: str, setting: bool, moves: int) -> t
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=flags.split())
         with jupyter_server("jupyterlab", Path(folder), options=options) as address:
-            write_notebook(Path(folder) / "sliders.ipynb", [CELL.format(model=model, at=at), READ])
+            write_notebook(Path(folder) / "sliders.ipynb", [cell, READ])
             page = browser.new_page(viewport={"width": 1300, "height": 1000})
             cells = open_notebook(page, f"{address}/lab/tree/sliders.ipynb?reset")
             run_cell(page, cells.nth(0))

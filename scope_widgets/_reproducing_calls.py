@@ -47,7 +47,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "features.load": {"layout": None},
     "features.latent_values": {},
     "FeatureIndex.load": {"sae": None},
-    "index.example": {"recordings": None},
+    "index.example": {},
     "circuits.Task": {**dict.fromkeys(_OF_TASKS, _REQUIRED), "seed": None},
     "circuits.discover": {
         "ablation": "counterfactual",

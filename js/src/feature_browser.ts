@@ -2,15 +2,15 @@
 
 import { bytes } from "./core/bytes";
 import { h, icon } from "./core/elements/dom";
-import { listenForKeys } from "./core/elements/keyboard";
 import { bindHeight } from "./core/elements/resize";
-import type { Key } from "./core/elements/shortcut_list";
 import { createToolbar, type Toolbar } from "./core/elements/toolbar";
 import { saverOf } from "./core/export/save_menu";
 import type { Filterable } from "./core/filter/filter";
 import { compile } from "./core/filter/filter";
 import { createFilterBox } from "./core/filter/filter_box";
 import { count, counted } from "./core/format";
+import { listenForKeys } from "./core/keyboard/keyboard";
+import type { Key } from "./core/keyboard/shortcut_list";
 import { computed, draw, sizeOf, trait, watch } from "./core/reactive";
 import { type View, widget } from "./core/view";
 import { save } from "./core/widget_model";

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from scope_widgets._untrusted import opening
 from scope_widgets.experiments.trace_model import check_trace, scope_of
 from scope_widgets.features.formats.load import call_that_loads
 from scope_widgets.features.sae.check_model import warn_of_another_model
-from scope_widgets.features.sae.prompt_codes import prompt_codes
+from scope_widgets.features.sae.massive import is_massive, largest_norm
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.traces.token_values import TokenValues
@@ -26,7 +27,7 @@ def latent_values(
     """Return the activations of latents on each token of a prompt, a column a latent; displayed, the text in colours.
 
     They are `sae.encode(x).of_latent(j)` of what the trace has at the autoencoder's place, where it has that; else the
-    prompt is run again, as far as there.
+    prompt is run again, as far as there. Tokens of massive norm have NaN: no autoencoder is trained on such.
 
     Parameters
     ----------
@@ -73,16 +74,24 @@ def latent_values(
     if unknown := [one for one in wanted if not 0 <= one < sae.d_sae]:
         raise IndexError(f"There is no latent {unknown[0]}: there are 0 to {sae.d_sae - 1}.")
     if sae.site in ("residual", "attention_out", "mlp_out") and sae.site in trace.captured:
-        codes = sae.encode(getattr(trace, sae.site)(sae.layer).float().cpu().to(sae.W_enc))
+        x = getattr(trace, sae.site)(sae.layer).float().cpu()
     else:
-        (codes,) = prompt_codes(scope_of(trace, scope), [trace.token_ids.tolist()], sae, latents=wanted)
+        point = sae.site, sae.layer
+        ids = trace.token_ids.tolist()
+        x = scope_of(trace, scope).read_activations([ids], [point])[point].flatten(2)[0].float().cpu()
+    codes = sae.encode(x.to(sae.W_enc))
+    values = np.stack([codes.of_latent(j).detach().double().cpu().numpy() for j in wanted])
+    massive = is_massive(x, largest_norm(x)).numpy()
+    values[:, massive] = np.nan
     load = call_that_loads(sae)
     made = trace.provenance.then(load) if load else trace.provenance
+    if massive.any():
+        made = replace(made, note=f"{made.note} Tokens of massive norm have no number.".strip())
     call = python_call("features.latent_values", "trace", "sae", ("latents", wanted))
     return TokenValues(
         tokens=list(trace.tokens),
         names=[f"latent {j}" for j in wanted],
-        values=np.stack([codes.of_latent(j).detach().double().cpu().numpy() for j in wanted]),
+        values=values,
         units=[""] * len(wanted),
         provenance=made.then(call),
     )

@@ -53,6 +53,21 @@ def test_what_cannot_be_read_is_said(scope):
         features.latent_values(trace, nowhere, 1)
 
 
+def test_tokens_of_massive_norm_have_no_number(scope, monkeypatch):
+    trace, sae = scope.trace(PROMPT), features.load("demo")
+    plain = features.latent_values(trace, sae, 3).values
+    inner = type(trace).residual
+    monkeypatch.setattr(
+        type(trace),
+        "residual",
+        lambda trace, layer: inner(trace, layer) * torch.eye(len(trace.tokens))[0].mul(500).add(1)[:, None],
+    )
+    found = features.latent_values(trace, sae, 3)
+    assert np.isnan(found.values[0, 0])
+    np.testing.assert_array_equal(found.values[:, 1:], plain[:, 1:])
+    assert "massive" in found.provenance.note
+
+
 def test_an_example_of_an_index(scope, tmp_path):
     texts = [f"{name} gave John a book and the dog runs" for name in ("Mary", "Anna", "Tom", "Lucy")] * 3
     rec = features.record(scope, texts, layers=3, folder=tmp_path / "rec", progress=False)
@@ -63,18 +78,15 @@ def test_an_example_of_an_index(scope, tmp_path):
     row = int(index.top(j).row[0])
     sample = np.flatnonzero(table.sample_id == table.sample_id[row])
     around = sample[(sample >= row - 15) & (sample <= row + 8)]
-    whole = index.example(j, recordings=rec)
+    whole = index.example(j)
     assert whole.tokens == [index.text(one) for one in table.token_id[around]]
     np.testing.assert_allclose(whole.values[0], dense[around, j], atol=1e-6)
-    kept = index.example(j)
+    kept = features.FeatureIndex.load(tmp_path / "index").example(j)
     known = np.isfinite(kept.values[0])
     np.testing.assert_allclose(kept.values[0][known], whole.values[0][known], atol=1e-6)
     assert (whole.values[0][~known] > 0).all()
-    assert "not how strongly" in kept.provenance.note
+    assert "needs the recording" in kept.provenance.note
     with pytest.raises(IndexError, match=r"is none of them"):
         index.example(j, 20)
     with pytest.raises(TypeError, match="n= is a whole number"):
         index.example(j, "first")
-    other = features.record(scope, texts[:2], layers=3, folder=tmp_path / "other", progress=False)
-    with pytest.raises(ValueError, match="are not those that this index is of"):
-        index.example(j, recordings=other)

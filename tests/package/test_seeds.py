@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scope_widgets import circuits, editing, heads, ioi, lens, patching, steering
+from scope_widgets import circuits, editing, features, heads, ioi, lens, patching, steering
 from tests.package.test_results import FACTS, PROMPT, QUESTION
 
 MODULES = (circuits, editing, heads, ioi, lens, patching, steering)
@@ -22,6 +22,9 @@ DRAWS = {
     "circuits.discover": lambda on, seed: circuits.discover(on.scope, on.task, "eap", ablation="resample", seed=seed),
     "circuits.faithfulness": lambda on, seed: circuits.faithfulness(on.scope, on.circuit, draws=2, seed=seed),
     "circuits.induction_circuit": lambda on, seed: circuits.induction_circuit(on.scope, seed=seed),
+    "circuits.latent_faithfulness": lambda on, seed: circuits.latent_faithfulness(
+        on.scope, on.latents, features.load("demo"), draws=2, seed=seed
+    ),
     "circuits.minimality": lambda on, seed: circuits.minimality(on.scope, on.circuit, seed=seed),
     "editing.edit_fact": lambda on, seed: on.edit(seed=seed).effect,
     "heads.recall_heads": lambda on, seed: heads.recall_heads(on.scope, FACTS, seed=seed),
@@ -65,11 +68,20 @@ def on(demo):
     task = prompts.task()
     circuit = circuits.discover(demo, task, "eap").keep(20)
 
+    latents = circuits.discover(demo, task[:4], saes=features.load("demo"), steps=1, n_nodes=6)
+
     def edit(**options):
         return editing.edit_fact(demo, PROMPT, "Mary", " Anna", steps=1, layer=1, **options)
 
     return SimpleNamespace(
-        scope=demo, prompts=prompts, task=task, few=task[:3], circuit=circuit, trace=demo.trace(PROMPT), edit=edit
+        scope=demo,
+        prompts=prompts,
+        task=task,
+        few=task[:3],
+        circuit=circuit,
+        latents=latents,
+        trace=demo.trace(PROMPT),
+        edit=edit,
     )
 
 

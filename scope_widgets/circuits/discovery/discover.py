@@ -112,6 +112,8 @@ def discover(
     if saes is not None:
         n_nodes = checked_count("n_nodes", n_nodes)
         circuit = _among_latents(scope, pairs, saes, method, ablation, steps, n_nodes, min_effect, within)
+        if not isinstance(task, Task):
+            circuit = replace(circuit, provenance=replace(circuit.provenance, seed=seed))
         given = {"ablation": ablation, "min_effect": min_effect, "steps": steps, "n_nodes": n_nodes, "seed": seed}
         return _with_calls(circuit, _calls(scope, task, method, saes=saes, **given))
     task_seed = None if isinstance(task, Task) else seed

@@ -23,16 +23,13 @@ from scope_widgets.experiments.sae_latent import Latent
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.indexing.demo_index import demo_index
 from scope_widgets.features.indexing.example_lines import ExampleLine, example_lines, recorded_rows
-from scope_widgets.features.indexing.example_values import kept_values, recorded_values
 from scope_widgets.features.indexing.examples import BEFORE, N_TOP, OF_EACH, QUARTERS
 from scope_widgets.features.indexing.files import LABELS, IndexManifest, read_index
 from scope_widgets.features.indexing.random_contexts import RandomContexts
 from scope_widgets.features.indexing.text_search import rows_with_text
 from scope_widgets.features.labelling.labels import FeatureLabels
 from scope_widgets.features.labelling.notes import LatentNote, read_notes
-from scope_widgets.features.recording.joined_recordings import JoinedRecordings
 from scope_widgets.features.recording.mapped_rows import MappedRows
-from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.sae.prompt_codes import prompt_codes, submit_prompt_codes
 from scope_widgets.features.sae.sae import SAE
@@ -253,7 +250,7 @@ class FeatureIndex(Shown):
         """
         return self._examples(self._checked(j), slice(0, min(checked_count("n", n), N_TOP)))
 
-    def example(self, j: int, n: int = 0, *, recordings: Recording | Sequence[Recording] | None = None) -> TokenValues:
+    def example(self, j: int, n: int = 0) -> TokenValues:
         """Return one of the strongest examples of a latent as text, coloured by how strongly it fires on each token.
 
         Parameters
@@ -261,21 +258,16 @@ class FeatureIndex(Shown):
         j : int
         n : int, default 0
             Which of `top`; 0 is the strongest.
-        recordings : Recording or sequence of Recording, optional
-            Those that the index is of: all tokens are then encoded anew, which needs the SAE. Without them only the
-            token that the example is about has the number that the index keeps; others that the latent fires on have
-            NaN.
 
         Returns
         -------
         TokenValues
+            NaN where the latent fires and the strength is not known, as in `lines`.
 
         Raises
         ------
         IndexError
             Where there is no such latent or example.
-        ValueError
-            For other recordings, or without the SAE.
 
         Examples
         --------
@@ -285,37 +277,31 @@ class FeatureIndex(Shown):
         True
         """
         j = self._checked(j)
-        known = int((self.arrays["example_row"][j, :N_TOP] >= 0).sum())
         if not is_whole(n):
             raise TypeError(f"n= is a whole number, 0 for the strongest example; got {opening(n)}.")
-        if not 0 <= n < known:
-            raise IndexError(f"Latent {j} has {known} of the strongest examples, counted from 0; {n} is none of them.")
-        note, given = "", {}
-        if recordings is None:
-            values = kept_values(self.arrays, j, n)
-            note = "Of the tokens around it the index keeps whether the latent fires, not how strongly."
-        else:
-            joined = JoinedRecordings([recordings] if isinstance(recordings, Recording) else list(recordings))
-            sae = self._needed_sae("What fires around an example")
-            values = recorded_values(self.arrays, self.manifest, j, n, sae, joined)
-            given = {"recordings": recordings}
-        window = self.arrays["example_window"][j, n]
-        load = () if self.folder is None else (python_call("FeatureIndex.load", ("folder", self._named_folder())),)
+        known = [one for one in self.lines(j) if one.quarter is None]
+        if not 0 <= n < len(known):
+            raise IndexError(
+                f"Latent {j} has {len(known)} of the strongest examples, counted from 0; {n} is none of them."
+            )
+        line = known[n]
+        unknown = np.isnan(line.values).any()
+        is_demo = self.folder == demo_index()
+        given = {} if is_demo or self.sae is None else {"sae": self.sae}
+        folder = "demo" if is_demo else str(self.folder)
+        load = () if self.folder is None else (python_call("FeatureIndex.load", ("folder", folder), **given),)
         return TokenValues(
-            tokens=[self.text(one) for one in window[window >= 0].tolist()],
+            tokens=list(line.tokens),
             names=[f"latent {j}"],
-            values=values[None],
+            values=line.values[None],
             units=[""],
             provenance=Provenance(
                 self.manifest.model,
                 self.manifest.revision,
-                note=note,
-                calls=(*load, python_call("index.example", ("j", j), ("n", int(n)), **given)),
+                note="How strongly the latent fires on tokens around it needs the recording." if unknown else "",
+                calls=(*load, python_call("index.example", ("j", j), ("n", int(n)))),
             ),
         )
-
-    def _named_folder(self) -> str:
-        return "demo" if self.folder == demo_index() else str(self.folder)
 
     def quantiles(self, j: int) -> pd.DataFrame:
         """Return examples of each quarter of a latent's activations, which are none of `top`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -23,21 +22,17 @@ class Encoder(SAE):
         return sum(one.numel() * one.element_size() for one in vars(self).values() if isinstance(one, Tensor))
 
 
-def encoder_of(sae: SAE, latents: Sequence[int] | None = None) -> Encoder:
-    """Return the encoder of an SAE; with `latents`, of these alone, in their order.
-
-    Of "topk" all latents stay, for whether one fires is a matter of the others, too.
-    """
-    some = slice(None) if latents is None or sae.activation == "topk" else list(latents)
+def encoder_of(sae: SAE) -> Encoder:
+    """Return the encoder of an SAE."""
     return Encoder(
-        W_enc=sae.W_enc[:, some],
-        W_dec=sae.W_dec[some, :0],
-        b_enc=sae.b_enc[some],
+        W_enc=sae.W_enc,
+        W_dec=sae.W_dec[:, :0],
+        b_enc=sae.b_enc,
         b_dec=sae.b_dec if sae.subtracts_b_dec else sae.b_dec[:0],
         activation=sae.activation,
         k=sae.k,
-        threshold=None if sae.threshold is None else sae.threshold[some],
-        gate=None if sae.gate is None else sae.gate[:, some],
+        threshold=sae.threshold,
+        gate=sae.gate,
         subtracts_b_dec=sae.subtracts_b_dec,
         normalisation=sae.normalisation,
         layer=sae.layer,

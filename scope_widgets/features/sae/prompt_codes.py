@@ -8,7 +8,6 @@ many texts the second. The rule counts bytes alone: of a model in this process b
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +35,6 @@ def prompt_codes(
     rows: Sequence[Sequence[int]],
     sae: SAE,
     *,
-    latents: Sequence[int] | None = None,
     special: Sequence[int] | None = None,
     largest: bool = False,
 ) -> list[SparseCodes]:
@@ -49,23 +47,21 @@ def prompt_codes(
         Token ids of each prompt.
     sae : SAE
         That says its layer.
-    latents : sequence of int, optional
-        Those that are wanted, for which fewer may have to travel; codes of the others are then 0 or not.
     special : sequence of int, optional
         Token ids whose rows are left out; then nothing fires on tokens of massive norm either (`massive.py`). By
         default all rows are encoded as they are.
     largest : bool, default False
         One row a prompt, the largest activation of each latent.
     """
-    given: dict[str, Any] = {"latents": latents, "special": special, "largest": largest}
-    return Job(_steps(scope, rows, sae, **given, at_once=True)).result(progress=False)
+    steps = _steps(scope, rows, sae, special=special, largest=largest, at_once=True)
+    return Job(steps).result(progress=False)
 
 
 def submit_prompt_codes(
     scope: Microscope, rows: Sequence[Sequence[int]], sae: SAE, *, special: Sequence[int] | None = None
 ) -> Job[list[SparseCodes]]:
     """Return the job of `prompt_codes`, for who does not wait for the model."""
-    return Job(_steps(scope, rows, sae, latents=None, special=special, largest=False, at_once=False))
+    return Job(_steps(scope, rows, sae, special=special, largest=False, at_once=False))
 
 
 def _steps(
@@ -73,7 +69,6 @@ def _steps(
     rows: Sequence[Sequence[int]],
     sae: SAE,
     *,
-    latents: Sequence[int] | None,
     special: Sequence[int] | None,
     largest: bool,
     at_once: bool,
@@ -83,7 +78,7 @@ def _steps(
     assert sae.layer is not None
     point: HookPoint = (sae.site, sae.layer)
     left_out = None if special is None else list(map(int, special))
-    encoder = encoder_of(sae, latents)
+    encoder = encoder_of(sae)
     if sends_weights(encoder.n_bytes, sum(map(len, ids)), sae):
         given = scope, ids, point, encoder, left_out, largest
         if at_once:
@@ -91,9 +86,6 @@ def _steps(
         else:
             codes, lengths = yield from scope.submit(_encoded_there, *given).follow()
         whole = SparseCodes(codes.indptr, codes.indices.long(), codes.values, codes.n_latents)
-        if whole.n_latents != sae.d_sae:
-            assert latents is not None
-            whole = _among_all(whole, latents, sae.d_sae)
         ends = np.cumsum(lengths).tolist()
         return [whole[end - length : end] for end, length in zip(ends, lengths, strict=True)]
     found: list[SparseCodes] = []
@@ -159,10 +151,3 @@ def _largest(codes: SparseCodes) -> SparseCodes:
     values = codes.values.new_zeros(codes.n_latents)
     values.scatter_reduce_(0, codes.indices.long(), codes.values, "amax")
     return SparseCodes.from_dense(values[None])
-
-
-def _among_all(codes: SparseCodes, latents: Sequence[int], n_latents: int) -> SparseCodes:
-    """Return codes of some latents, in their order, as codes of all, ascending within a row."""
-    named = torch.tensor(list(latents), dtype=torch.long)[codes.indices]
-    order = torch.from_numpy(np.lexsort((named.numpy(), codes.rows.numpy())))
-    return SparseCodes(codes.indptr, named[order], codes.values[order], n_latents)

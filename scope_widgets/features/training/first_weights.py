@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from scope_widgets.features.training.objective import Weights
+from scope_widgets.features.training.steps.objective import Weights
 
 
 def input_scale(x: Tensor) -> float:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from scope_widgets._untrusted import opening
-from scope_widgets.features.training.objective import Fired, strongest_of_all
+from scope_widgets.features.training.steps.objective import Fired, strongest_of_all
 
 
 class Processes:

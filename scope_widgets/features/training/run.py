@@ -18,13 +18,13 @@ from scope_widgets.features.sae.gates import without_gate
 from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.training.checkpoint import CHECKPOINT, Checkpoint, optimiser_state, set_optimiser_state
-from scope_widgets.features.training.dead_latents import Step
 from scope_widgets.features.training.first_weights import first_weights, first_weights_of_transcoder, input_scale
-from scope_widgets.features.training.gated_step import GatedStep
-from scope_widgets.features.training.objective import Weights
 from scope_widgets.features.training.processes import Processes
 from scope_widgets.features.training.settings import Settings
-from scope_widgets.features.training.sparse_step import SparseStep
+from scope_widgets.features.training.steps.dead_latents import Step
+from scope_widgets.features.training.steps.gated_step import GatedStep
+from scope_widgets.features.training.steps.objective import Weights
+from scope_widgets.features.training.steps.sparse_step import SparseStep
 from scope_widgets.features.training.training_rows import Pair, TrainingRows
 
 #: steps between two validations, and between two checkpoints

@@ -20,4 +20,9 @@ def weights_state(model: nn.Module) -> int:
     """As `weights_version`, but what this package has written and put back bit for bit does not count."""
     put_back = put_back_versions(model)
     weights = (p for module in model.modules() for p in module._parameters.values() if p is not None)
-    return hash(tuple((id(p), p.data_ptr(), put_back.get(id(p), p._version)) for p in weights))
+    return hash(tuple(_state(p, put_back.get(id(p), p._version)) for p in weights))
+
+
+def _state(weight: nn.Parameter, version: int) -> tuple[object, ...]:
+    """Return what is another with another weight; of one that is offloaded a new stand-in is made by every forward."""
+    return (weight.shape, weight.dtype) if weight.is_meta else (id(weight), weight.data_ptr(), version)

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from scope_widgets import features
-from scope_widgets.features.training.objective import strongest_of_all
 from scope_widgets.features.training.processes import Processes
 from scope_widgets.features.training.run import TrainingRun
+from scope_widgets.features.training.steps.objective import strongest_of_all
 from tests.support.paths import ROOT
 
 ARCHITECTURES = ("batch_topk", "topk", "matryoshka", "jumprelu", "gated")

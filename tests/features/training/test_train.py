@@ -10,10 +10,11 @@ from scope_widgets._kernels import _compiled
 from scope_widgets.features.sae import ranked_encoder as ranking
 from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.training import run as run_module
-from scope_widgets.features.training import sparse_step
 from scope_widgets.features.training.checkpoint import Checkpoint
 from scope_widgets.features.training.first_weights import geometric_median
-from scope_widgets.features.training.objective import (
+from scope_widgets.features.training.settings import Settings
+from scope_widgets.features.training.steps import sparse_step
+from scope_widgets.features.training.steps.objective import (
     Weights,
     decode,
     strongest_of_all,
@@ -22,8 +23,7 @@ from scope_widgets.features.training.objective import (
     write_gradients,
     write_nested_gradients,
 )
-from scope_widgets.features.training.settings import Settings
-from scope_widgets.features.training.sparse_step import SparseStep
+from scope_widgets.features.training.steps.sparse_step import SparseStep
 from scope_widgets.features.training.training_rows import TrainingRows, as_one
 from tests.support.box_around_thresholds import Jump
 from tests.support.planted_features import matched_cosine, mean_max_cosine

@@ -11,11 +11,11 @@ from scope_widgets import Microscope, features
 from scope_widgets.features.sae.gates import without_gate
 from scope_widgets.features.sae.measures import explained_variance
 from scope_widgets.features.training import run as run_module
-from scope_widgets.features.training import sparse_step
-from scope_widgets.features.training.gated_step import GatedStep
-from scope_widgets.features.training.objective import Weights, strongest_of_all, strongest_of_each
 from scope_widgets.features.training.settings import Settings
-from scope_widgets.features.training.sparse_step import SparseStep
+from scope_widgets.features.training.steps import sparse_step
+from scope_widgets.features.training.steps.gated_step import GatedStep
+from scope_widgets.features.training.steps.objective import Weights, strongest_of_all, strongest_of_each
+from scope_widgets.features.training.steps.sparse_step import SparseStep
 from scripts import demo_language as language
 from tests.support.box_around_thresholds import Jump
 from tests.support.planted_features import mean_max_cosine

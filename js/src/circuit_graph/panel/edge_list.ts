@@ -58,8 +58,10 @@ export function edgeRow(state: State, rank: number, side: Side, most: number): H
     "tr",
     { class: included ? "" : "cg-absent" },
     h("td", { class: "cg-check" }, box),
-    h("td", {}, link),
-    h("td", { class: "cg-site" }, SITES[receiver.site]),
+    // in a graph of latents nothing is read as query, key or value, and the names take its room
+    ...(graph.receivers.some(({ site }) => site)
+      ? [h("td", {}, link), h("td", { class: "cg-site" }, SITES[receiver.site])]
+      : [h("td", { colspan: "2" }, link)]),
     h("td", { class: "cg-number" }, scoreText(score)),
     h("td", { class: "cg-bar", "aria-hidden": "true" }, bar),
   );
@@ -73,4 +75,6 @@ const brevity = (words: string): string =>
     .replace(/^Heads? /, "")
     .replace(" of layer", "")
     .replace("Embeddings", "emb.")
-    .replace("Logits", "logits");
+    .replace("Logits", "logits")
+    .replace("Latent ", "lat. ")
+    .replace("Error of the SAE of ", "error ");

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scope_widgets.features.training.dead_latents import Life
-from scope_widgets.features.training.objective import Weights
 from scope_widgets.features.training.settings import Settings
+from scope_widgets.features.training.steps.dead_latents import Life
+from scope_widgets.features.training.steps.objective import Weights
 
 #: how fast the weight of the penalty follows the number of latents that fire
 _PACE = 0.02

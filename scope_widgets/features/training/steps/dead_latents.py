@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from scope_widgets.features.training.objective import Weights
 from scope_widgets.features.training.processes import Processes
 from scope_widgets.features.training.settings import Settings
+from scope_widgets.features.training.steps.objective import Weights
 
 #: dead latents begin anew in this share of the steps; those after it are for all to settle
 _BEGIN_ANEW = 0.5

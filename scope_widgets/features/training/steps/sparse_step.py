@@ -8,8 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scope_widgets.features.training.dead_latents import Life
-from scope_widgets.features.training.objective import (
+from scope_widgets.features.training.settings import Settings
+from scope_widgets.features.training.steps.dead_latents import Life
+from scope_widgets.features.training.steps.objective import (
     Fired,
     Weights,
     decode,
@@ -20,7 +21,6 @@ from scope_widgets.features.training.objective import (
     write_gradients,
     write_nested_gradients,
 )
-from scope_widgets.features.training.settings import Settings
 
 #: weight of the reconstruction of the error by latents that do not fire (Gao et al. 2024)
 _AUXILIARY = 1 / 32
