@@ -46,6 +46,9 @@ class Latent:
         Of "gated": `b_gate` and `r_mag`.
     k : int or None
         Of "topk"; `encoders` [d, latent] and `biases` [latent] are then those of all latents.
+    known : Tensor [position] or None
+        Of "topk": what it is on each token of the prompt at hand, where that was measured; the encoder is then left
+        away.
     label : str
         What it stands for, where an index of features knows that; "dead" of one that never fired there.
     largest : float
@@ -70,6 +73,7 @@ class Latent:
     k: int | None = None
     encoders: Tensor | None = None
     biases: Tensor | None = None
+    known: Tensor | None = None
     label: str = ""
     largest: float = 0.0
 

@@ -9,6 +9,7 @@ from scope_widgets.features.evaluation.recovery import Recovery, recovery
 from scope_widgets.features.evaluation.scores import SAEScores
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.formats.pickled.convert import convert
+from scope_widgets.features.indexing.encoded_texts import EncodedTexts, encode_texts
 from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.index import index
 from scope_widgets.features.indexing.neuronpedia import neuronpedia
@@ -27,6 +28,7 @@ from scope_widgets.features.training.train_several import train_several
 
 __all__ = [
     "SAE",
+    "EncodedTexts",
     "FeatureComparison",
     "FeatureIndex",
     "FeatureLabels",
@@ -39,6 +41,7 @@ __all__ = [
     "annotate",
     "compare",
     "convert",
+    "encode_texts",
     "evaluate",
     "index",
     "label",

@@ -15,7 +15,6 @@ from scope_widgets.experiments.trace_model import check_trace, scope_of
 from scope_widgets.features.formats.load import call_that_loads
 from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.sae.massive import is_massive, largest_norm
-from scope_widgets.features.sae.prompt_activations import prompt_activations
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.traces.token_values import TokenValues
@@ -72,10 +71,14 @@ def latent_values(
         raise ValueError(f"{sae!r} does not say of which layer it is, so nothing can be read for it: give it layer=.")
     wanted = _latents(latents)
     warn_of_another_model(trace.model_id, sae)
+    if unknown := [one for one in wanted if not 0 <= one < sae.d_sae]:
+        raise IndexError(f"There is no latent {unknown[0]}: there are 0 to {sae.d_sae - 1}.")
     if sae.site in ("residual", "attention_out", "mlp_out") and sae.site in trace.captured:
         x = getattr(trace, sae.site)(sae.layer).float().cpu()
     else:
-        x = prompt_activations(scope_of(trace, scope), trace.token_ids.tolist(), sae.site, sae.layer)
+        point = sae.site, sae.layer
+        ids = trace.token_ids.tolist()
+        x = scope_of(trace, scope).read_activations([ids], [point])[point].flatten(2)[0].float().cpu()
     codes = sae.encode(x.to(sae.W_enc))
     values = np.stack([codes.of_latent(j).detach().double().cpu().numpy() for j in wanted])
     massive = is_massive(x, largest_norm(x)).numpy()

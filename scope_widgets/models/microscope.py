@@ -22,12 +22,13 @@ from scope_widgets.models.architecture.anatomy import Anatomy
 from scope_widgets.models.architecture.module_lookup import named
 from scope_widgets.models.attention.attention_function import uses_attention_interface
 from scope_widgets.models.encoder_decoder.source import EncodedSource, decoder_tokenizer, encoded
-from scope_widgets.models.execution.activation_edits import Editor, Edits
+from scope_widgets.models.execution.activation_edits import Editor, Edits, HookPoint
 from scope_widgets.models.execution.assemble_trace import assemble_trace
 from scope_widgets.models.execution.cached_run import CachedRun, ResumeMode
 from scope_widgets.models.execution.call_recorder import recording
 from scope_widgets.models.execution.model_validation import is_tested, measured
 from scope_widgets.models.execution.nnsight_model import NNsightModel
+from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.execution.recorder import Recorder, record
 from scope_widgets.models.execution.resume_mode import measured_resume_mode
 from scope_widgets.models.guards.locks import exclusive, held
@@ -331,6 +332,45 @@ class Microscope(ABC):
         """
 
     @abstractmethod
+    def read_activations(self, rows: list[list[int]], points: Sequence[HookPoint]) -> dict[HookPoint, Tensor]:
+        """Run prompts as far as the deepest of some places, and return what is there.
+
+        Parameters
+        ----------
+        rows : list of list of int
+            Token ids of each prompt.
+        points : sequence of (site, layer)
+            Of "residual" (also that of layer `n_layers`), "attention_out", "mlp_in", "mlp_out", "neurons", "z".
+
+        Returns
+        -------
+        dict of (site, layer) to Tensor [prompt, position, d]
+            Of z `[prompt, position, head, d_head]`; behind the end of a shorter prompt it means nothing.
+
+        Examples
+        --------
+        >>> ids = scope.trace("the horse").token_ids.tolist()
+        >>> scope.read_activations([ids], [("mlp_in", 1)])["mlp_in", 1].shape[:2] == (1, len(ids))
+        True
+        """
+
+    @abstractmethod
+    def submit_read(self, rows: list[list[int]], points: Sequence[HookPoint]) -> Job[dict[HookPoint, Tensor]]:
+        """Return the job of `read_activations`, for who does not wait for the model.
+
+        Parameters
+        ----------
+        rows : list of list of int
+        points : sequence of (site, layer)
+
+        Examples
+        --------
+        >>> ids = scope.trace("the horse").token_ids.tolist()
+        >>> list(scope.submit_read([ids], [("residual", 2)]).result())
+        [('residual', 2)]
+        """
+
+    @abstractmethod
     def generate(self, prompt: Prompt, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt and return the new text only.
 
@@ -540,6 +580,14 @@ class LocalMicroscope(Microscope):
         with self.wrapped() as wrapped:
             inputs = {"input_ids": token_ids.to(input_device(self.model))}
             return Editor(wrapped, self.model, self.anatomy, edits or {}).logits(inputs)
+
+    def read_activations(self, rows: list[list[int]], points: Sequence[HookPoint]) -> dict[HookPoint, Tensor]:
+        """Return what is at some places in prompts, see `Microscope.read_activations`."""
+        return read_activations(self, rows, points)
+
+    def submit_read(self, rows: list[list[int]], points: Sequence[HookPoint]) -> Job[dict[HookPoint, Tensor]]:
+        """Return the job of `read_activations`, see `Microscope.submit_read`."""
+        return self.submit(LocalMicroscope.read_activations, self, rows, points)
 
     def generate(self, prompt: Prompt, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt, see `Microscope.generate`."""

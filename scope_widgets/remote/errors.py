@@ -87,6 +87,12 @@ def of_status(code: int, detail: str, host: str) -> RemoteError:
         )
     if code == 413:
         return TooLargeError(f"{server} takes no request of this size: give fewer or shorter prompts.")
+    if code == 400 and "parsing the body" in detail:
+        return TooLargeError(
+            f"{server} could not read the request. Servers whose nnsight and anyio do not go together read none of "
+            "more than 1 MB: send less (fewer latents, prompts or autoencoders at once), or ask whoever runs it to "
+            "import anyio._backends._asyncio before nnsight."
+        )
     if code in (400, 422) and "version" in detail.lower():
         return VersionMismatchError(f"{server} does not take requests of this nnsight{said}")
     if code == 429 or code >= 500:

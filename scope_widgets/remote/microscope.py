@@ -24,7 +24,7 @@ from scope_widgets._types import Prompt, Prompts
 from scope_widgets.models.architecture.anatomy import Anatomy, UnsupportedModelError
 from scope_widgets.models.architecture.rotary_types import rotary_by_length
 from scope_widgets.models.attention.attention_function import uses_attention_interface
-from scope_widgets.models.execution.activation_edits import Edits
+from scope_widgets.models.execution.activation_edits import Edits, HookPoint
 from scope_widgets.models.execution.assemble_trace import arrange, blank_padding, prompt_texts
 from scope_widgets.models.execution.model_validation import is_tested
 from scope_widgets.models.execution.nnsight_trace import TransformersModel
@@ -53,6 +53,10 @@ T = TypeVar("T")
 
 #: quantities that a family may scale, gate or norm
 _MEASURED = frozenset({"z", "attention_out", "mlp_out"})
+#: bytes of a request whose size is said
+_LARGE = 10**6
+#: quantities `[position, d]` that nnsight's trace shows
+_READ_PLAINLY = frozenset({"residual", "attention_out", "mlp_out"})
 
 
 def load(name: str, revision: str | None, host: str | None, api_key: str | None, timeout: float) -> RemoteMicroscope:
@@ -169,6 +173,45 @@ class RemoteMicroscope(Microscope):
         """Run token ids `[batch, position]` beside the model, see `Microscope.logits`."""
         return self.call(LocalMicroscope.logits, (self, token_ids), {"edits": edits})
 
+    def read_activations(self, rows: list[list[int]], points: Sequence[HookPoint]) -> dict[HookPoint, Tensor]:
+        """Read places beside the model, see `Microscope.read_activations`.
+
+        Where nnsight's own trace shows them the text of our modules does not travel, which is more than a prompt's
+        activations.
+        """
+        made = self._read_plainly(rows, points)
+        if made is None:
+            return self.call(LocalMicroscope.read_activations, (self, rows, list(points)), {})
+        request, found = made
+        return found(self._answer(request))
+
+    def submit_read(self, rows: list[list[int]], points: Sequence[HookPoint]) -> Job[dict[HookPoint, Tensor]]:
+        """Return the job of `read_activations`, see `Microscope.submit_read`."""
+        made = self._read_plainly(rows, points)
+        if made is None:
+            return self.submit(LocalMicroscope.read_activations, self, rows, list(points))  # type: ignore[arg-type]
+        request, found = made
+
+        def steps() -> Steps[dict[HookPoint, Tensor]]:
+            yield JobStatus("waiting")
+            return found((yield from self._stored_answer(request)))
+
+        return Job(paced(steps()))
+
+    def _read_plainly(
+        self, rows: list[list[int]], points: Sequence[HookPoint]
+    ) -> tuple[dict[str, Any], Callable[[Any], dict[HookPoint, Tensor]]] | None:
+        """Return a request for places that nnsight's own trace shows and what they are in its answer; else None."""
+        check_token_ids(self, rows)
+        trace = self.trace_of(rows, [None] * len(rows), True, tuple(dict(points)), None)
+        wanted = list(dict.fromkeys(Wanted(*point) for point in points))
+        plainly = {site for site, _ in points} <= _READ_PLAINLY
+        if not plainly or self._seen_beside_the_model_only(trace.mask, wanted):
+            return None
+        self._check_size(wanted, trace.token_ids.shape)
+        request, arrange_all = self._reading(trace, wanted)
+        return request, lambda answer: {(one.site, one.layer): x for one, x in arrange_all(answer)[0].items()}
+
     def generate(self, prompt: Prompt, *, max_new_tokens: int = 20, **options: Any) -> str:
         """Continue a prompt beside the model, see `Microscope.generate`."""
         return self.call(LocalMicroscope.generate, (self, prompt), {"max_new_tokens": max_new_tokens, **options})
@@ -222,18 +265,27 @@ class RemoteMicroscope(Microscope):
         if found is not None:
             return found
         with tqdm(delay=1.0, leave=False, total=0, disable=self.listener is not None) as bar:
-            answer = self.transport.ask(request, self.listener or (lambda status: show(bar, status)))
+            listener = self.listener or (lambda status: show(bar, status))
+            if large := _large(request):
+                listener(large)
+            answer = self.transport.ask(request, listener)
         entry.keep(answer)
         return answer
 
     def _stored(self, function: Callable[..., T], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Steps[T]:
         """Ask for a stored answer, a step a look."""
         yield JobStatus("waiting")  # whoever only begins a job does not wait for the network
-        request = self._request(function, args, kwargs)
+        answer = yield from self._stored_answer(self._request(function, args, kwargs))
+        return self._result(answer, [*args, *kwargs.values()])  # type: ignore[no-any-return]
+
+    def _stored_answer(self, request: dict[str, Any]) -> Steps[Any]:
+        """Return the answer to a request, stored there for an hour; a step a look."""
         entry = self._cache_entry(request)
         answer, job = entry.find(), entry.job()
         while answer is None:
             if job is None:
+                if large := _large(request):
+                    yield large
                 job = yield from self.transport.begin(request)
                 entry.keep_job(job)
             try:
@@ -244,7 +296,7 @@ class RemoteMicroscope(Microscope):
             job = None
             if answer is not None:
                 entry.keep(answer)
-        return self._result(answer, [*args, *kwargs.values()])  # type: ignore[no-any-return]
+        return answer
 
     def _result(self, answer: dict[str, Any], given: Sequence[Any]) -> Any:
         with understanding(self.transport.address):
@@ -332,30 +384,42 @@ class RemoteMicroscope(Microscope):
             rows = [row[kept].tolist() for row, kept in zip(ids, mask, strict=True)]
             read, scoring = trace_quantities(self, rows, [(one.site, one.layer, one.head) for one in wanted])
             return dict(zip(wanted, read if trace.batched else [one[0] for one in read], strict=True)), scoring
+        request, arrange_all = self._reading(trace, wanted)
+        return arrange_all(self._answer(request))
+
+    def _reading(
+        self, trace: RemoteTrace, wanted: Sequence[Wanted]
+    ) -> tuple[dict[str, Any], Callable[[Any], tuple[dict[Wanted, Tensor], dict[int, AttentionScoring]]]]:
+        """Return the request for quantities that nnsight's own trace shows, and what makes them of its answer."""
+        ids, mask = (value.reshape(-1, trace.mask.shape[-1]) for value in (trace.token_ids, trace.mask))
         of_model = ("logits", "last_logits")
         if lacking := [one for one in wanted if one.site not in of_model and not self.anatomy.has(one.site, one.layer)]:
             raise NotCapturedError(self.anatomy.missing(lacking[0].site, lacking[0].layer))
         asked = plan(self.model, self.anatomy, wanted, [length - 1 for length in trace.lengths])
-        found = self._answer({"read": [list(one) for one in asked], "input_ids": ids, "attention_mask": mask.long()})
-        scoring = {}
-        values: dict[Wanted, Tensor] = {}
         by_name = {f"{one.site}.{one.layer}": one for one in wanted}
-        with understanding(self.transport.address):
-            for name, path, side, _ in asked:
-                one, value = by_name[name], found[name]
-                if one.site == "last_logits":
-                    values[one] = value
-                elif one.site == "logits":
-                    values[one] = blank_padding(value, mask)
-                else:
-                    values[one] = arrange(one.site, arranged(self.anatomy, one.site, value, ids.shape, one.head), mask)
-                if len(values[one]) != len(ids):
-                    raise ValueError(f"{name} is of {len(values[one])} prompts and not of {len(ids)}")
-                if side.isdigit():
-                    scoring[one.layer] = _scoring(found["scoring " + path], mask)
-        if not trace.batched:
-            values = {one: value[0] for one, value in values.items()}
-        return values, scoring
+
+        def arrange_all(found: Any) -> tuple[dict[Wanted, Tensor], dict[int, AttentionScoring]]:
+            scoring = {}
+            values: dict[Wanted, Tensor] = {}
+            with understanding(self.transport.address):
+                for name, path, side, _ in asked:
+                    one, value = by_name[name], found[name]
+                    if one.site == "last_logits":
+                        values[one] = value
+                    elif one.site == "logits":
+                        values[one] = blank_padding(value, mask)
+                    else:
+                        shaped = arranged(self.anatomy, one.site, value, ids.shape, one.head)
+                        values[one] = arrange(one.site, shaped, mask)
+                    if len(values[one]) != len(ids):
+                        raise ValueError(f"{name} is of {len(values[one])} prompts and not of {len(ids)}")
+                    if side.isdigit():
+                        scoring[one.layer] = _scoring(found["scoring " + path], mask)
+            if not trace.batched:
+                values = {one: value[0] for one, value in values.items()}
+            return values, scoring
+
+        return {"read": [list(one) for one in asked], "input_ids": ids, "attention_mask": mask.long()}, arrange_all
 
     def _seen_beside_the_model_only(self, mask: Tensor, wanted: Sequence[Wanted]) -> bool:
         """Whether a trace of prompts `[batch, position]` shows what reading modules does not."""
@@ -382,6 +446,12 @@ class RemoteMicroscope(Microscope):
                 "Ask for single layers (trace.residual(3)), give the trace to an analysis, which runs beside the "
                 "model, or raise scope.most_bytes."
             )
+
+
+def _large(request: dict[str, Any]) -> JobStatus | None:
+    """Return what is said of a request that takes a while to send; None of others."""
+    size = serialization.n_bytes(request)
+    return JobStatus("waiting", f"sending {size / 1e6:,.0f} MB to the server") if size >= _LARGE else None
 
 
 def _checked_sites(capture: Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -48,12 +48,13 @@ class _Packing:
     def __init__(self, scope: Any, functions: bool) -> None:
         self._scope = scope
         self._functions = functions
+        self._sent: dict[tuple[Any, ...], tuple[Tensor, Tensor]] = {}
 
     def __call__(self, value: Any) -> Any:
         if type(value) in _PLAIN:
             return value
         if isinstance(value, Tensor):
-            return value.detach().cpu().clone(memory_format=torch.contiguous_format)
+            return self._tensor(value)
         if type(value) is list:
             return [self(one) for one in value]
         kind, parts = self._parts(value)
@@ -92,6 +93,15 @@ class _Packing:
             "texts, arrays, tensors, lists, dicts and results of this package."
         )
 
+    def _tensor(self, value: Tensor) -> Tensor:
+        """Return a copy; of the same numbers in the same place one copy, which then travels once."""
+        if not value.numel():
+            return value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        key = value.data_ptr(), value.device, value.dtype, value.shape, value.stride()
+        if key not in self._sent:  # with the original, whose place nothing else takes as long as it is there
+            self._sent[key] = value, value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        return self._sent[key][1]
+
     def _array(self, array: np.ndarray[Any, Any]) -> tuple[str, dict[str, Any]]:
         if array.dtype.kind in "biufc":
             return "array", {"of": torch.from_numpy(np.array(array)), "shape": list(array.shape)}
@@ -106,6 +116,8 @@ class _Packing:
         raise TypeError(f"The function {value.__qualname__} cannot come back from a server.")
 
     def _object(self, value: Any) -> tuple[str, dict[str, Any]]:
+        if hasattr(value, "_as_it_travels"):
+            value = value._as_it_travels()
         made = {"class": name_of(type(value))}
         if isinstance(value, tuple):
             return "fields", {**made, "of": [self(one) for one in value]}
@@ -237,8 +249,12 @@ def modules(plain: Any) -> set[str]:
 
 
 def n_bytes(plain: Any) -> int:
-    """Count the bytes of the tensors."""
+    """Count the bytes of the tensors, each once."""
+    return sum(one.numel() * one.element_size() for one in {id(one): one for one in _tensors(plain)}.values())
+
+
+def _tensors(plain: Any) -> Iterator[Tensor]:
     if isinstance(plain, Tensor):
-        return plain.numel() * plain.element_size()
-    parts = plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ()
-    return sum(map(n_bytes, parts))
+        yield plain
+    for part in plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ():
+        yield from _tensors(part)

@@ -110,8 +110,12 @@ class OfLatent(Intervention):
         rows = encoded[steered] if self.own.k is not None else encoded.flatten(0, 1)
         latents = list({one.intervention.own.index: one.intervention.own for one in changes}.values())  # type: ignore[attr-defined]
         shape = steered.shape
-        was: dict[int, Tensor] = {}
-        for latent, found in zip(latents, activations(latents, rows), strict=True):
+        was: dict[int, Tensor] = {
+            one.index: torch.where(steered, one.known.to(flat.device)[positions.to(flat.device)], 0.0)
+            for one in latents
+            if one.known is not None
+        }
+        for latent, found in () if was else zip(latents, activations(latents, rows), strict=True):
             if self.own.k is None:
                 was[latent.index] = found.float().reshape(shape)
             else:
@@ -175,7 +179,7 @@ class ClampFeature(OfLatent):
     sae : SAE or FeatureIndex
         Such as `features.load` returns; an index knows its label, whether it is dead, and how far its slider goes. The
         intervention keeps what this latent needs: few vectors, but the whole encoder where the `k` strongest latents
-        fire ("topk").
+        fire ("topk"), which a model on a server gets when a session begins and with each text that is written on.
     latent : int
     strength : float
         The activation, in the autoencoder's units; NaN leaves the latent as it is. A dead latent can be clamped: what
@@ -227,7 +231,7 @@ class ClampFeature(OfLatent):
         Where it does not fire and no index is known: to what is as long as the value.
         """
         own, rows = self.own, value.flatten(2).flatten(0, 1)
-        largest = float(activations([own], rows)[0].max())
+        largest = float((activations([own], rows)[0] if own.known is None else own.known).max())
         if max(largest, own.largest) > 0:
             return 0.0, round_up(max(_REACH * largest, own.largest))
         norm = float(own.decoder.float().norm())

@@ -26,6 +26,7 @@ from scope_widgets.models.tokens import encode, token_texts
 from scope_widgets.steering.apply_interventions import checked_interventions, in_order
 from scope_widgets.steering.intervention import Intervention, checked_strength, is_neutral
 from scope_widgets.steering.latent_interventions import lines_of_code
+from scope_widgets.steering.prompt_activations import known_where_unchanged, measured_on
 from scope_widgets.steering.slider_ranges import slider_ranges
 from scope_widgets.steering.steer import persistent_edits
 from scope_widgets.steering.steered_distribution import Distribution, Steered
@@ -96,8 +97,8 @@ class Session:
         versus: Token | None = None,
     ) -> None:
         self._set(scope, prompt, interventions, answer, versus)
-        self.spans = slider_ranges(scope, self.token_ids, self.interventions)
         self._current()
+        self.spans = slider_ranges(scope, self.token_ids, self._measured)
         self._check_spelling()
 
     @classmethod
@@ -134,9 +135,8 @@ class Session:
         made._set(scope, prompt, interventions, answer, versus)
 
         def steps() -> Steps[Session]:
-            job = scope.submit(slider_ranges, scope, made.token_ids, made.interventions)
-            made.spans = yield from job.follow()
             yield from made._refresh()
+            made.spans = yield from scope.submit(slider_ranges, scope, made.token_ids, made._measured).follow()
             made._check_spelling()
             return made
 
@@ -174,10 +174,13 @@ class Session:
         def steps() -> Steps[Session]:
             spans = dict(zip(map(id, self.interventions), self.spans, strict=True))
             new = [one for one in made.interventions if id(one) not in spans]
+            measured = yield from measured_on(self.scope, self.token_ids, new)
             if any(one.kind == "clamp" for one in new):  # whose range is measured
-                found = yield from self.scope.submit(slider_ranges, self.scope, self.token_ids, new).follow()
+                found = yield from self.scope.submit(slider_ranges, self.scope, self.token_ids, measured).follow()
             else:
                 found = [one.span for one in new]
+            known = dict(zip(map(id, [*self.interventions, *new]), [*self._measured, *measured], strict=True))
+            made._measured = tuple(known[id(one)] for one in made.interventions)
             spans |= dict(zip(map(id, new), found, strict=True))
             made.spans = list(self.spans) if same else [spans[id(one)] for one in made.interventions]
             return made
@@ -203,6 +206,7 @@ class Session:
         self.tokens = token_texts(scope.tokenizer, rows[0])
         listed = checked_interventions(scope, interventions)
         self.interventions = tuple(listed[i] for i in in_order(listed))
+        self._measured = self.interventions  # see `measured_on`
         self.answers = _answers(scope, answer, versus)
         # logits only: what is made of them takes five times the memory
         self._known: OrderedDict[Strengths, Tensor] = OrderedDict()
@@ -264,7 +268,8 @@ class Session:
         found = {key: distribution for key, distribution in known.items() if distribution is not None}
         unknown = [key for key in known if key not in found]
         if unknown:
-            rows = yield from self.scope.submit(Session._rows, self, unknown).follow()
+            on_prompt = self._with(known_where_unchanged(self.interventions, self._measured))
+            rows = yield from self.scope.submit(Session._rows, on_prompt, unknown).follow()
             for key, logits in zip(unknown, rows, strict=True):
                 found[key] = self._remember(key, Distribution(logits))
         return [self._steered(key, found[key]) for key in keys]
@@ -447,9 +452,18 @@ class Session:
         self._known.clear()
         self._continuation, self._continued_to, self._longer, self._longer_ids = [], 0, None, []
         self._base_state = 0
-        unsteered = yield from self.scope.submit(Session._unsteered_logits, self).follow()
+        plain = self._with(())
+        unsteered = yield from self.scope.submit(Session._unsteered_logits, plain).follow()
         self._unsteered = Distribution(unsteered)
+        self._base, self._base_state = plain._base, plain._base_state
+        self._measured = yield from measured_on(self.scope, self.token_ids, self.interventions)
         self._state = state
+
+    def _with(self, interventions: tuple[Intervention, ...]) -> Session:
+        """Return this session with other interventions, for one request."""
+        made = copy.copy(self)
+        made.interventions = interventions
+        return made
 
     def _current(self) -> None:
         Job(self._refresh()).result(progress=False)

@@ -16,7 +16,20 @@ installed="${NDIF_LOCAL_HOME:-$HOME/.cache/ndif-local}"
 elsewhere="$(mktemp -d)"
 export NDIF_LOCAL_HOME="$elsewhere/home" NDIF_LOCAL_RAYTMP="$elsewhere/ray" NDIF_LOCAL_MODEL_DIR="$installed/tiny-gpt2"
 mkdir "$NDIF_LOCAL_HOME"
-ln -s "$installed/venv" "$NDIF_LOCAL_HOME/venv"
+mkdir -p "$NDIF_LOCAL_HOME/venv/bin"
+find "$installed/venv" -mindepth 1 -maxdepth 1 ! -name bin -exec ln -s -t "$NDIF_LOCAL_HOME/venv" {} +
+find "$installed/venv/bin" -mindepth 1 -maxdepth 1 ! -name gunicorn -exec ln -s -t "$NDIF_LOCAL_HOME/venv/bin" {} +
+# nnsight gives every object a `save`, over which anyio stumbles where it is imported later: the API then refuses what it
+# must read in a thread, requests of more than 1 MiB.
+cat > "$NDIF_LOCAL_HOME/venv/bin/gunicorn" <<EOF
+#!$installed/venv/bin/python
+import sys
+import anyio._backends._asyncio
+from gunicorn.app.wsgiapp import run
+if __name__ == "__main__":  # the dispatcher is a process that imports this file again
+    sys.exit(run())
+EOF
+chmod +x "$NDIF_LOCAL_HOME/venv/bin/gunicorn"
 NDIF_LOCAL_EXTRA_REPOS="$(cd "$root" && "$python" -m tests.support.ndif_repositories "$elsewhere/models")"
 # Requests of callers that it does not trust run apart from the weights; ours are trusted unless a test says otherwise.
 export NDIF_LOCAL_ACTOR=CPUSandboxModelActor

@@ -11,8 +11,12 @@ import pytest
 import traitlets
 
 from scope_widgets import Microscope, features
+from scope_widgets._job import Job
 from scope_widgets.features import FeatureIndex
+from scope_widgets.remote.errors import ServerDownError
 from scope_widgets.widgets import FeatureBrowser, Selection
+from scope_widgets.widgets.core.requests import finished
+from tests.support.fake_transport import fake_remote
 
 EVIL = "<img src=x onerror=window.evil=1>"
 
@@ -77,7 +81,7 @@ def test_searches_are_those_of_the_index(index: FeatureIndex) -> None:
 
 def test_what_fires_on_a_text_is_what_the_autoencoder_says(index: FeatureIndex) -> None:
     text = "Mary gave John a book"
-    data, (at, latents, values) = FeatureBrowser(index).answer_fires(text)
+    data, (at, latents, values) = finished(FeatureBrowser(index).answer_fires(text))
     tokens, codes = index.encode(text)
     dense = np.zeros((len(tokens), 512))
     dense[ints(at), ints(latents)] = floats(values)
@@ -89,7 +93,7 @@ def test_some_latents_alone(index: FeatureIndex, tmp_path: Path) -> None:
     view = FeatureBrowser(index, latents=[40, 27, 40], latent=40)
     assert ints(view.latents).tolist() == [40, 27]
     assert len(view.counts) == 2 * 4
-    assert set(ints(view.answer_fires("Lily ran to Mary")[1][1])) <= {27, 40}
+    assert set(ints(finished(view.answer_fires("Lily ran to Mary"))[1][1])) <= {27, 40}
     with pytest.raises(traitlets.TraitError, match="Latent 3 is not among the 2"):
         view.latent = 3
     saved = [(name, args) for name, args, *_ in view.saved_answers()]
@@ -148,8 +152,8 @@ def test_without_a_model_browsing_works_and_running_says_what_it_needs() -> None
     assert view.answer_latent(3)[0]["lines"]
     assert view.cannot_run == "What fires on a text needs the model: FeatureBrowser(index, scope=scope)."
     with pytest.raises(ValueError, match="needs the model"):
-        view.answer_fires("Mary")
-    assert view.answer_warm_up() == ({}, [])
+        finished(view.answer_fires("Mary"))
+    assert finished(view.answer_warm_up()) == ({}, [])
 
 
 def test_a_dead_latent_has_a_page(index: FeatureIndex) -> None:
@@ -377,3 +381,25 @@ def test_latents_stand_beside_those_of_another_autoencoder(index: FeatureIndex) 
     ):
         with pytest.raises((TypeError, ValueError), match=sentence):
             FeatureBrowser(index, **options)
+
+
+def test_a_typed_text_on_a_server_holds_no_kernel(index: FeatureIndex) -> None:
+    """It says its place in the queue, can be left, and says when the server is lost."""
+    assert index.scope is not None
+    remote = fake_remote(index.scope)
+    remote.transport.blocked = True
+    view, text = FeatureBrowser(index.with_model(remote, None)), "Mary gave John a book"
+    job: Job[Any] = Job(view.answer_fires(text))
+    texts = [status.text for status in job]
+    assert "queued, position 3" in texts
+    (data, buffers), (expected, own) = job.result(), finished(FeatureBrowser(index).answer_fires(text))
+    assert data == expected
+    np.testing.assert_allclose(floats(buffers[2]), floats(own[2]), atol=1e-5)
+    assert remote.transport.asked == ["read"]
+    left: Job[Any] = Job(view.answer_fires(text + " and a horse"))
+    next(left)
+    left.cancel()
+    assert remote.transport.asked == ["read"]
+    remote.transport.down = True
+    with pytest.raises(ServerDownError, match="server is down"):
+        finished(view.answer_fires("the dog runs"))

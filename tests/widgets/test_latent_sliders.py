@@ -4,6 +4,7 @@ import dataclasses
 import math
 from functools import cache
 
+import pytest
 import torch
 
 from scope_widgets import features, steering
@@ -106,9 +107,57 @@ def test_a_server_gives_the_same_and_few_vectors_travel():
     assert serialization.n_bytes(packed) < 10 * 4 * d < 4 * d * n_latents
 
 
-def test_of_the_strongest_the_whole_encoder_travels():
-    remote = fake_remote(scope())
-    sae = some_sae("topk", d=128, layer=2)
-    here, there = (steering.Session(one, PROMPT, [steering.ClampFeature(sae, 3, 4.0)]) for one in (scope(), remote))
+def sizes_of(remote):
+    """Return the list to which the bytes of tensors of each request are added."""
+    sizes, answer = [], remote.transport._answer
+    remote.transport._answer = lambda request: (sizes.append(serialization.n_bytes(request)), answer(request))[1]
+    return sizes
+
+
+@pytest.mark.parametrize("options", [{}, {"site": "mlp_in", "output_site": "mlp_out"}])
+def test_of_the_strongest_the_encoder_travels_once_a_session(options):
+    """What they are on the prompt is measured once; a text that is written on needs the encoder again."""
+    remote, sae = fake_remote(scope()), some_sae("topk", d=128, layer=2, **options)
+    sizes, encoder = sizes_of(remote), 4 * 128 * sae.d_sae
+    given = [steering.ClampFeature(sae, 3, 4.0), steering.ScaleFeature(sae, 7, 3.0)]
+    here, there = (steering.Session(one, PROMPT, given) for one in (scope(), remote))
+    assert there.spans == here.spans
+    assert sum(size >= encoder for size in sizes) == 1
+    assert max(sizes) < 1.6 * encoder  # of two latents, too
+    sizes.clear()
+    for one, other in zip(there.grid([{0: 9.0}, {1: 0.0}, None]), here.grid([{0: 9.0}, {1: 0.0}, None]), strict=True):
+        torch.testing.assert_close(one.logits, other.logits, atol=1e-5, rtol=1e-5)
+    assert max(sizes) < encoder / 2
+    with steering.steer(scope(), *given):  # which measures nothing before
+        expected = scope().trace(PROMPT).logits[-1]
+    torch.testing.assert_close(here.at().logits, expected, atol=1e-4, rtol=1e-4)
+    written = [list(one.continuations([None], max_new_tokens=3))[-1] for one in (there, here)]
+    assert written[0] == written[1]
+    assert max(sizes) >= encoder
+
+
+def test_behind_another_intervention_they_are_ranked_anew():
+    remote, sae = fake_remote(scope()), some_sae("topk", d=128, layer=2)
+    given = [steering.ScaleHead(1, 0, 0.0), steering.ClampFeature(sae, 3, 4.0)]
+    here, there = (steering.Session(one, PROMPT, given) for one in (scope(), remote))
+    sizes = sizes_of(remote)
     torch.testing.assert_close(there.at().logits, here.at().logits, atol=1e-5, rtol=1e-5)
-    assert serialization.n_bytes(serialization.pack(there, remote)) > sae.W_enc.numel() * 4
+    assert max(sizes) >= 4 * 128 * sae.d_sae
+    with steering.steer(scope(), *given):  # which measures nothing before
+        expected = scope().trace(PROMPT).logits[-1]
+    torch.testing.assert_close(here.at().logits, expected, atol=1e-4, rtol=1e-4)
+    changed = there.submit_changed(given[1:]).result()
+    sizes.clear()
+    with steering.steer(scope(), given[1]):
+        expected = scope().trace(PROMPT).logits[-1]
+    torch.testing.assert_close(changed.at().logits, expected, atol=1e-4, rtol=1e-4)
+    assert max(sizes) < 4 * 128 * sae.d_sae / 2
+
+
+def test_the_size_of_a_large_request_is_said():
+    draw = torch.Generator().manual_seed(0)
+    n = 3000
+    sae = features.SAE(torch.randn(128, n, generator=draw), torch.randn(n, 128, generator=draw), torch.zeros(n),
+                       torch.zeros(128), "topk", 4, layer=2)  # fmt: skip
+    job = steering.Session.submit_new(fake_remote(scope()), PROMPT, [steering.ClampFeature(sae, 3, 4.0)])
+    assert "sending 2 MB to the server" in [status.text for status in job]

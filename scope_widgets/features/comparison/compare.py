@@ -123,7 +123,7 @@ def compare(
         raise ValueError(
             f"clean= and corrupted= are pairs, {_LEAST} at least; got {len(sides[0])} and {len(sides[1])} prompts."
         )
-    values = np.stack([np.stack([index.strongest(one) for one in side], 1) for side in sides])
+    values = index.strongest_of([*sides[0], *sides[1]]).reshape(2, len(sides[0]), -1).transpose(0, 2, 1)
     feature = np.flatnonzero(values.any((0, 2)))
     values = values[:, feature]
     differences = values[0] - values[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch import Tensor
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._seeds import seed_of
+from scope_widgets._types import Array
 from scope_widgets.features.evaluation.document_totals import Totals
 from scope_widgets.features.evaluation.measured_texts import MeasuredTexts, read_texts, values_at
 from scope_widgets.features.evaluation.random_latents import random_latents
@@ -17,15 +20,19 @@ from scope_widgets.features.evaluation.spliced_loss import spliced_losses
 from scope_widgets.features.recording.texts import Texts
 from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.sae.massive import largest_norm
+from scope_widgets.features.sae.prompt_codes import sends_weights
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.models.execution.activation_edits import HookPoint
 from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.remote_dispatch import remotable
 
 #: places that can be read and replaced
 _SITES = ("residual", "attention_out", "mlp_in", "mlp_out", "neurons", "z")
 #: logits that are held at once, and tokens of one forward
 _LOGITS, _AT_ONCE = 2**26, 2**12
+#: how often the activations of a text would travel: read twice, and as reconstructions, of random latents too
+_TIMES = 4
 #: edges of the histogram of rates: log10 of the share of tokens
 _EDGES = np.linspace(-8, 0, 33)
 
@@ -108,20 +115,41 @@ def evaluate(
         _check_randomised(scope, sae, *randomised)
         warn_of_another_model(randomised[0].model_id, randomised[1])
     data = read_texts(scope, texts, column, context, max_tokens, special_tokens)
-    mean = _mean(scope, data, points, special_tokens)
-    run = _Run(scope, sae, points, data, mean, seed)
-    with tqdm(total=data.n_rows, unit=" tokens", disable=not progress, leave=False) as bar:
-        for batch in data.batches(_tokens_at_once(scope)):
-            bar.update(run.add(batch, random))
+    size = sum(one.numel() * one.element_size() for one in vars(sae).values() if isinstance(one, Tensor))
+    # elsewhere all is measured beside the model; a few texts and a large autoencoder travel less the other way round
+    there = sends_weights(size, data.n_rows, sae, times=_TIMES, codes=False)
+    measure = _measured if there else _measured.in_process  # type: ignore[attr-defined]
+    scores, kept, n_massive = measure(scope, sae, data, points, special_tokens, random, seed, progress)
+    data.take(kept, n_massive)
     if randomised is not None:
-        run.add_randomised(*randomised)
+        scores = replace(scores, randomised=_of_randomised(scores, data, *randomised))
     note = (
         f"{sae!r}. {data.n_rows:,} tokens of {data.n_documents:,} documents, "
         f"{data.n_special:,} special tokens {'kept' if special_tokens else 'left as they are and not measured'}, "
         f"{data.n_massive:,} of massive norm too; "
         f"95 % intervals: bootstrap over documents"
     )
-    return run.scores(Provenance(scope.model_id, scope.revision, seed=seed, note=note))
+    return replace(scores, provenance=Provenance(scope.model_id, scope.revision, seed=seed, note=note))
+
+
+@remotable
+def _measured(
+    scope: Microscope,
+    sae: SAE,
+    data: MeasuredTexts,
+    points: tuple[HookPoint, HookPoint],
+    special_tokens: bool,
+    random: bool,
+    seed: int,
+    progress: bool,
+) -> tuple[SAEScores, Array, int]:
+    """Return the measures, which tokens of all samples, one after the other, count, and how many were massive."""
+    mean = _mean(scope, data, points, special_tokens)
+    run = _Run(scope, sae, points, data, mean, seed)
+    with tqdm(total=data.n_rows, unit=" tokens", disable=not progress, leave=False) as bar:
+        for batch in data.batches(_tokens_at_once(scope)):
+            bar.update(run.add(batch, random))
+    return run.scores(Provenance(scope.model_id, scope.revision)), np.concatenate(data.kept), data.n_massive
 
 
 def _points(scope: Microscope, sae: SAE) -> tuple[HookPoint, HookPoint]:
@@ -188,7 +216,6 @@ class _Run:
         self._totals, self._null_totals = Totals(data.n_documents), Totals(data.n_documents)
         self._fired, self._null_fired = torch.zeros(sae.d_sae), torch.zeros(sae.d_sae)
         self._null: SAE | None = None
-        self._randomised: dict[str, float] = {}
         self._off = float("nan")
 
     def add(self, batch: list[int], random: bool) -> int:
@@ -227,24 +254,6 @@ class _Run:
                 self._off = float(off[4].max())
         return len(x)
 
-    def add_randomised(self, scope: Microscope, sae: SAE) -> None:
-        """Measure the reconstruction of another autoencoder in another model, on the same texts."""
-        data = self._data
-        points = _points(scope, sae)
-        mean = _mean(scope, data, points, massive=True)  # the tokens that count are those of the other model
-        totals, fired = Totals(data.n_documents), torch.zeros(sae.d_sae)
-        for batch in data.batches(_AT_ONCE):
-            mask = data.mask(batch)
-            if not mask.any():
-                continue
-            given, wanted = values_at(scope, data.rows(batch), [*points])
-            codes, made = _reconstructed(sae, given[mask])
-            fired += torch.bincount(codes.indices.cpu(), minlength=sae.d_sae)
-            documents = torch.tensor([data.documents[at] for at in batch])
-            of_rows = documents[:, None].expand_as(mask)[mask]
-            totals.add(of_rows, _of_rows(wanted[mask], made, codes, mean))
-        self._randomised = {**totals.measures(), "dead_share": float((fired == 0).float().mean())}
-
     def scores(self, provenance: Provenance) -> SAEScores:
         """Return the measures of all that was added."""
         values, intervals = self._totals.measures(), self._totals.intervals(self._seed)
@@ -261,7 +270,7 @@ class _Run:
             low={name: intervals[name][0] for name in order},
             high={name: intervals[name][1] for name in order},
             random={name: random[name] for name in [*order, "dead_share"] if name in random},
-            randomised={name: self._randomised[name] for name in [*order, "dead_share"] if name in self._randomised},
+            randomised={},
             rates_edges=_EDGES.copy(),
             rates=rates,
             n_tokens=n,
@@ -272,6 +281,25 @@ class _Run:
             error_added_back=self._off,
             provenance=provenance,
         )
+
+
+def _of_randomised(scores: SAEScores, data: MeasuredTexts, scope: Microscope, sae: SAE) -> dict[str, float]:
+    """Return the measures of another autoencoder in another model, on the same tokens, without what that loses."""
+    points = _points(scope, sae)
+    mean = _mean(scope, data, points, massive=True)  # the tokens that count are those of the other model
+    totals, fired = Totals(data.n_documents), torch.zeros(sae.d_sae)
+    for batch in data.batches(_AT_ONCE):
+        mask = data.mask(batch)
+        if not mask.any():
+            continue
+        given, wanted = values_at(scope, data.rows(batch), [*points])
+        codes, made = _reconstructed(sae, given[mask])
+        fired += torch.bincount(codes.indices.cpu(), minlength=sae.d_sae)
+        documents = torch.tensor([data.documents[at] for at in batch])
+        of_rows = documents[:, None].expand_as(mask)[mask]
+        totals.add(of_rows, _of_rows(wanted[mask], made, codes, mean))
+    found = {**totals.measures(), "dead_share": float((fired == 0).float().mean())}
+    return {name: found[name] for name in scores.values if name in found}
 
 
 def _reconstructed(sae: SAE, x: Tensor) -> tuple[SparseCodes, Tensor]:

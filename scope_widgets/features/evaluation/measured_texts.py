@@ -75,6 +75,11 @@ class MeasuredTexts:
             mask[row, : len(self.kept[at])] = torch.from_numpy(self.kept[at])
         return mask
 
+    def take(self, kept: Array, n_massive: int) -> None:
+        """Let those tokens count, of all samples one after the other, that did where they were measured."""
+        self.kept = np.split(kept, np.cumsum([len(one) for one in self.kept])[:-1])
+        self.n_massive = n_massive
+
     def leave_out_massive(self, batch: list[int], values: Tensor, largest: float) -> None:
         """Let tokens not count whose activation `[row, position, d]` has a norm above `largest`."""
         massive = is_massive(values, largest).cpu() & self.mask(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._check_choice import checked_count, is_whole
+from scope_widgets._job import Job, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import Shown
@@ -29,8 +31,7 @@ from scope_widgets.features.labelling.labels import FeatureLabels
 from scope_widgets.features.labelling.notes import LatentNote, read_notes
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.sae.check_model import warn_of_another_model
-from scope_widgets.features.sae.massive import is_massive, largest_norm
-from scope_widgets.features.sae.prompt_activations import prompt_activations
+from scope_widgets.features.sae.prompt_codes import prompt_codes, submit_prompt_codes
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.models.microscope import Microscope
@@ -447,15 +448,36 @@ class FeatureIndex(Shown):
         ValueError
             Where the index has no model or SAE, or the prompt no token that is read.
         """
-        codes = self.encode(prompt)[1]
-        found = np.zeros(len(self))
-        np.maximum.at(found, codes.indices.numpy(), codes.values.double().numpy())
+        strongest: Array = self.strongest_of([prompt])[0]
+        return strongest
+
+    def strongest_of(self, prompts: Sequence[str | list[int]]) -> Array:
+        """Return the largest activation of each latent in each of several prompts, float64 `[prompt, latent]`.
+
+        As `strongest`; of a model on a server all prompts are one request, see `encode`.
+
+        Raises
+        ------
+        ValueError
+            Where the index has no model or SAE, or a prompt no token that is read; for no prompt at all.
+
+        Examples
+        --------
+        >>> index = features.FeatureIndex.load("demo", scope=scope)
+        >>> index.strongest_of(["Mary gave John a book", "the dog runs"]).shape == (2, len(index))
+        True
+        """
+        if not len(prompts):
+            raise ValueError("prompts= is empty: give one prompt at least.")
+        codes = self._prompt_codes([self._prompt_ids(one) for one in prompts], largest=True)
+        found: Array = SparseCodes.joined(codes).to_dense().double().numpy()
         return found
 
     def encode(self, prompt: str | list[int]) -> tuple[list[str], SparseCodes]:
         """Return the tokens of a prompt, and which latents fire on each and how strongly, `[token, latent]`.
 
-        Nothing fires on special tokens, which are left out, and on those of massive norm.
+        Nothing fires on special tokens, which are left out, and on those of massive norm. Of a model on a server the
+        activations of the prompt come here, or, where that is less, the encoder goes there and the codes come back.
 
         Raises
         ------
@@ -469,26 +491,61 @@ class FeatureIndex(Shown):
         >>> tokens[:2], len(codes) == len(tokens)
         (['Mary', 'gave'], True)
         """
+        return self._encoded(prompt, self._prompt_codes([self._prompt_ids(prompt)]))
+
+    def submit_encode(self, prompt: str | list[int]) -> Job[tuple[list[str], SparseCodes]]:
+        """Return the job of `encode`, for who does not wait for the model.
+
+        Parameters
+        ----------
+        prompt : str or list of int
+
+        Raises
+        ------
+        ValueError
+            As `encode`.
+
+        Examples
+        --------
+        >>> index = features.FeatureIndex.load("demo", scope=scope)
+        >>> index.submit_encode("Mary gave John a book").result()[0][:2]
+        ['Mary', 'gave']
+        """
+        scope, ids = self._needed_scope(), self._prompt_ids(prompt)
+        job = submit_prompt_codes(scope, [ids], self._placed_sae(), special=scope.tokenizer.all_special_ids)
+
+        def steps() -> Steps[tuple[list[str], SparseCodes]]:
+            return self._encoded(ids, (yield from job.follow()))
+
+        return Job(steps())
+
+    def _encoded(self, prompt: str | list[int], codes: list[SparseCodes]) -> tuple[list[str], SparseCodes]:
+        tokenizer, ids = self._needed_scope().tokenizer, np.array(self._prompt_ids(prompt))
+        kept = ids[~np.isin(ids, tokenizer.all_special_ids)]
+        return token_texts(tokenizer, kept.tolist()), codes[0]
+
+    def _prompt_codes(self, rows: list[list[int]], *, largest: bool = False) -> list[SparseCodes]:
+        scope = self._needed_scope()
+        special = scope.tokenizer.all_special_ids
+        return prompt_codes(scope, rows, self._placed_sae(), special=special, largest=largest)
+
+    def _placed_sae(self) -> SAE:
         sae = self._needed_sae("What fires on a prompt")
+        return sae if sae.layer is not None else replace(sae, layer=self.manifest.layer)
+
+    def _needed_scope(self) -> Microscope:
+        self._needed_sae("What fires on a prompt")
         if self.scope is None:
             raise ValueError("What fires on a prompt needs the model: FeatureIndex.load(folder, scope=, sae=).")
-        ids = np.array(self._prompt_ids(prompt))
-        kept = ~np.isin(ids, self.scope.tokenizer.all_special_ids)
-        x = prompt_activations(self.scope, ids.tolist(), self.manifest.site, self.manifest.layer)
-        x = x[torch.from_numpy(kept)]
-        codes = sae.encode(x)
-        found = SparseCodes(codes.indptr.cpu(), codes.indices.cpu(), codes.values.detach().cpu(), codes.n_latents)
-        massive = is_massive(x, largest_norm(x)).cpu()
-        tokens = token_texts(self.scope.tokenizer, ids[kept].tolist())
-        return tokens, found.without_rows(massive) if massive.any() else found
+        return self.scope
 
     def _prompt_ids(self, prompt: Any) -> list[int]:
         """Return the token ids of a prompt, of which one at least is no special token."""
-        assert self.scope is not None
+        scope = self._needed_scope()
         is_ids = isinstance(prompt, list) and all(map(is_whole, prompt))
         if not is_ids and not isinstance(prompt, str):
             raise ValueError(f"A prompt is one text, or a list of token ids; got {_kind(prompt)}.")
-        tokenizer = self.scope.tokenizer
+        tokenizer = scope.tokenizer
         if is_ids:
             ids = [int(one) for one in prompt]
         else:

@@ -16,6 +16,7 @@ from scope_widgets._untrusted import check_name
 from scope_widgets.features.indexing.by_latent import by_latent
 from scope_widgets.features.indexing.coactivation import partners
 from scope_widgets.features.indexing.directions import neighbours, promoted
+from scope_widgets.features.indexing.encoded_texts import NORM_ROWS, EncodedTexts
 from scope_widgets.features.indexing.examples import Contexts
 from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.files import (
@@ -39,8 +40,6 @@ from scope_widgets.models.tokens import token_texts
 
 #: rows that are encoded at once, and most rows in which it is counted which latents fire together
 ROWS, _PARTNER_ROWS = 2**13, 2**15
-#: rows whose norms say which are massive
-_NORM_ROWS = 4096
 #: what encodes the rows of a layer, a part after the other
 EncodeParts: TypeAlias = Callable[[SAE, JoinedRecordings, int], Iterator[SparseCodes]]
 
@@ -48,7 +47,7 @@ EncodeParts: TypeAlias = Callable[[SAE, JoinedRecordings, int], Iterator[SparseC
 def index(
     scope: Microscope,
     sae: SAE,
-    rec: Recording | Sequence[Recording],
+    rec: Recording | Sequence[Recording] | EncodedTexts,
     *,
     folder: str | Path,
     append: bool = False,
@@ -69,8 +68,10 @@ def index(
         The model of the recording, for the texts of tokens and its unembedding; of one on a server, and of sites that
         are not as wide as the residual stream, it is not known what latents promote.
     sae : SAE
-    rec : Recording or sequence of Recording
-        Of its site, with its layer. Of several, rows and samples are numbered on.
+    rec : Recording, sequence of Recording, or EncodedTexts
+        Of its site, with its layer. Of several, rows and samples are numbered on. What `features.encode_texts` returns
+        is for a model on a server above all: without recordings examples have strengths on their own token alone, and
+        nothing can be appended.
     folder : str or Path
         An index that is there is replaced.
     append : bool, default False
@@ -101,7 +102,15 @@ def index(
     >>> len(features.FeatureIndex.load(folder / "index"))
     64
     """
-    return indexed(scope, sae, rec, folder, append, seed, progress, _encoded_parts)
+    if not isinstance(rec, EncodedTexts):
+        return indexed(scope, sae, rec, folder, append, seed, progress, _encoded_parts)
+    if append:
+        raise ValueError("append= is for recordings, of which all is encoded again; encoded texts are indexed anew.")
+    if (rec.model, rec.site, rec.layer) != (scope.model_id, sae.site, sae.layer):
+        raise ValueError(f"{rec!r} are of another model or place than {scope.model_id} and {sae!r}.")
+    if rec.codes.n_latents != sae.d_sae:
+        raise ValueError(f"{rec!r} were encoded by another autoencoder than {sae!r}.")
+    return _written(scope, sae, rec, check_folder(folder), [], seed, progress)
 
 
 def indexed(
@@ -121,8 +130,25 @@ def indexed(
     joined = JoinedRecordings([*before, *given])
     layer = _checked(scope, sae, joined)
     codes = _codes(sae, joined, layer, progress, encode_parts)
+    encoded = EncodedTexts(
+        codes, joined.table, joined.n_samples, joined.manifest.model, joined.manifest.revision, sae.site, layer
+    )
+    recordings = [IndexedRecording(_from(folder, one.folder), digest_of_recording(one)) for one in joined.parts]
+    return _written(scope, sae, encoded, folder, recordings, seed, progress)
+
+
+def _written(
+    scope: Microscope,
+    sae: SAE,
+    encoded: EncodedTexts,
+    folder: Path,
+    recordings: list[IndexedRecording],
+    seed: int,
+    progress: bool,
+) -> FeatureIndex:
+    """Write the index of codes and return it."""
+    codes, table = encoded.codes, encoded.table
     arrays = empty_arrays(sae.d_sae)
-    table = joined.table
     token_ids = table["token_id"].to_numpy()
     sorted_codes = by_latent(codes)
     contexts = Contexts(table["sample_id"].to_numpy(), token_ids)
@@ -137,15 +163,15 @@ def indexed(
     for name, array in zip(("partner", "partner_together", "count_of_partners"), found, strict=True):
         arrays[name] = torch.from_numpy(array)
     manifest = IndexManifest(
-        model=joined.manifest.model,
-        revision=joined.manifest.revision,
+        model=encoded.model,
+        revision=encoded.revision,
         site=sae.site,
-        layer=layer,
+        layer=encoded.layer,
         d_sae=sae.d_sae,
         n_tokens=len(codes),
-        n_samples=joined.n_samples,
+        n_samples=encoded.n_samples,
         n_partner_rows=len(some),
-        recordings=[IndexedRecording(_from(folder, one.folder), digest_of_recording(one)) for one in joined.parts],
+        recordings=recordings,
     )
     named = ("example_window", "token", "promoted", "suppressed")
     ids = np.unique(np.concatenate([np.unique(drawn.windows), *(np.unique(arrays[name].numpy()) for name in named)]))
@@ -221,7 +247,7 @@ def _encoded_parts(sae: SAE, rec: JoinedRecordings, layer: int) -> Iterator[Spar
 
 def largest_norm_of(rows: MappedRows) -> float:
     """Return the norm above which a row is massive, from rows that are spread evenly."""
-    return largest_norm(rows[:: max(1, len(rows) // _NORM_ROWS)])
+    return largest_norm(rows[:: max(1, len(rows) // NORM_ROWS)])
 
 
 def encode_part(sae: SAE, rows: MappedRows, start: int, largest: float) -> SparseCodes:

@@ -28,7 +28,7 @@ def shard_tensors(
     points = [(site, layer) for site in manifest.widths for layer in manifest.layers]
     parts: list[list[Tensor]] = [[torch.empty(0)] * len(samples) for _ in points]
     order = sorted(range(len(samples)), key=lambda at: len(samples[at].token_ids))
-    for batch in _batches(order, samples):
+    for batch in batches_of(order, [sample.token_ids for sample in samples]):
         values = _values(scope, [samples[at].token_ids for at in batch], points, manifest.dtype)
         for layer, value in enumerate(values):
             for row, at in zip(value, batch, strict=True):
@@ -57,11 +57,11 @@ def shard_tensors(
     return tensors
 
 
-def _batches(order: list[int], samples: list[Sample]) -> Iterator[list[int]]:
+def batches_of(order: list[int], rows: list[list[int]]) -> Iterator[list[int]]:
     """Yield samples of about one length, which take little padding, the same ones whatever came before."""
     batch: list[int] = []
     for at in order:
-        if batch and len(samples[at].token_ids) * (len(batch) + 1) > _AT_ONCE:
+        if batch and len(rows[at]) * (len(batch) + 1) > _AT_ONCE:
             yield batch
             batch = []
         batch.append(at)

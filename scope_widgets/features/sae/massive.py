@@ -15,7 +15,12 @@ _TIMES = 10.0
 
 def largest_norm(rows: Tensor) -> float:
     """Return the norm above which a row is massive, from some rows `[row, d]`."""
-    return _TIMES * float(rows.float().norm(dim=-1).median()) if len(rows) else float("inf")
+    return largest_of_norms(rows.float().norm(dim=-1))
+
+
+def largest_of_norms(norms: Tensor) -> float:
+    """Return the norm above which a row is massive, from the norms of some rows `[row]`."""
+    return _TIMES * float(norms.median()) if len(norms) else float("inf")
 
 
 def is_massive(rows: Tensor, largest: float) -> Tensor:

@@ -81,6 +81,10 @@ class SAE(Weights):
         tensors: dict[str, Any] = {name: one.to(*args) for name, one in vars(self).items() if isinstance(one, Tensor)}
         return replace(self, **tensors)
 
+    def _as_it_travels(self) -> SAE:
+        """Return it without what its file and its training say, for a model elsewhere."""
+        return replace(self, history={}, metadata={}) if self.history or self.metadata else self
+
     def save(self, folder: str | Path) -> Path:
         """Write it to a folder in SAELens's layout, which `features.load` and SAELens read, and return the folder.
 

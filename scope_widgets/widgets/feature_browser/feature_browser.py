@@ -21,6 +21,7 @@ from scope_widgets.features.sae.one_latent import digest
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.reproducing_code import load_line
+from scope_widgets.widgets.core.requests import LongAnswer, finished
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.feature_browser.columns import COLUMNS, column, packed
@@ -378,20 +379,20 @@ class FeatureBrowser(View):
         here = np.isin(latents, self._listed)
         return {"most": _MOST_FOUND}, [latents[here].astype("<i4").tobytes(), match[here].astype("<f4").tobytes()]
 
-    def answer_warm_up(self) -> Answer:
+    def answer_warm_up(self) -> LongAnswer:
         """Make what the first text needs and later ones find made, before it is typed."""
         if not self.cannot_run and not self._warm:
             self._warm = True
             ids = np.unique(self.index.arrays["token"][:1000])
             with suppress(ValueError):  # the first text will say it
-                self.index.encode(ids[ids >= 0][:16].tolist())
+                yield from self.index.submit_encode(ids[ids >= 0][:16].tolist()).follow()
         return {}, []
 
-    def answer_fires(self, text: str) -> Answer:
+    def answer_fires(self, text: str) -> LongAnswer:
         """Return what fires on a text: its tokens; token, latent (int32) and activation (float32) of each firing."""
         if self.cannot_run:
             raise ValueError(self.cannot_run)
-        tokens, codes = self.index.encode(text)
+        tokens, codes = yield from self.index.submit_encode(text).follow()
         here = np.isin(codes.indices.numpy(), self._listed)
         columns = (codes.rows.numpy(), "<i4"), (codes.indices.numpy(), "<i4"), (codes.values.float().numpy(), "<f4")
         return {"tokens": tokens}, [values[here].astype(kind).tobytes() for values, kind in columns]
@@ -407,7 +408,7 @@ class FeatureBrowser(View):
             fires = self.search_by == "fires_on"
             args = {"text": self.search} if fires else {"by": self.search_by, "what": self.search}
             with suppress(ValueError):  # what cannot be found here cannot be found there
-                answer = self.answer_fires(**args) if fires else self.answer_find(**args)
+                answer = finished(self.answer_fires(**args)) if fires else self.answer_find(**args)
                 yield "fires" if fires else "find", args, *answer
         yield "identity", {}, *self.answer_identity()
         for given, data in self._said_why:

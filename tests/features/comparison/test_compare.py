@@ -10,6 +10,7 @@ from scipy import stats
 from scope_widgets import Microscope, features
 from scope_widgets.features.comparison import compare as compare_module
 from scope_widgets.features.indexing.feature_index import FeatureIndex
+from tests.support.fake_transport import fake_remote
 
 N_LATENTS = 500
 
@@ -27,6 +28,9 @@ class Planted(FeatureIndex):
         if prompt.startswith("clean"):
             values[self._planted] += self._draw.gamma(4.0, size=len(self._planted))
         return values
+
+    def strongest_of(self, prompts):
+        return np.stack([self.strongest(one) for one in prompts])
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +109,15 @@ def test_of_a_model_the_planted_direction_is_found(scope, tmp_path):
         features.compare(index, texts, others)
     with pytest.raises(ValueError, match="are pairs, 2 at least; got 1 and 2"):
         features.compare(index, texts[:1], others[:2])
+
+
+def test_pairs_are_one_request_on_a_server(scope):
+    index = FeatureIndex.load("demo", scope=scope)
+    remote = fake_remote(scope)
+    texts = ["Mary gave John a book", "the dog runs", "John went to the store"]
+    here, there = (features.compare(one, texts, texts[::-1]) for one in (index, index.with_model(remote, None)))
+    assert remote.transport.asked == ["read"]
+    np.testing.assert_array_equal(there.feature, here.feature)
+    np.testing.assert_allclose(there.clean, here.clean, atol=1e-4)
+    with pytest.raises(ValueError, match="prompts= is empty"):
+        index.strongest_of([])

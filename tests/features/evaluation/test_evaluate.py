@@ -9,6 +9,8 @@ import torch
 
 from scope_widgets import Microscope, features
 from scope_widgets.features.evaluation import evaluate as evaluate_module
+from scope_widgets.features.sae import prompt_codes
+from scope_widgets.remote.serialization import n_bytes
 from tests.support.fake_transport import fake_remote
 from tests.support.tiny_models import tiny_model, tiny_tokenizer
 
@@ -194,6 +196,28 @@ def test_beside_a_server_the_numbers_are_the_same(scope):
     here = features.evaluate(scope, an_sae(), TEXTS[:5], progress=False)
     there = features.evaluate(fake_remote(scope), an_sae(), TEXTS[:5], progress=False)
     assert here.values == pytest.approx(there.values, nan_ok=True)
+
+
+def test_many_texts_are_one_request_from_which_measures_come(scope, monkeypatch):
+    monkeypatch.setattr(prompt_codes, "_MODULES", -(10**9))  # as if the texts were many
+    sae = dataclasses.replace(an_sae(), history={"loss": [1.0] * 1000})
+    remote = fake_remote(scope)
+    sizes, answer = [], remote.transport._answer
+
+    def measured(request):
+        found = answer(request)
+        sizes.append((n_bytes(request), n_bytes(found)))
+        return found
+
+    remote.transport._answer = measured
+    here, there = (features.evaluate(one, sae, TEXTS, progress=False) for one in (scope, remote))
+    assert remote.transport.asked == ["_measured"]
+    for name in ("values", "low", "high", "random"):
+        assert getattr(there, name) == pytest.approx(getattr(here, name), nan_ok=True)
+    assert there.provenance.note == here.provenance.note
+    ((up, down),) = sizes
+    assert up < 4 * (2 * sae.W_enc.numel() + 200)
+    assert down < 4000
 
 
 def test_what_cannot_be_measured_is_said(scope):
