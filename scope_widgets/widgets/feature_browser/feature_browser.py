@@ -23,7 +23,7 @@ from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.reproducing_code import load_line
 from scope_widgets.widgets.core.requests import LongAnswer, finished
 from scope_widgets.widgets.core.selection import Selection
-from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
+from scope_widgets.widgets.core.view import TALLEST, Answer, View
 from scope_widgets.widgets.feature_browser.columns import COLUMNS, column, packed
 from scope_widgets.widgets.feature_browser.latent_page import latent_page, others_of, own_notes
 from scope_widgets.widgets.feature_browser.touched_latents import TouchedLatents
