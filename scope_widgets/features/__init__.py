@@ -7,12 +7,12 @@ from scope_widgets.features.evaluation.evaluate import evaluate
 from scope_widgets.features.evaluation.randomise import randomise
 from scope_widgets.features.evaluation.recovery import Recovery, recovery
 from scope_widgets.features.evaluation.scores import SAEScores
+from scope_widgets.features.feature_index.feature_index import FeatureIndex
+from scope_widgets.features.feature_index.neuronpedia import neuronpedia
 from scope_widgets.features.formats.load import load
 from scope_widgets.features.formats.pickled.convert import convert
 from scope_widgets.features.indexing.encoded_texts import EncodedTexts, encode_texts
-from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.index import index
-from scope_widgets.features.indexing.neuronpedia import neuronpedia
 from scope_widgets.features.labelling.annotate import annotate
 from scope_widgets.features.labelling.label import label
 from scope_widgets.features.labelling.labels import FeatureLabels

@@ -14,7 +14,7 @@ import pytest
 
 from scope_widgets import Microscope
 from scope_widgets.features import FeatureIndex
-from scope_widgets.features.indexing.demo_index import demo_index
+from scope_widgets.features.feature_index.demo_index import demo_index
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets import FeatureBrowser, Selection
 from scope_widgets.widgets.feature_browser import why_it_fires

@@ -206,7 +206,7 @@ def test_numbers_of_many_latents_fit_into_a_message() -> None:
 def test_notes_are_written_from_the_page(tmp_path: Path) -> None:
     import shutil
 
-    from scope_widgets.features.indexing.demo_index import demo_index
+    from scope_widgets.features.feature_index.demo_index import demo_index
 
     shutil.copytree(demo_index(), tmp_path / "index")
     index = FeatureIndex.load(tmp_path / "index")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from scope_widgets.features.distributed.workers import mapped
-from scope_widgets.features.indexing.feature_index import FeatureIndex
+from scope_widgets.features.feature_index.feature_index import FeatureIndex
 from scope_widgets.features.indexing.index import ROWS, encode_part, indexed, largest_norm_of
 from scope_widgets.features.recording.joined_recordings import JoinedRecordings
 from scope_widgets.features.recording.recording import Recording

@@ -13,12 +13,12 @@ import torch
 from scope_widgets._files import check_folder
 from scope_widgets._progress import tqdm
 from scope_widgets._untrusted import check_name
+from scope_widgets.features.feature_index.feature_index import FeatureIndex
 from scope_widgets.features.indexing.by_latent import by_latent
 from scope_widgets.features.indexing.coactivation import partners
 from scope_widgets.features.indexing.directions import neighbours, promoted
 from scope_widgets.features.indexing.encoded_texts import NORM_ROWS, EncodedTexts
 from scope_widgets.features.indexing.examples import Contexts
-from scope_widgets.features.indexing.feature_index import FeatureIndex
 from scope_widgets.features.indexing.files import (
     N_LISTED,
     IndexedRecording,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scope_widgets.features.indexing.feature_index import FeatureIndex
+from scope_widgets.features.feature_index.feature_index import FeatureIndex
 from scope_widgets.features.labelling.notes import (
     LONGEST_LABEL,
     LONGEST_NOTE,

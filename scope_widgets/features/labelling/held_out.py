@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from scope_widgets._types import Array
-from scope_widgets.features.indexing.feature_index import FeatureIndex
+from scope_widgets.features.feature_index.feature_index import FeatureIndex
 from scope_widgets.features.indexing.random_contexts import SCORED, WINDOW
 from scope_widgets.features.labelling.fit_rules import Fitter
 from scope_widgets.features.labelling.labels import UNLABELLED

@@ -13,7 +13,7 @@ from scope_widgets._files import write_text
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._seeds import seed_of
-from scope_widgets.features.indexing.feature_index import FeatureIndex
+from scope_widgets.features.feature_index.feature_index import FeatureIndex
 from scope_widgets.features.indexing.files import LABELS
 from scope_widgets.features.labelling.held_out import Labelling, Predict, decided, q_of
 from scope_widgets.features.labelling.labels import FeatureLabels

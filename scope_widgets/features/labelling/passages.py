@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scope_widgets._types import Array
-from scope_widgets.features.indexing.feature_index import FeatureIndex
+from scope_widgets.features.feature_index.feature_index import FeatureIndex
 from scope_widgets.features.indexing.random_contexts import SCORED, WINDOW
 
 #: what a token may look like; the first that holds is its form

@@ -15,7 +15,7 @@ from scope_widgets._types import Array
 from scope_widgets._untrusted import opening
 from scope_widgets.experiments.circuit.circuit import Circuit
 from scope_widgets.features import SAE, FeatureIndex, NearestLatents, annotate, neuronpedia
-from scope_widgets.features.indexing.demo_index import is_demo
+from scope_widgets.features.feature_index.demo_index import is_demo
 from scope_widgets.features.labelling.labels import UNLABELLED
 from scope_widgets.features.sae.one_latent import digest
 from scope_widgets.models.microscope import Microscope

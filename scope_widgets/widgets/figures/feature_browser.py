@@ -6,7 +6,7 @@ import numpy as np
 
 from scope_widgets._types import Array
 from scope_widgets.features import FeatureIndex
-from scope_widgets.features.indexing.example_lines import ExampleLine
+from scope_widgets.features.feature_index.example_lines import ExampleLine
 from scope_widgets.features.labelling.labels import UNLABELLED
 from scope_widgets.widgets.core.drawing.colours import MAGNITUDE, coloured
 from scope_widgets.widgets.core.drawing.picture_svg import visible

@@ -9,7 +9,7 @@ from scipy import stats
 
 from scope_widgets import Microscope, features
 from scope_widgets.features.comparison import compare as compare_module
-from scope_widgets.features.indexing.feature_index import FeatureIndex
+from scope_widgets.features.feature_index.feature_index import FeatureIndex
 from tests.support.fake_transport import fake_remote
 
 N_LATENTS = 500

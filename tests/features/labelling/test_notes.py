@@ -12,7 +12,7 @@ import pytest
 
 from scope_widgets import features
 from scope_widgets.features import FeatureIndex
-from scope_widgets.features.indexing.demo_index import demo_index
+from scope_widgets.features.feature_index.demo_index import demo_index
 from scope_widgets.features.labelling.notes import LatentNote
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from scope_widgets.features.labelling.labels import UNLABELLED
 
 if TYPE_CHECKING:
-    from scope_widgets.features.indexing.example_lines import ExampleLine
-    from scope_widgets.features.indexing.feature_index import FeatureIndex
+    from scope_widgets.features.feature_index.example_lines import ExampleLine
+    from scope_widgets.features.feature_index.feature_index import FeatureIndex
 
 
 def neuronpedia(index: FeatureIndex, latents: Iterable[int], *, source: str = "") -> list[dict[str, Any]]:

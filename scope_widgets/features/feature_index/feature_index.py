@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from scope_widgets._check_choice import checked_count, is_whole
@@ -20,13 +19,13 @@ from scope_widgets._result import Shown
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening, read_text, reading
 from scope_widgets.experiments.sae_latent import Latent
+from scope_widgets.features.feature_index.demo_index import demo_index
+from scope_widgets.features.feature_index.example_lines import ExampleLine, example_lines, recorded_rows
+from scope_widgets.features.feature_index.search import by_direction, by_label, by_promoted, by_rate, by_text, by_token
 from scope_widgets.features.formats.load import load
-from scope_widgets.features.indexing.demo_index import demo_index
-from scope_widgets.features.indexing.example_lines import ExampleLine, example_lines, recorded_rows
 from scope_widgets.features.indexing.examples import BEFORE, N_TOP, OF_EACH, QUARTERS
 from scope_widgets.features.indexing.files import LABELS, IndexManifest, read_index
 from scope_widgets.features.indexing.random_contexts import RandomContexts
-from scope_widgets.features.indexing.text_search import rows_with_text
 from scope_widgets.features.labelling.labels import FeatureLabels
 from scope_widgets.features.labelling.notes import LatentNote, read_notes
 from scope_widgets.features.recording.mapped_rows import MappedRows
@@ -40,9 +39,6 @@ from scope_widgets.traces.token_values import TokenValues
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: examples of a latent whose texts are searched
-_SEARCHED = 5
 
 
 class FeatureIndex(Shown):
@@ -604,11 +600,11 @@ class FeatureIndex(Shown):
         """
         n = checked_count("n", n)
         found = [
-            self._by_list("token=", "token", "token_lift", token),
-            None if text is None else self._by_text(text),
-            None if label is None else self._by_label(label),
-            None if rate is None else self._by_rate(rate),
-            self._by_list("promotes=", "promoted", "promoted_by", promotes),
+            None if token is None else by_token(self.arrays, self._texts, token),
+            None if text is None else by_text(self.arrays, self._texts, text),
+            None if label is None else by_label(len(self), self.labels, self.notes, label),
+            None if rate is None else by_rate(self._rates(), rate),
+            None if promotes is None else by_promoted(self.arrays, self._texts, promotes),
             None if like is None else self._by_direction(like),
             None if fires_on is None else self._by_prompt(fires_on),
         ]
@@ -629,84 +625,13 @@ class FeatureIndex(Shown):
         rates: Array = self.arrays["count"] / max(1, self.manifest.n_tokens)
         return rates
 
-    def _by_list(self, said: str, name: str, values: str, token: str | int | None) -> Array | None:
-        """Return the value of a token in the lists of all latents, NaN where it is not in them."""
-        if token is None:
-            return None
-        ids = self._ids_of(said, name, token)
-        at = np.isin(self.arrays[name], ids)
-        found = np.full(len(self), np.nan)
-        has = at.any(1)
-        found[has] = np.where(at[has], self.arrays[values][has], -np.inf).max(1)
-        return found
-
-    def _ids_of(self, said: str, name: str, token: str | int) -> list[int]:
-        """Return the ids of a token; raise ValueError where no latent lists it, with its other spellings that some do.
-
-        An index holds the texts of the tokens that are in it; ids that are in no list find nothing.
-        """
-        if is_whole(token):
-            return [int(token)]
-        if not isinstance(token, str) or not token:
-            raise ValueError(f"{said} is the text or the id of one token; got {opening(token)}.")
-        ids = [one for one, text in self._texts.items() if text == token]
-        listed = set(np.unique(self.arrays[name]).tolist())
-        if not listed.isdisjoint(ids):
-            return ids
-        plain = token.strip().lower()
-        near = sorted({text for one, text in self._texts.items() if one in listed and text.strip().lower() == plain})
-        instead = f"; there is {', '.join(map(repr, near[:5]))}" if near else ""
-        raise ValueError(f"{said}{token[:40]!r} is in no list of tokens of this index{instead}.")
-
-    def _by_text(self, text: str) -> Array:
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError(f"text= is what to look for in the examples; got {opening(text)}.")
-        # spaces are left out: they belong to tokens in some tokenizers, and stand between them in others
-        wanted = "".join(text.lower().split())
-        texts = {one: "".join(said.lower().split()) for one, said in self._texts.items()}
-        windows = self.arrays["example_window"][:, :_SEARCHED]
-        there = rows_with_text(windows.reshape(-1, windows.shape[-1]), texts, wanted).reshape(windows.shape[:2]).any(1)
-        return np.where(there, 1.0, np.nan)
-
-    def _by_label(self, label: str) -> Array:
-        if self.labels is None and not self.notes:
-            raise ValueError("label= searches labels, and there are none yet: features.label(index) makes them.")
-        if not isinstance(label, str) or not label:
-            raise ValueError(f"label= is what to look for in the labels; got {opening(label)}.")
-        found = np.full(len(self), np.nan)
-        if self.labels is not None:
-            has = np.array([label.lower() in one.lower() for one in self.labels.label], dtype=bool)
-            found[self.labels.feature[has]] = np.nan_to_num(self.labels.detection[has])
-        found[[one for one, own in self.notes.items() if label.lower() in own.label.lower()]] = 1.0
-        return found
-
-    def _by_rate(self, rate: tuple[float, float]) -> Array:
-        try:
-            low, high = map(float, rate)
-        except (TypeError, ValueError):
-            low, high = np.nan, np.nan
-        if isinstance(rate, str) or not 0 <= low <= high <= 1:
-            raise ValueError(f"rate= is (low, high), shares of tokens from 0 to 1, such as (0.01, 0.1); got {rate!r}.")
-        rates = self._rates()
-        return np.where((rates >= low) & (rates <= high), 1.0, np.nan)
-
     def _by_direction(self, like: int | Tensor) -> Array:
-        found = np.full(len(self), np.nan)
         if is_whole(like) and not isinstance(like, Tensor):
             near = self.neighbours(int(like))
+            found = np.full(len(self), np.nan)
             found[near["feature"].to_numpy()] = near["cosine"]
             return found
-        rows = self._needed_sae("like=direction").W_dec.detach().cpu().float()
-        try:
-            direction = torch.as_tensor(like).detach().cpu().float()
-        except (TypeError, ValueError, RuntimeError):
-            raise TypeError(f"like= is a latent or a direction [{rows.shape[1]}]; got {opening(like)}.") from None
-        if direction.shape != rows.shape[1:] or not direction.norm() > 0:
-            raise ValueError(
-                f"like= is a latent or a direction [{rows.shape[1]}] that is not 0; got shape {tuple(direction.shape)}."
-            )
-        cosines: Array = torch.nn.functional.cosine_similarity(rows, direction[None], dim=1).numpy().astype(np.float64)
-        return cosines
+        return by_direction(self._needed_sae("like=direction").W_dec.detach().cpu().float(), like)
 
     def _by_prompt(self, prompt: str | list[int]) -> Array:
         found = self.strongest(prompt)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scope_widgets.features.indexing import text_search
+from scope_widgets.features.feature_index import text_search
 
 
 def test_texts_are_found_as_in_the_joined_text(monkeypatch):
