@@ -140,7 +140,16 @@ def measure(quick: bool = False) -> list[Figure]:
         browser = browser_of(index, latents)
         name = f"FeatureBrowser first message, {latents:,} latents"
         figures = [Figure(name, first_message(browser) / 1e6, "MB", 2, "lower")]
-        return figures + _in_lab(Path(folder), index, latents, rounds=1 if quick else 3)
+        return figures + _saved(Path(folder)) + _in_lab(Path(folder), index, latents, rounds=1 if quick else 3)
+
+
+def _saved(folder: Path) -> list[Figure]:
+    """Measure a page of some latents that works from disk; sae_vis's of as many has 46.5 MB."""
+    from scope_widgets import features, widgets
+
+    view = widgets.FeatureBrowser(features.FeatureIndex.load("demo"), latents=list(range(256)))
+    size = view.to_html(folder / "page.html").stat().st_size / 1e6
+    return [Figure("FeatureBrowser saved page of 256 latents of the demo", size, "MB", 46.5, "lower")]
 
 
 def _in_lab(folder: Path, index: Path, latents: int, rounds: int) -> list[Figure]:
