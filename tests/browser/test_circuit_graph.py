@@ -938,7 +938,7 @@ def test_latents_are_boxes_whose_edges_can_be_opened(show: Any, browser_page: An
     made = latent_circuit()
     view, place = show(made, height=420)
     assert "5 confirmed of 6 tried" in panel(place)
-    assert "Latent 2.41" in panel(place)
+    assert "lat. 2.41" in panel(place)
     column, row = made.graph.places["2.41"]
     browser_page.mouse.click(*spot(place, column, row, heads=made.graph.n_columns))
     frame(browser_page)
