@@ -4,7 +4,7 @@ import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
 import { count, counted, significant, steady } from "../core/format";
 import { plain } from "../core/tokens";
-import { type Colouring, createLine } from "./lines";
+import { type Colouring, createLine } from "./example_line";
 import type { Label, LatentPage, Line } from "./page_data";
 import { percent } from "./page_text";
 import type { State } from "./state";

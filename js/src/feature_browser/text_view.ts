@@ -3,8 +3,8 @@ import { h } from "../core/elements/dom";
 import { counted, steady } from "../core/format";
 import type { Selection } from "../core/selection";
 import { plain } from "../core/tokens";
+import { createLine, tokenElement } from "./example_line";
 import type { Fires } from "./fires";
-import { createLine, tokenElement } from "./lines";
 import type { State } from "./state";
 
 /** Spans of tokens in the page, lines of latents, and tokens of the text itself. */

@@ -5,8 +5,8 @@ import type { Tooltip } from "../core/elements/tooltip";
 import { computed, draw, type ReadonlySignal, signal, sizeOf, watch } from "../core/reactive";
 import type { State } from "./state";
 import { beside, LINE, type Lines, lineOf, linesOf } from "./text_layout";
+import { colourToken, tokenBox } from "./token_box";
 import { isClipped } from "./token_colours";
-import { colourToken, tokenBox } from "./token_line";
 import { describe, noteOf } from "./tooltip_text";
 
 /** Lines beyond those in sight, above and below. */

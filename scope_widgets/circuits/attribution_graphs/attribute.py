@@ -12,8 +12,8 @@ from scope_widgets._check_choice import checked_count
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._types import Array, Prompt
+from scope_widgets.circuits.attribution_graphs.frozen_forward import FrozenForward
 from scope_widgets.circuits.attribution_graphs.graph import AttributionGraph
-from scope_widgets.circuits.attribution_graphs.linear_forward import LinearForward
 from scope_widgets.experiments.latent_attribution.dictionaries import Dictionary, listed
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
 from scope_widgets.models.architecture.unembedding import Unembedding
@@ -100,7 +100,7 @@ class _Work:
     def __init__(self, scope: LocalMicroscope, row: list[int], by_layer: dict[int, Dictionary], n_logits: int) -> None:
         self._scope, self._row, self._saes = scope, row, by_layer
         skips = {layer: sae for layer, sae in by_layer.items() if getattr(sae, "W_skip", None) is not None}
-        self._forward = LinearForward(scope, row, skips, list(by_layer))
+        self._forward = FrozenForward(scope, row, skips, list(by_layer))
         self._n = len(row)
         self.features: list[tuple[int, int, int]] = []
         strengths: list[float] = []

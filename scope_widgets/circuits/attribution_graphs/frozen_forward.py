@@ -16,7 +16,7 @@ from scope_widgets.models.input_device import input_device
 from scope_widgets.models.microscope import LocalMicroscope
 
 
-class LinearForward:
+class FrozenForward:
     """One prompt, recorded so that autograd goes back from any MLP's input and from the final stream to what was added.
 
     Attention weights have no gradient, norms have that of their scale as it is, and what each MLP writes is a leaf (of

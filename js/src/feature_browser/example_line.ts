@@ -5,6 +5,7 @@ import { h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
 import { exact } from "../core/format";
 import { parts, plain, tokenSpan } from "../core/tokens";
+import { tokenBox } from "../token_view/token_box";
 
 /** Tokens before and behind the one in the middle. */
 const [BEFORE, BEHIND] = [14, 10];
@@ -28,8 +29,7 @@ export interface Colouring {
 
 export function tokenElement(token: string, value: number | null, { table, high }: Colouring): HTMLElement {
   const cut = [...token].length > LONGEST ? `${[...token].slice(0, LONGEST).join("")}…` : token;
-  const span = h("span", { class: "fb-token", dir: "ltr" });
-  span.append(...parts(cut).map(({ text, dim }) => (dim ? h("i", {}, text) : text)));
+  const span = tokenBox(parts(cut), false, { class: "fb-token" });
   if (value === null) span.classList.add("fb-unknown");
   else if (value > 0) {
     const colour = table[Math.max(1, entryOf(value, { kind: "linear", low: 0, high: high || 1, threshold: 0 }))]!;

@@ -1,7 +1,7 @@
-/** A token on the colour of its number: of the text, and of the lines of other views that show pieces of texts. */
+/** A token on the colour of its number: of the text, and of the examples of a latent. */
 import { cssColour, inkOn } from "../core/drawing/colour";
 import { h } from "../core/elements/dom";
-import { type Part, parts } from "../core/tokens";
+import type { Part } from "../core/tokens";
 
 /** What is written of a token, its stand-ins dimmed; right-to-left text begins at its right edge. */
 export function tokenBox(
@@ -23,19 +23,4 @@ export function colourToken(box: HTMLElement, colour: number, ground: readonly [
   box.classList.toggle("tv-nan", colour === 0);
   box.style.background = colour && colour !== packed ? cssColour(colour) : "";
   box.style.color = colour && colour !== packed ? inkOn(colour) : "";
-}
-
-/** Some tokens in one line, each on its packed colour: for lists of examples, which are cut where there is no room. */
-export function tokenLine(
-  tokens: readonly string[],
-  colours: ArrayLike<number>,
-  ground: readonly [number, number, number],
-): HTMLElement {
-  const line = h("span", { class: "tv-inline" });
-  tokens.forEach((token, at) => {
-    const box = tokenBox(parts(token), false);
-    colourToken(box, colours[at]!, ground);
-    line.append(box);
-  });
-  return line;
 }
