@@ -11,7 +11,22 @@ from typing import TYPE_CHECKING, Any
 from scope_widgets._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from scope_widgets import circuits, editing, features, heads, ioi, lens, patching, steering, widgets
+    from scope_widgets import (
+        circuits,
+        editing,
+        evals,
+        features,
+        geometry,
+        heads,
+        ioi,
+        lens,
+        patching,
+        probing,
+        report,
+        steering,
+        tracking,
+        widgets,
+    )
     from scope_widgets._provenance import Provenance
     from scope_widgets.models.microscope import Microscope
     from scope_widgets.traces.trace import Trace
@@ -21,7 +36,22 @@ _HOMES = {
     "Trace": "scope_widgets.traces.trace",
     "Provenance": "scope_widgets._provenance",
 }
-_MODULES = ("circuits", "editing", "features", "heads", "ioi", "lens", "patching", "steering", "widgets")
+_MODULES = (
+    "circuits",
+    "editing",
+    "evals",
+    "features",
+    "geometry",
+    "heads",
+    "ioi",
+    "lens",
+    "patching",
+    "probing",
+    "report",
+    "steering",
+    "tracking",
+    "widgets",
+)
 
 __all__ = [
     "Microscope",
@@ -29,12 +59,17 @@ __all__ = [
     "Trace",
     "circuits",
     "editing",
+    "evals",
     "features",
+    "geometry",
     "heads",
     "ioi",
     "lens",
     "patching",
+    "probing",
+    "report",
     "steering",
+    "tracking",
     "widgets",
 ]
 

@@ -1,0 +1,1 @@
+"""Shapes of activations: dimension, spectrum, curvature, clusters, projection, statistics."""

@@ -1,0 +1,1 @@
+"""Results as plotly figures, a function of each kind, found by `Result.plot`."""

@@ -1,0 +1,1 @@
+"""Probes: what a linear reader finds of labels in activations, layer by layer, beside its nulls."""

@@ -1,0 +1,1 @@
+"""Runs that leave a folder: events, tables, figures, and how they ended."""
