@@ -402,8 +402,6 @@ if __name__ == "__main__":
         page.get_by_role("button", name="from Python").click()
         page.locator(".sw-bar").first.get_by_text("2.1", exact=True).wait_for(timeout=20_000)
         screenshot(page, "marimo", compared=False)
-        for title in ("Attention, demo", "Steering, demo", "Logit lens, demo", "Direct logit attribution, demo"):
-            page.get_by_text(title).first.wait_for(timeout=30_000)  # marimo drops what is sent to a view before
         page.locator(".sw-prompt-closed").click()  # the bar's, of a workbench
         page.locator("textarea:focus").fill("When Anna and Paul went to the park, Paul gave a book to")
         page.locator("textarea:focus").press("Enter")

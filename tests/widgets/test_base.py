@@ -339,3 +339,17 @@ def test_what_cannot_be_saved_is_refused(built: Path) -> None:
         save_html([], built / "page.html")
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         save_html(Answering(), built / "nowhere" / "page.html")
+
+
+def test_what_changed_before_the_browser_drew_a_view_is_sent_again():
+    view, sent = Answering(title="before"), []
+    view.send_state = lambda names: sent.append(names)
+    view.title = "after"
+    view.selection.heads = [(0, 1)]
+    sent.clear()
+    view._hear(view, {"v": 1, "id": "", "kind": "mounted"}, [])
+    assert sent == [["selected_heads", "title"]]
+    view.title = "later"
+    sent.clear()
+    view._hear(view, {"v": 1, "id": "", "kind": "mounted"}, [])
+    assert sent == []

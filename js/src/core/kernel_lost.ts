@@ -35,6 +35,9 @@ export function kernelLost(model: Model<any>, until: AbortSignal): ReadonlySigna
   return lost;
 }
 
+/** Whether the host is ipywidgets' own. */
+export const isWidgetManager = (model: Model<any>): boolean => commOf(model) !== undefined;
+
 /** The view's layout: ipywidgets gives it whole, and it lives as long as the view's own model, of which a part is given. */
 function commOf(model: Model<any>): (Channel & { comm_live?: boolean }) | undefined {
   const layout = model.get("layout");

@@ -6,7 +6,7 @@ import { hiddenStill } from "./elements/hidden_still";
 import { addPromptLine } from "./elements/prompt_line";
 import { createRoot, type Theme } from "./elements/theme";
 import { createTooltip, type Tooltip } from "./elements/tooltip";
-import { kernelLost } from "./kernel_lost";
+import { isWidgetManager, kernelLost } from "./kernel_lost";
 import { keepKeys } from "./keyboard/host_shortcuts";
 import { computed, type ReadonlySignal, trait } from "./reactive";
 import { Requests } from "./requests";
@@ -72,6 +72,8 @@ export const widget = <T extends ViewTraits>(css: string, build: (view: View<T>)
       fill(shown.signal);
     });
     fill(shown.signal);
+    // marimo drops what is sent to a view before it is drawn; ipywidgets keeps it.
+    if (!saved && !isWidgetManager(given)) given.send({ v: 1, kind: "mounted" });
     return () => {
       shown.abort();
       life.abort();

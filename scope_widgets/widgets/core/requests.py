@@ -36,6 +36,9 @@ class Answers:
         def send(self, content: Any, buffers: Any = None) -> None:
             """Send a message to the browser."""
 
+        def _catch_up(self) -> None:
+            """Send what changed before the browser drew the view."""
+
     def _hear(self, _widget: Any, message: Any, buffers: list[Any]) -> None:
         # Messages of other protocols (anywidget has its own) are left alone.
         if not isinstance(message, dict) or message.get("v") != 1:
@@ -44,6 +47,8 @@ class Answers:
         if message.get("kind") == "cancel":
             self._running.discard(request)
             self._hurry()
+        elif message.get("kind") == "mounted":
+            self._catch_up()
         elif message.get("kind") == "req":
             self._running.add(request)
             steps = self._steps(request, str(message.get("name")), message.get("args", {}))

@@ -74,6 +74,8 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     }
     selection: Selection = None  # type: ignore[assignment]
     _own_layout = False
+    #: traits that changed since the view was made, None once it is drawn
+    _unheard: set[str] | None = None
 
     title = traitlets.Unicode().tag(sync=True)
     theme = traitlets.Enum(["auto", "dark", "light"], "auto").tag(sync=True)
@@ -108,6 +110,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
                 f"{type(self).__name__} has no option {', '.join(unknown)}. Its options are {', '.join(options)}."
             )
         self._running, self._paused = set(), {}
+        self._unheard = None
         self._own_layout = "layout" not in traits
         self.selection = selection or Selection()  # from here on `close` has all that it needs
         self._following = False
@@ -121,6 +124,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
         if selected_tokens is not None:
             traits["selected_tokens"] = selected_tokens
         super().__init__(**traits)
+        self._unheard = set()
         self.selection.join(self)
         self.on_msg(self._hear)
 
@@ -135,6 +139,19 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
         except (ValueError, traitlets.TraitError) as refusal:
             _log.warning("%s", " ".join(str(refusal).split())[:400])
             self.send_state([name for name in names if name in self.keys])
+
+    # -- hosts that drop what is sent to a view before it is drawn
+
+    def notify_change(self, change: Any) -> None:
+        """Send a changed trait, and remember its name until the browser has drawn the view."""
+        super().notify_change(change)
+        if self._unheard is not None and change["name"] in self.keys:
+            self._unheard.add(change["name"])
+
+    def _catch_up(self) -> None:
+        unheard, self._unheard = self._unheard, None
+        if unheard:
+            self.send_state(sorted(unheard))
 
     # -- selection
 
