@@ -343,7 +343,7 @@ def test_what_cannot_be_saved_is_refused(built: Path) -> None:
 
 def test_what_changed_before_the_browser_drew_a_view_is_sent_again():
     view, sent = Answering(title="before"), []
-    view.send_state = lambda names: sent.append(names)
+    view.send_state = lambda key: sent.append(key)
     view.title = "after"
     view.selection.heads = [(0, 1)]
     sent.clear()
