@@ -8,16 +8,20 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from scope_widgets import Microscope
+from scope_widgets._job import Job, JobStatus
 from scope_widgets.features import FeatureIndex
 from scope_widgets.features.feature_index.demo_index import demo_index
 from scope_widgets.models.remote_dispatch import submit
 from scope_widgets.widgets import FeatureBrowser, Selection
+from scope_widgets.widgets.core import requests
 from scope_widgets.widgets.feature_browser import why_it_fires
+from tests.support.kernel_loop import Loop
 from tests.support.view_page import frame, rested
 
 pytestmark = pytest.mark.browser
@@ -269,6 +273,37 @@ def test_a_page_says_why_its_latent_fires(
     browser_page.get_by_role("button", name="Why", exact=True).click()
     browser_page.locator(".fb-parents").wait_for()
     assert browser_page.locator(".fb-parents .sw-link").all_inner_texts() == names
+
+
+def test_a_search_that_waits_says_so_and_can_be_stopped(
+    show: Any, browser_page: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = []
+
+    def waits(_index: FeatureIndex, text: str) -> Any:
+        def steps() -> Any:
+            try:
+                while True:
+                    yield JobStatus("queued", f"'{text}' waits")
+            finally:
+                ended.append(text)
+
+        return Job(steps())
+
+    _, place = show()
+    loop = Loop()
+    monkeypatch.setattr(requests, "asyncio", SimpleNamespace(get_running_loop=lambda: loop))
+    monkeypatch.setattr(FeatureIndex, "submit_encode", waits)
+    field, status = place.get_by_label("Search the latents"), place.locator(".fb-find [role=status]")
+    place.get_by_label("Search by").select_option("fires_on")
+    field.fill("one")
+    loop.run(browser_page, lambda: "'one' waits" in status.inner_text())
+    field.fill("two")  # it does not wait for the first
+    loop.run(browser_page, lambda: "'two' waits" in status.inner_text())
+    assert ended == ["one"]
+    status.get_by_role("button", name="Stop").click()
+    loop.run(browser_page, lambda: status.is_hidden() and ended == ["one", "two"])
+    assert place.locator(".fb-find").get_by_role("alert").all_inner_texts() == []
 
 
 def test_why_says_what_it_needs(show: Any) -> None:

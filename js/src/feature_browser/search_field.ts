@@ -36,6 +36,13 @@ export function createSearch(state: State, leave: () => void, until: AbortSignal
     "×",
   );
   const note = h("div", { class: "sw-problem", role: "alert" });
+  const doing = h("span");
+  const stop = h(
+    "button",
+    { class: "sw-button", type: "button", title: "Stop this search", onclick: () => state.stopSearch() },
+    "Stop",
+  );
+  const status = h("div", { class: "sw-dim", role: "status" }, doing, " ", stop);
   const put = (): void => {
     const kind = select.value as Kind;
     state.setSearch(kind, input.value);
@@ -80,9 +87,13 @@ export function createSearch(state: State, leave: () => void, until: AbortSignal
     note.hidden = !note.textContent;
     input.setAttribute("aria-invalid", String(!note.hidden));
   });
+  watch(until, () => {
+    doing.textContent = state.searchStatus.value;
+    status.hidden = !state.searchStatus.value;
+  });
   watch(until, () => input.setAttribute("aria-busy", String(state.searching.value)));
   return {
-    element: h("div", { class: "fb-find" }, select, h("span", { class: "sw-field" }, input, wipe), note),
+    element: h("div", { class: "fb-find" }, select, h("span", { class: "sw-field" }, input, wipe), status, note),
     focus(kind) {
       if (kind && kind !== state.searchBy.peek()) {
         select.value = kind;

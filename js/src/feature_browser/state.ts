@@ -25,6 +25,8 @@ type Kind = FeatureBrowserTraits["search_by"];
 /** Rows that are asked for at once, and pages that are kept. */
 const [ROWS, PAGES] = [120, 60];
 /** A search waits for a pause in the typing; a text that is run does not. */
+/** Milliseconds after which a search says what it is doing, and gives way to the next. */
+const LONG = 700;
 const PAUSE = 200;
 const SAVED_AFTER = 400;
 
@@ -288,6 +290,14 @@ export class State {
     });
   }
 
+  /** What a search that takes long is doing, "" where none is. */
+  readonly searchStatus = signal("");
+  #search = new AbortController();
+
+  stopSearch(): void {
+    this.#search.abort();
+  }
+
   #saving: ReturnType<typeof setTimeout> | undefined;
   #writing = false;
   #warm = false;
@@ -310,12 +320,18 @@ export class State {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let running = false;
     let again = false;
+    let since = 0;
     const run = async (): Promise<void> => {
-      if (running) return void (again = true);
+      if (running) {
+        again = true;
+        if (performance.now() - since > LONG) this.stopSearch(); // it waits at a server, say
+        return;
+      }
       running = true;
       this.searching.value = true;
       do {
         again = false;
+        since = performance.now();
         await this.#searchOnce(this.searchBy.peek(), this.search.peek());
       } while (again && !until.aborted);
       running = this.searching.value = false;
@@ -325,13 +341,17 @@ export class State {
       clearTimeout(timer);
       if (!text || by === "latent") {
         again = false;
+        this.stopSearch();
         this.#searched.value = this.fires.value = undefined;
         this.problem.value = "";
         if (running) again = true; // what is under way is not to be shown
       } else if (by === "fires_on") void run();
       else timer = setTimeout(run, PAUSE);
     });
-    until.addEventListener("abort", () => clearTimeout(timer));
+    until.addEventListener("abort", () => {
+      clearTimeout(timer);
+      this.stopSearch();
+    });
   }
 
   async #searchOnce(by: Kind, text: string): Promise<void> {
@@ -342,9 +362,20 @@ export class State {
       this.problem.value = reason;
       return;
     }
+    this.#search = new AbortController();
+    const { signal } = this.#search;
+    let [said, isLong] = ["searching", false];
+    const timer = setTimeout(() => {
+      isLong = true;
+      this.searchStatus.value = said;
+    }, LONG);
+    const onProgress = (_done: number, _total: number, text: string): void => {
+      said = text || said;
+      if (isLong && !signal.aborted) this.searchStatus.value = said;
+    };
     try {
       const answer = await (by === "fires_on"
-        ? this.#view.requests.ask("fires", { text })
+        ? this.#view.requests.ask("fires", { text }, { signal, onProgress })
         : this.#view.requests.ask("find", { by, what: text }));
       this.showsList.value = false;
       if (by !== this.searchBy.peek() || !this.search.peek().trim()) return;
@@ -358,6 +389,9 @@ export class State {
       this.problem.value = "";
     } catch (error) {
       if ((error as Error).name !== "AbortError") this.problem.value = (error as Error).message;
+    } finally {
+      clearTimeout(timer);
+      this.searchStatus.value = "";
     }
   }
 }
