@@ -29,7 +29,7 @@ from scope_widgets.heads.head_tokens import HeadTokens
 from scope_widgets.heads.head_writes import writes
 from scope_widgets.heads.importance import importance
 from scope_widgets.heads.label import THRESHOLDS, HeadLabels, label
-from scope_widgets.heads.multiple_comparisons import correct
+from scope_widgets.experiments.statistics.multiple_comparisons import correct
 from scope_widgets.heads.score import score, score_repeated_tokens
 from scope_widgets.heads.value_weighted import ValueWeightedAttention, value_weighted_attention
 from scope_widgets.heads.weight_tokens import copied_tokens, ov_tokens, qk_tokens

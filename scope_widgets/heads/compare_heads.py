@@ -14,7 +14,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.experiments.statistics.rounding import levels, noise_floor, settled
-from scope_widgets.heads.multiple_comparisons import Correction, correct
+from scope_widgets.experiments.statistics.multiple_comparisons import Correction, correct
 
 if TYPE_CHECKING:
     import pandas as pd
