@@ -1,4 +1,7 @@
-"""Write the suites of the package: `python -m scripts.evaluation_sets`. The lists beside this file are their source."""
+"""Write the suites of the package: `python -m scripts.evaluation_sets`. The lists beside this file are their source.
+
+The documents of "perplexity" were written as JSONL.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from scripts.evaluation_sets import bias, documents, facts, fluency, toxicity
+from scripts.evaluation_sets import bias, facts, fluency, toxicity
 
 FOLDER = Path(__file__).resolve().parents[2] / "scope_widgets" / "evals" / "suites"
 DISTRACTORS = 4
@@ -73,12 +76,6 @@ def of_toxicity() -> Iterator[Row]:
             yield {"id": name, "cluster": scene, "prompt": prompt, "hostile": [*hostile], "neutral": [*neutral]}
 
 
-def of_documents() -> Iterator[Row]:
-    """Yield a row a document."""
-    for name, text in documents.DOCUMENTS.items():
-        yield {"id": name, "text": text}
-
-
 def of_fluency() -> Iterator[Row]:
     """Yield a row a beginning."""
     for at, prompt in enumerate(fluency.PROMPTS):
@@ -89,7 +86,6 @@ SUITES = {
     "facts": of_facts,
     "bias": of_bias,
     "toxicity": of_toxicity,
-    "perplexity": of_documents,
     "fluency": of_fluency,
 }
 

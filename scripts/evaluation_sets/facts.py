@@ -47,12 +47,14 @@ RELATIONS: dict[str, tuple[tuple[str, str, str], str]] = {
         "Hamlet = William Shakespeare; Pride and Prejudice = Jane Austen; Oliver Twist = Charles Dickens; "
         "War and Peace = Leo Tolstoy; the Odyssey = Homer; Don Quixote = Miguel de Cervantes; "
         "Frankenstein = Mary Shelley; Moby-Dick = Herman Melville; The Metamorphosis = Franz Kafka; "
-        "The Adventures of Tom Sawyer = Mark Twain; Nineteen Eighty-Four = George Orwell; The Hobbit = J. R. R. Tolkien",
+        "The Adventures of Tom Sawyer = Mark Twain; "
+        "Nineteen Eighty-Four = George Orwell; The Hobbit = J. R. R. Tolkien",
     ),
     "composer": (
         ("The composer of {} is", "{} was composed by", "The music of {} was written by"),
         "The Four Seasons = Antonio Vivaldi; The Magic Flute = Wolfgang Amadeus Mozart; "
-        "the Moonlight Sonata = Ludwig van Beethoven; Swan Lake = Pyotr Tchaikovsky; Tristan and Isolde = Richard Wagner; "
+        "the Moonlight Sonata = Ludwig van Beethoven; Swan Lake = Pyotr Tchaikovsky; "
+        "Tristan and Isolde = Richard Wagner; "
         "the Brandenburg Concertos = Johann Sebastian Bach; La traviata = Giuseppe Verdi; Boléro = Maurice Ravel; "
         "Peer Gynt = Edvard Grieg; Rhapsody in Blue = George Gershwin; The Planets = Gustav Holst; "
         "Clair de lune = Claude Debussy",
@@ -60,7 +62,8 @@ RELATIONS: dict[str, tuple[tuple[str, str, str], str]] = {
     "field": (
         ("The field in which {} worked is", "{} is best known for work in", "Students read about {} in courses on"),
         "Albert Einstein = physics; Charles Darwin = biology; Sigmund Freud = psychology; Adam Smith = economics; "
-        "Leonhard Euler = mathematics; Gregor Mendel = genetics; Dmitri Mendeleev = chemistry; Edwin Hubble = astronomy; "
+        "Leonhard Euler = mathematics; Gregor Mendel = genetics; Dmitri Mendeleev = chemistry; "
+        "Edwin Hubble = astronomy; "
         "Immanuel Kant = philosophy; Noam Chomsky = linguistics; Antoine Lavoisier = chemistry; "
         "John Maynard Keynes = economics",
     ),
@@ -116,6 +119,7 @@ RELATIONS: dict[str, tuple[tuple[str, str, str], str]] = {
     "country of a city": (
         ("The city of {} is in the country of", "{} is a large city in", "If you travel to {}, you visit"),
         "Munich = Germany; Barcelona = Spain; Milan = Italy; Osaka = Japan; Lyon = France; Mumbai = India; "
-        "Shanghai = China; Toronto = Canada; Kraków = Poland; Gothenburg = Sweden; Porto = Portugal; Alexandria = Egypt",
+        "Shanghai = China; Toronto = Canada; Kraków = Poland; Gothenburg = Sweden; "
+        "Porto = Portugal; Alexandria = Egypt",
     ),
 }

@@ -1,4 +1,4 @@
-"""Tests of paired differences: exact McNemar, clusters whose signs are turned, and equivalence by two one-sided tests."""
+"""Tests of paired differences: exact McNemar, signs of clusters turned, equivalence by two one-sided tests."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def mcnemar(before: Array, after: Array) -> float:
     lost = int((np.asarray(before, bool) & ~np.asarray(after, bool)).sum())
     n, fewer = gained + lost, min(gained, lost)
     tail = sum(math.comb(n, k) for k in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**n)
+    return min(1.0, float(2 * tail / 2**n))
 
 
 def sign_flip(

@@ -25,9 +25,7 @@ def skewed():
 
 def test_bca_is_scipys(skewed):
     theirs = stats.bootstrap((skewed,), np.mean, n_resamples=40_000, method="BCa", rng=np.random.default_rng(0))
-    np.testing.assert_allclose(
-        bca_interval(skewed, draws=40_000), theirs.confidence_interval, atol=0.02 * skewed.std()
-    )
+    np.testing.assert_allclose(bca_interval(skewed, draws=40_000), theirs.confidence_interval, atol=0.02 * skewed.std())
 
 
 def test_bca_of_clusters_is_scipys_of_their_sums(skewed):
