@@ -3,6 +3,7 @@
 from scope_widgets.evals.compare import compare, compared
 from scope_widgets.evals.comparison import Comparison
 from scope_widgets.evals.eval_result import EvalResult
+from scope_widgets.evals.harness import harness_model
 from scope_widgets.evals.interventions import Intervention
 from scope_widgets.evals.items import Beginning, Document, Fact, Pair, Question
 from scope_widgets.evals.measures.outcome import Output
@@ -30,6 +31,7 @@ __all__ = [
     "TaskScores",
     "compare",
     "compared",
+    "harness_model",
     "hatecheck",
     "load",
     "profanity",

@@ -38,7 +38,7 @@ _MEASURES: dict[SuiteKind, ModuleType] = {
     "fluency": fluency,
 }
 #: a text on which it is seen whether an intervention acts where a prompt ends
-_PROBE = "The dog walked to the store and the cat walked to the river"
+PROBE = "The dog walked to the store and the cat walked to the river"
 #: from this share of unknown tokens on a note says so
 _MANY_UNKNOWN = 0.01
 
@@ -176,12 +176,12 @@ def measured(
     with tqdm(total=total, desc=f"intervention: {what[:40]}", disable=not progress, leave=False, delay=1.0) as bar:
         unedited = TextScorer(scope, texts, bar.update)
         try:
-            usual = 0.0 if intervention is None else generation_gap(scope, texts, _PROBE)
+            usual = 0.0 if intervention is None else generation_gap(scope, texts, PROBE)
 
             def body(model: Microscope) -> None:
                 own = texts if model is scope else Texts(model)
                 changed = intervention is not None and model is scope
-                gap = generation_gap(model, own, _PROBE) if changed else 0.0
+                gap = generation_gap(model, own, PROBE) if changed else 0.0
                 runner = TextScorer(model, own, bar.update, acts_where_prompts_end(gap, usual))
                 for suite in suites:
                     extra = (unedited,) if suite.kind == "fluency" else ()

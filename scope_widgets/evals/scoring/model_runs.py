@@ -52,13 +52,13 @@ def forced_log_probabilities(scope: Any, prompts: list[list[int]], continuations
     writes; a run of the whole row does not show where its prompt ends.
     """
     force = _Force(continuations, len(prompts[0]))
-    _generate(scope, prompts, max(map(len, continuations)), force)
+    _generate(scope, prompts, max(map(len, continuations)), force, ends=False)  # a text may go on behind an end
     return [np.array(one[: len(continuations[i])], dtype=np.float64) for i, one in enumerate(force.found)]
 
 
 @remotable
 def continue_prompts(
-    scope: Any, prompts: list[list[int]], max_new_tokens: int, uniform: Array | None
+    scope: Any, prompts: list[list[int]], max_new_tokens: int, uniform: Array | None, *, ends: bool = True
 ) -> list[list[int]]:
     """Return continuations of prompts of equal length, without what ends them.
 
@@ -70,13 +70,15 @@ def continue_prompts(
     uniform : ndarray [row, token] or None
         Numbers from 0 to 1 by which tokens are sampled at temperature 1, by the inverse of the cumulative distribution:
         two models with like distributions write like texts by the same numbers. None: the likeliest token.
+    ends : bool, default True
+        Whether a text ends where the model ends it; else it goes on, and nothing is cut.
     """
     chosen = _Choose(uniform, len(prompts[0]))
-    out = _generate(scope, prompts, max_new_tokens, chosen)
-    ends = _ends(scope)
+    out = _generate(scope, prompts, max_new_tokens, chosen, ends)
+    last = _ends(scope) if ends else set()
     found = []
     for row in out:
-        end = next((i for i, token in enumerate(row) if token in ends), len(row))
+        end = next((i for i, token in enumerate(row) if token in last), len(row))
         found.append(row[:end])
     return found
 
@@ -90,7 +92,7 @@ def _ends(scope: Any) -> set[int]:
     return {one for of in named for one in (of if isinstance(of, list) else [of]) if one is not None}
 
 
-def _generate(scope: Any, prompts: list[list[int]], max_new_tokens: int, choose: Any) -> list[list[int]]:
+def _generate(scope: Any, prompts: list[list[int]], max_new_tokens: int, choose: Any, ends: bool) -> list[list[int]]:
     ids = torch.tensor(prompts, device=input_device(scope.model))
     options = {
         "do_sample": False,
@@ -111,8 +113,8 @@ def _generate(scope: Any, prompts: list[list[int]], max_new_tokens: int, choose:
             "decoder_input_ids": ids,
         }
         options["decoder_start_token_id"] = int(ids[0, 0])
-    if isinstance(choose, _Force):
-        options["eos_token_id"] = None  # a text may go on behind one
+    if not ends:
+        options["eos_token_id"] = None
     with held(scope.model), recording_gradients(False):
         finish_broken()
         out = scope.model.generate(**inputs, **options)

@@ -109,6 +109,20 @@ class TextScorer:
                 self._advance(len(batch))
         return found
 
+    def greedy(self, prompts: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[list[int]]:
+        """Return the likeliest tokens after prompts, of each so many."""
+        found: list[list[int]] = [[]] * len(prompts)
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for i, prompt in enumerate(prompts):
+            groups[len(prompt), lengths[i]].append(i)
+        for (_, length), group in groups.items():
+            for start in range(0, len(group), _ROWS):
+                batch = group[start : start + _ROWS]
+                made = continue_prompts(self.scope, [list(prompts[i]) for i in batch], length, None, ends=False)
+                for i, ids in zip(batch, made, strict=True):
+                    found[i] = ids
+        return found
+
     def continuations(
         self, prompts: Sequence[str], *, max_new_tokens: int, seeds: Sequence[Sequence[int]] | None
     ) -> list[str]:
