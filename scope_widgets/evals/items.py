@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 
 @dataclass(frozen=True)
@@ -99,3 +99,15 @@ class Document:
 
 
 Item: TypeAlias = Fact | Pair | Beginning | Document
+#: the suites that the package ships
+SuiteName = Literal["facts", "bias", "toxicity", "perplexity", "fluency"]
+#: what is measured of a suite's items; "pairs" as "bias", without a share to aim at
+SuiteKind = Literal["facts", "bias", "pairs", "toxicity", "perplexity", "fluency"]
+ITEMS: dict[SuiteKind, type[Item]] = {
+    "facts": Fact,
+    "bias": Pair,
+    "pairs": Pair,
+    "toxicity": Beginning,
+    "perplexity": Document,
+    "fluency": Beginning,
+}

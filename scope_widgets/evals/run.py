@@ -15,6 +15,7 @@ from scope_widgets._result import made_with
 from scope_widgets._seeds import seed_of
 from scope_widgets.evals.eval_result import EvalResult, intervals
 from scope_widgets.evals.interventions import Intervention, described, inside
+from scope_widgets.evals.items import SuiteKind
 from scope_widgets.evals.measures import facts, fluency, pairs, perplexity, toxicity
 from scope_widgets.evals.measures.options import Options, Scorer
 from scope_widgets.evals.measures.outcome import Outcome, Output
@@ -23,7 +24,7 @@ from scope_widgets.evals.profanity import PROFANITY_AUC, profanity
 from scope_widgets.evals.readers.read import read
 from scope_widgets.evals.scoring.score_texts import TextScorer, acts_where_prompts_end, generation_gap
 from scope_widgets.evals.scoring.tokenize import Texts
-from scope_widgets.evals.suite import Suite, SuiteKind, load, names
+from scope_widgets.evals.suite import Suite, load, names
 from scope_widgets.models.microscope import Microscope
 
 #: the name of a suite in the package, the path of a file, or a suite

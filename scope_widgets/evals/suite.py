@@ -6,26 +6,14 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
-from typing import Literal
 
 import numpy as np
 
 from scope_widgets._check_choice import check_choice, checked_count, choices
 from scope_widgets._seeds import seed_of
-from scope_widgets.evals.items import Beginning, Document, Fact, Item, Pair
-
-#: the suites that the package ships
-SuiteName = Literal["facts", "bias", "toxicity", "perplexity", "fluency"]
-#: what is measured of a suite's items; "pairs" as "bias", without a share to aim at
-SuiteKind = Literal["facts", "bias", "pairs", "toxicity", "perplexity", "fluency"]
-ITEMS: dict[SuiteKind, type[Item]] = {
-    "facts": Fact,
-    "bias": Pair,
-    "pairs": Pair,
-    "toxicity": Beginning,
-    "perplexity": Document,
-    "fluency": Beginning,
-}
+from scope_widgets.evals.items import ITEMS, Item, SuiteKind, SuiteName
+from scope_widgets.evals.readers.rows import parse_rows
+from scope_widgets.evals.readers.suite_rows import item_of
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,9 +112,6 @@ def load(name: SuiteName) -> Suite:
 
 @cache
 def _loaded(name: SuiteName) -> Suite:
-    from scope_widgets.evals.readers.rows import parse_rows
-    from scope_widgets.evals.readers.suite_rows import item_of
-
     folder = files("scope_widgets.evals") / "suites"
     rows = parse_rows((folder / f"{name}.jsonl").read_text(encoding="utf-8"), f"{name}.jsonl")
     items = tuple(item_of(name, row) for row in rows)

@@ -10,13 +10,13 @@ from typing import Any, Literal, cast
 
 from scope_widgets._check_choice import check_choice
 from scope_widgets._untrusted import MOST_TEXT, check_name, parse_json, read_bytes, read_text, reading
-from scope_widgets.evals.items import Item
+from scope_widgets.evals.items import Item, SuiteKind
 from scope_widgets.evals.readers.counterfact import counterfact
 from scope_widgets.evals.readers.pairs import bbq, blimp, crows_pairs, winobias
 from scope_widgets.evals.readers.relations import relation
 from scope_widgets.evals.readers.rows import Row, csv_rows, parse_rows
 from scope_widgets.evals.readers.suite_rows import item_of, kind_of
-from scope_widgets.evals.suite import Suite, SuiteKind
+from scope_widgets.evals.suite import Suite
 
 #: how files are laid out
 Layout = Literal["rows", "counterfact", "relations", "crows_pairs", "winobias", "bbq", "blimp"]

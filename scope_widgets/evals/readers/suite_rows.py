@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from scope_widgets.evals.items import Beginning, Document, Fact, Item, Pair, Question
+from scope_widgets.evals.items import Beginning, Document, Fact, Item, Pair, Question, SuiteKind
 from scope_widgets.evals.readers.rows import Row
-from scope_widgets.evals.suite import SuiteKind
 
 
 def item_of(kind: SuiteKind, row: Row) -> Item:
