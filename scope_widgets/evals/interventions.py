@@ -51,8 +51,6 @@ def _made(scope: Microscope, intervention: Any) -> Microscope | list[Callable[[]
     if isinstance(intervention, Microscope):
         return intervention
     if isinstance(intervention, list | tuple):
-        if any(isinstance(one, Microscope) for one in intervention):
-            raise TypeError("Another model is an intervention by itself, not one of a list: measure it alone.")
         found: list[Callable[[], AbstractContextManager[Any]]] = []
         for registered, group in groupby(intervention, _registered):
             members = list(group)
@@ -61,7 +59,8 @@ def _made(scope: Microscope, intervention: Any) -> Microscope | list[Callable[[]
                 continue
             for one in members:
                 inner = _made(scope, one)
-                assert not isinstance(inner, Microscope)
+                if isinstance(inner, Microscope):
+                    raise TypeError("Another model is an intervention by itself, not one of a list: measure it alone.")
                 found += inner
         return found
     if isinstance(intervention, type):

@@ -41,13 +41,6 @@ class Row:
             raise ValueError(f"{self.where}: {name!r} is empty; it holds one text at least.")
         return tuple(value)
 
-    def number(self, name: str) -> int:
-        """Return a field that is a whole number."""
-        value = self._field(name, None)
-        if type(value) is not int:
-            raise ValueError(f"{self.where}: {name!r} is a whole number; got {opening(value)}.")
-        return value
-
     def inner(self, name: str) -> Row:
         """Return a field that is an object."""
         value = self._field(name, None)
