@@ -31,7 +31,7 @@ def crows_pairs(rows: list[Row]) -> list[Pair]:
 
 def blimp(rows: list[Row]) -> list[Pair]:
     """Return BLiMP (Warstadt et al. 2020): the grammatical and the ungrammatical sentence; a cluster is a paradigm."""
-    of_one = len({row.fields.get("UID") for row in rows}) == 1
+    of_one = len({row.text("UID") for row in rows}) == 1
     found = []
     for at, row in enumerate(rows):
         paradigm = row.text("UID")

@@ -251,7 +251,8 @@ class ForestChart(Chart[Comparison]):
         for i, verdict in enumerate(done.verdicts):
             at, colour = np.array([float(n - 1 - i)]), DIM if verdict == "not shown" else INK
             low, middle, high = (np.clip(in_bounds[part, i : i + 1], -end, end) for part in range(3))
-            plot.line(np.concatenate([low, high]), at.repeat(2), colour, 1.6 if verdict == "changed" else 0.8)
+            if np.isfinite([low, high]).all():  # one cluster alone has no interval
+                plot.line(np.concatenate([low, high]), at.repeat(2), colour, 1.6 if verdict == "changed" else 0.8)
             plot.dots(middle, at, colour, 2.4 if verdict == "changed" else 1.6)
         paper.keys(
             [
