@@ -99,17 +99,21 @@ def test_what_does_nothing_changes_nothing_and_keeps_all_of_many_items(demo):
     assert few["bias.stereotyped"]["detectable"] > 0.2
 
 
-@pytest.mark.parametrize("stop", [4, pytest.param(200, marks=pytest.mark.heavy)])
+ANIMALS = ("dog", "cat", "horse", "bird", "cow", "duck", "rabbit", "bear", "farmer", "king", "queen", "doctor")
+STARTS = tuple(f"{the} {animal}" for animal in ANIMALS for the in ("the", "my", "this"))
+
+
+@pytest.mark.parametrize("stop", [6, pytest.param(200, marks=pytest.mark.heavy)])
 def test_another_seed_alone_shows_no_difference(demo, stop):
     """What is sampled differs by its seed; before and after are drawn from one model."""
+    starts = evals.Suite("starts", "fluency", tuple(evals.Beginning(text, "", text) for text in STARTS))
     found = 0
     for seed in range(stop):
-        options = {"n": 20, "samples": 1, "max_new_tokens": 8, "progress": False}
-        sides = [evals.run(demo, "fluency", seed=seed, **options)]
-        other = evals.run(demo, evals.load("fluency").sample(20, seed=seed), seed=10_000 + seed, **options)
-        sides.append(dataclasses.replace(other, provenance=sides[0].provenance))
+        sides = [evals.run(demo, starts, seed=at, max_new_tokens=6, progress=False) for at in (seed, 10_000 + seed)]
+        sides[1] = dataclasses.replace(sides[1], provenance=sides[0].provenance)
+        assert sides[0].outputs != sides[1].outputs
         found += "changed" in evals.compared(*sides).verdicts
-    assert found <= max(1, 0.05 * stop + 2 * np.sqrt(0.05 * 0.95 * stop) * (stop < 100))
+    assert found <= max(1, 0.05 * stop)
 
 
 @pytest.mark.parametrize("stop", [20, pytest.param(200, marks=pytest.mark.heavy)])
