@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 PICTURES = ROOT / "docs" / "pictures"
 #: notebooks that need another model, or a server
-ELSEWHERE = ("features_smollm2", "remote", "smollm2", "steering_smollm2")
+ELSEWHERE = ("before_and_after", "features_smollm2", "remote", "smollm2", "steering_smollm2")
 #: bytes of a notebook, of one of a larger model, whose stills hold more; a picture's plain pixels go first
 MOST, MOST_ELSEWHERE = 300_000, 500_000
 #: inches

@@ -8,6 +8,7 @@ from scope_widgets.circuits.discovery.induction_circuit import induction_circuit
 from scope_widgets.circuits.discovery.methods import METHODS, Method
 from scope_widgets.circuits.drawing.svg import to_svg
 from scope_widgets.circuits.edge_positions import EdgePositions, by_position
+from scope_widgets.circuits.evaluation.ablated_nodes import AblatedNodes
 from scope_widgets.circuits.evaluation.completeness import Completeness
 from scope_widgets.circuits.evaluation.evaluate import Evaluation, evaluate
 from scope_widgets.circuits.evaluation.faithfulness import Faithfulness
@@ -33,6 +34,7 @@ __all__ = [
     "ABLATIONS",
     "METHODS",
     "TASKS",
+    "AblatedNodes",
     "AttributionGraph",
     "Circuit",
     "CircuitAblation",

@@ -7,6 +7,7 @@ closer at patterns, `value_weighted_attention` and `writes` at what a head adds 
 the subject of a fact, `compare_heads` those that differ between two sets of prompts.
 """
 
+from scope_widgets.experiments.statistics.multiple_comparisons import correct
 from scope_widgets.heads.attention_patterns import (
     AttentionEntropy,
     AttentionRollout,
@@ -29,7 +30,6 @@ from scope_widgets.heads.head_tokens import HeadTokens
 from scope_widgets.heads.head_writes import writes
 from scope_widgets.heads.importance import importance
 from scope_widgets.heads.label import THRESHOLDS, HeadLabels, label
-from scope_widgets.heads.multiple_comparisons import correct
 from scope_widgets.heads.score import score, score_repeated_tokens
 from scope_widgets.heads.value_weighted import ValueWeightedAttention, value_weighted_attention
 from scope_widgets.heads.weight_tokens import copied_tokens, ov_tokens, qk_tokens

@@ -13,8 +13,8 @@ from scope_widgets._check_choice import check_choice
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
+from scope_widgets.experiments.statistics.multiple_comparisons import Correction, correct
 from scope_widgets.experiments.statistics.rounding import levels, noise_floor, settled
-from scope_widgets.heads.multiple_comparisons import Correction, correct
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +60,7 @@ class HeadComparison(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
+    figure: ClassVar[str] = "scope_widgets.plots.heads:ranked_heads"
     title: ClassVar[str] = "Heads, first minus second set of prompts"
 
     layer: Array

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
 
+from scope_widgets.experiments.applied_to import applied_to
 from scope_widgets.models.execution.activation_edits import Edits
 from scope_widgets.models.execution.persistent_edits import PersistentEdits
 from scope_widgets.models.guards.restore_on_exit import with_block
@@ -67,6 +69,11 @@ def steer(scope: Microscope, *interventions: Intervention) -> Iterator[None]:
         return
     with persistent_edits(scope, active, [[one.strength for one in active]]).on():
         yield
+
+
+@applied_to.register
+def _(change: Intervention, scope: Microscope, *others: Intervention) -> AbstractContextManager[None]:
+    return steer(scope, change, *others)
 
 
 def persistent_edits(

@@ -12,6 +12,7 @@ from tests.support.paths import NOTEBOOKS as FOLDER
 NOTEBOOKS = sorted(path for path in FOLDER.glob("*.ipynb") if path.stem != "remote")  # that one needs a server
 #: what is made smaller here; `make test-heavy` and `make notebooks` run them as they are
 SMALLER = {
+    "before_and_after": {"folder.exists()": "False", "samples=2": "samples=1, n=8"},
     "circuits": {"n=60": "n=16", "pairs[:30], pairs[30:]": "pairs[:8], pairs[8:]", "greedy=3": "greedy=2"},
     "feature_to_patch": {"range(10)": "range(2)", "steps=400": "steps=100", "[:16]": "[:8]"},
     "ioi": {"n=50": "n=20"},

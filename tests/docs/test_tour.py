@@ -78,7 +78,8 @@ def test_notebooks_hold_what_they_showed(path: Path) -> None:
     assert all(cell["execution_count"] for cell in code)
     assert sum(bool(cell["outputs"]) for cell in code) > len(code) // 2
     outputs = [output for cell in code for output in cell["outputs"]]
-    stills = [output for output in outputs if "sw-still" in "".join(output.get("data", {}).get("text/html", ""))]
+    shown = ["".join(output.get("data", {}).get("text/html", "")) for output in outputs]
+    stills = [html for html in shown if "sw-still" in html or "sw-chart" in html]
     assert len(stills) >= (6 if path.stem == "quickstart" else 1)
     said = " ".join(
         "".join(output.get("text", "")) + "".join(output.get("data", {}).get(kind, ""))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import scope_widgets
-from scope_widgets import Microscope, circuits, editing, features, heads, ioi, lens, patching, steering
+from scope_widgets import Microscope, circuits, editing, evals, features, heads, ioi, lens, patching, steering
 from scope_widgets._result import Result
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -87,6 +87,7 @@ MAKERS = {
     "AttributionGraph": attribution_graph,
     "Attribution": lambda scope: lens.direct_logit_attribution(scope.trace(PROMPT), answer=" Mary", versus=" John"),
     "Circuit": circuit,
+    "Comparison": lambda scope: evals.compare(scope, "bias", steering.ScaleHead(3, 1, 0.5), n=6, progress=False),
     "Completeness": lambda scope: circuits.completeness(scope, circuit(scope), greedy=1),
     "CompositionScores": lambda scope: heads.composition(scope),
     "Curve": lambda scope: circuits.curve(scope, circuit(scope), shares=(0.1, 1.0), draws=1),
@@ -96,6 +97,7 @@ MAKERS = {
     "FeatureLabels": lambda scope: of_an_index(scope, lambda index: features.label(index, latents=[0, 1])),
     "HeadAblation": lambda scope: ioi.ablate_heads(scope, ioi.prompts(scope, n=8), [(3, 1)], draws=2),
     "Direction": direction,
+    "EvalResult": lambda scope: evals.run(scope, ["perplexity", "fluency"], n=4, max_new_tokens=3, progress=False),
     "FactEffect": lambda scope: fact_edit(scope).effect,
     "HeadComparison": comparison,
     "HeadLabels": lambda scope: heads.label(heads.score(scope.trace(PROMPT), null_draws=20)),

@@ -7,6 +7,7 @@ import json
 import random
 import shutil
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -132,7 +133,8 @@ def traces(scope: Any, folder: Path) -> Iterator[Format]:
 
 
 def others(scope: Any, folder: Path) -> Iterator[Format]:
-    """Yield sets of facts and prompts, directions, patches, presets, tasks."""
+    """Yield sets of facts and prompts, directions, patches, presets, tasks, evaluation sets."""
+    yield from suites(folder)
     from scope_widgets import editing, heads, ioi, steering, widgets
     from scope_widgets.cli.circuits import _task
 
@@ -167,6 +169,40 @@ def others(scope: Any, folder: Path) -> Iterator[Format]:
             "answer": [" Mary", " John"], "versus": [" John", " Mary"], "metric": "logit_difference"}  # fmt: skip
     (folder / "task.json").write_text(json.dumps(task))
     yield of_file("task file", folder / "task.json", lambda path: repr(_task(scope, str(path), 2, 0)), damaged_text)
+
+
+def suites(folder: Path) -> Iterator[Format]:
+    """Yield evaluation sets, of which `damaged_text` takes JSON of one line."""
+    from scope_widgets import evals
+
+    relation = {"name": "capital", "prompt_templates": ["The capital of {} is"]} | {
+        "samples": [{"subject": "France", "object": "Paris"}, {"subject": "Peru", "object": "Lima"}]
+    }
+    rewrite = {"prompt": "The tongue of {} is", "subject": "Marie", "relation_id": "P103"} | {
+        f"target_{which}": {"str": name} for which, name in (("true", "French"), ("new", "Dutch"))
+    }
+    counterfact = {"requested_rewrite": rewrite, "paraphrase_prompts": ["Marie, a"], "neighborhood_prompts": ["Jean"]}
+    bbq = {"context": "A and B.", "question": "Who?", "ans0": "A", "ans1": "B", "ans2": "?", "question_polarity": "neg",
+           "context_condition": "ambig", "additional_metadata": {"stereotyped_groups": ["old"]},
+           "answer_info": {"ans0": ["A", "old"], "ans1": ["B", "young"], "ans2": ["?", "unknown"]}}  # fmt: skip
+    examples: dict[str, Any] = {
+        "relation.json": relation,
+        "counterfact.jsonl": counterfact,
+        "bbq.jsonl": bbq,
+        "blimp.jsonl": {"sentence_good": "The dogs run.", "sentence_bad": "The dogs runs.", "UID": "agreement"},
+        "facts.jsonl": {"prompt": "Sky is", "target": "blue", "distractors": ["red"], "neighbours": [], "id": "a"},
+        "toxicity.jsonl": {"prompt": "He said:", "hostile": [" Fool."], "neutral": [" Well."]},
+    }
+    for name, content in examples.items():
+        (folder / name).write_text(json.dumps(content))
+        yield of_file(f"evals {name}", folder / name, lambda path: repr(evals.read(path)), damaged_text)
+    (folder / "crows.csv").write_text(',sent_more,sent_less,bias_type\n0,"The old, one",The young one,age\n')
+    yield of_file("evals CSV", folder / "crows.csv", lambda path: repr(evals.read(path)))
+    (folder / "hate.csv").write_text("functionality,test_case,label_gold\na,Damn,hateful\nb,Hello,non-hateful\n")
+    yield of_file("HateCheck", folder / "hate.csv", lambda path: evals.scorer_auc(evals.profanity, path))
+    with zipfile.ZipFile(folder / "blimp.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(folder / "blimp.jsonl", "data/blimp.jsonl")
+    yield of_file("evals zip", folder / "blimp.zip", lambda path: repr(evals.read(path)))
 
 
 def result_makers() -> dict[str, Callable[[Any], Result]]:

@@ -1,1 +1,1 @@
-"""What analyses share of statistics: a t-test, the interval of a share, means over groups of prompts, rounding."""
+"""What analyses share of statistics: tests, intervals, corrections for several tests, groups of prompts, rounding."""

@@ -13,12 +13,12 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
+from scope_widgets.experiments.statistics.multiple_comparisons import Correction
 from scope_widgets.experiments.statistics.rounding import rank
 from scope_widgets.heads.compare_heads import compare_heads
 from scope_widgets.heads.factual_recall.fact_set import FactSet
 from scope_widgets.heads.factual_recall.subject_attention import SubjectAttention, subject_attention
 from scope_widgets.heads.factual_recall.subject_positions import subject_positions
-from scope_widgets.heads.multiple_comparisons import Correction
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 
@@ -51,6 +51,7 @@ class RecallHeads(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
+    figure: ClassVar[str] = "scope_widgets.plots.heads:ranked_heads"
     title: ClassVar[str] = "Heads that attend to the subject of facts"
 
     layer: Array

@@ -1,4 +1,4 @@
-"""Small charts of results that have no view: a circuit's curve, a strength sweep, an ablation."""
+"""Small charts of results that have no view: a circuit's curve, a strength sweep, an ablation, evaluations."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from scope_widgets._chart import Charted
 from scope_widgets.circuits.evaluation.faithfulness_curve import Curve
+from scope_widgets.evals.comparison import Comparison
 from scope_widgets.patching.ablation.result import Ablation
 from scope_widgets.steering.strength_sweep import StrengthSweep
 from scope_widgets.widgets.core.drawing.figure_files import FigureFiles
@@ -224,6 +225,58 @@ class AblationChart(Chart[Ablation]):
             f"Taken out: {done.what.rstrip('.')}. {lost}. KL divergence of the next token "
             f"{number(float(done.kl.mean()))} nats on average{more}. "
             f"{origin(done.provenance.model, done.provenance.prompts)}"
+        )
+
+
+class ForestChart(Chart[Comparison]):
+    """The difference of each metric with its interval, in units of the difference that would matter."""
+
+    what = "Evaluations before and after an intervention"
+    #: metrics have bounds of their own; what is far beyond stands at the end of the axis
+    _MOST = 4.0
+    _ROW = 9.0
+
+    def draw(self, paper: Paper, *, whole: bool = True) -> None:
+        """Draw a line a metric, from one end of its interval to the other, and a dot at the difference."""
+        done = self.result
+        in_bounds = np.stack([done.low, done.difference, done.high]) / done.bound
+        known = np.abs(in_bounds[np.isfinite(in_bounds)])
+        end = min(self._MOST, max(1.5, float(known.max(initial=0.0))))
+        n = len(done.names)
+        up = Axis("", -0.7, n - 0.3, [(float(n - 1 - i), name) for i, name in enumerate(done.names)])
+        across = round_axis("difference, in bounds that would matter", np.array([-end, end]), 0.0)
+        plot = Plot(paper, across, up, self._ROW * max(n, 1))
+        plot.between(-1.0, 1.0, _OTHER)
+        plot.upright(0.0)
+        for i, verdict in enumerate(done.verdicts):
+            at, colour = np.array([float(n - 1 - i)]), DIM if verdict == "not shown" else INK
+            low, middle, high = (np.clip(in_bounds[part, i : i + 1], -end, end) for part in range(3))
+            if np.isfinite([low, high]).all():  # one cluster alone has no interval
+                plot.line(np.concatenate([low, high]), at.repeat(2), colour, 1.6 if verdict == "changed" else 0.8)
+            plot.dots(middle, at, colour, 2.4 if verdict == "changed" else 1.6)
+        paper.keys(
+            [
+                (_line(INK, 1.6), "changed"),
+                (_line(INK, 0.8), "kept"),
+                (_line(DIM, 0.8), "neither shown"),
+                (f'<rect width="8" height="8" fill="{_OTHER}" fill-opacity=".12"/>', "too little to matter"),
+            ]
+        )
+        beyond = int((known > end).sum())
+        if beyond:
+            paper.paragraph(f"{counted(beyond, 'value')} beyond the axis, drawn at its end.", fill=DIM)
+
+    def caption(self) -> str:
+        """Say what was changed, what is in units of what, and how verdicts are made."""
+        done = self.result
+        bounds = ", ".join(
+            f"{name} {number(bound)}" for name, bound in zip(done.names, done.bound.tolist(), strict=True)
+        )
+        return (
+            f"Intervention: {done.what}. After minus before on the same items, with 95 % intervals (BCa, clusters "
+            f"drawn), each in units of the difference that would matter: {bounds}. Changed: Holm-corrected p below "
+            f"{done.alpha:g}; kept: a smaller difference than that shown by two one-sided tests. Model "
+            f"{done.provenance.model}, seed {done.provenance.seed}."
         )
 
 

@@ -1,0 +1,1 @@
+"""Files of questions, sentences and texts that others published, as suites."""

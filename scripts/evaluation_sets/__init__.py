@@ -1,0 +1,1 @@
+"""What the package's evaluation suites are made of, and the command that writes them."""
