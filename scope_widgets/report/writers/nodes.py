@@ -1,0 +1,129 @@
+"""Entries about heads and MLPs: those that matter on discovery prompts, each with the least claim that holds there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from scope_widgets.experiments.task import Task
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.report.claims.claim import ClaimData
+from scope_widgets.report.entries.entry import Entry
+from scope_widgets.report.verification.claims import Donated, attention_between, claim_evidence
+from scope_widgets.report.verification.effects import Effects, ablation_evidence
+
+#: where a head may be found to attend: from which role to which
+ATTENDS: Final = (
+    ("END", "IO"),
+    ("END", "S1"),
+    ("END", "S2"),
+    ("END", "S1+1"),
+    ("END", "clue"),
+    ("END", "echo"),
+    ("END", "echo+1"),
+    ("S2", "S1"),
+    ("S2", "S1+1"),
+    ("S1+1", "S1"),
+    ("IO+1", "IO"),
+    ("echo+1", "echo"),
+)
+#: share of the metric below which a component is not written down, and attention below which it says nothing of it
+_LEAST_EFFECT, _LEAST_ATTENTION = 0.02, 0.3
+#: what must be kept on discovery prompts: more than verification asks, as other prompts show less
+_KEPT = 0.85
+
+
+def write_nodes(
+    scope: Microscope,
+    pool: Task,
+    n: int,
+    dependences: Sequence[tuple[str, ...]],
+    *,
+    seed: int,
+    notes: dict[str, str] | None = None,
+    groups: dict[str, str] | None = None,
+    most: int = 24,
+) -> tuple[Entry, ...]:
+    """Return entries about heads and MLPs.
+
+    Parameters
+    ----------
+    scope : Microscope
+    pool : Task
+        Discovery prompts: the first `n` are looked at, all give activations.
+    n : int
+    dependences : sequence of tuple of str
+        Sets of roles that a claim may name, the most specific first.
+    seed : int
+    notes, groups : dict of str to str, optional
+        By component: what is known of it, and its group.
+    most : int, default 24
+        Number of entries: those with the largest effects.
+    """
+    task = pool[:n]
+    run = CircuitRun(scope, task, "counterfactual", seed)
+    effects = Effects(run, lambda name, compute: compute(), seed)
+    found = []
+    for name in run.graph.senders[1:]:
+        if name.startswith("a") and int(name[1:].split(".")[0]) in run.graph.whole:
+            continue
+        entry = Entry("mlp" if name.startswith("m") else "head", (name,), task.name, {"depends_on": ["END"]})
+        effect = effects.of(entry)
+        if abs(float(effect.mean() / run.scale)) >= _LEAST_EFFECT:
+            found.append((abs(float(effect.mean())), entry))
+    found = sorted(found, key=lambda one: (-one[0], one[1].components))[:most]
+    attention = _attention(scope, task) if any(entry.kind == "head" for _, entry in found) else {}
+    known: dict[tuple[str, ...], Donated] = {}
+    entries = []
+    for _, entry in found:
+        if ablation_evidence(effects, entry, seed).p >= 0.05:
+            continue
+        for claim in _claims(entry, dependences, attention):
+            tried = replace(entry, claim=claim, id="")
+            roles = tried.parsed.roles
+            if roles not in known:
+                known[roles] = Donated(scope, pool, n, roles, seed)
+            if not known[roles].enough:
+                continue
+            said = claim_evidence(known[roles], pool, tried, effects.of(tried), seed)
+            if all(one.passed and (one.test != "agree" or one.effect >= _KEPT) for one in said):
+                name = entry.components[0]
+                entries.append(replace(tried, note=(notes or {}).get(name, ""), group=(groups or {}).get(name, "")))
+                break
+    return tuple(entries)
+
+
+def _claims(
+    entry: Entry, dependences: Sequence[tuple[str, ...]], attention: dict[str, tuple[str, str]]
+) -> list[ClaimData]:
+    """Return the claims that are tried, those that say most first."""
+    attends = attention.get(entry.components[0])
+    found: list[ClaimData] = []
+    for roles in dependences:
+        depends: ClaimData = {"depends_on": list(roles)}
+        if attends:
+            query, key = attends
+            both = [{"attends": [query, key]}, depends]
+            if query == "END":
+                found += [{"all": [*both, {"copies": key}]}, {"all": [*both, {"suppresses": key}]}]
+            found.append({"all": both})
+        elif entry.kind == "head" and "IO" in roles:
+            found.append({"all": [depends, {"copies": "IO"}]})
+    return found + [{"depends_on": list(roles)} for roles in dependences]
+
+
+def _attention(scope: Microscope, task: Task) -> dict[str, tuple[str, str]]:
+    """Return of each head from where to where it attends most, if that is much."""
+    best: dict[str, tuple[float, tuple[str, str]]] = {}
+    for roles in ATTENDS:
+        shares, even = attention_between(scope, task, *roles)
+        mean = shares.mean(0)
+        for layer in range(scope.n_layers):
+            for head in range(scope.n_heads):
+                name, share = f"a{layer}.h{head}", float(mean[layer, head])
+                much = share >= _LEAST_ATTENTION and share > 2 * float(even.mean())
+                if much and share > best.get(name, (0.0, roles))[0]:
+                    best[name] = share, roles
+    return {name: roles for name, (_, roles) in best.items()}
