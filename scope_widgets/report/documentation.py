@@ -299,7 +299,7 @@ class Documentation(Result):
         return replace(read, figures=read_figures(file.parent))
 
     def to_markdown(self, path: str | Path | None = None) -> str:
-        """Return it as Markdown: the score, the facts, every entry with its evidence; and write it where a path is given."""
+        """Return it as Markdown: score, facts, every entry with its evidence; and write it where a path is given."""
         from scope_widgets.report.pages.markdown import to_markdown
 
         text = to_markdown(self)

@@ -15,7 +15,7 @@ from scope_widgets._untrusted import check_text, json_text, opening, parse_json,
 
 _FOLDER, _MOST = "figures", 64
 #: results that a file may hold, and where their classes are: nothing else is imported by what a file says
-_KINDS: Final = {
+KINDS: Final = {
     "IOIResult": "scope_widgets.ioi.detection.result",
     "Circuit": "scope_widgets.experiments.circuit.circuit",
     "PatchingResult": "scope_widgets.patching.result",
@@ -42,9 +42,9 @@ class Figure:
 
     def __post_init__(self) -> None:
         """Check that a file can hold it."""
-        if type(self.result).__name__ not in _KINDS:
+        if type(self.result).__name__ not in KINDS:
             raise ValueError(
-                f"A figure shows one of {', '.join(_KINDS)}; got {opening(type(self.result).__name__)}: these have "
+                f"A figure shows one of {', '.join(KINDS)}; got {opening(type(self.result).__name__)}: these have "
                 "views that a saved page can hold."
             )
         for text in (self.heading, self.text):
@@ -82,10 +82,10 @@ def read_figures(folder: Path) -> tuple[Figure, ...]:
         if not path.is_file():
             break
         said = parse_json(read_text(path))
-        if not isinstance(said, dict) or said.get("kind") not in _KINDS or not all(
+        if not isinstance(said, dict) or said.get("kind") not in KINDS or not all(
             isinstance(said.get(name), str) for name in ("heading", "text", "result")
         ):  # fmt: skip
             raise ValueError(f"{str(path)!r} is no figure of a documentation: take it out, or make the report again.")
-        kind = getattr(import_module(_KINDS[said["kind"]]), said["kind"])
+        kind = getattr(import_module(KINDS[said["kind"]]), said["kind"])
         found.append(Figure(said["heading"], said["text"], kind.from_json(said["result"])))
     return tuple(found)

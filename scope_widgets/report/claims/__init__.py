@@ -1,1 +1,1 @@
-"""TODO"""
+"""Claims: what an entry says that a component does, as data that can be run."""

@@ -101,21 +101,16 @@ def said(data: ClaimData) -> str:
     --------
     >>> from scope_widgets.report.claims.claim import said
     >>> said({"all": [{"attends": ["END", "IO"]}, {"copies": "IO"}]})
-    'attends from END to IO (at least 0.2), raises the logit of the token at IO'
+    'attends from END to IO (0.2 at least); raises the logit of the token at IO; depends on nothing but IO'
     """
-    words = []
-    for name, given in data.items():
-        if name == "all":
-            words += [said(one) for one in given]
-        elif name == "attends":
-            words.append(f"attends from {given[0]} to {given[1]} (at least {data.get('least', _LEAST)})")
-        elif name == "depends_on":
-            words.append(f"depends on {', '.join(given)} only")
-        elif name in ("copies", "suppresses"):
-            words.append(f"{'raises' if name == 'copies' else 'lowers'} the logit of the token at {given}")
-        elif name in ("fires_on", "fires_after"):
-            words.append(f"fires {name[6:]} {', '.join(map(repr, given))}")
-    return ", ".join(words)
+    claim = read_claim(data)
+    words = [f"attends from {query} to {key} ({least:g} at least)" for query, key, least in claim.attends]
+    words += [f"{'raises' if sign > 0 else 'lowers'} the logit of the token at {role}" for role, sign in claim.copies]
+    if claim.roles:
+        words.append(f"depends on nothing but {', '.join(claim.roles)}")
+    for back, tokens in claim.fires:
+        words.append(f"fires {'after' if back else 'on'} {', '.join(map(repr, tokens))}")
+    return "; ".join(words)
 
 
 def _read(data: Any, depth: int) -> Claim:

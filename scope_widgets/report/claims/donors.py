@@ -1,4 +1,4 @@
-"""Donors: for each prompt another whose activations are put into it, one that agrees on a claim or one that does not."""
+"""Donors: for each prompt others whose activations are put into it: one that agrees on a claim, one that does not."""
 
 from __future__ import annotations
 

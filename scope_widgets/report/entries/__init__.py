@@ -1,1 +1,1 @@
-"""TODO"""
+"""Entries: statements about components, their names, and the edges that they document."""

@@ -19,7 +19,9 @@ EntryKind: TypeAlias = Literal["head", "mlp", "edge", "circuit", "feature"]
 ARROW = "->"
 _NODE = {"head": re.compile(r"a\d{1,4}\.h\d{1,4}"), "mlp": re.compile(r"m\d{1,4}")}
 _FEATURE = re.compile(r"\d{1,4}\.([a-z_]+\.)?\d{1,9}")
-_EDGE = re.compile(rf"(input|a\d{{1,4}}\.h\d{{1,4}}|m\d{{1,4}}){ARROW}(logits|m\d{{1,4}}|a\d{{1,4}}\.(h|kv)\d{{1,4}}<[qkv]>)")
+_EDGE = re.compile(
+    rf"(input|a\d{{1,4}}\.h\d{{1,4}}|m\d{{1,4}}){ARROW}(logits|m\d{{1,4}}|a\d{{1,4}}\.(h|kv)\d{{1,4}}<[qkv]>)"
+)
 #: names of one entry: a circuit may be all edges of a small model
 MOST_COMPONENTS = 100_000
 

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Circuits and documentations in the files of others."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""The transparency score: what documented edges recover, against chance and size."""

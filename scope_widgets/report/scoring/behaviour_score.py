@@ -108,7 +108,7 @@ def score_edges(
     return found, np.asarray(drawn)
 
 
-def above_chance(R: Array) -> tuple[Array, Array, Array]:  # noqa: N803 - the formula's own name
+def above_chance(R: Array) -> tuple[Array, Array, Array]:
     """Return R of a documentation, the N of the random ones beside it, and kappa; `R` is `[..., 1 + random]`.
 
     Of few random ones the percentile is the next larger of them, so that one more random one exceeds it in one of
@@ -124,7 +124,7 @@ def why_undefined(measured: Recovered, task: Task) -> str:
     """Return why nothing can be recovered; else empty."""
     if np.isfinite(measured.f()).all():
         return ""
-    return f"The {task.metric_name} of the whole model is that of no edges, up to rounding: there is nothing to recover."
+    return f"The {task.metric_name} of the whole model is that of no edges, up to rounding: nothing to recover."
 
 
 def _by_ablation(values: Array) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,9 +46,8 @@ def score_of(
             found.append(BehaviourScore(name, weight, n_all=graph.n_edges, reason=reason))
         else:
             seed = _seed(documentation, entries)
-            said = items.get(
-                f"{name} score {seed}", lambda: _scored(documentation, scope, suite, name, mask, entries, n, seed)
-            )
+            scored = partial(_scored, documentation, scope, suite, name, mask, entries, n, seed)
+            said = items.get(f"{name} score {seed}", scored)
             found.append(decode(encode(said["score"]), BehaviourScore, "score"))
             draws = draws + weight * np.asarray(said["draws"])
         bar.update()

@@ -37,11 +37,16 @@ class RecoveryRun:
     task : Task
     seed : int
         Of "resample".
+
+    Attributes
+    ----------
+    runs : list of CircuitRun
+        One for each of `ABLATIONS`.
     """
 
     def __init__(self, scope: Microscope, task: Task, seed: int) -> None:
         self.task = task
-        self._runs = [CircuitRun(scope, task, ablation, seed) for ablation in ABLATIONS]
+        self.runs = [CircuitRun(scope, task, ablation, seed) for ablation in ABLATIONS]
         self._known: dict[bytes, Array] = {}
         nothing = np.zeros(self.graph.n_edges, dtype=bool)
         #: [ablation, metric and divergence, pair]
@@ -50,17 +55,17 @@ class RecoveryRun:
     @property
     def graph(self) -> Graph:
         """The edges of the model."""
-        return self._runs[0].graph
+        return self.runs[0].graph
 
     @property
     def sentence(self) -> str:
         """What edges that are out carry, in words."""
-        return "; ".join(run.sentence for run in self._runs)
+        return "; ".join(run.sentence for run in self.runs)
 
     def measure(self, masks: Mask) -> Recovered:
         """Run sets of edges `[set, edge]` by themselves; none runs twice."""
         values = self._values(np.atleast_2d(masks))
-        return Recovered(values[:, :, 0], values[:, :, 1], self._runs[0].full, self._empty, self._runs[0].floor)
+        return Recovered(values[:, :, 0], values[:, :, 1], self.runs[0].full, self._empty, self.runs[0].floor)
 
     def _values(self, masks: Mask) -> Array:
         """Return `[set, ablation, metric and divergence, pair]`."""
@@ -68,7 +73,7 @@ class RecoveryRun:
         new = {name: at for at, name in enumerate(names) if name not in self._known}
         if new:
             some = masks[list(new.values())]
-            found = np.stack([run.measure_with(some, (run.metric, run.divergence)) for run in self._runs])
+            found = np.stack([run.measure_with(some, (run.metric, run.divergence)) for run in self.runs])
             self._known |= zip(new, found.transpose(2, 0, 1, 3), strict=True)
         return np.stack([self._known[name] for name in names])
 
@@ -90,8 +95,10 @@ class Recovered:
         self.metric, self.divergence, self.full, self.empty, self.floor = metric, divergence, full, empty, floor
 
     def f(self, weights: Array | None = None) -> Array:
-        """Return the share of the metric that each recovers, `[set, ablation]`; under `weights [draw, pair]` of pairs
-        `[draw, set, ablation]`. NaN where the model does no more than nothing."""
+        """Return the share of the metric that each recovers, `[set, ablation]`.
+
+        Under `weights [draw, pair]` of the pairs `[draw, set, ablation]`. NaN where the model does no more than nothing.
+        """
         mean = _mean(weights, len(self.full))
         none = mean(self.empty[:, 0])
         whole = mean(self.full)[..., None] - none
@@ -106,7 +113,7 @@ class Recovered:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(1 - mean(self.divergence) / np.where(none > 0, none, np.nan))
 
-    def R(self, weights: Array | None = None) -> Array:  # noqa: N802 - the formula's own name
+    def R(self, weights: Array | None = None) -> Array:
         """Return the recovery of each set, the worst of the ablations, `[set]` or `[draw, set]`; 0 where undefined."""
         both = np.minimum(1 - np.abs(1 - self.f(weights)), self.h(weights))
         worst: Array = np.clip(np.nan_to_num(both, nan=0.0), 0.0, 1.0).min(-1)

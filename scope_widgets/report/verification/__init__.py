@@ -1,1 +1,1 @@
-"""TODO"""
+"""Verification: every entry tested on prompts that its discovery did not use."""

@@ -21,6 +21,8 @@ from scope_widgets.report.verification.effects import Effects, ablation_evidence
 from scope_widgets.report.verification.items import Items
 from scope_widgets.report.verification.leave_one_out import leave_one_out_evidence
 
+#: ablations under which an effect may show: counterfactual and resample
+TRIED = 2
 #: pairs beside those of the test, from which donors are taken
 SPARE = 8
 
@@ -65,14 +67,9 @@ class BehaviourTests:
         return self.pool[: self.n]
 
     @cached_property
-    def run(self) -> CircuitRun:
-        """The model on the pairs, each edge that is out as on the pair's corrupted prompt."""
-        return CircuitRun(self.scope, self.task, "counterfactual", self.seed)
-
-    @cached_property
-    def effects(self) -> Effects:
-        """What is lost without components."""
-        return Effects(self.run, self._keep, self.seed)
+    def effects(self) -> list[Effects]:
+        """What is lost without components, under each ablation that is tried."""
+        return [Effects(run, self._keep, self.seed) for run in self.recovery.runs[:TRIED]]
 
     @cached_property
     def recovery(self) -> RecoveryRun:
@@ -87,7 +84,7 @@ class BehaviourTests:
     @cached_property
     def absent(self) -> str:
         """Why there is nothing to explain; else empty."""
-        return absent(self.run)
+        return absent(self.recovery.runs[0])
 
     def ablation(self, entry: Entry) -> Entry:
         """Return an entry with what taking it out does; rejected where it cannot be taken out."""
@@ -99,8 +96,8 @@ class BehaviourTests:
             return entry.tested("rejected", f"The model has no such component: {error}")
         if why := self._keep("absent", lambda: self.absent):
             return entry.tested("untested", why)
-        known = self._keep(f"ablation {entry.digest}", lambda: _data(ablation_evidence(self.effects, entry, self.seed)))
-        return entry.tested("untested", "", [Evidence(**known)])
+        known = self._keep(f"ablation {entry.digest}", lambda: self._ablation(entry))
+        return entry.tested("untested", "", [Evidence(**known["evidence"])])
 
     def claim(self, entry: Entry) -> Entry:
         """Return an entry with whether its claim holds; rejected where it does not."""
@@ -139,6 +136,10 @@ class BehaviourTests:
                 done.append(entry.tested("rejected", reason, evidence))
         return done
 
+    def _ablation(self, entry: Entry) -> dict[str, Any]:
+        evidence, which = ablation_evidence(self.effects, entry, self.seed)
+        return {"evidence": _data(evidence), "which": which}
+
     def _claim(self, entry: Entry) -> dict[str, Any]:
         roles = entry.parsed.roles
         if roles not in self._donated:
@@ -152,7 +153,8 @@ class BehaviourTests:
                 "and others without."
             )
             return {"status": status, "reason": reason, "evidence": []}
-        found = claim_evidence(donated, self.pool, entry, self.effects.of(entry), self.seed)
+        which = self._keep(f"ablation {entry.digest}", lambda: self._ablation(entry))["which"]
+        found = claim_evidence(donated, self.pool, entry, self.effects[which].of(entry), self.seed)
         reason = _why_not(found)
         status = "rejected" if reason else "untested"
         return {"status": status, "reason": reason, "evidence": [_data(one) for one in found]}
@@ -190,7 +192,7 @@ def _why_not(found: Sequence[Evidence]) -> str:
             f"effect, and {KEPT:.0%} are needed.",
             "disagree": f"Its claim does not hold: activations of prompts that do not agree on it take "
             f"{one.effect:.0%} of the effect away (p = {one.p:.2g}), and more than {1 - KEPT:.0%} must be lost.",
-            "attention": f"Its claim does not hold: it attends {one.effect:.2f}; even attention would be {one.null:.2f}.",
+            "attention": f"Its claim does not hold: it attends {one.effect:.2f}, and even attention is {one.null:.2f}.",
             "logit": f"Its claim does not hold: the logit moves by {one.effect:.3g} (p = {one.p:.2g}).",
         }[one.test]
     return ""

@@ -130,9 +130,9 @@ def _attention(donated: Donated, entry: Entry, seed: int) -> list[Evidence]:
             low, high = bootstrap_interval(own, seed)
             passed = float(own.mean()) >= least and low > float(even.mean())
             nothing = f"nothing: mean attention of {name} from {query} to {key}; null: even attention"
-            nan = float("nan")
+            nan, chance_of_it = float("nan"), float(even.mean())
             found.append(
-                _evidence("attention", float(own.mean()), low, high, nan, float(even.mean()), own, seed, nothing, passed)
+                _evidence("attention", float(own.mean()), low, high, nan, chance_of_it, own, seed, nothing, passed)
             )
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from scope_widgets.report.entries.entry import Entry, Evidence
 
 #: layers around a component whose components it is compared with
 _NEAR = 2
-#: edges, and circuits, that one is compared with at most: there are too many to take out each
-_EDGES, _CIRCUITS = 64, 20
+#: edges of each layer, and circuits, that one is compared with at most: there are too many to take out each
+_EDGES, _CIRCUITS = 12, 20
 #: the standard deviation of a normal distribution in terms of its median absolute deviation
 _MAD = 1.4826
 
@@ -30,7 +31,7 @@ class Effects:
     Parameters
     ----------
     run : CircuitRun
-        The pairs, each edge that is out carrying what it carries on the pair's corrupted prompt.
+        The pairs, under one ablation.
     keep : callable
         `keep(name, compute)`: keeps what was measured, see `Items.get`.
     seed : int
@@ -38,7 +39,8 @@ class Effects:
     """
 
     def __init__(self, run: CircuitRun, keep: Callable[[str, Callable[[], Any]], Any], seed: int) -> None:
-        self.run, self._keep, self._seed = run, keep, seed
+        self.run, self._seed = run, seed
+        self._kept = keep
         self._layers: dict[int, Array] = {}
         self._edges: dict[int, tuple[list[int], Array]] = {}
 
@@ -70,6 +72,9 @@ class Effects:
                              if edge_name(graph, edge) != entry.components[0]])  # fmt: skip
         return np.asarray(self._keep(f"null {entry.digest}", lambda: self._random(entry)))
 
+    def _keep(self, name: str, compute: Callable[[], Any]) -> Any:
+        return self._kept(f"{self.run.ablation} {name}", compute)
+
     def _layer(self, layer: int) -> Array:
         """Return the effects of the heads of a layer and of its MLP, `[component, pair]`: one exact sweep."""
         if layer not in self._layers:
@@ -84,18 +89,24 @@ class Effects:
         return self._layers[layer]
 
     def _near_edges(self, layer: int) -> tuple[list[int], Array]:
-        """Return edges into the layers around one, drawn where there are many, with their effects `[edge, pair]`."""
+        """Return edges into the layers around one, some of each, with their effects `[edge, pair]`."""
+        last = self.run.graph.n_layers  # the logits
+        some = [self._some_edges(near) for near in range(max(0, layer - _NEAR), min(last, layer + _NEAR) + 1)]
+        return [edge for edges, _ in some for edge in edges], np.concatenate([effects for _, effects in some])
+
+    def _some_edges(self, layer: int) -> tuple[list[int], Array]:
+        """Return edges into one layer, drawn where there are many, with their effects `[edge, pair]`."""
         if layer not in self._edges:
             graph = self.run.graph
-            near = np.flatnonzero(np.abs(kinds_of_edges(graph) // 12 - layer) <= _NEAR)
-            chosen = np.sort(np.random.default_rng([self._seed, layer]).permutation(near)[:_EDGES]).tolist()
+            into = np.flatnonzero(kinds_of_edges(graph) // 12 == layer)
+            chosen = np.sort(np.random.default_rng([self._seed, layer]).permutation(into)[:_EDGES]).tolist()
 
             def sweep() -> Array:
                 out = np.zeros((len(chosen), graph.n_edges), dtype=bool)
                 out[np.arange(len(chosen)), chosen] = True
                 return self._lost(out)
 
-            self._edges[layer] = chosen, np.asarray(self._keep(f"edges into layers around {layer}", sweep))
+            self._edges[layer] = chosen, np.asarray(self._keep(f"edges into layer {layer}", sweep))
         return self._edges[layer]
 
     def _random(self, entry: Entry) -> Array:
@@ -111,7 +122,18 @@ class Effects:
         return settled(self.run.full - self.run.measure(~out), self.run.floor)
 
 
-def ablation_evidence(effects: Effects, entry: Entry, seed: int) -> Evidence:
+def ablation_evidence(effects: Sequence[Effects], entry: Entry, seed: int) -> tuple[Evidence, int]:
+    """Return what taking an entry's components out does under the ablation that shows more, and which that was.
+
+    The counterfactual says nothing of what does not differ between a prompt and its corrupted version, and resampling
+    little where prompts are much alike; so both are tried, and p counts as that of so many tests.
+    """
+    tried = [_evidence_of(one, entry, seed) for one in effects]
+    best = min(range(len(tried)), key=lambda at: (tried[at].p, -abs(tried[at].effect)))
+    return replace(tried[best], p=min(1.0, len(tried) * tried[best].p)), best
+
+
+def _evidence_of(effects: Effects, entry: Entry, seed: int) -> Evidence:
     """Return what taking an entry's components out does, as a share of what the behaviour is, with its p.
 
     p is the larger of two: that of chance over the prompts (two-sided t-test), and that of a component of its kind

@@ -126,4 +126,3 @@ def _provenance(scope: Microscope, seed: int, n: int) -> Provenance:
         ablation="counterfactual for effects and claims; the worst of counterfactual, resample and mean for R",
         note=f"verified on {n} held-out pairs of each behaviour, drawn with a hash of the documentation",
     )
-

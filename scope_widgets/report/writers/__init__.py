@@ -1,1 +1,1 @@
-"""TODO"""
+"""Writers: entries from what the package finds."""

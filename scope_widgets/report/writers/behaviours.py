@@ -109,13 +109,14 @@ def write_induction(scope: Microscope, behaviour: Behaviour, *, n: int = 40, see
     return replace(written, figures=(Figure("Heads on repeated tokens", text, scores), *written.figures))
 
 
-#: by behaviour; the others have `write_behaviour`
-WRITERS: Final[dict[str, Writer]] = {"ioi": write_ioi, "induction": write_induction}
-
-
-def writer_of(behaviour: str) -> Writer:
-    """Return the built-in writer of a behaviour."""
-    return WRITERS.get(behaviour, write_behaviour)
+#: the built-in writers by behaviour; what a model does on any text has none, and counts 0
+WRITERS: Final[dict[str, Writer]] = {
+    "ioi": write_ioi,
+    "greater_than": write_behaviour,
+    "induction": write_induction,
+    "agreement": write_behaviour,
+    "capitals": write_behaviour,
+}
 
 
 def _absent(scope: Microscope, task: Task, seed: int) -> str:

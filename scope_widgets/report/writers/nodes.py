@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.claims.claim import ClaimData
@@ -44,7 +45,7 @@ def write_nodes(
     seed: int,
     notes: dict[str, str] | None = None,
     groups: dict[str, str] | None = None,
-    most: int = 24,
+    most: int = 48,
 ) -> tuple[Entry, ...]:
     """Return entries about heads and MLPs.
 
@@ -59,26 +60,29 @@ def write_nodes(
     seed : int
     notes, groups : dict of str to str, optional
         By component: what is known of it, and its group.
-    most : int, default 24
+    most : int, default 48
         Number of entries: those with the largest effects.
     """
     task = pool[:n]
-    run = CircuitRun(scope, task, "counterfactual", seed)
-    effects = Effects(run, lambda name, compute: compute(), seed)
+    ablations: tuple[CircuitAblation, ...] = ("counterfactual", "resample")
+    runs = [CircuitRun(scope, task, ablation, seed) for ablation in ablations]
+    effects = [Effects(run, lambda name, compute: compute(), seed) for run in runs]
+    graph = runs[0].graph
     found = []
-    for name in run.graph.senders[1:]:
-        if name.startswith("a") and int(name[1:].split(".")[0]) in run.graph.whole:
+    for name in graph.senders[1:]:
+        if name.startswith("a") and int(name[1:].split(".")[0]) in graph.whole:
             continue
         entry = Entry("mlp" if name.startswith("m") else "head", (name,), task.name, {"depends_on": ["END"]})
-        effect = effects.of(entry)
-        if abs(float(effect.mean() / run.scale)) >= _LEAST_EFFECT:
-            found.append((abs(float(effect.mean())), entry))
+        size = max(abs(float(one.of(entry).mean() / one.run.scale)) for one in effects)
+        if size >= _LEAST_EFFECT:
+            found.append((size, entry))
     found = sorted(found, key=lambda one: (-one[0], one[1].components))[:most]
     attention = _attention(scope, task) if any(entry.kind == "head" for _, entry in found) else {}
     known: dict[tuple[str, ...], Donated] = {}
     entries = []
     for _, entry in found:
-        if ablation_evidence(effects, entry, seed).p >= 0.05:
+        evidence, which = ablation_evidence(effects, entry, seed)
+        if evidence.p >= 0.05:
             continue
         for claim in _claims(entry, dependences, attention):
             tried = replace(entry, claim=claim, id="")
@@ -87,7 +91,7 @@ def write_nodes(
                 known[roles] = Donated(scope, pool, n, roles, seed)
             if not known[roles].enough:
                 continue
-            said = claim_evidence(known[roles], pool, tried, effects.of(tried), seed)
+            said = claim_evidence(known[roles], pool, tried, effects[which].of(tried), seed)
             if all(one.passed and (one.test != "agree" or one.effect >= _KEPT) for one in said):
                 name = entry.components[0]
                 entries.append(replace(tried, note=(notes or {}).get(name, ""), group=(groups or {}).get(name, "")))
@@ -100,6 +104,8 @@ def _claims(
 ) -> list[ClaimData]:
     """Return the claims that are tried, those that say most first."""
     attends = attention.get(entry.components[0])
+    if attends and not any("IO" in roles for roles in dependences):  # a name of that one task
+        attends = attends[0].replace("IO", "answer"), attends[1].replace("IO", "answer")
     found: list[ClaimData] = []
     for roles in dependences:
         depends: ClaimData = {"depends_on": list(roles)}
