@@ -42,10 +42,10 @@ def analyse(
     seed: int | None = 0,
     suite: Suite = SUITE,
 ) -> Documentation:
-    """Document a model: writers propose entries, each is tested on other prompts, and the rest follows from that.
+    """Document a model: writers propose entries, each is tested on other prompts, and the score follows.
 
-    The folder gets documentation.json, documentation.md, summary.md, documentation.html with live views, `figures/`, and
-    `steps/` with what is finished: a run that was killed goes on from there, to the same bytes.
+    The folder gets documentation.json, documentation.md, summary.md, documentation.html with live views, `figures/`,
+    and `steps/` with what is finished: a run that was killed goes on from there, to the same bytes.
 
     Parameters
     ----------
@@ -107,9 +107,7 @@ def analyse(
     for sae, index in (indexes or {}).items():
         written.append(("next_token", write_features(sae, index)))
     documentation = _documentation(scope, own, written, suite)
-    done = documentation.verify(
-        scope, n=n, folder=path / "steps", suite=suite, saes=list(indexes or {})
-    )
+    done = documentation.verify(scope, n=n, folder=path / "steps", suite=suite, saes=list(indexes or {}))
     done = replace(done, architecture=architecture(scope), figures=documentation.figures)
     write(done, path)
     return done

@@ -81,9 +81,9 @@ def _sizes(scope: Microscope) -> list[Fact]:
     weight = getattr(anatomy.unembed, "weight", None)
     vocabulary = int(weight.shape[0]) if isinstance(weight, Tensor) and weight.ndim == 2 else anatomy.d_vocab
     return [
-        Fact("family", type(scope.model).__name__, _config(scope, "model_type"), True, "class of the module that runs"),
+        Fact("family", type(scope.model).__name__, _config(scope, "model_type"), True, "the class that runs"),
         Fact("parameters", f"{parameters:,}", "", True, "counted, shared ones once"),
-        Fact("layers", str(len(anatomy.blocks)), _config(scope, "num_hidden_layers", "n_layer"), True, "blocks counted"),
+        Fact("layers", str(len(anatomy.blocks)), _config(scope, "num_hidden_layers", "n_layer"), True, "counted"),
         _width(scope),
         Fact("vocabulary", f"{vocabulary:,}", _config(scope, "vocab_size"), True, "rows of the unembedding"),
         Fact(

@@ -97,7 +97,7 @@ class Recovered:
     def f(self, weights: Array | None = None) -> Array:
         """Return the share of the metric that each recovers, `[set, ablation]`.
 
-        Under `weights [draw, pair]` of the pairs `[draw, set, ablation]`. NaN where the model does no more than nothing.
+        Under `weights [draw, pair]` of the pairs `[draw, set, ablation]`. NaN where there is nothing to recover.
         """
         mean = _mean(weights, len(self.full))
         none = mean(self.empty[:, 0])

@@ -16,7 +16,7 @@ from scope_widgets.report.entries.entry import Entry, Evidence
 from scope_widgets.report.scoring.documentation_score import score_of
 from scope_widgets.report.suite import Suite
 from scope_widgets.report.verification.behaviour_tests import BehaviourTests
-from scope_widgets.report.verification.features import feature_evidence
+from scope_widgets.report.verification.features import LEAST_AUC, feature_evidence
 from scope_widgets.report.verification.items import Items, key_of
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ def verified(
         sources = [saes] if hasattr(saes, "W_dec") else list(saes)  # type: ignore[arg-type]
         for entry in waiting:
             if entry.kind == "feature":
-                found[entry.id] = feature_evidence(scope, entry, sources, suite, n, seed, items)
+                found[entry.id] = feature_evidence(
+                    scope, entry, sources, suite, n, seed, documentation.discovery, items
+                )
         _correct(found)
         for name in suite.names:
             if name in tests:
@@ -101,13 +103,13 @@ def _correct(found: dict[str, Entry]) -> None:
         first: Evidence = replace(entry.evidence[0], q=float(one), passed=passed)
         entry = replace(entry, evidence=(first, *entry.evidence[1:]))
         if not passed:
-            what = "Its claim tells its tokens" if entry.kind == "feature" else "Taking it out does"
-            entry = replace(
-                entry,
-                status="rejected",
-                reason=f"{what} no more than chance or than others of its kind (q = {one:.2g} after "
-                f"Benjamini-Hochberg over {len(tested):,} entries).",
-            )
+            over = f"(q = {one:.2g} after Benjamini-Hochberg over {len(tested):,} entries)"
+            reason = f"Taking it out does no more than chance or than others of its kind {over}."
+            if entry.kind == "feature":
+                reason = (
+                    f"Its claim tells its tokens with an AUC of {first.effect:.2f}, and {LEAST_AUC} is needed {over}."
+                )
+            entry = replace(entry, status="rejected", reason=reason)
         elif entry.kind == "feature":
             failed = [one for one in entry.evidence[1:] if not one.passed]
             entry = replace(

@@ -12,9 +12,10 @@ from scope_widgets.ioi.dataset.draw_prompts import prompts
 from scope_widgets.ioi.detection.detect import detect
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.figures import Figure
+from scope_widgets.report.scoring.recovery import RecoveryRun
 from scope_widgets.report.suite import Behaviour, digest_of, pairs_of
 from scope_widgets.report.verification.behaviour_tests import absent
-from scope_widgets.report.writers.nodes import write_nodes
+from scope_widgets.report.writers.nodes import worthwhile, write_nodes
 from scope_widgets.report.writers.wiring import write_wiring
 from scope_widgets.report.writers.written import Writer, Written
 
@@ -62,6 +63,7 @@ def write_behaviour(
     if why := _absent(scope, task, seed):
         return Written(seen=seen, reason=why)
     nodes = write_nodes(scope, pool, n, behaviour.dependences, seed=seed, notes=notes, groups=groups)
+    nodes = worthwhile(RecoveryRun(scope, task, seed), nodes)
     names = [name for entry in nodes for name in entry.components]
     wiring, circuit = write_wiring(scope, task, names, behaviour.dependences[-1], seed=seed)
     return Written((*nodes, *wiring), seen, (_circuit_figure(behaviour, circuit),))

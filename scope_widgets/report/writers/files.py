@@ -16,7 +16,12 @@ def to_data(written: Written) -> dict[str, Any]:
         "entries": [entry.untested().to_data() for entry in written.entries],
         "seen": list(written.seen),
         "figures": [
-            {"heading": one.heading, "text": one.text, "kind": type(one.result).__name__, "result": one.result.to_json()}
+            {
+                "heading": one.heading,
+                "text": one.text,
+                "kind": type(one.result).__name__,
+                "result": one.result.to_json(),
+            }
             for one in written.figures
         ],
         "reason": written.reason,
@@ -27,7 +32,9 @@ def from_data(data: dict[str, Any]) -> Written:
     """Return what `to_data` made of it."""
     figures = [
         Figure(
-            one["heading"], one["text"], getattr(import_module(KINDS[one["kind"]]), one["kind"]).from_json(one["result"])
+            one["heading"],
+            one["text"],
+            getattr(import_module(KINDS[one["kind"]]), one["kind"]).from_json(one["result"]),
         )
         for one in data["figures"]
     ]

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.claims.claim import ClaimData
+from scope_widgets.report.entries.components import documented_edges
 from scope_widgets.report.entries.entry import Entry
+from scope_widgets.report.scoring.recovery import RecoveryRun
 from scope_widgets.report.verification.claims import Donated, attention_between, claim_evidence
 from scope_widgets.report.verification.effects import Effects, ablation_evidence
 
@@ -32,8 +36,8 @@ ATTENDS: Final = (
 )
 #: share of the metric below which a component is not written down, and attention below which it says nothing of it
 _LEAST_EFFECT, _LEAST_ATTENTION = 0.02, 0.3
-#: what must be kept on discovery prompts: more than verification asks, as other prompts show less
-_KEPT = 0.85
+#: what must be kept on discovery prompts, and the lower end of its interval: other prompts may show less
+_KEPT, _LOW = 0.88, 0.7
 
 
 def write_nodes(
@@ -92,11 +96,30 @@ def write_nodes(
             if not known[roles].enough:
                 continue
             said = claim_evidence(known[roles], pool, tried, effects[which].of(tried), seed)
-            if all(one.passed and (one.test != "agree" or one.effect >= _KEPT) for one in said):
+            if all(one.passed and (one.test != "agree" or (one.effect >= _KEPT and one.low >= _LOW)) for one in said):
                 name = entry.components[0]
                 entries.append(replace(tried, note=(notes or {}).get(name, ""), group=(groups or {}).get(name, "")))
                 break
     return tuple(entries)
+
+
+def worthwhile(run: RecoveryRun, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Return the entries without those whose edges are more than they recover, the smallest effect tried first.
+
+    A component may matter and yet add nothing: what it does is done without it, or it works against the behaviour as
+    long as others are out.
+    """
+    left = list(entries)  # the largest effect is first
+    for entry in reversed(entries):
+        rest = [one for one in left if one is not entry]
+        masks = [
+            documented_edges(run.graph, [name for one in some for name in one.components]) for some in (left, rest)
+        ]
+        whole, less = run.measure(np.array(masks)).R()
+        size = (int(masks[0].sum()) - int(masks[1].sum())) / run.graph.n_edges
+        if rest and whole - less < size / 2:
+            left = rest
+    return tuple(left)
 
 
 def _claims(

@@ -11,16 +11,18 @@ from scope_widgets._types import Array
 from scope_widgets.circuits.discovery.discover import discover
 from scope_widgets.circuits.evaluation.circuit_run import Mask
 from scope_widgets.experiments.circuit.circuit import Circuit
+from scope_widgets.experiments.statistics.rounding import settled
+from scope_widgets.experiments.statistics.t_test import chance
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.entries.components import documented_edges, edge_name
 from scope_widgets.report.entries.entry import Entry
 from scope_widgets.report.scoring.recovery import ABLATIONS, RecoveryRun
 
-#: how many edges are tried
+#: how many of them are tried
 SIZES: Final = (2, 4, 7, 12, 18, 25, 32, 40)
-#: of R, that an edge must be worth: nobody reads hundreds that do next to nothing
-LEAST: Final = 0.002
+#: edges that are looked at, and the level at which one changes the metric
+MOST, ALPHA = 48, 0.02
 
 
 def write_wiring(
@@ -49,29 +51,56 @@ def write_wiring(
     graph = run.graph
     scores = np.max([_shares(circuit) for circuit in circuits], axis=0)
     start = documented_edges(graph, nodes)
-    order = np.argsort(-np.where(start, -1.0, scores), kind="stable")
-    sizes = [0, *(size for size in SIZES if size < graph.n_edges)]
-    masks = np.repeat(start[None], len(sizes), 0)
-    for mask, size in zip(masks, sizes, strict=True):
-        mask[order[:size]] = True
-    values = run.measure(masks).R() * (1 - masks.sum(1) / graph.n_edges)
-    best = int(np.argmax(values))
-    chosen = _needed(run, masks[best], np.flatnonzero(masks[best] & ~start))
-    shown = circuits[0].keep(n_edges=max(1, int(masks[best].sum())))
+    order = np.argsort(-np.where(start, -1.0, scores), kind="stable")[:MOST]
+    order = order[_does_something(run, order)]
+    sizes = [0, *(size for size in SIZES if size < len(order)), len(order)]
+    best = _best(run, start, [order[:size] for size in sizes])
+    # the most needed first, as many as are worth their number
+    needed = best[np.argsort(-_missed(run, start, best), kind="stable")]
+    chosen = np.sort(_best(run, start, [needed[:size] for size in range(len(needed) + 1)]))
+    mask = start.copy()
+    mask[chosen] = True
+    shown = circuits[0].keep(n_edges=max(1, int(mask.sum())))
     claim = {"depends_on": list(depends_on)}
     group = f"edges of {task.name} beside those between its heads and MLPs"
     names = [edge_name(graph, int(edge)) for edge in chosen]
     return tuple(Entry("edge", (name,), task.name, claim, group=group) for name in names), shown
 
 
-def _needed(run: RecoveryRun, mask: Mask, edges: Array) -> Array:
-    """Return the edges without which less is recovered, `[edge]` of int."""
-    if not len(edges):
-        return edges
-    without = np.repeat(mask[None], len(edges) + 1, 0)
+def worth(run: RecoveryRun, masks: Mask) -> Array:
+    """Return what sets of edges are worth as a documentation, `R (1 - |C| / |all|)`, `[set]`."""
+    values: Array = run.measure(masks).R() * (1 - masks.sum(1) / run.graph.n_edges)
+    return values
+
+
+def _with(start: Mask, sets: list[Array]) -> Mask:
+    masks = np.repeat(start[None], len(sets), 0)
+    for mask, edges in zip(masks, sets, strict=True):
+        mask[edges] = True
+    return masks
+
+
+def _best(run: RecoveryRun, start: Mask, sets: list[Array]) -> Array:
+    """Return the set of edges that is worth most beside those that are there."""
+    return sets[int(np.argmax(worth(run, _with(start, sets))))]
+
+
+def _missed(run: RecoveryRun, start: Mask, edges: Array) -> Array:
+    """Return by how much R falls without each of some edges, `[edge]`."""
+    masks = _with(start, [edges, *(np.delete(edges, at) for at in range(len(edges)))])
+    recovered = run.measure(masks).R()
+    fallen: Array = recovered[0] - recovered[1:]
+    return fallen
+
+
+def _does_something(run: RecoveryRun, edges: Array) -> Mask:
+    """Return which edges change the metric by more than chance where they are out, `[edge]` of bool."""
+    without = np.ones((len(edges), run.graph.n_edges), dtype=bool)
     without[np.arange(len(edges)), edges] = False
-    recovered = run.measure(without).R()
-    return edges[recovered[-1] - recovered[:-1] >= LEAST]
+    tried = run.runs[:2]
+    p = [chance(settled(one.full - one.measure(without), one.floor)) for one in tried]
+    found: Mask = len(tried) * np.min(p, axis=0) < ALPHA
+    return found
 
 
 def _shares(circuit: Circuit) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
