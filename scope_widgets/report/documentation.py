@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 #: of the file; another number is another layout
 FORMAT: Final = 1
 FILE: Final = "documentation.json"
+_OTHER: Final = "This text is not a Documentation written by to_json(), nor one that a person wrote by its schema"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,7 +72,7 @@ class Documentation(Result):
     discovery: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     score: TransparencyScore | None = None
     architecture: Architecture | None = None
-    figures: tuple[Figure, ...] = ()
+    figures: tuple[Figure, ...] = dataclasses.field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         """Check that entries can be told apart."""
@@ -242,9 +243,9 @@ class Documentation(Result):
         try:
             read = parse_json(text)
         except ValueError as error:
-            raise ValueError(f"This is no documentation: it begins {opening(text)}, and {why(error)}.") from None
+            raise ValueError(f"{_OTHER}: it begins {opening(text)}, and {why(error)}.") from None
         if not isinstance(read, dict) or read.get("kind") != "scope-widgets documentation":
-            raise ValueError(f"This is no documentation of scope-widgets: it begins {opening(text)}.")
+            raise ValueError(f"{_OTHER}: it begins {opening(text)}.")
         if read.get("format") != FORMAT:
             raise ValueError(
                 f"This documentation is of version {opening(read.get('format'))} of the format, and this package reads "
@@ -314,7 +315,7 @@ class Documentation(Result):
         return write_text(path, to_html(self))
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_(), "text/markdown": ""}
+        return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_()}
 
 
 def document(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tests.support.planted_induction_model import repeated
-
 from scope_widgets import report
+from tests.support.planted_induction_model import repeated
 
 
 def make(scope, *, n, seed):

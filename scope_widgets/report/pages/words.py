@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TESTS = {
     "ablation": "share of the behaviour that is lost without it",
     "agree": "share of the effect that activations of prompts that agree on the claim keep",
-    "disagree": "share of the effect that activations of prompts that do not agree take away",
+    "disagree": "how far activations of prompts that do not agree move it, as a share of the effect",
     "attention": "mean attention",
     "logit": "by how much the logit moves as the claim says",
     "leave one out": "by how much R falls without it",

@@ -190,8 +190,8 @@ def _why_not(found: Sequence[Evidence]) -> str:
         return {
             "agree": f"Its claim does not hold: activations of prompts that agree on it keep {one.effect:.0%} of the "
             f"effect, and {KEPT:.0%} are needed.",
-            "disagree": f"Its claim does not hold: activations of prompts that do not agree on it take "
-            f"{one.effect:.0%} of the effect away (p = {one.p:.2g}), and more than {1 - KEPT:.0%} must be lost.",
+            "disagree": f"Its claim does not hold: activations of prompts that do not agree on it move the metric by "
+            f"{one.effect:.0%} of the effect, and no further than those that agree (p = {one.p:.2g}).",
             "attention": f"Its claim does not hold: it attends {one.effect:.2f}, and even attention is {one.null:.2f}.",
             "logit": f"Its claim does not hold: the logit moves by {one.effect:.3g} (p = {one.p:.2g}).",
         }[one.test]

@@ -79,44 +79,51 @@ def claim_evidence(donated: Donated, pool: Task, entry: Entry, lost: Array, seed
     kept_in = ~taken_out(run.graph, entry.kind, entry.components)
     effect = lost[donated.pairs]
     roles = ", ".join(entry.parsed.roles)
-    found = [
-        _share(
-            "agree",
-            settled(run.full - run.measure(kept_in)[0], run.floor),
-            effect,
-            seed,
-            f"what the components write on another prompt with the same {roles}",
-        ),
-        _share(
-            "disagree",
-            settled(run.full - donated.disagree.measure(kept_in)[0], run.floor),
-            effect,
-            seed,
-            f"what they write on another prompt with another {roles}",
-        ),
-    ]
+    kept = settled(run.full - run.measure(kept_in)[0], run.floor)
+    moved = settled(run.full - donated.disagree.measure(kept_in)[0], run.floor)
+    found = [_agree(kept, effect, roles, seed), _disagree(moved, kept, effect, roles, seed)]
     if entry.parsed.attends:
         found += _attention(donated, entry, seed)
     return found + [_logit(donated, pool, kept_in, role, sign, seed) for role, sign in entry.parsed.copies]
 
 
-def _share(test: TestName, moved: Array, effect: Array, seed: int, ablation: str) -> Evidence:
-    """Return which share of the effect is kept ("agree"), or lost ("disagree")."""
-    whole = abs(float(effect.mean()))
+def _agree(moved: Array, effect: Array, roles: str, seed: int) -> Evidence:
+    """Return which share of the effect is kept with activations of prompts that agree."""
     weights = bootstrap_weights(len(moved), seed)
     with np.errstate(divide="ignore", invalid="ignore"):
-        if test == "agree":
-            share = 1 - abs(float(moved.mean())) / whole if whole else 0.0
-            draws = 1 - np.abs(weights @ moved) / np.abs(weights @ effect)
-        else:
-            sign = np.sign(float(effect.mean()))
-            share = float(sign * moved.mean()) / whole if whole else 0.0
-            draws = sign * (weights @ moved) / np.abs(weights @ effect)
-    low, high = np.nanpercentile(np.where(np.isfinite(draws), draws, np.nan), [2.5, 97.5])
-    p = float(chance(moved))
-    passed = share >= KEPT if test == "agree" else share > 1 - KEPT and p < _ALPHA
-    return _evidence(test, share, float(low), float(high), p, KEPT if test == "agree" else 1 - KEPT, moved, seed,
-                     ablation, passed)  # fmt: skip
+        draws = 1 - np.abs(weights @ moved) / np.abs(weights @ effect)
+    whole = abs(float(effect.mean()))
+    share = 1 - abs(float(moved.mean())) / whole if whole else 0.0
+    low, high = _interval(draws)
+    put = f"what the components write on another prompt with the same {roles}"
+    return _evidence("agree", share, low, high, float(chance(moved)), KEPT, moved, seed, put, share >= KEPT)
+
+
+def _disagree(moved: Array, kept: Array, effect: Array, roles: str, seed: int) -> Evidence:
+    """Return how far activations of prompts that do not agree move the metric, as a share of the effect.
+
+    In either direction, prompt by prompt: what another name does may raise it here and lower it there. p is of their
+    moving it no further than those that agree do, on the same prompts.
+    """
+    weights = bootstrap_weights(len(moved), seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        draws = (weights @ np.abs(moved)) / (weights @ np.abs(effect))
+    whole = float(np.abs(effect).mean())
+    share = float(np.abs(moved).mean()) / whole if whole else 0.0
+    low, high = _interval(draws)
+    further = np.abs(moved) - np.abs(kept)
+    p = float(chance(further)) / 2
+    p = p if further.mean() > 0 else 1 - p
+    put = f"what they write on another prompt with another {roles}; p: no further than with the same"
+    return _evidence("disagree", share, low, high, p, 1 - KEPT, moved, seed, put, share > 1 - KEPT and p < _ALPHA)
+
+
+def _interval(draws: Array) -> tuple[float, float]:
+    known = draws[np.isfinite(draws)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def _attention(donated: Donated, entry: Entry, seed: int) -> list[Evidence]:

@@ -20,7 +20,7 @@ from scope_widgets.report.entries.entry import Entry
 from scope_widgets.report.scoring.recovery import ABLATIONS, RecoveryRun
 
 #: how many of them are tried
-SIZES: Final = (2, 4, 7, 12, 18, 25, 32, 40)
+SIZES: Final = (2, 4, 6, 9, 12, 16, 20, 25, 32, 40)
 #: edges that are looked at, and the level at which one changes the metric
 MOST, ALPHA = 48, 0.02
 
@@ -53,11 +53,9 @@ def write_wiring(
     start = documented_edges(graph, nodes)
     order = np.argsort(-np.where(start, -1.0, scores), kind="stable")[:MOST]
     order = order[_does_something(run, order)]
-    sizes = [0, *(size for size in SIZES if size < len(order)), len(order)]
-    best = _best(run, start, [order[:size] for size in sizes])
+    best = _best(run, start, order)
     # the most needed first, as many as are worth their number
-    needed = best[np.argsort(-_missed(run, start, best), kind="stable")]
-    chosen = np.sort(_best(run, start, [needed[:size] for size in range(len(needed) + 1)]))
+    chosen = np.sort(_best(run, start, best[np.argsort(-_missed(run, start, best), kind="stable")]))
     mask = start.copy()
     mask[chosen] = True
     shown = circuits[0].keep(n_edges=max(1, int(mask.sum())))
@@ -80,8 +78,9 @@ def _with(start: Mask, sets: list[Array]) -> Mask:
     return masks
 
 
-def _best(run: RecoveryRun, start: Mask, sets: list[Array]) -> Array:
-    """Return the set of edges that is worth most beside those that are there."""
+def _best(run: RecoveryRun, start: Mask, order: Array) -> Array:
+    """Return as many of the first edges of an order as are worth most beside those that are there."""
+    sets = [order[:size] for size in (0, *(size for size in SIZES if size < len(order)), len(order))]
     return sets[int(np.argmax(worth(run, _with(start, sets))))]
 
 
