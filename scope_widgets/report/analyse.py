@@ -13,7 +13,7 @@ from scope_widgets._provenance import versions
 from scope_widgets._seeds import seed_of
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.architecture import architecture
-from scope_widgets.report.documentation import Documentation, document
+from scope_widgets.report.documentation import FILE, Documentation, document
 from scope_widgets.report.entries.entry import Entry
 from scope_widgets.report.figures import Figure
 from scope_widgets.report.fingerprint import fingerprint
@@ -75,7 +75,8 @@ def analyse(
     NotADirectoryError
         Where the folder's name is that of a file.
     ValueError
-        For an entry whose claim cannot be run, or of a behaviour that the suite does not have.
+        For an entry whose claim cannot be run, or of a behaviour that the suite does not have; and where the folder
+        holds the documentation of another model.
 
     Examples
     --------
@@ -91,6 +92,7 @@ def analyse(
     for entry in own:
         suite[entry.behaviour]
     model = fingerprint(scope)
+    _check_other(path, model)
     key = key_of("writers 1", model, suite.version, str(n_discovery), str(seed), *map(str, versions().items()))
     items = Items(path / "steps", key)
     written = []
@@ -113,6 +115,17 @@ def analyse(
     return done
 
 
+def _check_other(folder: Path, model: str) -> None:
+    """Raise ValueError where a folder holds the documentation of another model."""
+    if (folder / FILE).is_file():
+        other = Documentation.load(folder / FILE)
+        if other.fingerprint != model:
+            raise ValueError(
+                f"{str(folder)!r} holds the documentation of another model, {other.model_id}: give another folder, or "
+                "take that one away."
+            )
+
+
 def write(documentation: Documentation, folder: str | Path) -> None:
     """Write all files of a documentation into a folder, which is made if need be.
 
@@ -120,6 +133,13 @@ def write(documentation: Documentation, folder: str | Path) -> None:
     ----------
     documentation : Documentation
     folder : str or Path
+
+    Examples
+    --------
+    >>> from scope_widgets import report
+    >>> report.write(report.document(scope, []), folder)
+    >>> sorted(path.name for path in folder.iterdir())
+    ['documentation.html', 'documentation.json', 'documentation.md', 'summary.md']
     """
     path = check_folder(folder)
     path.mkdir(parents=True, exist_ok=True)

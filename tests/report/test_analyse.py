@@ -116,6 +116,14 @@ def test_markdown_escapes_what_others_wrote(done):
     assert len(report.summary(done)) < len(text)
 
 
+def test_a_folder_of_another_model_is_refused(model, done, tmp_path):
+    report.write(done, tmp_path)
+    with pytest.raises(ValueError, match="holds the documentation of another model"):
+        analyse(planted(three=True, seed=1), tmp_path)
+    with pytest.raises(NotADirectoryError):
+        analyse(model, tmp_path / "summary.md")
+
+
 def test_a_person_adds_entries_as_data(model):
     data = [entry.to_data() for entry in entries()]
     made = report.document(model, json.loads(json.dumps(data)), suite=SUITE)

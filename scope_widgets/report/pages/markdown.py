@@ -47,7 +47,14 @@ def to_markdown(documentation: Documentation) -> str:
 
 
 def summary(documentation: Documentation) -> str:
-    """Return what a screen holds: the score, how many entries have which status, and what was verified."""
+    """Return what a screen holds: the score, how many entries have which status, and what was verified.
+
+    Examples
+    --------
+    >>> from scope_widgets import report
+    >>> report.summary(report.document(scope, [])).splitlines()[:3]
+    ['# demo', '', 'Not verified: nothing here has been tested.']
+    """
     counts = ", ".join(f"{len(documentation.of(one)):,} {one}" for one in ("verified", "rejected", "untested"))
     parts = [f"# {_text(documentation.model_id)}", "", words.headline(documentation), "", f"Entries: {counts}.", ""]
     if rows := words.scores(documentation):

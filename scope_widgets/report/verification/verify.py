@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from scope_widgets._check_choice import checked_count
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance, versions
+from scope_widgets.features.sae.sae import SAE
 from scope_widgets.heads.multiple_comparisons import correct
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.entries.entry import Entry, Evidence
@@ -20,7 +22,6 @@ from scope_widgets.report.verification.features import LEAST_AUC, feature_eviden
 from scope_widgets.report.verification.items import Items, key_of
 
 if TYPE_CHECKING:
-    from scope_widgets.features.sae.sae import SAE
     from scope_widgets.report.documentation import Documentation
 
 _ALPHA = 0.05
@@ -41,7 +42,10 @@ def verified(
     for entry in documentation.entries:
         suite[entry.behaviour]
     digest = documentation.digest
-    items = Items(folder, key_of("verification 1", digest, str(n), *(f"{k} {v}" for k, v in versions().items())))
+    sources = [saes] if isinstance(saes, SAE) else list(saes)
+    seen = [" ".join([name, *sorted(known)]) for name, known in sorted(documentation.discovery.items())]
+    used = [f"{name} {number}" for name, number in sorted(versions().items())]
+    items = Items(folder, key_of("verification 1", digest, str(n), *seen, *map(_of_sae, sources), *used))
     seed = int(digest[:12], 16)
     found: dict[str, Entry] = {}
     first: dict[str, str] = {}
@@ -63,7 +67,6 @@ def verified(
                 for entry in own:
                     found[entry.id] = tests[name].ablation(entry)
             bar.update()
-        sources = [saes] if hasattr(saes, "W_dec") else list(saes)  # type: ignore[arg-type]
         for entry in waiting:
             if entry.kind == "feature":
                 found[entry.id] = feature_evidence(
@@ -86,6 +89,12 @@ def verified(
         bar.set_description("Scoring")
         score = score_of(done, scope, suite, n=n, items=items, bar=bar)
     return replace(done, score=score)
+
+
+def _of_sae(sae: SAE) -> str:
+    """Return what tells an autoencoder from others."""
+    weights = sae.W_dec.detach().float().cpu().contiguous().numpy().tobytes()
+    return f"{sae!r} {hashlib.sha256(weights).hexdigest()}"
 
 
 def _goes_on(entry: Entry, behaviour: str) -> bool:

@@ -51,6 +51,12 @@ def write_behaviour(
     -------
     Written
         Without entries, and with a reason, where the model does not do it or lacks its words.
+
+    Examples
+    --------
+    >>> from scope_widgets import report
+    >>> report.write_behaviour(scope, report.SUITE["capitals"]).reason[:48]
+    "The task 'capitals' needs the words of a sentenc"
     """
     try:
         pool = pairs_of(scope, behaviour, n=n, seed=seed, spare=_SPARE * n)
