@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import scope_widgets
-from scope_widgets import Microscope, circuits, editing, evals, features, heads, ioi, lens, patching, steering
+from scope_widgets import Microscope, circuits, editing, evals, features, heads, ioi, lens, patching, report, steering
 from scope_widgets._result import Result
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -79,9 +79,15 @@ def fact_edit(scope):
     return editing.edit_fact(scope, "When Mary went to the store, she gave a drink to", "Mary", " Anna", **options)
 
 
+def documentation(scope):
+    entry = report.Entry("head", ("a3.h1",), "ioi", {"depends_on": ["IO", "S"]})
+    return report.document(scope, [entry])
+
+
 #: class -> how one is made on the demo model
 MAKERS = {
     "Ablation": lambda scope: patching.ablate(scope, [PROMPT, CORRUPTED], [(3, 1)], **QUESTION),
+    "Architecture": report.architecture,
     "AttentionEntropy": lambda scope: heads.entropy(scope.trace(PROMPT), 1),
     "AttentionRollout": lambda scope: heads.rollout(scope.trace(PROMPT)),
     "AttributionGraph": attribution_graph,
@@ -91,6 +97,7 @@ MAKERS = {
     "Completeness": lambda scope: circuits.completeness(scope, circuit(scope), greedy=1),
     "CompositionScores": lambda scope: heads.composition(scope),
     "Curve": lambda scope: circuits.curve(scope, circuit(scope), shares=(0.1, 1.0), draws=1),
+    "Documentation": documentation,
     "EdgePositions": lambda scope: circuits.by_position(scope, circuit(scope), task=circuit(scope).task[:1], steps=1),
     "Faithfulness": lambda scope: circuits.faithfulness(scope, circuit(scope), draws=1),
     "FeatureComparison": comparison_of_features,
@@ -118,6 +125,7 @@ MAKERS = {
     "SubjectAttention": subject_attention,
     "TokenLoss": lambda scope: lens.token_loss(scope.trace(PROMPT)),
     "TokenValues": lambda scope: lens.token_values(scope.trace(PROMPT), "loss", neuron=(3, 10)),
+    "TransparencyScore": lambda scope: report.document(scope, []).verify(scope).score,
     "TopAttended": lambda scope: heads.top_attended(scope.trace(PROMPT), 3, n=2),
     "ValueWeightedAttention": lambda scope: heads.value_weighted_attention(scope.trace(PROMPT), 3, 1),
 }

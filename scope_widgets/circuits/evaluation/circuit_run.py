@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from scope_widgets.circuits.evaluation.replacement_values import (
 from scope_widgets.experiments.ablations import check_ablation
 from scope_widgets.experiments.check_logits import OVERFLOW
 from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
-from scope_widgets.experiments.metric import Metric
+from scope_widgets.experiments.metric import Metric, metric_of
 from scope_widgets.experiments.question import Question, question_of
 from scope_widgets.experiments.statistics.rounding import share, vanishes
 from scope_widgets.experiments.task import Task
@@ -104,6 +105,7 @@ class CircuitRun:
         for part, one in zip(self._parts, clean, strict=True):
             logits[part] = one.logits.float()
         self.metric: Metric = task.measure(scope, logits)
+        self._logits = logits
         self.full: Array = self.metric.checked(logits, "clean").numpy()
         self.floor: float = self.metric.floor(scope, logits)
         self._ablations = [
@@ -152,7 +154,6 @@ class CircuitRun:
             "rounding, so that a share of their difference is not defined. Take corrupted prompts that change it."
         )
 
-    @without_gradients
     def measure(self, included: Mask) -> Array:
         """Return the metric of circuits `[circuit, edge]` of bool, each run by itself: `[circuit, pair]`.
 
@@ -161,16 +162,34 @@ class CircuitRun:
         ValueError
             Where it is NaN.
         """
+        return self.measure_with(included, (self.metric,))[0]
+
+    @without_gradients
+    def measure_with(self, included: Mask, metrics: Sequence[Metric]) -> Array:
+        """Return several metrics of circuits `[circuit, edge]` of bool, of one run of each: `[metric, circuit, pair]`.
+
+        Raises
+        ------
+        ValueError
+            Where one is NaN.
+        """
         masks = torch.as_tensor(np.atleast_2d(included))
-        found = np.empty((len(masks), len(self.task)))
+        found = np.empty((len(metrics), len(masks), len(self.task)))
         for part, edges in zip(self._parts, self._ablations, strict=True):
-            logits = edges.logits(masks.to(edges.replaced.device))
+            logits = edges.logits(masks.to(edges.replaced.device)).flatten(0, 1)
             rows = torch.tensor(part, device=logits.device).repeat(len(masks))
-            found[:, part] = self.metric.of(logits.flatten(0, 1), rows).double().cpu().reshape(len(masks), -1).numpy()
-        if np.isnan(found).any():
-            wrong = int(np.isnan(found).any(1).sum())
-            raise ValueError(f"The metric {self.metric.name} is NaN for {wrong} of {len(found)} circuits. {OVERFLOW}")
+            for metric, values in zip(metrics, found, strict=True):
+                values[:, part] = metric.of(logits, rows).double().cpu().reshape(len(masks), -1).numpy()
+        for metric, values in zip(metrics, found, strict=True):
+            if np.isnan(values).any():
+                wrong = int(np.isnan(values).any(1).sum())
+                raise ValueError(f"The metric {metric.name} is NaN for {wrong} of {len(values)} circuits. {OVERFLOW}")
         return found
+
+    @cached_property
+    def divergence(self) -> Metric:
+        """Kullback-Leibler divergence of a run's last logits from the whole model's, in nats."""
+        return metric_of("kl", self.scope.tokenizer, None, None, len(self.task), self._logits)
 
     def faithfulness(self, metric: Array) -> Array:
         """Return `(m - m(empty)) / (m(full) - m(empty))` of mean metrics `[..., pair]`; NaN where that is rounding."""

@@ -85,8 +85,12 @@ def save_html(views: Any, path: str | Path, *, headings: Sequence[tuple[str, str
     return write_text(path, text)
 
 
-def page(views: Iterable[Any], headings: Sequence[tuple[str, str]] = ()) -> str:
-    """Return the text of the file that `save_html` writes."""
+def page(views: Iterable[Any], headings: Sequence[tuple[str, str]] = (), *, above: str = "", title: str = "") -> str:
+    """Return the text of the file that `save_html` writes.
+
+    `above` is HTML that stands before the views, in which everything that others wrote is escaped already; `title` is
+    that of the page, by default the views' own.
+    """
     items = list(views)
     if headings and len(headings) != len(items):
         raise ValueError(f"headings= takes a heading for each view: there are {len(items)} views, not {len(headings)}.")
@@ -94,10 +98,12 @@ def page(views: Iterable[Any], headings: Sequence[tuple[str, str]] = ()) -> str:
         raise ValueError("There is nothing to save: give at least one view or result.")
     with ExitStack() as stack:
         shown = [_as_view(item, stack) for item in items]
-        return _text(items, shown, headings)
+        return _text(items, shown, headings, above, title)
 
 
-def _text(items: list[Any], shown: list[SavedView], headings: Sequence[tuple[str, str]]) -> str:
+def _text(
+    items: list[Any], shown: list[SavedView], headings: Sequence[tuple[str, str]], above: str, title: str
+) -> str:
     buffers = _Buffers()
     saved = [_saved(view, buffers) for view in shown]
     made_here = [state["state"] for item, view, state in zip(items, shown, saved, strict=True) if item is not view]
@@ -105,7 +111,7 @@ def _text(items: list[Any], shown: list[SavedView], headings: Sequence[tuple[str
         state["selection_id"] = made_here[0]["selection_id"]
     script = bundle("saved_page").replace("</script", "<\\/script")
     digest = b64encode(sha256(script.encode()).digest()).decode()
-    title = escape(", ".join(dict.fromkeys(view.title for view in shown if view.title)) or "scope-widgets")
+    title = escape(title or ", ".join(dict.fromkeys(view.title for view in shown if view.title)) or "scope-widgets")
     return "\n".join(
         [
             "<!doctype html>",
@@ -113,6 +119,7 @@ def _text(items: list[Any], shown: list[SavedView], headings: Sequence[tuple[str
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY.format(hash=digest)}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{title}</title><style>{_STYLE}</style></head><body>",
+            above,
             *(
                 _heading(*headings[at]) + _figure(at, view) if headings else _figure(at, view)
                 for at, view in enumerate(shown)

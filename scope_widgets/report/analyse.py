@@ -1,0 +1,164 @@
+"""`analyse`: a model documented, verified, scored and written down, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scope_widgets._files import check_folder, write_text
+from scope_widgets._progress import tqdm
+from scope_widgets._provenance import versions
+from scope_widgets._seeds import seed_of
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.report.architecture import architecture
+from scope_widgets.report.documentation import FILE, Documentation, document
+from scope_widgets.report.entries.entry import Entry
+from scope_widgets.report.figures import Figure
+from scope_widgets.report.fingerprint import fingerprint
+from scope_widgets.report.pages.markdown import summary
+from scope_widgets.report.suite import SUITE, Suite
+from scope_widgets.report.verification.items import Items, key_of
+from scope_widgets.report.writers.behaviours import WRITERS
+from scope_widgets.report.writers.features import write_features
+from scope_widgets.report.writers.files import from_data, to_data
+from scope_widgets.report.writers.written import Writer, Written
+
+if TYPE_CHECKING:
+    from scope_widgets.features.feature_index.feature_index import FeatureIndex
+    from scope_widgets.features.sae.sae import SAE
+
+
+def analyse(
+    scope: Microscope,
+    folder: str | Path,
+    *,
+    entries: Iterable[Entry | dict[str, Any]] = (),
+    writers: Mapping[str, Writer] | None = None,
+    indexes: Mapping[SAE, FeatureIndex] | None = None,
+    n: int = 40,
+    n_discovery: int = 32,
+    seed: int | None = 0,
+    suite: Suite = SUITE,
+) -> Documentation:
+    """Document a model: writers propose entries, each is tested on other prompts, and the score follows.
+
+    The folder gets documentation.json, documentation.md, summary.md, documentation.html with live views, `figures/`,
+    and `steps/` with what is finished: a run that was killed goes on from there, to the same bytes.
+
+    Parameters
+    ----------
+    scope : Microscope
+    folder : str or Path
+        Made if need be.
+    entries : iterable of Entry or dict, optional
+        A person's own, in Python or as JSON data; tested as the others are.
+    writers : dict of str to callable, optional
+        By behaviour: `writer(scope, behaviour, n=, seed=) -> report.Written`; the built-in ones by default.
+    indexes : dict of SAE to FeatureIndex, optional
+        Autoencoders with what their latents fire on, of which entries about features are made.
+    n : int, default 40
+        Number of held-out pairs of each behaviour.
+    n_discovery : int, default 32
+        Number of pairs that writers look at.
+    seed : int or None, default 0
+        Of the pairs that writers look at; those of verification have a hash of the documentation.
+    suite : Suite, default report.SUITE
+
+    Returns
+    -------
+    Documentation
+
+    Raises
+    ------
+    NotADirectoryError
+        Where the folder's name is that of a file.
+    ValueError
+        For an entry whose claim cannot be run, or of a behaviour that the suite does not have; and where the folder
+        holds the documentation of another model.
+
+    Examples
+    --------
+    >>> from scope_widgets import report
+    >>> documentation = report.analyse(scope, "demo-report")  # doctest: +SKIP
+    >>> documentation.score["ioi"].value > 0.8  # doctest: +SKIP
+    True
+    """
+    path = check_folder(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    seed = seed_of(seed)
+    own = [Entry.from_data(one) if isinstance(one, dict) else one for one in entries]
+    for entry in own:
+        suite[entry.behaviour]
+    model = fingerprint(scope)
+    _check_other(path, model)
+    key = key_of("writers 1", model, suite.version, str(n_discovery), str(seed), *map(str, versions().items()))
+    items = Items(path / "steps", key)
+    written = []
+    chosen = WRITERS if writers is None else writers
+    for behaviour in tqdm(suite.behaviours, desc="Writing entries", unit="behaviour", leave=False):
+        if (writer := chosen.get(behaviour.name)) is not None:
+            found = items.get(
+                f"entries of {behaviour.name} by {getattr(writer, '__name__', 'a writer')}",
+                lambda writer=writer, behaviour=behaviour: to_data(
+                    writer(scope, behaviour, n=n_discovery, seed=seed)
+                ),
+            )  # fmt: skip
+            written.append((behaviour.name, from_data(found)))
+    for sae, index in (indexes or {}).items():
+        written.append(("next_token", write_features(sae, index)))
+    documentation = _documentation(scope, own, written, suite)
+    done = documentation.verify(scope, n=n, folder=path / "steps", suite=suite, saes=list(indexes or {}))
+    done = replace(done, architecture=architecture(scope), figures=documentation.figures)
+    write(done, path)
+    return done
+
+
+def _check_other(folder: Path, model: str) -> None:
+    """Raise ValueError where a folder holds the documentation of another model."""
+    if (folder / FILE).is_file():
+        other = Documentation.load(folder / FILE)
+        if other.fingerprint != model:
+            raise ValueError(
+                f"{str(folder)!r} holds the documentation of another model, {other.model_id}: give another folder, or "
+                "take that one away."
+            )
+
+
+def write(documentation: Documentation, folder: str | Path) -> None:
+    """Write all files of a documentation into a folder, which is made if need be.
+
+    Parameters
+    ----------
+    documentation : Documentation
+    folder : str or Path
+
+    Examples
+    --------
+    >>> from scope_widgets import report
+    >>> report.write(report.document(scope, []), folder)
+    >>> sorted(path.name for path in folder.iterdir())
+    ['documentation.html', 'documentation.json', 'documentation.md', 'summary.md']
+    """
+    path = check_folder(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    documentation.save(path)
+    documentation.to_markdown(path / "documentation.md")
+    write_text(path / "summary.md", summary(documentation))
+    documentation.to_html(path / "documentation.html")
+
+
+def _documentation(
+    scope: Microscope, own: list[Entry], written: list[tuple[str, Written]], suite: Suite
+) -> Documentation:
+    """Return what is to be tested; of entries with one id those that come later get another."""
+    ids: dict[str, int] = {}
+    entries = []
+    for entry in [*own, *(entry for _, one in written for entry in one.entries)]:
+        count = ids[entry.id] = ids.get(entry.id, 0) + 1
+        entries.append(entry if count == 1 else replace(entry, id=f"{entry.id} ({count})"))
+    discovery = {name: list(one.seen) for name, one in written if one.seen}
+    figures: tuple[Figure, ...] = tuple(figure for _, one in written for figure in one.figures)
+    made = document(scope, entries, discovery=discovery, suite=suite)
+    return replace(made, figures=figures)

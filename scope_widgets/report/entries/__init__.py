@@ -1,0 +1,1 @@
+"""Entries: statements about components, their names, and the edges that they document."""

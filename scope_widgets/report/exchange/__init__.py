@@ -1,0 +1,1 @@
+"""Circuits and documentations in the files of others."""

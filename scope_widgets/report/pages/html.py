@@ -1,0 +1,89 @@
+"""A documentation as one HTML page that needs no network: figures are live views, each claim opens its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from scope_widgets.report.pages import words
+
+if TYPE_CHECKING:
+    from scope_widgets.report.documentation import Documentation
+    from scope_widgets.report.entries.entry import Entry
+
+_STYLE = """<style>
+h1 { font-size: 20px; line-height: 28px; margin: 0 0 8px; }
+section { margin: 0 0 32px; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 4px 0 12px; }
+th, td { padding: 2px 10px 2px 0; text-align: left; vertical-align: top; border-bottom: 1px solid #8884; }
+details { border-bottom: 1px solid #8884; padding: 4px 0; }
+summary { cursor: pointer; font-size: 13px; line-height: 20px; }
+summary:focus-visible { outline: 2px solid #2f6fde; outline-offset: 2px; }
+.status { display: inline-block; min-width: 8ch; font-weight: 600; }
+.rejected, .untested { color: #8a5a00; }
+.wide { overflow-x: auto; }
+@media screen and (prefers-color-scheme: dark) { .rejected, .untested { color: #d9a441; } }
+@media print { details > * { display: block; } }
+</style>"""
+
+#: nothing may be fetched or run: of a page without views
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def to_html(documentation: Documentation) -> str:
+    """Return the text of the page. All that entries, models and prompts say is escaped."""
+    title = f"{documentation.model_id}: documentation"
+    above = "\n".join([_STYLE, *_above(documentation)])
+    figures = documentation.figures
+    if not figures:
+        return (
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{escape(title)}</title><style>:root {{ color-scheme: light dark; }}"
+            "body { margin: 16px auto; max-width: 1400px; padding: 0 16px; font: 12px/16px system-ui, sans-serif; }"
+            f"</style></head><body>\n{above}\n</body></html>\n"
+        )
+    # the widgets are a floor above: named by a string, as results name their views
+    saved_page = import_module("scope_widgets.widgets.core.saved_page")
+    headings = [(figure.heading, figure.text) for figure in figures]
+    page: str = saved_page.page([figure.result for figure in figures], headings, above=above, title=title)
+    return page
+
+
+def _above(documentation: Documentation) -> list[str]:
+    lines = "<br>".join(escape(line) for line in documentation.provenance.lines())
+    parts = [
+        f"<section><h1>{escape(documentation.model_id)}</h1><p>{escape(words.headline(documentation))}</p>",
+        f"<p>{lines}</p></section>",
+    ]
+    if rows := words.scores(documentation):
+        parts.append(f"<section><h2>Score</h2>{_table(words.SCORES, rows)}</section>")
+    for status, heading in (("verified", "Verified"), ("rejected", "Rejected"), ("untested", "Not tested")):
+        entries = [entry for entry in documentation.entries if entry.status == status]
+        if entries:
+            parts.append(f"<section><h2>{heading}: {len(entries):,}</h2>{''.join(map(_entry, entries))}</section>")
+    if rows := words.facts(documentation):
+        parts.append(f"<section><h2>Architecture</h2>{_table(words.FACTS, rows)}</section>")
+    return parts
+
+
+def _entry(entry: Entry) -> str:
+    """Return a claim that opens its evidence."""
+    said = (
+        f'<summary><span class="status {entry.status}">{entry.status}</span> {escape(entry.behaviour)} '
+        f"{escape(entry.kind)} {escape(words.claim(entry))}</summary>"
+    )
+    texts = [entry.reason, f"Note: {entry.note}" if entry.note else "", f"Group: {entry.group}" if entry.group else ""]
+    paragraphs = "".join(f"<p>{escape(text)}</p>" for text in texts if text)
+    table = _table(words.EVIDENCE, words.evidence(entry)) if entry.evidence else "<p>No test was made.</p>"
+    put = "".join(f"<li>{escape(one.test)}: {escape(one.ablation)}; seed {one.seed}</li>" for one in entry.evidence)
+    return f'<details id="{escape(entry.id)}">{said}{paragraphs}{table}<ul>{put}</ul></details>'
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

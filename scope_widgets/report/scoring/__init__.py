@@ -1,0 +1,1 @@
+"""The transparency score: what documented edges recover, against chance and size."""

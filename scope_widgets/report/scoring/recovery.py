@@ -1,0 +1,133 @@
+"""`Recovery`: how much of a behaviour a set of edges does by itself, the worst of three ablations.
+
+    f = (m(C) - m(none)) / (m(model) - m(none))      h = 1 - sum KL(model || C) / sum KL(model || none)
+    R = clip(min(1 - |1 - f|, h), 0, 1)
+
+m is the mean metric over the pairs, KL that of the next-token distributions at their last positions. f alone can be
+above 1 where what works against the behaviour is left out, hence 1 - |1 - f|; and a mean hides errors of single
+prompts that cancel, hence h.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import numpy as np
+
+from scope_widgets._types import Array
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
+from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
+from scope_widgets.experiments.statistics.rounding import vanishes
+from scope_widgets.experiments.task import Task
+from scope_widgets.models.edges.graph import Graph
+from scope_widgets.models.microscope import Microscope
+
+#: R is the worst of these; zero ablation alone flatters what never sees zeros
+ABLATIONS: Final[tuple[CircuitAblation, ...]] = ("counterfactual", "resample", "mean")
+DRAWS: Final = 2000
+
+
+class RecoveryRun:
+    """A model on the pairs of a behaviour, in which sets of edges are run by themselves.
+
+    Parameters
+    ----------
+    scope : Microscope
+    task : Task
+    seed : int
+        Of "resample".
+
+    Attributes
+    ----------
+    runs : list of CircuitRun
+        One for each of `ABLATIONS`.
+    """
+
+    def __init__(self, scope: Microscope, task: Task, seed: int) -> None:
+        self.task = task
+        self.runs = [CircuitRun(scope, task, ablation, seed) for ablation in ABLATIONS]
+        self._known: dict[bytes, Array] = {}
+        nothing = np.zeros(self.graph.n_edges, dtype=bool)
+        #: [ablation, metric and divergence, pair]
+        self._empty = self._values(nothing[None])[0]
+
+    @property
+    def graph(self) -> Graph:
+        """The edges of the model."""
+        return self.runs[0].graph
+
+    @property
+    def sentence(self) -> str:
+        """What edges that are out carry, in words."""
+        return "; ".join(run.sentence for run in self.runs)
+
+    def measure(self, masks: Mask) -> Recovered:
+        """Run sets of edges `[set, edge]` by themselves; none runs twice."""
+        values = self._values(np.atleast_2d(masks))
+        return Recovered(values[:, :, 0], values[:, :, 1], self.runs[0].full, self._empty, self.runs[0].floor)
+
+    def _values(self, masks: Mask) -> Array:
+        """Return `[set, ablation, metric and divergence, pair]`."""
+        names = [hashlib.sha256(np.packbits(mask).tobytes()).digest() for mask in masks]
+        new = {name: at for at, name in enumerate(names) if name not in self._known}
+        if new:
+            some = masks[list(new.values())]
+            found = np.stack([run.measure_with(some, (run.metric, run.divergence)) for run in self.runs])
+            self._known |= zip(new, found.transpose(2, 0, 1, 3), strict=True)
+        return np.stack([self._known[name] for name in names])
+
+
+class Recovered:
+    """What sets of edges recover.
+
+    Parameters
+    ----------
+    metric, divergence : ndarray [set, ablation, pair]
+    full : ndarray [pair]
+    empty : ndarray [ablation, metric and divergence, pair]
+        Of no edges.
+    floor : float
+        The difference that rounding alone may make to the metric.
+    """
+
+    def __init__(self, metric: Array, divergence: Array, full: Array, empty: Array, floor: float) -> None:
+        self.metric, self.divergence, self.full, self.empty, self.floor = metric, divergence, full, empty, floor
+
+    def f(self, weights: Array | None = None) -> Array:
+        """Return the share of the metric that each recovers, `[set, ablation]`.
+
+        Under `weights [draw, pair]` of the pairs `[draw, set, ablation]`. NaN where there is nothing to recover.
+        """
+        mean = _mean(weights, len(self.full))
+        none = mean(self.empty[:, 0])
+        whole = mean(self.full)[..., None] - none
+        part = mean(self.metric) - none[..., None, :]
+        whole = np.where(vanishes(whole, self.floor), np.nan, whole)
+        return np.asarray(part / whole[..., None, :])
+
+    def h(self, weights: Array | None = None) -> Array:
+        """Return one less the share of the divergence that is left, as `f`."""
+        mean = _mean(weights, len(self.full))
+        none = mean(self.empty[:, 1])[..., None, :]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(1 - mean(self.divergence) / np.where(none > 0, none, np.nan))
+
+    def R(self, weights: Array | None = None) -> Array:
+        """Return the recovery of each set, the worst of the ablations, `[set]` or `[draw, set]`; 0 where undefined."""
+        both = np.minimum(1 - np.abs(1 - self.f(weights)), self.h(weights))
+        worst: Array = np.clip(np.nan_to_num(both, nan=0.0), 0.0, 1.0).min(-1)
+        return worst
+
+
+def bootstrap_weights(n: int, seed: int, draws: int = DRAWS) -> Array:
+    """Return the weights of `n` pairs in so many bootstrap samples, `[draw, pair]`."""
+    weights: Array = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws) / n
+    return weights
+
+
+def _mean(weights: Array | None, n: int):  # type: ignore[no-untyped-def]
+    """Return the function that takes the mean of `[..., pair]` over the pairs, or of each sample before all axes."""
+    if weights is None:
+        return lambda values: values.mean(-1)
+    return lambda values: np.moveaxis(values @ weights.T, -1, 0)

@@ -1,0 +1,1 @@
+"""Verification: every entry tested on prompts that its discovery did not use."""

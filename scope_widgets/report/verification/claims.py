@@ -1,0 +1,194 @@
+"""Test (c): activations from prompts that agree on the claim keep the effect, from those that do not they move it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from scope_widgets._types import Array
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from scope_widgets.experiments.metric import metric_of
+from scope_widgets.experiments.statistics.bootstrap import bootstrap_interval
+from scope_widgets.experiments.statistics.rounding import settled
+from scope_widgets.experiments.statistics.t_test import chance
+from scope_widgets.experiments.task import Task
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.report.claims.donors import donors
+from scope_widgets.report.claims.roles import positions, value
+from scope_widgets.report.entries.components import taken_out
+from scope_widgets.report.entries.entry import Entry, Evidence, TestName
+from scope_widgets.report.scoring.recovery import bootstrap_weights
+
+#: share of the effect that activations of prompts that agree must keep
+KEPT = 0.8
+#: pairs with donors of both kinds below which a claim cannot be tested
+FEWEST = 8
+_ALPHA = 0.05
+_PROMPTS_AT_ONCE = 16
+
+
+class Donated:
+    """Pairs with donors that agree on some roles, and others that do not: the model with activations of either.
+
+    Parameters
+    ----------
+    scope : Microscope
+    pool : Task
+        The first `n` pairs are tested; all give donors.
+    n : int
+    roles : tuple of str
+    seed : int
+    """
+
+    def __init__(self, scope: Microscope, pool: Task, n: int, roles: tuple[str, ...], seed: int) -> None:
+        agree, other = (donors(pool, n, roles, agree=which, seed=seed) for which in (True, False))
+        #: the pairs that have both
+        self.pairs = sorted(set(agree) & set(other))
+        self.enough = len(self.pairs) >= FEWEST
+        if not self.enough:
+            return
+        self.task = pool.only(self.pairs)
+        self.agree = CircuitRun(scope, replace(self.task, corrupted=[agree[pair][0] for pair in self.pairs]))
+        self.disagree = CircuitRun(scope, replace(self.task, corrupted=[other[pair][0] for pair in self.pairs]))
+        #: which pair of the pool a pair's donor that does not agree was
+        self.given = [other[pair][1] for pair in self.pairs]
+        self._attention: dict[tuple[str, str], tuple[Array, Array]] = {}
+
+    def attention(self, query: str, key: str) -> tuple[Array, Array]:
+        """Return what `attention_between` does, of these pairs, once."""
+        if (query, key) not in self._attention:
+            self._attention[query, key] = attention_between(self.agree.scope, self.task, query, key)
+        return self._attention[query, key]
+
+
+def claim_evidence(donated: Donated, pool: Task, entry: Entry, lost: Array, seed: int) -> list[Evidence]:
+    """Return whether a claim holds: a test a part of it.
+
+    Parameters
+    ----------
+    donated : Donated
+        Of the claim's roles, with enough pairs.
+    pool : Task
+    entry : Entry
+    lost : ndarray [pair of the test]
+        What is lost when the entry's components are taken out (`Effects.of`).
+    seed : int
+    """
+    run = donated.agree
+    kept_in = ~taken_out(run.graph, entry.kind, entry.components)
+    effect = lost[donated.pairs]
+    roles = ", ".join(entry.parsed.roles)
+    kept = settled(run.full - run.measure(kept_in)[0], run.floor)
+    moved = settled(run.full - donated.disagree.measure(kept_in)[0], run.floor)
+    found = [_agree(kept, effect, roles, seed), _disagree(moved, kept, effect, roles, seed)]
+    if entry.parsed.attends:
+        found += _attention(donated, entry, seed)
+    return found + [_logit(donated, pool, kept_in, role, sign, seed) for role, sign in entry.parsed.copies]
+
+
+def _agree(moved: Array, effect: Array, roles: str, seed: int) -> Evidence:
+    """Return which share of the effect is kept with activations of prompts that agree."""
+    weights = bootstrap_weights(len(moved), seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        draws = 1 - np.abs(weights @ moved) / np.abs(weights @ effect)
+    whole = abs(float(effect.mean()))
+    share = 1 - abs(float(moved.mean())) / whole if whole else 0.0
+    low, high = _interval(draws)
+    put = f"what the components write on another prompt with the same {roles}"
+    return _evidence("agree", share, low, high, float(chance(moved)), KEPT, moved, seed, put, share >= KEPT)
+
+
+def _disagree(moved: Array, kept: Array, effect: Array, roles: str, seed: int) -> Evidence:
+    """Return how far activations of prompts that do not agree move the metric, as a share of the effect.
+
+    In either direction, prompt by prompt: what another name does may raise it here and lower it there. p is of their
+    moving it no further than those that agree do, on the same prompts.
+    """
+    weights = bootstrap_weights(len(moved), seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        draws = (weights @ np.abs(moved)) / (weights @ np.abs(effect))
+    whole = float(np.abs(effect).mean())
+    share = float(np.abs(moved).mean()) / whole if whole else 0.0
+    low, high = _interval(draws)
+    further = np.abs(moved) - np.abs(kept)
+    p = float(chance(further)) / 2
+    p = p if further.mean() > 0 else 1 - p
+    put = f"what they write on another prompt with another {roles}; p: no further than with the same"
+    return _evidence("disagree", share, low, high, p, 1 - KEPT, moved, seed, put, share > 1 - KEPT and p < _ALPHA)
+
+
+def _interval(draws: Array) -> tuple[float, float]:
+    known = draws[np.isfinite(draws)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.percentile(known, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _attention(donated: Donated, entry: Entry, seed: int) -> list[Evidence]:
+    """Return how much each head attends from one role to the other, beside what even attention would be."""
+    found = []
+    for query, key, least in entry.parsed.attends:
+        shares, even = donated.attention(query, key)
+        for name in entry.components:
+            layer, head = (int(part) for part in name[1:].split(".h"))
+            own = shares[:, layer, head]
+            low, high = bootstrap_interval(own, seed)
+            passed = float(own.mean()) >= least and low > float(even.mean())
+            nothing = f"nothing: mean attention of {name} from {query} to {key}; null: even attention"
+            nan, chance_of_it = float("nan"), float(even.mean())
+            found.append(
+                _evidence("attention", float(own.mean()), low, high, nan, chance_of_it, own, seed, nothing, passed)
+            )
+    return found
+
+
+def attention_between(scope: Microscope, task: Task, query: str, key: str) -> tuple[Array, Array]:
+    """Return the attention of each head from one role to another, `[pair, layer, head]`, and even attention `[pair]`.
+
+    0 where a role is not there, or not before the other.
+    """
+    shares, even = np.zeros((len(task), scope.n_layers, scope.n_heads)), np.ones(len(task))
+    for start in range(0, len(task), _PROMPTS_AT_ONCE):
+        rows = task.clean[start : start + _PROMPTS_AT_ONCE]
+        traces = scope.trace(rows, capture=("attention",), logits=None)
+        for at in range(len(rows)):
+            pair, trace = start + at, traces[at]
+            q = positions(task, pair, query)[-1:]
+            keys = [k for k in positions(task, pair, key) if q and k <= q[0]]
+            if keys:
+                even[pair] = len(keys) / (q[0] + 1)
+                for layer in range(scope.n_layers):
+                    shares[pair, layer] = trace.attention(layer)[:, q[0], keys].float().sum(-1).cpu().numpy()
+    return shares, even
+
+
+def _logit(donated: Donated, pool: Task, kept_in: Array, role: str, sign: int, seed: int) -> Evidence:
+    """Return by how much the logit of the pair's own token at a role falls below that of the donor's."""
+    run = donated.disagree
+    own = [_token(pool, pair, role) for pair in donated.pairs]
+    others = [_token(pool, pair, role) for pair in donated.given]
+    moved = np.zeros(len(own))
+    if None not in own and None not in others:
+        metric = metric_of("logit_difference", run.scope.tokenizer, own, others, len(own))  # type: ignore[arg-type]
+        nothing_out = np.ones((1, run.graph.n_edges), dtype=bool)
+        full, patched = run.measure_with(np.concatenate([nothing_out, kept_in[None]]), (metric,))[0]
+        moved = settled(sign * (full - patched), run.floor)
+    low, high = bootstrap_interval(moved, seed)
+    p = float(chance(moved))
+    what = f"as for disagree; logit of the token at {role} less that of the donor's, before less after"
+    return _evidence("logit", float(moved.mean()), low, high, p, 0.0, moved, seed, what,
+                     bool(moved.mean() > 0 and p < _ALPHA))  # fmt: skip
+
+
+def _token(pool: Task, pair: int, role: str) -> int | None:
+    found = value(pool, pair, role)
+    return found[1][0] if found is not None and len(found[1]) == 1 else None
+
+
+def _evidence(
+    test: TestName, effect: float, low: float, high: float, p: float, null: float, of: Array, seed: int, ablation: str,
+    passed: bool,
+) -> Evidence:  # fmt: skip
+    return Evidence(test, effect, low, high, p, float("nan"), null, len(of), seed, ablation, bool(passed))

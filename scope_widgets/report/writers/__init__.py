@@ -1,0 +1,1 @@
+"""Writers: entries from what the package finds."""

@@ -1,0 +1,158 @@
+"""Entries about heads and MLPs: those that matter on discovery prompts, each with the least claim that holds there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
+from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
+from scope_widgets.experiments.task import Task
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.report.claims.claim import ClaimData
+from scope_widgets.report.entries.components import documented_edges
+from scope_widgets.report.entries.entry import Entry
+from scope_widgets.report.scoring.recovery import RecoveryRun
+from scope_widgets.report.verification.claims import Donated, attention_between, claim_evidence
+from scope_widgets.report.verification.effects import Effects, ablation_evidence
+
+#: where a head may be found to attend: from which role to which
+ATTENDS: Final = (
+    ("END", "IO"),
+    ("END", "S1"),
+    ("END", "S2"),
+    ("END", "S1+1"),
+    ("END", "clue"),
+    ("END", "echo"),
+    ("END", "echo+1"),
+    ("S2", "S1"),
+    ("S2", "S1+1"),
+    ("S1+1", "S1"),
+    ("IO+1", "IO"),
+    ("echo+1", "echo"),
+)
+#: share of the metric below which a component is not written down, and attention below which it says nothing of it
+_LEAST_EFFECT, _LEAST_ATTENTION = 0.02, 0.3
+#: what must be kept on discovery prompts, and the lower end of its interval: other prompts may show less
+_KEPT, _LOW = 0.88, 0.7
+
+
+def write_nodes(
+    scope: Microscope,
+    pool: Task,
+    n: int,
+    dependences: Sequence[tuple[str, ...]],
+    *,
+    seed: int,
+    notes: dict[str, str] | None = None,
+    groups: dict[str, str] | None = None,
+    most: int = 48,
+) -> tuple[Entry, ...]:
+    """Return entries about heads and MLPs.
+
+    Parameters
+    ----------
+    scope : Microscope
+    pool : Task
+        Discovery prompts: the first `n` are looked at, all give activations.
+    n : int
+    dependences : sequence of tuple of str
+        Sets of roles that a claim may name, the most specific first.
+    seed : int
+    notes, groups : dict of str to str, optional
+        By component: what is known of it, and its group.
+    most : int, default 48
+        Number of entries: those with the largest effects.
+    """
+    task = pool[:n]
+    ablations: tuple[CircuitAblation, ...] = ("counterfactual", "resample")
+    runs = [CircuitRun(scope, task, ablation, seed) for ablation in ablations]
+    effects = [Effects(run, lambda name, compute: compute(), seed) for run in runs]
+    graph = runs[0].graph
+    found = []
+    for name in graph.senders[1:]:
+        if name.startswith("a") and int(name[1:].split(".")[0]) in graph.whole:
+            continue
+        entry = Entry("mlp" if name.startswith("m") else "head", (name,), task.name, {"depends_on": ["END"]})
+        size = max(abs(float(one.of(entry).mean() / one.run.scale)) for one in effects)
+        if size >= _LEAST_EFFECT:
+            found.append((size, entry))
+    found = sorted(found, key=lambda one: (-one[0], one[1].components))[:most]
+    attention = _attention(scope, task) if any(entry.kind == "head" for _, entry in found) else {}
+    known: dict[tuple[str, ...], Donated] = {}
+    entries = []
+    for _, entry in found:
+        evidence, which = ablation_evidence(effects, entry, seed)
+        if evidence.p >= 0.05:
+            continue
+        for claim in _claims(entry, dependences, attention):
+            tried = replace(entry, claim=claim, id="")
+            roles = tried.parsed.roles
+            if roles not in known:
+                known[roles] = Donated(scope, pool, n, roles, seed)
+            if not known[roles].enough:
+                continue
+            said = claim_evidence(known[roles], pool, tried, effects[which].of(tried), seed)
+            if all(one.passed and (one.test != "agree" or (one.effect >= _KEPT and one.low >= _LOW)) for one in said):
+                name = entry.components[0]
+                entries.append(replace(tried, note=(notes or {}).get(name, ""), group=(groups or {}).get(name, "")))
+                break
+    return tuple(entries)
+
+
+def worthwhile(run: RecoveryRun, entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """Return the entries without those whose edges are more than they recover, the smallest effect tried first.
+
+    A component may matter and yet add nothing: what it does is done without it, or it works against the behaviour as
+    long as others are out.
+    """
+    left = list(entries)  # the largest effect is first
+    for entry in reversed(entries):
+        rest = [one for one in left if one is not entry]
+        masks = [
+            documented_edges(run.graph, [name for one in some for name in one.components]) for some in (left, rest)
+        ]
+        whole, less = run.measure(np.array(masks)).R()
+        size = (int(masks[0].sum()) - int(masks[1].sum())) / run.graph.n_edges
+        if rest and whole - less < size / 2:
+            left = rest
+    return tuple(left)
+
+
+def _claims(
+    entry: Entry, dependences: Sequence[tuple[str, ...]], attention: dict[str, tuple[str, str]]
+) -> list[ClaimData]:
+    """Return the claims that are tried, those that say most first."""
+    attends = attention.get(entry.components[0])
+    if attends and not any("IO" in roles for roles in dependences):  # a name of that one task
+        attends = attends[0].replace("IO", "answer"), attends[1].replace("IO", "answer")
+    found: list[ClaimData] = []
+    for roles in dependences:
+        depends: ClaimData = {"depends_on": list(roles)}
+        if attends:
+            query, key = attends
+            both = [{"attends": [query, key]}, depends]
+            if query == "END":
+                found += [{"all": [*both, {"copies": key}]}, {"all": [*both, {"suppresses": key}]}]
+            found.append({"all": both})
+        elif entry.kind == "head" and "IO" in roles:
+            found.append({"all": [depends, {"copies": "IO"}]})
+    return found + [{"depends_on": list(roles)} for roles in dependences]
+
+
+def _attention(scope: Microscope, task: Task) -> dict[str, tuple[str, str]]:
+    """Return of each head from where to where it attends most, if that is much."""
+    best: dict[str, tuple[float, tuple[str, str]]] = {}
+    for roles in ATTENDS:
+        shares, even = attention_between(scope, task, *roles)
+        mean = shares.mean(0)
+        for layer in range(scope.n_layers):
+            for head in range(scope.n_heads):
+                name, share = f"a{layer}.h{head}", float(mean[layer, head])
+                much = share >= _LEAST_ATTENTION and share > 2 * float(even.mean())
+                if much and share > best.get(name, (0.0, roles))[0]:
+                    best[name] = share, roles
+    return {name: roles for name, (_, roles) in best.items()}

@@ -1,0 +1,66 @@
+"""Entries about features: an autoencoder that is set by hand to fire on known words."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from scope_widgets import Microscope, features, report
+from scope_widgets.report.verification.features import auc
+
+WORDS = ("the", "to", "and")
+
+
+@pytest.fixture(scope="module")
+def scope():
+    return Microscope.load("demo")
+
+
+@pytest.fixture(scope="module")
+def sae(scope):
+    """An SAE of the embeddings: each of its first latents fires on one word, and writes what it is."""
+    rows = torch.randn(64, scope.d_model, generator=torch.Generator().manual_seed(0))
+    made = features.train(rows, d_sae=8, k=2, architecture="relu", steps=2, batch=32, progress=False)
+    ids = [scope.tokenizer.convert_tokens_to_ids(word) for word in WORDS]
+    embeddings = scope.anatomy.embed.weight.detach()[ids].float()
+    W_enc, W_dec = torch.zeros_like(made.W_enc), torch.zeros_like(made.W_dec)
+    W_enc[:, : len(ids)] = (embeddings / embeddings.square().sum(1, keepdim=True)).T
+    W_dec[: len(ids)] = 5 * embeddings
+    b_enc = torch.full_like(made.b_enc, -0.8)
+    return replace(made, W_enc=W_enc, W_dec=W_dec, b_enc=b_enc, b_dec=torch.zeros_like(made.b_dec), layer=0)
+
+
+def test_a_true_claim_is_verified_and_another_rejected(scope, sae):
+    suite = report.Suite("names", (report.SUITE["ioi"],))
+    some = [
+        report.Entry("feature", ("0.0",), "ioi", {"fires_on": ["the"]}),
+        report.Entry("feature", ("0.0",), "ioi", {"fires_on": ["to"]}, id="another word"),
+        report.Entry("feature", ("0.1",), "ioi", {"fires_after": ["the"]}, id="what it is not"),
+        report.Entry("feature", ("0.5",), "ioi", {"fires_on": ["the"]}, id="one that never fires"),
+        report.Entry("feature", ("3.0",), "ioi", {"fires_on": ["the"]}, id="without its autoencoder"),
+    ]
+    done = report.document(scope, some, suite=suite).verify(scope, n=16, suite=suite, saes=sae)
+    assert [entry.status for entry in done.entries] == ["verified", "rejected", "rejected", "rejected", "untested"]
+    firing, ablation = done.entries[0].evidence
+    assert firing.effect == 1.0
+    assert firing.effect > firing.null
+    assert ablation.effect > 0
+    assert done.score.value == 0.0  # features have no edges
+
+
+def test_the_area_is_that_of_all_pairs():
+    rng = np.random.default_rng(0)
+    values, labels = rng.integers(0, 4, 60).astype(float), rng.random(60) < 0.4
+    pairs = values[labels][:, None] - values[~labels]
+    assert auc(values, labels) == pytest.approx(((pairs > 0) + 0.5 * (pairs == 0)).mean())
+
+
+def test_a_writer_says_on_which_tokens_latents_fire():
+    written = report.write_features(features.load("demo"), features.FeatureIndex.load("demo"), most=5)
+    assert len(written.entries) == 5
+    index = features.FeatureIndex.load("demo")
+    for entry in written.entries:
+        tokens = index.tokens(int(entry.components[0].split(".")[1]))
+        share = tokens[tokens["token"].isin(entry.claim["fires_on"])]["share"].sum()
+        assert share >= 0.9
