@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -43,6 +43,8 @@ class EdgePositions(WasDataFrame, Result):
     by_position : ndarray [edge, column]
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.circuits:edge_positions"
 
     senders: tuple[str, ...]
     receivers: tuple[str, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -46,6 +46,8 @@ class FactEffect(Result):
         Norm of what the edit adds at the subject, in units of the norm of what the MLP wrote there.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.steering:fact_effect"
 
     subject: str
     answer: str

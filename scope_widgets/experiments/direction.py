@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -63,6 +63,8 @@ class Direction(Result):
     >>> names.to_dataframe()[["name", "layer"]].values.tolist()
     [['names', 2]]
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.steering:direction"
 
     name: str
     layer: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from torch import Tensor
@@ -38,6 +38,8 @@ class AttentionEntropy(ArrayResult):
         Of the prompt.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.attention_patterns:attention_entropy"
 
     values: Array
     layer: int
@@ -106,6 +108,8 @@ class TopAttended(Result):
         Of the prompt.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.attention_patterns:top_attended"
 
     positions: Array
     weights: Array
@@ -183,6 +187,8 @@ class AttentionRollout(ArrayResult):
         Of the prompt.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.attention_patterns:attention_flow"
 
     values: Array
     residual: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -42,6 +42,8 @@ class CompositionScores(ArrayResult):
         Through which of the later head's inputs.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.heads:composition"
 
     values: Array
     kind: Kind

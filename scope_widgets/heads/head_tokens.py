@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -47,6 +47,8 @@ class HeadTokens(Result):
         Text of each token, by its id.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.heads:head_tokens"
 
     quantity: Quantity
     layer: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -40,6 +40,8 @@ class ValueWeightedAttention(ArrayResult):
         Of the prompt.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.attention_patterns:value_weighted_attention"
 
     values: Array
     layer: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class ReferenceComparison(Result):
     provenance : Provenance
         Of the heads that were found.
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.ioi:reference_comparison"
 
     reference_name: str
     classes: list[str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -56,6 +56,8 @@ class NeuronAttribution(Result):
         Texts of the tokens; `versus` is empty where there was none.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.lens:neurons"
 
     layer: int
     contribution: Array

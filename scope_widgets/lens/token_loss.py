@@ -51,6 +51,7 @@ class TokenLoss(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.token_view:TokenView"
+    figure: ClassVar[str] = "scope_widgets.plots.lens:token_loss"
 
     tokens: list[str]
     loss: Array

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -99,6 +99,8 @@ class Steered(Result):
     answers : tuple of int, or None
         Tokens whose logits `difference` compares.
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.steering:steered"
 
     strengths: tuple[float, ...]
     steered: Distribution

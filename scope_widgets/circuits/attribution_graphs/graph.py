@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class AttributionGraph(Result):
         The pre-activations, and the logits less the mean logit, as the model has them.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.circuits:attribution_graph"
 
     tokens: tuple[str, ...]
     token_ids: Array

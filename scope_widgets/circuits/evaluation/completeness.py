@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -37,6 +37,8 @@ class Completeness(WasDataFrame, Result):
         What an edge that is out carries, as a sentence.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:completeness"
 
     sets: tuple[str, ...]
     nodes: tuple[tuple[str, ...], ...]

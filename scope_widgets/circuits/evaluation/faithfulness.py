@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -44,6 +44,8 @@ class Faithfulness(Result):
     pairs : str
         What it was measured on, in words.
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:faithfulness"
 
     value: float
     low: float

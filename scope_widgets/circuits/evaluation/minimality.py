@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class Minimality(WasDataFrame, Result):
     floor : float
         The difference that rounding alone may make to a change.
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:minimality"
 
     nodes: tuple[str, ...]
     change: Array

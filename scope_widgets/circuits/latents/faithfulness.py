@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -50,6 +50,8 @@ class LatentFaithfulness(Result):
         Latents of the circuit, and those that fire on these prompts.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:latent_faithfulness"
 
     errors: tuple[str, ...]
     value: Array

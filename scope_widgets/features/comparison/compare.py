@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class FeatureComparison(Result):
     n_pairs : int
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.features:feature_comparison"
 
     feature: np.ndarray[Any, np.dtype[np.int64]]
     clean: np.ndarray[Any, np.dtype[np.float64]]

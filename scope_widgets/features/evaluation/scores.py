@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -73,6 +73,8 @@ class SAEScores(Result):
         model was not run.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.features:sae_scores"
 
     values: dict[str, float]
     low: dict[str, float]

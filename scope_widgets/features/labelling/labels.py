@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -54,6 +54,8 @@ class FeatureLabels(Result):
         What the scores rest on, in words.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.features:feature_labels"
 
     feature: np.ndarray[Any, np.dtype[np.int64]]
     label: tuple[str, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class SparseProbes(Result):
         The two labels; the second is what the probes say yes to.
     provenance : Provenance
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.features:sparse_probes"
 
     probe: tuple[str, ...]
     k: np.ndarray[Any, np.dtype[np.int64]]

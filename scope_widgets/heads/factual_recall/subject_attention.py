@@ -6,7 +6,7 @@ import dataclasses
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +36,8 @@ class SubjectAttention(HeadScores):
         not among them, because heads with nothing to do rest there; in a layer with a window neither are tokens that
         its last token does not see. NaN where there is no such token.
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.heads:subject_attention"
 
     per_prompt: Array
     control: Array

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -41,6 +41,8 @@ class HeadAblation(Result):
     message : str
         Why there is no share; else empty.
     """
+
+    figure: ClassVar[str] = "scope_widgets.plots.ioi:head_ablation"
 
     heads: list[Head]
     lost: float
