@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from scope_widgets._check_choice import check_choice
-from scope_widgets.plots.drawing.labels import counted, literal, shortened, words
+from scope_widgets.plots.drawing.labels import counted, literal, sentence, shortened, words
 from scope_widgets.plots.drawing.maps import add_map, colour_axis, number_axis, positions, rows_height, token_axis
 from scope_widgets.plots.drawing.theme import DASHES, SYMBOLS, ThemeName, new_figure, theme_of
 
@@ -60,7 +60,7 @@ def token_norms(trace: Trace, *, theme: ThemeName = "light") -> go.Figure:
     axis = colour_axis(
         figure,
         colours,
-        (low, high if high > low else low + 1),
+        (low - 0.1 * (high - low), high if high > low else low + 1),  # the least norm is no zero: it has a colour
         "norm (logarithmic)",
         signed=False,
         bar={"tickmode": "array", "tickvals": ticks, "ticktext": [f"{10**one:.3g}" for one in ticks]},
@@ -124,7 +124,7 @@ def activation_statistics(
         raise ValueError("There is no trace to plot: give one, or a dict of names and traces.")
     colours, first = theme_of(theme), next(iter(named.values()))
     what = {"std": "standard deviation", "mean_norm": "mean norm"}.get(statistic, statistic)
-    title = f"{words(site).capitalize()}: {what} by layer"
+    title = f"{sentence(site)}: {what} by layer"
     said = "" if len(named) == 1 else counted(len(named), "trace")
     figure = new_figure(colours, title, first.provenance, height=380, said=said)
     for at, (name, trace) in enumerate(named.items()):

@@ -203,11 +203,9 @@ def attention_comparison(
         said=prompts,
         into=panels(colours, 1, 3, ["A", "B", "B − A"], across=0.09),
     )
-    share = colour_axis(
-        figure, colours, (0.0, 1.0), "attention", signed=False, bar={"x": 0.64, "len": 0.8, "title": {"text": ""}}
-    )
+    share = colour_axis(figure, colours, (0.0, 1.0), "attention", signed=False, bar={"len": 0.46, "y": 0.77})
     limits = limits_of(difference, signed=True)
-    signed = colour_axis(figure, colours, limits, "B − A", signed=True, number=2, bar={"len": 0.8})
+    signed = colour_axis(figure, colours, limits, "B − A", signed=True, number=2, bar={"len": 0.46, "y": 0.23})
     for col, (values, tokens) in enumerate(((a, trace.tokens), (b, versus.tokens)), 1):
         _add_pattern(figure, colours, values, tokens, share, row=1, col=col)
         _small_axes(figure, tokens, 1, col, queries=col == 1)
@@ -475,7 +473,8 @@ def _small_axes(
     """Name the axes of one map of several; `bare` maps have no tokens but in their hover."""
     for of, update, named in (("x", figure.update_xaxes, keys), ("y", figure.update_yaxes, queries)):
         axis = token_axis(tokens, {"x": "key", "y": "query"}[of] if named else "", down=of == "y", of=of)
-        update(**axis, showticklabels=not bare and (of == "x" or queries), row=row, col=col)
+        frame = {"showline": True, "mirror": True}
+        update(**axis, **frame, showticklabels=not bare and (of == "x" or queries), row=row, col=col)
 
 
 def _check_single(trace: Trace) -> None:

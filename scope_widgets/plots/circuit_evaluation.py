@@ -8,8 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from scope_widgets._types import Array
-from scope_widgets.plots.drawing.dots import add_dots, reference, rows_down
+from scope_widgets.plots.drawing.dots import add_dots, add_joined, reference, rows_down
 from scope_widgets.plots.drawing.labels import counted, literal, number, shortened
+from scope_widgets.plots.drawing.maps import rows_height
 from scope_widgets.plots.drawing.theme import Theme, ThemeName, new_figure, theme_of
 
 if TYPE_CHECKING:
@@ -173,51 +174,31 @@ def completeness(result: Completeness, *, theme: ThemeName = "light") -> go.Figu
     Returns
     -------
     plotly.graph_objects.Figure
-        A dot a set, and the line on which both are equal.
+        Two dots a set, joined; of a complete circuit they are one.
 
     Examples
     --------
     >>> found = circuits.discover(scope, circuits.task(scope, "ioi", n=4), "eap").keep(30)
-    >>> circuits.completeness(scope, found, greedy=0).plot().data[1].text[0]
-    'nothing'
+    >>> circuits.completeness(scope, found, greedy=0).plot().data[1].name
+    'whole model without the set'
     """
     colours = theme_of(theme)
-    figure = new_figure(colours, "Completeness of a circuit", result.provenance, height=440)
-    both = np.concatenate([result.model, result.circuit])
-    ends = [float(np.nanmin(both)), float(np.nanmax(both))] if np.isfinite(both).any() else [0.0, 1.0]
-    figure.add_trace(
-        go.Scatter(
-            x=ends,
-            y=ends,
-            mode="lines",
-            line={"color": colours.dim, "width": 1, "dash": "dot"},
-            name="complete",
-            hoverinfo="skip",
-        )
-    )
     names = [shortened(one, 40) for one in result.sets]
-    figure.add_trace(
-        go.Scatter(
-            x=result.model,
-            y=result.circuit,
-            mode="markers+text",
-            text=names,
-            textposition="top center",
-            textfont={"size": 10, "color": colours.dim},
-            marker={"size": 8, "color": colours.hues[0]},
-            name="both without a set of nodes",
-            hovertext=[
-                f"without {name}<br>{shortened(' '.join(nodes), 120)}<br>model {model:.4g}, circuit {ours:.4g}, apart "
-                f"{apart:.4g}"
-                for name, nodes, model, ours, apart in zip(
-                    names, result.nodes, result.model, result.circuit, result.incompleteness, strict=True
-                )
-            ],
-            hoverinfo="text",
+    hover = [
+        f"without {name}<br>{shortened(' '.join(nodes), 120)}<br>"
+        f"model {model:.4g}, circuit {ours:.4g}, apart {apart:.4g}"
+        for name, nodes, model, ours, apart in zip(
+            names, result.nodes, result.model, result.circuit, result.incompleteness, strict=True
         )
+    ]
+    figure = new_figure(
+        colours, "Completeness of a circuit", result.provenance, height=rows_height(len(names), each=24, least=240)
     )
-    figure.update_xaxes(title_text="metric of the whole model without the set")
-    figure.update_yaxes(title_text="metric of the circuit without it")
+    add_joined(
+        figure, colours, result.model, result.circuit, hover, ("whole model without the set", "circuit without it")
+    )
+    rows_down(figure, names, "set of nodes")
+    figure.update_xaxes(title_text="mean metric", zeroline=True)
     return figure
 
 

@@ -59,7 +59,7 @@ def circuit(result: Circuit, *, n: int = 200, theme: ThemeName = "light") -> go.
     spots = {name: node_coordinates(graph, name) for name in [*graph.senders, graph.output]}
     figure = new_figure(
         colours,
-        f"Circuit of {shortened(result.task.name)}",
+        f"Circuit of {words(result.task.name)}",
         result.provenance,
         height=float(np.clip(60 * graph.n_layers + 200, 420, 1100)),
         said=said,
@@ -99,13 +99,11 @@ def circuit(result: Circuit, *, n: int = 200, theme: ThemeName = "light") -> go.
             y=[spots[name][1] for name in inside],
             mode="markers+text",
             text=texts,
+            textposition=[_text_place(name, graph.output) for name in inside],
             textfont={"size": 10, "color": colours.ink},
             customdata=inside,
             marker={
-                "size": [
-                    max(22, 7 * len(text) + 6) if name[0] not in "am" else 26
-                    for name, text in zip(inside, texts, strict=True)
-                ],
+                "size": [26 if name[0] in "am" else 12 for name in inside],
                 "symbol": ["circle" if name.startswith("a") else "square" for name in inside],
                 "color": colours.ground,
                 "line": {"width": 1, "color": colours.ink},
@@ -120,7 +118,7 @@ def circuit(result: Circuit, *, n: int = 200, theme: ThemeName = "light") -> go.
             showlegend=False,
         )
     )
-    figure.update_xaxes(visible=False, range=[-1, graph.n_columns + 0.5])
+    figure.update_xaxes(visible=False, range=[-1, graph.n_columns + 1.2])
     figure.update_yaxes(**number_axis(graph.n_layers, "layer"))
     figure.update_yaxes(range=[-1.5, graph.n_layers + 0.6], tickvals=list(range(graph.n_layers)), tickmode="array")
     return figure
@@ -254,7 +252,7 @@ def edge_positions(result: EdgePositions, *, n: int = 40, theme: ThemeName = "li
     figure = new_figure(colours, f"Edges by position{more}", result.provenance, height=rows_height(len(order), each=16))
     axis = colour_axis(figure, colours, limits_of(values, signed=True), "score (estimate)", signed=True)
     add_map(figure, colours, values, axis, "%{y}, at %{x}<br>score %{z:.4g}", x=columns, y=rows)
-    names = [token_label(one) for one in result.positions]
+    names = [shortened(one) for one in result.positions]
     figure.update_xaxes(
         type="category",
         labelalias=dict(zip(columns, names, strict=True)),
@@ -316,6 +314,12 @@ def _add_edges(figure: go.Figure, theme: Theme, ends: Array, scores: Array, name
                 )
             )
             first = False
+
+
+def _text_place(name: str, output: str) -> str:
+    if name[0] in "am":
+        return "middle center"
+    return "top center" if name == output else "bottom center"
 
 
 def _short(name: str) -> str:

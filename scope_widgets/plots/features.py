@@ -173,12 +173,12 @@ def sae_scores(result: SAEScores, *, theme: ThemeName = "light") -> go.Figure:
         row=1,
         col=2,
     )
-    powers = list(range(int(np.floor(edges[0])), int(np.ceil(edges[-1])) + 1))
+    powers = list(range(int(np.ceil(edges[-1])), int(np.floor(edges[0])) - 1, -2))
     figure.update_xaxes(
         title_text="share of tokens on which it fires",
         tickmode="array",
         tickvals=powers,
-        ticktext=[f"{10.0**power:g}" for power in powers],
+        ticktext=[f"10<sup>{power}</sup>".replace("-", "−") if power else "1" for power in powers],
         showgrid=False,
         row=1,
         col=2,
@@ -300,7 +300,7 @@ def feature_labels(result: FeatureLabels, *, n: int = 40, theme: ThemeName = "li
     Returns
     -------
     plotly.graph_objects.Figure
-        Dots with 95 % intervals, crosses for nulls; latents without a score are left out and counted.
+        Dots with 95 % intervals, crosses for nulls; latents without a label are left out and counted.
 
     Examples
     --------
@@ -310,7 +310,8 @@ def feature_labels(result: FeatureLabels, *, n: int = 40, theme: ThemeName = "li
     """
     colours = theme_of(theme)
     order = np.argsort(-np.nan_to_num(result.fuzzing, nan=-1.0), kind="stable")
-    known = [int(at) for at in order if np.isfinite(result.fuzzing[at])]
+    labelled = result.labelled()
+    known = [int(at) for at in order if np.isfinite(result.fuzzing[at]) and int(result.feature[at]) in labelled]
     shown = known[:n]
     labels = [f"{result.feature[at]} {shortened(result.label[at], 36)}" for at in shown]
     hover = [
@@ -319,7 +320,7 @@ def feature_labels(result: FeatureLabels, *, n: int = 40, theme: ThemeName = "li
         f"{result.detection[at]:.4g}, null {result.null_detection[at]:.4g}<br>q {result.q[at]:.3g}"
         for at in shown
     ]
-    said = f"{len(shown)} of {counted(len(result), 'latent')}; {len(result) - len(known):,} have no score"
+    said = f"{len(shown)} of {counted(len(result), 'latent')}; {len(result) - len(known):,} have no label"
     figure = new_figure(
         colours,
         "Labels of latents",
@@ -400,6 +401,10 @@ def sparse_probes(result: SparseProbes, *, theme: ThemeName = "light") -> go.Fig
             )
         )
     reference(figure, colours, result.larger_class, "the larger class", across=True)
-    figure.update_xaxes(title_text="k: how many numbers the probe reads (logarithmic)", type="log")
+    figure.update_xaxes(
+        title_text="k: how many numbers the probe reads (logarithmic)",
+        type="log",
+        tickvals=sorted(set(result.k.tolist())),
+    )
     figure.update_yaxes(title_text="accuracy on held-out texts")
     return figure

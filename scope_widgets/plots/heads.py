@@ -10,7 +10,16 @@ import plotly.graph_objects as go
 
 from scope_widgets._types import Array
 from scope_widgets.plots.drawing.dots import add_dots, reference, rows_down
-from scope_widgets.plots.drawing.labels import counted, head_name, literal, number, shortened, token_label, words
+from scope_widgets.plots.drawing.labels import (
+    counted,
+    head_name,
+    literal,
+    number,
+    sentence,
+    shortened,
+    token_label,
+    words,
+)
 from scope_widgets.plots.drawing.maps import add_map, colour_axis, limits_of, number_axis, rows_height
 from scope_widgets.plots.drawing.theme import SYMBOLS, Theme, ThemeName, new_figure, panels, theme_of
 
@@ -70,7 +79,7 @@ def head_scores(
         for name, (layer, head, score) in zip(names, top, strict=True)
     ]
     of = counted(scores.n_prompts, "prompt")
-    figure = new_figure(colours, f"{words(statistic).capitalize()} of heads, the {len(top)} largest", scores.provenance)
+    figure = new_figure(colours, f"{sentence(statistic)} of heads, the {len(top)} largest", scores.provenance)
     figure.add_trace(
         go.Bar(
             x=names,
@@ -194,7 +203,7 @@ def top_heads(
     top = first.top(statistic, n)
     where = tuple(np.array([(layer, head) for layer, head, _ in top], dtype=int).reshape(-1, 2).T)
     labels = [head_name(layer, head) for layer, head, _ in top]
-    title = f"{words(statistic).capitalize()} of the {len(top)} top heads"
+    title = f"{sentence(statistic)} of the {len(top)} top heads"
     said = f"of {shortened(next(iter(results)))}"
     figure = new_figure(colours, title, first.provenance, height=rows_height(len(top), each=22, least=240), said=said)
     for at, (name, result) in enumerate(results.items()):
@@ -477,12 +486,13 @@ def _of_heads(result: Any, statistic: str | None) -> tuple[Array, str, str, bool
     """Return numbers `[layer, head]`, what they are, a title, and whether they may be below 0."""
     if hasattr(result, "statistics"):
         name = statistic or next(iter(result.statistics))
-        return result[name], words(name), f"{words(name).capitalize()} of heads", False
+        return result[name], words(name), f"{sentence(name)} of heads", False
     if hasattr(result, "contribution") and hasattr(result, "mlps"):
         return result.heads, "contribution (logits)", "What each head writes to the answer", True
     if getattr(result, "axes", None) == ("layer", "head"):
-        what = "effect" if result.exact else "estimate of the effect"
-        return result.values, f"{what} (1: the whole difference)", f"Patching of {literal(result.over)}", True
+        what = "effect" if result.exact else "estimate"
+        title = f"Patching of {words(result.over)} on {words(result.metric)} ({literal(result.direction)})"
+        return result.values, f"{what} (1: all of it)", title, True
     if hasattr(result, "p_corrected"):
         values = np.full((int(result.layer.max()) + 1, int(result.head.max()) + 1), np.nan)
         values[result.layer, result.head] = result.effect

@@ -347,7 +347,7 @@ def token_values(result: TokenValues, *, theme: ThemeName = "light") -> go.Figur
     colours, count = theme_of(theme), len(result.names)
     titles = [shortened(one, 80) for one in result.names]
     into = panels(colours, count, 1, titles, down=min(0.3 / count, 0.16), shared_xaxes=True)
-    title = f"{titles[0].capitalize()} of each token" if count == 1 else "Numbers of each token"
+    title = f"{titles[0]} of each token" if count == 1 else "Numbers of each token"
     figure = new_figure(colours, title, result.provenance, height=150 + 150 * count, into=into)
     names, labels = positions(result.tokens), token_labels(result.tokens)
     for row, (values, unit) in enumerate(zip(result.values, result.units, strict=True), 1):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import plotly.graph_objects as go
 
-from scope_widgets.plots.drawing.labels import counted, head_name, literal, number, shortened, words
+from scope_widgets.patching.result import PatchingResult
+from scope_widgets.plots.drawing.labels import counted, head_name, literal, number, sentence, shortened, words
 from scope_widgets.plots.drawing.maps import (
     add_map,
     colour_axis,
@@ -21,7 +22,6 @@ from scope_widgets.plots.heads import head_effects
 
 if TYPE_CHECKING:
     from scope_widgets.patching.ablation.result import Ablation
-    from scope_widgets.patching.result import PatchingResult
     from scope_widgets.patching.sweeps import Sweep
 
 
@@ -48,7 +48,7 @@ def patching(result: PatchingResult | Sweep, *, n: int = 60, theme: ThemeName = 
     >>> found.plot().data[0].z.shape
     (5, 15)
     """
-    result = getattr(found, "result", result)
+    found = result if isinstance(result, PatchingResult) else result.result
     if found.axes == ("layer", "head"):
         return head_effects(found, theme=theme)
     colours = theme_of(theme)
@@ -65,12 +65,11 @@ def patching(result: PatchingResult | Sweep, *, n: int = 60, theme: ThemeName = 
         labels = [head_name(at // count, at % count) for at in chosen.tolist()]
         values = values[chosen]
     what = "Effect" if found.exact else "Estimated effect"
-    title = f"{what} of patching {words(found.over)} ({literal(found.direction)}){left}"
+    title = f"{what} of patching {words(found.over)} on {words(found.metric)} ({literal(found.direction)}){left}"
     said = shortened(found.message, 160) if found.message else ""
     height = rows_height(len(values), each=16 if heads else 28)
     figure = new_figure(colours, title, found.provenance, height=height, said=said)
-    unit = f"effect on {words(found.metric)} (1: all of the difference)"
-    axis = colour_axis(figure, colours, limits_of(values, signed=True), unit, signed=True)
+    axis = colour_axis(figure, colours, limits_of(values, signed=True), "effect (1: all of it)", signed=True)
     tokens = found.positions or ["all positions"]
     row = "head" if heads else "layer"
     hover = f"{row} %{{y}}, %{{x}} (%{{pointNumber[1]}})<br>{what.lower()} %{{z:.4g}}"
@@ -108,7 +107,7 @@ def ablation(result: Ablation, *, theme: ThemeName = "light") -> go.Figure:
     """
     colours = theme_of(theme)
     said = f"taken out: {shortened(result.what, 120)}"
-    title = f"{words(result.metric).capitalize()} before and after an ablation"
+    title = f"{sentence(result.metric)} before and after an ablation"
     figure = new_figure(colours, title, result.provenance, height=380, said=said)
     prompts = result.provenance.prompts
     for at, (before, after) in enumerate(zip(result.before.tolist(), result.after.tolist(), strict=True)):

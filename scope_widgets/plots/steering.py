@@ -179,13 +179,14 @@ def fact_effect(result: FactEffect, *, theme: ThemeName = "light") -> go.Figure:
     """
     colours = theme_of(theme)
     labels = [
-        f"{shortened(kind)}: {shortened(text, 48)}" for kind, text in zip(result.kinds, result.texts, strict=True)
+        f"{shortened(kind)}: {shortened(text, 30)}" for kind, text in zip(result.kinds, result.texts, strict=True)
     ]
     hover = [
-        f"{label}<br>probability {before:.4g} → {after:.4g}<br>top token {token_label(top)} → {token_label(new)}"
+        f"{shortened(text, 160)}<br>probability {before:.4g} → {after:.4g}<br>"
+        f"top token {token_label(top)} → {token_label(new)}"
         f"<br>KL {kl:.4g} nats"
-        for label, before, after, top, new, kl in zip(
-            labels, result.before, result.after, result.top_before, result.top_after, result.kl, strict=True
+        for text, before, after, top, new, kl in zip(
+            result.texts, result.before, result.after, result.top_before, result.top_after, result.kl, strict=True
         )
     ]
     answer = token_label(result.answer)

@@ -51,7 +51,7 @@ def add_dots(
             x=values,
             y=[str(row) for row in (range(len(values)) if rows is None else rows)],
             mode="markers",
-            marker={"color": colour, "size": 8, "symbol": symbols, "line": {"width": 1.2}},
+            marker={"color": colour, "size": 8, "symbol": symbols, "line": {"width": 1.2, "color": colour}},
             error_x=interval,
             hovertext=list(hover),
             hoverinfo="text",
@@ -100,4 +100,4 @@ def reference(figure: go.Figure, theme: Theme, at: float, text: str, *, across: 
             y=at, line=line, annotation={**said, "xanchor": "right", "x": 1}, annotation_position="top right"
         )
     else:
-        figure.add_vline(x=at, line=line, annotation=said, annotation_position="top")
+        figure.add_vline(x=at, line=line, annotation=said, annotation_position="bottom right")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from html import unescape
 
 #: plotly reads some HTML, entities, TeX between dollars and %{fields} in what it draws
 _LITERAL = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "%": "&#37;"}
 #: what is seen in the place of what is not
 _STAND_INS = {" ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍"}
 _LONGEST = 40
+#: parts of names that are written in large letters
+_SHORT = {one: one.upper() for one in ("mlp", "kl", "ce", "l0", "l1", "fvu", "mse", "sae", "ioi")}
 
 
 def literal(text: object) -> str:
@@ -39,8 +42,15 @@ def head_name(layer: int, head: int) -> str:
 
 
 def words(name: str) -> str:
-    """Return the words of a name in code: "previous token" of "previous_token"."""
-    return literal(name.replace("_", " "))
+    """Return the words of a name in code: "previous token" of "previous_token", "MLP out" of "mlp_out"."""
+    said = " ".join(_SHORT.get(one, one) for one in str(name).replace("_", " ").split())
+    return literal(said.replace("s inhibition", "S-inhibition"))
+
+
+def sentence(name: str) -> str:
+    """Return the words of a name with a large first letter."""
+    said = words(name)
+    return said[:1].upper() + said[1:]
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -51,6 +61,18 @@ def number(value: float, digits: int = 3) -> str:
 def counted(count: int, what: str) -> str:
     """Return "1 head" and "3 heads"."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def wrapped(text: str, longest: int = 104) -> list[str]:
+    """Return the lines of a literal text, broken at spaces."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if len(unescape(longer)) > longest and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def prompts_line(prompts: Sequence[str]) -> str:

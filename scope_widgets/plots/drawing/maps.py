@@ -13,7 +13,7 @@ from scope_widgets.plots.drawing.labels import token_labels
 from scope_widgets.plots.drawing.theme import MONO, Theme
 
 #: below so many cells across they are set apart by a hairline
-_APART = 64
+_APART = 40
 #: pixels of a colour bar's title and numbers
 BAR = 84
 
@@ -78,7 +78,7 @@ def add_map(
     `hover` is a hover template; `text` is written in the cells, `customdata` is `[row, column, field]`.
     """
     where = {} if row is None else {"row": row, "col": col}
-    gap = 1 if max(values.shape) <= _APART else 0
+    gap = 1 if row is None and max(values.shape) <= _APART else 0
     cells = go.Heatmap(
         z=values,
         x=x,

@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 from scope_widgets._check_choice import check_choice
 from scope_widgets._colours import CLASS_HUES, SIGNED_DARK, SIGNED_LIGHT, Floats, along, magnitude
 from scope_widgets._provenance import Provenance
-from scope_widgets.plots.drawing.labels import literal, prompts_line, shortened
+from scope_widgets.plots.drawing.labels import literal, prompts_line, shortened, wrapped
 
 #: which ground a figure stands on
 ThemeName: TypeAlias = Literal["light", "dark"]
@@ -158,8 +158,8 @@ def template_of(theme: Theme) -> go.layout.Template:
                 "orientation": "h",
                 "x": 0,
                 "xanchor": "left",
-                "y": 1.0,
-                "yanchor": "bottom",
+                "yref": "container",
+                "yanchor": "top",
                 "font": {"size": 11, "color": theme.ink},
                 "bgcolor": "rgba(0,0,0,0)",
                 "itemsizing": "constant",
@@ -197,8 +197,11 @@ def new_figure(
     model = f", {shortened(provenance.model)}" if provenance is not None and provenance.model else ""
     below = said or (prompts_line(provenance.prompts) if provenance is not None else "")
     text = f"{title}{model}"
-    if below:
-        text += f'<br><span style="font-size:11px;color:{theme.dim}">{below}</span>'
+    lines = wrapped(below) if below else []
+    for line in lines:
+        text += f'<br><span style="font-size:11px;color:{theme.dim}">{line}</span>'
+    below_title = 40 + 14 * len(lines)
+    high = round(height + 14 * max(0, len(lines) - 1) + (18 if into is not None else 0))
     caption = [literal(one) for one in provenance.lines()] if provenance is not None else []
     figure = go.Figure() if into is None else into
     figure.update_layout(
@@ -207,14 +210,16 @@ def new_figure(
             "text": text,
             "font": {"size": 14, "color": theme.ink},
             "x": 0,
-            "xref": "paper",
+            "xref": "container",
             "xanchor": "left",
             "y": 1,
             "yref": "container",
             "yanchor": "top",
-            "pad": {"t": 12},
+            "pad": {"t": 14, "l": 16},
         },
-        height=round(height),
+        height=high,
+        margin={"t": below_title + (44 if into is not None else 26)},
+        legend={"y": 1 - below_title / high},
         meta={"title": f"{title}{model}", "caption": caption},
     )
     return figure
