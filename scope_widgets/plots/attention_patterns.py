@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _SIDE = 460
 #: so many patterns are drawn at once; a browser is slow with more
 _MOST_PATTERNS = 256
+#: more columns have no room for a token in each cell
+_MOST_TEXTS = 24
 _HOVER = "query %{y} (%{pointNumber[0]}), key %{x} (%{pointNumber[1]})<br>"
 
 
@@ -364,7 +366,7 @@ def top_attended(result: TopAttended, *, theme: ThemeName = "light") -> go.Figur
         axis,
         hover,
         x=positions(result.tokens),
-        text=text,
+        text=text if queries <= _MOST_TEXTS else None,
         customdata=np.array(said, dtype=object),
     )
     figure.update_xaxes(**token_axis(result.tokens, "query"))

@@ -278,7 +278,7 @@ def _add_edges(figure: go.Figure, theme: Theme, ends: Array, scores: Array, name
     step = np.minimum((size / most * _STEPS).astype(int), _STEPS - 1)
     sign = np.where(np.isnan(scores), 0, np.where(scores < 0, -1, 1))
     t = np.linspace(0, 1, _POINTS)
-    kinds = {1: ("adds to it (score above 0)", theme.positive), -1: ("takes from it (below 0)", theme.negative)}
+    kinds = {1: ("score above 0", theme.positive), -1: ("score below 0", theme.negative)}
     for way in (-1, 1, 0):
         name, colour = kinds.get(way, ("without a score", theme.dim))
         first = True

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: what colours the cells of a logit lens
 LensColour: TypeAlias = Literal["probability", "entropy", "kl"]
+#: more columns have no room for a token in each cell
+_MOST_TEXTS = 24
 _UNITS = {"probability": "probability", "entropy": "entropy (nats)", "kl": "KL(final || layer) (nats)"}
 
 
@@ -74,7 +76,7 @@ def logit_lens(lens: LogitLens, colour: LensColour = "probability", *, theme: Th
         hover,
         x=positions(lens.tokens),
         y=[str(one) for one in lens.layers],
-        text=top,
+        text=top if len(lens.tokens) <= _MOST_TEXTS else None,
         customdata=np.array(said, dtype=object),
         not_run=np.isnan(values),
     )

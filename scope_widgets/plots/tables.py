@@ -60,13 +60,13 @@ def table(result: Result, column: str | None = None, *, n: int = 40, theme: Them
             else f"This {type(result).__name__} has no column of numbers to plot: see to_dataframe()."
         )
     rows = frame.head(n)
-    named = [one for one in frame if one not in measured and one not in ("low", "high")][:3]
+    named = [one for one in frame if one not in measured and frame[one].dtype != bool][:3]
     labels = [" ".join(shortened(value, 24) for value in row) for row in rows[named].itertuples(index=False)]
     labels = labels if named else [str(one) for one in rows.index]
     values = rows[chosen].to_numpy(float)
-    ends = [rows[end].to_numpy(float) if end in frame and end != chosen else None for end in ("low", "high")]
     # "low" and "high" are of the first numbers of a table, not of any others
-    low, high = ends if None not in [one is None or None for one in ends] and chosen == measured[0] else (None, None)
+    bounded = {"low", "high"} <= set(numbers) and chosen == measured[0]
+    low, high = (rows[end].to_numpy(float) if bounded else None for end in ("low", "high"))
     more = f", the first {len(rows):,} of {len(frame):,} rows" if len(frame) > len(rows) else ""
     figure = new_figure(
         colours,
