@@ -33,48 +33,45 @@ def figures() -> Iterator[tuple[str, Any]]:
             yield stem, space["figure"]
 
 
-def draw(made: Iterable[tuple[str, Any]], folder: Path) -> int:
-    """Write a PNG of each figure, as Chromium draws it without a network; return their size in bytes."""
+def draw(browser: Any, made: Iterable[tuple[str, Any]], folder: Path) -> int:
+    """Write a PNG of each figure, as a browser of Playwright draws it without a network; return their size in bytes."""
     from PIL import Image
-    from playwright.sync_api import sync_playwright
     from plotly.offline import get_plotlyjs
 
-    path = os.environ.get("SCOPE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     size = 0
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        tab = browser.new_context(viewport={"width": WIDTH, "height": 1200}, offline=True).new_page()
-        tab.set_content("<body style='margin:0'><div id='plot'></div></body>")
-        tab.add_script_tag(content=get_plotlyjs())
-        for stem, figure in made:
-            figure.update_layout(width=WIDTH)
-            tab.evaluate(
-                "(text) => { const one = JSON.parse(text); Plotly.purge('plot');"
-                "return Plotly.newPlot('plot', one.data, one.layout, {staticPlot: true}).then(() => true); }",
-                figure.to_json(),
-            )
-            shot = tab.locator("#plot .svg-container").screenshot()
-            image = Image.open(io.BytesIO(shot)).convert("RGB").quantize(255, dither=Image.Dither.NONE)
-            image.save(folder / f"{stem}.png", optimize=True)
-            size += (folder / f"{stem}.png").stat().st_size
-        browser.close()
+    tab = browser.new_context(viewport={"width": WIDTH, "height": 1200}, offline=True).new_page()
+    tab.set_content("<body style='margin:0'><div id='plot'></div></body>")
+    tab.add_script_tag(content=get_plotlyjs())
+    for stem, figure in made:
+        figure.update_layout(width=WIDTH)
+        tab.evaluate(
+            "(text) => { const one = JSON.parse(text); Plotly.purge('plot');"
+            "return Plotly.newPlot('plot', one.data, one.layout, {staticPlot: true}).then(() => true); }",
+            figure.to_json(),
+        )
+        shot = tab.locator("#plot .svg-container").screenshot()
+        image = Image.open(io.BytesIO(shot)).convert("RGB").quantize(255, dither=Image.Dither.NONE)
+        image.save(folder / f"{stem}.png", optimize=True)
+        size += (folder / f"{stem}.png").stat().st_size
+    tab.context.close()
     return size
 
 
 def main() -> None:
     """Make the pictures."""
+    from playwright.sync_api import sync_playwright
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=GALLERY)
-    parser.add_argument("--theme", choices=("light", "dark"), default="light", help="to look at the dark ones")
     parser.add_argument("--only", nargs="*", help="stems of pictures")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    if options.theme == "dark":
-        from scope_widgets.plots.drawing import theme
-
-        theme._THEMES["light"] = theme._THEMES["dark"]
     made = ((stem, figure) for stem, figure in figures() if options.only is None or stem in options.only)
-    size = draw(made, options.folder)
+    path = os.environ.get("SCOPE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        size = draw(browser, made, options.folder)
+        browser.close()
     print(f"{options.folder}: {size / 1e6:.2f} MB of pictures")
 
 
