@@ -33,7 +33,7 @@ class HeadScores(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
-    figure: ClassVar[str] = "scope_widgets.plots.heads:head_scores"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.heads:head_scores"
     title: ClassVar[str] = "Attention statistics of heads"
 
     statistics: dict[str, Array]
