@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     import pandas as pd
+    from plotly.graph_objects import Figure
 
 R = TypeVar("R")
 
@@ -50,11 +51,22 @@ class Shown:
 
     #: "module:class" of the widget
     view: ClassVar[str]
+    #: "module:function" that plots it
+    plotted_by: ClassVar[str]
 
     def widget(self, **options: Any) -> Any:
         """Make the widget that shows this; `options` are the widget's own."""
         module, name = self.view.split(":")
         return getattr(importlib.import_module(module), name)(self, **options)
+
+    def plot(self, *arguments: Any, **options: Any) -> Figure:
+        """Plot this as a plotly figure, which `plots.save(figure, path)` writes.
+
+        Arguments and options are those of the function of `plots` that draws it; every one takes `theme="dark"`.
+        """
+        module, name = self.plotted_by.split(":")
+        drawn: Figure = getattr(importlib.import_module(module), name)(self, *arguments, **options)
+        return drawn
 
     def to_html(self, path: str | Path) -> Path:
         """Write the widget as one HTML file that works without a network and without a kernel."""
@@ -104,11 +116,13 @@ class Result(Shown):
     """Mixin of the frozen dataclasses that analyses return: named arrays and their provenance.
 
     A subclass has `to_dataframe`, and names its `view` where a widget shows it; otherwise it displays as its table.
+    It names the function it is `plotted_by`, or the first numbers of its table are plotted.
     Its decorator says `repr=False`: thousands of numbers in a row help nobody. `_said` is what the repr says in place
     of the fields.
     """
 
     view: ClassVar[str] = ""
+    plotted_by: ClassVar[str] = "scope_widgets.plots.tables:table"
     #: what earlier versions called the class in the files that they wrote
     former_names: ClassVar[tuple[str, ...]] = ()
     provenance: Provenance

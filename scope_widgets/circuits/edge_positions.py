@@ -44,7 +44,7 @@ class EdgePositions(WasDataFrame, Result):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.circuits:edge_positions"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.circuits:edge_positions"
 
     senders: tuple[str, ...]
     receivers: tuple[str, ...]

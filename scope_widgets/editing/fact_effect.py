@@ -47,7 +47,7 @@ class FactEffect(Result):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.steering:fact_effect"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.steering:fact_effect"
 
     subject: str
     answer: str

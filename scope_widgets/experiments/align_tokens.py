@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from scope_widgets._types import Array
+
 #: words, and signs with their repetitions; spaces are nobody's, so that " Mary" and "Mary" cover the same word
 _WORDS = re.compile(r"\w+|([^\w\s]|\n)\1*")
 #: a token such as "<|endoftext|>" or "<s>"
@@ -76,6 +78,18 @@ def align(
         some_b = [at for at in range(from_b + 1, to_b) if at not in taken_b]
         for a, b in between([tokens_a[at] for at in some_a], [tokens_b[at] for at in some_b]):
             found[some_a[a]] = some_b[b]
+    return found
+
+
+def aligned_difference(a: Array, b: Array, partners: Sequence[int | None]) -> Array:
+    """Return B - A of two patterns over `[query, key]` of A.
+
+    NaN where a position has no partner (None or -1), or its partner as a key is after that of its query.
+    """
+    place = np.array([-1 if one is None else one for one in partners])
+    query, key = place[:, None], place[None, :]
+    there = (query >= 0) & (key >= 0) & (key <= query)
+    found: Array = np.where(there, b[query, key], np.float32(np.nan)) - a
     return found
 
 

@@ -64,7 +64,7 @@ class Direction(Result):
     [['names', 2]]
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.steering:direction"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.steering:direction"
 
     name: str
     layer: int

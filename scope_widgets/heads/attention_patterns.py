@@ -39,7 +39,7 @@ class AttentionEntropy(ArrayResult):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.attention:attention_entropy"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.attention_patterns:attention_entropy"
 
     values: Array
     layer: int
@@ -109,7 +109,7 @@ class TopAttended(Result):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.attention:top_attended"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.attention_patterns:top_attended"
 
     positions: Array
     weights: Array
@@ -188,7 +188,7 @@ class AttentionRollout(ArrayResult):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.attention:attention_flow"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.attention_patterns:attention_flow"
 
     values: Array
     residual: float

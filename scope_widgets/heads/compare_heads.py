@@ -60,7 +60,7 @@ class HeadComparison(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
-    figure: ClassVar[str] = "scope_widgets.plots.heads:ranked_heads"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.heads:ranked_heads"
     title: ClassVar[str] = "Heads, first minus second set of prompts"
 
     layer: Array

@@ -43,7 +43,7 @@ class CompositionScores(ArrayResult):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.heads:composition"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.heads:composition"
 
     values: Array
     kind: Kind

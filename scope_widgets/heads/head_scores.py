@@ -14,7 +14,6 @@ from scope_widgets.experiments.statistics.rounding import rank
 
 if TYPE_CHECKING:
     import pandas as pd
-    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,7 +33,7 @@ class HeadScores(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
-    figure: ClassVar[str] = "scope_widgets.plots.heads:head_scores"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.heads:head_scores"
     title: ClassVar[str] = "Attention statistics of heads"
 
     statistics: dict[str, Array]
@@ -82,17 +81,3 @@ class HeadScores(Result):
         layers, heads = np.mgrid[: self.n_layers, : self.n_heads]
         columns = {"layer": layers.ravel(), "head": heads.ravel()}
         return pd.DataFrame(columns | {name: values.ravel() for name, values in self.statistics.items()})
-
-    def plot(self, statistic: str, n: int = 20) -> Figure:
-        """Plot the `n` largest scores as a plotly bar chart."""
-        import plotly.graph_objects as go
-
-        top = self.top(statistic, n)
-        bars = go.Bar(x=[f"{layer}.{head}" for layer, head, _ in top], y=[score for *_, score in top])
-        figure = go.Figure(bars)
-        figure.update_layout(
-            title=f"{statistic}, {self.model_id}",
-            xaxis={"title": "layer.head", "type": "category"},
-            yaxis_title=statistic,
-        )
-        return figure

@@ -48,7 +48,7 @@ class HeadTokens(Result):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.heads:head_tokens"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.heads:head_tokens"
 
     quantity: Quantity
     layer: int

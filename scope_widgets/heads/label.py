@@ -59,7 +59,7 @@ class HeadLabels(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
-    figure: ClassVar[str] = "scope_widgets.plots.heads:head_labels"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.heads:head_labels"
     title: ClassVar[str] = "Labels of heads"
 
     layer: Array

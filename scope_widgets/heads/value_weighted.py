@@ -41,7 +41,7 @@ class ValueWeightedAttention(ArrayResult):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.attention:value_weighted_attention"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.attention_patterns:value_weighted_attention"
 
     values: Array
     layer: int

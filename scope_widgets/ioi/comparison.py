@@ -43,7 +43,7 @@ class ReferenceComparison(Result):
         Of the heads that were found.
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.ioi:reference_comparison"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.ioi:reference_comparison"
 
     reference_name: str
     classes: list[str]

@@ -69,7 +69,7 @@ class Attribution(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.attribution_view:AttributionView"
-    figure: ClassVar[str] = "scope_widgets.plots.lens:component_effects"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.lens:component_effects"
 
     component: list[str]
     layer: Array

@@ -62,7 +62,7 @@ class LogitLens(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.logit_lens_view:LogitLensView"
-    figure: ClassVar[str] = "scope_widgets.plots.lens:logit_lens"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.lens:logit_lens"
 
     tokens: list[str]
     layers: list[int]

@@ -57,7 +57,7 @@ class NeuronAttribution(Result):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.lens:neurons"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.lens:neurons"
 
     layer: int
     contribution: Array

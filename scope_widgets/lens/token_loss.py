@@ -51,7 +51,7 @@ class TokenLoss(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.token_view:TokenView"
-    figure: ClassVar[str] = "scope_widgets.plots.lens:token_loss"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.lens:token_loss"
 
     tokens: list[str]
     loss: Array

@@ -65,7 +65,7 @@ class PatchingResult(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.patching_map:PatchingMap"
-    figure: ClassVar[str] = "scope_widgets.plots.patching:patching"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.patching_effects:patching"
 
     values: Array
     per_prompt: Array

@@ -29,6 +29,7 @@ class Sweep(Shown):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.patching_map:PatchingMap"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.patching_effects:patching"
 
     def __init__(self, experiment: Experiment, *, estimate: bool = True) -> None:
         self._set(experiment, *lay_out(experiment, estimate))

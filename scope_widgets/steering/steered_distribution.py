@@ -100,7 +100,7 @@ class Steered(Result):
         Tokens whose logits `difference` compares.
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.steering:steered"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.steering:steered"
 
     strengths: tuple[float, ...]
     steered: Distribution

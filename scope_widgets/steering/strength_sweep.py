@@ -56,7 +56,7 @@ class StrengthSweep(Charted):
     """
 
     chart: ClassVar[str] = "scope_widgets.widgets.figures.charts:StrengthChart"
-    figure: ClassVar[str] = "scope_widgets.plots.steering:strength_sweep"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.steering:strength_sweep"
     former_names = ("Sweep",)
 
     what: str

@@ -33,7 +33,7 @@ class TokenValues(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.token_view:TokenView"
-    figure: ClassVar[str] = "scope_widgets.plots.lens:token_values"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.lens:token_values"
 
     tokens: list[str]
     names: list[str]

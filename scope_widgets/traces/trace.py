@@ -71,7 +71,7 @@ class Trace(TraceData, Shown):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.attention_view:AttentionView"
-    figure: ClassVar[str] = "scope_widgets.plots.attention:attention"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.attention_patterns:attention"
     #: what `show` calls, named as a string so that this floor does not import the analyses
     shows: ClassVar[str] = "scope_widgets.lens.token_values:token_values"
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from scope_widgets.experiments.align_tokens import align
+from scope_widgets.experiments.align_tokens import align, aligned_difference
 
 Float32 = npt.NDArray[np.float32]
 HeadPair = tuple[tuple[int, int], tuple[int, int]]
@@ -55,10 +55,8 @@ class SideBySide:
         """Return B - A over `[query, key]` of A; NaN where a position has no partner, or its key is after its query."""
         if not self.partners:
             return b - a
-        place = np.array(self.partners)
-        query, key = place[:, None], place[None, :]
-        there = (query >= 0) & (key >= 0) & (key <= query)
-        return np.where(there, b[query, key], np.float32(np.nan)) - a
+        difference: Float32 = aligned_difference(a, b, self.partners)
+        return difference
 
 
 def side_by_side(

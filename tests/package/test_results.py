@@ -1,4 +1,4 @@
-"""Every class of results: its table, its JSON and back, its HTML file, its display, its repr."""
+"""Every class of results: its table, its JSON and back, its HTML file, its display, its repr, its figure."""
 
 import dataclasses
 import importlib
@@ -13,6 +13,7 @@ import torch
 import scope_widgets
 from scope_widgets import Microscope, circuits, editing, evals, features, heads, ioi, lens, patching, report, steering
 from scope_widgets._result import Result
+from tests.support.plotted_numbers import check_plot
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
 CORRUPTED = "When Mary and John went to the store, Mary gave a drink to"
@@ -190,6 +191,7 @@ def test_a_result_shows_writes_and_reads_itself(name, scope, tmp_path):
     shown = result._repr_mimebundle_()
     shown = shown[0] if isinstance(shown, tuple) else shown
     assert shown["text/plain"]
+    check_plot(name, result)
     said = repr(result)
     assert len(said) < 3000
     # a size alone says nothing: each array has its name, and the range of its numbers

@@ -49,7 +49,7 @@ class AttributionGraph(Result):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.circuits:attribution_graph"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.circuits:attribution_graph"
 
     tokens: tuple[str, ...]
     token_ids: Array

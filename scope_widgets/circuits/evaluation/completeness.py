@@ -38,7 +38,7 @@ class Completeness(WasDataFrame, Result):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:completeness"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:completeness"
 
     sets: tuple[str, ...]
     nodes: tuple[tuple[str, ...], ...]

@@ -45,7 +45,7 @@ class Faithfulness(Result):
         What it was measured on, in words.
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:faithfulness"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:faithfulness"
 
     value: float
     low: float

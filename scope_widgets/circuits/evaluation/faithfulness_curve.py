@@ -80,7 +80,7 @@ class Curve(Charted):
     """
 
     chart: ClassVar[str] = "scope_widgets.widgets.figures.charts:CurveChart"
-    figure: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:faithfulness_curve"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:faithfulness_curve"
     n_edges: Array
     shares: Array
     faithfulness: Array

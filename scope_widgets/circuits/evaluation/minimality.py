@@ -44,7 +44,7 @@ class Minimality(WasDataFrame, Result):
         The difference that rounding alone may make to a change.
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:minimality"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:minimality"
 
     nodes: tuple[str, ...]
     change: Array

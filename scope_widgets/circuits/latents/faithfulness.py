@@ -51,7 +51,7 @@ class LatentFaithfulness(Result):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:latent_faithfulness"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.circuit_evaluation:latent_faithfulness"
 
     errors: tuple[str, ...]
     value: Array

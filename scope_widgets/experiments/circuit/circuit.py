@@ -76,7 +76,7 @@ class Circuit(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.circuit_graph:CircuitGraph"
-    figure: ClassVar[str] = "scope_widgets.plots.circuits:circuit"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.circuits:circuit"
 
     graph: Graph | LatentGraph
     scores: Array

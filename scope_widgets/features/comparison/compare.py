@@ -42,7 +42,7 @@ class FeatureComparison(Result):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.features:feature_comparison"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.features:feature_comparison"
 
     feature: np.ndarray[Any, np.dtype[np.int64]]
     clean: np.ndarray[Any, np.dtype[np.float64]]

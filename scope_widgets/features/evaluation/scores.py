@@ -74,7 +74,7 @@ class SAEScores(Result):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.features:sae_scores"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.features:sae_scores"
 
     values: dict[str, float]
     low: dict[str, float]

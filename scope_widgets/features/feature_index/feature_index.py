@@ -71,6 +71,7 @@ class FeatureIndex(Shown):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.feature_browser:FeatureBrowser"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.features:feature_rates"
 
     def __init__(
         self,

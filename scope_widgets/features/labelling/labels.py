@@ -55,7 +55,7 @@ class FeatureLabels(Result):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.features:feature_labels"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.features:feature_labels"
 
     feature: np.ndarray[Any, np.dtype[np.int64]]
     label: tuple[str, ...]

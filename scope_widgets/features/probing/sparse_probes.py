@@ -40,7 +40,7 @@ class SparseProbes(Result):
     provenance : Provenance
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.features:sparse_probes"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.features:sparse_probes"
 
     probe: tuple[str, ...]
     k: np.ndarray[Any, np.dtype[np.int64]]

@@ -51,7 +51,7 @@ class RecallHeads(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
-    figure: ClassVar[str] = "scope_widgets.plots.heads:ranked_heads"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.heads:ranked_heads"
     title: ClassVar[str] = "Heads that attend to the subject of facts"
 
     layer: Array

@@ -37,7 +37,7 @@ class SubjectAttention(HeadScores):
         its last token does not see. NaN where there is no such token.
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.heads:subject_attention"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.heads:subject_attention"
 
     per_prompt: Array
     control: Array

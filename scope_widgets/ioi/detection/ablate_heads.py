@@ -42,7 +42,7 @@ class HeadAblation(Result):
         Why there is no share; else empty.
     """
 
-    figure: ClassVar[str] = "scope_widgets.plots.ioi:head_ablation"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.ioi:head_ablation"
 
     heads: list[Head]
     lost: float

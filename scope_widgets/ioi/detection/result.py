@@ -67,7 +67,7 @@ class IOIResult(Result):
     """
 
     view: ClassVar[str] = "scope_widgets.widgets.head_table:HeadTable"
-    figure: ClassVar[str] = "scope_widgets.plots.ioi:ioi_heads"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.ioi:ioi_heads"
     title: ClassVar[str] = "IOI heads"
 
     layer: Array

@@ -44,7 +44,7 @@ class Ablation(Charted):
     """
 
     chart: ClassVar[str] = "scope_widgets.widgets.figures.charts:AblationChart"
-    figure: ClassVar[str] = "scope_widgets.plots.patching:ablation"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.patching_effects:ablation"
     before: Array
     after: Array
     kl: Array
