@@ -17,9 +17,8 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._untrusted import json_text, opening, parse_json, why
 
 if TYPE_CHECKING:
-    from typing import Self
-
     import pandas as pd
+    from typing_extensions import Self
 
 R = TypeVar("R")
 
