@@ -145,6 +145,7 @@ def install_and_try(python: str, dependencies: str, wheels: Path, work: Path) ->
     row = [version, dependencies, wheel.name.split("-", 2)[2].rsplit("-", 1)[0]]
     try:
         _uv("venv", "--clear", "--python", python, folder)
+        listed.unlink(missing_ok=True)  # uv would prefer what it names
         resolved = ["--resolution", SETS[dependencies], "--only-binary", ":all:", "--no-annotate", "--no-header", "-q"]
         _uv("pip", "compile", ROOT / "pyproject.toml", "--python", executable, *resolved, "-o", listed)
         _uv("pip", "install", "--python", executable, "-r", listed)
