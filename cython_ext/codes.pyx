@@ -39,11 +39,11 @@ def _parts(starts, Py_ssize_t n_written, int threads):
 
     A part takes `n_written` numbers of memory; it is worth them where it has as many entries.
     """
-    n_entries = int(starts[-1])
+    n_entries = int(starts[len(starts) - 1])
     n = max(1, min(threads_to_use(threads, n_entries), n_entries // max(1, n_written)))
     wanted = np.linspace(0, n_entries, n + 1).astype(np.int64)
     rows = np.searchsorted(starts, wanted).astype(np.int32)
-    rows[0], rows[-1] = 0, len(starts) - 1
+    rows[0], rows[n] = 0, len(starts) - 1
     return rows
 
 
@@ -72,7 +72,7 @@ def by_latent(
         return begins, rows_array, values_array, wrong_array
     # the next place of each latent in each part: what comes before it in earlier parts
     before = np.cumsum(counts_array, axis=0) - counts_array
-    counts_array[:] = before + begins[:-1]
+    counts_array[:] = before + begins[:n_latents]
     for part in prange(n_parts, nogil=True, schedule="static", num_threads=n_parts):
         if Bits is int32_t:
             scatter_codes_float(

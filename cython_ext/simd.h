@@ -13,16 +13,26 @@
 #include <omp.h>
 #endif
 
+/* SCOPE_WIDGETS_ONE_LANE asks for the portable path, which Windows has, wherever it is to be tested. */
+
 /* Clones need a loader with ifunc (glibc) and the x86-64 levels of GCC 12. */
-#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__x86_64__) && defined(__GLIBC__)
+#if !defined(SCOPE_WIDGETS_ONE_LANE) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12 && defined(__x86_64__) && defined(__GLIBC__)
 #define CLONED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define HAS_CLONES 1
 #else
 #define CLONED
+#define HAS_CLONES 0
+#endif
+
+#ifdef _OPENMP
+#define HAS_THREADS 1
+#else
+#define HAS_THREADS 0
 #endif
 
 /* A vector holds LANES cells. GCC and clang have vector arithmetic and split what is too wide for the CPU;
    elsewhere a vector is one cell. Comparisons give -1 (all bits) for true. */
-#ifdef __GNUC__
+#if defined(__GNUC__) && !defined(SCOPE_WIDGETS_ONE_LANE)
 #pragma GCC diagnostic ignored "-Wpsabi" /* vectors never pass between functions that are not inlined */
 #define INLINE static inline __attribute__((always_inline))
 #define LANES 8

@@ -8,6 +8,10 @@ import numpy as np
 
 
 cdef extern from "simd.h" nogil:
+    cdef enum:
+        LANES
+        HAS_CLONES
+        HAS_THREADS
     int threads_to_use(int wanted, Py_ssize_t n_cells)
 
 
@@ -47,6 +51,8 @@ cdef extern from "score_rows.h" nogil:
 
 
 KEYS_PER_PANEL = PANEL_KEYS
+# how all modules of this build work: cells of a vector, whether the loader chooses instructions, whether there are threads
+BUILD = {"lanes": LANES, "clones": bool(HAS_CLONES), "threads": bool(HAS_THREADS)}
 
 ctypedef fused Bits:  # of float32 and float16 (see _checks.bits)
     int32_t

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
@@ -92,3 +93,12 @@ def write_text(path: str | Path, text: str) -> Path:
                 f"{text[error.start]!r}), which no file can hold. Take it out."
             ) from None
     return Path(path)
+
+
+def sha256_of(path: str | Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits, a piece of it in memory at a time."""
+    whole = hashlib.sha256()  # hashlib.file_digest is of Python 3.11
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            whole.update(piece)
+    return whole.hexdigest()

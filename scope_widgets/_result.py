@@ -17,10 +17,9 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._untrusted import json_text, opening, parse_json, why
 
 if TYPE_CHECKING:
-    from typing import Self
-
     import pandas as pd
     from plotly.graph_objects import Figure
+    from typing_extensions import Self
 
 R = TypeVar("R")
 

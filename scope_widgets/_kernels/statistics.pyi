@@ -2,6 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 KEYS_PER_PANEL: int
+BUILD: dict[str, int]
 
 def sum_rows(
     attention: NDArray[np.int32] | NDArray[np.int16],

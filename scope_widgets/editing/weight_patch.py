@@ -12,7 +12,7 @@ from scope_widgets.models.microscope import Microscope, loaded
 from scope_widgets.models.weights.weight_edits import WeightEdit, WeightEdits, restore_weights
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing_extensions import Self
 
 
 class Patch:

@@ -14,9 +14,8 @@ from scope_widgets.experiments.question import Question
 from scope_widgets.experiments.statistics.rounding import rank
 
 if TYPE_CHECKING:
-    from typing import Self
-
     import pandas as pd
+    from typing_extensions import Self
 
 
 #: one bool a cell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from scope_widgets._files import replacing, write_text
+from scope_widgets._files import replacing, sha256_of, write_text
 from scope_widgets._json_fields import to_json_numbers
 from scope_widgets._untrusted import DTYPES, array, check_name, json_text, npy_array, opening, parse_json, read_text
 
@@ -35,7 +34,7 @@ def write_folder(folder: Path, header: Header, tensors: Tensors) -> None:
     try:
         # clone: safetensors refuses tensors that share memory, as views of one projection do
         save_file({name: value.clone().contiguous() for name, value in tensors.items()}, beside)
-        digest = _digest(beside)
+        digest = sha256_of(beside)
         with replacing(_tensors(folder, digest)) as new:
             beside.replace(new)
     finally:
@@ -55,18 +54,13 @@ def read_folder(folder: Path) -> tuple[Header, Tensors]:
     if not (isinstance(digest, str) and digest.isalnum()):
         raise ValueError("its header has no digest of its tensors")
     path = _tensors(folder, digest)
-    if _digest(path) != digest:
+    if sha256_of(path) != digest:
         raise ValueError("its tensors are not those that the header was written with")
     return header, load_file(path)
 
 
 def _tensors(folder: Path, digest: str) -> Path:
     return folder / f"tensors-{digest[:16]}.safetensors"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def to_json(header: Header, tensors: Tensors) -> str:

@@ -1,10 +1,11 @@
 """Files are replaced whole or not at all."""
 
+import hashlib
 import os
 
 import pytest
 
-from scope_widgets._files import replacing, write_text
+from scope_widgets._files import replacing, sha256_of, write_text
 
 
 def test_an_error_leaves_the_old_file_and_nothing_beside_it(tmp_path):
@@ -36,3 +37,10 @@ def test_a_long_name_and_a_missing_folder(tmp_path):
     assert write_text(tmp_path / ("n" * 251 + ".txt"), "x").read_text() == "x"
     with pytest.raises(FileNotFoundError, match=r"There is no folder .*nowhere' to write 'a.txt' in"):
         write_text(tmp_path / "nowhere" / "a.txt", "x")
+
+
+def test_the_digest_is_that_of_the_whole_file(tmp_path):
+    for size in (0, 5, (1 << 20) + 3):
+        content = b"\x01\x02" * size
+        (tmp_path / "a").write_bytes(content)
+        assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()

@@ -75,3 +75,50 @@ def test_wheel_works_without_node_or_compiler_and_leaves_others_as_they_are(buil
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "out.html").stat().st_size > 30_000
+
+
+@pytest.fixture(scope="module")
+def cloned(tmp_path_factory):
+    """Sources as in a repository: without the browser half."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("cython_ext", "js/src", "scope_widgets"):
+        ignored = shutil.ignore_patterns("__pycache__", "static", "*.so", "*.c", "demo")
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "js/package.json"):
+        shutil.copy(ROOT / name, folder / name)
+    return folder
+
+
+def setup(folder, command, path):
+    """Run a command of setup.py with a PATH of one folder."""
+    environment = {**os.environ, "PATH": str(path)}
+    done = subprocess.run(
+        [sys.executable, "setup.py", "-q", *command], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stderr
+
+
+def test_without_node_the_build_says_what_will_be_missing(cloned, tmp_path):
+    said = setup(cloned, ["build_py", "--build-lib", tmp_path, "sdist", "--dist-dir", tmp_path], tmp_path)
+    assert "the browser half of the views is not in this build, because there is no Node" in said
+    assert (tmp_path / "scope_widgets" / "py.typed").exists()
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as archive:
+        names = archive.getnames()
+    assert [name for name in names if name.endswith("js/src/attention_view.ts")]
+    assert not [name for name in names if "/static/" in name]
+
+
+def test_with_node_the_build_makes_the_browser_half(cloned, tmp_path):
+    """By these commands; that they do is what made the bundles that the other tests show."""
+    tools, static = tmp_path / "tools", cloned / "scope_widgets" / "static"
+    tools.mkdir()
+    for name, does in (("node", "exit 0"), ("npm", f'[ "$1" = ci ] || echo "// $*" > {static}/attention_view.js')):
+        (tools / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tools / name).chmod(0o755)
+    static.mkdir()
+    assert "not in this build" not in setup(cloned, ["build_py", "--build-lib", tmp_path], tools)
+    assert (tmp_path / "scope_widgets" / "static" / "attention_view.js").read_text() == "// run build\n"
+    (static / "attention_view.js").unlink()
+    (tools / "npm").write_text("#!/bin/sh\nexit 1\n")
+    assert "because npm ci failed" in setup(cloned, ["build_py", "--build-lib", tmp_path], tools)

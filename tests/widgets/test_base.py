@@ -275,7 +275,7 @@ def test_nbconvert_without_widget_state_shows_the_still() -> None:
 
 def test_a_bundle_that_is_not_built_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bundle, "STATIC", tmp_path)
-    assert "Build it with `make build`" in View()._esm
+    assert "in a checkout, build it with `make build`" in View()._esm
     with pytest.raises(FileNotFoundError, match="`make build`"):
         View().to_html(tmp_path / "page.html")
 

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scope_widgets._files import sha256_of
 from scope_widgets._untrusted import check_name, reading
 from scope_widgets.features.recording.batches import shuffled_batches
 from scope_widgets.features.recording.manifest import Manifest
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.parquet import write_parquet
-from scope_widgets.features.recording.shards import COLUMNS, digest_of, name_of, read_shard, texts_of_bytes
+from scope_widgets.features.recording.shards import COLUMNS, name_of, read_shard, texts_of_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,7 +161,7 @@ class Recording:
             )
             with reading(what):
                 if path not in self._checked:
-                    if digest_of(path) != shard.sha256:
+                    if sha256_of(path) != shard.sha256:
                         raise ValueError("it is not what was written")
                     self._checked.add(path)
                 found = read_shard(path, names, shard.rows, shard.samples)
@@ -175,7 +176,7 @@ class Recording:
         return [
             path
             for path, shard in zip(self.paths(), self.manifest.shards, strict=True)
-            if not path.is_file() or digest_of(path) != shard.sha256
+            if not path.is_file() or sha256_of(path) != shard.sha256
         ]
 
     def to_parquet(self, folder: str | Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from scope_widgets._files import replacing
+from scope_widgets._files import replacing, sha256_of
 
 #: columns of the table of rows; "sample_id" is that of the sample in the recording, "split" 1 for validation
 COLUMNS = {"sample_id": torch.int64, "token_pos": torch.int32, "token_id": torch.int32, "split": torch.uint8}
@@ -24,7 +23,7 @@ def write_shard(path: Path, tensors: dict[str, Tensor]) -> str:
     """Write a shard whole or not at all, and return its digest."""
     with replacing(path) as new:
         save_file({name: value.contiguous() for name, value in tensors.items()}, str(new))
-        return digest_of(new)
+        return sha256_of(new)
 
 
 def read_shard(path: Path, names: list[str], rows: int, samples: int) -> dict[str, Tensor]:
@@ -43,12 +42,6 @@ def read_shard(path: Path, names: list[str], rows: int, samples: int) -> dict[st
         if one.dtype != dtype or one.shape[:1] != (length,) or one.ndim != 1 + ("." in name):
             raise ValueError(f"{name} is {one.dtype} {list(one.shape)}, and {length:,} were recorded")
     return found
-
-
-def digest_of(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def name_of(number: int) -> str:

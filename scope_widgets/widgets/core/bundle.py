@@ -6,7 +6,10 @@ from pathlib import Path
 
 STATIC = Path(__file__).parents[2] / "static"
 
-_NO_BUNDLE = "The browser half of {name} is not built. Build it with `make build` in the project's folder."
+_NO_BUNDLE = (
+    "The browser half of {name} is not built. Install a wheel, which has it: pip install scope-widgets. Or install "
+    "Node 20 or later and install from the repository again; in a checkout, build it with `make build`."
+)
 
 
 def bundle(name: str) -> str:

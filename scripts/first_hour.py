@@ -1,0 +1,119 @@
+"""Measure the first minute of a new user: an empty HOME, `pip install`, JupyterLab, and a view that is painted.
+
+``python -m scripts.first_hour dist/*cp311-abi3*.whl`` (or ``scope-widgets`` of an index). What is ours is measured
+apart: the installation of our wheel alone, and our cell from the key to the painted view, when torch and transformers
+are imported already. It needs Chromium and playwright, as the tests do; ``--constraints`` goes to pip.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+OTHERS = "import torch, transformers, nnsight, anywidget, pandas, scipy.stats, plotly, networkx"
+OURS = """from scope_widgets import Microscope, widgets
+scope = Microscope.load("demo")
+widgets.AttentionView(scope.trace("When Mary and John went to the store, John gave a drink to"))"""
+_PAINTED = """() => [...document.querySelectorAll('.sw canvas')].some((canvas) => canvas.width &&
+    canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value))"""
+#: seconds: of all, and of what is ours
+LIMITS = {"all": 60.0, "ours": 10.0}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print a line for each part, and return 1 where it takes longer than it may."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("package", help="a wheel, or the name that an index has it by")
+    parser.add_argument("--python", default=sys.executable, help="the Python that the environment is made with")
+    parser.add_argument("--constraints", help="a file of versions for pip, such as of a torch without CUDA")
+    options = parser.parse_args(arguments)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        parts = measure(options, Path(folder))
+    for name, seconds in parts.items():
+        print(f"{seconds:6.1f} s  {name}")
+    return int(any(parts[name] > limit for name, limit in LIMITS.items()))
+
+
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
+    """Return seconds of each part, `all` and `ours`."""
+    home, parts = folder / "home", {}
+    home.mkdir()
+    # pip's own settings stay, all else of this user goes
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "LANG", "SSL_"))}
+    environment = {**kept, "HOME": str(home), "PATH": f"{folder / 'env' / 'bin'}:/usr/bin:/bin"}
+    python = folder / "env" / "bin" / "python"
+
+    def run(*command: object) -> float:
+        begin = time.perf_counter()
+        subprocess.run([*map(str, command)], check=True, cwd=home, env=environment, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - begin
+
+    package = str(Path(options.package).resolve()) if options.package.endswith(".whl") else options.package
+    constraints = ["-c", Path(options.constraints).resolve()] if options.constraints else []
+    run(options.python, "-m", "venv", folder / "env")
+    parts["pip install, with all that it needs and JupyterLab"] = run(
+        python, "-m", "pip", "install", "-q", *constraints, package, "jupyterlab"
+    )
+    ours = run(python, "-m", "pip", "install", "-q", "--no-deps", "--force-reinstall", package)
+    parts.update(_in_jupyterlab(python, home, environment))
+    total = sum(parts.values())
+    parts["of which our wheel alone is installed in"] = ours
+    return {**parts, "all": total, "ours": ours + parts["our cell, from the key to the painted view"]}
+
+
+def _in_jupyterlab(python: Path, home: Path, environment: dict[str, str]) -> dict[str, float]:
+    """Start it, open a notebook, run the two cells; return seconds of each."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.support import view_page
+    from tests.support.jupyter_server import free_port, open_notebook, run_cell, server_flags, write_notebook
+
+    chromium = view_page.chromium()
+    if chromium is None:
+        raise FileNotFoundError("There is no Chromium here to open JupyterLab in: install it.")
+    write_notebook(home / "first.ipynb", [OTHERS, OURS])
+    port, parts = free_port(), {}
+    began = time.perf_counter()
+
+    def since(name: str) -> None:
+        nonlocal began
+        now = time.perf_counter()
+        parts[name], began = now - began, now
+        print(name, f"{parts[name]:.1f} s", file=sys.stderr, flush=True)
+
+    command = [python, "-m", "jupyterlab", *server_flags(port)]
+    with open(home / "server.log", "w") as log:
+        server = subprocess.Popen([*map(str, command)], cwd=home, env=environment, stdout=log, stderr=log)
+    try:
+        while server.poll() is None:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=2)
+                break
+            except OSError:
+                time.sleep(0.1)
+        since("JupyterLab is there")
+        with sync_playwright() as driver:
+            page = driver.chromium.launch(executable_path=chromium, args=view_page.FLAGS).new_page()
+            cells = open_notebook(page, f"http://127.0.0.1:{port}/lab/tree/first.ipynb?reset")
+            since("the notebook is open, its kernel ready")
+            run_cell(page, cells.nth(0))
+            page.wait_for_function("() => /\\\\[1\\\\]/.test(document.querySelector('.jp-InputPrompt').textContent)")
+            since("torch, transformers and nnsight are imported")
+            run_cell(page, cells.nth(1))
+            page.wait_for_function(_PAINTED, timeout=120_000)
+            since("our cell, from the key to the painted view")
+        return parts
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
