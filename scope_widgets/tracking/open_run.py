@@ -20,8 +20,8 @@ from scope_widgets._check_choice import is_whole
 from scope_widgets._files import write_text
 from scope_widgets._provenance import versions
 from scope_widgets.tracking import run_folder
-from scope_widgets.tracking.adapters import Adapter, check_adapters, open_adapters
-from scope_widgets.tracking.adapters.open_adapters import Options
+from scope_widgets.tracking.adapters.adapter import Adapter
+from scope_widgets.tracking.adapters.open_adapters import Options, check_adapters, open_adapters
 from scope_widgets.tracking.events import EventWriter
 from scope_widgets.tracking.figures import write_figure
 from scope_widgets.tracking.plain_values import not_finite, plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from scope_widgets.tracking.adapters import Options
+from scope_widgets.tracking.adapters.open_adapters import Options
 from scope_widgets.tracking.open_run import Run
 
 
