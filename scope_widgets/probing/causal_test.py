@@ -88,9 +88,9 @@ def causal_test(
     Examples
     --------
     >>> nouns = ["dog", "cat", "horse", "bird", "man", "boy", "girl", "child"]
-    >>> one, many = [f"the {noun}" for noun in nouns], [f"the {noun}s" for noun in nouns]
-    >>> probes = probing.fit(scope, one + many, [False] * 8 + [True] * 8, layers=[3], permutations=20)
-    >>> test = probing.causal_test(scope, probes, one, answer=" run", versus=" runs", draws=20)
+    >>> texts = [f"{noun} {verb}" for noun in nouns for verb in ("runs", "sleeps", "likes", "saw")]
+    >>> probes = probing.fit(scope, texts, ["runs" in text for text in texts], layers=[3], permutations=20)
+    >>> test = probing.causal_test(scope, probes, texts[:4], answer=" to", versus=" the", draws=20)
     >>> test.layer, len(test.random)
     (3, 20)
     """

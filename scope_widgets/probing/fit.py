@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -114,6 +114,8 @@ def fit(
     ids = [tuple(map(tuple, rows[at : at + sides])) for at in range(0, len(rows), sides)]
     if groups is not None and len(groups) != len(ids):
         raise ValueError(f"groups= has one group of each text; got {len(groups)} of {len(ids)} texts.")
+    if groups is not None and not all(isinstance(one, Hashable) for one in groups):
+        raise ValueError("groups= are numbers, texts or tuples of them.")
     group = groups_of(ids, groups)
     held = held_out_texts(truth, group, held_out, seed)
     for part, said in ((~held, "to fit"), (held, "held out")):

@@ -127,9 +127,10 @@ class Probes(Result):
 
         Examples
         --------
-        >>> texts = [f"the {noun} {verb}" for verb in ("runs", "sleeps") for noun in ("dog", "cat", "horse", "bird")]
-        >>> probing.fit(scope, texts * 4, [0, 1] * 16, groups=range(32), layers=[2], permutations=20).decodable()
-        []
+        >>> texts = [f"{noun} {verb}" for noun in ("dog", "cat", "horse", "bird", "man", "boy", "girl", "child")
+        ...          for verb in ("runs", "sleeps", "likes", "saw")]
+        >>> probing.fit(scope, texts, ["runs" in one for one in texts], layers=[2], permutations=99).decodable()
+        [2]
         """
         return [int(one) for one in self.layer[self.q < level]]
 
@@ -191,7 +192,7 @@ class Probes(Result):
         ...          for verb in ("runs", "sleeps", "likes", "saw")]
         >>> probes = probing.fit(scope, texts, ["s" in one[-2:] for one in texts], layers=[2], permutations=20)
         >>> probes.scores(2, scope.trace("the dog runs").residual(2)).shape
-        (3,)
+        (4,)
         """
         at = self._at(layer)
         x = np.asarray(activations.detach().double().cpu() if hasattr(activations, "detach") else activations)
@@ -226,10 +227,10 @@ class Probes(Result):
 
         Examples
         --------
-        >>> texts = [f"the {noun} {verb}" for verb in ("runs", "sleeps") for noun in ("dog", "cat", "horse", "bird")]
-        >>> found = probing.fit(scope, texts * 4, [0, 1] * 16, groups=range(32), layers=[2], permutations=20)
-        >>> found.text(2)
-        "'0' against '1' is not decodable at layer 2: AUC 0.5..."
+        >>> texts = [f"{noun} {verb}" for noun in ("dog", "cat", "horse", "bird", "man", "boy", "girl", "child")
+        ...          for verb in ("runs", "sleeps", "likes", "saw")]
+        >>> probing.fit(scope, texts, ["runs" in one for one in texts], layers=[2], permutations=99).text(2)
+        "'False' against 'True' is decodable at layer 2: AUC 1.00 ..."
         """
         no, yes = self.classes
         beside = f"tokens alone {self.tokens:.2f}, layer 0 {self.embedding:.2f}"

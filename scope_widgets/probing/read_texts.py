@@ -19,9 +19,12 @@ def rows_of(scope: Microscope, texts: Any, paired: bool, positions: Any) -> tupl
         if paired and (isinstance(given, str) or len(given) != 2):
             raise ValueError(f'method="ccs" takes pairs of texts, (yes, no); text {at} is {given!r}.')
         for one in given if paired else [given]:
-            found = encode(scope.tokenizer, one, None)[0]
-            if len(found) != 1 or not found[0]:
-                raise ValueError(f"Text {at} has no token, or is no one text: {one!r}. Leave it and its label out.")
+            try:
+                found = encode(scope.tokenizer, one, None)[0]
+            except ValueError as error:
+                raise ValueError(f"Text {at} cannot be read: {error}") from None
+            if len(found) != 1:
+                raise ValueError(f"Text {at} is {len(found)} prompts, and not one: {one!r}.")
             row = [int(token) for token in found[0]]
             rows.append(row)
             read.append(_positions(row, positions, special, at))

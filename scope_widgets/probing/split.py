@@ -20,7 +20,7 @@ def groups_of(ids: Sequence[Hashable], groups: Sequence[Any] | None) -> Array:
             at = owner[at]
         return at
 
-    for keys in (ids, groups or ()):
+    for keys in (ids, () if groups is None else groups):
         seen: dict[Hashable, int] = {}
         for at, key in enumerate(keys):
             one, other = first(at), first(seen.setdefault(key, at))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import scope_widgets
-from scope_widgets import Microscope, circuits, editing, features, heads, ioi, lens, patching, steering
+from scope_widgets import Microscope, circuits, editing, features, heads, ioi, lens, patching, probing, steering
 from scope_widgets._result import Result
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -79,6 +79,15 @@ def fact_edit(scope):
     return editing.edit_fact(scope, "When Mary went to the store, she gave a drink to", "Mary", " Anna", **options)
 
 
+def probes(scope):
+    texts = [f"{start} {text}" for start in ("today", "later", "then", "here") for text in PROBED]
+    return probing.fit(scope, texts, ["runs" in text for text in texts], layers=[2], permutations=9)
+
+
+def causal_test(scope):
+    return probing.causal_test(scope, probes(scope), PROBED[:4], answer=" the", versus=" a", draws=3)
+
+
 #: class -> how one is made on the demo model
 MAKERS = {
     "Ablation": lambda scope: patching.ablate(scope, [PROMPT, CORRUPTED], [(3, 1)], **QUESTION),
@@ -86,6 +95,7 @@ MAKERS = {
     "AttentionRollout": lambda scope: heads.rollout(scope.trace(PROMPT)),
     "AttributionGraph": attribution_graph,
     "Attribution": lambda scope: lens.direct_logit_attribution(scope.trace(PROMPT), answer=" Mary", versus=" John"),
+    "CausalTest": causal_test,
     "Circuit": circuit,
     "Completeness": lambda scope: circuits.completeness(scope, circuit(scope), greedy=1),
     "CompositionScores": lambda scope: heads.composition(scope),
@@ -107,6 +117,7 @@ MAKERS = {
     "Minimality": lambda scope: circuits.minimality(scope, circuit(scope)),
     "NeuronAttribution": lambda scope: lens.neuron_attribution(scope.trace(PROMPT), 1, answer=" Mary", versus=" John"),
     "PatchingResult": lambda scope: patching.attribution(scope, PROMPT, CORRUPTED, **QUESTION),
+    "Probes": probes,
     "RecallHeads": lambda scope: heads.recall_heads(subject_attention(scope)),
     "ReferenceComparison": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)).compare("gpt2"),
     "SAEScores": lambda scope: features.evaluate(scope, an_sae(), ["Mary gave John a book", "the dog runs"]),

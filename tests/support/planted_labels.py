@@ -38,6 +38,7 @@ def planted(seed=0):
         wte[WORDS.ravel(), 4:44] = 0.5 * torch.randn(KINDS, 40, generator=noise).repeat_interleave(4, 0)
         wte[WORDS[:, 1].ravel(), _LABEL], wte[WORDS[:, 0].ravel(), _LABEL] = 1.0, -1.0
         wte[WORDS[:, :, 1].ravel(), _UNUSED], wte[WORDS[:, :, 0].ravel(), _UNUSED] = 1.0, -1.0
+        wte[:, 60:62] = -wte[:, [_LABEL, _UNUSED]]  # the norms take the mean away, which must not know of labels
         # heads that attend to all tokens alike (queries and keys are 0) move what they see; MLPs write noise
         for layer, block in enumerate(model.transformer.h):
             block.mlp.c_fc.weight.normal_(std=0.5, generator=noise)
