@@ -40,7 +40,7 @@ class CausalTest(Result):
     random : ndarray [draw]
         The mean effect of directions at random.
     data : ndarray [draw]
-        That of random mixtures of what the prompts differ by at this layer.
+        That of random mixtures of what the prompts differ by at this layer, the direction taken out.
     p_random, p_data : float
         The share of these with an effect as large, to either side, the direction's own among them.
     q : float

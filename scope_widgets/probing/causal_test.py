@@ -47,9 +47,9 @@ def causal_test(
 
     To the residual stream, where the probe reads it, the direction is added and taken away, and the effect is how much
     the logit difference of `answer` over `versus` at the end of the prompt differs between the two. Beside it stand
-    directions of the same norm: at random, and random mixtures of what the prompts differ by at this layer, which are
-    as natural there as the probe's. Both must have less effect, which no direction can show where the prompts differ in
-    very few dimensions. `probes.with_test(test)` keeps it with the probes,
+    directions of the same norm: at random, and random mixtures of what the prompts differ by at this layer otherwise
+    (with the direction, and the difference of the classes' means, taken out), which are as natural there as the
+    probe's. Both must have less effect. `probes.with_test(test)` keeps it with the probes,
     whose text says "encodes" of the layer where it passed.
 
     Parameters
@@ -111,11 +111,13 @@ def causal_test(
     values, _, _ = pooled_residuals(scope, rows, read, [layer], False)
     centred = values[0].astype(np.float64) - values[0].mean(0)
     random = rng.normal(size=(draws, scope.d_model))
-    data = rng.normal(size=(draws, len(rows))) @ centred
+    own = np.stack([direction.vector, probes.difference[at]]).astype(np.float64)
+    axes = np.linalg.qr(own.T)[0]
+    data = rng.normal(size=(draws, len(rows))) @ (centred - centred @ axes @ axes.T)
     vectors = np.concatenate([direction.vector[None].astype(np.float64), random, data])
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not (norms > 0).all():
-        raise ValueError(f"These prompts are all the same at layer {layer}: give others, that differ there.")
+    if not (norms[1 + draws :] > 1e-5 * direction.scale).all():
+        raise ValueError(f"These prompts are all the same at layer {layer}, or differ in the label alone: give others, that differ more.")
     vectors *= strength * direction.length * direction.scale / norms
     effects = _effects(scope, rows, read, layer, torch.from_numpy(vectors).float(), answers.tolist(), others.tolist())
     means = np.abs(effects.mean(0))
