@@ -117,7 +117,7 @@ def causal_test(
     vectors = np.concatenate([direction.vector[None].astype(np.float64), random, data])
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not (norms[1 + draws :] > 1e-5 * direction.scale).all():
-        raise ValueError(f"These prompts are all the same at layer {layer}, or differ in the label alone: give others, that differ more.")
+        raise ValueError(f"These prompts are all the same at layer {layer}, or differ in the label alone: give others.")
     vectors *= strength * direction.length * direction.scale / norms
     effects = _effects(scope, rows, read, layer, torch.from_numpy(vectors).float(), answers.tolist(), others.tolist())
     means = np.abs(effects.mean(0))
