@@ -13,7 +13,21 @@ from scope_widgets import Microscope
 from scope_widgets._job import Job
 
 #: rooms whose every public function ends in an example
-ROOMS = ("circuits", "editing", "evals", "features", "heads", "ioi", "lens", "patching", "report", "plots", "steering")
+ROOMS = (
+    "circuits",
+    "editing",
+    "evals",
+    "features",
+    "heads",
+    "ioi",
+    "lens",
+    "patching",
+    "plots",
+    "probing",
+    "report",
+    "steering",
+    "tracking",
+)
 #: those that still lack one
 WITHOUT: set[str] = set()
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS

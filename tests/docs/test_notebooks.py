@@ -16,6 +16,7 @@ SMALLER = {
     "circuits": {"n=60": "n=16", "pairs[:30], pairs[30:]": "pairs[:8], pairs[8:]", "greedy=3": "greedy=2"},
     "feature_to_patch": {"range(10)": "range(2)", "steps=400": "steps=100", "[:16]": "[:8]"},
     "ioi": {"n=50": "n=20"},
+    "probing": {"n=120": "n=60"},
     "quickstart": {"n=40": "n=16", "pairs[:20]": "pairs[:8]", "pairs[20:]": "pairs[8:]"},
     "steering": {"range(20)": "range(2)"},
 }

@@ -11,7 +11,20 @@ import pytest
 import torch
 
 import scope_widgets
-from scope_widgets import Microscope, circuits, editing, evals, features, heads, ioi, lens, patching, report, steering
+from scope_widgets import (
+    Microscope,
+    circuits,
+    editing,
+    evals,
+    features,
+    heads,
+    ioi,
+    lens,
+    patching,
+    probing,
+    report,
+    steering,
+)
 from scope_widgets._result import Result
 from tests.support.plotted_numbers import check_plot
 
@@ -85,6 +98,15 @@ def documentation(scope):
     return report.document(scope, [entry])
 
 
+def probes(scope):
+    texts = [f"{start} {text}" for start in ("today", "later", "then", "here") for text in PROBED]
+    return probing.fit(scope, texts, ["runs" in text for text in texts], layers=[2], permutations=9)
+
+
+def causal_test(scope):
+    return probing.causal_test(scope, probes(scope), PROBED[:4], answer=" the", versus=" a", draws=3)
+
+
 #: class -> how one is made on the demo model
 MAKERS = {
     "Ablation": lambda scope: patching.ablate(scope, [PROMPT, CORRUPTED], [(3, 1)], **QUESTION),
@@ -93,6 +115,7 @@ MAKERS = {
     "AttentionRollout": lambda scope: heads.rollout(scope.trace(PROMPT)),
     "AttributionGraph": attribution_graph,
     "Attribution": lambda scope: lens.direct_logit_attribution(scope.trace(PROMPT), answer=" Mary", versus=" John"),
+    "CausalTest": causal_test,
     "Circuit": circuit,
     "Comparison": lambda scope: evals.compare(scope, "bias", steering.ScaleHead(3, 1, 0.5), n=6, progress=False),
     "Completeness": lambda scope: circuits.completeness(scope, circuit(scope), greedy=1),
@@ -117,6 +140,7 @@ MAKERS = {
     "Minimality": lambda scope: circuits.minimality(scope, circuit(scope)),
     "NeuronAttribution": lambda scope: lens.neuron_attribution(scope.trace(PROMPT), 1, answer=" Mary", versus=" John"),
     "PatchingResult": lambda scope: patching.attribution(scope, PROMPT, CORRUPTED, **QUESTION),
+    "Probes": probes,
     "RecallHeads": lambda scope: heads.recall_heads(subject_attention(scope)),
     "ReferenceComparison": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)).compare("gpt2"),
     "SAEScores": lambda scope: features.evaluate(scope, an_sae(), ["Mary gave John a book", "the dog runs"]),

@@ -10,10 +10,11 @@ import numpy as np
 from scope_widgets._provenance import Provenance
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
-from scope_widgets._untrusted import opening
+from scope_widgets.experiments.probes.class_labels import two_classes
+from scope_widgets.experiments.probes.logistic import fit
 from scope_widgets.experiments.statistics.wilson_interval import wilson
 from scope_widgets.features.evaluation.measured_texts import read_texts
-from scope_widgets.features.probing.logistic import f_scores, fit
+from scope_widgets.features.probing.f_scores import f_scores
 from scope_widgets.features.probing.pooled_activations import columns, halves, pooled
 from scope_widgets.features.probing.sparse_probes import SparseProbes
 from scope_widgets.features.sae.check_model import warn_of_another_model
@@ -93,7 +94,7 @@ def probe(
     (('latents', 'random latents', 'dense'), 4)
     """
     seed = seed_of(seed)
-    classes, truth = _checked_labels(labels, len(texts))
+    classes, truth = two_classes(labels, len(texts))
     if sae.layer is None:
         raise ValueError(f"{sae!r} does not say of which layer it is: dataclasses.replace(sae, layer=...).")
     warn_of_another_model(scope.model_id, sae)
@@ -137,19 +138,6 @@ def probe(
         classes=classes,
         provenance=Provenance(scope.model_id, scope.revision, seed=seed, note=note),
     )
-
-
-def _checked_labels(labels: Sequence[Any], n_texts: int) -> tuple[tuple[str, str], Array]:
-    """Return the two classes, and which texts are of the second."""
-    given = [one.item() if isinstance(one, np.generic) else one for one in labels]
-    if len(given) != n_texts:
-        raise ValueError(f"labels= has one label of each text; got {len(given)} of {n_texts} texts.")
-    if bad := [one for one in given if not isinstance(one, (bool, int, str))]:
-        raise ValueError(f"labels= are bools, whole numbers or texts; got {opening(bad[0])}.")
-    kinds = sorted(set(given), key=lambda one: (isinstance(one, str), one))
-    if len(kinds) != 2:
-        raise ValueError(f"labels= are of two kinds; got {len(kinds)}: {', '.join(map(opening, kinds[:5]))}.")
-    return (str(kinds[0]), str(kinds[1])), np.array([one == kinds[1] for one in given])
 
 
 def _checked_sizes(k: Any, d_sae: int) -> list[int]:

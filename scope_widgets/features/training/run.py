@@ -25,6 +25,7 @@ from scope_widgets.features.training.steps.dead_latents import Step
 from scope_widgets.features.training.steps.gated_step import GatedStep
 from scope_widgets.features.training.steps.objective import Weights
 from scope_widgets.features.training.steps.sparse_step import SparseStep
+from scope_widgets.features.training.tracked import note_measures
 from scope_widgets.features.training.training_rows import Pair, TrainingRows
 
 #: steps between two validations, and between two checkpoints
@@ -39,14 +40,18 @@ class TrainingRun:
     Attributes
     ----------
     settings : Settings
+    name : str
+        What it is called in the run of `tracking` that is open, where one is.
     step_number : int
         Steps done.
     """
 
-    def __init__(self, settings: Settings, rows: TrainingRows, processes: Processes | None = None) -> None:
+    def __init__(
+        self, settings: Settings, rows: TrainingRows, processes: Processes | None = None, name: str = "train"
+    ) -> None:
         generator = torch.Generator("cpu").manual_seed(settings.seed)
         self.settings, self._rows, self._processes = settings, rows, processes or Processes()
-        self.step_number = 0
+        self.name, self.step_number = name, 0
         self._scales = [input_scale(one) for one in rows.first]
         first, targets = self._scaled(*rows.first)
         self._weights: Weights = (
@@ -117,6 +122,8 @@ class TrainingRun:
     def _note(self, measures: dict[str, float]) -> None:
         for name, value in {"step": float(self.step_number), **measures}.items():
             self._history.setdefault(name, []).append(value)
+        if self._processes.is_first:
+            note_measures(self.name, measures, self.step_number)
 
     # --- stopping and going on --------------------------------------------------------------------------------------
 

@@ -100,6 +100,7 @@ def train(
     -------
     SAE
         Its `history` has the measures of the steps, and `validation_explained`, `validation_l0` on rows of other texts.
+        The run that is open (`with tracking.run(folder):`), where one is, has the same, and the settings.
         Its latents are as long as what they add: decoder rows have norm 1.
 
     Raises

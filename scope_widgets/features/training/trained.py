@@ -10,6 +10,7 @@ from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.training.processes import Processes
 from scope_widgets.features.training.run import TrainingRun, all_steps
 from scope_widgets.features.training.settings import Architecture, Settings
+from scope_widgets.features.training.tracked import note_settings
 from scope_widgets.features.training.training_rows import TrainingRows
 from scope_widgets.models.guards.restore_on_exit import recording_gradients
 
@@ -52,7 +53,11 @@ def trained(
     processes: Processes,
 ) -> tuple[list[SAE], str]:
     """Return what is trained over one reading of rows, and "" or how far it came before Ctrl-C."""
-    runs = [TrainingRun(one, rows, processes) for one in settings]
+    several = len(settings) > 1
+    names = [f"train-{one.architecture}-{one.d_sae}-{one.k}" if several else "train" for one in settings]
+    runs = [TrainingRun(one, rows, processes, name) for one, name in zip(settings, names, strict=True)]
+    for run in runs if processes.is_first else ():
+        note_settings(run.name, run.settings.to_dict())
     for run, folder in zip(runs, folders, strict=True):
         if folder is not None:
             run.go_on_from(folder)

@@ -10,7 +10,8 @@ from scipy.optimize import minimize
 from scipy.stats import f_oneway
 
 from scope_widgets import Microscope, features
-from scope_widgets.features.probing import logistic
+from scope_widgets.experiments.probes import logistic
+from scope_widgets.features.probing.f_scores import f_scores
 from scope_widgets.features.probing.pooled_activations import halves
 from scripts import demo_language as language
 
@@ -123,7 +124,7 @@ def test_f_is_that_of_scipy():
     a[:, 3] = b[:, 3] = 0  # never fires
     a[:, 4], b[:, 4] = 0, 1  # perfect
     sums, squares = (np.stack([f(a).sum(0), f(b).sum(0)]) for f in (lambda x: x, np.square))
-    found = logistic.f_scores(sums, squares, np.array([9, 14]))
+    found = f_scores(sums, squares, np.array([9, 14]))
     np.testing.assert_allclose(found[:3], f_oneway(a[:, :3], b[:, :3]).statistic)
     assert found[3] == 0
     assert found[4] > 1e9
