@@ -82,7 +82,7 @@ def nearest(
 
 
 def _centred(points: Points) -> tuple[Tensor, Tensor, float]:
-    """Return points less their mean, times a power of 2 that brings the largest to 1, half their squares, and the power.
+    """Return points less their mean times a power of 2 that brings the largest to 1, half their squares, and the power.
 
     So no square underflows that matters, and a mean far from 0 costs no digits.
     """
@@ -154,9 +154,7 @@ def _doubtful(
     return doubtful
 
 
-def _by_float64(
-    points: Points, rows: NDArray[np.int32], m: int, groups: NDArray[np.int64] | None
-) -> NDArray[np.int32]:
+def _by_float64(points: Points, rows: NDArray[np.int32], m: int, groups: NDArray[np.int64] | None) -> NDArray[np.int32]:
     """Return the m points of the largest scores in float64, of some rows."""
     centred = torch.from_numpy(points).double()
     centred -= centred.mean(0)

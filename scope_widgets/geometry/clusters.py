@@ -16,7 +16,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
-from scope_widgets.geometry.kmeans import Partition, agreement, gaps, kmeans, silhouette
+from scope_widgets.geometry.kmeans import Partition, agreement, even_logs, kmeans, silhouette
 from scope_widgets.geometry.points import distinct, points_of
 from scope_widgets.geometry.spectrum import principal
 
@@ -144,7 +144,7 @@ def clusters(
 
     References
     ----------
-    Rousseeuw 1987 (silhouette); Tibshirani, Walther and Hastie 2001 (gap); Hubert and Arabie 1985 (adjusted Rand index).
+    Rousseeuw 1987 (silhouette); Tibshirani, Walther and Hastie 2001 (gap); Hubert and Arabie 1985 (Rand index).
 
     Examples
     --------
@@ -166,11 +166,12 @@ def clusters(
     y /= math.sqrt(float(variances.sum()))
     generator = np.random.default_rng(seed)
     few = y[np.sort(generator.choice(len(y), ROWS, replace=False))] if len(y) > ROWS else y
-    whole = _tried(few, ks, seed)
+    even = even_logs(few, ks, seed, _DRAWS)
+    whole = _tried(few, ks, even, seed, _STARTS)
     parts, choices = [], [whole.choices]
     for one in range(_SEEDS):
         rows = np.sort(generator.choice(len(few), math.ceil(0.8 * len(few)), replace=False))
-        part = _tried(few[rows], ks, seed + one + 1)
+        part = _tried(few[rows], ks, even, seed + one + 1, _STARTS // 2)
         parts.append((rows, part))
         choices.append(part.choices)
     by_silhouette, by_gap = whole.choices
@@ -209,7 +210,7 @@ class _Tried:
 
 
 def _checked_ks(k: Any) -> list[int]:
-    if isinstance(k, Sequence) and not isinstance(k, str) or isinstance(k, np.ndarray):
+    if isinstance(k, (Sequence, np.ndarray)) and not isinstance(k, str):
         found = sorted({checked_count("k", one) for one in k} - {1})
     else:
         found = list(range(2, checked_count("k", k) + 1))
@@ -218,15 +219,16 @@ def _checked_ks(k: Any) -> list[int]:
     return [1, *found]
 
 
-def _tried(y: Array, ks: list[int], seed: int) -> _Tried:
-    partitions = [kmeans(y, k, seed, _STARTS if k > 1 else 1) for k in ks]
+def _tried(y: Array, ks: list[int], even: Array, seed: int, starts: int) -> _Tried:
+    partitions = [kmeans(y, k, seed, starts if k > 1 else 1) for k in ks]
     silhouettes = np.array([silhouette(y, one.labels, seed) for one in partitions])
-    inertias = np.array([one.inertia for one in partitions])
-    gap, error = gaps(y, inertias, ks, seed, _DRAWS, 1)
+    gap = even.mean(0) - np.log([one.inertia / len(y) for one in partitions])
+    error = even.std(0) * math.sqrt(1 + 1 / len(even))
     # of silhouettes that only rounding tells apart the smaller number
     by_silhouette = ks[1 + int((silhouettes[1:] >= np.nanmax(silhouettes[1:]) - 1e-9).argmax())]
     enough = gap[:-1] >= gap[1:] - error[1:]
-    return _Tried(partitions, silhouettes, gap, error, (by_silhouette, ks[int(enough.argmax())] if enough.any() else ks[-1]))
+    by_gap = ks[int(enough.argmax())] if enough.any() else ks[-1]
+    return _Tried(partitions, silhouettes, gap, error, (by_silhouette, by_gap))
 
 
 def _stability(parts: list[tuple[Array, _Tried]], n_ks: int) -> Array:
@@ -239,7 +241,8 @@ def _stability(parts: list[tuple[Array, _Tried]], n_ks: int) -> Array:
             agreement(one.labels[in_a], other.labels[in_b])
             for one, other in zip(a.partitions, b.partitions, strict=True)
         ]
-    return found.mean(1)
+    mean: Array = found.mean(1)
+    return mean
 
 
 def _of_all(x: Array, kept: Array, labels: Array) -> Array:

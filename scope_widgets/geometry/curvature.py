@@ -169,14 +169,14 @@ def curvature(
     least = SCALES[0] if k is None else k
     points, duplicates = distinct(points_of(x, groups=groups, standardise=standardise), least + 1, f"k = {least}")
     n = len(points)
-    chosen = np.sort(np.random.default_rng(seed).choice(n, min(n, centres), replace=False))
+    chosen = np.random.default_rng(seed).choice(n, min(n, centres), replace=False)
     most = math.inf if d is not None else dimension(points, method="twonn", seed=seed).high
     tried: list[tuple[int, Local]] = []
     for scale in SCALES if k is None else (k,):
         if tried and scale >= n - (0 if points.groups is None else int(np.bincount(points.groups).max()) - 1):
             break
         near, _ = neighbours(points, scale)
-        tried.append((scale, local_curvature(points.x, near[chosen], d, LEAST_GAP, _DRAWS, seed)))
+        tried.append((scale, local_curvature(points.x, near[chosen], d, LEAST_GAP, most, _DRAWS, seed)))
         if _stands_out(tried[-1][1], most):
             break
     best = len(tried) - 1
@@ -201,7 +201,7 @@ def curvature(
         gap=found.gap,
         n=n,
         duplicates=duplicates,
-        centres=len(chosen),
+        centres=len(found.squared),
         scale_k=np.array([one for one, _ in tried]),
         scale_d=np.array([one.d for _, one in tried]),
         scale_gap=np.array([one.gap for _, one in tried]),
@@ -232,8 +232,8 @@ def _stands_out(found: Local, most: float) -> bool:
 def _verdict(found: Local, k: int, relative: float, z: float, most: float) -> tuple[Verdict, str]:
     if found.gap < LEAST_GAP:
         return "undetermined", (
-            f"no tangent stands out of {k} neighbours (variance falls {found.gap:.3g} times after {found.d} directions, "
-            f"{LEAST_GAP:g} are needed): raise k= where there is noise, give more rows where they bend within so few."
+            f"no tangent stands out of {k} neighbours: variance falls {found.gap:.3g} times after {found.d} directions,"
+            f" and {LEAST_GAP:g} is needed. Raise k= where there is noise, give more rows where they bend within so few."
         )
     if not _stands_out(found, most) or z <= -LEAST_Z:
         dimension_said = f", and the first two tell of a dimension of {most:.3g} at most" if math.isfinite(most) else ""

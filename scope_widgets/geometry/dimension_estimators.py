@@ -4,7 +4,7 @@ T_j is the distance to the j-th neighbour.
 
 | name | formula | source |
 |---|---|---|
-| mle | 1 / m = mean over j < k of ln(T_k / T_j), m pooled harmonically over points | Levina and Bickel 2004; MacKay, Ghahramani |
+| mle | 1 / m = mean over j < k of ln(T_k / T_j), m pooled harmonically over points | Levina, Bickel; MacKay |
 | twonn | (n - 1) / sum of ln(T_2 / T_1) | Facco et al. 2017 |
 | gride | the d of most likelihood of mu = T_2i / T_i | Denti et al. 2021 |
 """

@@ -10,6 +10,8 @@ from scipy.cluster.vq import kmeans2
 
 from scope_widgets._types import Array
 
+#: steps of k-means
+_STEPS = 30
 #: rows between whose pairs silhouettes are computed, at most
 _SILHOUETTE_ROWS = 2000
 
@@ -30,7 +32,7 @@ def kmeans(x: Array, k: int, seed: int, starts: int) -> Partition:
         generator = np.random.default_rng([seed, k, start])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of clusters without a row, which are left out below
-            centres, labels = kmeans2(x, k, iter=50, minit="++", seed=generator, check_finite=False)
+            centres, labels = kmeans2(x, k, iter=_STEPS, minit="++", seed=generator, check_finite=False)
         inertia = float(((x - centres[labels]) ** 2).sum())
         # a start that rounding alone makes better is not
         if best is None or inertia < best.inertia * (1 - 1e-9):
@@ -78,21 +80,23 @@ def silhouette(x: Array, labels: Array, seed: int) -> float:
     return float(values.mean())
 
 
-def gaps(x: Array, inertias: Array, ks: list[int], seed: int, draws: int, starts: int) -> tuple[Array, Array]:
-    """Return the gap statistic of each k and its error (Tibshirani et al. 2001): ln of the inertia of rows drawn evenly
-    from the box along their principal directions, less ln of their own. `x` is along its principal directions.
+def even_logs(x: Array, ks: list[int], seed: int, draws: int) -> Array:
+    """Return ln of the inertia a row [draw, k] of rows that are drawn evenly from the box around those of `x`.
+
+    They are what the gap statistic compares with (Tibshirani, Walther and Hastie 2001); `x` is along its principal
+    directions.
     """
     low, high = x.min(0), x.max(0)
     generator = np.random.default_rng(seed)
     logs = np.empty((draws, len(ks)))
     for draw in range(draws):
         even = generator.uniform(low, high, x.shape)
-        logs[draw] = [np.log(kmeans(even, k, seed, starts).inertia) for k in ks]
-    return logs.mean(0) - np.log(inertias), logs.std(0) * np.sqrt(1 + 1 / draws)
+        logs[draw] = [np.log(kmeans(even, k, seed, 1).inertia / len(x)) for k in ks]
+    return logs
 
 
 def agreement(a: Array, b: Array) -> float:
-    """Return the adjusted Rand index of two partitions: 1 where they are the same, 0 at chance (Hubert, Arabie 1985)."""
+    """Return the adjusted Rand index of two partitions: 1 where they are the same, 0 at chance (Hubert 1985)."""
     table = np.zeros((int(a.max()) + 1, int(b.max()) + 1))
     np.add.at(table, (a, b), 1)
 

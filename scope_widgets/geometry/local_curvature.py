@@ -11,6 +11,8 @@ from torch import Tensor
 
 from scope_widgets._types import Array
 
+#: neighbourhoods that are looked at together
+_CENTRES = 100
 #: numbers of neighbours that are held at once in float64: 128 MB
 _AT_ONCE = 2**24
 #: share of the largest variance below which there is rounding alone
@@ -40,36 +42,61 @@ class Local:
     null: Array
 
 
-def local_curvature(x: Array, near: Array, d: int | None, least_gap: float, draws: int, seed: int) -> Local:
+def local_curvature(
+    x: Array, near: Array, d: int | None, least_gap: float, most: float, draws: int, seed: int
+) -> Local:
     """Return what neighbourhoods [centre, k], row numbers of `x`, say of their curvature.
 
     Points of a neighbourhood are centred; its first d principal directions are the tangent, with coordinates t. What is
     left of a point is regressed on |t|^2 / 2, with an intercept: the slope is the mean-curvature vector. That of one
     half of the neighbourhood times that of the other has no bias by noise. All of it is in terms of the products of
-    points, so that the width of a row does not matter.
+    points, so that the width of a row does not matter. Where no tangent of `most` directions stands out of the first
+    100 neighbourhoods, the others are not looked at.
     """
     n_centres, k = near.shape
-    products = torch.empty(n_centres, k, k, dtype=torch.float64)
-    step = max(1, _AT_ONCE // (k * x.shape[1]))
-    for first in range(0, n_centres, step):
+    width = min(k - 1, x.shape[1])
+    generator = np.random.default_rng(seed)
+    total, gap = np.zeros(width), math.nan
+    squared: list[Array] = []
+    null = np.zeros(draws)
+    for first in range(0, n_centres, _CENTRES):
+        products = _products(x, near[first : first + _CENTRES])
+        values, vectors = torch.linalg.eigh(products)
+        values, vectors = values.flip(-1), vectors.flip(-1)
+        total += values.sum(0)[:width].numpy()
+        d, gap = _tangent(total, d, least_gap)
+        tangent = vectors[..., :d] * values[:, None, :d].clamp_min(0).sqrt()
+        found, of_null = _slopes(tangent, products - tangent @ tangent.mT, generator, draws)
+        squared.append(found)
+        null += of_null
+        if first == 0 and (gap < least_gap or d - 0.5 > most):
+            break
+    assert d is not None
+    together = np.concatenate(squared)
+    if math.isinf(gap):
+        return Local(d, gap, np.zeros_like(together), np.zeros(draws))
+    return Local(d, gap, together, null / len(together))
+
+
+def _products(x: Array, near: Array) -> Tensor:
+    """Return the products of the centred points of each neighbourhood [centre, k, k]."""
+    found = torch.empty(len(near), near.shape[1], near.shape[1], dtype=torch.float64)
+    step = max(1, _AT_ONCE // (near.shape[1] * x.shape[1]))
+    for first in range(0, len(near), step):
         points = torch.from_numpy(x[near[first : first + step]]).double()
         points -= points.mean(1, keepdim=True)
-        products[first : first + step] = points @ points.mT
-    values, vectors = torch.linalg.eigh(products)
-    values, vectors = values.flip(-1), vectors.flip(-1)
-    d, gap = _tangent(values.mean(0)[: min(k - 1, x.shape[1])].numpy(), d, least_gap)
-    tangent = vectors[..., :d] * values[:, None, :d].clamp_min(0).sqrt()
-    normal = products - tangent @ tangent.mT
-    if math.isinf(gap):
-        return Local(d, gap, np.zeros(n_centres), np.zeros(draws))
-    generator = np.random.default_rng(seed)
+        found[first : first + step] = points @ points.mT
+    return found
+
+
+def _slopes(tangent: Tensor, normal: Tensor, generator: np.random.Generator, draws: int) -> tuple[Array, Array]:
+    """Return the squared slopes [centre], and their sum over centres where distances are permuted [draw]."""
+    n_centres, k = normal.shape[:2]
     half = torch.from_numpy(_orders(generator, n_centres, k) < k // 2)
     bend = (tangent**2).sum(-1) / 2
-    null = [
-        float(_product_of_slopes(bend.gather(1, torch.from_numpy(_orders(generator, n_centres, k))), normal, half).mean())
-        for _ in range(draws)
-    ]
-    return Local(d, gap, _product_of_slopes(bend, normal, half).numpy(), np.array(null))
+    permuted = (bend.gather(1, torch.from_numpy(_orders(generator, n_centres, k))) for _ in range(draws))
+    null = [float(_product_of_slopes(one, normal, half).sum()) for one in permuted]
+    return _product_of_slopes(bend, normal, half).numpy(), np.array(null)
 
 
 def _tangent(variances: Array, d: int | None, least_gap: float) -> tuple[int, float]:

@@ -114,7 +114,7 @@ def _checked(rows: Array) -> Array:
     if rows.shape[1] == 0:
         raise ValueError("x has rows of width 0, expected one number a row at least.")
     if len(rows) < 2:
-        raise ValueError(f"x has {len(rows)} row{'s' * (len(rows) != 1)}, expected two at least: one point has no shape.")
+        raise ValueError(f"x has {len(rows)} row{'s' * (len(rows) != 1)}, expected two at least: one has no shape.")
     # half precision is exact in single, whole numbers and longer floats are taken as double
     number = np.float32 if rows.dtype in (np.float16, np.float32) else np.float64
     rows = np.ascontiguousarray(rows, dtype=number)

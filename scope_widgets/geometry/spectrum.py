@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: each measure, and what it is
 MEASURES = {
-    "effective_rank": "exp of the entropy of s / sum s, s the singular values of the centred rows (Roy and Vetterli 2007)",
+    "effective_rank": "exp of the entropy of s / sum s, s the singular values of centred rows (Roy and Vetterli 2007)",
     "spectral_dimension": "exp of the entropy of v / sum v, v the variances of the components",
     "participation_ratio": "(sum v)^2 / sum v^2",
 }
@@ -147,14 +147,14 @@ def spectrum(x: Any, *, n: int = 10, groups: Any = None, standardise: bool = Fal
     # in float32: only intervals are made of these, and the product costs as much as the covariance
     scores = centred.float() @ torch.from_numpy(directions.T.astype(np.float32))
     squares = scores.double().numpy() ** 2
-    found = {name: _with_interval(name, variances, squares, points.groups) for name in MEASURES}
+    measures = [_with_interval(name, variances, squares, points.groups) for name in MEASURES]
     shares = variances.cumsum() / variances.sum()
     # a share that is reached but for rounding is reached
-    held = {f"components_{share * 100:.0f}": int((shares < share - 1e-12).sum()) + 1 for share in SHARES}
+    held = [int((shares < share - 1e-12).sum()) + 1 for share in SHARES]
     return Spectrum(
-        **found,
-        **held,
-        variances=variances,
+        *measures,
+        variances,
+        *held,
         directions=directions[:n].astype(np.float32),
         n=len(points),
         provenance=points.provenance,
@@ -194,7 +194,7 @@ def principal(points: Points) -> tuple[Array, Array, Tensor]:
 
 
 def _signs(directions: Tensor) -> Tensor:
-    """Return 1 or -1 a direction, so that its entry of the largest size is positive; of two that are as large, the first."""
+    """Return 1 or -1 a direction, so that its largest entry is positive; of two that are as large, the first."""
     sizes = directions.abs()
     first = (sizes >= sizes.amax(1, keepdim=True) * (1 - 1e-6)).int().argmax(1, keepdim=True)
     return directions.gather(1, first).sign().squeeze(1)

@@ -13,7 +13,7 @@ from scope_widgets import Microscope
 from scope_widgets._job import Job
 
 #: rooms whose every public function ends in an example
-ROOMS = ("circuits", "editing", "features", "heads", "ioi", "lens", "patching", "steering")
+ROOMS = ("circuits", "editing", "features", "geometry", "heads", "ioi", "lens", "patching", "steering")
 #: those that still lack one
 WITHOUT: set[str] = set()
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
