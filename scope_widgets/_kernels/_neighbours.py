@@ -157,7 +157,7 @@ def _doubtful(
 def _by_float64(points: Points, rows: NDArray[np.int32], m: int, groups: NDArray[np.int64] | None) -> NDArray[np.int32]:
     """Return the m points of the largest scores in float64, of some rows."""
     centred = torch.from_numpy(points).double()
-    centred -= centred.mean(0)
+    centred = centred - centred.mean(0)  # not in place: points of float64 are the caller's
     halves = 0.5 * torch.linalg.vecdot(centred, centred)
     found = np.empty((len(rows), m), dtype=np.int32)
     for first, block in _rows_of_products(centred, halves, groups, torch.from_numpy(rows).long()):

@@ -14,7 +14,7 @@ from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry.dimension import dimension
-from scope_widgets.geometry.local_curvature import Local, local_curvature
+from scope_widgets.geometry.local_curvature import LEAST_GAP, Local, local_curvature
 from scope_widgets.geometry.neighbours import neighbours
 from scope_widgets.geometry.points import distinct, points_of
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Verdict = Literal["curved", "flat", "undetermined"]
 #: neighbours that are tried, up to the first at which the tangent stands out
 SCALES = (80, 160, 320)
-#: fall of the local variances after the tangent, mean curvature times radius, and z that a verdict needs
-LEAST_GAP, LEAST_RELATIVE, LEAST_Z = 10.0, 0.1, 10.0
+#: mean curvature times radius, and z, that "curved" needs
+LEAST_RELATIVE, LEAST_Z = 0.1, 10.0
 _DRAWS = 50
 
 
@@ -38,8 +38,9 @@ class Curvature(Result):
     verdict : str
         "curved": the tangent stands out, and mean curvature times radius is .1 at least with z of 10 at least. "flat":
         the tangent stands out, and they are not; a surface whose principal curvatures cancel (a helicoid) has no mean
-        curvature. "undetermined": no tangent stands out, or it has more directions than the dimension from the first
-        two neighbours allows.
+        curvature. "undetermined": no tangent stands out, or one in which the variance falls more than 2.5 times at
+        once, or of more directions than the dimension from the first two neighbours allows: curved within a
+        neighbourhood, such rows would look flat.
     why : str
         A sentence that says what it rests on, or what to do.
     value, low, high : float
@@ -176,8 +177,8 @@ def curvature(
         if tried and scale >= n - (0 if points.groups is None else int(np.bincount(points.groups).max()) - 1):
             break
         near, _ = neighbours(points, scale)
-        tried.append((scale, local_curvature(points.x, near[chosen], d, LEAST_GAP, most, _DRAWS, seed)))
-        if _stands_out(tried[-1][1], most):
+        tried.append((scale, local_curvature(points.x, near[chosen], d, most, _DRAWS, seed)))
+        if tried[-1][1].stands_out(most):
             break
     best = len(tried) - 1
     radius = float(np.sqrt(((points.x - points.x.mean(0, dtype=np.float64)) ** 2).sum(1).mean()))
@@ -224,22 +225,18 @@ def _interval(squared: Array, n_apart: float) -> tuple[float, float]:
     return math.sqrt(max(0.0, mean - half)), math.sqrt(max(0.0, mean + half))
 
 
-def _stands_out(found: Local, most: float) -> bool:
-    """Whether there is a tangent, of no more directions than the dimension near by, within its interval."""
-    return found.gap >= LEAST_GAP and found.d - 0.5 <= most
-
-
 def _verdict(found: Local, k: int, relative: float, z: float, most: float) -> tuple[Verdict, str]:
     if found.gap < LEAST_GAP:
         return "undetermined", (
             f"no tangent stands out of {k} neighbours: variance falls {found.gap:.3g} times after {found.d} directions,"
-            f" and {LEAST_GAP:g} is needed. Raise k= where there is noise, give more rows where they bend within so few."
+            f" and {LEAST_GAP:g} is needed. Raise k= where there is noise, give more rows where they bend so soon."
         )
-    if not _stands_out(found, most) or z <= -LEAST_Z:
+    if not found.stands_out(most) or z <= -LEAST_Z:
         dimension_said = f", and the first two tell of a dimension of {most:.3g} at most" if math.isfinite(most) else ""
         return "undetermined", (
-            f"{k} neighbours fill {found.d} directions{dimension_said} (z {z:.3g}): rows bend within a neighbourhood, "
-            "or noise fills it. Give more rows, or raise k=."
+            f"{k} neighbours fill {found.d} directions, along which the variance falls {found.within:.3g} times at once"
+            f"{dimension_said} (z {z:.3g}): rows bend within a neighbourhood, noise fills it, or some directions are "
+            "thin. Give more rows, raise k=, or standardise."
         )
     said = f"mean curvature times radius is {relative:.3g}, z {z:.3g}, d = {found.d}, k = {k}."
     return ("curved" if relative >= LEAST_RELATIVE and z >= LEAST_Z else "flat"), said

@@ -65,9 +65,9 @@ def points_of(x: Any, *, groups: Any = None, standardise: bool = False) -> Point
     if not isinstance(standardise, (bool, np.bool_)):
         raise ValueError(f"standardise= is True or False; got {standardise!r}.")
     given = x if isinstance(x, Points) else Points(*_rows_of(x), None, Provenance("an array"))
-    given = replace(given, x=_checked(given.x))
-    if not isinstance(x, Points) and np.asarray(getattr(x, "dtype", 0.0)).dtype.kind in "iu":
+    if given.x.dtype.kind in "iu":
         given = given.said("whole numbers, which lie on a grid")
+    given = replace(given, x=_checked(given.x))
     if groups is not None:
         given = replace(given, groups=_checked_groups(groups, len(given)))
     return _standardised(given) if standardise else given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -145,16 +146,21 @@ def spectrum(x: Any, *, n: int = 10, groups: Any = None, standardise: bool = Fal
     points = points_of(x, groups=groups, standardise=standardise)
     variances, directions, centred = principal(points)
     # in float32: only intervals are made of these, and the product costs as much as the covariance
-    scores = centred.float() @ torch.from_numpy(directions.T.astype(np.float32))
+    total = float(variances.sum())
+    scores = (centred / math.sqrt(total)).float() @ torch.from_numpy(directions.T.astype(np.float32))
     squares = scores.double().numpy() ** 2
-    measures = [_with_interval(name, variances, squares, points.groups) for name in MEASURES]
-    shares = variances.cumsum() / variances.sum()
+    rank, dimension, ratio = (_with_interval(name, variances / total, squares, points.groups) for name in MEASURES)
+    shares = variances.cumsum() / total
     # a share that is reached but for rounding is reached
-    held = [int((shares < share - 1e-12).sum()) + 1 for share in SHARES]
+    of_90, of_95, of_99 = (int((shares < share - 1e-12).sum()) + 1 for share in SHARES)
     return Spectrum(
-        *measures,
-        variances,
-        *held,
+        effective_rank=rank,
+        spectral_dimension=dimension,
+        participation_ratio=ratio,
+        variances=variances,
+        components_90=of_90,
+        components_95=of_95,
+        components_99=of_99,
         directions=directions[:n].astype(np.float32),
         n=len(points),
         provenance=points.provenance,
