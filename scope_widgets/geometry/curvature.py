@@ -14,7 +14,7 @@ from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry.dimension import dimension
-from scope_widgets.geometry.local_curvature import LEAST_GAP, Local, local_curvature
+from scope_widgets.geometry.local_curvature import LEAST_GAP, MOST_WITHIN, Local, local_curvature
 from scope_widgets.geometry.neighbours import neighbours
 from scope_widgets.geometry.points import distinct, points_of
 
@@ -180,6 +180,8 @@ def curvature(
         tried.append((scale, local_curvature(points.x, near[chosen], d, most, _DRAWS, seed)))
         if tried[-1][1].stands_out(most):
             break
+        if tried[-1][1].within > MOST_WITHIN:  # among more neighbours these may be filled, which is no tangent
+            most = min(most, tried[-1][1].within_at)
     best = len(tried) - 1
     radius = float(np.sqrt(((points.x - points.x.mean(0, dtype=np.float64)) ** 2).sum(1).mean()))
     values = [math.sqrt(max(0.0, float(one.squared.mean()))) for _, one in tried]
@@ -231,8 +233,8 @@ def _verdict(found: Local, k: int, relative: float, z: float, most: float) -> tu
             f"no tangent stands out of {k} neighbours: variance falls {found.gap:.3g} times after {found.d} directions,"
             f" and {LEAST_GAP:g} is needed. Raise k= where there is noise, give more rows where they bend so soon."
         )
-    if not found.stands_out(most) or z <= -LEAST_Z:
-        dimension_said = f", and the first two tell of a dimension of {most:.3g} at most" if math.isfinite(most) else ""
+    if not found.stands_out(most):
+        dimension_said = f", and fewer neighbours tell of {most:.3g} at most" if math.isfinite(most) else ""
         return "undetermined", (
             f"{k} neighbours fill {found.d} directions, along which the variance falls {found.within:.3g} times at once"
             f"{dimension_said} (z {z:.3g}): rows bend within a neighbourhood, noise fills it, or some directions are "

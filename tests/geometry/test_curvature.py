@@ -9,7 +9,7 @@ from tests.support.shapes import rotated, sphere
 
 
 def found_of(points, noise=0.0, seed=0, **options):
-    return geometry.curvature(rotated(points, np.random.default_rng(seed), noise), centres=200, **options)
+    return geometry.curvature(rotated(points, np.random.default_rng(seed), noise), **{"centres": 60} | options)
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def found_of(points, noise=0.0, seed=0, **options):
     ],
 )
 def test_known_values(make, n, value, relative):
-    found = found_of(make(np.random.default_rng(1), n), k=80)
+    found = found_of(make(np.random.default_rng(1), n), k=80, centres=200)
     assert found.verdict == "curved"
     assert found.value == pytest.approx(value, rel=relative)
     assert found.low < found.value < found.high
@@ -108,7 +108,7 @@ def test_it_fails_where_principal_curvatures_cancel():
 
 def test_noise_around_a_plane_is_seldom_curved():
     verdicts = [
-        found_of(shapes.cube(np.random.default_rng(seed), 400, 2), noise=0.01, seed=seed).verdict for seed in range(8)
+        found_of(shapes.cube(np.random.default_rng(seed), 400, 2), noise=0.01, seed=seed).verdict for seed in range(5)
     ]
     assert verdicts.count("curved") == 0
 

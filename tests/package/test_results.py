@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import scope_widgets
-from scope_widgets import Microscope, circuits, editing, features, heads, ioi, lens, patching, steering
+from scope_widgets import Microscope, circuits, editing, features, geometry, heads, ioi, lens, patching, steering
 from scope_widgets._result import Result
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -70,6 +70,20 @@ def comparison_of_features(scope):
     return of_an_index(scope, lambda index: features.compare(index, *sides))
 
 
+def points(scope):
+    """Rows of a recording of two prompts for each of four names."""
+    texts = [f"{name} gave {other} a book" for name in ("Mary", "John", "Anna", "Tom") for other in ("Mary", "John")]
+    with tempfile.TemporaryDirectory() as folder:
+        rec = features.record(scope, texts, layers=2, folder=f"{folder}/rec", progress=False)
+        return geometry.points(rec, 2)
+
+
+def geometry_summary(scope):
+    with tempfile.TemporaryDirectory() as folder:
+        rec = features.record(scope, [PROMPT, CORRUPTED], layers=[1, 2], folder=f"{folder}/rec", progress=False)
+        return geometry.summarise(scope, rec, progress=False)
+
+
 def session(scope):
     return steering.Session(scope, "the horse", [steering.AddDirection(direction(scope), 0.1)], answer=" run", versus=5)
 
@@ -82,18 +96,23 @@ def fact_edit(scope):
 #: class -> how one is made on the demo model
 MAKERS = {
     "Ablation": lambda scope: patching.ablate(scope, [PROMPT, CORRUPTED], [(3, 1)], **QUESTION),
+    "ActivationStatistics": lambda scope: geometry.statistics(points(scope)),
     "AttentionEntropy": lambda scope: heads.entropy(scope.trace(PROMPT), 1),
     "AttentionRollout": lambda scope: heads.rollout(scope.trace(PROMPT)),
     "AttributionGraph": attribution_graph,
     "Attribution": lambda scope: lens.direct_logit_attribution(scope.trace(PROMPT), answer=" Mary", versus=" John"),
     "Circuit": circuit,
+    "Clusters": lambda scope: geometry.clusters(points(scope), k=2),
     "Completeness": lambda scope: circuits.completeness(scope, circuit(scope), greedy=1),
     "CompositionScores": lambda scope: heads.composition(scope),
+    "Curvature": lambda scope: geometry.curvature(points(scope), k=8),
     "Curve": lambda scope: circuits.curve(scope, circuit(scope), shares=(0.1, 1.0), draws=1),
     "EdgePositions": lambda scope: circuits.by_position(scope, circuit(scope), task=circuit(scope).task[:1], steps=1),
     "Faithfulness": lambda scope: circuits.faithfulness(scope, circuit(scope), draws=1),
     "FeatureComparison": comparison_of_features,
     "FeatureLabels": lambda scope: of_an_index(scope, lambda index: features.label(index, latents=[0, 1])),
+    "Dimension": lambda scope: geometry.dimension(points(scope), method="twonn"),
+    "GeometrySummary": geometry_summary,
     "HeadAblation": lambda scope: ioi.ablate_heads(scope, ioi.prompts(scope, n=8), [(3, 1)], draws=2),
     "Direction": direction,
     "FactEffect": lambda scope: fact_edit(scope).effect,
@@ -107,10 +126,12 @@ MAKERS = {
     "Minimality": lambda scope: circuits.minimality(scope, circuit(scope)),
     "NeuronAttribution": lambda scope: lens.neuron_attribution(scope.trace(PROMPT), 1, answer=" Mary", versus=" John"),
     "PatchingResult": lambda scope: patching.attribution(scope, PROMPT, CORRUPTED, **QUESTION),
+    "Projection": lambda scope: geometry.project(points(scope)),
     "RecallHeads": lambda scope: heads.recall_heads(subject_attention(scope)),
     "ReferenceComparison": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)).compare("gpt2"),
     "SAEScores": lambda scope: features.evaluate(scope, an_sae(), ["Mary gave John a book", "the dog runs"]),
     "SparseProbes": lambda scope: features.probe(scope, an_sae(), PROBED, [0, 0, 0, 0, 1, 1, 1, 1], k=[1, 2]),
+    "Spectrum": lambda scope: geometry.spectrum(points(scope)),
     "Steered": lambda scope: session(scope).at(),
     "StrengthSweep": lambda scope: steering.sweep(session(scope), strengths=[-0.1, 0, 0.1]),
     "SubjectAttention": subject_attention,
