@@ -33,6 +33,7 @@ MODULES = (
     "feature_browser",
     "features",
     "dashboards",
+    "geometry",
     "training",
     "bundles",
     "remote",

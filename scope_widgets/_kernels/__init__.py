@@ -18,6 +18,7 @@ from ._autoencoder import Rows, above_scored, add_latent_gradients, strongest, s
 from ._codes import rows_by_latent, top_rows
 from ._compiled import COMPILED, MISSING
 from ._means import visible_keys
+from ._neighbours import nearest
 from ._torch_statistics import cell_means, repetition_statistics
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "entropy_per_query",
     "head_statistics",
     "head_statistics_from_qk",
+    "nearest",
     "pack_triangle",
     "repetition_statistics",
     "rows_by_latent",

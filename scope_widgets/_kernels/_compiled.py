@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["COMPILED", "MISSING", "autoencoder", "codes", "display", "ranking", "statistics"]
+__all__ = ["COMPILED", "MISSING", "autoencoder", "codes", "display", "neighbours", "ranking", "statistics"]
 
 #: why those of attention are not there
 MISSING = ""
@@ -21,6 +21,10 @@ try:
     from . import autoencoder
 except ImportError:
     autoencoder = None  # type: ignore[assignment]
+try:
+    from . import neighbours
+except ImportError:
+    neighbours = None  # type: ignore[assignment]
 
 #: whether those of attention are there
 COMPILED = not MISSING

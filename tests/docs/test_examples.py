@@ -18,6 +18,7 @@ ROOMS = (
     "editing",
     "evals",
     "features",
+    "geometry",
     "heads",
     "ioi",
     "lens",

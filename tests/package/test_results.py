@@ -17,6 +17,7 @@ from scope_widgets import (
     editing,
     evals,
     features,
+    geometry,
     heads,
     ioi,
     lens,
@@ -84,6 +85,20 @@ def comparison_of_features(scope):
     return of_an_index(scope, lambda index: features.compare(index, *sides))
 
 
+def points(scope):
+    """Rows of a recording of two prompts for each of four names."""
+    texts = [f"{name} gave {other} a book" for name in ("Mary", "John", "Anna", "Tom") for other in ("Mary", "John")]
+    with tempfile.TemporaryDirectory() as folder:
+        rec = features.record(scope, texts, layers=2, folder=f"{folder}/rec", progress=False)
+        return geometry.points(rec, 2)
+
+
+def geometry_summary(scope):
+    with tempfile.TemporaryDirectory() as folder:
+        rec = features.record(scope, [PROMPT, CORRUPTED], layers=[1, 2], folder=f"{folder}/rec", progress=False)
+        return geometry.summarise(scope, rec, progress=False)
+
+
 def session(scope):
     return steering.Session(scope, "the horse", [steering.AddDirection(direction(scope), 0.1)], answer=" run", versus=5)
 
@@ -111,6 +126,7 @@ def causal_test(scope):
 MAKERS = {
     "Ablation": lambda scope: patching.ablate(scope, [PROMPT, CORRUPTED], [(3, 1)], **QUESTION),
     "Architecture": report.architecture,
+    "ActivationStatistics": lambda scope: geometry.statistics(points(scope)),
     "AttentionEntropy": lambda scope: heads.entropy(scope.trace(PROMPT), 1),
     "AttentionRollout": lambda scope: heads.rollout(scope.trace(PROMPT)),
     "AttributionGraph": attribution_graph,
@@ -118,14 +134,18 @@ MAKERS = {
     "CausalTest": causal_test,
     "Circuit": circuit,
     "Comparison": lambda scope: evals.compare(scope, "bias", steering.ScaleHead(3, 1, 0.5), n=6, progress=False),
+    "Clusters": lambda scope: geometry.clusters(points(scope), k=2),
     "Completeness": lambda scope: circuits.completeness(scope, circuit(scope), greedy=1),
     "CompositionScores": lambda scope: heads.composition(scope),
+    "Curvature": lambda scope: geometry.curvature(points(scope), k=8),
     "Curve": lambda scope: circuits.curve(scope, circuit(scope), shares=(0.1, 1.0), draws=1),
     "Documentation": documentation,
     "EdgePositions": lambda scope: circuits.by_position(scope, circuit(scope), task=circuit(scope).task[:1], steps=1),
     "Faithfulness": lambda scope: circuits.faithfulness(scope, circuit(scope), draws=1),
     "FeatureComparison": comparison_of_features,
     "FeatureLabels": lambda scope: of_an_index(scope, lambda index: features.label(index, latents=[0, 1])),
+    "Dimension": lambda scope: geometry.dimension(points(scope), method="twonn"),
+    "GeometrySummary": geometry_summary,
     "HeadAblation": lambda scope: ioi.ablate_heads(scope, ioi.prompts(scope, n=8), [(3, 1)], draws=2),
     "Direction": direction,
     "EvalResult": lambda scope: evals.run(scope, ["perplexity", "fluency"], n=4, max_new_tokens=3, progress=False),
@@ -141,10 +161,12 @@ MAKERS = {
     "NeuronAttribution": lambda scope: lens.neuron_attribution(scope.trace(PROMPT), 1, answer=" Mary", versus=" John"),
     "PatchingResult": lambda scope: patching.attribution(scope, PROMPT, CORRUPTED, **QUESTION),
     "Probes": probes,
+    "Projection": lambda scope: geometry.project(points(scope)),
     "RecallHeads": lambda scope: heads.recall_heads(subject_attention(scope)),
     "ReferenceComparison": lambda scope: ioi.detect(scope, ioi.prompts(scope, n=20)).compare("gpt2"),
     "SAEScores": lambda scope: features.evaluate(scope, an_sae(), ["Mary gave John a book", "the dog runs"]),
     "SparseProbes": lambda scope: features.probe(scope, an_sae(), PROBED, [0, 0, 0, 0, 1, 1, 1, 1], k=[1, 2]),
+    "Spectrum": lambda scope: geometry.spectrum(points(scope)),
     "Steered": lambda scope: session(scope).at(),
     "StrengthSweep": lambda scope: steering.sweep(session(scope), strengths=[-0.1, 0, 0.1]),
     "SubjectAttention": subject_attention,

@@ -1,0 +1,129 @@
+"""`points`: which rows of a recording stand for what the model does, with their prompts."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from scope_widgets._check_choice import check_choice, checked_count
+from scope_widgets._provenance import Provenance
+from scope_widgets._seeds import seed_of
+from scope_widgets._types import Array
+from scope_widgets.geometry.points import Points, points_of
+from scope_widgets.geometry.statistics import MASSIVE
+
+Tokens = Literal["other prompts", "one a prompt"]
+
+
+class Recorded(Protocol):
+    """What a recording of activations has, as that of `features.record`."""
+
+    @property
+    def manifest(self) -> Any:
+        """What it is of: model, revision, site."""
+
+    @property
+    def layers(self) -> list[int]:
+        """Layers that it holds."""
+
+    @property
+    def table(self) -> Any:
+        """Of each row sample_id and token_pos."""
+
+    def rows(self, layer: int, site: str | None = None) -> Any:
+        """Return the activations of a layer [row, d]."""
+
+
+def points(
+    rec: Recorded,
+    layer: int,
+    *,
+    tokens: Tokens = "other prompts",
+    n: int = 10_000,
+    first_tokens: bool = False,
+    massive: bool = False,
+    site: str | None = None,
+    seed: int = 0,
+) -> Points:
+    """Take rows of a recording for geometry: no first tokens, none of massive norm, with the prompt of each.
+
+    What a recording leaves out, padding and by default special tokens, is not there in the first place. The tokens of a
+    prompt are no independent draws, and are often each other's neighbours: either they are not counted as such, or one
+    of them is taken.
+
+    Parameters
+    ----------
+    rec : Recording
+    layer : int
+    tokens : str, default "other prompts"
+        "other prompts": all tokens, whose neighbours are sought in other prompts only; "one a prompt": one token of
+        each, drawn at random. A prompt is a text, however many samples it was cut into.
+    n : int, default 10000
+        Rows at most, drawn at random.
+    first_tokens : bool, default False
+        Keep the first token of each sample.
+    massive : bool, default False
+        Keep rows of ten times the median norm or more.
+    site : str, optional
+        That of the recording by default.
+    seed : int, default 0
+
+    Returns
+    -------
+    Points
+
+    Raises
+    ------
+    ValueError
+        For a layer or site that was not recorded; where less than two rows are left.
+
+    Examples
+    --------
+    >>> rec = features.record(scope, ["Mary gave John a book", "the dog runs"], layers=[2], folder=folder)
+    >>> geometry.points(rec, 2)
+    Points(8 rows of width 128; demo: layer 2, residual, 0 first tokens left out, neighbours of other prompts only)
+    >>> len(geometry.points(rec, 2, tokens="one a prompt"))
+    2
+    """
+    check_choice("tokens", tokens, Tokens)
+    n, seed = checked_count("n", n), seed_of(seed)
+    source, table = rec.rows(layer, site), rec.table
+    prompts = _prompts(rec, table["sample_id"].to_numpy())
+    chosen = np.arange(len(prompts))
+    note = [f"layer {layer}", str(rec.manifest.site if site is None else site)]
+    if not first_tokens:
+        chosen = chosen[table["token_pos"].to_numpy() > 0]
+        note.append(f"{len(prompts) - len(chosen):,} first tokens left out")
+    generator = np.random.default_rng(seed)
+    chosen = generator.permutation(chosen)
+    if tokens == "one a prompt":
+        chosen = chosen[np.sort(np.unique(prompts[chosen], return_index=True)[1])]
+        note.append("one token a prompt")
+    else:
+        note.append("neighbours of other prompts only")
+    if len(chosen) > n:
+        note.append(f"{n:,} of {len(chosen):,} rows")
+        chosen = chosen[:n]
+    chosen = np.sort(chosen)
+    if len(chosen) < 2:
+        raise ValueError(f"There are {len(chosen)} rows of layer {layer} to take: record more texts, or longer ones.")
+    given = points_of(source[chosen])
+    if not massive:
+        norms = np.linalg.norm(given.x.astype(np.float64), axis=1)
+        is_massive = norms > MASSIVE * np.median(norms)
+        if is_massive.any():
+            note.append(f"{int(is_massive.sum()):,} massive left out")
+            given, chosen = given.taken(~is_massive), chosen[~is_massive]
+    return Points(
+        given.x,
+        chosen,
+        np.unique(prompts[chosen], return_inverse=True)[1].astype(np.int64) if tokens == "other prompts" else None,
+        Provenance(rec.manifest.model, rec.manifest.revision, seed=seed, note=", ".join(note)),
+    )
+
+
+def _prompts(rec: Recorded, samples: Array) -> Array:
+    """Return the text of each row, or its sample where a recording does not say the text."""
+    texts = getattr(rec, "samples", None)
+    return samples if texts is None else texts["document"].to_numpy()[samples]
