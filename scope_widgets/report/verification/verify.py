@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from scope_widgets._check_choice import checked_count
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance, versions
+from scope_widgets.experiments.statistics.multiple_comparisons import correct
 from scope_widgets.features.sae.sae import SAE
-from scope_widgets.heads.multiple_comparisons import correct
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.entries.entry import Entry, Evidence
 from scope_widgets.report.scoring.documentation_score import score_of
