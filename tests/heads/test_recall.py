@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from scope_widgets import Microscope, heads
-from scope_widgets.heads import Fact, FactSet, HeadComparison, RecallHeads, SubjectAttention
 from scope_widgets.experiments.statistics.multiple_comparisons import Correction
+from scope_widgets.heads import Fact, FactSet, HeadComparison, RecallHeads, SubjectAttention
 from scope_widgets.traces.attention_scoring import AttentionScoring
 from scope_widgets.traces.not_captured import NotCapturedError
 from scope_widgets.widgets import HeadTable
