@@ -74,8 +74,8 @@ def _with_tokens(
             if change.setdefault(old, new) != new:
                 return None
     row = pool.clean[other]
-    new = {token for token, old in ((change[one], one) for one in change) if token != old}
-    if len(set(change.values())) < len(change) or any(token in row and token not in change for token in new):
+    put_in = {new for old, new in change.items() if new != old}
+    if len(set(change.values())) < len(change) or any(token in row and token not in change for token in put_in):
         return None
     made = [change.get(token, token) for token in row]
     return made if made != pool.clean[pair] else None

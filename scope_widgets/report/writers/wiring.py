@@ -102,6 +102,7 @@ def _does_something(run: RecoveryRun, edges: Array) -> Mask:
     return found
 
 
-def _shares(circuit: Circuit) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    scores = np.abs(np.nan_to_num(circuit.scores, nan=0.0)).astype(np.float64)
-    return scores / max(float(scores.max()), 1e-30)
+def _shares(circuit: Circuit) -> Array:
+    scores: Array = np.abs(np.nan_to_num(circuit.scores, nan=0.0)).astype(np.float64)
+    shares: Array = scores / max(float(scores.max()), 1e-30)
+    return shares
