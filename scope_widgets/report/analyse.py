@@ -38,7 +38,7 @@ def analyse(
     entries: Iterable[Entry | dict[str, Any]] = (),
     writers: Mapping[str, Writer] | None = None,
     indexes: Mapping[SAE, FeatureIndex] | None = None,
-    n: int = 40,
+    n: int = 64,
     n_discovery: int = 32,
     seed: int | None = 0,
     suite: Suite = SUITE,
@@ -59,7 +59,7 @@ def analyse(
         By behaviour: `writer(scope, behaviour, n=, seed=) -> report.Written`; the built-in ones by default.
     indexes : dict of SAE to FeatureIndex, optional
         Autoencoders with what their latents fire on, of which entries about features are made.
-    n : int, default 40
+    n : int, default 64
         Number of held-out pairs of each behaviour.
     n_discovery : int, default 32
         Number of pairs that writers look at.

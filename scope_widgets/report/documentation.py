@@ -153,7 +153,7 @@ class Documentation(Result):
         self,
         scope: Microscope,
         *,
-        n: int = 40,
+        n: int = 64,
         folder: str | Path | None = None,
         suite: Suite = SUITE,
         saes: SAE | Iterable[SAE] = (),
@@ -177,7 +177,7 @@ class Documentation(Result):
         ----------
         scope : Microscope
             The model that it is of.
-        n : int, default 40
+        n : int, default 64
             Number of held-out pairs of each behaviour.
         folder : str or Path, optional
             Where each finished step is kept: a run that was killed goes on from there, to the same bytes.
