@@ -35,8 +35,8 @@ def write_wiring(
     They are one group: many edges each do a little, and without all of them much is lost.
 
     Edges are ranked by attribution patching (EAP-IG) under each of three ablations, the largest share of the metric
-    counting: what is needed under one of them is needed. As many are taken as make `R (1 - |C| / |all|)` largest, within
-    a hundredth.
+    counting: what is needed under one of them is needed. As many are taken as make `R (1 - |C| / |all|)` largest,
+    within a hundredth.
 
     Parameters
     ----------
