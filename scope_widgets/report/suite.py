@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -138,8 +139,6 @@ def digest_of(token_ids: Sequence[int]) -> str:
     --------
     >>> from scope_widgets.report.suite import digest_of
     >>> digest_of([1, 2, 3])
-    '8a38faf51c13dfdf'
+    '8a6ae15122001229'
     """
-    import hashlib
-
     return hashlib.sha256(",".join(map(str, token_ids)).encode()).hexdigest()[:16]

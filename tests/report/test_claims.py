@@ -96,7 +96,7 @@ def test_donors_agree_or_do_not(roles):
 def test_a_claim_that_fixes_all_that_varies_has_no_donors():
     """Else a claim that says nothing would hold."""
     pool = REPEATED.make(planted(), n=60, seed=0)
-    everything = ("END", *(f"END-{back}" for back in range(1, 10)))
+    everything = ("S1", "END", *(f"END-{back}" for back in range(1, 10)))
     assert donors(pool, 20, everything, agree=True, seed=0) == {}
 
 
