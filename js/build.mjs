@@ -31,6 +31,7 @@ for (const entry of [
   "steering_panel",
   "token_view",
   "feature_browser",
+  "projection_view",
   "workbench_bar",
   "saved_page",
 ]) {

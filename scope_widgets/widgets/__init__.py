@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from scope_widgets.widgets.head_table import HeadTable
     from scope_widgets.widgets.logit_lens_view import LogitLensView
     from scope_widgets.widgets.patching_map import PatchingMap
+    from scope_widgets.widgets.projection_view import ProjectionView
     from scope_widgets.widgets.steering_panel import SteeringPanel
     from scope_widgets.widgets.token_view import TokenView
     from scope_widgets.widgets.workbench import Workbench
@@ -27,6 +28,7 @@ __all__ = [
     "HeadTable",
     "LogitLensView",
     "PatchingMap",
+    "ProjectionView",
     "Selection",
     "SteeringPanel",
     "TokenView",
@@ -42,6 +44,7 @@ _HOMES = {
     "HeadTable": "head_table",
     "LogitLensView": "logit_lens_view",
     "PatchingMap": "patching_map",
+    "ProjectionView": "projection_view",
     "Selection": "core.selection",
     "SteeringPanel": "steering_panel",
     "TokenView": "token_view",

@@ -30,6 +30,7 @@ NAMES = (
     "head_table",
     "logit_lens_view",
     "patching_map",
+    "projection_view",
     "steering_panel",
     "circuit_graph",
     "token_view",

@@ -411,6 +411,35 @@ DEFINITIONS: dict[str, Definition] = {
         "",
         "Bricken et al. 2023",
     ),
+    # projections
+    "projection": Definition(
+        "projection",
+        "A picture in the plane of points that have many dimensions. PCA keeps the two directions of the largest "
+        "variance; UMAP and t-SNE keep neighbours near and let the rest go, and their pictures change with the seed.",
+        "",
+        "Pearson 1901; McInnes et al. 2018; van der Maaten and Hinton 2008",
+    ),
+    "neighbours_kept": Definition(
+        "neighbours kept",
+        "The share of each point's nearest neighbours in all dimensions that are among as many nearest in the picture, "
+        "averaged over points. At random it is their number over that of all other points.",
+        "mean over points of |nearest in all dimensions ∩ nearest in the plane| / k",
+        "Venna and Kaski 2006",
+    ),
+    "projected_distance": Definition(
+        "distance in the picture",
+        "How far apart points are drawn. Of PCA it is at most the true distance (in units of the axes); of UMAP and "
+        "t-SNE distances between groups, and sizes of groups, say next to nothing.",
+        "",
+        "Wattenberg et al. 2016",
+    ),
+    "procrustes": Definition(
+        "layers, aligned",
+        "The picture of each layer is centred, scaled to one size, and turned or mirrored onto that of the layer "
+        "before, so that a point can be followed. Sizes and directions say nothing between layers.",
+        "R = U Vᵀ of the singular values of Xᵀ Y",
+        "Schönemann 1966",
+    ),
 }
 
 
