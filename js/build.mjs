@@ -32,6 +32,7 @@ for (const entry of [
   "token_view",
   "feature_browser",
   "projection_view",
+  "attention_stack",
   "workbench_bar",
   "saved_page",
 ]) {

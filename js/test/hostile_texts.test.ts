@@ -2,6 +2,7 @@
 /** Every view with texts that nobody means well: none is executed, none ends a view. */
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import attentionStack from "../src/attention_stack";
 import attentionView from "../src/attention_view";
 import attributionView from "../src/attribution_view";
 import circuitGraph from "../src/circuit_graph";
@@ -14,6 +15,7 @@ import tokenView from "../src/token_view";
 import { FakeModel } from "./fake_model";
 
 const VIEWS: Record<string, { render(host: { model: any; el: HTMLElement }): () => void }> = {
+  attention_stack: attentionStack,
   attention_view: attentionView,
   attribution_view: attributionView,
   circuit_graph: circuitGraph,

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scope_widgets.widgets.attention_stack import AttentionStack
     from scope_widgets.widgets.attention_view import AttentionView
     from scope_widgets.widgets.attribution_view import AttributionView
     from scope_widgets.widgets.circuit_graph import CircuitGraph
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from scope_widgets.widgets.workbench import Workbench
 
 __all__ = [
+    "AttentionStack",
     "AttentionView",
     "AttributionView",
     "CircuitGraph",
@@ -37,6 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AttentionStack": "attention_stack",
     "AttentionView": "attention_view",
     "AttributionView": "attribution_view",
     "CircuitGraph": "circuit_graph",

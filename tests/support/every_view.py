@@ -23,6 +23,7 @@ def every_view() -> dict[str, Any]:
     found = patching.attribution(scope, *pair, answer=" Mary", versus=" John", over="residual")
     return {
         "attention_view": widgets.AttentionView(trace),
+        "attention_stack": widgets.AttentionStack(trace),
         "attribution_view": widgets.AttributionView(
             lens.direct_logit_attribution(trace, answer=" Mary", versus=" John"), trace=trace
         ),

@@ -23,6 +23,33 @@ export interface ViewTraits {
   head_notes: any;
 }
 
+export interface AttentionStackTraits extends ViewTraits {
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
+  tokens: string[];
+  /** uint8 [layer, head, row, column] */
+  thumbnails: Bytes;
+  thumbnail_size: number;
+  /** how many layers `thumbnails` holds so far */
+  thumbnail_layers: number;
+  /** 0: a stack, 1: flat */
+  spread: number;
+  /** degrees */
+  turn: number;
+  /** degrees */
+  tilt: number;
+  scale: "linear" | "log";
+  limits: [number, number];
+  threshold: number;
+  height: number | null;
+}
+
 export interface AttentionViewTraits extends ViewTraits {
   /** prompts shown so far; empty where there is no model to run another */
   prompt_history: string[];

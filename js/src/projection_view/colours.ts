@@ -1,13 +1,13 @@
 /** Colours of points: a hue a class, a scale for numbers whose zero is a grey, since a point has no cell around it. */
-import { classHue, magnitudeTable, signedTable, type Table } from "../core/drawing/colour";
+import { classHue, seenTable, signedTable, type Table } from "../core/drawing/colour";
 import { entryOf, type Scale } from "../core/drawing/scale";
 import type { Rgb, Theme } from "../core/elements/theme";
 
 /** As scope_widgets/widgets/figures/projection.py has them; the letters are those of classes of heads. */
 const HUES = ["P", "N", "I", "B", "S", "-", "D", "F"];
 const OTHER: Rgb = [154, 160, 168];
-/** The low end of the scale of numbers is a colour that can be seen. */
-const [LEAST, LEAST_SIGNED] = [0.2, 0.35];
+/** The ends of 0 on a signed scale are colours that can be seen. */
+const LEAST_SIGNED = 0.35;
 /** One part in so many of the way from 0 to an end, and the grey of 0 is gone. */
 const FADE = 6;
 
@@ -48,8 +48,7 @@ export function tableOf(signed: boolean, { groundRgb, dark }: Theme): Table {
       return mixed(OTHER, whole[Math.round((seen + 1) * 127.5)]!, Math.min(1, FADE * Math.abs(place)));
     });
   }
-  const whole = magnitudeTable(groundRgb, dark);
-  return Uint32Array.from(whole, (_, at) => whole[Math.round(255 * (LEAST + (1 - LEAST) * (at / 255)))]!);
+  return seenTable(groundRgb, dark);
 }
 
 /** The colour of each point, packed as 0xAABBGGRR. */

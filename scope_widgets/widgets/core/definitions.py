@@ -411,6 +411,19 @@ DEFINITIONS: dict[str, Definition] = {
         "",
         "Bricken et al. 2023",
     ),
+    # the stack of heads
+    "stack": Definition(
+        "stack of heads",
+        "A slice a head, its causal triangle: query down, key to the right. Layer by layer, the first in front; "
+        "spread, the heads of a layer stand side by side, and layers on top of each other. What is behind is not "
+        "smaller: all slices are drawn in one size, as if from far away.",
+        "parallel projection",
+    ),
+    "stack_hidden": Definition(
+        "hidden heads",
+        "Heads of which no pixel can be seen from here, since others stand in front of them. Cells below the threshold "
+        "are clear, so that what is behind shows. Of a head that is seen in part, cells may be hidden still.",
+    ),
     # projections
     "projection": Definition(
         "projection",

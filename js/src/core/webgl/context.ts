@@ -24,7 +24,7 @@ export function programOf(gl: WebGL2RenderingContext, vertex: string, fragment: 
     [gl.FRAGMENT_SHADER, fragment],
   ] as const) {
     const shader = gl.createShader(kind)!;
-    gl.shaderSource(shader, `#version 300 es\nprecision highp float;\n${source}`);
+    gl.shaderSource(shader, `#version 300 es\nprecision highp float;\nprecision highp int;\n${source}`);
     gl.compileShader(shader);
     if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost())
       throw new Error(`A shader does not compile: ${gl.getShaderInfoLog(shader)}`);
