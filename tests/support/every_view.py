@@ -23,7 +23,6 @@ def every_view() -> dict[str, Any]:
     found = patching.attribution(scope, *pair, answer=" Mary", versus=" John", over="residual")
     return {
         "attention_view": widgets.AttentionView(trace),
-        "attention_stack": widgets.AttentionStack(trace),
         "attribution_view": widgets.AttributionView(
             lens.direct_logit_attribution(trace, answer=" Mary", versus=" John"), trace=trace
         ),
@@ -43,4 +42,5 @@ def every_view() -> dict[str, Any]:
             provenance=trace.provenance,
         ),
         "circuit_graph": widgets.CircuitGraph(circuit, labels={"a1.h1": "x"}, groups={"g": ["m0", "m1"]}),
+        "attention_stack": widgets.AttentionStack(trace),
     }
