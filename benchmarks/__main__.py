@@ -31,6 +31,7 @@ MODULES = (
     "sliders",
     "views",
     "feature_browser",
+    "attention_stack",
     "features",
     "dashboards",
     "geometry",
