@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from scope_widgets.cli import circuits, train
+from scope_widgets.cli import circuits, train, ui
 
 #: modules with `add_parser(commands)`, which names the function to run
-_COMMANDS = (circuits, train)
+_COMMANDS = (circuits, train, ui)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
