@@ -17,7 +17,9 @@ def add_parser(commands: Any) -> None:
         "--workspace", type=Path, default=Path("workbench"), help="the folder whose files pages read and write"
     )
     parser.add_argument("--port", type=int, default=0, help="0: one that is free")
-    parser.add_argument("--host", default="127.0.0.1", help="another one needs --allowed-host, and is reached by others")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="another one needs --allowed-host, and is reached by others"
+    )
     parser.add_argument(
         "--allowed-host", action="append", default=[], metavar="NAME[:PORT]", help="a name that it is reached by"
     )

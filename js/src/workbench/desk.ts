@@ -146,8 +146,6 @@ export class Desk {
   add(kind: string, side = "a", column?: number): string {
     const spec: PanelSpec = { id: layouts.newId(), kind, side, options: {} };
     this.#change(layouts.added(this.#layout.peek(), spec, column));
-    if (this.kindOf(kind)?.options.length) this.#put(spec.id, { state: "asking", text: "", done: 0, total: 0 });
-    else void this.run(spec.id, {});
     return spec.id;
   }
 

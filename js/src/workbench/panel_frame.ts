@@ -66,7 +66,11 @@ export function createFrame(desk: Desk, id: string): Frame {
     endOf.set(element, showView(desk.connection, desk.viewOf(id)!.bundle, view, place));
   });
   showPending(desk, id, kind, pending, over, until);
-  watch(until, () => void (place.hidden = !shown.value || pending.value?.state === "running"));
+  watch(until, () => {
+    place.hidden = !shown.value || pending.value?.state === "running";
+    // the view has a title of its own
+    name.classList.toggle("wp-said", !place.hidden);
+  });
   return {
     element,
     grip,

@@ -1,6 +1,6 @@
 """Messages of the socket `scope.v1` as bytes: a JSON head, and buffers that typed arrays read without a copy.
 
-u32 version, u32 n (both little-endian), n bytes of JSON, then the buffers; each part is padded to a multiple of 8 bytes.
+u32 version, u32 n (both little-endian), n bytes of JSON, then the buffers; each part is padded to a multiple of 8.
 The head says in `buffers` how long each is.
 """
 

@@ -39,7 +39,7 @@ HEADERS = {
 _NO_PATH = (b"%2f", b"%5c", b"%00", b"\\", b"%2e", b"..", b"//", b"%25")
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not a failure
+class Refused(Exception):
     """A request that is not let in."""
 
     def __init__(self, status: int, detail: str) -> None:

@@ -37,7 +37,10 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, deque[object]] = OrderedDict()
+        self._waiting: dict[str, deque[object]] = {}
+        #: of each client, when it last had its turn; forgotten when nobody waits
+        self._turns: dict[str, int] = {}
+        self._count = 0
         self._now: object | None = None
 
     def in_turn(self, client: str, steps: Steps[T]) -> Steps[T]:
@@ -56,14 +59,18 @@ class Queue:
                 return (yield from steps)
             finally:
                 self._now = None
+                self._leave(client, place)
 
     def before(self, place: object) -> int:
         """Return how many have their turn before a place, the one that runs included."""
-        running = int(self._now is not None)
-        queues = [list(queue) for queue in self._waiting.values()]
-        mine = next((at, queue.index(place)) for at, queue in enumerate(queues) if place in queue)
-        rounds = sum(min(len(queue), mine[1] + (at < mine[0])) for at, queue in enumerate(queues) if at != mine[0])
-        return running + rounds + mine[1]
+        order = sorted(self._waiting, key=self._last_turn)
+        mine = next(client for client in order if place in self._waiting[client])
+        rounds = self._waiting[mine].index(place)
+        others = [(len(self._waiting[client]), order.index(client) < order.index(mine)) for client in order]
+        ahead = sum(
+            min(n, rounds + earlier) for (n, earlier), client in zip(others, order, strict=True) if client != mine
+        )
+        return int(self._now is not None) + ahead + rounds
 
     @property
     def length(self) -> int:
@@ -83,13 +90,18 @@ class Queue:
 
     def _begin(self, client: str, place: object) -> bool:
         """Take the turn where it is the place's."""
-        if self._now is not None or next(iter(self._waiting)) != client or self._waiting[client][0] is not place:
+        if self._now is not None or min(self._waiting, key=self._last_turn) != client:
+            return False
+        if self._waiting[client][0] is not place:
             return False
         self._now = place
+        self._count += 1
+        self._turns[client] = self._count
         self._leave(client, place)
-        if client in self._waiting:
-            self._waiting.move_to_end(client)  # others are next
         return True
+
+    def _last_turn(self, client: str) -> int:
+        return self._turns.get(client, 0)
 
     def _leave(self, client: str, place: object) -> None:
         queue = self._waiting.get(client)
@@ -97,6 +109,8 @@ class Queue:
             queue.remove(place)
             if not queue:
                 del self._waiting[client]
+        if not self._waiting and self._now is None:
+            self._turns.clear()
 
 
 @dataclass

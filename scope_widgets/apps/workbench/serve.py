@@ -82,26 +82,30 @@ def serve(
         address = f"http://{shown}{root_path.rstrip('/')}/#token={token}"
         if not _is_local(host):
             print(OPEN.format(host=host), file=sys.stderr)
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="websockets-sansio",
-            ws_max_size=MOST_INBOUND,
-            ws_per_message_deflate=False,
-            ws_ping_interval=20.0,
-            limit_concurrency=MOST_CONNECTIONS,
-            timeout_keep_alive=30,
-            timeout_graceful_shutdown=3,
-            h11_max_incomplete_event_size=64 * 1024,
-        )
-        server = _Server(config, lambda: _tell(address, say, open_browser))
+        server = _Server(config_of(app), lambda: _tell(address, say, open_browser))
         server.run(sockets=[listening])
     finally:
         listening.close()
         workspace.close()
+
+
+def config_of(app: Any) -> uvicorn.Config:
+    """Return how an application of `create_app` is served."""
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # nobody's word is taken for who asks
+        ws="websockets-sansio",
+        ws_max_size=MOST_INBOUND,
+        ws_per_message_deflate=False,
+        ws_ping_interval=20.0,
+        limit_concurrency=MOST_CONNECTIONS,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=3,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
 
 
 class _Server(uvicorn.Server):
@@ -121,7 +125,9 @@ def check_host(host: str, allowed: list[str]) -> None:
     """Raise ValueError where others can reach a host, and nobody said what it is called."""
     for one in allowed:
         if not one or any(char in one for char in "/@ ,#?\\") or "*" in one:
-            raise ValueError(f"--allowed-host is a name such as lab.example.org or lab.example.org:8443, not {one!r:.60}.")
+            raise ValueError(
+                f"--allowed-host is a name such as lab.example.org or lab.example.org:8443, not {one!r:.60}."
+            )
     if not _is_local(host) and not allowed:
         raise ValueError(
             f"--host {host} lets other machines reach this server. Say by which name they do, --allowed-host "

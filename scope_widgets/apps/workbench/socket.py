@@ -64,7 +64,7 @@ class Sockets:
             visit.something.set()
             sender = asyncio.create_task(self._send(socket, visit, me))
             await self._receive(socket, visit, me)
-        except (WebSocketDisconnect, asyncio.TimeoutError, KeyError):
+        except (TimeoutError, WebSocketDisconnect, KeyError):
             pass  # KeyError: text in the place of bytes
         except ValueError as error:
             if socket.application_state is WebSocketState.CONNECTED:

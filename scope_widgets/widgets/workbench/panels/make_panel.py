@@ -169,7 +169,9 @@ def _patching(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
 def _steering(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
     yield JobStatus("running", "running the model")
     chosen = list(prompt.selection.heads)[:MOST_SCALED]
-    in_model = [(layer, head) for layer, head in chosen if layer < prompt.scope.n_layers and head < prompt.scope.n_heads]
+    in_model = [
+        (layer, head) for layer, head in chosen if layer < prompt.scope.n_layers and head < prompt.scope.n_heads
+    ]
     compared = yield from prompt.lens.most_probable(prompt.trace)
     view = SteeringPanel(prompt.scope, prompt.text, heads=in_model, **compared, **prompt.shared)
     view.compared_of = prompt.lens.most_probable

@@ -8,7 +8,7 @@ from typing import Any
 
 from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets.models.tokens import token_texts
-from scope_widgets.widgets.core.prompt_line import PromptFollower, Prompted, check_prompt
+from scope_widgets.widgets.core.prompt_line import Prompted, PromptFollower, check_prompt
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.figures.captions import origin
 from scope_widgets.widgets.workbench.corrupted_prompt import carried_over
