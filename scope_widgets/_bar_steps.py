@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import TypeVar
@@ -14,6 +16,14 @@ T = TypeVar("T")
 
 #: seconds between two looks
 _LOOK_S = 0.02
+_threads: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+
+
+def wait_for_stopped(seconds: float) -> None:
+    """Wait until work that was stopped has ended: an interpreter that goes before it would be brought down by it."""
+    until = time.monotonic() + seconds
+    for thread in list(_threads):
+        thread.join(max(0.0, until - time.monotonic()))
 
 
 def steps_of_bars(work: Callable[[], T]) -> Steps[T]:
@@ -56,6 +66,7 @@ def steps_of_bars(work: Callable[[], T]) -> Steps[T]:
 
     def steps() -> Steps[T]:
         thread = threading.Thread(target=act, name="scope-job", daemon=True)
+        _threads.add(thread)
         thread.start()
         try:
             while not done.done():

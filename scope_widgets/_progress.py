@@ -64,7 +64,7 @@ class _HeardBar(_bar):  # type: ignore[misc,unused-ignore]
         self._hear: Callable[[str, int, int], None] | None = getattr(_heard, "hear", None)
         super().__init__(*args, **options | ({"disable": True} if self._hear else {}))
         if self._hear:  # a bar that is disabled keeps nothing
-            self.total, self.n, self._said = _total(args, options), 0, options.get("desc") or ""
+            self.total, self.n, self._said = _total(args, options), 0.0, options.get("desc") or ""
             self._tell()
 
     def update(self, n: float | None = 1) -> bool | None:
@@ -99,7 +99,7 @@ class _HeardBar(_bar):  # type: ignore[misc,unused-ignore]
 def _total(args: tuple[Any, ...], options: dict[str, Any]) -> int | None:
     if options.get("total") is not None:
         return int(options["total"])
-    given = args[0] if args else options.get("iterable")
+    given: Any = args[0] if args else options.get("iterable")
     return len(given) if hasattr(given, "__len__") else None
 
 

@@ -45,8 +45,8 @@ class LoadEstimate:
         if self.fits:
             return f"It takes about {format_bytes(self.needed)}, and {room}."
         return (
-            f"it takes about {format_bytes(self.needed)} ({format_bytes(self.weights)} of them its weights), and {room}: "
-            "unload another model, or load a smaller one or run it on NDIF."
+            f"it takes about {format_bytes(self.needed)} ({format_bytes(self.weights)} of them its weights), and "
+            f"{room}: unload another model, load a smaller one or run it on NDIF."
         )
 
 

@@ -109,7 +109,8 @@ function showPending(
     const now = pending.value;
     over.hidden = !now;
     if (now?.state === "running") {
-      text.textContent = `${kind?.title ?? "Panel"}: ${now.text || "beginning"} …`;
+      const title = kind?.title ?? "Panel";
+      text.textContent = now.text.startsWith(title) ? `${now.text} …` : `${title}: ${now.text || "beginning"} …`;
       bar.put(now.done, now.total);
     }
     if (now?.state === state) return;

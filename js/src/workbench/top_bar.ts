@@ -130,6 +130,7 @@ function jobsButton(desk: Desk, dialog: Dialog): HTMLElement {
   watch(desk.until, () => {
     const own = [...desk.pending.value.values()].filter(({ state }) => state === "running").length;
     const n = own + desk.connection.jobs.value.filter(({ state }) => state === "running" || state === "queued").length;
+    button.classList.toggle("wp-idle", !n);
     button.replaceChildren(...(n ? [h("i", { class: "wp-spin" })] : []), n ? `${n} running` : "Jobs");
   });
   return button;

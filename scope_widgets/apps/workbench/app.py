@@ -62,6 +62,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        workspace.kernel.soon(visits.stop)
         workspace.close()
 
     # its own pages of documentation load scripts from elsewhere, which the policy forbids

@@ -64,13 +64,10 @@ class Queue:
     def before(self, place: object) -> int:
         """Return how many have their turn before a place, the one that runs included."""
         order = sorted(self._waiting, key=self._last_turn)
-        mine = next(client for client in order if place in self._waiting[client])
-        rounds = self._waiting[mine].index(place)
-        others = [(len(self._waiting[client]), order.index(client) < order.index(mine)) for client in order]
-        ahead = sum(
-            min(n, rounds + earlier) for (n, earlier), client in zip(others, order, strict=True) if client != mine
-        )
-        return int(self._now is not None) + ahead + rounds
+        mine = next(at for at, client in enumerate(order) if place in self._waiting[client])
+        rounds = self._waiting[order[mine]].index(place)
+        ahead = [min(len(self._waiting[client]), rounds + (at < mine)) for at, client in enumerate(order) if at != mine]
+        return int(self._now is not None) + sum(ahead) + rounds
 
     @property
     def length(self) -> int:
@@ -223,6 +220,13 @@ class Jobs:
                 record._timer.cancel()
             asyncio.get_running_loop().call_soon(self._step, record)
         return record
+
+    def stop_all(self) -> None:
+        """Stop every job now: the server ends."""
+        for record in self._records.values():
+            if record.state not in ENDED:
+                record.state = "cancelling"
+                self._step(record)
 
     def _step(self, record: Record) -> None:
         if record.state in ENDED:

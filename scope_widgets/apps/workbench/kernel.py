@@ -83,10 +83,12 @@ class Kernel:
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(function, *args)
 
-    def close(self) -> None:
-        """End the thread; what runs is finished first, where it takes no more than a few seconds."""
+    def close(self, last: Callable[[], None] | None = None) -> None:
+        """End the thread, after `last`; what runs is finished first, where it takes no more than a few seconds."""
         if self.loop.is_closed():
             return
+        if last is not None:
+            self.loop.call_soon_threadsafe(last)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(_PATIENCE_S)
 

@@ -46,11 +46,7 @@ class WorkbenchPage(BrowserPage):
 
     def answer_models(self) -> Answer:
         """Answer with the models that are loaded, and those of the workspace that can be."""
-        inside = sorted(
-            one.name
-            for one in self._workspace.files.folder.iterdir()
-            if one.is_dir() and (one / "config.json").is_file()
-        )
+        inside = sorted(path.parent.name for path in self._workspace.files.folder.glob("*/config.json"))
         loaded = list(self._workspace.models)
         return {"loaded": loaded, "known": [name for name in ["demo", *inside] if name not in loaded]}, []
 

@@ -102,6 +102,12 @@ class Visits:
         if visit.page is not None:
             await self._workspace.kernel.run(visit.page.close)
 
+    def stop(self) -> None:
+        """Stop what every page asked for; call it on the kernel's thread."""
+        for visit in self.all():
+            if visit.page is not None:
+                visit.page.close()
+
     async def _forget(self) -> None:
         """Close pages that nobody has looked at for long."""
         now = time.monotonic()

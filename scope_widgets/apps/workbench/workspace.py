@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from scope_widgets import Microscope
-from scope_widgets._job import JobStatus, Steps
+from scope_widgets._bar_steps import wait_for_stopped
+from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets._untrusted import opening
 from scope_widgets.apps.workbench.files import Files
 from scope_widgets.apps.workbench.jobs import Jobs, Record
@@ -20,6 +21,8 @@ from scope_widgets.models.load_estimate import LoadEstimate, estimate_load
 from scope_widgets.models.remote_dispatch import submit_aside
 
 DEMO = "demo"
+#: seconds that work which was stopped is waited for
+_PATIENCE_S = 10.0
 #: models that are held at once
 MOST_MODELS = 4
 
@@ -81,8 +84,9 @@ class Workspace:
         self.models[self.default] = scope
 
     def close(self) -> None:
-        """End the thread of the models."""
-        self.kernel.close()
+        """Stop all jobs and end the thread of the models."""
+        self.kernel.close(self.jobs.stop_all)
+        wait_for_stopped(_PATIENCE_S)
 
     # -- work
 
@@ -232,8 +236,6 @@ def _into(done: Future[Any], function: Callable[..., Any], *args: Any) -> None:
 
 async def wait_for(kernel: Kernel, steps: Callable[[], Steps[Any]]) -> Any:
     """Go through steps on the kernel's thread, others having their turn between two, and return their result."""
-    from scope_widgets._job import Job
-
     job = Job(steps())
 
     async def go() -> Any:

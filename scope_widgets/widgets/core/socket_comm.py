@@ -19,7 +19,7 @@ class Outbox(Protocol):
 
 
 class SocketComm:
-    """The comm of one view: what the view says becomes messages of `outbox`, and what the browser says reaches the view.
+    """The comm of one view: what it says becomes messages of `outbox`, and what the browser says reaches it.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class SocketComm:
                 _put_buffers(state, paths, buffers)
             except (TypeError, KeyError, IndexError):
                 raise ValueError("The buffers of an update have no place in its state.") from None
-            data = {"method": "update", "state": state, "buffer_paths": []}
+            data: dict[str, Any] = {"method": "update", "state": state, "buffer_paths": []}
         elif head.get("kind") == "custom":
             data = {"method": "custom", "content": head.get("content")}
         else:

@@ -238,15 +238,17 @@ class BrowserPage(Answers):
             if comm.view not in views:
                 del self._comms[id]
         known = {comm.view for comm in self._comms.values()}
-        told = self._told is not None
+        told = self._told
         for view in views:
             if view not in known:
                 comm = SocketComm(view, self._outbox)
                 self._comms[comm.comm_id] = comm
-                if told:
+                if told is not None:
                     comm.open()
+        if told is None:
+            return
         state = self._state()
-        if told and (change := {name: one for name, one in state.items() if one != self._told.get(name)}):
+        if change := {name: one for name, one in state.items() if one != told.get(name)}:
             self._told = state
             self._outbox.put({"kind": "update", "id": PAGE, "state": change, "buffer_paths": []}, [])
 

@@ -71,7 +71,7 @@ class Kind:
     options: dict[str, tuple[str, Any, list[str]]] = field(default_factory=dict)
     #: of the prompt: it is made anew of another one where its view does not follow by itself
     of_prompt: bool = True
-    #: what the view is called with, as Python, after the lines of `made_by`
+    #: what the view is called with, as Python, after the lines of `made_by`; "" where its `arguments` say it
     subject: str = "result"
 
 
@@ -169,9 +169,8 @@ def _patching(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
 def _steering(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
     yield JobStatus("running", "running the model")
     chosen = list(prompt.selection.heads)[:MOST_SCALED]
-    in_model = [
-        (layer, head) for layer, head in chosen if layer < prompt.scope.n_layers and head < prompt.scope.n_heads
-    ]
+    sizes = prompt.scope.n_layers, prompt.scope.n_heads
+    in_model = [(layer, head) for layer, head in chosen if layer < sizes[0] and head < sizes[1]]
     compared = yield from prompt.lens.most_probable(prompt.trace)
     view = SteeringPanel(prompt.scope, prompt.text, heads=in_model, **compared, **prompt.shared)
     view.compared_of = prompt.lens.most_probable
@@ -203,7 +202,7 @@ KINDS: dict[str, Kind] = {
     "heads": Kind("Heads", "statistics and classes of all heads", _heads, subject="scores, labels"),
     "lens": Kind("Logit lens", "what each layer would predict", _lens),
     "attribution": Kind("Attribution", "what writes the answer's logit", _attribution),
-    "tokens": Kind("Tokens", "the loss of each token", _tokens, subject="losses"),
+    "tokens": Kind("Tokens", "the loss of each token", _tokens, subject=""),
     "patching": Kind(
         "Patching",
         "which activations carry the answer, between two prompts",
@@ -214,7 +213,7 @@ KINDS: dict[str, Kind] = {
             "direction": ("Direction", "denoising", ["denoising", "noising"]),
         },
     ),
-    "steering": Kind("Steering", "change heads and directions, and see what comes next", _steering, subject="scope"),
+    "steering": Kind("Steering", "change heads and directions, and see what comes next", _steering),
     "features": Kind(
         "Features", "latents of the sparse autoencoder", _features, of_prompt=False, subject="index, scope"
     ),
@@ -236,5 +235,6 @@ KINDS: dict[str, Kind] = {
         _ioi,
         {"prompts": ("Prompts", 24, [])},
         of_prompt=False,
+        subject="scores",
     ),
 }

@@ -9,6 +9,7 @@ from typing import Any
 
 from scope_widgets._reproducing_calls import literal
 from scope_widgets.widgets.core.selection import Selection
+from scope_widgets.widgets.steering_panel import SteeringPanel
 from scope_widgets.widgets.workbench.panels.make_panel import KINDS
 from scope_widgets.widgets.workbench.panels.prompt_panels import Panel, PromptPanels
 
@@ -56,7 +57,11 @@ def _cell(kind: str, text: str) -> dict[str, Any]:
 def _code(panel: Panel, side: PromptPanels, assigned: dict[str, str]) -> str:
     """Return the lines that make a panel; what the cells before have assigned so already is not said again."""
     view = panel.view
-    lines = []
+    if isinstance(view, SteeringPanel):
+        text = view.answer_code([None if one is None else float(one) for one in view.strengths])[0]["text"]
+        assigned.clear()  # it loads the model anew
+        return str(text).rstrip().removesuffix(")") + ", selection=selection)"
+    lines: list[str] = []
     for line in view.made_by.rstrip("\n").split("\n"):
         name, equals, _ = line.partition(" = ")
         if equals and name.isidentifier():
@@ -65,7 +70,7 @@ def _code(panel: Panel, side: PromptPanels, assigned: dict[str, str]) -> str:
             assigned[name] = line
         lines.append(line)
     subject = KINDS[panel.kind].subject
-    args = [subject, literal(side.prompt) or ""] if panel.kind == "steering" else [subject]
+    args = [subject] if subject else []
     args += [str(one) for one in getattr(view, "arguments", [])]
     args += _as_set(view, {one.partition("=")[0] for one in args})
     return "\n".join([*lines, f"{type(view).__name__}({', '.join([*args, 'selection=selection'])})"])
