@@ -199,7 +199,8 @@ export class Connection {
   }
 
   #write({ number, head, buffers }: { number: number; head: Head; buffers: ArrayBuffer[] }): void {
-    this.#socket?.send(encode({ ...head, n: number, got: this.#got }, buffers));
+    if (this.#socket?.readyState !== WebSocket.OPEN) return; // it goes when the connection is back
+    this.#socket.send(encode({ ...head, n: number, got: this.#got }, buffers));
     this.#told = { number: this.#got, bytes: 0 };
   }
 
@@ -214,7 +215,7 @@ export class Connection {
     const tell = (): void => {
       this.#telling = undefined;
       if (this.#status.peek() !== "open" || this.#got === this.#told.number) return;
-      this.#socket?.send(encode({ kind: "ack", got: this.#got }));
+      if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(encode({ kind: "ack", got: this.#got }));
       this.#told = { number: this.#got, bytes: 0 };
     };
     if (late) tell();
