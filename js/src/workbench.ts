@@ -52,6 +52,12 @@ function show(desk: Desk): void {
   const top = createTopBar(desk, (id) => board.focusPanel(id));
   const board = createBoard(desk, () => top.addMenu.open());
   document.body.append(top.element, board.element);
+  // what is scrolled into sight, by keys or by a view, is not put beneath the lines that stay
+  const covered = new ResizeObserver(() => {
+    const stays = getComputedStyle(top.element).position === "sticky";
+    document.documentElement.style.scrollPaddingTop = stays ? `${top.element.offsetHeight + 8}px` : "";
+  });
+  covered.observe(top.element);
   document.addEventListener("keydown", (event) => onKey(event, desk, top, board));
   watch(desk.until, () => {
     const { a, b } = desk.sides.value;

@@ -40,9 +40,9 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def served(folder: Path, root_path: str = "") -> Iterator[Served]:
-    """Serve the demo model, in a thread of this process."""
-    workspace = Workspace(folder)
+def served(folder: Path, root_path: str = "", model: str = "demo") -> Iterator[Served]:
+    """Serve a model, in a thread of this process."""
+    workspace = Workspace(folder, model)
     workspace.start()
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
