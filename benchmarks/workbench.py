@@ -20,6 +20,9 @@ MESSAGES = 200
 MOVES = 100
 ASKED = 100
 BUSY_S = 5.0
+#: the last move is on the screen
+PAINTED = """() => window.moves.length && window.paints.length
+    && Math.abs(window.paints.at(-1)[1] - window.moves.at(-1)[1]) < 1e-9"""
 FLAGS = "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync"
 
 
@@ -138,7 +141,9 @@ def _dragged(chromium: str, folder: Path, model: Path, moves: int) -> tuple[floa
 
     def steered(prompt: Any, options: dict[str, Any]) -> Any:
         vector = np.random.default_rng(1).normal(size=prompt.scope.d_model)
-        direction = steering.direction(prompt.scope, layer=min(8, prompt.scope.n_layers - 1), vector=vector, positive=[prompt.text])
+        direction = steering.direction(
+            prompt.scope, layer=min(8, prompt.scope.n_layers - 1), vector=vector, positive=[prompt.text]
+        )
         moved = steering.AddDirection(direction, positions="last")
         yield from ()
         return make_panel.SteeringPanel(
@@ -176,16 +181,16 @@ def _drag(page: Any, track: Any, moves: int, server: Any) -> tuple[float, float,
     for step in range(1, moves + 1):
         page.mouse.move(left + 1 + (width - 2) * step / moves, y)
         page.wait_for_timeout(PACE)
-    page.wait_for_timeout(1500)
+    page.wait_for_function(PAINTED, timeout=60_000)
     page.mouse.up()
     seen = page.evaluate("[window.moves, window.paints]")
 
     def forget() -> str:
         sides = [side for visit in server.app.app.state.visits.all() for side in visit.page.sides.values()]
         panels = [panel.view for side in sides for panel in side.panels.values() if panel.kind == "steering"]
-        said = [view.session.cache_info() for view in panels]
+        said = [view._session.cache_info() for view in panels]
         for view in panels:  # what the session remembers is no measure of what it computes
-            view.session.clear_cache()
+            view._session.clear_cache()
         return f"computed {said[0].misses} remembered {said[0].hits}"
 
     return _read(*seen, server.workspace.kernel.call(forget))
