@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -73,6 +73,8 @@ class Probes(Result):
     >>> len(probes.layer) == scope.n_layers + 1
     True
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.probing:probes"
 
     method: str
     positions: str
