@@ -40,12 +40,12 @@ class Visit:
         The one that is open; only it sends.
     """
 
-    def __init__(self, id: str, server: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, id: str, loop: asyncio.AbstractEventLoop) -> None:
         self.id, self.session, self.got = id, secrets.token_hex(8), 0
         self.socket: object | None = None
         self.left = time.monotonic()
         self.something = asyncio.Event()
-        self.outbox = Outbox(lambda: _tell(server, self.something))
+        self.outbox = Outbox(lambda: _tell(loop, self.something))
         self.page: WorkbenchPage | None = None
         self.problem = ""
         self.messages: deque[tuple[dict[str, Any], list[Any]]] = deque()
@@ -187,6 +187,6 @@ def _request_of(head: dict[str, Any]) -> Any:
     return None
 
 
-def _tell(server: asyncio.AbstractEventLoop, something: asyncio.Event) -> None:
-    if not server.is_closed():
-        server.call_soon_threadsafe(something.set)
+def _tell(loop: asyncio.AbstractEventLoop, something: asyncio.Event) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(something.set)
