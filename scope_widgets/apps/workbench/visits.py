@@ -68,6 +68,7 @@ class Visits:
         self._turn: deque[Visit] = deque()
         self._pumping = False
         workspace.jobs.listeners.append(self._tell_job)
+        workspace.shown.append(self._models)
 
     def all(self) -> list[Visit]:
         """Return the pages that are kept."""
@@ -165,6 +166,10 @@ class Visits:
             self._pumping = bool(self._turn)
         if self._pumping:
             loop.call_later(_LOOK_S, self._pump)
+
+    def _models(self) -> set[str]:
+        pages = [visit.page for visit in self.all() if visit.page is not None]
+        return {str(side.scope.model_id) for page in pages for side in page.sides.values()}
 
     def _tell_job(self, record: Record) -> None:
         for visit in self.all():
