@@ -101,9 +101,7 @@ def page(views: Iterable[Any], headings: Sequence[tuple[str, str]] = (), *, abov
         return _text(items, shown, headings, above, title)
 
 
-def _text(
-    items: list[Any], shown: list[SavedView], headings: Sequence[tuple[str, str]], above: str, title: str
-) -> str:
+def _text(items: list[Any], shown: list[SavedView], headings: Sequence[tuple[str, str]], above: str, title: str) -> str:
     buffers = _Buffers()
     saved = [_saved(view, buffers) for view in shown]
     made_here = [state["state"] for item, view, state in zip(items, shown, saved, strict=True) if item is not view]
