@@ -58,7 +58,7 @@ def projected(
     >>> sum(len(one.x) for one in figure.data)
     60
     """
-    axes = ()
+    axes: tuple[str, ...] = ()
     if result.method == "pca":
         axes = tuple(f"component {at + 1} ({share:.1%} of variance)" for at, share in enumerate(result.explained))
     layer = "" if result.layer is None else f", layer {result.layer}"
@@ -112,8 +112,8 @@ def dimension(result: Dimension, *, theme: ThemeName = "light") -> go.Figure:
         _line(
             figure, colours, at, name, x, y, result.curve_low[order], result.curve_high[order],
             [
-                f"{n:,} rows, k = {k}<br>dimension {value:.4g}<br>95 % {low:.4g} to {high:.4g}<br>distance {far:.4g}"
-                for n, k, value, low, high, far in zip(
+                f"{n:,} rows, k = {k}<br>dimension {value:.4g}<br>95 % {low:.4g} to {high:.4g}<br>distance {apart:.4g}"
+                for n, k, value, low, high, apart in zip(
                     *(one[order].tolist() for one in (result.curve_n, result.curve_k, result.curve_value)),
                     *(one[order].tolist() for one in (result.curve_low, result.curve_high, result.curve_distance)),
                     strict=True,
@@ -137,7 +137,7 @@ def spectrum(result: Spectrum, *, theme: ThemeName = "light") -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        The first 200 components: share of the variance of each, which is logarithmic, and beside it the sum so far.
+        The first 200 components: share of the variance of each, which is logarithmic, and beside it the sum so apart.
 
     Examples
     --------

@@ -60,7 +60,7 @@ def test_a_table_without_numbers_is_drawn_as_a_table():
     drawn = figure.data[0]
     assert drawn.type == "table"
     assert [text.strip("<b>/") for text in drawn.header["values"]] == ["name", "said"]
-    assert drawn.cells["values"][0] == ("&lt;b&gt;&#36;x&#36;&lt;/b&gt;", "y")
+    assert list(drawn.cells["values"][0]) == ["&lt;b&gt;&#36;x&#36;&lt;/b&gt;", "y"]
     assert figure.layout.height > Plain(pd.DataFrame({"name": ["x", "y"]})).plot().layout.height
     with pytest.raises(ValueError, match="has no column of numbers 'name': it has none"):
         Plain(pd.DataFrame({"name": ["a"]})).plot("name")
