@@ -71,6 +71,19 @@ def probes(result: Probes, *, theme: ThemeName = "light") -> go.Figure:
                 hovertemplate="layer %{x}<br>control task %{y:.3f}<extra></extra>",
             )
         )
+    # often equal, so named in the legend: what they are written beside would overlap
+    for value, name, dash in ((result.tokens, "words alone", "dash"), (result.embedding, "layer 0", "dot")):
+        if np.isfinite(value):
+            figure.add_trace(
+                go.Scatter(
+                    x=result.layer,
+                    y=np.full(len(result.layer), value),
+                    mode="lines" if len(result.layer) > 1 else "markers",
+                    name=f"{name} {number(value, 2)}",
+                    line={"color": colours.dim, "width": 1, "dash": dash},
+                    hovertemplate=f"{name} {value:.3f}<extra></extra>",
+                )
+            )
     figure.add_trace(
         go.Scatter(
             x=result.layer,
@@ -90,9 +103,7 @@ def probes(result: Probes, *, theme: ThemeName = "light") -> go.Figure:
             hoverinfo="text",
         )
     )  # fmt: skip
-    for value, name in ((0.5, "chance"), (result.tokens, "words alone"), (result.embedding, "layer 0")):
-        if np.isfinite(value):
-            reference(figure, colours, value, f"{name} {number(value, 2)}", across=True)
+    reference(figure, colours, 0.5, "chance", across=True)
     figure.update_xaxes(title_text="layer", dtick=1 if len(result.layer) <= 40 else None)
     figure.update_yaxes(title_text="AUC on held-out prompts", range=[min(0.35, float(np.nanmin(low)) - 0.03), 1.03])
     return figure
