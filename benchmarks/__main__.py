@@ -30,6 +30,7 @@ MODULES = (
     "touch",
     "sliders",
     "views",
+    "workbench",
     "feature_browser",
     "features",
     "dashboards",
