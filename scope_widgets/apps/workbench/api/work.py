@@ -88,7 +88,7 @@ class TrainSAE(Given):
     file: Annotated[
         Name | None,
         Field(
-            description="A .jsonl, .parquet or .txt file of texts, or an .npy file of activations [row, d], of the workspace."
+            description="Of the workspace: a .jsonl, .parquet or .txt file of texts, or an .npy file of activations."
         ),
     ] = None
     max_tokens: Annotated[int | None, Field(ge=1, le=1_000_000_000)] = None
