@@ -25,7 +25,9 @@ def test_a_file_is_written_read_and_taken_away(api: Spoken) -> None:
     assert "no file" in api.client.read_file(name="a b.bin", status=404)["detail"]
 
 
-@pytest.mark.parametrize("name", ["../x", "..", "/etc/passwd", "a/b", "C:x", ".hidden", "nul", "x\x00y", "con.txt", "a "])
+@pytest.mark.parametrize(
+    "name", ["../x", "..", "/etc/passwd", "a/b", "C:x", ".hidden", "nul", "x\x00y", "con.txt", "a "]
+)
 def test_what_is_no_name_is_refused(api: Spoken, name: str) -> None:
     api.client.write_file(name=name, body=b"x", status=422)
     response = api.http.get(f"/api/v1/files/{quote(name, safe='')}")

@@ -44,9 +44,7 @@ def test_inference_is_the_session(api: Spoken) -> None:
     assert again["token_ids"] == ids
 
 
-@pytest.mark.parametrize(
-    ("kind", "strength"), [("add", 3.0), ("clamp", 4.0), ("scale", 0.0), ("scale_head", 0.0)]
-)
+@pytest.mark.parametrize(("kind", "strength"), [("add", 3.0), ("clamp", 4.0), ("scale", 0.0), ("scale_head", 0.0)])
 def test_patched_is_the_session_with_the_intervention(api: Spoken, kind: str, strength: float) -> None:
     sae = features.load("demo")
     fires = int(sae.encode(api.scope.trace(PROMPT).residual(sae.layer)).to_dense()[-1].argmax())

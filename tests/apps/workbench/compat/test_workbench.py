@@ -32,9 +32,7 @@ def expected(api: Spoken, text: str, *changes: Any) -> dict[str, list[tuple[int,
 
 
 def pairs(answer: dict[str, Any]) -> dict[str, list[tuple[int, float]]]:
-    return {
-        name: [(one["token_id"], one["probability"]) for one in answer[name]] for name in ("original", "patched")
-    }
+    return {name: [(one["token_id"], one["probability"]) for one in answer[name]] for name in ("original", "patched")}
 
 
 def test_health_and_status(api: Spoken) -> None:
@@ -124,12 +122,15 @@ def test_labels_are_imported_beside_an_index_of_ones_own(api: Spoken) -> None:
 
 
 def test_training_is_real_and_can_be_stopped_and_loaded(api: Spoken) -> None:
-    rows = np.random.default_rng(1).standard_normal((200, 8)).astype(np.float32)
+    rows = np.random.default_rng(1).standard_normal((200, 128)).astype(np.float32)
     np.save(api.workspace.files.folder / "acts.npy", rows)
     body = {"layer_idx": 0, "activation_data_path": "acts.npy", "latent_dim": 16, "max_epochs": 2, "batch_size": 50}
     begun = ask(api, "POST", "/sae/train", json={**body, "output_dir": "of-acts", "sparsity_coef": 0.001})
     assert begun["ignored"] == ["sparsity_coef"]
-    while (status := ask(api, "GET", f"/sae/training/status/{begun['job_id']}"))["status"] not in ("completed", "failed"):
+    while (status := ask(api, "GET", f"/sae/training/status/{begun['job_id']}"))["status"] not in (
+        "completed",
+        "failed",
+    ):
         time.sleep(0.01)
     assert (status["status"], status["progress"], status["total_steps"]) == ("completed", 1.0, 8), status
     loaded = ask(api, "POST", "/sae/load-trained", params={"job_id": begun["job_id"]})
