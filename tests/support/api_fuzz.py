@@ -11,7 +11,8 @@ from urllib.parse import quote
 #: what takes long where it is taken, or is not asked for without an end
 _SLOW = {"/api/v1/ioi", "/api/v1/circuits", "/api/v1/models", "/api/v1/jobs", "/api/v1/jobs/{id}/events"}
 _TEXTS = [
-    "", " ", "a", "Mary gave John a book", "\x00", "\u202e\u0000", "é" * 300, "\U0001f600" * 20, "<script>alert(1)</script>",
+    "", " ", "a", "Mary gave John a book", "\x00", "\u202e\u0000", "é" * 300, "\U0001f600" * 20,
+    "<script>alert(1)</script>",
     "../../etc/passwd", "http://evil.example/", "file:///etc/passwd", "a" * 5000, "null", "NaN", "%2e%2e", "{}", "[]",
     "' OR 1=1 --", "\ud83d", "__proto__", "con", "C:\\x", "\r\nX: y", "-1", "1e309",
 ]  # fmt: skip
@@ -45,6 +46,7 @@ _ACCEPTS = [
     ";;;q=x",
     "application/json;q=0",
 ]
+_KINDS = ["text/plain", "application/octet-stream", "x", "application/json; charset=x"]
 
 
 def requests(document: dict[str, Any], paths: list[tuple[str, str]], seed: int, n: int, ids: list[str]) -> Any:

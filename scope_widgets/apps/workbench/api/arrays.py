@@ -66,7 +66,9 @@ def array_response(request: Request, value: Array | Tensor, axes: list[str]) -> 
 def plain(array: Array) -> Any:
     """Return the numbers of an array as JSON has them, None for NaN and infinities."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return np.where(np.isfinite(array), array.astype(object), None).tolist()
+        boxed = array.astype(object)
+        boxed[~np.isfinite(array)] = None
+        return boxed.tolist()
     return array.tolist()
 
 

@@ -61,6 +61,10 @@ class CacheCounts:
     misses: int = 0
 
 
+class StoppedError(Exception):
+    """A forward was ended at one of its blocks, because nobody wants what it makes any more."""
+
+
 class InferenceCache:
     """Answers by model, prompt and what each patch does: a patch that changes makes another key."""
 

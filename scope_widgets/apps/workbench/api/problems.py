@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
@@ -58,8 +57,6 @@ def refusals() -> Iterator[None]:
         yield
     except QueueFullError as error:
         raise Problem(503, str(error), {"Retry-After": RETRY_S}) from None
-    except CancelledError:
-        raise Problem(409, "This was cancelled.") from None
     except MemoryError as error:
         raise Problem(413, str(error) or "There is no memory for it: ask for less.") from None
     except FileNotFoundError as error:

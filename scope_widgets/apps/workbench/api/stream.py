@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from threading import Event
 from typing import Any
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 
 from scope_widgets.apps.workbench.api.access import Api, Client, TheApi
 from scope_widgets.apps.workbench.api.conversation import Conversation, request_id
-from scope_widgets.apps.workbench.api.infer import Inference, hearing_blocks
+from scope_widgets.apps.workbench.api.infer import Inference, StoppedError, hearing_blocks
 from scope_widgets.apps.workbench.api.job_answers import job_answer
 from scope_widgets.apps.workbench.api.patch_list import Patch
 from scope_widgets.apps.workbench.api.problems import Problem
@@ -105,7 +104,7 @@ async def with_progress(
 
     Raises
     ------
-    CancelledError
+    StoppedError
         Where `stopped` was set: the forward ends at its next block.
     Problem
         As the operation `inference`.
@@ -115,12 +114,12 @@ async def with_progress(
 
     def entered(layer: int, n_layers: int) -> None:
         if stopped.is_set():
-            raise CancelledError("This was cancelled.")
+            raise StoppedError
         loop.call_soon_threadsafe(tell, layer, n_layers)
 
     def around(compute: Callable[[], Inference]) -> Inference:
         if stopped.is_set():
-            raise CancelledError("This was cancelled.")
+            raise StoppedError
         with hearing_blocks(scope, entered):
             return compute()
 
@@ -129,7 +128,7 @@ async def with_progress(
         return await api.infer(client, scope, asked.prompt, asked.n, patches, around)
     except Exception as error:
         if stopped.is_set():
-            raise CancelledError("This was cancelled.") from error
+            raise StoppedError from error
         raise
 
 
@@ -139,7 +138,7 @@ async def _answer(talk: Conversation, api: Api, client: str, id: str, asked: Inf
 
     try:
         found = await with_progress(api, client, asked, stopped, tell)
-    except CancelledError:
+    except StoppedError:
         talk.say({"type": "cancelled", "id": id})
     except Problem as problem:
         talk.say({"type": "error", "id": id, "status": problem.status, "detail": problem.detail})

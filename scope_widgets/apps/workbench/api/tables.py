@@ -10,8 +10,16 @@ import numpy as np
 
 def records(frame: Any) -> list[dict[str, Any]]:
     """Return the rows of a DataFrame as objects, None for NaN and infinities."""
-    columns = {str(name): [plain_value(one) for one in frame[name].tolist()] for name in frame.columns}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    names = [str(name) for name in frame.columns]
+    columns = [_column(frame[name]) for name in frame.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _column(column: Any) -> list[Any]:
+    values = column.to_numpy()
+    if values.dtype.kind in "biu" or (values.dtype.kind == "f" and np.isfinite(values).all()):
+        return values.tolist()  # type: ignore[no-any-return]
+    return [one if type(one) is str else plain_value(one) for one in values.tolist()]
 
 
 def plain_value(value: Any) -> Any:

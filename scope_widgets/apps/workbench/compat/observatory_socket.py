@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import CancelledError
 from threading import Event
 from typing import Any
 
@@ -11,7 +10,7 @@ from fastapi import APIRouter, WebSocket
 
 from scope_widgets.apps.workbench.api.access import Api, Client, TheApi
 from scope_widgets.apps.workbench.api.conversation import Conversation, request_id
-from scope_widgets.apps.workbench.api.infer import MOST_CHARACTERS, hearing_blocks
+from scope_widgets.apps.workbench.api.infer import MOST_CHARACTERS, StoppedError, hearing_blocks
 from scope_widgets.apps.workbench.api.problems import Problem
 from scope_widgets.apps.workbench.api.routes.traces import make_trace, trace_answer
 from scope_widgets.apps.workbench.api.stream import PROTOCOL
@@ -44,7 +43,7 @@ async def _trace(talk: Conversation, api: Api, client: str, text: str, stopped: 
 
     def entered(layer: int, n_layers: int) -> None:
         if stopped.is_set():
-            raise CancelledError("This was cancelled.")
+            raise StoppedError
         data = {"type": "trace_progress", "layer": layer, "num_layers": n_layers}
         loop.call_soon_threadsafe(lambda: talk.say(data, progress=True))
 
@@ -56,11 +55,11 @@ async def _trace(talk: Conversation, api: Api, client: str, text: str, stopped: 
         scope = api.scope(None)
         trace, size = await api.turn(client, scope, run)
     except Problem as problem:
-        if not stopped.is_set():
-            talk.say({"type": "error", "message": problem.detail})
+        talk.say({"type": "error", "message": problem.detail})
+    except StoppedError:
+        return  # the other side has gone
     except Exception:
-        if not stopped.is_set():
-            talk.say({"type": "error", "message": "The server failed at this."})
-            raise
+        talk.say({"type": "error", "message": "The server failed at this."})
+        raise
     else:
         talk.say({"type": "trace_complete", "trace": trace_answer(api.keep(trace, text, size)).model_dump()})

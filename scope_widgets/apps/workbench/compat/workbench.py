@@ -162,7 +162,7 @@ async def patch(asked: NewFeaturePatch, api: TheApi) -> dict[str, Any]:
 async def change_patch(id: Id, asked: FeaturePatchChange, api: TheApi) -> dict[str, Any]:
     """Change a patch."""
     enabled = asked.enabled if asked.enabled is not None else asked.isEnabled
-    changes = {"strength": asked.strength, "enabled": enabled}
+    changes: dict[str, Any] = {"strength": asked.strength, "enabled": enabled}
     return feature_patch(api.patches.change(id, **{name: one for name, one in changes.items() if one is not None}))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import CancelledError
 from threading import Event
 from typing import Any
 
@@ -10,6 +9,7 @@ from fastapi import APIRouter, WebSocket
 
 from scope_widgets.apps.workbench.api.access import Api, Client, TheApi
 from scope_widgets.apps.workbench.api.conversation import Conversation, request_id
+from scope_widgets.apps.workbench.api.infer import StoppedError
 from scope_widgets.apps.workbench.api.patch_list import Patch
 from scope_widgets.apps.workbench.api.problems import Problem
 from scope_widgets.apps.workbench.api.routes.inference import InferenceRequest
@@ -66,7 +66,7 @@ async def _answer(talk: Conversation, api: Api, client: str, id: str, asked: Inf
 
     try:
         found = await with_progress(api, client, asked, stopped, tell)
-    except CancelledError:
+    except StoppedError:
         return  # the other side has gone
     except Problem as problem:
         talk.say({"type": "error", "requestId": id, "error": problem.detail})

@@ -22,6 +22,8 @@ router = APIRouter(route_class=CheckedRoute)
 
 #: what that server's training took, and ours has no use for: the number of latents that fire is given, `k`
 IGNORED = ("sparsity_coef", "tied_weights", "activation_fn")
+#: latents that fire in a row, where there are as many
+_K = 32
 _STATES = {"queued": "pending", "cancelling": "running", "done": "completed"}
 
 
@@ -111,6 +113,7 @@ async def _trained(asked: Training, api: TheApi, client: Client) -> dict[str, An
         layer=asked.layer_idx,
         file=asked.activation_data_path,
         d_sae=asked.latent_dim,
+        k=min(_K, asked.latent_dim or _K),
         learning_rate=asked.learning_rate,
         max_tokens=asked.max_samples,
         batch=asked.batch_size,

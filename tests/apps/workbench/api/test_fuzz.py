@@ -13,7 +13,7 @@ from tests.support.workbench_api import PROMPT, Spoken
 
 @pytest.mark.parametrize(
     ("seed", "n"),
-    [(0, 200), pytest.param(1, 2000, marks=pytest.mark.soak), pytest.param(2, 2000, marks=pytest.mark.soak)],
+    [(0, 200), *(pytest.param(seed, 2000, marks=pytest.mark.soak) for seed in (1, 2))],
 )
 def test_no_request_is_the_servers_failure(api: Spoken, seed: int, n: int) -> None:
     trace = api.client.create_trace(body={"text": PROMPT})["id"]

@@ -61,7 +61,8 @@ def test_clients_at_once_get_no_error_and_no_other_number(
         grown = (process.memory_info().rss - before) / 2**20
     tally.seconds.sort()
     print(
-        f"{tally.calls} calls of {clients} clients in {seconds} s, {len(tally.errors)} errors, {len(tally.wrong)} wrong; "
+        f"{tally.calls} calls of {clients} clients in {seconds} s, {len(tally.errors)} errors, "
+        f"{len(tally.wrong)} wrong; "
         f"median {1000 * statistics.median(tally.seconds):.0f} ms, "
         f"p95 {1000 * tally.seconds[int(0.95 * len(tally.seconds))]:.0f} ms; memory grew by {grown:.0f} MiB"
     )
@@ -97,11 +98,11 @@ def busy(seconds: float) -> None:
 
 
 def test_a_turn_is_fair_over_clients(server: Served) -> None:
-    """A client with thirty requests does not keep another from its first."""
+    """A client with a dozen requests does not keep another from its first."""
     import threading
 
     order: list[str] = []
-    texts = [f"Mary {number} gave" for number in range(31)]
+    texts = [f"Mary {number} gave" for number in range(13)]
 
     def ask(client: str, text: str) -> None:
         with speak(server) as http:
@@ -109,30 +110,30 @@ def test_a_turn_is_fair_over_clients(server: Served) -> None:
             order.append(client)
 
     held = threading.Event()
-    many = [threading.Thread(target=ask, args=("many", text)) for text in texts[:30]]
+    many = [threading.Thread(target=ask, args=("many", text)) for text in texts[:12]]
     queue = server.workspace.jobs.queue("demo")
     queue._now = held  # somebody has the turn
     for one in many:
         one.start()
-    while queue.length < 31:
+    while queue.length < 13:
         time.sleep(0.01)
-    other = threading.Thread(target=ask, args=("one", texts[30]))
+    other = threading.Thread(target=ask, args=("one", texts[12]))
     other.start()
-    while queue.length < 32:
+    while queue.length < 14:
         time.sleep(0.01)
     queue._now = None
     for one in [*many, other]:
         one.join()
-    assert order.index("one") < 10
+    assert order.index("one") < 6
 
 
 def test_a_page_of_ten_thousand_latents_is_made_of_its_rows(api: Spoken) -> None:
-    index = large_index(features.FeatureIndex.load("demo", scope=api.scope), 131_072)
+    index = large_index(features.FeatureIndex.load("demo", scope=api.scope), 20_480)
     begun = time.perf_counter()
-    rows = feature_rows(index, np.arange(60_000, 70_000))
-    print(f"a page of 10,000 of 131,072 latents: {1000 * (time.perf_counter() - begun):.0f} ms")
+    rows = feature_rows(index, np.arange(6_000, 16_000))
+    print(f"a page of 10,000 of 20,480 latents: {1000 * (time.perf_counter() - begun):.0f} ms")
     assert len(rows) == 10_000
-    assert rows[5].rate == rows[5 + 512].rate
+    assert rows[5]["rate"] == rows[5 + 512]["rate"]
 
 
 def large_index(index: Any, n: int) -> Any:

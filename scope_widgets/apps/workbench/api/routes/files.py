@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
@@ -23,7 +23,9 @@ from scope_widgets.apps.workbench.page import MOST_READ
 router = APIRouter(tags=["files"], route_class=CheckedRoute)
 
 FileName = Annotated[str, Query(min_length=1, max_length=200)]
-_BYTES = {200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}}
+_BYTES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 class File(BaseModel):
