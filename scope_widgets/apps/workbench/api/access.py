@@ -31,6 +31,8 @@ T = TypeVar("T")
 MOST_TRACES, MOST_TRACE_BYTES = 64, 2**30
 MOST_SAES = 16
 MOST_KEYS = 1000
+#: seconds after which a model that nobody uses makes room where another one is asked for
+IDLE_S = 1800.0
 _CLIENT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -67,6 +69,8 @@ class Api:
     Parameters
     ----------
     workspace : Workspace
+    shown : callable
+        Returns the models that pages show.
 
     Attributes
     ----------
@@ -76,8 +80,9 @@ class Api:
     feed : JobFeed
     """
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    def __init__(self, workspace: Workspace, shown: Callable[[], list[Any]] = list) -> None:
+        self.workspace, self._shown = workspace, shown
+        self.used: dict[str, float] = {}
         self.traces: OrderedDict[str, StoredTrace] = OrderedDict()
         self.patches, self.answers, self.feed = PatchList(), InferenceCache(), JobFeed(workspace)
         self.started = time.monotonic()
@@ -91,9 +96,34 @@ class Api:
     def scope(self, model: str | None) -> Any:
         """Return a model that is loaded, that of new pages where none is named; raise a `Problem` for another."""
         try:
-            return self.workspace.scope(self.workspace.default if model is None else model)
+            scope = self.workspace.scope(self.workspace.default if model is None else model)
         except KeyError as unknown:
             raise Problem(404, f"{unknown.args[0]} POST /api/v1/models loads one.") from None
+        self.used[str(scope.model_id)] = time.monotonic()
+        return scope
+
+    async def unload(self, model: str) -> None:
+        """Forget a model with its patches and traces; raise a `Problem` for that of new pages."""
+        if model == self.workspace.default:
+            raise Problem(409, "This is the model that new pages begin with: it stays.")
+        with refusals():
+            await self.workspace.kernel.run(self.workspace.unload, model)
+        for patch in [one for one in self.patches.all() if one.model == model]:
+            self.patches.remove(patch.id)
+        for trace in [one for one in self.traces.values() if one.trace.model_id == model]:
+            del self.traces[trace.id]
+        self._loaded = OrderedDict((id, one) for id, one in self._loaded.items() if one.model != model)
+        self.answers.clear()
+        await self.saes()  # which forgets those of models that have gone
+
+    async def unload_idle(self) -> None:
+        """Forget models that were not used for long, that no page shows, and for which nothing waits."""
+        now = time.monotonic()
+        for model, scope in list(self.workspace.models.items()):
+            idle = now - self.used.setdefault(model, now)
+            busy = self.workspace.jobs.queue(model).length or any(one is scope for one in self._shown())
+            if model != self.workspace.default and idle > IDLE_S and not busy:
+                await self.unload(model)
 
     async def turn(self, client: str, scope: Any, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a function on the models' thread when it is the client's turn at a model.

@@ -46,7 +46,12 @@ def install(app: FastAPI, workspace: Workspace, compat: Iterable[APIRouter] = ()
     compat : iterable of APIRouter, default ()
         Paths of earlier servers, which the OpenAPI does not list.
     """
-    api = app.state.api = Api(workspace)
+
+    def shown() -> list[Any]:
+        pages = [one.page for one in app.state.visits.all() if one.page is not None]
+        return [side.scope for page in pages for side in list(page.sides.values())]
+
+    api = app.state.api = Api(workspace, shown)
     add_handlers(app)
     for room in _ROOMS:
         app.include_router(room.router, prefix=PREFIX, responses=_PROBLEMS)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import Response
 from pydantic import BaseModel
 
-from scope_widgets import Microscope
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._result import Result
 from scope_widgets.apps.workbench.api.access import Api
@@ -70,6 +69,12 @@ class JobAnswer(BaseModel):
     result: JobResult | None = None
 
 
+class LoadedModel(NamedTuple):
+    """The name of a model that was loaded: not the model itself, which may be unloaded."""
+
+    id: str
+
+
 def job_answer(said: dict[str, Any], result: Any = None) -> JobAnswer:
     """Return a job as an answer, with its result where there is one."""
     shown = None if result is None else _result(str(said["id"]), result)
@@ -99,6 +104,7 @@ async def begun(api: Api, asked: JobRequest, client: str, key: str | None = None
     if isinstance(asked, LoadModel):
         with refusals():
             workspace.check_name(asked.name)
+        await api.unload_idle()
         name, work = f"loading {asked.name}", lambda: _loading(api, asked.name)
     elif isinstance(asked, FindProvenance):
         stored = await api.sae(asked.sae)
@@ -125,12 +131,13 @@ async def begun(api: Api, asked: JobRequest, client: str, key: str | None = None
 
 def _loading(api: Api, name: str) -> Steps[Any]:
     yield JobStatus("running", f"loading {name[:60]}", pause=0.0)
-    return (yield from api.workspace.load(name))
+    scope = yield from api.workspace.load(name)
+    return LoadedModel(str(scope.model_id))
 
 
 def _result(id: str, result: Any) -> JobResult:
-    if isinstance(result, Microscope):
-        return JobResult(type="Model", rows=1, table=[{"id": str(result.model_id)}], export=None)
+    if isinstance(result, LoadedModel):
+        return JobResult(type="Model", rows=1, table=[{"id": result.id}], export=None)
     if isinstance(result, SAE):
         last = {name: plain_value(values[-1]) for name, values in result.history.items() if len(values)}
         row = {"d_sae": result.d_sae, "layer": result.layer, "site": result.site, **last}

@@ -213,5 +213,6 @@ def distributions(found: Any) -> dict[str, Any]:
 
 async def loaded(api: Api, name: str) -> Any:
     """Load a model, and return it when it is there."""
+    await api.unload_idle()
     with refusals():
         return await wait_for(api.workspace.kernel, lambda: api.workspace.load(name))

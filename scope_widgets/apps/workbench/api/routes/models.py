@@ -11,7 +11,7 @@ from scope_widgets.apps.workbench.api.access import Api, Client, TheApi
 from scope_widgets.apps.workbench.api.fields import Given, ModelName
 from scope_widgets.apps.workbench.api.job_answers import ACCEPTED, JobAnswer, accepted
 from scope_widgets.apps.workbench.api.json_body import CheckedRoute
-from scope_widgets.apps.workbench.api.problems import Problem, refusals
+from scope_widgets.apps.workbench.api.problems import refusals
 from scope_widgets.apps.workbench.api.work import LoadModel
 
 router = APIRouter(tags=["models"], route_class=CheckedRoute)
@@ -107,12 +107,6 @@ async def get_model(id: str, api: TheApi) -> Model:
 
 @router.delete("/models/{id:path}", operation_id="unload_model", status_code=204)
 async def unload_model(id: str, api: TheApi) -> None:
-    """Forget a model, and its patches; that of new pages stays."""
+    """Forget a model, its patches and traces; that of new pages stays."""
     api.scope(id)
-    if id == api.workspace.default:
-        raise Problem(409, "This is the model that new pages begin with: it stays.")
-    with refusals():
-        await api.workspace.kernel.run(api.workspace.unload, id)
-    for patch in [one for one in api.patches.all() if one.model == id]:
-        api.patches.remove(patch.id)
-    api.answers.clear()
+    await api.unload(id)
