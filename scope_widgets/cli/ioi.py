@@ -11,7 +11,7 @@ from scope_widgets.cli.conventions.answer import Answer, rows, shown
 from scope_widgets.cli.conventions.command_parser import add_command
 from scope_widgets.cli.output_folder import check_writable, said_of, write_result
 
-EXAMPLE = "microscope ioi --model demo --n 60"
+EXAMPLE = "microscope ioi --model demo --n 40"
 _SHOWN = ["layer", "head", "class", "effect", "low", "high", "p"]
 ANSWER = {
     "model": schema.MODEL,
