@@ -61,8 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 where something failed, 2 for what cannot be asked for, 130 where Ctrl-C ended it.
     """
     options: argparse.Namespace | None = None
+    if arguments is None:
+        arguments = sys.argv[1:]
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a console may know few letters
     try:
-        options = _parse(sys.argv[1:] if arguments is None else list(arguments))
+        options = _parse(list(arguments))
         with progress(getattr(options, "quiet", False)):
             answer = dry_run(options) or options.run(options)
             return _print(options, answer)
@@ -92,7 +95,7 @@ def make_parser() -> tuple[CommandParser, dict[str, CommandParser]]:
 def _parse(given: list[str]) -> argparse.Namespace:
     parser, commands = make_parser()
     if given and given[0] in commands:
-        take_settings(commands[given[0]], list(commands), given[1:])
+        take_settings(given[0], commands, given[1:])
     return parser.parse_args(given)
 
 

@@ -90,6 +90,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of first weights and the order of tokens")
     take.add_out(parser, "the folder to write to", Path("sae"))
     take.add_model(parser)
+    parser.set_defaults(loads_model=lambda options: options.recording is None)
 
 
 def _run(options: argparse.Namespace) -> Answer:

@@ -107,6 +107,20 @@ def test_a_dry_run_says_the_memory_and_does_nothing(name, workplace, ask, ask_js
     assert set(workplace.iterdir()) == before
 
 
+@pytest.mark.parametrize("arguments", [("heads", "--repeated", "--remote"), ("train", "--recording", "rec")])
+def test_a_dry_run_is_of_a_model_that_is_loaded_here(arguments, workplace, ask):
+    done = ask(*arguments, "--dry-run")
+    assert (done.status, done.out) == (2, "")
+    assert "it is not loaded here" in done.err
+
+
+def test_letters_that_a_console_lacks_are_written_out(workplace):
+    environment = {**ENVIRONMENT, "PYTHONIOENCODING": "ascii"}
+    (workplace / "\u00fc").mkdir()
+    done = subprocess.run([*PROGRAM, "runs", "\u00fc"], capture_output=True, text=True, check=True, env=environment)
+    assert (done.stdout, done.stderr) == ("No run in or below \\xfc.\n", "")
+
+
 def test_progress_and_warnings_are_for_a_terminal(workplace, ask, monkeypatch):
     """Off one, as here, stderr stays empty; on one there are bars, unless it is to be quiet."""
     given = ("trace", "--texts", "texts.txt", "--layers", "2", "--out")

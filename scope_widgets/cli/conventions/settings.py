@@ -16,23 +16,26 @@ _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off", "")
 
 
 def take_settings(
-    command: CommandParser, commands: Sequence[str], given: Sequence[str], environment: Mapping[str, str] | None = None
+    name: str,
+    commands: Mapping[str, CommandParser],
+    given: Sequence[str],
+    environment: Mapping[str, str] | None = None,
 ) -> None:
     """Make what the environment and a file say the defaults of a command's options.
 
     Parameters
     ----------
-    command : CommandParser
-        Of the command that is run; its name is the last word of `prog`.
-    commands : sequence of str
-        The names of all, which a file may have tables for.
+    name : str
+        The command that is run.
+    commands : mapping of str to CommandParser
+        All of them: a file may have options and tables of others.
     given : sequence of str
         The arguments behind its name. What they set, and what excludes it, is left as it is.
     environment : mapping, optional
         That of the process by default.
     """
-    environment = os.environ if environment is None else environment
-    settings = {**_of_file(command, commands, _config(given, environment)), **_of_environment(command, environment)}
+    command, environment = commands[name], os.environ if environment is None else environment
+    settings = {**_of_file(name, commands, _config(given, environment)), **_of_environment(command, environment)}
     named = {word.partition("=")[0] for word in given[: given.index("--") if "--" in given else len(given)]}
     flagged = [action for action in command._actions if named.intersection(action.option_strings)]
     groups = command._mutually_exclusive_groups
@@ -86,23 +89,27 @@ def _of_environment(command: CommandParser, environment: Mapping[str, str]) -> d
 
 
 def _of_file(
-    command: CommandParser, commands: Sequence[str], path: str | None
+    name: str, commands: Mapping[str, CommandParser], path: str | None
 ) -> dict[argparse.Action, tuple[Any, str]]:
     """Return the settings of a TOML file: those before the tables are of all commands, a table of the one it names."""
     if not path:
         return {}
-    content, name = _read(command, path), command.prog.split()[-1]
+    command = commands[name]
+    content = _read(command, path)
     shared = {key: value for key, value in content.items() if not isinstance(value, dict)}
-    if unknown := [key for key, value in content.items() if isinstance(value, dict) and key not in commands]:
-        command.error(f"{path}: [{unknown[0]}] is no command; the commands are {', '.join(commands)}")
+    for other in content.keys() - shared.keys() - commands.keys():
+        command.error(f"{path}: [{other}] is no command; the commands are {', '.join(commands)}")
+    known = {option for one in commands.values() for option in options_of(one)}
+    for key in shared:
+        if key.replace("_", "-") not in known:
+            command.error(f"{path}: no command has an option {key!r}")
     options, found = options_of(command), {}
-    for table in (shared, content.get(name, {})):
-        for key, value in table.items():
-            action = options.get(key.replace("_", "-"))
-            if action is not None:
-                found[action] = value, f"{path}, {key}"
-            elif table is not shared:
-                command.error(f"{path}: {name} has no option {key!r}; it has {', '.join(options)}")
+    for key, value in [*shared.items(), *content.get(name, {}).items()]:
+        action = options.get(key.replace("_", "-"))
+        if action is not None:
+            found[action] = value, f"{path}, {key}"
+        elif key in content.get(name, {}):
+            command.error(f"{path}: {name} has no option {key!r}; it has {', '.join(options)}")
     return found
 
 

@@ -62,6 +62,7 @@ def test_words_behind_two_dashes_are_no_flags(parsed):
     ("file", "said"),
     [
         ("[heads]\nsead = 1", "heads has no option 'sead'; it has json, quiet"),
+        ("sead = 1", "options.toml: no command has an option 'sead'"),
         ("[look]\nseed = 1", "[look] is no command; the commands are trace"),
         ("seed = -1", "options.toml, seed: it is a whole number from 0; got '-1'"),
         ("seed = [", "--config options.toml: "),
