@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from scope_widgets.cli import circuits, doctor, evals, runs, train
+from scope_widgets.cli import analyze, circuits, doctor, evals, runs, train
 
 #: modules with `add_parser(commands)`, which names the function to run
-_COMMANDS = (circuits, evals, train, runs, doctor)
+_COMMANDS = (analyze, circuits, evals, train, runs, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

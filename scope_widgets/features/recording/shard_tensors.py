@@ -39,7 +39,6 @@ def shard_tensors(
     parts: list[list[Tensor]] = [[torch.empty(0)] * len(samples) for _ in points]
     order = sorted(range(len(samples)), key=lambda at: len(samples[at].token_ids))
 
-
     def values_of(batch: Sequence[int]) -> list[Tensor]:
         return _values(scope, [samples[at].token_ids for at in batch], points, manifest.dtype)
 

@@ -67,32 +67,30 @@ class Manifest:
     stages: dict[str, Finished] = field(default_factory=dict)
 
     @classmethod
-    def begun(cls, folder: Path, model: str, fingerprint: str, settings: dict[str, Any]) -> Manifest:
-        """Return the manifest of a folder, which is written where there was none.
+    def of(cls, folder: Path, model: str, fingerprint: str, settings: dict[str, Any]) -> Manifest:
+        """Return the manifest of a folder, a new one where it has none; nothing is written.
 
         Raises
         ------
         ValueError
             Where the folder holds something else, or the analysis of another model.
         """
-        check_folder(folder).mkdir(parents=True, exist_ok=True)
-        found = cls.read(folder)
+        found = cls.read(check_folder(folder))
         if found is None:
-            other = sorted(one.name for one in folder.iterdir() if not one.name.startswith(".") and one.name != RUNS)
-            if other:
+            inside = sorted(one.name for one in folder.iterdir()) if folder.exists() else []
+            if other := [name for name in inside if not name.startswith(".") and name != RUNS]:
                 raise ValueError(
                     f"{str(folder)!r} holds {other[0]!r}, which is of no analysis: give a folder of its own, which is "
                     "made if need be."
                 )
-            found = cls(model, fingerprint, settings)
-        elif (found.model, found.fingerprint) != (model, fingerprint):
+            return cls(model, fingerprint, settings)
+        if (found.model, found.fingerprint) != (model, fingerprint):
             which = found.model if found.model != model else f"{model} with other weights"
             raise ValueError(
                 f"{str(folder)!r} holds the analysis of another model, {which}: give another folder, or take that one "
                 "away."
             )
         found.settings = settings
-        found.write(folder)
         return found
 
     @classmethod

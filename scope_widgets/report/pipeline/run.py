@@ -15,7 +15,8 @@ from scope_widgets._files import sha256_of
 from scope_widgets.models.guards.out_of_memory import is_out_of_memory
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.fingerprint import fingerprint
-from scope_widgets.report.pipeline.manifest import Finished, Manifest, key_of
+from scope_widgets.report.pipeline.folder_lock import locked
+from scope_widgets.report.pipeline.manifest import RUNS, Finished, Manifest, key_of
 from scope_widgets.report.pipeline.peak_memory import peak_memory, reset_peak_memory
 from scope_widgets.report.pipeline.settings import Settings
 from scope_widgets.report.pipeline.stage import Context, Stage
@@ -46,18 +47,35 @@ def stages_of(settings: Settings) -> list[Stage]:
     return [one.STAGE for one in _STAGES if not left_out.get(one.STAGE.name, False)]
 
 
-def keys_of(scope: Microscope, settings: Settings) -> dict[str, str]:
-    """Return the key of each stage."""
+def finished_in(scope: Microscope, settings: Settings, out: Path) -> dict[str, bool]:
+    """Return of each stage whether a folder has it.
+
+    Raises
+    ------
+    ValueError
+        Where the folder holds something else.
+    """
     model = fingerprint(scope)
+    manifest = Manifest.of(out, scope.model_id, model, settings.to_data())
+    keys = _keys(scope, settings, model)
+    return {stage.name: manifest.has(out, stage.name, keys[stage.name]) for stage in stages_of(settings)}
+
+
+def _keys(scope: Microscope, settings: Settings, model: str) -> dict[str, str]:
+    """Return the key of each stage."""
     values: dict[str, Any] = settings.to_data()
     values["layers"] = settings.layers_of(scope)
     values["texts"] = None if settings.texts is None else sha256_of(settings.texts)
     keys: dict[str, str] = {}
     for stage in stages_of(settings):
-        inputs = {name: keys[name] for name in stage.inputs if name in keys}
         options = {name: values[name] for name in stage.options}
-        keys[stage.name] = key_of(stage.name, model, scope.model_id, options, inputs)
+        keys[stage.name] = key_of(stage.name, model, scope.model_id, options, _inputs(stage, keys))
     return keys
+
+
+def _inputs(stage: Stage, keys: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys of what a stage reads."""
+    return {name: keys[name] for name in stage.inputs if name in keys}
 
 
 def run(
@@ -93,28 +111,56 @@ def run(
         Where it cannot be written.
     """
     out = Path(out)
-    keys = keys_of(scope, settings)
-    manifest = Manifest.begun(out, scope.model_id, fingerprint(scope), settings.to_data())
-    for stage in stages_of(settings):
-        key = keys[stage.name]
-        if manifest.has(out, stage.name, key):
-            tell("kept", stage.name)
-            continue
-        tell("begun", stage.name)
-        work = work_folder(out, stage, key)
-        found = left_by(work, key)
-        if found is None:
-            inputs = {name: keys[name] for name in stage.inputs if name in keys}
-            found = _finished(stage, Context(scope, settings, out, work, (halvings or {}).get(stage.name, 0)), tell)
-            found.key, found.inputs = key, inputs
-            finish(work, stage, found)
-        publish(out, work, stage, found, manifest)
-        if (run := tracking.current()) is not None:
-            run.log({f"{stage.name}/{name}": found.measured[name] for name in ("seconds", "peak_bytes")})
-        tell("finished", stage.name, seconds=found.measured["seconds"], notes=found.notes)
-    manifest.stages = {one.name: manifest.stages[one.name] for one in stages_of(settings)}
-    manifest.write(out)
+    model = fingerprint(scope)
+    Manifest.of(out, scope.model_id, model, settings.to_data())  # before anything is made
+    keys = _keys(scope, settings, model)
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        for left in out.glob(".*.part"):  # of a file that a killed run was writing
+            if left.is_file():
+                left.unlink()
+        manifest = Manifest.of(out, scope.model_id, model, settings.to_data())
+        manifest.write(out)
+        with tracking.run(_run_folder(out), config=settings.to_data(), name=f"analyze {scope.model_id}") as tracked:
+            for stage in stages_of(settings):
+                if manifest.has(out, stage.name, keys[stage.name]):
+                    tell("kept", stage.name, notes=manifest.stages[stage.name].notes)
+                    continue
+                tell("begun", stage.name)
+                measured = _done(stage, scope, settings, out, manifest, keys, tell, (halvings or {}).get(stage.name, 0))
+                tracked.log({f"{stage.name}/{name}": measured[name] for name in ("seconds", "peak_bytes")})
+                tell("finished", stage.name, seconds=measured["seconds"], notes=manifest.stages[stage.name].notes)
+        manifest.stages = {one.name: manifest.stages[one.name] for one in stages_of(settings)}
+        manifest.write(out)
     return manifest
+
+
+def _run_folder(out: Path) -> Path:
+    """Return a folder for what is tracked of this run."""
+    numbers = [int(one.name) for one in (out / RUNS).glob("*") if one.name.isdecimal()]
+    return out / RUNS / f"{max(numbers, default=0) + 1:03d}"
+
+
+def _done(
+    stage: Stage,
+    scope: Microscope,
+    settings: Settings,
+    out: Path,
+    manifest: Manifest,
+    keys: Mapping[str, str],
+    tell: Tell,
+    halvings: int,
+) -> dict[str, Any]:
+    """Run a stage and put its files in their places; return what was measured."""
+    key = keys[stage.name]
+    work = work_folder(out, stage, key)
+    found = left_by(work, key)
+    if found is None:
+        found = _finished(stage, Context(scope, settings, out, work, halvings), tell)
+        found.key, found.inputs = key, _inputs(stage, keys)
+        finish(work, stage, found)
+    publish(out, work, stage, found, manifest)
+    return found.measured
 
 
 def _finished(stage: Stage, given: Context, tell: Tell) -> Finished:

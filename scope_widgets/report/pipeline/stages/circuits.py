@@ -42,7 +42,10 @@ def _one(given: Context, name: str) -> str:
         return circuit.provenance.note
     tested = faithfulness(given.scope, circuit, task=task[half:], seed=seed)
     write_text(folder / "faithfulness.json", tested.to_json())
-    return f"{circuit.n_edges:,} edges; on {len(task) - half} other pairs {tested}"
+    return (
+        f"{circuit.n_edges:,} of {circuit.graph.n_edges:,} edges; faithfulness on {len(task) - half} other pairs "
+        f"{tested.value:.2f} (95 %: {tested.low:.2f} to {tested.high:.2f})"
+    )
 
 
 STAGE = Stage("circuits", _run, options=("tasks", "num_samples", "seed"), folder="circuits")
