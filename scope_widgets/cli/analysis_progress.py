@@ -102,7 +102,9 @@ class AnalysisProgress:
         planned = {name: one["seconds"] for name, one in self._planned.items()}
         said = sum(planned[name] for name in self._seconds if name in planned)
         factor = (sum(self._seconds.values()) + 5) / (said + 5)  # as if five seconds had been as planned
-        left = factor * sum(planned[name] for name, ready in self._ready.items() if not ready and name in planned)
+        left: float = factor * sum(
+            planned[name] for name, ready in self._ready.items() if not ready and name in planned
+        )
         return max(0.0, left - (time.monotonic() - self._begun if self.stage else 0.0))
 
     def interrupted(self) -> str:

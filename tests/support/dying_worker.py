@@ -10,17 +10,18 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 asked = json.loads(sys.stdin.readline())
 how = asked["settings"]["model"]
 halved = asked["halvings"].get("geometry", 0)
 
 
-def say(kind, **about):
+def say(kind: str, **about: Any) -> None:
     print(json.dumps({"kind": kind, **about}), flush=True)
 
 
-def end_with_stdin():
+def end_with_stdin() -> None:
     sys.stdin.read()
     os._exit(1)
 

@@ -46,7 +46,7 @@ def main() -> int:
 def _work(asked: dict[str, Any], tell: Any) -> None:
     from dataclasses import asdict
 
-    from scope_widgets import Microscope
+    from scope_widgets.models.microscope import Microscope
     from scope_widgets.report.pipeline.plan import plan
     from scope_widgets.report.pipeline.run import finished_in, run
     from scope_widgets.report.pipeline.settings import Settings

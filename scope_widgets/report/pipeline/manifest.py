@@ -37,7 +37,7 @@ class Finished:
     halved : int
         How often memory did not suffice.
     measured : dict
-        Seconds, peak memory in bytes, machine and date: all that differs from run to run.
+        Seconds, those of processors, peak memory in bytes, machine and date: all that differs from run to run.
     """
 
     key: str

@@ -165,7 +165,7 @@ def _done(
 
 def _finished(stage: Stage, given: Context, tell: Tell) -> Finished:
     """Run a stage, with half as much where memory does not suffice."""
-    begun = time.monotonic()
+    begun, worked = time.monotonic(), time.process_time()
     reset_peak_memory()
     while True:
         try:
@@ -181,6 +181,7 @@ def _finished(stage: Stage, given: Context, tell: Tell) -> Finished:
         notes = [*notes, f"Memory did not suffice: 1/{2**given.halvings} was done at once, or of as many."]
     measured = {
         "seconds": round(time.monotonic() - begun, 2),
+        "cpu_seconds": round(time.process_time() - worked, 2),
         "peak_bytes": peak_memory(),
         "machine": f"{platform.platform()}, {platform.machine()}",
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -65,7 +65,8 @@ class Settings:
     def of(cls, given: Mapping[str, Any]) -> Settings:
         """Return settings from JSON data, whose lists become tuples."""
         names = {field.name for field in fields(cls)}
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items() if name in names})
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+        return cls(**{name: value for name, value in values.items() if name in names})
 
     def to_data(self) -> dict[str, Any]:
         """Return them as JSON data."""
