@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm as _tqdm
@@ -49,5 +52,70 @@ def extend(bar: Any, work: int) -> None:
         bar.container.children[1].max = bar.total
 
 
+_bar: Any = _NotebookBar if any(base.__module__ == "tqdm.notebook" for base in _tqdm.__mro__) else _tqdm
+#: of a thread: who hears of its bars, in the place of whoever looks at the screen
+_heard = threading.local()
+
+
+class _HeardBar(_bar):  # type: ignore[misc,unused-ignore]
+    """A bar that whoever listens to its thread hears of."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._hear: Callable[[str, int, int], None] | None = getattr(_heard, "hear", None)
+        super().__init__(*args, **options | ({"disable": True} if self._hear else {}))
+        if self._hear:  # a bar that is disabled keeps nothing
+            self.total, self.n, self._said = _total(args, options), 0.0, options.get("desc") or ""
+            self._tell()
+
+    def update(self, n: float | None = 1) -> bool | None:
+        """Count steps."""
+        if self._hear is None:
+            return super().update(n)  # type: ignore[no-any-return]
+        self.n += 1 if n is None else n
+        self._tell()
+        return None
+
+    def set_description(self, desc: str | None = None, refresh: bool | None = True) -> None:
+        """Say what is being done."""
+        if self._hear is None:
+            super().set_description(desc, refresh)
+            return
+        self._said = desc or ""
+        self._tell()
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._hear is None:
+            yield from super().__iter__()
+            return
+        for one in self.iterable:
+            yield one
+            self.update()
+
+    def _tell(self) -> None:
+        assert self._hear is not None
+        self._hear(str(self._said).rstrip(": "), int(self.n), int(self.total or 0))
+
+
+def _total(args: tuple[Any, ...], options: dict[str, Any]) -> int | None:
+    if options.get("total") is not None:
+        return int(options["total"])
+    given: Any = args[0] if args else options.get("iterable")
+    return len(given) if hasattr(given, "__len__") else None
+
+
+@contextmanager
+def hearing(hear: Callable[[str, int, int], None]) -> Iterator[None]:
+    """While the block runs, have `hear(text, done, total)` called for each step of a bar of this thread.
+
+    What it raises ends the work, as Ctrl-C would.
+    """
+    before = getattr(_heard, "hear", None)
+    _heard.hear = hear
+    try:
+        yield
+    finally:
+        _heard.hear = before
+
+
 if not TYPE_CHECKING:
-    tqdm = _NotebookBar if any(base.__module__ == "tqdm.notebook" for base in _tqdm.__mro__) else _tqdm
+    tqdm = _HeardBar

@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from scope_widgets.cli import analyze, circuits, doctor, evals, runs, train
+from scope_widgets.cli import analyze, circuits, doctor, evals, runs, train, ui
 
 #: modules with `add_parser(commands)`, which names the function to run
-_COMMANDS = (analyze, circuits, evals, train, runs, doctor)
+_COMMANDS = (analyze, circuits, evals, train, runs, ui, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

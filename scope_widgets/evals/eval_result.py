@@ -93,7 +93,8 @@ def intervals(tasks: tuple[TaskScores, ...], seed: int) -> tuple[Array, Array]:
 
 
 def _interval(one: TaskScores, seed: int) -> tuple[float, float]:
-    if one.yes_no and len(one.values) and one.value in (0.0, 1.0):
+    is_share = one.yes_no or one.unit.startswith(("share", "score"))
+    if is_share and len(one.values) and one.value in (0.0, 1.0):  # of which the bootstrap knows no exception
         return wilson(one.value, len(one.values))
     if len(one.values) < 2:
         return float("nan"), float("nan")

@@ -307,6 +307,11 @@ def _free_memory(model: PreTrainedModel) -> int:
     if model.device.type == "cuda":
         devices = {parameter.device for parameter in model.parameters() if parameter.is_cuda}
         return sum(torch.cuda.mem_get_info(device)[0] for device in devices)
+    return free_host_memory()
+
+
+def free_host_memory() -> int:
+    """Return the free bytes of this machine's memory."""
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():
         lines = dict(line.split(":") for line in meminfo.read_text().splitlines())

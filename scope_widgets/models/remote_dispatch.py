@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
+from scope_widgets._bar_steps import steps_of_bars
 from scope_widgets._job import Job, Steps
 from scope_widgets.models.guards.restore_on_exit import outside_inference_mode
 
@@ -55,6 +56,17 @@ def submit(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T
     """Return the job of a call, which runs where the model of its arguments is; without one, in this process."""
     scope = scope_of([*args, *kwargs.values()])
     return Job(local_steps(function, args, kwargs)) if scope is None else scope.submit(function, *args, **kwargs)
+
+
+def submit_aside(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Job[T]:
+    """As `submit`, but what has no steps of its own here goes on in a thread: its bar gives the steps, and can stop it.
+
+    For a server, whose own thread is to go on; the model's lock keeps each run apart from others.
+    """
+    scope = scope_of([*args, *kwargs.values()])
+    if scope is None or not hasattr(scope, "wrapped") or hasattr(function, "steps"):
+        return submit(function, *args, **kwargs)
+    return Job(steps_of_bars(lambda: call_in_process(function, args, kwargs)))
 
 
 def local_steps(function: Callable[..., T], args: Iterable[Any], kwargs: dict[str, Any]) -> Steps[T]:

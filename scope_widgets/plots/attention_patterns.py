@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -210,9 +210,9 @@ def attention_comparison(
     signed = colour_axis(figure, colours, limits, "B − A", signed=True, number=2, bar={"len": 0.46, "y": 0.23})
     for col, (values, tokens) in enumerate(((a, trace.tokens), (b, versus.tokens)), 1):
         _add_pattern(figure, colours, values, tokens, share, row=1, col=col)
-        _small_axes(figure, tokens, 1, col, queries=col == 1)
+        figure.update_layout(_small_axes(tokens, col, queries=col == 1))
     _add_pattern(figure, colours, difference, trace.tokens, signed, row=1, col=3)
-    _small_axes(figure, trace.tokens, 1, 3)
+    figure.update_layout(_small_axes(trace.tokens, 3))
     return figure
 
 
@@ -287,7 +287,7 @@ def attention_flow(rollout: AttentionRollout, *, n: int = 40, theme: ThemeName =
     )
     axis = colour_axis(figure, colours, limits_of(values, signed=False), "share", signed=False)
     _add_pattern(figure, colours, values, tokens, axis, row=1, col=2)
-    _small_axes(figure, tokens, 1, 2, queries=True)
+    figure.update_layout(_small_axes(tokens, 2, queries=True))
     return figure
 
 
@@ -425,10 +425,13 @@ def _patterns(
         into=panels(colours, len(lines), across, titles, across=0.1 / across, down=0.28 / (len(lines) + 1)),
     )
     axis = colour_axis(figure, colours, limits, unit, signed=False)
+    axes: dict[str, Any] = {}
     for row, (_, maps) in enumerate(lines, 1):
         for col, values in enumerate(maps, 1):
             _add_pattern(figure, colours, values, tokens, axis, row=row, col=col)
-            _small_axes(figure, tokens, row, col, queries=col == 1, keys=row == len(lines), bare=across > 1)
+            panel = (row - 1) * across + col
+            axes |= _small_axes(tokens, panel, queries=col == 1, keys=row == len(lines), bare=across > 1)
+    figure.update_layout(axes)
     return figure
 
 
@@ -463,20 +466,21 @@ def _square(figure: go.Figure, tokens: Sequence[str]) -> None:
 
 
 def _small_axes(
-    figure: go.Figure,
-    tokens: Sequence[str],
-    row: int,
-    col: int,
-    *,
-    queries: bool = False,
-    keys: bool = True,
-    bare: bool = False,
-) -> None:
-    """Name the axes of one map of several; `bare` maps have no tokens but in their hover."""
-    for of, update, named in (("x", figure.update_xaxes, keys), ("y", figure.update_yaxes, queries)):
-        axis = token_axis(tokens, {"x": "key", "y": "query"}[of] if named else "", down=of == "y", of=of)
-        frame = {"showline": True, "mirror": True}
-        update(**axis, **frame, showticklabels=not bare and (of == "x" or queries), row=row, col=col)
+    tokens: Sequence[str], panel: int, *, queries: bool = False, keys: bool = True, bare: bool = False
+) -> dict[str, Any]:
+    """Return the axes of one map of several by their names in the layout; `bare` maps have tokens in their hover only.
+
+    Panels are counted from 1. All axes are given to a figure at once: one by one a hundred panels take seconds.
+    """
+    number, frame = panel if panel > 1 else "", {"showline": True, "mirror": True}
+    return {
+        f"{of}axis{number}": {
+            **token_axis(tokens, title if named else "", down=of == "y", of=of),
+            **frame,
+            "showticklabels": not bare and (of == "x" or queries),
+        }
+        for of, title, named in (("x", "key", keys), ("y", "query", queries))
+    }
 
 
 def _check_single(trace: Trace) -> None:

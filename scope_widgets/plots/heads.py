@@ -118,8 +118,12 @@ def score_distributions(scores: HeadScores, *, theme: ThemeName = "light") -> go
     shares = [name for name in scores.statistics if name not in _IN_NATS]
     nats = [name for name in scores.statistics if name in _IN_NATS]
     split = bool(shares and nats)
-    height = rows_height(len(shares) + len(nats), each=40, least=260)
-    into = panels(colours, 2, 1, ["", ""], down=0.16, row_heights=[len(shares), len(nats)]) if split else None
+    height = rows_height(len(shares) + len(nats), each=40, least=300)
+    into = (
+        panels(colours, 2, 1, ["", ""], down=64 / (height - 110), row_heights=[len(shares), len(nats)])
+        if split
+        else None
+    )
     said = f"{counted(scores.n_layers, 'layer')} of {counted(scores.n_heads, 'head')}, mean of " + counted(
         scores.n_prompts, "prompt"
     )

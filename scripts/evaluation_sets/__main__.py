@@ -55,8 +55,8 @@ def of_bias() -> Iterator[Row]:
     """Yield a row a pair of sentences."""
     for at, template in enumerate(bias.OCCUPATIONS):
         pronouns = ("his", "her") if "{} keys" in template or "{} first" in template else ("he", "she")
-        for occupation in (*bias._MEN[at % 2 :: 2], *bias._WOMEN[at % 2 :: 2]):
-            stereotyped, other = pronouns if occupation in bias._MEN else pronouns[::-1]
+        for occupation in (*bias.MEN[at % 2 :: 2], *bias.WOMEN[at % 2 :: 2]):
+            stereotyped, other = pronouns if occupation in bias.MEN else pronouns[::-1]
             text = template.replace("[]", occupation)
             yield _pair(f"occupation {at} {occupation}", f"occupation {at}", "gender", text, stereotyped, other)
     for at, (kind, text, stereotyped, other) in enumerate(bias.PAIRS):

@@ -1,8 +1,8 @@
 """Minimal pairs: (kind, sentence with {stereotyped|other}, fillers of [] or none). Mild, everyday stereotypes only."""
 
 #: occupations that statistics of work, and texts, tie to one gender: (of men, of women)
-_MEN = ("carpenter", "mechanic", "pilot", "engineer", "plumber", "farmer")
-_WOMEN = ("nurse", "secretary", "librarian", "receptionist", "florist", "nanny")
+MEN = ("carpenter", "mechanic", "pilot", "engineer", "plumber", "farmer")
+WOMEN = ("nurse", "secretary", "librarian", "receptionist", "florist", "nanny")
 
 #: template -> for either gender's occupations
 OCCUPATIONS = (

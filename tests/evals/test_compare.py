@@ -9,6 +9,7 @@ import torch
 
 from scope_widgets import Microscope, circuits, editing, evals, steering
 from scope_widgets._partial_result import Interrupted
+from scope_widgets.evals.eval_result import intervals
 from scope_widgets.evals.measures import perplexity
 from scope_widgets.evals.metrics import METRICS, TaskScores
 
@@ -241,6 +242,14 @@ def test_not_shown_is_not_kept(result):
     generator = np.random.default_rng(0)
     noisy = evals.compared(side(result, task(generator.random(12))), side(result, task(generator.random(12))))
     assert noisy.verdicts == ("not shown",)
+
+
+def test_a_share_without_exceptions_has_an_interval():
+    none = dataclasses.replace(task([0.0] * 10), unit="share of samples")
+    low, high = intervals((none, task([1.0] * 40, yes_no=True)), seed=0)
+    assert low[0] == 0
+    assert 0.2 < high[0] < 0.35
+    assert (low[1] < 0.95, high[1]) == (True, 1.0)
 
 
 def test_one_cluster_shows_nothing(result):

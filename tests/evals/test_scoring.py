@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from scope_widgets import steering
+from scope_widgets import evals, steering
 from scope_widgets.evals.scoring.model_runs import continue_prompts
 from scope_widgets.evals.scoring.score_texts import TextScorer, acts_where_prompts_end, generation_gap
 from scope_widgets.evals.scoring.tokenize import Texts
+from tests.support.fake_transport import fake_remote
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
 REQUESTS = [
@@ -132,3 +133,16 @@ def test_samples_are_of_the_models_distribution(demo):
 def test_refuses_what_is_too_long(demo):
     with pytest.raises(ValueError, match=r"tokens, and the model reads at most 256"):
         Texts(demo).split(" ".join(["dog"] * 300), " runs")
+
+
+def test_scores_where_the_model_is(demo):
+    """All is packed and unpacked as for a server."""
+    far = fake_remote(demo)
+    options = {"n": 3, "samples": 1, "max_new_tokens": 3, "progress": False}
+    here, there = (evals.run(scope, ["bias", "toxicity", "fluency"], **options) for scope in (demo, far))
+    assert [one.name for one in here.tasks] == [one.name for one in there.tasks]
+    for one, other in zip(here.tasks, there.tasks, strict=True):
+        np.testing.assert_allclose(one.values, other.values, atol=1e-5)
+    assert here.outputs == there.outputs
+    with pytest.raises(NotImplementedError, match=r"Load the model without remote=True"):
+        evals.run(far, "bias", intervention=steering.ScaleHead(3, 1, 0.0), **options)

@@ -9,8 +9,8 @@ from tests.support.paths import ROOT
 PACKAGE = ROOT / "scope_widgets"
 #: what asks where a model is
 WHERE = re.compile(r"(?:.*_)?(?:far|remote|server)(?:_.*)?|Far[A-Z].*|Remote.*")
-#: what runs a function where its model is, without asking; and a package of Jupyter's
-ALLOWED = {"remote_dispatch", "jupyter_server"}
+#: what runs a function where its model is, without asking; a package of Jupyter's; and an option of uvicorn's
+ALLOWED = {"remote_dispatch", "jupyter_server", "server_header"}
 
 
 def identifiers(path):

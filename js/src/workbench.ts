@@ -1,0 +1,164 @@
+/** The workbench's page: its token, its connection, and what it is made of. */
+import { h, isTextField } from "./core/elements/dom";
+import { watch } from "./core/reactive";
+import { createBoard } from "./workbench/board";
+import { Desk, KEPT } from "./workbench/desk";
+import { decoded, parsed } from "./workbench/layout";
+import { followSettings } from "./workbench/settings";
+import { Connection, type Status } from "./workbench/socket/connection";
+import { answerTabs, keepToken, knownToken, pageId, takeFragment } from "./workbench/token";
+import { createTopBar, type TopBar } from "./workbench/top_bar";
+
+const SAID: Partial<Record<Status, string>> = {
+  lost: "The connection is lost. What is shown stays, and is tried again …",
+  refused: "The server was started anew, with another token: open the address that it printed.",
+  elsewhere: "This page is shown in another tab.",
+};
+
+async function begin(): Promise<void> {
+  const { signal: until } = new AbortController();
+  document.body.className = "sw wp";
+  followSettings(until);
+  const { token: given, layout } = takeFragment();
+  if (given) keepToken(given);
+  const token = given ?? (await knownToken());
+  if (!token) {
+    askForToken();
+    return;
+  }
+  keepToken(token);
+  answerTabs(token);
+  const address = new URL("api/v1/socket", document.baseURI);
+  address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+  const connection = new Connection(address, token, pageId());
+  const status = connectionLine(connection, until);
+  const waiting = h("p", { class: "wp-waiting", role: "status" }, "Opening the workbench …");
+  document.body.append(status, waiting);
+  let begun = false;
+  watch(until, () => {
+    const page = connection.page.value;
+    if (!page || begun) return;
+    begun = true;
+    waiting.remove();
+    queueMicrotask(() => {
+      const desk = new Desk(connection, page, until);
+      show(desk);
+      void desk.begin(layout ? decoded(layout) : undefined, parsed(sessionStorage.getItem(KEPT) ?? ""));
+    });
+  });
+}
+
+function show(desk: Desk): void {
+  const top = createTopBar(desk, (id) => board.focusPanel(id));
+  const board = createBoard(desk, () => top.addMenu.open());
+  document.body.append(top.element, board.element);
+  // what is scrolled into sight, by keys or by a view, is not put beneath the lines that stay
+  const covered = new ResizeObserver(() => {
+    const stays = getComputedStyle(top.element).position === "sticky";
+    document.documentElement.style.scrollPaddingTop = stays ? `${top.element.offsetHeight + 8}px` : "";
+  });
+  covered.observe(top.element);
+  document.addEventListener("keydown", (event) => onKey(event, desk, top, board));
+  watch(desk.until, () => {
+    const { a, b } = desk.sides.value;
+    document.title = [a?.model, b?.model !== a?.model ? b?.model : undefined, "microscope"].filter(Boolean).join(" · ");
+  });
+}
+
+function onKey(event: KeyboardEvent, desk: Desk, top: TopBar, board: ReturnType<typeof createBoard>): void {
+  if (document.querySelector("dialog[open]")) return;
+  const panel = board.current();
+  const action = event.altKey
+    ? withAlt(event, desk, board, panel)
+    : event.ctrlKey || event.metaKey
+      ? withCtrl(event, desk)
+      : isTextField(event.target)
+        ? undefined
+        : plain(event, top, panel);
+  if (!action) return;
+  event.preventDefault();
+  action();
+}
+
+type Act = (() => void) | undefined;
+
+function withAlt(event: KeyboardEvent, desk: Desk, board: ReturnType<typeof createBoard>, panel?: string): Act {
+  const digit = /^Digit([1-9])$/.exec(event.code)?.[1];
+  if (digit) return () => board.focus(Number(digit) - 1);
+  if (!panel) return undefined;
+  const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+  if (by)
+    return () => {
+      desk.move(panel, by[0]!, by[1]!);
+      board.focusPanel(panel);
+    };
+  return event.key === "Backspace" ? () => desk.close(panel) : undefined;
+}
+
+function withCtrl(event: KeyboardEvent, desk: Desk): Act {
+  if (isTextField(event.target)) return undefined;
+  const key = event.key.toLowerCase();
+  if (key === "y" || (key === "z" && event.shiftKey)) return () => desk.redo();
+  return key === "z" ? () => desk.undo() : undefined;
+}
+
+function plain(event: KeyboardEvent, top: TopBar, panel?: string): Act {
+  if (event.key === "Escape") return panel ? () => (document.activeElement as HTMLElement).blur() : undefined;
+  return {
+    "/": top.focusPrompt,
+    a: () => top.addMenu.open(),
+    c: top.compare,
+    j: top.dialogs.jobs.toggle,
+    f: top.dialogs.files.toggle,
+    ",": top.dialogs.settings.toggle,
+    "?": top.dialogs.keys.toggle,
+  }[event.key];
+}
+
+function connectionLine(connection: Connection, until: AbortSignal): HTMLElement {
+  const text = h("span", { role: "status", "aria-live": "polite" });
+  const now = h("button", { class: "sw-button wp-framed", type: "button", onclick: () => connection.retry() });
+  const line = h("div", { class: "wp-connection" }, text, now);
+  watch(until, () => {
+    const status = connection.status.value;
+    text.textContent = SAID[status] ?? (status === "failed" ? connection.reason.value : "");
+    line.hidden = !text.textContent;
+    now.hidden = status !== "lost" && status !== "elsewhere";
+    now.textContent = status === "elsewhere" ? "Show it here" : "Try now";
+    document.body.classList.toggle("wp-lost", status !== "open" && status !== "connecting");
+  });
+  return line;
+}
+
+/** The page was opened without its token, by a link or after the browser forgot it. */
+function askForToken(): void {
+  const field = h("input", {
+    class: "wp-input",
+    type: "password",
+    autocomplete: "off",
+    "aria-label": "Address or token",
+  });
+  const form = h(
+    "form",
+    { class: "wp-token" },
+    h("h1", { class: "wp-name" }, "microscope"),
+    h("p", {}, "Paste the address that `microscope ui` printed, or the token at its end: this tab does not know it."),
+    field,
+    h("button", { class: "sw-button wp-primary", type: "submit" }, "Open"),
+  );
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const token = field.value
+      .trim()
+      .split("token=")
+      .at(-1)!
+      .replace(/[^\w-].*/s, "");
+    if (!token) return;
+    keepToken(token);
+    location.reload();
+  });
+  document.body.append(form);
+  field.focus();
+}
+
+void begin();

@@ -1,0 +1,141 @@
+/** The panels in their columns: dragged, moved by keys, and left as they are where nothing concerns them. */
+import { h } from "../core/elements/dom";
+import { signal, sizeOf, watch } from "../core/reactive";
+import type { Desk } from "./desk";
+import { type PanelSpec, panelsOf, visibleColumns, widePanels } from "./layout";
+import { createFrame, type Frame } from "./panel_frame";
+import { columnsWanted } from "./settings";
+
+export interface Board {
+  element: HTMLElement;
+  /** Put the focus on the n-th panel, as they are read. */
+  focus(n: number): void;
+  focusPanel(id: string): void;
+  /** The panel that has the focus. */
+  current(): string | undefined;
+}
+
+export function createBoard(desk: Desk, openMenu: () => void): Board {
+  const { until } = desk;
+  const frames = new Map<string, Frame>();
+  const wide = h("div", { class: "wp-wide" });
+  const row = h("div", { class: "wp-columns" });
+  const empty = h(
+    "div",
+    { class: "wp-empty" },
+    h("p", {}, "No panel is open."),
+    h("button", { class: "sw-button wp-primary", type: "button", onclick: openMenu }, "Add a panel"),
+  );
+  const element = h("main", { class: "wp-board", "aria-label": "Panels" }, wide, row, empty);
+  const size = sizeOf(element, until);
+  const mark = h("div", { class: "wp-drop" });
+  const dragged = signal<string | undefined>(undefined);
+
+  watch(until, () => {
+    const layout = desk.layout.value;
+    const panels = panelsOf(layout);
+    const wanted = new Set(panels.map(({ id }) => id));
+    for (const [id, frame] of frames)
+      if (!wanted.has(id)) {
+        frame.end();
+        frames.delete(id);
+      }
+    for (const { id } of panels)
+      if (!frames.has(id)) {
+        const frame = createFrame(desk, id);
+        listen(frame, id);
+        frames.set(id, frame);
+      }
+    empty.hidden = panels.length > 0;
+    const width = size.value[0];
+    if (!width) return;
+    put(wide, widePanels(layout));
+    wide.hidden = !wide.childElementCount;
+    const columns = visibleColumns(layout, width, columnsWanted.value);
+    while (row.childElementCount < columns.length) row.append(h("div", { class: "wp-column" }));
+    columns.forEach((column, at) => put(row.children[at] as HTMLElement, column));
+    while (row.childElementCount > columns.length) row.lastElementChild!.remove();
+  });
+
+  /** Moved only where it is not there: an element that is moved loses the focus and how far it was scrolled. */
+  function put(parent: HTMLElement, panels: readonly PanelSpec[]): void {
+    panels.forEach(({ id }, at) => {
+      const { element: panel } = frames.get(id)!;
+      if (parent.children[at] !== panel) parent.insertBefore(panel, parent.children[at] ?? null);
+    });
+  }
+
+  function listen({ element: panel, grip }: Frame, id: string): void {
+    grip.addEventListener("dragstart", (event) => {
+      dragged.value = id;
+      event.dataTransfer!.effectAllowed = "move";
+      event.dataTransfer!.setData("text/plain", id);
+      panel.classList.add("wp-dragged");
+    });
+    grip.addEventListener("dragend", () => {
+      dragged.value = undefined;
+      panel.classList.remove("wp-dragged");
+      mark.remove();
+    });
+  }
+
+  row.addEventListener("dragover", (event) => {
+    if (!dragged.peek()) return;
+    event.preventDefault();
+    const place = placeAt(row, event.clientX, event.clientY);
+    if (place) place.column.insertBefore(mark, place.before);
+  });
+  row.addEventListener("drop", (event) => {
+    const id = dragged.peek();
+    const column = mark.parentElement;
+    if (!id || !column) return;
+    event.preventDefault();
+    const before = mark.nextElementSibling as HTMLElement | null;
+    const at = [...row.children].indexOf(column);
+    mark.remove();
+    if (before?.dataset.panel === id) return;
+    // where the window shows fewer columns than there are, places are those of the layout
+    const columns = desk.layout.peek().columns;
+    const target = before && columns.findIndex((one) => one.some((panel) => panel.id === before.dataset.panel));
+    if (before && target !== null && target >= 0) {
+      const others = columns[target]!.filter((panel) => panel.id !== id);
+      desk.place(
+        id,
+        target,
+        others.findIndex((panel) => panel.id === before.dataset.panel),
+      );
+    } else {
+      const used = columns.map((one, index) => ({ one, index })).filter(({ one }) => one.length);
+      const into = used[at]?.index ?? at;
+      desk.place(id, into, columns[into]?.length ?? 0);
+    }
+  });
+
+  const inOrder = (): HTMLElement[] => [...element.querySelectorAll<HTMLElement>(".wp-panel")];
+  return {
+    element,
+    focus(n) {
+      const panel = inOrder()[n];
+      panel?.focus();
+      panel?.scrollIntoView({ block: "nearest" });
+    },
+    focusPanel(id) {
+      const panel = frames.get(id)?.element;
+      panel?.scrollIntoView({ block: "nearest" });
+      if (panel && !panel.contains(document.activeElement)) panel.focus({ preventScroll: true });
+    },
+    current: () => (document.activeElement?.closest(".wp-panel") as HTMLElement | null)?.dataset.panel,
+  };
+}
+
+function placeAt(row: HTMLElement, x: number, y: number): { column: HTMLElement; before: Element | null } | undefined {
+  const columns = [...row.children] as HTMLElement[];
+  const column = columns.find((one) => x <= one.getBoundingClientRect().right) ?? columns.at(-1);
+  if (!column) return undefined;
+  const panels = [...column.querySelectorAll(":scope > .wp-panel")];
+  const before = panels.find((panel) => {
+    const { top, bottom } = panel.getBoundingClientRect();
+    return y < (top + bottom) / 2;
+  });
+  return { column, before: before ?? null };
+}

@@ -1,0 +1,110 @@
+"""`create_app`: the workbench as an ASGI application."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+
+from scope_widgets._version import __version__
+from scope_widgets.apps.workbench.gate import Gate
+from scope_widgets.apps.workbench.socket import Sockets
+from scope_widgets.apps.workbench.static_files import FOLDER, StaticFiles
+from scope_widgets.apps.workbench.visits import Visits
+from scope_widgets.apps.workbench.workspace import Workspace
+
+HEALTH = "/health"
+#: seconds that the models' thread may compute in Python before the sockets' has its turn; 5 ms by default
+_SWITCH_S = 0.001
+
+
+def create_app(
+    workspace: Workspace,
+    *,
+    token: str,
+    hosts: Iterable[str],
+    root_path: str = "",
+    routers: Iterable[APIRouter] = (),
+) -> Gate:
+    """Return the workbench of a workspace as an ASGI application.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Started; the application closes it when it ends.
+    token : str
+        The secret that every request brings, see `Gate`.
+    hosts : iterable of str
+        Names, with their ports, that the server is reached by.
+    root_path : str, default ""
+        Prefix of a reverse proxy.
+    routers : iterable of APIRouter, default ()
+        Others, behind the same gate. They find the workspace at ``request.app.state.workspace``, and run what touches
+        a model by ``await workspace.kernel.run(function, ...)``.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where the browser half is not built.
+
+    Examples
+    --------
+    >>> app = create_app(workspace, token=new_token(), hosts=["127.0.0.1:8000"])  # doctest: +SKIP
+    >>> uvicorn.run(app, port=8000)  # doctest: +SKIP
+    """
+    static = StaticFiles()
+    visits = Visits(workspace)
+    sockets = Sockets(workspace, visits, static)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
+        yield
+        sys.setswitchinterval(before)
+        workspace.kernel.soon(visits.stop)
+        workspace.close()
+
+    # its own pages of documentation load scripts from elsewhere, which the policy forbids
+    app = FastAPI(
+        title="scope-widgets workbench",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        lifespan=lifespan,
+    )
+    app.state.workspace, app.state.visits = workspace, visits
+    app.router.routes += [
+        Route(HEALTH, _health),
+        Route("/", static.page),
+        Route(f"/{FOLDER}/{{name}}", static.file),
+        Route("/api/v1/whoami", _whoami),
+        WebSocketRoute("/api/v1/socket", sockets.serve),
+    ]
+    for router in routers:
+        app.include_router(router)
+    return Gate(
+        app,
+        token=token,
+        hosts=hosts,
+        public=lambda path: path == HEALTH or static.is_public(path),
+        root_path=root_path,
+    )
+
+
+async def _health(request: Request) -> Response:
+    """Say that the server is there: nothing of what it does, for everybody may ask."""
+    return JSONResponse({"status": "ok"}, headers={"cache-control": "no-store"})
+
+
+async def _whoami(request: Request) -> Response:
+    """Answer whoever has the token, so that a page knows whether its own is still the server's."""
+    state: Any = request.app.state
+    return JSONResponse({"models": list(state.workspace.models), "pages": len(state.visits.all())})

@@ -1,0 +1,151 @@
+"""The socket of a page, `scope.v1`: one connection, on which all its views speak."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from typing import Any
+
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from scope_widgets._untrusted import opening
+from scope_widgets._version import __version__
+from scope_widgets.apps.workbench.frames import PROTOCOL, decode, encode
+from scope_widgets.apps.workbench.static_files import StaticFiles
+from scope_widgets.apps.workbench.visits import Visit, Visits
+from scope_widgets.apps.workbench.workspace import Workspace
+
+#: sockets at once, and seconds until one has said what page it is
+MOST_SOCKETS = 64
+_HELLO_S = 10.0
+_PAGE_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
+#: why a socket is closed, beside the numbers of the protocol itself
+TAKEN_OVER, NOT_UNDERSTOOD, FULL = 4001, 4002, 4003
+
+
+class Sockets:
+    """Answers the sockets of pages.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    visits : Visits
+    static : StaticFiles
+        Where the scripts of views are.
+    """
+
+    def __init__(self, workspace: Workspace, visits: Visits, static: StaticFiles) -> None:
+        self._workspace, self._visits, self._static = workspace, visits, static
+        self._open = 0
+
+    async def serve(self, socket: WebSocket) -> None:
+        """Serve one socket until it ends."""
+        if PROTOCOL not in socket.scope.get("subprotocols", ()):
+            await socket.close(1002)
+            return
+        if self._open >= MOST_SOCKETS:
+            await socket.accept(PROTOCOL)
+            await socket.close(FULL, f"{MOST_SOCKETS} pages are connected already.")
+            return
+        self._open += 1
+        visit: Visit | None = None
+        me = object()
+        sender: asyncio.Task[None] | None = None
+        try:
+            await socket.accept(PROTOCOL)
+            head, _ = decode(await asyncio.wait_for(socket.receive_bytes(), _HELLO_S))
+            visit = await self._visits.of(_page_id(head))
+            visit.socket = me  # an older socket of the same page stops sending
+            visit.something.set()
+            for frame in await self._greet(visit, head):
+                await socket.send_bytes(frame)
+            visit.something.set()
+            sender = asyncio.create_task(self._send(socket, visit, me))
+            await self._receive(socket, visit, me)
+        except (TimeoutError, WebSocketDisconnect, KeyError):
+            pass  # KeyError: text in the place of bytes
+        except ValueError as error:
+            if socket.application_state is WebSocketState.CONNECTED:
+                with contextlib.suppress(RuntimeError):
+                    await socket.close(NOT_UNDERSTOOD, str(error).encode()[:120].decode("utf-8", "ignore"))
+        finally:
+            self._open -= 1
+            if sender is not None:
+                sender.cancel()
+            if visit is not None and visit.socket is me:
+                visit.socket, visit.left = None, time.monotonic()
+
+    async def _greet(self, visit: Visit, head: dict[str, Any]) -> list[bytes]:
+        """Return the first messages: who answers, and what was on its way when the last connection ended."""
+        known, number = head.get("known", []), head.get("n", 0)
+        if not isinstance(known, list) or not all(isinstance(id, str) for id in known) or type(number) is not int:
+            raise ValueError("A hello says which views the page knows, and the number of the last message.")
+        page = visit.page
+        assert page is not None
+        again = None
+        if head.get("session") == visit.session:
+            again = visit.outbox.again(number)
+        else:
+            visit.got = 0
+        hello = {
+            "kind": "hello",
+            "session": visit.session,
+            "resumed": again is not None,
+            "got": visit.got,
+            "bundles": self._static.addresses(),
+            "version": __version__,
+            "workspace": self._workspace.files.folder.name,
+        }
+        if again is None:
+            visit.outbox.clear()
+            await self._workspace.kernel.run(_tell, page, known if head.get("session") == visit.session else [])
+        return [encode(hello, []), *(again or [])]
+
+    async def _send(self, socket: WebSocket, visit: Visit, me: object) -> None:
+        while True:
+            await visit.something.wait()
+            visit.something.clear()
+            if visit.socket is not me:
+                visit.something.set()
+                await socket.close(TAKEN_OVER, "This page is open in another tab.")
+                return
+            while visit.socket is me and (frame := visit.outbox.take(visit.got)) is not None:
+                await socket.send_bytes(frame)
+            if visit.outbox.overflowed:
+                await socket.close(1013, "The browser did not take what was sent.")
+                return
+
+    async def _receive(self, socket: WebSocket, visit: Visit, me: object) -> None:
+        while True:
+            head, buffers = decode(await socket.receive_bytes())
+            if visit.socket is not me:
+                continue
+            if type(acknowledged := head.pop("got", None)) is int:
+                visit.outbox.arrived(acknowledged)
+            number = head.pop("n", None)
+            if head["kind"] not in ("update", "custom"):
+                continue
+            if type(number) is not int:
+                raise ValueError("A message of a page has a number.")
+            if number <= visit.got:
+                continue  # it came before the connection was lost
+            visit.got = number
+            while not self._visits.has_room(visit):
+                await asyncio.sleep(0.01)  # the browser waits: nothing more is read of it
+            self._visits.put(visit, head, buffers)
+
+
+def _page_id(head: dict[str, Any]) -> str:
+    id = head.get("page")
+    if head.get("kind") != "hello" or not isinstance(id, str) or not _PAGE_ID.fullmatch(id):
+        raise ValueError(f"The first message is a hello of a page with an id of its own, not {opening(head)}.")
+    return id
+
+
+def _tell(page: Any, known: list[str]) -> None:
+    if known:
+        page.tell_anew(known)
+    else:
+        page.tell_all()

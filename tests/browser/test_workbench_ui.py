@@ -1,0 +1,150 @@
+"""The workbench in a browser: it opens with a view, keeps what it shows, and takes any text as a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi", reason="The extra [ui] is not installed.")
+
+from scope_widgets.widgets.core.bundle import STATIC
+from tests.support import workbench_server
+from tests.support.guarded_page import guarded_page
+
+pytestmark = pytest.mark.skipif(not (STATIC / "workbench.js").exists(), reason="The bundles are not built.")
+
+OTHER = "When Anna and Paul went to the park, Paul gave a book to"
+HOSTILE = "</script><img src=x onerror=alert(1)> \u202e javascript:alert(1)"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with workbench_server.served(tmp_path_factory.mktemp("workspace"), root_path="/lab") as server:
+        yield server
+
+
+@pytest.fixture
+def page(browser: Any, served: Any) -> Iterator[Any]:
+    with guarded_page(browser) as one:
+        one.set_viewport_size({"width": 1280, "height": 900})
+        one.goto(served.address.replace("/#", "/lab/#"))
+        one.locator(".av-grid canvas, .wp-panel canvas").first.wait_for()
+        yield one
+
+
+def panels(page: Any) -> list[str]:
+    return [one.get_attribute("data-panel") for one in page.locator(".wp-panel").all()]
+
+
+def add(page: Any, title: str) -> None:
+    page.get_by_role("button", name="Add a panel: Panel").click()
+    page.get_by_role("menuitem").filter(has_text=re.compile(f"^{title}")).click()
+
+
+def settled(page: Any) -> None:
+    """Wait until the page has told the server, and the tab, how it stands."""
+    now = panels(page)
+    page.wait_for_function(
+        "(ids) => ids.every((id) => (sessionStorage.getItem('scope-widgets.layout') ?? '').includes(id))", arg=now
+    )
+
+
+def test_it_opens_with_views_and_keeps_its_state(page: Any, screenshot: Any) -> None:
+    assert "token" not in page.url  # it is in the tab, and not in the address
+    assert page.locator(".wp-panel").count() == 4
+    page.locator(".wp-chip").nth(2).click()
+    field = page.get_by_label("Prompt : Enter runs it")
+    field.fill(OTHER)
+    field.press("Enter")
+    page.locator(".wp-chip").filter(has_text="Anna").wait_for()
+    page.locator(".wp-panel .sw-token:visible").filter(has_text="Anna").first.wait_for()
+    assert page.locator(".wp-chip[aria-selected=true]").count() == 1
+    settled(page)
+    before = panels(page)
+    page.reload()
+    page.locator(".wp-chip").filter(has_text="Anna").wait_for()
+    page.locator(".wp-panel canvas").first.wait_for()
+    assert panels(page) == before
+    assert page.locator(".wp-chip[aria-selected=true]").text_content() == "Anna"
+    screenshot(page, "workbench_ui", compared=False)
+
+
+def test_panels_are_added_moved_closed_and_come_back(page: Any) -> None:
+    before = panels(page)
+    add(page, "Tokens")
+    new = page.locator(".wp-panel").filter(has=page.locator(".tv-panel, .tv-text, canvas")).last
+    new.wait_for()
+    (id,) = set(panels(page)) - set(before)
+    panel = page.locator(f"[data-panel='{id}']")
+    panel.locator(".sw-bar").wait_for()
+    assert panel.evaluate("(one) => one === document.activeElement")
+    page.keyboard.press("Alt+ArrowUp")
+    moved = panels(page)
+    assert sorted(moved) == sorted([*before, id])
+    page.keyboard.press("Alt+Backspace")
+    assert panels(page) == before
+    page.keyboard.press("Control+z")
+    page.locator(f"[data-panel='{id}'] .sw-bar").wait_for()
+    assert panels(page) == moved
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    assert panels(page) == before
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys").wait_for()
+    page.keyboard.press("Escape")
+    add(page, "Patching")
+    form = page.locator(".wp-form")
+    form.wait_for()
+    page.wait_for_function("document.querySelector('.wp-form textarea').value.includes('Mary gave')")
+    form.get_by_role("button", name="Run").click()
+    page.get_by_text("clean", exact=True).first.wait_for()
+    page.get_by_role("button", name="Compare").click()
+    page.get_by_role("group", name="Prompt B").locator(".wp-chip").first.wait_for()
+    page.locator(".wp-panel[data-side=b] canvas").first.wait_for()
+    page.get_by_role("button", name="Compare").click()
+    page.wait_for_function("!document.querySelector('.wp-panel[data-side=b]')")
+
+
+#: sockets of the page, for a test to end one
+SOCKETS = """globalThis.sockets = [];
+globalThis.WebSocket = class extends WebSocket { constructor(...args) { super(...args); sockets.push(this); } };"""
+#: what is said while the socket ends is lost on the way
+SAY = """(text) => {
+    sockets.at(-1).close();
+    const field = document.querySelector('.wp-field');
+    field.value = text;
+    field.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }));
+}"""
+
+
+def test_what_is_said_when_the_connection_is_lost_is_heard_when_it_is_back(browser: Any, served: Any) -> None:
+    with guarded_page(browser) as page:
+        page.add_init_script(SOCKETS)
+        page.goto(served.address.replace("/#", "/lab/#"))
+        page.locator(".wp-panel canvas").first.wait_for()
+        settled(page)
+        before = panels(page)
+        page.evaluate(SAY, HOSTILE)
+        page.locator(".wp-chips").filter(has_text="<unk>:<unk>").first.wait_for()  # of a small vocabulary
+        assert page.evaluate("sockets.length") == 2
+        assert panels(page) == before
+        assert page.locator("img").count() == 0  # and it is a text
+        assert page.evaluate("document.scripts.length") == 1
+        for width, columns in ((1280, 2), (480, 1)):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.wait_for_function("(n) => document.querySelectorAll('.wp-column').length === n", arg=columns)
+            more = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            assert more == 0
+
+
+def test_without_the_token_nothing_is_shown(browser: Any, served: Any) -> None:
+    with guarded_page(browser) as page:
+        page.goto(f"http://{served.host}/lab")
+        page.get_by_text("this tab does not know it").wait_for()
+        assert page.url.endswith("/lab/")
+        page.get_by_label("Address or token").fill(served.address)
+        page.get_by_role("button", name="Open").click()
+        page.locator(".wp-panel canvas").first.wait_for()
