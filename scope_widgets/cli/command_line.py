@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scope_widgets._version import __version__
 from scope_widgets.cli import (
+    analyze,
     bench,
     circuits,
     completion,
@@ -37,7 +38,7 @@ from scope_widgets.cli.conventions.settings import take_settings
 _COMMANDS = (
     *(trace, heads, ioi, patch, circuits, steer),
     *(train, eval, index, features),
-    *(evals, runs, ui, bench, doctor, completion),
+    *(analyze, evals, runs, ui, bench, doctor, completion),
 )
 
 _ABOUT = "See, touch and change what happens inside a language model."
