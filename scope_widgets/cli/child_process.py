@@ -85,6 +85,12 @@ class ChildProcess:
             self._process.kill()
             self._process.wait()
 
+    def unheard(self) -> Iterator[dict[str, Any]]:
+        """Yield what it had said before its end and `messages` has not yielded."""
+        with contextlib.suppress(queue.Empty):
+            while (line := self._lines.get(timeout=1.0)) is not None:
+                yield json.loads(line)
+
     def last_words(self, lines: int = 12) -> str:
         """Return the end of what it wrote to stderr."""
         self._log.seek(0)
