@@ -328,3 +328,34 @@ def test_numbers_that_float16_cannot_hold_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"not finite.*bfloat16"):
         record(scope, tmp_path, layers=0)
     assert len(record(scope, tmp_path / "wide", layers=0, dtype="bfloat16"))
+
+
+def test_where_memory_does_not_suffice_a_batch_is_run_in_halves(scope, tmp_path, monkeypatch):
+    whole = record(scope, tmp_path / "whole")
+    values, sizes = shard_tensors._values, []
+
+    def short_of_memory(model, rows, *rest):
+        sizes.append(len(rows))
+        if len(rows) > 3:
+            raise RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+            )
+        return values(model, rows, *rest)
+
+    monkeypatch.setattr(shard_tensors, "_values", short_of_memory)
+    halved = record(scope, tmp_path / "halved")
+    assert max(sizes) > 3
+    assert halved.table.equals(whole.table)
+    for layer in (1, 3):
+        torch.testing.assert_close(halved.rows(layer)[:], whole.rows(layer)[:], atol=2e-2, rtol=2e-3)
+
+
+def test_a_forward_has_so_many_tokens_at_most(scope, tmp_path, monkeypatch):
+    values, sizes = shard_tensors._values, []
+    monkeypatch.setattr(
+        shard_tensors, "_values", lambda model, rows, *rest: sizes.append(rows) or values(model, rows, *rest)
+    )
+    record(scope, tmp_path, at_once=40)
+    assert max(len(rows) * max(map(len, rows)) for rows in sizes) <= 40
+    with pytest.raises(ValueError, match="at_once"):
+        record(scope, tmp_path / "none", at_once=0)
