@@ -35,6 +35,7 @@ class WorkbenchPage(BrowserPage):
             outbox,
             workspace.index,
             lambda model, steps: workspace.jobs.queue(model).in_turn(client, steps),
+            workspace.files.below,
         )
 
     def scope_of(self, model: str) -> Any:
