@@ -180,6 +180,7 @@ class Visits:
 def _hear(visit: Visit, head: dict[str, Any], buffers: list[Any]) -> None:
     if visit.page is None:
         return
+    visit.outbox.hear(head, head.get("n", 0))
     with contextlib.suppress(ValueError):  # what a browser of ours does not say is not answered
         visit.page.hear(head, buffers)
 

@@ -156,13 +156,13 @@ export class Connection {
     const model = this.models.get(id);
     if (head.kind === "open") {
       const state = whole(head.state, head.buffer_paths, buffers);
-      if (model) model.take(state);
+      if (model) model.take(state, head.heard);
       else {
         const made = new SocketModel(id, state, (out, parts) => this.#send(out, parts ?? []));
         this.models.set(id, made);
         if (id === "page") this.#page.value = made;
       }
-    } else if (head.kind === "update") model?.take(whole(head.state, head.buffer_paths, buffers));
+    } else if (head.kind === "update") model?.take(whole(head.state, head.buffer_paths, buffers), head.heard);
     else if (head.kind === "custom") model?.hear(head.content, buffers);
     else if (head.kind === "close") this.models.delete(id);
     else if (head.kind === "job") {
@@ -192,10 +192,11 @@ export class Connection {
     for (const one of this.#unheard) this.#write(one);
   }
 
-  #send(head: Head, buffers: ArrayBuffer[]): void {
+  #send(head: Head, buffers: ArrayBuffer[]): number {
     const one = { number: ++this.#sent, head, buffers };
     this.#unheard.push(one);
     if (this.#status.peek() === "open") this.#write(one);
+    return one.number;
   }
 
   #write({ number, head, buffers }: { number: number; head: Head; buffers: ArrayBuffer[] }): void {
