@@ -426,6 +426,8 @@ export interface SteeringPanelTraits extends ViewTraits {
   temperature: number;
   seed: number;
   continue_on_release: boolean;
+  /** latents of an autoencoder can be added by their number */
+  has_latents: boolean;
   height: number | null;
 }
 

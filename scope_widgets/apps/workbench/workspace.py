@@ -6,19 +6,20 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from scope_widgets import Microscope
 from scope_widgets._bar_steps import wait_for_stopped
 from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets._untrusted import opening
 from scope_widgets.apps.workbench.files import Files
 from scope_widgets.apps.workbench.jobs import Jobs, Record
 from scope_widgets.apps.workbench.kernel import Kernel
-from scope_widgets.features import FeatureIndex
-from scope_widgets.models.load_estimate import LoadEstimate, estimate_load
-from scope_widgets.models.remote_dispatch import submit_aside
+
+if TYPE_CHECKING:  # torch is imported when a model is loaded: the server answers before
+    from scope_widgets.features import FeatureIndex
+    from scope_widgets.models.load_estimate import LoadEstimate
 
 DEMO = "demo"
 #: seconds that work which was stopped is waited for
@@ -78,12 +79,32 @@ class Workspace:
         self.shown: list[Callable[[], set[str]]] = []
         self._indexes: dict[str, FeatureIndex] = {}
         self._loading = threading.Lock()
+        #: done when the model of a new page is there
+        self.started: Future[None] = Future()
 
     def start(self) -> None:
         """Load the model of a new page; whoever starts the server hears what is wrong with it."""
         scope = self._load(self.default)
         self.default = str(scope.model_id)
         self.models[self.default] = scope
+        if not self.started.done():
+            self.started.set_result(None)
+
+    def begin(self) -> None:
+        """Have `start` done on the models' thread, and do not wait: `started` says when, and what went wrong."""
+        self.kernel.soon(self._try_to_start)
+
+    def _try_to_start(self) -> None:
+        try:
+            self.start()
+            import_module("scope_widgets.apps.workbench.page")  # a browser is on its way
+        except BaseException as problem:
+            if not self.started.done():
+                self.started.set_exception(problem)
+
+    async def ready(self) -> None:
+        """Wait until the model of a new page is there."""
+        await asyncio.shield(asyncio.wrap_future(self.started))
 
     def close(self) -> None:
         """Stop all jobs and end the thread of the models."""
@@ -107,6 +128,8 @@ class Workspace:
         client : str, default ""
             Who asks: turns are fair over clients.
         """
+        from scope_widgets.models.remote_dispatch import submit_aside
+
         return self.jobs.submit(
             name,
             lambda: submit_aside(function, *args, **kwargs).follow(),
@@ -136,6 +159,8 @@ class Workspace:
         ValueError
             For a name that is not to be loaded here, see `check_name`.
         """
+        from scope_widgets.models.load_estimate import estimate_load
+
         return estimate_load(self.check_name(name))
 
     def check_name(self, name: str) -> str:
@@ -170,6 +195,8 @@ class Workspace:
         """
         if name in self.models:
             return self.models[name]
+        from scope_widgets.models.load_estimate import estimate_load
+
         given = self.check_name(name)
         estimate = estimate_load(given)
         if len(self.models) >= MOST_MODELS or not estimate.fits:
@@ -224,6 +251,8 @@ class Workspace:
         return self._indexes[name]
 
     def _find_index(self, scope: Any, name: str) -> FeatureIndex:
+        from scope_widgets.features import FeatureIndex
+
         if self.sae_dir is not None:
             own = self.sae_dir / name.rsplit("/", 1)[-1]
             return FeatureIndex.load(own if own.is_dir() else self.sae_dir, scope=scope)
@@ -235,6 +264,8 @@ class Workspace:
         )
 
     def _load(self, name: str) -> Any:
+        from scope_widgets import Microscope
+
         with self._loading:
             return Microscope.load(name, **self.load_options)
 

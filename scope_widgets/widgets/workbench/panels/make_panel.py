@@ -147,8 +147,9 @@ def _steering(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
     sizes = prompt.scope.n_layers, prompt.scope.n_heads
     in_model = [(layer, head) for layer, head in chosen if layer < sizes[0] and head < sizes[1]]
     compared = yield from prompt.lens.most_probable(prompt.trace)
-    view = SteeringPanel(prompt.scope, prompt.text, heads=in_model, **compared, **prompt.shared)
+    view = SteeringPanel(prompt.scope, prompt.text, heads=in_model, has_latents=True, **compared, **prompt.shared)
     view.compared_of = prompt.lens.most_probable
+    view.index_of = lambda: prompt.index(prompt.scope)
     return view
 
 
