@@ -467,3 +467,9 @@ export interface WorkbenchBarTraits extends ViewTraits {
   /** of the workbench's call, as Python, after the prompt */
   arguments: string[];
 }
+
+export interface FramedPageTraits extends ViewTraits {
+  /** HTML, shown without scripts */
+  document: string;
+  height: number | null;
+}

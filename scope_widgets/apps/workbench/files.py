@@ -65,14 +65,14 @@ class Files:
         return path
 
     def below(self, name: str) -> Path:
-        """Return where the folder of a name is.
+        """Return where the folder of a name is; "" is the workspace itself.
 
         Raises
         ------
         ValueError
             For whatever is no name, or where there is no such folder.
         """
-        path = self.path(name)
+        path = self.path(name) if name else self.folder
         if not path.is_dir():
             raise ValueError(f"There is no folder {opening(name)} in the workspace.")
         return path

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,10 @@ if TYPE_CHECKING:  # torch is imported when a model is loaded: the server answer
 DEMO = "demo"
 #: seconds that work which was stopped is waited for
 _PATIENCE_S = 10.0
+#: bytes of a layout that is read
+MOST_LAYOUT = 2**20
+#: where the layout of the page that changed last is kept
+LAST_LAYOUT = "last.layout.json"
 #: models that are held at once
 MOST_MODELS = 4
 
@@ -79,6 +84,7 @@ class Workspace:
         self.shown: list[Callable[[], set[str]]] = []
         self._indexes: dict[str, FeatureIndex] = {}
         self._loading = threading.Lock()
+        self._had_page = False
         #: done when the model of a new page is there
         self.started: Future[None] = Future()
 
@@ -136,6 +142,20 @@ class Workspace:
             client=client,
             model=str(scope.model_id),
         )
+
+    # -- layouts
+
+    def keep_layout(self, text: str) -> None:
+        """Write the layout of a page into the workspace: the server may end without a word."""
+        with suppress(OSError):  # a disk that is full ends no page
+            self.files.write(LAST_LAYOUT, text.encode())
+
+    def layout_before(self) -> str:
+        """Return the layout that a server before this one left, for its first page; "" for others, or without."""
+        had, self._had_page = self._had_page, True
+        with suppress(OSError, ValueError):
+            return "" if had else self.files.read(LAST_LAYOUT, MOST_LAYOUT).decode()
+        return ""
 
     # -- models
 

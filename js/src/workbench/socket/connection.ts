@@ -45,6 +45,7 @@ export class Connection {
   readonly #jobs = signal<readonly Job[]>([]);
   readonly #page = signal<SocketModel | undefined>(undefined);
   readonly #reason = signal("");
+  readonly #tries = signal(0);
   #socket: WebSocket | undefined;
   #session = "";
   /** Of the last message to the server, and of the last from it. */
@@ -74,6 +75,11 @@ export class Connection {
   /** Why it failed, in the server's words. */
   get reason(): ReadonlySignal<string> {
     return this.#reason;
+  }
+
+  /** How often it was tried since it was lost. */
+  get tries(): ReadonlySignal<number> {
+    return this.#tries;
   }
 
   /** Jobs of the server that this page has heard of, the latest first. */
@@ -119,6 +125,7 @@ export class Connection {
         this.#status.value = "refused";
         return;
       }
+      this.#tries.value++;
       this.#retry = setTimeout(() => this.#connect(), this.#wait);
       this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT);
     }
@@ -188,6 +195,7 @@ export class Connection {
     this.#heard(hello.got);
     this.#told = { number: this.#got, bytes: 0 };
     this.#wait = FIRST_WAIT;
+    this.#tries.value = 0;
     this.#status.value = "open";
     for (const one of this.#unheard) this.#write(one);
   }

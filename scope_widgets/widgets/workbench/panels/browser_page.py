@@ -73,6 +73,9 @@ class BrowserPage(Answers):
         self.sides: dict[str, PromptPanels] = {}
         self._open_side("a", scope, prompt)
 
+    #: the layout that a page before this one left, where another server had it
+    _before = ""
+
     # -- the wire
 
     def tell_all(self) -> None:
@@ -301,6 +304,7 @@ class BrowserPage(Answers):
             ],
             "selection_id": self.selection.id,
             "layout": self._layout,
+            "before": self._before,
         }
 
 

@@ -22,6 +22,7 @@ from scope_widgets.widgets.logit_lens_view import LogitLensView
 from scope_widgets.widgets.patching_map import PatchingMap
 from scope_widgets.widgets.steering_panel import SteeringPanel
 from scope_widgets.widgets.token_view import TokenView
+from scope_widgets.widgets.workbench.panels.folder_panels import make_report, make_runs
 from scope_widgets.widgets.workbench.panels.panel_prompt import Prompt
 from scope_widgets.widgets.workbench.panels.projection import make_projection
 
@@ -223,5 +224,19 @@ KINDS: dict[str, Kind] = {
         {"prompts": ("Prompts", 24, [])},
         of_prompt=False,
         subject="scores",
+    ),
+    "report": Kind(
+        "Report",
+        "a folder that report.analyse wrote: score, entries, evidence",
+        make_report,
+        {"folder": ("Folder in the workspace", "report", [])},
+        of_prompt=False,
+    ),
+    "runs": Kind(
+        "Runs",
+        "what was trained or measured, with its last values",
+        make_runs,
+        {"folder": ("Folder in the workspace, empty: all of it", "", [])},
+        of_prompt=False,
     ),
 }
