@@ -227,7 +227,7 @@ KINDS: dict[str, Kind] = {
     ),
     "report": Kind(
         "Report",
-        "a folder that report.analyse wrote: score, entries, evidence",
+        "what a model was documented as: score, entries, evidence",
         make_report,
         {"folder": ("Folder in the workspace", "report", [])},
         of_prompt=False,
