@@ -44,7 +44,7 @@ def between_texts(scope: Any, positive: str, negative: str, layer: int) -> Steps
     texts = [_lines(side, what) for side, what in ((positive, "more"), (negative, "less"))]
     yield JobStatus("running", "finding the direction")
     name = " over ".join(one[0] if len(one[0]) <= _SHOWN else f"{one[0][:_SHOWN]}…" for one in texts)
-    given = {"positive": texts[0], "negative": texts[1], "layer": operator.index(layer), "name": name}
+    given: dict[str, Any] = {"positive": texts[0], "negative": texts[1], "layer": operator.index(layer), "name": name}
     found = yield from submit(direction, scope, **given).follow()
     return AddDirection(found, 0.0)
 

@@ -44,7 +44,7 @@ def make_projection(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
     else:
         rows, layers, shown, provenance, code = _of_prompt(prompt)
     k = min(_NEIGHBOURS, (len(rows[0]) - 1) // 2)
-    options_of = {"perplexity": min(30.0, (len(rows[0]) - 2) / 3.0)} if method == "tsne" else {}
+    options_of: dict[str, Any] = {"perplexity": min(30.0, (len(rows[0]) - 2) / 3.0)} if method == "tsne" else {}
     found = []
     for at, x in enumerate(rows):
         yield JobStatus("running", f"layer {layers[at]}", at, len(rows))
