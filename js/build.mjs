@@ -36,6 +36,7 @@ for (const entry of [
   "projection_view",
   "attention_stack",
   "workbench_bar",
+  "framed_page",
   "saved_page",
   "workbench",
 ]) {

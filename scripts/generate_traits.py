@@ -18,6 +18,7 @@ import traitlets
 
 from scope_widgets import widgets
 from scope_widgets.widgets.core.view import View
+from scope_widgets.widgets.workbench.panels.framed_page import FramedPage
 from scope_widgets.widgets.workbench.workbench_bar import WorkbenchBar
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +33,7 @@ import type { Bytes } from "../core/bytes";
 def views() -> list[type[View]]:
     """Return the classes of all public views, and of the bar of the workbench."""
     public = [getattr(widgets, name) for name in widgets.__all__]
-    return [*(item for item in public if isinstance(item, type) and issubclass(item, View)), WorkbenchBar]
+    return [*(item for item in public if isinstance(item, type) and issubclass(item, View)), WorkbenchBar, FramedPage]
 
 
 def typescript(classes: Sequence[type[View]]) -> str:

@@ -17,6 +17,7 @@ import { createDials } from "./steering_panel/answers/kl_and_difference";
 import { type Continuations, createContinuations } from "./steering_panel/continuations/continuations";
 import { csv } from "./steering_panel/export";
 import { figure } from "./steering_panel/figure";
+import { createAddBox } from "./steering_panel/sliders/add_box";
 import { createPresetBox } from "./steering_panel/sliders/preset_box";
 import { presetsText } from "./steering_panel/sliders/presets";
 import { createSliderList } from "./steering_panel/sliders/slider_list";
@@ -48,6 +49,14 @@ function build(view: View<SteeringPanelTraits>): void {
   const say = (text: string, isError?: boolean): void => toolbar.say(text, isError);
   const attempt = (name: string, args: object): void =>
     void requests.ask(name, args).catch((error: Error) => say(error.message, true));
+  const add = (name: string, args: object): Promise<boolean> =>
+    requests.ask(name, args).then(
+      () => true,
+      (error: Error) => {
+        say(error.message, true);
+        return false;
+      },
+    );
   state.undoInPython = () => attempt("undo", {});
   const continuations = createContinuations(state, requests, say, until);
   const toolbar = addToolbar(view, state, answers, continuations);
@@ -62,6 +71,7 @@ function build(view: View<SteeringPanelTraits>): void {
     "div",
     { class: "sp-left" },
     ...createSliderList(state, actions, until),
+    createAddBox(state, add, until),
     createPresetBox(state, say, until),
     createSweepPanel(state, sweeps, tooltip, until),
   );

@@ -9,9 +9,14 @@ import { Connection, type Status } from "./workbench/socket/connection";
 import { answerTabs, keepToken, knownToken, pageId, takeFragment } from "./workbench/token";
 import { createTopBar, type TopBar } from "./workbench/top_bar";
 
+/** A server that restarts is back by then. */
+const PATIENT_TRIES = 4;
+const GONE =
+  "The server does not answer. Where it was ended, start microscope ui again with the same workspace, and open the address that it prints: the panels come back.";
+
 const SAID: Partial<Record<Status, string>> = {
   lost: "The connection is lost. What is shown stays, and is tried again …",
-  refused: "The server was started anew, with another token: open the address that it printed.",
+  refused: "The server was started anew, with another token. Paste the address that it printed; the panels come back.",
   elsewhere: "This page is shown in another tab.",
 };
 
@@ -118,10 +123,14 @@ function plain(event: KeyboardEvent, top: TopBar, panel?: string): Act {
 function connectionLine(connection: Connection, until: AbortSignal): HTMLElement {
   const text = h("span", { role: "status", "aria-live": "polite" });
   const now = h("button", { class: "sw-button wp-framed", type: "button", onclick: () => connection.retry() });
-  const line = h("div", { class: "wp-connection" }, text, now);
+  const form = tokenForm().form;
+  form.classList.add("wp-token-line");
+  const line = h("div", { class: "wp-connection" }, text, now, form);
   watch(until, () => {
     const status = connection.status.value;
-    text.textContent = SAID[status] ?? (status === "failed" ? connection.reason.value : "");
+    const gone = status === "lost" && connection.tries.value > PATIENT_TRIES;
+    text.textContent = gone ? GONE : (SAID[status] ?? (status === "failed" ? connection.reason.value : ""));
+    form.hidden = status !== "refused";
     line.hidden = !text.textContent;
     now.hidden = status !== "lost" && status !== "elsewhere";
     now.textContent = status === "elsewhere" ? "Show it here" : "Try now";
@@ -132,20 +141,25 @@ function connectionLine(connection: Connection, until: AbortSignal): HTMLElement
 
 /** The page was opened without its token, by a link or after the browser forgot it. */
 function askForToken(): void {
+  const { form, field } = tokenForm(
+    h("h1", { class: "wp-name" }, "microscope"),
+    h("p", {}, "Paste the address that `microscope ui` printed, or the token at its end: this tab does not know it."),
+  );
+  form.classList.add("wp-token");
+  document.body.append(form);
+  field.focus();
+}
+
+/** Takes an address with a token, or the token alone. */
+function tokenForm(...above: HTMLElement[]): { form: HTMLFormElement; field: HTMLInputElement } {
   const field = h("input", {
     class: "wp-input",
     type: "password",
     autocomplete: "off",
     "aria-label": "Address or token",
   });
-  const form = h(
-    "form",
-    { class: "wp-token" },
-    h("h1", { class: "wp-name" }, "microscope"),
-    h("p", {}, "Paste the address that `microscope ui` printed, or the token at its end: this tab does not know it."),
-    field,
-    h("button", { class: "sw-button wp-primary", type: "submit" }, "Open"),
-  );
+  const open = h("button", { class: "sw-button wp-primary", type: "submit" }, "Open");
+  const form = h("form", {}, ...above, field, open);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const token = field.value
@@ -157,8 +171,7 @@ function askForToken(): void {
     keepToken(token);
     location.reload();
   });
-  document.body.append(form);
-  field.focus();
+  return { form, field };
 }
 
 void begin();

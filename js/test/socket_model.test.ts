@@ -50,6 +50,20 @@ test("what Python says is there before anybody hears of it, and is not sent back
   expect(out).toEqual([]);
 });
 
+test("what was set here stays where Python spoke before it heard of it", () => {
+  const { one } = model(); // its messages have numbers from 1
+  one.set("a", 2);
+  one.take({ a: 7, b: [3] }, 0); // on its way while it was being set
+  expect([one.get("a"), one.get("b")]).toEqual([2, [3]]);
+  one.save_changes();
+  one.take({ a: 7 }, 0);
+  expect(one.get("a")).toBe(2);
+  one.take({ a: 7 }, 1); // Python has heard, and says otherwise
+  expect(one.get("a")).toBe(7);
+  one.take({ b: [4] });
+  expect(one.get("b")).toEqual([4]);
+});
+
 test("requests are answered by their ids, and refused where nobody answers any more", async () => {
   const { one, out } = model();
   const requests = new Requests(one, new AbortController().signal);

@@ -358,6 +358,38 @@ function stateOf(changes: Record<string, unknown> = {}) {
   return { model, state: new State(model, selectionOf(model, until), signal({} as any), until) };
 }
 
+test("a list of sliders that Python made before it heard of a move does not undo it", () => {
+  const { model, state } = stateOf();
+  state.set(1, 0.5);
+  const more = [...state.sliders.peek(), slider({ key: "late" })];
+  model.arrive("interventions", more);
+  model.arrive("enabled", [true, true, true, true]);
+  model.arrive("strengths", [null, 1, 0, 0]);
+  expect(state.setting.value.strengths).toEqual([null, 0.5, 0, 0]);
+  expect(model.saved.at(-1)).toMatchObject({ strengths: [null, 0.5, 0, 0] });
+  model.arrive("strengths", [null, 0.9, 0, 0]); // Python says otherwise
+  expect(state.setting.value.strengths).toEqual([null, 0.9, 0, 0]);
+});
+
+test("a slider that is held stays in hand where another one comes before it or goes", () => {
+  const { model, state } = stateOf();
+  state.slide(1, 0.5);
+  const others = state.sliders.peek().slice(1);
+  model.arrive("enabled", [true, true]);
+  model.arrive("strengths", [1, 0]);
+  model.arrive("interventions", others);
+  expect(state.moving.value).toEqual({ at: 0, strength: 0.5 });
+  state.release();
+  expect(state.setting.value.strengths).toEqual([0.5, 0]);
+  model.arrive("enabled", [true]);
+  model.arrive("strengths", [0]);
+  model.arrive("interventions", others.slice(1));
+  model.arrive("enabled", [true, true]);
+  model.arrive("strengths", [1, 0]);
+  model.arrive("interventions", others); // it was taken away, and is another one now
+  expect(state.setting.value.strengths).toEqual([1, 0]);
+});
+
 test("while a slider is dragged nothing is saved; on release once", () => {
   const { model, state } = stateOf();
   for (const strength of [0.9, 0.8, 0.7]) state.slide(1, strength);

@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="The extra [ui] is not installed.")
 
+from scope_widgets import tracking
 from scope_widgets.widgets.core.bundle import STATIC
 from tests.support import workbench_server
 from tests.support.guarded_page import guarded_page
@@ -148,3 +149,40 @@ def test_without_the_token_nothing_is_shown(browser: Any, served: Any) -> None:
         page.get_by_label("Address or token").fill(served.address)
         page.get_by_role("button", name="Open").click()
         page.locator(".wp-panel canvas").first.wait_for()
+
+
+def test_without_python_a_head_is_found_steered_and_saved(page: Any, screenshot: Any) -> None:
+    attribution = page.get_by_role("region", name="Attribution")
+    attribution.get_by_text("3.1", exact=True).first.click()
+    steering = page.get_by_role("region", name="Steering")
+    steering.get_by_role("button", name="Add head 3.1").click()
+    slider = steering.get_by_role("slider").first
+    slider.focus()
+    slider.press("Home")
+    page.wait_for_function("() => !document.querySelector('.sp-slider .sp-field')?.value.startsWith('1')")
+    form = steering.get_by_role("form", name="Add a slider")
+    form.get_by_label("more").fill("John")
+    form.get_by_label("less").fill("Mary")
+    form.get_by_role("button", name="Add").click()
+    steering.get_by_text("add John over Mary").wait_for()
+    assert steering.locator(".sp-field").first.input_value() == "0"  # the head stays as it was put
+    form.get_by_label("more").fill("Nebuchadnezzar")
+    form.get_by_label("less").fill("Mary")
+    form.get_by_role("button", name="Add").click()
+    steering.get_by_text("vocabulary").first.wait_for()
+    page.get_by_role("button", name="More").click()
+    with page.expect_download() as saved:
+        page.get_by_role("menuitem").filter(has_text="Save as a page").click()
+    assert saved.value.suggested_filename == "session.html"
+    screenshot(page, "workbench_steered", compared=False)
+
+
+def test_runs_are_shown_in_a_frame_without_scripts(page: Any, served: Any) -> None:
+    with tracking.run(served.workspace.files.folder / "one", config={"note": HOSTILE}) as run:
+        run.log({"loss": 0.25})
+    add(page, "Runs")
+    page.locator(".wp-form").get_by_role("button", name="Run").click()
+    page.locator(".fp-frame").wait_for()
+    frame = page.frame_locator(".fp-frame")
+    frame.get_by_text("0.25").wait_for()
+    assert frame.locator("img, script").count() == 0

@@ -17,6 +17,8 @@ from scope_widgets.widgets.workbench.panels.make_panel import checked, suggested
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
 OTHER = "When Anna and Paul went to the park, Paul gave a book to"
+#: what they show lies in a workspace, see test_folder_panels.py
+OF_FOLDERS = {"report", "runs"}
 SMALL = {"circuit": {"pairs": 6}, "ioi": {"prompts": 8}}
 
 
@@ -50,15 +52,25 @@ def shown(page: BrowserPage) -> dict[str, Any]:
 
 
 def test_every_kind_follows_the_prompt_and_is_in_the_notebook(page: BrowserPage) -> None:
-    for kind in KINDS:
+    for kind in set(KINDS) - OF_FOLDERS:
         add(page, kind)
     page.selection.heads = [(2, 1)]
     before = shown(page)
     page.sides["a"].bar.change_prompt(OTHER)
     after = shown(page)
-    for name in ("attentiona", "headsa", "lensa", "attributiona", "steeringa", "featuresa", "circuita", "ioia"):
+    for name in (
+        "attentiona",
+        "headsa",
+        "lensa",
+        "attributiona",
+        "steeringa",
+        "featuresa",
+        "circuita",
+        "ioia",
+        "stacka",
+    ):
         assert after[name] is before[name]
-    for name in ("tokensa", "patchinga"):
+    for name in ("tokensa", "patchinga", "projectiona"):
         assert after[name] is not before[name]
         assert before[name].comm is None  # what it takes the place of is closed
     assert after["patchinga"].other_prompt() == OTHER.replace("Paul gave", "Anna gave")
@@ -67,6 +79,8 @@ def test_every_kind_follows_the_prompt_and_is_in_the_notebook(page: BrowserPage)
     assert sorted(type(view).__name__ for view in made) == sorted(type(view).__name__ for view in after.values())
     tokens = next(view for view in made if type(view).__name__ == "TokenView")
     np.testing.assert_array_equal(tokens.numbers["loss"], after["tokensa"].numbers["loss"])
+    projection = next(view for view in made if type(view).__name__ == "ProjectionView")
+    np.testing.assert_allclose(projection.points, after["projectiona"].points)
     attribution = next(view for view in made if type(view).__name__ == "AttributionView")
     np.testing.assert_allclose(
         attribution.result.to_dataframe().contribution, after["attributiona"].result.to_dataframe().contribution

@@ -426,6 +426,8 @@ export interface SteeringPanelTraits extends ViewTraits {
   temperature: number;
   seed: number;
   continue_on_release: boolean;
+  /** latents of an autoencoder can be added by their number */
+  has_latents: boolean;
   height: number | null;
 }
 
@@ -464,4 +466,10 @@ export interface WorkbenchBarTraits extends ViewTraits {
   note: string;
   /** of the workbench's call, as Python, after the prompt */
   arguments: string[];
+}
+
+export interface FramedPageTraits extends ViewTraits {
+  /** HTML, shown without scripts */
+  document: string;
+  height: number | null;
 }

@@ -13,6 +13,11 @@ const TRAITS = ["interventions", "strengths", "enabled"] as const;
 
 const same = (one: unknown, other: unknown): boolean => JSON.stringify(one) === JSON.stringify(other);
 
+/** One slider: where it stands, and whether it is on. */
+type One = readonly [strength: Strength | undefined, on: boolean | undefined];
+
+const oneOf = ({ strengths, enabled }: Setting, at: number): One => [strengths[at], enabled[at]];
+
 export class State {
   readonly saved: boolean;
   readonly history = new History<Setting>();
@@ -41,6 +46,8 @@ export class State {
   /** As the page was saved. */
   readonly #start: Setting;
   #writing = false;
+  /** What a person did last to a slider, and what it stood at before, by its key: until Python says otherwise. */
+  readonly #done = new Map<string, { before: One; now: One }>();
 
   constructor(
     readonly model: Model<SteeringPanelTraits>,
@@ -195,15 +202,23 @@ export class State {
   #put(setting: Setting, input = performance.now()): void {
     if (this.#frozen) return;
     this.input = input;
-    this.#writing = true;
-    this.model.set("strengths", setting.strengths);
-    this.model.set("enabled", setting.enabled);
-    this.#writing = false;
+    const before = this.#known.peek().setting;
+    for (const [at, { key }] of this.sliders.peek().entries())
+      if (!same(oneOf(before, at), oneOf(setting, at)))
+        this.#done.set(key, { before: oneOf(before, at), now: oneOf(setting, at) });
+    this.#set(setting);
     batch(() => {
       this.#known.value = { ...this.#known.peek(), setting };
       this.releases.value++;
     });
     this.model.save_changes();
+  }
+
+  #set(setting: Setting): void {
+    this.#writing = true;
+    this.model.set("strengths", setting.strengths);
+    this.model.set("enabled", setting.enabled);
+    this.#writing = false;
   }
 
   #read(): { sliders: Slider[]; setting: Setting } {
@@ -229,14 +244,48 @@ export class State {
       next.sliders.map(({ key }) => key),
       before.sliders.map(({ key }) => key),
     );
+    const moving = this.moving.peek();
+    const held = moving && before.sliders[moving.at]?.key;
+    const redone = others && this.#redo(next);
     if (others) this.history.clear();
     else this.history.leave(before.setting);
+    // a slider that is gone, and comes back, is another one
+    for (const key of this.#done.keys())
+      if (!others || !next.sliders.some((slider) => slider.key === key)) this.#done.delete(key);
     this.input = performance.now();
     batch(() => {
-      if (others) this.moving.value = undefined;
-      this.#known.value = next;
+      if (others && moving) {
+        const at = next.sliders.findIndex(({ key }) => key === held);
+        this.moving.value = at < 0 ? undefined : { at, strength: moving.strength };
+      }
+      this.#known.value = redone || next;
       this.current.value = Math.min(this.current.peek(), Math.max(0, length - 1));
       this.releases.value++;
     });
+    if (redone) {
+      this.#set(redone.setting);
+      this.model.save_changes();
+    }
+  }
+
+  /**
+   * A list of other sliders that Python made before it heard what was done here has them where they stood before:
+   * they are put there again. Undefined where nothing was undone.
+   */
+  #redo({
+    sliders,
+    setting,
+  }: {
+    sliders: Slider[];
+    setting: Setting;
+  }): { sliders: Slider[]; setting: Setting } | undefined {
+    const [strengths, enabled] = [[...setting.strengths], [...setting.enabled]];
+    for (const [at, { key }] of sliders.entries()) {
+      const done = this.#done.get(key);
+      if (done && same(oneOf(setting, at), done.before))
+        [strengths[at], enabled[at]] = [done.now[0] ?? null, done.now[1] ?? true];
+    }
+    const redone = { strengths, enabled };
+    return same(redone, setting) ? undefined : { sliders, setting: redone };
   }
 }

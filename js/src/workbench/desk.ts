@@ -289,7 +289,10 @@ export class Desk {
       this.#go(server.layout);
       return;
     }
-    const saved = linked ?? kept;
+    // a server that was ended left it in the workspace
+    const before = layouts.parsed(this.#page.get("before") ?? "");
+    const saved = linked ?? kept ?? before;
+    if (saved && saved === before) this.say("The panels of the last session are shown again.");
     if (!saved) {
       const columns = layouts.widened({ columns: [] }, innerWidth).columns.map((): PanelSpec[] => []);
       for (const [at, kind] of FIRST.entries())

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -40,7 +40,7 @@ def create_app(
     Parameters
     ----------
     workspace : Workspace
-        Started; the application closes it when it ends.
+        Started, or beginning to; the application closes it when it ends.
     token : str
         The secret that every request brings, see `Gate`.
     hosts : iterable of str
@@ -93,7 +93,7 @@ def create_app(
     ]
     install(app, workspace, compat())
     for router in routers:
-        app.include_router(router)
+        app.include_router(router, dependencies=[Depends(workspace.ready)])
     return Gate(
         app,
         token=token,
@@ -111,4 +111,5 @@ async def _health(request: Request) -> Response:
 async def _whoami(request: Request) -> Response:
     """Answer whoever has the token, so that a page knows whether its own is still the server's."""
     state: Any = request.app.state
+    await state.workspace.ready()
     return JSONResponse({"models": list(state.workspace.models), "pages": len(state.visits.all())})

@@ -64,6 +64,19 @@ class Files:
             raise ValueError(f"{opening(name)} leads out of the workspace.")
         return path
 
+    def below(self, name: str) -> Path:
+        """Return where the folder of a name is; "" is the workspace itself.
+
+        Raises
+        ------
+        ValueError
+            For whatever is no name, or where there is no such folder.
+        """
+        path = self.path(name) if name else self.folder
+        if not path.is_dir():
+            raise ValueError(f"There is no folder {opening(name)} in the workspace.")
+        return path
+
     def list(self) -> list[Entry]:
         """Return the files, by their names."""
         found = []

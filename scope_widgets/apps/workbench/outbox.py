@@ -49,14 +49,15 @@ class Outbox:
         self._sent: deque[tuple[int, bytes]] = deque()
         self._bytes = 0
         self._number = 0
+        self._heard = 0
         self.overflowed = False
 
     def put(self, head: dict[str, Any], buffers: list[Any]) -> None:
         """Take a message to the page."""
-        message = _Message(head, list(buffers))
         with self._lock:
             if self.overflowed:
                 return
+            message = _Message({**head, "heard": self._heard}, list(buffers))
             if not self._overtake(message):
                 self._waiting.append(message)
                 self._bytes += message.size
@@ -64,6 +65,22 @@ class Outbox:
                 self._drop()
                 self.overflowed = True
         self._wake()
+
+    def hear(self, head: dict[str, Any], number: int) -> None:
+        """Know that what is put from now on was said after a message of the page was heard.
+
+        What waits of the traits that it sets is older than they, and not sent. What is on its way says in ``heard``
+        that it does not know of them yet, and the page leaves it.
+        """
+        with self._lock:
+            self._heard = number
+            if head.get("kind") != "update" or not isinstance(head.get("state"), dict):
+                return
+            for waiting in self._waiting:
+                if waiting.head.get("id") == head.get("id") and waiting.head["kind"] == "update":
+                    self._bytes -= waiting.size
+                    _leave_out(waiting, set(head["state"]))
+                    self._bytes += waiting.size
 
     def take(self, got: int = 0) -> bytes | None:
         """Return the next message as it is sent, with the number of the last that came; None where there is none."""
@@ -99,7 +116,7 @@ class Outbox:
         """Forget all: the page begins anew, and so do the numbers."""
         with self._lock:
             self._drop()
-            self._number, self.overflowed = 0, False
+            self._number, self._heard, self.overflowed = 0, 0, False
 
     def _drop(self) -> None:
         self._waiting.clear()
@@ -147,16 +164,26 @@ def _progress_of(head: dict[str, Any]) -> str | None:
 
 def _merge(earlier: _Message, later: _Message) -> None:
     """Put the traits of a later update into an earlier one."""
-    names = set(later.head["state"]) | {path[0] for path in later.head["buffer_paths"]}
-    kept = [
-        (path, one)
-        for path, one in zip(earlier.head["buffer_paths"], earlier.buffers, strict=True)
-        if path[0] not in names
-    ]
-    state = {name: one for name, one in earlier.head["state"].items() if name not in names}
+    _leave_out(earlier, set(later.head["state"]) | {path[0] for path in later.head["buffer_paths"]})
     earlier.head = {
         **earlier.head,
-        "state": {**state, **later.head["state"]},
-        "buffer_paths": [path for path, _ in kept] + later.head["buffer_paths"],
+        "heard": later.head["heard"],
+        "state": {**earlier.head["state"], **later.head["state"]},
+        "buffer_paths": earlier.head["buffer_paths"] + later.head["buffer_paths"],
     }
-    earlier.buffers = [one for _, one in kept] + later.buffers
+    earlier.buffers = earlier.buffers + later.buffers
+
+
+def _leave_out(update: _Message, names: set[str]) -> None:
+    """Take traits out of an update."""
+    kept = [
+        (path, one)
+        for path, one in zip(update.head["buffer_paths"], update.buffers, strict=True)
+        if path[0] not in names
+    ]
+    update.head = {
+        **update.head,
+        "state": {name: one for name, one in update.head["state"].items() if name not in names},
+        "buffer_paths": [path for path, _ in kept],
+    }
+    update.buffers = [one for _, one in kept]

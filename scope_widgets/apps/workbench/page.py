@@ -29,12 +29,14 @@ class WorkbenchPage(BrowserPage):
 
     def __init__(self, workspace: Workspace, outbox: Outbox, client: str) -> None:
         self._workspace = workspace
+        self._before = workspace.layout_before()
         super().__init__(
             workspace.scope(workspace.default),
             FIRST_PROMPT,
             outbox,
             workspace.index,
             lambda model, steps: workspace.jobs.queue(model).in_turn(client, steps),
+            workspace.files.below,
         )
 
     def scope_of(self, model: str) -> Any:
@@ -43,6 +45,12 @@ class WorkbenchPage(BrowserPage):
             return self._workspace.scope(model)
         except KeyError as unknown:
             raise ValueError(str(unknown.args[0])) from None
+
+    def answer_layout(self, text: str) -> Answer:
+        """Remember how the page has its panels, in the workspace too."""
+        found = super().answer_layout(text)
+        self._workspace.keep_layout(text)
+        return found
 
     def answer_models(self) -> Answer:
         """Answer with the models that are loaded, and those of the workspace that can be."""

@@ -45,7 +45,7 @@ def serve(
     Parameters
     ----------
     workspace : Workspace
-        Is started first, so that nobody waits for the model afterwards.
+        Its model is loaded while the browser loads the page; where that fails the server ends.
     host : str, default "127.0.0.1"
         Another one than this machine's own needs `allowed_hosts`.
     port : int, default 0
@@ -64,7 +64,7 @@ def serve(
     ValueError
         For a host that others reach without a name that it goes by, or a prefix that is none.
     OSError
-        Where the port is taken.
+        Where the port is taken, or the model is not there.
     """
     allowed = list(allowed_hosts)
     check_host(host, allowed)
@@ -73,7 +73,6 @@ def serve(
     listening = _listen(host, port)
     try:
         port = listening.getsockname()[1]
-        workspace.start()
         token = new_token()
         app = create_app(
             workspace, token=token, hosts=hosts_of(host, port, allowed), root_path=root_path, routers=routers
@@ -83,7 +82,11 @@ def serve(
         if not _is_local(host):
             print(OPEN.format(host=host), file=sys.stderr)
         serving = _Server(config_of(app), lambda: _tell(address, say, open_browser))
+        workspace.started.add_done_callback(lambda started: serving.end_if(started.exception() is not None))
+        workspace.begin()
         serving.run(sockets=[listening])
+        if workspace.started.done() and (problem := workspace.started.exception()) is not None:
+            raise problem
     finally:
         listening.close()
         workspace.close()
@@ -114,6 +117,10 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+
+    def end_if(self, failed: bool) -> None:
+        """End where there is nothing to serve."""
+        self.should_exit |= failed
 
     async def startup(self, sockets: Any = None) -> None:
         await super().startup(sockets=sockets)

@@ -124,7 +124,7 @@ class Sockets:
                 continue
             if type(acknowledged := head.pop("got", None)) is int:
                 visit.outbox.arrived(acknowledged)
-            number = head.pop("n", None)
+            number = head.get("n")
             if head["kind"] not in ("update", "custom"):
                 continue
             if type(number) is not int:

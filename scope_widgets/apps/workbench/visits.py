@@ -8,12 +8,14 @@ import secrets
 import threading
 import time
 from collections import OrderedDict, deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scope_widgets.apps.workbench.jobs import Record
 from scope_widgets.apps.workbench.outbox import Outbox
-from scope_widgets.apps.workbench.page import WorkbenchPage
 from scope_widgets.apps.workbench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from scope_widgets.apps.workbench.page import WorkbenchPage
 
 #: pages at once, and seconds that one is kept without a socket
 MOST_PAGES = 64
@@ -91,7 +93,7 @@ class Visits:
         async with visit.making:
             if visit.page is None:
                 try:
-                    visit.page = await self._workspace.kernel.run(WorkbenchPage, self._workspace, visit.outbox, id)
+                    visit.page = await self._workspace.kernel.run(_page, self._workspace, visit.outbox, id)
                 except BaseException:
                     self._visits.pop(id, None)
                     raise
@@ -177,9 +179,17 @@ class Visits:
                 visit.outbox.put({"kind": "job", "id": record.id, "job": record.to_dict()}, [])
 
 
+def _page(workspace: Workspace, outbox: Outbox, id: str) -> WorkbenchPage:
+    """Make a page; its views bring torch, which is there only when the model is."""
+    from scope_widgets.apps.workbench.page import WorkbenchPage
+
+    return WorkbenchPage(workspace, outbox, id)
+
+
 def _hear(visit: Visit, head: dict[str, Any], buffers: list[Any]) -> None:
     if visit.page is None:
         return
+    visit.outbox.hear(head, head.get("n", 0))
     with contextlib.suppress(ValueError):  # what a browser of ours does not say is not answered
         visit.page.hear(head, buffers)
 

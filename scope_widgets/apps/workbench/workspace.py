@@ -6,23 +6,29 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from scope_widgets import Microscope
 from scope_widgets._bar_steps import wait_for_stopped
 from scope_widgets._job import Job, JobStatus, Steps
 from scope_widgets._untrusted import opening
 from scope_widgets.apps.workbench.files import Files
 from scope_widgets.apps.workbench.jobs import Jobs, Record
 from scope_widgets.apps.workbench.kernel import Kernel
-from scope_widgets.features import FeatureIndex
-from scope_widgets.models.load_estimate import LoadEstimate, estimate_load
-from scope_widgets.models.remote_dispatch import submit_aside
+
+if TYPE_CHECKING:  # torch is imported when a model is loaded: the server answers before
+    from scope_widgets.features import FeatureIndex
+    from scope_widgets.models.load_estimate import LoadEstimate
 
 DEMO = "demo"
 #: seconds that work which was stopped is waited for
 _PATIENCE_S = 10.0
+#: bytes of a layout that is read
+MOST_LAYOUT = 2**20
+#: where the layout of the page that changed last is kept
+LAST_LAYOUT = "last.layout.json"
 #: models that are held at once
 MOST_MODELS = 4
 
@@ -78,12 +84,33 @@ class Workspace:
         self.shown: list[Callable[[], set[str]]] = []
         self._indexes: dict[str, FeatureIndex] = {}
         self._loading = threading.Lock()
+        self._had_page = False
+        #: done when the model of a new page is there
+        self.started: Future[None] = Future()
 
     def start(self) -> None:
         """Load the model of a new page; whoever starts the server hears what is wrong with it."""
         scope = self._load(self.default)
         self.default = str(scope.model_id)
         self.models[self.default] = scope
+        if not self.started.done():
+            self.started.set_result(None)
+
+    def begin(self) -> None:
+        """Have `start` done on the models' thread, and do not wait: `started` says when, and what went wrong."""
+        self.kernel.soon(self._try_to_start)
+
+    def _try_to_start(self) -> None:
+        try:
+            self.start()
+            import_module("scope_widgets.apps.workbench.page")  # a browser is on its way
+        except BaseException as problem:
+            if not self.started.done():
+                self.started.set_exception(problem)
+
+    async def ready(self) -> None:
+        """Wait until the model of a new page is there."""
+        await asyncio.shield(asyncio.wrap_future(self.started))
 
     def close(self) -> None:
         """Stop all jobs and end the thread of the models."""
@@ -107,12 +134,28 @@ class Workspace:
         client : str, default ""
             Who asks: turns are fair over clients.
         """
+        from scope_widgets.models.remote_dispatch import submit_aside
+
         return self.jobs.submit(
             name,
             lambda: submit_aside(function, *args, **kwargs).follow(),
             client=client,
             model=str(scope.model_id),
         )
+
+    # -- layouts
+
+    def keep_layout(self, text: str) -> None:
+        """Write the layout of a page into the workspace: the server may end without a word."""
+        with suppress(OSError):  # a disk that is full ends no page
+            self.files.write(LAST_LAYOUT, text.encode())
+
+    def layout_before(self) -> str:
+        """Return the layout that a server before this one left, for its first page; "" for others, or without."""
+        had, self._had_page = self._had_page, True
+        with suppress(OSError, ValueError):
+            return "" if had else self.files.read(LAST_LAYOUT, MOST_LAYOUT).decode()
+        return ""
 
     # -- models
 
@@ -136,6 +179,8 @@ class Workspace:
         ValueError
             For a name that is not to be loaded here, see `check_name`.
         """
+        from scope_widgets.models.load_estimate import estimate_load
+
         return estimate_load(self.check_name(name))
 
     def check_name(self, name: str) -> str:
@@ -170,6 +215,8 @@ class Workspace:
         """
         if name in self.models:
             return self.models[name]
+        from scope_widgets.models.load_estimate import estimate_load
+
         given = self.check_name(name)
         estimate = estimate_load(given)
         if len(self.models) >= MOST_MODELS or not estimate.fits:
@@ -224,6 +271,8 @@ class Workspace:
         return self._indexes[name]
 
     def _find_index(self, scope: Any, name: str) -> FeatureIndex:
+        from scope_widgets.features import FeatureIndex
+
         if self.sae_dir is not None:
             own = self.sae_dir / name.rsplit("/", 1)[-1]
             return FeatureIndex.load(own if own.is_dir() else self.sae_dir, scope=scope)
@@ -235,6 +284,8 @@ class Workspace:
         )
 
     def _load(self, name: str) -> Any:
+        from scope_widgets import Microscope
+
         with self._loading:
             return Microscope.load(name, **self.load_options)
 

@@ -16,7 +16,7 @@ import traitlets
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets._reproducing_calls import literal
-from scope_widgets.steering import Intervention, ScaleHead, Session, Steered, sweep
+from scope_widgets.steering import ClampNeuron, Intervention, ScaleHead, Session, Steered, sweep
 from scope_widgets.steering.apply_interventions import checked_interventions
 from scope_widgets.widgets.core.drawing.svg_sheet import Paper
 from scope_widgets.widgets.core.intervening import Intervening, SharesInterventions, share_lists
@@ -30,7 +30,7 @@ from scope_widgets.widgets.core.shared_interventions import Row, SharedIntervent
 from scope_widgets.widgets.core.view import TALLEST, Answer, LongAnswer, View
 from scope_widgets.widgets.figures.captions import origin
 from scope_widgets.widgets.figures.steering import draw_steering
-from scope_widgets.widgets.steering_panel import presets, sliders
+from scope_widgets.widgets.steering_panel import additions, presets, sliders
 from scope_widgets.widgets.steering_panel.next_token_reader import SHOWN, Reader
 
 #: strengths of a slider that a saved page knows
@@ -103,6 +103,9 @@ class SteeringPanel(SharesInterventions, Prompted):
         "continue_on_release": bool,
     }
 
+    #: returns the `FeatureIndex` whose latents can be added, where there is one
+    index_of: Callable[[], Any] | None = None
+
     interactive = traitlets.Bool(True, help="answers come soon enough to follow a slider").tag(sync=True)
     model_name = traitlets.Unicode().tag(sync=True)
     prompt_tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -118,6 +121,7 @@ class SteeringPanel(SharesInterventions, Prompted):
     temperature = traitlets.Float(0.0, min=0.0, max=10.0).tag(sync=True)
     seed = traitlets.Int(0, min=0, max=2**53 - 1).tag(sync=True)
     continue_on_release = traitlets.Bool(True).tag(sync=True)
+    has_latents = traitlets.Bool(help="latents of an autoencoder can be added by their number").tag(sync=True)
     height = traitlets.Int(None, allow_none=True, min=240, max=TALLEST).tag(sync=True)
 
     def __init__(
@@ -511,6 +515,26 @@ class SteeringPanel(SharesInterventions, Prompted):
     def answer_add_head(self, layer: int, head: int) -> Answer:
         """Add a slider for a head."""
         return {"key": self.add(ScaleHead(operator.index(layer), operator.index(head), 1.0))}, []
+
+    def answer_add_words(self, word: str, versus: str, layer: int) -> LongAnswer:
+        """Add a slider for the direction from one word to another."""
+        intervention = yield from additions.between_words(self._session.scope, word, versus, layer)
+        return {"key": self.add(intervention)}, []
+
+    def answer_add_texts(self, positive: str, negative: str, layer: int) -> LongAnswer:
+        """Add a slider for the direction from some texts to others, each a line."""
+        intervention = yield from additions.between_texts(self._session.scope, positive, negative, layer)
+        return {"key": self.add(intervention)}, []
+
+    def answer_add_neuron(self, layer: int, neuron: int) -> Answer:
+        """Add a slider for a neuron."""
+        return {"key": self.add(ClampNeuron(operator.index(layer), operator.index(neuron), math.nan))}, []
+
+    def answer_add_latent(self, latent: int) -> Answer:
+        """Add a slider for a latent of the autoencoder that the panel has."""
+        if self.index_of is None:
+            raise ValueError("This panel has no autoencoder: give interventions=[steering.ClampFeature(sae, latent)].")
+        return {"key": self.add(additions.of_latent(self.index_of(), operator.index(latent)))}, []
 
     def answer_remove(self, key: str) -> Answer:
         """Take a slider away."""

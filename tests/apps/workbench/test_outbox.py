@@ -89,3 +89,23 @@ def test_a_browser_that_takes_nothing_costs_no_more_than_the_bound(monkeypatch: 
     box.put(*update("a", x=1))
     ((head, _),) = taken(box)
     assert head["n"] == 1
+
+
+def test_what_a_page_set_since_is_not_told_anew() -> None:
+    box = Outbox(lambda: None)
+    box.put(*update("a", x=1, y=1, z=b"old"))
+    box.put(*update("b", x=1))
+    box.hear(update("a", x=5, z=b"new")[0] | {"state": {"x": 5, "z": None}}, 3)
+    box.put(*update("a", y=2))
+    (first, buffers), (second, _) = taken(box)
+    assert (first["state"], buffers, first["heard"]) == ({"y": 2}, [], 3)
+    assert (second["state"], second["heard"]) == ({"x": 1}, 0)  # the page knows that it was said before
+
+
+def test_what_was_said_before_a_page_was_heard_says_so() -> None:
+    box = Outbox(lambda: None)
+    box.put(*update("a", x=1))
+    (sent, _), *_ = taken(box)
+    box.hear({"kind": "custom", "id": "a", "content": {}}, 1)
+    box.put(*update("a", x=2))
+    assert (sent["heard"], taken(box)[0][0]["heard"]) == (0, 1)

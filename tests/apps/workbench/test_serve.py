@@ -96,6 +96,24 @@ def test_a_port_that_is_taken_says_so(served: Served, tmp_path: Path, capsys: py
     assert main(["ui", "--port", "70000"]) == 2
 
 
+def test_a_model_that_is_not_there_ends_the_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["ui", "--no-open", "--model", str(tmp_path / "none"), "--workspace", str(tmp_path / "files")]
+    assert main(given) == 1
+    out, said = capsys.readouterr()
+    assert "#token=" in out  # it could be reached meanwhile
+    assert "none" in said
+    assert "Traceback" not in said
+
+
+def test_the_server_is_there_before_what_models_need() -> None:
+    code = (
+        "import sys, scope_widgets.apps.workbench.serve as s; "
+        "print([one for one in ('torch', 'transformers', 'ipywidgets', 'pandas') if one in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
 def test_memory_is_estimated_before_a_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: Served) -> None:
     demo = estimate_load("demo")
     assert demo.fits

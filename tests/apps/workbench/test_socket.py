@@ -17,6 +17,7 @@ import pytest
 from scope_widgets import lens
 from scope_widgets.apps.workbench import outbox, socket, visits
 from scope_widgets.apps.workbench.frames import MOST_INBOUND
+from scope_widgets.apps.workbench.workspace import Workspace
 from tests.support.workbench_server import Page, Served
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -310,3 +311,13 @@ def test_two_prompts_stand_side_by_side(page: Page) -> None:
     page.ask("single")
     page.until(lambda: list(page.models["page"]["sides"]) == ["a"])
     assert [one["id"] for one in page.models["page"]["panels"]] == ["panel1"]
+
+
+def test_a_server_that_was_ended_leaves_its_layout_in_the_workspace(served: Served) -> None:
+    page = Page(served, new_id()).opened()
+    page.ask("layout", text='{"v":1,"layout":7}')
+    page.close()
+    workspace = Workspace(served.workspace.files.folder)  # as another server on the same folder has it
+    assert workspace.layout_before() == '{"v":1,"layout":7}'
+    assert workspace.layout_before() == ""  # one page begins with it, and others anew
+    workspace.kernel.close()

@@ -5,7 +5,9 @@ import type { State } from "../state";
 import { createRow, type RowActions } from "./slider_row";
 
 const EMPTY =
-  "There is nothing to steer yet. Give directions=[…], heads=[(layer, head)], neurons=[(layer, neuron)] or interventions=[…], or select a head in another view that shares the selection.";
+  "There is nothing to steer yet. Add a direction between two words or texts, a head or a neuron below, or select a head in another view that shares the selection.";
+/** Of a page that was saved without a slider. */
+const NOTHING = "There was nothing to steer when this page was saved.";
 
 export function createSliderList(
   state: State,
@@ -29,7 +31,7 @@ export function createSliderList(
     list.replaceChildren(
       ...(sliders.length
         ? sliders.map((_, at) => createRow(state, at, actions, rows.signal))
-        : [h("p", { class: "sp-empty" }, EMPTY)]),
+        : [h("p", { class: "sp-empty" }, state.saved ? NOTHING : EMPTY)]),
     );
     if (focused) list.querySelectorAll<HTMLElement>(".sp-thumb")[state.current.peek()]?.focus();
   });

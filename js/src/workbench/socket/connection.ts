@@ -45,6 +45,7 @@ export class Connection {
   readonly #jobs = signal<readonly Job[]>([]);
   readonly #page = signal<SocketModel | undefined>(undefined);
   readonly #reason = signal("");
+  readonly #tries = signal(0);
   #socket: WebSocket | undefined;
   #session = "";
   /** Of the last message to the server, and of the last from it. */
@@ -74,6 +75,11 @@ export class Connection {
   /** Why it failed, in the server's words. */
   get reason(): ReadonlySignal<string> {
     return this.#reason;
+  }
+
+  /** How often it was tried since it was lost. */
+  get tries(): ReadonlySignal<number> {
+    return this.#tries;
   }
 
   /** Jobs of the server that this page has heard of, the latest first. */
@@ -119,6 +125,7 @@ export class Connection {
         this.#status.value = "refused";
         return;
       }
+      this.#tries.value++;
       this.#retry = setTimeout(() => this.#connect(), this.#wait);
       this.#wait = Math.min(2 * this.#wait, LONGEST_WAIT);
     }
@@ -156,13 +163,13 @@ export class Connection {
     const model = this.models.get(id);
     if (head.kind === "open") {
       const state = whole(head.state, head.buffer_paths, buffers);
-      if (model) model.take(state);
+      if (model) model.take(state, head.heard);
       else {
         const made = new SocketModel(id, state, (out, parts) => this.#send(out, parts ?? []));
         this.models.set(id, made);
         if (id === "page") this.#page.value = made;
       }
-    } else if (head.kind === "update") model?.take(whole(head.state, head.buffer_paths, buffers));
+    } else if (head.kind === "update") model?.take(whole(head.state, head.buffer_paths, buffers), head.heard);
     else if (head.kind === "custom") model?.hear(head.content, buffers);
     else if (head.kind === "close") this.models.delete(id);
     else if (head.kind === "job") {
@@ -188,14 +195,16 @@ export class Connection {
     this.#heard(hello.got);
     this.#told = { number: this.#got, bytes: 0 };
     this.#wait = FIRST_WAIT;
+    this.#tries.value = 0;
     this.#status.value = "open";
     for (const one of this.#unheard) this.#write(one);
   }
 
-  #send(head: Head, buffers: ArrayBuffer[]): void {
+  #send(head: Head, buffers: ArrayBuffer[]): number {
     const one = { number: ++this.#sent, head, buffers };
     this.#unheard.push(one);
     if (this.#status.peek() === "open") this.#write(one);
+    return one.number;
   }
 
   #write({ number, head, buffers }: { number: number; head: Head; buffers: ArrayBuffer[] }): void {

@@ -11,13 +11,16 @@ export class SocketModel implements Model<any> {
   #state: State;
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #changed = new Set<string>();
+  /** Number of the message by which a trait was set here last. */
+  readonly #set = new Map<string, number>();
   /** Ids of requests without an answer. */
   readonly #waiting = new Set<string>();
 
   constructor(
     readonly id: string,
     state: State,
-    readonly out: (head: Head, buffers?: ArrayBuffer[]) => void,
+    /** Returns the number of the message. */
+    readonly out: (head: Head, buffers?: ArrayBuffer[]) => number,
   ) {
     this.#state = state;
   }
@@ -38,7 +41,8 @@ export class SocketModel implements Model<any> {
     if (!this.#changed.size) return;
     const state = Object.fromEntries([...this.#changed].map((name) => [name, this.#state[name]]));
     this.#changed.clear();
-    this.out({ kind: "update", id: this.id, state, buffer_paths: [] });
+    const number = this.out({ kind: "update", id: this.id, state, buffer_paths: [] });
+    for (const name of Object.keys(state)) this.#set.set(name, number);
   }
 
   on(event: string, listener: Listener): void {
@@ -57,13 +61,16 @@ export class SocketModel implements Model<any> {
     this.out({ kind: "custom", id: this.id, content }, buffers);
   }
 
-  /** Take what Python says: first all of it, then whoever listens hears of each change. */
-  take(state: State): void {
-    const names = Object.keys(state).filter((name) => !equal(this.#state[name], state[name]));
-    for (const name of names) {
-      this.#state[name] = state[name];
-      this.#changed.delete(name);
-    }
+  /**
+   * Take what Python says: first all of it, then whoever listens hears of each change. `heard` is the last message from
+   * here that it knew of: what was set here since is newer, and stays.
+   */
+  take(state: State, heard = Number.POSITIVE_INFINITY): void {
+    const names = Object.keys(state).filter(
+      (name) =>
+        !this.#changed.has(name) && (this.#set.get(name) ?? 0) <= heard && !equal(this.#state[name], state[name]),
+    );
+    for (const name of names) this.#state[name] = state[name];
     for (const name of names) this.#tell(`change:${name}`);
   }
 

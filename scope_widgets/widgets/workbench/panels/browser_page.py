@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from scope_widgets._job import JobStatus, Steps
@@ -14,6 +15,7 @@ from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.socket_comm import Outbox, SocketComm
 from scope_widgets.widgets.workbench.panels.make_panel import KINDS, checked, suggested
 from scope_widgets.widgets.workbench.panels.notebook_cells import notebook
+from scope_widgets.widgets.workbench.panels.panel_prompt import no_folder
 from scope_widgets.widgets.workbench.panels.prompt_panels import PromptPanels
 
 #: the page itself among the ids of views
@@ -38,6 +40,8 @@ class BrowserPage(Answers):
         Returns the `FeatureIndex` of a microscope's autoencoder; raises ValueError where there is none.
     in_turn : callable
         Goes through the steps of long work when it is their turn: ``in_turn(model_id, steps)``.
+    folder : callable
+        Returns where a folder of the workspace is; raises ValueError for what is none.
 
     Attributes
     ----------
@@ -58,15 +62,19 @@ class BrowserPage(Answers):
         outbox: Outbox,
         index: Callable[[Any], Any],
         in_turn: Callable[[str, Steps[Any]], Steps[Any]],
+        folder: Callable[[str], Path] = no_folder,
     ) -> None:
         self._running, self._paused = set(), {}
-        self._outbox, self._index, self._in_turn = outbox, index, in_turn
+        self._outbox, self._index, self._in_turn, self._folder = outbox, index, in_turn, folder
         self._comms: dict[str, SocketComm] = {}
         self._told: dict[str, Any] | None = None
         self._layout = ""
         self.selection = Selection()
         self.sides: dict[str, PromptPanels] = {}
         self._open_side("a", scope, prompt)
+
+    #: the layout that a page before this one left, where another server had it
+    _before = ""
 
     # -- the wire
 
@@ -222,6 +230,7 @@ class BrowserPage(Answers):
             index=self._index,
             in_turn=lambda steps: self._in_turn(model, steps),
             changed=self._changed,
+            folder=self._folder,
         )
 
     def _open_side(self, side: str, scope: Any, prompt: str) -> None:
@@ -295,6 +304,7 @@ class BrowserPage(Answers):
             ],
             "selection_id": self.selection.id,
             "layout": self._layout,
+            "before": self._before,
         }
 
 

@@ -12,52 +12,23 @@ from scope_widgets._untrusted import opening
 from scope_widgets.models.remote_dispatch import submit, submit_aside
 from scope_widgets.patching.patching_experiment import Experiment
 from scope_widgets.patching.sweeps import Sweep
+from scope_widgets.widgets.attention_stack import AttentionStack
 from scope_widgets.widgets.attention_view import AttentionView
 from scope_widgets.widgets.attribution_view import AttributionView
 from scope_widgets.widgets.circuit_graph import CircuitGraph
-from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.feature_browser import FeatureBrowser
 from scope_widgets.widgets.head_table import HeadTable
 from scope_widgets.widgets.logit_lens_view import LogitLensView
 from scope_widgets.widgets.patching_map import PatchingMap
 from scope_widgets.widgets.steering_panel import SteeringPanel
 from scope_widgets.widgets.token_view import TokenView
-from scope_widgets.widgets.workbench.shared_lens import SharedLens
+from scope_widgets.widgets.workbench.panels.folder_panels import make_report, make_runs
+from scope_widgets.widgets.workbench.panels.panel_prompt import Prompt
+from scope_widgets.widgets.workbench.panels.projection import make_projection
 
 #: heads, prompts and pairs that one panel asks for at most
 MOST_PROMPTS = 200
 MOST_SCALED = 16
-
-
-@dataclass
-class Prompt:
-    """What a panel is made of.
-
-    Attributes
-    ----------
-    scope : Microscope
-    text : str
-    trace : Trace
-    lens : SharedLens
-    selection : Selection
-    index : callable
-        Returns the `FeatureIndex` of a microscope's SAE; raises ValueError where there is none.
-    in_turn : callable
-        Goes through steps when it is their turn at the model.
-    """
-
-    scope: Any
-    text: str
-    trace: Any
-    lens: SharedLens
-    selection: Selection
-    index: Callable[[Any], Any]
-    in_turn: Callable[[Steps[Any]], Steps[Any]]
-
-    @property
-    def shared(self) -> dict[str, Any]:
-        """What all its views are given."""
-        return {"selection": self.selection, "prompt_line": False}
 
 
 @dataclass(frozen=True)
@@ -128,6 +99,11 @@ def _attention(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
     return AttentionView(prompt.trace, **prompt.shared)
 
 
+def _stack(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
+    yield JobStatus("running", "drawing the heads")
+    return AttentionStack(prompt.trace, **prompt.shared)
+
+
 def _lens(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
     found = yield from prompt.lens.of(prompt.trace)
     view = LogitLensView(found, scope=prompt.scope, **prompt.shared)
@@ -172,8 +148,9 @@ def _steering(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
     sizes = prompt.scope.n_layers, prompt.scope.n_heads
     in_model = [(layer, head) for layer, head in chosen if layer < sizes[0] and head < sizes[1]]
     compared = yield from prompt.lens.most_probable(prompt.trace)
-    view = SteeringPanel(prompt.scope, prompt.text, heads=in_model, **compared, **prompt.shared)
+    view = SteeringPanel(prompt.scope, prompt.text, heads=in_model, has_latents=True, **compared, **prompt.shared)
     view.compared_of = prompt.lens.most_probable
+    view.index_of = lambda: prompt.index(prompt.scope)
     return view
 
 
@@ -200,6 +177,7 @@ def _ioi(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
 KINDS: dict[str, Kind] = {
     "attention": Kind("Attention", "what each head attends to", _attention, subject="trace"),
     "heads": Kind("Heads", "statistics and classes of all heads", _heads, subject="scores, labels"),
+    "stack": Kind("Attention in 3D", "all heads of all layers, one behind the other", _stack, subject="trace"),
     "lens": Kind("Logit lens", "what each layer would predict", _lens),
     "attribution": Kind("Attribution", "what writes the answer's logit", _attribution),
     "tokens": Kind("Tokens", "the loss of each token", _tokens, subject=""),
@@ -214,6 +192,16 @@ KINDS: dict[str, Kind] = {
         },
     ),
     "steering": Kind("Steering", "change heads and directions, and see what comes next", _steering),
+    "projection": Kind(
+        "Projection",
+        "the residual streams of the tokens in the plane, layer by layer",
+        make_projection,
+        {
+            "method": ("Method", "pca", ["pca", "tsne", "umap"]),
+            "recording": ("Recording in the workspace, empty: this prompt", "", []),
+        },
+        subject="",
+    ),
     "features": Kind(
         "Features", "latents of the sparse autoencoder", _features, of_prompt=False, subject="index, scope"
     ),
@@ -236,5 +224,19 @@ KINDS: dict[str, Kind] = {
         {"prompts": ("Prompts", 24, [])},
         of_prompt=False,
         subject="scores",
+    ),
+    "report": Kind(
+        "Report",
+        "what a model was documented as: score, entries, evidence",
+        make_report,
+        {"folder": ("Folder in the workspace", "report", [])},
+        of_prompt=False,
+    ),
+    "runs": Kind(
+        "Runs",
+        "what was trained or measured, with its last values",
+        make_runs,
+        {"folder": ("Folder in the workspace, empty: all of it", "", [])},
+        of_prompt=False,
     ),
 }

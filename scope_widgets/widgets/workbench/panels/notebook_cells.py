@@ -10,6 +10,7 @@ from typing import Any
 from scope_widgets._reproducing_calls import literal
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.steering_panel import SteeringPanel
+from scope_widgets.widgets.workbench.panels.framed_page import FramedPage
 from scope_widgets.widgets.workbench.panels.make_panel import KINDS
 from scope_widgets.widgets.workbench.panels.prompt_panels import Panel, PromptPanels
 
@@ -61,6 +62,8 @@ def _code(panel: Panel, side: PromptPanels, assigned: dict[str, str]) -> str:
         text = view.answer_code([None if one is None else float(one) for one in view.strengths])[0]["text"]
         assigned.clear()  # it loads the model anew
         return str(text).rstrip().removesuffix(")") + ", selection=selection)"
+    if isinstance(view, FramedPage):
+        return str(view.made_by).rstrip()
     lines: list[str] = []
     for line in view.made_by.rstrip("\n").split("\n"):
         name, equals, _ = line.partition(" = ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from scope_widgets._job import Job, JobStatus, Steps
@@ -12,7 +13,8 @@ from scope_widgets.widgets.core.prompt_line import Prompted, PromptFollower, che
 from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.figures.captions import origin
 from scope_widgets.widgets.workbench.corrupted_prompt import carried_over
-from scope_widgets.widgets.workbench.panels.make_panel import KINDS, Prompt, make_panel
+from scope_widgets.widgets.workbench.panels.make_panel import KINDS, make_panel
+from scope_widgets.widgets.workbench.panels.panel_prompt import Prompt, no_folder
 from scope_widgets.widgets.workbench.shared_lens import SharedLens
 from scope_widgets.widgets.workbench.workbench_bar import WorkbenchBar
 
@@ -48,8 +50,8 @@ class PromptPanels:
     scope : Microscope
     prompt : str
     selection : Selection
-    index, in_turn : callable
-        See `make_panel.Prompt`.
+    index, in_turn, folder : callable
+        See `panel_prompt.Prompt`.
     changed : callable
         Called when the prompt, or the view of a panel, is another one.
 
@@ -71,10 +73,11 @@ class PromptPanels:
         index: Callable[[Any], Any],
         in_turn: Callable[[Steps[Any]], Steps[Any]],
         changed: Callable[[], None],
+        folder: Callable[[str], Path] = no_folder,
     ) -> None:
         check_prompt(prompt)
         self.scope, self.selection = scope, selection
-        self._index, self._in_turn, self._changed = index, in_turn, changed
+        self._index, self._in_turn, self._changed, self._folder = index, in_turn, changed, folder
         self._lens = SharedLens()
         self.panels: dict[str, Panel] = {}
         self._trace = Job(self._traced(prompt)).result(progress=False)
@@ -131,7 +134,7 @@ class PromptPanels:
         self.bar.close()
 
     def _of(self, text: str, trace: Any) -> Prompt:
-        return Prompt(self.scope, text, trace, self._lens, self.selection, self._index, self._in_turn)
+        return Prompt(self.scope, text, trace, self._lens, self.selection, self._index, self._in_turn, self._folder)
 
     def _traced(self, text: str) -> Steps[Any]:
         yield JobStatus("running", "running the model")

@@ -1,0 +1,106 @@
+"""Panels of what lies in the workspace: a report, and the runs below a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from html import escape
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from scope_widgets import report, tracking
+from scope_widgets._job import JobStatus, Steps
+from scope_widgets.widgets.workbench.panels.framed_page import FramedPage
+from scope_widgets.widgets.workbench.panels.panel_prompt import Prompt
+
+#: rows and columns of runs that are shown, and characters of a cell
+MOST_RUNS = 500
+MOST_COLUMNS = 40
+_CELL = 200
+#: folders that are named where another one was asked for
+_NAMED = 20
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Runs</title><style>
+body {{ margin: 0; font: 12px/16px system-ui, sans-serif; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: 2px 12px 2px 0; text-align: left; vertical-align: top; border-bottom: 1px solid #8884; }}
+td {{ white-space: nowrap; max-width: 40ch; overflow: hidden; text-overflow: ellipsis; }}
+th {{ position: sticky; top: 0; background: Canvas; }}
+</style></head><body>{body}</body></html>
+"""
+
+
+def make_report(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
+    """Show the documentation of a folder in the workspace: score, entries with their evidence, architecture.
+
+    Raises
+    ------
+    ValueError
+        Where there is none, or it is damaged.
+    """
+    yield JobStatus("running", "reading the report")
+    name = str(options["folder"]).strip()
+    folder = prompt.folder(name)
+    try:
+        found = report.Documentation.load(folder)
+    except FileNotFoundError:
+        raise ValueError(f"There is no report in {name!r}: {_reports(prompt.folder(''))}") from None
+    words = import_module("scope_widgets.report.pages.words")
+    # its figures are views with scripts, which a frame does not run
+    page = import_module("scope_widgets.report.pages.html").to_html(replace(found, figures=()))
+    rows = [[entry.status, entry.behaviour, entry.kind, words.claim(entry)] for entry in found.entries]
+    made_by = f"from scope_widgets import report\n\nreport.Documentation.load({folder.name!r})\n"
+    return FramedPage(
+        page,
+        (["status", "behaviour", "kind", "claim"], rows),
+        title=f"Report, {found.model_id}, {len(rows)} entries",
+        made_by=made_by,
+        selection=prompt.selection,
+    )
+
+
+def make_runs(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
+    """Show the runs in and below a folder of the workspace, the last begun first.
+
+    Raises
+    ------
+    ValueError
+        Where there is no such folder.
+    """
+    yield JobStatus("running", "reading the runs")
+    name = str(options["folder"]).strip()
+    folder = prompt.folder(name)
+    frame = tracking.runs(folder)
+    columns = list(frame.columns)[:MOST_COLUMNS]
+    rows = [[_text(one) for one in row] for row in frame[columns].head(MOST_RUNS).itertuples(index=False)]
+    more = f"<p>{len(frame) - len(rows):,} more runs are not shown.</p>" if len(frame) > len(rows) else ""
+    none = "<p>There are no runs here: microscope train, evals and tracking.run(folder) leave them.</p>"
+    body = f"{_table(columns, rows)}{more}" if rows else none
+    return FramedPage(
+        _PAGE.format(body=body),
+        (columns, rows),
+        title=f"Runs in {folder.name}, {len(frame):,}",
+        made_by=f"from scope_widgets import tracking\n\ntracking.runs({folder.name!r})\n",
+        selection=prompt.selection,
+    )
+
+
+def _reports(workspace: Path) -> str:
+    there = sorted(path.parent.name for path in workspace.glob("*/documentation.json"))[:_NAMED]
+    return f"there are {', '.join(there)}." if there else "report.analyse(scope, folder) writes one."
+
+
+def _text(value: Any) -> str:
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return str(value)[:_CELL]
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(str(cell))}</th>" for cell in header)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,75 @@
+"""Panels of what lies in a workspace: reports, runs, projections of recordings; hostile texts are texts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scope_widgets import features, geometry, report, tracking
+from scope_widgets._job import Job
+from scope_widgets.apps.workbench.files import Files
+from scope_widgets.widgets.core.selection import Selection
+from scope_widgets.widgets.workbench.panels.make_panel import checked, make_panel
+from scope_widgets.widgets.workbench.panels.panel_prompt import Prompt, no_folder
+from scope_widgets.widgets.workbench.shared_lens import SharedLens
+
+HOSTILE = "</td><script>alert(1)</script>"
+TEXTS = ["Mary gave John a book", "the dog runs to the house", "John and Mary went to the store", "the cats run"]
+
+
+def panel(scope: Any, folder: Path, kind: str, /, text: str = "Mary gave John a book", **options: Any) -> Any:
+    prompt = Prompt(
+        scope, text, scope.trace(text), SharedLens(), Selection(), no_folder, lambda steps: steps, Files(folder).below
+    )
+    return Job(make_panel(kind, prompt, checked(kind, options))).result(progress=False)
+
+
+def test_runs_are_a_table_of_texts(demo: Any, tmp_path: Path) -> None:
+    with tracking.run(tmp_path / "first", config={"rate": 0.5, "note": HOSTILE}) as run:
+        run.log({"loss": 0.25})
+    view = panel(demo, tmp_path, "runs")
+    assert view.title.endswith(", 1")
+    assert "0.25" in view.document
+    assert "<script" not in view.document
+    assert "&lt;script&gt;" in view.document
+    assert view.still_table()[1][0][0] == "first"
+    (tmp_path / "empty").mkdir()
+    assert "no runs here" in panel(demo, tmp_path, "runs", folder="empty").document
+    for name in ("../x", "nowhere", "/etc"):
+        with pytest.raises(ValueError, match=r"no folder|no name"):
+            panel(demo, tmp_path, "runs", folder=name)
+
+
+def test_a_report_has_its_entries_without_scripts(demo: Any, tmp_path: Path) -> None:
+    found = report.document(demo, [])
+    found.save(tmp_path / "mine")
+    view = panel(demo, tmp_path, "report", folder="mine")
+    assert "<script" not in view.document
+    assert "demo" in view.document
+    assert view.made_by.endswith("report.Documentation.load('mine')\n")
+    with pytest.raises(ValueError, match="there are mine"):
+        panel(demo, tmp_path, "report", folder="")
+    (tmp_path / "mine" / "documentation.json").write_text("{}")
+    with pytest.raises(ValueError):
+        panel(demo, tmp_path, "report", folder="mine")
+
+
+def test_a_recording_is_projected_as_the_library_does(demo: Any, tmp_path: Path) -> None:
+    recording = features.record(demo, TEXTS, layers=[1, 2], folder=tmp_path / "rec", progress=False)
+    view = panel(demo, tmp_path, "projection", recording="rec")
+    chosen = geometry.points(recording, 1, n=2000)
+    expected = geometry.project(recording.rows(1)[chosen.rows], k=min(10, (len(chosen) - 1) // 2))
+    shown, wanted = (np.ptp(one, 0) for one in (view.points[0], expected.coordinates))
+    np.testing.assert_allclose(shown / shown[0], wanted / wanted[0], rtol=1e-5)  # layers are drawn in one size
+    assert view.layers == [1, 2]
+
+
+def test_a_prompt_is_projected_without_its_first_token(demo: Any, tmp_path: Path) -> None:
+    view = panel(demo, tmp_path, "projection")
+    assert view.n_points == len(demo.trace("Mary gave John a book").tokens) - 1
+    assert view.layers == list(range(demo.n_layers + 1))
+    with pytest.raises(ValueError, match="4 tokens or more"):
+        panel(demo, tmp_path, "projection", text="the dog")
