@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-BUILD = ROOT / "build" / "docs"
+BUILD = Path(os.environ.get("SCOPE_DOCS_BUILD", ROOT / "build" / "docs"))
 SITE = BUILD / "site"
 #: where a page's links to files outside docs/ lead on the site; a link to any other file becomes its name
 ELSEWHERE = {
