@@ -1,4 +1,4 @@
-"""Sphinx's settings. `make docs` (`scripts/build_docs.py`) runs them on a copy of this folder with the notebooks in it."""
+"""Sphinx's settings. `make docs` (`scripts/build_docs.py`) runs them on a copy of this folder, with notebooks."""
 
 import os
 import sys
@@ -12,8 +12,8 @@ from scope_widgets import __version__ as release
 
 project = "scope-widgets"
 author = copyright = "The scope-widgets developers"
-extensions = ["myst_nb", "sphinx.ext.autodoc", "docstrings", "generated_pages", "frames"]
-exclude_patterns = ["_extension", "_kernel"] + os.environ.get("SCOPE_DOCS_WITHOUT", "").split()
+extensions = ["myst_nb", "sphinx.ext.autodoc", "docstrings", "generated_pages", "frames", "mathml"]
+exclude_patterns = ["_extension", "_kernel"]
 
 # pages
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
@@ -39,6 +39,7 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "imported-members": True}
 default_role = "name"
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = f"scope-widgets {release}"
 html_static_path = ["_static"]

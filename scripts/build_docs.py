@@ -26,7 +26,9 @@ ELSEWHERE = {
 }
 _LINK = re.compile(r"(!?)\[((?:[^\]\[]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 #: starts the lower half of a process without any network but its own, which kernels talk over
-_LOOPBACK = "import fcntl, socket, struct; s = socket.socket(); fcntl.ioctl(s, 0x8914, struct.pack('16sh', b'lo', 1 | 64))"
+_LOOPBACK = (
+    "import fcntl, socket, struct; s = socket.socket(); fcntl.ioctl(s, 0x8914, struct.pack('16sh', b'lo', 1 | 64))"
+)
 
 
 def main() -> int:
@@ -53,13 +55,23 @@ def main() -> int:
     command = [sys.executable, "-m", "sphinx", "-n", "-W", "--keep-going", "-q", "-b", "html", str(source), str(SITE)]
     if not options.network and isolated():
         print("built without a network", flush=True)
-        command = ["unshare", "-rn", sys.executable, "-c", f"{_LOOPBACK}; import os, sys; os.execv(sys.argv[1], sys.argv[1:])", *command]
+        command = [
+            "unshare",
+            "-rn",
+            sys.executable,
+            "-c",
+            f"{_LOOPBACK}; import os, sys; os.execv(sys.argv[1], sys.argv[1:])",
+            *command,
+        ]
     return subprocess.run(command, env=environment, cwd=ROOT).returncode
 
 
 def isolated() -> bool:
     """Return whether the system lets this process be without a network."""
-    return bool(shutil.which("unshare")) and subprocess.run(["unshare", "-rn", sys.executable, "-c", _LOOPBACK], capture_output=True).returncode == 0
+    return (
+        bool(shutil.which("unshare"))
+        and subprocess.run(["unshare", "-rn", sys.executable, "-c", _LOOPBACK], capture_output=True).returncode == 0
+    )
 
 
 def stage(folder: Path) -> Path:

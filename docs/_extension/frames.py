@@ -1,6 +1,7 @@
 """Addresses of frames, which know where the root of the site is only when a page is written."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -19,14 +20,22 @@ def copy(app, error):
     views = Path(app.outdir) / "views"
     shutil.rmtree(views, ignore_errors=True)
     views.mkdir()
+    front(views / "front.html")
     shown = {name for page in Path(app.outdir).rglob("*.html") for name in _names(page)}
     for name in sorted(shown):
         shutil.copy(Path(os.environ["SCOPE_DOCS_VIEWS"]) / name, views / name)
 
 
-def _names(page):
-    import re
+def front(path):
+    """Write the view of the front page."""
+    from scope_widgets import Microscope, widgets
 
+    trace = Microscope.load("demo").trace("When Mary and John went to the store, John gave a drink to")
+    widgets.AttentionView(trace, selected_heads=[(3, 1)]).to_html(path)
+
+
+def _names(page):
+    """Return the files that the frames of a page show."""
     return re.findall(r'src="(?:\.\./)*views/([0-9a-f]{16}\.html)"', page.read_text(encoding="utf-8"))
 
 

@@ -6,9 +6,23 @@ import os
 from pathlib import Path
 
 ROOT = Path(os.environ["SCOPE_DOCS_ROOT"])
-ROOMS = (
-    "heads lens patching ioi circuits steering editing features probing geometry evals report plots tracking widgets".split()
-)
+ROOMS = [
+    "heads",
+    "lens",
+    "patching",
+    "ioi",
+    "circuits",
+    "steering",
+    "editing",
+    "features",
+    "probing",
+    "geometry",
+    "evals",
+    "report",
+    "plots",
+    "tracking",
+    "widgets",
+]
 
 
 def api_page(room):
@@ -22,7 +36,14 @@ def write(app):
     source = Path(app.srcdir)
     for room in ROOMS:
         _write(source / "api" / f"{room}.md", api_page(room))
-    _write(source / "performance.md", (source / "performance.md").read_text(encoding="utf-8").replace("{figures}", figures()))
+    decisions = source / "decisions" / "README.md"
+    pages = "\n".join(sorted(path.stem for path in decisions.parent.glob("*.md") if path != decisions))
+    said = decisions.read_text(encoding="utf-8").partition("\n```{toctree}")[0]
+    _write(decisions, f"{said}\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n")
+    _write(
+        source / "performance.md",
+        (source / "performance.md").read_text(encoding="utf-8").replace("{figures}", figures()),
+    )
     _write(source / "errors.md", (source / "errors.md").read_text(encoding="utf-8").replace("{errors}", errors()))
 
 
@@ -45,7 +66,7 @@ def figures():
 def errors():
     """Return the sentences of errors, by the module that raises them; what is filled in stands as ⟨...⟩."""
     lines = []
-    for room in ROOMS + ["models", "traces", "remote"]:
+    for room in [*ROOMS, "models", "traces", "remote"]:
         rows = []
         for path in sorted((ROOT / "scope_widgets" / room).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

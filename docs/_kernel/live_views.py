@@ -1,4 +1,4 @@
-"""Run in the kernel of each page before its first cell: what displays as a view is saved as a page, and shown in a frame.
+"""Run in the kernel of each page before its first cell: what displays as a view is saved, and shown in a frame.
 
 A frame has what the view has, without a kernel and without a network. Views that share a selection are linked within
 one page only: `widgets.save_html([view, table], ...)` makes such a one.
@@ -26,8 +26,8 @@ def frame(name, height, write):
     # the place of the page is known when the site is written: see _extension/frames.py
     display(
         HTML(
-            f'<iframe class="sw-frame" loading="lazy" title="{name}" height="{height}" src="site-root/views/{path.name}">'
-            "</iframe>"
+            f'<iframe class="sw-frame" loading="lazy" title="{name}" height="{height}"'
+            f' src="site-root/views/{path.name}"></iframe>'
         )
     )
 

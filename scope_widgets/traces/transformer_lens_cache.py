@@ -28,8 +28,8 @@ class TransformerLensCache(Mapping[str, Tensor]):
 
     `cache["blocks.0.attn.hook_pattern"]` and `cache["pattern", 0]` are the same. Tensors are those of the trace, not
     copies, with a batch axis of one before them where the trace is of one prompt (`remove_batch_dim` takes it off).
-    Weights are not folded and nothing is centred: the numbers are those of TransformerLens's `TransformerBridge`, and of
-    its `HookedTransformer` where that is loaded with `from_pretrained_no_processing`.
+    Weights are not folded and nothing is centred: the numbers are those of TransformerLens's `TransformerBridge`, and
+    of its `HookedTransformer` where that is loaded with `from_pretrained_no_processing`.
 
     Queries and keys are recorded after rotary embedding: `attn.hook_rot_q`, and `attn.hook_q` in models without it.
 
@@ -93,7 +93,9 @@ class TransformerLensCache(Mapping[str, Tensor]):
             When the trace is of several prompts.
         """
         if len(self._trace) > 1:
-            raise ValueError(f"This trace has {len(self._trace)} prompts: take one, trace[i], before its batch axis goes.")
+            raise ValueError(
+                f"This trace has {len(self._trace)} prompts: take one, trace[i], before its batch axis goes."
+            )
         return TransformerLensCache(self._trace[0], has_batch_dim=False)
 
     def _long(self, key: object) -> str:

@@ -50,14 +50,20 @@ def last_value(code, names):
 
 
 def as_array(value):
-    return value.detach().double().numpy() if isinstance(value, torch.Tensor) and value.is_floating_point() else np.asarray(value)
+    return (
+        value.detach().double().numpy()
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+        else np.asarray(value)
+    )
 
 
 def test_there_are_thirty():
     assert len(PAIRS) >= 30
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.split("# scope-widgets\n")[1].strip().splitlines()[-1][:60])
+@pytest.mark.parametrize(
+    "pair", PAIRS, ids=lambda pair: pair.split("# scope-widgets\n")[1].strip().splitlines()[-1][:60]
+)
 def test_both_give_the_same(pair, names):
     theirs, ours = pair.split("# scope-widgets\n")
     theirs, ours = as_array(last_value(theirs, names)), as_array(last_value(ours, names))

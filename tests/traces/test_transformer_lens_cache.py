@@ -1,4 +1,4 @@
-"""A trace under TransformerLens's names; that the numbers are its numbers says tests/docs/test_from_transformer_lens.py."""
+"""A trace under TransformerLens's names; tests/docs/test_from_transformer_lens.py has its numbers."""
 
 import pytest
 import torch
