@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -91,13 +92,16 @@ def seen_by_a_browser(site: Path) -> Iterator[str]:
     """Yield a sentence for each error a page logs, each request to elsewhere, and each frame that draws nothing."""
     from playwright.sync_api import Error, sync_playwright
 
+    from tests.support import view_page
+
     handler = partial(_Quiet, directory=str(site))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     root = f"http://127.0.0.1:{server.server_port}/"
     said: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch()
+        path = view_page.chromium(os.environ.get("SCOPE_CHROMIUM"))
+        browser = playwright.chromium.launch(executable_path=path, args=view_page.FLAGS)
         page = browser.new_page()
 
         def guard(route: Any) -> None:
