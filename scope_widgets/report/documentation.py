@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from scope_widgets._files import check_folder, write_text
 from scope_widgets._json_fields import decode, encode
@@ -65,6 +65,8 @@ class Documentation(Result):
     >>> documentation.entries[0].status
     'untested'
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.report:documentation"
 
     entries: tuple[Entry, ...]
     suite: str

@@ -59,6 +59,11 @@ def test_free_text_and_the_order_of_names_do_not_count():
     one = report.Entry("circuit", ("input->m0", "m0->logits"), "ioi", {"copies": "IO"}, note="a")
     other = report.Entry("circuit", ("m0->logits", "input->m0"), "ioi", {"copies": "IO"}, id="x", note="b")
     assert one.digest == other.digest
+    parts = {"all": [{"copies": "IO"}, {"depends_on": ["S", "IO"]}]}
+    one = report.Entry("mlp", ("m0",), "ioi", parts)
+    other = report.Entry("mlp", ("m0",), "ioi", {"depends_on": ["IO", "S"], "copies": "IO"})
+    assert one.digest == other.digest
+    assert one.digest != report.Entry("mlp", ("m0",), "ioi", {"depends_on": ["IO", "S"]}).digest
 
 
 def test_roles_of_ioi():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 import traitlets
 
+from scope_widgets import geometry
 from scope_widgets._provenance import Provenance
 from scope_widgets.geometry.procrustes import align_layers
 from scope_widgets.widgets import ProjectionView, Selection
@@ -43,6 +45,74 @@ def test_one_picture_stays_as_it_is() -> None:
     assert view.title == "Projection by UMAP, 300 points"
     tensor = ProjectionView(torch.tensor(given["points"], requires_grad=True))
     assert places_of(tensor).tolist() == places_of(view).tolist()
+
+
+def of_layers(seed: int = 0) -> list[geometry.Projection]:
+    """Return projections of two layers, of which the second lacks a row; rows are tokens 1 and 2 of 20 texts."""
+    draw = np.random.default_rng(seed)
+    found = []
+    for layer in (1, 4):
+        rows = np.arange(40)
+        texts = tuple(("", f" a{text}", f" b{text}") for text in range(20))
+        made = geometry.Points(
+            draw.normal(size=(40, 5)), rows, None, Provenance("demo"), layer, rows // 2, 1 + rows % 2, texts
+        )
+        found.append(geometry.project(made if layer == 1 else made.taken(np.arange(1, 40)), k=3))
+    return found
+
+
+def test_a_projection_says_its_own_options() -> None:
+    projection = of_layers()[0]
+    view = projection.widget()
+    np.testing.assert_array_equal(places_of(view)[0], projection.coordinates.astype(np.float32))
+    assert (view.colour, values_of(view)["norm"].tolist()) == ("norm", projection.norms.astype(np.float32).tolist())
+    assert view._texts.token(3) == " b1" == projection.tokens()[3]
+    assert view.axes[0].startswith("component 1, ")
+    assert "Of a point's 3 nearest neighbours" in view.fidelity[0]
+    assert view.title == "Projection by PCA, demo, 40 points"
+    named = ProjectionView(projection, colours={"x": np.arange(40.0)}, method="mine", layer=0)
+    assert (named.colour, named.title) == ("x", "Projection by mine, demo, 40 points")
+    assert len(ProjectionView(geometry.project(np.eye(12), n=3, k=2)).axes) == 2
+
+
+def test_layers_share_the_rows_that_all_have() -> None:
+    first, second = of_layers()
+    view = ProjectionView([first, second], colours={"row": np.arange(40.0)}, align=False)
+    assert (view.layers, view.n_points) == ([1, 4], 39)
+    np.testing.assert_array_equal(values_of(view)["row"], np.arange(1, 40))
+    np.testing.assert_array_equal(places_of(view)[1], second.coordinates.astype(np.float32))
+    np.testing.assert_array_equal(places_of(view)[0], first.coordinates[1:].astype(np.float32))
+    assert view._texts.token(0) == " b0"
+    assert "1 point not in every layer left out." in view.fidelity[0]
+    assert view.arguments == ["[projection_1, projection_4]", "colours=colours", "align=False"]
+    with pytest.raises(TypeError, match="one is of type int"):
+        ProjectionView([first, 3])
+    with pytest.raises(ValueError, match="no row in common"):
+        ProjectionView([first, geometry.project(dataclasses.replace(_points(), rows=np.arange(60, 100)), k=3)])
+
+
+def _points() -> geometry.Points:
+    return geometry.Points(np.random.default_rng(0).normal(size=(40, 5)), np.arange(40), None, Provenance("demo"))
+
+
+def test_code_makes_the_projection_again() -> None:
+    view = geometry.project(np.random.default_rng(0).normal(size=(40, 5)), k=3).widget()
+    assert "projection = geometry.project(x, k=3)" in view.made_by
+    assert "from scope_widgets import geometry\n" in view.made_by
+    assert view.arguments == ["projection"]
+
+
+def test_points_of_one_text_are_the_tokens_that_views_share() -> None:
+    shared = Selection(tokens=[1, 7])
+    view = ProjectionView(np.eye(4, 2), texts=[["a", "b", "c", "d"]], selection=shared)
+    assert view.selected_points == [(0, 1)]
+    assert shared.tokens == [1, 7]
+    view.selected_points = [(0, 3), (0, 2)]
+    assert shared.tokens == [3, 2]
+    shared.tokens = [0]
+    assert view.selected_points == [(0, 0)]
+    two = ProjectionView(np.eye(4, 2), texts=[["a", "b"], ["c", "d"]], selected_points=[(1, 0)])
+    assert two.selected_tokens == []
 
 
 def test_layers_are_aligned_unless_it_is_said() -> None:

@@ -13,6 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from scope_widgets._version import __version__
+from scope_widgets.apps.workbench.api import install
+from scope_widgets.apps.workbench.api.docs_page import is_public
+from scope_widgets.apps.workbench.compat import routers as compat
 from scope_widgets.apps.workbench.gate import Gate
 from scope_widgets.apps.workbench.socket import Sockets
 from scope_widgets.apps.workbench.static_files import FOLDER, StaticFiles
@@ -88,13 +91,14 @@ def create_app(
         Route("/api/v1/whoami", _whoami),
         WebSocketRoute("/api/v1/socket", sockets.serve),
     ]
+    install(app, workspace, compat())
     for router in routers:
         app.include_router(router)
     return Gate(
         app,
         token=token,
         hosts=hosts,
-        public=lambda path: path == HEALTH or static.is_public(path),
+        public=lambda path: path == HEALTH or static.is_public(path) or is_public(path),
         root_path=root_path,
     )
 

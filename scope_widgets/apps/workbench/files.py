@@ -94,6 +94,14 @@ class Files:
         self.check_begin(name, data[:8])
         return data
 
+    def check(self, name: str) -> None:
+        """Raise FileNotFoundError where there is no file of a name, ValueError where it begins as a pickle."""
+        path = self.path(name)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no file {opening(name)} in the workspace.")
+        with path.open("rb") as file:
+            self.check_begin(name, file.read(8))
+
     def write(self, name: str, data: bytes) -> Entry:
         """Put a file in the place of the one that has the name: there is the old one or the new one, whole.
 

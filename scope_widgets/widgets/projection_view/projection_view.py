@@ -21,6 +21,7 @@ from scope_widgets.widgets.figures.captions import counted, origin
 from scope_widgets.widgets.figures.projection import Shown, dotted, draw_projection
 from scope_widgets.widgets.projection_view.columns import columns_of
 from scope_widgets.widgets.projection_view.fidelity import NAMES, fidelity
+from scope_widgets.widgets.projection_view.of_projections import named, options_of, projections_in
 from scope_widgets.widgets.projection_view.point_texts import PointTexts, packed
 
 #: bytes of points and of colours in the first message: all of them, or those on show
@@ -38,9 +39,11 @@ class ProjectionView(View):
 
     Parameters
     ----------
-    points : array [n, 2] or [layer, n, 2]
-        Places in the plane. Those of several layers are centred, scaled to one size, and each turned and mirrored onto
-        the layer before (`geometry.procrustes.align_layers`), so that the eye can follow; without `align` they stay.
+    points : Projection, sequence of Projection, or array [n, 2] or [layer, n, 2]
+        What `geometry.project` returns, which says the options below but `tokens`, or one a layer, of which points are
+        shown that all layers have; or places in the plane. Those of several layers are centred, scaled to one size, and
+        each turned and mirrored onto the layer before (`geometry.align_layers`), so that the eye can follow; without
+        `align` they stay. Of three components the first two are shown.
     tokens : sequence of str, optional
         What each point is, [n].
     texts : sequence of sequences of str, optional
@@ -50,7 +53,7 @@ class ProjectionView(View):
         points are all tokens of `texts`, in order, or of one sample. A point is named by both (`Selection.points`).
     colours : mapping of str to array [n], or DataFrame, optional
         What points can be coloured by. Texts, truth values and whole numbers of up to 12 values are classes, other
-        numbers have a scale; None and NaN are none.
+        numbers have a scale; None and NaN are none. Of several projections they are of the rows of the first.
     colour : str, optional
         The column that is shown first; default: the first.
     method : str, default ""
@@ -67,7 +70,8 @@ class ProjectionView(View):
         That which is shown first; default: the first.
     align : bool, default True
     selection : Selection, optional
-        Shared with other views: ``selected_points``, [(sample, position), ...].
+        Shared with other views: ``selected_points``, [(sample, position), ...]. Where all points are of one text,
+        ``selected_tokens`` are their positions, and those that other views select are selected here.
     provenance : Provenance, optional
         Of which model and prompts the points are.
     title : str, optional
@@ -90,6 +94,11 @@ class ProjectionView(View):
     >>> view = ProjectionView(np.random.default_rng(0).normal(size=(50, 2)), colours={"half": np.arange(50) < 25})
     >>> view.colour
     'half'
+    >>> from scope_widgets import geometry
+    >>> rows = np.random.default_rng(0).normal(size=(60, 5))
+    >>> groups = geometry.clusters(rows, k=3).labels
+    >>> ProjectionView(geometry.project(rows), colours={"cluster": groups}).axes[0][:11]
+    'component 1'
     """
 
     bundle: ClassVar[str] = "projection_view"
@@ -148,31 +157,44 @@ class ProjectionView(View):
         title: str | None = None,
         **traits: Any,
     ) -> None:
+        projections = projections_in(points)
+        variables = named(projections) if projections else {"points": points}
+        of_points = {
+            "tokens": tokens, "texts": texts, "samples": samples, "positions": positions, "colours": colours,
+        }  # fmt: skip
+        known = {name: one for name, one in of_points.items() if one is not None}
+        said = {"method": method, "kept": kept, "neighbours": neighbours, "explained": explained, "layers": layers}
+        n_left_out = 0
+        if projections:
+            points, found, n_left_out = options_of(projections, colours)
+            colours, method = found["colours"], method or found["method"]
+            texts = found.get("texts") if texts is None and tokens is None else texts
+            samples = found.get("samples") if samples is None else samples
+            positions = found.get("positions") if positions is None else positions
+            kept = found["kept"] if kept is None else kept
+            neighbours = found["neighbours"] if neighbours is None else neighbours
+            explained = found["explained"] if explained is None else explained
+            layers = found.get("layers") if layers is None else layers
+            provenance = found["provenance"] if provenance is None else provenance
         given = _places(points)
         several = given.ndim == 3
-        found = given if several else given[None]
-        aligned = several and align and len(found) > 1 and found.shape[1] > 0
-        self.points: Floats = align_layers(found) if aligned else found
+        of_layers = given if several else given[None]
+        aligned = several and align and len(of_layers) > 1 and of_layers.shape[1] > 0
+        self.points: Floats = align_layers(of_layers) if aligned else of_layers
         n = self.points.shape[1]
-        numbers = _numbers(layers, len(found)) if several else []
+        numbers = _numbers(layers, len(of_layers)) if several else []
         self._texts = PointTexts.of(n, tokens, texts, samples, positions)
         self._columns = {one.name: one for one in columns_of(colours, n)}
         self._provenance = provenance
         self._made_with = NAMES.get(method.lower(), method)
         self._aligned = aligned
-        shown = {
-            "points": points, "tokens": tokens, "texts": texts, "samples": samples, "positions": positions,
-            "colours": colours,
-        }  # fmt: skip
-        known = {name: one for name, one in shown.items() if one is not None}
-        said = {"method": method, "kept": kept, "neighbours": neighbours, "explained": explained, "layers": layers}
         # in one go: the column and the layer are checked against what is there
         first = numbers[0] if numbers and layer is None else 0 if layer is None else operator.index(layer)
         chosen = next(iter(self._columns), "") if colour is None else colour
         super().__init__(
             selection=selection,
             title=title or self._titled(n, len(numbers)),
-            made_by=made_by("ProjectionView", **known),
+            made_by=made_by("ProjectionView", **variables, **known),
             n_points=n,
             layers=numbers,
             samples=packed(self._texts.samples),
@@ -183,10 +205,13 @@ class ProjectionView(View):
             columns=[one.about() for one in self._columns.values()],
             frame=_frame(self.points),
             axes=_axes(self._made_with, explained) if not numbers else [],
-            fidelity=fidelity(len(found), self._made_with, kept, neighbours, explained, aligned),
+            fidelity=[
+                one + (f" {counted(n_left_out, 'point')} not in every layer left out." if n_left_out else "")
+                for one in fidelity(len(of_layers), self._made_with, kept, neighbours, explained, aligned)
+            ],
             arguments=[
-                "points",
-                *(f"{name}={name}" for name in known if name != "points"),
+                f"[{', '.join(variables)}]" if several and projections else next(iter(variables)),
+                *(f"{name}={name}" for name in known),
                 *(f"{name}={_written(one)}" for name, one in said.items() if one is not None and one != ""),
                 *([] if align else ["align=False"]),
             ],
@@ -194,6 +219,32 @@ class ProjectionView(View):
         )
         self.layer, self.colour = first, chosen
         self._hold(first, chosen)
+        self._link_tokens()
+
+    def _link_tokens(self) -> None:
+        """Select tokens with points, and points with tokens, where all points are of one text."""
+        samples = np.unique(self._texts.samples)
+        if len(samples) != 1 or not len(self._texts.ids):
+            return
+        sample, there = int(samples[0]), frozenset(self._texts.positions.tolist())
+
+        def of_points(_: Any) -> None:
+            if points_of_tokens() != self.selected_points:
+                self.selected_tokens = [position for _, position in self.selected_points]
+
+        def of_tokens(_: Any) -> None:
+            if points_of_tokens() != self.selected_points:
+                self.selected_points = points_of_tokens()
+
+        def points_of_tokens() -> list[tuple[int, int]]:
+            return [(sample, position) for position in self.selected_tokens if position in there]
+
+        if self.selected_points:
+            of_points(None)
+        else:
+            of_tokens(None)
+        self.observe(of_points, "selected_points")
+        self.observe(of_tokens, "selected_tokens")
 
     def _hold(self, layer: int, colour: str) -> None:
         """Put into the state what the browser begins with: everything, or what is on show where that is too much."""

@@ -93,7 +93,7 @@ def test_the_command_prints_an_address_that_answers_and_ends_by_ctrl_c(tmp_path:
 def test_a_port_that_is_taken_says_so(served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ui", "--port", str(served.port), "--no-open", "--workspace", str(tmp_path)]) == 1
     assert "cannot be listened on" in capsys.readouterr().err
-    assert main(["ui", "--port", "70000"]) == 1
+    assert main(["ui", "--port", "70000"]) == 2
 
 
 def test_memory_is_estimated_before_a_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: Served) -> None:

@@ -1,0 +1,62 @@
+"""`install`: the API in an application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.routing import Route
+
+from scope_widgets.apps.workbench.api.access import Api
+from scope_widgets.apps.workbench.api.docs_page import PAGE, SCRIPT, docs_page, docs_script
+from scope_widgets.apps.workbench.api.problems import MEDIA_TYPE, ProblemDetails, add_handlers
+from scope_widgets.apps.workbench.api.routes import (
+    circuits,
+    files,
+    inference,
+    jobs,
+    models,
+    patches,
+    saes,
+    server,
+    traces,
+    views,
+)
+from scope_widgets.apps.workbench.api.stream import router as stream
+from scope_widgets.apps.workbench.workspace import Workspace
+
+PREFIX = "/api/v1"
+_ROOMS = (server, models, traces, inference, circuits, saes, patches, jobs, files, views)
+#: what any operation may answer
+_PROBLEM = {"content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}}}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "A sentence that says what is wrong.", **_PROBLEM},
+}
+
+
+def install(app: FastAPI, workspace: Workspace, compat: Iterable[APIRouter] = ()) -> Api:
+    """Put the API of a workspace, and the paths of earlier servers, into an application.
+
+    Parameters
+    ----------
+    app : FastAPI
+        Behind the gate.
+    workspace : Workspace
+    compat : iterable of APIRouter, default ()
+        Paths of earlier servers, which the OpenAPI does not list.
+    """
+
+    def shown() -> list[Any]:
+        pages = [one.page for one in app.state.visits.all() if one.page is not None]
+        return [side.scope for page in pages for side in list(page.sides.values())]
+
+    api = app.state.api = Api(workspace, shown)
+    add_handlers(app)
+    for room in _ROOMS:
+        app.include_router(room.router, prefix=PREFIX, responses=_PROBLEMS)
+    app.include_router(stream, prefix=PREFIX)
+    for router in compat:
+        app.include_router(router, include_in_schema=False)
+    app.router.routes += [Route(PAGE, docs_page), Route(SCRIPT, docs_script)]
+    return api
