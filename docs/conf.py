@@ -42,6 +42,7 @@ default_role = "name"
 html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = f"scope-widgets {release}"
+html_context = {"default_mode": "auto"}
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
