@@ -5,6 +5,7 @@
 # make test-families  what is tested on some families, on every one
 # make test-heavy  a real model in every notebook and task, wide comparisons, workers of Ray
 # make test-soak    interrupts, damaged files, threads, forks and views by the hundred
+# make docs    the documentation, into build/docs/site; make docs-check looks for dead links, and at each page in a browser
 # make test-remote    the tests beside a real NDIF server, where ../shared/ndif is there
 PYTHON ?= python3
 VENV   := .venv
@@ -19,9 +20,9 @@ BUNDLES := scope_widgets/static/attention_view.js
 KERNELS := $(wildcard cython_ext/*.pyx cython_ext/*.h)
 SCRIPTS := $(shell find js/src -type f) js/build.mjs js/package.json js/tsconfig.json
 
-.PHONY: help demo test test-numerics test-one-lane test-families test-heavy test-soak test-remote bench build lint lint-types lint-python lint-js test-js traits wheel check-wheels notebook notebooks clean
+.PHONY: help demo test test-numerics test-one-lane test-families test-heavy test-soak test-remote bench build docs docs-check lint lint-types lint-python lint-js test-js traits wheel check-wheels notebook notebooks clean
 help:
-	@sed -n 1,8p Makefile
+	@sed -n 1,9p Makefile
 
 demo: $(VENV)/.built
 	$(BIN)/python -m scripts.demo --model $(MODEL)
@@ -85,6 +86,17 @@ notebooks: $(VENV)/.built
 
 notebook: $(VENV)/.built
 	$(BIN)/jupyter lab notebooks/quickstart.ipynb
+
+docs: $(VENV)/.docs
+	OMP_NUM_THREADS=1 $(BIN)/python -m scripts.build_docs
+
+docs-check: docs
+	scripts/ensure_chromium.sh
+	$(BIN)/python -m scripts.check_docs
+
+$(VENV)/.docs: $(VENV)/.built
+	$(PIP) -c constraints.txt sphinx myst-nb pydata-sphinx-theme
+	@touch $@
 
 # gigabytes of environments, one after the other; UV_TORCH_BACKEND=cpu, where its index is reached, makes them small
 check-wheels: $(BUNDLES) $(VENV)/.uv

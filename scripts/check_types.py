@@ -34,7 +34,8 @@ def main(wheel: str) -> int:
             archive.extractall(packages)
         (packages / "others.pth").write_text(f"{site.getsitepackages()[0]}\n")
         for page in filter(Path.exists, map(ROOT.joinpath, PAGES)):
-            code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL))
+            found = re.findall(r"```(?:\{code-cell\} )?python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+            code = "\n".join(found)
             (folder / f"{page.stem.lower()}_blocks.py").write_text(code)
         files = sorted(path.name for path in folder.glob("*.py"))
         checks = {"mypy": [sys.executable, "-m", "mypy", "--strict", "--python-executable", python, *files]}

@@ -19,6 +19,7 @@ from scope_widgets.traces.activation_statistics import describe
 from scope_widgets.traces.not_captured import NotCapturedError
 from scope_widgets.traces.trace_data import TraceData
 from scope_widgets.traces.trace_parts import from_parts, to_parts
+from scope_widgets.traces.transformer_lens_cache import TransformerLensCache
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -381,6 +382,22 @@ class Trace(TraceData, Shown):
 
         self._check_single("to_circuitsvis")
         return attention_patterns(tokens=self.tokens, attention=self.attention(layer).float().cpu())
+
+    def to_transformer_lens_cache(self) -> TransformerLensCache:
+        """Return the same tensors by TransformerLens's names, as its `ActivationCache` has them.
+
+        Returns
+        -------
+        TransformerLensCache
+            A mapping: `cache["blocks.0.attn.hook_pattern"]`, `cache["pattern", 0]`, of [batch, ...] as there.
+
+        Examples
+        --------
+        >>> cache = scope.trace("When Mary and John").to_transformer_lens_cache()
+        >>> cache["z", 2].shape  # [batch, position, head, d_head]
+        torch.Size([1, 5, 4, 32])
+        """
+        return TransformerLensCache(self)
 
     def _check_single(self, what: str) -> None:
         if self.batched:
