@@ -151,8 +151,8 @@ def large_index(index: Any, n: int) -> Any:
 @pytest.mark.heavy
 def test_a_server_that_is_killed_leaves_a_training_that_goes_on(tmp_path: Path) -> None:
     """The same request, to a server that is started anew, makes the same autoencoder as without the kill."""
-    rows = np.random.default_rng(0).standard_normal((4096, 128)).astype(np.float32)
-    body = {"kind": "train_sae", "name": "long", "layer": 2, "file": "rows.npy", "d_sae": 64, "k": 4, "steps": 4000}
+    rows = np.random.default_rng(0).standard_normal((4096, 16)).astype(np.float32)
+    body = {"kind": "train_sae", "name": "long", "layer": 2, "file": "rows.npy", "d_sae": 64, "k": 4, "steps": 1500}
     for folder in ("killed", "whole"):
         (tmp_path / folder).mkdir()
         np.save(tmp_path / folder / "rows.npy", rows)
