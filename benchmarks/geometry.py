@@ -1,7 +1,7 @@
 """Neighbours and components of 10,000 activations of width 2,048, beside scikit-learn and faiss.
 
-faiss is installed for an interpreter of its own, which $GEOMETRY_LIBRARIES names (an environment with faiss-cpu);
-where it is missing that is said and left out.
+faiss is installed for an interpreter of its own, which $GEOMETRY_LIBRARIES names (a virtual environment with
+faiss-cpu); where it is missing that is said and left out.
 """
 
 from __future__ import annotations

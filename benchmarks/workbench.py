@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +98,7 @@ def _health(n: int) -> float:
         def work() -> None:
             until = time.monotonic() + BUSY_S
             while time.monotonic() < until:
-                scope.trace("When Mary and John went to the store, John gave a drink to " * 20)
+                scope.trace("When Mary and John went to the store, John gave a drink to " * 12)
 
         server.workspace.kernel.soon(work)
         with httpx.Client(base_url=f"http://{server.host}") as client:
@@ -157,7 +159,7 @@ def _dragged(chromium: str, folder: Path, model: Path, moves: int) -> tuple[floa
         with served(folder, model=str(model)) as server, sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=chromium, args=FLAGS.split())
             page = browser.new_page(viewport={"width": 1300, "height": 1000})
-            page.goto(server.address)
+            page.goto(f"{server.address}&layout={_link()}")
             track = page.locator(".sp-track").first
             track.wait_for(timeout=120_000)
             page.wait_for_timeout(3000)
@@ -168,6 +170,13 @@ def _dragged(chromium: str, folder: Path, model: Path, moves: int) -> tuple[floa
         make_panel.KINDS["steering"] = kind
     waits, rates = (statistics.median(one[i] for one in found) for i in (0, 1))
     return waits, rates, {"drags": [detail for _, _, detail in found]}
+
+
+def _link() -> str:
+    """Return the layout of a page with the steering panel alone."""
+    panel = {"id": "steering", "kind": "steering", "side": "a", "options": {}}
+    saved = {"v": 1, "layout": {"columns": [[panel], []]}, "prompts": {}, "heads": [], "tokens": []}
+    return urlsafe_b64encode(json.dumps(saved).encode()).decode().rstrip("=")
 
 
 def _drag(page: Any, track: Any, moves: int, server: Any) -> tuple[float, float, dict[str, Any]]:

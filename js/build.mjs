@@ -33,6 +33,8 @@ for (const entry of [
   "steering_panel",
   "token_view",
   "feature_browser",
+  "projection_view",
+  "attention_stack",
   "workbench_bar",
   "saved_page",
   "workbench",

@@ -70,7 +70,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, float]:
 
 def _in_jupyterlab(python: Path, home: Path, environment: dict[str, str]) -> dict[str, float]:
     """Start it, open a notebook, run the two cells; return seconds of each."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     from tests.support import view_page
     from tests.support.jupyter_server import free_port, open_notebook, run_cell, server_flags, write_notebook
@@ -104,7 +104,7 @@ def _in_jupyterlab(python: Path, home: Path, environment: dict[str, str]) -> dic
             cells = open_notebook(page, f"http://127.0.0.1:{port}/lab/tree/first.ipynb?reset")
             since("the notebook is open, its kernel ready")
             run_cell(page, cells.nth(0))
-            page.wait_for_function("() => /\\\\[1\\\\]/.test(document.querySelector('.jp-InputPrompt').textContent)")
+            expect(cells.nth(0).locator(".jp-InputPrompt").first).to_have_text("[1]:", timeout=120_000)
             since("torch, transformers and nnsight are imported")
             run_cell(page, cells.nth(1))
             page.wait_for_function(_PAINTED, timeout=120_000)

@@ -2,23 +2,27 @@
 /** Every view with texts that nobody means well: none is executed, none ends a view. */
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import attentionStack from "../src/attention_stack";
 import attentionView from "../src/attention_view";
 import attributionView from "../src/attribution_view";
 import circuitGraph from "../src/circuit_graph";
 import headTable from "../src/head_table";
 import logitLensView from "../src/logit_lens_view";
 import patchingMap from "../src/patching_map";
+import projectionView from "../src/projection_view";
 import steeringPanel from "../src/steering_panel";
 import tokenView from "../src/token_view";
 import { FakeModel } from "./fake_model";
 
 const VIEWS: Record<string, { render(host: { model: any; el: HTMLElement }): () => void }> = {
+  attention_stack: attentionStack,
   attention_view: attentionView,
   attribution_view: attributionView,
   circuit_graph: circuitGraph,
   head_table: headTable,
   logit_lens_view: logitLensView,
   patching_map: patchingMap,
+  projection_view: projectionView,
   steering_panel: steeringPanel,
   token_view: tokenView,
 };
@@ -43,7 +47,8 @@ const TEXTS = [
 /** Traits of every view that hold free texts. */
 const FREE = new Set(
   `title tokens versus_tokens comparison message strip_tokens evidence positions prompts problem waiting metric quantity meaning code
-  model_name prompt_tokens answers names facts statistics filter sort answer versus expected no_neurons`.split(/\s+/),
+  model_name prompt_tokens answers names facts statistics filter sort answer versus expected no_neurons
+  words axes fidelity`.split(/\s+/),
 );
 
 const states = JSON.parse(readFileSync(`${import.meta.dirname}/../../tests/fixtures/view_states.json`, "utf8"));
@@ -69,6 +74,8 @@ function hostile(state: Record<string, any>, text: string): Record<string, any> 
       column.name = named;
     }
   }
+  if (made.places)
+    made.columns = made.columns.map((one: any) => ({ ...one, classes: one.classes && replaced(one.classes, text) }));
   if (made.components) made.components = made.components.map(([, ...rest]: any[]) => [text, ...rest]);
   if (made.labels) made.labels = Object.fromEntries(Object.keys(made.labels).map((key) => [key, text]));
   if (made.groups) made.groups = Object.fromEntries([[named, ["m0", "m1"]]]);
@@ -105,7 +112,7 @@ const note = (event: any): void => void problems.push(event.error ?? event.reaso
 
 beforeEach(() => {
   vi.useFakeTimers();
-  vi.spyOn(HTMLCanvasElement.prototype, "getContext").mockReturnValue(pen);
+  vi.spyOn(HTMLCanvasElement.prototype, "getContext").mockImplementation((kind) => (kind === "2d" ? pen : null));
   vi.stubGlobal("requestAnimationFrame", (run: () => void) => setTimeout(run, 0));
   window.addEventListener("error", note);
   problems.length = 0;

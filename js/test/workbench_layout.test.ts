@@ -13,6 +13,7 @@ import {
   parsed,
   placed,
   visibleColumns,
+  widened,
   without,
 } from "../src/workbench/layout";
 
@@ -34,6 +35,11 @@ test("a panel goes to the shortest column, or where it is put", () => {
   ]);
   expect(ids(placed(two, panel("aaaa"), 1, 0))).toEqual([["bbbb"], ["aaaa", "cccc"]]);
   expect(ids(placed(two, panel("aaaa"), 0, 9))).toEqual([["bbbb", "aaaa"], ["cccc"]]);
+});
+
+test("a wide window has columns for new panels", () => {
+  expect([400, 1900, 2800, 3840].map((width) => widened(two, width).columns.length)).toEqual([2, 2, 3, 4]);
+  expect(ids(added(widened(two, 3840), panel("dddd")))).toEqual([["aaaa", "bbbb"], ["cccc"], ["dddd"], []]);
 });
 
 test("arrows move within a column and across, and not out of the page", () => {

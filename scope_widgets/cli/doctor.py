@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import argparse
-import json
 import textwrap
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from scope_widgets._version import __version__
+from scope_widgets.cli.conventions import schema
+from scope_widgets.cli.conventions.answer import Answer
+from scope_widgets.cli.conventions.command_parser import add_command
 
 if TYPE_CHECKING:
     from scope_widgets.cli.installation import Finding
 
+EXAMPLE = "microscope doctor"
+_FOUND = ("about", "state", "found", "do")
+ANSWER = {
+    "works": schema.truth("whether nothing is missing"),
+    "packages": schema.table("Python, packages and extras", *_FOUND),
+    "speed": schema.table("compiled modules, threads, devices", *_FOUND),
+    "hosts": schema.table("what shows views: Jupyter, VS Code, marimo", *_FOUND),
+}
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of `microscope`."""
-    parser = commands.add_parser(
+    add_command(
+        commands,
         "doctor",
+        _run,
         help="say what is installed, what notebooks need to show views, what is slow and why",
         description="Exit status 1 where something is missing without which this package does not work.",
+        example=EXAMPLE,
+        answer=ANSWER,
     )
-    parser.add_argument("--json", action="store_true", help="write it as JSON, for programs and reports of problems")
-    parser.set_defaults(run=_run)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> Answer:
+    from dataclasses import asdict
+
     from scope_widgets.cli.installation import hosts, packages, speed  # seconds: torch
 
     rooms = {"packages": packages(), "speed": speed(), "hosts": hosts()}
     missing = [one.about for found in rooms.values() for one in found if one.state == "missing"]
-    if options.json:
-        found = {name: [asdict(one) for one in found] for name, found in rooms.items()}
-        print(json.dumps({"version": __version__, "works": not missing, **found}, indent=1))
-    else:
-        print("\n\n".join(f"{name.capitalize()}\n{_lines(found)}" for name, found in rooms.items()))
-    if missing:
-        raise RuntimeError(f"{', '.join(missing)}: without this not everything works; what to do stands above.")
+    fields = {name: [asdict(one) for one in found] for name, found in rooms.items()}
+    failed = f"{', '.join(missing)}: without this not everything works; what to do stands above." if missing else ""
+    text = "\n\n".join(f"{name.capitalize()}\n{_lines(found)}" for name, found in rooms.items())
+    return Answer({"works": not missing, **fields}, text, failed)
 
 
 def _lines(found: list[Finding]) -> str:

@@ -6,21 +6,37 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scope_widgets._files import write_text
+from scope_widgets.cli.conventions import options as take
+from scope_widgets.cli.conventions import schema
+from scope_widgets.cli.conventions.answer import Answer, rows, shown
+from scope_widgets.cli.conventions.command_parser import UsageError, add_command
 
 if TYPE_CHECKING:
     from scope_widgets import Microscope
 
+EXAMPLE = "microscope evals --model demo --suites bias,perplexity --n 5"
+_CHANGED = ["metric", "before", "after", "difference", "low", "high", "p", "bound", "verdict"]
+ANSWER = {
+    "model": schema.MODEL,
+    "metrics": schema.table("a row a metric: its value and interval, or before, after and verdict", "metric"),
+    "summary": schema.text("with --steer or --patch: what changed, what is kept, what is not shown; else empty"),
+    "result": schema.record("all of it, as `EvalResult.from_json` or `Comparison.from_json` reads it"),
+    "files": schema.FILES,
+}
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of `microscope`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "evals",
+        _run,
         help="measure a model on facts, bias, toxicity, perplexity and fluency, also before and after a change",
         description="With --steer or --patch the model is measured before and after: what changed, what is kept, and "
         "what is not shown. Without, as it is.",
+        example=EXAMPLE,
+        answer=ANSWER,
     )
-    parser.add_argument("--model", default="demo", help="demo (the default), a folder, a .gguf file or a hub id")
     parser.add_argument(
         "--suites",
         help="names and files, separated by commas: facts, bias, toxicity, perplexity, fluency (default: these)",
@@ -30,43 +46,38 @@ def add_parser(commands: Any) -> None:
     change.add_argument("--patch", type=Path, help="a folder of a patch, as FeaturePatch.export writes it")
     parser.add_argument("--strength", type=float, help="of --steer, in units of the stream's norm (default: 0.2)")
     parser.add_argument("--n", type=int, help="so many items of each suite; all by default")
-    parser.add_argument("--samples", type=int, default=4, help="texts of each beginning of toxicity (default: 4)")
-    parser.add_argument("--seed", type=int, default=0, help="of items, samples and intervals (default: 0)")
-    parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
-    parser.add_argument("--out", type=Path, help="a file to write the JSON to")
-    parser.set_defaults(run=_run)
+    parser.add_argument("--samples", type=int, default=4, help="texts of each beginning of toxicity")
+    take.add_seed(parser, "items, samples and intervals")
+    take.add_out(parser, "a file to write the result to, as JSON")
+    take.add_model(parser)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> Answer:
     if options.strength is not None and options.steer is None:
-        raise ValueError("--strength is that of --steer; give a direction with --steer.")
+        raise UsageError("--strength is that of --steer; give a direction with --steer.")
     if options.out is not None and not options.out.absolute().parent.is_dir():
         raise FileNotFoundError(f"There is no folder {str(options.out.absolute().parent)!r} to write --out in.")
     suites = None if options.suites is None else [one.strip() for one in options.suites.split(",") if one.strip()]
+    scope = take.load_model(options)
+    import json
 
-    from scope_widgets import Microscope, evals  # seconds: only where there is something to do
+    from scope_widgets import evals
+    from scope_widgets._files import write_text
 
-    scope = Microscope.load(options.model)
     settings = {"n": options.n, "samples": options.samples, "seed": options.seed}
     change = _change(scope, options)
     done: Any
     if change is None:
         done = evals.run(scope, suites, **settings)
-        shown = done.to_dataframe()
+        table, summary = done.to_dataframe(), ""
     else:
         done = evals.compare(scope, suites, change, **settings)
-        shown = done.to_dataframe()[["metric", "before", "after", "difference", "low", "high", "p", "bound", "verdict"]]
-    text = done.to_json()
-    if options.out is not None:
-        write_text(options.out, text)
-    if options.json:
-        print(text)
-        return
-    print(shown.to_string(index=False, float_format="{:.4g}".format))
-    for line in (*done.provenance.lines()[:-1], *([done.text()] if change is not None else [])):
-        print(line)
-    if options.out is not None:
-        print(f"Written to {options.out}")
+        table, summary = done.to_dataframe()[_CHANGED], done.text()
+    result = done.to_json()
+    files = [] if options.out is None else [str(write_text(options.out, result))]
+    lines = [shown(table), *done.provenance.lines()[:-1], summary, *(f"Written to {one}" for one in files)]
+    fields = {"model": scope.model_id, "metrics": rows(table), "summary": summary, "files": files}
+    return Answer({**fields, "result": json.loads(result)}, "\n".join(line for line in lines if line))
 
 
 def _change(scope: Microscope, options: argparse.Namespace) -> Any:

@@ -8,6 +8,10 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scope_widgets.cli.conventions import options as take
+from scope_widgets.cli.conventions import schema
+from scope_widgets.cli.conventions.answer import Answer
+from scope_widgets.cli.conventions.command_parser import UsageError, add_command
 from scope_widgets.cli.output_folder import check_writable
 
 if TYPE_CHECKING:
@@ -26,44 +30,70 @@ _ARGUMENT = re.compile(
 _FLAGS = {"layers": "layer", "folder": "out"}
 
 
+EXAMPLE = "microscope train --texts texts.txt --layer 2 --d-sae 256 --k 8 --steps 50 --out sae"
+_SAE = schema.record(
+    "an autoencoder",
+    folder=schema.text("where it is, for features.load"),
+    d_sae=schema.whole("its latents"),
+    layer=schema.whole("its layer"),
+    site=schema.text("its place"),
+    history={
+        "type": "object",
+        "description": "measures of the steps and of other texts, a list each",
+    },
+)
+ANSWER = {
+    "rows": schema.whole("tokens that it was trained on, those for validation too"),
+    "saes": schema.listed(_SAE, "one, or one for each size, sparsity and architecture"),
+    "files": schema.FILES,
+}
+
+
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of `microscope`."""
-    parser = commands.add_parser(
+    parser = add_command(
+        commands,
         "train",
+        _run,
         help="train a sparse autoencoder or a transcoder on the activations of texts, and write it in SAELens's layout",
         description="The same command goes on where it was stopped, bit for bit at the same number of threads.",
+        example=EXAMPLE,
+        answer=ANSWER,
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--texts", type=Path, help="a .jsonl or .parquet file, or one of a text a line")
-    source.add_argument("--recording", type=Path, help="a folder that features.record wrote, in place of texts")
-    parser.add_argument("--column", default="text", help="where a .jsonl or .parquet has its texts (default: text)")
-    parser.add_argument(
-        "--model", default="demo", help="demo (the default), a folder, a .gguf file or a hub id; of --texts"
+    take.add_texts(source, "a .jsonl or .parquet file, or one of a text a line")
+    source.add_argument(
+        "--recording", "--activations", type=Path, metavar="FOLDER", help="what trace --texts wrote, in place of texts"
     )
-    parser.add_argument("--layer", type=int, help="the block; not needed with a recording of one")
+    take.add_column(parser)
+    parser.add_argument("--layer", "--layers", type=int, help="the block; not needed with a recording of one")
     parser.add_argument("--site", help=f"{', '.join(SITES)} (default: residual, with --target mlp_in); of --texts")
     parser.add_argument("--target", help="train a transcoder, which makes this site of the other: mlp_out of mlp_in")
     parser.add_argument("--skip", action="store_true", help="a linear path beside the latents; with --target")
     parser.add_argument("--max-tokens", type=int, help="record so many at most; of --texts")
     several = "; of several each is trained, over one reading"
-    parser.add_argument("--d-sae", type=int, nargs="+", help=f"latents; by default 8 times the width{several}")
     parser.add_argument(
-        "--k", type=int, nargs="+", default=[32], help=f"latents that fire for a token (default: 32){several}"
+        "--d-sae", "--latent-dim", type=int, nargs="+", help=f"latents; by default 8 times the width{several}"
     )
+    parser.add_argument("--k", type=int, nargs="+", default=[32], help=f"latents that fire for a token{several}")
     parser.add_argument(
         "--architecture",
         nargs="+",
         default=["batch_topk"],
-        help=f"{', '.join(ARCHITECTURES)} (default: batch_topk){several}",
+        help=f"{', '.join(ARCHITECTURES)}{several}",
     )
     parser.add_argument("--steps", type=int, help="by default so many that all tokens come once, and 4,000 at least")
-    parser.add_argument("--batch", type=int, default=2048, help="tokens of a step (default: 2048)")
-    parser.add_argument("--seed", type=int, default=0, help="of first weights and the order of tokens (default: 0)")
-    parser.add_argument("--out", type=Path, default=Path("sae"), help="the folder to write to (default: sae)")
-    parser.set_defaults(run=_run)
+    parser.add_argument("--batch", type=int, default=2048, help="tokens of a step")
+    parser.add_argument(
+        "--sparsity-coef", type=float, metavar="X", help="taken and left out: here --k says how many latents fire"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of first weights and the order of tokens")
+    take.add_out(parser, "the folder to write to", Path("sae"))
+    take.add_model(parser)
+    parser.set_defaults(loads_model=lambda options: options.recording is None)
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> Answer:
     _check(options)
     check_writable(options.out)
 
@@ -72,13 +102,17 @@ def _run(options: argparse.Namespace) -> None:
         saes = _trained(options, rec)
     except ValueError as error:
         raise ValueError(with_flags(str(error))) from None
-    print(f"{rec!r}")
+    lines, found, files = [f"{rec!r}"], [], []
+    if options.sparsity_coef is not None:
+        lines.append("--sparsity-coef is left out: here --k says how many latents fire.")
     for sae, folder in saes:
-        print(f"{sae!r}")
-        for line in _measures(sae):
-            print(line)
         weights = "sae" if sae.is_transcoder and sae.activation == "topk" else "sae_weights"
-        print(f"Written to {folder}: cfg.json, {weights}.safetensors; features.load({str(folder)!r}) reads it")
+        lines += [f"{sae!r}", *_measures(sae)]
+        lines.append(f"Written to {folder}: cfg.json, {weights}.safetensors; features.load({str(folder)!r}) reads it")
+        of_it = {"folder": str(folder), "d_sae": sae.d_sae, "layer": sae.layer, "site": sae.site}
+        found.append({**of_it, "history": sae.history})
+        files += [str(folder / name) for name in ("cfg.json", f"{weights}.safetensors")]
+    return Answer({"rows": len(rec), "saes": found, "files": files}, "\n".join(lines))
 
 
 def _trained(options: argparse.Namespace, rec: Recording) -> list[tuple[SAE, Path]]:
@@ -91,9 +125,9 @@ def _trained(options: argparse.Namespace, rec: Recording) -> list[tuple[SAE, Pat
     sizes = options.d_sae or [None]
     if len(sizes) == len(options.k) == len(options.architecture) == 1:
         one = {"d_sae": sizes[0], "k": options.k[0], "architecture": options.architecture[0]}
-        return [(features.train(rec, folder=options.out, **common, **one), options.out)]
+        return [(features.train(rec, folder=options.out, device=options.device, **common, **one), options.out)]
     several = {"d_sae": options.d_sae, "k": options.k, "architecture": options.architecture}
-    saes = features.train_several(rec, folder=options.out, **common, **several)
+    saes = features.train_several(rec, folder=options.out, device=options.device, **common, **several)
     of_each = product(options.architecture, sizes, options.k)
     return [
         (sae, options.out / folder_name(architecture, sae.d_sae, k))
@@ -119,32 +153,32 @@ def with_flags(sentence: str) -> str:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Raise ValueError or OSError for what can be seen to be wrong without a model."""
+    """Raise UsageError or OSError for what can be seen to be wrong without a model."""
     for name in _COUNTS:
         for value in _several(getattr(options, name)):
             if value < 1:
-                raise ValueError(f"--{name.replace('_', '-')} is a whole number from 1; got {value}.")
+                raise UsageError(f"--{name.replace('_', '-')} is a whole number from 1; got {value}.")
     if options.site is None:
         options.site = "residual" if options.target is None else "mlp_in"
     for name, words in (("site", SITES), ("target", SITES), ("architecture", ARCHITECTURES)):
         for value in _several(getattr(options, name)):
             if value not in words:
-                raise ValueError(f"--{name} is one of {', '.join(words)}; got {value!r}.")
+                raise UsageError(f"--{name} is one of {', '.join(words)}; got {value!r}.")
     if options.texts is not None and options.target == options.site:
-        raise ValueError(f"--target is another site than --site {options.site}; without it an autoencoder is trained.")
+        raise UsageError(f"--target is another site than --site {options.site}; without it an autoencoder is trained.")
     if options.skip and options.target is None:
-        raise ValueError("--skip is of a transcoder: give --target too.")
+        raise UsageError("--skip is of a transcoder: give --target too.")
     if options.seed < 0:
-        raise ValueError(f"--seed is a whole number from 0; got {options.seed}.")
+        raise UsageError(f"--seed is a whole number from 0; got {options.seed}.")
     if options.d_sae is not None and max(options.k) > min(options.d_sae):
-        raise ValueError(
+        raise UsageError(
             f"--k {max(options.k)} latents cannot fire where there are --d-sae {min(options.d_sae)}: take fewer."
         )
     if options.texts is not None:
         if not options.texts.is_file():
             raise FileNotFoundError(f"There is no file {str(options.texts)!r}: --texts names a file of texts.")
         if options.layer is None:
-            raise ValueError("Say which block, --layer: the activations of one are recorded.")
+            raise UsageError("Say which block, --layer: the activations of one are recorded.")
 
 
 def _several(value: Any) -> list[Any]:
@@ -154,12 +188,12 @@ def _several(value: Any) -> list[Any]:
 
 def _recording(options: argparse.Namespace) -> Recording:
     """Return the recording that is given, or that of the texts, which is gone on with in the folder `recording`."""
-    from scope_widgets import Microscope, features
+    from scope_widgets import features
     from scope_widgets.features.recording.record import width_of
 
     if options.recording is not None:
         return features.Recording.load(options.recording)
-    scope = Microscope.load(options.model)
+    scope = take.load_model(options)
     most = 8 * width_of(scope, options.site)
     if options.d_sae is None and max(options.k) > most:
         raise ValueError(
@@ -167,7 +201,7 @@ def _recording(options: argparse.Namespace) -> Recording:
         )
     return features.record(
         scope,
-        options.texts,
+        take.texts_of(options),
         layers=options.layer,
         site=options.site,
         target=options.target,

@@ -7,11 +7,27 @@ import os
 from pathlib import Path
 from typing import Any
 
+from scope_widgets.cli.conventions import options as take
+from scope_widgets.cli.conventions import schema
+from scope_widgets.cli.conventions.answer import Answer
+from scope_widgets.cli.conventions.command_parser import UsageError, add_command
+
+EXAMPLE = "microscope ui --model demo --no-open"
+ANSWER = {"address": schema.text("where it is served, with the token that pages need; printed once it can be reached")}
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the subparsers of `microscope`."""
-    parser = commands.add_parser("ui", help="open the workbench in a browser")
-    parser.add_argument("--model", default="demo", help="demo, a folder, a .gguf file or a hub id")
+    parser = add_command(
+        commands,
+        "ui",
+        _run,
+        help="open the workbench in a browser",
+        description="Serves on this machine alone, until Ctrl-C. Without options the demo model and its autoencoder "
+        "are there.",
+        example=EXAMPLE,
+        answer=ANSWER,
+    )
     parser.add_argument("--sae-dir", type=Path, help="a folder of features.index(..., folder=), or of several by model")
     parser.add_argument(
         "--workspace", type=Path, default=Path("workbench"), help="the folder whose files pages read and write"
@@ -26,13 +42,12 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--root-path", default="", help="prefix of a reverse proxy, such as /workbench")
     parser.add_argument("--allow-hub", action="store_true", help="let pages have models fetched from the hub")
     parser.add_argument("--no-open", action="store_true", help="print the address and open no browser")
-    parser.add_argument("--device", help="such as cuda")
-    parser.set_defaults(run=_run)
+    take.add_model(parser, remote=False)
 
 
 def _run(options: argparse.Namespace) -> None:
     if not 0 <= options.port < 2**16:
-        raise ValueError(f"--port is 0 to 65535, not {options.port}.")
+        raise UsageError(f"--port is 0 to 65535, not {options.port}.")
     try:
         from scope_widgets.apps.workbench.serve import check_host, serve
     except ModuleNotFoundError as missing:
@@ -47,7 +62,7 @@ def _run(options: argparse.Namespace) -> None:
         options.model,
         sae_dir=options.sae_dir,
         allow_hub=options.allow_hub,
-        load_options={"device": options.device} if options.device else {},
+        load_options={name: value for name in ("device", "dtype") if (value := getattr(options, name))},
     )
     serve(
         workspace,
@@ -56,4 +71,5 @@ def _run(options: argparse.Namespace) -> None:
         allowed_hosts=options.allowed_host,
         root_path=options.root_path,
         open_browser=not options.no_open and not os.environ.get("CI"),
+        say=lambda address: print(Answer({"address": address}, "").to_json("ui") if options.json else address),
     )

@@ -19,6 +19,7 @@ from scope_widgets.evals.interventions import Intervention, described
 from scope_widgets.evals.measures.options import Scorer
 from scope_widgets.evals.metrics import TaskScores
 from scope_widgets.evals.run import SuiteLike, chosen_suites, measured, options_of
+from scope_widgets.evals.tracked import note_metrics
 from scope_widgets.experiments.statistics.bca import bca_interval
 from scope_widgets.experiments.statistics.multiple_comparisons import correct
 from scope_widgets.experiments.statistics.paired_tests import (
@@ -111,7 +112,10 @@ def compare(
         after = EvalResult(described(intervention), (), np.empty(0), np.empty(0), (), before.provenance)
     else:
         after, stopped = measured(scope, chosen, intervention, options, progress)
-    return result_or_interrupt(made_with(compared(before, after, checked, alpha), scope), stopped)
+    found = compared(before, after, checked, alpha)
+    for name, values in (("before", found.before), ("after", found.after), ("difference", found.difference)):
+        note_metrics({f"{metric}/{name}": value for metric, value in zip(found.names, values.tolist(), strict=True)})
+    return result_or_interrupt(made_with(found, scope), stopped)
 
 
 class _Row(NamedTuple):

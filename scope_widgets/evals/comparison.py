@@ -59,6 +59,7 @@ class Comparison(Charted):
     True
     """
 
+    plotted_by: ClassVar[str] = "scope_widgets.plots.evals:eval_comparison"
     chart: ClassVar[str] = "scope_widgets.widgets.figures.charts:ForestChart"
 
     what: str

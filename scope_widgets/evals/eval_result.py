@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class EvalResult(Result):
     >>> found.to_dataframe().columns.tolist()
     ['suite', 'metric', 'value', 'low', 'high', 'unit', 'better', 'target', 'n', 'clusters']
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.evals:eval_result"
 
     what: str
     tasks: tuple[TaskScores, ...]

@@ -25,6 +25,7 @@ from scope_widgets.evals.readers.read import read
 from scope_widgets.evals.scoring.score_texts import TextScorer, acts_where_prompts_end, generation_gap
 from scope_widgets.evals.scoring.tokenize import Texts
 from scope_widgets.evals.suite import Suite, load, names
+from scope_widgets.evals.tracked import note_metrics
 from scope_widgets.models.microscope import Microscope
 
 #: the name of a suite in the package, the path of a file, or a suite
@@ -87,6 +88,7 @@ def run(
     Returns
     -------
     EvalResult
+        Its metrics are logged in the run that is open (`with tracking.run(folder):`), where one is.
 
     Raises
     ------
@@ -108,6 +110,7 @@ def run(
     chosen = chosen_suites(suites, n, seed)
     options = options_of(seed, samples, max_new_tokens, scorer)
     found, stopped = measured(scope, chosen, intervention, options, progress)
+    note_metrics({one.name: one.value for one in found.tasks})
     return result_or_interrupt(found, stopped)
 
 

@@ -4,6 +4,7 @@ from scope_widgets.geometry.clusters import Clusters, clusters
 from scope_widgets.geometry.curvature import Curvature, curvature
 from scope_widgets.geometry.dimension import Dimension, dimension
 from scope_widgets.geometry.points import Points
+from scope_widgets.geometry.procrustes import align_layers
 from scope_widgets.geometry.project import Projection, project
 from scope_widgets.geometry.recorded_points import points
 from scope_widgets.geometry.spectrum import Spectrum, spectrum
@@ -20,6 +21,7 @@ __all__ = [
     "Points",
     "Projection",
     "Spectrum",
+    "align_layers",
     "clusters",
     "curvature",
     "dimension",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -59,6 +59,8 @@ class Clusters(Result):
         Different rows, and equal ones that were taken out (they have the label of the row that they equal).
     provenance : Provenance
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.geometry:clusters"
 
     value: int
     low: int

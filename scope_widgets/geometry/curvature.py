@@ -26,6 +26,8 @@ Verdict = Literal["curved", "flat", "undetermined"]
 SCALES = (80, 160, 320)
 #: mean curvature times radius, and z, that "curved" needs
 LEAST_RELATIVE, LEAST_Z = 0.1, 10.0
+#: z of more than noise alone: with a curvature that is not small nothing is called flat from here on
+MOST_Z_OF_FLAT = 3.0
 _DRAWS = 50
 
 
@@ -37,10 +39,10 @@ class Curvature(Result):
     ----------
     verdict : str
         "curved": the tangent stands out, and mean curvature times radius is .1 at least with z of 10 at least. "flat":
-        the tangent stands out, and they are not; a surface whose principal curvatures cancel (a helicoid) has no mean
-        curvature. "undetermined": no tangent stands out, or one in which the variance falls more than 2.5 times at
-        once, or of more directions than the dimension from the first two neighbours allows: curved within a
-        neighbourhood, such rows would look flat.
+        the tangent stands out, and it is less than .1 or z less than 3; a surface whose principal curvatures cancel (a
+        helicoid) has no mean curvature. "undetermined": .1 at least with z from 3 to 10; or no tangent stands out, or
+        one in which the variance falls more than 2.5 times at once, or of more directions than the dimension from the
+        first two neighbours allows: curved within a neighbourhood, such rows would look flat.
     why : str
         A sentence that says what it rests on, or what to do.
     value, low, high : float
@@ -241,4 +243,8 @@ def _verdict(found: Local, k: int, relative: float, z: float, most: float) -> tu
             "thin. Give more rows, raise k=, or standardise."
         )
     said = f"mean curvature times radius is {relative:.3g}, z {z:.3g}, d = {found.d}, k = {k}."
-    return ("curved" if relative >= LEAST_RELATIVE and z >= LEAST_Z else "flat"), said
+    if relative < LEAST_RELATIVE or z < MOST_Z_OF_FLAT:
+        return "flat", said
+    if z < LEAST_Z:
+        return "undetermined", f"{said} Noise may have made as much: z of {LEAST_Z:g} is needed. Raise k=."
+    return "curved", said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -61,6 +61,8 @@ class Dimension(Result):
     curve_value, curve_low, curve_high : ndarray [scale]
     provenance : Provenance
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.geometry:dimension"
 
     method: Method
     value: float

@@ -81,12 +81,12 @@ def local_curvature(x: Array, near: Array, d: int | None, most: float, draws: in
         squared.append(found)
         null += of_null
         together = np.concatenate(squared)
-        so_far = Local(d, gap, within, within_at, together, null / len(together))
-        if first == 0 and not so_far.stands_out(most):
+        measured = Local(d, gap, within, within_at, together, null / len(together))
+        if first == 0 and not measured.stands_out(most):
             break
-    if math.isinf(so_far.gap):
-        return replace(so_far, squared=np.zeros_like(together), null=np.zeros(draws))
-    return so_far
+    if math.isinf(measured.gap):
+        return replace(measured, squared=np.zeros_like(together), null=np.zeros(draws))
+    return measured
 
 
 def _products(x: Array, near: Array) -> Tensor:

@@ -34,14 +34,14 @@ def trust(x: Array, y: Array, k: int, seed: int) -> tuple[float, float]:
         rows = np.sort(np.random.default_rng(seed).choice(n, _ROWS, replace=False))
     spaces = [torch.from_numpy(one.astype(np.float64)) for one in (x, y)]
     spaces = [one - one.mean(0) for one in spaces]
-    too_far = np.zeros(2)
+    excess = np.zeros(2)
     step = max(1, _AT_ONCE // n)
     for first in range(0, n if n <= _ROWS else _ROWS, step):
         here = torch.from_numpy(rows[first : first + step])
         of_x, of_y = (_ranks(one, here) for one in spaces)
         for at, (near, ranks) in enumerate(((of_y, of_x), (of_x, of_y))):
-            too_far[at] += float(((ranks - k).clamp_min(0) * (near <= k)).sum())
-    found = 1 - too_far * 2 / (len(rows) * k * (2 * n - 3 * k - 1))
+            excess[at] += float(((ranks - k).clamp_min(0) * (near <= k)).sum())
+    found = 1 - excess * 2 / (len(rows) * k * (2 * n - 3 * k - 1))
     return float(found[0]), float(found[1])
 
 

@@ -28,12 +28,23 @@ class Points:
         Their prompts, where several are of one: rows of a group are not each other's neighbours.
     provenance : Provenance
         Its note says what was left out.
+    layer : int, optional
+        Of the recording that they are from.
+    samples, positions : ndarray of int64 [row], optional
+        The sample of a recording that each is of, and the position in it.
+    texts : tuple of tuple of str
+        The tokens of each sample, by its number; none of those that no row is of, and of tokens that were not recorded
+        "". Empty where they are not known.
     """
 
     x: Array
     rows: Array
     groups: Array | None
     provenance: Provenance
+    layer: int | None = None
+    samples: Array | None = None
+    positions: Array | None = None
+    texts: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -45,8 +56,12 @@ class Points:
 
     def taken(self, chosen: Array) -> Points:
         """Return some of the rows, by number or as a mask."""
-        groups = None if self.groups is None else self.groups[chosen]
-        return replace(self, x=np.ascontiguousarray(self.x[chosen]), rows=self.rows[chosen], groups=groups)
+        of_rows = (self.groups, self.samples, self.positions)
+        groups, samples, positions = (None if one is None else one[chosen] for one in of_rows)
+        x, rows = np.ascontiguousarray(self.x[chosen]), self.rows[chosen]
+        # which are taken no call says
+        provenance = replace(self.provenance, calls=())
+        return replace(self, x=x, rows=rows, groups=groups, samples=samples, positions=positions, provenance=provenance)
 
     def said(self, *sentences: str) -> Points:
         """Return the same with more sentences in the note."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 
 from scope_widgets._check_choice import check_choice, checked_count
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry.intervals import mean_with_interval
 from scope_widgets.geometry.neighbours_kept import overlap, trust
-from scope_widgets.geometry.points import points_of
+from scope_widgets.geometry.points import Points, points_of
 from scope_widgets.geometry.spectrum import principal
 
 if TYPE_CHECKING:
@@ -47,8 +48,15 @@ class Projection(Result):
     k : int
     explained : ndarray [component]
         Share of the variance of each component; NaN but for "pca".
+    norms : ndarray [row]
+        Of the rows as they were given.
     provenance : Provenance
+    layer, samples, positions, texts
+        Those of `Points`, where the rows were such.
     """
+
+    view: ClassVar[str] = "scope_widgets.widgets:ProjectionView"
+    plotted_by: ClassVar[str] = "scope_widgets.plots.geometry:projected"
 
     method: ProjectionMethod
     coordinates: np.ndarray[Any, np.dtype[np.float64]]
@@ -61,13 +69,22 @@ class Projection(Result):
     continuity: float
     k: int
     explained: np.ndarray[Any, np.dtype[np.float64]]
+    norms: np.ndarray[Any, np.dtype[np.float64]]
     provenance: Provenance
+    layer: int | None = None
+    samples: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    positions: np.ndarray[Any, np.dtype[np.int64]] | None = None
+    texts: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Raise ValueError where the parts do not go together."""
         shape = (len(self.rows), len(self.explained))
         if self.rows.ndim != 1 or self.coordinates.shape != shape:
             raise ValueError(f"coordinates of shape {self.coordinates.shape} are none of {shape} rows and components")
+        if any(one is not None and one.shape != self.rows.shape for one in (self.norms, self.samples, self.positions)):
+            raise ValueError("a projection has a norm, a sample and a position a row")
+        if self.texts and (self.samples is None or self.positions is None):
+            raise ValueError("texts need the sample and the position of each row")
 
     def _said(self) -> str:
         held = f", {np.nansum(self.explained):.0%} of the variance" if self.method == "pca" else ""
@@ -77,12 +94,23 @@ class Projection(Result):
         )
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return a row a point: row, x, y (and z)."""
+        """Return a row a point: row, x, y (and z), norm, and sample, position and token where they are known."""
         import pandas as pd
 
         names = ("x", "y", "z")
-        columns = dict(zip(names, self.coordinates.T, strict=False))
+        columns = {**dict(zip(names, self.coordinates.T, strict=False)), "norm": self.norms}
+        if self.samples is not None and self.positions is not None:
+            columns |= {"sample": self.samples, "position": self.positions}
+        if self.texts:
+            columns["token"] = self.tokens()
         return pd.DataFrame({"row": self.rows, **columns})
+
+    def tokens(self) -> list[str]:
+        """Return the token of each row; none where they are not known."""
+        if not self.texts or self.samples is None or self.positions is None:
+            return []
+        places = zip(self.samples.tolist(), self.positions.tolist(), strict=True)
+        return [self.texts[sample][position] for sample, position in places]
 
 
 def project(
@@ -144,7 +172,8 @@ def project(
     seed, k = seed_of(seed), checked_count("k", k)
     if checked_count("n", n) not in (2, 3):
         raise ValueError(f"n= is 2 or 3 dimensions; got {n}.")
-    points = points_of(x, standardise=standardise)
+    given = points_of(x)
+    points = points_of(given, standardise=standardise)
     if k >= len(points) / 2:
         raise ValueError(f"k= is less than half of the {len(points):,} rows; got {k}: give more rows, or a smaller k=.")
     variances, directions, centred = principal(points)
@@ -158,6 +187,10 @@ def project(
         coordinates = _tsne(scores, n, perplexity, seed)
     else:
         coordinates = _umap(scores, n, checked_count("neighbours", neighbours), seed)
+    options = {"neighbours": neighbours, "perplexity": perplexity, "standardise": standardise, "seed": seed}
+    call = python_call(
+        "geometry.project", "points" if isinstance(x, Points) else "x", method=method, n=n, k=k, **options
+    )
     value, low, high = mean_with_interval(overlap(points.x, coordinates, k), points.groups)
     trustworthiness, continuity = trust(points.x, coordinates, k, seed)
     return Projection(
@@ -172,7 +205,12 @@ def project(
         continuity=continuity,
         k=k,
         explained=explained,
-        provenance=replace(points.provenance, seed=seed),
+        norms=np.linalg.norm(given.x.astype(np.float64), axis=1),
+        provenance=points.provenance.then(call, seed=seed),
+        layer=points.layer,
+        samples=points.samples,
+        positions=points.positions,
+        texts=points.texts,
     )
 
 

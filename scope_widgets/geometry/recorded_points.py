@@ -8,10 +8,14 @@ import numpy as np
 
 from scope_widgets._check_choice import check_choice, checked_count
 from scope_widgets._provenance import Provenance
+from scope_widgets._reproducing_calls import python_call
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
+from scope_widgets.experiments.same_model import is_same_model
 from scope_widgets.geometry.points import Points, points_of
 from scope_widgets.geometry.statistics import MASSIVE
+from scope_widgets.models.microscope import Microscope
+from scope_widgets.models.tokens import token_texts
 
 Tokens = Literal["other prompts", "one a prompt"]
 
@@ -44,6 +48,7 @@ def points(
     first_tokens: bool = False,
     massive: bool = False,
     site: str | None = None,
+    scope: Microscope | None = None,
     seed: int = 0,
 ) -> Points:
     """Take rows of a recording for geometry: no first tokens, none of massive norm, with the prompt of each.
@@ -67,6 +72,8 @@ def points(
         Keep rows of ten times the median norm or more.
     site : str, optional
         That of the recording by default.
+    scope : Microscope, optional
+        The model that was recorded: its tokenizer says the tokens of each text, which a `ProjectionView` shows.
     seed : int, default 0
 
     Returns
@@ -76,7 +83,7 @@ def points(
     Raises
     ------
     ValueError
-        For a layer or site that was not recorded; where less than two rows are left.
+        For a layer or site that was not recorded, or the scope of another model; where less than two rows are left.
 
     Examples
     --------
@@ -89,6 +96,10 @@ def points(
     check_choice("tokens", tokens, Tokens)
     n, seed = checked_count("n", n), seed_of(seed)
     source, table = rec.rows(layer, site), rec.table
+    if scope is not None and not is_same_model(rec.manifest.model, scope.model_id):
+        raise ValueError(
+            f"This recording is of {rec.manifest.model!r} and the scope of {scope.model_id!r}: give one of this model."
+        )
     prompts = _prompts(rec, table["sample_id"].to_numpy())
     chosen = np.arange(len(prompts))
     note = [f"layer {layer}", str(rec.manifest.site if site is None else site)]
@@ -115,12 +126,35 @@ def points(
         if is_massive.any():
             note.append(f"{int(is_massive.sum()):,} massive left out")
             given, chosen = given.taken(~is_massive), chosen[~is_massive]
+    options = {"tokens": tokens, "n": n, "first_tokens": first_tokens, "massive": massive, "site": site, "seed": seed}
+    with_texts = {} if scope is None else {"scope": scope}
+    calls = (*getattr(scope, "calls", ()), python_call("geometry.points", "rec", str(layer), **options, **with_texts))
+    samples = table["sample_id"].to_numpy()
     return Points(
         given.x,
         chosen,
         np.unique(prompts[chosen], return_inverse=True)[1].astype(np.int64) if tokens == "other prompts" else None,
-        Provenance(rec.manifest.model, rec.manifest.revision, seed=seed, note=", ".join(note)),
+        Provenance(rec.manifest.model, rec.manifest.revision, seed=seed, note=", ".join(note), calls=calls),
+        layer=layer,
+        samples=samples[chosen].astype(np.int64),
+        positions=table["token_pos"].to_numpy()[chosen].astype(np.int64),
+        texts=() if scope is None else _texts(table, samples[chosen], scope),
     )
+
+
+def _texts(table: Any, chosen: Array, scope: Microscope) -> tuple[tuple[str, ...], ...]:
+    """Return the tokens of the samples that are `chosen`, by their number; none of the others."""
+    seen = np.unique(chosen)
+    some = table[table["sample_id"].isin(seen)]
+    ids = np.unique(some["token_id"].to_numpy())
+    words = dict(zip(ids.tolist(), token_texts(scope.tokenizer, ids.tolist()), strict=True))
+    found: list[tuple[str, ...]] = [()] * (int(seen[-1]) + 1)
+    for sample, rows in some.groupby("sample_id"):
+        at, said = rows["token_pos"].to_numpy(), [""] * (int(rows["token_pos"].max()) + 1)
+        for position, token in zip(at.tolist(), rows["token_id"].tolist(), strict=True):
+            said[position] = words[token]
+        found[int(sample)] = tuple(said)
+    return tuple(found)
 
 
 def _prompts(rec: Recorded, samples: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -49,6 +49,8 @@ class Spectrum(Result):
         Rows.
     provenance : Provenance
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.geometry:spectrum"
 
     effective_rank: np.ndarray[Any, np.dtype[np.float64]]
     spectral_dimension: np.ndarray[Any, np.dtype[np.float64]]

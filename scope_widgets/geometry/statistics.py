@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class ActivationStatistics(Result):
         Rows.
     provenance : Provenance
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.geometry:geometry_statistics"
 
     norm: np.ndarray[Any, np.dtype[np.float64]]
     cosine: np.ndarray[Any, np.dtype[np.float64]]

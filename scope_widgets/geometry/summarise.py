@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -70,6 +70,8 @@ class GeometrySummary(Result):
     layers : tuple of LayerGeometry
     provenance : Provenance
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.geometry:geometry_summary"
 
     layers: tuple[LayerGeometry, ...]
     provenance: Provenance

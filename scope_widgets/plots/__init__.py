@@ -24,6 +24,7 @@ from scope_widgets.plots.circuit_evaluation import (
     minimality,
 )
 from scope_widgets.plots.circuits import attribution_graph, circuit, edge_positions
+from scope_widgets.plots.evals import eval_comparison, eval_result
 from scope_widgets.plots.features import (
     feature_comparison,
     feature_labels,
@@ -31,6 +32,14 @@ from scope_widgets.plots.features import (
     sae_scores,
     sparse_probes,
     training_curves,
+)
+from scope_widgets.plots.geometry import (
+    clusters,
+    dimension,
+    geometry_statistics,
+    geometry_summary,
+    projected,
+    spectrum,
 )
 from scope_widgets.plots.heads import (
     composition,
@@ -46,7 +55,9 @@ from scope_widgets.plots.heads import (
 from scope_widgets.plots.ioi import head_ablation, ioi_heads, reference_comparison
 from scope_widgets.plots.lens import component_effects, logit_lens, neurons, token_loss, token_values, watched_tokens
 from scope_widgets.plots.patching_effects import ablation, patching
+from scope_widgets.plots.probing import causal_test, probes
 from scope_widgets.plots.projections import projection, spaces
+from scope_widgets.plots.report import architecture, documentation, transparency_score
 from scope_widgets.plots.save_figure import save
 from scope_widgets.plots.steering import direction, fact_effect, steered, strength_sweep
 from scope_widgets.plots.tables import table
@@ -54,6 +65,7 @@ from scope_widgets.plots.tables import table
 __all__ = [
     "ablation",
     "activation_statistics",
+    "architecture",
     "attention",
     "attention_comparison",
     "attention_entropy",
@@ -61,18 +73,26 @@ __all__ = [
     "attention_heads",
     "attention_pattern",
     "attribution_graph",
+    "causal_test",
     "circuit",
+    "clusters",
     "completeness",
     "component_effects",
     "composition",
+    "dimension",
     "direction",
+    "documentation",
     "edge_positions",
+    "eval_comparison",
+    "eval_result",
     "fact_effect",
     "faithfulness",
     "faithfulness_curve",
     "feature_comparison",
     "feature_labels",
     "feature_rates",
+    "geometry_statistics",
+    "geometry_summary",
     "head_ablation",
     "head_effects",
     "head_labels",
@@ -84,6 +104,8 @@ __all__ = [
     "minimality",
     "neurons",
     "patching",
+    "probes",
+    "projected",
     "projection",
     "ranked_heads",
     "reference_comparison",
@@ -92,6 +114,7 @@ __all__ = [
     "score_distributions",
     "spaces",
     "sparse_probes",
+    "spectrum",
     "steered",
     "strength_sweep",
     "subject_attention",
@@ -102,6 +125,7 @@ __all__ = [
     "top_attended",
     "top_heads",
     "training_curves",
+    "transparency_score",
     "value_weighted_attention",
     "watched_tokens",
 ]

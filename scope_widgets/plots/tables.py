@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import unescape
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from scope_widgets._provenance import Provenance
 from scope_widgets.plots.drawing.dots import add_dots, rows_down
-from scope_widgets.plots.drawing.labels import number, shortened, words
+from scope_widgets.plots.drawing.labels import literal, number, shortened, words
 from scope_widgets.plots.drawing.maps import rows_height
 from scope_widgets.plots.drawing.theme import ThemeName, new_figure, theme_of
 
 if TYPE_CHECKING:
     from scope_widgets._result import Result
 
+#: of a table that is drawn: characters across, pixels of a line
+_ACROSS, _LINE = 115, 16
 #: whole numbers that name a row, and do not measure it
 _NAMES = {"layer", "head", "position", "query", "key", "rank", "token", "feature", "latent", "neuron", "prompt", "row"}
 
@@ -37,6 +42,7 @@ def table(result: Result, column: str | None = None, *, n: int = 40, theme: Them
     Returns
     -------
     plotly.graph_objects.Figure
+        The table itself where it has no numbers.
 
     Raises
     ------
@@ -53,13 +59,14 @@ def table(result: Result, column: str | None = None, *, n: int = 40, theme: Them
     numbers = [str(one) for one in frame if pd.api.types.is_numeric_dtype(frame[one]) and frame[one].dtype != bool]
     measured = [one for one in numbers if one not in _NAMES] or numbers
     chosen = column or next(iter(measured), None)
-    if chosen not in numbers:
+    if column is not None and chosen not in numbers:
         raise ValueError(
             f"This {type(result).__name__} has no column of numbers {column!r}: it has {', '.join(numbers) or 'none'}."
-            if column
-            else f"This {type(result).__name__} has no column of numbers to plot: see to_dataframe()."
         )
     rows = frame.head(n)
+    if chosen is None:
+        more = f", the first {len(rows):,} of {len(frame):,} rows" if len(frame) > len(rows) else ""
+        return cells(rows, f"{type(result).__name__}{more}", result.provenance, theme)
     named = [one for one in frame if one not in measured and frame[one].dtype != bool][:3]
     labels = [" ".join(shortened(value, 24) for value in row) for row in rows[named].itertuples(index=False)]
     labels = labels if named else [str(one) for one in rows.index]
@@ -81,6 +88,51 @@ def table(result: Result, column: str | None = None, *, n: int = 40, theme: Them
     add_dots(figure, values, colours.hues[0], hover, low=low, high=high)
     rows_down(figure, labels, words(", ".join(map(str, named))))
     figure.update_xaxes(title_text=words(chosen))
+    return figure
+
+
+def cells(
+    frame: pd.DataFrame,
+    title: str,
+    provenance: Provenance,
+    theme: ThemeName,
+    *,
+    widths: Sequence[float] = (),
+) -> go.Figure:
+    """Return a table as a figure, its texts literal and broken into lines."""
+    colours = theme_of(theme)
+    texts = [[_cell(value) if not isinstance(value, str) else literal(value) for value in frame[one]] for one in frame]
+    widths = widths or [
+        min(40, max([len(str(name)), *map(len, column)])) + 2 for name, column in zip(frame, texts, strict=True)
+    ]
+    # characters that a column has room for, in a figure of the usual width
+    room = [max(4.0, one / sum(widths) * _ACROSS) for one in widths]
+    lines = [
+        max((-(-len(unescape(column[row])) // wide) for column, wide in zip(texts, room, strict=True)), default=1)
+        for row in range(len(frame))
+    ]
+    figure = new_figure(colours, title, provenance, height=110 + sum(_LINE * max(1, int(one)) + 8 for one in lines))
+    figure.add_trace(
+        go.Table(
+            columnwidth=list(widths),
+            header={
+                "values": [f"<b>{words(str(one))}</b>" for one in frame],
+                "align": "left",
+                "fill": {"color": colours.ground},
+                "line": {"color": colours.line, "width": 1},
+                "font": {"color": colours.ink, "size": 11},
+            },
+            cells={
+                "values": texts,
+                "align": "left",
+                "fill": {"color": colours.ground},
+                "line": {"color": colours.grid, "width": 1},
+                "font": {"color": colours.ink, "size": 11},
+                "height": _LINE + 4,
+            },
+        )
+    )
+    figure.update_layout(margin={"l": 16, "r": 16, "b": 12, "t": figure.layout.margin.t - 14})
     return figure
 
 

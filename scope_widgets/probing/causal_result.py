@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -47,6 +47,8 @@ class CausalTest(Result):
         That of the probe: how far chance explains what it decodes.
     provenance : Provenance
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.probing:causal_test"
 
     layer: int
     classes: tuple[str, str]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
+from scope_widgets._chart import Charted
 from scope_widgets._check_choice import check_choice
 from scope_widgets._provenance import Provenance
-from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.experiments.direction import Direction
 from scope_widgets.probing.causal_result import LEVEL, CausalTest
@@ -23,7 +23,7 @@ Along: TypeAlias = Literal["covariance", "weights"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Probes(Result):
+class Probes(Charted):
     """What a linear probe of each layer finds of two classes of texts, on prompts that it was not fitted on.
 
     Attributes
@@ -73,6 +73,9 @@ class Probes(Result):
     >>> len(probes.layer) == scope.n_layers + 1
     True
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.probing:probes"
+    chart: ClassVar[str] = "scope_widgets.widgets.figures.charts:ProbesChart"
 
     method: str
     positions: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from scope_widgets.report.entries.entry import Entry
 from scope_widgets.report.figures import Figure
 from scope_widgets.report.fingerprint import fingerprint
 from scope_widgets.report.pages.markdown import summary
-from scope_widgets.report.suite import SUITE, Suite
+from scope_widgets.report.suite import SUITE, Behaviour, Suite
 from scope_widgets.report.verification.items import Items, key_of
 from scope_widgets.report.writers.behaviours import WRITERS
 from scope_widgets.report.writers.features import write_features
@@ -37,7 +38,7 @@ def analyse(
     entries: Iterable[Entry | dict[str, Any]] = (),
     writers: Mapping[str, Writer] | None = None,
     indexes: Mapping[SAE, FeatureIndex] | None = None,
-    n: int = 40,
+    n: int = 64,
     n_discovery: int = 32,
     seed: int | None = 0,
     suite: Suite = SUITE,
@@ -58,7 +59,7 @@ def analyse(
         By behaviour: `writer(scope, behaviour, n=, seed=) -> report.Written`; the built-in ones by default.
     indexes : dict of SAE to FeatureIndex, optional
         Autoencoders with what their latents fire on, of which entries about features are made.
-    n : int, default 40
+    n : int, default 64
         Number of held-out pairs of each behaviour.
     n_discovery : int, default 32
         Number of pairs that writers look at.
@@ -99,13 +100,9 @@ def analyse(
     chosen = WRITERS if writers is None else writers
     for behaviour in tqdm(suite.behaviours, desc="Writing entries", unit="behaviour", leave=False):
         if (writer := chosen.get(behaviour.name)) is not None:
-            found = items.get(
-                f"entries of {behaviour.name} by {getattr(writer, '__name__', 'a writer')}",
-                lambda writer=writer, behaviour=behaviour: to_data(
-                    writer(scope, behaviour, n=n_discovery, seed=seed)
-                ),
-            )  # fmt: skip
-            written.append((behaviour.name, from_data(found)))
+            look = partial(_look, writer, scope, behaviour, n_discovery, seed)
+            name = f"entries of {behaviour.name} by {getattr(writer, '__name__', 'a writer')}"
+            written.append((behaviour.name, from_data(items.get(name, look))))
     for sae, index in (indexes or {}).items():
         written.append(("next_token", write_features(sae, index)))
     documentation = _documentation(scope, own, written, suite)
@@ -113,6 +110,10 @@ def analyse(
     done = replace(done, architecture=architecture(scope), figures=documentation.figures)
     write(done, path)
     return done
+
+
+def _look(writer: Writer, scope: Microscope, behaviour: Behaviour, n: int, seed: int) -> dict[str, Any]:
+    return to_data(writer(scope, behaviour, n=n, seed=seed))
 
 
 def _check_other(folder: Path, model: str) -> None:

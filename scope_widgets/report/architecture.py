@@ -168,11 +168,10 @@ def _mlp(scope: Microscope) -> list[Fact]:
     said = _config(scope, "hidden_act", "activation_function", "hidden_activation", "activation")
     if block.mlp is None or block.down is None:
         return [Fact("activation", "not known", said, False, "the MLP of layer 0 has no one last matrix (experts)")]
-    matrices = [one for one in block.mlp.modules() if getattr(one, "weight", None) is not None and one.weight.ndim == 2]
-    width = sum(1 for _ in matrices)
-    neurons = int(block.down.weight.numel()) // scope.d_model
+    matrices = [weight for weight in block.mlp.parameters() if weight.ndim == 2]
+    neurons = sum(weight.numel() for weight in block.down.parameters() if weight.ndim == 2) // scope.d_model
     # what goes into the last matrix is as wide as one of those before it; two such are a gate and what it gates
-    gated = sum(int(one.weight.numel()) // scope.d_model for one in matrices if one is not block.down) >= 2 * neurons
+    gated = sum(weight.numel() // scope.d_model for weight in matrices) >= 3 * neurons
     within = [*block.mlp.modules(), *block.block.children()]
     functions = [one for one in within if not list(one.parameters()) and not list(one.children())]
     x = torch.linspace(-4, 4, 81).to(next(scope.model.parameters()))
@@ -194,7 +193,7 @@ def _mlp(scope: Microscope) -> list[Fact]:
     how = "its function on 81 numbers from -4 to 4" if name else "its function is in no module of its own"
     return [
         Fact("d_mlp", str(neurons), _config(scope, "intermediate_size", "n_inner", "ffn_dim"), True, "rows of the last "
-             f"matrix of layer 0, of {width}"),
+             f"matrix of layer 0, of {len(matrices)} matrices"),
         Fact("activation", f"{name or 'not known'}{', gated' if gated else ''}", said, bool(name), how),
     ]  # fmt: skip
 

@@ -7,8 +7,9 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from scope_widgets._files import check_folder, write_text
 from scope_widgets._json_fields import decode, encode
@@ -64,6 +65,8 @@ class Documentation(Result):
     >>> documentation.entries[0].status
     'untested'
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.report:documentation"
 
     entries: tuple[Entry, ...]
     suite: str
@@ -153,7 +156,7 @@ class Documentation(Result):
         self,
         scope: Microscope,
         *,
-        n: int = 40,
+        n: int = 64,
         folder: str | Path | None = None,
         suite: Suite = SUITE,
         saes: SAE | Iterable[SAE] = (),
@@ -177,7 +180,7 @@ class Documentation(Result):
         ----------
         scope : Microscope
             The model that it is of.
-        n : int, default 40
+        n : int, default 64
             Number of held-out pairs of each behaviour.
         folder : str or Path, optional
             Where each finished step is kept: a run that was killed goes on from there, to the same bytes.
@@ -196,9 +199,10 @@ class Documentation(Result):
         ValueError
             For a documentation of another model, or another version of the suite.
         """
-        from scope_widgets.report.verification.verify import verified
-
-        return verified(self, scope, n=n, folder=folder, suite=suite, saes=saes)
+        done: Documentation = _above("verification.verify").verified(
+            self, scope, n=n, folder=folder, suite=suite, saes=saes
+        )
+        return done
 
     def check(self, scope: Microscope, suite: Suite = SUITE) -> None:
         """Raise ValueError where it is of another model, of other weights, or of another suite."""
@@ -301,21 +305,22 @@ class Documentation(Result):
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """Return it as Markdown: score, facts, every entry with its evidence; and write it where a path is given."""
-        from scope_widgets.report.pages.markdown import to_markdown
-
-        text = to_markdown(self)
+        text: str = _above("pages.markdown").to_markdown(self)
         if path is not None:
             write_text(path, text)
         return text
 
     def to_html(self, path: str | Path) -> Path:
         """Write it as one HTML page without network: figures are live views, and each claim opens its evidence."""
-        from scope_widgets.report.pages.html import to_html
-
-        return write_text(path, to_html(self))
+        return write_text(path, _above("pages.html").to_html(self))
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         return {"text/plain": repr(self), "text/html": self.to_dataframe()._repr_html_()}
+
+
+def _above(name: str) -> Any:
+    """Return a module that stands on this one, named by a string as results name their views."""
+    return import_module(f"scope_widgets.report.{name}")
 
 
 def document(

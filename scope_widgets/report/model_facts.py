@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
@@ -43,6 +43,8 @@ class Architecture(Result):
     facts : tuple of Fact
     provenance : Provenance
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.report:architecture"
 
     facts: tuple[Fact, ...]
     provenance: Provenance

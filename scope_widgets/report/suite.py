@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -82,13 +83,16 @@ def _named(name: str) -> Callable[..., Task]:
     return make
 
 
+#: of the task of induction: the three words that come again, and the one that is next
+_REPEATED: Final = ("END-2", "END-1", "END", "answer")
+
 #: version 1: six behaviours of equal weight. A change of any of them is another version
 SUITE: Final = Suite(
     "1",
     (
         Behaviour("ioi", _named("ioi"), (("IO",), ("S",), ("IO", "S"))),
         Behaviour("greater_than", _named("greater_than"), (("clue",), ("clue", "END"))),
-        Behaviour("induction", _named("induction"), (("answer",), ("END",), ("END", "answer"))),
+        Behaviour("induction", _named("induction"), (("answer",), ("END",), ("END", "answer"), _REPEATED)),
         Behaviour("agreement", _named("agreement"), (("answer",), ("clue",))),
         Behaviour("capitals", _named("capitals"), (("answer",), ("clue",))),
         Behaviour("next_token", text_task, (("END",), ("END", "END-1"))),
@@ -138,8 +142,6 @@ def digest_of(token_ids: Sequence[int]) -> str:
     --------
     >>> from scope_widgets.report.suite import digest_of
     >>> digest_of([1, 2, 3])
-    '8a38faf51c13dfdf'
+    '8a6ae15122001229'
     """
-    import hashlib
-
     return hashlib.sha256(",".join(map(str, token_ids)).encode()).hexdigest()[:16]

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 STATUSES = ("running", "done", "failed", "killed")
 #: seconds without a sign of life after which a run on another machine is taken for killed
 _SILENT = 90.0
+#: seconds since 1970 that are a date
+_LATEST = 9e9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -94,7 +96,9 @@ class RecordedRun:
             )
         columns = {name: [one.get(name, np.nan) for one in values] for name in names}
         steps = [event.get("step") for event in logged]
-        times = pd.to_datetime([event.get("time") for event in logged], unit="s", utc=True)
+        given = [event.get("time") for event in logged]
+        seconds = [one if isinstance(one, (int, float)) and abs(one) < _LATEST else np.nan for one in given]
+        times = pd.to_datetime(np.array(seconds, dtype=np.float64), unit="s", utc=True)
         return pd.DataFrame({"step": steps, "time": times, **columns})
 
     @property

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scope_widgets.widgets.attention_stack import AttentionStack
     from scope_widgets.widgets.attention_view import AttentionView
     from scope_widgets.widgets.attribution_view import AttributionView
     from scope_widgets.widgets.circuit_graph import CircuitGraph
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     from scope_widgets.widgets.head_table import HeadTable
     from scope_widgets.widgets.logit_lens_view import LogitLensView
     from scope_widgets.widgets.patching_map import PatchingMap
+    from scope_widgets.widgets.projection_view import ProjectionView
     from scope_widgets.widgets.steering_panel import SteeringPanel
     from scope_widgets.widgets.token_view import TokenView
     from scope_widgets.widgets.workbench import Workbench
 
 __all__ = [
+    "AttentionStack",
     "AttentionView",
     "AttributionView",
     "CircuitGraph",
@@ -27,6 +30,7 @@ __all__ = [
     "HeadTable",
     "LogitLensView",
     "PatchingMap",
+    "ProjectionView",
     "Selection",
     "SteeringPanel",
     "TokenView",
@@ -35,6 +39,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AttentionStack": "attention_stack",
     "AttentionView": "attention_view",
     "AttributionView": "attribution_view",
     "CircuitGraph": "circuit_graph",
@@ -42,6 +47,7 @@ _HOMES = {
     "HeadTable": "head_table",
     "LogitLensView": "logit_lens_view",
     "PatchingMap": "patching_map",
+    "ProjectionView": "projection_view",
     "Selection": "core.selection",
     "SteeringPanel": "steering_panel",
     "TokenView": "token_view",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,15 +26,20 @@ class Thumbnails:
         Layers and heads are those of the first trace; all 0 where the second has no head beside one.
     finished : int
         How many layers are drawn.
+    sizes : sequence of int, default (32, 16)
+        Pixels along a side, the first that is not too much for a message is taken; else 8.
     """
 
     def __init__(
-        self, traces: Mapping[Any, Any], beside: Callable[[int, int], tuple[int, int] | None] = lambda *head: head
+        self,
+        traces: Mapping[Any, Any],
+        beside: Callable[[int, int], tuple[int, int] | None] = lambda *head: head,
+        sizes: Sequence[int] = (32, 16),
     ) -> None:
         (first, *_) = self._traces = list(traces.values())
         self._beside = beside
         cells = first.n_layers * first.n_heads
-        size = next((size for size in (32, 16) if len(self._traces) * cells * size**2 <= FIRST_MESSAGE_BYTES), 8)
+        size = next((size for size in sizes if len(self._traces) * cells * size**2 <= FIRST_MESSAGE_BYTES), 8)
         self.size = min(size, max(len(trace.tokens) for trace in self._traces))
         shape = len(self._traces), first.n_layers, first.n_heads, self.size, self.size
         self.pictures: Pictures = np.zeros(shape, np.uint8)

@@ -40,6 +40,6 @@ def test_a_folder_without_runs(tmp_path, capsys):
     assert main(["runs", str(tmp_path)]) == 0
     assert capsys.readouterr().out == f"No run in or below {tmp_path}.\n"
     assert main(["runs", "--json", str(tmp_path)]) == 0
-    assert json.loads(capsys.readouterr().out) == {"runs": []}
+    assert json.loads(capsys.readouterr().out)["runs"] == []
     assert main(["runs", str(tmp_path / "nowhere")]) == 1
     assert "There is no folder" in capsys.readouterr().err

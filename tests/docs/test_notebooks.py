@@ -18,6 +18,7 @@ SMALLER = {
     "ioi": {"n=50": "n=20"},
     "probing": {"n=120": "n=60"},
     "quickstart": {"n=40": "n=16", "pairs[:20]": "pairs[:8]", "pairs[20:]": "pairs[8:]"},
+    "report": {"n=24, n_discovery=24": "n=10, n_discovery=10", "n=16": "n=8"},
     "steering": {"range(20)": "range(2)"},
 }
 REAL = [pytest.mark.smollm2, pytest.mark.heavy]

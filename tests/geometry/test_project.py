@@ -22,7 +22,8 @@ def test_pca_is_that_of_scikit_learn(x):
     found, theirs = geometry.project(x, n=3), PCA(3).fit(x)
     np.testing.assert_allclose(np.abs(found.coordinates), np.abs(theirs.transform(x)), rtol=1e-8)
     np.testing.assert_allclose(found.explained, theirs.explained_variance_ratio_, rtol=1e-10)
-    assert list(found.to_dataframe()) == ["row", "x", "y", "z"]
+    assert list(found.to_dataframe()) == ["row", "x", "y", "z", "norm"]
+    np.testing.assert_allclose(found.norms, np.linalg.norm(x, axis=1))
 
 
 def test_neighbours_kept_are_counted(x):

@@ -34,6 +34,8 @@ CORRUPTED = "When Mary and John went to the store, Mary gave a drink to"
 QUESTION = {"answer": " Mary", "versus": " John"}
 NAMES = ("Mary", "John", "Anna")
 PROBED = [f"the {animal} {verb}" for verb in ("runs", "sleeps") for animal in ("dog", "cat", "horse", "bird")]
+_TEXTS = [f"{start} {text}" for start in ("today", "later", "then", "here") for text in PROBED]
+TO_PROBE = _TEXTS, ["runs" in text for text in _TEXTS]
 FACTS = heads.FactSet(
     [heads.Fact(name, "gift", "drink") for name in NAMES],
     {"gift": "When {subject} went to the store, someone gave a drink to"},
@@ -114,8 +116,7 @@ def documentation(scope):
 
 
 def probes(scope):
-    texts = [f"{start} {text}" for start in ("today", "later", "then", "here") for text in PROBED]
-    return probing.fit(scope, texts, ["runs" in text for text in texts], layers=[2], permutations=9)
+    return probing.fit(scope, *TO_PROBE, layers=[2], permutations=9)
 
 
 def causal_test(scope):

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from scope_widgets import circuits, editing, features, heads, ioi, lens, patching, steering
-from tests.package.test_results import FACTS, PROMPT, QUESTION
+from scope_widgets import circuits, editing, features, heads, ioi, lens, patching, probing, steering
+from tests.package.test_results import FACTS, PROBED, PROMPT, QUESTION, TO_PROBE, probes
 
-MODULES = (circuits, editing, heads, ioi, lens, patching, steering)
+MODULES = (circuits, editing, heads, ioi, lens, patching, probing, steering)
 
 #: what draws -> its result, which says by what seed
 DRAWS = {
@@ -39,6 +39,10 @@ DRAWS = {
     "patching.ablate": lambda on, seed: patching.ablate(
         on.scope, PROMPT, [(3, 1)], **QUESTION, ablation="noise", seed=seed
     ),
+    "probing.causal_test": lambda on, seed: probing.causal_test(
+        on.scope, probes(on.scope), PROBED[:4], answer=" the", versus=" a", draws=2, seed=seed
+    ),
+    "probing.fit": lambda on, seed: probing.fit(on.scope, *TO_PROBE, layers=[2], permutations=4, seed=seed),
 }  # fmt: skip
 #: what is drawn is itself what is returned (prompts, pairs of a task, a text), or is recorded by another of these
 ALL_OF_IT = {

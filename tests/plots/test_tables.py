@@ -55,8 +55,14 @@ def test_rows_beyond_the_most_are_counted():
     assert "the first 12 of 90 rows" in figure.layout.title.text
 
 
-def test_a_table_without_numbers_is_refused():
-    with pytest.raises(ValueError, match="This Plain has no column of numbers to plot"):
-        Plain(pd.DataFrame({"name": ["a"]})).plot()
+def test_a_table_without_numbers_is_drawn_as_a_table():
+    figure = Plain(pd.DataFrame({"name": ["<b>$x$</b>", "y"], "said": ["a " * 90, ""]})).plot()
+    drawn = figure.data[0]
+    assert drawn.type == "table"
+    assert [text.strip("<b>/") for text in drawn.header["values"]] == ["name", "said"]
+    assert list(drawn.cells["values"][0]) == ["&lt;b&gt;&#36;x&#36;&lt;/b&gt;", "y"]
+    assert figure.layout.height > Plain(pd.DataFrame({"name": ["x", "y"]})).plot().layout.height
+    with pytest.raises(ValueError, match="has no column of numbers 'name': it has none"):
+        Plain(pd.DataFrame({"name": ["a"]})).plot("name")
     with pytest.raises(ValueError, match="no column of numbers 'name': it has layer, share, low, high, p"):
         Plain(TABLE).plot("name")

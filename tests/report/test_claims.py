@@ -59,6 +59,11 @@ def test_free_text_and_the_order_of_names_do_not_count():
     one = report.Entry("circuit", ("input->m0", "m0->logits"), "ioi", {"copies": "IO"}, note="a")
     other = report.Entry("circuit", ("m0->logits", "input->m0"), "ioi", {"copies": "IO"}, id="x", note="b")
     assert one.digest == other.digest
+    parts = {"all": [{"copies": "IO"}, {"depends_on": ["S", "IO"]}]}
+    one = report.Entry("mlp", ("m0",), "ioi", parts)
+    other = report.Entry("mlp", ("m0",), "ioi", {"depends_on": ["IO", "S"], "copies": "IO"})
+    assert one.digest == other.digest
+    assert one.digest != report.Entry("mlp", ("m0",), "ioi", {"depends_on": ["IO", "S"]}).digest
 
 
 def test_roles_of_ioi():
@@ -96,7 +101,7 @@ def test_donors_agree_or_do_not(roles):
 def test_a_claim_that_fixes_all_that_varies_has_no_donors():
     """Else a claim that says nothing would hold."""
     pool = REPEATED.make(planted(), n=60, seed=0)
-    everything = ("END", *(f"END-{back}" for back in range(1, 10)))
+    everything = ("S1", "END", *(f"END-{back}" for back in range(1, 10)))
     assert donors(pool, 20, everything, agree=True, seed=0) == {}
 
 

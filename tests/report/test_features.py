@@ -21,14 +21,16 @@ def scope():
 def sae(scope):
     """An SAE of the embeddings: each of its first latents fires on one word, and writes what it is."""
     rows = torch.randn(64, scope.d_model, generator=torch.Generator().manual_seed(0))
-    made = features.train(rows, d_sae=8, k=2, architecture="relu", steps=2, batch=32, progress=False)
+    made = features.train(rows, d_sae=8, k=2, architecture="topk", steps=2, batch=32, progress=False)
     ids = [scope.tokenizer.convert_tokens_to_ids(word) for word in WORDS]
     embeddings = scope.anatomy.embed.weight.detach()[ids].float()
     W_enc, W_dec = torch.zeros_like(made.W_enc), torch.zeros_like(made.W_dec)
     W_enc[:, : len(ids)] = (embeddings / embeddings.square().sum(1, keepdim=True)).T
     W_dec[: len(ids)] = 5 * embeddings
     b_enc = torch.full_like(made.b_enc, -0.8)
-    return replace(made, W_enc=W_enc, W_dec=W_dec, b_enc=b_enc, b_dec=torch.zeros_like(made.b_dec), layer=0)
+    return replace(
+        made, W_enc=W_enc, W_dec=W_dec, b_enc=b_enc, b_dec=torch.zeros_like(made.b_dec), layer=0, activation="relu"
+    )
 
 
 def test_a_true_claim_is_verified_and_another_rejected(scope, sae):

@@ -78,12 +78,12 @@ def test_a_thousand_others_change_nothing(model, verified):
         dataclasses.replace(entry, id=f"again {at}", note="the same in other words")
         for at, entry in enumerate(entries() * 10)
     ]
-    while len(junk) < 400:
+    while len(junk) < 850:
         name = names[int(rng.integers(len(names)))]
         claim = [{"depends_on": ["answer"]}, {"depends_on": ["echo"]}, {"copies": "answer"}][int(rng.integers(3))]
         kind = "mlp" if name.startswith("m") else "head"
         junk.append(report.Entry(kind, (name,), "repeated", claim, id=f"junk {len(junk)}", status="verified"))
-    for at in range(600):
+    for at in range(160):
         edge = edge_name(graph, int(rng.integers(graph.n_edges)))
         if edge not in planted_edges and not any(part in edge for part in real):
             junk.append(report.Entry("edge", (edge,), "repeated", {"depends_on": ["END"]}, id=f"edge {at}"))

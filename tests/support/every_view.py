@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 
 def every_view() -> dict[str, Any]:
     """Return each by the name of its bundle."""
@@ -30,5 +32,15 @@ def every_view() -> dict[str, Any]:
         "steering_panel": widgets.SteeringPanel(session=session),
         "token_view": widgets.TokenView(lens.token_loss(trace)),
         "feature_browser": widgets.FeatureBrowser(features.FeatureIndex.load("demo", scope=scope), latent=27),
+        "projection_view": widgets.ProjectionView(
+            np.random.default_rng(0).normal(size=(2, len(trace.tokens), 2)),
+            texts=[trace.tokens],
+            colours={"position": np.arange(len(trace.tokens)), "word": [token.strip() for token in trace.tokens]},
+            method="pca",
+            kept=0.4,
+            neighbours=3,
+            provenance=trace.provenance,
+        ),
         "circuit_graph": widgets.CircuitGraph(circuit, labels={"a1.h1": "x"}, groups={"g": ["m0", "m1"]}),
+        "attention_stack": widgets.AttentionStack(trace),
     }

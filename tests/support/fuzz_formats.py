@@ -133,9 +133,9 @@ def traces(scope: Any, folder: Path) -> Iterator[Format]:
 
 
 def others(scope: Any, folder: Path) -> Iterator[Format]:
-    """Yield sets of facts and prompts, directions, patches, presets, tasks, evaluation sets."""
+    """Yield sets of facts and prompts, directions, patches, presets, tasks, evaluation sets, runs."""
     yield from suites(folder)
-    from scope_widgets import editing, heads, ioi, steering, widgets
+    from scope_widgets import editing, heads, ioi, steering, tracking, widgets
     from scope_widgets.cli.circuits import _task
 
     facts = heads.FactSet([heads.Fact("Mary", "gift", "drink")], {"gift": "{subject} gave a"})
@@ -169,6 +169,35 @@ def others(scope: Any, folder: Path) -> Iterator[Format]:
             "answer": [" Mary", " John"], "versus": [" John", " Mary"], "metric": "logit_difference"}  # fmt: skip
     (folder / "task.json").write_text(json.dumps(task))
     yield of_file("task file", folder / "task.json", lambda path: repr(_task(scope, str(path), 2, 0)), damaged_text)
+    with tracking.run(folder / "run", config={"rate": 0.5}) as run:
+        for loss in (0.5, float("nan")):
+            run.log({"loss": loss, "rows": [1, 2]})
+        run.table("table", {"a": [1, 2]})
+        run.figure("figure", direction)
+        run.file(folder / "task.json")
+    yield of_file("run.json", folder / "run" / "run.json", lambda path: used_run(path.parent), damaged_text)
+    yield of_file("events.jsonl", folder / "run" / "events.jsonl", lambda path: used_run(path.parent), damaged_line)
+    (table,) = (folder / "run" / "tables").iterdir()
+    yield of_file("table of a run", table, lambda path: used_run(path.parent.parent))
+
+
+def damaged_line(text: str, draw: random.Random) -> Any:
+    """Return lines of JSON, one of them damaged."""
+    lines = text.splitlines()
+    at = draw.randrange(len(lines))
+    changed = damaged_text(lines[at], draw)
+    whole = changed if isinstance(changed, bytes) else changed.encode("utf-8", "surrogatepass")
+    return b"\n".join([*(one.encode() for one in lines[:at]), whole, *(one.encode() for one in lines[at + 1 :])])
+
+
+def used_run(folder: Path) -> object:
+    """Read a run and all that it has; a table or file that it names and has not is said."""
+    from scope_widgets import tracking
+
+    run = tracking.load(folder)
+    with suppress(KeyError, FileNotFoundError):
+        return run.history, run.seconds, run.last, run.figures, *map(run.table, run.tables), *map(run.file, run.files)
+    return tracking.runs(folder)
 
 
 def suites(folder: Path) -> Iterator[Format]:

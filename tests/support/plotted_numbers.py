@@ -32,6 +32,11 @@ NUMBERS: dict[str, Callable[[Any, Any], list[tuple[Any, Any]]]] = {
         (np.array([one.y for one in f.data[:-1]]), np.stack([r.before, r.after], 1)),
         (f.data[-1].y, [r.before.mean(), r.after.mean()]),
     ],
+    "ActivationStatistics": lambda f, r: [
+        (np.sort(drawn(f, "x")), np.sort(r.mean)),
+        (np.sort(drawn(f, "y")), np.sort(r.deviation)),
+    ],
+    "Architecture": lambda f, r: [(len(f.data[0].cells["values"][0]), len(r.facts))],
     "AttentionEntropy": lambda f, r: [(cells(f), r.values)],
     "AttentionRollout": lambda f, r: [(cells(f, -1), below_diagonal(r.values))],
     "AttributionGraph": lambda f, r: [
@@ -42,7 +47,15 @@ NUMBERS: dict[str, Callable[[Any, Any], list[tuple[Any, Any]]]] = {
         (np.sort(drawn(f, "y")), np.sort(r.contribution)),
         (_placed(f), r.contribution),
     ],
+    "CausalTest": lambda f, r: [
+        (f.data[0].x, [r.effect]),
+        *_ends(f.data[0], [r.low], [r.high]),
+        (f.data[1].x, r.random),
+        (f.data[2].x, r.data),
+    ],
     "Circuit": lambda f, r: [(np.sort(_scores(f, r, 200)), np.sort(r.scores[r.included]))],
+    "Clusters": lambda f, r: [(one.y, r_) for one, r_ in zip(f.data, (r.silhouettes, r.stability, r.gap), strict=True)],
+    "Comparison": lambda f, r: [(np.sort(drawn(f, "x")), np.sort(r.difference / r.bound))],
     "Completeness": lambda f, r: [(f.data[1].x, r.model), (f.data[2].x, r.circuit)],
     "CompositionScores": lambda f, r: [(cells(f), r.values.reshape(16, 16))],
     "Curve": lambda f, r: [
@@ -51,8 +64,13 @@ NUMBERS: dict[str, Callable[[Any, Any], list[tuple[Any, Any]]]] = {
         (f.data[1].y, r.random[0]),
         (f.data[0].y, np.concatenate([r.high, r.low[::-1]])),
     ],
+    "Dimension": lambda f, r: [(np.sort(drawn(f, "y")), np.sort(r.curve_value))],
     "Direction": lambda f, r: [(f.data[0].y, r.vector)],
     "EdgePositions": lambda f, r: [(cells(f), r.by_position[np.argsort(-np.abs(r.scores), kind="stable")])],
+    "Documentation": lambda f, r: [(len(f.data[0].cells["values"][0]), len(r.entries))],
+    "EvalResult": lambda f, r: [
+        (np.sort(np.concatenate([one.x for one in f.data if one.error_x.array is not None])), np.sort(_values(r))),
+    ],
     "FactEffect": lambda f, r: [(f.data[1].x, r.before), (f.data[2].x, r.after)],
     "Faithfulness": lambda f, r: [
         (f.data[0].x, [r.value]),
@@ -61,6 +79,10 @@ NUMBERS: dict[str, Callable[[Any, Any], list[tuple[Any, Any]]]] = {
     ],
     "FeatureComparison": lambda f, r: [(f.data[1].x, r.corrupted), (f.data[2].x, r.clean)],
     "FeatureLabels": lambda f, r: [(len(f.data[0].x), len(r.labelled()))],
+    "GeometrySummary": lambda f, r: [
+        (f.data[0].y, r.value),
+        (f.data[5].y, [one.statistics.norm[0] for one in r.layers]),
+    ],
     "HeadAblation": lambda f, r: [(f.data[0].x, [r.lost]), (f.data[1].x, r.lost_at_random)],
     "HeadComparison": lambda f, r: [(np.sort(drawn(f, "x")), np.sort(r.effect)), *_rows_of_heads(f, r)],
     "HeadLabels": lambda f, r: [(np.sort(drawn(f, "x")), np.sort(np.concatenate([r.score, r.threshold])))],
@@ -82,12 +104,26 @@ NUMBERS: dict[str, Callable[[Any, Any], list[tuple[Any, Any]]]] = {
     "Minimality": lambda f, r: [(f.data[0].y, np.sort(r.change)[::-1])],
     "NeuronAttribution": lambda f, r: [(f.data[0].x, r.activation), (f.data[0].y, r.contribution)],
     "PatchingResult": lambda f, r: [(cells(f), r.values.reshape(16, -1))],
+    "Probes": lambda f, r: [
+        (f.data[-1].y, r.auc),
+        (f.data[0].y, np.concatenate([np.percentile(r.null, 95, axis=1), np.percentile(r.null, 5, axis=1)[::-1]])),
+        (f.data[1].y, r.control),
+    ],
+    "Projection": lambda f, r: [
+        (f.data[0].x, r.coordinates[:, 0]),
+        (f.data[0].y, r.coordinates[:, 1]),
+        (f.data[0].marker.color, r.norms),
+    ],
     "RecallHeads": lambda f, r: [(np.sort(drawn(f, "x")), np.sort(r.effect)), *_rows_of_heads(f, r)],
     "ReferenceComparison": lambda f, r: [
         (one.x, values) for one, values in zip(f.data, (r.precision, r.recall, r.f1), strict=True)
     ],
     "SAEScores": lambda f, r: [(f.data[-1].y, r.rates), (f.data[0].x[1], r.fvu), (f.data[1].x[1], r.random["fvu"])],
     "SparseProbes": lambda f, r: [(drawn(f, "y"), r.accuracy), (drawn(f, "x"), r.k)],
+    "Spectrum": lambda f, r: [
+        (f.data[1].y, np.cumsum(r.variances)[: len(f.data[1].y)] / r.variances.sum()),
+        (f.data[0].y, np.where(r.variances > 0, r.variances, np.nan)[: len(f.data[0].y)] / r.variances.sum()),
+    ],
     "Steered": lambda f, r: [
         (f.data[1].x, r.to_dataframe()["unsteered"]),
         (f.data[2].x, r.to_dataframe()["probability"]),
@@ -102,6 +138,7 @@ NUMBERS: dict[str, Callable[[Any, Any], list[tuple[Any, Any]]]] = {
         (cells(f), r.weights[..., 0]),
         (f.data[0].text[1][-1] == r.tokens[r.positions[1, -1, 0]], True),
     ],
+    "TransparencyScore": lambda f, r: [(f.data[0].x, [one.value for one in r.behaviours])],
     "ValueWeightedAttention": lambda f, r: [(cells(f), below_diagonal(r.values[0]))],
 }
 
@@ -119,6 +156,10 @@ def check_plot(name: str, result: Any) -> None:
     dark = result.plot(theme="dark")
     assert dark.layout.template.layout.paper_bgcolor != figure.layout.template.layout.paper_bgcolor
     assert len(dark.data) == len(figure.data)
+
+
+def _values(result: Any) -> Any:
+    return np.array([one.value for one in result.tasks])
 
 
 def _ends(trace: Any, low: Any, high: Any) -> list[tuple[Any, Any]]:

@@ -155,6 +155,8 @@ class _Wire:
         name, value = change["name"], change["new"]
         if name not in self._views[at].keys or (at == self._own[0] and name in self._own[1]):
             return  # not synchronised, or the page's own change coming back
+        written = self._views[at].trait_metadata(name, "to_json")
+        value = written(value, self._views[at]) if written else value
         self._send({"view": at, "trait": name, "value": _encoded(value)})
 
     def _send(self, item: dict[str, Any]) -> None:

@@ -25,11 +25,13 @@ from tests.support.every_view import every_view
 
 EVIL = "</text><script>alert(1)</script>\x00\ud800\u202e"
 NAMES = (
+    "attention_stack",
     "attention_view",
     "attribution_view",
     "head_table",
     "logit_lens_view",
     "patching_map",
+    "projection_view",
     "steering_panel",
     "circuit_graph",
     "token_view",

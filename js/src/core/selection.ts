@@ -1,11 +1,13 @@
 /**
- * Heads, tokens and latents that are selected, and notes on heads, shared at once by all views of the page with the
+ * Heads, tokens, latents and points that are selected, and notes on heads, shared at once by all views of the page with the
  * same `selection_id`.
  */
 import { type ReadonlySignal, signal } from "./reactive";
 import type { Model } from "./widget_model";
 
 export type Head = [layer: number, head: number];
+/** A token of one of several texts. */
+export type Point = [sample: number, position: number];
 export type Note = [layer: number, head: number, text: string];
 
 export interface Selection {
@@ -13,11 +15,14 @@ export interface Selection {
   readonly tokens: number[];
   /** Names as nodes of circuits have them: "3.27", "12.mlp_out.345". */
   readonly latents: string[];
+  /** Each once; the trait holds them as a text, which travels a hundred times faster than lists. */
+  readonly points: Point[];
   /** In the order of their heads. */
   readonly notes: Note[];
   setHeads(h: Head[]): void;
   setTokens(t: number[]): void;
   setLatents(l: string[]): void;
+  setPoints(p: Point[]): void;
   /** An empty text takes the note away. */
   setNote(h: Head, text: string): void;
   subscribe(cb: () => void, signal: AbortSignal): void;
@@ -25,7 +30,7 @@ export interface Selection {
   has(trait: string, value: string): boolean;
 }
 
-const TRAITS = ["selected_heads", "selected_tokens", "selected_latents", "head_notes"] as const;
+const TRAITS = ["selected_heads", "selected_tokens", "selected_latents", "selected_points", "head_notes"] as const;
 type Trait = (typeof TRAITS)[number];
 const OWN = Symbol("written by this view itself");
 
@@ -67,6 +72,7 @@ class Shared {
       selected_heads: read(model, "selected_heads"),
       selected_tokens: read(model, "selected_tokens"),
       selected_latents: read(model, "selected_latents"),
+      selected_points: read(model, "selected_points"),
       head_notes: read(model, "head_notes"),
     };
   }
@@ -95,6 +101,7 @@ class Member implements Selection {
     selected_heads: [],
     selected_tokens: [],
     selected_latents: [],
+    selected_points: [],
     head_notes: [],
   };
   #writing = false;
@@ -108,6 +115,7 @@ class Member implements Selection {
       selected_heads: () => this.#arrived("selected_heads"),
       selected_tokens: () => this.#arrived("selected_tokens"),
       selected_latents: () => this.#arrived("selected_latents"),
+      selected_points: () => this.#arrived("selected_points"),
       head_notes: () => this.#arrived("head_notes"),
     };
     for (const trait of TRAITS) model.on(`change:${trait}`, this.#hear[trait]);
@@ -126,6 +134,11 @@ class Member implements Selection {
     return JSON.parse(this.shared.values.selected_latents);
   }
 
+  get points(): Point[] {
+    const numbers = String(JSON.parse(this.shared.values.selected_points)).split(" ").filter(Boolean).map(Number);
+    return Array.from({ length: numbers.length >> 1 }, (_, i) => [numbers[2 * i]!, numbers[2 * i + 1]!]);
+  }
+
   get notes(): Note[] {
     return JSON.parse(this.shared.values.head_notes);
   }
@@ -140,6 +153,10 @@ class Member implements Selection {
 
   setLatents(latents: string[]): void {
     this.#set("selected_latents", latents);
+  }
+
+  setPoints(points: Point[]): void {
+    this.#write("selected_points", JSON.stringify(points.map((point) => point.join(" ")).join(" ")));
   }
 
   setNote([layer, head]: Head, text: string): void {
@@ -166,9 +183,12 @@ class Member implements Selection {
   }
 
   #set(trait: Trait, items: unknown[]): void {
-    const value = JSON.stringify(
-      [...new Set(items.map((item) => JSON.stringify(item)))].map((item) => JSON.parse(item)),
-    );
+    const once = new Set(items.map((item) => JSON.stringify(item)));
+    this.#write(trait, JSON.stringify([...once].map((item) => JSON.parse(item))));
+  }
+
+  /** `value` as JSON. */
+  #write(trait: Trait, value: string): void {
     if (!this.shared.put(trait, value)) return;
     for (const member of this.shared.members) member.expect(trait, member === this ? OWN : value);
     this.#writing = true;

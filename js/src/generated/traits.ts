@@ -17,8 +17,37 @@ export interface ViewTraits {
   selected_tokens: any;
   /** names, as `Selection.latents` */
   selected_latents: any;
+  /** samples and positions, in the browser as "0 7 12 3" */
+  selected_points: any;
   /** [[layer, head, text], ...], the notes of the selection */
   head_notes: any;
+}
+
+export interface AttentionStackTraits extends ViewTraits {
+  /** prompts shown so far; empty where there is no model to run another */
+  prompt_history: string[];
+  /** which of them is on show */
+  prompt_at: number;
+  /** there is a line to change it in */
+  prompt_line: boolean;
+  /** how many others were shown: each is drawn anew */
+  shown: number;
+  tokens: string[];
+  /** uint8 [layer, head, row, column] */
+  thumbnails: Bytes;
+  thumbnail_size: number;
+  /** how many layers `thumbnails` holds so far */
+  thumbnail_layers: number;
+  /** 0: a stack, 1: flat */
+  spread: number;
+  /** degrees */
+  turn: number;
+  /** degrees */
+  tilt: number;
+  scale: "linear" | "log";
+  limits: [number, number];
+  threshold: number;
+  height: number | null;
 }
 
 export interface AttentionViewTraits extends ViewTraits {
@@ -323,6 +352,47 @@ export interface PatchingMapTraits extends ViewTraits {
   shows: "heads" | "positions" | "selected heads";
   limit: number | null;
   threshold: number;
+  height: number | null;
+}
+
+export interface ProjectionViewTraits extends ViewTraits {
+  n_points: number;
+  /** numbers of the layers; empty where there is one picture */
+  layers: number[];
+  /** which of them is on show */
+  layer: number;
+  /** those that `places` holds */
+  held_layers: number[];
+  /** float32 [held layer, point, 2] */
+  places: Bytes;
+  /** [left, bottom, right, top] of all layers */
+  frame: number[];
+  /** uint16 or int32 [point] */
+  samples: Bytes;
+  /** uint16 or int32 [point] */
+  positions: Bytes;
+  /** every token, once */
+  words: string[];
+  /** uint16 or int32, of each text's tokens, else of each point */
+  word_ids: Bytes;
+  /** int32 [text + 1], where texts begin in `word_ids`; empty without texts */
+  text_starts: Bytes;
+  /** see `Column.about` */
+  columns: Record<string, any>[];
+  /** those that `values` holds */
+  held_columns: string[];
+  /** float32 [held column, point]; an index of its classes; NaN: none */
+  values: Bytes;
+  /** a column; empty where there is none */
+  colour: string;
+  scale: "linear" | "log";
+  limits: [number, number] | null;
+  /** names of both axes; empty where they mean nothing */
+  axes: string[];
+  /** of each layer, how well neighbours are kept */
+  fidelity: string[];
+  /** as Python, those that Python alone sets */
+  arguments: string[];
   height: number | null;
 }
 

@@ -48,12 +48,7 @@ export interface Pending {
 
 const SAVE_AFTER = 400;
 /** What a page begins with. */
-const FIRST: [string, number][] = [
-  ["attention", 0],
-  ["steering", 0],
-  ["lens", 1],
-  ["attribution", 1],
-];
+const FIRST = ["attention", "steering", "lens", "attribution"];
 /** Panels of one prompt that stand beside their twins of another without being asked for anything. */
 const TWINS = ["attention", "heads", "lens", "attribution", "tokens", "steering"];
 
@@ -145,7 +140,7 @@ export class Desk {
   /** Add a panel; one that has options asks for them first. */
   add(kind: string, side = "a", column?: number): string {
     const spec: PanelSpec = { id: layouts.newId(), kind, side, options: {} };
-    this.#change(layouts.added(this.#layout.peek(), spec, column));
+    this.#change(layouts.added(layouts.widened(this.#layout.peek(), innerWidth), spec, column));
     return spec.id;
   }
 
@@ -296,8 +291,14 @@ export class Desk {
     }
     const saved = linked ?? kept;
     if (!saved) {
-      const columns: PanelSpec[][] = [[], []];
-      for (const [kind, column] of FIRST) columns[column]!.push({ id: layouts.newId(), kind, side: "a", options: {} });
+      const columns = layouts.widened({ columns: [] }, innerWidth).columns.map((): PanelSpec[] => []);
+      for (const [at, kind] of FIRST.entries())
+        columns[Math.floor((at * columns.length) / FIRST.length)]!.push({
+          id: layouts.newId(),
+          kind,
+          side: "a",
+          options: {},
+        });
       this.#go({ columns });
       return;
     }

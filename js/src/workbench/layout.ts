@@ -18,6 +18,8 @@ export interface Layout {
 export const MOST_COLUMNS = 4;
 /** Pixels that a column has at least, where the number of columns follows the window. */
 const COLUMN = 560;
+/** Pixels of a column in which a view has ample room: more are no gain, and a new column is. */
+const AMPLE = 900;
 
 export const EMPTY: Layout = { columns: [[], []] };
 
@@ -30,6 +32,13 @@ export const panelsOf = (layout: Layout): PanelSpec[] => layout.columns.flat();
 
 export const find = (layout: Layout, id: string): PanelSpec | undefined =>
   panelsOf(layout).find((panel) => panel.id === id);
+
+/** As many columns as a window has ample room for, empty ones among them: where new panels go. */
+export function widened(layout: Layout, width: number): Layout {
+  const n = Math.max(2, Math.min(MOST_COLUMNS, Math.floor(width / AMPLE)));
+  const more = Array.from({ length: Math.max(0, n - layout.columns.length) }, () => []);
+  return { columns: [...layout.columns, ...more] };
+}
 
 /** A new panel goes to the end of the shortest column. */
 export function added(layout: Layout, panel: PanelSpec, column?: number): Layout {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -22,6 +23,8 @@ from scope_widgets.apps.workbench.visits import Visits
 from scope_widgets.apps.workbench.workspace import Workspace
 
 HEALTH = "/health"
+#: seconds that the models' thread may compute in Python before the sockets' has its turn; 5 ms by default
+_SWITCH_S = 0.001
 
 
 def create_app(
@@ -64,7 +67,10 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
         yield
+        sys.setswitchinterval(before)
         workspace.kernel.soon(visits.stop)
         workspace.close()
 

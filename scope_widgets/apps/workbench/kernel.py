@@ -47,7 +47,7 @@ class Kernel:
             Whatever the function raises.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        server = asyncio.get_running_loop()
+        asker = asyncio.get_running_loop()
 
         def end(value: T | None, error: BaseException | None) -> None:
             if done.done():
@@ -64,8 +64,8 @@ class Kernel:
                 value = function(*args, **kwargs)
             except BaseException as error:
                 failure = RuntimeError(str(error)) if isinstance(error, StopIteration) else error
-            if not server.is_closed():
-                server.call_soon_threadsafe(end, value, failure)
+            if not asker.is_closed():
+                asker.call_soon_threadsafe(end, value, failure)
 
         self.loop.call_soon_threadsafe(act)
         return await done

@@ -82,8 +82,8 @@ def serve(
         address = f"http://{shown}{root_path.rstrip('/')}/#token={token}"
         if not _is_local(host):
             print(OPEN.format(host=host), file=sys.stderr)
-        server = _Server(config_of(app), lambda: _tell(address, say, open_browser))
-        server.run(sockets=[listening])
+        serving = _Server(config_of(app), lambda: _tell(address, say, open_browser))
+        serving.run(sockets=[listening])
     finally:
         listening.close()
         workspace.close()

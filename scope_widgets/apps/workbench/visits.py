@@ -40,12 +40,12 @@ class Visit:
         The one that is open; only it sends.
     """
 
-    def __init__(self, id: str, server: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, id: str, loop: asyncio.AbstractEventLoop) -> None:
         self.id, self.session, self.got = id, secrets.token_hex(8), 0
         self.socket: object | None = None
         self.left = time.monotonic()
         self.something = asyncio.Event()
-        self.outbox = Outbox(lambda: _tell(server, self.something))
+        self.outbox = Outbox(lambda: _tell(loop, self.something))
         self.page: WorkbenchPage | None = None
         self.problem = ""
         self.messages: deque[tuple[dict[str, Any], list[Any]]] = deque()
@@ -68,6 +68,7 @@ class Visits:
         self._turn: deque[Visit] = deque()
         self._pumping = False
         workspace.jobs.listeners.append(self._tell_job)
+        workspace.shown.append(self._models)
 
     def all(self) -> list[Visit]:
         """Return the pages that are kept."""
@@ -166,6 +167,10 @@ class Visits:
         if self._pumping:
             loop.call_later(_LOOK_S, self._pump)
 
+    def _models(self) -> set[str]:
+        pages = [visit.page for visit in self.all() if visit.page is not None]
+        return {str(side.scope.model_id) for page in pages for side in page.sides.values()}
+
     def _tell_job(self, record: Record) -> None:
         for visit in self.all():
             if visit.page is not None:
@@ -187,6 +192,6 @@ def _request_of(head: dict[str, Any]) -> Any:
     return None
 
 
-def _tell(server: asyncio.AbstractEventLoop, something: asyncio.Event) -> None:
-    if not server.is_closed():
-        server.call_soon_threadsafe(something.set)
+def _tell(loop: asyncio.AbstractEventLoop, something: asyncio.Event) -> None:
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(something.set)

@@ -74,6 +74,8 @@ class Workspace:
         self.kernel = Kernel()
         self.jobs = Jobs()
         self.models: dict[str, Any] = {}
+        #: each returns the names of models that somebody looks at
+        self.shown: list[Callable[[], set[str]]] = []
         self._indexes: dict[str, FeatureIndex] = {}
         self._loading = threading.Lock()
 
@@ -169,9 +171,12 @@ class Workspace:
         if name in self.models:
             return self.models[name]
         given = self.check_name(name)
-        if len(self.models) >= MOST_MODELS:
-            raise ValueError(f"{MOST_MODELS} models are loaded: unload one of {', '.join(self.models)} first.")
         estimate = estimate_load(given)
+        if len(self.models) >= MOST_MODELS or not estimate.fits:
+            self.unload_idle()
+            estimate = estimate_load(given)
+        if len(self.models) >= MOST_MODELS:
+            raise ValueError(f"{MOST_MODELS} models are loaded and shown: close one of {', '.join(self.models)} first.")
         if not estimate.fits:
             raise ValueError(f"{opening(name)} is not loaded: {estimate.advice}")
         done: Future[Any] = Future()
@@ -197,6 +202,13 @@ class Workspace:
             raise ValueError("This is the model that new pages begin with: it stays.")
         del self.models[name]
         self._indexes.pop(name, None)
+
+    def unload_idle(self) -> None:
+        """Forget the models that no page shows and no job waits for."""
+        used = {self.default}.union(*(shown() for shown in self.shown))
+        used |= {name for name, queue in self.jobs.queues.items() if queue.length}
+        for name in set(self.models) - used:
+            self.unload(name)
 
     def index(self, scope: Any) -> FeatureIndex:
         """Return the features of a model.

@@ -162,7 +162,8 @@ class CircuitRun:
         ValueError
             Where it is NaN.
         """
-        return self.measure_with(included, (self.metric,))[0]
+        found: Array = self.measure_with(included, (self.metric,))[0]
+        return found
 
     @without_gradients
     def measure_with(self, included: Mask, metrics: Sequence[Metric]) -> Array:

@@ -7,6 +7,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -20,7 +21,7 @@ from scope_widgets._progress import tqdm
 from scope_widgets.features.recording.manifest import MANIFEST, Manifest, RecordedSite, Shard
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.recording.samples import Sample, samples_of
-from scope_widgets.features.recording.shard_tensors import shard_tensors
+from scope_widgets.features.recording.shard_tensors import AT_ONCE, shard_tensors
 from scope_widgets.features.recording.shards import name_of, write_shard
 from scope_widgets.features.recording.texts import Texts, texts_of
 from scope_widgets.models.execution.activation_edits import n_neurons
@@ -51,6 +52,7 @@ def record(
     special_tokens: bool = False,
     column: str = "text",
     shard: tuple[int, int] = (0, 1),
+    at_once: int = 4096,
     progress: bool = True,
 ) -> Recording:
     """Run texts and write the activations of some layers to a folder, a shard at a time.
@@ -89,6 +91,8 @@ def record(
     shard : (rank, world), default (0, 1)
         Record every `world`-th text from number `rank` on: so many processes share the work, each with a folder of
         its own.
+    at_once : int, default 4096
+        Tokens of a forward at most; where memory does not suffice it is run in halves.
     progress : bool, default True
         Show a bar of rows.
 
@@ -120,7 +124,8 @@ def record(
         special_tokens=special_tokens,
         shard=shard,
     )
-    return recorded(scope, texts, manifest, folder, column, progress, _write_parts)
+    write_parts = partial(_write_parts, at_once=checked_count("at_once", at_once))
+    return recorded(scope, texts, manifest, folder, column, progress, write_parts)
 
 
 def manifest_of(
@@ -221,10 +226,10 @@ class Part:
     texts: str
 
 
-def write_part(scope: Microscope, part: Part, folder: Path, manifest: Manifest) -> Shard:
-    """Run the samples of a shard and write it."""
+def write_part(scope: Microscope, part: Part, folder: Path, manifest: Manifest, at_once: int = AT_ONCE) -> Shard:
+    """Run the samples of a shard, `at_once` tokens a forward at most, and write it."""
     special = special_ids(scope, manifest)
-    tensors = shard_tensors(scope, part.samples, manifest, special, part.first_sample, part.first_row)
+    tensors = shard_tensors(scope, part.samples, manifest, special, part.first_sample, part.first_row, at_once)
     digest = write_shard(folder / name_of(part.number), tensors)
     skipped = sum(int(np.isin(one.token_ids, special).sum()) for one in part.samples)
     return Shard(len(tensors["sample_id"]), len(part.samples), skipped, digest, part.texts)
@@ -235,10 +240,12 @@ def special_ids(scope: Microscope, manifest: Manifest) -> list[int]:
     return [] if manifest.special_tokens else sorted(scope.tokenizer.all_special_ids)
 
 
-def _write_parts(scope: Microscope, parts: Iterator[Part], folder: Path, manifest: Manifest) -> Iterator[Shard]:
+def _write_parts(
+    scope: Microscope, parts: Iterator[Part], folder: Path, manifest: Manifest, at_once: int = AT_ONCE
+) -> Iterator[Shard]:
     """Write the shards one after the other, and yield each."""
     for part in parts:
-        yield write_part(scope, part, folder, manifest)
+        yield write_part(scope, part, folder, manifest, at_once)
 
 
 def _go_on(

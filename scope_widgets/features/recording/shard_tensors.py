@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -12,27 +12,41 @@ from scope_widgets.features.recording.manifest import Manifest
 from scope_widgets.features.recording.samples import Sample
 from scope_widgets.features.recording.shards import texts_as_bytes
 from scope_widgets.models.execution.read_activations import read_activations
+from scope_widgets.models.guards.out_of_memory import in_halves
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 
 #: tokens of one forward
-_AT_ONCE = 2**12
+AT_ONCE = 2**12
 
 
 def shard_tensors(
-    scope: Microscope, samples: list[Sample], manifest: Manifest, special: list[int], first_sample: int, first_row: int
+    scope: Microscope,
+    samples: list[Sample],
+    manifest: Manifest,
+    special: list[int],
+    first_sample: int,
+    first_row: int,
+    at_once: int = AT_ONCE,
 ) -> dict[str, Tensor]:
-    """Return the tensors of a shard whose first sample and row have these numbers in the recording."""
+    """Return the tensors of a shard whose first sample and row have these numbers in the recording.
+
+    A forward has `at_once` tokens at most, and where memory does not suffice half of its samples.
+    """
     most = None if manifest.max_tokens is None else manifest.max_tokens - first_row
     kept = [~np.isin(sample.token_ids, special) for sample in samples]
     points = [(site, layer) for site in manifest.widths for layer in manifest.layers]
     parts: list[list[Tensor]] = [[torch.empty(0)] * len(samples) for _ in points]
     order = sorted(range(len(samples)), key=lambda at: len(samples[at].token_ids))
-    for batch in batches_of(order, [sample.token_ids for sample in samples]):
-        values = _values(scope, [samples[at].token_ids for at in batch], points, manifest.dtype)
-        for layer, value in enumerate(values):
-            for row, at in zip(value, batch, strict=True):
-                parts[layer][at] = row[: len(kept[at])][torch.from_numpy(kept[at])]
+
+    def values_of(batch: Sequence[int]) -> list[Tensor]:
+        return _values(scope, [samples[at].token_ids for at in batch], points, manifest.dtype)
+
+    for whole in batches_of(order, [sample.token_ids for sample in samples], at_once):
+        for batch, values in in_halves(whole, values_of):
+            for layer, value in enumerate(values):
+                for row, at in zip(value, batch, strict=True):
+                    parts[layer][at] = row[: len(kept[at])][torch.from_numpy(kept[at])]
     tensors = {f"{site}.{layer}": torch.cat(part)[:most] for (site, layer), part in zip(points, parts, strict=True)}
     for name, value in tensors.items():
         _check_finite(name, value, manifest, first_row)
@@ -57,11 +71,11 @@ def shard_tensors(
     return tensors
 
 
-def batches_of(order: list[int], rows: list[list[int]]) -> Iterator[list[int]]:
+def batches_of(order: list[int], rows: list[list[int]], at_once: int = AT_ONCE) -> Iterator[list[int]]:
     """Yield samples of about one length, which take little padding, the same ones whatever came before."""
     batch: list[int] = []
     for at in order:
-        if batch and len(rows[at]) * (len(batch) + 1) > _AT_ONCE:
+        if batch and len(rows[at]) * (len(batch) + 1) > at_once:
             yield batch
             batch = []
         batch.append(at)

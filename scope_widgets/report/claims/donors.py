@@ -65,17 +65,16 @@ def _with_tokens(
     """Return the other's prompt with the pair's tokens at the roles; None where that is no prompt of its kind."""
     change: dict[int, int] = {}
     for mine, its in zip(own, given, strict=True):
-        if mine == its:
-            change |= {token: token for token in mine[1]}
-            continue
-        if not mine[0]:  # the answers stand nowhere in the prompt: they can be the same, and not made the same
+        if not mine[0] and mine != its:  # the answers stand nowhere in the prompt, so nothing makes them the same
             return None
         for new, old in zip(mine[1], its[1], strict=True):
             if change.setdefault(old, new) != new:
                 return None
     row = pool.clean[other]
-    new = {token for token, old in ((change[one], one) for one in change) if token != old}
-    if len(set(change.values())) < len(change) or any(token in row and token not in change for token in new):
+    put_in = {new for old, new in change.items() if new != old}
+    if len(set(change.values())) < len(change) or any(token in row and token not in change for token in put_in):
         return None
     made = [change.get(token, token) for token in row]
+    if any(made[at] != token for places, tokens in own for at, token in zip(places, tokens, strict=False)):
+        return None
     return made if made != pool.clean[pair] else None

@@ -145,8 +145,9 @@ class Entry:
     @property
     def content(self) -> str:
         """What it says, without what was found of it: two entries of one content are duplicates."""
-        # which names a claim has, not in which order a person wrote them
-        said = [self.kind, sorted(self.components), self.behaviour, self.claim]
+        # what the claim comes to, not in which order or in how many parts a person wrote it
+        claim = [sorted(part) for part in vars(self.parsed).values()]
+        said = [self.kind, sorted(self.components), self.behaviour, claim]
         return json.dumps(said, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
 
     @property

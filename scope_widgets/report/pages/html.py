@@ -12,8 +12,9 @@ from scope_widgets.report.pages import words
 if TYPE_CHECKING:
     from scope_widgets.report.documentation import Documentation
     from scope_widgets.report.entries.entry import Entry
+    from scope_widgets.report.figures import Figure
 
-_STYLE = """<style>
+STYLE = """<style>
 h1 { font-size: 20px; line-height: 28px; margin: 0 0 8px; }
 section { margin: 0 0 32px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 4px 0 12px; }
@@ -35,8 +36,12 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-
 def to_html(documentation: Documentation) -> str:
     """Return the text of the page. All that entries, models and prompts say is escaped."""
     title = f"{documentation.model_id}: documentation"
-    above = "\n".join([_STYLE, *_above(documentation)])
-    figures = documentation.figures
+    above = "\n".join([STYLE, *_above(documentation)])
+    return page_of(title, above, documentation.figures)
+
+
+def page_of(title: str, above: str, figures: Sequence[Figure]) -> str:
+    """Return a page with the views of figures; `above` is HTML in which what others wrote is escaped already."""
     if not figures:
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -60,13 +65,13 @@ def _above(documentation: Documentation) -> list[str]:
         f"<p>{lines}</p></section>",
     ]
     if rows := words.scores(documentation):
-        parts.append(f"<section><h2>Score</h2>{_table(words.SCORES, rows)}</section>")
+        parts.append(f"<section><h2>Score</h2>{table(words.SCORES, rows)}</section>")
     for status, heading in (("verified", "Verified"), ("rejected", "Rejected"), ("untested", "Not tested")):
         entries = [entry for entry in documentation.entries if entry.status == status]
         if entries:
             parts.append(f"<section><h2>{heading}: {len(entries):,}</h2>{''.join(map(_entry, entries))}</section>")
     if rows := words.facts(documentation):
-        parts.append(f"<section><h2>Architecture</h2>{_table(words.FACTS, rows)}</section>")
+        parts.append(f"<section><h2>Architecture</h2>{table(words.FACTS, rows)}</section>")
     return parts
 
 
@@ -78,12 +83,13 @@ def _entry(entry: Entry) -> str:
     )
     texts = [entry.reason, f"Note: {entry.note}" if entry.note else "", f"Group: {entry.group}" if entry.group else ""]
     paragraphs = "".join(f"<p>{escape(text)}</p>" for text in texts if text)
-    table = _table(words.EVIDENCE, words.evidence(entry)) if entry.evidence else "<p>No test was made.</p>"
+    tests = table(words.EVIDENCE, words.evidence(entry)) if entry.evidence else "<p>No test was made.</p>"
     put = "".join(f"<li>{escape(one.test)}: {escape(one.ablation)}; seed {one.seed}</li>" for one in entry.evidence)
-    return f'<details id="{escape(entry.id)}">{said}{paragraphs}{table}<ul>{put}</ul></details>'
+    return f'<details id="{escape(entry.id)}">{said}{paragraphs}{tests}<ul>{put}</ul></details>'
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table, everything in it escaped."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

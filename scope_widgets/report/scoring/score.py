@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
@@ -29,6 +29,8 @@ class TransparencyScore(Result):
         Version of the suite: scores of different versions are not compared.
     provenance : Provenance
     """
+
+    plotted_by: ClassVar[str] = "scope_widgets.plots.report:transparency_score"
 
     value: float
     total: float

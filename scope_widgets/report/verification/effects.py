@@ -149,8 +149,8 @@ def _evidence_of(effects: Effects, entry: Entry, seed: int) -> Evidence:
         middle = float(np.median(null))
         spread = _MAD * float(np.median(np.abs(null - middle))) + run.floor
         t = (abs(float(lost.mean())) - middle) / spread
-        far = two_sided(t, len(null) - 1) / 2
-        p = max(p, far if t > 0 else 1 - far)
+        beyond = two_sided(t, len(null) - 1) / 2
+        p = max(p, beyond if t > 0 else 1 - beyond)
         level = float(np.percentile(null, 95))
     scale = run.scale
     low, high = bootstrap_interval(lost / scale, seed)

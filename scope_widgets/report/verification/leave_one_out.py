@@ -49,5 +49,5 @@ def leave_one_out_evidence(run: RecoveryRun, entries: Sequence[Entry], without: 
         prompts=len(run.task),
         seed=seed,
         ablation=f"R with {what} ({whole:.3f}) less R without ({less:.3f}), the worst of three ablations",
-        passed=bool(low > 0),
+        passed=bool((drops <= 0).mean() < 0.05),
     )

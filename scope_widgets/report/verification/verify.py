@@ -42,7 +42,7 @@ def verified(
     for entry in documentation.entries:
         suite[entry.behaviour]
     digest = documentation.digest
-    sources = [saes] if isinstance(saes, SAE) else list(saes)
+    sources: list[SAE] = [saes] if isinstance(saes, SAE) else list(saes)
     seen = [" ".join([name, *sorted(known)]) for name, known in sorted(documentation.discovery.items())]
     used = [f"{name} {number}" for name, number in sorted(versions().items())]
     items = Items(folder, key_of("verification 1", digest, str(n), *seen, *map(_of_sae, sources), *used))

@@ -21,6 +21,8 @@ from scope_widgets.report.writers.written import Writer, Written
 
 #: pairs beside those that are looked at, which give activations; verification has its own
 _SPARE = 4
+#: prompts of `ioi.detect`: with fewer weak classes are not found
+_DETECT = 50
 #: the customary threshold of an induction head
 _INDUCTION = 0.4
 
@@ -81,7 +83,7 @@ def write_ioi(scope: Microscope, behaviour: Behaviour, *, n: int = 40, seed: int
     Name movers and their backups are a group. Parameters and what is returned are those of `write_behaviour`.
     """
     try:
-        drawn = prompts(scope, n=max(n, 8), seed=seed)
+        drawn = prompts(scope, n=max(n, _DETECT), seed=seed)
     except ValueError as error:
         return Written(reason=str(error))
     found = detect(scope, drawn, seed=seed)

@@ -117,7 +117,7 @@ def worthwhile(run: RecoveryRun, entries: tuple[Entry, ...]) -> tuple[Entry, ...
         ]
         whole, less = run.measure(np.array(masks)).R()
         size = (int(masks[0].sum()) - int(masks[1].sum())) / run.graph.n_edges
-        if rest and whole - less < size / 2:
+        if rest and whole - less < size:
             left = rest
     return tuple(left)
 

@@ -411,6 +411,48 @@ DEFINITIONS: dict[str, Definition] = {
         "",
         "Bricken et al. 2023",
     ),
+    # the stack of heads
+    "stack": Definition(
+        "stack of heads",
+        "A slice a head, its causal triangle: query down, key to the right. Layer by layer, the first in front; "
+        "spread, the heads of a layer stand side by side, and layers on top of each other. What is behind is not "
+        "smaller: all slices are drawn in one size, as if from far away.",
+        "parallel projection",
+    ),
+    "stack_hidden": Definition(
+        "hidden heads",
+        "Heads of which no pixel can be seen from here, since others stand in front of them. Cells below the threshold "
+        "are clear, so that what is behind shows. Of a head that is seen in part, cells may be hidden still.",
+    ),
+    # projections
+    "projection": Definition(
+        "projection",
+        "A picture in the plane of points that have many dimensions. PCA keeps the two directions of the largest "
+        "variance; UMAP and t-SNE keep neighbours near and let the rest go, and their pictures change with the seed.",
+        "",
+        "Pearson 1901; McInnes et al. 2018; van der Maaten and Hinton 2008",
+    ),
+    "neighbours_kept": Definition(
+        "neighbours kept",
+        "The share of each point's nearest neighbours in all dimensions that are among as many nearest in the picture, "
+        "averaged over points. At random it is their number over that of all other points.",
+        "mean over points of |nearest in all dimensions ∩ nearest in the plane| / k",
+        "Venna and Kaski 2006",
+    ),
+    "projected_distance": Definition(
+        "distance in the picture",
+        "How far apart points are drawn. Of PCA it is at most the true distance (in units of the axes); of UMAP and "
+        "t-SNE distances between groups, and sizes of groups, say next to nothing.",
+        "",
+        "Wattenberg et al. 2016",
+    ),
+    "procrustes": Definition(
+        "layers, aligned",
+        "The picture of each layer is centred, scaled to one size, and turned or mirrored onto that of the layer "
+        "before, so that a point can be followed. Sizes and directions say nothing between layers.",
+        "R = U Vᵀ of the singular values of Xᵀ Y",
+        "Schönemann 1966",
+    ),
 }
 
 

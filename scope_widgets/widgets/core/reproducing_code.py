@@ -42,6 +42,8 @@ _MADE = {
     "circuits.Task": ("task", "Task"),
     "circuits.discover": ("circuit", "Circuit"),
     "features.provenance": ("circuit", "Circuit"),
+    "geometry.points": ("points", "Points"),
+    "geometry.project": ("projection", "Projection"),
     "patching.ablate": ("result", "Ablation"),
     "patching.activations": ("result", "PatchingResult"),
     "patching.attribution": ("result", "PatchingResult"),
@@ -69,7 +71,7 @@ def made_by(view: str, **shown: Any) -> str:
             _add(lines, made, name, one)
         lines += _edges_of(name, one) if made[name] and hasattr(one, "included") else []
     rooms = {line.partition(" = ")[2].partition(".")[0] for line in lines}
-    names = sorted(rooms & {"Microscope", "circuits", "features", "heads", "ioi", "lens", "patching"})
+    names = sorted(rooms & {"Microscope", "circuits", "features", "geometry", "heads", "ioi", "lens", "patching"})
     imports = [f"from scope_widgets import {', '.join(names)}"] if names else []
     imports += ["from scope_widgets.features import FeatureIndex"] if "FeatureIndex" in rooms else []
     return "\n".join([*imports, f"from scope_widgets.widgets import {view}", "", *lines, ""])

@@ -107,6 +107,10 @@ def _text(items: list[Any], shown: list[SavedView], headings: Sequence[tuple[str
     made_here = [state["state"] for item, view, state in zip(items, shown, saved, strict=True) if item is not view]
     for state in made_here:
         state["selection_id"] = made_here[0]["selection_id"]
+    numbers: dict[str, int] = {}  # in the place of random ids: the same views make the same bytes
+    for state in (one["state"] for one in saved):
+        if "selection_id" in state:
+            state["selection_id"] = f"selection-{numbers.setdefault(state['selection_id'], len(numbers))}"
     script = bundle("saved_page").replace("</script", "<\\/script")
     digest = b64encode(sha256(script.encode()).digest()).decode()
     title = escape(title or ", ".join(dict.fromkeys(view.title for view in shown if view.title)) or "scope-widgets")

@@ -1,4 +1,4 @@
-"""The heads, tokens and latents that are selected, shared by several views."""
+"""The heads, tokens, latents and points that are selected, shared by several views."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ from scope_widgets._untrusted import MOST_COUNT, opening
 from scope_widgets.experiments.circuit.latent_graph import LatentNode
 from scope_widgets.widgets.core.head_notes import Head as Head
 from scope_widgets.widgets.core.head_notes import HeadNotes, as_notes, read_notes, triples, write_notes
+
+#: a point of a projection: the number of its text, and a position in it
+Point = tuple[int, int]
+
+#: points that are selected at most, as many as a projection has
+MOST_POINTS = 100_000
 
 
 class Follower(Protocol):
@@ -93,6 +99,55 @@ def as_latents(value: object) -> list[str]:
     return list(dict.fromkeys(latents))
 
 
+def as_points(value: object) -> list[Point]:
+    """Check and tidy points: pairs of integers, each once, in the order given.
+
+    Raises
+    ------
+    traitlets.TraitError
+        With a sentence, when `value` is not a list of ``(sample, position)`` pairs, or has too many.
+    """
+    points: list[Point] = []
+    items = _items(value, "Points", "[(0, 7), (12, 3)]")
+    if len(items) > MOST_POINTS:
+        raise traitlets.TraitError(f"Up to {MOST_POINTS:,} points are selected at once, not {len(items):,}.")
+    for item in items:
+        try:
+            sample, position = (operator.index(part) for part in item)
+        except (TypeError, ValueError):
+            raise traitlets.TraitError(
+                f"A point is a pair (sample, position) of integers, not {opening(item)}."
+            ) from None
+        if not (0 <= sample < 2**31 and 0 <= position < 2**31):
+            raise traitlets.TraitError(
+                f"Samples and positions count from 0, so ({opening(sample)}, {opening(position)}) names no point."
+            )
+        points.append((sample, position))
+    return list(dict.fromkeys(points))
+
+
+def points_text(points: Iterable[Point], *_: Any) -> str:
+    """Return points as one text, "0 7 12 3": a hundred thousand lists of two would take seconds on their way."""
+    return " ".join(f"{sample} {position}" for sample, position in points)
+
+
+def points_of(text: object, *_: Any) -> list[Point]:
+    """Return the points of such a text; what else is given is checked by `as_points`.
+
+    Raises
+    ------
+    ValueError
+        When it is no text of pairs of integers.
+    """
+    if not isinstance(text, str) or not text.isascii() or len(text) > 22 * MOST_POINTS:
+        raise ValueError(f"Points come as a text of up to {MOST_POINTS:,} pairs of integers, not {opening(text)}.")
+    parts = text.split()
+    if len(parts) % 2 or not all(part.isdigit() and len(part) <= 10 for part in parts):
+        raise ValueError(f"Points come as a text of pairs of integers, not {opening(text)}.")
+    numbers = list(map(int, parts))
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
 def check_range(heads: Iterable[Head], n_layers: int | None, n_heads: int | None) -> None:
     """Raise a TraitError that names the first head which the model does not have."""
     for layer, head in heads:
@@ -109,7 +164,7 @@ def _items(value: object, what: str, example: str) -> list[Any]:
 
 
 class Selection(traitlets.HasTraits):
-    """Heads, tokens and latents that are selected in every view which was given this object, and the notes on heads.
+    """What is selected in every view which was given this object: heads, tokens, latents, points; and notes on heads.
 
     Parameters
     ----------
@@ -123,12 +178,14 @@ class Selection(traitlets.HasTraits):
     latents : list of str, optional
         Names of latents as circuits have them: "3.27" is latent 27 of the SAE of layer 3's residual stream,
         "12.mlp_out.345" one of another site. A `FeatureBrowser` of that SAE opens the page of the last one.
+    points : list of (sample, position), optional
+        Tokens of several texts, as a `ProjectionView` shows them: the number of the text, and the position in it.
 
     Raises
     ------
     traitlets.TraitError
-        When a head is not a pair of integers, a token not an integer, a latent no name of one, or no view that shares
-        the selection has such a head; when a note is no text, too long, or holds characters that cannot be seen.
+        When a head or a point is not a pair of integers, a token not an integer, a latent no name of one, or no view
+        that shares the selection has such a head; when a note is no text, too long, or holds what cannot be seen.
 
     Examples
     --------
@@ -145,6 +202,7 @@ class Selection(traitlets.HasTraits):
     tokens: Any = traitlets.TraitType(help="[position, ...]")
     notes: Any = traitlets.TraitType(help="{(layer, head): text, ...}")
     latents: Any = traitlets.TraitType(help='["3.27", ...]')
+    points: Any = traitlets.TraitType(help="[(sample, position), ...]")
 
     def __init__(
         self,
@@ -152,6 +210,7 @@ class Selection(traitlets.HasTraits):
         tokens: Iterable[int] = (),
         notes: Mapping[Head, str] | None = None,
         latents: Iterable[str] = (),
+        points: Iterable[Point] = (),
     ) -> None:
         self._views: WeakSet[Any] = WeakSet()
         super().__init__()
@@ -160,15 +219,17 @@ class Selection(traitlets.HasTraits):
         self.tokens = tokens
         self.notes = notes or {}
         self.latents = latents
+        self.points = points
 
     def __repr__(self) -> str:
         latents = f", latents={self.latents}" if self.latents else ""
+        points = f", points={self.points}" if self.points else ""
         notes = f", notes={self.notes}" if self.notes else ""
-        return f"Selection(heads={self.heads}, tokens={self.tokens}{latents}{notes})"
+        return f"Selection(heads={self.heads}, tokens={self.tokens}{latents}{points}{notes})"
 
     def clear(self) -> None:
         """Select nothing; notes stay."""
-        self.heads, self.tokens, self.latents = [], [], []
+        self.heads, self.tokens, self.latents, self.points = [], [], [], []
 
     def save_notes(self, path: str | Path) -> Path:
         """Write the notes as JSON, ``{"3.1": "moves the name"}``.
@@ -234,6 +295,10 @@ class Selection(traitlets.HasTraits):
     def _no_latents(self) -> list[str]:
         return []
 
+    @traitlets.default("points")
+    def _no_points(self) -> list[Point]:
+        return []
+
     @traitlets.default("notes")
     def _no_notes(self) -> HeadNotes:
         return HeadNotes({}, self._put_notes)
@@ -269,7 +334,11 @@ class Selection(traitlets.HasTraits):
     def _check_latents(self, proposal: Any) -> list[str]:
         return as_latents(proposal["value"])
 
-    @traitlets.observe("heads", "tokens", "latents")
+    @traitlets.validate("points")
+    def _check_points(self, proposal: Any) -> list[Point]:
+        return as_points(proposal["value"])
+
+    @traitlets.observe("heads", "tokens", "latents", "points")
     def _tell(self, change: Any) -> None:
         for view in list(self._views):
             view.follow(f"selected_{change['name']}", change["new"])

@@ -25,7 +25,17 @@ from scope_widgets.widgets.core.requests import Answer as Answer
 from scope_widgets.widgets.core.requests import Answers
 from scope_widgets.widgets.core.requests import LongAnswer as LongAnswer
 from scope_widgets.widgets.core.saved_page import page, save_html
-from scope_widgets.widgets.core.selection import Head, Selection, as_heads, as_latents, as_tokens, check_range
+from scope_widgets.widgets.core.selection import (
+    Head,
+    Selection,
+    as_heads,
+    as_latents,
+    as_points,
+    as_tokens,
+    check_range,
+    points_of,
+    points_text,
+)
 from scope_widgets.widgets.core.still import NARROWEST, STILL_FACTOR, STILL_WIDTH, Table, still_bundle
 
 #: pixels of a view, and numbers that it can draw to a scale
@@ -51,7 +61,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
         Positions. Both replace what `selection` holds.
     **traits
         Values of other traits, such as ``title``; ``head_notes`` replace the notes of `selection`, ``selected_latents``
-        its latents.
+        its latents, ``selected_points`` its points.
 
     Raises
     ------
@@ -69,6 +79,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
         "selected_heads": list[list[int]],
         "selected_tokens": list[int],
         "selected_latents": list[str],
+        "selected_points": str,
         "head_notes": list[tuple[int, int, str]],
         "height": int | None,
     }
@@ -90,6 +101,9 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     selected_heads: Any = traitlets.TraitType().tag(sync=True)
     selected_tokens: Any = traitlets.TraitType().tag(sync=True)
     selected_latents: Any = traitlets.TraitType(help="names, as `Selection.latents`").tag(sync=True)
+    selected_points: Any = traitlets.TraitType(help='samples and positions, in the browser as "0 7 12 3"').tag(
+        sync=True, to_json=points_text, from_json=points_of
+    )
     head_notes: Any = traitlets.TraitType(help="[[layer, head, text], ...], the notes of the selection").tag(sync=True)
     _esm = traitlets.Unicode().tag(sync=True)
 
@@ -118,6 +132,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
         self.follow("selected_heads", self.selection.heads)
         self.follow("selected_tokens", self.selection.tokens)
         self.follow("selected_latents", self.selection.latents)
+        self.follow("selected_points", self.selection.points)
         self.follow("head_notes", triples(self.selection.notes))
         if selected_heads is not None:
             traits["selected_heads"] = selected_heads
@@ -190,6 +205,14 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     def _check_latents(self, proposal: Any) -> list[str]:
         return as_latents(proposal["value"])
 
+    @traitlets.default("selected_points")
+    def _no_points(self) -> list[tuple[int, int]]:
+        return []
+
+    @traitlets.validate("selected_points")
+    def _check_points(self, proposal: Any) -> list[tuple[int, int]]:
+        return as_points(proposal["value"])
+
     @traitlets.default("head_notes")
     def _no_notes(self) -> list[list[Any]]:
         return []
@@ -202,7 +225,7 @@ class View(Answers, FigureFiles, Displayed, anywidget.AnyWidget):  # type: ignor
     def _share_notes(self, change: Any) -> None:
         self.selection.notes = change["new"]
 
-    @traitlets.observe("selected_heads", "selected_tokens", "selected_latents")
+    @traitlets.observe("selected_heads", "selected_tokens", "selected_latents", "selected_points")
     def _share(self, change: Any) -> None:
         setattr(self.selection, change["name"].removeprefix("selected_"), change["new"])
 

@@ -1,4 +1,4 @@
-"""Small charts of results that have no view: a circuit's curve, a strength sweep, an ablation, evaluations."""
+"""Small charts of results that have no view: a circuit's curve, a strength sweep, an ablation, evaluations, probes."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from scope_widgets._chart import Charted
 from scope_widgets.circuits.evaluation.faithfulness_curve import Curve
 from scope_widgets.evals.comparison import Comparison
 from scope_widgets.patching.ablation.result import Ablation
+from scope_widgets.probing.probes import Probes
 from scope_widgets.steering.strength_sweep import StrengthSweep
 from scope_widgets.widgets.core.drawing.figure_files import FigureFiles
 from scope_widgets.widgets.core.drawing.plot import Axis, Plot, gutter_of, round_axis
@@ -278,6 +279,67 @@ class ForestChart(Chart[Comparison]):
             f"{done.alpha:g}; kept: a smaller difference than that shown by two one-sided tests. Model "
             f"{done.provenance.model}, seed {done.provenance.seed}."
         )
+
+
+class ProbesChart(Chart[Probes]):
+    """The AUC of each layer's probe with its interval, beside permuted labels, the control task and the words alone."""
+
+    what = "What a linear reader of each layer finds"
+
+    def draw(self, paper: Paper, *, whole: bool = True) -> None:
+        """Draw the line of AUCs, its band and that of permuted labels."""
+        done = self.result
+        layers = done.layer.astype(float)
+        low, high = np.percentile(done.null, [5, 95], axis=1)
+        beside = [done.control, np.array([done.tokens, done.embedding])]
+        known = np.concatenate([done.low, done.high, low, high, *(one[np.isfinite(one)] for one in beside)])
+        up = round_axis("AUC on held-out prompts", known, 0.5, 1.0)
+        ends = float(layers.min()), float(layers.max())
+        across = Axis(
+            "layer", ends[0] - 0.3, ends[1] + 0.3, [(float(one), f"{one}") for one in _some(done.layer.tolist())]
+        )
+        plot = Plot(paper, across, up, _HEIGHT)
+        plot.band(layers, low, high)
+        wide = np.array([across.low, across.high])
+        for value, dashes in ((done.tokens, "4 2"), (done.embedding, "1 2")):
+            if np.isfinite(value):
+                plot.line(wide, np.full(2, value), DIM, 0.8, dashes)
+        if np.isfinite(done.control).any():
+            plot.line(layers, done.control, _OTHER, 0.9)
+        plot.line(layers, done.auc, INK, 1.2)
+        for at, bottom, top in zip(layers.tolist(), done.low.tolist(), done.high.tolist(), strict=True):
+            plot.line(np.full(2, at), np.array([bottom, top]), INK, 0.6)
+        plot.dots(layers, done.auc)
+        keys = [
+            (_line(INK, 1.2), "probe, 95 % interval"),
+            (f'<rect y="1" width="8" height="6" fill="{INK}" fill-opacity=".15"/>', "permuted labels, 5 to 95 %"),
+            (_line(_OTHER, 0.9), "control task"),
+            (_line(DIM, 0.8, "4 2"), f"words alone, {number(done.tokens)}"),
+            (_line(DIM, 0.8, "1 2"), f"layer 0, {number(done.embedding)}"),
+        ]
+        shown = [
+            True,
+            True,
+            bool(np.isfinite(done.control).any()),
+            done.tokens == done.tokens,
+            done.embedding == done.embedding,
+        ]
+        paper.keys([key for key, is_shown in zip(keys, shown, strict=True) if is_shown])
+
+    def caption(self) -> str:
+        """Say what was found, and on how many texts."""
+        done = self.result
+        return (
+            f"{done.text()}. {counted(done.n, 'text')} held out, of {counted(done.n_groups, 'group')}, "
+            f"{counted(done.n_fitted, 'text')} fitted; {done.null.shape[1]} permutations. Model "
+            f"{done.provenance.model}, seed {done.provenance.seed}."
+        )
+
+
+def _some(layers: list[int]) -> list[int]:
+    """Return as many of the layers as an axis has room for."""
+    step = -(-len(layers) // 14)
+    return layers[::step]
 
 
 def _line(stroke: str, width: float, dashes: str = "") -> str:

@@ -17,7 +17,7 @@ from scope_widgets.apps.workbench.workspace import Workspace
 from scope_widgets.cli import main
 from scope_widgets.models import load_estimate
 from scope_widgets.models.load_estimate import estimate_load
-from tests.support.workbench_server import Served
+from tests.support.workbench_server import Page, Served
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
@@ -93,7 +93,7 @@ def test_the_command_prints_an_address_that_answers_and_ends_by_ctrl_c(tmp_path:
 def test_a_port_that_is_taken_says_so(served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ui", "--port", str(served.port), "--no-open", "--workspace", str(tmp_path)]) == 1
     assert "cannot be listened on" in capsys.readouterr().err
-    assert main(["ui", "--port", "70000"]) == 1
+    assert main(["ui", "--port", "70000"]) == 2
 
 
 def test_memory_is_estimated_before_a_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, served: Served) -> None:
@@ -126,7 +126,14 @@ def test_a_model_of_the_workspace_is_loaded_and_forgotten(served: Served) -> Non
     assert served.workspace.scope("mine") is scope
     with pytest.raises(ValueError, match="no index of features"):
         served.workspace.index(scope)
-    served.workspace.unload("mine")
+    page = Page(served, "page-that-shows-it").opened()
+    page.ask("model", model="mine")
+    page.until(lambda: page.models["page"]["sides"]["a"]["model"] == "mine")
+    served.workspace.kernel.call(served.workspace.unload_idle)
+    assert served.workspace.scope("mine") is scope  # somebody looks at it
+    page.ask("model", model="demo")
+    served.workspace.kernel.call(served.workspace.unload_idle)
+    page.close()
     with pytest.raises(KeyError, match="not loaded"):
         served.workspace.scope("mine")
     with pytest.raises(ValueError, match="it stays"):

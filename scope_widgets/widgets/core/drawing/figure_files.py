@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, Protocol, overload
+from typing import Any, Literal, Protocol, overload
 
 from scope_widgets._files import replacing, write_text
 from scope_widgets.widgets.core.drawing.png import with_resolution
@@ -26,7 +26,9 @@ _PAGE = """\
 class Drawn(Protocol):
     """What a figure needs of a view."""
 
-    title: str
+    @property
+    def title(self) -> Any:
+        """A trait of a view, or a text."""
 
     def draw(self, paper: Paper, *, whole: bool = True) -> None:
         """Draw what is shown."""

@@ -1,0 +1,102 @@
+/** What the pointer does on the points: pointing, drawing around, moving, zooming. */
+import type { ReadonlySignal, Signal } from "../core/reactive";
+import { type Frame, middleOf, toPlane, zoomedAt } from "./frame";
+import { type Outline, rectangle } from "./lasso";
+import type { State } from "./state";
+
+/** How near the pointer has to come, and how far it moves before a click is a drag, in pixels. */
+const [REACH, STILL] = [12, 4];
+/** An outline has a corner every so many pixels. */
+const STEP = 2;
+
+export interface Pointed {
+  state: State;
+  element: HTMLElement;
+  frame: ReadonlySignal<Frame>;
+  size: ReadonlySignal<readonly [number, number]>;
+  outline: Signal<Outline>;
+  zoomBy(factor: number): void;
+}
+
+export function createPointer({ state, element, frame, size, outline }: Pointed, until: AbortSignal): void {
+  const place = (event: MouseEvent): readonly [number, number] => {
+    const { left, top } = element.getBoundingClientRect();
+    return [event.clientX - left, event.clientY - top];
+  };
+  const under = ([x, y]: readonly [number, number]): number | undefined => {
+    const { scale } = frame.peek();
+    return state.nearest.peek().at(...toPlane(frame.peek(), x, y), REACH / scale, state.isShown);
+  };
+  const listen = <K extends keyof HTMLElementEventMap>(
+    kind: K,
+    hear: (event: HTMLElementEventMap[K]) => void,
+    passive = true,
+  ): void => element.addEventListener(kind, hear, { signal: until, passive });
+
+  listen("pointermove", (event) => {
+    if (!event.buttons) state.pointed.value = under(place(event));
+  });
+  listen("pointerleave", () => (state.pointed.value = undefined));
+  listen("pointerdown", (down) => {
+    if (down.button > 1) return;
+    element.setPointerCapture(down.pointerId);
+    const start = place(down);
+    if (down.altKey || down.button === 1) pan(state, element, frame.peek().scale, start, place);
+    else drawAround(down, start);
+  });
+  listen("dblclick", () => (state.zoom.value = middleOf(state.box)));
+  listen(
+    "wheel",
+    (event) => {
+      if (!event.ctrlKey && !event.metaKey) return; // the notebook scrolls
+      event.preventDefault();
+      const by = Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002));
+      state.zoom.value = zoomedAt(state.box, state.zoom.peek(), by, ...place(event), ...size.peek());
+    },
+    false,
+  );
+
+  function drawAround(down: PointerEvent, start: readonly [number, number]): void {
+    let path: [number, number][] = [[...start]];
+    let dragged = false;
+    element.onpointermove = (move) => {
+      const at = place(move);
+      dragged ||= Math.hypot(at[0] - start[0], at[1] - start[1]) > STILL;
+      if (!dragged) return;
+      state.pointed.value = undefined;
+      const last = path.at(-1)!;
+      if (Math.hypot(at[0] - last[0], at[1] - last[1]) >= STEP) path = [...path, [...at]];
+      outline.value = state.tool.peek() === "lasso" ? path : rectangle(start, at);
+    };
+    element.onlostpointercapture = () => {
+      element.onpointermove = element.onlostpointercapture = null;
+      const drawn = outline.peek();
+      outline.value = [];
+      if (!dragged) {
+        const point = under(start);
+        if (point !== undefined) state.toggle(point, down.shiftKey);
+        return;
+      }
+      if (drawn.length > 2)
+        state.enclose(
+          drawn.map(([x, y]) => toPlane(frame.peek(), x, y)),
+          down.shiftKey,
+        );
+    };
+  }
+}
+
+function pan(
+  state: State,
+  element: HTMLElement,
+  scale: number,
+  start: readonly [number, number],
+  place: (event: MouseEvent) => readonly [number, number],
+): void {
+  const before = state.zoom.peek();
+  element.onpointermove = (move) => {
+    const [x, y] = place(move);
+    state.zoom.value = { ...before, x: before.x - (x - start[0]) / scale, y: before.y + (y - start[1]) / scale };
+  };
+  element.onlostpointercapture = () => (element.onpointermove = element.onlostpointercapture = null);
+}

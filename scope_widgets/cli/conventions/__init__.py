@@ -1,0 +1,1 @@
+"""What all commands share: their parser and options, settings, the answer, progress, files."""
