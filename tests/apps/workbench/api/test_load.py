@@ -43,7 +43,7 @@ def speak(server: Served) -> httpx.Client:
 
 
 @pytest.mark.parametrize(
-    ("clients", "seconds", "pause"), [(8, 1.5, 0.0), pytest.param(20, 60.0, 0.05, marks=pytest.mark.soak)]
+    ("clients", "seconds", "pause"), [(8, 1.0, 0.0), pytest.param(20, 60.0, 0.05, marks=pytest.mark.soak)]
 )
 def test_clients_at_once_get_no_error_and_no_other_number(
     server: Served, clients: int, seconds: float, pause: float
@@ -74,7 +74,7 @@ def test_clients_at_once_get_no_error_and_no_other_number(
 
 
 def test_the_server_answers_while_a_model_runs(server: Served) -> None:
-    seconds = 2.0
+    seconds = 1.2
     with speak(server) as http:
         http.get("/api/v1/health")
         server.workspace.kernel.soon(busy, seconds)
