@@ -29,7 +29,7 @@ from scope_widgets.apps.workbench.workspace import Workspace
 PREFIX = "/api/v1"
 _ROOMS = (about, models, traces, inference, circuits, saes, patches, jobs, files, views)
 #: what any operation may answer
-_PROBLEM = {"content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}}}
+_PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "A sentence that says what is wrong.", **_PROBLEM},
 }
