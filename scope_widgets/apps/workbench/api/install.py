@@ -12,6 +12,7 @@ from scope_widgets.apps.workbench.api.access import Api
 from scope_widgets.apps.workbench.api.docs_page import PAGE, SCRIPT, docs_page, docs_script
 from scope_widgets.apps.workbench.api.problems import MEDIA_TYPE, ProblemDetails, add_handlers
 from scope_widgets.apps.workbench.api.routes import (
+    about,
     circuits,
     files,
     inference,
@@ -19,7 +20,6 @@ from scope_widgets.apps.workbench.api.routes import (
     models,
     patches,
     saes,
-    server,
     traces,
     views,
 )
@@ -27,9 +27,9 @@ from scope_widgets.apps.workbench.api.stream import router as stream
 from scope_widgets.apps.workbench.workspace import Workspace
 
 PREFIX = "/api/v1"
-_ROOMS = (server, models, traces, inference, circuits, saes, patches, jobs, files, views)
+_ROOMS = (about, models, traces, inference, circuits, saes, patches, jobs, files, views)
 #: what any operation may answer
-_PROBLEM = {"content": {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}}}
+_PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemDetails.__name__}"}}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "A sentence that says what is wrong.", **_PROBLEM},
 }

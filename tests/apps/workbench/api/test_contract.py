@@ -34,6 +34,15 @@ def test_the_openapi_lists_every_operation_with_its_own_name_and_answer(api: Spo
                    for field in one.get("properties", {}))  # fmt: skip
 
 
+def test_every_reference_of_the_openapi_is_there(api: Spoken) -> None:
+    names = set(re.findall(r'"\$ref": "([^"]*)"', json.dumps(api.client.document)))
+    assert "#/components/schemas/ProblemDetails" in names
+    for name in names:
+        start, _, last = name.rpartition("/")
+        assert start == "#/components/schemas", name
+        assert last in api.client.document["components"]["schemas"], name
+
+
 def test_the_client_is_python_with_a_function_an_operation(api: Spoken) -> None:
     tree = ast.parse(api.client.source)
     functions = [one.name for one in tree.body if isinstance(one, ast.FunctionDef)]

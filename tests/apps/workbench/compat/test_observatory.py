@@ -119,8 +119,8 @@ def test_ioi_is_parsed_and_detected(api: Spoken) -> None:
         sentence.end,
     )
     ask(api, "POST", "/api/v1/ioi/parse", 422, json={"text": "nobody here"})
-    found = ask(api, "POST", "/api/v1/ioi/detect", json={"sentence": PROMPT, "config": {"n": 20}})
-    expected = ioi.detect(api.scope, ioi.prompts(api.scope, n=20))
+    found = ask(api, "POST", "/api/v1/ioi/detect", json={"sentence": PROMPT, "config": {"n": 12}})
+    expected = ioi.detect(api.scope, ioi.prompts(api.scope, n=12))
     assert found["heads"] == json.loads(json.dumps(records(expected.to_dataframe())))
     assert found["sentence"]["io"] == sentence.io
     assert ask(api, "GET", "/api/v1/ioi/known-heads")["name_mover"] == [[9, 9], [9, 6], [10, 0]]
