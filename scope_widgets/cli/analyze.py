@@ -82,8 +82,10 @@ def _run(options: argparse.Namespace) -> Answer:
     made = not options.out.exists()
     if not options.plan:
         check_writable(options.out)
-    names = ("model", "num_samples", "layers", "tasks", "skip_sae", "evals", "remote", "column", "device", "dtype")
-    settings = {name: getattr(options, name) for name in (*names, "seed")}
+    names = ("model", "num_samples", "layers", "tasks", "skip_sae", "evals", "column", "seed")
+    settings = {name: getattr(options, name) for name in names}
+    given = {"device": options.device, "dtype": options.dtype, "remote": options.remote}
+    settings["loading"] = {name: value for name, value in given.items() if value}
     settings["texts"] = None if options.texts is None else str(options.texts)
     try:
         progress = _finished(settings, options)

@@ -7,7 +7,7 @@ from typing import Any
 
 from scope_widgets.cli.conventions import schema
 from scope_widgets.cli.conventions.answer import Answer
-from scope_widgets.cli.conventions.command_parser import add_command
+from scope_widgets.cli.conventions.command_parser import CommandParser, add_command
 
 EXAMPLE = "microscope completion bash"
 SHELLS = ("bash", "zsh", "fish")
@@ -19,7 +19,7 @@ def add_parser(commands: Any) -> None:
     parser = add_command(
         commands,
         "completion",
-        _run,
+        lambda options: _run(options, commands.choices),
         help="print the script that completes commands and options in bash, zsh or fish",
         description="In ~/.bashrc: source <(microscope completion bash). In ~/.zshrc, after compinit: source "
         "<(microscope completion zsh). In fish: microscope completion fish | source.",
@@ -29,9 +29,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("shell", choices=SHELLS, help="bash, zsh or fish")
 
 
-def _run(options: argparse.Namespace) -> Answer:
-    from scope_widgets.cli.command_line import make_parser  # which imports this module
+def _run(options: argparse.Namespace, commands: dict[str, CommandParser]) -> Answer:
     from scope_widgets.cli.conventions.shell_completion import script
 
-    text = script(options.shell, make_parser()[1])
+    text = script(options.shell, commands)
     return Answer({"shell": options.shell, "script": text}, text.rstrip("\n"))

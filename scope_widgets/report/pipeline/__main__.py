@@ -52,10 +52,7 @@ def _work(asked: dict[str, Any], tell: Any) -> None:
     from scope_widgets.report.pipeline.settings import Settings
 
     settings, out = Settings.of(asked["settings"]), Path(asked["out"])
-    if settings.remote:
-        scope = Microscope.load(settings.model, remote=True)
-    else:
-        scope = Microscope.load(settings.model, device=settings.device, dtype=settings.dtype)
+    scope = Microscope.load(settings.model, **settings.loading)
     done = finished_in(scope, settings, out)
     planned = plan(scope, settings, [name for name, ready in done.items() if not ready])
     tell("plan", done=done, planned=[asdict(one) for one in planned])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from scope_widgets._check_choice import checked_count, choices
@@ -31,12 +31,13 @@ class Settings:
         Layers that are recorded; None: all, or of many 8.
     tasks : tuple of str
         Tasks whose circuits are looked for and documented.
-    skip_sae, evals, remote : bool
+    skip_sae, evals : bool
     texts : str or None
         A file.
     column : str
         Where it has its texts.
-    device, dtype : str or None
+    loading : dict
+        Options of `Microscope.load`: device, dtype, or where it is.
     seed : int
     """
 
@@ -46,11 +47,9 @@ class Settings:
     tasks: tuple[str, ...] = choices(TaskName)
     skip_sae: bool = False
     evals: bool = False
-    remote: bool = False
     texts: str | None = None
     column: str = "text"
-    device: str | None = None
-    dtype: str | None = None
+    loading: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -64,7 +63,7 @@ class Settings:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Settings:
         """Return settings from JSON data, whose lists become tuples."""
-        names = {field.name for field in fields(cls)}
+        names = {one.name for one in fields(cls)}
         values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
         return cls(**{name: value for name, value in values.items() if name in names})
 

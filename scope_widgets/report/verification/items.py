@@ -30,6 +30,8 @@ class Items:
         self._folder = None if folder is None else check_folder(folder)
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
+            for torn in self._folder.glob(".*.part"):  # of a run that was killed as it wrote
+                torn.unlink(missing_ok=True)
 
     def get(self, name: str, compute: Callable[[], Any]) -> Any:
         """Return an item as the folder has it, or compute and keep it.
