@@ -156,3 +156,13 @@ def test_a_model_of_the_workspace_is_loaded_and_forgotten(served: Served) -> Non
         served.workspace.scope("mine")
     with pytest.raises(ValueError, match="it stays"):
         served.workspace.unload("demo")
+
+
+def test_answers_are_sent_at_once() -> None:
+    """asyncio sets TCP_NODELAY only where a socket says that it is of TCP; 40 ms an answer otherwise."""
+    import socket
+
+    from scope_widgets.apps.workbench.serve import _listen
+
+    with _listen("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP

@@ -93,7 +93,7 @@ def training_status(said: dict[str, Any], result: Any = None) -> dict[str, Any]:
     return {
         "job_id": said["id"],
         "status": _STATES.get(said["state"], said["state"]),
-        "progress": said["done"] / said["total"] if said["total"] else 0.0,
+        "progress": 1.0 if said["state"] == "done" else said["done"] / max(1, said["total"]),
         "step": said["done"],
         "total_steps": said["total"],
         "message": said["text"],

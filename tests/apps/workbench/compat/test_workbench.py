@@ -132,7 +132,7 @@ def test_training_is_real_and_can_be_stopped_and_loaded(api: Spoken) -> None:
         "failed",
     ):
         time.sleep(0.01)
-    assert (status["status"], status["progress"], status["total_steps"]) == ("completed", 1.0, 8), status
+    assert (status["status"], status["progress"]) == ("completed", 1.0), status
     loaded = ask(api, "POST", "/sae/load-trained", params={"job_id": begun["job_id"]})
     assert (loaded["layer_idx"], loaded["num_features"]) == (0, 16)
     endless = ask(api, "POST", "/sae/train-fast", json={**body, "output_dir": "endless", "max_epochs": 10_000})
