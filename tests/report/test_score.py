@@ -117,7 +117,7 @@ def test_random_documentations_are_not_above_chance(model, draws):
 def test_the_formulas(model):
     """Against NumPy, from runs of each set of edges."""
     from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
-    from scope_widgets.report.scoring.recovery import ABLATIONS, RecoveryRun
+    from scope_widgets.report.scoring.recovery import ABLATIONS, DONORS, RecoveryRun
 
     task = REPEATED.make(model, n=6, seed=1)
     graph = graph_of(model)
@@ -126,7 +126,7 @@ def test_the_formulas(model):
     none = np.zeros((1, graph.n_edges), bool)
     worst = np.full(3, np.inf)
     for at, ablation in enumerate(ABLATIONS):
-        run = CircuitRun(model, task, ablation, 0)
+        run = CircuitRun(model, task, ablation, 0, draws=DONORS)
         f = (run.measure(masks).mean(1) - run.empty.mean()) / (run.full.mean() - run.empty.mean())
         kl = run.measure_with(np.concatenate([none, masks]), (run.divergence,))[0].sum(1)
         h = 1 - kl[1:] / kl[0]

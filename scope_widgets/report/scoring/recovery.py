@@ -27,7 +27,7 @@ from scope_widgets.models.microscope import Microscope
 ABLATIONS: Final[tuple[CircuitAblation, ...]] = ("counterfactual", "resample", "mean")
 DRAWS: Final = 2000
 #: resampling is an expectation: the mean over so many prompts of which a pair is given the activations, at most
-DONORS: Final = 8
+DONORS: Final = 4
 
 
 class RecoveryRun:

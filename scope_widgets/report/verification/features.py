@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 #: AUC below which a claim does not tell on what a feature fires
 LEAST_AUC = 0.8
-_SHUFFLES, _OTHERS = 200, 8
+_SHUFFLES, _OTHERS, _EACH = 200, 8, 4
 #: prompts that are run without a latent: two runs of the model each
-_WITHOUT = 32
+_WITHOUT = 24
 #: tokens that are as a claim says, and others, below which it cannot be tested
 FEWEST = 10
 
@@ -179,9 +179,7 @@ def _ablation(
         return []
     null = [
         float(
-            np.mean(
-                [lost_without(scope, sae, int(other), rows[at]) for at in np.flatnonzero(fires[:, other])[:_OTHERS]]
-            )
+            np.mean([lost_without(scope, sae, int(other), rows[at]) for at in np.flatnonzero(fires[:, other])[:_EACH]])
         )
         for other in others
     ]
