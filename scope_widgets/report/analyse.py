@@ -95,7 +95,7 @@ def analyse(
         suite[entry.behaviour]
     model = fingerprint(scope)
     _check_other(path, model)
-    key = key_of("writers 1", model, suite.version, str(n_discovery), str(seed), *map(str, versions().items()))
+    key = key_of("writers 2", model, suite.version, str(n_discovery), str(seed), *map(str, versions().items()))
     items = Items(path / "steps", key)
     written = []
     chosen = WRITERS if writers is None else writers
