@@ -15,14 +15,15 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "reports" / "demo.html"
 
 def main() -> None:
     """Write the page."""
-    from scope_widgets import Microscope, report
+    from scope_widgets import Microscope, features, report
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="where all files of the report go")
     folder = parser.parse_args().folder
     with TemporaryDirectory() as own:
         target = folder or Path(own)
-        documentation = report.analyse(Microscope.load("demo"), target)
+        indexes = {features.load("demo"): features.FeatureIndex.load("demo")}
+        documentation = report.analyse(Microscope.load("demo"), target, indexes=indexes)
         PAGE.parent.mkdir(exist_ok=True)
         shutil.copy(target / "documentation.html", PAGE)
     print(documentation.score)

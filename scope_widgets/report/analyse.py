@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -94,7 +95,7 @@ def analyse(
         suite[entry.behaviour]
     model = fingerprint(scope)
     _check_other(path, model)
-    key = key_of("writers 1", model, suite.version, str(n_discovery), str(seed), *map(str, versions().items()))
+    key = key_of("writers 2", model, suite.version, str(n_discovery), str(seed), *map(str, versions().items()))
     items = Items(path / "steps", key)
     written = []
     chosen = WRITERS if writers is None else writers
@@ -104,7 +105,9 @@ def analyse(
             name = f"entries of {behaviour.name} by {getattr(writer, '__name__', 'a writer')}"
             written.append((behaviour.name, from_data(items.get(name, look))))
     for sae, index in (indexes or {}).items():
-        written.append(("next_token", write_features(sae, index)))
+        look_at = partial(_look_at, scope, sae, index, n_discovery, seed, suite)
+        number = hashlib.sha256(sae.W_dec.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
+        written.append(("next_token", from_data(items.get(f"entries of latents of {number}", look_at))))
     documentation = _documentation(scope, own, written, suite)
     done = documentation.verify(scope, n=n, folder=path / "steps", suite=suite, saes=list(indexes or {}))
     done = replace(done, architecture=architecture(scope), figures=documentation.figures)
@@ -114,6 +117,11 @@ def analyse(
 
 def _look(writer: Writer, scope: Microscope, behaviour: Behaviour, n: int, seed: int) -> dict[str, Any]:
     return to_data(writer(scope, behaviour, n=n, seed=seed))
+
+
+def _look_at(scope: Microscope, sae: SAE, index: FeatureIndex, n: int, seed: int, suite: Suite) -> dict[str, Any]:
+    name = "next_token" if "next_token" in suite.names else suite.names[-1]
+    return to_data(write_features(sae, index, scope=scope, behaviour=name, n=n, seed=seed, suite=suite))
 
 
 def _check_other(folder: Path, model: str) -> None:
@@ -159,7 +167,10 @@ def _documentation(
     for entry in [*own, *(entry for _, one in written for entry in one.entries)]:
         count = ids[entry.id] = ids.get(entry.id, 0) + 1
         entries.append(entry if count == 1 else replace(entry, id=f"{entry.id} ({count})"))
-    discovery = {name: list(one.seen) for name, one in written if one.seen}
+    discovery: dict[str, list[str]] = {}
+    for name, one in written:
+        if one.seen:
+            discovery[name] = list(dict.fromkeys([*discovery.get(name, []), *one.seen]))
     figures: tuple[Figure, ...] = tuple(figure for _, one in written for figure in one.figures)
     made = document(scope, entries, discovery=discovery, suite=suite)
     return replace(made, figures=figures)

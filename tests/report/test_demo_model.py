@@ -12,8 +12,7 @@ def test_ioi_of_the_demo_model_is_explained(tmp_path):
     scope = Microscope.load("demo")
     done = report.analyse(scope, tmp_path, writers={"ioi": report.WRITERS["ioi"]})
     ioi = done.score["ioi"]
-    assert ioi.high >= 0.8, done.score  # .78 to .87 by the prompts, of which there are 64
-    assert ioi.value >= 0.7, done.score
+    assert ioi.value >= 0.8, done.score
     assert ioi.N < 0.1
     assert 0 < done.score.value < done.score.total < 1 / 6  # five of six behaviours are not documented here
     heads = {entry.components[0] for entry in done.of("verified") if entry.kind == "head"}

@@ -66,3 +66,19 @@ def test_a_writer_says_on_which_tokens_latents_fire():
         tokens = index.tokens(int(entry.components[0].split(".")[1]))
         share = tokens[tokens["token"].isin(entry.claim["fires_on"])]["share"].sum()
         assert share >= 0.9
+
+
+def test_with_a_model_a_writer_tries_claims_first_and_they_hold_on_other_prompts(scope):
+    suite = report.Suite("names", (report.SUITE["ioi"],))
+    sae, index = features.load("demo"), features.FeatureIndex.load("demo")
+    written = report.write_features(sae, index, scope=scope, behaviour="ioi", most=3, n=24, suite=suite)
+    assert len(written.entries) == 3
+    assert len(set(written.seen)) == 24
+    discovery = {"ioi": list(written.seen)}
+    made = report.document(scope, written.entries, discovery=discovery, suite=suite)
+    done = made.verify(scope, n=24, suite=suite, saes=sae)
+    assert done.of("verified")
+    assert not done.of("rejected"), [entry.reason for entry in done.entries]  # too rare in these prompts, at worst
+    for entry in done.of("verified"):
+        assert entry.evidence[0].effect >= 0.8
+        assert entry.evidence[0].low > entry.evidence[0].null

@@ -12,7 +12,7 @@ from scope_widgets.report.scoring.behaviour_score import score_edges
 from tests.support.planted_documentation import INDUCTION, MOVER, PREVIOUS, REPEATED, SUITE, entries
 from tests.support.planted_induction_model import EDGES_OF_THREE, planted
 
-N = 16
+N = 12
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_everything_documented_is_0_exactly(model):
 
 
 def test_right_heads_with_permuted_claims_are_0(model):
-    for claims in ((INDUCTION, MOVER, PREVIOUS), (MOVER, PREVIOUS, INDUCTION), (INDUCTION, PREVIOUS, MOVER)):
+    for claims in ((INDUCTION, MOVER, PREVIOUS), (MOVER, PREVIOUS, INDUCTION)):
         found = scored(model, entries(claims))
         assert found.score.value == 0.0
         assert found.score.total == 0.0
@@ -78,15 +78,16 @@ def test_a_thousand_others_change_nothing(model, verified):
         dataclasses.replace(entry, id=f"again {at}", note="the same in other words")
         for at, entry in enumerate(entries() * 10)
     ]
-    while len(junk) < 850:
+    while len(junk) < 960:
         name = names[int(rng.integers(len(names)))]
         claim = [{"depends_on": ["answer"]}, {"depends_on": ["echo"]}, {"copies": "answer"}][int(rng.integers(3))]
         kind = "mlp" if name.startswith("m") else "head"
         junk.append(report.Entry(kind, (name,), "repeated", claim, id=f"junk {len(junk)}", status="verified"))
-    for at in range(160):
+    for at in range(60):
         edge = edge_name(graph, int(rng.integers(graph.n_edges)))
         if edge not in planted_edges and not any(part in edge for part in real):
             junk.append(report.Entry("edge", (edge,), "repeated", {"depends_on": ["END"]}, id=f"edge {at}"))
+    assert len(junk) >= 1000
     found = scored(model, [*entries(), *junk])
     assert [entry.status for entry in found.entries[:3]] == ["verified"] * 3
     assert found.score.to_json() == verified.score.to_json()
@@ -117,7 +118,7 @@ def test_random_documentations_are_not_above_chance(model, draws):
 def test_the_formulas(model):
     """Against NumPy, from runs of each set of edges."""
     from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
-    from scope_widgets.report.scoring.recovery import ABLATIONS, RecoveryRun
+    from scope_widgets.report.scoring.recovery import ABLATIONS, DONORS, RecoveryRun
 
     task = REPEATED.make(model, n=6, seed=1)
     graph = graph_of(model)
@@ -126,7 +127,7 @@ def test_the_formulas(model):
     none = np.zeros((1, graph.n_edges), bool)
     worst = np.full(3, np.inf)
     for at, ablation in enumerate(ABLATIONS):
-        run = CircuitRun(model, task, ablation, 0)
+        run = CircuitRun(model, task, ablation, 0, draws=DONORS)
         f = (run.measure(masks).mean(1) - run.empty.mean()) / (run.full.mean() - run.empty.mean())
         kl = run.measure_with(np.concatenate([none, masks]), (run.divergence,))[0].sum(1)
         h = 1 - kl[1:] / kl[0]

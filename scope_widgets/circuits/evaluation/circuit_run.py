@@ -14,6 +14,7 @@ from torch import Tensor
 from scope_widgets._progress import tqdm
 from scope_widgets.circuits.evaluation.replacement_values import (
     ABLATIONS,
+    donors_of,
     replacement_values,
     same_group,
 )
@@ -53,6 +54,9 @@ class CircuitRun:
         Of "resample".
     bar : tqdm, optional
         Of the analysis that this is a part of: updated a layer after the other, `preparation` in all.
+    draws : int, default 1
+        Of "resample": what is measured is the mean over so many prompts that give a pair their activations, of which
+        none gives twice before all did. There are no more than pairs of a group, less one.
 
     Attributes
     ----------
@@ -76,6 +80,7 @@ class CircuitRun:
         ablation: CircuitAblation = "counterfactual",
         seed: int = 0,
         bar: tqdm[Any] | None = None,
+        draws: int = 1,
     ) -> None:
         check_ablation(ablation, CircuitAblation)
         if not len(task):
@@ -85,7 +90,9 @@ class CircuitRun:
         #: how far an analysis came that Ctrl-C ended, as a sentence
         self.interrupted = ""
         self.seed = seed if ablation == "resample" else None
-        self._seed = seed
+        self._groups = same_group(task)
+        #: who gives activations to each pair, [draw, pair]
+        self._donors = donors_of(self._groups, draws if ablation == "resample" else 1, seed)
         self.graph: Graph = graph_of(scope)
         check_memory(scope, self.graph, task, 2 if ablation == "counterfactual" else 5)
         order = sorted(range(len(task)), key=lambda pair: len(task.clean[pair]))  # little padding
@@ -98,7 +105,7 @@ class CircuitRun:
 
     def _prepare(self, rows: list[list[list[int]]], bar: tqdm[Any]) -> None:
         """Run the clean and the corrupted prompts, and no edges."""
-        scope, task, seed = self.scope, self.task, self._seed
+        scope, task = self.scope, self.task
         outputs = [component_outputs(scope, some, self.graph.whole, bar.update) for some in rows]
         clean, corrupted = outputs[: len(self._parts)], outputs[len(self._parts) :]
         logits = torch.empty(len(task), clean[0].logits.shape[-1], device=clean[0].logits.device)
@@ -108,10 +115,15 @@ class CircuitRun:
         self._logits = logits
         self.full: Array = self.metric.checked(logits, "clean").numpy()
         self.floor: float = self.metric.floor(scope, logits)
+        own = self.ablation == "counterfactual"
+        if not own:
+            self._written = self._on_corrupted(corrupted)
         self._ablations = [
-            EdgeAblation(scope, one, self._replacement(part, corrupted, seed), self.graph)
-            for part, one in zip(self._parts, clean, strict=True)
+            EdgeAblation(scope, one, its.of if own else self._replacement(part, 0), self.graph)
+            for part, one, its in zip(self._parts, clean, corrupted, strict=True)
         ]
+        if len(self._donors) == 1 and not own:
+            del self._written  # nothing is drawn again
         self.empty: Array = self.measure(np.zeros((1, self.graph.n_edges), dtype=bool))[0]
         bar.update(self.layers)
 
@@ -123,8 +135,9 @@ class CircuitRun:
     @property
     def sentence(self) -> str:
         """What an edge that is out carries, as a sentence."""
-        sizes = [len(pairs) for pairs in same_group(self.task)]
+        sizes = [len(pairs) for pairs in self._groups]
         number = f" (of {min(sizes)} to {max(sizes)} prompts)" if self.ablation in ("mean", "resample") else ""
+        number += f", the mean over {len(self._donors)} others" if len(self._donors) > 1 else ""
         return f"{self.ablation}: an edge that is out carries {ABLATIONS[self.ablation]}{number}"
 
     @property
@@ -175,12 +188,15 @@ class CircuitRun:
             Where one is NaN.
         """
         masks = torch.as_tensor(np.atleast_2d(included))
-        found = np.empty((len(metrics), len(masks), len(self.task)))
+        found = np.zeros((len(metrics), len(masks), len(self.task)))
         for part, edges in zip(self._parts, self._ablations, strict=True):
-            logits = edges.logits(masks.to(edges.replaced.device)).flatten(0, 1)
-            rows = torch.tensor(part, device=logits.device).repeat(len(masks))
-            for metric, values in zip(metrics, found, strict=True):
-                values[:, part] = metric.of(logits, rows).double().cpu().reshape(len(masks), -1).numpy()
+            for draw in range(len(self._donors)):
+                one = edges.replacing(self._replacement(part, draw)) if draw else edges
+                logits = one.logits(masks.to(edges.replaced.device)).flatten(0, 1)
+                rows = torch.tensor(part, device=logits.device).repeat(len(masks))
+                for metric, values in zip(metrics, found, strict=True):
+                    value = metric.of(logits, rows).double().cpu().reshape(len(masks), -1).numpy()
+                    values[:, part] += value / len(self._donors)
         for metric, values in zip(metrics, found, strict=True):
             if np.isnan(values).any():
                 wrong = int(np.isnan(values).any(1).sum())
@@ -202,18 +218,21 @@ class CircuitRun:
         for part, edges in zip(self._parts, self._ablations, strict=True):
             yield part, edges.clean, edges.replaced
 
-    def _replacement(self, part: list[int], corrupted: list[ComponentOutputs], seed: int) -> Tensor:
-        if self.ablation == "counterfactual":
-            return corrupted[self._parts.index(part)].of
+    def _replacement(self, part: list[int], draw: int) -> Tensor:
         longest = max(len(self.task.clean[pair]) for pair in part)
+        written = self._written[:, :, :longest]
+        return replacement_values(self.ablation, written, part, self._groups, self._donors[draw])
+
+    def _on_corrupted(self, corrupted: list[ComponentOutputs]) -> Tensor:
+        """Return what is written on all corrupted prompts, `[sender, pair, position, d_model]`, padded."""
         # pairs of one group have one length, so that positions correspond whatever the padding
+        longest = max(map(len, self.task.clean))
         widened = [
             torch.nn.functional.pad(one.of, (0, 0, 0, max(0, longest - one.of.shape[2])))[:, :, :longest]
             for one in corrupted
         ]
         order = [pair for some in self._parts for pair in some]
-        whole = torch.cat(widened, 1)[:, torch.argsort(torch.tensor(order))]
-        return replacement_values(self.ablation, whole, part, same_group(self.task), seed)
+        return torch.cat(widened, 1)[:, torch.argsort(torch.tensor(order))]
 
 
 def preparation(scope: Microscope, task: Task) -> int:

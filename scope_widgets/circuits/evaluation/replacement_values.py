@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
 from scope_widgets.experiments.task import Task
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[np.int64]]
 
 #: ablation -> what an edge that is out carries, as a sentence says it
 ABLATIONS: dict[CircuitAblation, str] = {
@@ -26,8 +29,25 @@ def same_group(task: Task) -> list[list[int]]:
     return [[at for at, other in enumerate(groups) if other == group] for group in groups]
 
 
+def donors_of(groups: list[list[int]], draws: int, seed: int) -> Array:
+    """Return whose corrupted prompts each pair is given under "resample", `[draw, pair]` of int.
+
+    Each other pair of its group comes before one comes again, so that `draws` at least as large as the groups take the
+    mean over all there are; of those there are no more draws than that. A pair that is alone gives to itself.
+    """
+    rng = np.random.default_rng(seed)
+    others = [[other for other in group if other != at] or [at] for at, group in enumerate(groups)]
+    first = [rng.choice(some) for some in others]
+    draws = max(1, min(draws, max(map(len, others))))
+    rows = [
+        [one, *rng.permutation([other for other in some if other != one])]
+        for one, some in zip(first, others, strict=True)
+    ]
+    return np.array([np.resize(row, draws) for row in rows], dtype=int).T
+
+
 def replacement_values(
-    ablation: CircuitAblation, corrupted: Tensor, pairs: Sequence[int], groups: list[list[int]], seed: int
+    ablation: CircuitAblation, corrupted: Tensor, pairs: Sequence[int], groups: list[list[int]], donors: Array
 ) -> Tensor:
     """Return what edges that are out carry.
 
@@ -39,9 +59,9 @@ def replacement_values(
     pairs : sequence of int
         The pairs whose replacement is returned.
     groups : list of list of int
-        The pairs that each pair is averaged over or drawn from: see `same_group`.
-    seed : int
-        Of "resample".
+        The pairs that each pair is averaged over: see `same_group`.
+    donors : ndarray of int [pair]
+        Of "resample": one draw of `donors_of`.
 
     Returns
     -------
@@ -52,7 +72,5 @@ def replacement_values(
     if ablation == "mean":
         return torch.stack([corrupted[:, groups[pair]].mean(1) for pair in pairs], 1)
     if ablation == "resample":
-        rng = np.random.default_rng(seed)
-        drawn = [rng.choice([other for other in group if other != at] or [at]) for at, group in enumerate(groups)]
-        pairs = [int(drawn[pair]) for pair in pairs]
+        pairs = [int(donors[pair]) for pair in pairs]
     return corrupted[:, list(pairs)]

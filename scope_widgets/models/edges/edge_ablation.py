@@ -8,6 +8,7 @@ rest.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import torch
@@ -45,6 +46,12 @@ class EdgeAblation:
         self.clean = clean
         self.replaced = replaced
         self.qkv = {layer: qkv_projections(scope, layer) for layer in range(scope.n_layers) if layer not in graph.whole}
+
+    def replacing(self, replaced: Tensor) -> EdgeAblation:
+        """Return it with other values in the edges that are out."""
+        other = copy(self)
+        other.replaced = replaced
+        return other
 
     @without_gradients
     def logits(self, included: Tensor) -> Tensor:

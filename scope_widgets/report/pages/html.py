@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 from importlib import import_module
@@ -18,9 +19,17 @@ STYLE = """<style>
 h1 { font-size: 20px; line-height: 28px; margin: 0 0 8px; }
 section { margin: 0 0 32px; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 4px 0 12px; }
-th, td { padding: 2px 10px 2px 0; text-align: left; vertical-align: top; border-bottom: 1px solid #8884; }
+th, td { padding: 2px 12px 2px 0; text-align: left; vertical-align: top; border-bottom: 1px solid #8884; }
+th, td.number { white-space: nowrap; }
+th.number, td.number { text-align: right; }
+td.words { min-width: 24ch; }
+h3 { font-size: 13px; line-height: 20px; margin: 12px 0 0; }
+.lead { font-size: 14px; line-height: 20px; max-width: 80ch; }
+.about { opacity: 0.75; }
 details { border-bottom: 1px solid #8884; padding: 4px 0; }
 summary { cursor: pointer; font-size: 13px; line-height: 20px; }
+summary:hover { background: #8882; }
+details[open] { padding-bottom: 12px; }
 summary:focus-visible { outline: 2px solid #2f6fde; outline-offset: 2px; }
 .status { display: inline-block; min-width: 8ch; font-weight: 600; }
 .rejected, .untested { color: #8a5a00; }
@@ -29,6 +38,10 @@ summary:focus-visible { outline: 2px solid #2f6fde; outline-offset: 2px; }
 @media print { details > * { display: block; } }
 </style>"""
 
+#: what stands on the right and in one line: 0.5, 3e-05, 0.1 to 0.9, 40 of 479
+_NUMBER = re.compile(r"-?[\d.,]+(e-?\d+)?( (to|of) -?[\d.,]+(e-?\d+)?)?")
+#: characters from which on a cell is a sentence, which needs some width
+_LONG = 24
 #: nothing may be fetched or run: of a page without views
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -61,24 +74,33 @@ def page_of(title: str, above: str, figures: Sequence[Figure]) -> str:
 def _above(documentation: Documentation) -> list[str]:
     lines = "<br>".join(escape(line) for line in documentation.provenance.lines())
     parts = [
-        f"<section><h1>{escape(documentation.model_id)}</h1><p>{escape(words.headline(documentation))}</p>",
-        f"<p>{lines}</p></section>",
+        f"<section><h1>{escape(documentation.model_id)}: what is documented of it</h1>",
+        f'<p class="lead">{escape(words.headline(documentation))}</p><p class="about">{lines}</p></section>',
     ]
     if rows := words.scores(documentation):
         parts.append(f"<section><h2>Score</h2>{table(words.SCORES, rows)}</section>")
     for status, heading in (("verified", "Verified"), ("rejected", "Rejected"), ("untested", "Not tested")):
         entries = [entry for entry in documentation.entries if entry.status == status]
         if entries:
-            parts.append(f"<section><h2>{heading}: {len(entries):,}</h2>{''.join(map(_entry, entries))}</section>")
+            parts.append(f"<section><h2>{heading}: {len(entries):,}</h2>{_by_behaviour(entries)}</section>")
     if rows := words.facts(documentation):
         parts.append(f"<section><h2>Architecture</h2>{table(words.FACTS, rows)}</section>")
     return parts
 
 
+def _by_behaviour(entries: Sequence[Entry]) -> str:
+    groups: dict[str, list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault(entry.behaviour, []).append(entry)
+    return "".join(
+        f"<h3>{escape(name)}: {len(some):,}</h3>{''.join(map(_entry, some))}" for name, some in groups.items()
+    )
+
+
 def _entry(entry: Entry) -> str:
     """Return a claim that opens its evidence."""
     said = (
-        f'<summary><span class="status {entry.status}">{entry.status}</span> {escape(entry.behaviour)} '
+        f'<summary><span class="status {entry.status}">{entry.status}</span> '
         f"{escape(entry.kind)} {escape(words.claim(entry))}</summary>"
     )
     texts = [entry.reason, f"Note: {entry.note}" if entry.note else "", f"Group: {entry.group}" if entry.group else ""]
@@ -89,7 +111,18 @@ def _entry(entry: Entry) -> str:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table, everything in it escaped."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    """Return a table; columns of numbers stand on the right, and sentences get some width."""
+    numbers = [all(not cell or _NUMBER.fullmatch(cell) for cell in column) for column in zip(*rows, strict=True)]
+    kinds = [
+        "number" if one else "words" if any(len(row[at]) > _LONG for row in rows) else ""
+        for at, one in enumerate(numbers)
+    ]
+    head = "".join(_cell("th", kind, cell) for kind, cell in zip(kinds, header, strict=True))
+    body = "".join(
+        f"<tr>{''.join(_cell('td', kind, cell) for kind, cell in zip(kinds, row, strict=True))}</tr>" for row in rows
+    )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cell(tag: str, kind: str, text: str) -> str:
+    return f'<{tag} class="{kind}">{escape(text)}</{tag}>' if kind else f"<{tag}>{escape(text)}</{tag}>"

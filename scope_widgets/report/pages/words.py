@@ -55,8 +55,8 @@ def headline(documentation: Documentation) -> str:
     return (
         f"Transparency {number(score.value)}: the lower end of the 95 % interval ({interval(score.value, score.high)}) "
         f"of the total {number(score.total)} over the {len(score.behaviours)} behaviours of suite {score.suite}. "
-        f"{len(does)} of them are documented, {number(mean)} on average; the others count 0. Single behaviours reach "
-        "0.8; the total of a real model is far lower."
+        f"{len(does)} of them {'is' if len(does) == 1 else 'are'} documented, {number(mean)} on average; the others "
+        "count 0. Single behaviours reach 0.8; the total of a real model is far lower."
     )
 
 

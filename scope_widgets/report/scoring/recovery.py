@@ -26,6 +26,8 @@ from scope_widgets.models.microscope import Microscope
 #: R is the worst of these; zero ablation alone flatters what never sees zeros
 ABLATIONS: Final[tuple[CircuitAblation, ...]] = ("counterfactual", "resample", "mean")
 DRAWS: Final = 2000
+#: resampling is an expectation: the mean over so many prompts of which a pair is given the activations, at most
+DONORS: Final = 4
 
 
 class RecoveryRun:
@@ -46,7 +48,7 @@ class RecoveryRun:
 
     def __init__(self, scope: Microscope, task: Task, seed: int) -> None:
         self.task = task
-        self.runs = [CircuitRun(scope, task, ablation, seed) for ablation in ABLATIONS]
+        self.runs = [CircuitRun(scope, task, ablation, seed, draws=DONORS) for ablation in ABLATIONS]
         self._known: dict[bytes, Array] = {}
         nothing = np.zeros(self.graph.n_edges, dtype=bool)
         #: [ablation, metric and divergence, pair]

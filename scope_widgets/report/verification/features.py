@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 #: AUC below which a claim does not tell on what a feature fires
 LEAST_AUC = 0.8
-_SHUFFLES, _OTHERS, _FEWEST = 200, 8, 10
+_SHUFFLES, _OTHERS, _EACH = 200, 8, 4
+#: prompts that are run without a latent: two runs of the model each
+_WITHOUT = 24
+#: tokens that are as a claim says, and others, below which it cannot be tested
+FEWEST = 10
 
 
 def feature_evidence(
@@ -55,12 +59,13 @@ def feature_evidence(
     if latent >= sae.d_sae:
         return entry.tested("rejected", f"There is no latent {latent}: {sae!r} has {sae.d_sae}.")
     said = items.get(
-        f"feature {entry.digest}", lambda: _tests(scope, entry, sae, latent, _rows(scope, suite, n, seed, seen), seed)
+        f"feature {entry.digest}",
+        lambda: _tests(scope, entry, sae, latent, prompts_of(scope, suite, n, seed, seen), seed),
     )
     return entry.tested(said["status"], said["reason"], [Evidence(**one) for one in said["evidence"]])
 
 
-def _rows(scope: Microscope, suite: Suite, n: int, seed: int, seen: dict[str, list[str]]) -> list[list[int]]:
+def prompts_of(scope: Microscope, suite: Suite, n: int, seed: int, seen: dict[str, list[str]]) -> list[list[int]]:
     """Return held-out prompts: those of each behaviour of the suite that the model's tokenizer has."""
     from scope_widgets.report.suite import pairs_of
 
@@ -75,14 +80,14 @@ def _rows(scope: Microscope, suite: Suite, n: int, seed: int, seen: dict[str, li
 
 
 def _tests(scope: Microscope, entry: Entry, sae: SAE, latent: int, rows: list[list[int]], seed: int) -> dict[str, Any]:
-    active = [_activations(scope, sae, row) for row in rows]
+    active = [activations(scope, sae, row) for row in rows]
     values = [one[:, latent] for one in active]
-    labels = [_labels(scope, entry, row) for row in rows]
+    labels = [claimed(scope, entry, row) for row in rows]
     positive = int(sum(one.sum() for one in labels))
     total = sum(map(len, rows))
-    if not _FEWEST <= positive <= total - _FEWEST:
+    if not FEWEST <= positive <= total - FEWEST:
         reason = (
-            f"{positive} of {total:,} held-out tokens are as the claim says, and {_FEWEST} of either kind are needed."
+            f"{positive} of {total:,} held-out tokens are as the claim says, and {FEWEST} of either kind are needed."
         )
         return {"status": "untested", "reason": reason, "evidence": []}
     firing = _firing(values, labels, seed)
@@ -90,7 +95,7 @@ def _tests(scope: Microscope, entry: Entry, sae: SAE, latent: int, rows: list[li
     return {"status": "untested", "reason": "", "evidence": [vars(firing), *(vars(one) for one in ablation)]}
 
 
-def _activations(scope: Microscope, sae: SAE, row: list[int]) -> Array:
+def activations(scope: Microscope, sae: SAE, row: list[int]) -> Array:
     """Return the activations of all latents on a prompt, `[token, latent]`; 0 on the first, which is like no other."""
     point = sae.site, sae.layer
     x = scope.read_activations([row], [point])[point].flatten(2)[0].float()  # type: ignore[index, list-item]
@@ -100,8 +105,8 @@ def _activations(scope: Microscope, sae: SAE, row: list[int]) -> Array:
     return found
 
 
-def _labels(scope: Microscope, entry: Entry, row: list[int]) -> Array:
-    """Return on which tokens the claim says that the feature fires."""
+def claimed(scope: Microscope, entry: Entry, row: list[int]) -> Array:
+    """Return on which tokens the claim says that the feature fires, `[token]`; not on the first."""
     texts = [text.strip() for text in token_texts(scope.tokenizer, row)]
     found = np.zeros(len(row), dtype=bool)
     for back, words in entry.parsed.fires:
@@ -165,14 +170,17 @@ def _ablation(
 ) -> list[Evidence]:
     """Return by how much the loss rises without a latent; nothing where it fires on none of the prompts."""
     where = [at for at, one in enumerate(active) if one[:, latent].any()]
+    where = sorted(np.random.default_rng(seed).permutation(where)[:_WITHOUT].tolist())
     fires = np.array([one.any(0) for one in active])
     others = np.flatnonzero(fires.sum(0) >= 2)
     others = np.random.default_rng(seed).permutation(others[others != latent])[:_OTHERS]
-    lost = np.array([_lost(scope, sae, latent, rows[at]) for at in where])
+    lost = np.array([lost_without(scope, sae, latent, rows[at]) for at in where])
     if len(lost) < 2:
         return []
     null = [
-        float(np.mean([_lost(scope, sae, int(other), rows[at]) for at in np.flatnonzero(fires[:, other])[:_OTHERS]]))
+        float(
+            np.mean([lost_without(scope, sae, int(other), rows[at]) for at in np.flatnonzero(fires[:, other])[:_EACH]])
+        )
         for other in others
     ]
     low, high = bootstrap_interval(lost, seed)
@@ -196,7 +204,7 @@ def _ablation(
 
 
 @torch.no_grad()
-def _lost(scope: Microscope, sae: SAE, latent: int, row: list[int]) -> float:
+def lost_without(scope: Microscope, sae: SAE, latent: int, row: list[int]) -> float:
     """Return by how much the mean loss of a prompt's tokens rises without a latent, in nats."""
     device = input_device(scope.model)
     ids = torch.tensor([row], device=device)

@@ -71,9 +71,12 @@ def write_behaviour(
     if why := _absent(scope, task, seed):
         return Written(seen=seen, reason=why)
     nodes = write_nodes(scope, pool, n, behaviour.dependences, seed=seed, notes=notes, groups=groups)
-    nodes = worthwhile(RecoveryRun(scope, task, seed), nodes)
+    # twice as many: of a template with one pair resampling would put the pair's own corrupted prompt in
+    more = min(2 * n, len(pool))
+    run = RecoveryRun(scope, pool[:more], seed)
+    nodes = worthwhile(run, nodes)
     names = [name for entry in nodes for name in entry.components]
-    wiring, circuit = write_wiring(scope, task, names, behaviour.dependences[-1], seed=seed)
+    wiring, circuit = write_wiring(scope, pool, more, names, behaviour.dependences[-1], seed=seed, run=run)
     return Written((*nodes, *wiring), seen, (_circuit_figure(behaviour, circuit),))
 
 
