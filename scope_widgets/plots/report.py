@@ -126,7 +126,7 @@ def documentation(result: Documentation, *, n: int = 60, theme: ThemeName = "lig
         ]
         effect, low, high = (np.array([getattr(test, name) for _, test in found]) for name in ("effect", "low", "high"))
         add_dots(figure, effect, hue, hover, rows=rows, low=low, high=high, name=status, symbol=symbol)
-    rows_down(figure, [f"{shortened(entry.behaviour, 24)} {shortened(entry.id, 24)}" for entry, _ in shown])
+    rows_down(figure, [shortened(entry.id, 40) for entry, _ in shown])
     reference(figure, colours, 0.0, "")
     figure.update_xaxes(title_text="effect of the ablation, in units of the behaviour's metric")
     return figure
