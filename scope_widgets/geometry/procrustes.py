@@ -39,9 +39,10 @@ def align_layers(points: npt.ArrayLike) -> Floats:
     Examples
     --------
     >>> import numpy as np
+    >>> from scope_widgets import geometry
     >>> square = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]])
     >>> turned = square @ np.array([[0.0, 1.0], [-1.0, 0.0]]) + 5
-    >>> first, second = align_layers([square, turned])
+    >>> first, second = geometry.align_layers([square, turned])
     >>> bool(np.allclose(first, second))
     True
     """

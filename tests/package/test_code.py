@@ -8,7 +8,19 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from scope_widgets import Microscope, Provenance, Trace, circuits, features, heads, ioi, lens, patching, steering
+from scope_widgets import (
+    Microscope,
+    Provenance,
+    Trace,
+    circuits,
+    features,
+    geometry,
+    heads,
+    ioi,
+    lens,
+    patching,
+    steering,
+)
 from scope_widgets._python_code import is_literal, is_plain_call
 from scope_widgets._reproducing_calls import OPTIONS, is_known_call, python_call
 from scope_widgets.experiments.direction import RECIPE
@@ -39,7 +51,7 @@ def test_what_is_known_is_what_the_functions_take():
         "index": features.FeatureIndex,
     }
     unsaid = {"resume", "scope", "trust_remote_code", "host", "api_key", "timeout"}
-    rooms |= {"circuits": circuits, "features": features}
+    rooms |= {"circuits": circuits, "features": features, "geometry": geometry}
     for function, options in OPTIONS.items():
         if function == "circuits.Task":
             assert set(options) == {one.name for one in fields(circuits.Task)}
