@@ -59,8 +59,8 @@ def test_what_is_known_is_what_the_functions_take():
         room, _, name = function.partition(".")
         taken = inspect.signature(getattr(rooms[room], name)).parameters.values()
         by_keyword = {one.name: one.default for one in taken if one.kind is one.KEYWORD_ONLY and one.name not in unsaid}
-        if function == "geometry.points":  # its scope is an option, and written
-            by_keyword["scope"] = None
+        if room == "geometry":  # a scope that is an option, and the method, are written
+            by_keyword |= {one.name: one.default for one in taken if one.name in ("scope", "method")}
         assert {**options, "answer": by_keyword.get("answer")} == {**by_keyword, "answer": by_keyword.get("answer")}
 
 
