@@ -13,10 +13,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from scope_widgets._version import __version__
-from scope_widgets.apps.workbench.api import install
 from scope_widgets.apps.workbench.api.docs_page import is_public
-from scope_widgets.apps.workbench.compat import routers as compat
 from scope_widgets.apps.workbench.gate import Gate
+from scope_widgets.apps.workbench.late_routes import LateRoutes
 from scope_widgets.apps.workbench.socket import Sockets
 from scope_widgets.apps.workbench.static_files import FOLDER, StaticFiles
 from scope_widgets.apps.workbench.visits import Visits
@@ -25,6 +24,9 @@ from scope_widgets.apps.workbench.workspace import Workspace
 HEALTH = "/health"
 #: seconds that the models' thread may compute in Python before the sockets' has its turn; 5 ms by default
 _SWITCH_S = 0.001
+_WHOAMI, _SOCKET = "/api/v1/whoami", "/api/v1/socket"
+#: what the paths of the API begin with
+_LATE = ("/api/v1/", "/compat/")
 
 
 def create_app(
@@ -88,14 +90,20 @@ def create_app(
         Route(HEALTH, _health),
         Route("/", static.page),
         Route(f"/{FOLDER}/{{name}}", static.file),
-        Route("/api/v1/whoami", _whoami),
-        WebSocketRoute("/api/v1/socket", sockets.serve),
+        Route(_WHOAMI, _whoami),
+        WebSocketRoute(_SOCKET, sockets.serve),
     ]
-    install(app, workspace, compat())
+
+    def add_api() -> None:
+        from scope_widgets.apps.workbench.api.install import install  # torch: the server listens before
+        from scope_widgets.apps.workbench.compat import routers as compat
+
+        install(app, workspace, compat())
+
     for router in routers:
         app.include_router(router, dependencies=[Depends(workspace.ready)])
     return Gate(
-        app,
+        LateRoutes(app, _LATE, (_WHOAMI, _SOCKET), workspace.ready, add_api),
         token=token,
         hosts=hosts,
         public=lambda path: path == HEALTH or static.is_public(path) or is_public(path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,15 @@ pytest.importorskip("fastapi", reason="The extra [ui] is not installed.")
 
 from scope_widgets.widgets.core.bundle import STATIC
 from tests.support import workbench_server
+
+
+@pytest.fixture(autouse=True)
+def no_running_loop() -> Iterator[None]:
+    """Begin without an event loop: a browser that tests before have left open in this process runs one."""
+    before = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(before)
 
 
 @pytest.fixture(scope="package")
