@@ -38,6 +38,9 @@ def names():
         with torch.no_grad():
             space["logits"], space["cache"] = model.run_with_cache(space["prompt"])
             space["trace"] = scope.trace(space["prompt"])
+            for block in PAIRS:  # names that later lines of the page have from it
+                defined = [one for one in ast.parse(block).body if not isinstance(one, ast.Expr)]
+                exec(compile(ast.Module(defined, []), "from_transformer_lens.md", "exec"), space)
             yield space
 
 
