@@ -8,6 +8,8 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from importlib import import_module
 from typing import Any
 
 import uvicorn
@@ -82,7 +84,14 @@ def serve(
         if not _is_local(host):
             print(OPEN.format(host=host), file=sys.stderr)
         serving = _Server(config_of(app), lambda: _tell(address, say, open_browser))
-        workspace.started.add_done_callback(lambda started: serving.end_if(started.exception() is not None))
+
+        def go_on(started: Future[None]) -> None:
+            failed = started.exception() is not None
+            serving.end_if(failed)
+            if not failed:  # a browser is on its way
+                workspace.kernel.soon(import_module, "scope_widgets.apps.workbench.page")
+
+        workspace.started.add_done_callback(go_on)
         workspace.begin()
         serving.run(sockets=[listening])
         if workspace.started.done() and (problem := workspace.started.exception()) is not None:

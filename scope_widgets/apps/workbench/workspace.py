@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +102,6 @@ class Workspace:
     def _try_to_start(self) -> None:
         try:
             self.start()
-            import_module("scope_widgets.apps.workbench.page")  # a browser is on its way
         except BaseException as problem:
             if not self.started.done():
                 self.started.set_exception(problem)
