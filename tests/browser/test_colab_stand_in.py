@@ -49,6 +49,7 @@ def test_views_are_drawn_heard_moved_and_opened_again(browser, tmp_path_factory,
         run("selection.heads = [(2, 1)]")
         for n in range(2):
             frame(n).locator(".sw-bar").first.get_by_text("2.1", exact=True).wait_for(timeout=LONG)
+        frame(0).get_by_text("0.125000").first.wait_for(timeout=LONG)  # exact values, which come as bytes
         screenshot(page, "colab", compared=False)
 
         run(f"{STEER.strip().removesuffix('panel')}display(panel)")
