@@ -16,7 +16,7 @@ from scope_widgets._types import Array
 from scope_widgets.geometry.dimension import dimension
 from scope_widgets.geometry.local_curvature import LEAST_GAP, MOST_WITHIN, Local, local_curvature
 from scope_widgets.geometry.neighbours import neighbours
-from scope_widgets.geometry.points import distinct, points_of
+from scope_widgets.geometry.points import distinct, of_other_prompts, points_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -212,7 +212,7 @@ def curvature(
         scale_gap=np.array([one.gap for _, one in tried]),
         scale_value=np.array(values),
         scale_z=np.array(zs),
-        provenance=replace(points.provenance, seed=seed),
+        provenance=replace(of_other_prompts(points).provenance, seed=seed),
     )
 
 

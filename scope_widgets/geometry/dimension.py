@@ -16,7 +16,7 @@ from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry import dimension_estimators as estimators
 from scope_widgets.geometry.neighbours import neighbours
-from scope_widgets.geometry.points import Points, distinct, points_of
+from scope_widgets.geometry.points import Points, distinct, of_other_prompts, points_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -189,7 +189,7 @@ def dimension(
         curve_value=curve[3],
         curve_low=curve[4],
         curve_high=curve[5],
-        provenance=replace(points.provenance, seed=seed),
+        provenance=replace(of_other_prompts(points).provenance, seed=seed),
     )
 
 

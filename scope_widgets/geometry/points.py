@@ -88,6 +88,11 @@ def points_of(x: Any, *, groups: Any = None, standardise: bool = False) -> Point
     return _standardised(given) if standardise else given
 
 
+def of_other_prompts(points: Points) -> Points:
+    """Return points whose note says so where neighbours of the same prompt do not count."""
+    return points if points.groups is None else points.said("neighbours of other prompts only")
+
+
 def distinct(points: Points, least: int, for_what: str) -> tuple[Points, int]:
     """Return points without those that are equal to an earlier one, and how many these are.
 
