@@ -231,10 +231,11 @@ def _scale(points: Points, method: Method, k: int, distances: Array) -> tuple[fl
     """Return n, k, distance, value, low and high."""
     if not distances[:, 0].all():
         raise ValueError("Two rows differ by so little that the square of it is 0 in float64: multiply x by a number.")
+    rounding = estimators.rounding_of(points.x, distances[:, :k])
     of: dict[str, Callable[[], tuple[float, float]]] = {
-        "mle": lambda: estimators.mle(distances, k),
-        "twonn": lambda: estimators.twonn(distances),
-        "gride": lambda: estimators.gride(distances, k),
+        "mle": lambda: estimators.mle(distances, k, rounding),
+        "twonn": lambda: estimators.twonn(distances, rounding),
+        "gride": lambda: estimators.gride(distances, k, rounding),
     }
     value, error = of[method]()
     half = _HALF_WIDTH * error
