@@ -161,7 +161,7 @@ def clusters(
     seed, components = seed_of(seed), checked_count("components", components)
     ks = _checked_ks(k)
     given = points_of(x, standardise=standardise)
-    points, duplicates = distinct(given, 10 * ks[-1], f"k = {ks[-1]}, with ten rows a cluster,")
+    points, which = distinct(given, 10 * ks[-1], f"k = {ks[-1]}, with ten rows a cluster,")
     variances, directions, centred = principal(points)
     directions = directions[:components]
     y = (centred @ torch.from_numpy(directions.T.copy())).numpy()
@@ -185,7 +185,7 @@ def clusters(
         value=value,
         low=min(chosen),
         high=max(chosen),
-        labels=_of_all(given.x, points.x, labels) if duplicates else labels,
+        labels=labels[which],
         sizes=np.bincount(labels),
         centres=np.stack([points.x[labels == one].mean(0, dtype=np.float64) for one in range(int(labels.max()) + 1)]),
         k=np.array(ks),
@@ -197,7 +197,7 @@ def clusters(
         by_gap=by_gap,
         share=float(variances[:components].sum() / variances.sum()),
         n=len(points),
-        duplicates=duplicates,
+        duplicates=len(given) - len(points),
         provenance=replace(points.provenance, seed=seed),
     )
 
@@ -245,9 +245,3 @@ def _stability(parts: list[tuple[Array, _Tried]], n_ks: int) -> Array:
         ]
     mean: Array = found.mean(1)
     return mean
-
-
-def _of_all(x: Array, kept: Array, labels: Array) -> Array:
-    """Return the labels of all rows, those that were taken out too."""
-    numbers = {row.tobytes(): int(label) for row, label in zip(kept + kept.dtype.type(0), labels, strict=True)}
-    return np.array([numbers[row.tobytes()] for row in x + x.dtype.type(0)])

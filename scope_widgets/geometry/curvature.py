@@ -170,7 +170,7 @@ def curvature(
     if k is not None and checked_count("k", k) < 8:
         raise ValueError(f"k= is a whole number from 8; got {k}: fewer neighbours show no curvature.")
     least = SCALES[0] if k is None else k
-    points, duplicates = distinct(points_of(x, groups=groups, standardise=standardise), least + 1, f"k = {least}")
+    points, which = distinct(points_of(x, groups=groups, standardise=standardise), least + 1, f"k = {least}")
     n = len(points)
     chosen = np.random.default_rng(seed).choice(n, min(n, centres), replace=False)
     most = math.inf if d is not None else dimension(points, method="twonn", seed=seed).high
@@ -205,7 +205,7 @@ def curvature(
         d=found.d,
         gap=found.gap,
         n=n,
-        duplicates=duplicates,
+        duplicates=len(which) - n,
         centres=len(found.squared),
         scale_k=np.array([one for one, _ in tried]),
         scale_d=np.array([one.d for _, one in tried]),

@@ -167,7 +167,7 @@ def dimension(
     check_choice("method", method, Method)
     seed = seed_of(seed)
     k = _checked_k(method, k)
-    points, duplicates = distinct(points_of(x, groups=groups, standardise=standardise), k + 1, f"k = {k}")
+    points, which = distinct(points_of(x, groups=groups, standardise=standardise), k + 1, f"k = {k}")
     n = len(points)
     scales, distances = _of_all(points, k, sorted({k, *(one for one in _SCALES[method] if one < n)}))
     rows = [_scale(points, method, one, distances) for one in scales]
@@ -181,7 +181,7 @@ def dimension(
         high=float(curve[5, at]),
         k=k,
         n=n,
-        duplicates=duplicates,
+        duplicates=len(which) - n,
         d=points.x.shape[1],
         curve_n=curve[0].astype(np.int64),
         curve_k=curve[1].astype(np.int64),

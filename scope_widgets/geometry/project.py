@@ -16,7 +16,7 @@ from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry.intervals import mean_with_interval
 from scope_widgets.geometry.neighbours_kept import overlap, trust
-from scope_widgets.geometry.points import Points, points_of
+from scope_widgets.geometry.points import Points, distinct, points_of
 from scope_widgets.geometry.spectrum import principal
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ class Projection(Result):
     rows : ndarray of int [row]
         Numbers of the rows in what was given, or in the recording.
     value, low, high : float
-        Share of the `k` nearest rows that are among the `k` nearest in the projection too, mean over rows, with its
-        95 % interval.
+        Share of the `k` nearest rows that are among the `k` nearest in the projection too, mean over different rows,
+        with its 95 % interval.
     chance : float
-        What that is of points at random: k / (n - 1).
+        What that is of points at random: k / (n - 1), n the different rows.
     trustworthiness, continuity : float
         1 less what those rows count that are near only in the projection, or only in truth (Venna and Kaski 2001).
     k : int
@@ -53,6 +53,8 @@ class Projection(Result):
     provenance : Provenance
     layer, samples, positions, texts
         Those of `Points`, where the rows were such.
+    duplicates : int
+        Rows that are equal to an earlier one: they have coordinates, and count for no neighbour.
     """
 
     view: ClassVar[str] = "scope_widgets.widgets:ProjectionView"
@@ -75,6 +77,7 @@ class Projection(Result):
     samples: np.ndarray[Any, np.dtype[np.int64]] | None = None
     positions: np.ndarray[Any, np.dtype[np.int64]] | None = None
     texts: tuple[tuple[str, ...], ...] = ()
+    duplicates: int = 0
 
     def __post_init__(self) -> None:
         """Raise ValueError where the parts do not go together."""
@@ -174,8 +177,11 @@ def project(
         raise ValueError(f"n= is 2 or 3 dimensions; got {n}.")
     given = points_of(x)
     points = points_of(given, standardise=standardise)
-    if k >= len(points) / 2:
-        raise ValueError(f"k= is less than half of the {len(points):,} rows; got {k}: give more rows, or a smaller k=.")
+    different, which = distinct(points, 2, "a projection")
+    n_different = len(different)
+    if k >= n_different / 2:
+        said = "rows" if n_different == len(points) else "different rows"
+        raise ValueError(f"k= is less than half of the {n_different:,} {said}; got {k}: give more, or a smaller k=.")
     variances, directions, centred = principal(points)
     scores = (centred @ torch.from_numpy(directions[: _COMPONENTS if method != "pca" else n].T.copy())).numpy()
     explained = np.full(n, np.nan)
@@ -191,8 +197,10 @@ def project(
     call = python_call(
         "geometry.project", "points" if isinstance(x, Points) else "x", method=method, n=n, k=k, **options
     )
-    value, low, high = mean_with_interval(overlap(points.x, coordinates, k), points.groups)
-    trustworthiness, continuity = trust(points.x, coordinates, k, seed)
+    # between equal rows rounding alone decides which is nearer
+    of_different = coordinates[np.unique(which, return_index=True)[1]]
+    value, low, high = mean_with_interval(overlap(different.x, of_different, k), different.groups)
+    trustworthiness, continuity = trust(different.x, of_different, k, seed)
     return Projection(
         method=method,
         coordinates=coordinates,
@@ -200,7 +208,7 @@ def project(
         value=value,
         low=max(0.0, low),
         high=min(1.0, high),
-        chance=k / (len(points) - 1),
+        chance=k / (n_different - 1),
         trustworthiness=trustworthiness,
         continuity=continuity,
         k=k,
@@ -211,6 +219,7 @@ def project(
         samples=points.samples,
         positions=points.positions,
         texts=points.texts,
+        duplicates=len(points) - n_different,
     )
 
 
