@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 COMPONENTS = 50
 #: rows on which the number is chosen, at most
 ROWS = 2000
-#: draws of the gap statistic, starts of k-means, seeds
-_DRAWS, _STARTS, _SEEDS = 10, 4, 5
+#: draws of the gap statistic, starts of k-means (of draws as many, or the gap is of the starts), seeds
+_DRAWS, _STARTS, _SEEDS = 10, 3, 5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,8 +51,8 @@ class Clusters(Result):
     silhouettes, gap, gap_error, stability : ndarray [number]
         Mean silhouette; gap statistic and its error; mean adjusted Rand index between seeds, each on 80 % of the rows.
     by_silhouette, by_gap : int
-        What each chooses. By gap: the smallest k whose gap reaches that of k + 1 less its error; the largest that was
-        tried where none does.
+        What each chooses. By gap: the smallest k whose gap reaches that of the next that was tried less its error; the
+        largest that was tried where none does.
     share : float
         Share of the variance in the components that clusters are sought in.
     n, duplicates : int
@@ -168,12 +168,12 @@ def clusters(
     y /= math.sqrt(float(variances.sum()))
     generator = np.random.default_rng(seed)
     few = y[np.sort(generator.choice(len(y), ROWS, replace=False))] if len(y) > ROWS else y
-    even = even_logs(few, ks, seed, _DRAWS)
-    whole = _tried(few, ks, even, seed, _STARTS)
+    even = even_logs(few, ks, seed, _DRAWS, _STARTS)
+    whole = _tried(few, ks, even, seed)
     parts, choices = [], [whole.choices]
     for one in range(_SEEDS):
         rows = np.sort(generator.choice(len(few), math.ceil(0.8 * len(few)), replace=False))
-        part = _tried(few[rows], ks, even, seed + one + 1, _STARTS // 2)
+        part = _tried(few[rows], ks, even, seed + one + 1)
         parts.append((rows, part))
         choices.append(part.choices)
     by_silhouette, by_gap = whole.choices
@@ -221,9 +221,9 @@ def _checked_ks(k: Any) -> list[int]:
     return [1, *found]
 
 
-def _tried(y: Array, ks: list[int], even: Array, seed: int, starts: int) -> _Tried:
-    partitions = [kmeans(y, k, seed, starts if k > 1 else 1) for k in ks]
-    silhouettes = np.array([silhouette(y, one.labels, seed) for one in partitions])
+def _tried(y: Array, ks: list[int], even: Array, seed: int) -> _Tried:
+    partitions = [kmeans(y, k, seed, _STARTS) for k in ks]
+    silhouettes = np.array([silhouette(y, one.labels) for one in partitions])
     gap = even.mean(0) - np.log([one.inertia / len(y) for one in partitions])
     error = even.std(0) * math.sqrt(1 + 1 / len(even))
     # of silhouettes that only rounding tells apart the smaller number
