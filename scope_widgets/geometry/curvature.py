@@ -14,8 +14,9 @@ from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry.dimension import dimension
+from scope_widgets.geometry.intervals import HALF_WIDTH
 from scope_widgets.geometry.local_curvature import LEAST_GAP, MOST_WITHIN, Local, local_curvature
-from scope_widgets.geometry.neighbours import neighbours
+from scope_widgets.geometry.neighbours import most_neighbours, neighbours
 from scope_widgets.geometry.points import distinct, of_other_prompts, points_of
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def curvature(
     most = math.inf if d is not None else dimension(points, method="twonn", seed=seed).high
     tried: list[tuple[int, Local]] = []
     for scale in SCALES if k is None else (k,):
-        if tried and scale >= n - (0 if points.groups is None else int(np.bincount(points.groups).max()) - 1):
+        if tried and scale > most_neighbours(points):
             break
         near, _ = neighbours(points, scale)
         tried.append((scale, local_curvature(points.x, near[chosen], d, most, _DRAWS, seed)))
@@ -184,22 +185,21 @@ def curvature(
             break
         if tried[-1][1].within > MOST_WITHIN:  # among more neighbours these may be filled, which is no tangent
             most = min(most, tried[-1][1].within_at)
-    best = len(tried) - 1
     radius = float(np.sqrt(((points.x - points.x.mean(0, dtype=np.float64)) ** 2).sum(1).mean()))
     values = [math.sqrt(max(0.0, float(one.squared.mean()))) for _, one in tried]
     zs = [_z(one) for _, one in tried]
-    scale, found = tried[best]
-    verdict, why = _verdict(found, scale, values[best] * radius, zs[best], most)
+    scale, found = tried[-1]
+    verdict, why = _verdict(found, scale, values[-1] * radius, zs[-1], most)
     known = verdict != "undetermined"
     low, high = _interval(found.squared, n / scale)
     return Curvature(
         verdict=verdict,
         why=why,
-        value=values[best] if known else math.nan,
+        value=values[-1] if known else math.nan,
         low=low if known else math.nan,
         high=high if known else math.nan,
-        relative=values[best] * radius if known else math.nan,
-        z=zs[best],
+        relative=values[-1] * radius if known else math.nan,
+        z=zs[-1],
         radius=radius,
         k=scale,
         d=found.d,
@@ -224,7 +224,7 @@ def _z(found: Local) -> float:
 def _interval(squared: Array, n_apart: float) -> tuple[float, float]:
     """Return the interval of the root of the mean: neighbourhoods that overlap count as those that lie side by side."""
     n = max(2.0, min(len(squared), n_apart))
-    half = 1.959964 * float(squared.std()) / math.sqrt(n)
+    half = HALF_WIDTH * float(squared.std()) / math.sqrt(n)
     mean = float(squared.mean())
     return math.sqrt(max(0.0, mean - half)), math.sqrt(max(0.0, mean + half))
 

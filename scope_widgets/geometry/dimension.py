@@ -15,7 +15,8 @@ from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry import dimension_estimators as estimators
-from scope_widgets.geometry.neighbours import neighbours
+from scope_widgets.geometry.intervals import HALF_WIDTH
+from scope_widgets.geometry.neighbours import most_neighbours, neighbours
 from scope_widgets.geometry.points import Points, distinct, of_other_prompts, points_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _SCALES = {"mle": (5, 10, 20, 40, 80), "twonn": (2,), "gride": (2, 4, 8, 16, 32,
 _FEWEST = 100
 #: half of a 95 % interval in standard errors: two points that are each other's neighbours tell the same, so a sample
 #: counts as half of its size
-_HALF_WIDTH = 1.959964 * math.sqrt(2)
+_HALF_WIDTH = HALF_WIDTH * math.sqrt(2)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -205,9 +206,7 @@ def _checked_k(method: Method, k: int | None) -> int:
 
 def _of_all(points: Points, k: int, scales: list[int]) -> tuple[list[int], Array]:
     """Return the scales up to that for which every row has neighbours, `k` at least, and the distances."""
-    if points.groups is not None:
-        most = len(points) - int(np.bincount(points.groups).max())
-        scales = [one for one in scales if one <= max(k, most)]
+    scales = [one for one in scales if one <= max(k, most_neighbours(points))]
     return scales, neighbours(points, scales[-1])[1]
 
 
@@ -219,12 +218,7 @@ def _parts(points: Points, k: int, seed: int) -> list[Points]:
         sizes.append(n)
         n //= 2
     parts = [points.taken(np.sort(order[:size])) for size in sizes]
-    return [one for one in parts if one.groups is None or _has_enough(one.groups, k)]
-
-
-def _has_enough(groups: Array, k: int) -> bool:
-    """Whether a row of the largest group has k neighbours of others."""
-    return len(groups) - int(np.bincount(groups).max()) >= k
+    return [one for one in parts if most_neighbours(one) >= k]
 
 
 def _scale(points: Points, method: Method, k: int, distances: Array) -> tuple[float, ...]:

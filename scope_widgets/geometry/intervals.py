@@ -8,6 +8,9 @@ import numpy as np
 
 from scope_widgets._types import Array
 
+#: half of a 95 % interval in standard errors
+HALF_WIDTH = 1.959964
+
 
 def error_of_mean(values: Array, groups: Array | None) -> float:
     """Return the standard error of the mean of `values` [row]; rows of a group are one draw. NaN of one draw.
@@ -23,5 +26,11 @@ def error_of_mean(values: Array, groups: Array | None) -> float:
 
 def mean_with_interval(values: Array, groups: Array | None) -> tuple[float, float, float]:
     """Return the mean, low and high, a 95 % interval."""
-    mean, half = float(values.mean()), 1.959964 * error_of_mean(values, groups)
+    mean, half = float(values.mean()), HALF_WIDTH * error_of_mean(values, groups)
     return mean, mean - half, mean + half
+
+
+def around(value: float, influence: Array, groups: Array | None) -> Array:
+    """Return value, low and high, a 95 % interval, from what each row does to the value in first order."""
+    half = HALF_WIDTH * error_of_mean(influence, groups)
+    return np.array([value, value - half, value + half])

@@ -14,7 +14,7 @@ from scope_widgets._check_choice import checked_count
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
-from scope_widgets.geometry.intervals import error_of_mean
+from scope_widgets.geometry.intervals import around
 from scope_widgets.geometry.points import Points, points_of
 
 if TYPE_CHECKING:
@@ -224,5 +224,4 @@ def _with_interval(name: str, variances: Array, squares: Array, groups: Array | 
         value = np.exp(-(p * np.log(p)).sum())
         slopes = -value * (np.log(p) + np.log(value)) / s.sum()
         slopes = slopes / (2 * s) if name == "effective_rank" else slopes
-    half = 1.959964 * error_of_mean((squares - v) @ slopes, groups)
-    return np.array([value, max(1.0, value - half), value + half])
+    return np.maximum(around(float(value), (squares - v) @ slopes, groups), [-np.inf, 1.0, -np.inf])
