@@ -17,8 +17,7 @@ from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry.kmeans import Partition, agreement, even_logs, kmeans, silhouette
-from scope_widgets.geometry.points import distinct, points_of
-from scope_widgets.geometry.spectrum import principal
+from scope_widgets.geometry.prepared import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,9 +159,15 @@ def clusters(
     """
     seed, components = seed_of(seed), checked_count("components", components)
     ks = _checked_ks(k)
-    given = points_of(x, standardise=standardise)
-    points, which = distinct(given, 10 * ks[-1], f"k = {ks[-1]}, with ten rows a cluster,")
-    variances, directions, centred = principal(points)
+    return clusters_of(Prepared(x, standardise=standardise), ks, components, seed)
+
+
+def clusters_of(
+    rows: Prepared, ks: Sequence[int] = range(1, 9), components: int = COMPONENTS, seed: int = 0
+) -> Clusters:
+    """Return `clusters` of rows that other measures may share; `ks` are from 1."""
+    points, which = rows.different(10 * ks[-1], f"k = {ks[-1]}, with ten rows a cluster,")
+    variances, directions, centred = rows.principal_of_different
     directions = directions[:components]
     y = (centred @ torch.from_numpy(directions.T.copy())).numpy()
     y /= math.sqrt(float(variances.sum()))
@@ -172,9 +177,9 @@ def clusters(
     whole = _tried(few, ks, even, seed)
     parts, choices = [], [whole.choices]
     for one in range(_SEEDS):
-        rows = np.sort(generator.choice(len(few), math.ceil(0.8 * len(few)), replace=False))
-        part = _tried(few[rows], ks, even, seed + one + 1)
-        parts.append((rows, part))
+        some = np.sort(generator.choice(len(few), math.ceil(0.8 * len(few)), replace=False))
+        part = _tried(few[some], ks, even, seed + one + 1)
+        parts.append((some, part))
         choices.append(part.choices)
     by_silhouette, by_gap = whole.choices
     value = 1 if by_gap == 1 else by_silhouette
@@ -197,7 +202,7 @@ def clusters(
         by_gap=by_gap,
         share=float(variances[:components].sum() / variances.sum()),
         n=len(points),
-        duplicates=len(given) - len(points),
+        duplicates=len(which) - len(points),
         provenance=replace(points.provenance, seed=seed),
     )
 
@@ -221,7 +226,7 @@ def _checked_ks(k: Any) -> list[int]:
     return [1, *found]
 
 
-def _tried(y: Array, ks: list[int], even: Array, seed: int) -> _Tried:
+def _tried(y: Array, ks: Sequence[int], even: Array, seed: int) -> _Tried:
     partitions = [kmeans(y, k, seed, _STARTS) for k in ks]
     silhouettes = np.array([silhouette(y, one.labels) for one in partitions])
     gap = even.mean(0) - np.log([one.inertia / len(y) for one in partitions])

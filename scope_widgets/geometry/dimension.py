@@ -16,8 +16,9 @@ from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry import dimension_estimators as estimators
 from scope_widgets.geometry.intervals import HALF_WIDTH
-from scope_widgets.geometry.neighbours import most_neighbours, neighbours
-from scope_widgets.geometry.points import Points, distinct, of_other_prompts, points_of
+from scope_widgets.geometry.neighbours import most_neighbours
+from scope_widgets.geometry.points import Points, of_other_prompts
+from scope_widgets.geometry.prepared import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,12 +169,21 @@ def dimension(
     check_choice("method", method, Method)
     seed = seed_of(seed)
     k = _checked_k(method, k)
-    points, which = distinct(points_of(x, groups=groups, standardise=standardise), k + 1, f"k = {k}")
+    return dimension_of(Prepared(x, groups=groups, standardise=standardise), method, k, seed)
+
+
+def dimension_of(rows: Prepared, method: Method, k: int | None = None, seed: int = 0) -> Dimension:
+    """Return `dimension` of rows that other measures may share."""
+    k = _USUAL[method] if k is None else k
+    points, which = rows.different(k + 1, f"k = {k}")
     n = len(points)
-    scales, distances = _of_all(points, k, sorted({k, *(one for one in _SCALES[method] if one < n)}))
-    rows = [_scale(points, method, one, distances) for one in scales]
-    rows += [_scale(some, method, k, neighbours(some, k)[1]) for some in _parts(points, k, seed)]
-    curve = np.array(rows, dtype=np.float64).T
+    most = max(k, most_neighbours(points))
+    scales = sorted({k, *(one for one in _SCALES[method] if one <= most)})
+    distances = rows.neighbours(scales[-1])[1]
+    found = [_scale(points, method, one, distances) for one in scales]
+    for part in _parts(points, k, seed):
+        found.append(_scale(part, method, k, rows.neighbours_of_part(part, k, seed)[1]))
+    curve = np.array(found, dtype=np.float64).T
     at = scales.index(k)
     return Dimension(
         method=method,
@@ -204,10 +214,9 @@ def _checked_k(method: Method, k: int | None) -> int:
     return found
 
 
-def _of_all(points: Points, k: int, scales: list[int]) -> tuple[list[int], Array]:
-    """Return the scales up to that for which every row has neighbours, `k` at least, and the distances."""
-    scales = [one for one in scales if one <= max(k, most_neighbours(points))]
-    return scales, neighbours(points, scales[-1])[1]
+def highest_by_twonn(points: Points, distances: Array) -> float:
+    """Return the upper end of the interval of the dimension by "twonn", from two distances a row at least."""
+    return _scale(points, "twonn", 2, distances)[-1]
 
 
 def _parts(points: Points, k: int, seed: int) -> list[Points]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,7 +74,7 @@ def silhouette(x: Array, labels: Array) -> float:
     return float(values.mean())
 
 
-def even_logs(x: Array, ks: list[int], seed: int, draws: int, starts: int) -> Array:
+def even_logs(x: Array, ks: Sequence[int], seed: int, draws: int, starts: int) -> Array:
     """Return ln of the inertia a row [draw, k] of rows that are drawn evenly from the box around those of `x`.
 
     They are what the gap statistic compares with (Tibshirani, Walther and Hastie 2001); `x` is along its principal

@@ -16,8 +16,8 @@ from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry.intervals import mean_with_interval
 from scope_widgets.geometry.neighbours_kept import overlap, trust
-from scope_widgets.geometry.points import Points, distinct, points_of
-from scope_widgets.geometry.spectrum import principal
+from scope_widgets.geometry.points import Points
+from scope_widgets.geometry.prepared import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -175,14 +175,29 @@ def project(
     seed, k = seed_of(seed), checked_count("k", k)
     if checked_count("n", n) not in (2, 3):
         raise ValueError(f"n= is 2 or 3 dimensions; got {n}.")
-    given = points_of(x)
-    points = points_of(given, standardise=standardise)
-    different, which = distinct(points, 2, "a projection")
+    named = "points" if isinstance(x, Points) else "x"
+    return project_of(Prepared(x, standardise=standardise), method, n, k, neighbours, perplexity, seed, named=named)
+
+
+def project_of(
+    rows: Prepared,
+    method: ProjectionMethod = "pca",
+    n: int = 2,
+    k: int = 10,
+    neighbours: int = 15,
+    perplexity: float = 30.0,
+    seed: int = 0,
+    *,
+    named: str = "points",
+) -> Projection:
+    """Return `project` of rows that other measures may share; `named` is what its call says of them."""
+    points = rows.points
+    different, which = rows.different(2, "a projection")
     n_different = len(different)
     if k >= n_different / 2:
         said = "rows" if n_different == len(points) else "different rows"
         raise ValueError(f"k= is less than half of the {n_different:,} {said}; got {k}: give more, or a smaller k=.")
-    variances, directions, centred = principal(points)
+    variances, directions, centred = rows.principal
     scores = (centred @ torch.from_numpy(directions[: _COMPONENTS if method != "pca" else n].T.copy())).numpy()
     explained = np.full(n, np.nan)
     if method == "pca":
@@ -193,10 +208,8 @@ def project(
         coordinates = _tsne(scores, n, perplexity, seed)
     else:
         coordinates = _umap(scores, n, checked_count("neighbours", neighbours), seed)
-    options = {"neighbours": neighbours, "perplexity": perplexity, "standardise": standardise, "seed": seed}
-    call = python_call(
-        "geometry.project", "points" if isinstance(x, Points) else "x", method=method, n=n, k=k, **options
-    )
+    options = {"neighbours": neighbours, "perplexity": perplexity, "standardise": rows.standardised, "seed": seed}
+    call = python_call("geometry.project", named, method=method, n=n, k=k, **options)
     # between equal rows rounding alone decides which is nearer
     of_different = coordinates[np.unique(which, return_index=True)[1]]
     value, low, high = mean_with_interval(overlap(different.x, of_different, k), different.groups)
@@ -213,7 +226,7 @@ def project(
         continuity=continuity,
         k=k,
         explained=explained,
-        norms=np.linalg.norm(given.x.astype(np.float64), axis=1),
+        norms=np.linalg.norm(rows.given.x.astype(np.float64), axis=1),
         provenance=points.provenance.then(call, seed=seed),
         layer=points.layer,
         samples=points.samples,

@@ -8,6 +8,10 @@ import pytest
 
 from scope_widgets import features, geometry
 from scope_widgets._partial_result import Interrupted
+from scope_widgets.geometry import prepared
+from scope_widgets.geometry.points import points_of
+from scope_widgets.geometry.summarise import _of_layer
+from tests.support.shapes import rotated, sphere
 
 
 class Recording:
@@ -115,6 +119,38 @@ def test_the_summary_is_what_the_functions_give(summary):
     assert (summary.low < summary.value).all()
     with pytest.raises(KeyError, match="Layer 7 is not in this summary; there are 1, 2"):
         summary[7]
+
+
+@pytest.mark.parametrize(("kind", "standardise"), [("doubled", True), ("groups", False)])
+def test_what_the_measures_share_changes_no_number(kind, standardise):
+    draw = np.random.default_rng(3)
+    x = rotated(sphere(draw, 120, 2), draw, 1e-3, width=8) * np.linspace(1, 2, 8)
+    x = np.concatenate([x, x[:50]]) if kind == "doubled" else x
+    rows = points_of(x.astype(np.float32), groups=np.arange(len(x)) // 9 if kind == "groups" else None)
+    shared, options = _of_layer(rows, 0, standardise, 5), {"standardise": standardise, "seed": 5}
+    alone = {
+        **{method: geometry.dimension(rows, method=method, **options) for method in ("mle", "twonn", "gride")},
+        "spectrum": geometry.spectrum(rows, standardise=standardise),
+        "curvature": geometry.curvature(rows, **options),
+        "clusters": geometry.clusters(rows, **options),
+        "projection": geometry.project(rows, **options),
+    }
+    assert shared.problems == {}
+    for name, one in alone.items():
+        assert getattr(shared, name).to_json() == one.to_json(), name
+
+
+def test_neighbours_and_components_of_a_layer_are_computed_once(monkeypatch):
+    seen = {"neighbours": [], "principal": []}
+    for name, asked in seen.items():
+        computed = getattr(prepared, name)
+        monkeypatch.setattr(
+            prepared,
+            name,
+            lambda points, *k, asked=asked, computed=computed: asked.append(len(points)) or computed(points, *k),
+        )
+    _of_layer(points_of(np.random.default_rng(4).standard_normal((400, 6))), 0, False, 0)
+    assert seen == {"neighbours": [400, 200, 100], "principal": [400]}
 
 
 def test_it_reads_itself_back(summary):
