@@ -15,7 +15,7 @@ from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry.intervals import mean_with_interval
-from scope_widgets.geometry.neighbours_kept import overlap, trust
+from scope_widgets.geometry.neighbour_preservation import overlap, trust
 from scope_widgets.geometry.points import Points
 from scope_widgets.geometry.prepared import Prepared
 

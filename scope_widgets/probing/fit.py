@@ -20,7 +20,7 @@ from scope_widgets.probing.methods import Method
 from scope_widgets.probing.probes import Probes
 from scope_widgets.probing.read_texts import rows_of
 from scope_widgets.probing.split import groups_of, held_out_texts, least_groups, permuted
-from scope_widgets.probing.words import control_labels, tokens_in
+from scope_widgets.probing.token_baselines import control_labels, tokens_in
 
 #: groups of a class that are fitted, and that are held out, without which nothing is told; draws of the control task
 _LEAST, _CONTROLS = 4, 5
