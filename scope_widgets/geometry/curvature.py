@@ -13,8 +13,8 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
+from scope_widgets.experiments.statistics.half_width import HALF_WIDTH
 from scope_widgets.geometry.dimension import highest_by_twonn
-from scope_widgets.geometry.intervals import HALF_WIDTH
 from scope_widgets.geometry.local_curvature import LEAST_GAP, MOST_WITHIN, Local, local_curvature
 from scope_widgets.geometry.neighbours import most_neighbours
 from scope_widgets.geometry.points import of_other_prompts

@@ -14,8 +14,8 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
+from scope_widgets.experiments.statistics.half_width import HALF_WIDTH
 from scope_widgets.geometry import dimension_estimators as estimators
-from scope_widgets.geometry.intervals import HALF_WIDTH
 from scope_widgets.geometry.neighbours import most_neighbours
 from scope_widgets.geometry.points import Points, of_other_prompts
 from scope_widgets.geometry.prepared import Prepared

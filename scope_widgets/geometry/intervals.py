@@ -7,9 +7,7 @@ import math
 import numpy as np
 
 from scope_widgets._types import Array
-
-#: half of a 95 % interval in standard errors
-HALF_WIDTH = 1.959964
+from scope_widgets.experiments.statistics.half_width import HALF_WIDTH
 
 
 def error_of_mean(values: Array, groups: Array | None) -> float:
