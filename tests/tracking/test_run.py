@@ -360,6 +360,35 @@ def test_a_table_of_runs(tmp_path):
     assert "config.list" not in table
 
 
+def test_what_is_logged_takes_the_place_of_no_column(tmp_path):
+    with tracking.run(tmp_path / "a", config={"rate": 0.1}) as run:
+        run.log({"events": 5, "folder": 6, "seconds": 7, "config.rate": 8, "my config.rate": 9})
+    (row,) = tracking.runs(tmp_path).to_dict("records")
+    assert (row["events"], row["folder"], row["config.rate"]) == (1, "a", 0.1)
+    logged = [row[f"logged.{name}"] for name in ("events", "folder", "seconds", "config.rate")]
+    assert [*logged, row["my config.rate"]] == [5, 6, 7, 8, 9]
+
+
+def test_a_run_that_goes_as_it_is_read_is_damaged(tmp_path, monkeypatch):
+    with tracking.run(tmp_path / "a"):
+        pass
+
+    def gone(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setitem(tracking.runs.__globals__, "load", gone)
+    (row,) = tracking.runs(tmp_path).to_dict("records")
+    assert (row["status"], "Permission denied" in row["error"]) == ("damaged", True)
+
+
+def test_a_figure_is_copied_as_it_was_read(tmp_path):
+    picture = tmp_path / "picture.PNG"
+    picture.write_bytes(bytes(range(256)))
+    with tracking.run(tmp_path / "a") as run:
+        run.figure("p", picture)
+    assert tracking.load(tmp_path / "a").figures["p"].read_bytes() == picture.read_bytes()
+
+
 def test_config_may_be_a_dataclass_or_a_namespace(tmp_path):
     @dataclasses.dataclass
     class Settings:
