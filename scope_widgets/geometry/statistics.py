@@ -10,6 +10,7 @@ import numpy as np
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
+from scope_widgets.experiments.massive_rows import MASSIVE
 from scope_widgets.geometry.intervals import around, mean_with_interval
 from scope_widgets.geometry.points import points_of
 
@@ -24,8 +25,8 @@ MEASURES = {
     "largest_share": "share of the variance that is in the column of the largest variance",
     "zeros": "share of numbers that are exactly 0",
 }
-#: times the median norm from which a row is massive, times the median size from which a column is an outlier
-MASSIVE, OUTLIER = 10.0, 10.0
+#: times the median size from which a column is an outlier
+OUTLIER = 10.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)

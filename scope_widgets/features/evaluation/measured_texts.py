@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from scope_widgets._types import Array
+from scope_widgets.experiments.massive_rows import is_massive
 from scope_widgets.features.recording.samples import Sample, samples_of
 from scope_widgets.features.recording.texts import Texts, texts_of
-from scope_widgets.features.sae.massive import is_massive
 from scope_widgets.models.execution.activation_edits import HookPoint
 from scope_widgets.models.execution.read_activations import read_activations
 from scope_widgets.models.execution.token_batches import batches_of
@@ -30,7 +30,7 @@ class MeasuredTexts:
     kept : list of ndarray of bool [position]
         Of each sample, which tokens count.
     n_massive : int
-        Tokens that do not count because of the norm of their activation (`sae/massive.py`).
+        Tokens that do not count because of the norm of their activation (`experiments/massive_rows.py`).
     documents : list of int
         The number of each sample's text among those that have a token that counts.
     """
