@@ -83,7 +83,7 @@ def _row(folder: Path, top: Path) -> dict[str, Any]:
     row = {name: getattr(run, name) for name in ("name", "status", "error", "begun", "seconds")}
     config = {f"{_CONFIG}{name}": one for name, one in run.config.items() if isinstance(one, (bool, int, float, str))}
     last = {_column(name): one for name, one in run.last.items() if isinstance(one, (int, float))}
-    return {**row, "events": len(run.events), "folder": where, **config, **last}
+    return {**row, "events": len(run.events) + run.left_out, "folder": where, **config, **last}
 
 
 def _column(logged: str) -> str:

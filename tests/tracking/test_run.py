@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from scope_widgets import tracking
-from scope_widgets.tracking import events, recorded_run
+from scope_widgets.tracking import events, read_events, recorded_run
 
 
 def test_what_is_logged_is_read_again(tmp_path):
@@ -232,6 +232,36 @@ def test_a_torn_line_is_left_out(tmp_path):
         complete = [line for line in whole[:end].split(b"\n") if line.endswith(b"}}")]
         assert len(read.events) == len(complete)
         assert read.damaged == (whole[:end].split(b"\n")[-1] not in (b"", *complete))
+
+
+def test_of_a_long_run_every_second_step_is_read(tmp_path, monkeypatch):
+    with tracking.run(tmp_path / "a") as run:
+        for x in range(200):
+            run.log({"x": x})
+            if x == 100:
+                run.table("t", {"a": [1]})
+    path = tmp_path / "a" / "events.jsonl"
+    assert tracking.load(tmp_path / "a").left_out == 0
+    size = path.stat().st_size
+    for most, expected in ((0.9 * size, 2), (0.4 * size, 4)):
+        monkeypatch.setattr(read_events, "MOST_TEXT", int(most))
+        read = tracking.load(tmp_path / "a")
+        assert read.history["x"].tolist() == [*range(0, 200, expected), 199]
+        assert [one["kind"] for one in read.events].index("table") == 1 + 100 // expected
+        assert (read.left_out, read.last) == (199 - 200 // expected, {"x": 199})
+        assert tracking.runs(tmp_path)["events"].tolist() == [201]
+    monkeypatch.setattr(read_events, "MOST_TEXT", 9)
+    with pytest.raises(ValueError, match="more than 9 bytes of what is no logged value"):
+        tracking.load(tmp_path / "a")
+
+
+def test_a_line_that_is_too_long_is_left_out(tmp_path):
+    with tracking.run(tmp_path / "a") as run:
+        run.log({"x": 1})
+    with (tmp_path / "a" / "events.jsonl").open("a") as file:
+        file.write('{"kind": "log", "values": {"x": "' + "a" * 2**21 + '"}}\n{"kind": "log", "values": {"x": 2}}\n')
+    read = tracking.load(tmp_path / "a")
+    assert (read.damaged, read.history["x"].tolist()) == (1, [1, 2])
 
 
 def test_where_nothing_can_be_written_events_wait(tmp_path, monkeypatch):
