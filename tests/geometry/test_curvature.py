@@ -125,6 +125,36 @@ def test_noise_around_planes_is_never_curved():
     assert verdicts.count("curved") == 0
 
 
+def verdicts_of(make):
+    """Return the verdicts of 1,000 and 3,000 points, each without noise and with noise of .01 radius."""
+    found = []
+    for n in (1000, 3000):
+        for noise in (0.0, 0.01):
+            draw = np.random.default_rng(0)
+            x = make(draw, n)
+            radius = np.sqrt(((x - x.mean(0)) ** 2).sum(1).mean())
+            found.append(geometry.curvature(rotated(x, draw, noise * radius)).verdict)
+    return found
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", shapes.NEW_FLAT)
+def test_nothing_that_is_flat_is_called_curved(name):
+    found = verdicts_of(shapes.NEW_FLAT[name])
+    assert "curved" not in found
+    assert found.count("flat") >= 3
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", shapes.NEW_CURVED)
+def test_what_is_curved_is_called_flat_where_it_is_minimal_alone(name):
+    found = verdicts_of(shapes.NEW_CURVED[name])
+    if name == "Scherk's surface (minimal)":
+        assert "flat" in found
+    else:
+        assert "flat" not in found
+
+
 def test_slope_is_that_of_a_regression():
     """Of one neighbourhood, by least squares."""
     from scope_widgets.geometry.local_curvature import local_curvature
