@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,12 +17,11 @@ from scope_widgets.apps.workbench.gate import Gate
 from scope_widgets.apps.workbench.late_routes import LateRoutes
 from scope_widgets.apps.workbench.socket import Sockets
 from scope_widgets.apps.workbench.static_files import FOLDER, StaticFiles
+from scope_widgets.apps.workbench.thread_switching import frequent_switches
 from scope_widgets.apps.workbench.visits import Visits
 from scope_widgets.apps.workbench.workspace import Workspace
 
 HEALTH = "/health"
-#: seconds that the models' thread may compute in Python before the sockets' has its turn; 5 ms by default
-_SWITCH_S = 0.001
 _WHOAMI, _SOCKET = "/api/v1/whoami", "/api/v1/socket"
 #: what the paths of the API begin with
 _LATE = ("/api/v1/", "/compat/")
@@ -69,10 +67,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_S)
-        yield
-        sys.setswitchinterval(before)
+        with frequent_switches():
+            yield
         workspace.kernel.soon(visits.stop)
         workspace.close()
 
