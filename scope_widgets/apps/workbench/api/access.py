@@ -31,8 +31,6 @@ T = TypeVar("T")
 MOST_TRACES, MOST_TRACE_BYTES = 64, 2**30
 MOST_SAES = 16
 MOST_KEYS = 1000
-#: seconds after which a model that nobody uses makes room where another one is asked for
-IDLE_S = 1800.0
 _CLIENT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -69,8 +67,8 @@ class Api:
     Parameters
     ----------
     workspace : Workspace
-    shown : callable
-        Returns the models that pages show.
+    soon : callable
+        Has a function, and its argument, run on the server's thread.
 
     Attributes
     ----------
@@ -80,9 +78,8 @@ class Api:
     feed : JobFeed
     """
 
-    def __init__(self, workspace: Workspace, shown: Callable[[], list[Any]] = list) -> None:
-        self.workspace, self._shown = workspace, shown
-        self.used: dict[str, float] = {}
+    def __init__(self, workspace: Workspace, soon: Callable[[Callable[[str], None], str], None]) -> None:
+        self.workspace = workspace
         self.traces: OrderedDict[str, StoredTrace] = OrderedDict()
         self.patches, self.answers, self.feed = PatchList(), InferenceCache(), JobFeed(workspace)
         self.started = time.monotonic()
@@ -90,17 +87,16 @@ class Api:
         self._indexed: dict[int, StoredSAE] = {}
         self._count = 0
         self._keys: OrderedDict[str, tuple[str, asyncio.Task[Record]]] = OrderedDict()
+        workspace.unloaded.append(lambda model: soon(self._forget, model))
 
     # -- models
 
     def scope(self, model: str | None) -> Any:
         """Return a model that is loaded, that of new pages where none is named; raise a `Problem` for another."""
         try:
-            scope = self.workspace.scope(self.workspace.default if model is None else model)
+            return self.workspace.scope(self.workspace.default if model is None else model)
         except KeyError as unknown:
             raise Problem(404, f"{unknown.args[0]} POST /api/v1/models loads one.") from None
-        self.used[str(scope.model_id)] = time.monotonic()
-        return scope
 
     async def unload(self, model: str) -> None:
         """Forget a model with its patches and traces; raise a `Problem` for that of new pages."""
@@ -108,22 +104,16 @@ class Api:
             raise Problem(409, "This is the model that new pages begin with: it stays.")
         with refusals():
             await self.workspace.kernel.run(self.workspace.unload, model)
+
+    def _forget(self, model: str) -> None:
+        """Forget what is of a model that was given up, whoever did so."""
         for patch in [one for one in self.patches.all() if one.model == model]:
             self.patches.remove(patch.id)
         for trace in [one for one in self.traces.values() if one.trace.model_id == model]:
             del self.traces[trace.id]
         self._loaded = OrderedDict((id, one) for id, one in self._loaded.items() if one.model != model)
+        self._indexed = {of: one for of, one in self._indexed.items() if one.model != model}
         self.answers.clear()
-        await self.saes()  # which forgets those of models that have gone
-
-    async def unload_idle(self) -> None:
-        """Forget models that were not used for long, that no page shows, and for which nothing waits."""
-        now = time.monotonic()
-        for model, scope in list(self.workspace.models.items()):
-            idle = now - self.used.setdefault(model, now)
-            busy = self.workspace.jobs.queue(model).length or any(one is scope for one in self._shown())
-            if model != self.workspace.default and idle > IDLE_S and not busy:
-                await self.unload(model)
 
     async def turn(self, client: str, scope: Any, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a function on the models' thread when it is the client's turn at a model.
@@ -148,9 +138,9 @@ class Api:
 
     async def go(self, client: str, scope: Any, steps: Callable[[], Steps[Any]]) -> Any:
         """As `turn`, for work that has steps."""
-        queue = self.workspace.jobs.queue(str(scope.model_id))
-        with refusals():
-            return await wait_for(self.workspace.kernel, lambda: queue.in_turn(client, steps()))
+        jobs, model = self.workspace.jobs, str(scope.model_id)
+        with refusals():  # the queue is asked for on the thread of the kernel, which they all are of
+            return await wait_for(self.workspace.kernel, lambda: jobs.queue(model).in_turn(client, steps()))
 
     # -- traces
 
@@ -175,17 +165,16 @@ class Api:
 
     async def saes(self) -> list[StoredSAE]:
         """Return the autoencoders of the models that are loaded, and those of the workspace that were."""
-        known = set(map(id, self.workspace.models.values()))
-        self._indexed = {of: one for of, one in self._indexed.items() if of in known}
-        for scope in list(self.workspace.models.values()):
-            if id(scope) not in self._indexed:
+        models = self.workspace.models
+        for model, scope in list(models.items()):
+            number = self.workspace.number(scope)
+            if number not in self._indexed:
                 try:
                     index = await self.workspace.kernel.run(self.workspace.index, scope)
                 except ValueError:
                     continue
-                model = str(scope.model_id)
-                if index.sae is not None:
-                    self._indexed[id(scope)] = StoredSAE(_id_of(model), model, index.sae, index)
+                if index.sae is not None and models.get(model) is scope:  # it may have been given up meanwhile
+                    self._indexed[number] = StoredSAE(_id_of(model), model, index.sae, index)
         return [*self._indexed.values(), *self._loaded.values()]
 
     async def sae(self, id: str) -> StoredSAE:
@@ -230,7 +219,11 @@ class Api:
         `around` is given what computes the answer, on the models' thread.
         """
         latents = {one.sae: (await self.sae(one.sae)).latents for one in patches if one.sae}
-        key = (id(scope), text if isinstance(text, str) else tuple(text), tuple(one.key for one in patches))
+        key = (
+            self.workspace.number(scope),
+            text if isinstance(text, str) else tuple(text),
+            tuple(one.key for one in patches),
+        )
         found = self.answers.get(key)
         cached = found is not None
         if found is None:
@@ -246,13 +239,20 @@ class Api:
     # -- jobs
 
     async def submit(
-        self, client: str, name: str, work: Callable[[], Steps[Any]], model: str, key: str | None = None, of: Any = None
+        self,
+        client: str,
+        name: str,
+        work: Callable[[], Steps[Any]],
+        model: str,
+        queue: str | None = None,
+        key: str | None = None,
+        of: Any = None,
     ) -> Record:
         """Begin a job, or return the one that the same key began.
 
         Parameters
         ----------
-        client, name, model : str
+        client, name, model, queue : str
             As `Jobs.submit` takes them.
         work : callable
             Returns the steps.
@@ -265,7 +265,7 @@ class Api:
         async def begin() -> Record:
             with refusals():
                 return await self.workspace.kernel.run(
-                    self.workspace.jobs.submit, name, work, client=client, model=model
+                    self.workspace.jobs.submit, name, work, client=client, model=model, queue=queue
                 )
 
         if key is None:

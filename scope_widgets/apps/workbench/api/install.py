@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -47,11 +47,10 @@ def install(app: FastAPI, workspace: Workspace, compat: Iterable[APIRouter] = ()
         Paths of earlier servers, which the OpenAPI does not list.
     """
 
-    def shown() -> list[Any]:
-        pages = [one.page for one in app.state.visits.all() if one.page is not None]
-        return [side.scope for page in pages for side in list(page.sides.values())]
+    def soon(function: Callable[[str], None], model: str) -> None:
+        app.state.loop.call_soon_threadsafe(function, model)
 
-    api = app.state.api = Api(workspace, shown)
+    api = app.state.api = Api(workspace, soon)
     add_handlers(app)
     for room in _ROOMS:
         app.include_router(room.router, prefix=PREFIX, responses=_PROBLEMS)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from fastapi import Response
 from pydantic import BaseModel
 
-from scope_widgets._job import JobStatus, Steps
+from scope_widgets._job import Steps
 from scope_widgets._result import Result
 from scope_widgets.apps.workbench.api.access import Api
 from scope_widgets.apps.workbench.api.problems import RETRY_S, Problem, ProblemDetails, refusals
@@ -27,6 +27,7 @@ from scope_widgets.apps.workbench.api.work import (
     train_sae,
 )
 from scope_widgets.apps.workbench.jobs import ENDED, Record
+from scope_widgets.apps.workbench.workspace import LOADING
 from scope_widgets.features import SAE
 
 #: rows of a result's table that a job holds; the whole of it is at /exports
@@ -100,11 +101,11 @@ async def accepted(api: Api, asked: JobRequest, client: str, response: Response,
 async def begun(api: Api, asked: JobRequest, client: str, key: str | None = None) -> Record:
     """Begin a job, after what the request names was looked for."""
     workspace = api.workspace
-    model = ""
+    model, queue = "", None
     if isinstance(asked, LoadModel):
         with refusals():
             workspace.check_name(asked.name)
-        await api.unload_idle()
+        model, queue = asked.name, LOADING
         name, work = f"loading {asked.name}", lambda: _loading(api, asked.name)
     elif isinstance(asked, FindProvenance):
         stored = await api.sae(asked.sae)
@@ -124,14 +125,13 @@ async def begun(api: Api, asked: JobRequest, client: str, key: str | None = None
             with refusals():
                 # aside: rows are read, which may be many
                 (await asyncio.to_thread(train_sae, scope, asked, workspace.files)).close()
-            model, name = TRAINING, f"training {asked.name}"
+            queue, name = TRAINING, f"training {asked.name}"
             work = lambda: train_sae(scope, asked, workspace.files)  # noqa: E731
-    return await api.submit(client, name, work, model, key, asked)
+    return await api.submit(client, name, work, model, queue, key, asked)
 
 
 def _loading(api: Api, name: str) -> Steps[Any]:
-    yield JobStatus("running", f"loading {name[:60]}", pause=0.0)
-    scope = yield from api.workspace.load(name)
+    scope = yield from api.workspace.loading(name)
     return LoadedModel(str(scope.model_id))
 
 

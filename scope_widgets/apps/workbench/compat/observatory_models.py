@@ -115,9 +115,9 @@ async def models(api: TheApi) -> dict[str, Any]:
 
 
 @router.post("/api/v1/models/load")
-async def load_model(asked: Named, api: TheApi) -> dict[str, Any]:
+async def load_model(asked: Named, api: TheApi, client: Client) -> dict[str, Any]:
     """Load a model, and wait until it is there."""
-    return ok(about(api, await loaded(api, asked.model_name)).model_dump())
+    return ok(about(api, await loaded(api, client, asked.model_name)).model_dump())
 
 
 @router.post("/api/v1/models/unload")

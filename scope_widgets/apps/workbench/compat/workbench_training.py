@@ -65,7 +65,7 @@ async def status(job: Id, api: TheApi) -> dict[str, Any]:
 @router.get("/sae/training/jobs")
 async def trainings(api: TheApi) -> list[dict[str, Any]]:
     """Return all trainings that are remembered."""
-    return [training_status(said) for _, said in api.feed.all() if said["model"] == TRAINING]
+    return [training_status(said) for _, said in api.feed.all() if said["queue"] == TRAINING]
 
 
 @router.delete("/sae/training/{job}")
@@ -79,7 +79,7 @@ async def stop(job: Id, api: TheApi) -> dict[str, Any]:
 async def load_trained(api: TheApi, job_id: Annotated[str, Query(min_length=1, max_length=200)]) -> dict[str, Any]:
     """Load what a training made."""
     _, said = api.job(job_id)
-    if said["state"] != "done" or said["model"] != TRAINING:
+    if said["state"] != "done" or said["queue"] != TRAINING:
         raise Problem(409, f"This training is {said['state']}: there is nothing to load.")
     stored = await api.load_sae(str(said["name"]).removeprefix("training "), None)
     return {"status": "loaded", "id": stored.id, "layer_idx": stored.sae.layer, "num_features": stored.sae.d_sae}
