@@ -123,10 +123,10 @@ async def begun(api: Api, asked: JobRequest, client: str, key: str | None = None
             name, work = "the heads of IOI", lambda: find_ioi(scope, asked)
         else:
             with refusals():
-                # aside: rows are read, which may be many
-                (await asyncio.to_thread(train_sae, scope, asked, workspace.files)).close()
+                # aside: the file is looked at
+                steps = await asyncio.to_thread(train_sae, scope, asked, workspace.files)
             queue, name = TRAINING, f"training {asked.name}"
-            work = lambda: train_sae(scope, asked, workspace.files)  # noqa: E731
+            work = lambda: steps  # noqa: E731
     return await api.submit(client, name, work, model, queue, key, asked)
 
 

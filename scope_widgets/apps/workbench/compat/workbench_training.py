@@ -15,7 +15,7 @@ from scope_widgets.apps.workbench.api.json_body import CheckedRoute
 from scope_widgets.apps.workbench.api.problems import Problem, refusals
 from scope_widgets.apps.workbench.api.routes.jobs import cancel
 from scope_widgets.apps.workbench.api.tables import plain_value
-from scope_widgets.apps.workbench.api.work import MOST_LATENTS, MOST_STEPS, TRAINING, TrainSAE, rows_of
+from scope_widgets.apps.workbench.api.work import MOST_LATENTS, MOST_STEPS, TRAINING, TrainSAE, count_rows
 from scope_widgets.features import SAE
 
 router = APIRouter(route_class=CheckedRoute)
@@ -106,7 +106,7 @@ async def _trained(asked: Training, api: TheApi, client: Client) -> dict[str, An
     steps = None
     if asked.activation_data_path.endswith(".npy"):
         with refusals():
-            n = min(len(rows_of(api.workspace.files, asked.activation_data_path)), asked.max_samples or MOST_STEPS)
+            n = min(count_rows(api.workspace.files, asked.activation_data_path), asked.max_samples or MOST_STEPS)
         steps = min(MOST_STEPS, asked.max_epochs * math.ceil(n / asked.batch_size))
     whole = TrainSAE(
         name=asked.output_dir,
