@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from scope_widgets.apps.workbench import thread_switching
 from scope_widgets.apps.workbench.app import create_app
 from scope_widgets.apps.workbench.thread_switching import SWITCH_S, frequent_switches
 from scope_widgets.apps.workbench.workspace import Workspace
@@ -18,9 +19,11 @@ from scope_widgets.widgets.core.bundle import STATIC
 
 
 @pytest.fixture
-def before() -> Iterator[float]:
+def before(monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
+    monkeypatch.setattr(thread_switching, "_servers", 0)  # other tests of this process have one that goes on
     found = sys.getswitchinterval()
     sys.setswitchinterval(0.004)
+    monkeypatch.setattr(thread_switching, "_before", 0.004)
     yield 0.004
     sys.setswitchinterval(found)
 
