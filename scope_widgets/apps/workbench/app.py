@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from scope_widgets._version import __version__
-from scope_widgets.apps.workbench.api.docs_page import is_public
+from scope_widgets.apps.workbench.api.docs_page import PAGE, SCRIPT, docs_page, docs_script, is_public
+from scope_widgets.apps.workbench.api.problems import add_handlers
 from scope_widgets.apps.workbench.gate import Gate
 from scope_widgets.apps.workbench.late_routes import LateRoutes
 from scope_widgets.apps.workbench.socket import Sockets
@@ -70,7 +71,9 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         app.state.loop = asyncio.get_running_loop()
         with frequent_switches():
+            sweeping = asyncio.create_task(visits.keep_forgetting())
             yield
+            sweeping.cancel()
         workspace.kernel.soon(visits.stop)
         workspace.close()
 
@@ -89,19 +92,22 @@ def create_app(
         Route("/", static.page),
         Route(f"/{FOLDER}/{{name}}", static.file),
         Route(_WHOAMI, _whoami),
+        Route(PAGE, docs_page),
+        Route(SCRIPT, docs_script),
         WebSocketRoute(_SOCKET, sockets.serve),
     ]
+    add_handlers(app)
 
-    def add_api() -> None:
+    def load_api() -> Callable[[], object]:
         from scope_widgets.apps.workbench.api.install import install  # torch: the server listens before
         from scope_widgets.apps.workbench.compat import routers as compat
 
-        install(app, workspace, compat())
+        return lambda: install(app, workspace, compat())
 
     for router in routers:
         app.include_router(router, dependencies=[Depends(workspace.ready)])
     return Gate(
-        LateRoutes(app, _LATE, (_WHOAMI, _SOCKET), workspace.ready, add_api),
+        LateRoutes(app, _LATE, (_WHOAMI, _SOCKET, PAGE, SCRIPT), workspace.ready, load_api),
         token=token,
         hosts=hosts,
         public=lambda path: path == HEALTH or static.is_public(path) or is_public(path),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: pages at once, and seconds that one is kept without a socket
 MOST_PAGES = 64
 KEPT_S = 1800.0
+#: seconds between two looks for such
+_SWEEP_S = 60.0
 #: requests of one page that are answered at the same time, and messages of it that wait
 MOST_AT_ONCE = 16
 MOST_WAITING = 2000
@@ -84,7 +86,7 @@ class Visits:
         ValueError
             Where there are too many, or it cannot be made.
         """
-        await self._forget()
+        await self.forget()
         visit = self._visits.get(id)
         if visit is None:
             if len(self._visits) >= MOST_PAGES:
@@ -111,7 +113,14 @@ class Visits:
             if visit.page is not None:
                 visit.page.close()
 
-    async def _forget(self) -> None:
+    async def keep_forgetting(self) -> None:
+        """Close pages that nobody has looked at for long, as long as the server is there: each holds a model."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            with contextlib.suppress(Exception):  # the view of one page does not keep the others
+                await self.forget()
+
+    async def forget(self) -> None:
         """Close pages that nobody has looked at for long."""
         now = time.monotonic()
         gone = [one for one in self._visits.values() if one.socket is None and now - one.left > KEPT_S]

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from starlette.routing import Route
 
 from scope_widgets.apps.workbench.api.access import Api
-from scope_widgets.apps.workbench.api.docs_page import PAGE, SCRIPT, docs_page, docs_script
-from scope_widgets.apps.workbench.api.problems import MEDIA_TYPE, ProblemDetails, add_handlers
+from scope_widgets.apps.workbench.api.problems import MEDIA_TYPE, ProblemDetails
 from scope_widgets.apps.workbench.api.routes import (
     about,
     circuits,
@@ -51,11 +49,9 @@ def install(app: FastAPI, workspace: Workspace, compat: Iterable[APIRouter] = ()
         app.state.loop.call_soon_threadsafe(function, model)
 
     api = app.state.api = Api(workspace, soon)
-    add_handlers(app)
     for room in _ROOMS:
         app.include_router(room.router, prefix=PREFIX, responses=_PROBLEMS)
     app.include_router(stream, prefix=PREFIX)
     for router in compat:
         app.include_router(router, include_in_schema=False)
-    app.router.routes += [Route(PAGE, docs_page), Route(SCRIPT, docs_script)]
     return api
