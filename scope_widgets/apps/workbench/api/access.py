@@ -8,8 +8,10 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import chain, count
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends
@@ -48,12 +50,13 @@ class StoredTrace:
 
 @dataclass
 class StoredSAE:
-    """An autoencoder with the index of its latents, where there is one."""
+    """An autoencoder with the index of its latents, where there is one; each that is loaded has another number."""
 
     id: str
     model: str
     sae: SAE
     index: FeatureIndex | None
+    number: int = field(default_factory=count().__next__)
 
     @property
     def latents(self) -> Any:
@@ -87,6 +90,7 @@ class Api:
         self._indexed: dict[int, StoredSAE] = {}
         self._count = 0
         self._keys: OrderedDict[str, tuple[str, asyncio.Task[Record]]] = OrderedDict()
+        self._indexes = ThreadPoolExecutor(1, "scope-index")
         workspace.unloaded.append(lambda model: soon(self._forget, model))
 
     # -- models
@@ -173,8 +177,10 @@ class Api:
                     index = await self.workspace.kernel.run(self.workspace.index, scope)
                 except ValueError:
                     continue
-                if index.sae is not None and models.get(model) is scope:  # it may have been given up meanwhile
-                    self._indexed[number] = StoredSAE(_id_of(model), model, index.sae, index)
+                if number in self._indexed or models.get(model) is not scope:  # another was faster, or gave it up
+                    continue
+                if index.sae is not None:
+                    self._indexed[number] = StoredSAE(self._free_id(model), model, index.sae, index)
         return [*self._indexed.values(), *self._loaded.values()]
 
     async def sae(self, id: str) -> StoredSAE:
@@ -184,6 +190,10 @@ class Api:
                 return one
         raise Problem(404, "There is no such autoencoder: GET /api/v1/saes lists them, POST loads one.")
 
+    async def aside(self, function: Callable[..., T], *args: Any) -> T:
+        """Read an index in the one thread that does so: neither the server nor the models wait for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._indexes, function, *args)
+
     async def load_sae(self, name: str, model: str | None) -> StoredSAE:
         """Load an autoencoder from a folder of the workspace, with its index where one lies beside it."""
         scope = self.scope(model)
@@ -191,17 +201,27 @@ class Api:
             path = self.workspace.files.path(name)
             if not path.is_dir():
                 raise Problem(404, "There is no such folder in the workspace.")
-        if len(self._loaded) >= MOST_SAES and name not in self._loaded:
-            self._loaded.popitem(last=False)
+            beside = self.workspace.files.path(f"{name}.index")
         with refusals():
             sae = await self.workspace.kernel.run(load_sae, path, scope=scope)
-            beside = self.workspace.files.folder / f"{name}.index"
             index = None
             if beside.is_dir():
                 index = await self.workspace.kernel.run(FeatureIndex.load, beside, scope=scope, sae=sae)
-        self._loaded[name] = StoredSAE(_id_of(name), str(scope.model_id), sae, index)
+        before = self._loaded.pop(name, None)
+        id = self._free_id(name) if before is None else before.id
+        self._loaded[name] = StoredSAE(id, str(scope.model_id), sae, index)
+        if len(self._loaded) > MOST_SAES:
+            gone = self._loaded.popitem(last=False)[1]
+            for patch in [one for one in self.patches.all() if one.sae == gone.id]:
+                self.patches.remove(patch.id)
         self.answers.clear()  # it may have taken the place of another of its name
         return self._loaded[name]
+
+    def _free_id(self, name: str) -> str:
+        """Return a name as a part of a path, with a number where another autoencoder is called so."""
+        base = re.sub(r"[^A-Za-z0-9_.-]+", "--", name)
+        taken = {one.id for one in (*self._indexed.values(), *self._loaded.values())}
+        return next(id for id in chain([base], (f"{base}-{n}" for n in count(2))) if id not in taken)
 
     # -- inference
 
@@ -218,11 +238,13 @@ class Api:
 
         `around` is given what computes the answer, on the models' thread.
         """
-        latents = {one.sae: (await self.sae(one.sae)).latents for one in patches if one.sae}
+        saes = {one.sae: await self.sae(one.sae) for one in patches if one.sae}
+        latents = {id: one.latents for id, one in saes.items()}
         key = (
             self.workspace.number(scope),
             text if isinstance(text, str) else tuple(text),
             tuple(one.key for one in patches),
+            tuple(one.number for one in saes.values()),
         )
         found = self.answers.get(key)
         cached = found is not None
@@ -311,8 +333,3 @@ def client_of(connection: HTTPConnection) -> str:
 
 TheApi = Annotated[Api, Depends(api_of)]
 Client = Annotated[str, Depends(client_of)]
-
-
-def _id_of(name: str) -> str:
-    """Return a name as a part of a path."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "--", name)

@@ -9,10 +9,11 @@ from fastapi import Response
 from pydantic import BaseModel
 
 from scope_widgets._job import Steps
+from scope_widgets._json_values import json_value
 from scope_widgets._result import Result
 from scope_widgets.apps.workbench.api.access import Api
 from scope_widgets.apps.workbench.api.problems import RETRY_S, Problem, ProblemDetails, refusals
-from scope_widgets.apps.workbench.api.tables import plain_value, records
+from scope_widgets.apps.workbench.api.tables import records
 from scope_widgets.apps.workbench.api.work import (
     TRAINING,
     FindCircuit,
@@ -20,7 +21,6 @@ from scope_widgets.apps.workbench.api.work import (
     FindProvenance,
     JobRequest,
     LoadModel,
-    TrainSAE,
     find_circuit,
     find_ioi,
     find_provenance,
@@ -139,7 +139,7 @@ def _result(id: str, result: Any) -> JobResult:
     if isinstance(result, LoadedModel):
         return JobResult(type="Model", rows=1, table=[{"id": result.id}], export=None)
     if isinstance(result, SAE):
-        last = {name: plain_value(values[-1]) for name, values in result.history.items() if len(values)}
+        last = {name: json_value(values[-1]) for name, values in result.history.items() if len(values)}
         row = {"d_sae": result.d_sae, "layer": result.layer, "site": result.site, **last}
         return JobResult(type="SAE", rows=1, table=[row], export=None)
     if isinstance(result, Result):
@@ -152,6 +152,3 @@ def _result(id: str, result: Any) -> JobResult:
 def has_ended(said: dict[str, Any]) -> bool:
     """Return whether a job has."""
     return said["state"] in ENDED
-
-
-__all__ = ["ACCEPTED", "JobAnswer", "TrainSAE", "accepted", "begun", "has_ended", "job_answer"]

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from scope_widgets._json_values import json_value
 from scope_widgets.apps.workbench.api.access import Client, TheApi
 from scope_widgets.apps.workbench.api.fields import Id, Index, Number
 from scope_widgets.apps.workbench.api.job_answers import begun
 from scope_widgets.apps.workbench.api.json_body import CheckedRoute
 from scope_widgets.apps.workbench.api.problems import Problem, refusals
 from scope_widgets.apps.workbench.api.routes.jobs import cancel
-from scope_widgets.apps.workbench.api.tables import plain_value
 from scope_widgets.apps.workbench.api.work import MOST_LATENTS, MOST_STEPS, TRAINING, TrainSAE, count_rows
 from scope_widgets.features import SAE
 
@@ -89,7 +89,7 @@ def training_status(said: dict[str, Any], result: Any = None) -> dict[str, Any]:
     """Return a training as that server had it."""
     last = {}
     if isinstance(result, SAE):
-        last = {name: plain_value(values[-1]) for name, values in result.history.items() if len(values)}
+        last = {name: json_value(values[-1]) for name, values in result.history.items() if len(values)}
     return {
         "job_id": said["id"],
         "status": _STATES.get(said["state"], said["state"]),

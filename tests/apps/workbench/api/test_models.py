@@ -10,6 +10,7 @@ import pytest
 
 from scope_widgets import Microscope, steering
 from scope_widgets.apps.workbench import workspace
+from scope_widgets.features.formats.load import DEMO as SAE_DEMO
 from scope_widgets.models.loading import DEMO
 from tests.support.workbench_api import PROMPT, Spoken, ended
 
@@ -97,3 +98,15 @@ def test_a_model_has_no_answers_of_one_that_was_called_as_it_is(api: Spoken) -> 
         number = api.workspace.number(api.workspace.scope("second"))
         assert number in [key[0] for key in state.answers._known]
         api.client.unload_model(id="second")
+
+
+def test_autoencoders_of_names_that_are_written_alike_have_ids_of_their_own(api: Spoken) -> None:
+    names = ["a b", "a+b", "a--b", "demo"]
+    for name in names:
+        shutil.copytree(SAE_DEMO, api.workspace.files.folder / name)
+    ids = [api.client.load_sae(body={"name": name})["id"] for name in names]
+    assert ids == ["a--b", "a--b-2", "a--b-3", "demo-2"]
+    assert api.client.load_sae(body={"name": "a+b"})["id"] == "a--b-2"
+    for id in ids:
+        assert api.client.get_sae(id=id)["id"] == id
+    assert api.client.get_sae(id="demo")["has_index"]
