@@ -103,7 +103,9 @@ class Visits:
 
     async def close(self, visit: Visit) -> None:
         """Close a page and all that it shows."""
-        self._visits.pop(visit.id, None)
+        if self._visits.get(visit.id) is not visit:
+            return  # it is closed, or being so
+        del self._visits[visit.id]
         if visit.page is not None:
             await self._workspace.kernel.run(visit.page.close)
 
@@ -128,7 +130,8 @@ class Visits:
             without = [one for one in self._visits.values() if one.socket is None and one.page is not None]
             gone = sorted(without, key=lambda one: one.left)[:1]
         for visit in gone:
-            await self.close(visit)
+            if visit.socket is None:  # it may have come back while another one was closed
+                await self.close(visit)
 
     # -- what pages say, in turns
 
