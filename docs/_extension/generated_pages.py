@@ -1,7 +1,6 @@
-"""Pages made of what is measured and written elsewhere: the API reference, figures, errors."""
+"""Pages made of what is measured and written elsewhere: the API reference, errors."""
 
 import ast
-import json
 import os
 from pathlib import Path
 
@@ -40,27 +39,7 @@ def write(app):
     pages = "\n".join(sorted(path.stem for path in decisions.parent.glob("*.md") if path != decisions))
     said = decisions.read_text(encoding="utf-8").partition("\n```{toctree}")[0]
     _write(decisions, f"{said}\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n")
-    _write(
-        source / "performance.md",
-        (source / "performance.md").read_text(encoding="utf-8").replace("{figures}", figures()),
-    )
     _write(source / "errors.md", (source / "errors.md").read_text(encoding="utf-8").replace("{errors}", errors()))
-
-
-def figures():
-    """Return the table of benchmarks/results.json, with what was measured on."""
-    found = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))["figures"]
-    rows = ["| what | measured | target | met | on |", "|---|---|---|---|---|"]
-    for one in found:
-        target, met = "", ""
-        if one["target"] is not None:
-            target = f"{'≥' if one['better'] == 'higher' else '≤'} {one['target']:g}"
-            met = "yes" if one["met"] else "**no**"
-        machine = one["machine"]
-        on = f"{machine.get('processor', '')}, {machine.get('cores', '?')} cores"
-        name = one["name"].replace("|", "/")
-        rows.append(f"| {name} | {one['value']:.3g} {one['unit']} | {target} | {met} | {on} |")
-    return "\n".join(rows)
 
 
 def errors():
