@@ -43,17 +43,29 @@ def write(app):
 
 
 def errors():
-    """Return the sentences of errors, by the module that raises them; what is filled in stands as ⟨...⟩."""
-    lines = []
-    for room in [*ROOMS, "models", "traces", "remote"]:
-        rows = []
-        for path in sorted((ROOT / "scope_widgets" / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Raise) and (said := _sentence(node.exc)):
-                    rows.append(f"| `{said[0]}` | {said[1]} |")
-        if rows:
-            lines += [f"\n## {room}\n", "| raised | what it says |", "|---|---|", *sorted(set(rows))]
+    """Return the sentences of errors, by the module that raises them; what is filled in stands as ⟨...⟩.
+
+    Each module has the anchor that `scope_widgets._error_index` gives for its errors.
+    """
+    package, lines = ROOT / "scope_widgets", []
+    files = sorted(package.rglob("*.py"), key=lambda path: (path.parent == package, path))
+    for path in files:
+        raised = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Raise)]
+        if not raised:
+            continue
+        module = ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__")
+        room = module.partition(".")[0] if path.parent != package else "everywhere"
+        if f"\n## {room}\n" not in lines:
+            lines += [f"\n## {room}\n", "| in | raised | what it says |", "|---|---|---|"]
+        rows = sorted({said for node in raised if (said := _sentence(node.exc))})
+        said, *others = rows or [("", "a sentence that is put together elsewhere")]
+        lines.append(_row(f'<a id="{module}"></a>`{module}`', said))
+        lines += [_row("", one) for one in others]
     return "\n".join(lines)
+
+
+def _row(where, said):
+    return f"| {where} | {f'`{said[0]}`' if said[0] else ''} | {said[1]} |"
 
 
 def _sentence(raised):
