@@ -1,4 +1,4 @@
-"""What mypy and pyright say of the blocks of README, tour and tutorial, against an installed wheel.
+"""What mypy and pyright say of the blocks of README, tour, tutorial and how-to, against an installed wheel.
 
 ``python -m scripts.check_types dist/*cp311-abi3*.whl``: the wheel is unpacked into an environment of its own, which
 sees the other packages of this one, so that types come from the wheel (py.typed, stubs of kernels) and not from the
@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
 #: pages whose blocks are one program each
-PAGES = ("README.md", "docs/tour.md", "docs/tutorial.md")
+PAGES = ("README.md", "docs/tour.md", "docs/tutorial.md", "docs/howto.md")
 
 
 def main(wheel: str) -> int:
