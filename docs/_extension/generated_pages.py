@@ -56,16 +56,11 @@ def errors():
         module = ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__")
         room = module.partition(".")[0] if path.parent != package else "everywhere"
         if f"\n## {room}\n" not in lines:
-            lines += [f"\n## {room}\n", "| in | raised | what it says |", "|---|---|---|"]
+            lines.append(f"\n## {room}\n")
         rows = sorted({said for node in raised if (said := _sentence(node.exc))})
-        said, *others = rows or [("", "a sentence that is put together elsewhere")]
-        lines.append(_row(f'<a id="{module}"></a>`{module}`', said))
-        lines += [_row("", one) for one in others]
+        lines.append(f'\n<a id="{module}"></a>**{module}**\n')
+        lines += [f"- `{kind}`: {said}" for kind, said in rows] or ["- A sentence that is put together elsewhere."]
     return "\n".join(lines)
-
-
-def _row(where, said):
-    return f"| {where} | {f'`{said[0]}`' if said[0] else ''} | {said[1]} |"
 
 
 def _sentence(raised):
@@ -76,7 +71,7 @@ def _sentence(raised):
     if not text or len(text.replace("⟨…⟩", "")) < 20:
         return None
     text = " ".join(text.split()).replace("\\", "\\\\")
-    for character in "|*_`<>[]$#":
+    for character in "*_`<>[]$#":
         text = text.replace(character, f"\\{character}")
     return ast.unparse(raised.func).rpartition(".")[2], text
 

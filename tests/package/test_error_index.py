@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 
 @pytest.fixture
 def index(monkeypatch):
-    """The page's rows, as the site has them."""
+    """The page, as the site has them."""
     monkeypatch.setenv("SCOPE_DOCS_ROOT", str(ROOT))
     spec = importlib.util.spec_from_file_location("generated_pages", ROOT / "docs/_extension/generated_pages.py")
     module = importlib.util.module_from_spec(spec)
@@ -43,11 +43,11 @@ def test_each_module_that_raises_has_one_anchor(index):
         assert (module in anchors) == raises, module
 
 
-def test_an_error_leads_to_its_row(index):
+def test_an_error_leads_to_its_place(index):
     error = raised(lambda: checked_count("n", 0))
     assert _error_index.see(error) == "See errors.html#_check_choice in the docs."
-    row = next(line for line in index.splitlines() if '"_check_choice"' in line)
-    assert "`ValueError`" in row
+    below = index.partition('<a id="_check_choice"></a>')[2].partition("<a id=")[0]
+    assert "- `ValueError`: ⟨…⟩= is a whole number from 1; got ⟨…⟩." in below
     assert _error_index.see(raised(lambda: int("x"))) == ""  # another's
     assert _error_index.see(ValueError("never raised")) == ""
 
