@@ -44,10 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         parts = measure(options, Path(folder))
-    print(f"load of this machine: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores\n")
-    print("| part | clock, s | processors, s |\n|---|---|---|")
-    for name, took in parts.items():
-        print(f"| {name} | {took.clock:.1f} | {took.processors:.1f} |")
+        print(f"load of this machine: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores\n")
+        print("| part | clock, s | processors, s |\n|---|---|---|")
+        for name, took in parts.items():
+            print(f"| {name} | {took.clock:.1f} | {took.processors:.1f} |", flush=True)
     return int(any(parts[name].clock > limit for name, limit in LIMITS.items()))
 
 
