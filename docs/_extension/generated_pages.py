@@ -39,7 +39,8 @@ def write(app):
     pages = "\n".join(sorted(path.stem for path in decisions.parent.glob("*.md") if path != decisions))
     said = decisions.read_text(encoding="utf-8").partition("\n```{toctree}")[0]
     _write(decisions, f"{said}\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n")
-    _write(source / "errors.md", (source / "errors.md").read_text(encoding="utf-8").replace("{errors}", errors()))
+    before, _, rest = (source / "errors.md").read_text(encoding="utf-8").partition("<!-- errors -->")
+    _write(source / "errors.md", before + errors() + rest.partition("<!-- end of errors -->")[2])
 
 
 def errors():
