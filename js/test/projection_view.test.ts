@@ -2,7 +2,16 @@ import { expect, test } from "vitest";
 import { magnitudeTable } from "../src/core/drawing/colour";
 import { signal } from "../src/core/reactive";
 import { Requests } from "../src/core/requests";
-import { coloursOf, dimmed, hueOf, otherColour, shownClasses, tableOf } from "../src/projection_view/colours";
+import {
+  coloursOf,
+  dimmed,
+  hueOf,
+  isHollow,
+  missingColour,
+  otherColour,
+  shownClasses,
+  tableOf,
+} from "../src/projection_view/colours";
 import { frameOf, middleOf, toPlane, zoomedAt } from "../src/projection_view/frame";
 import { inside, rectangle } from "../src/projection_view/lasso";
 import { Nearest, nextInDirection } from "../src/projection_view/nearest";
@@ -80,14 +89,20 @@ test("a zoom keeps what is under the pointer, and both axes have one scale", () 
   expect(frameOf({ left: 1, right: 1, bottom: 2, top: 2 }, whole, 400, 300).scale).toBeGreaterThan(0);
 });
 
-test("classes have hues, those without one and what has no value are grey", () => {
+test("classes have hues, those without one are grey, and what has no value is a ring", () => {
   const names = Array.from({ length: 12 }, (_, i) => `c${i}`);
   expect([shownClasses(names.slice(0, 8)), shownClasses(names)]).toEqual([8, 7]);
   const column = { name: "k", classes: names, counts: [], low: 0, high: 1, signed: false, missing: 0 };
   const scale = { kind: "linear" as const, low: 0, high: 1, threshold: 0 };
   const table = new Uint32Array(256);
   const found = coloursOf(4, column, Float32Array.of(0, 6, 7, NaN), scale, table, true);
-  expect([...found]).toEqual([hueOf(0, true), hueOf(6, true), otherColour(), otherColour()]);
+  expect([...found]).toEqual([hueOf(0, true), hueOf(6, true), otherColour(), missingColour()]);
+  const numbers = { ...column, classes: null, low: -1, signed: true };
+  const signed = tableOf(true, { groundRgb: [0, 0, 0], dark: true } as any);
+  const [zero, none] = coloursOf(2, numbers, Float32Array.of(0, NaN), { ...scale, low: -1 }, signed, true);
+  expect([isHollow(zero!), isHollow(none!)]).toEqual([false, true]);
+  const pale = dimmed(Uint32Array.of(none!, zero!), () => false, [0, 0, 0], 0.2);
+  expect([...pale].map(isHollow)).toEqual([true, false]);
   expect(new Set(Array.from({ length: 8 }, (_, at) => hueOf(at, false))).size).toBe(8);
 });
 

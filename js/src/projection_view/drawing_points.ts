@@ -2,6 +2,7 @@
 
 import type { Renderer } from "../core/webgl/canvas";
 import { programOf, uniformsOf } from "../core/webgl/context";
+import { isHollow } from "./colours";
 import type { Frame } from "./frame";
 
 export interface Points {
@@ -9,7 +10,7 @@ export interface Points {
   /** Where they come from, and how much of the way they have gone, from 0 to 1. */
   from: Float32Array;
   share: number;
-  /** Packed as 0xAABBGGRR. */
+  /** Packed as 0xAABBGGRR; hollow ones are rings. */
   colours: Uint32Array;
   /** In which they are drawn, the last on top; undefined: as they come. */
   order: Uint32Array | undefined;
@@ -17,6 +18,9 @@ export interface Points {
   size: number;
   frame: Frame;
 }
+
+/** How thick a ring is: so much of the diameter, and at least a pixel. */
+const RING = 0.18;
 
 const VERTEX = `
 in vec2 a_place;
@@ -26,22 +30,23 @@ uniform vec4 u_frame;
 uniform vec2 u_screen;
 uniform float u_share;
 uniform float u_size;
-out vec3 v_colour;
+out vec4 v_colour;
 void main() {
   vec2 at = mix(a_from, a_place, u_share) - u_frame.zw;
   gl_Position = vec4(vec2(at.x, at.y) * u_frame.xy / u_screen, 0.0, 1.0);
   gl_PointSize = u_size;
-  v_colour = a_colour.rgb;
+  v_colour = a_colour;
 }`;
 const FRAGMENT = `
-in vec3 v_colour;
+in vec4 v_colour;
 uniform float u_size;
 out vec4 colour;
 void main() {
   float edge = (0.5 - length(gl_PointCoord - 0.5)) * u_size;
   float alpha = clamp(edge + 0.5, 0.0, 1.0);
+  if (v_colour.a < 0.9) alpha *= clamp(max(1.0, ${RING} * u_size) - edge + 0.5, 0.0, 1.0);
   if (alpha <= 0.0) discard;
-  colour = vec4(v_colour * alpha, alpha);
+  colour = vec4(v_colour.rgb * alpha, alpha);
 }`;
 
 export function webglPoints(gl: WebGL2RenderingContext): Renderer<Points> {
@@ -95,6 +100,8 @@ export function canvasPoints(pen: CanvasRenderingContext2D): Renderer<Points> {
       const out = new Uint32Array(image.data.buffer);
       const radius = (size * ratio) / 2;
       const disc = discOf(radius);
+      const inner = radius - Math.max(1, RING * size * ratio);
+      const ring = disc.filter(([right, down]) => right * right + down * down > inner * inner);
       const { scale, dx, dy } = frame;
       for (let at = 0; at < places.length / 2; at++) {
         const point = order ? order[at]! : at;
@@ -103,9 +110,10 @@ export function canvasPoints(pen: CanvasRenderingContext2D): Renderer<Points> {
         const x = Math.round((px * scale + dx) * ratio - 0.5);
         const y = Math.round((dy - py * scale) * ratio - 0.5);
         if (x < -radius || y < -radius || x > wide + radius || y > high + radius) continue;
-        for (const [right, down] of disc) {
+        for (const [right, down] of isHollow(colours[point]!) ? ring : disc) {
           const [column, row] = [x + right, y + down];
-          if (column >= 0 && column < wide && row >= 0 && row < high) out[row * wide + column] = colours[point]!;
+          if (column >= 0 && column < wide && row >= 0 && row < high)
+            out[row * wide + column] = (colours[point]! | 0xff000000) >>> 0;
         }
       }
       pen.putImageData(image, 0, 0);

@@ -5,7 +5,7 @@ import { h } from "../core/elements/dom";
 import { count } from "../core/format";
 import { watch } from "../core/reactive";
 import { plain } from "../core/tokens";
-import { type Column, hueOf, otherColour, shownClasses } from "./colours";
+import { type Column, hueOf, isHollow, missingColour, otherColour, shownClasses } from "./colours";
 import type { State } from "./state";
 
 const named = (text: string, limit = 40): string => plain(text, limit).replaceAll("·", " ");
@@ -39,7 +39,7 @@ function columnList(state: State, until: AbortSignal): HTMLElement {
 }
 
 function legendOf(state: State, column: Column, until: AbortSignal): HTMLElement {
-  const missing = column.missing ? [key(otherColour(), `none (${count(column.missing)})`)] : [];
+  const missing = column.missing ? [key(missingColour(), `none (${count(column.missing)})`)] : [];
   if (column.classes) return h("span", { class: "pv-classes" }, ...classKeys(state, column, until), ...missing);
   const scale = createLegend(
     {
@@ -92,7 +92,9 @@ const key = (colour: number, words: string): HTMLElement =>
   h(
     "span",
     { class: "pv-key sw-dim" },
-    h("i", { class: "pv-swatch", style: `background: ${cssColour(colour)}` }),
+    isHollow(colour)
+      ? h("i", { class: "pv-swatch", style: `border: 1.5px solid ${cssColour(colour)}` })
+      : h("i", { class: "pv-swatch", style: `background: ${cssColour(colour)}` }),
     words,
   );
 
