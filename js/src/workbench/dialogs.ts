@@ -2,7 +2,7 @@
 import { bytes } from "../core/bytes";
 import { h } from "../core/elements/dom";
 import { download } from "../core/export/files";
-import { watch } from "../core/reactive";
+import { signal, watch } from "../core/reactive";
 import type { Desk } from "./desk";
 import { find, parsed } from "./layout";
 import { progressBar } from "./progress_bar";
@@ -101,37 +101,83 @@ export const settingsDialog = (): Dialog =>
 /** What runs: panels of this page that are being made, and jobs of the server. */
 export const jobsDialog = (desk: Desk): Dialog => {
   const list = h("div", { class: "wp-jobs", role: "list" });
-  const dialog = createDialog("Jobs", (body) => body.replaceChildren(list));
+  const nothing = h("p", { class: "sw-dim" }, "Nothing runs. What takes long is listed here, and can be stopped.");
+  const open = signal(false);
+  const dialog = createDialog("Jobs", (body) => {
+    body.replaceChildren(list);
+    open.value = true;
+  });
+  dialog.element.addEventListener("close", () => (open.value = false));
+  // a row stays the element that it is, whatever arrives: its button would lose the focus, and clicks
+  const rows = new Map<string, JobRow>();
   watch(desk.until, () => {
-    const rows: HTMLElement[] = [];
-    for (const [id, one] of desk.pending.value) {
-      if (one.state !== "running") continue;
-      const kind = desk.kindOf(find(desk.layout.value, id)?.kind ?? "");
-      rows.push(row(kind?.title ?? "Panel", one.text, "running", one.done, one.total, () => one.stop?.abort()));
+    if (!open.value) return;
+    const listed = jobsOf(desk);
+    const wanted = new Set(listed.map(({ id }) => id));
+    for (const [id, { element }] of rows)
+      if (!wanted.has(id)) {
+        element.remove();
+        rows.delete(id);
+      }
+    nothing.remove();
+    for (const [at, job] of listed.entries()) {
+      let row = rows.get(job.id);
+      if (!row) rows.set(job.id, (row = createRow()));
+      row.put(job);
+      if (list.children[at] !== row.element) list.insertBefore(row.element, list.children[at] ?? null);
     }
-    for (const job of desk.connection.jobs.value) {
-      const goesOn = job.state === "running" || job.state === "queued";
-      const stop = goesOn ? (): void => void desk.attempt("cancel", { job: job.id }) : undefined;
-      rows.push(row(job.name, job.error || job.text, job.state, job.done, job.total, stop));
-    }
-    if (!rows.length)
-      rows.push(h("p", { class: "sw-dim" }, "Nothing runs. What takes long is listed here, and can be stopped."));
-    list.replaceChildren(...rows);
+    if (!listed.length) list.append(nothing);
   });
   return dialog;
 };
 
-function row(name: string, text: string, state: string, done: number, total: number, stop?: () => void): HTMLElement {
-  const bar = progressBar();
-  bar.put(done, total);
-  bar.element.hidden = !stop;
-  const parts = [
-    h("b", {}, name),
-    h("span", { class: "sw-dim" }, [state, text].filter(Boolean).join(": ")),
-    bar.element,
-  ];
-  const end = stop ? [h("button", { class: "sw-button wp-framed", type: "button", onclick: stop }, "Stop")] : [];
-  return h("div", { class: "wp-job", role: "listitem" }, h("div", {}, ...parts), ...end);
+interface ListedJob {
+  id: string;
+  name: string;
+  text: string;
+  state: string;
+  done: number;
+  total: number;
+  /** undefined: there is nothing left to stop. */
+  stop: (() => void) | undefined;
+}
+
+/** In the order in which they are listed. */
+function jobsOf(desk: Desk): ListedJob[] {
+  const own = [...desk.pending.value]
+    .filter(([, { state }]) => state === "running")
+    .map(([id, { text, done, total, stop }]): ListedJob => {
+      const name = desk.kindOf(find(desk.layout.value, id)?.kind ?? "")?.title ?? "Panel";
+      return { id: `panel ${id}`, name, text, state: "running", done, total, stop: () => stop?.abort() };
+    });
+  const jobs = desk.connection.jobs.value.map(({ id, name, error, text, state, done, total }): ListedJob => {
+    const goesOn = state === "running" || state === "queued";
+    const stop = goesOn ? (): void => void desk.attempt("cancel", { job: id }) : undefined;
+    return { id: `job ${id}`, name, text: error || text, state, done, total, stop };
+  });
+  return [...own, ...jobs];
+}
+
+interface JobRow {
+  element: HTMLElement;
+  put(job: ListedJob): void;
+}
+
+function createRow(): JobRow {
+  let stop: (() => void) | undefined;
+  const [title, said, bar] = [h("b"), h("span", { class: "sw-dim" }), progressBar()];
+  const end = h("button", { class: "sw-button wp-framed", type: "button", onclick: () => stop?.() }, "Stop");
+  const element = h("div", { class: "wp-job", role: "listitem" }, h("div", {}, title, said, bar.element), end);
+  return {
+    element,
+    put({ name, text, state, done, total, stop: act }) {
+      title.textContent = name;
+      said.textContent = [state, text].filter(Boolean).join(": ");
+      bar.put(done, total);
+      stop = act;
+      bar.element.hidden = end.hidden = !act;
+    },
+  };
 }
 
 const SIZES = ["bytes", "kB", "MB", "GB"];

@@ -126,12 +126,16 @@ async function models(desk: Desk, side: string, now: string): Promise<(Choice | 
 }
 
 function jobsButton(desk: Desk, dialog: Dialog): HTMLElement {
-  const button = h("button", { class: "sw-button", type: "button", title: "Jobs (j)", onclick: dialog.toggle });
+  // the wheel stays the element that it is: put in anew it would turn from its beginning at each word of progress
+  const [wheel, text] = [h("i", { class: "wp-spin" }), h("span")];
+  const props = { class: "sw-button", type: "button", title: "Jobs (j)", onclick: dialog.toggle };
+  const button = h("button", props, wheel, text);
   watch(desk.until, () => {
     const own = [...desk.pending.value.values()].filter(({ state }) => state === "running").length;
     const n = own + desk.connection.jobs.value.filter(({ state }) => state === "running" || state === "queued").length;
     button.classList.toggle("wp-idle", !n);
-    button.replaceChildren(...(n ? [h("i", { class: "wp-spin" })] : []), n ? `${n} running` : "Jobs");
+    wheel.hidden = !n;
+    text.textContent = n ? `${n} running` : "Jobs";
   });
   return button;
 }
