@@ -1,7 +1,7 @@
 /** The head that is pointed at or selected, large: queries down, keys across, their tokens beside them. */
-import { matrixFrame } from "../attention_view/layout";
-import { drawLabels, LABEL_FONT_SIZE, labelRoom } from "../attention_view/matrix/matrix_labels";
-import { EMPTY, paint, type Raster, rasterise } from "../attention_view/patterns/raster";
+import { matrixFrame } from "../core/attention/matrix_frame";
+import { drawLabels, LABEL_FONT_SIZE, labelRoom } from "../core/attention/matrix_labels";
+import { EMPTY, paint, type Raster, rasterise } from "../core/attention/raster";
 import { context, h } from "../core/elements/dom";
 import { draw, sizeOf, watch } from "../core/reactive";
 import type { Head } from "../core/selection";

@@ -1,5 +1,5 @@
 /** What is said of a head and of a cell of it: exactly where its pattern is there, else as near as its slice has it. */
-import { read } from "../attention_view/patterns/pattern";
+import { read } from "../core/attention/pattern";
 import { exact, short } from "../core/format";
 import type { Head } from "../core/selection";
 import { plainAt } from "../core/tokens";

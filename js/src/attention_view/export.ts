@@ -1,11 +1,11 @@
 /** What an attention view writes: Python lines that make it again, and its values as CSV. */
 
+import { forVisible } from "../core/attention/matrix_frame";
+import { read } from "../core/attention/pattern";
 import { csvLine } from "../core/export/files";
 import { python, selectedHeads, selectedTokens, viewCode } from "../core/export/python_code";
 import type { Head } from "../core/selection";
-import { forVisible } from "./matrix/matrix_drawing";
 import { WORDS } from "./opened_head_quantity";
-import { read } from "./patterns/pattern";
 import type { Side } from "./patterns/patterns";
 import { headText, PANEL_TITLES, type State, same } from "./state";
 

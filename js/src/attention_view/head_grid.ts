@@ -1,4 +1,6 @@
 /** All heads as thumbnails: layers down and heads across, or in the order of a statistic. */
+
+import { paint } from "../core/attention/raster";
 import { classHue, className } from "../core/drawing/colour";
 import { context, h } from "../core/elements/dom";
 import type { Tooltip } from "../core/elements/tooltip";
@@ -8,7 +10,6 @@ import { computed, draw, type ReadonlySignal, sizeOf, watch } from "../core/reac
 import type { Head } from "../core/selection";
 import { createGridControls } from "./grid_controls";
 import { folded, GUTTER, HEADER, MOST, ordered, type Places } from "./head_places";
-import { paint } from "./patterns/raster";
 import { atlas, thumbnail } from "./patterns/thumbnails";
 import { headText, PANEL_TITLES, type State } from "./state";
 

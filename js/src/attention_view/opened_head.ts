@@ -1,4 +1,6 @@
 /** The opened head, and those that are pinned beside it: name and legends above, matrices and exact values below. */
+
+import { largestMagnitude } from "../core/attention/pattern";
 import { className } from "../core/drawing/colour";
 import { createLegend } from "../core/drawing/legend";
 import { niceCeiling } from "../core/drawing/scale";
@@ -11,7 +13,6 @@ import { createDetails } from "./exact_values";
 import { createMatrix } from "./matrix/matrix";
 import { quantitySwitch, weightedLegend } from "./opened_head_quantity";
 import { createTokens, tokensButton } from "./opened_head_tokens";
-import { largestMagnitude } from "./patterns/pattern";
 import { headText, PANEL_TITLES, type PanelName, type State, same } from "./state";
 
 const DETAILS_WIDTH = 232;

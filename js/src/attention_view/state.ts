@@ -1,5 +1,8 @@
 /** What an attention view shows, as signals; everything else follows from them. */
 
+import { inside } from "../core/attention/matrix_frame";
+import { countBeyond, largestMagnitude, type Reading } from "../core/attention/pattern";
+import type { Window } from "../core/attention/raster";
 import { magnitudeTable, signedTable, type Table } from "../core/drawing/colour";
 import { niceCeiling, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
@@ -8,10 +11,7 @@ import { batch, computed, type ReadonlySignal, type Signal, signal, trait, untra
 import type { Head, Selection } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { AttentionViewTraits } from "../generated/traits";
-import { inside } from "./layout";
-import { countBeyond, largestMagnitude, type Reading } from "./patterns/pattern";
 import type { Patterns, Quantity, Side } from "./patterns/patterns";
-import type { Window } from "./patterns/raster";
 import { SideBySide } from "./side_by_side";
 import { readStatistics, type Statistics } from "./statistics";
 

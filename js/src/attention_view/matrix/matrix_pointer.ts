@@ -1,4 +1,7 @@
 /** The pointer over a matrix: the note beside it, selecting, zooming and moving. */
+
+import { inside, KEY_LABEL_ANGLE, zoomed } from "../../core/attention/matrix_frame";
+import { isExact, read } from "../../core/attention/pattern";
 import { h } from "../../core/elements/dom";
 import type { Tooltip } from "../../core/elements/tooltip";
 import { exact } from "../../core/format";
@@ -6,8 +9,6 @@ import type { Walker } from "../../core/keyboard/keyboard_grid";
 import { signal, watch } from "../../core/reactive";
 import type { Head } from "../../core/selection";
 import { tokenSpanAt } from "../../core/tokens";
-import { inside, KEY_LABEL_ANGLE, zoomed } from "../layout";
-import { isExact, read } from "../patterns/pattern";
 import { headText, PANEL_TITLES, type PanelName, type State } from "../state";
 import type { Brush, Matrix } from "./matrix_state";
 

@@ -1,7 +1,7 @@
 /** A token on the colour of its number: of the text, and of the examples of a latent. */
-import { cssColour, inkOn } from "../core/drawing/colour";
-import { h } from "../core/elements/dom";
-import type { Part } from "../core/tokens";
+import { cssColour, inkOn } from "../drawing/colour";
+import type { Part } from "../tokens";
+import { h } from "./dom";
 
 /** What is written of a token, its stand-ins dimmed; right-to-left text begins at its right edge. */
 export function tokenBox(
