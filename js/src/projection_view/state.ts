@@ -84,7 +84,11 @@ export class State {
       coloursOf(this.n, this.column.value, this.values.value, this.scale.value, this.table.value, theme.value.dark),
     );
     this.selected = signal(this.#own());
-    selection.subscribe(() => (this.selected.value = this.#own()), until);
+    selection.subscribe(() => {
+      const [now, before] = [this.#own(), this.selected.peek()];
+      // else heads have changed, or tokens
+      if (now.size !== before.size || [...now].some((row) => !before.has(row))) this.selected.value = now;
+    }, until);
     this.colours = computed(() => {
       const [own, selected, only] = [this.ownColours.value, this.selected.value, this.only.value];
       if (!selected.size && only === undefined) return own;

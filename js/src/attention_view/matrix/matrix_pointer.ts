@@ -7,9 +7,9 @@ import type { Tooltip } from "../../core/elements/tooltip";
 import { exact } from "../../core/format";
 import type { Walker } from "../../core/keyboard/keyboard_grid";
 import { signal, watch } from "../../core/reactive";
-import type { Head } from "../../core/selection";
+import { type Head, headText } from "../../core/selection";
 import { tokenSpanAt } from "../../core/tokens";
-import { headText, PANEL_TITLES, type PanelName, type State } from "../state";
+import { PANEL_TITLES, type PanelName, type State } from "../state";
 import type { Brush, Matrix } from "./matrix_state";
 
 export function listenToPointer(matrix: Matrix, walker: Walker, tooltip: Tooltip, until: AbortSignal): void {
