@@ -7,7 +7,7 @@ import { niceCeiling, type Scale } from "../core/drawing/scale";
 import type { Theme } from "../core/elements/theme";
 import { batch, computed, type ReadonlySignal, type Signal, settable, signal, trait, watch } from "../core/reactive";
 import type { Requests } from "../core/requests";
-import type { Head, Selection } from "../core/selection";
+import { type Head, type Selection, sameHeads, withoutHead } from "../core/selection";
 import { type Model, save } from "../core/widget_model";
 import type { AttentionStackTraits } from "../generated/traits";
 import { type Pose, type Shape, STEEPEST } from "./scene";
@@ -71,7 +71,10 @@ export class State {
       return table;
     });
     this.heads = signal(this.#own());
-    selection.subscribe(() => (this.heads.value = this.#own()), until);
+    selection.subscribe(() => {
+      const heads = this.#own();
+      if (!sameHeads(heads, this.heads.peek())) this.heads.value = heads; // else tokens have changed, or notes
+    }, until);
     this.shown = computed(() => this.pointed.value ?? this.heads.value.at(-1));
     this.pattern = computed(() => this.shown.value && this.#kept.entry(String(this.shown.value)).value);
     watch(until, () => {
@@ -160,6 +163,11 @@ export class State {
 
   // -- heads
 
+  pointAt(cell: Cell | undefined): void {
+    const now = this.cell.peek();
+    if (now?.query !== cell?.query || now?.key !== cell?.key) this.cell.value = cell;
+  }
+
   headOf(slice: number): Head {
     return [Math.floor(slice / this.shape.heads), slice % this.shape.heads];
   }
@@ -170,7 +178,7 @@ export class State {
 
   select(head: Head, extend: boolean): void {
     const now = this.heads.peek();
-    const others = now.filter((one) => String(one) !== String(head));
+    const others = withoutHead(now, head);
     if (!extend) this.selection.setHeads(now.length === 1 && !others.length ? [] : [head]);
     else this.selection.setHeads(others.length < now.length ? others : [...now, head]);
   }
