@@ -16,14 +16,14 @@ const running = (id: string, done: number): object => ({
 test("a row of a job stays the element that it is, so that its button keeps the focus and hears clicks", () => {
   const jobs = signal<object[]>([running("1", 0)]);
   const stopped: string[] = [];
-  const desk = {
+  const page = {
     until: new AbortController().signal,
     pending: signal(new Map()),
     layout: signal({ columns: [] }),
     connection: { jobs },
     attempt: (_: string, { job }: { job: string }) => stopped.push(job),
   };
-  const { element, toggle } = jobsDialog(desk as any);
+  const { element, toggle } = jobsDialog(page as any);
   document.body.append(element);
   expect(element.querySelectorAll(".wp-job")).toHaveLength(0); // closed: nothing is made
   toggle();

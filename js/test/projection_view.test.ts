@@ -14,9 +14,9 @@ import {
 } from "../src/projection_view/colours";
 import { frameOf, middleOf, toPlane, zoomedAt } from "../src/projection_view/frame";
 import { inside, rectangle } from "../src/projection_view/lasso";
+import { LayersAndColumns } from "../src/projection_view/layers_and_columns";
 import { Nearest, nextInDirection } from "../src/projection_view/nearest";
-import { Parts } from "../src/projection_view/parts";
-import { PointTexts } from "../src/projection_view/texts";
+import { PointTexts } from "../src/projection_view/point_texts";
 import { FakeModel } from "./fake_model";
 
 const random = (seed: number): (() => number) => {
@@ -159,18 +159,18 @@ test("a layer that is not held is asked for once, and what is on show stays unti
   });
   const until = new AbortController();
   const layer = signal(0);
-  const parts = new Parts(model as any, new Requests(model as any, until.signal, signal(false)));
-  const places = parts.following("layer", layer, until.signal, new Float32Array(2));
+  const loaded = new LayersAndColumns(model as any, new Requests(model as any, until.signal, signal(false)));
+  const places = loaded.following("layer", layer, until.signal, new Float32Array(2));
   expect([...places.value]).toEqual([1, 2]);
   layer.value = 3;
-  void parts.get("layer", 3);
+  void loaded.get("layer", 3);
   const asked = model.sent.filter((one: any) => one.name === "layer") as any[];
   expect(asked.map((one) => one.args)).toEqual([{ layer: 3 }]);
-  expect([[...places.value], parts.status.value]).toEqual([[1, 2], "loading layer 3 …"]);
+  expect([[...places.value], loaded.status.value]).toEqual([[1, 2], "loading layer 3 …"]);
   const answer = new DataView(Float32Array.of(5, 6).buffer);
   model.tell("msg:custom", { v: 1, id: asked[0].id, kind: "res", data: {} }, [answer]);
   await new Promise((done) => setTimeout(done, 0));
-  expect([[...places.value], parts.status.value]).toEqual([[5, 6], ""]);
+  expect([[...places.value], loaded.status.value]).toEqual([[5, 6], ""]);
   layer.value = 0;
   expect([...places.value]).toEqual([1, 2]);
 });

@@ -1,11 +1,11 @@
 /** The stack as an SVG for papers, as it is looked at: a picture a slice, from the back to the front. */
 import { type Figure, hex, legendOf, numbersOf, round, titled } from "../core/export/figure";
 import { short } from "../core/format";
+import { hiddenText } from "./hidden_text";
 import { sceneOf } from "./scene";
 import { sliceNames } from "./slice_names";
 import { edgeOf, picturesOf } from "./slices";
 import type { State } from "./state";
-import { hiddenText } from "./words";
 
 const [WIDTH, HEIGHT] = [680, 480];
 

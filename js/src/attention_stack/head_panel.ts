@@ -1,8 +1,10 @@
 /** The head that is pointed at or selected, large: queries down, keys across, their tokens beside them. */
+
 import { type Frame, matrixFrame } from "../core/attention/matrix_frame";
 import { drawLabels, LABEL_FONT_SIZE, labelRoom, type Pinned } from "../core/attention/matrix_labels";
 import { EMPTY, paint, type Raster, rasterise } from "../core/attention/raster";
 import { context, h } from "../core/elements/dom";
+import { placeIn } from "../core/elements/pointer";
 import type { Theme } from "../core/elements/theme";
 import { createWalker, type Walker } from "../core/keyboard/keyboard_grid";
 import { computed, draw, type ReadonlySignal, sizeOf, watch } from "../core/reactive";
@@ -80,13 +82,10 @@ export function createHeadPanel(state: State, until: AbortSignal): HTMLElement {
     void state.pattern.value;
     if (drawn.value) walker.refresh();
   });
-  place.addEventListener("pointermove", ({ clientX, clientY }) => {
-    const { left, top } = place.getBoundingClientRect();
-    const { left: x, top: y, side } = frame.peek();
-    const cell = {
-      query: Math.floor(((clientY - top - y) / side) * n),
-      key: Math.floor(((clientX - left - x) / side) * n),
-    };
+  place.addEventListener("pointermove", (event) => {
+    const [x, y] = placeIn(place, event);
+    const { left, top, side } = frame.peek();
+    const cell = { query: Math.floor(((y - top) / side) * n), key: Math.floor(((x - left) / side) * n) };
     const isCell = cell.key >= 0 && cell.key <= cell.query && cell.query < n;
     state.pointAt(isCell && state.heads.peek().length ? cell : undefined);
   });

@@ -1,6 +1,8 @@
 /** The stack: what is drawn when, what the pointer does, names of layers, and how many heads are hidden. */
 
+import { mix } from "../core/drawing/colour";
 import { context, h } from "../core/elements/dom";
+import { followPointer, placeIn, zoomOfWheel } from "../core/elements/pointer";
 import { rgbOf, type Theme } from "../core/elements/theme";
 import type { Tooltip } from "../core/elements/tooltip";
 import { createWalker } from "../core/keyboard/keyboard_grid";
@@ -78,7 +80,7 @@ function marksOf(state: State): Uint8Array {
 function unmarked(state: State): Pick<Slices, "marks" | "edges"> {
   const marks = new Uint8Array(state.shape.layers * state.shape.heads);
   const { ink, groundRgb, select, accent } = state.theme.value;
-  const line = (rgbOf(ink) ?? [128, 128, 128]).map((part, at) => 0.22 * part + 0.78 * groundRgb[at]!);
+  const line = mix(groundRgb, rgbOf(ink) ?? [128, 128, 128], 0.22);
   return { marks, edges: [line, rgbOf(select) ?? [255, 0, 128], rgbOf(accent) ?? [0, 128, 255]] };
 }
 
@@ -109,10 +111,7 @@ function listen(
   size: ReadonlySignal<readonly [number, number]>,
   until: AbortSignal,
 ): void {
-  const place = (event: MouseEvent): readonly [number, number] => {
-    const { left, top } = element.getBoundingClientRect();
-    return [event.clientX - left, event.clientY - top];
-  };
+  const place = (event: MouseEvent): readonly [number, number] => placeIn(element, event);
   const point = ([x, y]: readonly [number, number]): Head | undefined => {
     const found = pick(scene.peek(), x, y, isDrawn(slices.peek()));
     const head = found && state.headOf(found.slice);
@@ -134,11 +133,10 @@ function listen(
   });
   on("pointerdown", (down) => {
     if (down.button > 1) return;
-    element.setPointerCapture(down.pointerId);
     const [start, before] = [place(down), state.pose.peek()];
     const moves = down.altKey || down.button === 1;
     let dragged = false;
-    element.onpointermove = (move) => {
+    const drag = (move: PointerEvent): void => {
       const at = place(move);
       const [dx, dy] = [at[0] - start[0], at[1] - start[1]];
       dragged ||= Math.hypot(dx, dy) > STILL;
@@ -147,19 +145,19 @@ function listen(
       if (moves) state.look({ x: before.x + dx, y: before.y + dy }, false);
       else state.look({ turn: before.turn + dx * 0.4, tilt: before.tilt + dy * 0.4 }, false);
     };
-    element.onlostpointercapture = () => {
-      element.onpointermove = element.onlostpointercapture = null;
+    followPointer(element, down, drag, () => {
       state.commitPose();
       const head = dragged ? undefined : point(start);
       if (head) state.select(head, down.shiftKey);
-    };
+    });
   });
   on(
     "wheel",
     (event) => {
-      if (!event.ctrlKey && !event.metaKey) return; // the notebook scrolls
+      const by = zoomOfWheel(event);
+      if (!by) return;
       event.preventDefault();
-      state.zoomAt(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), ...place(event), ...size.peek());
+      state.zoomAt(by, ...place(event), ...size.peek());
     },
     false,
   );

@@ -1,10 +1,12 @@
 /** Colours of points: a hue a class, a scale for numbers whose zero is a grey, since a point has no cell around it. */
+
 import { classHue, hexRgb, mix, pack, seenTable, signedTable, type Table, unpack } from "../core/drawing/colour";
 import { entryOf, type Scale } from "../core/drawing/scale";
 import type { Rgb, Theme } from "../core/elements/theme";
+import { readable } from "../core/tokens";
 
 /** As scope_widgets/widgets/figures/projection.py has them; the letters are those of classes of heads. */
-const HUES = ["P", "N", "I", "B", "S", "-", "D", "F"];
+const HUES = ["P", "N", "I", "B", "D", "S", "-", "F"];
 const OTHER: Rgb = [154, 160, 168];
 /** The opacity of a colour that is drawn as a ring, not as a disc: of a point without a class or number. */
 const HOLLOW = 128;
@@ -87,3 +89,6 @@ export function dimmed(
 ): Uint32Array {
   return colours.map((colour, point) => (counts(point) ? colour : mixed(ground, colour, share)));
 }
+
+/** The name of a column or class; one that is empty is seen too. */
+export const seenName = (name: string, limit: number): string => readable(name, limit) || "∅";

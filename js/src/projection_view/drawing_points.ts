@@ -1,7 +1,7 @@
 /** Points on a canvas: by WebGL in one call, or pixel by pixel where there is none. */
 
 import type { Renderer } from "../core/webgl/canvas";
-import { programOf, uniformsOf } from "../core/webgl/context";
+import { attributesOf, programOf, uniformsOf } from "../core/webgl/context";
 import { isHollow } from "./colours";
 import type { Frame } from "./frame";
 
@@ -52,21 +52,9 @@ void main() {
 export function webglPoints(gl: WebGL2RenderingContext): Renderer<Points> {
   const program = programOf(gl, VERTEX, FRAGMENT);
   const uniforms = uniformsOf(gl, program, ["u_frame", "u_screen", "u_share", "u_size"]);
-  const sent = new Map<string, unknown>();
-  const buffers = new Map(["a_place", "a_from", "a_colour", "order"].map((name) => [name, gl.createBuffer()]));
-  /** Send an array unless it is what was sent before. */
-  const put = (name: string, target: number, values: ArrayBufferView): void => {
-    gl.bindBuffer(target, buffers.get(name)!);
-    if (sent.get(name) === values) return;
-    gl.bufferData(target, values, gl.DYNAMIC_DRAW);
-    sent.set(name, values);
-  };
-  const attribute = (name: string, values: ArrayBufferView, size: number, type: number, unit: boolean): void => {
-    put(name, gl.ARRAY_BUFFER, values);
-    const at = gl.getAttribLocation(program, name);
-    gl.enableVertexAttribArray(at);
-    gl.vertexAttribPointer(at, size, type, unit, 0, 0);
-  };
+  const attribute = attributesOf(gl, program);
+  const ranks = gl.createBuffer();
+  let sent: Uint32Array | undefined;
   return {
     draw({ places, from, share, colours, order, size, frame }, width, height, ratio) {
       gl.viewport(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight);
@@ -75,9 +63,9 @@ export function webglPoints(gl: WebGL2RenderingContext): Renderer<Points> {
       gl.useProgram(program);
       gl.enable(gl.BLEND);
       gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-      attribute("a_place", places, 2, gl.FLOAT, false);
-      attribute("a_from", from, 2, gl.FLOAT, false);
-      attribute("a_colour", colours, 4, gl.UNSIGNED_BYTE, true);
+      attribute("a_place", places, { size: 2, type: gl.FLOAT });
+      attribute("a_from", from, { size: 2, type: gl.FLOAT });
+      attribute("a_colour", colours, { size: 4, type: gl.UNSIGNED_BYTE, isShare: true });
       const { scale, dx, dy } = frame;
       // what is in the middle of the screen is taken away first: far into a zoom float32 would not hold the rest
       gl.uniform4f(uniforms.u_frame, scale, scale, (width / 2 - dx) / scale, (dy - height / 2) / scale);
@@ -85,7 +73,9 @@ export function webglPoints(gl: WebGL2RenderingContext): Renderer<Points> {
       gl.uniform1f(uniforms.u_share, share);
       gl.uniform1f(uniforms.u_size, size * ratio);
       if (order) {
-        put("order", gl.ELEMENT_ARRAY_BUFFER, order);
+        gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, ranks);
+        if (order !== sent) gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, order, gl.DYNAMIC_DRAW);
+        sent = order;
         gl.drawElements(gl.POINTS, order.length, gl.UNSIGNED_INT, 0);
       } else gl.drawArrays(gl.POINTS, 0, places.length / 2);
     },

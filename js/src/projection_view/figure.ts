@@ -3,8 +3,7 @@ import { hexColour } from "../core/drawing/colour";
 import { type Figure, hex, legendOf, numbersOf, round, titled } from "../core/export/figure";
 import { xml } from "../core/export/files";
 import { count, short } from "../core/format";
-import { plain } from "../core/tokens";
-import { hueOf, isHollow, missingColour, otherColour, shownClasses } from "./colours";
+import { hueOf, isHollow, missingColour, otherColour, seenName, shownClasses } from "./colours";
 import { canvasPoints } from "./drawing_points";
 import { frameOf } from "./frame";
 import type { State } from "./state";
@@ -102,7 +101,7 @@ function key(state: State, left: number, top: number): { svg: string; height: nu
   const missing: Entry[] = column.missing ? [[missingColour(), `none (${count(column.missing)})`]] : [];
   if (!column.classes) {
     const scale = state.scale.peek();
-    const name = `${plain(column.name, 60).replaceAll("·", " ")}${scale.kind === "log" ? ", logarithmic" : ""}`;
+    const name = `${seenName(column.name, 60)}${scale.kind === "log" ? ", logarithmic" : ""}`;
     const bar = legendOf("pv-scale", state.table.peek(), numbersOf(scale, short), name, left + 8, top);
     const rest = entries(missing, left, top + 32, hex(theme.dim));
     return { svg: bar + rest.svg, height: 36 + (missing.length ? rest.height : 0) };
@@ -110,10 +109,7 @@ function key(state: State, left: number, top: number): { svg: string; height: nu
   const shown = shownClasses(column.classes);
   const named: Entry[] = column.classes
     .slice(0, shown)
-    .map((name, at) => [
-      hueOf(at, theme.dark),
-      `${plain(name, 40).replaceAll("·", " ")} (${count(column.counts[at]!)})`,
-    ]);
+    .map((name, at) => [hueOf(at, theme.dark), `${seenName(name, 40)} (${count(column.counts[at]!)})`]);
   const others: Entry[] =
     column.classes.length > shown
       ? [

@@ -3,8 +3,8 @@ import { bytes } from "../core/bytes";
 import { h } from "../core/elements/dom";
 import { download } from "../core/export/files";
 import { signal, watch } from "../core/reactive";
-import type { Desk } from "./desk";
 import { find, parsed } from "./layout";
+import type { PageState } from "./page_state";
 import { progressBar } from "./progress_bar";
 import { columnsWanted, type ThemeChoice, theme } from "./settings";
 
@@ -13,7 +13,7 @@ export interface Dialog {
   toggle(): void;
 }
 
-export function createDialog(title: string, fill: (body: HTMLElement, close: () => void) => void): Dialog {
+function createDialog(title: string, fill: (body: HTMLElement, close: () => void) => void): Dialog {
   const body = h("div", { class: "wp-dialog-body" });
   const element = h(
     "dialog",
@@ -99,7 +99,7 @@ export const settingsDialog = (): Dialog =>
   });
 
 /** What runs: panels of this page that are being made, and jobs of the server. */
-export const jobsDialog = (desk: Desk): Dialog => {
+export const jobsDialog = (page: PageState): Dialog => {
   const list = h("div", { class: "wp-jobs", role: "list" });
   const nothing = h("p", { class: "sw-dim" }, "Nothing runs. What takes long is listed here, and can be stopped.");
   const open = signal(false);
@@ -110,9 +110,9 @@ export const jobsDialog = (desk: Desk): Dialog => {
   dialog.element.addEventListener("close", () => (open.value = false));
   // a row stays the element that it is, whatever arrives: its button would lose the focus, and clicks
   const rows = new Map<string, JobRow>();
-  watch(desk.until, () => {
+  watch(page.until, () => {
     if (!open.value) return;
-    const listed = jobsOf(desk);
+    const listed = jobsOf(page);
     const wanted = new Set(listed.map(({ id }) => id));
     for (const [id, { element }] of rows)
       if (!wanted.has(id)) {
@@ -143,16 +143,16 @@ interface ListedJob {
 }
 
 /** In the order in which they are listed. */
-function jobsOf(desk: Desk): ListedJob[] {
-  const own = [...desk.pending.value]
+function jobsOf(page: PageState): ListedJob[] {
+  const own = [...page.pending.value]
     .filter(([, { state }]) => state === "running")
     .map(([id, { text, done, total, stop }]): ListedJob => {
-      const name = desk.kindOf(find(desk.layout.value, id)?.kind ?? "")?.title ?? "Panel";
+      const name = page.kindOf(find(page.layout.value, id)?.kind ?? "")?.title ?? "Panel";
       return { id: `panel ${id}`, name, text, state: "running", done, total, stop: () => stop?.abort() };
     });
-  const jobs = desk.connection.jobs.value.map(({ id, name, error, text, state, done, total }): ListedJob => {
+  const jobs = page.connection.jobs.value.map(({ id, name, error, text, state, done, total }): ListedJob => {
     const goesOn = state === "running" || state === "queued";
-    const stop = goesOn ? (): void => void desk.attempt("cancel", { job: id }) : undefined;
+    const stop = goesOn ? (): void => void page.attempt("cancel", { job: id }) : undefined;
     return { id: `job ${id}`, name, text: error || text, state, done, total, stop };
   });
   return [...own, ...jobs];
@@ -193,25 +193,25 @@ function sizeText(size: number): string {
 }
 
 /** The files of the workspace: what the session is written to, and layouts to go back to. */
-export const filesDialog = (desk: Desk): Dialog =>
+export const filesDialog = (page: PageState): Dialog =>
   createDialog("Files", (body, close) => {
     const listed = h("div", { class: "wp-files", role: "list" });
     const name = h("input", { class: "wp-input", type: "text", value: "session", "aria-label": "Name" });
     const save = async (what: string, end: string): Promise<void> => {
-      if (what === "layout") await desk.keep();
+      if (what === "layout") await page.keep();
       const stem = name.value.trim() || "session";
-      const answer = await desk.attempt("save", { name: `${stem}${end}`, what });
-      if (answer) desk.say(`${answer.data.name} is in the workspace, ${sizeText(answer.data.size)}.`);
+      const answer = await page.attempt("save", { name: `${stem}${end}`, what });
+      if (answer) page.say(`${answer.data.name} is in the workspace, ${sizeText(answer.data.size)}.`);
       await show();
     };
     const button = (text: string, what: string, end: string): HTMLElement =>
       h("button", { class: "sw-button wp-framed", type: "button", onclick: () => void save(what, end) }, text);
     const fetched = async (file: string): Promise<Uint8Array<ArrayBuffer> | undefined> => {
-      const answer = await desk.attempt("read", { name: file });
+      const answer = await page.attempt("read", { name: file });
       return answer && bytes(answer.buffers[0]!).slice();
     };
     const show = async (): Promise<void> => {
-      const answer = await desk.attempt("files");
+      const answer = await page.attempt("files");
       const files = (answer?.data.files ?? []) as { name: string; size: number; changed: number }[];
       listed.replaceChildren(
         ...files.map((file) => {
@@ -234,8 +234,8 @@ export const filesDialog = (desk: Desk): Dialog =>
               const saved = data && parsed(new TextDecoder().decode(data));
               if (saved) {
                 close();
-                await desk.restore(saved);
-              } else if (data) desk.say(`${file.name} holds no layout.`, true);
+                await page.restore(saved);
+              } else if (data) page.say(`${file.name} holds no layout.`, true);
             });
             row.append(open);
           }
@@ -245,7 +245,7 @@ export const filesDialog = (desk: Desk): Dialog =>
       );
     };
     body.replaceChildren(
-      h("p", { class: "sw-dim" }, `The folder "${desk.connection.workspace}" beside the server.`),
+      h("p", { class: "sw-dim" }, `The folder "${page.connection.workspace}" beside the server.`),
       h(
         "div",
         { class: "wp-save" },

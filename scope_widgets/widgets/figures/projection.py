@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: hues of classes on paper, as js/src/projection_view/colours.ts has them, and of classes without one; what has no
 #: value is a ring of that grey
-_NAMES = ("00589f", "c46b00", "0a874e", "af538f", "2381b9", "a93b00", "878962", "6b4d00")
+_NAMES = ("00589f", "c46b00", "0a874e", "af538f", "878962", "2381b9", "a93b00", "6b4d00")
 HUES = np.array([[int(one[at : at + 2], 16) for at in (0, 2, 4)] for one in _NAMES], np.uint8)
 OTHER = np.array([0x9A, 0xA0, 0xA8], np.uint8)
 #: more points are a picture, of so many pixels a point of paper

@@ -2,7 +2,7 @@
 import { type Signal, signal } from "../reactive";
 import type { Pattern } from "./pattern";
 
-export const KEPT_BYTES = 96_000_000;
+const KEPT_BYTES = 96_000_000;
 
 interface Asked {
   controller: AbortController;
