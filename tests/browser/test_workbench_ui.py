@@ -73,6 +73,20 @@ def test_it_opens_with_views_and_keeps_its_state(page: Any, screenshot: Any) -> 
     screenshot(page, "workbench_ui", compared=False)
 
 
+def test_a_dark_workbench_is_dark_throughout(page: Any, screenshot: Any) -> None:
+    """The page and each view in it have light ink on a dark ground, whichever was there first."""
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(
+        """() => [document.body, ...document.querySelectorAll(".wp-panel .sw")].every((one) => {
+          const light = (colour) => Math.max(...colour.match(/[0-9.]+/g).slice(0, 3).map(Number));
+          const { color, backgroundColor } = getComputedStyle(one);
+          return light(color) > 150 && light(backgroundColor) < 60;
+        })"""
+    )
+    assert page.locator(".wp-panel .sw").count()
+    screenshot(page, "workbench_ui_dark", compared=False)
+
+
 def test_panels_are_added_moved_closed_and_come_back(page: Any) -> None:
     before = panels(page)
     add(page, "Tokens")
