@@ -89,14 +89,39 @@ def read_bytes(path: str | Path, most: int = MOST_TEXT) -> bytes:
     ValueError
         Where it is no file (a device or a pipe has no end), cannot be opened, or is longer than `most` bytes.
     """
+    with _opening(path) as (shown, size):
+        if size > most:
+            raise ValueError(f"{shown!r} has {size:,} bytes; a file of its kind has {most:,} at most.")
+        return Path(path).read_bytes()
+
+
+def lines_of(path: str | Path, longest: int) -> Iterator[bytes | None]:
+    """Yield the lines of a file of any length, without their ends; None for one of more than `longest` bytes.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_bytes`.
+    """
+    with _opening(path), open(path, "rb") as file:
+        while line := file.readline(longest + 1):
+            if line.endswith(b"\n") or len(line) <= longest:
+                yield line.removesuffix(b"\n")
+                continue
+            yield None
+            while line and not line.endswith(b"\n"):
+                line = file.readline(longest + 1)
+
+
+@contextmanager
+def _opening(path: str | Path) -> Iterator[tuple[str, int]]:
+    """Yield the name of a file and its bytes; raise as `read_bytes` does for what is none, or cannot be read."""
     shown = os.fspath(check_name(path))
     try:
         about = os.stat(path)
         if not stat.S_ISREG(about.st_mode):
             raise ValueError(f"{shown!r} is no file: give the path of one.")
-        if about.st_size > most:
-            raise ValueError(f"{shown!r} has {about.st_size:,} bytes; a file of its kind has {most:,} at most.")
-        return Path(path).read_bytes()
+        yield shown, about.st_size
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {shown!r}.") from None
     except OSError as error:

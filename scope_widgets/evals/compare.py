@@ -21,6 +21,7 @@ from scope_widgets.evals.metrics import TaskScores
 from scope_widgets.evals.run import SuiteLike, chosen_suites, measured, options_of
 from scope_widgets.evals.tracked import note_metrics
 from scope_widgets.experiments.statistics.bca import bca_interval
+from scope_widgets.experiments.statistics.half_width import HALF_WIDTH
 from scope_widgets.experiments.statistics.multiple_comparisons import correct
 from scope_widgets.experiments.statistics.paired_tests import (
     clustered_error,
@@ -31,9 +32,6 @@ from scope_widgets.experiments.statistics.paired_tests import (
     yes_no_error,
 )
 from scope_widgets.models.microscope import Microscope
-
-#: of a normal distribution, for 95 %
-_Z = 1.959964
 
 
 def compare(
@@ -248,6 +246,6 @@ def _row(one: TaskScores, before: Array, after: Array, bound: float, seed: int) 
     if freedom and np.ptp(before) == np.ptp(after) == 0:  # all 0, such as swear words: there may be rare ones
         error = max(error, 1 / (len(before) + 2))
     if low == high and error:  # nothing has changed, or all in one way: the bootstrap knows of nothing else
-        low, high = mean - _Z * error, mean + _Z * error
+        low, high = mean - HALF_WIDTH * error, mean + HALF_WIDTH * error
     first, second = (float((side * one.weights).sum() / one.weights.sum()) for side in (before, after))
     return _Row(len(before), one.n_clusters, first, second, mean, low, high, p, error, freedom, bound)
