@@ -189,6 +189,33 @@ def test_the_opened_head_by_keyboard(show: Any, browser_page: Any, trace: Any) -
     assert "key 9 " in cell.get_attribute("aria-label")
 
 
+def test_pointing_at_cells_paints_no_head_anew(show: Any, browser_page: Any) -> None:
+    _, place = show(selected_heads=[(4, 2)])
+    place.get_by_role("region", name="Head").get_by_text("selected").wait_for()
+    browser_page.evaluate(
+        """() => {
+          const put = CanvasRenderingContext2D.prototype.putImageData;
+          globalThis.painted = 0;
+          CanvasRenderingContext2D.prototype.putImageData = function (...all) {
+            painted++;
+            return put.apply(this, all);
+          };
+        }"""
+    )
+    box = place.locator(".as-matrix").bounding_box()
+    said = set()
+    for share in (0.5, 0.6, 0.7):
+        browser_page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + share * box["height"])
+        frame(browser_page)
+        said.add(place.locator(".as-note").inner_text())
+    assert len(said) == 3
+    assert browser_page.evaluate("painted") == 0
+    browser_page.mouse.move(5, 5)
+    place.get_by_role("button", name="linear").click()
+    frame(browser_page)
+    assert browser_page.evaluate("painted") > 0  # another scale does
+
+
 def test_only_a_stack_that_lies_in_the_plane_of_the_screen_is_called_flat(show: Any, browser_page: Any) -> None:
     view, place = show(spread=1.0)
     flat = place.get_by_role("button", name="flat")
