@@ -130,8 +130,7 @@ function entries(all: readonly Entry[], left: number, top: number, ink: string):
   const svg = all.map(([colour, words]) => {
     const room = 16 + words.length * 6.4 + 12;
     if (x > left && x + room > left + WIDTH) [x, y] = [left, y + 16];
-    const one =
-      dot(x + 5, y - 4, 4.5, colour) + `<text x="${round(x + 14)}" y="${y}" fill="${ink}">${xml(words)}</text>`;
+    const one = `${dot(x + 5, y - 4, 4.5, colour)}<text x="${round(x + 14)}" y="${y}" fill="${ink}">${xml(words)}</text>`;
     x += room;
     return one;
   });
