@@ -10,7 +10,7 @@ import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 from numpy.lib import format as npy
@@ -293,12 +293,31 @@ def array(entry: Any) -> np.ndarray[Any, Any]:
 def npy_array(data: bytes) -> np.ndarray[Any, Any]:
     """Return the array of an .npy file; raise ValueError where its header asks for more than there is."""
     file = io.BytesIO(data)
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
-    shape, by_columns, dtype = read(file)
-    if dtype.name not in DTYPES or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-        raise ValueError(f"an array of {dtype.name} {list(shape)} is not as long as its shape says")
+    shape, by_columns, dtype = npy_header(file, len(data))
     flat = np.frombuffer(bytearray(data[file.tell() :]), dtype)
     return flat.reshape(shape, order="F" if by_columns else "C")
+
+
+def npy_header(file: BinaryIO, size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return the shape, whether it is by columns, and the dtype of an .npy file, of which no number is read.
+
+    Parameters
+    ----------
+    file : binary file
+        At its begin; it is left at its numbers.
+    size : int
+        Bytes of the whole of it.
+
+    Raises
+    ------
+    ValueError
+        Where the header asks for more, or less, than there is.
+    """
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
+    shape, by_columns, dtype = read(file)
+    if dtype.name not in DTYPES or math.prod(shape) * dtype.itemsize != size - file.tell():
+        raise ValueError(f"an array of {dtype.name} {list(shape)} is not as long as its shape says")
+    return shape, by_columns, dtype
 
 
 def numbers(values: list[Any], dtype: str) -> list[Any]:
