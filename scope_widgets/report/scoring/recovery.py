@@ -11,6 +11,7 @@ prompts that cancel, hence h.
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,7 @@ import numpy as np
 from scope_widgets._types import Array
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
 from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
-from scope_widgets.experiments.statistics.rounding import vanishes
+from scope_widgets.experiments.statistics.rounding import share, vanishes
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.microscope import Microscope
@@ -26,6 +27,8 @@ from scope_widgets.models.microscope import Microscope
 #: R is the worst of these; zero ablation alone flatters what never sees zeros
 ABLATIONS: Final[tuple[CircuitAblation, ...]] = ("counterfactual", "resample", "mean")
 DRAWS: Final = 2000
+#: what counts as nothing of a recovery, at least: rounding of sums over pairs and draws
+_LEAST: Final = 1e-6
 #: resampling is an expectation: the mean over so many prompts of which a pair is given the activations, at most
 DONORS: Final = 4
 
@@ -114,6 +117,12 @@ class Recovered:
         none = mean(self.empty[:, 1])[..., None, :]
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.asarray(1 - mean(self.divergence) / np.where(none > 0, none, np.nan))
+
+    @cached_property
+    def rounding(self) -> float:
+        """The difference that rounding alone may make to R: that of the metric as a share of what is recovered."""
+        shares = share(self.floor, np.abs(self.full.mean() - self.empty[:, 0].mean(-1)), self.floor)
+        return float(np.nan_to_num(shares, nan=0.0).max(initial=_LEAST))
 
     def R(self, weights: Array | None = None) -> Array:
         """Return the recovery of each set, the worst of the ablations, `[set]` or `[draw, set]`; 0 where undefined."""
