@@ -208,6 +208,11 @@ class CircuitRun:
         """Kullback-Leibler divergence of a run's last logits from the whole model's, in nats."""
         return metric_of("kl", self.scope.tokenizer, None, None, len(self.task), self._logits)
 
+    @cached_property
+    def divergence_floor(self) -> float:
+        """The difference that rounding alone may make to a divergence of 0."""
+        return self.divergence.floor(self.scope, self._logits)
+
     def faithfulness(self, metric: Array) -> Array:
         """Return `(m - m(empty)) / (m(full) - m(empty))` of mean metrics `[..., pair]`; NaN where that is rounding."""
         shares: Array = np.asarray(share(metric.mean(-1) - self.empty.mean(), self.scale, self.floor))

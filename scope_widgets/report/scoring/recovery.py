@@ -19,7 +19,7 @@ import numpy as np
 from scope_widgets._types import Array
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun, Mask
 from scope_widgets.experiments.circuit.circuit_ablation import CircuitAblation
-from scope_widgets.experiments.statistics.rounding import share, vanishes
+from scope_widgets.experiments.statistics.rounding import share
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.edges.graph import Graph
 from scope_widgets.models.microscope import Microscope
@@ -70,7 +70,8 @@ class RecoveryRun:
     def measure(self, masks: Mask) -> Recovered:
         """Run sets of edges `[set, edge]` by themselves; none runs twice."""
         values = self._values(np.atleast_2d(masks))
-        return Recovered(values[:, :, 0], values[:, :, 1], self.runs[0].full, self._empty, self.runs[0].floor)
+        run = self.runs[0]
+        return Recovered(values[:, :, 0], values[:, :, 1], run.full, self._empty, run.floor, run.divergence_floor)
 
     def _values(self, masks: Mask) -> Array:
         """Return `[set, ablation, metric and divergence, pair]`."""
@@ -92,12 +93,15 @@ class Recovered:
     full : ndarray [pair]
     empty : ndarray [ablation, metric and divergence, pair]
         Of no edges.
-    floor : float
-        The difference that rounding alone may make to the metric.
+    floor, divergence_floor : float
+        The difference that rounding alone may make to the metric, and to the divergence.
     """
 
-    def __init__(self, metric: Array, divergence: Array, full: Array, empty: Array, floor: float) -> None:
-        self.metric, self.divergence, self.full, self.empty, self.floor = metric, divergence, full, empty, floor
+    def __init__(
+        self, metric: Array, divergence: Array, full: Array, empty: Array, floor: float, divergence_floor: float
+    ) -> None:
+        self.metric, self.divergence, self.full, self.empty = metric, divergence, full, empty
+        self.floor, self.divergence_floor = floor, divergence_floor
 
     def f(self, weights: Array | None = None) -> Array:
         """Return the share of the metric that each recovers, `[set, ablation]`.
@@ -108,15 +112,13 @@ class Recovered:
         none = mean(self.empty[:, 0])
         whole = mean(self.full)[..., None] - none
         part = mean(self.metric) - none[..., None, :]
-        whole = np.where(vanishes(whole, self.floor), np.nan, whole)
-        return np.asarray(part / whole[..., None, :])
+        return np.asarray(share(part, whole[..., None, :], self.floor))
 
     def h(self, weights: Array | None = None) -> Array:
         """Return one less the share of the divergence that is left, as `f`."""
         mean = _mean(weights, len(self.full))
         none = mean(self.empty[:, 1])[..., None, :]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(1 - mean(self.divergence) / np.where(none > 0, none, np.nan))
+        return np.asarray(1 - share(mean(self.divergence), none, self.divergence_floor))
 
     @cached_property
     def rounding(self) -> float:
