@@ -30,8 +30,9 @@ def score_of(
 ) -> TransparencyScore:
     """Return the score of what is verified; entries that are not have no part in it, nor in its prompts.
 
-    The seed of each behaviour is a hash of its verified entries: nobody can choose entries by the prompts that they
-    will be scored on, and whatever else was submitted leaves the score as it is, bit for bit.
+    The seed of each behaviour is a hash of its verified entries and of the prompts that are said to have been looked
+    at: nobody can choose entries by the prompts that they will be scored on, nor take hard ones out by calling them
+    seen. Whatever other entries were submitted leave the score as it is, bit for bit.
     """
     graph = graph_of(scope)
     found: list[BehaviourScore] = []
@@ -78,5 +79,7 @@ def _scored(
 
 
 def _seed(documentation: Documentation, entries: list[Entry]) -> int:
-    said = "\n".join([documentation.fingerprint, documentation.suite, *sorted(entry.content for entry in entries)])
+    seen = sorted(set(documentation.discovery.get(entries[0].behaviour, [])))
+    contents = sorted(entry.content for entry in entries)
+    said = "\n".join([documentation.fingerprint, documentation.suite, *contents, *seen])
     return int(hashlib.sha256(said.encode()).hexdigest()[:12], 16)
