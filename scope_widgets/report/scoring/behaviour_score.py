@@ -112,8 +112,8 @@ def score_edges(
 def above_chance(R: Array, floor: float) -> tuple[Array, Array, Array]:
     """Return R of a documentation, the N of the random ones beside it, and kappa; `R` is `[..., 1 + random]`.
 
-    Where random ones recover all, up to `floor`, nothing can be above them, and kappa is 0. Of few random ones the percentile is the next larger of them, so that one more random one exceeds it in one of
-    twenty cases at most.
+    Of few random ones the percentile is the next larger of them, so that one more random one exceeds it in one of
+    twenty cases at most. Where it is all, up to `floor`, nothing is above it, and kappa is 0.
     """
     own = R[..., 0]
     N = np.percentile(R[..., 1:], _PERCENTILE, axis=-1, method="higher")

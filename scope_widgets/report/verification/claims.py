@@ -183,8 +183,10 @@ def _logit(donated: Donated, pool: Task, kept_in: Array, role: str, sign: int, s
 
 
 def _token(pool: Task, pair: int, role: str) -> int | None:
+    """Return the token of a pair at a role, which may stand at several positions; None where there are several."""
     found = value(pool, pair, role)
-    return found[1][0] if found is not None and len(found[1]) == 1 else None
+    tokens = set() if found is None else set(found[1])
+    return tokens.pop() if len(tokens) == 1 else None
 
 
 def _evidence(
