@@ -88,12 +88,15 @@ def claim_evidence(donated: Donated, pool: Task, entry: Entry, lost: Array, seed
 
 
 def _agree(moved: Array, effect: Array, roles: str, seed: int) -> Evidence:
-    """Return which share of the effect is kept with activations of prompts that agree."""
+    """Return which share of the effect is kept with activations of prompts that agree.
+
+    Prompt by prompt: what moves the metric up here and down there is kept no more than what moves it one way.
+    """
     weights = bootstrap_weights(len(moved), seed)
     with np.errstate(divide="ignore", invalid="ignore"):
-        draws = 1 - np.abs(weights @ moved) / np.abs(weights @ effect)
-    whole = abs(float(effect.mean()))
-    share = 1 - abs(float(moved.mean())) / whole if whole else 0.0
+        draws = 1 - (weights @ np.abs(moved)) / (weights @ np.abs(effect))
+    whole = float(np.abs(effect).mean())
+    share = 1 - float(np.abs(moved).mean()) / whole if whole else 0.0
     low, high = _interval(draws)
     put = f"what the components write on another prompt with the same {roles}"
     return _evidence("agree", share, low, high, float(chance(moved)), KEPT, moved, seed, put, share >= KEPT)
