@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, features, report
+from scope_widgets.report.verification import features as tests
 from scope_widgets.report.verification.features import auc
 
 WORDS = ("the", "to", "and")
@@ -49,6 +50,15 @@ def test_a_true_claim_is_verified_and_another_rejected(scope, sae):
     assert firing.effect > firing.null
     assert ablation.effect > 0
     assert done.score.value == 0.0  # features have no edges
+
+
+def test_what_could_not_be_taken_out_is_not_verified(scope, sae, monkeypatch):
+    suite = report.Suite("names", (report.SUITE["ioi"],))
+    entry = report.Entry("feature", ("0.0",), "ioi", {"fires_on": ["the"]})
+    monkeypatch.setattr(tests, "_ablation", lambda *_: [])
+    (done,) = report.document(scope, [entry], suite=suite).verify(scope, n=16, suite=suite, saes=sae).entries
+    assert done.status == "untested"
+    assert "fewer than two of the prompts" in done.reason
 
 
 def test_the_area_is_that_of_all_pairs():

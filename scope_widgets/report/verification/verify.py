@@ -118,6 +118,9 @@ def _correct(found: dict[str, Entry]) -> None:
                     f"Its claim tells its tokens with an AUC of {first.effect:.2f}, and {LEAST_AUC} is needed {over}."
                 )
             entry = replace(entry, status="rejected", reason=reason)
+        elif entry.kind == "feature" and len(entry.evidence) < 2:
+            reason = "It fires on fewer than two of the prompts, so that what is lost without it cannot be tested."
+            entry = replace(entry, reason=reason)
         elif entry.kind == "feature":
             failed = [one for one in entry.evidence[1:] if not one.passed]
             entry = replace(
