@@ -2,13 +2,11 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from scope_widgets import Microscope, features, report
 from scope_widgets.report.verification import features as tests
-from scope_widgets.report.verification.features import auc
 
 WORDS = ("the", "to", "and")
 
@@ -59,13 +57,6 @@ def test_what_could_not_be_taken_out_is_not_verified(scope, sae, monkeypatch):
     (done,) = report.document(scope, [entry], suite=suite).verify(scope, n=16, suite=suite, saes=sae).entries
     assert done.status == "untested"
     assert "fewer than two of the prompts" in done.reason
-
-
-def test_the_area_is_that_of_all_pairs():
-    rng = np.random.default_rng(0)
-    values, labels = rng.integers(0, 4, 60).astype(float), rng.random(60) < 0.4
-    pairs = values[labels][:, None] - values[~labels]
-    assert auc(values, labels) == pytest.approx(((pairs > 0) + 0.5 * (pairs == 0)).mean())
 
 
 def test_a_writer_says_on_which_tokens_latents_fire():

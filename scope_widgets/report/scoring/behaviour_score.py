@@ -9,11 +9,12 @@ import numpy as np
 
 from scope_widgets._types import Array
 from scope_widgets.circuits.evaluation.circuit_run import Mask
+from scope_widgets.experiments.statistics.bootstrap import bootstrap_weights
 from scope_widgets.experiments.statistics.rounding import share
 from scope_widgets.experiments.task import Task
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.entries.components import random_alike
-from scope_widgets.report.scoring.recovery import ABLATIONS, Recovered, RecoveryRun, bootstrap_weights
+from scope_widgets.report.scoring.recovery import ABLATIONS, Recovered, RecoveryRun
 
 #: random documentations of the same size, and which of them a documentation must beat
 RANDOM: Final = 20

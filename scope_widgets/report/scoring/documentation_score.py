@@ -11,11 +11,11 @@ import numpy as np
 from scope_widgets._json_fields import decode, encode
 from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
+from scope_widgets.experiments.statistics.bootstrap import DRAWS
 from scope_widgets.models.edges.find_edges import graph_of
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.entries.components import documented_edges
 from scope_widgets.report.scoring.behaviour_score import BehaviourScore, score_edges
-from scope_widgets.report.scoring.recovery import DRAWS
 from scope_widgets.report.scoring.score import TransparencyScore
 from scope_widgets.report.suite import Suite, pairs_of
 from scope_widgets.report.verification.items import Items

@@ -26,7 +26,6 @@ from scope_widgets.models.microscope import Microscope
 
 #: R is the worst of these; zero ablation alone flatters what never sees zeros
 ABLATIONS: Final[tuple[CircuitAblation, ...]] = ("counterfactual", "resample", "mean")
-DRAWS: Final = 2000
 #: what counts as nothing of a recovery, at least: rounding of sums over pairs and draws
 _LEAST: Final = 1e-6
 #: resampling is an expectation: the mean over so many prompts of which a pair is given the activations, at most
@@ -131,12 +130,6 @@ class Recovered:
         both = np.minimum(1 - np.abs(1 - self.f(weights)), self.h(weights))
         worst: Array = np.clip(np.nan_to_num(both, nan=0.0), 0.0, 1.0).min(-1)
         return worst
-
-
-def bootstrap_weights(n: int, seed: int, draws: int = DRAWS) -> Array:
-    """Return the weights of `n` pairs in so many bootstrap samples, `[draw, pair]`."""
-    weights: Array = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=draws) / n
-    return weights
 
 
 def _mean(weights: Array | None, n: int):  # type: ignore[no-untyped-def]

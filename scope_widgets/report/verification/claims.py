@@ -9,7 +9,7 @@ import numpy as np
 from scope_widgets._types import Array
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
 from scope_widgets.experiments.metric import metric_of
-from scope_widgets.experiments.statistics.bootstrap import bootstrap_interval
+from scope_widgets.experiments.statistics.bootstrap import bootstrap_interval, bootstrap_weights
 from scope_widgets.experiments.statistics.rounding import settled
 from scope_widgets.experiments.statistics.t_test import chance
 from scope_widgets.experiments.task import Task
@@ -18,7 +18,6 @@ from scope_widgets.report.claims.donors import donors
 from scope_widgets.report.claims.roles import positions, value
 from scope_widgets.report.entries.components import taken_out
 from scope_widgets.report.entries.entry import Entry, Evidence, TestName
-from scope_widgets.report.scoring.recovery import bootstrap_weights
 
 #: share of the effect that activations of prompts that agree must keep
 KEPT = 0.8

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from scope_widgets._types import Array
+from scope_widgets.experiments.statistics.auc import auc
 from scope_widgets.experiments.statistics.bootstrap import bootstrap_interval
 from scope_widgets.experiments.statistics.t_test import chance, two_sided
 from scope_widgets.models.input_device import input_device
@@ -117,28 +118,11 @@ def claimed(scope: Microscope, entry: Entry, row: list[int]) -> Array:
     return found
 
 
-def auc(values: Array, labels: Array) -> float:
-    """Return the chance that a labelled value is larger than another one, ties counted half.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from scope_widgets.report.verification.features import auc
-    >>> auc(np.array([0.0, 1.0, 2.0]), np.array([False, False, True]))
-    1.0
-    """
-    from scipy.stats import rankdata
-
-    n = int(labels.sum())
-    ranks = rankdata(values)
-    return float((ranks[labels].sum() - n * (n + 1) / 2) / (n * (len(values) - n)))
-
-
 def _firing(values: list[Array], labels: list[Array], seed: int) -> Evidence:
     rng = np.random.default_rng(seed)
     flat = np.concatenate(values)
-    found = auc(flat, np.concatenate(labels))
-    shuffled = np.array([auc(flat, np.concatenate([rng.permutation(one) for one in labels])) for _ in range(_SHUFFLES)])
+    found = float(auc(flat, np.concatenate(labels)))
+    shuffled = auc(flat, np.array([np.concatenate([rng.permutation(one) for one in labels]) for _ in range(_SHUFFLES)]))
     level = float(np.percentile(shuffled, 95))
     # of a normal distribution, as a share of 200 shuffles could not be small enough for many entries
     z = (found - float(shuffled.mean())) / max(float(shuffled.std()), 1e-9)
@@ -148,7 +132,7 @@ def _firing(values: list[Array], labels: list[Array], seed: int) -> Evidence:
         some = rng.integers(len(values), size=len(values))
         label = np.concatenate([labels[at] for at in some])
         if 0 < label.sum() < len(label):
-            drawn.append(auc(np.concatenate([values[at] for at in some]), label))
+            drawn.append(float(auc(np.concatenate([values[at] for at in some]), label)))
     low, high = np.percentile(drawn, [2.5, 97.5])
     return Evidence(
         test="firing",

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from scope_widgets.circuits.evaluation.circuit_run import Mask
+from scope_widgets.experiments.statistics.bootstrap import bootstrap_weights
 from scope_widgets.experiments.statistics.rounding import settled
 from scope_widgets.report.entries.components import documented_edges
 from scope_widgets.report.entries.entry import Entry, Evidence
-from scope_widgets.report.scoring.recovery import RecoveryRun, bootstrap_weights
+from scope_widgets.report.scoring.recovery import RecoveryRun
 
 
 def documented(run: RecoveryRun, entries: Sequence[Entry]) -> Mask:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from scope_widgets._seeds import seed_of
+from scope_widgets.experiments.statistics.auc import auc
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.tokens import token_texts
 from scope_widgets.report.entries.entry import Entry
 from scope_widgets.report.suite import SUITE, Suite, digest_of
-from scope_widgets.report.verification.features import FEWEST, activations, auc, lost_without, prompts_of
+from scope_widgets.report.verification.features import FEWEST, activations, lost_without, prompts_of
 from scope_widgets.report.writers.written import Written
 
 if TYPE_CHECKING:
@@ -131,18 +132,19 @@ def _told(
     found = []
     for latent, (candidates, shares) in words.items():
         values = active[:, latent]
-        labels = np.zeros(len(values), dtype=bool)
-        best: tuple[float, list[str]] = (0.0, [])
-        for size, word in enumerate(candidates[:_WORDS], 1):
-            labels[at.get(word.strip(), [])] = True
-            labels[first] = False
-            if sum(shares[:size]) < _HALF:
-                continue
-            if FEWEST <= labels.sum() <= len(labels) - FEWEST and values.any():
-                best = max(best, (round(auc(values, labels), 6), candidates[:size]), key=lambda one: one[0])
-        if best[0] >= _AUC:
+        labels = np.zeros((min(_WORDS, len(candidates)), len(values)), dtype=bool)  # of the first words, one more each
+        for size, word in enumerate(candidates[:_WORDS]):
+            labels[size:, at.get(word.strip(), [])] = True
+        labels[:, first] = False
+        n = labels.sum(1)
+        tried = (np.cumsum(shares)[: len(labels)] >= _HALF) & (n >= FEWEST) & (n <= len(values) - FEWEST)
+        if not tried.any() or not values.any():
+            continue
+        areas = np.where(tried, np.nan_to_num(auc(values, labels)).round(6), 0.0)
+        best = int(areas.argmax())
+        if areas[best] >= _AUC:
             where = [row for row, one in enumerate(by_row) if one[:, latent].any()]
-            found.append((best[0], latent, best[1], where))
+            found.append((float(areas[best]), latent, candidates[: best + 1], where))
     return sorted(found, key=lambda one: (-one[0], one[1]))
 
 
