@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from scope_widgets._types import Array
 from scope_widgets.circuits.evaluation.circuit_run import CircuitRun
@@ -57,7 +59,7 @@ class Donated:
     def attention(self, query: str, key: str) -> tuple[Array, Array]:
         """Return what `attention_between` does, of these pairs, once."""
         if (query, key) not in self._attention:
-            self._attention[query, key] = attention_between(self.agree.scope, self.task, query, key)
+            self._attention[query, key] = attention_between(self.agree.scope, self.task, [(query, key)])[0]
         return self._attention[query, key]
 
 
@@ -146,24 +148,25 @@ def _attention(donated: Donated, entry: Entry, seed: int) -> list[Evidence]:
     return found
 
 
-def attention_between(scope: Microscope, task: Task, query: str, key: str) -> tuple[Array, Array]:
-    """Return the attention of each head from one role to another, `[pair, layer, head]`, and even attention `[pair]`.
+def attention_between(scope: Microscope, task: Task, roles: Sequence[tuple[str, str]]) -> list[tuple[Array, Array]]:
+    """Return the attention of each head from one role to another, of several such pairs of roles.
 
-    0 where a role is not there, or not before the other.
+    Of each `[pair, layer, head]`, 0 where a role is not there, or not before the other; and even attention `[pair]`.
     """
-    shares, even = np.zeros((len(task), scope.n_layers, scope.n_heads)), np.ones(len(task))
+    found = [(np.zeros((len(task), scope.n_layers, scope.n_heads)), np.ones(len(task))) for _ in roles]
     for start in range(0, len(task), _PROMPTS_AT_ONCE):
         rows = task.clean[start : start + _PROMPTS_AT_ONCE]
         traces = scope.trace(rows, capture=("attention",), logits=None)
         for at in range(len(rows)):
-            pair, trace = start + at, traces[at]
-            q = positions(task, pair, query)[-1:]
-            keys = [k for k in positions(task, pair, key) if q and k <= q[0]]
-            if keys:
-                even[pair] = len(keys) / (q[0] + 1)
-                for layer in range(scope.n_layers):
-                    shares[pair, layer] = trace.attention(layer)[:, q[0], keys].float().sum(-1).cpu().numpy()
-    return shares, even
+            pair = start + at
+            patterns = torch.stack([traces[at].attention(layer) for layer in range(scope.n_layers)]).float().cpu()
+            for (query, key), (shares, even) in zip(roles, found, strict=True):
+                q = positions(task, pair, query)[-1:]
+                keys = [k for k in positions(task, pair, key) if q and k <= q[0]]
+                if keys:
+                    even[pair] = len(keys) / (q[0] + 1)
+                    shares[pair] = patterns[:, :, q[0], keys].sum(-1).numpy()
+    return found
 
 
 def _logit(donated: Donated, pool: Task, kept_in: Array, role: str, sign: int, seed: int) -> Evidence:

@@ -18,7 +18,7 @@ from scope_widgets.report.entries.entry import Entry, Evidence
 from scope_widgets.report.scoring.documentation_score import score_of
 from scope_widgets.report.suite import Suite
 from scope_widgets.report.verification.behaviour_tests import BehaviourTests
-from scope_widgets.report.verification.features import LEAST_AUC, feature_evidence
+from scope_widgets.report.verification.features import LEAST_AUC, FeatureTests
 from scope_widgets.report.verification.items import Items, key_of
 
 if TYPE_CHECKING:
@@ -66,11 +66,10 @@ def verified(
                 for entry in own:
                     found[entry.id] = tests[name].ablation(entry)
             bar.update()
+        features = FeatureTests(scope, sources, suite, n, seed, documentation.discovery, items)
         for entry in waiting:
             if entry.kind == "feature":
-                found[entry.id] = feature_evidence(
-                    scope, entry, sources, suite, n, seed, documentation.discovery, items
-                )
+                found[entry.id] = features.of(entry)
         _correct(found)
         for name in suite.names:
             if name in tests:
@@ -82,7 +81,7 @@ def verified(
                 for entry in tests[name].leave_one_out(left):
                     found[entry.id] = entry
             bar.update()
-        del tests
+        del tests, features
         entries = tuple(found[entry.id] for entry in documentation.entries)
         done = replace(documentation, entries=entries, provenance=_provenance(scope, seed, n))
         bar.set_description("Scoring")
