@@ -6,7 +6,7 @@ from __future__ import annotations
 _Z = 1.959964
 
 
-def wilson(share: float, n: int) -> tuple[float, float]:
+def wilson(share: float, n: float) -> tuple[float, float]:
     """Return the 95 % interval of a share of `n` answers (Wilson 1927)."""
     square = _Z**2 / n
     middle = (share + square / 2) / (1 + square)
