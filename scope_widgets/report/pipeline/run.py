@@ -43,8 +43,7 @@ MOST_HALVINGS = 4
 
 def stages_of(settings: Settings) -> list[Stage]:
     """Return the stages that settings ask for, in their order."""
-    left_out = {"saes": settings.skip_sae, "evals": not settings.evals}
-    return [one.STAGE for one in _STAGES if not left_out.get(one.STAGE.name, False)]
+    return [one.STAGE for one in _STAGES if one.STAGE.name not in settings.left_out]
 
 
 def finished_in(scope: Microscope, settings: Settings, out: Path) -> dict[str, bool]:
@@ -154,7 +153,7 @@ def _done(
     """Run a stage and put its files in their places; return what was measured."""
     key = keys[stage.name]
     work = work_folder(out, stage, key)
-    found = left_by(work, key)
+    found = left_by(work, stage, key)
     if found is None:
         found = _finished(stage, Context(scope, settings, out, work, halvings), tell)
         found.key, found.inputs = key, _inputs(stage, keys)

@@ -40,10 +40,12 @@ def _run(given: Context) -> list[str]:
         _section("Documentation", table(words.SCORES, words.scores(documentation))),
         _section("Geometry of activations", _csv(out / "geometry" / "geometry.csv")),
     ]
-    if "evals" in manifest.stages:
+    # in their order and without those of a run before: what the page says depends on no history
+    stages = {name: manifest.stages[name] for name in STAGE.inputs if name not in given.settings.left_out}
+    if "evals" in stages:
         parts.append(_section("Evaluations", _csv(out / "evals" / "evals.csv")))
-    notes = [(name, note) for name, one in manifest.stages.items() for note in one.notes if note]
-    parts.append(_section("Notes", table(("stage", ""), [one for one in notes if one[0] != STAGE.name])))
+    notes = [(name, note) for name, one in stages.items() for note in one.notes if note]
+    parts.append(_section("Notes", table(("stage", ""), notes)))
     facts = words.facts(documentation)
     parts.append(_section("Architecture", table(words.FACTS, facts)))
     write_text(given.work / "report.html", page_of(title, "\n".join(parts), _figures(out, given.settings.tasks)))
