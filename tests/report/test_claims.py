@@ -129,5 +129,15 @@ def test_what_cancels_over_prompts_is_not_kept():
     assert _agree(0.1 * moved, effect, "IO", 0).effect == pytest.approx(0.9)
 
 
+@pytest.mark.parametrize("field", ["effect", "low", "p", "null", "prompts", "seed"])
+def test_a_number_beyond_any_float_is_refused_with_a_sentence(field):
+    given = {"test": "ablation", "effect": 0.5, "low": 0.4, "high": 0.6, "p": 0.01, "q": None, "null": 0.1}
+    given |= {"prompts": 8, "seed": 1, "ablation": "", "passed": True}
+    data = {"kind": "head", "components": ["a0.h0"], "behaviour": "ioi", "claim": {"depends_on": ["IO"]}}
+    assert report.Entry.from_data(data | {"evidence": [given]}).evidence[0].effect == 0.5
+    with pytest.raises(ValueError, match="of evidence is"):
+        report.Entry.from_data(data | {"evidence": [given | {field: 10**400}]})
+
+
 def test_said():
     assert read_claim({"attends": ["END", "IO"]}).attends == (("END", "IO", 0.2),)

@@ -37,7 +37,8 @@ def left_by(work: Path, stage: Stage, key: str) -> Finished | None:
     except (OSError, ValueError):
         return None
     own = all(Path(name).is_relative_to(stage.folder) for name in found.files)
-    return found if own and found.key == key else None
+    measured = all(isinstance(found.measured.get(name), int | float) for name in ("seconds", "peak_bytes"))
+    return found if own and measured and found.key == key else None
 
 
 def finish(work: Path, stage: Stage, found: Finished) -> None:

@@ -51,6 +51,14 @@ def test_bca_of_nothing_that_varies():
     assert np.isnan(bca_interval(np.arange(4.0), clusters=["a"] * 4)).all()
 
 
+def test_bca_takes_draws_that_are_the_mean_up_to_rounding_for_ties():
+    """Of values such as 1 and 3 times .1 sums differ by their order; the interval is that of 1 and 3, a tenth."""
+    values = np.repeat([1.0, 2.0, 3.0], 7)
+    whole = np.array(bca_interval(values))
+    for unit in (0.1, 1 / 3, 0.7):
+        np.testing.assert_allclose(bca_interval(values * unit), whole * unit, rtol=1e-9)
+
+
 def test_bca_covers():
     generator = np.random.default_rng(5)
     held = 0
