@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, features, report
-from scope_widgets.report.pages.words import WITHOUT_LATENT, evidence
+from scope_widgets.report.pages.table_rows import WITHOUT_LATENT, evidence
 from scope_widgets.report.verification import features as tests
 from scope_widgets.report.verification.latent_runs import LatentRuns
 

@@ -120,7 +120,7 @@ class Manifest:
         return all((folder / one).is_file() and sha256_of(folder / one) == sha for one, sha in found.files.items())
 
 
-def key_of(name: str, fingerprint: str, model: str, options: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
+def stage_key(name: str, fingerprint: str, model: str, options: Mapping[str, Any], inputs: Mapping[str, str]) -> str:
     """Return the key of a stage."""
     said = [name, code(), fingerprint, model, dict(options), dict(inputs)]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()

@@ -16,7 +16,7 @@ from scope_widgets.models.guards.out_of_memory import is_out_of_memory
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.report.fingerprint import fingerprint
 from scope_widgets.report.pipeline.folder_lock import locked
-from scope_widgets.report.pipeline.manifest import RUNS, Finished, Manifest, key_of
+from scope_widgets.report.pipeline.manifest import RUNS, Finished, Manifest, stage_key
 from scope_widgets.report.pipeline.peak_memory import peak_memory, reset_peak_memory
 from scope_widgets.report.pipeline.settings import Settings
 from scope_widgets.report.pipeline.stage import Context, Stage
@@ -68,7 +68,7 @@ def _keys(scope: Microscope, settings: Settings, model: str) -> dict[str, str]:
     keys: dict[str, str] = {}
     for stage in stages_of(settings):
         options = {name: values[name] for name in stage.options}
-        keys[stage.name] = key_of(stage.name, model, scope.model_id, options, _inputs(stage, keys))
+        keys[stage.name] = stage_key(stage.name, model, scope.model_id, options, _inputs(stage, keys))
     return keys
 
 

@@ -18,7 +18,7 @@ from scope_widgets.report.entries.components import documented_edges
 from scope_widgets.report.scoring.behaviour_score import BehaviourScore, score_edges
 from scope_widgets.report.scoring.score import TransparencyScore
 from scope_widgets.report.suite import Suite, pairs_of
-from scope_widgets.report.verification.items import Items
+from scope_widgets.report.verification.finished_steps import FinishedSteps
 
 if TYPE_CHECKING:
     from scope_widgets.report.documentation import Documentation
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def score_of(
-    documentation: Documentation, scope: Microscope, suite: Suite, *, n: int, items: Items, bar: tqdm[Any]
+    documentation: Documentation, scope: Microscope, suite: Suite, *, n: int, steps: FinishedSteps, bar: tqdm[Any]
 ) -> TransparencyScore:
     """Return the score of what is verified; entries that are not have no part in it, nor in its prompts.
 
@@ -48,7 +48,7 @@ def score_of(
         else:
             seed = _seed(documentation, entries)
             scored = partial(_scored, documentation, scope, suite, name, mask, entries, n, seed)
-            said = items.get(f"{name} score {seed}", scored)
+            said = steps.get(f"{name} score {seed}", scored)
             found.append(decode(encode(said["score"]), BehaviourScore, "score"))
             draws = draws + weight * np.asarray(said["draws"])
         bar.update()

@@ -20,7 +20,7 @@ from scope_widgets.report.verification.latent_runs import LatentRuns
 
 if TYPE_CHECKING:
     from scope_widgets.features.sae.sae import SAE
-    from scope_widgets.report.verification.items import Items
+    from scope_widgets.report.verification.finished_steps import FinishedSteps
 
 #: AUC below which a claim does not tell on what a feature fires
 LEAST_AUC = 0.8
@@ -49,7 +49,7 @@ class FeatureTests:
         Of the pairs.
     seen : dict of str to list of str
         By behaviour: digests of the prompts that entries were found on.
-    items : Items
+    steps : FinishedSteps
         What is finished.
     """
 
@@ -61,10 +61,10 @@ class FeatureTests:
         n: int,
         seed: int,
         seen: dict[str, list[str]],
-        items: Items,
+        steps: FinishedSteps,
     ) -> None:
         self.scope, self.suite, self.n, self.seed, self.seen = scope, suite, n, seed, seen
-        self._saes, self._items = list(saes), items
+        self._saes, self._steps = list(saes), steps
         self._runs: dict[int, LatentRuns] = {}
 
     @cached_property
@@ -85,7 +85,7 @@ class FeatureTests:
         sae, latent = self._saes[fitting[0]], int(number.rpartition(".")[2])
         if latent >= sae.d_sae:
             return entry.tested("rejected", f"There is no latent {latent}: {sae!r} has {sae.d_sae}.")
-        said = self._items.get(f"feature {entry.digest}", lambda: self._tests(entry, fitting[0], latent))
+        said = self._steps.get(f"feature {entry.digest}", lambda: self._tests(entry, fitting[0], latent))
         return entry.tested(said["status"], said["reason"], [Evidence(**one) for one in said["evidence"]])
 
     def _tests(self, entry: Entry, which: int, latent: int) -> dict[str, Any]:

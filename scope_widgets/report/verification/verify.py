@@ -19,7 +19,7 @@ from scope_widgets.report.scoring.documentation_score import score_of
 from scope_widgets.report.suite import Suite
 from scope_widgets.report.verification.behaviour_tests import BehaviourTests
 from scope_widgets.report.verification.features import LEAST_AUC, FeatureTests
-from scope_widgets.report.verification.items import Items, key_of
+from scope_widgets.report.verification.finished_steps import FinishedSteps, key_of
 
 if TYPE_CHECKING:
     from scope_widgets.report.documentation import Documentation
@@ -44,7 +44,7 @@ def verified(
     digest = documentation.digest
     sources: list[SAE] = [saes] if isinstance(saes, SAE) else list(saes)
     used = [f"{name} {number}" for name, number in sorted(versions().items())]
-    items = Items(folder, key_of("verification 3", digest, str(n), *map(_of_sae, sources), *used))
+    steps = FinishedSteps(folder, key_of("verification 4", digest, str(n), *map(_of_sae, sources), *used))
     seed = int(digest[:12], 16)
     found: dict[str, Entry] = {}
     first: dict[str, str] = {}
@@ -62,11 +62,11 @@ def verified(
             if own:
                 bar.set_description(f"Verifying {name}: ablations")
                 seen = documentation.discovery.get(name, [])
-                tests[name] = BehaviourTests(scope, suite[name], n, seed, seen, items)
+                tests[name] = BehaviourTests(scope, suite[name], n, seed, seen, steps)
                 for entry in own:
                     found[entry.id] = tests[name].ablation(entry)
             bar.update()
-        features = FeatureTests(scope, sources, suite, n, seed, documentation.discovery, items)
+        features = FeatureTests(scope, sources, suite, n, seed, documentation.discovery, steps)
         for entry in waiting:
             if entry.kind == "feature":
                 found[entry.id] = features.of(entry)
@@ -85,7 +85,7 @@ def verified(
         entries = tuple(found[entry.id] for entry in documentation.entries)
         done = replace(documentation, entries=entries, provenance=_provenance(scope, seed, n))
         bar.set_description("Scoring")
-        score = score_of(done, scope, suite, n=n, items=items, bar=bar)
+        score = score_of(done, scope, suite, n=n, steps=steps, bar=bar)
     return replace(done, score=score)
 
 

@@ -33,7 +33,7 @@ def number(value: float) -> str:
 
     Examples
     --------
-    >>> from scope_widgets.report.pages.words import number
+    >>> from scope_widgets.report.pages.table_rows import number
     >>> number(0.12345), number(float("nan")), number(1e-12)
     ('0.123', '', '1e-12')
     """
