@@ -116,7 +116,7 @@ def test_the_logit_of_a_token_that_stands_twice_is_measured(role):
     donated = Donated(scope, pool, 16, (role,), 0)
     out = report.Entry("head", ("a2.h2",), "ioi", {"depends_on": [role]})
     kept_in = ~taken_out(donated.agree.graph, "head", out.components)
-    assert _logit(donated, pool, kept_in, role, 1, 0).effect != 0
+    assert _logit(donated, kept_in, role, 1, 0).effect != 0
 
 
 def test_what_cancels_over_prompts_is_not_kept():

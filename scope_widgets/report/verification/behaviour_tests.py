@@ -154,7 +154,7 @@ class BehaviourTests:
             )
             return {"status": status, "reason": reason, "evidence": []}
         which = self._keep(f"ablation {entry.digest}", lambda: self._ablation(entry))["which"]
-        found = claim_evidence(donated, self.pool, entry, self.effects[which].of(entry), self.seed)
+        found = claim_evidence(donated, entry, self.effects[which].of(entry), self.seed)
         reason = _why_not(found)
         status = "rejected" if reason else "untested"
         return {"status": status, "reason": reason, "evidence": [_data(one) for one in found]}

@@ -91,7 +91,7 @@ def write_nodes(
                 known[roles] = Donated(scope, pool, n, roles, seed)
             if not known[roles].enough:
                 continue
-            said = claim_evidence(known[roles], pool, tried, effects[which].of(tried), seed)
+            said = claim_evidence(known[roles], tried, effects[which].of(tried), seed)
             if all(one.passed and (one.test != "agree" or (one.effect >= _KEPT and one.low >= _LOW)) for one in said):
                 name = entry.components[0]
                 entries.append(replace(tried, note=(notes or {}).get(name, ""), group=(groups or {}).get(name, "")))
