@@ -150,6 +150,7 @@ def finished_of(given: Any) -> Finished:
     found: Finished = decode(given, Finished, "a stage")
     for name in found.files:
         parts = name.split("/")
-        if not all(parts) or {".", "..", FILE} & set(parts) or parts[0].startswith(".") or re.search(r"[\\:\0]", name):
+        outside = not all(parts) or {".", ".."} & set(parts) or re.search(r"[\\:\0]", name)
+        if outside or parts[0].startswith(".") or name == FILE:
             raise ValueError(f"it names a file that is none of its folder, {name[:80]!r}")
     return found
