@@ -80,7 +80,7 @@ test-js: $(VENV)/.built
 traits: $(VENV)/.built
 	$(BIN)/python scripts/generate_traits.py
 
-# their outputs, and the pictures of the README's tour
+# their outputs, and the pictures of docs/tour.md
 notebooks: $(VENV)/.built
 	$(BIN)/python -m scripts.run_notebooks
 

@@ -1,4 +1,4 @@
-"""Measure everything: one line a figure, and all of them in benchmarks/results.json."""
+"""Measure everything: one line a figure, all of them in benchmarks/results.json, and in the pages that show them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import json
 import os
 import platform
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from benchmarks import readme
+from benchmarks import performance_page
 from benchmarks.figure import Figure
 from scope_widgets._provenance import versions
 from scripts import cluster_costs
@@ -68,7 +67,8 @@ def _write(figures: list[Figure]) -> None:
     kept = {figure["name"]: figure for figure in before} | measured
     text = json.dumps({"figures": list(kept.values())}, indent=1)
     path.write_text(text + "\n")
-    _show(list(kept.values()))
+    performance_page.write(list(kept.values()))
+    cluster_costs.write()
 
 
 def _processor() -> str:
@@ -77,20 +77,6 @@ def _processor() -> str:
     lines = about.read_text().splitlines() if about.exists() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return named[0] if named else platform.processor() or platform.machine()
-
-
-def _show(figures: list[dict[str, Any]]) -> None:
-    """Put the figures into the README, and what rests on them into docs/clusters.md."""
-    cluster_costs.write()
-    rows = [
-        f"| {f['name']} | {f['value']:.3g} {f['unit']} | {_target(f)} |" for f in figures if f["target"] is not None
-    ]
-    readme.put("figures", ["| what | measured | target |", "|---|---|---|", *rows])
-
-
-def _target(figure: dict[str, Any]) -> str:
-    sign = "≤" if figure["better"] == "lower" else "≥"
-    return f"{sign} {figure['target']:g}{'' if figure['met'] else ' **missed**'}"
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from benchmarks import readme
 from benchmarks.figure import Figure
 from scope_widgets import Microscope, circuits, lens, patching
 from scope_widgets.models.architecture.anatomy import UnsupportedModelError
@@ -84,7 +83,6 @@ def measure(quick: bool = False) -> list[Figure]:
     found = survey(names[::30] if quick else names)
     if not quick:
         PAGE.write_text(page(found))
-        readme.put("families", table(found))
     count = {verdict: sum(kind == verdict for kind, _ in found.values()) for verdict in TITLES}
     of = f"classes of causal language models of {len(found) - count['unbuilt']} that are built tiny"
     return [
@@ -129,16 +127,6 @@ def page(found: dict[str, tuple[str, str]]) -> str:
         else:
             lines += ["| family | what |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in rows.items())]
     return "\n".join(lines) + "\n"
-
-
-def table(found: dict[str, tuple[str, str]]) -> list[str]:
-    """Return the lines of a table: the names of the families by what is said of them."""
-    lines = ["| | families |", "|---|---|"]
-    for verdict, title in TITLES.items():
-        names = [name for name, (kind, _) in found.items() if kind == verdict]
-        if names:
-            lines.append(f"| {title} ({len(names)}) | {', '.join(names)} |")
-    return lines
 
 
 def _cell(text: str) -> str:

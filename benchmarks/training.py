@@ -21,8 +21,8 @@ import torch
 
 from benchmarks.figure import Figure
 from scope_widgets import Microscope, features
+from scope_widgets.experiments.massive_rows import is_massive, largest_norm
 from scope_widgets.features import SAE, Recording
-from scope_widgets.features.sae.massive import is_massive, largest_norm
 
 LAYER, D_SAE, K, BATCH = 12, 4608, 32, 1024
 #: learning rates of the others: their own, and others that were tried; the best of each by variance explained counts

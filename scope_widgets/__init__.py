@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from scope_widgets._error_index import tell_in_notebooks
 from scope_widgets._version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -75,6 +76,9 @@ __all__ = [
     "tracking",
     "widgets",
 ]
+
+
+tell_in_notebooks()
 
 
 def __getattr__(name: str) -> Any:

@@ -26,13 +26,16 @@ def wait_for_stopped(seconds: float) -> None:
         thread.join(max(0.0, until - time.monotonic()))
 
 
-def steps_of_bars(work: Callable[[], T]) -> Steps[T]:
+def steps_of_bars(work: Callable[[], T], text: str = "") -> Steps[T]:
     """Do some work in a thread of its own; each step is how far its bar is.
 
     Parameters
     ----------
     work : callable
-        When the steps are closed before their end, it is ended by a CancelledError where its bar moves next.
+        When the steps are closed before their end, or a CancelledError is raised in them (`Job.stop`), it is ended by a
+        CancelledError where its bar moves next. After the second the steps go on until the thread has ended.
+    text : str, default ""
+        What is said until there is a bar.
 
     Returns
     -------
@@ -47,7 +50,7 @@ def steps_of_bars(work: Callable[[], T]) -> Steps[T]:
     """
     done: Future[T] = Future()
     stopped = threading.Event()
-    now = JobStatus("running", pause=_LOOK_S)
+    now = JobStatus("running", text, pause=_LOOK_S)
 
     def hear(text: str, n: int, total: int) -> None:
         nonlocal now
@@ -72,6 +75,11 @@ def steps_of_bars(work: Callable[[], T]) -> Steps[T]:
             while not done.done():
                 yield now
             return done.result()
+        except CancelledError:
+            stopped.set()
+            while thread.is_alive():  # whoever waits for its turn, or for its files, waits for that
+                yield now
+            raise
         finally:
             stopped.set()
 

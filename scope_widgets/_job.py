@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from scope_widgets._progress import tqdm
@@ -81,8 +82,11 @@ class Job(Iterator[JobStatus], Generic[T]):
     def __next__(self) -> JobStatus:
         if self._outcome is not None:
             raise StopIteration
+        return self._go(lambda: next(self._steps))
+
+    def _go(self, step: Callable[[], JobStatus]) -> JobStatus:
         try:
-            self.status = next(self._steps)
+            self.status = step()
         except StopIteration as end:
             self._end_with(end.value)
             raise StopIteration from None
@@ -131,6 +135,20 @@ class Job(Iterator[JobStatus], Generic[T]):
         if self._outcome is None:
             self._steps.close()
             self._outcome = lambda: _raise(CancelledError("This job was cancelled."))
+
+    def stop(self) -> None:
+        """Ask it to stop, and go on with its steps until it has: what computes in a thread does not end at once.
+
+        Unlike after `cancel`, the steps are not given up: `done` says when nothing goes on any more.
+        """
+        with suppress(BaseException):  # it is the outcome
+            self.throw(CancelledError("This job was cancelled."))
+
+    def throw(self, error: BaseException, *_: Any) -> JobStatus:
+        """Raise an error where the steps are, as generators have it: ``yield from job`` passes one on."""
+        if self._outcome is not None:
+            raise error
+        return self._go(lambda: self._steps.throw(error))
 
     def then(self, function: Callable[[T], U]) -> Job[U]:
         """Return this job with `function` of its result as the result."""

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import numpy as np
 from numpy.lib import format as npy
@@ -89,14 +89,39 @@ def read_bytes(path: str | Path, most: int = MOST_TEXT) -> bytes:
     ValueError
         Where it is no file (a device or a pipe has no end), cannot be opened, or is longer than `most` bytes.
     """
+    with _opening(path) as (shown, size):
+        if size > most:
+            raise ValueError(f"{shown!r} has {size:,} bytes; a file of its kind has {most:,} at most.")
+        return Path(path).read_bytes()
+
+
+def lines_of(path: str | Path, longest: int) -> Iterator[bytes | None]:
+    """Yield the lines of a file of any length, without their ends; None for one of more than `longest` bytes.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `read_bytes`.
+    """
+    with _opening(path), open(path, "rb") as file:
+        while line := file.readline(longest + 1):
+            if line.endswith(b"\n") or len(line) <= longest:
+                yield line.removesuffix(b"\n")
+                continue
+            yield None
+            while line and not line.endswith(b"\n"):
+                line = file.readline(longest + 1)
+
+
+@contextmanager
+def _opening(path: str | Path) -> Iterator[tuple[str, int]]:
+    """Yield the name of a file and its bytes; raise as `read_bytes` does for what is none, or cannot be read."""
     shown = os.fspath(check_name(path))
     try:
         about = os.stat(path)
         if not stat.S_ISREG(about.st_mode):
             raise ValueError(f"{shown!r} is no file: give the path of one.")
-        if about.st_size > most:
-            raise ValueError(f"{shown!r} has {about.st_size:,} bytes; a file of its kind has {most:,} at most.")
-        return Path(path).read_bytes()
+        yield shown, about.st_size
     except FileNotFoundError:
         raise FileNotFoundError(f"There is no file {shown!r}.") from None
     except OSError as error:
@@ -268,12 +293,31 @@ def array(entry: Any) -> np.ndarray[Any, Any]:
 def npy_array(data: bytes) -> np.ndarray[Any, Any]:
     """Return the array of an .npy file; raise ValueError where its header asks for more than there is."""
     file = io.BytesIO(data)
-    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
-    shape, by_columns, dtype = read(file)
-    if dtype.name not in DTYPES or math.prod(shape) * dtype.itemsize != len(data) - file.tell():
-        raise ValueError(f"an array of {dtype.name} {list(shape)} is not as long as its shape says")
+    shape, by_columns, dtype = npy_header(file, len(data))
     flat = np.frombuffer(bytearray(data[file.tell() :]), dtype)
     return flat.reshape(shape, order="F" if by_columns else "C")
+
+
+def npy_header(file: BinaryIO, size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return the shape, whether it is by columns, and the dtype of an .npy file, of which no number is read.
+
+    Parameters
+    ----------
+    file : binary file
+        At its begin; it is left at its numbers.
+    size : int
+        Bytes of the whole of it.
+
+    Raises
+    ------
+    ValueError
+        Where the header asks for more, or less, than there is.
+    """
+    read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[npy.read_magic(file)]
+    shape, by_columns, dtype = read(file)
+    if dtype.name not in DTYPES or math.prod(shape) * dtype.itemsize != size - file.tell():
+        raise ValueError(f"an array of {dtype.name} {list(shape)} is not as long as its shape says")
+    return shape, by_columns, dtype
 
 
 def numbers(values: list[Any], dtype: str) -> list[Any]:

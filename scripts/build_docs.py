@@ -19,11 +19,12 @@ BUILD = Path(os.environ.get("SCOPE_DOCS_BUILD", ROOT / "build" / "docs"))
 SITE = BUILD / "site"
 #: where a page's links to files outside docs/ lead on the site; a link to any other file becomes its name
 ELSEWHERE = {
-    "README.md#families": "families.md",
-    "README.md#how-fast": "performance.md",
     "README.md": "index.md",
     "CHANGELOG.md": "changelog.md",
 }
+#: pages whose blocks are run on the site, where live views stand in place of the stills that a repository shows
+LIVE = ("tour.md",)
+_STILL = re.compile(r"!\[[^\]]*\]\(pictures/\w+\.svg\)\n\n")
 _LINK = re.compile(r"(!?)\[((?:[^\]\[]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 #: starts the lower half of a process without any network but its own, which kernels talk over
 _LOOPBACK = (
@@ -84,7 +85,8 @@ def stage(folder: Path) -> Path:
             continue
         data = path.read_bytes()
         if to.suffix in (".md", ".ipynb"):
-            data = links(data.decode(), path, to).encode()
+            text = links(data.decode(), path, to)
+            data = (live(text) if str(to) in LIVE else text).encode()
         target = folder / to
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists() or target.read_bytes() != data:
@@ -94,6 +96,12 @@ def stage(folder: Path) -> Path:
         if inside not in pages and inside.parts[0] != "api":
             old.unlink()
     return folder
+
+
+def live(text: str) -> str:
+    """Return a page with its blocks as cells that are run, and without stills of what they show."""
+    cells = _STILL.sub("", text).replace("```python\n", "```{code-cell} python\n")
+    return f"---\nfile_format: mystnb\nkernelspec: {{name: python3}}\n---\n{cells}"
 
 
 def links(text: str, path: Path, to: Path) -> str:

@@ -1,4 +1,4 @@
-"""What mypy and pyright say of the README's and the tutorial's blocks, against an installed wheel.
+"""What mypy and pyright say of the blocks of README, tour, tutorial and how-to, against an installed wheel.
 
 ``python -m scripts.check_types dist/*cp311-abi3*.whl``: the wheel is unpacked into an environment of its own, which
 sees the other packages of this one, so that types come from the wheel (py.typed, stubs of kernels) and not from the
@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).resolve().parent.parent
-#: pages whose blocks are one program each; those that are not there are passed over
-PAGES = ("README.md", "docs/tutorial.md")
+#: pages whose blocks are one program each
+PAGES = ("README.md", "docs/tour.md", "docs/tutorial.md", "docs/howto.md")
 
 
 def main(wheel: str) -> int:
@@ -33,7 +33,7 @@ def main(wheel: str) -> int:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(packages)
         (packages / "others.pth").write_text(f"{site.getsitepackages()[0]}\n")
-        for page in filter(Path.exists, map(ROOT.joinpath, PAGES)):
+        for page in map(ROOT.joinpath, PAGES):
             found = re.findall(r"```(?:\{code-cell\} )?python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
             code = "\n".join(found)
             (folder / f"{page.stem.lower()}_blocks.py").write_text(code)

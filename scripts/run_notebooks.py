@@ -1,6 +1,6 @@
 """Run notebooks and keep what they showed: stills and texts, small, with nothing of this machine.
 
-``make notebooks`` runs those of the demo model, and draws the pictures of the README's tour. Others by name:
+``make notebooks`` runs those of the demo model, and draws the pictures of docs/tour.md. Others by name:
 ``python -m scripts.run_notebooks notebooks/smollm2.ipynb``.
 """
 
@@ -91,7 +91,7 @@ def _shown(data: dict[str, Any]) -> bool:
 
 
 def draw_pictures() -> None:
-    """Run the README's tour, and draw the last view of each kind that it shows."""
+    """Run the tour, and draw the last view of each kind that it shows."""
     from scope_widgets.widgets.core.view import View
 
     found: dict[str, View] = {}
@@ -105,7 +105,7 @@ def draw_pictures() -> None:
 
 
 def tour(folder: str | Path) -> list[Any]:
-    """Return what the last line of each block of the README's tour shows; files go into `folder`."""
+    """Return what the last line of each block of docs/tour.md shows; files go into `folder`."""
     names: dict[str, Any] = {}
     shown = []
     before = Path.cwd()
@@ -117,7 +117,7 @@ def tour(folder: str | Path) -> list[Any]:
             if not isinstance(last, ast.Expr):
                 raise ValueError(f"This block of the tour ends with nothing that is shown:\n{block}")
             tree.body[-1] = ast.copy_location(ast.Assign([ast.Name("_", ast.Store())], last.value), last)
-            exec(compile(ast.fix_missing_locations(tree), "README.md", "exec"), names)
+            exec(compile(ast.fix_missing_locations(tree), "docs/tour.md", "exec"), names)
             shown.append(names["_"])
     finally:
         os.chdir(before)
@@ -125,8 +125,8 @@ def tour(folder: str | Path) -> list[Any]:
 
 
 def blocks() -> list[str]:
-    """Return the blocks of Python in the README."""
-    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    """Return the blocks of Python in docs/tour.md."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "tour.md").read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 if __name__ == "__main__":

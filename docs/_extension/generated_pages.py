@@ -1,7 +1,6 @@
-"""Pages made of what is measured and written elsewhere: the API reference, figures, errors."""
+"""Pages made of what is measured and written elsewhere: the API reference, errors."""
 
 import ast
-import json
 import os
 from pathlib import Path
 
@@ -40,40 +39,28 @@ def write(app):
     pages = "\n".join(sorted(path.stem for path in decisions.parent.glob("*.md") if path != decisions))
     said = decisions.read_text(encoding="utf-8").partition("\n```{toctree}")[0]
     _write(decisions, f"{said}\n```{{toctree}}\n:hidden:\n\n{pages}\n```\n")
-    _write(
-        source / "performance.md",
-        (source / "performance.md").read_text(encoding="utf-8").replace("{figures}", figures()),
-    )
-    _write(source / "errors.md", (source / "errors.md").read_text(encoding="utf-8").replace("{errors}", errors()))
-
-
-def figures():
-    """Return the table of benchmarks/results.json, with what was measured on."""
-    found = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))["figures"]
-    rows = ["| what | measured | target | met | on |", "|---|---|---|---|---|"]
-    for one in found:
-        target, met = "", ""
-        if one["target"] is not None:
-            target = f"{'≥' if one['better'] == 'higher' else '≤'} {one['target']:g}"
-            met = "yes" if one["met"] else "**no**"
-        machine = one["machine"]
-        on = f"{machine.get('processor', '')}, {machine.get('cores', '?')} cores"
-        name = one["name"].replace("|", "/")
-        rows.append(f"| {name} | {one['value']:.3g} {one['unit']} | {target} | {met} | {on} |")
-    return "\n".join(rows)
+    before, _, rest = (source / "errors.md").read_text(encoding="utf-8").partition("<!-- errors -->")
+    _write(source / "errors.md", before + errors() + rest.partition("<!-- end of errors -->")[2])
 
 
 def errors():
-    """Return the sentences of errors, by the module that raises them; what is filled in stands as ⟨...⟩."""
-    lines = []
-    for room in [*ROOMS, "models", "traces", "remote"]:
-        rows = []
-        for path in sorted((ROOT / "scope_widgets" / room).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Raise) and (said := _sentence(node.exc)):
-                    rows.append(f"| `{said[0]}` | {said[1]} |")
-        if rows:
-            lines += [f"\n## {room}\n", "| raised | what it says |", "|---|---|", *sorted(set(rows))]
+    """Return the sentences of errors, by the module that raises them; what is filled in stands as ⟨...⟩.
+
+    Each module has the anchor that `scope_widgets._error_index` gives for its errors.
+    """
+    package, lines = ROOT / "scope_widgets", []
+    files = sorted(package.rglob("*.py"), key=lambda path: (path.parent == package, path))
+    for path in files:
+        raised = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Raise)]
+        if not raised:
+            continue
+        module = ".".join(path.relative_to(package).with_suffix("").parts).removesuffix(".__init__")
+        room = module.partition(".")[0] if path.parent != package else "everywhere"
+        if f"\n## {room}\n" not in lines:
+            lines.append(f"\n## {room}\n")
+        rows = sorted({said for node in raised if (said := _sentence(node.exc))})
+        lines.append(f'\n<a id="{module}"></a>**{module}**\n')
+        lines += [f"- `{kind}`: {said}" for kind, said in rows] or ["- A sentence that is put together elsewhere."]
     return "\n".join(lines)
 
 
@@ -85,7 +72,7 @@ def _sentence(raised):
     if not text or len(text.replace("⟨…⟩", "")) < 20:
         return None
     text = " ".join(text.split()).replace("\\", "\\\\")
-    for character in "|*_`<>[]$#":
+    for character in "*_`<>[]$#":
         text = text.replace(character, f"\\{character}")
     return ast.unparse(raised.func).rpartition(".")[2], text
 

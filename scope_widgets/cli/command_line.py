@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from scope_widgets._error_index import see
 from scope_widgets._version import __version__
 from scope_widgets.cli import (
     analyze,
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_stdout()
         return 0
     except (ValueError, TypeError, LookupError, OSError, MemoryError, RuntimeError, ImportError) as error:
-        return _say(f"microscope: {error or type(error).__name__}", 1)
+        return _say(f"microscope: {error or type(error).__name__} {see(error)}", 1)
     except KeyboardInterrupt as interrupt:
         return _say(f"microscope: {_of_interrupt(interrupt, options)}", 130)
 

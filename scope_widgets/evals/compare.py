@@ -20,6 +20,7 @@ from scope_widgets.evals.metrics import TaskScores, hardly_vary
 from scope_widgets.evals.run import SuiteLike, chosen_suites, measured, options_of
 from scope_widgets.evals.tracked import note_metrics
 from scope_widgets.experiments.statistics.bca import bca_interval
+from scope_widgets.experiments.statistics.half_width import HALF_WIDTH
 from scope_widgets.experiments.statistics.multiple_comparisons import correct
 from scope_widgets.experiments.statistics.paired_tests import (
     clustered_error,
@@ -32,8 +33,6 @@ from scope_widgets.experiments.statistics.paired_tests import (
 from scope_widgets.experiments.statistics.rounding import settled
 from scope_widgets.models.microscope import Microscope
 
-#: of a normal distribution, for 95 %
-_Z = 1.959964
 #: of the largest value: what rounding may move each item by, all in one way, where two ways of running a model meet
 _ROUNDING = 1e-5
 
@@ -252,6 +251,6 @@ def _row(one: TaskScores, before: Array, after: Array, bound: float, seed: int) 
         rare = one.is_share and (one.yes_no or all(hardly_vary(side, one.clusters) for side in (before, after)))
         error = max(error, rare_error(differences, 1.0 if rare else bound, **about))
         if hardly_vary(differences, one.clusters):  # the bootstrap knows of no others than these few
-            low, high = min(low, mean - _Z * error), max(high, mean + _Z * error)
+            low, high = min(low, mean - HALF_WIDTH * error), max(high, mean + HALF_WIDTH * error)
     first, second = (float((side * one.weights).sum() / one.weights.sum()) for side in (before, after))
     return _Row(len(before), one.n_clusters, first, second, mean, low, high, p, error, freedom, bound)

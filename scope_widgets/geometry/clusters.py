@@ -17,8 +17,7 @@ from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry.kmeans import Partition, agreement, even_logs, kmeans, silhouette
-from scope_widgets.geometry.points import distinct, points_of
-from scope_widgets.geometry.spectrum import principal
+from scope_widgets.geometry.prepared import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 COMPONENTS = 50
 #: rows on which the number is chosen, at most
 ROWS = 2000
-#: draws of the gap statistic, starts of k-means, seeds
-_DRAWS, _STARTS, _SEEDS = 10, 4, 5
+#: draws of the gap statistic, starts of k-means (of draws as many, or the gap is of the starts), seeds
+_DRAWS, _STARTS, _SEEDS = 10, 3, 5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,8 +50,8 @@ class Clusters(Result):
     silhouettes, gap, gap_error, stability : ndarray [number]
         Mean silhouette; gap statistic and its error; mean adjusted Rand index between seeds, each on 80 % of the rows.
     by_silhouette, by_gap : int
-        What each chooses. By gap: the smallest k whose gap reaches that of k + 1 less its error; the largest that was
-        tried where none does.
+        What each chooses. By gap: the smallest k whose gap reaches that of the next that was tried less its error; the
+        largest that was tried where none does.
     share : float
         Share of the variance in the components that clusters are sought in.
     n, duplicates : int
@@ -160,21 +159,27 @@ def clusters(
     """
     seed, components = seed_of(seed), checked_count("components", components)
     ks = _checked_ks(k)
-    given = points_of(x, standardise=standardise)
-    points, duplicates = distinct(given, 10 * ks[-1], f"k = {ks[-1]}, with ten rows a cluster,")
-    variances, directions, centred = principal(points)
+    return clusters_of(Prepared(x, standardise=standardise), ks, components, seed)
+
+
+def clusters_of(
+    rows: Prepared, ks: Sequence[int] = range(1, 9), components: int = COMPONENTS, seed: int = 0
+) -> Clusters:
+    """Return `clusters` of rows that other measures may share; `ks` are from 1."""
+    points, which = rows.different(10 * ks[-1], f"k = {ks[-1]}, with ten rows a cluster,")
+    variances, directions, centred = rows.principal_of_different
     directions = directions[:components]
     y = (centred @ torch.from_numpy(directions.T.copy())).numpy()
     y /= math.sqrt(float(variances.sum()))
     generator = np.random.default_rng(seed)
     few = y[np.sort(generator.choice(len(y), ROWS, replace=False))] if len(y) > ROWS else y
-    even = even_logs(few, ks, seed, _DRAWS)
-    whole = _tried(few, ks, even, seed, _STARTS)
+    even = even_logs(few, ks, seed, _DRAWS, _STARTS)
+    whole = _tried(few, ks, even, seed)
     parts, choices = [], [whole.choices]
     for one in range(_SEEDS):
-        rows = np.sort(generator.choice(len(few), math.ceil(0.8 * len(few)), replace=False))
-        part = _tried(few[rows], ks, even, seed + one + 1, _STARTS // 2)
-        parts.append((rows, part))
+        some = np.sort(generator.choice(len(few), math.ceil(0.8 * len(few)), replace=False))
+        part = _tried(few[some], ks, even, seed + one + 1)
+        parts.append((some, part))
         choices.append(part.choices)
     by_silhouette, by_gap = whole.choices
     value = 1 if by_gap == 1 else by_silhouette
@@ -185,7 +190,7 @@ def clusters(
         value=value,
         low=min(chosen),
         high=max(chosen),
-        labels=_of_all(given.x, points.x, labels) if duplicates else labels,
+        labels=labels[which],
         sizes=np.bincount(labels),
         centres=np.stack([points.x[labels == one].mean(0, dtype=np.float64) for one in range(int(labels.max()) + 1)]),
         k=np.array(ks),
@@ -197,7 +202,7 @@ def clusters(
         by_gap=by_gap,
         share=float(variances[:components].sum() / variances.sum()),
         n=len(points),
-        duplicates=duplicates,
+        duplicates=len(which) - len(points),
         provenance=replace(points.provenance, seed=seed),
     )
 
@@ -221,9 +226,9 @@ def _checked_ks(k: Any) -> list[int]:
     return [1, *found]
 
 
-def _tried(y: Array, ks: list[int], even: Array, seed: int, starts: int) -> _Tried:
-    partitions = [kmeans(y, k, seed, starts if k > 1 else 1) for k in ks]
-    silhouettes = np.array([silhouette(y, one.labels, seed) for one in partitions])
+def _tried(y: Array, ks: Sequence[int], even: Array, seed: int) -> _Tried:
+    partitions = [kmeans(y, k, seed, _STARTS) for k in ks]
+    silhouettes = np.array([silhouette(y, one.labels) for one in partitions])
     gap = even.mean(0) - np.log([one.inertia / len(y) for one in partitions])
     error = even.std(0) * math.sqrt(1 + 1 / len(even))
     # of silhouettes that only rounding tells apart the smaller number
@@ -245,9 +250,3 @@ def _stability(parts: list[tuple[Array, _Tried]], n_ks: int) -> Array:
         ]
     mean: Array = found.mean(1)
     return mean
-
-
-def _of_all(x: Array, kept: Array, labels: Array) -> Array:
-    """Return the labels of all rows, those that were taken out too."""
-    numbers = {row.tobytes(): int(label) for row, label in zip(kept + kept.dtype.type(0), labels, strict=True)}
-    return np.array([numbers[row.tobytes()] for row in x + x.dtype.type(0)])

@@ -13,10 +13,12 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
-from scope_widgets.geometry.dimension import dimension
+from scope_widgets.experiments.statistics.half_width import HALF_WIDTH
+from scope_widgets.geometry.dimension import highest_by_twonn
 from scope_widgets.geometry.local_curvature import LEAST_GAP, MOST_WITHIN, Local, local_curvature
-from scope_widgets.geometry.neighbours import neighbours
-from scope_widgets.geometry.points import distinct, points_of
+from scope_widgets.geometry.neighbours import most_neighbours
+from scope_widgets.geometry.points import of_other_prompts
+from scope_widgets.geometry.prepared import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,50 +171,58 @@ def curvature(
     d = None if d is None else checked_count("d", d)
     if k is not None and checked_count("k", k) < 8:
         raise ValueError(f"k= is a whole number from 8; got {k}: fewer neighbours show no curvature.")
+    return curvature_of(Prepared(x, groups=groups, standardise=standardise), k, d, centres, seed)
+
+
+def curvature_of(
+    rows: Prepared, k: int | None = None, d: int | None = None, centres: int = 500, seed: int = 0
+) -> Curvature:
+    """Return `curvature` of rows that other measures may share."""
     least = SCALES[0] if k is None else k
-    points, duplicates = distinct(points_of(x, groups=groups, standardise=standardise), least + 1, f"k = {least}")
+    points, which = rows.different(least + 1, f"k = {least}")
     n = len(points)
     chosen = np.random.default_rng(seed).choice(n, min(n, centres), replace=False)
-    most = math.inf if d is not None else dimension(points, method="twonn", seed=seed).high
+    # directions of a tangent, at most; one that was asked for may have any number
+    most = None if d is not None else highest_by_twonn(points, rows.neighbours(least)[1])
     tried: list[tuple[int, Local]] = []
     for scale in SCALES if k is None else (k,):
-        if tried and scale >= n - (0 if points.groups is None else int(np.bincount(points.groups).max()) - 1):
+        if tried and scale > most_neighbours(points):
             break
-        near, _ = neighbours(points, scale)
+        near, _ = rows.neighbours(scale)
         tried.append((scale, local_curvature(points.x, near[chosen], d, most, _DRAWS, seed)))
         if tried[-1][1].stands_out(most):
             break
-        if tried[-1][1].within > MOST_WITHIN:  # among more neighbours these may be filled, which is no tangent
+        # among more neighbours these may be filled, which is no tangent
+        if most is not None and tried[-1][1].within > MOST_WITHIN:
             most = min(most, tried[-1][1].within_at)
-    best = len(tried) - 1
     radius = float(np.sqrt(((points.x - points.x.mean(0, dtype=np.float64)) ** 2).sum(1).mean()))
     values = [math.sqrt(max(0.0, float(one.squared.mean()))) for _, one in tried]
     zs = [_z(one) for _, one in tried]
-    scale, found = tried[best]
-    verdict, why = _verdict(found, scale, values[best] * radius, zs[best], most)
+    scale, found = tried[-1]
+    verdict, why = _verdict(found, scale, values[-1] * radius, zs[-1], most)
     known = verdict != "undetermined"
     low, high = _interval(found.squared, n / scale)
     return Curvature(
         verdict=verdict,
         why=why,
-        value=values[best] if known else math.nan,
+        value=values[-1] if known else math.nan,
         low=low if known else math.nan,
         high=high if known else math.nan,
-        relative=values[best] * radius if known else math.nan,
-        z=zs[best],
+        relative=values[-1] * radius if known else math.nan,
+        z=zs[-1],
         radius=radius,
         k=scale,
         d=found.d,
         gap=found.gap,
         n=n,
-        duplicates=duplicates,
+        duplicates=len(which) - n,
         centres=len(found.squared),
         scale_k=np.array([one for one, _ in tried]),
         scale_d=np.array([one.d for _, one in tried]),
         scale_gap=np.array([one.gap for _, one in tried]),
         scale_value=np.array(values),
         scale_z=np.array(zs),
-        provenance=replace(points.provenance, seed=seed),
+        provenance=replace(of_other_prompts(points).provenance, seed=seed),
     )
 
 
@@ -224,19 +234,19 @@ def _z(found: Local) -> float:
 def _interval(squared: Array, n_apart: float) -> tuple[float, float]:
     """Return the interval of the root of the mean: neighbourhoods that overlap count as those that lie side by side."""
     n = max(2.0, min(len(squared), n_apart))
-    half = 1.959964 * float(squared.std()) / math.sqrt(n)
+    half = HALF_WIDTH * float(squared.std()) / math.sqrt(n)
     mean = float(squared.mean())
     return math.sqrt(max(0.0, mean - half)), math.sqrt(max(0.0, mean + half))
 
 
-def _verdict(found: Local, k: int, relative: float, z: float, most: float) -> tuple[Verdict, str]:
+def _verdict(found: Local, k: int, relative: float, z: float, most: float | None) -> tuple[Verdict, str]:
     if found.gap < LEAST_GAP:
         return "undetermined", (
             f"no tangent stands out of {k} neighbours: variance falls {found.gap:.3g} times after {found.d} directions,"
             f" and {LEAST_GAP:g} is needed. Raise k= where there is noise, give more rows where they bend so soon."
         )
     if not found.stands_out(most):
-        dimension_said = f", and fewer neighbours tell of {most:.3g} at most" if math.isfinite(most) else ""
+        dimension_said = "" if most is None else f", and fewer neighbours tell of {most:.3g} at most"
         return "undetermined", (
             f"{k} neighbours fill {found.d} directions, along which the variance falls {found.within:.3g} times at once"
             f"{dimension_said} (z {z:.3g}): rows bend within a neighbourhood, noise fills it, or some directions are "

@@ -14,9 +14,11 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
+from scope_widgets.experiments.statistics.half_width import HALF_WIDTH
 from scope_widgets.geometry import dimension_estimators as estimators
-from scope_widgets.geometry.neighbours import neighbours
-from scope_widgets.geometry.points import Points, distinct, points_of
+from scope_widgets.geometry.neighbours import most_neighbours
+from scope_widgets.geometry.points import Points, of_other_prompts
+from scope_widgets.geometry.prepared import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +32,7 @@ _SCALES = {"mle": (5, 10, 20, 40, 80), "twonn": (2,), "gride": (2, 4, 8, 16, 32,
 _FEWEST = 100
 #: half of a 95 % interval in standard errors: two points that are each other's neighbours tell the same, so a sample
 #: counts as half of its size
-_HALF_WIDTH = 1.959964 * math.sqrt(2)
+_HALF_WIDTH = HALF_WIDTH * math.sqrt(2)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -167,12 +169,21 @@ def dimension(
     check_choice("method", method, Method)
     seed = seed_of(seed)
     k = _checked_k(method, k)
-    points, duplicates = distinct(points_of(x, groups=groups, standardise=standardise), k + 1, f"k = {k}")
+    return dimension_of(Prepared(x, groups=groups, standardise=standardise), method, k, seed)
+
+
+def dimension_of(rows: Prepared, method: Method, k: int | None = None, seed: int = 0) -> Dimension:
+    """Return `dimension` of rows that other measures may share."""
+    k = _USUAL[method] if k is None else k
+    points, which = rows.different(k + 1, f"k = {k}")
     n = len(points)
-    scales, distances = _of_all(points, k, sorted({k, *(one for one in _SCALES[method] if one < n)}))
-    rows = [_scale(points, method, one, distances) for one in scales]
-    rows += [_scale(some, method, k, neighbours(some, k)[1]) for some in _parts(points, k, seed)]
-    curve = np.array(rows, dtype=np.float64).T
+    most = max(k, most_neighbours(points))
+    scales = sorted({k, *(one for one in _SCALES[method] if one <= most)})
+    distances = rows.neighbours(scales[-1])[1]
+    found = [_scale(points, method, one, distances) for one in scales]
+    for part in _parts(points, k, seed):
+        found.append(_scale(part, method, k, rows.neighbours_of_part(part, k, seed)[1]))
+    curve = np.array(found, dtype=np.float64).T
     at = scales.index(k)
     return Dimension(
         method=method,
@@ -181,7 +192,7 @@ def dimension(
         high=float(curve[5, at]),
         k=k,
         n=n,
-        duplicates=duplicates,
+        duplicates=len(which) - n,
         d=points.x.shape[1],
         curve_n=curve[0].astype(np.int64),
         curve_k=curve[1].astype(np.int64),
@@ -189,7 +200,7 @@ def dimension(
         curve_value=curve[3],
         curve_low=curve[4],
         curve_high=curve[5],
-        provenance=replace(points.provenance, seed=seed),
+        provenance=replace(of_other_prompts(points).provenance, seed=seed),
     )
 
 
@@ -203,12 +214,9 @@ def _checked_k(method: Method, k: int | None) -> int:
     return found
 
 
-def _of_all(points: Points, k: int, scales: list[int]) -> tuple[list[int], Array]:
-    """Return the scales up to that for which every row has neighbours, `k` at least, and the distances."""
-    if points.groups is not None:
-        most = len(points) - int(np.bincount(points.groups).max())
-        scales = [one for one in scales if one <= max(k, most)]
-    return scales, neighbours(points, scales[-1])[1]
+def highest_by_twonn(points: Points, distances: Array) -> float:
+    """Return the upper end of the interval of the dimension by "twonn", from two distances a row at least."""
+    return _scale(points, "twonn", 2, distances)[-1]
 
 
 def _parts(points: Points, k: int, seed: int) -> list[Points]:
@@ -219,22 +227,18 @@ def _parts(points: Points, k: int, seed: int) -> list[Points]:
         sizes.append(n)
         n //= 2
     parts = [points.taken(np.sort(order[:size])) for size in sizes]
-    return [one for one in parts if one.groups is None or _has_enough(one.groups, k)]
-
-
-def _has_enough(groups: Array, k: int) -> bool:
-    """Whether a row of the largest group has k neighbours of others."""
-    return len(groups) - int(np.bincount(groups).max()) >= k
+    return [one for one in parts if most_neighbours(one) >= k]
 
 
 def _scale(points: Points, method: Method, k: int, distances: Array) -> tuple[float, ...]:
     """Return n, k, distance, value, low and high."""
     if not distances[:, 0].all():
         raise ValueError("Two rows differ by so little that the square of it is 0 in float64: multiply x by a number.")
+    rounding = estimators.rounding_of(points.x, distances[:, :k])
     of: dict[str, Callable[[], tuple[float, float]]] = {
-        "mle": lambda: estimators.mle(distances, k),
-        "twonn": lambda: estimators.twonn(distances),
-        "gride": lambda: estimators.gride(distances, k),
+        "mle": lambda: estimators.mle(distances, k, rounding),
+        "twonn": lambda: estimators.twonn(distances, rounding),
+        "gride": lambda: estimators.gride(distances, k, rounding),
     }
     value, error = of[method]()
     half = _HALF_WIDTH * error

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from scope_widgets._types import Array
+from scope_widgets.experiments.statistics.half_width import HALF_WIDTH
 
 
 def error_of_mean(values: Array, groups: Array | None) -> float:
@@ -23,5 +24,11 @@ def error_of_mean(values: Array, groups: Array | None) -> float:
 
 def mean_with_interval(values: Array, groups: Array | None) -> tuple[float, float, float]:
     """Return the mean, low and high, a 95 % interval."""
-    mean, half = float(values.mean()), 1.959964 * error_of_mean(values, groups)
+    mean, half = float(values.mean()), HALF_WIDTH * error_of_mean(values, groups)
     return mean, mean - half, mean + half
+
+
+def around(value: float, influence: Array, groups: Array | None) -> Array:
+    """Return value, low and high, a 95 % interval, from what each row does to the value in first order."""
+    half = HALF_WIDTH * error_of_mean(influence, groups)
+    return np.array([value, value - half, value + half])

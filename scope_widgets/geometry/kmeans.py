@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,23 +13,20 @@ from scope_widgets._types import Array
 
 #: steps of k-means
 _STEPS = 30
-#: rows between whose pairs silhouettes are computed, at most
-_SILHOUETTE_ROWS = 2000
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Clusters of rows: numbers by falling size, centres [cluster, d], and the sum of squared distances from them."""
+    """Clusters of rows: numbers by falling size, and the sum of squared distances from their centres."""
 
     labels: Array
-    centres: Array
     inertia: float
 
 
 def kmeans(x: Array, k: int, seed: int, starts: int) -> Partition:
     """Return the best of several runs of SciPy's k-means, each from centres drawn as k-means++ does."""
     best: Partition | None = None
-    for start in range(starts):
+    for start in range(starts if k > 1 else 1):
         generator = np.random.default_rng([seed, k, start])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of clusters without a row, which are left out below
@@ -36,29 +34,25 @@ def kmeans(x: Array, k: int, seed: int, starts: int) -> Partition:
         inertia = float(((x - centres[labels]) ** 2).sum())
         # a start that rounding alone makes better is not
         if best is None or inertia < best.inertia * (1 - 1e-9):
-            best = Partition(labels, centres, inertia)
+            best = Partition(labels, inertia)
     assert best is not None
-    return _by_size(best)
+    return Partition(_by_size(best.labels), best.inertia)
 
 
-def _by_size(found: Partition) -> Partition:
-    sizes = np.bincount(found.labels, minlength=len(found.centres))
-    first = np.array([int((found.labels == one).argmax()) for one in range(len(sizes))])
-    order = np.lexsort((first, -sizes))
-    order = order[sizes[order] > 0]
-    number = np.full(len(sizes), -1)
-    number[order] = np.arange(len(order))
-    return Partition(number[found.labels], found.centres[order], found.inertia)
+def _by_size(labels: Array) -> Array:
+    """Return the numbers of clusters so that they fall by size; of two as large, the first row's is first."""
+    _, first, which, sizes = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
+    number = np.empty(len(sizes), dtype=np.int64)
+    number[np.lexsort((first, -sizes))] = np.arange(len(sizes))
+    found: Array = number[which]
+    return found
 
 
-def silhouette(x: Array, labels: Array, seed: int) -> float:
+def silhouette(x: Array, labels: Array) -> float:
     """Return the mean silhouette of rows: how much nearer the own cluster is than the next (Rousseeuw 1987).
 
-    Of more than 2,000 rows that of as many, drawn at random, among themselves. NaN where there is one cluster.
+    NaN where there is one cluster.
     """
-    if len(x) > _SILHOUETTE_ROWS:
-        chosen = np.sort(np.random.default_rng(seed).choice(len(x), _SILHOUETTE_ROWS, replace=False))
-        x, labels = x[chosen], np.unique(labels[chosen], return_inverse=True)[1]
     n_clusters = int(labels.max()) + 1
     if n_clusters < 2:
         return float("nan")
@@ -80,7 +74,7 @@ def silhouette(x: Array, labels: Array, seed: int) -> float:
     return float(values.mean())
 
 
-def even_logs(x: Array, ks: list[int], seed: int, draws: int) -> Array:
+def even_logs(x: Array, ks: Sequence[int], seed: int, draws: int, starts: int) -> Array:
     """Return ln of the inertia a row [draw, k] of rows that are drawn evenly from the box around those of `x`.
 
     They are what the gap statistic compares with (Tibshirani, Walther and Hastie 2001); `x` is along its principal
@@ -91,7 +85,7 @@ def even_logs(x: Array, ks: list[int], seed: int, draws: int) -> Array:
     logs = np.empty((draws, len(ks)))
     for draw in range(draws):
         even = generator.uniform(low, high, x.shape)
-        logs[draw] = [np.log(kmeans(even, k, seed, 1).inertia / len(x)) for k in ks]
+        logs[draw] = [np.log(kmeans(even, k, seed, starts).inertia / len(x)) for k in ks]
     return logs
 
 

@@ -49,20 +49,20 @@ class Local:
     squared: Array
     null: Array
 
-    def stands_out(self, most: float) -> bool:
-        """Whether there is a tangent, of no more than `most` directions; where d was given, that is infinite."""
-        even = math.isinf(most) or (self.within <= MOST_WITHIN and self.d - 0.5 <= most)
+    def stands_out(self, most: float | None) -> bool:
+        """Whether there is a tangent, of no more than `most` directions; None where d was given, which may be any."""
+        even = most is None or (self.within <= MOST_WITHIN and self.d - 0.5 <= most)
         return self.gap >= LEAST_GAP and even
 
 
-def local_curvature(x: Array, near: Array, d: int | None, most: float, draws: int, seed: int) -> Local:
+def local_curvature(x: Array, near: Array, given_d: int | None, most: float | None, draws: int, seed: int) -> Local:
     """Return what neighbourhoods [centre, k], row numbers of `x`, say of their curvature.
 
     Points of a neighbourhood are centred; its first d principal directions are the tangent, with coordinates t. What is
     left of a point is regressed on |t|^2 / 2, with an intercept: the slope is the mean-curvature vector. That of one
     half of the neighbourhood times that of the other has no bias by noise. All of it is in terms of the products of
-    points, so that the width of a row does not matter. Where no tangent of `most` directions stands out of the first
-    100 neighbourhoods, the others are not looked at.
+    points, so that the width of a row does not matter. Where d is not given, the first 100 neighbourhoods say it, and
+    the others have the same. Where no tangent of `most` directions stands out of these, the others are not looked at.
     """
     n_centres, k = near.shape
     width = min(k - 1, x.shape[1])
@@ -70,6 +70,7 @@ def local_curvature(x: Array, near: Array, d: int | None, most: float, draws: in
     total = np.zeros(width)
     squared: list[Array] = []
     null = np.zeros(draws)
+    d = given_d
     for first in range(0, n_centres, _CENTRES):
         products = _products(x, near[first : first + _CENTRES])
         values, vectors = torch.linalg.eigh(products)

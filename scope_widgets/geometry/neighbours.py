@@ -9,6 +9,11 @@ from scope_widgets._types import Array
 from scope_widgets.geometry.points import Points
 
 
+def most_neighbours(points: Points) -> int:
+    """Return how many neighbours of other groups every row has at least."""
+    return len(points) - (1 if points.groups is None else int(np.bincount(points.groups).max()))
+
+
 def neighbours(points: Points, k: int) -> tuple[Array, Array]:
     """Return the k nearest neighbours [row, k] of other groups, and their distances.
 

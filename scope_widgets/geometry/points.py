@@ -88,8 +88,13 @@ def points_of(x: Any, *, groups: Any = None, standardise: bool = False) -> Point
     return _standardised(given) if standardise else given
 
 
-def distinct(points: Points, least: int, for_what: str) -> tuple[Points, int]:
-    """Return points without those that are equal to an earlier one, and how many these are.
+def of_other_prompts(points: Points) -> Points:
+    """Return points whose note says so where neighbours of the same prompt do not count."""
+    return points if points.groups is None else points.said("neighbours of other prompts only")
+
+
+def distinct(points: Points, least: int, for_what: str) -> tuple[Points, Array]:
+    """Return points without those that are equal to an earlier one, and of all which of the returned they are [row].
 
     Raises
     ------
@@ -98,7 +103,8 @@ def distinct(points: Points, least: int, for_what: str) -> tuple[Points, int]:
     """
     # -0 becomes 0, whose bits are others
     rows = np.ascontiguousarray(points.x + points.x.dtype.type(0))
-    _, first = np.unique(rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel(), return_index=True)
+    as_bytes = rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).ravel()
+    _, first, which = np.unique(as_bytes, return_index=True, return_inverse=True)
     n_equal = len(points) - len(first)
     if len(first) == 1:
         raise ValueError(f"All {len(points):,} rows of x are equal: they have no shape. Give other rows.")
@@ -106,8 +112,9 @@ def distinct(points: Points, least: int, for_what: str) -> tuple[Points, int]:
         equal = f", {n_equal:,} more are equal to others" if n_equal else ""
         raise ValueError(f"x has {len(first):,} different rows{equal}; {for_what} needs {least:,}: give more rows.")
     if not n_equal:
-        return points, 0
-    return points.taken(np.sort(first)), n_equal
+        return points, np.arange(len(points))
+    kept = np.sort(first)
+    return points.taken(kept), np.searchsorted(kept, first[which])
 
 
 def _rows_of(x: Any) -> tuple[Array, Array]:

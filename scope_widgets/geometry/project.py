@@ -15,9 +15,9 @@ from scope_widgets._result import Result
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
 from scope_widgets.geometry.intervals import mean_with_interval
-from scope_widgets.geometry.neighbours_kept import overlap, trust
-from scope_widgets.geometry.points import Points, points_of
-from scope_widgets.geometry.spectrum import principal
+from scope_widgets.geometry.neighbour_preservation import overlap, trust
+from scope_widgets.geometry.points import Points
+from scope_widgets.geometry.prepared import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,10 +39,10 @@ class Projection(Result):
     rows : ndarray of int [row]
         Numbers of the rows in what was given, or in the recording.
     value, low, high : float
-        Share of the `k` nearest rows that are among the `k` nearest in the projection too, mean over rows, with its
-        95 % interval.
+        Share of the `k` nearest rows that are among the `k` nearest in the projection too, mean over different rows,
+        with its 95 % interval.
     chance : float
-        What that is of points at random: k / (n - 1).
+        What that is of points at random: k / (n - 1), n the different rows.
     trustworthiness, continuity : float
         1 less what those rows count that are near only in the projection, or only in truth (Venna and Kaski 2001).
     k : int
@@ -53,6 +53,8 @@ class Projection(Result):
     provenance : Provenance
     layer, samples, positions, texts
         Those of `Points`, where the rows were such.
+    duplicates : int
+        Rows that are equal to an earlier one: they have coordinates, and count for no neighbour.
     """
 
     view: ClassVar[str] = "scope_widgets.widgets:ProjectionView"
@@ -75,6 +77,7 @@ class Projection(Result):
     samples: np.ndarray[Any, np.dtype[np.int64]] | None = None
     positions: np.ndarray[Any, np.dtype[np.int64]] | None = None
     texts: tuple[tuple[str, ...], ...] = ()
+    duplicates: int = 0
 
     def __post_init__(self) -> None:
         """Raise ValueError where the parts do not go together."""
@@ -172,11 +175,29 @@ def project(
     seed, k = seed_of(seed), checked_count("k", k)
     if checked_count("n", n) not in (2, 3):
         raise ValueError(f"n= is 2 or 3 dimensions; got {n}.")
-    given = points_of(x)
-    points = points_of(given, standardise=standardise)
-    if k >= len(points) / 2:
-        raise ValueError(f"k= is less than half of the {len(points):,} rows; got {k}: give more rows, or a smaller k=.")
-    variances, directions, centred = principal(points)
+    named = "points" if isinstance(x, Points) else "x"
+    return project_of(Prepared(x, standardise=standardise), method, n, k, neighbours, perplexity, seed, named=named)
+
+
+def project_of(
+    rows: Prepared,
+    method: ProjectionMethod = "pca",
+    n: int = 2,
+    k: int = 10,
+    neighbours: int = 15,
+    perplexity: float = 30.0,
+    seed: int = 0,
+    *,
+    named: str = "points",
+) -> Projection:
+    """Return `project` of rows that other measures may share; `named` is what its call says of them."""
+    points = rows.points
+    different, which = rows.different(2, "a projection")
+    n_different = len(different)
+    if k >= n_different / 2:
+        said = "rows" if n_different == len(points) else "different rows"
+        raise ValueError(f"k= is less than half of the {n_different:,} {said}; got {k}: give more, or a smaller k=.")
+    variances, directions, centred = rows.principal
     scores = (centred @ torch.from_numpy(directions[: _COMPONENTS if method != "pca" else n].T.copy())).numpy()
     explained = np.full(n, np.nan)
     if method == "pca":
@@ -187,12 +208,12 @@ def project(
         coordinates = _tsne(scores, n, perplexity, seed)
     else:
         coordinates = _umap(scores, n, checked_count("neighbours", neighbours), seed)
-    options = {"neighbours": neighbours, "perplexity": perplexity, "standardise": standardise, "seed": seed}
-    call = python_call(
-        "geometry.project", "points" if isinstance(x, Points) else "x", method=method, n=n, k=k, **options
-    )
-    value, low, high = mean_with_interval(overlap(points.x, coordinates, k), points.groups)
-    trustworthiness, continuity = trust(points.x, coordinates, k, seed)
+    options = {"neighbours": neighbours, "perplexity": perplexity, "standardise": rows.standardised, "seed": seed}
+    call = python_call("geometry.project", named, method=method, n=n, k=k, **options)
+    # between equal rows rounding alone decides which is nearer
+    of_different = coordinates[np.unique(which, return_index=True)[1]]
+    value, low, high = mean_with_interval(overlap(different.x, of_different, k), different.groups)
+    trustworthiness, continuity = trust(different.x, of_different, k, seed)
     return Projection(
         method=method,
         coordinates=coordinates,
@@ -200,17 +221,18 @@ def project(
         value=value,
         low=max(0.0, low),
         high=min(1.0, high),
-        chance=k / (len(points) - 1),
+        chance=k / (n_different - 1),
         trustworthiness=trustworthiness,
         continuity=continuity,
         k=k,
         explained=explained,
-        norms=np.linalg.norm(given.x.astype(np.float64), axis=1),
+        norms=np.linalg.norm(rows.given.x.astype(np.float64), axis=1),
         provenance=points.provenance.then(call, seed=seed),
         layer=points.layer,
         samples=points.samples,
         positions=points.positions,
         texts=points.texts,
+        duplicates=len(points) - n_different,
     )
 
 

@@ -11,9 +11,9 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._reproducing_calls import python_call
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
+from scope_widgets.experiments.massive_rows import MASSIVE
 from scope_widgets.experiments.same_model import is_same_model
 from scope_widgets.geometry.points import Points, points_of
-from scope_widgets.geometry.statistics import MASSIVE
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.tokens import token_texts
 
@@ -33,7 +33,7 @@ class Recorded(Protocol):
 
     @property
     def table(self) -> Any:
-        """Of each row sample_id and token_pos."""
+        """Of each row sample_id, token_pos and token_id."""
 
     def rows(self, layer: int, site: str | None = None) -> Any:
         """Return the activations of a layer [row, d]."""
@@ -55,7 +55,8 @@ def points(
 
     What a recording leaves out, padding and by default special tokens, is not there in the first place. The tokens of a
     prompt are no independent draws, and are often each other's neighbours: either they are not counted as such, or one
-    of them is taken.
+    of them is taken. Where samples begin with the same tokens, a model does the same there but for rounding: of such
+    rows the first is taken.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def points(
     --------
     >>> rec = features.record(scope, ["Mary gave John a book", "the dog runs"], layers=[2], folder=folder)
     >>> geometry.points(rec, 2)
-    Points(8 rows of width 128; demo: layer 2, residual, 0 first tokens left out, neighbours of other prompts only)
+    Points(8 rows of width 128; demo: layer 2, residual, 0 first tokens left out)
     >>> len(geometry.points(rec, 2, tokens="one a prompt"))
     2
     """
@@ -106,13 +107,15 @@ def points(
     if not first_tokens:
         chosen = chosen[table["token_pos"].to_numpy() > 0]
         note.append(f"{len(prompts) - len(chosen):,} first tokens left out")
+    repeated = _repeat(table)[chosen]
+    if repeated.any():
+        note.append(f"{int(repeated.sum()):,} left out whose prompt begins as an earlier one")
+        chosen = chosen[~repeated]
     generator = np.random.default_rng(seed)
     chosen = generator.permutation(chosen)
     if tokens == "one a prompt":
         chosen = chosen[np.sort(np.unique(prompts[chosen], return_index=True)[1])]
         note.append("one token a prompt")
-    else:
-        note.append("neighbours of other prompts only")
     if len(chosen) > n:
         note.append(f"{n:,} of {len(chosen):,} rows")
         chosen = chosen[:n]
@@ -140,6 +143,28 @@ def points(
         positions=table["token_pos"].to_numpy()[chosen].astype(np.int64),
         texts=() if scope is None else _texts(table, samples[chosen], scope),
     )
+
+
+def _repeat(table: Any) -> Array:
+    """Return which rows have the tokens before them, and the own one, of a row of an earlier sample, bool [row]."""
+    import pandas as pd
+
+    sample, position, token = (table[name].to_numpy() for name in ("sample_id", "token_pos", "token_id"))
+    order = np.lexsort((position, sample))
+    first_of, of_sample = np.unique(sample[order], return_index=True, return_inverse=True)[1:]
+    number = np.arange(len(order)) - first_of[of_sample]
+    found = np.zeros(len(order), dtype=bool)
+    # samples that begin as others do, all that begin alike with one number
+    begins, last = np.arange(len(first_of)), np.append(first_of[1:], len(order))
+    beginning = np.zeros(len(first_of), dtype=np.int64)
+    for at in range(int(number.max(initial=-1)) + 1):
+        begins = begins[first_of[begins] + at < last[begins]]
+        rows = order[first_of[begins] + at]
+        alike = pd.DataFrame({"before": beginning[begins], "position": position[rows], "token": token[rows]})
+        found[rows[alike.duplicated().to_numpy()]] = True
+        beginning[begins] = alike.groupby(list(alike), sort=False).ngroup().to_numpy()
+        begins = begins[alike.duplicated(keep=False).to_numpy()]
+    return found
 
 
 def _texts(table: Any, chosen: Array, scope: Microscope) -> tuple[tuple[str, ...], ...]:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from scope_widgets._check_choice import checked_count
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
-from scope_widgets.geometry.intervals import error_of_mean
-from scope_widgets.geometry.points import Points, points_of
+from scope_widgets.geometry.intervals import around
+from scope_widgets.geometry.prepared import Prepared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,8 +144,13 @@ def spectrum(x: Any, *, n: int = 10, groups: Any = None, standardise: bool = Fal
     (4, (8, 8))
     """
     n = checked_count("n", n)
-    points = points_of(x, groups=groups, standardise=standardise)
-    variances, directions, centred = principal(points)
+    return spectrum_of(Prepared(x, groups=groups, standardise=standardise), n)
+
+
+def spectrum_of(rows: Prepared, n: int = 10) -> Spectrum:
+    """Return `spectrum` of rows that other measures may share."""
+    points = rows.points
+    variances, directions, centred = rows.principal
     # in float32: only intervals are made of these, and the product costs as much as the covariance
     total = float(variances.sum())
     scores = (centred / math.sqrt(total)).float() @ torch.from_numpy(directions.T.astype(np.float32))
@@ -169,45 +173,6 @@ def spectrum(x: Any, *, n: int = 10, groups: Any = None, standardise: bool = Fal
     )
 
 
-def principal(points: Points) -> tuple[Array, Array, Tensor]:
-    """Return variances [component] and directions [component, d] of the components of rows, and the rows centred.
-
-    By the covariance, or where there are fewer rows than columns by the products of rows, in float64. Components that
-    rounding alone makes have no direction, and variance 0.
-
-    Raises
-    ------
-    ValueError
-        Where the rows are all equal.
-    """
-    x = torch.from_numpy(points.x).double()
-    size = float(x.abs().max())
-    x = x - x.mean(0)
-    scale = float(x.abs().max())
-    if scale <= 8 * torch.finfo(torch.float64).eps * size:
-        raise ValueError(f"All {len(points):,} rows of x are equal: they have no shape. Give other rows.")
-    x /= scale  # so that no square vanishes or overflows
-    n, d = x.shape
-    tall = n >= d
-    values, vectors = torch.linalg.eigh(x.T @ x if tall else x @ x.T)
-    values, vectors = values.flip(0), vectors.flip(1)
-    kept = values > values[0] * max(n, d) * torch.finfo(torch.float64).eps
-    if not tall:
-        kept[n - 1 :] = False  # centred rows have one direction less
-    vectors = vectors[:, kept]
-    directions = (vectors if tall else x.T @ vectors / values[kept].sqrt()).T
-    directions = directions * _signs(directions)[:, None]
-    variances = torch.where(kept, values, 0.0) * (scale**2 / n)
-    return variances.numpy(), directions.numpy(), x.mul_(scale)
-
-
-def _signs(directions: Tensor) -> Tensor:
-    """Return 1 or -1 a direction, so that its largest entry is positive; of two that are as large, the first."""
-    sizes = directions.abs()
-    first = (sizes >= sizes.amax(1, keepdim=True) * (1 - 1e-6)).int().argmax(1, keepdim=True)
-    return directions.gather(1, first).sign().squeeze(1)
-
-
 def _with_interval(name: str, variances: Array, squares: Array, groups: Array | None) -> Array:
     """Return value, low and high.
 
@@ -224,5 +189,4 @@ def _with_interval(name: str, variances: Array, squares: Array, groups: Array | 
         value = np.exp(-(p * np.log(p)).sum())
         slopes = -value * (np.log(p) + np.log(value)) / s.sum()
         slopes = slopes / (2 * s) if name == "effective_rank" else slopes
-    half = 1.959964 * error_of_mean((squares - v) @ slopes, groups)
-    return np.array([value, max(1.0, value - half), value + half])
+    return np.maximum(around(float(value), (squares - v) @ slopes, groups), [-np.inf, 1.0, -np.inf])

@@ -10,7 +10,8 @@ import numpy as np
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
-from scope_widgets.geometry.intervals import error_of_mean, mean_with_interval
+from scope_widgets.experiments.massive_rows import MASSIVE
+from scope_widgets.geometry.intervals import around, mean_with_interval
 from scope_widgets.geometry.points import points_of
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ MEASURES = {
     "largest_share": "share of the variance that is in the column of the largest variance",
     "zeros": "share of numbers that are exactly 0",
 }
-#: times the median norm from which a row is massive, times the median size from which a column is an outlier
-MASSIVE, OUTLIER = 10.0, 10.0
+#: times the median size from which a column is an outlier
+OUTLIER = 10.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -145,12 +146,6 @@ def statistics(x: Any, *, groups: Any = None) -> ActivationStatistics:
     )
 
 
-def _around(value: float, influence: Array, groups: Array | None) -> Array:
-    """Return value, low and high from what each row does to it, in first order."""
-    half = 1.959964 * error_of_mean(influence, groups)
-    return np.array([value, value - half, value + half])
-
-
 def _cosine(rows: Array, norms: Array, groups: Array | None) -> Array:
     units = rows[norms > 0] / norms[norms > 0, None]
     n = len(units)
@@ -158,7 +153,7 @@ def _cosine(rows: Array, norms: Array, groups: Array | None) -> Array:
         return np.full(3, np.nan)
     total = units.sum(0)
     value = (float(total @ total) - n) / (n * (n - 1))
-    found = _around(value, 2 * units @ total / n, None if groups is None else groups[norms > 0])
+    found = around(value, 2 * units @ total / n, None if groups is None else groups[norms > 0])
     return np.clip(found, -1.0, 1.0)
 
 
@@ -168,11 +163,11 @@ def _kurtosis(away: Array, variances: Array, groups: Array | None) -> Array:
     z = away / np.sqrt(variances)
     kurtosis, skewness = (z**4).mean(0), (z**3).mean(0)
     influence = (z**4 - kurtosis - 2 * kurtosis * (z**2 - 1) - 4 * skewness * z).mean(1)
-    return _around(float(kurtosis.mean()) - 3, influence, groups)
+    return around(float(kurtosis.mean()) - 3, influence, groups)
 
 
 def _largest_share(away: Array, variances: Array, groups: Array | None) -> Array:
     at, total = int(variances.argmax()), float(variances.sum())
     share = float(variances[at]) / total
     influence = (away[:, at] ** 2 - share * (away**2).sum(1)) / total
-    return np.clip(_around(share, influence, groups), 0.0, 1.0)
+    return np.clip(around(share, influence, groups), 0.0, 1.0)

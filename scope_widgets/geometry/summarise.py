@@ -15,13 +15,14 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
 from scope_widgets.experiments.same_model import is_same_model
-from scope_widgets.geometry.clusters import Clusters, clusters
-from scope_widgets.geometry.curvature import Curvature, curvature
-from scope_widgets.geometry.dimension import Dimension, dimension
+from scope_widgets.geometry.clusters import Clusters, clusters_of
+from scope_widgets.geometry.curvature import SCALES, Curvature, curvature_of
+from scope_widgets.geometry.dimension import Dimension, dimension_of
 from scope_widgets.geometry.points import Points
-from scope_widgets.geometry.project import Projection, project
+from scope_widgets.geometry.prepared import Prepared
+from scope_widgets.geometry.project import Projection, project_of
 from scope_widgets.geometry.recorded_points import Recorded, Tokens, points
-from scope_widgets.geometry.spectrum import Spectrum, spectrum
+from scope_widgets.geometry.spectrum import Spectrum, spectrum_of
 from scope_widgets.geometry.statistics import ActivationStatistics, statistics
 from scope_widgets.models.microscope import Microscope
 
@@ -191,6 +192,7 @@ def summarise(
 
 def _of_layer(rows: Points, layer: int, standardise: bool, seed: int) -> LayerGeometry:
     problems: dict[str, str] = {}
+    shared = Prepared(rows, standardise=standardise, most=SCALES[-1])
 
     def tried(name: str, measure: Callable[[], T]) -> T | None:
         try:
@@ -201,13 +203,13 @@ def _of_layer(rows: Points, layer: int, standardise: bool, seed: int) -> LayerGe
 
     return LayerGeometry(
         layer=layer,
-        mle=tried("mle", lambda: dimension(rows, method="mle", standardise=standardise, seed=seed)),
-        twonn=tried("twonn", lambda: dimension(rows, method="twonn", standardise=standardise, seed=seed)),
-        gride=tried("gride", lambda: dimension(rows, method="gride", standardise=standardise, seed=seed)),
-        spectrum=tried("spectrum", lambda: spectrum(rows, standardise=standardise)),
-        curvature=tried("curvature", lambda: curvature(rows, standardise=standardise, seed=seed)),
-        clusters=tried("clusters", lambda: clusters(rows, standardise=standardise, seed=seed)),
-        projection=tried("projection", lambda: project(rows, standardise=standardise, seed=seed)),
+        mle=tried("mle", lambda: dimension_of(shared, "mle", seed=seed)),
+        twonn=tried("twonn", lambda: dimension_of(shared, "twonn", seed=seed)),
+        gride=tried("gride", lambda: dimension_of(shared, "gride", seed=seed)),
+        spectrum=tried("spectrum", lambda: spectrum_of(shared)),
+        curvature=tried("curvature", lambda: curvature_of(shared, seed=seed)),
+        clusters=tried("clusters", lambda: clusters_of(shared, seed=seed)),
+        projection=tried("projection", lambda: project_of(shared, seed=seed)),
         statistics=tried("statistics", lambda: statistics(rows)),
         problems=problems,
     )

@@ -14,13 +14,14 @@ from scope_widgets.experiments.check_logits import OVERFLOW
 from scope_widgets.experiments.probes.class_labels import two_classes
 from scope_widgets.experiments.probes.pooled_residuals import pooled_residuals
 from scope_widgets.experiments.statistics.auc import auc_interval
+from scope_widgets.experiments.statistics.multiple_comparisons import correct
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.probing.layer_probe import LayerProbe, Task, probe_layer, supervised
 from scope_widgets.probing.methods import Method
 from scope_widgets.probing.probes import Probes
 from scope_widgets.probing.read_texts import rows_of
 from scope_widgets.probing.split import groups_of, held_out_texts, least_groups, permuted
-from scope_widgets.probing.words import control_labels, tokens_in
+from scope_widgets.probing.token_baselines import control_labels, tokens_in
 
 #: groups of a class that are fitted, and that are held out, without which nothing is told; draws of the control task
 _LEAST, _CONTROLS = 4, 5
@@ -145,8 +146,6 @@ def fit(
 
     n_of = [len(np.unique(group[held & (truth == value)])) for value in (True, False)]
     probes = [found[layer] for layer in wanted]
-    from scipy.stats import false_discovery_control
-
     intervals = np.array([auc_interval(one.auc, *n_of) for one in probes])
     of_alone = auc_interval(alone.auc, *n_of)
     p = np.array([_p(one) for one in probes])
@@ -165,7 +164,7 @@ def fit(
         high=intervals[:, 1],
         null=np.stack([one.null for one in probes]),
         p=p,
-        q=np.asarray(false_discovery_control(p, method="bh")),
+        q=correct(p, method="bh"),
         control=np.array([one.control for one in probes]),
         tokens=alone.auc,
         tokens_low=of_alone[0],

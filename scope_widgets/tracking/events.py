@@ -1,4 +1,4 @@
-"""The events of a run: a JSON object a line, appended whole, read as far as they were written."""
+"""The events of a run: a JSON object a line, appended whole."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from scope_widgets._untrusted import MOST_TEXT, check_text, parse_json, read_bytes
+from scope_widgets._untrusted import check_text
 
 #: bytes of one event, and of all that wait where nothing can be written
-_LONGEST, _MOST_WAITING = 2**20, 2**26
+LONGEST, _MOST_WAITING = 2**20, 2**26
 
 
 class EventWriter:
@@ -48,9 +48,9 @@ class EventWriter:
         """
         text = check_text(json.dumps(event, allow_nan=False, ensure_ascii=False))
         line = text.encode() + b"\n"
-        if len(line) > _LONGEST:
+        if len(line) > LONGEST:
             raise ValueError(
-                f"An event of a run has {_LONGEST:,} bytes at most, and this one {len(line):,}: put it into a table, "
+                f"An event of a run has {LONGEST:,} bytes at most, and this one {len(line):,}: put it into a table, "
                 "run.table(name, frame)."
             )
         with self._lock:
@@ -103,26 +103,3 @@ class EventWriter:
         if written < len(line):  # no room for the rest: half a line is one that readers leave out
             entry[:] = [line if line.startswith(b"\n") else b"\n" + line]
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def read_events(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Return the events of a file, and how many lines are none: the last one of a process that was killed, say.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        Where there is no such file, or it is too large.
-    """
-    events, damaged = [], 0
-    for line in read_bytes(path, MOST_TEXT).split(b"\n"):
-        if not line.strip():
-            continue
-        try:
-            event = parse_json(line)
-        except ValueError:
-            event = None
-        if isinstance(event, dict) and isinstance(event.get("kind"), str):
-            events.append(event)
-        else:
-            damaged += 1
-    return events, damaged

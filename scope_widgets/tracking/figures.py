@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +45,8 @@ def _copied(folder: Path, name: str, source: Path) -> Path:
         raise TypeError(
             f"A figure is a file with the ending {', '.join(_KINDS)}; got {source.name!r}. Others go to run.file."
         )
-    read_bytes(source, most=2**30)  # says what is wrong with it
+    content = read_bytes(source, most=2**30)
     path = folder / f"{name}{source.suffix.lower()}"
     with replacing(path) as new:
-        shutil.copyfile(source, new)
+        new.write_bytes(content)
     return path

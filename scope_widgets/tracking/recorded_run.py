@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from scope_widgets._json_fields import decode
 from scope_widgets._untrusted import MOST_NUMBERS, check_name, opening, parse_json, read_text, reading
 from scope_widgets.tracking import run_folder
-from scope_widgets.tracking.events import read_events
 from scope_widgets.tracking.process import lives
+from scope_widgets.tracking.read_events import read_events
 from scope_widgets.tracking.stored_files import stored
 from scope_widgets.tracking.tables import read_table
 
@@ -46,6 +46,9 @@ class RecordedRun:
         what goes with it.
     damaged : int
         Lines of events.jsonl that are none: the last one of a process that was killed as it wrote, say.
+    left_out : int
+        Events of logged values that are not among `events`: of more than 500 MB every second one is left out, and again
+        until they are less; the first and the last stay.
 
     Examples
     --------
@@ -65,10 +68,11 @@ class RecordedRun:
     provenance: dict[str, Any]
     events: list[dict[str, Any]] = field(default_factory=list)
     damaged: int = 0
+    left_out: int = 0
 
     def __repr__(self) -> str:
         """Say which it is, and how it ended."""
-        n = len(self.events)
+        n = len(self.events) + self.left_out
         why = f" ({self.error})" if self.error else ""
         return f"RecordedRun({self.name!r}, {self.status}{why}, {n:,} event{'s' * (n != 1)})"
 
@@ -194,8 +198,8 @@ def load(folder: str | Path) -> RecordedRun:
             "below a folder."
         )
     about = read_about(folder)
-    events, damaged = read_events(folder / run_folder.EVENTS)
-    return RecordedRun(**about, events=events, damaged=damaged)
+    read = read_events(folder / run_folder.EVENTS)
+    return RecordedRun(**about, events=read.events, damaged=read.damaged, left_out=read.left_out)
 
 
 def read_about(folder: Path) -> dict[str, Any]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _MOST, _DEEPEST = 100_000, 8
 #: columns of config and of logged values, beyond which a table shows nothing
 _COLUMNS = 200
+#: columns that every run has, and how those of its config begin
+_OWN, _CONFIG = ("name", "status", "error", "begun", "seconds", "events", "folder"), "config."
 
 
 def runs(folder: str | Path) -> pd.DataFrame:
@@ -31,8 +33,8 @@ def runs(folder: str | Path) -> pd.DataFrame:
     -------
     DataFrame
         A row a run: name, status, error, begun, seconds, events, folder (relative); then `config.<name>` for numbers
-        and texts of the config, and the last value of each number that was logged. Of a folder that cannot be read the
-        status is "damaged".
+        and texts of the config, and the last value of each number that was logged, as `logged.<name>` where another
+        column has its name. Of a folder that cannot be read the status is "damaged".
 
     Raises
     ------
@@ -53,10 +55,9 @@ def runs(folder: str | Path) -> pd.DataFrame:
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {str(folder)!r} with runs.")
     rows = [_row(one, folder) for one in _folders(folder)]
-    begin = ["name", "status", "error", "begun", "seconds", "events", "folder"]
-    seen = dict.fromkeys(name for row in rows for name in row if name not in begin)
-    names = [name for name in seen if name.startswith("config.")] + [name for name in seen if "config." not in name]
-    found = pd.DataFrame(rows, columns=[*begin, *names[:_COLUMNS]])
+    seen = dict.fromkeys(name for row in rows for name in row if name not in _OWN)
+    names = sorted(seen, key=lambda name: not name.startswith(_CONFIG))  # those of the config first
+    found = pd.DataFrame(rows, columns=[*_OWN, *names[:_COLUMNS]])
     return found.sort_values("begun", ascending=False, kind="stable", na_position="last", ignore_index=True)
 
 
@@ -77,9 +78,14 @@ def _row(folder: Path, top: Path) -> dict[str, Any]:
     where = str(folder.relative_to(top))
     try:
         run = load(folder)
-    except ValueError as error:
+    except (ValueError, OSError) as error:  # of one that is being removed, say
         return {"name": folder.name, "status": "damaged", "error": str(error), "begun": None, "folder": where}
     row = {name: getattr(run, name) for name in ("name", "status", "error", "begun", "seconds")}
-    config = {f"config.{name}": one for name, one in run.config.items() if isinstance(one, (bool, int, float, str))}
-    last = {name: one for name, one in run.last.items() if isinstance(one, (int, float)) and name not in row}
-    return {**row, "events": len(run.events), "folder": where, **config, **last}
+    config = {f"{_CONFIG}{name}": one for name, one in run.config.items() if isinstance(one, (bool, int, float, str))}
+    last = {_column(name): one for name, one in run.last.items() if isinstance(one, (int, float))}
+    return {**row, "events": len(run.events) + run.left_out, "folder": where, **config, **last}
+
+
+def _column(logged: str) -> str:
+    """Return the column of a name that was logged, which is none of a run's own or of its config."""
+    return f"logged.{logged}" if logged in _OWN or logged.startswith(_CONFIG) else logged

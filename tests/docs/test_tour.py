@@ -1,4 +1,4 @@
-"""The README's tour and the notebooks show what they say."""
+"""The README's block, the tour and the notebooks show what they say."""
 
 from __future__ import annotations
 
@@ -23,6 +23,18 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     return run_notebooks.tour(tmp_path_factory.mktemp("tour"))
 
 
+def test_the_readme_is_one_screen_and_its_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.count("\n") <= 60
+    assert re.search(r"^make demo .*^make test ", text, re.M | re.S)
+    for picture in re.findall(r"!\[[^\]]{40,}\]\(([^)]+)\)", text):
+        assert (ROOT / picture).stat().st_size < 400_000
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    exec(compile(block, "README.md", "exec"), {})
+    assert (tmp_path / "heads.html").stat().st_size > 30_000
+
+
 def test_each_block_of_the_tour_ends_with_what_it_shows(shown: list[Any]) -> None:
     blocks = run_notebooks.blocks()
     assert len(shown) == len(blocks) > 10
@@ -36,11 +48,11 @@ def test_each_block_of_the_tour_ends_with_what_it_shows(shown: list[Any]) -> Non
 
 
 def test_each_view_of_the_tour_has_its_picture_below(shown: list[Any]) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    pictures = re.findall(r"!\[[^\]]{20,}\]\((docs/pictures/(\w+)\.svg)\)", text)
+    text = (ROOT / "docs/tour.md").read_text(encoding="utf-8")
+    pictures = re.findall(r"!\[[^\]]{20,}\]\((pictures/(\w+)\.svg)\)", text)
     assert {name for _, name in pictures} == {value.bundle for value in shown if isinstance(value, View)}
     for path, _ in pictures:
-        drawn = (ROOT / path).read_text(encoding="utf-8")
+        drawn = (ROOT / "docs" / path).read_text(encoding="utf-8")
         assert drawn.startswith("<svg")
         assert "Model demo" in re.sub(r"</text><text[^>]*>", " ", drawn)
         assert len(drawn) < 60_000
@@ -52,9 +64,8 @@ def test_each_view_of_the_tour_has_its_picture_below(shown: list[Any]) -> None:
 
 
 def test_words_of_the_tour_are_in_the_glossary_or_explained() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    tour = readme[readme.index("## A tour") : readme.index("In any Jupyter server")]
-    assert "docs/glossary.md" in tour
+    tour = (ROOT / "docs/tour.md").read_text(encoding="utf-8")
+    assert "(glossary.md)" in tour
     glossary = (ROOT / "docs/glossary.md").read_text(encoding="utf-8").lower()
     known = {word.strip() for row in re.findall(r"^\| ([^|]+) \|", glossary, re.M) for word in row.split(",")}
     known |= set(re.findall(r"\*([^*\n]+)\*", glossary))

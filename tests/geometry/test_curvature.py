@@ -125,6 +125,36 @@ def test_noise_around_planes_is_never_curved():
     assert verdicts.count("curved") == 0
 
 
+def verdicts_of(make):
+    """Return the verdicts of 1,000 and 3,000 points, each without noise and with noise of .01 radius."""
+    found = []
+    for n in (1000, 3000):
+        for noise in (0.0, 0.01):
+            draw = np.random.default_rng(0)
+            x = make(draw, n)
+            radius = np.sqrt(((x - x.mean(0)) ** 2).sum(1).mean())
+            found.append(geometry.curvature(rotated(x, draw, noise * radius)).verdict)
+    return found
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", shapes.NEW_FLAT)
+def test_nothing_that_is_flat_is_called_curved(name):
+    found = verdicts_of(shapes.NEW_FLAT[name])
+    assert "curved" not in found
+    assert found.count("flat") >= 3
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", shapes.NEW_CURVED)
+def test_what_is_curved_is_called_flat_where_it_is_minimal_alone(name):
+    found = verdicts_of(shapes.NEW_CURVED[name])
+    if name == "Scherk's surface (minimal)":
+        assert "flat" in found
+    else:
+        assert "flat" not in found
+
+
 def test_slope_is_that_of_a_regression():
     """Of one neighbourhood, by least squares."""
     from scope_widgets.geometry.local_curvature import local_curvature
@@ -132,7 +162,7 @@ def test_slope_is_that_of_a_regression():
     draw = np.random.default_rng(8)
     x = rotated(shapes.graph(draw, 60, 2, 1.0), draw, noise=1e-3, width=8)
     near = np.arange(60)[None]
-    found = local_curvature(x, near, 2, np.inf, 3, seed=0)
+    found = local_curvature(x, near, 2, None, 3, seed=0)
     away = x - x.mean(0)
     directions = np.linalg.svd(away)[2]
     t, normal = away @ directions[:2].T, away @ directions[2:].T

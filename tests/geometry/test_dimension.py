@@ -156,7 +156,7 @@ BAD = [
     (np.eye(30), {"method": "pca"}, ValueError, "method= is one of mle, twonn, gride; got 'pca'"),
     (np.eye(30), {"groups": [1, 2]}, ValueError, "groups= has one entry of each row, 30; got shape"),
     (np.eye(30), {"standardise": "yes"}, ValueError, "standardise= is True or False"),
-    (np.eye(30), {}, ValueError, "equally far, as on a grid"),
+    (np.eye(30), {}, ValueError, "equally far but for rounding, as on a grid"),
 ]
 
 
@@ -164,6 +164,22 @@ BAD = [
 def test_bad_input_is_said(x, options, error, said):
     with pytest.raises(error, match=said):
         geometry.dimension(x, **options)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("place", [0.0, 100.0])
+def test_distances_that_only_rounding_tells_apart_are_equal(method, dtype, place):
+    x = (rotated(np.eye(30), np.random.default_rng(9), width=30) + place).astype(dtype)
+    assert len(np.unique(distances_of(x.astype(float), 20))) > 1
+    with pytest.raises(ValueError, match="equally far but for rounding"):
+        geometry.dimension(x, method=method)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_distances_that_differ_by_little_have_their_dimension(method):
+    x = rotated(np.eye(30), np.random.default_rng(10)) * (1 + 1e-11 * np.arange(30)[:, None])
+    assert 1e9 < geometry.dimension(x, method=method).value < 1e14
 
 
 def test_whole_numbers_are_taken_and_said():

@@ -45,6 +45,21 @@ def test_neighbours_of_noise_are_kept_as_chance_has_it():
     assert geometry.project(np.random.default_rng(1).standard_normal((300, 2)), k=5).value == 1
 
 
+def test_equal_rows_count_for_no_neighbour(x):
+    """Which of two equal rows is nearer rounding decides."""
+    order = np.random.default_rng(2).permutation(240)
+    again = np.concatenate([x, x])[order]
+    found, alone = geometry.project(again, k=7), geometry.project(x, k=7)
+    assert (found.duplicates, alone.duplicates, len(found.coordinates)) == (120, 0, 240)
+    assert found.value == pytest.approx(alone.value)
+    assert found.high - found.low == pytest.approx(alone.high - alone.low)
+    assert found.trustworthiness == pytest.approx(alone.trustworthiness)
+    assert found.continuity == pytest.approx(alone.continuity)
+    assert found.chance == 7 / 119
+    with pytest.raises(ValueError, match="k= is less than half of the 120 different rows; got 60"):
+        geometry.project(again, k=60)
+
+
 def test_tsne_keeps_clusters(x):
     x[60:] += 50
     found = geometry.project(x, "tsne", perplexity=10)

@@ -24,13 +24,15 @@ def test_they_are_the_formulas():
 
 
 def test_the_intervals_hold_what_many_samples_give():
-    true = {"cosine": 0.0, "largest_share": 4 / 13, "kurtosis": 0.0}
-    held = dict.fromkeys(true, 0)
-    for seed in range(100):
-        found = geometry.statistics(np.random.default_rng(seed).standard_normal((400, 10)) * np.r_[2.0, np.ones(9)])
-        for name, value in true.items():
-            held[name] += getattr(found, name)[1] <= value <= getattr(found, name)[2]
-    assert all(85 <= one <= 100 for one in held.values()), held
+    true = {"norm": None, "cosine": None, "kurtosis": 0.0, "largest_share": 4 / 13}
+    draws = (np.random.default_rng(seed).standard_normal((400, 10)) * np.r_[2.0, np.ones(9)] for seed in range(100))
+    samples = [geometry.statistics(0.5 + x) for x in draws]
+    for name, expected in true.items():
+        value, low, high = np.array([getattr(found, name) for found in samples]).T
+        expected = value.mean() if expected is None else expected
+        assert ((low <= expected) & (expected <= high)).sum() >= 85, name
+        # and they are no wider than they must be
+        assert (high - low).mean() / (2 * 1.96 * value.std()) == pytest.approx(1, abs=0.25), name
 
 
 def test_massive_rows_and_outlier_columns_are_named():

@@ -182,3 +182,42 @@ def test_cancelling_a_then_cancels_its_job():
     next(job)
     job.cancel()
     assert log == [1, "closed"]
+
+
+def test_to_stop_goes_on_until_the_work_has_ended_also_through_other_steps():
+    log = []
+
+    def slow_to_end():
+        try:
+            while True:
+                yield JobStatus("running")
+        except CancelledError:
+            yield JobStatus("running", "ending")
+            log.append("ended")
+            raise
+
+    def around():
+        return (yield from Job(slow_to_end()).follow())
+
+    job = Job(around())
+    next(job)
+    job.stop()
+    assert (job.done, job.status.text, log) == (False, "ending", [])
+    with pytest.raises(CancelledError):
+        next(job)
+    assert (job.done, log) == (True, ["ended"])
+    with pytest.raises(CancelledError, match="cancelled"):
+        job.result()
+    job.stop()  # again: nothing
+
+
+def test_to_stop_what_has_not_begun_or_ends_by_itself():
+    job = Job(counting(3))
+    job.stop()
+    assert job.done
+    with pytest.raises(CancelledError):
+        job.result()
+    done = Job(counting(1))
+    assert done.result() == 1
+    done.stop()
+    assert done.result() == 1

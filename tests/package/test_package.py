@@ -42,11 +42,11 @@ def test_public_names():
         scope_widgets.Telescope  # noqa: B018
 
 
-def test_readme_snippets_are_typed(tmp_path):
+def test_blocks_of_the_tour_are_typed(tmp_path):
     """That they run says `tests/docs/test_tour.py`."""
-    (tmp_path / "readme.py").write_text("\n".join(run_notebooks.blocks()))
+    (tmp_path / "tour.py").write_text("\n".join(run_notebooks.blocks()))
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--config-file", ROOT / "pyproject.toml", tmp_path / "readme.py"],
+        [sys.executable, "-m", "mypy", "--strict", "--config-file", ROOT / "pyproject.toml", tmp_path / "tour.py"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import check_types
 from tests.support.paths import ROOT
 
 BUNDLES = {f"scope_widgets/static/{name}.js" for name in ("attention_view", "head_table", "saved_page")}
@@ -75,6 +76,14 @@ def test_wheel_works_without_node_or_compiler_and_leaves_others_as_they_are(buil
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert (tmp_path / "out.html").stat().st_size > 30_000
+
+
+@pytest.mark.heavy  # mypy and pyright without their caches
+def test_blocks_of_the_docs_are_typed_against_the_wheel(built, capfd):
+    passed = check_types.main(str(built[1])) == 0
+    said = capfd.readouterr().out
+    assert passed, said
+    assert "mypy: Success" in said
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, probing, steering
+from scope_widgets.experiments.probes import pooled_residuals
 from scope_widgets.experiments.statistics.auc import auc
 from scope_widgets.probing import fit as fit_function
 from scope_widgets.probing.split import groups_of, held_out_texts
@@ -266,6 +267,23 @@ def test_one_forward_is_for_all_layers(scope, monkeypatch):
     rows, labels, _ = prompts(n=40)
     probing.fit(scope, rows, labels, method="difference_of_means", permutations=5, progress=False)
     assert asked == [list(range(7))]
+
+
+def test_where_memory_does_not_suffice_a_batch_is_run_in_halves(scope, monkeypatch):
+    rows, labels, _ = prompts(n=40)
+    options = {"method": "difference_of_means", "permutations": 5, "progress": False}
+    whole, of_batch, sizes = probing.fit(scope, rows, labels, **options), pooled_residuals._pooled, []
+
+    def short_of_memory(model, some, *rest):
+        sizes.append(len(some))
+        if len(some) > 15:
+            raise MemoryError
+        return of_batch(model, some, *rest)
+
+    monkeypatch.setattr(pooled_residuals, "_pooled", short_of_memory)
+    halved = probing.fit(scope, rows, labels, **options)
+    assert sizes == [40, 20, 10, 10, 10, 10]
+    np.testing.assert_allclose(halved.difference, whole.difference, atol=1e-4)
 
 
 def test_positions_are_those_asked_for(scope):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.build_docs import ROOT, links
+from scripts.build_docs import ROOT, links, live
 from scripts.check_docs import dead
 
 
@@ -27,12 +27,17 @@ def test_links_hold_in_the_repository_and_on_the_site():
         return links(text, page, Path("decisions/views.md"))
 
     assert turned("[a](../glossary.md#words)") == "[a](../glossary.md#words)"
-    assert turned("[a](../../README.md#families)") == "[a](../families.md)"
+    assert turned("[a](../../README.md)") == "[a](../index.md)"
     assert turned("[a](../../notebooks/ioi.ipynb)") == "[a](../notebooks/ioi.ipynb)"
     assert turned("[the setup](../../setup.py)") == "the setup (`setup.py`)"
     assert turned("[a](https://x.org) [b](#c)") == "[a](https://x.org) [b](#c)"
     notebook = links("[a](../docs/glossary.md)", ROOT / "notebooks/ioi.ipynb", Path("notebooks/ioi.ipynb"))
     assert notebook == "[a](../glossary.md)"
+
+
+def test_stills_of_a_repository_are_live_on_the_site():
+    page = live("# A\n\n```python\nview\n```\n\n![What it shows](pictures/token_view.svg)\n\nMore.\n")
+    assert page.endswith("---\n# A\n\n```{code-cell} python\nview\n```\n\nMore.\n")
 
 
 def test_links_of_the_sources_lead_somewhere():

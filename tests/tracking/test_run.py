@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from scope_widgets import tracking
-from scope_widgets.tracking import events, recorded_run
+from scope_widgets.tracking import events, read_events, recorded_run
 
 
 def test_what_is_logged_is_read_again(tmp_path):
@@ -234,6 +234,36 @@ def test_a_torn_line_is_left_out(tmp_path):
         assert read.damaged == (whole[:end].split(b"\n")[-1] not in (b"", *complete))
 
 
+def test_of_a_long_run_every_second_step_is_read(tmp_path, monkeypatch):
+    with tracking.run(tmp_path / "a") as run:
+        for x in range(200):
+            run.log({"x": x})
+            if x == 100:
+                run.table("t", {"a": [1]})
+    path = tmp_path / "a" / "events.jsonl"
+    assert tracking.load(tmp_path / "a").left_out == 0
+    size = path.stat().st_size
+    for most, expected in ((0.9 * size, 2), (0.4 * size, 4)):
+        monkeypatch.setattr(read_events, "MOST_TEXT", int(most))
+        read = tracking.load(tmp_path / "a")
+        assert read.history["x"].tolist() == [*range(0, 200, expected), 199]
+        assert [one["kind"] for one in read.events].index("table") == 1 + 100 // expected
+        assert (read.left_out, read.last) == (199 - 200 // expected, {"x": 199})
+        assert tracking.runs(tmp_path)["events"].tolist() == [201]
+    monkeypatch.setattr(read_events, "MOST_TEXT", 9)
+    with pytest.raises(ValueError, match="more than 9 bytes of what is no logged value"):
+        tracking.load(tmp_path / "a")
+
+
+def test_a_line_that_is_too_long_is_left_out(tmp_path):
+    with tracking.run(tmp_path / "a") as run:
+        run.log({"x": 1})
+    with (tmp_path / "a" / "events.jsonl").open("a") as file:
+        file.write('{"kind": "log", "values": {"x": "' + "a" * 2**21 + '"}}\n{"kind": "log", "values": {"x": 2}}\n')
+    read = tracking.load(tmp_path / "a")
+    assert (read.damaged, read.history["x"].tolist()) == (1, [1, 2])
+
+
 def test_where_nothing_can_be_written_events_wait(tmp_path, monkeypatch):
     real, room = os.write, [30]  # bytes of room on a full disk: half a line goes in
 
@@ -358,6 +388,35 @@ def test_a_table_of_runs(tmp_path):
     assert table.loc["0.1", ["status", "config.rate", "loss", "folder"]].tolist() == ["done", 0.1, 0.2, "deep/0.1"]
     assert table.loc["bad", ["status", "error"]].tolist() == ["failed", "RuntimeError: no"]
     assert "config.list" not in table
+
+
+def test_what_is_logged_takes_the_place_of_no_column(tmp_path):
+    with tracking.run(tmp_path / "a", config={"rate": 0.1}) as run:
+        run.log({"events": 5, "folder": 6, "seconds": 7, "config.rate": 8, "my config.rate": 9})
+    (row,) = tracking.runs(tmp_path).to_dict("records")
+    assert (row["events"], row["folder"], row["config.rate"]) == (1, "a", 0.1)
+    logged = [row[f"logged.{name}"] for name in ("events", "folder", "seconds", "config.rate")]
+    assert [*logged, row["my config.rate"]] == [5, 6, 7, 8, 9]
+
+
+def test_a_run_that_goes_as_it_is_read_is_damaged(tmp_path, monkeypatch):
+    with tracking.run(tmp_path / "a"):
+        pass
+
+    def gone(folder):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setitem(tracking.runs.__globals__, "load", gone)
+    (row,) = tracking.runs(tmp_path).to_dict("records")
+    assert (row["status"], "Permission denied" in row["error"]) == ("damaged", True)
+
+
+def test_a_figure_is_copied_as_it_was_read(tmp_path):
+    picture = tmp_path / "picture.PNG"
+    picture.write_bytes(bytes(range(256)))
+    with tracking.run(tmp_path / "a") as run:
+        run.figure("p", picture)
+    assert tracking.load(tmp_path / "a").figures["p"].read_bytes() == picture.read_bytes()
 
 
 def test_config_may_be_a_dataclass_or_a_namespace(tmp_path):

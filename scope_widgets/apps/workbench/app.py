@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,17 +13,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
 
 from scope_widgets._version import __version__
-from scope_widgets.apps.workbench.api.docs_page import is_public
+from scope_widgets.apps.workbench.api.docs_page import PAGE, SCRIPT, docs_page, docs_script, is_public
+from scope_widgets.apps.workbench.api.problems import add_handlers
 from scope_widgets.apps.workbench.gate import Gate
 from scope_widgets.apps.workbench.late_routes import LateRoutes
 from scope_widgets.apps.workbench.socket import Sockets
 from scope_widgets.apps.workbench.static_files import FOLDER, StaticFiles
+from scope_widgets.apps.workbench.thread_switching import frequent_switches
 from scope_widgets.apps.workbench.visits import Visits
 from scope_widgets.apps.workbench.workspace import Workspace
 
 HEALTH = "/health"
-#: seconds that the models' thread may compute in Python before the sockets' has its turn; 5 ms by default
-_SWITCH_S = 0.001
 _WHOAMI, _SOCKET = "/api/v1/whoami", "/api/v1/socket"
 #: what the paths of the API begin with
 _LATE = ("/api/v1/", "/compat/")
@@ -69,10 +69,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        before = sys.getswitchinterval()
-        sys.setswitchinterval(_SWITCH_S)
-        yield
-        sys.setswitchinterval(before)
+        app.state.loop = asyncio.get_running_loop()
+        with frequent_switches():
+            sweeping = asyncio.create_task(visits.keep_forgetting())
+            yield
+            sweeping.cancel()
         workspace.kernel.soon(visits.stop)
         workspace.close()
 
@@ -91,19 +92,22 @@ def create_app(
         Route("/", static.page),
         Route(f"/{FOLDER}/{{name}}", static.file),
         Route(_WHOAMI, _whoami),
+        Route(PAGE, docs_page),
+        Route(SCRIPT, docs_script),
         WebSocketRoute(_SOCKET, sockets.serve),
     ]
+    add_handlers(app)
 
-    def add_api() -> None:
+    def load_api() -> Callable[[], object]:
         from scope_widgets.apps.workbench.api.install import install  # torch: the server listens before
         from scope_widgets.apps.workbench.compat import routers as compat
 
-        install(app, workspace, compat())
+        return lambda: install(app, workspace, compat())
 
     for router in routers:
         app.include_router(router, dependencies=[Depends(workspace.ready)])
     return Gate(
-        LateRoutes(app, _LATE, (_WHOAMI, _SOCKET), workspace.ready, add_api),
+        LateRoutes(app, _LATE, (_WHOAMI, _SOCKET, PAGE, SCRIPT), workspace.ready, load_api),
         token=token,
         hosts=hosts,
         public=lambda path: path == HEALTH or static.is_public(path) or is_public(path),

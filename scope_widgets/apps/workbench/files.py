@@ -8,15 +8,17 @@ from pathlib import Path
 
 from scope_widgets._files import replacing
 from scope_widgets._untrusted import MOST_TEXT, opening, read_bytes
+from scope_widgets.apps.workbench.pickle_signs import is_pickle
 
 #: a name has letters of any script, digits, and between them what names of files have
 _NAME = re.compile(r"[\w][\w .()+,=-]{0,199}")
 #: names that Windows keeps for devices
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 MOST_LISTED = 10_000
-#: how pickles and archives with them begin, whatever the file is called
-_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
-_MAY_BEGIN_SO = (".zip", ".parquet")
+#: how archives begin, whatever the file is called: one may hold a pickle, and nothing here reads any
+_ARCHIVES = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
+#: bytes of a file that are looked at before others read it: as many as one that is sent has at most
+_LOOK = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,21 @@ class Files:
             raise ValueError(f"{opening(name)} leads out of the workspace.")
         return path
 
+    def existing(self, name: str) -> Path:
+        """Return where the file of a name is.
+
+        Raises
+        ------
+        FileNotFoundError
+            Where there is none.
+        ValueError
+            For what is no name.
+        """
+        path = self.path(name)
+        if not path.is_file():
+            raise FileNotFoundError(f"There is no file {opening(name)} in the workspace.")
+        return path
+
     def below(self, name: str) -> Path:
         """Return where the folder of a name is; "" is the workspace itself.
 
@@ -98,22 +115,16 @@ class Files:
         FileNotFoundError
             Where there is none.
         ValueError
-            For what is no name, a file that is too large, or one that begins as a pickle.
+            For what is no name, a file that is too large, a pickle or an archive.
         """
-        path = self.path(name)
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no file {opening(name)} in the workspace.")
-        data = read_bytes(path, most)
-        self.check_begin(name, data[:8])
+        data = read_bytes(self.existing(name), most)
+        self._check_content(name, data)
         return data
 
     def check(self, name: str) -> None:
-        """Raise FileNotFoundError where there is no file of a name, ValueError where it begins as a pickle."""
-        path = self.path(name)
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no file {opening(name)} in the workspace.")
-        with path.open("rb") as file:
-            self.check_begin(name, file.read(8))
+        """Raise FileNotFoundError where there is no file of a name, ValueError where it is a pickle."""
+        with self.existing(name).open("rb") as file:
+            self._check_content(name, file.read(_LOOK))
 
     def write(self, name: str, data: bytes) -> Entry:
         """Put a file in the place of the one that has the name: there is the old one or the new one, whole.
@@ -121,10 +132,10 @@ class Files:
         Raises
         ------
         ValueError
-            For what is no name, or begins as a pickle.
+            For what is no name, a pickle or an archive.
         """
         path = self.path(name)
-        self.check_begin(name, data[:8])
+        self._check_content(name, data)
         if path.exists() and not path.is_file():
             raise ValueError(f"{opening(name)} is no file, and is left as it is.")
         with replacing(path) as new:
@@ -140,14 +151,10 @@ class Files:
         FileNotFoundError
             Where there is none.
         """
-        path = self.path(name)
-        if not path.is_file():
-            raise FileNotFoundError(f"There is no file {opening(name)} in the workspace.")
-        path.unlink()
+        self.existing(name).unlink()
 
-    def check_begin(self, name: str, begin: bytes) -> None:
-        """Raise ValueError where a file begins as a pickle, or an archive that may hold one, does."""
-        if begin.startswith(_PICKLES) and not name.endswith(_MAY_BEGIN_SO):
+    def _check_content(self, name: str, data: bytes) -> None:
+        if data.startswith(_ARCHIVES) or is_pickle(data):
             raise ValueError(
                 f"{opening(name)} begins as a pickle or an archive does, which can run code when it is read: only "
                 "safetensors, JSON, Parquet, .npy, text and pictures are taken."

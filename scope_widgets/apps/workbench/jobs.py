@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -116,8 +116,9 @@ class Record:
 
     Attributes
     ----------
-    id, name, client, model : str
-        Its number, what is done, who asked for it, and the model whose queue it waits in; "" where it needs none.
+    id, name, client, model, queue : str
+        Its number, what is done, who asked for it, the model that it is of, and the queue that it waits in, which is
+        the model's or one of its own, such as that of all trainings; "" where it needs none.
     state : str
     text : str
         What is being done, as a few words.
@@ -134,6 +135,7 @@ class Record:
     name: str
     client: str = ""
     model: str = ""
+    queue: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: State = "queued"
     text: str = ""
@@ -148,7 +150,20 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what is told of it, without its result."""
-        names = ("id", "name", "client", "model", "state", "text", "done", "total", "error", "created", "ended")
+        names = (
+            "id",
+            "name",
+            "client",
+            "model",
+            "queue",
+            "state",
+            "text",
+            "done",
+            "total",
+            "error",
+            "created",
+            "ended",
+        )
         return {name: getattr(self, name) for name in names}
 
 
@@ -163,8 +178,16 @@ class Jobs:
         self.listeners: list[Callable[[Record], None]] = []
         self._records: OrderedDict[str, Record] = OrderedDict()
 
-    def submit(self, name: str, work: Callable[[], Steps[Any]], *, client: str = "", model: str = "") -> Record:
-        """Begin a job, which waits for its turn at `model` where it names one.
+    def submit(
+        self,
+        name: str,
+        work: Callable[[], Steps[Any]],
+        *,
+        client: str = "",
+        model: str = "",
+        queue: str | None = None,
+    ) -> Record:
+        """Begin a job, which waits for its turn at `model`, or in another queue, where it names one.
 
         Parameters
         ----------
@@ -175,26 +198,36 @@ class Jobs:
         client : str, default ""
             Who asks; turns are fair over clients.
         model : str, default ""
+            It stays loaded as long as the job goes on.
+        queue : str, optional
+            That of the model by default.
 
         Raises
         ------
         QueueFullError
-            Where too many jobs wait for the model.
+            Where too many jobs wait in the queue.
         """
-        record = Record(name, client, model)
-        queue = self.queue(model) if model else None
-        if queue is not None and queue.length >= MOST_WAITING:
-            raise QueueFullError(f"{queue.length} jobs wait for this model already: try again when some are done.")
-        record._job = Job(work() if queue is None else queue.in_turn(client, work()))
+        record = Record(name, client, model, model if queue is None else queue)
+        waiting = sum(one.queue == record.queue and one.state not in ENDED for one in self._records.values())
+        waiting = max(waiting, self.queue(record.queue).length if record.queue else 0)
+        if record.queue and waiting >= MOST_WAITING:
+            raise QueueFullError(f"{waiting} jobs wait for this already: try again when some are done.")
+        record._job = Job(self.queue(record.queue).in_turn(client, work()) if record.queue else work())
         self._records[record.id] = record
         self._forget()
         self._tell(record)
-        asyncio.get_running_loop().call_soon(self._step, record)
+        record._timer = asyncio.get_running_loop().call_soon(self._step, record)
         return record
 
-    def queue(self, model: str) -> Queue:
-        """Return the queue of a model."""
-        return self.queues.setdefault(model, Queue())
+    def queue(self, name: str) -> Queue:
+        """Return the queue of a model, or another one."""
+        return self.queues.setdefault(name, Queue())
+
+    def busy(self, model: str) -> bool:
+        """Return whether a job of a model has not ended, or something waits for its turn at it."""
+        queue = self.queues.get(model)
+        going = any(one.model == model and one.state not in ENDED for one in self._records.values())
+        return going or (queue is not None and queue.length > 0)
 
     def all(self) -> list[Record]:
         """Return every job that is remembered, the latest first."""
@@ -211,30 +244,43 @@ class Jobs:
         return self._records[id]
 
     def cancel(self, id: str) -> Record:
-        """Stop a job: it ends at its next step, and what it has computed so far stays."""
+        """Stop a job: it ends at its next step, and what it has computed so far stays.
+
+        Until it computes nothing any more it is "cancelling", and keeps its turn.
+        """
         record = self._records[id]
-        if record.state not in ENDED:
+        if record.state not in ENDED and record.state != "cancelling":
             record.state = "cancelling"
             self._tell(record)
             if record._timer is not None:
                 record._timer.cancel()
-            asyncio.get_running_loop().call_soon(self._step, record)
+            record._timer = asyncio.get_running_loop().call_soon(self._stop, record)
         return record
 
     def stop_all(self) -> None:
         """Stop every job now: the server ends."""
         for record in self._records.values():
             if record.state not in ENDED:
-                record.state = "cancelling"
-                self._step(record)
+                if record._timer is not None:
+                    record._timer.cancel()
+                record._job.cancel()
+                self._end(record, "cancelled")
+
+    def _stop(self, record: Record) -> None:
+        record._job.stop()
+        self._stopping(record)
+
+    def _stopping(self, record: Record) -> None:
+        """Go on with the steps of a job that is stopped, until there are none."""
+        job = record._job
+        with suppress(Exception):  # it was stopped: whatever it says now is not waited for
+            next(job)
+        if job.done:
+            self._end(record, "cancelled")
+        else:
+            record._timer = asyncio.get_running_loop().call_later(job.status.pause, self._stopping, record)
 
     def _step(self, record: Record) -> None:
-        if record.state in ENDED:
-            return
-        if record.state == "cancelling":
-            record._job.cancel()
-            self._end(record, "cancelled")
-            return
         try:
             status = next(record._job)
         except StopIteration:

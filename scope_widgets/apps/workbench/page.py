@@ -28,7 +28,7 @@ class WorkbenchPage(BrowserPage):
     """
 
     def __init__(self, workspace: Workspace, outbox: Outbox, client: str) -> None:
-        self._workspace = workspace
+        self._workspace, self._client = workspace, client
         self._before = workspace.layout_before()
         super().__init__(
             workspace.scope(workspace.default),
@@ -60,7 +60,7 @@ class WorkbenchPage(BrowserPage):
 
     def answer_load(self, name: str) -> LongAnswer:
         """Load a model, where there is memory for it."""
-        scope = yield from self._workspace.load(name)
+        scope = yield from self._workspace.load(name, self._client)
         return {"model": str(scope.model_id)}, []
 
     def answer_files(self) -> Answer:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: pages at once, and seconds that one is kept without a socket
 MOST_PAGES = 64
 KEPT_S = 1800.0
+#: seconds between two looks for such
+_SWEEP_S = 60.0
 #: requests of one page that are answered at the same time, and messages of it that wait
 MOST_AT_ONCE = 16
 MOST_WAITING = 2000
@@ -84,7 +86,7 @@ class Visits:
         ValueError
             Where there are too many, or it cannot be made.
         """
-        await self._forget()
+        await self.forget()
         visit = self._visits.get(id)
         if visit is None:
             if len(self._visits) >= MOST_PAGES:
@@ -101,7 +103,9 @@ class Visits:
 
     async def close(self, visit: Visit) -> None:
         """Close a page and all that it shows."""
-        self._visits.pop(visit.id, None)
+        if self._visits.get(visit.id) is not visit:
+            return  # it is closed, or being so
+        del self._visits[visit.id]
         if visit.page is not None:
             await self._workspace.kernel.run(visit.page.close)
 
@@ -111,7 +115,14 @@ class Visits:
             if visit.page is not None:
                 visit.page.close()
 
-    async def _forget(self) -> None:
+    async def keep_forgetting(self) -> None:
+        """Close pages that nobody has looked at for long, as long as the server is there: each holds a model."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            with contextlib.suppress(Exception):  # the view of one page does not keep the others
+                await self.forget()
+
+    async def forget(self) -> None:
         """Close pages that nobody has looked at for long."""
         now = time.monotonic()
         gone = [one for one in self._visits.values() if one.socket is None and now - one.left > KEPT_S]
@@ -119,7 +130,8 @@ class Visits:
             without = [one for one in self._visits.values() if one.socket is None and one.page is not None]
             gone = sorted(without, key=lambda one: one.left)[:1]
         for visit in gone:
-            await self.close(visit)
+            if visit.socket is None:  # it may have come back while another one was closed
+                await self.close(visit)
 
     # -- what pages say, in turns
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
-from scope_widgets._bar_steps import wait_for_stopped
-from scope_widgets._job import Job, JobStatus, Steps
+from scope_widgets._bar_steps import steps_of_bars, wait_for_stopped
+from scope_widgets._job import Job, Steps
 from scope_widgets._untrusted import opening
 from scope_widgets.apps.workbench.files import Files
 from scope_widgets.apps.workbench.jobs import Jobs, Record
@@ -30,6 +34,10 @@ MOST_LAYOUT = 2**20
 LAST_LAYOUT = "last.layout.json"
 #: models that are held at once
 MOST_MODELS = 4
+#: seconds after which a model that nobody uses makes room where another one is asked for
+IDLE_S = 1800.0
+#: the queue of whoever has models loaded: one after the other
+LOADING = "loading"
 
 
 class Workspace:
@@ -57,6 +65,10 @@ class Workspace:
     jobs : Jobs
     models : dict of str to Microscope
         Those that are loaded.
+    used : dict of str to float
+        When each was last asked for.
+    unloaded : list of callable
+        Each is told, on the kernel's thread, the name of a model that was given up.
 
     Examples
     --------
@@ -79,9 +91,13 @@ class Workspace:
         self.kernel = Kernel()
         self.jobs = Jobs()
         self.models: dict[str, Any] = {}
+        self.used: dict[str, float] = {}
+        self.unloaded: list[Callable[[str], None]] = []
         #: each returns the names of models that somebody looks at
         self.shown: list[Callable[[], set[str]]] = []
         self._indexes: dict[str, FeatureIndex] = {}
+        self._numbers: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+        self._count = count()
         self._loading = threading.Lock()
         self._had_page = False
         #: done when the model of a new page is there
@@ -90,8 +106,7 @@ class Workspace:
     def start(self) -> None:
         """Load the model of a new page; whoever starts the server hears what is wrong with it."""
         scope = self._load(self.default)
-        self.default = str(scope.model_id)
-        self.models[self.default] = scope
+        self.default = self._add(scope)
         if not self.started.done():
             self.started.set_result(None)
 
@@ -167,7 +182,14 @@ class Workspace:
         """
         if name not in self.models:
             raise KeyError(f"The model {opening(name)} is not loaded: there are {', '.join(self.models)}.")
+        self.used[name] = time.monotonic()
         return self.models[name]
+
+    def number(self, scope: Any) -> int:
+        """Return which load of this server a model is of: another one of the same name has another number."""
+        if scope not in self._numbers:
+            self._numbers.setdefault(scope, next(self._count))
+        return self._numbers[scope]
 
     def estimate(self, name: str) -> LoadEstimate:
         """Return what a model that a page or program names would take of the memory.
@@ -177,9 +199,7 @@ class Workspace:
         ValueError
             For a name that is not to be loaded here, see `check_name`.
         """
-        from scope_widgets.models.load_estimate import estimate_load
-
-        return estimate_load(self.check_name(name))
+        return _estimate(self.check_name(name))
 
     def check_name(self, name: str) -> str:
         """Return what `Microscope.load` takes for a name that came from outside: never a path.
@@ -203,37 +223,63 @@ class Workspace:
         hub = "" if self.allow_hub else ", and this server was started without --allow-hub"
         raise ValueError(f"{opening(name)} is neither 'demo' nor a model in the workspace{hub}.")
 
-    def load(self, name: str) -> Steps[Any]:
-        """Load a model that a page or program names, where there is memory for it.
+    def load(self, name: str, client: str = "") -> Steps[Any]:
+        """Load a model that a page or program names, when it is its turn.
 
         Raises
         ------
         ValueError
             For a name that is not to be loaded here, or a model that is too large.
+        QueueFullError
+            Where too many wait.
         """
         if name in self.models:
-            return self.models[name]
-        from scope_widgets.models.load_estimate import estimate_load
+            return self.scope(name)
+        self.check_name(name)
+        return (yield from self.jobs.queue(LOADING).in_turn(client, self.loading(name)))
 
+    def loading(self, name: str) -> Steps[Any]:
+        """Load a model, where there is memory for it; for whoever has the turn of the queue `LOADING`.
+
+        Raises
+        ------
+        ValueError
+            As `load`.
+        """
+        if name in self.models:
+            return self.scope(name)  # whoever was before has loaded it
         given = self.check_name(name)
-        estimate = estimate_load(given)
-        if len(self.models) >= MOST_MODELS or not estimate.fits:
-            self.unload_idle()
-            estimate = estimate_load(given)
-        if len(self.models) >= MOST_MODELS:
-            raise ValueError(f"{MOST_MODELS} models are loaded and shown: close one of {', '.join(self.models)} first.")
-        if not estimate.fits:
-            raise ValueError(f"{opening(name)} is not loaded: {estimate.advice}")
-        done: Future[Any] = Future()
-        threading.Thread(target=_into, args=(done, self._load, given), daemon=True).start()
-        while not done.done():
-            yield JobStatus("running", f"loading {name[:60]}", pause=0.05)
-        scope = done.result()
-        self.models[str(scope.model_id)] = scope
-        return scope
+        self.unload_idle(IDLE_S)
+        yield from self._make_room(name, given)
+        scope = yield from steps_of_bars(lambda: self._load(given), f"loading {name[:60]}")
+        return self.scope(self._add(scope))
+
+    def _make_room(self, name: str, given: str) -> Steps[None]:
+        """Give up models that nobody uses, one after the other, until there is room for another one."""
+        while True:
+            # aside: the hub may have to be asked
+            estimate = yield from steps_of_bars(lambda: _estimate(given), f"looking how large {name[:60]} is")
+            if len(self.models) < MOST_MODELS and estimate.fits:
+                return
+            idle = self.idle()
+            if not idle and len(self.models) >= MOST_MODELS:
+                raise ValueError(
+                    f"{MOST_MODELS} models are loaded and in use: close one of {', '.join(self.models)} first."
+                )
+            if not idle:
+                raise ValueError(f"{opening(name)} is not loaded: {estimate.advice}")
+            self.unload(idle[0])
+            gc.collect()
+
+    def _add(self, scope: Any) -> str:
+        """Hold a model, and return its name."""
+        name = str(scope.model_id)
+        self.models[name], self.used[name] = scope, time.monotonic()
+        self.number(scope)
+        return name
 
     def unload(self, name: str) -> None:
-        """Forget a model that no page shows any more.
+        """Forget a model, with its index; `unloaded` hears of it. Call it on the kernel's thread.
 
         Raises
         ------
@@ -246,13 +292,25 @@ class Workspace:
         if name == self.default:
             raise ValueError("This is the model that new pages begin with: it stays.")
         del self.models[name]
+        self.used.pop(name, None)
         self._indexes.pop(name, None)
+        for told in list(self.unloaded):
+            told(name)
 
-    def unload_idle(self) -> None:
-        """Forget the models that no page shows and no job waits for."""
+    def idle(self, seconds: float = 0.0) -> list[str]:
+        """Return the models that may be given up, the one that was not used for longest first.
+
+        They are not that of new pages, no page shows them, no job of them goes on or waits, and nobody asked for them
+        in the last `seconds`. Call it on the kernel's thread.
+        """
         used = {self.default}.union(*(shown() for shown in self.shown))
-        used |= {name for name, queue in self.jobs.queues.items() if queue.length}
-        for name in set(self.models) - used:
+        until = time.monotonic() - seconds
+        idle = [name for name in self.models if name not in used and not self.jobs.busy(name)]
+        return sorted((name for name in idle if self.used.get(name, 0.0) <= until), key=lambda one: self.used[one])
+
+    def unload_idle(self, seconds: float = 0.0) -> None:
+        """Forget the models that are `idle`."""
+        for name in self.idle(seconds):
             self.unload(name)
 
     def index(self, scope: Any) -> FeatureIndex:
@@ -288,20 +346,27 @@ class Workspace:
             return Microscope.load(name, **self.load_options)
 
 
-def _into(done: Future[Any], function: Callable[..., Any], *args: Any) -> None:
-    try:
-        done.set_result(function(*args))
-    except BaseException as error:
-        done.set_exception(error)
+def _estimate(given: str) -> LoadEstimate:
+    from scope_widgets.models.load_estimate import estimate_load
+
+    return estimate_load(given)
 
 
 async def wait_for(kernel: Kernel, steps: Callable[[], Steps[Any]]) -> Any:
     """Go through steps on the kernel's thread, others having their turn between two, and return their result."""
-    job = Job(steps())
 
     async def go() -> Any:
-        for status in job:
-            await asyncio.sleep(status.pause)
+        job = Job(steps())
+        try:
+            for status in job:
+                await asyncio.sleep(status.pause)
+        except asyncio.CancelledError:
+            job.stop()
+            while not job.done:  # until its thread has ended it has its turn
+                await asyncio.sleep(job.status.pause)
+                with suppress(Exception):
+                    next(job)
+            raise
         return job.result()
 
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(go(), kernel.loop))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from scope_widgets._json_values import json_value
 from scope_widgets._version import __version__
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
         """Return the object of a command as one line; NaN and infinities are null."""
         import json  # not for --help
 
-        return json.dumps(_plain({"command": command, "version": __version__, **self.fields}), allow_nan=False)
+        return json.dumps(json_value({"command": command, "version": __version__, **self.fields}), allow_nan=False)
 
 
 def rows(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -75,16 +75,3 @@ def printable(text: str) -> str:
     'a\\x1b[2J'
     """
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def _plain(value: Any) -> Any:
-    """Return a value in terms of what JSON knows."""
-    if isinstance(value, dict):
-        return {str(name): _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if hasattr(value, "tolist"):  # a number or an array of NumPy
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, str | int | float | bool | type(None)) else str(value)

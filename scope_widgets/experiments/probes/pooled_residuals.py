@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -11,17 +13,18 @@ from scope_widgets._types import Array
 from scope_widgets.experiments.statistics.rounding import noise_floor
 from scope_widgets.models.execution.activation_edits import HookPoint
 from scope_widgets.models.execution.read_activations import read_activations
+from scope_widgets.models.execution.token_batches import batches_of
+from scope_widgets.models.guards.out_of_memory import in_halves
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
-
-#: tokens of one forward
-_AT_ONCE = 2**12
 
 
 def pooled_residuals(
     scope: Microscope, rows: list[list[int]], read: list[list[int]], layers: list[int], progress: bool
 ) -> tuple[Array, Array, Array]:
     """Return what each text is in the residual stream: the mean over the positions of it that are read.
+
+    Where memory does not suffice a batch is run in halves.
 
     Parameters
     ----------
@@ -46,13 +49,16 @@ def pooled_residuals(
     values = np.empty((len(layers), len(rows), scope.d_model), dtype=np.float32)
     norms = np.empty((len(layers), len(rows)))
     rounding = np.zeros(len(layers))
+
+    def of(batch: Sequence[int]) -> tuple[Tensor, Tensor, list[float]]:
+        return _pooled(scope, [rows[at] for at in batch], [read[at] for at in batch], layers)
+
     with tqdm(total=len(rows), unit=" texts", disable=not progress, leave=False) as bar:
-        for batch in _batches([len(row) for row in rows]):
-            some = ([rows[at] for at in batch], [read[at] for at in batch])
-            found, sizes, errors = _pooled(scope, *some, layers)
-            values[:, batch], norms[:, batch] = found.numpy(), sizes.numpy()
-            rounding[:] = errors
-            bar.update(len(batch))
+        for whole in batches_of(rows):
+            for batch, (found, sizes, errors) in in_halves(whole, of):
+                values[:, batch], norms[:, batch] = found.numpy(), sizes.numpy()
+                rounding[:] = errors
+                bar.update(len(batch))
     return values, norms, rounding
 
 
@@ -70,13 +76,3 @@ def _pooled(
         norms.append(torch.stack([one.norm(dim=-1).median() for one in of_texts]))
     errors = [noise_floor(scope.model.dtype, 1.0, 2 * layer + 1) for layer in layers]
     return torch.stack(values).float().cpu(), torch.stack(norms).cpu(), errors
-
-
-def _batches(lengths: list[int]) -> list[list[int]]:
-    """Return texts of about one length together, which take little padding."""
-    batches: list[list[int]] = [[]]
-    for at in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batches[-1] and lengths[at] * (len(batches[-1]) + 1) > _AT_ONCE:
-            batches.append([])
-        batches[-1].append(at)
-    return batches

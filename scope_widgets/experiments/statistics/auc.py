@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scope_widgets._types import Array
-
-_Z = 1.959963984540054
+from scope_widgets.experiments.statistics.half_width import HALF_WIDTH
 
 
 def auc(scores: Array, truth: Array) -> Array:
@@ -52,7 +51,7 @@ def auc_interval(value: float, positive: int, negative: int) -> tuple[float, flo
     def away(true: float) -> float:
         """Return how far the observed value is from a true one, in standard errors, squared, above 1.96."""
         variance = true * (1 - true) * (1 + more * (1 - true) / (2 - true) + more * true / (1 + true))
-        return (value - true) ** 2 - _Z**2 * variance / (positive * negative)
+        return (value - true) ** 2 - HALF_WIDTH**2 * variance / (positive * negative)
 
     return _edge(away, value, 0.0), _edge(away, value, 1.0)
 

@@ -11,6 +11,7 @@ import numpy as np
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
+from scope_widgets.experiments.statistics.multiple_comparisons import correct
 from scope_widgets.experiments.statistics.t_test import t_test
 from scope_widgets.features.feature_index.feature_index import FeatureIndex
 
@@ -116,8 +117,6 @@ def compare(
     >>> features.compare(index, same, same).found()
     []
     """
-    from scipy.stats import false_discovery_control
-
     if isinstance(clean, str) or isinstance(corrupted, str):
         raise TypeError("clean= and corrupted= are lists of prompts, one corrupted prompt a clean one; got one text.")
     sides: list[list[str | list[int]]] = [list(clean), list(corrupted)]
@@ -131,7 +130,7 @@ def compare(
     differences = values[0] - values[1]
     differences[abs(differences) <= _ROUNDING * values.max(0)] = 0
     p = p_of_differences(differences)
-    q = false_discovery_control(p, method="bh") if len(p) else p
+    q = correct(p, method="bh")
     means = values.mean(2)
     order = np.lexsort((feature, -abs(means[0] - means[1]), p))
     scope = index.scope

@@ -12,6 +12,7 @@ from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
+from scope_widgets.experiments.massive_rows import largest_norm
 from scope_widgets.features.evaluation.document_totals import Totals
 from scope_widgets.features.evaluation.measured_texts import MeasuredTexts, read_texts, values_at
 from scope_widgets.features.evaluation.random_latents import random_latents
@@ -19,7 +20,6 @@ from scope_widgets.features.evaluation.scores import MEASURES, SAEScores
 from scope_widgets.features.evaluation.spliced_loss import spliced_losses
 from scope_widgets.features.recording.texts import Texts
 from scope_widgets.features.sae.check_model import warn_of_another_model
-from scope_widgets.features.sae.massive import largest_norm
 from scope_widgets.features.sae.prompt_codes import sends_weights
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from scope_widgets._types import Array
+from scope_widgets.experiments.massive_rows import is_massive
 from scope_widgets.features.recording.samples import Sample, samples_of
 from scope_widgets.features.recording.texts import Texts, texts_of
-from scope_widgets.features.sae.massive import is_massive
 from scope_widgets.models.execution.activation_edits import HookPoint
 from scope_widgets.models.execution.read_activations import read_activations
+from scope_widgets.models.execution.token_batches import batches_of
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 
@@ -29,7 +30,7 @@ class MeasuredTexts:
     kept : list of ndarray of bool [position]
         Of each sample, which tokens count.
     n_massive : int
-        Tokens that do not count because of the norm of their activation (`sae/massive.py`).
+        Tokens that do not count because of the norm of their activation (`experiments/massive_rows.py`).
     documents : list of int
         The number of each sample's text among those that have a token that counts.
     """
@@ -55,14 +56,8 @@ class MeasuredTexts:
         return max(self.documents) + 1
 
     def batches(self, at_once: int) -> Iterator[list[int]]:
-        """Yield samples of about one length, which take little padding."""
-        batch: list[int] = []
-        for at in sorted(range(len(self.samples)), key=lambda at: len(self.samples[at].token_ids)):
-            if batch and len(self.samples[at].token_ids) * (len(batch) + 1) > at_once:
-                yield batch
-                batch = []
-            batch.append(at)
-        yield batch
+        """Return samples of about one length, which take little padding, a batch at a time."""
+        return batches_of([sample.token_ids for sample in self.samples], at_once)
 
     def rows(self, batch: list[int]) -> list[list[int]]:
         """Return the token ids of a batch of samples."""

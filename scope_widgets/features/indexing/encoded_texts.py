@@ -14,16 +14,16 @@ from scope_widgets._check_choice import checked_count
 from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening
+from scope_widgets.experiments.massive_rows import largest_of_norms
 from scope_widgets.features.recording.record import Precision, manifest_of, special_ids
 from scope_widgets.features.recording.samples import Sample, samples_of
-from scope_widgets.features.recording.shard_tensors import batches_of
 from scope_widgets.features.recording.texts import Texts, texts_of
 from scope_widgets.features.sae.check_model import warn_of_another_model
 from scope_widgets.features.sae.encoder import encoder_of
-from scope_widgets.features.sae.massive import largest_of_norms
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.models.execution.activation_edits import HookPoint
+from scope_widgets.models.execution.token_batches import batches_of
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
 
@@ -183,9 +183,8 @@ def _encoded(
 ) -> tuple[SparseCodes, Tensor]:
     """Return the codes of prompts without special tokens, one prompt after the other, and the norm of each row."""
     parts: dict[int, tuple[SparseCodes, Tensor]] = {}
-    order = sorted(range(len(rows)), key=lambda at: len(rows[at]))
     with tqdm(total=sum(map(len, rows)), desc="encoding", unit=" rows", disable=not progress, leave=False) as bar:
-        for batch in batches_of(order, rows):
+        for batch in batches_of(rows):
             values = scope.read_activations([rows[at] for at in batch], [point])[point].flatten(2)
             kept = [torch.from_numpy(~np.isin(rows[at], special)).to(values.device) for at in batch]
             x = torch.cat([value[: len(one)][one] for value, one in zip(values, kept, strict=True)])

@@ -13,6 +13,7 @@ import torch
 from scope_widgets._files import check_folder
 from scope_widgets._progress import tqdm
 from scope_widgets._untrusted import check_name
+from scope_widgets.experiments.massive_rows import is_massive, largest_norm
 from scope_widgets.features.feature_index.feature_index import FeatureIndex
 from scope_widgets.features.indexing.by_latent import by_latent
 from scope_widgets.features.indexing.coactivation import partners
@@ -32,7 +33,6 @@ from scope_widgets.features.indexing.summaries import summarise
 from scope_widgets.features.recording.joined_recordings import JoinedRecordings, digest_of_recording
 from scope_widgets.features.recording.mapped_rows import MappedRows
 from scope_widgets.features.recording.recording import Recording
-from scope_widgets.features.sae.massive import is_massive, largest_norm
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes
 from scope_widgets.models.microscope import LocalMicroscope, Microscope

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from scope_widgets._types import Array
+from scope_widgets.experiments.statistics.multiple_comparisons import correct
 from scope_widgets.features.feature_index.feature_index import FeatureIndex
 from scope_widgets.features.indexing.random_contexts import SCORED, WINDOW
 from scope_widgets.features.labelling.fit_rules import Fitter
@@ -56,13 +57,7 @@ class Found:
 
 def q_of(found: Sequence[Found]) -> Array:
     """Return the q of each p by Benjamini and Hochberg, over those that were tested; NaN of others."""
-    from scipy.stats import false_discovery_control
-
-    q = np.full(len(found), np.nan)
-    tested = [at for at, one in enumerate(found) if one.tested]
-    if tested:
-        q[tested] = false_discovery_control([found[at].p for at in tested], method="bh")
-    return q
+    return correct([one.p if one.tested else np.nan for one in found], method="bh")
 
 
 def decided(found: Found, q: float) -> tuple[str, str]:

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
+from scope_widgets.experiments.massive_rows import is_massive, largest_norm
 from scope_widgets.features.evaluation.measured_texts import MeasuredTexts, values_at
 from scope_widgets.features.evaluation.random_latents import random_latents
-from scope_widgets.features.sae.massive import is_massive, largest_norm
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.models.microscope import Microscope
 

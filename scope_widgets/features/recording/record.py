@@ -21,10 +21,11 @@ from scope_widgets._progress import tqdm
 from scope_widgets.features.recording.manifest import MANIFEST, Manifest, RecordedSite, Shard
 from scope_widgets.features.recording.recording import Recording
 from scope_widgets.features.recording.samples import Sample, samples_of
-from scope_widgets.features.recording.shard_tensors import AT_ONCE, shard_tensors
+from scope_widgets.features.recording.shard_tensors import shard_tensors
 from scope_widgets.features.recording.shards import name_of, write_shard
 from scope_widgets.features.recording.texts import Texts, texts_of
 from scope_widgets.models.execution.activation_edits import n_neurons
+from scope_widgets.models.execution.token_batches import AT_ONCE
 from scope_widgets.models.microscope import Microscope
 
 Precision = Literal["float16", "bfloat16", "float32"]

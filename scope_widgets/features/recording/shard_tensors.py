@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,12 +12,10 @@ from scope_widgets.features.recording.manifest import Manifest
 from scope_widgets.features.recording.samples import Sample
 from scope_widgets.features.recording.shards import texts_as_bytes
 from scope_widgets.models.execution.read_activations import read_activations
+from scope_widgets.models.execution.token_batches import AT_ONCE, batches_of
 from scope_widgets.models.guards.out_of_memory import in_halves
 from scope_widgets.models.microscope import Microscope
 from scope_widgets.models.remote_dispatch import remotable
-
-#: tokens of one forward
-AT_ONCE = 2**12
 
 
 def shard_tensors(
@@ -37,12 +35,11 @@ def shard_tensors(
     kept = [~np.isin(sample.token_ids, special) for sample in samples]
     points = [(site, layer) for site in manifest.widths for layer in manifest.layers]
     parts: list[list[Tensor]] = [[torch.empty(0)] * len(samples) for _ in points]
-    order = sorted(range(len(samples)), key=lambda at: len(samples[at].token_ids))
 
     def values_of(batch: Sequence[int]) -> list[Tensor]:
         return _values(scope, [samples[at].token_ids for at in batch], points, manifest.dtype)
 
-    for whole in batches_of(order, [sample.token_ids for sample in samples], at_once):
+    for whole in batches_of([sample.token_ids for sample in samples], at_once):
         for batch, values in in_halves(whole, values_of):
             for layer, value in enumerate(values):
                 for row, at in zip(value, batch, strict=True):
@@ -69,17 +66,6 @@ def shard_tensors(
         **texts_as_bytes([scope.tokenizer.decode(sample.token_ids) for sample in samples]),
     }
     return tensors
-
-
-def batches_of(order: list[int], rows: list[list[int]], at_once: int = AT_ONCE) -> Iterator[list[int]]:
-    """Yield samples of about one length, which take little padding, the same ones whatever came before."""
-    batch: list[int] = []
-    for at in order:
-        if batch and len(rows[at]) * (len(batch) + 1) > at_once:
-            yield batch
-            batch = []
-        batch.append(at)
-    yield batch
 
 
 @remotable

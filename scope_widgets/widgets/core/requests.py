@@ -8,6 +8,7 @@ import logging
 import time
 import typing
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,11 @@ class Answers:
                     self.send({"v": 1, "id": request, "kind": "progress", "done": done, "total": total, "text": text})
                 yield status.pause
                 if request not in self._running:
+                    job.stop()
+                    while not job.done:  # a thread of it ends where its bar moves next: until then it has its turn
+                        yield job.status.pause
+                        with suppress(Exception):  # nobody waits for the answer any more
+                            next(job)
                     return None
             return job.result()
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,21 +88,35 @@ def test_files_are_written_whole_and_read_again(tmp_path: Path) -> None:
             files.write(name, b"x")
 
 
-@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-@pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors", "data.json", "x.pkl"])
+NAMES = ["weights.pt", "weights.safetensors", "data.json", "x.pkl", "x.zip", "x.parquet", "x.npy", "notes.txt"]
+
+
+class Hostile:
+    """Would call something when it is read."""
+
+    def __reduce__(self) -> Any:
+        return os.system, ("true",)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("name", NAMES)
 def test_pickles_are_refused_whatever_they_are_called(tmp_path: Path, name: str, protocol: int) -> None:
     files = Files(tmp_path)
-    data = pickle.dumps({"a": 1}, protocol)
-    with pytest.raises(ValueError, match="pickle"):
-        files.write(name, data)
-    (tmp_path / name).write_bytes(data)
-    with pytest.raises(ValueError, match="pickle"):
-        files.read(name)
+    whole = pickle.dumps(Hostile(), protocol)
+    for data in (pickle.dumps({"a": 1}, protocol), whole, whole[:-1], whole + b" and more", b"N0" * 40 + whole):
+        with pytest.raises(ValueError, match="pickle"):
+            files.write(name, data)
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(ValueError, match="pickle"):
+            files.read(name)
+        with pytest.raises(ValueError, match="pickle"):
+            files.check(name)
 
 
 def test_an_archive_as_torch_writes_it_is_refused(tmp_path: Path) -> None:
     import torch
 
-    torch.save({"a": torch.zeros(2)}, tmp_path / "weights.bin")
-    with pytest.raises(ValueError, match="pickle or an archive"):
-        Files(tmp_path).read("weights.bin")
+    for name in ("weights.bin", "weights.zip"):
+        torch.save({"a": torch.zeros(2)}, tmp_path / name)
+        with pytest.raises(ValueError, match="pickle or an archive"):
+            Files(tmp_path).read(name)

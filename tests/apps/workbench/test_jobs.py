@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from scope_widgets._bar_steps import steps_of_bars
 from scope_widgets._job import JobStatus, Steps
+from scope_widgets._progress import tqdm
 from scope_widgets.apps.workbench.jobs import MOST_WAITING, Jobs, Queue, QueueFullError, Record
 from scope_widgets.apps.workbench.kernel import Kernel
 
@@ -139,3 +142,32 @@ def test_the_kernel_gives_results_and_errors_back(kernel: Kernel) -> None:
         return found
 
     assert asyncio.run(ask()) == [3]
+
+
+def test_what_is_stopped_keeps_its_turn_until_its_thread_has_ended(kernel: Kernel) -> None:
+    jobs, go, begun = Jobs(), threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    def stubborn() -> None:
+        threads.append(threading.current_thread())
+        begun.set()
+        go.wait(60)
+        with tqdm(total=2) as bar:
+            bar.update()
+
+    def submit() -> list[Record]:
+        return [
+            jobs.submit("one", lambda: steps_of_bars(stubborn), client="c", queue="training"),
+            jobs.submit("two", lambda: work([], "x"), client="c", queue="training"),
+        ]
+
+    records = kernel.call(submit)
+    assert begun.wait(60)
+    for _ in range(2):
+        kernel.call(jobs.cancel, records[0].id)
+    for _ in range(50):
+        assert kernel.call(lambda: [one.state for one in records]) == ["cancelling", "queued"]
+    assert threads[0].is_alive()
+    go.set()
+    assert ended(kernel, jobs, records) == ["cancelled", "done"]
+    assert not threads[0].is_alive()

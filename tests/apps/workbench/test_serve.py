@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from scope_widgets._job import Job
 from scope_widgets.apps.workbench.serve import check_host, config_of, hosts_of, serve
 from scope_widgets.apps.workbench.workspace import Workspace
 from scope_widgets.cli import main
@@ -131,14 +133,10 @@ def test_memory_is_estimated_before_a_load(tmp_path: Path, monkeypatch: pytest.M
     assert not estimate.fits
     assert "unload another model" in estimate.advice
     with pytest.raises(ValueError, match="is not loaded: it takes about"):
-        next(served.workspace.load("huge"))
+        Job(served.workspace.load("huge")).result(progress=False)
 
 
 def test_a_model_of_the_workspace_is_loaded_and_forgotten(served: Served) -> None:
-    import shutil
-
-    from scope_widgets._job import Job
-
     shutil.copytree(load_estimate.DEMO, served.workspace.files.folder / "mine", dirs_exist_ok=True)
     scope: Any = Job(served.workspace.load("mine")).result(progress=False)
     assert served.workspace.scope("mine") is scope

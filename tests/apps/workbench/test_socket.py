@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -18,6 +20,7 @@ from scope_widgets import lens
 from scope_widgets.apps.workbench import outbox, socket, visits
 from scope_widgets.apps.workbench.frames import MOST_INBOUND
 from scope_widgets.apps.workbench.workspace import Workspace
+from tests.support import workbench_server
 from tests.support.workbench_server import Page, Served
 
 PROMPT = "When Mary and John went to the store, John gave a drink to"
@@ -261,6 +264,18 @@ def test_a_cancel_overtakes_what_waits(served: Served, page: Page) -> None:
     free.set()
     page.answer(asked)
     assert page.models["page"]["panels"] == []
+
+
+def test_a_page_that_nobody_looks_at_is_closed_without_another_one(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(visits, "_SWEEP_S", 0.01)
+    with workbench_server.served(tmp_path) as server:
+        one = Page(server, new_id()).opened()
+        kept = server.app.app.state.visits
+        assert len(kept.all()) == 1
+        one.close()
+        monkeypatch.setattr(visits, "KEPT_S", 0.0)
+        while kept.all():
+            time.sleep(0.01)
 
 
 HOSTILE = "</script><img src=x onerror=alert(1)> \u202e ${x} {{x}} ' \" \\ \n\t javascript:alert(1)"

@@ -8,8 +8,10 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import chain, count
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends
@@ -31,8 +33,6 @@ T = TypeVar("T")
 MOST_TRACES, MOST_TRACE_BYTES = 64, 2**30
 MOST_SAES = 16
 MOST_KEYS = 1000
-#: seconds after which a model that nobody uses makes room where another one is asked for
-IDLE_S = 1800.0
 _CLIENT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -50,12 +50,13 @@ class StoredTrace:
 
 @dataclass
 class StoredSAE:
-    """An autoencoder with the index of its latents, where there is one."""
+    """An autoencoder with the index of its latents, where there is one; each that is loaded has another number."""
 
     id: str
     model: str
     sae: SAE
     index: FeatureIndex | None
+    number: int = field(default_factory=count().__next__)
 
     @property
     def latents(self) -> Any:
@@ -69,8 +70,8 @@ class Api:
     Parameters
     ----------
     workspace : Workspace
-    shown : callable
-        Returns the models that pages show.
+    soon : callable
+        Has a function, and its argument, run on the server's thread.
 
     Attributes
     ----------
@@ -80,9 +81,8 @@ class Api:
     feed : JobFeed
     """
 
-    def __init__(self, workspace: Workspace, shown: Callable[[], list[Any]] = list) -> None:
-        self.workspace, self._shown = workspace, shown
-        self.used: dict[str, float] = {}
+    def __init__(self, workspace: Workspace, soon: Callable[[Callable[[str], None], str], None]) -> None:
+        self.workspace = workspace
         self.traces: OrderedDict[str, StoredTrace] = OrderedDict()
         self.patches, self.answers, self.feed = PatchList(), InferenceCache(), JobFeed(workspace)
         self.started = time.monotonic()
@@ -90,17 +90,17 @@ class Api:
         self._indexed: dict[int, StoredSAE] = {}
         self._count = 0
         self._keys: OrderedDict[str, tuple[str, asyncio.Task[Record]]] = OrderedDict()
+        self._indexes = ThreadPoolExecutor(1, "scope-index")
+        workspace.unloaded.append(lambda model: soon(self._forget, model))
 
     # -- models
 
     def scope(self, model: str | None) -> Any:
         """Return a model that is loaded, that of new pages where none is named; raise a `Problem` for another."""
         try:
-            scope = self.workspace.scope(self.workspace.default if model is None else model)
+            return self.workspace.scope(self.workspace.default if model is None else model)
         except KeyError as unknown:
             raise Problem(404, f"{unknown.args[0]} POST /api/v1/models loads one.") from None
-        self.used[str(scope.model_id)] = time.monotonic()
-        return scope
 
     async def unload(self, model: str) -> None:
         """Forget a model with its patches and traces; raise a `Problem` for that of new pages."""
@@ -108,22 +108,16 @@ class Api:
             raise Problem(409, "This is the model that new pages begin with: it stays.")
         with refusals():
             await self.workspace.kernel.run(self.workspace.unload, model)
+
+    def _forget(self, model: str) -> None:
+        """Forget what is of a model that was given up, whoever did so."""
         for patch in [one for one in self.patches.all() if one.model == model]:
             self.patches.remove(patch.id)
         for trace in [one for one in self.traces.values() if one.trace.model_id == model]:
             del self.traces[trace.id]
         self._loaded = OrderedDict((id, one) for id, one in self._loaded.items() if one.model != model)
+        self._indexed = {of: one for of, one in self._indexed.items() if one.model != model}
         self.answers.clear()
-        await self.saes()  # which forgets those of models that have gone
-
-    async def unload_idle(self) -> None:
-        """Forget models that were not used for long, that no page shows, and for which nothing waits."""
-        now = time.monotonic()
-        for model, scope in list(self.workspace.models.items()):
-            idle = now - self.used.setdefault(model, now)
-            busy = self.workspace.jobs.queue(model).length or any(one is scope for one in self._shown())
-            if model != self.workspace.default and idle > IDLE_S and not busy:
-                await self.unload(model)
 
     async def turn(self, client: str, scope: Any, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a function on the models' thread when it is the client's turn at a model.
@@ -148,9 +142,9 @@ class Api:
 
     async def go(self, client: str, scope: Any, steps: Callable[[], Steps[Any]]) -> Any:
         """As `turn`, for work that has steps."""
-        queue = self.workspace.jobs.queue(str(scope.model_id))
-        with refusals():
-            return await wait_for(self.workspace.kernel, lambda: queue.in_turn(client, steps()))
+        jobs, model = self.workspace.jobs, str(scope.model_id)
+        with refusals():  # the queue is asked for on the thread of the kernel, which they all are of
+            return await wait_for(self.workspace.kernel, lambda: jobs.queue(model).in_turn(client, steps()))
 
     # -- traces
 
@@ -175,17 +169,18 @@ class Api:
 
     async def saes(self) -> list[StoredSAE]:
         """Return the autoencoders of the models that are loaded, and those of the workspace that were."""
-        known = set(map(id, self.workspace.models.values()))
-        self._indexed = {of: one for of, one in self._indexed.items() if of in known}
-        for scope in list(self.workspace.models.values()):
-            if id(scope) not in self._indexed:
+        models = self.workspace.models
+        for model, scope in list(models.items()):
+            number = self.workspace.number(scope)
+            if number not in self._indexed:
                 try:
                     index = await self.workspace.kernel.run(self.workspace.index, scope)
                 except ValueError:
                     continue
-                model = str(scope.model_id)
+                if number in self._indexed or models.get(model) is not scope:  # another was faster, or gave it up
+                    continue
                 if index.sae is not None:
-                    self._indexed[id(scope)] = StoredSAE(_id_of(model), model, index.sae, index)
+                    self._indexed[number] = StoredSAE(self._free_id(model), model, index.sae, index)
         return [*self._indexed.values(), *self._loaded.values()]
 
     async def sae(self, id: str) -> StoredSAE:
@@ -195,6 +190,10 @@ class Api:
                 return one
         raise Problem(404, "There is no such autoencoder: GET /api/v1/saes lists them, POST loads one.")
 
+    async def aside(self, function: Callable[..., T], *args: Any) -> T:
+        """Read an index in the one thread that does so: neither the server nor the models wait for it."""
+        return await asyncio.get_running_loop().run_in_executor(self._indexes, function, *args)
+
     async def load_sae(self, name: str, model: str | None) -> StoredSAE:
         """Load an autoencoder from a folder of the workspace, with its index where one lies beside it."""
         scope = self.scope(model)
@@ -202,17 +201,27 @@ class Api:
             path = self.workspace.files.path(name)
             if not path.is_dir():
                 raise Problem(404, "There is no such folder in the workspace.")
-        if len(self._loaded) >= MOST_SAES and name not in self._loaded:
-            self._loaded.popitem(last=False)
+            beside = self.workspace.files.path(f"{name}.index")
         with refusals():
             sae = await self.workspace.kernel.run(load_sae, path, scope=scope)
-            beside = self.workspace.files.folder / f"{name}.index"
             index = None
             if beside.is_dir():
                 index = await self.workspace.kernel.run(FeatureIndex.load, beside, scope=scope, sae=sae)
-        self._loaded[name] = StoredSAE(_id_of(name), str(scope.model_id), sae, index)
+        before = self._loaded.pop(name, None)
+        id = self._free_id(name) if before is None else before.id
+        self._loaded[name] = StoredSAE(id, str(scope.model_id), sae, index)
+        if len(self._loaded) > MOST_SAES:
+            gone = self._loaded.popitem(last=False)[1]
+            for patch in [one for one in self.patches.all() if one.sae == gone.id]:
+                self.patches.remove(patch.id)
         self.answers.clear()  # it may have taken the place of another of its name
         return self._loaded[name]
+
+    def _free_id(self, name: str) -> str:
+        """Return a name as a part of a path, with a number where another autoencoder is called so."""
+        base = re.sub(r"[^A-Za-z0-9_.-]+", "--", name)
+        taken = {one.id for one in (*self._indexed.values(), *self._loaded.values())}
+        return next(id for id in chain([base], (f"{base}-{n}" for n in count(2))) if id not in taken)
 
     # -- inference
 
@@ -229,8 +238,14 @@ class Api:
 
         `around` is given what computes the answer, on the models' thread.
         """
-        latents = {one.sae: (await self.sae(one.sae)).latents for one in patches if one.sae}
-        key = (id(scope), text if isinstance(text, str) else tuple(text), tuple(one.key for one in patches))
+        saes = {one.sae: await self.sae(one.sae) for one in patches if one.sae}
+        latents = {id: one.latents for id, one in saes.items()}
+        key = (
+            self.workspace.number(scope),
+            text if isinstance(text, str) else tuple(text),
+            tuple(one.key for one in patches),
+            tuple(one.number for one in saes.values()),
+        )
         found = self.answers.get(key)
         cached = found is not None
         if found is None:
@@ -246,13 +261,20 @@ class Api:
     # -- jobs
 
     async def submit(
-        self, client: str, name: str, work: Callable[[], Steps[Any]], model: str, key: str | None = None, of: Any = None
+        self,
+        client: str,
+        name: str,
+        work: Callable[[], Steps[Any]],
+        model: str,
+        queue: str | None = None,
+        key: str | None = None,
+        of: Any = None,
     ) -> Record:
         """Begin a job, or return the one that the same key began.
 
         Parameters
         ----------
-        client, name, model : str
+        client, name, model, queue : str
             As `Jobs.submit` takes them.
         work : callable
             Returns the steps.
@@ -265,7 +287,7 @@ class Api:
         async def begin() -> Record:
             with refusals():
                 return await self.workspace.kernel.run(
-                    self.workspace.jobs.submit, name, work, client=client, model=model
+                    self.workspace.jobs.submit, name, work, client=client, model=model, queue=queue
                 )
 
         if key is None:
@@ -311,8 +333,3 @@ def client_of(connection: HTTPConnection) -> str:
 
 TheApi = Annotated[Api, Depends(api_of)]
 Client = Annotated[str, Depends(client_of)]
-
-
-def _id_of(name: str) -> str:
-    """Return a name as a part of a path."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "--", name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from torch import Tensor
 from scope_widgets._types import Array
 from scope_widgets.apps.workbench.api.problems import Problem
 
-#: numbers that JSON holds at most
-MOST_IN_JSON = 10_000
+#: numbers that JSON holds at most, and bytes that one array may take
+MOST_IN_JSON, MOST_BYTES = 10_000, 2**29
 NPY, ARROW, JSON = "application/x-npy", "application/vnd.apache.arrow.stream", "application/json"
 
 
@@ -33,7 +34,7 @@ class ArrayAnswer(BaseModel):
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": ArrayAnswer,
-        "description": f"JSON up to {MOST_IN_JSON:,} numbers; .npy and Arrow of any size, as `Accept` asks.",
+        "description": f"JSON up to {MOST_IN_JSON:,} numbers, .npy and Arrow {MOST_BYTES:,} bytes, as `Accept` asks.",
         "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in (NPY, ARROW)},
     }
 }
@@ -61,6 +62,13 @@ def array_response(request: Request, value: Array | Tensor, axes: list[str]) -> 
         )
     answer = ArrayAnswer(axes=axes, shape=list(array.shape), dtype=array.dtype.name, values=plain(array))
     return JSONResponse(answer.model_dump())
+
+
+def check_size(*shape: int, itemsize: int = 4) -> None:
+    """Raise a `Problem` where an array, which is not there yet, would take more bytes than one may."""
+    if (size := math.prod(shape) * itemsize) > MOST_BYTES:
+        lengths = " x ".join(f"{n:,}" for n in shape)
+        raise Problem(413, f"{lengths} numbers take {size:,} bytes, and {MOST_BYTES:,} are allowed: ask for fewer.")
 
 
 def plain(array: Array) -> Any:

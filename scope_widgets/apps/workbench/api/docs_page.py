@@ -40,7 +40,8 @@ const made = (name, text) => Object.assign(document.createElement(name), { textC
 async function show() {
   const answer = await fetch("openapi.json", { headers: { Authorization: `Bearer ${token}` } });
   if (!answer.ok) {
-    said.textContent = "Open this page with the token of the address that `microscope ui` printed: docs#token=...";
+    const token = "the token of the address that `microscope ui` printed: docs#token=...";
+    said.textContent = answer.status === 401 ? `Open this page with ${token}` : `The server answers ${answer.status}.`;
     return;
   }
   const api = await answer.json();

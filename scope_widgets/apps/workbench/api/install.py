@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from starlette.routing import Route
 
 from scope_widgets.apps.workbench.api.access import Api
-from scope_widgets.apps.workbench.api.docs_page import PAGE, SCRIPT, docs_page, docs_script
-from scope_widgets.apps.workbench.api.problems import MEDIA_TYPE, ProblemDetails, add_handlers
+from scope_widgets.apps.workbench.api.problems import MEDIA_TYPE, ProblemDetails
 from scope_widgets.apps.workbench.api.routes import (
     about,
     circuits,
@@ -47,16 +45,13 @@ def install(app: FastAPI, workspace: Workspace, compat: Iterable[APIRouter] = ()
         Paths of earlier servers, which the OpenAPI does not list.
     """
 
-    def shown() -> list[Any]:
-        pages = [one.page for one in app.state.visits.all() if one.page is not None]
-        return [side.scope for page in pages for side in list(page.sides.values())]
+    def soon(function: Callable[[str], None], model: str) -> None:
+        app.state.loop.call_soon_threadsafe(function, model)
 
-    api = app.state.api = Api(workspace, shown)
-    add_handlers(app)
+    api = app.state.api = Api(workspace, soon)
     for room in _ROOMS:
         app.include_router(room.router, prefix=PREFIX, responses=_PROBLEMS)
     app.include_router(stream, prefix=PREFIX)
     for router in compat:
         app.include_router(router, include_in_schema=False)
-    app.router.routes += [Route(PAGE, docs_page), Route(SCRIPT, docs_script)]
     return api

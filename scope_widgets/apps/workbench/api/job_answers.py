@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from fastapi import Response
 from pydantic import BaseModel
 
-from scope_widgets._job import JobStatus, Steps
+from scope_widgets._job import Steps
+from scope_widgets._json_values import json_value
 from scope_widgets._result import Result
 from scope_widgets.apps.workbench.api.access import Api
 from scope_widgets.apps.workbench.api.problems import RETRY_S, Problem, ProblemDetails, refusals
-from scope_widgets.apps.workbench.api.tables import plain_value, records
+from scope_widgets.apps.workbench.api.tables import records
 from scope_widgets.apps.workbench.api.work import (
     TRAINING,
     FindCircuit,
@@ -20,13 +21,13 @@ from scope_widgets.apps.workbench.api.work import (
     FindProvenance,
     JobRequest,
     LoadModel,
-    TrainSAE,
     find_circuit,
     find_ioi,
     find_provenance,
     train_sae,
 )
 from scope_widgets.apps.workbench.jobs import ENDED, Record
+from scope_widgets.apps.workbench.workspace import LOADING
 from scope_widgets.features import SAE
 
 #: rows of a result's table that a job holds; the whole of it is at /exports
@@ -100,11 +101,11 @@ async def accepted(api: Api, asked: JobRequest, client: str, response: Response,
 async def begun(api: Api, asked: JobRequest, client: str, key: str | None = None) -> Record:
     """Begin a job, after what the request names was looked for."""
     workspace = api.workspace
-    model = ""
+    model, queue = "", None
     if isinstance(asked, LoadModel):
         with refusals():
             workspace.check_name(asked.name)
-        await api.unload_idle()
+        model, queue = asked.name, LOADING
         name, work = f"loading {asked.name}", lambda: _loading(api, asked.name)
     elif isinstance(asked, FindProvenance):
         stored = await api.sae(asked.sae)
@@ -122,16 +123,15 @@ async def begun(api: Api, asked: JobRequest, client: str, key: str | None = None
             name, work = "the heads of IOI", lambda: find_ioi(scope, asked)
         else:
             with refusals():
-                # aside: rows are read, which may be many
-                (await asyncio.to_thread(train_sae, scope, asked, workspace.files)).close()
-            model, name = TRAINING, f"training {asked.name}"
-            work = lambda: train_sae(scope, asked, workspace.files)  # noqa: E731
-    return await api.submit(client, name, work, model, key, asked)
+                # aside: the file is looked at
+                steps = await asyncio.to_thread(train_sae, scope, asked, workspace.files)
+            queue, name = TRAINING, f"training {asked.name}"
+            work = lambda: steps  # noqa: E731
+    return await api.submit(client, name, work, model, queue, key, asked)
 
 
 def _loading(api: Api, name: str) -> Steps[Any]:
-    yield JobStatus("running", f"loading {name[:60]}", pause=0.0)
-    scope = yield from api.workspace.load(name)
+    scope = yield from api.workspace.loading(name)
     return LoadedModel(str(scope.model_id))
 
 
@@ -139,7 +139,7 @@ def _result(id: str, result: Any) -> JobResult:
     if isinstance(result, LoadedModel):
         return JobResult(type="Model", rows=1, table=[{"id": result.id}], export=None)
     if isinstance(result, SAE):
-        last = {name: plain_value(values[-1]) for name, values in result.history.items() if len(values)}
+        last = {name: json_value(values[-1]) for name, values in result.history.items() if len(values)}
         row = {"d_sae": result.d_sae, "layer": result.layer, "site": result.site, **last}
         return JobResult(type="SAE", rows=1, table=[row], export=None)
     if isinstance(result, Result):
@@ -152,6 +152,3 @@ def _result(id: str, result: Any) -> JobResult:
 def has_ended(said: dict[str, Any]) -> bool:
     """Return whether a job has."""
     return said["state"] in ENDED
-
-
-__all__ = ["ACCEPTED", "JobAnswer", "TrainSAE", "accepted", "begun", "has_ended", "job_answer"]

@@ -9,11 +9,31 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
-from scope_widgets.apps.workbench.jobs import MOST_REMEMBERED, Record
+from scope_widgets.apps.workbench.jobs import ENDED, MOST_REMEMBERED, Record
 from scope_widgets.apps.workbench.workspace import Workspace
 
-#: changes that wait for one who listens; of more the oldest is dropped, for each says all of its job
-MOST_WAITING = 256
+
+class Changes:
+    """What one who listens is still to hear: of each job its latest word, so that none loses its last.
+
+    Used on the server's thread.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._something = asyncio.Event()
+
+    def put(self, said: dict[str, Any]) -> None:
+        """Take a word, in the place of an earlier one of the same job."""
+        self._waiting[said["id"]] = said
+        self._something.set()
+
+    async def get(self) -> dict[str, Any]:
+        """Return the next word, when there is one."""
+        while not self._waiting:
+            self._something.clear()
+            await self._something.wait()
+        return self._waiting.popitem(last=False)[1]
 
 
 class JobFeed:
@@ -43,23 +63,18 @@ class JobFeed:
         return None if found is None else found[1:]
 
     @contextmanager
-    def listening(self) -> Iterator[asyncio.Queue[dict[str, Any]]]:
-        """Return a queue into which each change is put; call it on the server's thread."""
+    def listening(self) -> Iterator[Changes]:
+        """Return where each change is put; call it on the server's thread."""
         loop = asyncio.get_running_loop()
-        queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-
-        def put(said: dict[str, Any]) -> None:
-            if queue.qsize() >= MOST_WAITING:
-                queue.get_nowait()
-            queue.put_nowait(said)
+        changes = Changes()
 
         def listen(said: dict[str, Any]) -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(put, said)
+                loop.call_soon_threadsafe(changes.put, said)
 
         self._listeners.append(listen)
         try:
-            yield queue
+            yield changes
         finally:
             self._listeners.remove(listen)
 
@@ -70,7 +85,8 @@ class JobFeed:
             if known is None:
                 self._count += 1
             self._records[record.id] = (self._count if known is None else known[0], record, said)
-            while len(self._records) > MOST_REMEMBERED:
-                self._records.popitem(last=False)
+            ended = [id for id, one in self._records.items() if one[2]["state"] in ENDED and id != record.id]
+            for id in ended[: max(0, len(self._records) - MOST_REMEMBERED)]:
+                del self._records[id]
         for listen in list(self._listeners):
             listen(said)

@@ -52,23 +52,28 @@ class Problem(Exception):
 
 @contextmanager
 def refusals() -> Iterator[None]:
-    """Raise a `Problem` for what the library says of what it was given; its other errors are the server's own."""
+    """Raise a `Problem` for what the library says of what it was given; its other errors are the server's own.
+
+    What it says is a sentence. Python's own "list index out of range" is none: nobody was asked for better input.
+    """
     try:
         yield
     except QueueFullError as error:
         raise Problem(503, str(error), {"Retry-After": RETRY_S}) from None
     except MemoryError as error:
         raise Problem(413, str(error) or "There is no memory for it: ask for less.") from None
-    except FileNotFoundError as error:
-        raise Problem(404, sentence(error)) from None
-    except (ValueError, TypeError, IndexError, KeyError) as error:
-        raise Problem(422, sentence(error)) from None
+    except (FileNotFoundError, ValueError, TypeError, IndexError, KeyError) as error:
+        said = sentence(error)
+        if not said.endswith("."):
+            raise
+        raise Problem(404 if isinstance(error, FileNotFoundError) else 422, said) from None
 
 
 def sentence(error: BaseException) -> str:
     """Return what an error of the library says, as a sentence."""
     said = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(said.split())[:1000] or why(error)
+    said = " ".join(said.split()) or why(error)
+    return said if len(said) <= 1000 else f"{said[:1000]} ..."
 
 
 def problem_response(
@@ -86,6 +91,12 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _broken)
+
+
+def failure(what: str, error: Exception) -> JSONResponse:
+    """Return what is answered where the server failed at something, which its log has."""
+    _log.error("%s failed", what, exc_info=error)
+    return problem_response(500, "The server failed at this; its log says how.")
 
 
 async def _problem(request: Request, error: Any) -> JSONResponse:
@@ -106,8 +117,7 @@ async def _invalid(request: Request, error: Any) -> JSONResponse:
 
 
 async def _broken(request: Request, error: Exception) -> JSONResponse:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem_response(500, "The server failed at this; its log says how.")
+    return failure(f"{request.method} {request.url.path}", error)
 
 
 def _place(loc: Any) -> str:

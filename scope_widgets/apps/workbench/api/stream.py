@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from scope_widgets.apps.workbench.api.access import Api, Client, TheApi
 from scope_widgets.apps.workbench.api.conversation import Conversation, request_id
 from scope_widgets.apps.workbench.api.infer import Inference, StoppedError, hearing_blocks
-from scope_widgets.apps.workbench.api.job_answers import job_answer
+from scope_widgets.apps.workbench.api.job_answers import has_ended, job_answer
 from scope_widgets.apps.workbench.api.patch_list import Patch
 from scope_widgets.apps.workbench.api.problems import Problem
 from scope_widgets.apps.workbench.api.routes.inference import InferenceRequest, chosen
@@ -71,9 +71,10 @@ def listening(
 
         async def pass_on() -> None:
             while True:
-                message = told(await changes.get())
+                said = await changes.get()
+                message = told(said)
                 if message is not None:
-                    talk.say(message, progress=True)
+                    talk.say(message, progress=not has_ended(said))
 
         task = asyncio.create_task(pass_on())
         try:

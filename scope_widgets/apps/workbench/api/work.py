@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -9,7 +10,7 @@ from pydantic import Field
 from scope_widgets import circuits, features, ioi
 from scope_widgets._bar_steps import steps_of_bars
 from scope_widgets._job import Steps
-from scope_widgets._untrusted import npy_array, opening, reading
+from scope_widgets._untrusted import npy_array, npy_header, opening, reading
 from scope_widgets.apps.workbench.api.fields import Given, Index, ModelName, Name, Number, OfModel, Seed, Text
 from scope_widgets.apps.workbench.api.problems import Problem
 from scope_widgets.apps.workbench.files import Files
@@ -165,14 +166,21 @@ def find_provenance(scope: Any, stored: Any, asked: FindProvenance) -> Steps[Any
     ).follow()
 
 
-def rows_of(files: Files, name: str) -> Any:
-    """Return the rows of an .npy file of the workspace, `[row, d]`; raise ValueError where it holds others."""
+def count_rows(files: Files, name: str) -> int:
+    """Return how many rows an .npy file of the workspace holds, `[row, d]`; raise ValueError where it holds others."""
+    with files.existing(name).open("rb") as file, reading(f"{opening(name)} is no .npy file of rows"):
+        shape, _, dtype = npy_header(file, os.fstat(file.fileno()).st_size)
+        if len(shape) != 2 or dtype.kind != "f":
+            raise ValueError(f"it is an array of {dtype.name} with {len(shape)} axes")
+    return shape[0]
+
+
+def _rows(files: Files, name: str) -> Any:
+    """Return the rows of an .npy file, `[row, d]`."""
+    count_rows(files, name)  # it may be another one by now
     data = files.read(name)
     with reading(f"{opening(name)} is no .npy file of rows"):
-        found = npy_array(data)
-        if found.ndim != 2 or found.dtype.kind != "f":
-            raise ValueError(f"it is an array of {found.dtype.name} with {found.ndim} axes")
-    return found
+        return npy_array(data)
 
 
 def train_sae(scope: Any, asked: TrainSAE, files: Files) -> Steps[Any]:
@@ -191,7 +199,9 @@ def train_sae(scope: Any, asked: TrainSAE, files: Files) -> Steps[Any]:
     are_rows = asked.file is not None and asked.file.endswith(".npy")
     if asked.file is not None:
         files.check(asked.file)
-        source = rows_of(files, asked.file) if are_rows else files.path(asked.file)
+        source = files.path(asked.file)
+        if are_rows:
+            count_rows(files, asked.file)
     if are_rows and asked.index:
         raise ValueError("An index needs texts: rows of activations alone do not say what tokens they are of.")
     if folder.is_file():
@@ -199,7 +209,7 @@ def train_sae(scope: Any, asked: TrainSAE, files: Files) -> Steps[Any]:
 
     def train() -> Any:
         if are_rows:
-            rec: Any = source[: asked.max_tokens]
+            rec: Any = _rows(files, str(asked.file))[: asked.max_tokens]
         else:
             rec = features.record(
                 scope, source, layers=asked.layer, site=asked.site, folder=recording, max_tokens=asked.max_tokens

@@ -16,8 +16,8 @@ from scope_widgets.apps.workbench.api.arrays import MOST_IN_JSON, plain
 from scope_widgets.apps.workbench.api.fields import Id, Index, Number, OfModel, Text
 from scope_widgets.apps.workbench.api.infer import check_length
 from scope_widgets.apps.workbench.api.problems import Problem, refusals
-from scope_widgets.apps.workbench.api.routes.traces import make_trace, trace_answer
-from scope_widgets.apps.workbench.api.tables import plain_value, records
+from scope_widgets.apps.workbench.api.routes.traces import attention_of, make_trace, trace_answer
+from scope_widgets.apps.workbench.api.tables import records
 from scope_widgets.apps.workbench.api.work import FindIOI, find_ioi
 from scope_widgets.apps.workbench.compat.envelope import EnvelopeRoute, ok
 from scope_widgets.ioi.dataset.templates import TEMPLATES
@@ -132,7 +132,7 @@ async def attention(
 ) -> dict[str, Any]:
     """Return the attention of a layer: of all heads, of one, or their mean or largest."""
     trace = api.trace(id).trace
-    found = await api.turn(client, trace.scope, trace.attention, layer)
+    found = await attention_of(api, client, trace, layer)
     if head is not None:
         if head >= len(found):
             raise Problem(404, f"There is no head {head}: there are 0 to {len(found) - 1}.")
@@ -287,4 +287,4 @@ def _sentence(scope: Any, text: str) -> dict[str, Any]:
 def _json(value: Any) -> Any:
     if value.numel() > MOST_IN_JSON:
         raise Problem(413, f"{value.numel():,} numbers are not written as JSON: /api/v1/traces has them as .npy.")
-    return plain_value(plain(value.detach().cpu().float().numpy()))
+    return plain(value.detach().cpu().float().numpy())

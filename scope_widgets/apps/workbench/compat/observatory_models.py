@@ -80,8 +80,11 @@ async def available(api: TheApi) -> dict[str, Any]:
 async def features(layer: int, api: TheApi, top_k: Annotated[int, Query(ge=1, le=1000)] = 20) -> dict[str, Any]:
     """Return the latents that fire most often."""
     index = indexed(await sae_of_layer(api, layer))
-    of = order_of(index, sort="rate", descending=True)[:top_k]
-    return ok({"layer": layer, "features": records(index.rows(of))})
+
+    def read() -> list[dict[str, Any]]:
+        return records(index.rows(order_of(index, sort="rate", descending=True)[:top_k]))
+
+    return ok({"layer": layer, "features": await api.aside(read)})
 
 
 @router.get("/api/v1/sae/features/{layer}/{idx}")
@@ -90,7 +93,7 @@ async def feature(layer: int, idx: int, api: TheApi) -> dict[str, Any]:
     index = indexed(await sae_of_layer(api, layer))
     if not 0 <= idx < len(index):
         raise Problem(404, f"There is no latent {idx}: there are 0 to {len(index) - 1}.")
-    return ok(feature_details(index, idx).model_dump())
+    return ok((await api.aside(feature_details, index, idx)).model_dump())
 
 
 @router.get("/api/v1/sae/coactivations/{layer}")
@@ -104,8 +107,12 @@ async def coactivations(
     index = indexed(await sae_of_layer(api, layer))
     if feature_idx is not None and feature_idx >= len(index):
         raise Problem(404, f"There is no latent {feature_idx}: there are 0 to {len(index) - 1}.")
-    of = [feature_idx] if feature_idx is not None else order_of(index, sort="rate", descending=True)[:top_k].tolist()
-    return ok({"layer": layer, "pairs": {str(j): records(index.coactivation(j).head(top_k)) for j in of}})
+
+    def read() -> dict[str, Any]:
+        often = [feature_idx] if feature_idx is not None else order_of(index, sort="rate", descending=True)[:top_k]
+        return {str(j): records(index.coactivation(int(j)).head(top_k)) for j in often}
+
+    return ok({"layer": layer, "pairs": await api.aside(read)})
 
 
 @router.get("/api/v1/models")
@@ -115,9 +122,9 @@ async def models(api: TheApi) -> dict[str, Any]:
 
 
 @router.post("/api/v1/models/load")
-async def load_model(asked: Named, api: TheApi) -> dict[str, Any]:
+async def load_model(asked: Named, api: TheApi, client: Client) -> dict[str, Any]:
     """Load a model, and wait until it is there."""
-    return ok(about(api, await loaded(api, asked.model_name)).model_dump())
+    return ok(about(api, await loaded(api, client, asked.model_name)).model_dump())
 
 
 @router.post("/api/v1/models/unload")

@@ -115,9 +115,9 @@ async def model_status(api: TheApi) -> dict[str, Any]:
 
 
 @router.post("/load-model")
-async def load_model(asked: LoadModel, api: TheApi) -> dict[str, Any]:
+async def load_model(asked: LoadModel, api: TheApi, client: Client) -> dict[str, Any]:
     """Load a model, and wait until it is there."""
-    scope = await loaded(api, asked.model_name)
+    scope = await loaded(api, client, asked.model_name)
     return {"status": "loaded", "model_name": str(scope.model_id), "num_layers": scope.n_layers}
 
 
@@ -211,8 +211,7 @@ def distributions(found: Any) -> dict[str, Any]:
     }
 
 
-async def loaded(api: Api, name: str) -> Any:
+async def loaded(api: Api, client: str, name: str) -> Any:
     """Load a model, and return it when it is there."""
-    await api.unload_idle()
     with refusals():
-        return await wait_for(api.workspace.kernel, lambda: api.workspace.load(name))
+        return await wait_for(api.workspace.kernel, lambda: api.workspace.load(name, client))

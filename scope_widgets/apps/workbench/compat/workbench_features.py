@@ -8,13 +8,14 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from scope_widgets import features
+from scope_widgets._json_values import json_value
 from scope_widgets.apps.workbench.api.access import Client, TheApi
 from scope_widgets.apps.workbench.api.features_page import Sort, order_of
 from scope_widgets.apps.workbench.api.fields import Id, Index
 from scope_widgets.apps.workbench.api.json_body import CheckedRoute
 from scope_widgets.apps.workbench.api.problems import Problem, refusals
 from scope_widgets.apps.workbench.api.routes.saes import feature_details, indexed, sae_answer
-from scope_widgets.apps.workbench.api.tables import plain_value, records
+from scope_widgets.apps.workbench.api.tables import records
 from scope_widgets.apps.workbench.api.work import FindProvenance, find_provenance
 from scope_widgets.apps.workbench.compat.workbench import feature_patch, sae_of_layer
 
@@ -64,13 +65,17 @@ async def list_features(
     stored = await sae_of_layer(api, layer_idx)
     index = indexed(stored)
     descending = sortOrder == "desc" and sortBy != "layer"
-    of = order_of(index, sort=_SORTS[sortBy], descending=descending, search=search or None)
-    rows = records(index.rows(of[offset : offset + limit]))
-    return {
-        "features": [_row(index, stored.sae.layer, one) for one in rows],
-        "total": len(of),
-        "hasMore": offset + limit < len(of),
-    }
+
+    def page() -> dict[str, Any]:
+        of = order_of(index, sort=_SORTS[sortBy], descending=descending, search=search or None)
+        rows = records(index.rows(of[offset : offset + limit]))
+        return {
+            "features": [_row(index, stored.sae.layer, one) for one in rows],
+            "total": len(of),
+            "hasMore": offset + limit < len(of),
+        }
+
+    return await api.aside(page)
 
 
 @router.get("/feature/{id}/details")
@@ -79,8 +84,12 @@ async def details(id: Id, api: TheApi, layer_idx: Annotated[int | None, Query(ge
     stored = await sae_of_layer(api, layer_idx)
     index = indexed(stored)
     j = _latent(id, len(index))
-    row = _row(index, stored.sae.layer, records(index.rows([j]))[0])
-    return {**row, "details": feature_details(index, j).model_dump()}
+
+    def read() -> dict[str, Any]:
+        row = _row(index, stored.sae.layer, records(index.rows([j]))[0])
+        return {**row, "details": feature_details(index, j).model_dump()}
+
+    return await api.aside(read)
 
 
 @router.get("/feature/{id}/provenance")
@@ -100,7 +109,7 @@ async def provenance(
     asked = FindProvenance(sae=stored.id, feature=j, depth=upstream_layers)
     found = await api.go(client, scope, lambda: find_provenance(scope, stored, asked))
     edges = found.to_dataframe()
-    downstream = records(index.logits(j)) if downstream_layers else []
+    downstream = await api.aside(lambda: records(index.logits(j))) if downstream_layers else []
     return {
         "feature_id": j,
         "layer_idx": stored.sae.layer,
@@ -114,7 +123,7 @@ async def export_features(api: TheApi, layer_idx: Annotated[int | None, Query(ge
     """Return the table of all latents."""
     stored = await sae_of_layer(api, layer_idx)
     index = indexed(stored)
-    return {"layer_idx": stored.sae.layer, "features": records(index.table)}
+    return {"layer_idx": stored.sae.layer, "features": await api.aside(lambda: records(index.table))}
 
 
 @router.api_route("/export-patches", methods=["GET", "POST"])
@@ -144,7 +153,7 @@ async def import_features(asked: ImportedFeatures, api: TheApi) -> dict[str, Any
         for one in asked.features:
             await api.workspace.kernel.run(features.annotate, index, one.id, label=one.label)
         await api.workspace.kernel.run(index.forget_notes)
-    return {"imported": len(asked.features), "labels": {one.id: plain_value(one.label) for one in asked.features}}
+    return {"imported": len(asked.features), "labels": {one.id: json_value(one.label) for one in asked.features}}
 
 
 def _latent(id: str, n: int) -> int:

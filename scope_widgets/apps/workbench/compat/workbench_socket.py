@@ -78,6 +78,6 @@ async def _answer(talk: Conversation, api: Api, client: str, id: str, asked: Inf
 
 
 def _told(said: dict[str, Any]) -> dict[str, Any] | None:
-    if said["model"] != TRAINING:
+    if said["queue"] != TRAINING:
         return None
     return {"type": _ENDS.get(said["state"], "training_progress"), "data": training_status(said)}

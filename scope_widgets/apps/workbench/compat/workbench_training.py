@@ -8,14 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from scope_widgets._json_values import json_value
 from scope_widgets.apps.workbench.api.access import Client, TheApi
 from scope_widgets.apps.workbench.api.fields import Id, Index, Number
 from scope_widgets.apps.workbench.api.job_answers import begun
 from scope_widgets.apps.workbench.api.json_body import CheckedRoute
 from scope_widgets.apps.workbench.api.problems import Problem, refusals
 from scope_widgets.apps.workbench.api.routes.jobs import cancel
-from scope_widgets.apps.workbench.api.tables import plain_value
-from scope_widgets.apps.workbench.api.work import MOST_LATENTS, MOST_STEPS, TRAINING, TrainSAE, rows_of
+from scope_widgets.apps.workbench.api.work import MOST_LATENTS, MOST_STEPS, TRAINING, TrainSAE, count_rows
 from scope_widgets.features import SAE
 
 router = APIRouter(route_class=CheckedRoute)
@@ -65,7 +65,7 @@ async def status(job: Id, api: TheApi) -> dict[str, Any]:
 @router.get("/sae/training/jobs")
 async def trainings(api: TheApi) -> list[dict[str, Any]]:
     """Return all trainings that are remembered."""
-    return [training_status(said) for _, said in api.feed.all() if said["model"] == TRAINING]
+    return [training_status(said) for _, said in api.feed.all() if said["queue"] == TRAINING]
 
 
 @router.delete("/sae/training/{job}")
@@ -79,7 +79,7 @@ async def stop(job: Id, api: TheApi) -> dict[str, Any]:
 async def load_trained(api: TheApi, job_id: Annotated[str, Query(min_length=1, max_length=200)]) -> dict[str, Any]:
     """Load what a training made."""
     _, said = api.job(job_id)
-    if said["state"] != "done" or said["model"] != TRAINING:
+    if said["state"] != "done" or said["queue"] != TRAINING:
         raise Problem(409, f"This training is {said['state']}: there is nothing to load.")
     stored = await api.load_sae(str(said["name"]).removeprefix("training "), None)
     return {"status": "loaded", "id": stored.id, "layer_idx": stored.sae.layer, "num_features": stored.sae.d_sae}
@@ -89,7 +89,7 @@ def training_status(said: dict[str, Any], result: Any = None) -> dict[str, Any]:
     """Return a training as that server had it."""
     last = {}
     if isinstance(result, SAE):
-        last = {name: plain_value(values[-1]) for name, values in result.history.items() if len(values)}
+        last = {name: json_value(values[-1]) for name, values in result.history.items() if len(values)}
     return {
         "job_id": said["id"],
         "status": _STATES.get(said["state"], said["state"]),
@@ -106,7 +106,7 @@ async def _trained(asked: Training, api: TheApi, client: Client) -> dict[str, An
     steps = None
     if asked.activation_data_path.endswith(".npy"):
         with refusals():
-            n = min(len(rows_of(api.workspace.files, asked.activation_data_path)), asked.max_samples or MOST_STEPS)
+            n = min(count_rows(api.workspace.files, asked.activation_data_path), asked.max_samples or MOST_STEPS)
         steps = min(MOST_STEPS, asked.max_epochs * math.ceil(n / asked.batch_size))
     whole = TrainSAE(
         name=asked.output_dir,

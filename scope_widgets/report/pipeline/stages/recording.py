@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from scope_widgets.features.recording.record import record
-from scope_widgets.features.recording.shard_tensors import AT_ONCE
+from scope_widgets.models.execution.token_batches import AT_ONCE
 from scope_widgets.models.microscope import LocalMicroscope, Microscope
 from scope_widgets.report.pipeline.stage import Context, Stage
 from scope_widgets.report.pipeline.texts import recorded_texts

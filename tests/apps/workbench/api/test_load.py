@@ -7,6 +7,7 @@ import os
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 def speak(server: Served) -> httpx.Client:
     headers = {"Authorization": f"Bearer {server.token}"}
-    return httpx.Client(base_url=f"http://{server.host}", headers=headers, timeout=60, trust_env=False)
+    return httpx.Client(base_url=f"http://{server.host}", headers=headers, timeout=200, trust_env=False)
 
 
 @pytest.mark.parametrize(
@@ -74,33 +75,32 @@ def test_clients_at_once_get_no_error_and_no_other_number(
 
 
 def test_the_server_answers_while_a_model_runs(server: Served) -> None:
-    seconds = 1.2
+    asked, ended = 6, threading.Event()
     with speak(server) as http:
         http.get("/api/v1/health")
-        server.workspace.kernel.soon(busy, seconds)
-        slowest, until, asked = 0.0, time.monotonic() + seconds * 0.9, 0
-        while time.monotonic() < until:
-            begun = time.perf_counter()
-            assert http.get("/api/v1/health").json()["status"] == "ok"
-            assert http.get("/api/v1/jobs").status_code == 200
-            assert http.get("/health").status_code == 200
-            slowest, asked = max(slowest, time.perf_counter() - begun), asked + 1
-            time.sleep(0.02)
+        server.workspace.kernel.soon(busy, ended)
+        slowest = 0.0
+        try:
+            for _ in range(asked):
+                begun = time.perf_counter()
+                assert http.get("/api/v1/health").json()["status"] == "ok"
+                assert http.get("/api/v1/jobs").status_code == 200
+                assert http.get("/health").status_code == 200
+                slowest = max(slowest, time.perf_counter() - begun)
+        finally:
+            ended.set()
     print(f"{asked} looks while the models' thread was busy, the slowest three requests {1000 * slowest:.0f} ms")
-    assert asked > 5
 
 
-def busy(seconds: float) -> None:
-    """Run matrix products, as a model does."""
-    until, a = time.monotonic() + seconds, torch.ones(256, 256)
-    while time.monotonic() < until:
+def busy(ended: threading.Event) -> None:
+    """Run matrix products, as a model does, until somebody says that it is enough."""
+    a = torch.ones(256, 256)
+    while not ended.is_set():
         a @ a
 
 
 def test_a_turn_is_fair_over_clients(server: Served) -> None:
     """A client with a dozen requests does not keep another from its first."""
-    import threading
-
     order: list[str] = []
     texts = [f"Mary {number} gave" for number in range(13)]
 
@@ -191,7 +191,7 @@ class started:
         assert self.process.stdout is not None
         address, _, token = self.process.stdout.readline().strip().partition("/#token=")
         headers = {"Authorization": f"Bearer {token}"}
-        self.http = httpx.Client(base_url=address, headers=headers, timeout=60, trust_env=False)
+        self.http = httpx.Client(base_url=address, headers=headers, timeout=200, trust_env=False)
         return self.process, self.http
 
     def __exit__(self, *_: Any) -> None:

@@ -11,6 +11,7 @@ import pyarrow
 import pytest
 
 from scope_widgets import circuits, features, heads, ioi, steering
+from scope_widgets.apps.workbench.api import arrays
 from scope_widgets.apps.workbench.api.tables import records
 from tests.support.workbench_api import OTHER, PROMPT, Spoken, ended
 
@@ -184,3 +185,14 @@ def test_models_are_told_as_they_are(api: Spoken) -> None:
     assert "not loaded" in api.client.get_model(id="gpt2", status=404)["detail"]
     for name in ("../demo", "/etc", "openai-community/gpt2", "http://evil.example/x"):
         api.client.load_model(body={"name": name}, status=422)
+
+
+def test_arrays_that_would_be_too_large_are_refused_before(api: Spoken, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = api.client.create_trace(body={"text": PROMPT})["id"]
+    monkeypatch.setattr(arrays, "MOST_BYTES", 1000)
+    said = api.client.encode_text(id="demo", body={"text": PROMPT}, accept=NPY, status=413)
+    assert "bytes" in said["detail"]
+    assert "bytes" in api.client.trace_attention(id=trace, layer=0, accept=NPY, status=413)["detail"]
+    response = api.http.get(f"/compat/observatory/api/v1/traces/{trace}/attention/0")
+    assert response.status_code == 413
+    assert api.client.encode_text(id="demo", body={"text": PROMPT})["tokens"], "what fires is few"

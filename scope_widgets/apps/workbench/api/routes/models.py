@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -88,7 +89,7 @@ async def load_model(asked: Wanted, api: TheApi, client: Client, response: Respo
 async def estimate_model(api: TheApi, name: Annotated[str, Query(min_length=1, max_length=200)]) -> Estimate:
     """Return what a model would take of the memory."""
     with refusals():
-        found = await api.workspace.kernel.run(api.workspace.estimate, name)
+        found = await asyncio.to_thread(api.workspace.estimate, name)  # which may ask the hub
     return Estimate(
         name=name,
         weights=found.weights,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
 from scope_widgets.apps.workbench.api.access import Client, StoredSAE, TheApi
-from scope_widgets.apps.workbench.api.arrays import ARROW, NPY, RESPONSES, array_response
+from scope_widgets.apps.workbench.api.arrays import ARROW, NPY, RESPONSES, array_response, check_size
 from scope_widgets.apps.workbench.api.features_page import Sort, order_of
 from scope_widgets.apps.workbench.api.fields import Given, Id, Index, Name, OfModel, Seed, Text
 from scope_widgets.apps.workbench.api.infer import check_length
@@ -182,9 +182,9 @@ def encoded(scope: Any, stored: StoredSAE, text: str) -> tuple[list[str], Any]:
     if stored.index is not None:
         return stored.index.encode(text)
     special = scope.tokenizer.all_special_ids
-    ids = [one for one in encode(scope.tokenizer, text, None)[0][0] if one not in special]
-    codes = prompt_codes(scope, [encode(scope.tokenizer, text, None)[0][0]], stored.sae, special=special)
-    return token_texts(scope.tokenizer, ids), codes[0]
+    ids = encode(scope.tokenizer, text, None)[0][0]
+    codes = prompt_codes(scope, [ids], stored.sae, special=special)
+    return token_texts(scope.tokenizer, [one for one in ids if one not in special]), codes[0]
 
 
 def strongest(codes: Any, row: int, n: int) -> tuple[int, list[Activation]]:
@@ -231,12 +231,13 @@ async def list_features(
 ) -> Response:
     """Return latents in an order, those whose label, tokens or examples hold a text where one is given."""
     index = indexed(await api.sae(id))
-    of = order_of(index, sort=sort, descending=descending, search=search, dead=dead)
     question = ("features", id, sort, descending, search, dead)
-    page: Page[Any] = counted_page(
-        len(of), limit, cursor, lambda start, end: feature_rows(index, of[start:end]), *question
-    )
-    return JSONResponse(dict(page))  # as it is: ten thousand rows are not checked one by one
+
+    def page() -> Page[Any]:
+        of = order_of(index, sort=sort, descending=descending, search=search, dead=dead)
+        return counted_page(len(of), limit, cursor, lambda start, end: feature_rows(index, of[start:end]), *question)
+
+    return JSONResponse(dict(await api.aside(page)))  # as it is: ten thousand rows are not checked one by one
 
 
 @router.get("/saes/{id}/features/{feature}", operation_id="get_feature")
@@ -245,7 +246,7 @@ async def get_feature(id: Id, feature: Latent, api: TheApi) -> FeatureDetails:
     index = indexed(await api.sae(id))
     if feature >= len(index):
         raise Problem(404, f"There is no latent {feature}: there are 0 to {len(index) - 1}.")
-    return feature_details(index, feature)
+    return await api.aside(feature_details, index, feature)
 
 
 @router.post(
@@ -275,6 +276,7 @@ async def encode_text(id: Id, asked: EncodingRequest, api: TheApi, client: Clien
     tokens, codes = await api.turn(client, scope, encoded, scope, stored, asked.text)
     accept = request.headers.get("accept", "")
     if NPY in accept or ARROW in accept:
+        check_size(len(codes), codes.n_latents)
         return array_response(request, codes.to_dense(), ["token", "latent"])
     rows = [strongest(codes, row, asked.n) for row in range(len(tokens))]
     return Encoding(
@@ -294,5 +296,5 @@ async def coactivations(
     if feature >= len(index):
         raise Problem(404, f"There is no latent {feature}: there are 0 to {len(index) - 1}.")
     with refusals():
-        found = records(index.coactivation(feature).head(n))
+        found = await api.aside(lambda: records(index.coactivation(feature).head(n)))
     return Coactivations(sae=id, feature=feature, items=[Partner(**one) for one in found])

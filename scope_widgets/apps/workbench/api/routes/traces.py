@@ -9,8 +9,8 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field, model_validator
 
 from scope_widgets import heads
-from scope_widgets.apps.workbench.api.access import Client, StoredTrace, TheApi
-from scope_widgets.apps.workbench.api.arrays import RESPONSES, array_response
+from scope_widgets.apps.workbench.api.access import Api, Client, StoredTrace, TheApi
+from scope_widgets.apps.workbench.api.arrays import MOST_BYTES, RESPONSES, array_response, check_size
 from scope_widgets.apps.workbench.api.fields import Given, Id, OfModel, Text, TokenIds
 from scope_widgets.apps.workbench.api.infer import check_length
 from scope_widgets.apps.workbench.api.json_body import CheckedRoute
@@ -22,8 +22,6 @@ router = APIRouter(tags=["traces"], route_class=CheckedRoute)
 
 Site = Literal["residual", "q", "k", "v", "z", "attention_out", "mlp_out"]
 Quantity = Literal["residual", "q", "k", "v", "attention", "z", "attention_out", "mlp_out"]
-#: bytes that one trace may take
-MOST_BYTES = 2**29
 _AXES = {
     "residual": ["position", "d_model"],
     "attention_out": ["position", "d_model"],
@@ -197,9 +195,15 @@ async def trace_heads(
     )
 
 
-async def _of(api: Any, client: str, trace: Any, quantity: str, layer: int) -> Any:
+async def _of(api: Api, client: str, trace: Any, quantity: str, layer: int) -> Any:
     """Return a quantity of a layer, which may have to be computed."""
     if quantity != "attention":
         with refusals():
             return getattr(trace, quantity)(layer)
+    return await attention_of(api, client, trace, layer)
+
+
+async def attention_of(api: Api, client: str, trace: Any, layer: int) -> Any:
+    """Return the attention of a layer, `[head, query, key]`; raise a `Problem` where it takes too many bytes."""
+    check_size(trace.n_heads, len(trace.tokens), len(trace.tokens))
     return await api.turn(client, trace.scope, trace.attention, layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Response
@@ -65,7 +66,7 @@ async def save_view(asked: ViewRequest, api: TheApi, response: Response) -> Save
     with refusals():
         api.workspace.files.path(asked.name)
         text = await api.workspace.kernel.run(_page_of, shown)
-        entry = api.workspace.files.write(asked.name, text.encode())
+        entry = await asyncio.to_thread(api.workspace.files.write, asked.name, text.encode())
     response.headers["Location"] = f"/api/v1/files/{entry.name}"
     return SavedView(name=entry.name, size=entry.size)
 

@@ -1,4 +1,4 @@
-"""What the words of a text say without a model: which are in it, and random labels of them."""
+"""What the tokens of a text say without a model: which are in it, and random labels of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from scope_widgets._types import Array
 
-#: kinds of words at the positions read, below which labels of them say nothing
+#: kinds of tokens at the positions read, below which labels of them say nothing
 _KINDS = 8
 
 
@@ -22,7 +22,7 @@ def tokens_in(rows: Sequence[Sequence[int]]) -> Array:
 
 
 def control_labels(rows: Sequence[Sequence[int]], read: Sequence[Sequence[int]], n: int, seed: int) -> Array:
-    """Return labels `[draw, text]` that are random for each word: a control task.
+    """Return labels `[draw, text]` that are random for each token type: a control task.
 
     Each token type has a random number, a text the sum over the types at the positions that are read (of the whole text
     where these are of fewer than eight kinds), and the label says whether that is above the median.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from torch import Tensor
 
 #: a row is massive whose norm is more than so many times the median
-_TIMES = 10.0
+MASSIVE = 10.0
 
 
 def largest_norm(rows: Tensor) -> float:
@@ -20,7 +20,7 @@ def largest_norm(rows: Tensor) -> float:
 
 def largest_of_norms(norms: Tensor) -> float:
     """Return the norm above which a row is massive, from the norms of some rows `[row]`."""
-    return _TIMES * float(norms.median()) if len(norms) else float("inf")
+    return MASSIVE * float(norms.median()) if len(norms) else float("inf")
 
 
 def is_massive(rows: Tensor, largest: float) -> Tensor:
