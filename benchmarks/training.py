@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.figure import Figure
 from scope_widgets import Microscope, features
-from scope_widgets.experiments.massive_rows import is_massive, largest_norm
+from scope_widgets.experiments.massive_activations import is_massive, largest_norm
 from scope_widgets.features import SAE, Recording
 
 LAYER, D_SAE, K, BATCH = 12, 4608, 32, 1024

@@ -20,14 +20,14 @@ import { tellTokens } from "./feature_browser/example_line";
 import { latentCsv, listCsv, pythonCode } from "./feature_browser/export";
 import css from "./feature_browser/feature_browser.css";
 import { figure } from "./feature_browser/figure";
+import { showPanel } from "./feature_browser/latent_steering";
 import { latentElements } from "./feature_browser/latent_view";
 import { createList } from "./feature_browser/list";
 import { createOwnNote } from "./feature_browser/own_note";
 import { createSearch } from "./feature_browser/search_field";
 import { State } from "./feature_browser/state";
 import { textElements } from "./feature_browser/text_view";
-import { showPanel } from "./feature_browser/touch";
-import { createWhy, type WhyPart } from "./feature_browser/why";
+import { createWhy, type WhyPart } from "./feature_browser/why_it_fires";
 import type { FeatureBrowserTraits } from "./generated/traits";
 
 const KEYS: Key[] = [

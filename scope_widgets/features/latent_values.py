@@ -11,7 +11,7 @@ import numpy as np
 from scope_widgets._check_choice import is_whole
 from scope_widgets._reproducing_calls import python_call
 from scope_widgets._untrusted import opening
-from scope_widgets.experiments.massive_rows import is_massive, largest_norm
+from scope_widgets.experiments.massive_activations import is_massive, largest_norm
 from scope_widgets.experiments.trace_model import check_trace, scope_of
 from scope_widgets.features.formats.load import call_that_loads
 from scope_widgets.features.sae.check_model import warn_of_another_model

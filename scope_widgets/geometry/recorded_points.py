@@ -11,7 +11,7 @@ from scope_widgets._provenance import Provenance
 from scope_widgets._reproducing_calls import python_call
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
-from scope_widgets.experiments.massive_rows import MASSIVE
+from scope_widgets.experiments.massive_activations import MASSIVE
 from scope_widgets.experiments.same_model import is_same_model
 from scope_widgets.geometry.points import Points, points_of
 from scope_widgets.models.microscope import Microscope

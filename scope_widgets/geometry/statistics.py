@@ -10,7 +10,7 @@ import numpy as np
 from scope_widgets._provenance import Provenance
 from scope_widgets._result import Result
 from scope_widgets._types import Array
-from scope_widgets.experiments.massive_rows import MASSIVE
+from scope_widgets.experiments.massive_activations import MASSIVE
 from scope_widgets.geometry.intervals import around, mean_with_interval
 from scope_widgets.geometry.points import points_of
 

@@ -36,6 +36,13 @@ export function steady(value: number): string {
   return minus(value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2));
 }
 
+/** The size of a score in four digits: "0", "3.2e−5", "0.0132", "1.204e3". */
+export function fourDigits(size: number): string {
+  if (size === 0) return "0";
+  if (size < 1e-3) return minus(size.toExponential(1));
+  return size < 10 ? size.toFixed(4) : size.toPrecision(4).replace("e+", "e");
+}
+
 /** With a sign unless it is 0, the size as `format` writes it: "+2.53", "−0.04", "0.00". */
 export const signed = (value: number, format: (size: number) => string): string =>
   (value < 0 ? "−" : value > 0 ? "+" : "") + format(Math.abs(value));

@@ -11,7 +11,7 @@ import type { View } from "../core/view";
 import { isSavedPage, type Model, save } from "../core/widget_model";
 import type { FeatureBrowserTraits } from "../generated/traits";
 import { type Columns, readColumns } from "./columns";
-import { type Fires, firesOf } from "./fires";
+import { type Fires, firesOf } from "./firing_latents";
 import { type Found, orderOf, type SortColumn } from "./order";
 import type { LatentPage, Own, Why } from "./page_data";
 

@@ -4,7 +4,7 @@ import { counted, steady } from "../core/format";
 import type { Selection } from "../core/selection";
 import { plain } from "../core/tokens";
 import { createLine, tokenElement } from "./example_line";
-import type { Fires } from "./fires";
+import type { Fires } from "./firing_latents";
 import type { State } from "./state";
 
 /** Spans of tokens in the page, lines of latents, and tokens of the text itself. */

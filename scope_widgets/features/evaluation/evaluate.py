@@ -12,7 +12,7 @@ from scope_widgets._progress import tqdm
 from scope_widgets._provenance import Provenance
 from scope_widgets._seeds import seed_of
 from scope_widgets._types import Array
-from scope_widgets.experiments.massive_rows import largest_norm
+from scope_widgets.experiments.massive_activations import largest_norm
 from scope_widgets.features.evaluation.document_totals import Totals
 from scope_widgets.features.evaluation.measured_texts import MeasuredTexts, read_texts, values_at
 from scope_widgets.features.evaluation.random_latents import random_latents

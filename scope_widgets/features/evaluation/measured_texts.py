@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._types import Array
-from scope_widgets.experiments.massive_rows import is_massive
+from scope_widgets.experiments.massive_activations import is_massive
 from scope_widgets.features.recording.samples import Sample, samples_of
 from scope_widgets.features.recording.texts import Texts, texts_of
 from scope_widgets.models.execution.activation_edits import HookPoint
@@ -30,7 +30,7 @@ class MeasuredTexts:
     kept : list of ndarray of bool [position]
         Of each sample, which tokens count.
     n_massive : int
-        Tokens that do not count because of the norm of their activation (`experiments/massive_rows.py`).
+        Tokens that do not count because of the norm of their activation (`experiments/massive_activations.py`).
     documents : list of int
         The number of each sample's text among those that have a token that counts.
     """

@@ -14,7 +14,7 @@ from scope_widgets._check_choice import checked_count
 from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
 from scope_widgets._untrusted import opening
-from scope_widgets.experiments.massive_rows import largest_of_norms
+from scope_widgets.experiments.massive_activations import largest_of_norms
 from scope_widgets.features.recording.record import Precision, manifest_of, special_ids
 from scope_widgets.features.recording.samples import Sample, samples_of
 from scope_widgets.features.recording.texts import Texts, texts_of

@@ -13,7 +13,7 @@ import torch
 from scope_widgets._files import check_folder
 from scope_widgets._progress import tqdm
 from scope_widgets._untrusted import check_name
-from scope_widgets.experiments.massive_rows import is_massive, largest_norm
+from scope_widgets.experiments.massive_activations import is_massive, largest_norm
 from scope_widgets.features.feature_index.feature_index import FeatureIndex
 from scope_widgets.features.indexing.by_latent import by_latent
 from scope_widgets.features.indexing.coactivation import partners

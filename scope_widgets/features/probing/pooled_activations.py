@@ -11,7 +11,7 @@ from torch import Tensor
 
 from scope_widgets._progress import tqdm
 from scope_widgets._types import Array
-from scope_widgets.experiments.massive_rows import is_massive, largest_norm
+from scope_widgets.experiments.massive_activations import is_massive, largest_norm
 from scope_widgets.features.evaluation.measured_texts import MeasuredTexts, values_at
 from scope_widgets.features.evaluation.random_latents import random_latents
 from scope_widgets.features.sae.sae import SAE

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from scope_widgets._job import Job, Steps
-from scope_widgets.experiments.massive_rows import is_massive, largest_norm
+from scope_widgets.experiments.massive_activations import is_massive, largest_norm
 from scope_widgets.features.sae.encoder import encoder_of
 from scope_widgets.features.sae.sae import SAE
 from scope_widgets.features.sae.sparse_codes import SparseCodes

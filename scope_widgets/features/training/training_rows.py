@@ -15,7 +15,7 @@ from torch import Tensor
 
 from scope_widgets._check_choice import is_whole
 from scope_widgets._types import Array
-from scope_widgets.experiments.massive_rows import largest_norm
+from scope_widgets.experiments.massive_activations import largest_norm
 from scope_widgets.features.recording.batches import shuffled_batches
 from scope_widgets.features.recording.joined_recordings import JoinedRecordings, digest_of_recording
 from scope_widgets.features.recording.mapped_rows import MappedRows
@@ -50,7 +50,7 @@ class TrainingRows:
     n : int
         Rows to train on.
     n_massive : int
-        Rows that would be too, but for their norm or that of their target (`experiments/massive_rows.py`).
+        Rows that would be too, but for their norm or that of their target (`experiments/massive_activations.py`).
     layer : int or None
         Of a recording.
     sites : (str, str)

@@ -26,7 +26,7 @@ from scope_widgets.widgets.core.selection import Selection
 from scope_widgets.widgets.core.view import TALLEST, Answer, View
 from scope_widgets.widgets.feature_browser.columns import COLUMNS, column, packed
 from scope_widgets.widgets.feature_browser.latent_page import latent_page, others_of, own_notes
-from scope_widgets.widgets.feature_browser.touched_latents import TouchedLatents
+from scope_widgets.widgets.feature_browser.latent_steering import LatentSteering
 from scope_widgets.widgets.feature_browser.why_it_fires import WhyItFires, checked_saes, place_of, rows_of
 from scope_widgets.widgets.figures.captions import model_name, number
 from scope_widgets.widgets.figures.feature_browser import draw_latent, draw_list
@@ -200,7 +200,7 @@ class FeatureBrowser(View):
             search=search,
             **traits,
         )
-        self._touched = TouchedLatents(self.index, self.selection, lambda message, buffers: self.send(message, buffers))
+        self._touched = LatentSteering(self.index, self.selection, lambda message, buffers: self.send(message, buffers))
         self.on_msg(lambda _view, message, _buffers: self._touched.hear(message))
         self.sort = list(sort)
         self.latent = latent

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from scope_widgets import Microscope, features
-from scope_widgets.experiments.massive_rows import is_massive, largest_norm
+from scope_widgets.experiments.massive_activations import is_massive, largest_norm
 from scope_widgets.features.evaluation.measured_texts import read_texts
 from scope_widgets.features.probing.pooled_activations import pooled
 from scope_widgets.features.training.training_rows import TrainingRows

@@ -1,17 +1,11 @@
 /** Names of nodes and edges, and scores, as text. */
-import { signed } from "../../core/format";
+import { fourDigits, signed } from "../../core/format";
 import type { Unit } from "./drawn_nodes";
 import type { Edges } from "./edges";
 import { type Graph, nodeWords, type Receiver } from "./graph";
 
 /** Four digits and the sign: "+0.0132", "−3.2e−5"; a score that is missing is not 0. */
 export const scoreText = (value: number): string => (Number.isNaN(value) ? "not scored" : signed(value, fourDigits));
-
-function fourDigits(size: number): string {
-  if (size === 0) return "0";
-  if (size < 1e-3) return size.toExponential(1).replace("e-", "e−");
-  return size < 10 ? size.toFixed(4) : size.toPrecision(4).replace("e+", "e");
-}
 
 /** The node that an edge enters, with the input: "Head 3.1 q", "Heads 3.0–3.2 k" where they share it. */
 export function receiverWords({ nodes }: Graph, { owners, site }: Receiver): string {

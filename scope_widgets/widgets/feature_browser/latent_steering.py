@@ -41,7 +41,7 @@ class InnerPanel(SteeringPanel):
         return {name: value for name, value in found.items() if name[0] != "_" and name not in hidden}
 
 
-class TouchedLatents:
+class LatentSteering:
     """The latents that are touched, in a panel that is made with the first of them.
 
     Parameters
