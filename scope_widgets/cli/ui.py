@@ -43,11 +43,20 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--allow-hub", action="store_true", help="let pages have models fetched from the hub")
     parser.add_argument("--no-open", action="store_true", help="print the address and open no browser")
     take.add_model(parser, remote=False)
+    parser.add_argument(
+        "--remote",
+        nargs="?",
+        type=take.address,
+        const=True,
+        metavar="HOST",
+        help="run --model on the NDIF server at HOST, or of NDIF_HOST; the key is that of NDIF_API_KEY",
+    )
 
 
 def _run(options: argparse.Namespace) -> None:
     if not 0 <= options.port < 2**16:
         raise UsageError(f"--port is 0 to 65535, not {options.port}.")
+    _check_remote(options)
     try:
         from scope_widgets.apps.workbench.serve import check_host, serve
     except ModuleNotFoundError as missing:
@@ -63,6 +72,8 @@ def _run(options: argparse.Namespace) -> None:
         sae_dir=options.sae_dir,
         allow_hub=options.allow_hub,
         load_options={name: value for name in ("device", "dtype") if (value := getattr(options, name))},
+        remote=bool(options.remote),
+        host=options.remote if isinstance(options.remote, str) else None,
     )
     serve(
         workspace,
@@ -73,3 +84,14 @@ def _run(options: argparse.Namespace) -> None:
         open_browser=not options.no_open and not os.environ.get("CI"),
         say=lambda address: print(Answer({"address": address}, "").to_json("ui") if options.json else address),
     )
+
+
+def _check_remote(options: argparse.Namespace) -> None:
+    if not options.remote:
+        return
+    if options.device or options.dtype:
+        raise UsageError("--device and --dtype are the server's choice: leave them out with --remote.")
+    if options.model == "demo" or Path(options.model).expanduser().exists():
+        raise UsageError(
+            f"--remote runs a model of the hub: name one that the server has, --model owner/name, not {options.model!r}."
+        )

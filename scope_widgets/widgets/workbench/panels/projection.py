@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from scope_widgets import features, geometry
+from scope_widgets._bar_steps import steps_of_bars
 from scope_widgets._job import JobStatus, Steps
 from scope_widgets._provenance import Provenance
 from scope_widgets.models.tokens import token_texts
@@ -42,6 +43,8 @@ def make_projection(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
         yield JobStatus("running", "reading the recording")
         rows, layers, shown, provenance, code = _of_recording(prompt.folder(name))
     else:
+        if not prompt.scope.interactive:  # one request, which others do not wait for
+            yield from steps_of_bars(lambda: prompt.trace.fetch("residual"), "asking the server")
         rows, layers, shown, provenance, code = _of_prompt(prompt)
     k = min(_NEIGHBOURS, (len(rows[0]) - 1) // 2)
     options_of: dict[str, Any] = {"perplexity": min(30.0, (len(rows[0]) - 2) / 3.0)} if method == "tsne" else {}
