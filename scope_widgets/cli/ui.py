@@ -93,5 +93,6 @@ def _check_remote(options: argparse.Namespace) -> None:
         raise UsageError("--device and --dtype are the server's choice: leave them out with --remote.")
     if options.model == "demo" or Path(options.model).expanduser().exists():
         raise UsageError(
-            f"--remote runs a model of the hub: name one that the server has, --model owner/name, not {options.model!r}."
+            f"--remote runs a model of the hub, and {options.model!r} is here: name one that the server has, --model "
+            "owner/name."
         )

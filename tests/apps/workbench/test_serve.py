@@ -98,6 +98,22 @@ def test_a_port_that_is_taken_says_so(served: Served, tmp_path: Path, capsys: py
     assert main(["ui", "--port", "70000"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "'demo' is here: name one that the server has"),
+        (["--model", "."], "'.' is here"),
+        (["--model", "a/b", "--device", "cpu"], "are the server's choice"),
+    ],
+)
+def test_what_a_server_elsewhere_does_not_take_is_said_at_once(
+    given: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ui", "--no-open", "--workspace", str(tmp_path / "files"), *given, "--remote"]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "files").exists()
+
+
 def test_a_model_that_is_not_there_ends_the_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["ui", "--no-open", "--model", str(tmp_path / "none"), "--workspace", str(tmp_path / "files")]
     assert main(given) == 1

@@ -82,7 +82,7 @@ def make_runs(prompt: Prompt, options: dict[str, Any]) -> Steps[Any]:
         made_by=f"from scope_widgets import tracking\n\ntracking.runs({folder.name!r})\n",
         selection=prompt.selection,
     )
-    view.follow(lambda: fingerprint(folder), lambda: _shown_runs(folder), before)
+    view.follow_files(lambda: fingerprint(folder), lambda: _shown_runs(folder), before)
     return view
 
 

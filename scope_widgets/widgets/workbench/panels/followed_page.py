@@ -25,7 +25,7 @@ class FollowedPage(FramedPage):
     _timer: asyncio.TimerHandle | None = None
     _looking: Job[None] | None = None
 
-    def follow(self, state: Callable[[], Any], read: Callable[[], dict[str, Any]], before: Any) -> None:
+    def follow_files(self, state: Callable[[], Any], read: Callable[[], dict[str, Any]], before: Any) -> None:
         """Show what `read` returns whenever `state` returns something else than before.
 
         Parameters
