@@ -13,7 +13,13 @@ from scope_widgets.cli.conventions.answer import Answer
 from scope_widgets.cli.conventions.command_parser import UsageError, add_command
 
 EXAMPLE = "microscope ui --model demo --no-open"
-ANSWER = {"address": schema.text("where it is served, with the token that pages need; printed once it can be reached")}
+ANSWER = {
+    "address": schema.text(
+        "where it is served, with the token that pages need where it was made here; printed once it can be reached"
+    )
+}
+#: the token, for whoever starts the server for others: no argument, which all users of a machine see
+TOKEN = "MICROSCOPE_UI_TOKEN"
 
 
 def add_parser(commands: Any) -> None:
@@ -24,7 +30,7 @@ def add_parser(commands: Any) -> None:
         _run,
         help="open the workbench in a browser",
         description="Serves on this machine alone, until Ctrl-C. Without options the demo model and its autoencoder "
-        "are there.",
+        f"are there. {TOKEN} in the environment is the token that pages need; without it a new one is made.",
         example=EXAMPLE,
         answer=ANSWER,
     )
@@ -82,6 +88,7 @@ def _run(options: argparse.Namespace) -> None:
         allowed_hosts=options.allowed_host,
         root_path=options.root_path,
         open_browser=not options.no_open and not os.environ.get("CI"),
+        token=os.environ.pop(TOKEN, None),  # no process that is begun from here has it
         say=lambda address: print(Answer({"address": address}, "").to_json("ui") if options.json else address),
     )
 

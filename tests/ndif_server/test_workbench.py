@@ -38,7 +38,9 @@ def test_a_page_on_the_server(local, tmp_path, monkeypatch):
         shown = next(one for one in page.models["page"]["panels"] if one["kind"] == "lens")
         assert page.models[shown["view"]]
         theirs = lens.logit_lens(there.workspace.models["demo/ioi"].trace(PROMPT))
-        equal("a lens of the workbench", theirs.top_probabilities, lens.logit_lens(local.trace(PROMPT)).top_probabilities)
+        equal(
+            "a lens of the workbench", theirs.top_probabilities, lens.logit_lens(local.trace(PROMPT)).top_probabilities
+        )
 
         page.ask("save", name="all.ipynb", what="notebook")
         page.ask("save", name="all.html", what="html")

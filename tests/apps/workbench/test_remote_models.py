@@ -104,7 +104,9 @@ def test_every_panel_is_made_and_the_models_thread_waits_for_no_server(there: Se
                 page.add(kind, f"panel{at}")
         else:
             page.add(kind, f"panel{at}")
-    assert {"logit_lens", "lay_out", "slider_ranges", "read", "discover", "detect"} <= {*elsewhere.scope.transport.asked}
+    assert {"logit_lens", "lay_out", "slider_ranges", "read", "discover", "detect"} <= {
+        *elsewhere.scope.transport.asked
+    }
     assert "scope-kernel" not in elsewhere.waited_for_by
     assert KEY not in repr(page.models)
     page.close()

@@ -98,6 +98,18 @@ def test_a_port_that_is_taken_says_so(served: Served, tmp_path: Path, capsys: py
     assert main(["ui", "--port", "70000"]) == 2
 
 
+@pytest.mark.parametrize("token", ["", "short", "x" * 31, "x" * 201, "secret of 32 characters and more", "é" * 40])
+def test_a_token_that_can_be_guessed_is_refused_and_not_repeated(
+    token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MICROSCOPE_UI_TOKEN", token)
+    assert main(["ui", "--no-open", "--workspace", str(tmp_path)]) == 1
+    out, said = capsys.readouterr()
+    assert "openssl rand -hex 32" in said
+    assert not token or token not in out + said
+    assert "MICROSCOPE_UI_TOKEN" not in os.environ  # what is begun from here does not have it
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
